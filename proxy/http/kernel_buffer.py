@@ -13,12 +13,15 @@ _BYTES_SENT_AT, _BYTES_SENT_AGAIN_AT = 200, 208
 """Places of `tcpi_bytes_sent` and `tcpi_bytes_retrans` in Linux's `struct tcp_info`."""
 
 
-def buffer_little(transport: asyncio.Transport) -> None:
-    """Let the transport and the kernel buffer as little as possible before the network."""
+def buffer_little(transport: asyncio.Transport, read_bytes: int = 0) -> None:
+    """Let the transport and the kernel buffer as little as possible before the network, and no more than
+    about `read_bytes`, if given, of what comes from there."""
     transport.set_write_buffer_limits(high=1)
     try:
         connection: socket.socket = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, 1)
+        if read_bytes:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, read_bytes)
     except OSError:
         pass  # not TCP, or not Linux: all written bytes count as sent
 

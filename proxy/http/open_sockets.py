@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
@@ -11,7 +12,8 @@ from proxy.access.sessions import session_or_none
 from proxy.config.sections import Server
 from proxy.errors import InvalidKey, NotAllowed, RateLimited, ServerBusy
 from proxy.http.endpoint import Endpoint
-from proxy.http.socket import Socket, SocketEndpoint
+from proxy.http.frame_pace import FramePace
+from proxy.http.socket import LEAVING, Socket, SocketEndpoint
 from proxy.telemetry.metrics import Metrics
 
 
@@ -19,9 +21,9 @@ class OpenSockets:
     """The sockets of a worker. `revise` takes the limits of a new configuration."""
 
     def __init__(self, server: Server, metrics: Metrics) -> None:
+        self.pace = FramePace()
         self._metrics = metrics
         self._open: set[Socket] = set()
-        self._by_account: Counter[str] = Counter()
         self._is_leaving = False
         metrics.count_sockets = self._open.__len__
         self.revise(server)
@@ -45,71 +47,63 @@ class OpenSockets:
         ]
 
     async def run(self, socket: Socket, endpoint: SocketEndpoint) -> None:
-        """Run a handler with a socket that has a place. Raises RateLimited and ServerBusy."""
-        if self._is_leaving:
-            raise ServerBusy("This server is about to end. Connect once more.")
-        account, most = socket.caller.account, self._server.sockets_per_account
-        if self._by_account[account] >= most:
-            raise _too_many(f"Your account has {most} open sockets here, and that is the most.")
-        if len(self._open) >= self._server.sockets:
-            self._make_room()
-        self._open.add(socket)
-        self._by_account[account] += 1
-        # It would stand among the requests under way for hours.
+        """Run a handler with a socket that has a place. Raises NotAllowed, RateLimited and ServerBusy."""
+        self._check_origin(socket)
+        self._take_place(socket)
+        # A socket would stand among the requests under way for hours.
         self._metrics.in_flight -= 1
         try:
             await socket.run(endpoint.handle)
         finally:
             self._metrics.in_flight += 1
-            self._leave(socket)
+            self._open.discard(socket)
 
-    def check_origin(self, socket: Socket) -> None:
-        """Raise NotAllowed for the page of another site."""
+    def _check_origin(self, socket: Socket) -> None:
+        """Raise NotAllowed for a page of another origin."""
         origin, allowed = socket.header(b"origin"), self._server.cors_origins
-        own = origin.partition("://")[2].lower() == socket.header(b"host").lower()
-        if origin and not own and origin not in allowed and "*" not in allowed:
+        is_own = origin.partition("://")[2].lower() == socket.header(b"host").lower()
+        if origin and not is_own and origin not in allowed and "*" not in allowed:
             raise NotAllowed(
-                "No page of this origin may connect here: [server] cors_origins lists the origins that may.",
+                "No page of this origin may connect: [server] cors_origins lists those that may.",
                 code="cors_refused",
                 param="Origin",
             )
 
-    def _leave(self, socket: Socket) -> None:
-        if socket in self._open:
-            self._open.discard(socket)
-            self._by_account[socket.caller.account] -= 1
-            if not self._by_account[socket.caller.account]:
-                del self._by_account[socket.caller.account]
+    def _take_place(self, socket: Socket) -> None:
+        if self._is_leaving:
+            raise ServerBusy(LEAVING)
+        most = self._server.sockets_per_account
+        if sum(each.caller.account == socket.caller.account for each in self._open) >= most:
+            raise _too_many(f"Your account has {most} open sockets at this server, and that is the most.")
+        if len(self._open) >= self._server.sockets:
+            self._make_room()
+        self._open.add(socket)
 
     def _make_room(self) -> None:
         """Close the socket that is idle for longest, of the account with the most idle ones."""
         silent = [each for each in self._open if each.is_silent]
-        idle = Counter(each.caller.account for each in silent)
         if not silent:
-            raise _too_many("This server has as many open sockets as it takes.")
-        most = max(idle.values())
+            raise _too_many("This server has as many open sockets as it takes, and all are busy.")
+        [(account, _)] = Counter(each.caller.account for each in silent).most_common(1)
         oldest = min(
-            (each for each in silent if idle[each.caller.account] == most), key=lambda each: each.last_message
+            (each for each in silent if each.caller.account == account), key=lambda each: each.last_message
         )
+        self._open.discard(oldest)
         oldest.end(1013, "The server is full, and this socket was idle.")
-        self._leave(oldest)
 
 
-def _too_many(message: str) -> RateLimited:
-    return RateLimited(message, code="too_many_sockets", retry_after_s=1.0)
-
-
-class _Handshake:
+class _Handshake(NamedTuple):
     """The ASGI app of a path on which sockets open."""
 
-    def __init__(self, sockets: OpenSockets, endpoint: SocketEndpoint) -> None:
-        self._sockets = sockets
-        self._endpoint = endpoint
+    sockets: OpenSockets
+    endpoint: SocketEndpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if session_or_none(scope) is not None:
             # A foreign page could open the socket with the cookie of its visitor.
-            raise InvalidKey("A socket needs an API key: a session opens none.")
-        socket = Socket(scope)
-        self._sockets.check_origin(socket)
-        await self._sockets.run(socket, self._endpoint)
+            raise InvalidKey("A socket needs an API key. A session opens none.")
+        await self.sockets.run(Socket(scope, self.sockets.pace), self.endpoint)
+
+
+def _too_many(message: str) -> RateLimited:
+    return RateLimited(message, code="too_many_sockets", retry_after_s=1.0)

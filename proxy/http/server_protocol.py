@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from proxy.config.sections import Server
 from proxy.http.answer_cycle import AnswerCycle
 from proxy.http.connection import PEER, RawHeader
+from proxy.http.frame_pace import FramePace
 from proxy.http.kernel_buffer import buffer_little, drop_unsent, share_sent, tcp_info
 from proxy.http.open_connections import OpenConnections
 from proxy.http.reader_watch import ReaderWatch
@@ -91,9 +92,9 @@ class ServerProtocol(RequestProtocol):
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         if self._held is not None:
-            self.scope["extensions"][SOCKET_OFFER] = self.open_socket  # type: ignore[index]  # set for each
+            self.scope["extensions"][SOCKET_OFFER] = self.open_socket  # type: ignore[assignment]  # no dict
 
-    def open_socket(self, headers: list[RawHeader]) -> SocketProtocol:
+    def open_socket(self, headers: list[RawHeader], account: str, pace: FramePace) -> SocketProtocol:
         """Answer 101 to the running request, and hand the connection over."""
         assert self._held is not None, "it offers a socket"
         self._clock.close()
@@ -102,17 +103,17 @@ class ServerProtocol(RequestProtocol):
         fields = [*self.server_state.default_headers, *_SWITCH, *headers]
         lines = [STATUS_LINE[101], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"]
         self.transport.write(head := b"".join(lines))
-        protocol = SocketProtocol(
-            self.config, self.server_state, {}, written=self.count_taken() + self.count_unsent() + len(head)
-        )
+        written = self.count_taken() + self.count_unsent() + len(head)
+        protocol = SocketProtocol(self.config, self.server_state, written, account, pace)
         protocol.stall_s, protocol.least_bytes_per_s = self.stall_s, self.least_bytes_per_s
+        protocol.places = self.places
         self.connections.discard(self)
         if self.places is not None:
             self.places.hand_over(self, protocol)
-        protocol.open(self.transport, bytes(self._held))
+        self.flow.resume_reading()
+        protocol.open(self.transport, self._held)
         if self.flow.write_paused:
             protocol.pause_writing()
-        self.flow.resume_reading()
         # The cycle stays while the socket is open, and nothing else of the request's protocol.
         self.cycle.response_started = self.cycle.response_complete = True
         self.cycle.scope["extensions"] = {}

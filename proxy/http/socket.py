@@ -1,165 +1,158 @@
-"""An open WebSocket, as its handler sees it."""
+"""A WebSocket, as its handler sees it."""
 
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode
-from binascii import Error as NoBase64
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from starlette.datastructures import QueryParams
 from starlette.types import Scope
 from websockets.utils import accept_key
 
 from proxy.access.callers import Caller, caller_of
-from proxy.errors import ClientLeft, RequestFailed, UpgradeRequired
-from proxy.http.connection import PEER
+from proxy.errors import ClientLeft, RequestFailed, ServerBusy, UpgradeRequired
+from proxy.http.connection import PEER, Peer
+from proxy.http.frame_pace import FramePace
 from proxy.http.kernel_buffer import share_sent
 from proxy.http.socket_protocol import SOCKET_OFFER, SocketProtocol, Swap, nothing_to_do
 from proxy.speech.deadline import MovingTimer, StoppableBlock
 
-SUBPROTOCOL = "voxgate.v1"
+SUBPROTOCOL = b"voxgate.v1"
 IDLE_S = 180.0
+LEAVING = "This server is about to end. Connect once more."
+
+_NOT_ACCEPTED: Any = None
+_KEY = re.compile(r"[0-9A-Za-z+/]{22}==")
 
 
 class Socket(StoppableBlock):
     """A WebSocket of a caller. If it is lost, or the server closes it, the task of its handler is cancelled.
 
-    Before `accept`, a failure is an answer over HTTP.
+    Before `accept`, a failure is an answer over HTTP. `on_leave` is called if the server begins to leave
+    while the socket is speaking. A silent one is closed then.
     """
 
-    def __init__(self, scope: Scope) -> None:
-        extensions = scope["extensions"]
-        if SOCKET_OFFER not in extensions or not (key := _handshake_key(scope)):
+    _protocol: SocketProtocol = _NOT_ACCEPTED
+
+    def __init__(self, scope: Scope, pace: FramePace) -> None:
+        """Raises UpgradeRequired if the request is no good handshake."""
+        extensions, self.scope = scope.get("extensions", {}), scope
+        is_good = self.header(b"sec-websocket-version") == "13" and _KEY.fullmatch(self._key)
+        if SOCKET_OFFER not in extensions or not is_good:
             raise UpgradeRequired(
                 "Only a WebSocket client can connect here, with version 13. A proxy in between must pass "
                 "the headers 'Upgrade' and 'Connection' on.",
                 headers={"upgrade": "websocket", "sec-websocket-version": "13"},
             )
-        self.scope = scope
+        self._peer: Peer = extensions[PEER]
+        self._swap: Swap = extensions[SOCKET_OFFER]
         self.id: str = scope["state"]["request_id"]
         self.caller: Caller = caller_of(scope)
-        self.is_leaving = False
-        self.is_gone = False
-        self.on_leave: Callable[[], None] | None = None
+        self.query: Mapping[str, str] = QueryParams(scope["query_string"])
+        self.path_params: Mapping[str, str] = scope["path_params"]
+        self.is_open = self.is_leaving = self.is_gone = False
+        self.on_leave: Callable[[], None] = nothing_to_do
         self.last_message = 0.0
-        self._key = key
-        self._swap: Swap = extensions[SOCKET_OFFER]
-        self._peer = extensions[PEER]
-        self._peer.on_gone = self._lose
-        self._protocol: SocketProtocol | None = None
+        self._pace = pace
         self._speaking = 0
+        self._is_cut = False
         self._idle = _IdleTime(self)
 
     def __repr__(self) -> str:
-        state = "waiting" if self._protocol is None else "speaking" if self._speaking else "silent"
-        return f"<Socket {self.id} {'gone' if self.is_gone else state}>"
+        state = "gone" if self.is_gone else "silent" if self.is_silent else "busy"
+        return f"<Socket {self.id} {state}>"
 
     def header(self, name: bytes) -> str:
         return next((value.decode("latin-1") for each, value in self.scope["headers"] if each == name), "")
-
-    @property
-    def query(self) -> Mapping[str, str]:
-        return QueryParams(self.scope["query_string"])
-
-    @property
-    def path_params(self) -> Mapping[str, str]:
-        params: Mapping[str, str] = self.scope["path_params"]
-        return params
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it was accepted."""
-        return self._protocol is not None
 
     @property
     def is_silent(self) -> bool:
         return self.is_open and not self._speaking
 
     async def accept(self) -> None:
-        """Answer the handshake."""
+        """Answer the handshake. Raises ServerBusy if the server leaves."""
         if self._peer.is_gone:
             raise ClientLeft
-        headers = [(b"sec-websocket-accept", self._key.encode()), (b"x-request-id", self.id.encode())]
-        if SUBPROTOCOL in offered_protocols(self.scope):
-            headers.append((b"sec-websocket-protocol", SUBPROTOCOL.encode()))
-        self._protocol = self._swap(headers)
-        self._protocol.on_gone = self._lose
-        self._protocol.on_leave = self.leave
+        if self.is_leaving or self._peer.is_ending:
+            raise ServerBusy(LEAVING)
+        answer = accept_key(self._key).encode()
+        headers = [(b"sec-websocket-accept", answer), (b"x-request-id", self.id.encode())]
+        if SUBPROTOCOL in re.split(rb"[,\s]+", self.header(b"sec-websocket-protocol").encode("latin-1")):
+            headers.append((b"sec-websocket-protocol", SUBPROTOCOL))
+        self._protocol = self._swap(headers, self.caller.account, self._pace)
+        self._protocol.on_gone, self._protocol.on_leave = self._lose, self.leave
+        self.scope["state"]["exchange"].status = 101
+        self.is_open = True
         self._note_message()
 
     async def receive(self) -> str | bytes:
         """Return the next message."""
-        protocol = self._open_protocol()
-        message = await protocol.receive()
-        if message["type"] != "websocket.receive":
-            return await _wait_for_the_end()
+        message = await self._protocol.receive()
         self._note_message()
-        text = message.get("text")
-        return message["bytes"] if text is None else text
+        # At the end of the connection comes a message without data, and the cancellation.
+        data = message.get("text", message.get("bytes"))
+        return data if isinstance(data, str | bytes) else await _wait_for_the_end()
 
     async def send(self, data: str | bytes) -> None:
         """Send a message, and wait until the kernel has it. This never returns if the socket is closed: the
         handler is being cancelled."""
-        protocol = self._open_protocol()
-        if not self.is_gone and not protocol.close_sent:
-            protocol.write(data)
-            await protocol.drain()
-        if self.is_gone or protocol.close_sent:
+        is_written = not self.is_gone and self._protocol.write(data)
+        if is_written:
+            await self._protocol.writable.wait()
+        if not is_written or self.is_gone:
             await _wait_for_the_end()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the socket. The handler returns after that."""
-        self._open_protocol().close(code, reason)
+        self._protocol.close(code, reason)
 
     @contextmanager
     def speaking(self) -> Iterator[None]:
-        """While the block runs, the idle time does not run, and a drain does not close the socket."""
+        """While the block runs, the idle time does not run, and the server that leaves does not close the
+        socket."""
         self._speaking += 1
         self._idle.rest()
         try:
             yield
         finally:
             self._speaking -= 1
-            if not self._speaking:
-                self._note_message()
-                if self.is_leaving:
-                    asyncio.get_running_loop().call_soon(self.end, 1001, "The server is leaving.")
+            self._note_message()
+            if self.is_leaving and not self._speaking:
+                # In the next turn, so that it does not cancel the task which runs this.
+                asyncio.get_running_loop().call_soon(self.end, 1001, LEAVING)
 
     def mark(self) -> int:
         """Return the bytes of the connection that were written until now."""
-        return self._open_protocol().written
+        return self._protocol.conn.written
 
     def share_sent(self, since: int) -> float | None:
         """Return the share of the bytes written since a mark that have left this machine. None while the
         client is connected."""
-        protocol = self._open_protocol()
-        if not protocol.is_gone:
+        if not self._protocol.is_gone:
             return None
-        written = protocol.written - since
-        return share_sent(protocol.info, since, written) if written else 0.0
+        written = self.mark() - since
+        return share_sent(self._protocol.info, since, written) if written else 0.0
 
     def leave(self) -> None:
-        """Close when the socket is silent."""
-        if self.is_leaving:
-            return
-        self.is_leaving = True
+        """Close when the socket is silent: the server leaves."""
+        was_leaving, self.is_leaving = self.is_leaving, True
         if self.is_silent:
-            self.end(1001, "The server is leaving.")
-        elif self.on_leave is not None:
+            self.end(1001, LEAVING)
+        elif not was_leaving:
             self.on_leave()
 
     def end(self, code: int, reason: str) -> None:
         """Close by the server's own will, and cancel the handler."""
-        if self._protocol is not None and not self.is_gone and not self._protocol.close_sent:
-            self._protocol.close(code, reason)
+        if self._protocol.close(code, reason):
             self._lose()
 
     async def run(self, handle: Callable[[Socket], Awaitable[None]]) -> None:
         """Run the handler until it returns or the socket is lost. A failure after `accept` closes it."""
-        code, reason = 1011, ""
+        code, reason, exchange = 1011, "", self.scope["state"]["exchange"]
+        self._peer.on_gone = self._lose
         try:
             with self:
                 await handle(self)
@@ -167,34 +160,37 @@ class Socket(StoppableBlock):
         except TimeoutError:
             if not self.is_gone:
                 raise
+            code = 1000
             raise ClientLeft from None
         except RequestFailed as failure:
-            if self._protocol is None:
+            if not self.is_open:
                 raise
-            self.scope["state"]["exchange"].code = reason = failure.code
+            exchange.code = reason = failure.code
             code = 1008 if failure.status < 500 else 1011
         except asyncio.CancelledError:
-            code = 1001
+            code, reason = 1001, LEAVING
             raise
         finally:
             self._idle.close()
             self._peer.on_gone = None
-            if self._protocol is not None:
+            if self.is_open:
                 self._protocol.on_gone = self._protocol.on_leave = nothing_to_do
                 self._protocol.close(code, reason)
+                exchange.is_complete = code == 1000 and not self._is_cut
+
+    @property
+    def _key(self) -> str:
+        return self.header(b"sec-websocket-key")
 
     def _lose(self) -> None:
         self.is_gone = True
+        self._is_cut = self._speaking > 0
         self.expire()
 
     def _note_message(self) -> None:
         self.last_message = asyncio.get_running_loop().time()
         if not self._speaking:
             self._idle.at(self.last_message + IDLE_S)
-
-    def _open_protocol(self) -> SocketProtocol:
-        assert self._protocol is not None, "it was accepted"
-        return self._protocol
 
 
 class SocketEndpoint(NamedTuple):
@@ -217,20 +213,3 @@ class _IdleTime(MovingTimer):
 async def _wait_for_the_end() -> NoReturn:
     await asyncio.Event().wait()
     raise AssertionError
-
-
-def offered_protocols(scope: Scope) -> list[str]:
-    """Return the subprotocols that a handshake offers."""
-    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"sec-websocket-protocol"]
-    return [each.strip() for line in lines for each in line.split(",")]
-
-
-def _handshake_key(scope: Scope) -> str:
-    """Return the answer to the key of a handshake, or "" if the handshake is not good."""
-    fields = dict(scope["headers"])
-    key = fields.get(b"sec-websocket-key", b"").decode("latin-1")
-    try:
-        is_good = len(b64decode(key, validate=True)) == 16
-    except (NoBase64, ValueError):
-        is_good = False
-    return accept_key(key) if is_good and fields.get(b"sec-websocket-version") == b"13" else ""

@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import CloseCode, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol as Frames
 
 from proxy.http.connection import RawHeader
+from proxy.http.frame_pace import FramePace
 from proxy.http.kernel_buffer import buffer_little, drop_unsent, tcp_info
 from proxy.http.open_connections import OpenConnections
 from proxy.http.reader_watch import ReaderWatch
 
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveEvent
+
 SOCKET_OFFER = "voxgate.socket"
 """The ASGI extension of a GET that may become a socket: a `Swap`."""
-MESSAGE_BYTES = 128 * 1024
+MESSAGE_BYTES, MESSAGE_FRAGMENTS = 128 * 1024, 4096
+FRAMES_A_SECOND, _AT_ONCE_S = 400, 5.0
+"""A socket that has read none for so long may send 2,000 at once."""
 
-_LINGER_S = 1.0
+_READ_BYTES = 16 * 1024
+"""What the kernel holds of a client's messages. A flood waits at its sender."""
+_UNSENT_BYTES = 64 * 1024
+"""With so much unsent, as of pongs, nothing more is read."""
+_CLOSE_S, _LINGER_S, _PONG_S = 3.0, 1.0, 20.0
 
 
 def nothing_to_do() -> None:
@@ -31,7 +44,7 @@ def nothing_to_do() -> None:
 
 
 class _CountedFrames(Frames):
-    """A connection that counts the bytes that it writes."""
+    """Counts the bytes that it writes, and those of the connection before the handshake."""
 
     written = 0
 
@@ -44,15 +57,19 @@ class _CountedFrames(Frames):
 class SocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket after its handshake. It is the `WatchedReader` of its client, and an `OpenConnection`.
 
-    `on_gone` is called once, when the client closes the socket or is lost.
+    `on_gone` is called once, when the client closes the socket or is lost. `info` is the
+    `tcp_info` of that moment.
     """
 
+    conn: _CountedFrames
     stall_s: float
     least_bytes_per_s: float
     places: OpenConnections | None = None
 
-    def __init__(self, *args: Any, written: int) -> None:
-        super().__init__(*args)
+    def __init__(
+        self, config: Config, state: ServerState, written: int, account: str, pace: FramePace
+    ) -> None:
+        super().__init__(config, state, {})
         self.conn = _CountedFrames(state=OPEN, max_size=MESSAGE_BYTES)
         self.conn.written = written
         self.handshake_initiated = self.handshake_complete = True
@@ -60,22 +77,24 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.on_gone: Callable[[], None] = nothing_to_do
         self.on_leave: Callable[[], None] = nothing_to_do
         self.info = b""
+        self.account = account
+        self._pace = pace
+        self._unread = bytearray()
+        self._is_waiting = False
+        self._frames_read = 0
+        self._heard_at = 0.0
+        self._free_at = 0.0
         self._watch = ReaderWatch(self)
 
-    @property
-    def written(self) -> int:
-        """The bytes that were written to the connection, with those before the handshake."""
-        written: int = self.conn.written  # type: ignore[attr-defined]  # it is a _CountedFrames
-        return written
-
-    def open(self, transport: asyncio.Transport, held: bytes) -> None:
+    def open(self, transport: asyncio.Transport, held: bytearray) -> None:
         """Take over a connection, and the bytes that came behind the handshake."""
         self.connection_made(transport)
         transport.set_protocol(self)
-        buffer_little(transport)
+        buffer_little(transport, read_bytes=_READ_BYTES)
+        self.ping_timeout = max(_PONG_S, self.stall_s)
         self.start_keepalive()
-        if held:
-            self.loop.call_soon(self.data_received, held)
+        self._unread += held
+        self.read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.places is not None:
@@ -84,17 +103,84 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._lose()
         super().connection_lost(exc)
 
+    def keepalive_timeout(self) -> None:
+        """Close for a ping without an answer, unless the answer may wait behind something else."""
+        if self.read_paused or self.count_unsent() or self._heard_at > self.ping_sent_at:
+            self.pong_timer = None
+            self.schedule_ping()
+        else:
+            super().keepalive_timeout()
+
     def _lose(self) -> None:
         if not self.is_gone:
             self.is_gone = True
             self.info = tcp_info(self.transport)
             self.on_gone()
 
-    def data_received(self, data: bytes) -> None:
-        if self.conn.parser_exc is None:
-            super().data_received(data)
+    def eof_received(self) -> None:
+        self._lose()
 
-    def handle_close(self, event: Any) -> None:
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self.loop.time()
+        self._unread += data
+        self.read_on()
+
+    def read_on(self) -> None:
+        """Read what has come, as far as the handler takes it and the pace allows it."""
+        while self._unread and not self._is_waiting and self._has_room():
+            wait_s = self._free_at - self.loop.time()
+            if wait_s > 0:
+                self._is_waiting = True
+                self.loop.call_later(wait_s, self._end_wait)
+            else:
+                self._is_waiting = not self._pace.read_or_wait(self)
+        is_paused = bool(self._unread) or not self._has_room()
+        if is_paused != self.read_paused and not self.transport.is_closing():
+            self.read_paused = is_paused
+            (self.transport.pause_reading if is_paused else self.transport.resume_reading)()
+
+    def read_some(self, most_bytes: int) -> int:
+        self._is_waiting = False
+        if self.conn.parser_exc is not None or self.is_gone:
+            self._unread.clear()
+            return 1
+        data = bytes(self._unread[:most_bytes])
+        del self._unread[:most_bytes]
+        super().data_received(data)
+        frames, self._frames_read = max(1, self._frames_read), 0
+        self._free_at = max(self._free_at, self.loop.time() - _AT_ONCE_S) + frames / FRAMES_A_SECOND
+        return frames
+
+    def _end_wait(self) -> None:
+        self._is_waiting = False
+        self.read_on()
+
+    def _has_room(self) -> bool:
+        return (self.queue.empty() or self.close_sent) and self.count_unsent() < _UNSENT_BYTES
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await self.queue.get()
+        self.read_on()
+        return message
+
+    def handle_events(self) -> None:
+        self._frames_read += len(self.conn.events)
+        super().handle_events()
+
+    def send_receive_event_to_app(self) -> None:
+        # uvicorn would pause reading here. `read_on` decides after the whole turn.
+        was_paused, self.read_paused = self.read_paused, True
+        super().send_receive_event_to_app()
+        self.read_paused = was_paused
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < MESSAGE_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG, f"over {MESSAGE_FRAGMENTS} fragments")
+            self.handle_parser_exception()
+
+    def handle_close(self, event: Frame) -> None:
         self._lose()
         super().handle_close(event)
 
@@ -102,9 +188,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Tell the client what was wrong. A client that still sends would lose a close at once."""
         self._lose()
         self.transport.write(b"".join(self.conn.data_to_send()))
-        self.end_soon()
-
-    def end_soon(self) -> None:
         self.close_sent = True
         self.transport.write_eof()
         self.close_timer = self.loop.call_later(_LINGER_S, self.transport.close)
@@ -112,25 +195,27 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         self.on_leave()
 
-    def write(self, data: str | bytes) -> None:
+    def write(self, data: str | bytes) -> bool:
+        """Write a message, unless the socket is closing."""
+        if self.close_sent or self.transport.is_closing():
+            return False
         if isinstance(data, str):
             self.conn.send_text(data.encode())
         else:
             self.conn.send_binary(data)
         self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
-    async def drain(self) -> None:
-        """Wait until the kernel has all written bytes, or the client is gone."""
-        await self.writable.wait()
-
-    def close(self, code: int, reason: str) -> None:
-        """Begin to close. The client has `close_timeout` to answer."""
+    def close(self, code: int, reason: str) -> bool:
+        """Begin to close, unless the socket is closing. The client has a moment to answer."""
         if self.close_sent or self.transport.is_closing():
-            return
+            return False
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+        self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.close)
+        self.read_on()
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -140,17 +225,18 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         self._watch.end()
         super().resume_writing()
+        self.read_on()
 
     def count_unsent(self) -> int:
         return self.transport.get_write_buffer_size()
 
     def count_taken(self) -> int:
-        return self.written - self.count_unsent()
+        return self.conn.written - self.count_unsent()
 
     def cut_off(self) -> None:
         drop_unsent(self.transport)
         self.transport.abort()
 
 
-Swap = Callable[[list[RawHeader]], SocketProtocol]
-"""Answers 101 with these headers, and returns the protocol of the socket."""
+Swap = Callable[[list[RawHeader], str, FramePace], SocketProtocol]
+"""Answers 101 with these headers, and returns the protocol of the socket of an account."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
@@ -14,7 +15,7 @@ from proxy.speech.deadline import StoppableBlock
 from proxy.speech.observer import Observer, Observers
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech_stream import Speech, SpeechStream, WholeBytes
-from proxy.speech.spill import PacedStream, ReaderPace, SpillQuota, SpillReservation
+from proxy.speech.spill import PacedStream, PlayClock, ReaderPace, SpillQuota, SpillReservation
 from proxy.speech.whole_file import AnswerFile, FileStream, SpilledBytes
 
 
@@ -148,11 +149,13 @@ class Answer:
         if self._prefetch is None and self.speech.holds_engine:
             self._sound = self._prefetch = Prefetch(self._begun, self._room, self._new_pace())
 
-    def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
-        """Send the sound only a few seconds before it plays, until `is_hurried` returns true."""
+    def keep_live_pace(self, is_hurried: Callable[[], bool], clock: PlayClock | None = None) -> asyncio.Event:
+        """Send the sound only shortly before it plays, until `is_hurried` returns true. Return the event that
+        all of it is made."""
         pace = self._new_pace()
         self._prefetch = Prefetch(self._begun, self._room, pace)
-        self._sound = PacedStream(self._prefetch, is_hurried, pace)
+        self._sound = PacedStream(self._prefetch, is_hurried, pace, clock or PlayClock())
+        return self._prefetch.finished
 
     def note_departure(self) -> None:
         """Note that the client has left: it gets no more sound."""

@@ -55,7 +55,8 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     the user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A
     `source` is converted instead of a text. `model` is the last model that was tried, and `post` repeats its
     speech. `begins` is the first sample of the part in the answer, None before its turn. `winner` is the
-    candidate that gave audio. A checked part was said `again` so many times.
+    candidate that gave audio. A checked part was said `again` so many times. A part that goes on with the
+    voice of an earlier call is heard at the moment `plays_at`: its first candidate is asked first, alone.
     """
 
     number: int
@@ -72,6 +73,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     text_key: tuple[str, bool] = "", False
     budget_s: float | None = None
     again: int = 0
+    plays_at: float | None = None
 
     @property
     def speaker(self) -> str:
@@ -336,6 +338,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call of a
     `job` has no listener: it does not count as a stream of its plan, and engines serve it last. All attempts
     at a `step` share its name; each attempt has its own id. Usage has its `tag`. If `is_idle`, none listens.
+    A piece of an utterance does not count as a stream either, and has no receipt and no manifest.
     """
 
     id: str
@@ -351,6 +354,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     step: str = ""
     tag: str = ""
     is_idle: bool = False
+    is_stream: bool = True
 
     @property
     def terms(self) -> Terms:

@@ -73,7 +73,7 @@ class FirstAudio:
         """
         left_s = (run.budget_s or self.budget_s(call, run)) - waited_s
         candidates: Sequence[Candidate] = run.part.candidates
-        if len(candidates) > 1:
+        if len(candidates) > 1 and run.plays_at is None:
             candidates = self.in_order(candidates)
         if run.number and any(each.is_other_speaker for each in candidates):
             candidates = call.totals.keep_voice(run, candidates)
@@ -321,7 +321,9 @@ class CandidateRace:
         raise self._failure or EngineTimeout("No engine was tried.")
 
     def _hedge_s(self, candidate: Candidate) -> float:
-        return self._first_audio.hedge_s(self._call, candidate, self._left[0]) if self._left else 0.0
+        if not self._left or self._run.plays_at is not None:
+            return 0.0
+        return self._first_audio.hedge_s(self._call, candidate, self._left[0])
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
         if self._wait_until_free is not None:

@@ -118,6 +118,8 @@ def urgency_of(
         return "idle", 0.0, follows_s
     if call.goes_whole:
         return "whole", 0.0, follows_s
+    if run.plays_at is not None and run.plays_at > now:
+        return "ahead", run.plays_at - now, follows_s
     if run.number == 0:
         return "live", 0.0, follows_s
     return "ahead", max(0.0, _begins_at(call, run, now) - now), follows_s

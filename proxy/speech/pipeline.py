@@ -238,7 +238,7 @@ def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
         terms=terms,
         amount=amount,
         estimated_s=estimated_s,
-        is_stream=not call.job,
+        is_stream=call.is_stream and not call.job,
         job=call.job,
         tag=call.tag,
     )

@@ -311,27 +311,53 @@ def _write_all(file: IO[bytes], data: bytes, at: int) -> None:
         rest, at = rest[count:], at + count
 
 
-AHEAD_S = 5.0
-"""The seconds that are sent ahead, so that a slow moment of the network is no gap."""
+class PlayClock:
+    """The time of a listener, who gets sound at most `ahead_s` before it plays, in pieces of `piece_s`: so a
+    slow moment of the network is no gap. All answers that are heard as one sound share a clock.
 
-_PIECE_S = 0.5
+    `given_s` is the sound that the listener got. Where it ran out, the listener waited for more.
+    """
+
+    def __init__(self, ahead_s: float = 5.0, piece_s: float = 0.5) -> None:
+        self.ahead_s = ahead_s
+        self.piece_s = piece_s
+        self.given_s = 0.0
+        self._began: float | None = None
+
+    @property
+    def played_s(self) -> float:
+        """The sound that has played by now."""
+        if self._began is None:
+            return 0.0
+        return min(self.given_s, asyncio.get_running_loop().time() - self._began)
+
+    async def give(self, seconds: float, is_hurried: Callable[[], bool]) -> None:
+        """Wait until the listener may have so much more. `is_hurried` tells when to stop waiting."""
+        now = asyncio.get_running_loop().time()
+        if self._began is None or now - self._began > self.given_s:
+            self._began = now - self.given_s
+        ahead_s = self.given_s + seconds - (now - self._began) - self.ahead_s
+        if ahead_s > 0 and not is_hurried():
+            await asyncio.sleep(ahead_s)
+        self.given_s += seconds
 
 
 class PacedStream:
-    """A stream that gives its sound in small pieces, at most `AHEAD_S` before they play.
+    """A stream that gives its sound in small pieces, as its clock allows.
 
     `is_hurried` tells when to stop waiting: the server stops, or the client has left.
     """
 
     holds_engine = False
 
-    def __init__(self, sound: SpeechStream, is_hurried: Callable[[], bool], pace: ReaderPace) -> None:
+    def __init__(
+        self, sound: SpeechStream, is_hurried: Callable[[], bool], pace: ReaderPace, clock: PlayClock
+    ) -> None:
         self._sound = sound
         self._is_hurried = is_hurried
         self._pace = pace
+        self._clock = clock
         self._rest = Chunk()
-        self._began: float | None = None
-        self._given_s = 0.0
 
     async def next_chunk(self) -> Chunk | None:
         if not self._rest.data:
@@ -339,10 +365,11 @@ class PacedStream:
             if chunk is None:
                 return None
             self._rest = chunk
-        seconds = self._rest.samples / self._rest.sample_rate_hz
-        size = max(1, round(len(self._rest.data) * _PIECE_S / max(seconds, _PIECE_S)))
+        seconds, most_s = self._rest.samples / self._rest.sample_rate_hz, self._clock.piece_s
+        size = max(1, round(len(self._rest.data) * most_s / max(seconds, most_s)))
         piece, self._rest = self._rest.split(size)
-        await self._wait(piece.samples / piece.sample_rate_hz)
+        with self._pace.resting():
+            await self._clock.give(piece.samples / piece.sample_rate_hz, self._is_hurried)
         return piece
 
     def last_chunk(self) -> Chunk:
@@ -350,13 +377,3 @@ class PacedStream:
 
     async def close(self) -> None:
         await self._sound.close()
-
-    async def _wait(self, seconds: float) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._began is None:
-            self._began = now
-        self._given_s += seconds
-        ahead_s = self._given_s - (now - self._began) - AHEAD_S
-        if ahead_s > 0 and not self._is_hurried():
-            with self._pace.resting():
-                await asyncio.sleep(ahead_s)

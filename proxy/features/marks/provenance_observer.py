@@ -56,6 +56,8 @@ class ProvenanceObservers:
         return partial(self._open, PlannedFacts(plan))
 
     def _open(self, planned: PlannedFacts, call: SpeechCall) -> Observer:
+        if not call.is_stream:
+            return Observer()  # it sees a piece before its sound is encoded with those of the others
         kind: type[_ProvenanceObserver] = _StreamObserver
         if call.goes_whole:
             marking, request = possible_marking(call.plan), call.request

@@ -95,6 +95,13 @@ class RawClient:
         status, headers = _head(head)
         return RawAnswer(status, headers, await self._reader.readexactly(int(headers["content-length"])))
 
+    async def head(self) -> bytes:
+        """The next head, of an answer without a length."""
+        return await self._reader.readuntil(b"\r\n\r\n")
+
+    async def exactly(self, count: int) -> bytes:
+        return await self._reader.readexactly(count)
+
     async def rest(self) -> bytes:
         """All bytes until the server ends the connection."""
         parts = []

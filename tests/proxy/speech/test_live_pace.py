@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxy.audio.formats import Chunk
-from proxy.speech.spill import AHEAD_S, PacedStream, ReaderPace
+from proxy.speech.spill import PacedStream, PlayClock, ReaderPace
 from speech_engine import Finished, Started
 from tests.proxy.api.inside import LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
@@ -15,6 +15,7 @@ from tests.speech_engine.host import simulated_time
 from tests.tables import each_row
 
 SECONDS = 20
+AHEAD_S = 5.0
 
 
 class Sound:
@@ -43,7 +44,7 @@ def test_sound_goes_out_at_most_some_seconds_before_it_is_heard(seconds: tuple[f
     async def scene() -> None:
         loop = asyncio.get_running_loop()
         pace = ReaderPace(loop.time)
-        stream = PacedStream(Sound(*seconds), lambda: False, pace)
+        stream = PacedStream(Sound(*seconds), lambda: False, pace, PlayClock())
         began, given, data = loop.time(), 0, b""
         while (piece := await stream.next_chunk()) is not None:
             given += piece.samples
@@ -62,7 +63,7 @@ def test_nobody_waits_when_the_server_ends_or_the_client_has_gone() -> None:
     async def scene() -> None:
         loop = asyncio.get_running_loop()
         began, is_hurried = loop.time(), False
-        stream = PacedStream(Sound(20.0), lambda: is_hurried, ReaderPace())
+        stream = PacedStream(Sound(20.0), lambda: is_hurried, ReaderPace(), PlayClock())
         while loop.time() - began < 3.0:
             assert await stream.next_chunk() is not None
         is_hurried = True

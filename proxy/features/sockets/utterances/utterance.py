@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from proxy.features.sockets.utterances.values import Interrupted, UtteranceEnd
+import asyncio
+from contextlib import AsyncExitStack, suppress
+
+import structlog
+
+from proxy.errors import InvalidRequest, NotAllowed, RequestFailed
+from proxy.features.sockets.utterances.cutter import MOST_PIECE, Cut, Cutter
+from proxy.features.sockets.utterances.delivery import Delivery
+from proxy.features.sockets.utterances.heard import spoken_to
+from proxy.features.sockets.utterances.piece import Piece, StopReason
+from proxy.features.sockets.utterances.piece_planner import PiecePlanner, is_by_job, most_characters
+from proxy.features.sockets.utterances.values import Interrupted, Usage, UtteranceEnd
+from proxy.speech.speech_body import MAX_INPUT
+from speech_engine.host.engine_stream import run_to_end
+
+MOST_TEXT = 20_000
+"""The most characters of an utterance."""
+
+_log = structlog.get_logger()
 
 
 class Utterance:
@@ -12,35 +30,200 @@ class Utterance:
     `close`.
     """
 
+    def __init__(
+        self, id_: str, cutter: Cutter, planner: PiecePlanner, delivery: Delivery, stream: AsyncExitStack
+    ) -> None:
+        self.id = id_
+        self._cutter = cutter
+        self._planner = planner
+        self._delivery = delivery
+        self._stream = stream
+        self._text = ""
+        self._most_piece = MOST_PIECE
+        self._live: list[Piece] = []
+        self._usage = Usage()
+        self._failure: RequestFailed | None = None
+        self._is_running = self._is_interrupted = False
+        self._news = asyncio.Event()
+        self._over = asyncio.Event()
+
+    def __repr__(self) -> str:
+        state = "over" if self._over.is_set() else "open"
+        return f"<Utterance {self.id} {len(self._delivery.pieces)} pieces, {state}>"
+
     def add(self, text: str) -> None:
-        """Add text. Raises InvalidRequest, and adds nothing, if the text of the utterance becomes too
-        long."""
-        raise NotImplementedError
+        """Add text. Raises InvalidRequest or NotAllowed, and adds nothing, if it becomes too long."""
+        length = len(self._text) + len(text)
+        most = MAX_INPUT if self._cutter.is_one_piece else MOST_TEXT
+        of_plan = self._planner.terms.max_characters
+        if of_plan is not None and length > of_plan:
+            raise NotAllowed(
+                f"Your plan '{self._planner.terms.plan}' takes texts of up to {of_plan} characters; "
+                f"this one has {length}.",
+                param="text",
+                code="text_too_long",
+            )
+        if length > most:
+            raise InvalidRequest(
+                f"Too much text: an utterance has up to {most} characters, and this one has {length}.",
+                param="text",
+                code="string_above_max_length",
+            )
+        self._text += text
+        self._cutter.add(text, asyncio.get_running_loop().time())
+        if self._cutter.may_close:
+            self._news.set()
 
     def flush(self) -> None:
         """Speak all text that is there, though its last sentence may not have ended."""
-        raise NotImplementedError
+        self._cutter.flush()
+        self._news.set()
 
     def end(self) -> None:
         """No more text comes. `run` ends when all is said."""
-        raise NotImplementedError
+        self._cutter.end()
+        self._news.set()
 
     @property
     def is_silent(self) -> bool:
         """Whether nothing is to be said before more text comes."""
-        raise NotImplementedError
+        return not self._cutter.has_more and all(piece.is_over.is_set() for piece in self._live)
 
     async def run(self) -> UtteranceEnd:
         """Speak until `end` was called and all is said, or until a failure or an interruption. Before it
         returns, all pieces are settled, and the stream is free. If it is cancelled, the pieces are settled as
         left by the client."""
-        raise NotImplementedError
+        self._is_running = True
+        try:
+            await self._speak()
+            await self._delivery.finish()
+        finally:
+            await run_to_end(self.close())
+        _log.info(
+            "utterance.finished",
+            utterance=self.id,
+            pieces=len(self._delivery.pieces),
+            characters=self._usage.characters,
+            seconds=self._usage.seconds,
+            interrupted=self._is_interrupted,
+            code=self._failure and self._failure.code,
+        )
+        return UtteranceEnd(len(self._delivery.pieces), self._usage, self._failure)
 
     async def interrupt(self, played_ms: int | None = None) -> Interrupted:
         """Stop the sound. Return when all pieces are settled; then `run` returns, too. `played_ms` is what
         the client has played, if it knows that. It changes no charge."""
-        raise NotImplementedError
+        sent_s = self._delivery.sent_s
+        heard_s = self._delivery.clock.played_s if played_ms is None else min(played_ms / 1000, sent_s)
+        for piece in self._live:
+            piece.note_words()
+        place = spoken_to(self._delivery.pieces, heard_s)
+        if not self._is_interrupted:
+            self._is_interrupted = True
+            self._stop("interrupted")
+            self._news.set()
+        if self._is_running:
+            await self._over.wait()
+        return Interrupted(
+            piece=max(0, len(self._delivery.pieces) - 1),
+            text_spoken=self._text[:place],
+            text_remaining=self._text[place:],
+            sent_ms=round(self._delivery.sent_s * 1000),
+            usage=self._usage,
+        )
 
     async def close(self) -> None:
-        """End an utterance that never ran."""
-        raise NotImplementedError
+        """End an utterance that never ran, or whose `run` is cancelled."""
+        tasks = [piece.task for piece in self._live if piece.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for piece in self._live:
+            self._count(piece)
+        self._live.clear()
+        await self._delivery.close()
+        try:
+            await self._stream.aclose()
+        finally:
+            self._over.set()
+
+    async def _speak(self) -> None:
+        last, number = None, 0
+        while (cut := await self._next_cut(last)) is not None:
+            piece = self._piece(number, cut, last)
+            if last is None and not await self._plan_first(piece):
+                continue
+            piece.begin()
+            self._live.append(piece)
+            last, number = piece, number + 1
+        while self._live:
+            task = self._live[0].task
+            assert task is not None, "it has begun"
+            await asyncio.wait((task,))
+            self._count_ended()
+
+    async def _plan_first(self, piece: Piece) -> bool:
+        """Plan the first piece, which decides how the text is cut. Return whether it can be spoken now."""
+        try:
+            call = await piece.plan()
+        except RequestFailed as failure:
+            self._failure = failure
+            return False
+        if is_by_job(call) and not self._cutter.is_one_piece:
+            self._cutter.join(piece.cut)
+            return False
+        self._cutter.language = call.plan.language
+        self._most_piece = most_characters(call)
+        return not self._is_interrupted
+
+    async def _next_cut(self, last: Piece | None) -> Cut | None:
+        """Return the text of the next piece when it is time for it, or None if there is none any more."""
+        loop, cutter = asyncio.get_running_loop(), self._cutter
+        while not self._is_stopping:
+            self._news.clear()
+            wakes_at = None
+            if last is None or last.is_near_end:
+                now = loop.time()
+                if (cut := cutter.take(now, self._most_piece, is_first=last is None)) is not None:
+                    return cut
+                if cutter.has_ended:
+                    return None
+                wakes_at = cutter.wakes_at(now)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(wakes_at):
+                    await self._news.wait()
+            self._count_ended()
+        return None
+
+    @property
+    def _is_stopping(self) -> bool:
+        has_failed = self._failure is not None or any(piece.failure is not None for piece in self._live)
+        return self._is_interrupted or has_failed
+
+    def _piece(self, number: int, cut: Cut, before: Piece | None) -> Piece:
+        id_, cutter = f"{self.id}-{number + 1}", self._cutter
+        return Piece(
+            *(id_, number, cut, self._planner, self._delivery, before),
+            is_last=lambda: cutter.has_ended and not cutter.has_more,
+            on_news=self._news.set,
+        )
+
+    def _count_ended(self) -> None:
+        """Count the pieces that have ended, in their order. After one that failed, no other is spoken."""
+        while self._live and (task := self._live[0].task) is not None and task.done():
+            piece = self._live.pop(0)
+            self._count(piece)
+            if piece.failure is not None and self._failure is None:
+                self._failure = piece.failure
+                self._stop("failed")
+            if not task.cancelled():
+                task.result()
+
+    def _count(self, piece: Piece) -> None:
+        usage, more = self._usage, piece.usage
+        self._usage = Usage(usage.characters + more.characters, usage.seconds + more.seconds)
+
+    def _stop(self, why: StopReason) -> None:
+        for piece in self._live:
+            piece.stop(why)

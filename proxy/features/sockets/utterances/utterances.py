@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 from proxy.access.callers import Callers
 from proxy.engines.engine_list import Engines
+from proxy.features.sockets.utterances.cutter import Cutter
+from proxy.features.sockets.utterances.delivery import Delivery
+from proxy.features.sockets.utterances.piece_planner import PiecePlanner
 from proxy.features.sockets.utterances.utterance import Utterance
 from proxy.features.sockets.utterances.values import Listener, UtteranceSettings
-from proxy.ledger import Ledger
+from proxy.ledger import Ledger, Payer
 from proxy.speech.speaking import Speaking
 
 
@@ -19,5 +24,12 @@ class Utterances:
 
     async def begin(self, id_: str, key: str, settings: UtteranceSettings, listener: Listener) -> Utterance:
         """Admit an utterance as one request by the key with this id, and take a stream for it. Its pieces
-        have the id with a number. Raises RequestFailed; then nothing is taken."""
-        raise NotImplementedError
+        have the id with a number. Raises RequestFailed and StorageFailed; then nothing is taken."""
+        caller, request = await self._callers.by_id(key), settings.request
+        terms, _ = await self._speaking.admission.admit(caller)
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+        planner = PiecePlanner(self._speaking, self._callers, self._engines, caller, terms, request)
+        cutter = Cutter(language=request.language or "", splits=settings.splits)
+        stream = AsyncExitStack()
+        await stream.enter_async_context(self._ledger.stream(id_, payer))
+        return Utterance(id_, cutter, planner, Delivery(listener, settings.form), stream)

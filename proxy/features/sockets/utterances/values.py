@@ -13,6 +13,8 @@ from proxy.errors import AccountSuspended, InvalidKey, InvalidRequest, RequestFa
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine.redacted import Redacted
 
+NO_CAST = "'voice' cannot be a cast here: one voice speaks while the text comes."
+
 
 class UtteranceSettings(Redacted, msgspec.Struct, frozen=True):
     """The request of each piece, without its text, and the form of the sound that the listener gets.
@@ -30,9 +32,7 @@ class UtteranceSettings(Redacted, msgspec.Struct, frozen=True):
         """Return the settings that a request means, for any text. Raises InvalidRequest for what only a
         single answer can have: a cast, and a WAV, whose header has a length."""
         if request.cast:
-            raise InvalidRequest(
-                "'voice' cannot be a cast here: one voice speaks while the text comes.", param="voice"
-            )
+            raise InvalidRequest(NO_CAST, param="voice")
         if request.form.format == "wav":
             raise InvalidRequest(
                 "'response_format' cannot be wav here: its header has a length. Take pcm.",

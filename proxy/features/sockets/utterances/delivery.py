@@ -1,0 +1,79 @@
+"""What the listener of an utterance gets: the PCM of all pieces through one encoder, at its pace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+
+from msgspec.structs import replace
+
+from proxy.audio.encode import Encoder, open_encoder
+from proxy.audio.formats import SAMPLE_BYTES, OutputForm
+from proxy.audio.sound import FadeOut
+from proxy.features.sockets.utterances.cutter import Cut
+from proxy.features.sockets.utterances.heard import HeardPiece
+from proxy.features.sockets.utterances.values import Listener, PlacedWord
+from proxy.speech.spill import PlayClock
+
+AHEAD_S, CHUNK_S = 1.0, 0.25
+"""The seconds that are sent ahead: an interruption should cost little that was not heard."""
+
+
+class Delivery:
+    """The sound of an utterance, as one stream of its form. `pieces` are those that have begun. Close it."""
+
+    def __init__(self, listener: Listener, form: OutputForm) -> None:
+        self.listener = listener
+        self.clock = PlayClock(AHEAD_S, CHUNK_S)
+        self.pieces: list[HeardPiece] = []
+        self.sent_s = 0.0
+        self._form = form
+        self._encoder: Encoder | None = None
+        self._fade = FadeOut(form.sample_rate_hz)
+        self._half = b""
+        self._is_flushed = False
+        self._sending: asyncio.Task[None] | None = None
+
+    def begin_piece(self, cut: Cut, source: str, length_s: float) -> HeardPiece:
+        """Begin a piece, whose form has this `source`. The first one decides for all."""
+        if self._encoder is None:
+            self._encoder = open_encoder(replace(self._form, source=source))
+        piece = HeardPiece(cut, self.sent_s, length_s)
+        self.pieces.append(piece)
+        return piece
+
+    def encode(self, pcm: bytes, *, ends_piece: bool = False) -> bytes:
+        """Take the next bytes of a piece, which may end inside of a sample, and return those to send."""
+        assert self._encoder is not None, "a piece has begun"
+        pcm = self._half + pcm
+        whole = len(pcm) - len(pcm) % SAMPLE_BYTES
+        self._half = pcm[whole:]
+        faded = self._fade.feed(pcm[:whole]) + (self._fade.flush() if ends_piece else b"")
+        return self._encoder.feed(faded).data if faded else b""
+
+    def flush(self) -> bytes:
+        """Return the rest of the stream, its last piece faded out."""
+        if self._encoder is None or self._is_flushed:
+            return b""
+        rest, self._is_flushed = self.encode(b"", ends_piece=True), True
+        return rest + self._encoder.flush().data
+
+    async def send(self, work: Coroutine[None, None, None]) -> None:
+        """Wait for a call of the listener. If this wait is cancelled, the call goes on: sound that was given
+        out is sent, and charged."""
+        self._sending = asyncio.create_task(work)
+        await asyncio.shield(self._sending)
+
+    async def finish(self, words: Sequence[PlacedWord] = ()) -> None:
+        """Send the rest of the stream, after what is being sent."""
+        if self._sending is not None:
+            await asyncio.wait((self._sending,))
+        if (rest := self.flush()) or words:
+            await self.send(self.listener.sound(rest, words))
+
+    async def close(self) -> None:
+        if self._sending is not None and not self._sending.done():
+            self._sending.cancel()  # the client is lost
+            await asyncio.wait((self._sending,))
+        if self._encoder is not None:
+            self._encoder.close()

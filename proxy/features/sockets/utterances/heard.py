@@ -1,0 +1,75 @@
+"""When the words of an utterance are heard, and which were heard until a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from policies import text_tags
+from proxy.features.sockets.utterances.cutter import Cut
+from proxy.features.sockets.utterances.values import PlacedWord
+from proxy.speech.word_times import SpokenWord, find_words, letters
+from speech_engine import Segment
+
+
+class HeardPiece:
+    """The words of one piece. It begins at `begins_s` of the utterance, and has an estimated length until it
+    is over. Words come in their order."""
+
+    def __init__(self, cut: Cut, begins_s: float, length_s: float) -> None:
+        self.cut = cut
+        self.begins_s = begins_s
+        self.length_s = length_s
+        # The start in the utterance, and the place in all text, of each word whose time is known.
+        self._timed: list[tuple[float, int, int]] = []
+        self._told = 0
+
+    def note(self, words: Sequence[SpokenWord] | None, *, is_over: bool = False) -> list[PlacedWord]:
+        """Take all words with a time so far. Return those whose end became known: at the next word, or when
+        the piece is over."""
+        start = self.cut.start
+        for word in (words or ())[len(self._timed) :]:
+            begins_s = self.begins_s + word.start_seconds
+            self._timed.append((begins_s, start + word.source_start, start + word.source_end))
+        known = len(self._timed) if is_over else len(self._timed) - 1
+        told = [self._placed(number) for number in range(self._told, known)]
+        self._told = max(self._told, known)
+        return told
+
+    def spoken_to(self, heard_s: float) -> int | None:
+        """Return the place in all text behind the last word that had begun before a moment of the utterance.
+        None: no word had."""
+        ends = [end for begins_s, _, end in [*self._timed, *self._untimed()] if begins_s < heard_s]
+        return max(ends) if ends else None
+
+    def _placed(self, number: int) -> PlacedWord:
+        begins_s, start, end = self._timed[number]
+        behind = self._timed[number + 1 :][:1]
+        ends_s = behind[0][0] if behind else self.begins_s + self.length_s
+        text = self.cut.text[start - self.cut.start : end - self.cut.start]
+        return PlacedWord(text, round(begins_s * 1000), round(max(begins_s, ends_s) * 1000), start, end)
+
+    def _untimed(self) -> list[tuple[float, int, int]]:
+        """Return the words without a time yet: they share the estimated length by their letters, from the
+        last known word on."""
+        text = text_tags.without_tags(self.cut.text)
+        places = list(find_words(text, Segment(text, 0, len(text))))
+        whole = sum(letters(text[start:end]) for start, end in places) or 1
+        at_s, known_to = self.begins_s, 0
+        if self._timed:
+            at_s, start, end = self._timed[-1]
+            known_to = end - self.cut.start
+            at_s += self.length_s * letters(text[start - self.cut.start : known_to]) / whole
+        found = list[tuple[float, int, int]]()
+        for start, end in places:
+            if start >= known_to:
+                found.append((at_s, self.cut.start + start, self.cut.start + end))
+                at_s += self.length_s * letters(text[start:end]) / whole
+        return found
+
+
+def spoken_to(pieces: Sequence[HeardPiece], heard_s: float) -> int:
+    """Return the place in all text behind the last word that had begun before a moment of the utterance."""
+    for piece in reversed(pieces):
+        if (place := piece.spoken_to(heard_s)) is not None:
+            return place
+    return 0

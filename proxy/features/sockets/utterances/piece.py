@@ -1,0 +1,246 @@
+"""A piece of an utterance: a call through the pipeline, made ahead, and sent when its turn comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from policies import estimate
+from proxy.audio import libraries
+from proxy.errors import REQUEST_FAULT_CODES, QuotaExceeded, RequestFailed, StorageUnavailable
+from proxy.features.sockets.utterances.cutter import Cut
+from proxy.features.sockets.utterances.delivery import Delivery
+from proxy.features.sockets.utterances.heard import HeardPiece
+from proxy.features.sockets.utterances.piece_planner import PiecePlanner
+from proxy.features.sockets.utterances.values import PieceEnd, PieceStart, PlacedWord, Usage
+from proxy.speech.answer import Answer
+from proxy.speech.call import SpeechCall
+from proxy.speech.spill import PlayClock
+from proxy.storage.store import StorageFailed
+
+_NEARLY_S = 3.0
+"""When less than this is left to send, the next piece begins."""
+
+StopReason = Literal["interrupted", "failed"]
+
+
+class Piece:
+    """One piece, with the `before` it. It calls `on_news` when the next one may begin, and at its end."""
+
+    def __init__(
+        self,
+        id_: str,
+        number: int,
+        cut: Cut,
+        planner: PiecePlanner,
+        delivery: Delivery,
+        before: Piece | None,
+        is_last: Callable[[], bool],
+        on_news: Callable[[], None],
+    ) -> None:
+        self.id = id_
+        self.number = number
+        self.cut = cut
+        self.call: SpeechCall | None = None
+        self.failure: RequestFailed | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.is_over = asyncio.Event()
+        self.is_finished = False
+        self._planner = planner
+        self._delivery = delivery
+        self._before = before
+        self._is_last = is_last
+        self._on_news = on_news
+        self.made = asyncio.Event()
+        self._answer: Answer | None = None
+        self._heard: HeardPiece | None = None
+        self._bytes = 0
+        self._mark: int | None = None
+        self._stopped: StopReason | None = None
+        self._is_settling = self._is_charged = False
+
+    @property
+    def has_begun(self) -> bool:
+        return self._heard is not None
+
+    @property
+    def left_s(self) -> float:
+        """The sound that is still to be sent, by estimate until all of it is made."""
+        if self.is_over.is_set():
+            return 0.0
+        length_s, answer = self._length_s, self._answer
+        return max(0.0, length_s if answer is None else length_s - answer.seconds)
+
+    @property
+    def is_near_end(self) -> bool:
+        return self.is_over.is_set() or (self.has_begun and self.left_s < _NEARLY_S)
+
+    @property
+    def usage(self) -> Usage:
+        """The usage of a piece that is over, as its row has it. A failure is free, and is none."""
+        if self.call is None or not self.call.totals.is_held or not self._is_charged:
+            return Usage()
+        spent = self.call.totals.spent()
+        return Usage(spent.characters, spent.charged_samples / spent.sample_rate_hz)
+
+    async def plan(self) -> SpeechCall:
+        """Plan the call anew. Raises RequestFailed."""
+        plays_at = None
+        if self._before is not None:
+            clock = self._delivery.clock
+            plays_at = time.monotonic() + clock.given_s - clock.played_s + self._before.left_s
+        self.call = await self._planner.plan(self.id, self.cut.text, plays_at)
+        return self.call
+
+    def begin(self) -> None:
+        """Begin to speak. The first piece is planned already."""
+        self.task = asyncio.create_task(self._speak())
+
+    def stop(self, why: StopReason) -> None:
+        """Cancel it, unless all its sound was sent, and its settlement is being written."""
+        if self.task is not None and not self._is_settling and not self.is_over.is_set():
+            self._stopped = why
+            self.task.cancel()
+
+    def note_words(self) -> list[PlacedWord]:
+        if self._heard is None or self._answer is None:
+            return []
+        return self._heard.note(self._answer.speech.words)
+
+    async def _speak(self) -> None:
+        try:
+            try:
+                await self._answer_call()
+            except QuotaExceeded:
+                # The hold of the piece before may be more than it costs.
+                if self._before is None or self._before.is_over.is_set():
+                    raise
+                await self._wait_for_turn()
+                await self._answer_call()
+        except RequestFailed as failure:
+            self.failure = failure
+        except StorageFailed:
+            self.failure = StorageUnavailable()
+        finally:
+            self.is_over.set()
+            self._on_news()
+        if self.failure is not None and self.call is not None:
+            self._is_charged = self.call.totals.error in REQUEST_FAULT_CODES
+            if self.has_begun:
+                end = PieceEnd(self.number, self._bytes, self.failure)
+                await self._delivery.send(self._delivery.listener.piece_ended(end))
+
+    async def _answer_call(self) -> None:
+        before = self._before
+        call = await self.plan() if before is not None or self.call is None else self.call
+        if before is not None and before.call is not None and self._planner.waits_for(before.call, call):
+            await before.made.wait()
+        await libraries.ensure_loaded()
+        await self._planner.pipeline.answer(call, self._write, self._sent_share)
+
+    async def _write(self, answer: Answer) -> None:
+        self._answer = answer
+        clock = _TurnClock(self._delivery.clock, self._wait_for_turn)
+        made = answer.keep_live_pace(lambda: False, clock)
+        self.made = made
+        while (data := await answer.next_chunk()) is not None:
+            await self._give(answer, data)
+        await self._wait_for_turn()
+        last = answer.last()
+        self._is_settling = True
+        await answer.settle()
+        self._is_charged = self.is_finished = True
+        await self._give(answer, last, is_last=True)
+
+    async def _wait_for_turn(self) -> None:
+        """Return when the piece before has finished. If it ended otherwise, this one is being stopped."""
+        if self._before is None:
+            return
+        await self._before.is_over.wait()
+        if not self._before.is_finished:
+            await asyncio.Event().wait()
+
+    async def _give(self, answer: Answer, data: bytes, *, is_last: bool = False) -> None:
+        """Send sound, and what is told with it. It is given out with the first step, before any wait."""
+        delivery, start = self._delivery, None
+        if self._heard is None:
+            self._mark = delivery.listener.mark()
+            start = self._begin_turn(answer)
+        heard = self._heard
+        assert heard is not None, "it has begun"
+        self._on_news()
+        if is_last:
+            heard.length_s = answer.seconds
+        delivery.sent_s = heard.begins_s + answer.seconds
+        out = delivery.encode(data, ends_piece=is_last)
+        if is_last and self._is_last():
+            out += delivery.flush()
+        self._bytes += len(out)
+        words = heard.note(answer.speech.words, is_over=is_last)
+        await delivery.send(self._deliver(start, out, words, is_last=is_last))
+
+    def _begin_turn(self, answer: Answer) -> PieceStart:
+        call, delivery = answer.call, self._delivery
+        self._before = None  # else each piece would keep all earlier ones in memory
+        self._planner.follow(call)
+        self._heard = delivery.begin_piece(self.cut, call.form.source, self._length_s)
+        return PieceStart(
+            number=self.number,
+            text=self.cut.text,
+            start=self.cut.start,
+            request_id=call.id,
+            start_ms=round(self._heard.begins_s * 1000),
+            model=answer.speech.engine,
+            voice=call.plan.voice_id(call.request),
+            language=call.plan.language,
+            substitute=call.totals.tell(),
+        )
+
+    async def _deliver(
+        self, start: PieceStart | None, out: bytes, words: list[PlacedWord], *, is_last: bool
+    ) -> None:
+        listener = self._delivery.listener
+        if start is not None:
+            await listener.piece_began(start)
+        if out or words:
+            await listener.sound(out, words)
+        if is_last:
+            await listener.piece_ended(PieceEnd(self.number, self._bytes))
+
+    @property
+    def _length_s(self) -> float:
+        if self.call is None or self._answer is None:
+            return estimate.expected_s(estimate.seconds(self.cut.text, 1.0), 0, None, 1.0)
+        stored, attempts = self._answer.speech.stored, self.call.totals.attempts
+        if stored is not None:
+            return stored.samples / self._answer.speech.sample_rate_hz
+        if self.made.is_set() and len(self.call.plan.parts) == 1 and attempts:
+            # An engine that spoke at the usual speed: the sound may be shorter, and never longer.
+            return max(each.output.seconds for each in attempts) / max(1.0, self.call.request.speed)
+        return estimate.expected_s(self.call.plan.estimated_s, 0, None, 1.0)
+
+    def _sent_share(self) -> float | None:
+        """Return the share of the given sound that the client got. One that is connected got all, and nothing
+        of a piece whose turn did not come. None: another piece failed, so this one is free, too."""
+        if self._stopped == "failed":
+            return None
+        self._is_charged = True
+        if self._mark is None:
+            return 0.0
+        share = None if self._stopped else self._delivery.listener.share_sent(self._mark)
+        return 1.0 if share is None else share
+
+
+class _TurnClock(PlayClock):
+    """The clock of an utterance for one of its pieces, which waits for its turn first."""
+
+    def __init__(self, shared: PlayClock, wait_for_turn: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(shared.ahead_s, shared.piece_s)
+        self._shared = shared
+        self._wait_for_turn = wait_for_turn
+
+    async def give(self, seconds: float, is_hurried: Callable[[], bool]) -> None:
+        await self._wait_for_turn()
+        await self._shared.give(seconds, is_hurried)
