@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
 
@@ -34,6 +34,11 @@ class Spoken(NamedTuple):
 
     def having(self, type_: str) -> list[Message]:
         return [each for each in self.messages if each["type"] == type_]
+
+    @property
+    def utterance(self) -> str:
+        """The id of the utterance, which those of its pieces begin with."""
+        return self.requests[0].rpartition("-")[0]
 
     @property
     def requests(self) -> list[str]:
@@ -146,11 +151,10 @@ def refusal(server: Server, key: str) -> tuple[int, str]:
         return refused.response.status_code, body["error"]["code"]
 
 
-def rows(server: Server, requests: Sequence[str], key: str | None = None) -> list[Message]:
-    """The rows of usage of these requests, in their order."""
-    found: dict[str, Message] = {}
+def rows(server: Server, utterance: str, key: str | None = None) -> list[Message]:
+    """The rows of usage of an utterance, also of pieces that did not begin, in their order."""
     with server.client(key) as client:
         listed = client.get("/v1/usage?limit=100")
         assert listed.is_success, listed.text
-        found = {each["request_id"]: each for each in listed.json()["data"]}
-    return [found[each] for each in requests]
+        found = [each for each in listed.json()["data"] if each["id"].startswith(f"{utterance}-")]
+    return sorted(found, key=lambda each: str(each["id"]))

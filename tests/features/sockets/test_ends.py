@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.processes import usage_rows
-from tests.features.sockets.native import Talker, at, rows, talking
+from tests.features.sockets.native import Talker, at
 from tests.features.sockets.test_speaking import by_words, said
 from tests.server import ALONE, Server, live_server, running, stop
 from tests.waiting import until
@@ -19,16 +19,21 @@ pytestmark = pytest.mark.slow_but(
 )
 
 SLOW = "tone/slow"
-FIRST, REST = "This is the first sentence. ", "This is the second one. And here is a third."
+FIRST, REST = "This is the first sentence. And ", "this is the second one. Here is a third."
 
 own = live_server(ALONE)
 
 
-def _begin(talker: Talker) -> None:
-    """The first piece speaks, and its text goes on."""
-    talker.texts(*by_words(FIRST), REST)
-    began = talker.read_until("audio.start")
-    assert began.types == ["audio.start"]
+def _begin(talker: Talker) -> str:
+    """The first piece speaks, and the next one has no end yet. Returns the id of the first."""
+    talker.texts(*by_words(FIRST))
+    (began,) = talker.read_until("audio.start").messages
+    return str(began["request_id"])
+
+
+def _go_on(talker: Talker) -> None:
+    talker.texts(REST)
+    talker.done()
 
 
 def test_a_revoked_key_ends_the_utterance_and_the_socket(own: Server) -> None:
@@ -36,7 +41,7 @@ def test_a_revoked_key_ends_the_utterance_and_the_socket(own: Server) -> None:
     with at(own, made.secret, voice=SLOW) as talker:
         _begin(talker)
         own.cli("keys", "revoke", made.id)
-        talker.done()
+        _go_on(talker)
         ended = talker.read_until()
     (error,) = ended.having("error")
     assert error["error"]["code"] == "invalid_api_key"
@@ -49,8 +54,8 @@ def test_a_suspended_account_ends_the_utterance_and_the_socket(own: Server) -> N
     made = own.mint_key("late")
     with at(own, made.secret, voice=SLOW) as talker:
         _begin(talker)
-        own.cli("accounts", "suspend", "late")
-        talker.done()
+        own.cli("accounts", "suspend", "late", "--reason", "unpaid")
+        _go_on(talker)
         ended = talker.read_until()
     assert [each["error"]["code"] for each in ended.having("error")] == ["account_suspended"]
     assert talker.code == 1008
@@ -61,7 +66,7 @@ def test_a_reload_cuts_nothing_and_the_next_utterance_has_the_new_voices(own: Se
         _begin(talker)
         own.config.write_text(own.config.read_text() + '[voices.newest]\ntone = "tone"\n')
         own.cli("reload")
-        talker.done()
+        _go_on(talker)
         spoken = talker.spoken()
         assert spoken.end["type"] == "session.done"
         talker.config(voice="newest")
@@ -71,15 +76,16 @@ def test_a_reload_cuts_nothing_and_the_next_utterance_has_the_new_voices(own: Se
 def test_a_server_that_ends_closes_silent_sockets_and_finishes_what_is_spoken(tmp_path: Path) -> None:
     with running(tmp_path) as server, at(server) as silent, at(server, voice=SLOW) as speaking:
         assert silent.speak("Hi.").end["type"] == "session.done"
-        _begin(speaking)
+        first = _begin(speaking)
         server.process.send_signal(signal.SIGTERM)
         assert silent.closing_code() == 1001
-        speaking.done()
+        _go_on(speaking)
         spoken = speaking.spoken()
         assert spoken.end["type"] == "session.done"
         assert speaking.closing_code() == 1001
         assert stop(server.process) == 0
-    assert {usage_rows(server)[each].outcome for each in spoken.requests} == {"finished"}
+    spent = usage_rows(server)
+    assert {spent[each].outcome for each in (first, *spoken.requests)} == {"finished"}
 
 
 def test_an_utterance_longer_than_the_drain_is_interrupted_and_paid_for(tmp_path: Path) -> None:
@@ -87,26 +93,25 @@ def test_an_utterance_longer_than_the_drain_is_interrupted_and_paid_for(tmp_path
         running(tmp_path, environ={"VOXGATE_SERVER__DRAIN_S": "1"}) as server,
         at(server, voice=SLOW) as talker,
     ):
-        _begin(talker)
+        first = _begin(talker)
         server.process.send_signal(signal.SIGTERM)
+        talker.texts(REST)
         ended = talker.read_until()
         assert talker.code == 1001
         assert stop(server.process) == 0
     assert (ended.end["type"], ended.end["reason"]) == ("audio.cancelled", "server_shutdown")
     assert ended.end["text_spoken"] + ended.end["text_remaining"] == FIRST + REST
-    spent = usage_rows(server)
-    assert {spent[each].outcome for each in ended.requests} == {"left"}
+    row = usage_rows(server)[first]
+    assert (row.outcome, row.samples) == ("left", round(ended.end["usage"]["seconds"] * 24_000))
 
 
 def _leave(server: Server) -> str:
     """Cut the connection in the middle of a piece. Returns the request of that piece."""
-    with talking(server.url, server.key, voice=SLOW) as talker:
-        talker.texts(*by_words(FIRST), REST)
-        began = talker.read_until("audio.start")
+    with at(server, voice=SLOW) as talker:
+        request = _begin(talker)
         assert isinstance(talker.next(), bytes)
         talker.socket.socket.shutdown(2)
-        (request,) = [each["request_id"] for each in began.messages]
-        return str(request)
+        return request
 
 
 def test_a_client_that_is_lost_pays_for_what_was_sent(own: Server) -> None:
@@ -124,4 +129,3 @@ def test_of_two_hundred_clients_that_cut_the_connection_none_is_free(own: Server
     until(lambda: {*requests} <= usage_rows(own).keys())
     spent = usage_rows(own)
     assert {spent[each].outcome for each in requests} == {"left"}
-    assert rows(own, requests[:1])

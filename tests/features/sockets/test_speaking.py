@@ -26,10 +26,10 @@ def by_words(text: str) -> list[str]:
 
 def expect_usage(server: Server, spoken: Spoken) -> None:
     """What the socket says is the sum of its rows."""
-    found = rows(server, spoken.requests)
+    found = rows(server, spoken.utterance)
     usage = spoken.end["usage"]
     assert usage["characters"] == sum(each["characters"] for each in found)
-    assert usage["seconds"] == pytest.approx(sum(each["seconds"] for each in found), abs=0.001)
+    assert usage["seconds"] == pytest.approx(sum(each["audio_ms"] for each in found) / 1000, abs=0.01)
     assert {each["format"] for each in found} <= {"pcm"}
 
 

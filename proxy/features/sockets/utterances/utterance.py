@@ -202,12 +202,13 @@ class Utterance:
         return self._is_interrupted or has_failed
 
     def _piece(self, number: int, cut: Cut, before: Piece | None) -> Piece:
-        id_, cutter = f"{self.id}-{number + 1}", self._cutter
-        return Piece(
-            *(id_, number, cut, self._planner, self._delivery, before),
-            is_last=lambda: cutter.has_ended and not cutter.has_more,
-            on_news=self._news.set,
-        )
+        def is_last() -> bool:
+            has_more = self._cutter.has_more or not self._cutter.has_ended
+            return not has_more and self._live[-1].number == number
+
+        id_ = f"{self.id}-{number + 1}"
+        parts = (self._planner, self._delivery, before)
+        return Piece(id_, number, cut, *parts, is_last=is_last, on_news=self._news.set)
 
     def _count_ended(self) -> None:
         """Count the pieces that have ended, in their order. After one that failed, no other is spoken."""
