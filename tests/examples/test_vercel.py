@@ -14,7 +14,7 @@ from tests.clients.environments import Absent
 from tests.clients.servers import texts
 from tests.examples.conftest import ROOT
 from tests.examples.spoken_socket import Fault, spoken_socket
-from tests.server import Server
+from tests.server import ALONE, VOXGATE, Server, free_port, running, stop
 from tests.suite.ci import is_ci
 from tests.tables import each_row
 
@@ -87,20 +87,21 @@ def test_the_first_sentence_is_heard_while_the_second_one_is_written(tones: Serv
     assert (words_of(mp3, "mp3"), mp3["forms"], slow["forms"]) == ("Hello.", *([form] for form in forms))
     with tones.client(key) as client:
         rows = client.get("/v1/usage").json()["data"]
-    assert [row["characters"] for row in reversed(rows)] == [14, 11, 6, 6]
+    assert [row["characters"] for row in reversed(rows)] == [15, 10, 6, 6]
 
 
 def test_an_abort_ends_what_is_spoken_and_charged(tones: Server, tmp_path: Path) -> None:
     key = tones.mint_key("aborting", plan="unlimited").secret
     long = "It is a long way. " * 40
-    calls = [["stream", {"text": long, "abort": when}] for when in ("with sound", "at once")]
+    ways = ("with sound", "by leaving", "at once")
+    calls = [["stream", {"text": long, "abort": way}] for way in ways]
     *aborted, good = answers(tmp_path, tones.url, key, *calls, ["stream", {"text": "Hello."}])
-    assert [each["error"]["name"] for each in aborted] == 2 * ["AbortError"]
+    assert [each["error"]["name"] for each in aborted] == ["AbortError", "Error", "AbortError"]
     assert words_of(good) == "Hello."
     with tones.client(key) as client:
         rows = client.get("/v1/usage").json()["data"]
-    assert [row["outcome"] for row in reversed(rows)][-1] == "done"
-    assert sum(row["audio_ms"] for row in rows) < 10_000
+    assert [row["outcome"] for row in rows] == ["finished", *4 * ["left"]]
+    assert sum(row["audio_ms"] for row in rows) < 5_000
 
 
 def test_what_the_server_refuses_is_the_streams_error_and_the_next_call_works(
@@ -127,11 +128,28 @@ def test_what_the_server_refuses_is_the_streams_error_and_the_next_call_works(
         process.stdout.readline()
         tones.cli("keys", "revoke", key.id)
         out, errors = process.communicate("\n", timeout=60)
-    assert "API key" in json.loads(out)["error"]["message"], errors
+    assert "key" in json.loads(out)["error"]["message"], errors
     ((wrong), *_) = answers(tmp_path, tones.url, key.secret, ["stream", {"text": "Hello."}])
     assert (wrong["error"]["statusCode"], wrong["error"]["code"]) == (401, "invalid_api_key")
     (away,) = answers(tmp_path, NOWHERE, key.secret, ["stream", {"text": "Hello."}])
     assert "broke off" in away["error"]["message"]
+
+
+def test_a_server_that_stops_is_an_error_and_is_used_again_when_it_is_back(tmp_path: Path) -> None:
+    config, number = ALONE.replace("[server]", "[server]\ndrain_s = 1"), str(free_port())
+    program, serve = tmp_path / "program", (str(VOXGATE), "serve", "--port", number)
+    program.mkdir()
+    text = ["Hello. I " + "am here and there. " * 30, None, "so."]
+    with running(tmp_path, config, command=serve) as server:
+        with app(program, server.url, server.key, ["stream", {"text": text}]) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            stop(server.process)
+            out, _ = process.communicate("\n", timeout=60)
+    assert "about to end" in json.loads(out)["error"]["message"]
+    with running(tmp_path, config, command=serve) as server:
+        (again,) = answers(program, server.url, server.key, ["stream", {"text": "Hello."}])
+    assert words_of(again) == "Hello."
 
 
 @each_row("fault", ["cut", "restart", "drain"])

@@ -19,7 +19,7 @@ from tests.clients.environments import Absent
 from tests.clients.servers import texts
 from tests.examples.conftest import ROOT
 from tests.examples.spoken_socket import Fault, spoken_socket
-from tests.server import ALONE, Server, free_port, running, stop
+from tests.server import ALONE, VOXGATE, Server, free_port, running, stop
 from tests.suite.ci import is_ci
 from tests.tables import each_row
 
@@ -126,13 +126,13 @@ def test_the_first_sentence_is_heard_while_the_second_one_is_written(tones: Serv
     assert empty["types"] == ["audio-stop", "synthesize-stopped"]
     with tones.client(key) as client:
         rows = client.get("/v1/usage").json()["data"]
-    assert [(row["voice"], row["characters"]) for row in reversed(rows)] == [("nova", 14), ("nova", 11)]
+    assert [(row["voice"], row["characters"]) for row in reversed(rows)] == [("nova", 15), ("nova", 10)]
 
 
 def test_what_the_server_refuses_is_told_and_the_next_call_works(tones: Server) -> None:
     key = tones.mint_key("refused", plan="unlimited")
     calls = [["say", "Hello.", "nobody"], ["stream", ["Hello."], "nobody"], ["say", ""]]
-    long = [["say", "a " * 5_000], ["stream", ["a " * 10_001]], ["stream", ["a \ud800"]]]
+    long = [["say", "a " * 5_000], ["stream", ["a " * 10_001]]]
     with bridge(tones.url, key.secret) as port:
         *refused, good = answers(port, *calls, *long, ["stream", ["Hello."]])
         assert words_of(good) == "Hello."
@@ -143,17 +143,31 @@ def test_what_the_server_refuses_is_told_and_the_next_call_works(tones: Server) 
             out, _ = process.communicate("\n", timeout=60)
         ended = json.loads(out)
         late = answers(port, ["say", "Hello."], ["stream", ["Hello."]], ["describe"])
-    assert [each["types"] for each in refused] == 6 * [TOLD]
+    assert [each["types"] for each in refused] == 5 * [TOLD]
     assert all("'nobody' does not exist" in each["error"] for each in refused[:2])
-    assert "text" in refused[5]["error"]
+    assert "4096" in refused[3]["error"]
+    assert "20000" in refused[4]["error"]
     assert ended["types"][-2:] == TOLD
     assert [each["types"] for each in late] == 3 * [TOLD]
-    assert all("API key" in each["error"] for each in (ended, *late))
+    assert all("key" in each["error"] for each in (ended, *late))
+
+
+def test_credits_that_run_out_between_two_sentences_are_told(tones: Server) -> None:
+    key = tones.mint_key("spender", plan="unlimited").secret
+    agreed = {"allowance": 30, "prices": {"speech": {"credits": 1, "per": "character"}}}
+    with tones.control() as control:
+        assert control.post("/admin/accounts/spender", json={"agreed": agreed}).is_success
+    with bridge(tones.url, key) as port:
+        chunks = ["Hello. It ", None, "is a long way to go from here to there."]
+        _, ended, again = answers(port, ["stream", chunks], ["stream", ["Hello."]])
+    assert ended["types"] == [*WHOLE[:2], *TOLD]
+    assert "credits" in ended["error"]
+    assert words_of(ended) == words_of(again) == "Hello."
 
 
 def test_a_server_that_dies_is_told_and_used_again_when_it_is_back(tmp_path: Path) -> None:
     number = free_port()
-    serve = ("voxgate", "serve", "--port", str(number))
+    serve = (str(VOXGATE), "serve", "--port", str(number))
     with bridge(f"http://127.0.0.1:{number}", "sk-vg-none") as port:
         away = answers(port, ["describe"], ["say", "Hello."], ["stream", ["Hello."]])
     assert [each["types"] for each in away] == 3 * [TOLD]
@@ -181,7 +195,7 @@ def test_a_socket_that_ends_too_early_is_told(fault: Fault) -> None:
         ]
 
 
-LONG = {
+STRANGE = {
     "data": b'{"type": "describe", "data_length": 65537}\n',
     "payload": b'{"type": "describe", "payload_length": 9999999999}\n',
     "negative": b'{"type": "describe", "data_length": -1}\n',
@@ -191,16 +205,17 @@ LONG = {
     "no object": b"[]\n",
     "no type": b"{}\n",
     "data that is none": b'{"type": "describe", "data": 7}\n',
-    "half of a pair of bytes": b'{"type": "describe", "data_length": 2}\n\xc3\x28',
+    "half of a character": b'{"type": "describe", "data_length": 2}\n\xc3\x28',
     "depth": b"[" * 50_000 + b"\n",
     "no text": line("synthesize"),
+    "half of a pair": line("synthesize-start") + line("synthesize-chunk", text="\ud800"),
     "two texts": line("synthesize-start") + line("synthesize-start"),
 }
 
 
 def test_what_is_no_event_is_told_and_the_next_call_works(tones: Server) -> None:
     with bridge(tones.url, tones.key) as port:
-        for name, data in LONG.items():
+        for name, data in STRANGE.items():
             assert sent(port, data) == TOLD, name
         # What Wyoming does not know yet, and a name that is no text, are left out.
         strange = (
@@ -227,7 +242,7 @@ def test_a_client_that_says_nothing_is_told_so() -> None:
     with spoken_socket() as server, bridge(server.url, "sk-vg-any", "-c", QUICK) as port:
         assert sent(port, b"") == TOLD
         assert sent(port, b'{"type": "desc') == TOLD
-        assert sent(port, BEGUN) == TOLD
+        assert sent(port, BEGUN) == [*WHOLE[:2], *TOLD]
         assert server.ended.wait(10)
         assert [each["type"] for each in server.messages] == ["session.config", "input.text"]
 

@@ -29,7 +29,7 @@ async function generate({ model = "tts-1", ...fields }) {
   return { type: audio.mediaType, sound: base64(audio.uint8Array) };
 }
 
-// `abort` is "at once" or "with sound". Without `reads`, it has the usage alone.
+// `abort` is "at once", "with sound" or "by leaving", which stops reading.
 async function stream({ model = "tts-1", text, abort, ...fields }) {
   const aborting = new AbortController();
   if (abort === "at once") aborting.abort();
@@ -45,6 +45,7 @@ async function stream({ model = "tts-1", text, abort, ...fields }) {
     parts.push(part);
     sound.resolve();
     if (abort === "with sound") aborting.abort();
+    if (abort === "by leaving") break;
   }
   const forms = new Set(parts.map(({ audioFormat }) => JSON.stringify(audioFormat)));
   const all = base64(Buffer.concat(parts.map(({ audio }) => audio)));
