@@ -71,7 +71,7 @@ class Client:
     async def stream(self, data: dict[str, Any]) -> None:
         with told():
             url = f"ws{URL.removeprefix('http')}/audio/speech/stream"
-            socket = await connect(url, additional_headers=HEADERS, compression=None, close_timeout=2)
+            socket = await connect(url, additional_headers=HEADERS, compression=None, close_timeout=1)
         async with socket:
             await send(socket, "session.config", **settings(data))
             tasks = [asyncio.create_task(one) for one in (self.feed(socket), self.play(self.spoken(socket)))]

@@ -29,8 +29,8 @@ WYOMING = ROOT / "examples" / "wyoming"
 NOWHERE = "http://127.0.0.1:1"
 WHOLE = ["audio-start", "audio-chunk", "audio-stop"]
 TOLD = ["error", "synthesize-stopped"]
-QUICK = "import asyncio, bridge; bridge.QUIET_S = 1; asyncio.run(bridge.listen('127.0.0.1', 0))"
-"""The bridge, with two minutes that last a second."""
+QUICK = "import asyncio, bridge; bridge.QUIET_S = 2; asyncio.run(bridge.listen('127.0.0.1', 0))"
+"""The bridge, with two minutes that last two seconds."""
 
 
 def python() -> str:
@@ -256,7 +256,7 @@ def test_a_client_that_leaves_or_stops_reading_ends_what_is_spoken_to_it() -> No
                 if not reads:
                     assert server.ended.wait(30)
             assert server.ended.wait(30)
-            # Its place is free.
+            # The next call works.
             assert sent(port, line("synthesize-start") + line("synthesize-start")) == TOLD
 
 
