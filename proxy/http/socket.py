@@ -133,7 +133,7 @@ class Socket(StoppableBlock):
         client is connected."""
         if not self._protocol.is_gone:
             return None
-        written = self.mark() - since
+        written = self._protocol.written - since
         return share_sent(self._protocol.info, since, written) if written else 0.0
 
     def leave(self) -> None:

@@ -58,7 +58,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket after its handshake. It is the `WatchedReader` of its client, and an `OpenConnection`.
 
     `on_gone` is called once, when the client closes the socket or is lost. `info` is the
-    `tcp_info` of that moment.
+    `tcp_info` of that moment, and `written` the bytes of the connection until then.
     """
 
     conn: _CountedFrames
@@ -76,7 +76,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.is_gone = False
         self.on_gone: Callable[[], None] = nothing_to_do
         self.on_leave: Callable[[], None] = nothing_to_do
-        self.info = b""
+        self.info, self.written = b"", 0
         self.account = account
         self._pace = pace
         self._unread = bytearray()
@@ -94,7 +94,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.ping_timeout = max(_PONG_S, self.stall_s)
         self.start_keepalive()
         self._unread += held
-        self.read_on()
+        self.loop.call_soon(self.read_on)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.places is not None:
@@ -114,7 +114,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def _lose(self) -> None:
         if not self.is_gone:
             self.is_gone = True
-            self.info = tcp_info(self.transport)
+            self.info, self.written = tcp_info(self.transport), self.conn.written
             self.on_gone()
 
     def eof_received(self) -> None:

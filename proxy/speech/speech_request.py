@@ -30,7 +30,7 @@ from proxy.speech.speech_body import (
     check_text,
     read_voice,
 )
-from proxy.speech.ssml_body import body_of_ssml
+from proxy.speech.ssml_body import body_of_ssml, lexicon_with, read_speech
 from speech_engine.redacted import Redacted
 
 MAX_BODY_BYTES = 256 * 1024
@@ -178,6 +178,14 @@ def parse_speech(
         on_wrong=parsed.on_wrong,
         hears_words=parsed.word_times is not None and answer == "json",
     )
+
+
+def with_ssml(request: SpeechRequest, inside: str) -> SpeechRequest:
+    """Return a request that says what is inside of a <speak>. Raises InvalidRequest."""
+    document, lexicon = read_speech(inside, is_inside=True), request.lexicon
+    if document.words:
+        lexicon = words(lexicon_with(lexicon, document.words), "lexicon", MOST_INLINE)
+    return msgspec.structs.replace(request, text=document.text, lexicon=lexicon)
 
 
 def _answer_of(body: SpeechBody) -> tuple[AnswerKind, str]:

@@ -30,7 +30,7 @@ def body_of_ssml(body: SpeechBody, sent: Mapping[str, msgspec.Raw]) -> SpeechBod
         input=read.text,
         input_type="text",
         language=body.language or read.language,
-        lexicon=lexicon_with(body.lexicon, read),
+        lexicon=lexicon_with(body.lexicon, read.words) if read.words else body.lexicon,
         markdown="off",
     )
     check_text(made)
@@ -50,16 +50,14 @@ def read_speech(ssml: str, *, is_inside: bool = False) -> SsmlText:
         raise InvalidRequest(message, param="input", code="invalid_ssml") from None
 
 
-def lexicon_with(given: str | Mapping[str, str] | None, read: SsmlText) -> str | Mapping[str, str] | None:
+def lexicon_with(given: str | Mapping[str, str] | None, sounds: Mapping[str, str]) -> dict[str, str]:
     """Return a lexicon with the sounds that SSML has. Raises InvalidRequest."""
-    if not read.words:
-        return given
     if isinstance(given, str) and given.strip():
         raise InvalidRequest(
             "'lexicon' can only have entries, and no name, if the SSML has <phoneme>.", param="lexicon"
         )
     entries = dict(given) if isinstance(given, Mapping) else {}
-    for word, sound in read.words.items():
+    for word, sound in sounds.items():
         if entries.setdefault(word, sound) != sound:
             raise InvalidRequest(
                 "Invalid value for 'lexicon': a word that <phoneme> has cannot have another entry.",

@@ -137,7 +137,7 @@ def settings_of(
             "'response_format' cannot be json on a socket. Take pcm.", param="response_format"
         )
     splits = granularity.split_granularity == "sentence"
-    return UtteranceSettings.of(request, splits=splits)
+    return UtteranceSettings.of(request, splits=splits, is_ssml=kind in _SAMPLES)
 
 
 CancelReason = Literal["client_cancel", "server_shutdown", "too_many_errors"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.processes import usage_rows
+from tests.features.cluster.gateways import new_voice
 from tests.features.sockets.native import Talker, at
 from tests.features.sockets.test_speaking import by_words, said
 from tests.server import ALONE, Server, live_server, running, stop
@@ -71,6 +72,23 @@ def test_a_reload_cuts_nothing_and_the_next_utterance_has_the_new_voices(own: Se
         assert spoken.end["type"] == "session.done"
         talker.config(voice="newest")
         assert said(talker.speak("Two is here.")) == "Two is here."
+
+
+def test_an_erased_voice_breaks_the_piece_off_and_the_socket_speaks_on(own: Server) -> None:
+    with own.client() as client:
+        voice = new_voice(client)
+        with at(own, voice=voice) as talker:
+            talker.texts(*by_words("One word after another, and on and on. " * 5))
+            talker.done()
+            began = talker.read_until("audio.start")
+            assert client.delete(f"/v1/audio/voices/{voice}").is_success
+            ended = talker.spoken()
+            assert [each["error"]["code"] for each in ended.having("error")] == ["voice_not_found"]
+            assert ended.end["type"] == "session.done"
+            talker.config()
+            assert said(talker.speak("Go on.")) == "Go on."
+    row = usage_rows(own)[began.requests[0]]
+    assert (row.outcome, row.error) == ("failed", "voice_not_found")
 
 
 def test_a_server_that_ends_closes_silent_sockets_and_finishes_what_is_spoken(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Utterances on the native socket over a real port: what is heard, interrupted and charged."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -72,26 +74,29 @@ def test_a_socket_speaks_one_utterance_after_another_each_with_its_config(plain_
     assert [each.end["utterance_index"] for each in (first, second, third, fourth)] == [0, 1, 2, 3]
 
 
-@each_row(
-    "format_, rate_hz",
-    [
-        *(("mp3", 24_000), ("mp3", 44_100), ("opus", 48_000), ("aac", 24_000), ("flac", 24_000)),
-        *(("pcm", 8_000), ("g711_ulaw", 8_000), ("g711_alaw", 8_000)),
-    ],
-)
-def test_the_sound_of_an_utterance_is_one_stream_of_its_format(
-    format_: str, rate_hz: int, plain_server: Server
-) -> None:
-    with at(plain_server, response_format=format_, sample_rate=rate_hz) as talker:
-        spoken = talker.speak("One is here. ", "Two is here. ", "Three.")
+FORMATS = [
+    *(("mp3", 24_000), ("mp3", 44_100), ("opus", 48_000), ("aac", 24_000), ("flac", 24_000)),
+    *(("pcm", 8_000), ("g711_ulaw", 8_000), ("g711_alaw", 8_000)),
+]
+
+
+def test_the_sound_of_an_utterance_is_one_stream_of_its_format(plain_server: Server) -> None:
+    with ThreadPoolExecutor() as threads:
+        for _ in threads.map(lambda row: _expect_one_stream(plain_server, *row), FORMATS):
+            pass
+
+
+def _expect_one_stream(server: Server, format_: str, rate_hz: int) -> None:
+    with at(server, response_format=format_, sample_rate=rate_hz) as talker:
+        spoken = talker.speak("One is. ", "Two is. ", "Three.")
     heard: Heard = decoded(spoken.sound, format_, rate_hz)
     seconds = spoken.end["usage"]["seconds"]
-    assert heard.sample_rate_hz == (48_000 if format_ == "opus" else rate_hz)
-    assert -0.01 <= heard.seconds - seconds <= PADDING_S[format_] + 0.1
-    assert heard.loudness > 0.005
+    assert heard.sample_rate_hz == (48_000 if format_ == "opus" else rate_hz), format_
+    assert -0.01 <= heard.seconds - seconds <= PADDING_S[format_] + 0.1, format_
+    assert heard.loudness > 0.005, format_
     assert {each["format"] for each in spoken.having("audio.start")} == {format_}
     assert spoken.end["total_sentences"] > 1
-    expect_usage(plain_server, spoken)
+    expect_usage(server, spoken)
 
 
 def test_without_a_split_an_utterance_is_spoken_at_its_end(plain_server: Server) -> None:
@@ -109,9 +114,9 @@ def test_without_a_split_an_utterance_is_spoken_at_its_end(plain_server: Server)
 LONG = "He counted the boats, and then he counted them again. One of them was missing, and no one knew why. "
 
 
-def _interrupted(talker: Talker, seconds: float, **fields: int) -> Spoken:
-    """Interrupt the long text after so many seconds of sound."""
-    talker.texts(*by_words(LONG * 3))
+def _interrupted(talker: Talker, seconds: float, text: str = LONG * 3, **fields: int) -> Spoken:
+    """Interrupt a text after so many seconds of sound."""
+    talker.texts(*by_words(text))
     sound, messages = bytearray(), []
     while len(sound) < 2 * RATE_HZ * seconds:
         got = talker.next()
@@ -181,3 +186,21 @@ def test_an_unknown_voice_fails_the_utterance_alone(plain_server: Server) -> Non
         ended = talker.spoken()
         assert ended.messages[0]["error"]["param"] == "voice"
         assert ended.end["type"] == "session.done"
+
+
+def test_ssml_is_spoken_piece_by_piece_and_its_faults_end_the_utterance(plain_server: Server) -> None:
+    sent = 'One <sub alias="two">2</sub> three. <break time="500ms"/> <p>Four five.</p> Six.'
+    with at(plain_server, input_type="ssml") as talker:
+        spoken = talker.speak(*by_words(sent))
+        interrupted = _interrupted(talker, 0.5, text=sent, played_ms=400)
+        wrong = talker.speak("One is right. Two <b>is not</b>.")
+        broken = talker.speak("<p>One is right. And this is two.</p>")
+        silent = talker.speak('<break time="500ms"/>')
+    assert said(spoken) == "One two three. Four five. Six."
+    assert spoken.messages[0]["sentence_text"].strip() == 'One <sub alias="two">2</sub> three.'
+    assert interrupted.end["text_spoken"] + interrupted.end["text_remaining"] == sent
+    assert interrupted.end["text_spoken"].startswith("One")
+    assert [each["error"]["code"] for each in wrong.having("error")] == ["unsupported_ssml"]
+    assert "column 5" in wrong.having("error")[0]["error"]["message"]
+    assert [each["error"]["code"] for each in broken.having("error")] == ["invalid_ssml"]
+    assert silent.types == ["session.done"]

@@ -45,11 +45,27 @@ _QUOTED = re.compile(r"「[^」\n]*(?:」|\Z)|『[^』\n]*(?:』|\Z)|“[^”\n]
 _TAGS_BEHIND = re.compile(r"(?:\[[^\[\]\n]+\]\s*)+\Z")
 
 
+_ELEMENT = re.compile(r"<[^<>]*>")
+
+
 class Cut(NamedTuple):
     """A piece of the text, and its place in all text."""
 
     start: int
     text: str
+
+    @property
+    def words(self) -> str:
+        """The text with blanks in place of what is not spoken, so that places stay."""
+        return text_tags.without_tags(self.text)
+
+
+class SsmlCut(Cut):
+    """A piece of SSML, without its root."""
+
+    @property
+    def words(self) -> str:
+        return text_tags.without_tags(_ELEMENT.sub(lambda found: " " * len(found[0]), self.text))
 
 
 class Cutter:
@@ -61,11 +77,12 @@ class Cutter:
     at its end alone.
     """
 
-    def __init__(self, *, language: str = "", splits: bool = True) -> None:
+    def __init__(self, *, language: str = "", splits: bool = True, is_ssml: bool = False) -> None:
         self.language = language
         self.is_one_piece = False
         self.has_ended = False
         self._splits = splits
+        self._kind = SsmlCut if is_ssml else Cut
         # The text that is not taken yet, and its place in all text.
         self._text = ""
         self._start = 0
@@ -84,7 +101,10 @@ class Cutter:
     @property
     def has_more(self) -> bool:
         """Whether there is something left to say."""
-        return _is_speech(self._text)
+        return self._says(self._text)
+
+    def _says(self, text: str) -> bool:
+        return cleaning.is_speech(self._kind(0, text).words)
 
     def add(self, text: str, now: float) -> None:
         if not text:
@@ -143,14 +163,14 @@ class Cutter:
         for end in ends:
             if chosen and (is_first or end > most):
                 break
-            says = says or _is_speech(self._text[begin:end])
+            says = says or self._says(self._text[begin:end])
             begin = end
             if says and (place := self._before_tags(end)) > chosen:
                 chosen = place
         return chosen, begin
 
     def _taken(self, end: int) -> Cut:
-        cut = Cut(self._start, self._text[:end])
+        cut = self._kind(self._start, self._text[:end])
         self._text, self._start = self._text[end:], self._start + end
         self._flushed, self._ends = max(0, self._flushed - end), None
         return cut
@@ -205,10 +225,6 @@ def _is_inside(spans: _Spans, place: int) -> bool:
         return False
     start, end = spans[number]
     return start < place < end
-
-
-def _is_speech(text: str) -> bool:
-    return cleaning.is_speech(text_tags.without_tags(text))
 
 
 def _ends_with_mark(text: str) -> bool:

@@ -34,11 +34,12 @@ class Delivery:
         self._is_flushed = False
         self._sending: asyncio.Task[None] | None = None
 
-    def begin_piece(self, cut: Cut, source: str, length_s: float) -> HeardPiece:
-        """Begin a piece, whose form has this `source`. The first one decides for all."""
+    def begin_piece(self, cut: Cut, spoken: str, source: str, length_s: float) -> HeardPiece:
+        """Begin a piece, of which this text is `spoken`, and whose form has this `source`. The first one
+        decides for all."""
         if self._encoder is None:
             self._encoder = open_encoder(replace(self._form, source=source))
-        piece = HeardPiece(cut, self.sent_s, length_s)
+        piece = HeardPiece(cut, self.sent_s, length_s, spoken)
         self.pieces.append(piece)
         return piece
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from policies import text_tags
-from proxy.features.sockets.utterances.cutter import Cut
+from proxy.features.sockets.utterances.cutter import Cut, SsmlCut
 from proxy.features.sockets.utterances.values import PlacedWord
 from proxy.speech.word_times import SpokenWord, find_words, letters
 from speech_engine import Segment
@@ -15,8 +14,11 @@ class HeardPiece:
     """The words of one piece. It begins at `begins_s` of the utterance, and has an estimated length until it
     is over. Words come in their order."""
 
-    def __init__(self, cut: Cut, begins_s: float, length_s: float) -> None:
+    def __init__(self, cut: Cut, begins_s: float, length_s: float, spoken: str = "") -> None:
         self.cut = cut
+        self._words = cut.words
+        self._spoken = spoken
+        self._found_to = 0
         self.begins_s = begins_s
         self.length_s = length_s
         # The start in the utterance, and the place in all text, of each word whose time is known.
@@ -28,8 +30,8 @@ class HeardPiece:
         the piece is over."""
         start = self.cut.start
         for word in (words or ())[len(self._timed) :]:
-            begins_s = self.begins_s + word.start_seconds
-            self._timed.append((begins_s, start + word.source_start, start + word.source_end))
+            begins_s, place = self.begins_s + word.start_seconds, self._place(word)
+            self._timed.append((begins_s, start + place[0], start + place[1]))
         known = len(self._timed) if is_over else len(self._timed) - 1
         told = [self._placed(number) for number in range(self._told, known)]
         self._told = max(self._told, known)
@@ -41,6 +43,17 @@ class HeardPiece:
         ends = [end for begins_s, _, end in [*self._timed, *self._untimed()] if begins_s < heard_s]
         return max(ends) if ends else None
 
+    def _place(self, word: SpokenWord) -> tuple[int, int]:
+        """Return the place of a word in the piece as it was sent. A word that SSML has in place of another
+        one is where that is."""
+        if not isinstance(self.cut, SsmlCut):
+            return word.place
+        text = self._spoken[word.source_start : word.source_end]
+        found = self._words.find(text, self._found_to)
+        begin = self._found_to if found < 0 else found
+        self._found_to = begin if found < 0 else begin + len(text)
+        return begin, self._found_to
+
     def _placed(self, number: int) -> PlacedWord:
         begins_s, start, end = self._timed[number]
         behind = self._timed[number + 1 :][:1]
@@ -51,7 +64,7 @@ class HeardPiece:
     def _untimed(self) -> list[tuple[float, int, int]]:
         """Return the words without a time yet: they share the estimated length by their letters, from the
         last known word on."""
-        text = text_tags.without_tags(self.cut.text)
+        text = self._words
         places = list(find_words(text, Segment(text, 0, len(text))))
         whole = sum(letters(text[start:end]) for start, end in places) or 1
         at_s, known_to = self.begins_s, 0

@@ -91,7 +91,7 @@ class Piece:
         if self._before is not None:
             clock = self._delivery.clock
             plays_at = time.monotonic() + clock.given_s - clock.played_s + self._before.left_s
-        self.call = await self._planner.plan(self.id, self.cut.text, plays_at)
+        self.call = await self._planner.plan(self.id, self.cut, plays_at)
         return self.call
 
     def begin(self) -> None:
@@ -185,7 +185,8 @@ class Piece:
         call, delivery = answer.call, self._delivery
         self._before = None  # else each piece would keep all earlier ones in memory
         self._planner.follow(call)
-        self._heard = delivery.begin_piece(self.cut, call.form.source, self._length_s)
+        spoken, source = call.request.text, call.form.source
+        self._heard = delivery.begin_piece(self.cut, spoken, source, self._length_s)
         return PieceStart(
             number=self.number,
             text=self.cut.text,

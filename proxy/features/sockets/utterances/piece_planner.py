@@ -9,13 +9,13 @@ from policies.routing import Candidate
 from proxy.access.callers import Caller, Callers
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest
-from proxy.features.sockets.utterances.cutter import MOST_OPEN, MOST_PIECE
+from proxy.features.sockets.utterances.cutter import MOST_OPEN, MOST_PIECE, Cut, SsmlCut
 from proxy.features.sockets.utterances.values import NO_CAST
 from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import MAX_INPUT
-from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_request import SpeechRequest, with_ssml
 
 
 class PiecePlanner:
@@ -42,16 +42,18 @@ class PiecePlanner:
     def pipeline(self) -> Pipeline:
         return self._speaking.pipeline
 
-    async def plan(self, id_: str, text: str, plays_at: float | None) -> SpeechCall:
+    async def plan(self, id_: str, cut: Cut, plays_at: float | None) -> SpeechCall:
         """Plan a piece. It is heard at the moment `plays_at` of `time.monotonic`, if it is not the first.
         Raises RequestFailed."""
-        caller, request = self._caller, replace(self._request, text=text)
+        caller, request = self._caller, self._request
+        is_ssml = isinstance(cut, SsmlCut)
+        request = with_ssml(request, cut.text) if is_ssml else replace(request, text=cut.text)
         if plays_at is not None:
             caller = await self._callers.by_id(caller.key)
         call = await self._speaking.prepare_call(id_, caller, request, self.terms)
         if call.plan.cast(request):
             raise InvalidRequest(NO_CAST, param="voice")
-        if len(text) > MAX_INPUT:
+        if len(request.text) > MAX_INPUT:
             raise InvalidRequest(
                 f"The text is too long for a price by job: one piece has up to {MAX_INPUT} characters.",
                 param="text",

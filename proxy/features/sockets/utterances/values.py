@@ -20,15 +20,16 @@ class UtteranceSettings(Redacted, msgspec.Struct, frozen=True):
     """The request of each piece, without its text, and the form of the sound that the listener gets.
 
     If it `splits`, the first sentence is spoken while the next one is written. Otherwise the text is spoken
-    when its end is known.
+    when its end is known. It may be SSML, without the root.
     """
 
     request: SpeechRequest
     form: OutputForm
     splits: bool = True
+    is_ssml: bool = False
 
     @classmethod
-    def of(cls, request: SpeechRequest, *, splits: bool = True) -> Self:
+    def of(cls, request: SpeechRequest, *, splits: bool = True, is_ssml: bool = False) -> Self:
         """Return the settings that a request means, for any text. Raises InvalidRequest for what only a
         single answer can have: a cast, and a WAV, whose header has a length."""
         if request.cast:
@@ -43,7 +44,7 @@ class UtteranceSettings(Redacted, msgspec.Struct, frozen=True):
         of_pieces = replace(
             request, text="", form=usual, answer="audio", provenance=None, history=False, check="off"
         )
-        return cls(of_pieces, request.form, splits)
+        return cls(of_pieces, request.form, splits, is_ssml)
 
 
 class PieceStart(Redacted, msgspec.Struct, frozen=True, kw_only=True):
