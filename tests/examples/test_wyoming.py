@@ -17,6 +17,7 @@ import yaml
 from tests.clients import environments
 from tests.clients.environments import Absent
 from tests.clients.servers import texts
+from tests.docs import pages
 from tests.examples.conftest import ROOT
 from tests.examples.spoken_socket import Fault, spoken_socket
 from tests.server import ALONE, VOXGATE, Server, free_port, running, stop
@@ -26,6 +27,7 @@ from tests.tables import each_row
 pytestmark = pytest.mark.slow
 
 WYOMING = ROOT / "examples" / "wyoming"
+*_, RUN, PRINTED = pages.blocks(ROOT / "docs" / "home-assistant.md", "console")[0].text.splitlines()
 NOWHERE = "http://127.0.0.1:1"
 WHOLE = ["audio-start", "audio-chunk", "audio-stop"]
 TOLD = ["error", "synthesize-stopped"]
@@ -44,14 +46,15 @@ def python() -> str:
 
 @contextmanager
 def bridge(url: str, key: str, *command: str) -> Iterator[int]:
-    """The port of a bridge, which prints one line and ends at a SIGTERM."""
+    """The port of a bridge, started as the page says, which prints what the page says and no error."""
     environ = {**os.environ, "VOXGATE_URL": f"{url}/v1", "VOXGATE_KEY": key, "PYTHONPATH": str(WYOMING)}
-    words = [python(), *(command or (str(WYOMING / "bridge.py"), "--port", "0"))]
-    process = subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    words = [python(), *(command or (*RUN.split()[2:], "--port", "0"))]
+    process = subprocess.Popen(words, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        found = re.fullmatch(r"Wyoming on tcp://127\.0\.0\.1:(\d+)\..*\n", process.stdout.readline().decode())
+        shown = re.escape(PRINTED).replace("10200", r"(\d+)")
+        found = re.fullmatch(shown + "\n", process.stdout.readline().decode())
         assert found, process.stderr.read()
         yield int(found[1])
     finally:
