@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
@@ -107,10 +108,14 @@ async def stream(client: AsyncClient, chunks: list[str | None], voice: str | Non
     return heard.told()
 
 
+CALLS: dict[str, Callable[..., Awaitable[dict[str, Any]]]]
+CALLS = {"describe": describe, "say": say, "stream": stream}
+
+
 async def main(port: str, calls: list[list[Any]]) -> None:
     for name, *arguments in calls:
         async with asyncio.timeout(WAIT_S), AsyncClient.from_uri(f"tcp://127.0.0.1:{port}") as client:
-            answer = await {"describe": describe, "say": say, "stream": stream}[name](client, *arguments)
+            answer = await CALLS[name](client, *arguments)
             print(json.dumps(answer), flush=True)
 
 

@@ -266,12 +266,12 @@ def test_a_client_that_leaves_or_stops_reading_ends_what_is_spoken_to_it() -> No
 def test_it_listens_for_others_only_when_told_and_warns() -> None:
     environ = {**os.environ, "VOXGATE_URL": NOWHERE, "VOXGATE_KEY": "sk-vg-none"}
     words = [python(), str(WYOMING / "bridge.py"), "--host", "0.0.0.0", "--port", "0"]
-    with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         warning, line = process.stdout.readline(), process.stdout.readline()
         stop(process)
-    assert "no key" in warning
-    assert "tcp://0.0.0.0:" in line
+    assert b"no key" in warning
+    assert b"tcp://0.0.0.0:" in line
 
 
 def test_the_pins_and_the_container_are_what_is_tested() -> None:
