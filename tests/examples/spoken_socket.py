@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-Fault = Literal["none", "cut", "restart", "drain", "flood"]
+Fault = Literal["none", "cut", "early end", "flood"]
 _SOUND = b"\0\1" * 2_400
 
 
@@ -51,9 +51,7 @@ def _answer(socket: ServerConnection, message: dict[str, Any], fault: Fault) -> 
             socket.send(_SOUND)
             if fault == "cut":
                 socket.socket.shutdown(2)
-            if fault == "restart":
-                socket.close(1012, "restart")
-            if fault == "drain":
+            if fault == "early end":
                 _say(socket, "session.done", utterance_index=0, usage={"characters": 5, "seconds": 0.1})
                 socket.close(1001)
             while fault == "flood":
