@@ -1,6 +1,7 @@
-"""The examples in docs/clients.md for Node, run as they are printed there."""
+"""The examples for Node in docs/clients.md and beside the provider, run as they are printed there."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,11 +17,14 @@ from tests.suite.ci import is_ci
 pytestmark = pytest.mark.slow
 
 _PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
-_EXAMPLES = dict(zip(("js7", "vercel"), pages.blocks(_PAGE, "js"), strict=True))
+_VERCEL = _PAGE.parents[1] / "examples" / "vercel"
+_BLOCKS = [*pages.blocks(_PAGE, "js"), *pages.blocks(_VERCEL / "README.md", "js")]
+_EXAMPLES = dict(zip(("js7", "vercel", "vercel, streamed"), _BLOCKS, strict=True))
 
 
-@pytest.mark.parametrize("client", _EXAMPLES)
-def test_a_printed_example_runs_as_it_stands(client: str, servers: Servers, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", _EXAMPLES)
+def test_a_printed_example_runs_as_it_stands(name: str, servers: Servers, tmp_path: Path) -> None:
+    client = name.partition(",")[0]
     try:
         modules, node = environments.modules(client), environments.node().node
     except Absent as absent:
@@ -30,7 +34,8 @@ def test_a_printed_example_runs_as_it_stands(client: str, servers: Servers, tmp_
     server = servers.shut.server
     (tmp_path / "node_modules").symlink_to(modules)
     program = tmp_path / "example.mjs"
-    program.write_text(_EXAMPLES[client].text.replace("http://127.0.0.1:8000", server.url))
+    shutil.copy(_VERCEL / "voxgate.mjs", tmp_path)
+    program.write_text(_EXAMPLES[name].text.replace("http://127.0.0.1:8000", server.url))
     environ = {**os.environ, "KEY": server.key}
     done = subprocess.run(
         [node, str(program)], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60

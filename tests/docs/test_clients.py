@@ -20,6 +20,7 @@ _PINNED = {
     "vercel": (PINS / "vercel" / "package.json", ("ai", "@ai-sdk/openai")),
     "livekit": (PINS / "livekit.txt", ("livekit-plugins-openai",)),
     "pipecat": (PINS / "pipecat.txt", ("pipecat-ai",)),
+    "homeassistant": (PINS / "wyoming.txt", ("wyoming",)),
     "mcp": (PINS / "mcp.txt", ("mcp",)),
 }
 _WITH_SOCKETS = {

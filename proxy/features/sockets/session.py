@@ -165,6 +165,10 @@ class NativeSession:
         if isinstance(message, messages.ConfigMessage):
             self._settings = await self._read_settings(message)
             return
+        if isinstance(message, messages.CloseMessage):
+            self._is_closing = True
+            self._end_text()
+            return
         if self._settings is None:
             raise _no_config("The first message is a session.config.")
         match message:
@@ -175,9 +179,6 @@ class NativeSession:
                     self._begin_turn(self._settings).end_text()
             case messages.CancelMessage():
                 await self._interrupt("client_cancel", message.played_ms)
-            case messages.CloseMessage():
-                self._is_closing = True
-                self._end_text()
 
     async def _read_settings(self, message: messages.ConfigMessage) -> UtteranceSettings:
         if self._turns and not self._turns[-1].has_ended:

@@ -62,6 +62,13 @@ def test_the_first_message_is_a_config(plain_server: Server) -> None:
         assert talker.speak().types == ["session.done"]
 
 
+def test_a_session_can_be_closed_before_its_config(plain_server: Server) -> None:
+    with at(plain_server, config=False) as talker:
+        talker.send({"type": "session.close"})
+        talker.read_until()
+        assert talker.code == 1000
+
+
 def test_the_twentieth_error_closes_the_socket(plain_server: Server) -> None:
     with at(plain_server) as talker:
         for _ in range(20):
