@@ -85,7 +85,7 @@ class DubKind(DraftKind):
         self._inputs = DubInputs(self.files)
         stack.push_async_callback(self._inputs.close_readers)
 
-    async def draft_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
+    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
         body, fields = await asyncio.to_thread(parse_dub, background.body, background.defaults)
         check_length(background.terms, 0, "input_file_id")  # it refuses a plan without jobs
         text = await self._inputs.read_inputs(background.caller.account, fields, body.length_s)

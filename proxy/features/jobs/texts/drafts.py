@@ -67,8 +67,8 @@ class DraftKind(SpokenKind):
     makes_files = False
 
     @abstractmethod
-    async def draft_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
-        """Return what the job of a request will say. Raises RequestFailed."""
+    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
+        """Read a request, and return what its job will say. Raises RequestFailed."""
 
     @abstractmethod
     async def draft_again(
@@ -81,12 +81,12 @@ class DraftKind(SpokenKind):
     ) -> MadeJob:
         # A request that comes again is not read: its files may be gone.
         async def add(id_: str, digest: bytes) -> None:
-            await self._add_draft(background, await self.draft_request(background, at), id_, digest)
+            await self._add_draft(background, await self.read_request(background, at), id_, digest)
 
         return await made_once(self.files, background, add)
 
     async def preview(self, background: BackgroundRequest, at: RevisionContext) -> JobPreview:
-        return await previewed(self.files, at, background, await self.draft_request(background, at))
+        return await previewed(self.files, at, background, await self.read_request(background, at))
 
     async def say_again(
         self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext

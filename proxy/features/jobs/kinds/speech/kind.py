@@ -40,7 +40,7 @@ class SpeechKind(DraftKind):
     body: type[msgspec.Struct] | None = JobBody
     is_one_text = True
 
-    async def draft_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
+    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
         body = await self.read_text(background, at)
         check_length(background.terms, body.characters, body.field)
         return await self._draft(background, body, at)
