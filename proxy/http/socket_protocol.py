@@ -82,11 +82,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._unread = bytearray()
         self._is_waiting = False
         self._frames_read = 0
-        self._heard_at = 0.0
+        self._received_at = 0.0
         self._free_at = 0.0
         self._watch = ReaderWatch(self)
 
-    def open(self, transport: asyncio.Transport, held: bytearray) -> None:
+    def take_over(self, transport: asyncio.Transport, held: bytearray) -> None:
         """Take over a connection, and the bytes that came behind the handshake."""
         self.connection_made(transport)
         transport.set_protocol(self)
@@ -105,7 +105,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """Close for a ping without an answer, unless the answer may wait behind something else."""
-        if self.read_paused or self.count_unsent() or self._heard_at > self.ping_sent_at:
+        if self.read_paused or self.count_unsent() or self._received_at > self.ping_sent_at:
             self.pong_timer = None
             self.schedule_ping()
         else:
@@ -121,7 +121,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._lose()
 
     def data_received(self, data: bytes) -> None:
-        self._heard_at = self.loop.time()
+        self._received_at = self.loop.time()
         self._unread += data
         self.read_on()
 
@@ -195,7 +195,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         self.on_leave()
 
-    def write(self, data: str | bytes) -> bool:
+    def write_message(self, data: str | bytes) -> bool:
         """Write a message, unless the socket is closing."""
         if self.close_sent or self.transport.is_closing():
             return False
@@ -206,7 +206,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         return True
 
-    def close(self, code: int, reason: str) -> bool:
+    def begin_close(self, code: int, reason: str) -> bool:
         """Begin to close, unless the socket is closing. The client has a moment to answer."""
         if self.close_sent or self.transport.is_closing():
             return False

@@ -12,14 +12,14 @@ from proxy.app import Worker
 from proxy.feature import Additions, FeatureInstance
 from proxy.http.open_connections import OpenConnections
 from proxy.http.server_protocol import server_protocol
-from proxy.http.socket import Socket, SocketEndpoint
+from proxy.http.socket import ClientSocket, SocketEndpoint
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.http.sockets import Address, serving
 
 ECHO = "/v1/echo"
 
 
-async def echo(socket: Socket) -> None:
+async def echo(socket: ClientSocket) -> None:
     """Sends each message back, until the client leaves or says goodbye."""
     await socket.accept()
     while (message := await socket.receive()) != "bye":

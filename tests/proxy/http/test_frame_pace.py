@@ -12,7 +12,7 @@ from proxy.errors import ClientLeft
 from proxy.http.connection import PEER
 from proxy.http.frame_pace import NEVER_WAITS, OF_ACCOUNT, OF_WORKER, FramePace
 from proxy.http.server_protocol import ServerProtocol
-from proxy.http.socket import IDLE_S, Socket
+from proxy.http.socket import IDLE_S, ClientSocket
 from proxy.http.socket_protocol import MESSAGE_FRAGMENTS, SOCKET_OFFER, SocketProtocol
 from tests.proxy.http.socket_rig import frame
 from tests.speech_engine.host.simulated_time import simulated
@@ -95,7 +95,7 @@ class Client:
         server.load()
         self.protocol = _Counting(server, ServerState(), 0, account, pace)
         self.protocol.stall_s, self.protocol.least_bytes_per_s = 30.0, 0
-        self.protocol.open(self.wire, bytearray())
+        self.protocol.take_over(self.wire, bytearray())
 
     @property
     def read(self) -> int:
@@ -228,7 +228,7 @@ async def test_a_pong_may_wait_behind_what_is_not_read_yet() -> None:
     assert not client.wire.is_over
 
 
-def socket_of(client: Client) -> Socket:
+def socket_of(client: Client) -> ClientSocket:
     """A socket of the client, before its handshake."""
     peer = object.__new__(ServerProtocol)
     peer.is_gone = peer.is_ending = False
@@ -241,7 +241,7 @@ def socket_of(client: Client) -> Socket:
         "state": {"request_id": "req_1", "caller": caller, "exchange": _Exchange()},
         "extensions": {PEER: peer, SOCKET_OFFER: lambda *_: client.protocol},
     }
-    return Socket(scope, FramePace())
+    return ClientSocket(scope, FramePace())
 
 
 class _Exchange:
@@ -254,7 +254,7 @@ async def test_a_silent_socket_ends_180_s_after_its_last_message() -> None:
     loop = asyncio.get_running_loop()
     spoken = asyncio.Event()
 
-    async def handle(socket: Socket) -> None:
+    async def handle(socket: ClientSocket) -> None:
         await socket.accept()
         await socket.receive()
         with socket.speaking():
@@ -263,7 +263,7 @@ async def test_a_silent_socket_ends_180_s_after_its_last_message() -> None:
 
     async def run() -> None:
         with suppress(ClientLeft):
-            await socket_of(client).run(handle)
+            await socket_of(client).run_handler(handle)
 
     running = asyncio.create_task(run())
     await asyncio.sleep(IDLE_S - 1)

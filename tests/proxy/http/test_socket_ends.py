@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from proxy.errors import AccountSuspended, StorageUnavailable
-from proxy.http.socket import Socket, SocketEndpoint
+from proxy.http.socket import ClientSocket, SocketEndpoint
 from tests.proxy.http.socket_rig import ECHO, ECHOING, SocketPort, frame, socket_port
 from tests.proxy.http.sockets import calling
 from tests.proxy.http.test_socket import handshake
@@ -27,7 +27,7 @@ class Speaker:
     """A handler that tells what it sees. It speaks until `is_done` is set."""
 
     def __init__(self) -> None:
-        self.socket: Socket | None = None
+        self.socket: ClientSocket | None = None
         self.began, self.is_done, self.over = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.mark = 0
         self.share: float | None = None
@@ -35,14 +35,14 @@ class Speaker:
         self.was_gone: bool | None = None
         self.error: BaseException | None = None
 
-    async def speak(self, socket: Socket) -> None:
+    async def speak(self, socket: ClientSocket) -> None:
         await self._note(socket, self._until_done)
 
-    async def flood(self, socket: Socket) -> None:
+    async def flood(self, socket: ClientSocket) -> None:
         """Sends as much as the client takes."""
         await self._note(socket, self._without_end)
 
-    async def _note(self, socket: Socket, say: Callable[[Socket], Awaitable[None]]) -> None:
+    async def _note(self, socket: ClientSocket, say: Callable[[ClientSocket], Awaitable[None]]) -> None:
         await socket.accept()
         socket.on_leave = self._count_leave
         self.socket, self.mark = socket, socket.mark()
@@ -59,13 +59,13 @@ class Speaker:
         finally:
             self.over.set()
 
-    async def _until_done(self, socket: Socket) -> None:
+    async def _until_done(self, socket: ClientSocket) -> None:
         await socket.send("begins")
         self.began.set()
         await self.is_done.wait()
         await socket.send("done")
 
-    async def _without_end(self, socket: Socket) -> None:
+    async def _without_end(self, socket: ClientSocket) -> None:
         while True:
             self.began.set()
             await socket.send(PIECE)
@@ -81,15 +81,15 @@ def speaker() -> Speaker:
 
 @pytest.fixture
 async def port(tmp_path: Path, speaker: Speaker) -> AsyncIterator[SocketPort]:
-    async def suspended(socket: Socket) -> None:
+    async def suspended(socket: ClientSocket) -> None:
         await socket.accept()
         raise AccountSuspended
 
-    async def without_storage(socket: Socket) -> None:
+    async def without_storage(socket: ClientSocket) -> None:
         await socket.accept()
         raise StorageUnavailable
 
-    async def broken(socket: Socket) -> None:
+    async def broken(socket: ClientSocket) -> None:
         await socket.accept()
         raise LookupError("private words")
 
@@ -213,8 +213,8 @@ async def test_a_server_that_leaves_closes_silent_sockets_and_lets_others_finish
 ) -> None:
     async with port.connect() as silent, port.connect("/v1/speak") as speaking:
         await speaking.recv()
-        port.worker.sockets.leave()
-        port.worker.sockets.leave()
+        port.worker.sockets.leave_server()
+        port.worker.sockets.leave_server()
         assert (await closed(silent))[0] == 1001
         assert speaker.left == 1
         with pytest.raises(InvalidStatus) as refused:
@@ -301,4 +301,4 @@ async def test_a_socket_has_the_one_place_of_its_connection(port: SocketPort) ->
 
 
 def limit(port: SocketPort, **limits: int) -> None:
-    port.worker.sockets.revise(msgspec.structs.replace(port.worker.kernel.config.server, **limits))
+    port.worker.sockets.revise_limits(msgspec.structs.replace(port.worker.kernel.config.server, **limits))
