@@ -81,7 +81,7 @@ class Worker:
     def revise(self, config: Config) -> None:
         server, context = config.server, self.open_context.context
         self.usage_days = server.usage_days
-        self.sockets.revise(server)
+        self.sockets.revise_limits(server)
         self.parts.revise(config)
         catalogue = Catalogue(config, self.engines, context.addable)
         plans = Plans(config.plans)
@@ -129,7 +129,7 @@ class Worker:
         closed = ClosedPaths(closed_paths(all_features(), config))
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics, closed)
         self.app = layers.public_app(
-            [*self.endpoints, *self.sockets.endpoints(additions.sockets)],
+            [*self.endpoints, *self.sockets.socket_endpoints(additions.sockets)],
             server,
             *(self._logins, self.parts.limits, self.metrics, self.refusals),
             *(additions.sessions, closed, additions.dialects),

@@ -40,8 +40,8 @@ def test_the_core_is_small() -> None:
     assert sum(SCATTER["source_of"](file).count("\n") for file in SCATTER["core"]()) <= MOST_CORE_LINES
 
 
-MOST_CORE_LINES = 54_950
-"""Of them, 400 are the seam of checked speech, and 320 the list of accounts and credits as minutes."""
+MOST_CORE_LINES = 55_700
+"""Of them, 400 are the seam of checked speech, 320 accounts and credits as minutes, and 750 WebSockets."""
 MOST_LINES = 3_000
 LARGE = {
     "marks": (5_930, "C2PA's manifests take 2,000 lines, and two plugins hide and find the marks"),

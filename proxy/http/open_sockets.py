@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
@@ -13,55 +12,58 @@ from proxy.config.sections import Server
 from proxy.errors import InvalidKey, NotAllowed, RateLimited, ServerBusy
 from proxy.http.endpoint import Endpoint
 from proxy.http.frame_pace import FramePace
-from proxy.http.socket import LEAVING, Socket, SocketEndpoint
+from proxy.http.hosts import host_name
+from proxy.http.socket import LEAVING, ClientSocket, SocketEndpoint
 from proxy.telemetry.metrics import Metrics
 
 
 class OpenSockets:
-    """The sockets of a worker. `revise` takes the limits of a new configuration."""
+    """The sockets of a worker. `revise_limits` takes the limits of a new configuration."""
 
     def __init__(self, server: Server, metrics: Metrics) -> None:
         self.pace = FramePace()
         self._metrics = metrics
-        self._open: set[Socket] = set()
+        self._open: set[ClientSocket] = set()
         self._is_leaving = False
         metrics.count_sockets = self._open.__len__
-        self.revise(server)
+        self.revise_limits(server)
 
     def __repr__(self) -> str:
         return f"<OpenSockets {len(self._open)} of {self._server.sockets}>"
 
-    def revise(self, server: Server) -> None:
+    def revise_limits(self, server: Server) -> None:
         self._server = server
 
-    def leave(self) -> None:
+    def leave_server(self) -> None:
         """Open no more sockets. Silent ones close now, and the others after what they speak."""
         self._is_leaving = True
         for socket in list(self._open):
-            socket.leave()
+            socket.leave_when_silent()
 
-    def endpoints(self, sockets: Sequence[SocketEndpoint]) -> list[Endpoint]:
+    def socket_endpoints(self, sockets: Sequence[SocketEndpoint]) -> list[Endpoint]:
         return [
             Endpoint("GET", each.path, _Handshake(self, each), each.name, each.summary, {})
             for each in sockets
         ]
 
-    async def run(self, socket: Socket, endpoint: SocketEndpoint) -> None:
+    async def open_socket(self, socket: ClientSocket, endpoint: SocketEndpoint) -> None:
         """Run a handler with a socket that has a place. Raises NotAllowed, RateLimited and ServerBusy."""
         self._check_origin(socket)
         self._take_place(socket)
         # A socket would stand among the requests under way for hours.
         self._metrics.in_flight -= 1
         try:
-            await socket.run(endpoint.handle)
+            await socket.run_handler(endpoint.handle)
         finally:
             self._metrics.in_flight += 1
             self._open.discard(socket)
 
-    def _check_origin(self, socket: Socket) -> None:
+    def _check_origin(self, socket: ClientSocket) -> None:
         """Raise NotAllowed for a page of another origin."""
         origin, allowed = socket.header(b"origin"), self._server.cors_origins
-        is_own = origin.partition("://")[2].lower() == socket.header(b"host").lower()
+        sender = origin.partition("://")[2].lower()
+        # A proxy may name the host without its port.
+        is_own = socket.header(b"host").lower() in (sender, host_name(sender))
         if origin and not is_own and origin not in allowed and "*" not in allowed:
             raise NotAllowed(
                 "No page of this origin may connect: [server] cors_origins lists those that may.",
@@ -69,7 +71,7 @@ class OpenSockets:
                 param="Origin",
             )
 
-    def _take_place(self, socket: Socket) -> None:
+    def _take_place(self, socket: ClientSocket) -> None:
         if self._is_leaving:
             raise ServerBusy(LEAVING)
         most = self._server.sockets_per_account
@@ -89,20 +91,20 @@ class OpenSockets:
             (each for each in silent if each.caller.account == account), key=lambda each: each.last_message
         )
         self._open.discard(oldest)
-        oldest.end(1013, "The server is full, and this socket was idle.")
+        oldest.end_by_server(1013, "The server is full, and this socket was idle.")
 
 
-class _Handshake(NamedTuple):
+class _Handshake:
     """The ASGI app of a path on which sockets open."""
 
-    sockets: OpenSockets
-    endpoint: SocketEndpoint
+    def __init__(self, sockets: OpenSockets, endpoint: SocketEndpoint) -> None:
+        self._sockets, self._endpoint = sockets, endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if session_or_none(scope) is not None:
             # A foreign page could open the socket with the cookie of its visitor.
             raise InvalidKey("A socket needs an API key. A session opens none.")
-        await self.sockets.run(Socket(scope, self.sockets.pace), self.endpoint)
+        await self._sockets.open_socket(ClientSocket(scope, self._sockets.pace), self._endpoint)
 
 
 def _too_many(message: str) -> RateLimited:

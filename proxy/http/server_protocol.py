@@ -111,7 +111,7 @@ class ServerProtocol(RequestProtocol):
         if self.places is not None:
             self.places.hand_over(self, protocol)
         self.flow.resume_reading()
-        protocol.open(self.transport, self._held)
+        protocol.take_over(self.transport, self._held)
         if self.flow.write_paused:
             protocol.pause_writing()
         # The cycle stays while the socket is open, and nothing else of the request's protocol.

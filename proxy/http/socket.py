@@ -28,7 +28,7 @@ _NOT_ACCEPTED: Any = None
 _KEY = re.compile(r"[0-9A-Za-z+/]{22}==")
 
 
-class Socket(StoppableBlock):
+class ClientSocket(StoppableBlock):
     """A WebSocket of a caller. If it is lost, or the server closes it, the task of its handler is cancelled.
 
     Before `accept`, a failure is an answer over HTTP. `on_leave` is called if the server begins to leave
@@ -63,7 +63,7 @@ class Socket(StoppableBlock):
 
     def __repr__(self) -> str:
         state = "gone" if self.is_gone else "silent" if self.is_silent else "busy"
-        return f"<Socket {self.id} {state}>"
+        return f"<ClientSocket {self.id} {state}>"
 
     def header(self, name: bytes) -> str:
         return next((value.decode("latin-1") for each, value in self.scope["headers"] if each == name), "")
@@ -83,7 +83,7 @@ class Socket(StoppableBlock):
         if SUBPROTOCOL in re.split(rb"[,\s]+", self.header(b"sec-websocket-protocol").encode("latin-1")):
             headers.append((b"sec-websocket-protocol", SUBPROTOCOL))
         self._protocol = self._swap(headers, self.caller.account, self._pace)
-        self._protocol.on_gone, self._protocol.on_leave = self._lose, self.leave
+        self._protocol.on_gone, self._protocol.on_leave = self._lose, self.leave_when_silent
         self.scope["state"]["exchange"].status = 101
         self.is_open = True
         self._note_message()
@@ -99,7 +99,7 @@ class Socket(StoppableBlock):
     async def send(self, data: str | bytes) -> None:
         """Send a message, and wait until the kernel has it. This never returns if the socket is closed: the
         handler is being cancelled."""
-        is_written = not self.is_gone and self._protocol.write(data)
+        is_written = not self.is_gone and self._protocol.write_message(data)
         if is_written:
             await self._protocol.writable.wait()
         if not is_written or self.is_gone:
@@ -107,7 +107,7 @@ class Socket(StoppableBlock):
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the socket. The handler returns after that."""
-        self._protocol.close(code, reason)
+        self._protocol.begin_close(code, reason)
 
     @contextmanager
     def speaking(self) -> Iterator[None]:
@@ -122,7 +122,7 @@ class Socket(StoppableBlock):
             self._note_message()
             if self.is_leaving and not self._speaking:
                 # In the next turn, so that it does not cancel the task which runs this.
-                asyncio.get_running_loop().call_soon(self.end, 1001, LEAVING)
+                asyncio.get_running_loop().call_soon(self.end_by_server, 1001, LEAVING)
 
     def mark(self) -> int:
         """Return the bytes of the connection that were written until now."""
@@ -133,23 +133,23 @@ class Socket(StoppableBlock):
         client is connected."""
         if not self._protocol.is_gone:
             return None
-        written = self.mark() - since
+        written = self._protocol.written - since
         return share_sent(self._protocol.info, since, written) if written else 0.0
 
-    def leave(self) -> None:
+    def leave_when_silent(self) -> None:
         """Close when the socket is silent: the server leaves."""
         was_leaving, self.is_leaving = self.is_leaving, True
         if self.is_silent:
-            self.end(1001, LEAVING)
+            self.end_by_server(1001, LEAVING)
         elif not was_leaving:
             self.on_leave()
 
-    def end(self, code: int, reason: str) -> None:
+    def end_by_server(self, code: int, reason: str) -> None:
         """Close by the server's own will, and cancel the handler."""
-        if self._protocol.close(code, reason):
+        if self._protocol.begin_close(code, reason):
             self._lose()
 
-    async def run(self, handle: Callable[[Socket], Awaitable[None]]) -> None:
+    async def run_handler(self, handle: Callable[[ClientSocket], Awaitable[None]]) -> None:
         """Run the handler until it returns or the socket is lost. A failure after `accept` closes it."""
         code, reason, exchange = 1011, "", self.scope["state"]["exchange"]
         self._peer.on_gone = self._lose
@@ -175,7 +175,7 @@ class Socket(StoppableBlock):
             self._peer.on_gone = None
             if self.is_open:
                 self._protocol.on_gone = self._protocol.on_leave = nothing_to_do
-                self._protocol.close(code, reason)
+                self._protocol.begin_close(code, reason)
                 exchange.is_complete = code == 1000 and not self._is_cut
 
     @property
@@ -197,17 +197,17 @@ class SocketEndpoint(NamedTuple):
     """A path on which sockets open. The handler accepts the socket, and returns when it is over."""
 
     path: str
-    handle: Callable[[Socket], Awaitable[None]]
+    handle: Callable[[ClientSocket], Awaitable[None]]
     name: str
     summary: str = ""
 
 
 class _IdleTime(MovingTimer):
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, socket: ClientSocket) -> None:
         self._socket = socket
 
     def expire(self) -> None:
-        self._socket.end(1000, f"No message came within {IDLE_S:g} s.")
+        self._socket.end_by_server(1000, f"No message came within {IDLE_S:g} s.")
 
 
 async def _wait_for_the_end() -> NoReturn:

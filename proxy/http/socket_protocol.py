@@ -58,7 +58,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket after its handshake. It is the `WatchedReader` of its client, and an `OpenConnection`.
 
     `on_gone` is called once, when the client closes the socket or is lost. `info` is the
-    `tcp_info` of that moment.
+    `tcp_info` of that moment, and `written` the bytes of the connection until then.
     """
 
     conn: _CountedFrames
@@ -76,17 +76,17 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.is_gone = False
         self.on_gone: Callable[[], None] = nothing_to_do
         self.on_leave: Callable[[], None] = nothing_to_do
-        self.info = b""
+        self.info, self.written = b"", 0
         self.account = account
         self._pace = pace
         self._unread = bytearray()
         self._is_waiting = False
         self._frames_read = 0
-        self._heard_at = 0.0
+        self._received_at = 0.0
         self._free_at = 0.0
         self._watch = ReaderWatch(self)
 
-    def open(self, transport: asyncio.Transport, held: bytearray) -> None:
+    def take_over(self, transport: asyncio.Transport, held: bytearray) -> None:
         """Take over a connection, and the bytes that came behind the handshake."""
         self.connection_made(transport)
         transport.set_protocol(self)
@@ -94,7 +94,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.ping_timeout = max(_PONG_S, self.stall_s)
         self.start_keepalive()
         self._unread += held
-        self.read_on()
+        self.loop.call_soon(self.read_on)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.places is not None:
@@ -105,7 +105,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """Close for a ping without an answer, unless the answer may wait behind something else."""
-        if self.read_paused or self.count_unsent() or self._heard_at > self.ping_sent_at:
+        if self.read_paused or self.count_unsent() or self._received_at > self.ping_sent_at:
             self.pong_timer = None
             self.schedule_ping()
         else:
@@ -114,14 +114,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def _lose(self) -> None:
         if not self.is_gone:
             self.is_gone = True
-            self.info = tcp_info(self.transport)
+            self.info, self.written = tcp_info(self.transport), self.conn.written
             self.on_gone()
 
     def eof_received(self) -> None:
         self._lose()
 
     def data_received(self, data: bytes) -> None:
-        self._heard_at = self.loop.time()
+        self._received_at = self.loop.time()
         self._unread += data
         self.read_on()
 
@@ -195,7 +195,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         self.on_leave()
 
-    def write(self, data: str | bytes) -> bool:
+    def write_message(self, data: str | bytes) -> bool:
         """Write a message, unless the socket is closing."""
         if self.close_sent or self.transport.is_closing():
             return False
@@ -206,7 +206,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         return True
 
-    def close(self, code: int, reason: str) -> bool:
+    def begin_close(self, code: int, reason: str) -> bool:
         """Begin to close, unless the socket is closing. The client has a moment to answer."""
         if self.close_sent or self.transport.is_closing():
             return False

@@ -55,7 +55,7 @@ class HttpFront:
 
     def leave(self) -> None:
         self._connections.are_leaving = True
-        self._sockets.leave()
+        self._sockets.leave_server()
 
     def stop(self, within_s: int | None = None) -> None:
         if within_s is not None:

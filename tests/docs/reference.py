@@ -39,7 +39,18 @@ _GROUPS = {
         "glossary",
     ),
     "Speak": (
-        *("console", "http", "jobs", "heard", "transcribe", "make-a-voice", "marking", "webhooks", "errors"),
+        *(
+            "console",
+            "http",
+            "agents",
+            "jobs",
+            "heard",
+            "transcribe",
+            "make-a-voice",
+            "marking",
+            "webhooks",
+            "errors",
+        ),
     ),
     "Run a server": (
         "run-a-server",

@@ -33,7 +33,7 @@ from proxy.features.sockets.utterances.values import (
     UtteranceSettings,
 )
 from proxy.http.replies import encode_json
-from proxy.http.socket import Socket
+from proxy.http.socket import ClientSocket
 from proxy.storage.store import StorageFailed
 
 _log = structlog.get_logger()
@@ -109,7 +109,11 @@ class StreamInputSession:
     """`parts` returns those of the newest revision: each context begins with them."""
 
     def __init__(
-        self, socket: Socket, options: SocketOptions, contexts: Contexts, parts: Callable[[], StreamParts]
+        self,
+        socket: ClientSocket,
+        options: SocketOptions,
+        contexts: Contexts,
+        parts: Callable[[], StreamParts],
     ) -> None:
         self.socket = socket
         self.options = options

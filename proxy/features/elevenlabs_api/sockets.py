@@ -10,13 +10,13 @@ from proxy.features.elevenlabs_api.contexts import Contexts, OneContext
 from proxy.features.elevenlabs_api.failures import PREFIX
 from proxy.features.elevenlabs_api.session import SocketOptions, StreamInputSession, StreamParts
 from proxy.features.sockets.utterances.values import UtteranceSettings
-from proxy.http.socket import IDLE_S, Socket, SocketEndpoint
+from proxy.http.socket import IDLE_S, ClientSocket, SocketEndpoint
 
 _ROOT = f"{PREFIX}/v1/text-to-speech/{{voice:path}}"
 
 
 def socket_endpoints(parts: Callable[[], StreamParts]) -> list[SocketEndpoint]:
-    async def serve(socket: Socket, *, is_single: bool) -> None:
+    async def serve(socket: ClientSocket, *, is_single: bool) -> None:
         options = await _options(socket, parts(), is_single=is_single)
         make = OneContext if is_single else Contexts
         contexts = make(is_auto=_is_on(socket, "auto_mode"))
@@ -29,7 +29,7 @@ def socket_endpoints(parts: Callable[[], StreamParts]) -> list[SocketEndpoint]:
     ]
 
 
-async def _options(socket: Socket, parts: StreamParts, *, is_single: bool) -> SocketOptions:
+async def _options(socket: ClientSocket, parts: StreamParts, *, is_single: bool) -> SocketOptions:
     """Read what a client asks for. Raises RequestFailed, which refuses its handshake."""
     fields = parts.reader.read_fields(socket.path_params["voice"], socket.query)
     terms = parts.reader.caller_terms(socket.caller)
@@ -45,7 +45,7 @@ async def _options(socket: Socket, parts: StreamParts, *, is_single: bool) -> So
     )
 
 
-def _is_on(socket: Socket, name: str) -> bool:
+def _is_on(socket: ClientSocket, name: str) -> bool:
     return socket.query.get(name, "").lower() == "true"
 
 

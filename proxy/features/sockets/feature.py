@@ -24,12 +24,12 @@ class NewestUtterances:
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.sockets.session import NativeSession, SessionParts
     from proxy.features.sockets.utterances.utterances import Utterances
-    from proxy.http.socket import Socket, SocketEndpoint
+    from proxy.http.socket import ClientSocket, SocketEndpoint
     from proxy.speech.speech_request import Defaults
 
     newest, parts = NewestUtterances(), list[SessionParts]()
 
-    async def handle(socket: Socket) -> None:
+    async def handle(socket: ClientSocket) -> None:
         await NativeSession(socket, lambda: parts[-1]).serve_socket()
 
     def at(revision: RevisionContext) -> Additions:

@@ -27,7 +27,7 @@ from proxy.features.sockets.utterances.values import (
     UtteranceEnd,
     UtteranceSettings,
 )
-from proxy.http.socket import Socket
+from proxy.http.socket import ClientSocket
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
 from proxy.storage.store import StorageFailed
@@ -104,7 +104,7 @@ class _Turn:
 
 
 class NativeSession:
-    def __init__(self, socket: Socket, newest: Callable[[], SessionParts]) -> None:
+    def __init__(self, socket: ClientSocket, newest: Callable[[], SessionParts]) -> None:
         self._socket = socket
         self._newest = newest
         self._settings: UtteranceSettings | None = None
@@ -329,7 +329,7 @@ def _no_config(message: str) -> InvalidRequest:
 class _Listener:
     """The client of one utterance."""
 
-    def __init__(self, socket: Socket, form: OutputForm, index: int) -> None:
+    def __init__(self, socket: ClientSocket, form: OutputForm, index: int) -> None:
         self._form = form
         self._index = index
         self._socket = socket

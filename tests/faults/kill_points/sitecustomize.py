@@ -53,7 +53,7 @@ def _arm() -> None:
     from proxy.features.sockets.session import _Listener
     from proxy.features.sockets.utterances.utterance import Utterance
     from proxy.http.connection import Connection
-    from proxy.http.socket import Socket
+    from proxy.http.socket import ClientSocket
     from proxy.ledger import stored_holds
     from proxy.ledger.hold import Hold
     from proxy.ledger.memory_holds import MemoryHolds
@@ -68,8 +68,8 @@ def _arm() -> None:
     Connection.send = _after(  # type: ignore[method-assign]
         "after_first_byte", Connection.send, lambda _self, _data, more=True: more
     )
-    Socket.send = _after(  # type: ignore[method-assign]
-        "after_first_frame", Socket.send, lambda _self, data: isinstance(data, bytes)
+    ClientSocket.send = _after(  # type: ignore[method-assign]
+        "after_first_frame", ClientSocket.send, lambda _self, data: isinstance(data, bytes)
     )
     _Listener.piece_ended = _after(  # type: ignore[method-assign]
         "between_pieces", _Listener.piece_ended, lambda _self, end: not end.number

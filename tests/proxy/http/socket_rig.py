@@ -1,5 +1,6 @@
 """A worker on a real port with sockets of the test's own, and clients that connect."""
 
+import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -11,14 +12,14 @@ from proxy.app import Worker
 from proxy.feature import Additions, FeatureInstance
 from proxy.http.open_connections import OpenConnections
 from proxy.http.server_protocol import server_protocol
-from proxy.http.socket import Socket, SocketEndpoint
+from proxy.http.socket import ClientSocket, SocketEndpoint
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.proxy.http.sockets import Address, serving
 
 ECHO = "/v1/echo"
 
 
-async def echo(socket: Socket) -> None:
+async def echo(socket: ClientSocket) -> None:
     """Sends each message back, until the client leaves or says goodbye."""
     await socket.accept()
     while (message := await socket.receive()) != "bye":
@@ -49,11 +50,18 @@ class SocketPort(NamedTuple):
         return connect(self.url(path), additional_headers={**sent, **(headers or {})}, proxy=None, **options)
 
 
+def frame(first: int, data: bytes = b"") -> bytes:
+    """A frame of a client, masked with zeros."""
+    size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xff" + struct.pack("!Q", len(data))
+    return bytes([first]) + size + bytes(4) + data
+
+
+ECHOING = (SocketEndpoint(ECHO, echo, "echo"),)
+
+
 @asynccontextmanager
 async def socket_port(
-    folder: Path,
-    endpoints: Sequence[SocketEndpoint] = (SocketEndpoint(ECHO, echo, "echo"),),
-    text: str = TONE,
+    folder: Path, endpoints: Sequence[SocketEndpoint] = ECHOING, text: str = TONE
 ) -> AsyncIterator[SocketPort]:
     async with inside(folder, text) as opened:
         worker = opened.worker

@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from proxy.errors import NotAllowed
-from proxy.http.socket import Socket, SocketEndpoint
+from proxy.http.socket import ClientSocket, SocketEndpoint
 from tests.proxy.api.inside import TONE
 from tests.proxy.http.socket_rig import ECHO, SocketPort, echo, socket_port
 from tests.proxy.http.sockets import RawAnswer, ask, calling
@@ -25,7 +25,7 @@ OFFER = {
 }
 
 
-async def choosy(socket: Socket) -> None:
+async def choosy(socket: ClientSocket) -> None:
     """Refuses before it accepts."""
     raise NotAllowed(f"Not {socket.path_params['name']} with {socket.query['a']}.", param="name")
 
@@ -78,6 +78,7 @@ async def test_messages_go_both_ways(port: SocketPort) -> None:
         ({"Authorization": "Bearer sk-wrong"}, 401, "invalid_api_key", None),
         ({"Authorization": None, "Cookie": "voxgate_session=x"}, 401, "invalid_api_key", None),
         ({"Origin": "https://other.test"}, 403, "cors_refused", "Origin"),
+        ({"Origin": "https://voxgate.test.other.test"}, 403, "cors_refused", "Origin"),
         ({"Origin": "null"}, 403, "cors_refused", "Origin"),
         ({"Sec-WebSocket-Version": "8"}, 426, "upgrade_required", None),
         ({"Sec-WebSocket-Key": None}, 426, "upgrade_required", None),
@@ -118,7 +119,7 @@ async def test_a_handler_can_refuse_before_it_accepts(port: SocketPort) -> None:
     assert answer.error["message"] == "Not ada with b."
 
 
-@pytest.mark.parametrize("origin", ["https://page.test", "https://VOXGATE.test", "http://voxgate.test"])
+@pytest.mark.parametrize("origin", ["https://page.test", "https://VOXGATE.test", "http://voxgate.test:8080"])
 async def test_a_page_of_a_known_origin_may_connect(port: SocketPort, origin: str) -> None:
     async with calling(port.address) as client:
         await client.send(handshake(port, Origin=origin))

@@ -49,16 +49,23 @@ _ELEMENT = re.compile(r"<[^<>]*>")
 
 
 class Cut(NamedTuple):
-    """A piece of the text, and its place in all text. It may be SSML, without the root."""
+    """A piece of the text, and its place in all text."""
 
     start: int
     text: str
-    is_ssml: bool = False
 
     @property
-    def words(self) -> str:
+    def speakable(self) -> str:
         """The text with blanks in place of what is not spoken, so that places stay."""
-        return _without_marks(self.text, is_ssml=self.is_ssml)
+        return text_tags.without_tags(self.text)
+
+
+class SsmlCut(Cut):
+    """A piece of SSML, without its root."""
+
+    @property
+    def speakable(self) -> str:
+        return text_tags.without_tags(_ELEMENT.sub(lambda found: " " * len(found[0]), self.text))
 
 
 class Cutter:
@@ -75,7 +82,7 @@ class Cutter:
         self.is_one_piece = False
         self.has_ended = False
         self._splits = splits
-        self._is_ssml = is_ssml
+        self._kind = SsmlCut if is_ssml else Cut
         # The text that is not taken yet, and its place in all text.
         self._text = ""
         self._start = 0
@@ -97,7 +104,7 @@ class Cutter:
         return self._says(self._text)
 
     def _says(self, text: str) -> bool:
-        return cleaning.is_speech(_without_marks(text, is_ssml=self._is_ssml))
+        return cleaning.is_speech(self._kind(0, text).speakable)
 
     def add(self, text: str, now: float) -> None:
         if not text:
@@ -163,7 +170,7 @@ class Cutter:
         return chosen, begin
 
     def _taken(self, end: int) -> Cut:
-        cut = Cut(self._start, self._text[:end], self._is_ssml)
+        cut = self._kind(self._start, self._text[:end])
         self._text, self._start = self._text[end:], self._start + end
         self._flushed, self._ends = max(0, self._flushed - end), None
         return cut
@@ -218,12 +225,6 @@ def _is_inside(spans: _Spans, place: int) -> bool:
         return False
     start, end = spans[number]
     return start < place < end
-
-
-def _without_marks(text: str, *, is_ssml: bool) -> str:
-    if is_ssml:
-        text = _ELEMENT.sub(lambda found: " " * len(found[0]), text)
-    return text_tags.without_tags(text)
 
 
 def _ends_with_mark(text: str) -> bool:

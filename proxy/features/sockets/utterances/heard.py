@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.features.sockets.utterances.cutter import Cut
+from proxy.features.sockets.utterances.cutter import Cut, SsmlCut
 from proxy.features.sockets.utterances.values import PlacedWord
 from proxy.speech.word_times import SpokenWord, find_words, letters
 from speech_engine import Segment
@@ -16,7 +16,7 @@ class HeardPiece:
 
     def __init__(self, cut: Cut, begins_s: float, length_s: float, spoken: str = "") -> None:
         self.cut = cut
-        self._words = cut.words
+        self._words = cut.speakable
         self._spoken = spoken
         self._found_to = 0
         self.begins_s = begins_s
@@ -46,7 +46,7 @@ class HeardPiece:
     def _place(self, word: SpokenWord) -> tuple[int, int]:
         """Return the place of a word in the piece as it was sent. A word that SSML has in place of another
         one is where that is."""
-        if not self.cut.is_ssml:
+        if not isinstance(self.cut, SsmlCut):
             return word.place
         text = self._spoken[word.source_start : word.source_end]
         found = self._words.find(text, self._found_to)

@@ -57,6 +57,7 @@ class Piece:
         self._answer: Answer | None = None
         self._heard: HeardPiece | None = None
         self._bytes = 0
+        self._written_s = 0.0
         self._mark: int | None = None
         self._stopped: StopReason | None = None
         self._is_settling = self._is_charged = False
@@ -179,7 +180,7 @@ class Piece:
             out += delivery.flush()
         self._bytes += len(out)
         words = heard.note(answer.speech.words, is_over=is_last)
-        await delivery.send(self._deliver(start, out, words, is_last=is_last))
+        await delivery.send(self._deliver(start, out, words, answer.seconds, is_last=is_last))
 
     def _begin_turn(self, answer: Answer) -> PieceStart:
         call, delivery = answer.call, self._delivery
@@ -200,11 +201,18 @@ class Piece:
         )
 
     async def _deliver(
-        self, start: PieceStart | None, out: bytes, words: list[PlacedWord], *, is_last: bool
+        self,
+        start: PieceStart | None,
+        out: bytes,
+        words: list[PlacedWord],
+        written_s: float,
+        *,
+        is_last: bool,
     ) -> None:
         listener = self._delivery.listener
         if start is not None:
             await listener.piece_began(start)
+        self._written_s = written_s
         if out or words:
             await listener.sound(out, words)
         if is_last:
@@ -230,8 +238,11 @@ class Piece:
         self._is_charged = True
         if self._mark is None:
             return 0.0
-        share = None if self._stopped else self._delivery.listener.share_sent(self._mark)
-        return 1.0 if share is None else share
+        if self._stopped or self._answer is None or not self._answer.seconds:
+            return 1.0
+        share = self._delivery.listener.share_sent(self._mark)
+        # The last sound may have been given out, but not yet written.
+        return (1.0 if share is None else share) * self._written_s / self._answer.seconds
 
 
 class _TurnClock(PlayClock):

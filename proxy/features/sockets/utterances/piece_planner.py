@@ -9,7 +9,7 @@ from policies.routing import Candidate
 from proxy.access.callers import Caller, Callers
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest
-from proxy.features.sockets.utterances.cutter import MOST_OPEN, MOST_PIECE, Cut
+from proxy.features.sockets.utterances.cutter import MOST_OPEN, MOST_PIECE, Cut, SsmlCut
 from proxy.features.sockets.utterances.values import NO_CAST
 from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Pipeline
@@ -46,7 +46,8 @@ class PiecePlanner:
         """Plan a piece. It is heard at the moment `plays_at` of `time.monotonic`, if it is not the first.
         Raises RequestFailed."""
         caller, request = self._caller, self._request
-        request = with_ssml(request, cut.text) if cut.is_ssml else replace(request, text=cut.text)
+        is_ssml = isinstance(cut, SsmlCut)
+        request = with_ssml(request, cut.text) if is_ssml else replace(request, text=cut.text)
         if plays_at is not None:
             caller = await self._callers.by_id(caller.key)
         call = await self._speaking.prepare_call(id_, caller, request, self.terms)

@@ -93,8 +93,9 @@ class Ear:
 class Spoken:
     """An utterance that runs in a task, as a session has it."""
 
-    def __init__(self, utterance: Utterance, ear: Ear) -> None:
+    def __init__(self, utterance: Utterance, ear: Ear, settings: UtteranceSettings) -> None:
         self.utterance = utterance
+        self.settings = settings
         self.ear = ear
         self.task: asyncio.Task[UtteranceEnd] = asyncio.create_task(utterance.run())
 
@@ -137,14 +138,15 @@ class Rig:
         key = await self.key_id()
         utterance = await self.utterances.begin(f"req_test.{self._number}", key, settings, ear)
         utterance.add(text)
-        return Spoken(utterance, ear)
+        return Spoken(utterance, ear, settings)
 
-    async def rows(self) -> list[UsageRow]:
-        return sorted(await self.server.usage(), key=lambda row: row.id)
+    async def rows(self, of: str = "") -> list[UsageRow]:
+        found = [row for row in await self.server.usage() if row.id.startswith(of)]
+        return sorted(found, key=lambda row: row.id)
 
-    async def check(self, told: UtteranceEnd | Interrupted) -> list[UsageRow]:
+    async def check(self, told: UtteranceEnd | Interrupted, of: str = "") -> list[UsageRow]:
         """Check that the rows and the ledger have what was told, and that nothing is held."""
-        rows, worker = await self.rows(), self.server.worker
+        rows, worker = await self.rows(of), self.server.worker
         counted = [row for row in rows if row.outcome != "failed"]
         usage = Usage(
             sum(row.characters for row in counted),

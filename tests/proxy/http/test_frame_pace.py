@@ -1,0 +1,281 @@
+"""How fast frames are read, and when a silent socket ends, in simulated time. The transport is a fake."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from proxy.access.callers import Caller
+from proxy.errors import ClientLeft
+from proxy.http.connection import PEER
+from proxy.http.frame_pace import NEVER_WAITS, OF_ACCOUNT, OF_WORKER, FramePace
+from proxy.http.server_protocol import ServerProtocol
+from proxy.http.socket import IDLE_S, ClientSocket
+from proxy.http.socket_protocol import MESSAGE_FRAGMENTS, SOCKET_OFFER, SocketProtocol
+from tests.proxy.http.socket_rig import frame
+from tests.speech_engine.host.simulated_time import simulated
+
+PING, LETTER = frame(0x89), frame(0x81, b"a")
+TEXT, MORE = frame(0x01, b"a"), frame(0x00, b"a")
+
+
+class Wire(asyncio.Transport):
+    """A connection without a network. What a flooding client would send is read while reading goes on."""
+
+    def __init__(self) -> None:
+        super().__init__({"socket": _NoSocket()})
+        self.sent = b""
+        self.unsent = 0
+        self.is_paused = self.is_over = False
+        self.answers_pings = True
+        self.flood = b""
+        self.protocol: Any = None
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def write(self, data: Any) -> None:
+        self.sent += data
+        if self.answers_pings and data[:2] == b"\x89\x04":
+            asyncio.get_running_loop().call_soon(self.protocol.data_received, frame(0x8A, data[2:]))
+
+    def write_eof(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.is_over
+
+    def close(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
+        if self.flood:
+            asyncio.get_running_loop().call_soon(self.more)
+
+    def more(self) -> None:
+        while self.flood and not self.is_paused and not self.is_over:
+            self.protocol.data_received(self.flood)
+
+
+class _NoSocket:
+    """No socket of TCP, so nothing is known of what has left."""
+
+    def getsockname(self) -> tuple[str, int]:
+        return "127.0.0.1", 1
+
+    getpeername = getsockname
+
+    def setsockopt(self, *_: int) -> None:
+        raise OSError
+
+    def getsockopt(self, *_: int) -> bytes:
+        raise OSError
+
+
+class Client:
+    """A client of the worker whose pace is given. `read` counts the frames that were read."""
+
+    def __init__(self, pace: FramePace, account: str = "ada") -> None:
+        self.wire = Wire()
+        server = uvicorn.Config(_no_app, interface="asgi3", ws="none", lifespan="off", log_config=None)
+        server.load()
+        self.protocol = _Counting(server, ServerState(), 0, account, pace)
+        self.protocol.stall_s, self.protocol.least_bytes_per_s = 30.0, 0
+        self.protocol.take_over(self.wire, bytearray())
+
+    @property
+    def read(self) -> int:
+        return self.protocol.count
+
+    def flood(self, data: bytes) -> None:
+        self.wire.flood = data * (65536 // len(data))
+        self.wire.more()
+
+    async def take_messages(self) -> None:
+        while True:
+            await self.protocol.receive()
+
+
+class _Counting(SocketProtocol):
+    count = 0
+
+    def handle_events(self) -> None:
+        self.count += len(self.conn.events)
+        super().handle_events()
+
+
+async def _no_app(_scope: Any, _receive: Any, _send: Any) -> None:
+    raise AssertionError
+
+
+@simulated
+async def test_a_flood_of_pings_waits_and_is_not_closed() -> None:
+    client = Client(FramePace())
+    client.flood(PING)
+    await asyncio.sleep(10.0)
+    before = client.read
+    assert 2000 <= before <= 2000 + 10 * 400 + 700
+    await asyncio.sleep(60.0)
+    assert abs(client.read - before - 60 * 400) <= 1400
+    assert not client.wire.is_over
+    assert len(client.protocol._unread) <= 65536
+
+
+@simulated
+async def test_messages_are_read_as_the_handler_takes_them() -> None:
+    client = Client(FramePace())
+    client.flood(LETTER)
+    await asyncio.sleep(5.0)
+    # A turn of 4 KiB, and no more until the handler has taken its messages.
+    assert client.read <= 700
+    assert client.wire.is_paused
+    taking = asyncio.create_task(client.take_messages())
+    await asyncio.sleep(60.0)
+    assert abs(client.read - 2000 - 60 * 400) <= 2100
+    taking.cancel()
+    await asyncio.wait([taking])
+
+
+@simulated
+async def test_an_account_reads_2000_frames_a_second_with_all_its_sockets() -> None:
+    pace = FramePace()
+    clients = [Client(pace) for _ in range(20)]
+    for client in clients:
+        client.flood(PING)
+    await asyncio.sleep(5.0)
+    before = [client.read for client in clients]
+    await asyncio.sleep(10.0)
+    read = [client.read - each for client, each in zip(clients, before, strict=True)]
+    assert abs(sum(read) - 10 * OF_ACCOUNT) <= OF_ACCOUNT
+    assert min(read) >= max(read) / 3
+
+
+@simulated
+async def test_a_worker_reads_10000_frames_a_second_and_quiet_accounts_never_wait() -> None:
+    pace = FramePace()
+    clients = [Client(pace, f"flooder-{number % 20}") for number in range(100)]
+    for client in clients:
+        client.flood(PING)
+    quiet = Client(pace, "quiet")
+    await asyncio.sleep(2.0)
+    before = sum(client.read for client in clients)
+    for _ in range(200):
+        known = quiet.read
+        quiet.wire.protocol.data_received(PING)
+        assert quiet.read == known + 1
+        await asyncio.sleep(1.1 / NEVER_WAITS)
+    seconds = 200 * 1.1 / NEVER_WAITS
+    read = sum(client.read for client in clients) - before
+    assert 0.8 * OF_WORKER * seconds <= read <= 1.2 * OF_WORKER * seconds
+
+
+@simulated
+async def test_floods_of_many_accounts_hold_the_loop_for_one_turn_at_a_time() -> None:
+    pace = FramePace()
+    clients = [Client(pace, f"flooder-{number}") for number in range(100)]
+    for client in clients:
+        client.flood(PING)
+    await asyncio.sleep(3.0)
+    before, most, turns = sum(client.read for client in clients), 0, 0
+    for _ in range(200):
+        await asyncio.sleep(0.005)
+        now = sum(client.read for client in clients)
+        most, turns, before = max(most, now - before), turns + (now > before), now
+    assert most <= 1400
+    assert turns > 10
+
+
+@simulated
+async def test_a_message_has_at_most_4096_fragments() -> None:
+    whole, longer = Client(FramePace()), Client(FramePace())
+    for client, more in ((whole, MESSAGE_FRAGMENTS - 2), (longer, MESSAGE_FRAGMENTS)):
+        client.wire.protocol.data_received(TEXT + MORE * more + frame(0x80, b"a"))
+    await asyncio.sleep(20.0)
+    assert await whole.protocol.receive() == {"type": "websocket.receive", "text": "a" * MESSAGE_FRAGMENTS}
+    assert longer.wire.sent.startswith(b"\x88\x15\x03\xf1over 4096")
+
+
+@simulated
+async def test_a_client_that_answers_no_ping_is_closed() -> None:
+    client = Client(FramePace())
+    client.wire.answers_pings = False
+    await asyncio.sleep(49.0)
+    assert client.wire.sent.startswith(b"\x89\x04")
+    assert not client.wire.is_over
+    await asyncio.sleep(2.0)
+    assert client.wire.is_over
+
+
+@simulated
+async def test_a_pong_may_wait_behind_what_is_not_read_yet() -> None:
+    client = Client(FramePace())
+    client.flood(LETTER)
+    await asyncio.sleep(200.0)
+    assert not client.wire.is_over
+
+
+def socket_of(client: Client) -> ClientSocket:
+    """A socket of the client, before its handshake."""
+    peer = object.__new__(ServerProtocol)
+    peer.is_gone = peer.is_ending = False
+    headers = [(b"sec-websocket-version", b"13"), (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ==")]
+    caller = Caller("ada", "key", "free", "speech")
+    scope = {
+        "headers": headers,
+        "query_string": b"",
+        "path_params": {},
+        "state": {"request_id": "req_1", "caller": caller, "exchange": _Exchange()},
+        "extensions": {PEER: peer, SOCKET_OFFER: lambda *_: client.protocol},
+    }
+    return ClientSocket(scope, FramePace())
+
+
+class _Exchange:
+    status, is_complete, code = 0, False, None
+
+
+@simulated
+async def test_a_silent_socket_ends_180_s_after_its_last_message() -> None:
+    client = Client(FramePace())
+    loop = asyncio.get_running_loop()
+    spoken = asyncio.Event()
+
+    async def handle(socket: ClientSocket) -> None:
+        await socket.accept()
+        await socket.receive()
+        with socket.speaking():
+            await spoken.wait()
+        await socket.receive()
+
+    async def run() -> None:
+        with suppress(ClientLeft):
+            await socket_of(client).run_handler(handle)
+
+    running = asyncio.create_task(run())
+    await asyncio.sleep(IDLE_S - 1)
+    assert not client.protocol.close_sent
+    client.wire.protocol.data_received(LETTER)
+    await asyncio.sleep(3 * IDLE_S)
+    assert not client.protocol.close_sent
+    spoken.set()
+    await asyncio.sleep(IDLE_S - 1)
+    assert not client.protocol.close_sent
+    ends = loop.time()
+    await asyncio.wait([running])
+    assert 0.9 <= loop.time() - ends <= 1.1
+    assert b"\x88" in client.wire.sent
+    assert b"\x03\xe8No message came within 180 s." in client.wire.sent
