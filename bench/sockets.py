@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
@@ -64,7 +65,7 @@ def _serving(engine: str) -> Iterator[Server]:
                 yield server
 
 
-def _fields(engine: str) -> dict[str, str]:
+def _fields(engine: str) -> dict[str, Any]:
     voices = {"tone": "tone/tone", "espeak": ESPEAK.voices[0], "piper": JOE.voices[0]}
     return {"model": f"{engine}/standard", "voice": voices[engine], "language": "en"}
 

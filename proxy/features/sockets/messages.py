@@ -12,8 +12,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from proxy.audio.formats import OutputForm
 from proxy.errors import ErrorDetail, InvalidRequest
-from proxy.features.sockets.utterances.values import Usage, UtteranceSettings
+from proxy.features.sockets.utterances.values import (
+    Interrupted,
+    PieceEnd,
+    PieceStart,
+    Usage,
+    UtteranceSettings,
+)
 from proxy.http.replies import encode_json
 from proxy.speech.speech_request import Defaults, parse_speech, raw_fields, read
 from speech_engine.redacted import Redacted
@@ -156,11 +163,33 @@ class AudioStartMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag
     substitute: str | UnsetType = UNSET
 
 
+def start_of(start: PieceStart, index: int, form: OutputForm) -> AudioStartMessage:
+    return AudioStartMessage(
+        utterance_index=index,
+        sentence_index=start.number,
+        sentence_text=start.text,
+        format=form.format,
+        sample_rate=form.sample_rate_hz,
+        request_id=start.request_id,
+        start_ms=start.start_ms,
+        substitute=start.substitute or UNSET,
+    )
+
+
 class AudioDoneMessage(msgspec.Struct, frozen=True, kw_only=True, tag="audio.done"):
     utterance_index: int
     sentence_index: int
     total_bytes: int
     error: bool
+
+
+def end_of(end: PieceEnd, index: int) -> AudioDoneMessage:
+    return AudioDoneMessage(
+        utterance_index=index,
+        sentence_index=end.number,
+        total_bytes=end.bytes,
+        error=end.failure is not None,
+    )
 
 
 class SessionDoneMessage(msgspec.Struct, frozen=True, kw_only=True, tag="session.done"):
@@ -183,6 +212,21 @@ class AudioCancelledMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True,
     text_remaining: str = ""
     sent_ms: int = 0
     usage: Usage = Usage()
+
+
+def cancelled(
+    interrupted: Interrupted, index: int, reason: CancelReason, waited: str
+) -> AudioCancelledMessage:
+    """Return the message of an interruption. `waited` is the text of which nothing was spoken."""
+    return AudioCancelledMessage(
+        utterance_index=index,
+        sentence_index=interrupted.piece,
+        reason=reason,
+        text_spoken=interrupted.text_spoken,
+        text_remaining=interrupted.text_remaining + waited,
+        sent_ms=interrupted.sent_ms,
+        usage=interrupted.usage,
+    )
 
 
 class ErrorMessage(msgspec.Struct, frozen=True, tag="error"):

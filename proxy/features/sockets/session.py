@@ -77,7 +77,7 @@ class _Turn:
         return self.end is None or self.has_ended
 
     def add_text(self, text: str) -> None:
-        """Raises InvalidRequest, and adds nothing."""
+        """Raises RequestFailed, and adds nothing."""
         if self.end is not None:
             return
         if self.utterance is not None:
@@ -92,7 +92,7 @@ class _Turn:
             self.utterance.end()
 
     def begin_with(self, utterance: Utterance) -> None:
-        """Give it the texts that waited. Raises InvalidRequest if they are too long for it."""
+        """Give it the texts that waited. Raises RequestFailed if they are too long for it."""
         self.utterance, texts = utterance, self.texts
         self.texts, self.waiting_characters = [], 0
         try:
@@ -248,17 +248,7 @@ class NativeSession:
             turn.has_ended = True
             self._has_news.set()
         waited = "".join(text for each in turns for text in each.texts)
-        await self._send(
-            messages.AudioCancelledMessage(
-                utterance_index=index,
-                sentence_index=got.piece,
-                reason=reason,
-                text_spoken=got.text_spoken,
-                text_remaining=got.text_remaining + waited,
-                sent_ms=got.sent_ms,
-                usage=got.usage,
-            )
-        )
+        await self._send(messages.cancelled(got, index, reason, waited))
 
     async def _speak(self) -> None:
         """Speak one utterance after the other, until the socket is to be closed."""
@@ -307,8 +297,12 @@ class NativeSession:
             turn.has_begun.set()
         try:
             turn.begin_with(utterance)
-        except InvalidRequest as error:
-            await self._send_failure(error, self._index)
+        except RequestFailed as error:
+            try:
+                await self._send_failure(error, self._index)
+            except asyncio.CancelledError:
+                await utterance.close()
+                raise
         return await utterance.run()
 
     def _storage_failure(self, error: StorageFailed) -> RequestFailed:
@@ -337,16 +331,7 @@ class _Listener:
         self.share_sent = socket.share_sent
 
     async def piece_began(self, start: PieceStart) -> None:
-        message = messages.AudioStartMessage(
-            utterance_index=self._index,
-            sentence_index=start.number,
-            sentence_text=start.text,
-            format=self._form.format,
-            sample_rate=self._form.sample_rate_hz,
-            request_id=start.request_id,
-            start_ms=start.start_ms,
-            substitute=start.substitute or UNSET,
-        )
+        message = messages.start_of(start, self._index, self._form)
         await self._socket.send(messages.as_text(message))
 
     async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
@@ -354,10 +339,4 @@ class _Listener:
             await self._socket.send(data)
 
     async def piece_ended(self, end: PieceEnd) -> None:
-        message = messages.AudioDoneMessage(
-            utterance_index=self._index,
-            sentence_index=end.number,
-            total_bytes=end.bytes,
-            error=end.failure is not None,
-        )
-        await self._socket.send(messages.as_text(message))
+        await self._socket.send(messages.as_text(messages.end_of(end, self._index)))

@@ -48,7 +48,7 @@ async def test_an_own_voice_is_listed_and_speaks_for_its_account_alone(server: I
 
 async def test_models_and_the_subscription_are_those_of_the_plan(server: Inside) -> None:
     key = await other_key(server, "local")
-    assert json_of(await ask(server, "GET", "v1/models", key)) == []
+    assert (await ask(server, "GET", "v1/models", key)).json() == []
     found = json_of(await ask(server, "GET", "v1/user/subscription", key))
     assert (found["tier"], found["character_limit"], found["voice_limit"]) == ("local", 50, 3)
     assert found["voice_slots_used"] == 0

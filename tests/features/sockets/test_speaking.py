@@ -1,6 +1,7 @@
 """Utterances on the native socket over a real port: what is heard, interrupted and charged."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,7 +136,8 @@ def test_an_interruption_tells_what_was_heard_and_is_paid_for_what_was_sent(
     played_ms: int | None, plain_server: Server
 ) -> None:
     with at(plain_server) as talker:
-        spoken = _interrupted(talker, 1.5, **({} if played_ms is None else {"played_ms": played_ms}))
+        fields: dict[str, Any] = {} if played_ms is None else {"played_ms": played_ms}
+        spoken = _interrupted(talker, 1.5, **fields)
         after = talker.speak("Go on.")
     end = spoken.end
     assert (end["type"], end["reason"], end["utterance_index"]) == ("audio.cancelled", "client_cancel", 0)
