@@ -19,7 +19,7 @@ from tests.clients.runs import AGENTS, Program, Programs, programs_of
 from tests.clients.servers import seconds
 from tests.docs import pages
 from tests.server import MintedKey, Server, live_server
-from tests.sound import decoded
+from tests.sound import Heard, decoded
 from tests.waiting import until
 
 _FAST = (
@@ -101,11 +101,10 @@ def begins_with(turn: dict[str, Any], sentence: str) -> bool:
 
 
 def heard_s(turn: dict[str, Any]) -> float:
-    samples, rate = _sound(turn)
-    return len(samples) / rate
+    return _sound(turn).seconds
 
 
-def _sound(turn: dict[str, Any]) -> Any:
+def _sound(turn: dict[str, Any]) -> Heard:
     return decoded(base64.b64decode(turn["pcm"]), "pcm", turn["rate"])
 
 

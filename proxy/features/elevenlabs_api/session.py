@@ -12,7 +12,7 @@ import structlog
 from msgspec import UNSET, UnsetType
 
 from policies.ssml import SsmlFault, read_ssml
-from proxy.errors import InvalidRequest, RequestFailed, StorageUnavailable
+from proxy.errors import InvalidRequest, RequestFailed, ServerBusy, StorageUnavailable
 from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, WordSpan, chunk_alignment
 from proxy.features.elevenlabs_api.contexts import ContextRefused, Contexts, ContextStep, Doing
 from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, speed_in
@@ -33,7 +33,7 @@ from proxy.features.sockets.utterances.values import (
     UtteranceSettings,
 )
 from proxy.http.replies import encode_json
-from proxy.http.socket import ClientSocket
+from proxy.http.socket import LEAVING, ClientSocket
 from proxy.storage.store import StorageFailed
 
 _log = structlog.get_logger()
@@ -144,10 +144,12 @@ class StreamInputSession:
                     code, reason = await self._over
                 except asyncio.CancelledError:
                     if not self.socket.is_gone:
-                        # The server does not wait any longer. The client pays for what it was sent.
+                        # The server does not wait any longer. The client pays for what it was sent, and
+                        # must not take it for the whole.
                         with suppress(TimeoutError):
                             async with asyncio.timeout(_LAST_WORDS_S):
-                                await self._interrupt_all()
+                                for context in list(self._open.values()):
+                                    await self._fail(context, ServerBusy(LEAVING))
                     raise
                 reading.cancel()
                 await self._interrupt_all()

@@ -163,7 +163,8 @@ async def waits(server: Server, http: aiohttp.ClientSession) -> Any:
     names = ("sound", "text", "turn")
     turns = (tardy.turn(), paused.turn(pause_after=_ONE), idle.turn())
     seen = dict(zip(names, await asyncio.gather(*turns), strict=True))
-    await asyncio.sleep(1.5)
+    connection, *_ = await idle.tts._current_connection()
+    await asyncio.wait({connection._recv_task})
     return {**seen, "next turn": await idle.turn()}
 
 

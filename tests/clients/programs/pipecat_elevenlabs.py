@@ -77,7 +77,7 @@ class _Ear(FrameProcessor):  # type: ignore[misc]
         self.changed.set()
         await self.push_frame(frame, direction)
 
-    async def until(self, reached: Callable[[], bool]) -> None:
+    async def reach(self, reached: Callable[[], bool]) -> None:
         while not reached():
             self.changed.clear()
             await self.changed.wait()
@@ -104,20 +104,20 @@ class Bot:
         if ends:
             await self._worker.queue_frame(LLMFullResponseEndFrame())
         if enough_s:
-            await self._ear.until(lambda: self._heard_s() >= enough_s)
+            await self._ear.reach(lambda: self._heard_s() >= enough_s)
             await self._worker.queue_frame(InterruptionFrame())
-            await self._ear.until(lambda: self._ear.is_interrupted)
+            await self._ear.reach(lambda: self._ear.is_interrupted)
         else:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_END_S):
-                    await self._ear.until(lambda: self._ear.stops > 0)
+                    await self._ear.reach(lambda: self._ear.stops > 0)
         pcm, rate = base64.b64encode(self._ear.pcm).decode(), max(self._ear.rates, default=0)
         return {"pcm": pcm, "rate": rate, "words": self._ear.words, "stops": self._ear.stops}
 
     async def until_it_gives_up(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_END_S):
-                await self._ear.until(lambda: not self.service.is_usable)
+                await self._ear.reach(lambda: not self.service.is_usable)
 
     def ends(self) -> dict[str, Any]:
         return {"errors": self._ear.errors, "is_usable": self.service.is_usable, "dials": self.dials}

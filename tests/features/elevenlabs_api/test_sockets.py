@@ -269,6 +269,21 @@ def test_a_server_that_stops_lets_a_turn_end(tmp_path: Path) -> None:
         assert talker.turns["a"].is_final
 
 
+def test_a_turn_that_is_longer_than_the_drain_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    with (
+        running(tmp_path, environ={"VOXGATE_SERVER__DRAIN_S": "1"}) as stopping,
+        talking(stopping) as talker,
+    ):
+        talker.livekit("a", FIRST, LONG * 8)
+        talker.livekit_end("a")
+        talker.hear(0.2, "a")
+        os.kill(stopping.process.pid, signal.SIGTERM)
+        assert closing_code(talker) == 1001
+        turn = talker.turns["a"]
+    assert [(error["error"], error["contextId"]) for error in turn.errors] == [("server_busy", "a")]
+    assert turn.is_final
+
+
 @each_row(
     ("query", "status", "code", "param"),
     [
