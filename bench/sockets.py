@@ -1,4 +1,4 @@
-"""Speech while the text is written: `python -m bench.sockets [first] [interrupt] [growth]`.
+"""Speech while the text is written: `python -m bench.sockets [first] [interrupt] [growth] [ENGINE…]`.
 
 `first` compares the first sound of an utterance, from the moment its first sentence is closed, with that of a
 plain request for the same sentence, by turns on one server. `interrupt` counts from `input.cancel` to
@@ -29,6 +29,7 @@ from tests.server import ALONE, Server, running
 
 SENTENCE = "The boats came back before the rain began"
 NEXT = " And then "
+ENGINES = ("tone", "espeak", "piper")
 ROUNDS, INTERRUPTIONS, UTTERANCES, SOCKETS = 60, 200, 2000, 10
 GROWTH_S = 1800.0
 _PARTS = ("first", "interrupt", "growth")
@@ -38,10 +39,10 @@ LONG = "He counted the boats, and then he counted them again, because one was mi
 
 def main() -> None:
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    wanted = [part for part in _PARTS if part in sys.argv[1:]] or _PARTS
+    wanted = [part for part in _PARTS if part in sys.argv[1:]] or list(_PARTS)
     if "first" in wanted:
         print("|engine|plain request, p50, p95 ms|utterance, p50, p95 ms|difference of p50, ms|\n|-|-|-|-|")
-        for engine in ("tone", "espeak", "piper"):
+        for engine in [each for each in ENGINES if each in sys.argv[1:]] or ENGINES:
             with _serving(engine) as server:
                 _first(engine, server)
     if "interrupt" in wanted or "growth" in wanted:
@@ -73,10 +74,13 @@ def _first(engine: str, server: Server) -> None:
     with server.client() as client, at(server, **_fields(engine)) as talker:
         for number in range(ROUNDS + 5):
             sentence = f"{SENTENCE} {number}."
-            one, other = _plain_s(client, engine, sentence), _utterance_s(talker, sentence)
-            if number >= 5:
-                plain.append(one)
-                spoken.append(other)
+            # Neither is always the one behind the other.
+            for is_plain in (number % 2 == 0, number % 2 == 1):
+                if is_plain:
+                    plain.append(_plain_s(client, engine, sentence))
+                else:
+                    spoken.append(_utterance_s(talker, sentence))
+    del plain[:5], spoken[:5]
     apart_ms = 1000 * (statistics.median(spoken) - statistics.median(plain))
     print(f"|{engine}|{_shown(plain)}|{_shown(spoken)}|{apart_ms:+.1f}|", flush=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
 
@@ -92,17 +91,17 @@ class OpenSockets:
         oldest.end(1013, "The server is full, and this socket was idle.")
 
 
-class _Handshake(NamedTuple):
+class _Handshake:
     """The ASGI app of a path on which sockets open."""
 
-    sockets: OpenSockets
-    endpoint: SocketEndpoint
+    def __init__(self, sockets: OpenSockets, endpoint: SocketEndpoint) -> None:
+        self._sockets, self._endpoint = sockets, endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if session_or_none(scope) is not None:
             # A foreign page could open the socket with the cookie of its visitor.
             raise InvalidKey("A socket needs an API key. A session opens none.")
-        await self.sockets.run(Socket(scope, self.sockets.pace), self.endpoint)
+        await self._sockets.run(Socket(scope, self._sockets.pace), self._endpoint)
 
 
 def _too_many(message: str) -> RateLimited:

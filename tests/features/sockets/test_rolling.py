@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -62,7 +61,7 @@ class Agents:
                 self._speak_on_one()
             except (OSError, WebSocketException):
                 # A server that leaves refuses, and an agent dials anew.
-                time.sleep(0.2)
+                self._is_over.wait(0.2)
 
     def _speak_on_one(self) -> None:
         with talking(self._url, self._secret) as talker:

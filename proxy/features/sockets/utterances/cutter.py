@@ -55,7 +55,7 @@ class Cut(NamedTuple):
     text: str
 
     @property
-    def words(self) -> str:
+    def speakable(self) -> str:
         """The text with blanks in place of what is not spoken, so that places stay."""
         return text_tags.without_tags(self.text)
 
@@ -64,7 +64,7 @@ class SsmlCut(Cut):
     """A piece of SSML, without its root."""
 
     @property
-    def words(self) -> str:
+    def speakable(self) -> str:
         return text_tags.without_tags(_ELEMENT.sub(lambda found: " " * len(found[0]), self.text))
 
 
@@ -104,7 +104,7 @@ class Cutter:
         return self._says(self._text)
 
     def _says(self, text: str) -> bool:
-        return cleaning.is_speech(self._kind(0, text).words)
+        return cleaning.is_speech(self._kind(0, text).speakable)
 
     def add(self, text: str, now: float) -> None:
         if not text:

@@ -16,7 +16,7 @@ class HeardPiece:
 
     def __init__(self, cut: Cut, begins_s: float, length_s: float, spoken: str = "") -> None:
         self.cut = cut
-        self._words = cut.words
+        self._words = cut.speakable
         self._spoken = spoken
         self._found_to = 0
         self.begins_s = begins_s

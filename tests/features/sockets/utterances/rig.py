@@ -93,8 +93,9 @@ class Ear:
 class Spoken:
     """An utterance that runs in a task, as a session has it."""
 
-    def __init__(self, utterance: Utterance, ear: Ear) -> None:
+    def __init__(self, utterance: Utterance, ear: Ear, settings: UtteranceSettings) -> None:
         self.utterance = utterance
+        self.settings = settings
         self.ear = ear
         self.task: asyncio.Task[UtteranceEnd] = asyncio.create_task(utterance.run())
 
@@ -137,7 +138,7 @@ class Rig:
         key = await self.key_id()
         utterance = await self.utterances.begin(f"req_test.{self._number}", key, settings, ear)
         utterance.add(text)
-        return Spoken(utterance, ear)
+        return Spoken(utterance, ear, settings)
 
     async def rows(self) -> list[UsageRow]:
         return sorted(await self.server.usage(), key=lambda row: row.id)

@@ -137,7 +137,7 @@ async def test_the_language_and_the_emotion_go_on(tmp_path: Path) -> None:
     engine = Scripted(*spoken(3.0), emotions=("happy",))
     async with rig(tmp_path, engines={"one": engine, "two": Scripted()}) as one:
         speech = await one.begin(
-            "[happy] Olá, meu amigo, como você está hoje à tarde? Eu estou aqui. Ok. [neutral] Tchau e até já."
+            "[happy] Olá, meu amigo, como vai você hoje à tarde? Eu estou aqui. Ok. [neutral] Tchau e até já."
         )
         end = await speech.whole()
         await one.check(end)

@@ -1,0 +1,273 @@
+"""WebSockets against floods: what an honest listener waits beside them, and what a socket costs.
+
+    .venv/bin/python -m bench.socket_floods              # all floods, from 1, 20 and 100 sockets
+    .venv/bin/python -m bench.socket_floods pings idle   # some
+
+Three processes: a worker with sockets that echo, the flooding clients, and the listener, which asks /healthz
+each 20 ms. Each line has the p95 of its answers beside that of a quiet server, the growth of the worker's
+memory, its CPU, and the steps that held its loop for 50 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import uvloop
+
+from proxy.http.open_connections import OpenConnections, raise_file_limit
+from proxy.http.server_protocol import server_protocol
+from proxy.storage import accounts, api_key, key_records
+from proxy.storage.key_records import NewKeyRecord
+from proxy.telemetry.loop_watch import LoopHold, watch_loop
+from tests.proxy.api.inside import TONE, inside
+from tests.proxy.http.socket_rig import ECHO, ECHOING, frame, with_sockets
+from tests.proxy.http.sockets import serving
+
+FLOOD_S, EACH_S, HELD_S = 8.0, 0.02, 0.05
+ACCOUNTS = 5
+_CONFIG = TONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]\nconnections_per_client = 2000')
+_BLOCK = 64 * 1024
+
+
+def _filled(data: bytes) -> bytes:
+    return data * max(1, _BLOCK // len(data))
+
+
+FRAMES = {
+    "pings": _filled(frame(0x89)),
+    "fragments": frame(0x01, b"a") + _filled(frame(0x00, b"a")),
+    "letters": _filled(frame(0x81, b"a")),
+    "empty": _filled(frame(0x81)),
+    "large": frame(0x82, bytes(128 * 1024)),
+    "unread": frame(0x82, bytes(32 * 1024)),
+}
+"""What a flooding socket sends again and again. The clients of `unread` read no echo."""
+HANDSHAKES = ("wrong_keys", "half", "behind")
+COUNTS = (1, 20, 100)
+
+
+class Site(NamedTuple):
+    port: int
+    keys: tuple[str, ...]
+    process: subprocess.Popen[bytes]
+
+    def cpu_s(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_mib(self) -> float:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+async def _serve() -> None:
+    """Run the worker until stdin ends. Print its port and keys, and a line for each long step."""
+    raise_file_limit()
+    told = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # where the log goes
+
+    def note(hold: LoopHold) -> None:
+        if hold.held_s >= HELD_S:
+            print(f"held {hold.held_s:.3f} {hold.step}", file=told, flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        async with inside(Path(folder), _CONFIG) as opened:
+            with_sockets(opened.worker, ECHOING)
+            keys = [opened.key]
+            for number in range(1, ACCOUNTS):
+                account = await accounts.create(opened.worker.store, name=f"flood{number}", plan="unlimited")
+                secret = api_key.mint()
+                await key_records.create(opened.worker.store, secret, NewKeyRecord(account=account.id))
+                keys.append(secret.reveal())
+            server = opened.worker.kernel.config.server
+            places = OpenConnections(server, opened.worker.metrics.connections)
+            async with serving(opened.worker.public, server_protocol(server, places)) as address:
+                print(json.dumps({"port": address[1], "keys": keys}), file=told, flush=True)
+                # As a worker does it.
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(5000)
+                async with watch_loop(note):
+                    await asyncio.to_thread(sys.stdin.read)
+
+
+@contextmanager
+def site() -> Iterator[Site]:
+    command = [sys.executable, "-m", "bench.socket_floods", "--serve"]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            known = json.loads(process.stdout.readline())
+            os.set_blocking(process.stdout.fileno(), False)
+            yield Site(known["port"], tuple(known["keys"]), process)
+        finally:
+            process.stdin.close()
+            process.wait()
+
+
+def handshake(key: str, address: str = "203.0.113.1", end: str = "\r\n\r\n") -> bytes:
+    lines = [
+        f"GET {ECHO} HTTP/1.1",
+        "Host: x",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        f"Authorization: Bearer {key}",
+        f"X-Forwarded-For: {address}",
+    ]
+    return ("\r\n".join(lines) + end).encode()
+
+
+async def _open(port: int, key: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(handshake(key))
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101"), head
+    return reader, writer
+
+
+async def _flood_socket(port: int, key: str, name: str) -> None:
+    reader, writer = await _open(port, key)
+    reading = None if name == "unread" else asyncio.create_task(_swallow(reader))
+    try:
+        while True:
+            writer.write(FRAMES[name])
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        if reading is not None:
+            reading.cancel()
+        writer.transport.abort()
+
+
+async def _swallow(reader: asyncio.StreamReader) -> None:
+    while await reader.read(65536):
+        pass
+
+
+async def _flood_handshakes(port: int, name: str, numbers: Iterator[int]) -> None:
+    while True:
+        number = next(numbers) % 1000
+        address = f"198.{18 + number // 250}.{number % 250}.7"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            if name == "half":
+                writer.write(handshake("sk-wrong", address)[:60])
+                await asyncio.sleep(0.2)
+            else:
+                behind = FRAMES["pings"] if name == "behind" else b""
+                writer.write(handshake("sk-wrong", address) + behind)
+                await reader.readuntil(b"\r\n\r\n")
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
+
+
+async def _attack(name: str, count: int, port: int, keys: Sequence[str]) -> None:
+    """Flood until stdin ends. Of 100 sockets, each account has a fifth."""
+    raise_file_limit()
+    numbers = itertools.count()
+    tasks = []
+    for number in range(count):
+        if name in HANDSHAKES:
+            each = _flood_handshakes(port, name, numbers)
+        elif name == "idle":
+            await _open(port, keys[number % len(keys)])
+            continue
+        else:
+            each = _flood_socket(port, keys[number % len(keys)], name)
+        tasks.append(asyncio.create_task(each))
+    print("floods", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+@contextmanager
+def flooding(place: Site, name: str, count: int, keys: Sequence[str]) -> Iterator[None]:
+    command = [sys.executable, "-m", "bench.socket_floods", "--attack", name, str(count), str(place.port)]
+    process = subprocess.Popen([*command, *keys], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == b"floods\n"
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@asynccontextmanager
+async def _asking(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def listen(port: int, seconds: float) -> float:
+    """Ask /healthz for so long, and return the p95 in milliseconds."""
+    waits = []
+    async with _asking(port) as (reader, writer):
+        end = time.monotonic() + seconds
+        while (began := time.monotonic()) < end:
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"}")
+            waits.append(1000 * (time.monotonic() - began))
+            await asyncio.sleep(EACH_S)
+    return sorted(waits)[int(0.95 * len(waits))]
+
+
+def measure(place: Site, name: str, count: int, keys: Sequence[str], quiet_ms: float) -> str:
+    before = place.memory_mib()
+    with flooding(place, name, count, keys):
+        began = place.cpu_s()
+        p95 = uvloop.run(listen(place.port, FLOOD_S))
+        load = (place.cpu_s() - began) / FLOOD_S
+        grown = place.memory_mib() - before
+    assert place.process.stdout is not None
+    held = (place.process.stdout.read() or b"").splitlines()
+    said = f"{name:11} {count:4} sockets of {len(keys)}: p95 {p95:6.1f} ms (quiet {quiet_ms:.1f}), "
+    steps = max(map(bytes.decode, held), default="")
+    return said + f"CPU {load:4.0%}, memory {grown:+6.1f} MiB, {len(held)} long steps {steps[:90]}"
+
+
+def main(names: Sequence[str]) -> None:
+    chosen = names or (*FRAMES, *HANDSHAKES, "idle")
+    with site() as place:
+        uvloop.run(listen(place.port, 2.0))
+        quiet = uvloop.run(listen(place.port, FLOOD_S))
+        for name in chosen:
+            if name == "idle":
+                for count in (200, 500):
+                    print(measure(place, name, count, place.keys, quiet), flush=True)
+                continue
+            for count in COUNTS:
+                print(measure(place, name, count, place.keys[:1], quiet), flush=True)
+            print(measure(place, name, COUNTS[-1], place.keys, quiet), flush=True)
+            time.sleep(1.0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--serve"]:
+        uvloop.run(_serve())
+    elif sys.argv[1:2] == ["--attack"]:
+        uvloop.run(_attack(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:]))
+    else:
+        main(sys.argv[1:])

@@ -1,0 +1,316 @@
+"""How an utterance ends early: interrupted, left by its client, or by a failure; and what that costs."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.errors import RateLimited, RequestFailed
+from proxy.storage import accounts
+from proxy.storage.usage import UsageRow
+from speech_engine import Finished, Started, errors
+from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, Ear, Rig, Spoken, rig
+from tests.proxy.api.scripted import Halt, Scripted, sound, spoken
+from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
+
+ONE = "This is a sentence of about seventy characters, and takes five seconds. "
+PLAN = """
+[plans.paid]
+allowance = {allowance}
+streams = 1
+{more}
+prices.speech = {{ credits = {credits}, per = "{per}" }}
+"""
+
+
+def config(*, per: str = "second", allowance: int = 1000, credits: float = 1, more: str = "") -> str:
+    return PAIR + PLAN.format(per=per, allowance=allowance, credits=credits, more=more)
+
+
+def two(*script: Any, **model: Any) -> dict[str, Scripted]:
+    return {"one": Scripted(*(script or spoken(5.0)), **model), "two": Scripted()}
+
+
+def outcomes(rows: list[UsageRow]) -> list[str]:
+    return [row.outcome for row in rows]
+
+
+async def test_the_stream_is_one_and_free_again_at_every_end(tmp_path: Path) -> None:
+    async with rig(tmp_path, config(), engines=two(*spoken(0.3)), plan="paid") as one:
+        speech = await one.begin(ONE)
+        with pytest.raises(RateLimited):
+            await one.begin()
+        await speech.whole()
+        lost = await one.begin(ONE)
+        await lost.ear.heard_s(0.1)
+        await lost.lose(1.0)
+        again = await one.begin(ONE)
+        await again.interrupt()
+        unused = await one.utterances.begin("req_unused", await one.key_id(), again.settings, Ear())
+        await unused.close()
+        told = await (await one.begin(ONE)).whole()
+        assert told.failure is None
+        assert "<MemoryHolds 0 live" in repr(one.server.worker.ledger)
+
+
+@simulated
+async def test_an_interruption_charges_the_sound_that_was_sent(tmp_path: Path) -> None:
+    async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
+        speech = await one.begin(ONE * 3)
+        await speech.ear.heard_s(6.0)
+        told = await speech.interrupt()
+        rows = await one.check(told)
+    assert outcomes(rows) == ["finished", "left"]
+    assert sum(row.samples for row in rows) / RATE_HZ == pytest.approx(speech.ear.seconds, abs=1e-6)
+    assert told.sent_ms == pytest.approx(speech.ear.seconds * 1000, abs=1)
+    assert rows[1].credits == -(-rows[1].samples * 1_000_000 // RATE_HZ)
+    assert told.text_spoken + told.text_remaining == ONE * 3
+    assert told.piece == 1
+
+
+@simulated
+async def test_by_character_an_interruption_charges_the_running_piece_whole(tmp_path: Path) -> None:
+    async with rig(tmp_path, config(per="character"), engines=two(), plan="paid") as one:
+        speech = await one.begin(ONE * 3)
+        await speech.ear.heard_s(4.0)
+        await asyncio.sleep(0.01)
+        rows = await one.check(await speech.interrupt())
+    assert outcomes(rows) == ["left", "left"]
+    assert [row.credits for row in rows] == [len(ONE) * 1_000_000, 0]
+    assert [row.samples > 0 for row in rows] == [True, False]
+
+
+@simulated
+async def test_a_provider_that_bills_at_once_is_paid_for_the_piece_read_ahead(tmp_path: Path) -> None:
+    engines = two(billed_on_submit=True)
+    async with rig(tmp_path, config(), engines=engines, plan="paid") as one:
+        speech = await one.begin(ONE * 3)
+        await speech.ear.heard_s(4.0)
+        await asyncio.sleep(0.01)
+        assert len(engines["one"].jobs) == 2
+        rows = await one.check(await speech.interrupt())
+    assert outcomes(rows) == ["left", "left"]
+    assert all(row.credits > 5_000_000 for row in rows), "each one is charged for its estimated length"
+    assert rows[1].samples == 0
+
+
+@simulated
+async def test_nothing_is_charged_before_an_engine_speaks(tmp_path: Path) -> None:
+    halt = Halt()
+    async with rig(tmp_path, config(), engines=two(halt), plan="paid") as one:
+        speech = await one.begin(ONE * 2)
+        await halt.is_there.wait()
+        told = await speech.interrupt()
+        rows = await one.check(told)
+    assert [(row.outcome, row.credits) for row in rows] == [("left", 0)]
+    assert (told.text_spoken, told.sent_ms, told.piece) == ("", 0, 0)
+
+
+@simulated
+async def test_an_interruption_before_any_text_says_nothing(tmp_path: Path) -> None:
+    async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
+        speech = await one.begin()
+        await asyncio.sleep(1.0)
+        told = await speech.interrupt(played_ms=500)
+        assert await one.check(told) == []
+    assert (told.text_spoken, told.text_remaining, told.sent_ms) == ("", "", 0)
+
+
+@simulated
+async def test_sound_that_is_on_its_way_is_sent_and_paid(tmp_path: Path) -> None:
+    """The session waits for the kernel when the interruption comes."""
+    ear, halt = Ear(), Halt(at=3)
+    ear.waits = halt
+    async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
+        speech = await one.begin(ONE * 2, ear=ear)
+        await halt.is_there.wait()
+        interrupting = asyncio.create_task(speech.utterance.interrupt())
+        await asyncio.sleep(1.0)
+        assert not interrupting.done()
+        halt.goes_on.set()
+        told = await interrupting
+        rows = await one.check(told)
+    assert sum(row.samples for row in rows) / RATE_HZ == pytest.approx(ear.seconds, abs=1e-6)
+
+
+@simulated
+async def test_a_client_that_is_lost_pays_for_its_share_and_never_fails(tmp_path: Path) -> None:
+    async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
+        speech = await one.begin(ONE * 3)
+        await speech.ear.heard_s(8.0)
+        await speech.lose(0.5)
+        rows = await one.rows()
+    assert outcomes(rows) == ["finished", "left"] or outcomes(rows) == ["finished", "left", "left"]
+    given_s = speech.ear.seconds - 5.0
+    assert rows[1].samples / RATE_HZ == pytest.approx(given_s / 2, abs=0.2)
+    assert all(row.samples == 0 for row in rows[2:])
+
+
+@simulated
+async def test_a_client_that_is_lost_while_sound_is_sent_leaves_no_failed_row(tmp_path: Path) -> None:
+    ear = Ear()
+    ear.waits = asyncio.Event().wait
+    async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
+        speech = await one.begin(ONE * 3, ear=ear)
+        await ear.heard_s(0.05)
+        await speech.lose(1.0)
+        rows = await one.rows()
+        assert "<MemoryHolds 0 live" in repr(one.server.worker.ledger)
+    assert set(outcomes(rows)) == {"left"}
+    assert rows[0].samples / RATE_HZ == pytest.approx(ear.seconds, abs=0.01)
+
+
+@simulated
+async def test_a_server_that_ends_has_its_client_pay_for_what_was_sent(tmp_path: Path) -> None:
+    async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
+        speech = await one.begin(ONE)
+        await speech.ear.heard_s(2.0)
+        speech.task.cancel()
+        await asyncio.wait((speech.task,))
+        (row,) = await one.rows()
+    assert row.outcome == "left"
+    assert row.samples / RATE_HZ == pytest.approx(speech.ear.seconds, abs=0.01)
+
+
+@simulated
+async def test_a_failed_piece_is_free_and_ends_the_utterance(tmp_path: Path) -> None:
+    times = iter(range(9))
+
+    async def fail_later() -> None:
+        if next(times) == 1:
+            raise errors.EngineFailed("it broke")
+
+    engines = two(Started(RATE_HZ), *sound(4.0), fail_later, *sound(1.0), Finished())
+    async with rig(tmp_path, config(), engines=engines, plan="paid") as one:
+        speech = await one.begin(ONE * 4, model="one/m")
+        end = await speech.whole()
+        rows = await one.check(end)
+    assert end.failure is not None
+    assert end.failure.status == 503 or end.failure.status == 502
+    assert outcomes(rows)[:2] == ["finished", "failed"]
+    assert [row.credits for row in rows[1:]] == [0] * (len(rows) - 1)
+    assert [each.failure is None for each in speech.ear.ends] == [True, False]
+    assert not end.ends_socket
+
+
+@simulated
+async def test_a_piece_that_fails_ahead_lets_the_one_before_end(tmp_path: Path) -> None:
+    times = iter(range(9))
+
+    async def fail_second() -> None:
+        if next(times) == 1:
+            raise errors.EngineFailed("it broke")
+
+    async with rig(tmp_path, config(), engines=two(fail_second, *spoken(5.0)), plan="paid") as one:
+        speech = await one.begin(ONE * 4, model="one/m")
+        end = await speech.whole()
+        rows = await one.check(end)
+    assert outcomes(rows) == ["finished", "failed"]
+    assert end.failure is not None
+    assert (end.pieces, speech.ear.seconds) == (1, 5.0)
+
+
+async def revoked(one: Rig) -> None:
+    answer = await one.server.administer("DELETE", f"keys/{await one.key_id()}")
+    assert answer.is_success, answer.text
+
+
+async def suspended(one: Rig) -> None:
+    worker = one.server.worker
+    await accounts.suspend(worker.store, one.server.account.id)
+
+
+@each_row("end_key, code", [(revoked, "invalid_api_key"), (suspended, "account_suspended")])
+async def test_a_key_that_is_no_longer_good_ends_it_after_the_piece(
+    tmp_path: Path, end_key: Callable[[Rig], Any], code: str
+) -> None:
+    async with rig(tmp_path, config(), engines=two(*spoken(0.8)), plan="paid") as one:
+        speech = await one.begin(ONE)
+        speech.utterance.flush()
+        await speech.ear.heard_s(0.1)
+        await end_key(one)
+        speech.utterance.add(ONE)
+        end = await speech.whole()
+        rows = await one.rows()
+    assert outcomes(rows) == ["finished"]
+    assert end.failure is not None
+    assert (end.failure.code, end.ends_socket, end.pieces) == (code, True, 1)
+
+
+@simulated
+async def test_credits_that_run_out_end_it_after_the_piece_under_way(tmp_path: Path) -> None:
+    async with rig(tmp_path, config(allowance=13), engines=two(), plan="paid") as one:
+        speech = await one.begin(ONE * 4)
+        end = await speech.whole()
+        rows = await one.check(end)
+    assert end.failure is not None
+    assert (end.failure.code, end.ends_socket) == ("insufficient_quota", False)
+    assert set(outcomes(rows)) == {"finished"}
+    assert len(rows) >= 1
+
+
+@simulated
+async def test_a_hold_of_the_piece_before_does_not_use_up_the_credits(tmp_path: Path) -> None:
+    """Each piece is held at a generous estimate of six seconds; both cost ten together."""
+    async with rig(tmp_path, config(allowance=12), engines=two(), plan="paid") as one:
+        speech = await one.begin(ONE * 2)
+        end = await speech.whole()
+        rows = await one.check(end)
+    assert end.failure is None
+    assert outcomes(rows) == ["finished", "finished"]
+
+
+async def test_a_saved_voice_that_is_erased_ends_it(tmp_path: Path) -> None:
+    async with rig(tmp_path, config(), engines=two(*spoken(0.8)), plan="paid") as one:
+        body = {"name": "both", "mix": [{"id": "ana"}]}
+        made = await one.server.ask("POST", "/v1/audio/voices", body=body)
+        print(made.text)
+
+
+@each_row(
+    "more, param",
+    [
+        ({"voice": {"cast": {"Ana": "ana"}}}, "voice"),
+        ({"response_format": "wav"}, "response_format"),
+        ({"voice": "nobody"}, "voice"),
+        ({"model": "none"}, "model"),
+    ],
+)
+async def test_what_no_utterance_can_have_is_refused_by_name(
+    tmp_path: Path, more: dict[str, Any], param: str
+) -> None:
+    async with rig(tmp_path, engines=two()) as one:
+        try:
+            speech: Spoken = await one.begin(ONE, **more)
+            failure = (await speech.whole()).failure
+        except RequestFailed as refused:
+            failure = refused
+        assert "<MemoryHolds 0 live" in repr(one.server.worker.ledger)
+    assert failure is not None
+    assert (failure.status, failure.param) in ((400, param), (404, param))
+
+
+@each_row("most, text, code", [(20_000, "a " * 10_001, "string_above_max_length")])
+async def test_too_much_text_is_refused_and_not_added(
+    tmp_path: Path, most: int, text: str, code: str
+) -> None:
+    async with rig(tmp_path, engines=two()) as one:
+        speech = await one.begin()
+        with pytest.raises(RequestFailed) as refused:
+            speech.utterance.add(text)
+        assert (refused.value.status, refused.value.code) == (400, code)
+        assert str(most) in refused.value.message
+        end = await speech.whole()
+    assert end.pieces == 0
+
+
+async def test_the_limit_of_the_plan_counts_all_text(tmp_path: Path) -> None:
+    async with rig(tmp_path, config(more="max_characters = 100"), engines=two(), plan="paid") as one:
+        speech = await one.begin("Hello. ")
+        with pytest.raises(RequestFailed) as refused:
+            speech.utterance.add(ONE * 2)
+        assert refused.value.code == "text_too_long"
+        await speech.interrupt()
