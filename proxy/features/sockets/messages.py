@@ -18,8 +18,8 @@ from proxy.features.sockets.utterances.values import (
     Interrupted,
     PieceEnd,
     PieceStart,
-    UtteranceUsage,
     UtteranceSettings,
+    UtteranceUsage,
 )
 from proxy.http.replies import encode_json
 from proxy.speech.speech_request import Defaults, parse_speech, raw_fields, read
