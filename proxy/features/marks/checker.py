@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from proxy.audio.recordings.decoder import Decoder
+from proxy.audio.recordings.decoder import Decoder, open_decoder
 from proxy.audio.recordings.recording import Decoded
 from proxy.config.sections import Config
 from proxy.errors import MarksUnavailable, NoPlace
@@ -214,14 +214,16 @@ def _certificate(config: Config) -> bytes | None:
 
 @asynccontextmanager
 async def open_checker(
-    decoder: Decoder,
+    shared: Iterable[object],
     store: Store,
     config: Config,
     marker: Marker | None = None,
     stored: StoredRings | None = None,
 ) -> AsyncIterator[ProvenanceChecker]:
-    checker = ProvenanceChecker(decoder, store, config, marker, stored)
-    try:
-        yield checker
-    finally:
-        await checker.close()
+    """Open the checker, with the decoder among what earlier features have `shared`, or one of its own."""
+    async with open_decoder(shared) as decoder:
+        checker = ProvenanceChecker(decoder, store, config, marker, stored)
+        try:
+            yield checker
+        finally:
+            await checker.close()

@@ -21,7 +21,6 @@ _SMALL = 1024 * 1024
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    from proxy.audio.recordings.decoder import open_decoder
     from proxy.features.marks.checker import open_checker
     from proxy.features.marks.endpoints import MarkDetection, RingRotation
     from proxy.features.marks.manifests import open_manifests
@@ -41,10 +40,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     if context.engines is None:
         # Nothing is spoken here: a command only looks for marks.
-        async with (
-            open_decoder(context.shared) as decoder,
-            open_checker(decoder, store, config, stored=stored) as checker,
-        ):
+        async with open_checker(context.shared, store, config, stored=stored) as checker:
             detection = MarkDetection(checker).endpoints
             yield FeatureInstance(context, at=lambda revision: Additions([*detection, *rotation(revision)]))
         return
@@ -52,8 +48,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     async with (
         open_marker(context.registry, config, store, stored) as marker,
         open_manifests(config, store, context.metrics.registry, stored) as manifests,
-        open_decoder(context.shared) as decoder,
-        open_checker(decoder, store, config, marker, stored) as checker,
+        open_checker(context.shared, store, config, marker, stored) as checker,
     ):
 
         def at(revision: RevisionContext) -> Additions:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from proxy.audio.recordings.decoder import Decoder
+from proxy.audio.recordings.intake import RecordingIntake
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.own_voices.records import TABLE
 from proxy.speech.speaking import OnTheWay
@@ -12,8 +14,6 @@ from proxy.speech.speaking import OnTheWay
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    from proxy.audio.recordings.decoder import Decoder
-    from proxy.audio.recordings.intake import RecordingIntake
     from proxy.features.consents.grants import Grants
     from proxy.features.consents.hearings import Hearings
     from proxy.features.own_voices.clip_endpoints import VoiceSamples
@@ -54,12 +54,11 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 revision.config.voices,
                 None if lists is None else lists.catalogue,
             )
-            erasing = context.erasing
             voice_creation = VoiceCreation(
-                context.vault, library_writer, intake, grants, erasing, clones, hearings
+                context.vault, library_writer, intake, grants, context.erasing, clones, hearings
             )
             recordings = VoiceRecordings(
-                context.vault, library_writer, intake, grants, erasing, hearings, words
+                context.vault, library_writer, intake, grants, context.erasing, hearings, words
             )
             voices = RequestedVoices(lists, revision.admin_tools, library_writer)
             served = trained_endpoints(context, voices, voice_creation, model_limiter)
