@@ -22,7 +22,6 @@ from proxy.helpers.child import HOST_NICENESS
 from proxy.helpers.helper import Helper, HelperSpec
 from speech_engine import EngineUnavailable, Hosted
 from speech_engine.host import plugin_messages
-from speech_engine.host.plugin_messages import BeginPlugin
 from speech_engine.mark import Mark, MarkKey, MarkStream
 
 HOST_MODULE = "speech_engine.host.marking"
@@ -127,7 +126,9 @@ def _hosted(
         _log.warning("plugin.start.refused", kind="mark", plugin=name, reason=str(error))
         return None
     encoded = msgspec.json.encode(settings)
-    begin = BeginPlugin(name, hosted.module, encoded, needs=hosted.needs, memory_mb=hosted.memory_mb)
+    begin = plugin_messages.BeginPlugin(
+        name, hosted.module, encoded, needs=hosted.needs, memory_mb=hosted.memory_mb
+    )
     return HostedMark(
         Helper(
             HelperSpec(
