@@ -223,6 +223,7 @@ class Edge:
     ) -> None:
         self.routes = routes
         self._dialects = dialects
+        self._prefixes = tuple(dialect.prefix for dialect in dialects)
         self._metrics = metrics
         self._keys = keys
         self._refusals = refusals
@@ -246,7 +247,8 @@ class Edge:
             scope["path"] = f"/v1{scope['path'][azure.end() :]}"
             if azure[1]:
                 scope["state"]["deployment"] = azure[1]
-        note_dialect(self._dialects, scope)
+        if scope["path"].startswith(self._prefixes):
+            note_dialect(self._dialects, scope)
         self._metrics.in_flight += 1
         try:
             await self._answer(scope, receive, exchange.send)
@@ -318,7 +320,8 @@ def presented_key(scope: Scope) -> str:
 
     Below the prefix of a dialect, return that in its own header.
     """
-    if (dialect := dialect_of(scope)) is not None:
+    # This repeats `dialect_of`, to save a call for every request.
+    if (dialect := scope.get("state", {}).get("dialect")) is not None:
         sent: bytes = dict(scope["headers"]).get(dialect.key_header.encode(), b"")
         return sent.decode("latin-1").strip()
     azure_key = ""

@@ -97,7 +97,7 @@ class RequestProtocol(HttpToolsProtocol):
             return
         self._chunk_bytes = len(data)
         self._silent_bytes += self._chunk_bytes
-        while data and not self._holds(data):
+        while data and (self._held is None or not self._holds(data)):
             try:
                 self.parser.feed_data(data)
                 break
@@ -155,7 +155,9 @@ class RequestProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self._offered = framing(self.headers)
-            self._held = bytearray() if self._offers_socket() else None
+            if self._offers_socket():
+                self._held = bytearray()
+                self.offer_socket()
         is_last = self._is_spare or self._offered or self._held is not None
         if is_last or (self.places is not None and self.places.are_leaving):
             self.cycle.keep_alive = False
@@ -208,6 +210,9 @@ class RequestProtocol(HttpToolsProtocol):
             self._linger()
         elif self._phase == _IDLE:
             self._clock.at(time.monotonic() + self.timeout_keep_alive)
+
+    def offer_socket(self) -> None:
+        """Let the application make a WebSocket of the connection."""
 
     def _offers_socket(self) -> bool:
         is_get = self.scope["method"] == "GET" and self.scope["http_version"] == "1.1"

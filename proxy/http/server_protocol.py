@@ -89,10 +89,8 @@ class ServerProtocol(RequestProtocol):
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        if self._held is not None:
-            self.scope["extensions"][SOCKET_OFFER] = self.open_socket  # type: ignore[assignment]  # no dict
+    def offer_socket(self) -> None:
+        self.scope["extensions"][SOCKET_OFFER] = self.open_socket  # type: ignore[assignment]  # no dict
 
     def open_socket(self, headers: list[RawHeader], account: str, pace: FramePace) -> SocketProtocol:
         """Answer 101 to the running request, and hand the connection over."""
