@@ -35,8 +35,7 @@ class PreparedText(Redacted, msgspec.Struct, frozen=True):
 
     `characters` are the charged ones: the sent characters and those that the account's own lexicon added.
     `written_characters` count numbers as if they were written out. `pronunciations` has the sounds of the
-    lexicon's words, by the alphabets of a candidate's model. No engine is asked for one that `is_silent`,
-    which has signs alone, and it costs nothing.
+    lexicon's words, by the alphabets of a candidate's model. A text `is_silent`, and free, of signs alone.
     """
 
     segments: tuple[Segment, ...]
@@ -51,12 +50,11 @@ class PreparedText(Redacted, msgspec.Struct, frozen=True):
 class PartRun(Redacted, msgspec.Struct, eq=False):
     """The state of one part of a request while it is spoken.
 
-    `text` is the text to read. If marks were removed from it, `places` are the positions of its characters in
-    the user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A
-    `source` is converted instead of a text. `model` is the last model that was tried, and `post` repeats its
-    speech. `begins` is the first sample of the part in the answer, None before its turn. `winner` is the
-    candidate that gave audio. A checked part was said `again` so many times. A part that goes on with the
-    voice of an earlier call is heard at the moment `plays_at`: its first candidate is asked first, alone.
+    `text` is the text to read; without its marks, if `places` are the positions of its characters in the
+    user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A `source` is
+    converted instead of a text. `model` was tried last, and `post` repeats its speech. `begins` is the part's
+    first sample in the answer, None before its turn. The `winner` gave audio. A checked part was said `again`
+    so many times. One that goes on with an earlier call is heard `plays_at`, its first candidate before all.
     """
 
     number: int
@@ -336,9 +334,8 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
 
     `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
     `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call of a
-    `job` has no listener: it does not count as a stream of its plan, and engines serve it last. All attempts
-    at a `step` share its name; each attempt has its own id. Usage has its `tag`. If `is_idle`, none listens.
-    A piece of an utterance does not count as a stream either, and has no receipt and no manifest.
+    `job` has no listener, is no stream, and engines serve it last. A piece of an utterance is none either,
+    and has no receipt. Attempts at a `step` share its name, not their ids. If `is_idle`, none listens.
     """
 
     id: str

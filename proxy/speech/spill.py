@@ -331,7 +331,7 @@ class PlayClock:
             return 0.0
         return min(self.given_s, asyncio.get_running_loop().time() - self._began)
 
-    async def give(self, seconds: float, is_hurried: Callable[[], bool]) -> None:
+    async def give_sound(self, seconds: float, is_hurried: Callable[[], bool]) -> None:
         """Wait until the listener may have so much more. `is_hurried` tells when to stop waiting."""
         now = asyncio.get_running_loop().time()
         if self._began is None or now - self._began > self.given_s:
@@ -369,7 +369,7 @@ class PacedStream:
         size = max(1, round(len(self._rest.data) * most_s / max(seconds, most_s)))
         piece, self._rest = self._rest.split(size)
         with self._pace.resting():
-            await self._clock.give(piece.samples / piece.sample_rate_hz, self._is_hurried)
+            await self._clock.give_sound(piece.samples / piece.sample_rate_hz, self._is_hurried)
         return piece
 
     def last_chunk(self) -> Chunk:

@@ -231,7 +231,7 @@ class StreamInputSession:
         settings = UtteranceSettings.of(context.fields.speech_request("a"))
         self._begun += 1
         id_, key = f"{self.socket.id}-{self._begun}", self.socket.caller.key
-        context.utterance = await self._parts().utterances.begin(id_, key, settings, context)
+        context.utterance = await self._parts().utterances.begin_utterance(id_, key, settings, context)
         self._waiting.add(context.utterance)
         context.task = self._tasks.create_task(self._speak(context, context.utterance))
 

@@ -18,8 +18,8 @@ from proxy.features.sockets.utterances.values import (
     Interrupted,
     PieceEnd,
     PieceStart,
-    Usage,
     UtteranceSettings,
+    UtteranceUsage,
 )
 from proxy.http.replies import encode_json
 from proxy.speech.speech_request import Defaults, parse_speech, raw_fields, read
@@ -197,7 +197,7 @@ class SessionDoneMessage(msgspec.Struct, frozen=True, kw_only=True, tag="session
 
     utterance_index: int
     total_sentences: int
-    usage: Usage
+    usage: UtteranceUsage
     check: Literal["unchecked"] = "unchecked"
     receipt: Literal["none"] = "none"
 
@@ -211,7 +211,7 @@ class AudioCancelledMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True,
     text_spoken: str = ""
     text_remaining: str = ""
     sent_ms: int = 0
-    usage: Usage = Usage()
+    usage: UtteranceUsage = UtteranceUsage()
 
 
 def cancelled(

@@ -288,7 +288,7 @@ class NativeSession:
                 return UtteranceEnd()
             listener = _Listener(self._socket, turn.settings.form, self._index)
             id_, key = f"{self._socket.id}-{self._index}", self._socket.caller.key
-            utterance = await self._newest().utterances.begin(id_, key, turn.settings, listener)
+            utterance = await self._newest().utterances.begin_utterance(id_, key, turn.settings, listener)
         except RequestFailed as error:
             return UtteranceEnd(failure=error)
         except StorageFailed as error:

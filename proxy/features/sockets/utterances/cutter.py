@@ -95,7 +95,7 @@ class Cutter:
 
     @property
     def may_close(self) -> bool:
-        """Whether something may have closed since the last `take`."""
+        """Whether something may have closed since the last `next_cut`."""
         return self._ends is None
 
     @property
@@ -106,7 +106,7 @@ class Cutter:
     def _says(self, text: str) -> bool:
         return cleaning.is_speech(self._kind(0, text).speakable)
 
-    def add(self, text: str, now: float) -> None:
+    def receive_text(self, text: str, now: float) -> None:
         if not text:
             return
         self._text += text
@@ -115,19 +115,19 @@ class Cutter:
             self._ends = None
         self._quiet_at = now + QUIET_S
 
-    def join(self, cut: Cut) -> None:
+    def take_back(self, cut: Cut) -> None:
         """Take a piece back, because the whole text is one."""
         self._text, self._start, self.is_one_piece = cut.text + self._text, cut.start, True
         self._flushed = len(self._text) if self.has_ended else 0
 
-    def flush(self) -> None:
+    def close_text(self) -> None:
         """Close all text so far."""
         self._flushed, self._ends = len(self._text), None
 
-    def end(self) -> None:
+    def end_text(self) -> None:
         """Close all text: no more comes."""
         self.has_ended = True
-        self.flush()
+        self.close_text()
 
     def wakes_at(self, now: float) -> float | None:
         """Return the moment at which a sentence closes if no more text comes."""
@@ -135,7 +135,7 @@ class Cutter:
             return None
         return self._quiet_at if now < self._quiet_at and _ends_with_mark(self._text) else None
 
-    def take(self, now: float, most: int = MOST_PIECE, *, is_first: bool = False) -> Cut | None:
+    def next_cut(self, now: float, most: int = MOST_PIECE, *, is_first: bool = False) -> Cut | None:
         """Return the next piece, or None before it is closed. The first one is a sentence. A later one has
         all that is closed, up to `most` characters."""
         if self.is_one_piece or not self._splits:
@@ -188,7 +188,7 @@ class Cutter:
         self._quiet_at = None
         window = self._text[-_WINDOW:]
         if _ends_with_mark(window) and not _is_inside(_spans(_PROTECTED, window), len(window)):
-            self.flush()
+            self.close_text()
 
     def _find_ends(self) -> list[int]:
         text = self._text[:_WINDOW]

@@ -11,8 +11,8 @@ from proxy.audio.encode import Encoder, open_encoder
 from proxy.audio.formats import SAMPLE_BYTES, OutputForm
 from proxy.audio.sound import FadeOut
 from proxy.features.sockets.utterances.cutter import Cut
-from proxy.features.sockets.utterances.heard import HeardPiece
-from proxy.features.sockets.utterances.values import Listener, PlacedWord
+from proxy.features.sockets.utterances.spoken_words import PieceWords
+from proxy.features.sockets.utterances.values import PlacedWord, UtteranceListener
 from proxy.speech.spill import PlayClock
 
 AHEAD_S, CHUNK_S = 1.0, 0.25
@@ -22,10 +22,10 @@ AHEAD_S, CHUNK_S = 1.0, 0.25
 class Delivery:
     """The sound of an utterance, as one stream of its form. `pieces` are those that have begun. Close it."""
 
-    def __init__(self, listener: Listener, form: OutputForm) -> None:
+    def __init__(self, listener: UtteranceListener, form: OutputForm) -> None:
         self.listener = listener
         self.clock = PlayClock(AHEAD_S, CHUNK_S)
-        self.pieces: list[HeardPiece] = []
+        self.pieces: list[PieceWords] = []
         self.sent_s = 0.0
         self._form = form
         self._encoder: Encoder | None = None
@@ -34,12 +34,12 @@ class Delivery:
         self._is_flushed = False
         self._sending: asyncio.Task[None] | None = None
 
-    def begin_piece(self, cut: Cut, spoken: str, source: str, length_s: float) -> HeardPiece:
+    def begin_piece(self, cut: Cut, spoken: str, source: str, length_s: float) -> PieceWords:
         """Begin a piece, of which this text is `spoken`, and whose form has this `source`. The first one
         decides for all."""
         if self._encoder is None:
             self._encoder = open_encoder(replace(self._form, source=source))
-        piece = HeardPiece(cut, self.sent_s, length_s, spoken)
+        piece = PieceWords(cut, self.sent_s, length_s, spoken)
         self.pieces.append(piece)
         return piece
 
@@ -52,27 +52,27 @@ class Delivery:
         faded = self._fade.feed(pcm[:whole]) + (self._fade.flush() if ends_piece else b"")
         return self._encoder.feed(faded).data if faded else b""
 
-    def flush(self) -> bytes:
+    def flush_stream(self) -> bytes:
         """Return the rest of the stream, its last piece faded out."""
         if self._encoder is None or self._is_flushed:
             return b""
         rest, self._is_flushed = self.encode(b"", ends_piece=True), True
         return rest + self._encoder.flush().data
 
-    async def send(self, work: Coroutine[None, None, None]) -> None:
+    async def send_whole(self, work: Coroutine[None, None, None]) -> None:
         """Wait for a call of the listener. If this wait is cancelled, the call goes on: sound that was given
         out is sent, and charged."""
         self._sending = asyncio.create_task(work)
         await asyncio.shield(self._sending)
 
-    async def finish(self, words: Sequence[PlacedWord] = ()) -> None:
+    async def finish_stream(self, words: Sequence[PlacedWord] = ()) -> None:
         """Send the rest of the stream, after what is being sent."""
         if self._sending is not None:
             await asyncio.wait((self._sending,))
-        if (rest := self.flush()) or words:
-            await self.send(self.listener.sound(rest, words))
+        if (rest := self.flush_stream()) or words:
+            await self.send_whole(self.listener.sound(rest, words))
 
-    async def close(self) -> None:
+    async def close_stream(self) -> None:
         if self._sending is not None and not self._sending.done():
             self._sending.cancel()  # the client is lost
             await asyncio.wait((self._sending,))

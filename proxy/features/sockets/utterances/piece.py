@@ -12,9 +12,9 @@ from proxy.audio import libraries
 from proxy.errors import REQUEST_FAULT_CODES, QuotaExceeded, RequestFailed, StorageUnavailable
 from proxy.features.sockets.utterances.cutter import Cut
 from proxy.features.sockets.utterances.delivery import Delivery
-from proxy.features.sockets.utterances.heard import HeardPiece
 from proxy.features.sockets.utterances.piece_planner import PiecePlanner
-from proxy.features.sockets.utterances.values import PieceEnd, PieceStart, PlacedWord, Usage
+from proxy.features.sockets.utterances.spoken_words import PieceWords
+from proxy.features.sockets.utterances.values import PieceEnd, PieceStart, PlacedWord, UtteranceUsage
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 from proxy.speech.spill import PlayClock
@@ -26,7 +26,7 @@ _NEARLY_S = 3.0
 StopReason = Literal["interrupted", "failed"]
 
 
-class Piece:
+class SpokenPiece:
     """One piece, with the `before` it. It calls `on_news` when the next one may begin, and at its end."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Piece:
         cut: Cut,
         planner: PiecePlanner,
         delivery: Delivery,
-        before: Piece | None,
+        before: SpokenPiece | None,
         is_last: Callable[[], bool],
         on_news: Callable[[], None],
     ) -> None:
@@ -55,7 +55,7 @@ class Piece:
         self._on_news = on_news
         self.made = asyncio.Event()
         self._answer: Answer | None = None
-        self._heard: HeardPiece | None = None
+        self._words: PieceWords | None = None
         self._bytes = 0
         self._written_s = 0.0
         self._mark: int | None = None
@@ -63,8 +63,8 @@ class Piece:
         self._is_settling = self._is_charged = False
 
     @property
-    def has_begun(self) -> bool:
-        return self._heard is not None
+    def is_audible(self) -> bool:
+        return self._words is not None
 
     @property
     def left_s(self) -> float:
@@ -76,39 +76,39 @@ class Piece:
 
     @property
     def is_near_end(self) -> bool:
-        return self.is_over.is_set() or (self.has_begun and self.left_s < _NEARLY_S)
+        return self.is_over.is_set() or (self.is_audible and self.left_s < _NEARLY_S)
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> UtteranceUsage:
         """The usage of a piece that is over, as its row has it. A failure is free, and is none."""
         if self.call is None or not self.call.totals.is_held or not self._is_charged:
-            return Usage()
+            return UtteranceUsage()
         spent = self.call.totals.spent()
-        return Usage(spent.characters, spent.charged_samples / spent.sample_rate_hz)
+        return UtteranceUsage(spent.characters, spent.charged_samples / spent.sample_rate_hz)
 
-    async def plan(self) -> SpeechCall:
+    async def plan_call(self) -> SpeechCall:
         """Plan the call anew. Raises RequestFailed."""
         plays_at = None
         if self._before is not None:
             clock = self._delivery.clock
             plays_at = time.monotonic() + clock.given_s - clock.played_s + self._before.left_s
-        self.call = await self._planner.plan(self.id, self.cut, plays_at)
+        self.call = await self._planner.plan_piece(self.id, self.cut, plays_at)
         return self.call
 
-    def begin(self) -> None:
+    def begin_speaking(self) -> None:
         """Begin to speak. The first piece is planned already."""
         self.task = asyncio.create_task(self._speak())
 
-    def stop(self, why: StopReason) -> None:
+    def stop_speaking(self, why: StopReason) -> None:
         """Cancel it, unless all its sound was sent, and its settlement is being written."""
         if self.task is not None and not self._is_settling and not self.is_over.is_set():
             self._stopped = why
             self.task.cancel()
 
     def note_words(self) -> list[PlacedWord]:
-        if self._heard is None or self._answer is None:
+        if self._words is None or self._answer is None:
             return []
-        return self._heard.note(self._answer.speech.words)
+        return self._words.note_spoken(self._answer.speech.words)
 
     async def _speak(self) -> None:
         try:
@@ -129,13 +129,13 @@ class Piece:
             self._on_news()
         if self.failure is not None and self.call is not None:
             self._is_charged = self.call.totals.error in REQUEST_FAULT_CODES
-            if self.has_begun:
+            if self.is_audible:
                 end = PieceEnd(self.number, self._bytes, self.failure)
-                await self._delivery.send(self._delivery.listener.piece_ended(end))
+                await self._delivery.send_whole(self._delivery.listener.piece_ended(end))
 
     async def _answer_call(self) -> None:
         before = self._before
-        call = await self.plan() if before is not None or self.call is None else self.call
+        call = await self.plan_call() if before is not None or self.call is None else self.call
         if before is not None and before.call is not None and self._planner.waits_for(before.call, call):
             await before.made.wait()
         await libraries.ensure_loaded()
@@ -166,34 +166,34 @@ class Piece:
     async def _give(self, answer: Answer, data: bytes, *, is_last: bool = False) -> None:
         """Send sound, and what is told with it. It is given out with the first step, before any wait."""
         delivery, start = self._delivery, None
-        if self._heard is None:
+        if self._words is None:
             self._mark = delivery.listener.mark()
             start = self._begin_turn(answer)
-        heard = self._heard
-        assert heard is not None, "it has begun"
+        words_of = self._words
+        assert words_of is not None, "it has begun"
         self._on_news()
         if is_last:
-            heard.length_s = answer.seconds
-        delivery.sent_s = heard.begins_s + answer.seconds
+            words_of.length_s = answer.seconds
+        delivery.sent_s = words_of.begins_s + answer.seconds
         out = delivery.encode(data, ends_piece=is_last)
         if is_last and self._is_last():
-            out += delivery.flush()
+            out += delivery.flush_stream()
         self._bytes += len(out)
-        words = heard.note(answer.speech.words, is_over=is_last)
-        await delivery.send(self._deliver(start, out, words, answer.seconds, is_last=is_last))
+        words = words_of.note_spoken(answer.speech.words, is_over=is_last)
+        await delivery.send_whole(self._deliver(start, out, words, answer.seconds, is_last=is_last))
 
     def _begin_turn(self, answer: Answer) -> PieceStart:
         call, delivery = answer.call, self._delivery
         self._before = None  # else each piece would keep all earlier ones in memory
-        self._planner.follow(call)
+        self._planner.follow_piece(call)
         spoken, source = call.request.text, call.form.source
-        self._heard = delivery.begin_piece(self.cut, spoken, source, self._length_s)
+        self._words = delivery.begin_piece(self.cut, spoken, source, self._length_s)
         return PieceStart(
             number=self.number,
             text=self.cut.text,
             start=self.cut.start,
             request_id=call.id,
-            start_ms=round(self._heard.begins_s * 1000),
+            start_ms=round(self._words.begins_s * 1000),
             model=answer.speech.engine,
             voice=call.plan.voice_id(call.request),
             language=call.plan.language,
@@ -253,6 +253,6 @@ class _TurnClock(PlayClock):
         self._shared = shared
         self._wait_for_turn = wait_for_turn
 
-    async def give(self, seconds: float, is_hurried: Callable[[], bool]) -> None:
+    async def give_sound(self, seconds: float, is_hurried: Callable[[], bool]) -> None:
         await self._wait_for_turn()
-        await self._shared.give(seconds, is_hurried)
+        await self._shared.give_sound(seconds, is_hurried)

@@ -42,7 +42,7 @@ class PiecePlanner:
     def pipeline(self) -> Pipeline:
         return self._speaking.pipeline
 
-    async def plan(self, id_: str, cut: Cut, plays_at: float | None) -> SpeechCall:
+    async def plan_piece(self, id_: str, cut: Cut, plays_at: float | None) -> SpeechCall:
         """Plan a piece. It is heard at the moment `plays_at` of `time.monotonic`, if it is not the first.
         Raises RequestFailed."""
         caller, request = self._caller, self._request
@@ -69,7 +69,7 @@ class PiecePlanner:
                 run.part = replace(run.part, candidates=(*same, *others))
         return replace(call, is_paced=True, is_stream=False, tag=request.tag)
 
-    def follow(self, call: SpeechCall) -> None:
+    def follow_piece(self, call: SpeechCall) -> None:
         """Go on with the language, the emotion and, if it is the first, the voice of a piece that speaks."""
         last = call.plan.parts[-1]
         if last.source in ("detected", "script") and not self._request.by_sentence:

@@ -10,10 +10,10 @@ import structlog
 from proxy.errors import InvalidRequest, NotAllowed, RequestFailed
 from proxy.features.sockets.utterances.cutter import MOST_PIECE, Cut, Cutter
 from proxy.features.sockets.utterances.delivery import Delivery
-from proxy.features.sockets.utterances.heard import spoken_to
-from proxy.features.sockets.utterances.piece import Piece, StopReason
+from proxy.features.sockets.utterances.piece import SpokenPiece, StopReason
 from proxy.features.sockets.utterances.piece_planner import PiecePlanner, is_by_job, most_characters
-from proxy.features.sockets.utterances.values import Interrupted, Usage, UtteranceEnd
+from proxy.features.sockets.utterances.spoken_words import spoken_to
+from proxy.features.sockets.utterances.values import Interrupted, UtteranceEnd, UtteranceUsage
 from proxy.speech.speech_body import MAX_INPUT
 from speech_engine.host.engine_stream import run_to_end
 
@@ -40,8 +40,8 @@ class Utterance:
         self._stream = stream
         self._text = ""
         self._most_piece = MOST_PIECE
-        self._live: list[Piece] = []
-        self._usage = Usage()
+        self._live: list[SpokenPiece] = []
+        self._usage = UtteranceUsage()
         self._failure: RequestFailed | None = None
         self._is_running = self._is_interrupted = False
         self._news = asyncio.Event()
@@ -70,18 +70,18 @@ class Utterance:
                 code="string_above_max_length",
             )
         self._text += text
-        self._cutter.add(text, asyncio.get_running_loop().time())
+        self._cutter.receive_text(text, asyncio.get_running_loop().time())
         if self._cutter.may_close:
             self._news.set()
 
     def flush(self) -> None:
         """Speak all text that is there, though its last sentence may not have ended."""
-        self._cutter.flush()
+        self._cutter.close_text()
         self._news.set()
 
     def end(self) -> None:
         """No more text comes. `run` ends when all is said."""
-        self._cutter.end()
+        self._cutter.end_text()
         self._news.set()
 
     @property
@@ -96,7 +96,7 @@ class Utterance:
         self._is_running = True
         try:
             await self._speak()
-            await self._delivery.finish()
+            await self._delivery.finish_stream()
         finally:
             await run_to_end(self.close())
         _log.info(
@@ -114,10 +114,10 @@ class Utterance:
         """Stop the sound. Return when all pieces are settled; then `run` returns, too. `played_ms` is what
         the client has played, if it knows that. It changes no charge."""
         sent_s = self._delivery.sent_s
-        heard_s = self._delivery.clock.played_s if played_ms is None else min(played_ms / 1000, sent_s)
+        played_s = self._delivery.clock.played_s if played_ms is None else min(played_ms / 1000, sent_s)
         for piece in self._live:
             piece.note_words()
-        place = spoken_to(self._delivery.pieces, heard_s)
+        place = spoken_to(self._delivery.pieces, played_s)
         if not self._is_interrupted:
             self._is_interrupted = True
             self._stop("interrupted")
@@ -142,7 +142,7 @@ class Utterance:
         for piece in self._live:
             self._count(piece)
         self._live.clear()
-        await self._delivery.close()
+        await self._delivery.close_stream()
         try:
             await self._stream.aclose()
         finally:
@@ -154,7 +154,7 @@ class Utterance:
             piece = self._piece(number, cut, last)
             if last is None and not await self._plan_first(piece):
                 continue
-            piece.begin()
+            piece.begin_speaking()
             self._live.append(piece)
             last, number = piece, number + 1
         while self._live:
@@ -163,21 +163,21 @@ class Utterance:
             await asyncio.wait((task,))
             self._count_ended()
 
-    async def _plan_first(self, piece: Piece) -> bool:
+    async def _plan_first(self, piece: SpokenPiece) -> bool:
         """Plan the first piece, which decides how the text is cut. Return whether it can be spoken now."""
         try:
-            call = await piece.plan()
+            call = await piece.plan_call()
         except RequestFailed as failure:
             self._failure = failure
             return False
         if is_by_job(call) and not self._cutter.is_one_piece:
-            self._cutter.join(piece.cut)
+            self._cutter.take_back(piece.cut)
             return False
         self._cutter.language = call.plan.language
         self._most_piece = most_characters(call)
         return not self._is_interrupted
 
-    async def _next_cut(self, last: Piece | None) -> Cut | None:
+    async def _next_cut(self, last: SpokenPiece | None) -> Cut | None:
         """Return the text of the next piece when it is time for it, or None if there is none any more."""
         loop, cutter = asyncio.get_running_loop(), self._cutter
         while not self._is_stopping:
@@ -185,7 +185,7 @@ class Utterance:
             wakes_at = None
             if last is None or last.is_near_end:
                 now = loop.time()
-                if (cut := cutter.take(now, self._most_piece, is_first=last is None)) is not None:
+                if (cut := cutter.next_cut(now, self._most_piece, is_first=last is None)) is not None:
                     return cut
                 if cutter.has_ended:
                     return None
@@ -201,14 +201,14 @@ class Utterance:
         has_failed = self._failure is not None or any(piece.failure is not None for piece in self._live)
         return self._is_interrupted or has_failed
 
-    def _piece(self, number: int, cut: Cut, before: Piece | None) -> Piece:
+    def _piece(self, number: int, cut: Cut, before: SpokenPiece | None) -> SpokenPiece:
         def is_last() -> bool:
             has_more = self._cutter.has_more or not self._cutter.has_ended
             return not has_more and self._live[-1].number == number
 
         id_ = f"{self.id}-{number + 1}"
         parts = (self._planner, self._delivery, before)
-        return Piece(id_, number, cut, *parts, is_last=is_last, on_news=self._news.set)
+        return SpokenPiece(id_, number, cut, *parts, is_last=is_last, on_news=self._news.set)
 
     def _count_ended(self) -> None:
         """Count the pieces that have ended, in their order. After one that failed, no other is spoken."""
@@ -221,10 +221,10 @@ class Utterance:
             if not task.cancelled():
                 task.result()
 
-    def _count(self, piece: Piece) -> None:
+    def _count(self, piece: SpokenPiece) -> None:
         usage, more = self._usage, piece.usage
-        self._usage = Usage(usage.characters + more.characters, usage.seconds + more.seconds)
+        self._usage = UtteranceUsage(usage.characters + more.characters, usage.seconds + more.seconds)
 
     def _stop(self, why: StopReason) -> None:
         for piece in self._live:
-            piece.stop(why)
+            piece.stop_speaking(why)

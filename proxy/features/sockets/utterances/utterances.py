@@ -10,7 +10,7 @@ from proxy.features.sockets.utterances.cutter import Cutter
 from proxy.features.sockets.utterances.delivery import Delivery
 from proxy.features.sockets.utterances.piece_planner import PiecePlanner
 from proxy.features.sockets.utterances.utterance import Utterance
-from proxy.features.sockets.utterances.values import Listener, UtteranceSettings
+from proxy.features.sockets.utterances.values import UtteranceListener, UtteranceSettings
 from proxy.ledger import Ledger, Payer
 from proxy.speech.speaking import Speaking
 
@@ -22,7 +22,9 @@ class Utterances:
         self._callers = callers
         self._engines = engines
 
-    async def begin(self, id_: str, key: str, settings: UtteranceSettings, listener: Listener) -> Utterance:
+    async def begin_utterance(
+        self, id_: str, key: str, settings: UtteranceSettings, listener: UtteranceListener
+    ) -> Utterance:
         """Admit an utterance as one request by the key with this id, and take a stream for it. Its pieces
         have the id with a number. Raises RequestFailed and StorageFailed; then nothing is taken."""
         caller, request = await self._callers.by_id(key), settings.request

@@ -81,7 +81,7 @@ class PlacedWord(Redacted, msgspec.Struct, frozen=True):
     end: int
 
 
-class Usage(msgspec.Struct, frozen=True):
+class UtteranceUsage(msgspec.Struct, frozen=True):
     """The characters and the seconds of sound of an utterance, as in the rows of usage of its pieces. A piece
     that failed is free, and is not in it."""
 
@@ -93,7 +93,7 @@ class UtteranceEnd(msgspec.Struct, frozen=True):
     """The end of an utterance, with the number of its pieces that have begun. A `failure` ended it early."""
 
     pieces: int = 0
-    usage: Usage = Usage()
+    usage: UtteranceUsage = UtteranceUsage()
     failure: RequestFailed | None = None
 
     @property
@@ -113,10 +113,10 @@ class Interrupted(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     text_spoken: str = ""
     text_remaining: str = ""
     sent_ms: int = 0
-    usage: Usage = Usage()
+    usage: UtteranceUsage = UtteranceUsage()
 
 
-class Listener(Protocol):
+class UtteranceListener(Protocol):
     """The client of an utterance, as its session sees it. The calls of one utterance come one after another.
 
     A call on a lost socket does not return: the session's tasks are being cancelled. No call raises.

@@ -14,9 +14,9 @@ from proxy.features.sockets.utterances.values import (
     PieceEnd,
     PieceStart,
     PlacedWord,
-    Usage,
     UtteranceEnd,
     UtteranceSettings,
+    UtteranceUsage,
 )
 from proxy.http.replies import encode_json
 from proxy.ledger.verify import verify
@@ -79,7 +79,7 @@ class Ear:
         if self.share is not None:
             await asyncio.Event().wait()
 
-    async def heard_s(self, seconds: float) -> None:
+    async def has_sound(self, seconds: float) -> None:
         """Wait until it has so much PCM."""
         while len(self.data) < seconds * RATE_HZ * 2:
             self.got.clear()
@@ -136,7 +136,7 @@ class Rig:
         settings = UtteranceSettings.of(request, splits=splits)
         ear = ear or Ear()
         key = await self.key_id()
-        utterance = await self.utterances.begin(f"req_test.{self._number}", key, settings, ear)
+        utterance = await self.utterances.begin_utterance(f"req_test.{self._number}", key, settings, ear)
         utterance.add(text)
         return Spoken(utterance, ear, settings)
 
@@ -148,7 +148,7 @@ class Rig:
         """Check that the rows and the ledger have what was told, and that nothing is held."""
         rows, worker = await self.rows(of), self.server.worker
         counted = [row for row in rows if row.outcome != "failed"]
-        usage = Usage(
+        usage = UtteranceUsage(
             sum(row.characters for row in counted),
             sum(row.samples / row.sample_rate_hz for row in counted),
         )

@@ -25,11 +25,11 @@ def fed(text: str, language: str = "en", step: int = 1) -> list[Cut]:
     """Return the sentences of a text that comes in steps, each taken as soon as it is closed."""
     cutter, found = Cutter(language=language), list[Cut]()
     for at in range(0, len(text), step):
-        cutter.add(text[at : at + step], 0.0)
-        while (cut := cutter.take(0.0, is_first=True)) is not None:
+        cutter.receive_text(text[at : at + step], 0.0)
+        while (cut := cutter.next_cut(0.0, is_first=True)) is not None:
             found.append(cut)
-    cutter.end()
-    while (cut := cutter.take(0.0, is_first=True)) is not None:
+    cutter.end_text()
+    while (cut := cutter.next_cut(0.0, is_first=True)) is not None:
         found.append(cut)
     return found
 
@@ -48,33 +48,33 @@ def test_fed_by_letters_a_text_has_the_sentences_of_the_whole_text(language: str
 
 def test_a_sentence_is_closed_when_a_further_word_is_whole() -> None:
     cutter = Cutter(language="en")
-    cutter.add("It is late. No", 0.0)
-    assert cutter.take(9.0, is_first=True) is None
-    cutter.add("w ", 9.0)
-    assert cutter.take(9.0, is_first=True) == (0, "It is late. ")
-    assert cutter.take(9.0, is_first=True) is None
-    cutter.flush()
-    assert cutter.take(9.0) == (12, "Now ")
+    cutter.receive_text("It is late. No", 0.0)
+    assert cutter.next_cut(9.0, is_first=True) is None
+    cutter.receive_text("w ", 9.0)
+    assert cutter.next_cut(9.0, is_first=True) == (0, "It is late. ")
+    assert cutter.next_cut(9.0, is_first=True) is None
+    cutter.close_text()
+    assert cutter.next_cut(9.0) == (12, "Now ")
 
 
 @each_row("text", ["你好。", "क्या?", "नमस्ते।", "本当？", "ま！"])
 def test_where_no_blank_comes_an_end_mark_closes_at_once(text: str) -> None:
     cutter = Cutter()
-    cutter.add(text, 0.0)
-    closed = cutter.take(0.0, is_first=True)
+    cutter.receive_text(text, 0.0)
+    closed = cutter.next_cut(0.0, is_first=True)
     assert closed == (None if text.endswith("?") else (0, text))
 
 
 def test_a_writer_that_rests_behind_an_end_mark_has_closed_its_sentence() -> None:
     cutter = Cutter(language="en")
-    cutter.add("Let me look. I will", 1.0)
+    cutter.receive_text("Let me look. I will", 1.0)
     assert cutter.wakes_at(1.0) is None, "its writer waits for a tool in the middle of a sentence"
-    cutter.add(" call.”", 2.0)
+    cutter.receive_text(" call.”", 2.0)
     assert cutter.wakes_at(2.0) == 2.0 + QUIET_S
-    assert cutter.take(2.0, is_first=True) == (0, "Let me look. ")
-    assert cutter.take(2.4) is None
+    assert cutter.next_cut(2.0, is_first=True) == (0, "Let me look. ")
+    assert cutter.next_cut(2.4) is None
     assert cutter.wakes_at(2.4) == 2.5
-    assert cutter.take(2.5) == (13, "I will call.”")
+    assert cutter.next_cut(2.5) == (13, "I will call.”")
     assert cutter.wakes_at(2.5) is None
 
 
@@ -109,37 +109,37 @@ def test_a_long_sentence_is_cut_at_a_clause_or_else_a_blank() -> None:
 def test_a_later_piece_takes_all_that_is_closed() -> None:
     cutter = Cutter(language="en")
     sentence = "This one has forty characters in total. "
-    cutter.add(sentence * 60, 0.0)
-    assert cutter.take(0.0, is_first=True) == (0, sentence)
-    assert cutter.take(0.0) == (40, sentence * 25)
-    assert cutter.take(0.0, 300) == (1040, sentence * 7)
+    cutter.receive_text(sentence * 60, 0.0)
+    assert cutter.next_cut(0.0, is_first=True) == (0, sentence)
+    assert cutter.next_cut(0.0) == (40, sentence * 25)
+    assert cutter.next_cut(0.0, 300) == (1040, sentence * 7)
 
 
 def test_a_text_in_one_piece_waits_for_its_end() -> None:
     cutter = Cutter(splits=False)
-    cutter.add("One. Two. Three is here. ", 0.0)
-    cutter.flush()
-    assert cutter.take(9.0) is None
-    cutter.end()
-    assert cutter.take(9.0, is_first=True) == (0, "One. Two. Three is here. ")
+    cutter.receive_text("One. Two. Three is here. ", 0.0)
+    cutter.close_text()
+    assert cutter.next_cut(9.0) is None
+    cutter.end_text()
+    assert cutter.next_cut(9.0, is_first=True) == (0, "One. Two. Three is here. ")
 
 
 def test_an_emotion_behind_the_last_word_is_for_the_next_piece() -> None:
     cutter = Cutter(language="en")
-    cutter.add("It is late. [sad] ", 0.0)
-    cutter.flush()
-    assert cutter.take(0.0) == (0, "It is late. ")
-    cutter.add("Farewell.", 0.0)
-    cutter.end()
-    assert cutter.take(0.0) == (12, "[sad] Farewell.")
+    cutter.receive_text("It is late. [sad] ", 0.0)
+    cutter.close_text()
+    assert cutter.next_cut(0.0) == (0, "It is late. ")
+    cutter.receive_text("Farewell.", 0.0)
+    cutter.end_text()
+    assert cutter.next_cut(0.0) == (12, "[sad] Farewell.")
 
 
 @each_row("text", ["", "   ", "… ! ?", "[happy]", "\n\n", "。。。"])
 def test_a_text_with_nothing_to_say_has_no_piece(text: str) -> None:
     cutter = Cutter()
-    cutter.add(text, 0.0)
-    cutter.end()
-    assert cutter.take(0.0, is_first=True) is None
+    cutter.receive_text(text, 0.0)
+    cutter.end_text()
+    assert cutter.next_cut(0.0, is_first=True) is None
     assert not cutter.has_more
 
 
@@ -152,15 +152,15 @@ _ALPHABET = st.sampled_from(
 def test_pieces_are_the_text_in_its_order(text: str, step: int, most: int) -> None:
     cutter, end = Cutter(language="en"), 0
     for at in range(0, len(text), step):
-        cutter.add(text[at : at + step], float(at))
-        if (cut := cutter.take(float(at), most, is_first=at == 0)) is not None:
+        cutter.receive_text(text[at : at + step], float(at))
+        if (cut := cutter.next_cut(float(at), most, is_first=at == 0)) is not None:
             assert text[cut.start :].startswith(cut.text)
             assert end <= cut.start
             assert not re.search(r"\w", text[end : cut.start])
             assert len(cut.text) <= max(most, 500)
             end = cut.start + len(cut.text)
-    cutter.end()
-    while (cut := cutter.take(1e9, most)) is not None:
+    cutter.end_text()
+    while (cut := cutter.next_cut(1e9, most)) is not None:
         assert not re.search(r"\w", text[end : cut.start])
         end = cut.start + len(cut.text)
     assert not re.search(r"\w", text[end:])

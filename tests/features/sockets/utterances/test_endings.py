@@ -46,11 +46,11 @@ async def test_the_stream_is_one_and_free_again_at_every_end(tmp_path: Path) -> 
             await one.begin()
         await speech.whole()
         lost = await one.begin(ONE)
-        await lost.ear.heard_s(0.1)
+        await lost.ear.has_sound(0.1)
         await lost.lose(1.0)
         again = await one.begin(ONE)
         await again.interrupt()
-        unused = await one.utterances.begin("req_unused", await one.key_id(), again.settings, Ear())
+        unused = await one.utterances.begin_utterance("req_unused", await one.key_id(), again.settings, Ear())
         await unused.close()
         told = await (await one.begin(ONE)).whole()
         assert told.failure is None
@@ -61,7 +61,7 @@ async def test_the_stream_is_one_and_free_again_at_every_end(tmp_path: Path) -> 
 async def test_an_interruption_charges_the_sound_that_was_sent(tmp_path: Path) -> None:
     async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
         speech = await one.begin(ONE * 3)
-        await speech.ear.heard_s(6.0)
+        await speech.ear.has_sound(6.0)
         told = await speech.interrupt()
         rows = await one.check(told)
     assert outcomes(rows) == ["finished", "left"]
@@ -76,7 +76,7 @@ async def test_an_interruption_charges_the_sound_that_was_sent(tmp_path: Path) -
 async def test_by_character_an_interruption_charges_the_running_piece_whole(tmp_path: Path) -> None:
     async with rig(tmp_path, config(per="character"), engines=two(), plan="paid") as one:
         speech = await one.begin(ONE * 3)
-        await speech.ear.heard_s(4.0)
+        await speech.ear.has_sound(4.0)
         await asyncio.sleep(0.01)
         rows = await one.check(await speech.interrupt())
     assert outcomes(rows) == ["left", "left"]
@@ -89,7 +89,7 @@ async def test_a_provider_that_bills_at_once_is_paid_for_the_piece_read_ahead(tm
     engines = two(billed_on_submit=True)
     async with rig(tmp_path, config(), engines=engines, plan="paid") as one:
         speech = await one.begin(ONE * 3)
-        await speech.ear.heard_s(4.0)
+        await speech.ear.has_sound(4.0)
         await asyncio.sleep(0.01)
         assert len(engines["one"].jobs) == 2
         rows = await one.check(await speech.interrupt())
@@ -141,7 +141,7 @@ async def test_sound_that_is_on_its_way_is_sent_and_paid(tmp_path: Path) -> None
 async def test_a_client_that_is_lost_pays_for_its_share_and_never_fails(tmp_path: Path) -> None:
     async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
         speech = await one.begin(ONE * 3)
-        await speech.ear.heard_s(8.0)
+        await speech.ear.has_sound(8.0)
         await speech.lose(0.5)
         rows = await one.rows()
     assert outcomes(rows) == ["finished", "left"] or outcomes(rows) == ["finished", "left", "left"]
@@ -156,7 +156,7 @@ async def test_a_client_that_is_lost_while_sound_is_sent_leaves_no_failed_row(tm
     ear.waits = asyncio.Event().wait
     async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
         speech = await one.begin(ONE * 3, ear=ear)
-        await ear.heard_s(0.05)
+        await ear.has_sound(0.05)
         await speech.lose(1.0)
         rows = await one.rows()
         assert "<MemoryHolds 0 live" in repr(one.server.worker.ledger)
@@ -168,7 +168,7 @@ async def test_a_client_that_is_lost_while_sound_is_sent_leaves_no_failed_row(tm
 async def test_a_server_that_ends_has_its_client_pay_for_what_was_sent(tmp_path: Path) -> None:
     async with rig(tmp_path, config(), engines=two(), plan="paid") as one:
         speech = await one.begin(ONE)
-        await speech.ear.heard_s(2.0)
+        await speech.ear.has_sound(2.0)
         speech.task.cancel()
         await asyncio.wait((speech.task,))
         (row,) = await one.rows()
@@ -232,7 +232,7 @@ async def test_a_key_that_is_no_longer_good_ends_it_after_the_piece(
     async with rig(tmp_path, config(), engines=two(*spoken(0.8)), plan="paid") as one:
         speech = await one.begin(ONE)
         speech.utterance.flush()
-        await speech.ear.heard_s(0.1)
+        await speech.ear.has_sound(0.1)
         await end_key(one)
         speech.utterance.add(ONE)
         end = await speech.whole()
@@ -274,7 +274,7 @@ async def test_a_saved_voice_that_is_erased_ends_it_after_the_piece(tmp_path: Pa
         voice = made.json()["id"]
         speech = await one.begin(ONE, voice=voice, model="one/m")
         speech.utterance.flush()
-        await speech.ear.heard_s(0.1)
+        await speech.ear.has_sound(0.1)
         erased = await one.server.ask("DELETE", f"/v1/audio/voices/{voice}")
         assert erased.is_success, erased.text
         speech.utterance.add(ONE)

@@ -9,7 +9,7 @@ import pytest
 
 from plugins.tone.decode import find_frames
 from proxy.features.sockets.utterances.cutter import Cut
-from proxy.features.sockets.utterances.heard import HeardPiece, spoken_to
+from proxy.features.sockets.utterances.spoken_words import PieceWords, spoken_to
 from proxy.speech.word_times import SpokenWord
 from speech_engine import Started
 from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, rig
@@ -25,7 +25,7 @@ async def test_with_the_tone_engine_it_is_exact_to_the_word(tmp_path: Path) -> N
     async with rig(tmp_path, TONE) as one:
         for played_ms in range(300, 8000, 700):
             speech = await one.begin(SIX, model="tone", voice="alloy")
-            await speech.ear.heard_s(played_ms / 1000)
+            await speech.ear.has_sound(played_ms / 1000)
             told = await speech.interrupt(played_ms)
             assert told.text_spoken + told.text_remaining == SIX
             whole = await one.begin(SIX, model="tone", voice="alloy")
@@ -54,11 +54,11 @@ async def test_the_words_of_all_pieces_have_the_times_of_the_utterance(tmp_path:
 async def test_without_a_place_the_time_since_the_first_sound_counts(tmp_path: Path) -> None:
     async with rig(tmp_path, TONE) as one:
         speech = await one.begin(SIX, model="tone", voice="alloy")
-        await speech.ear.heard_s(0.1)
+        await speech.ear.has_sound(0.1)
         await asyncio.sleep(3.0)
         told = await speech.interrupt()
         by_place = await one.begin(SIX, model="tone", voice="alloy")
-        await by_place.ear.heard_s(3.1)
+        await by_place.ear.has_sound(3.1)
         assert told.text_spoken == (await by_place.interrupt(3000)).text_spoken
     assert 2900 <= told.sent_ms - 1000 <= 3400
 
@@ -67,10 +67,10 @@ async def test_without_a_place_the_time_since_the_first_sound_counts(tmp_path: P
 async def test_a_place_behind_what_was_sent_is_the_end_of_it(tmp_path: Path) -> None:
     async with rig(tmp_path, TONE) as one:
         speech = await one.begin(SIX, model="tone", voice="alloy")
-        await speech.ear.heard_s(2.0)
+        await speech.ear.has_sound(2.0)
         told = await speech.interrupt(60_000)
         again = await one.begin(SIX, model="tone", voice="alloy")
-        await again.ear.heard_s(2.0)
+        await again.ear.has_sound(2.0)
         assert told.text_spoken == (await again.interrupt(told.sent_ms)).text_spoken
     assert told.text_remaining
 
@@ -82,7 +82,7 @@ async def test_words_without_a_time_share_the_estimated_length(tmp_path: Path) -
     engine = Scripted(Started(RATE_HZ), *sound(2.0), halt)
     async with rig(tmp_path, PAIR, engines={"one": engine, "two": Scripted()}) as one:
         speech = await one.begin(text)
-        await speech.ear.heard_s(1.9)
+        await speech.ear.has_sound(1.9)
         told = await speech.interrupt(1800)
     assert told.text_spoken == "Alpha bravo charlie delta"
 
@@ -95,26 +95,26 @@ async def test_words_without_a_time_share_the_estimated_length(tmp_path: Path) -
         (0.6, "One two"),
         (2.0, "One two three"),
         (2.6, "One two three, four"),
-        (9.9, "all"),
+        (9.9, "One two three, four five"),
     ],
 )
 def test_the_last_word_that_had_begun_is_spoken(heard_s: float, spoken: str) -> None:
     text = "One two three, four five."
-    first, second = HeardPiece(Cut(0, text[:15]), 0.0, 2.0), HeardPiece(Cut(15, text[15:]), 2.0, 2.0)
-    first.note([SpokenWord(0.0, 0, 3), SpokenWord(0.5, 4, 7), SpokenWord(1.0, 8, 13)], is_over=True)
-    second.note([SpokenWord(0.5, 0, 4)])
+    first, second = PieceWords(Cut(0, text[:15]), 0.0, 2.0), PieceWords(Cut(15, text[15:]), 2.0, 2.0)
+    first.note_spoken([SpokenWord(0.0, 0, 3), SpokenWord(0.5, 4, 7), SpokenWord(1.0, 8, 13)], is_over=True)
+    second.note_spoken([SpokenWord(0.5, 0, 4)])
     place = spoken_to([first, second], heard_s)
     assert text[:place] == spoken
 
 
 def test_a_word_is_told_when_its_end_is_known() -> None:
-    piece = HeardPiece(Cut(10, "Hello there."), 1.0, 2.0)
+    piece = PieceWords(Cut(10, "Hello there."), 1.0, 2.0)
     words = [SpokenWord(0.0, 0, 5)]
-    assert piece.note(words) == []
+    assert piece.note_spoken(words) == []
     words.append(SpokenWord(0.75, 6, 11))
-    (first,) = piece.note(words)
+    (first,) = piece.note_spoken(words)
     assert (first.text, first.start_ms, first.end_ms, first.start, first.end) == ("Hello", 1000, 1750, 10, 15)
     piece.length_s = 1.5
-    (second,) = piece.note(words, is_over=True)
+    (second,) = piece.note_spoken(words, is_over=True)
     assert (second.text, second.start_ms, second.end_ms, second.start) == ("there", 1750, 2500, 16)
-    assert piece.note(words, is_over=True) == []
+    assert piece.note_spoken(words, is_over=True) == []

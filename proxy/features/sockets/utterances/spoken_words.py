@@ -10,7 +10,7 @@ from proxy.speech.word_times import SpokenWord, find_words, letters
 from speech_engine import Segment
 
 
-class HeardPiece:
+class PieceWords:
     """The words of one piece. It begins at `begins_s` of the utterance, and has an estimated length until it
     is over. Words come in their order."""
 
@@ -23,9 +23,9 @@ class HeardPiece:
         self.length_s = length_s
         # The start in the utterance, and the place in all text, of each word whose time is known.
         self._timed: list[tuple[float, int, int]] = []
-        self._told = 0
+        self._placed_count = 0
 
-    def note(self, words: Sequence[SpokenWord] | None, *, is_over: bool = False) -> list[PlacedWord]:
+    def note_spoken(self, words: Sequence[SpokenWord] | None, *, is_over: bool = False) -> list[PlacedWord]:
         """Take all words with a time so far. Return those whose end became known: at the next word, or when
         the piece is over."""
         start = self.cut.start
@@ -33,14 +33,14 @@ class HeardPiece:
             begins_s, place = self.begins_s + word.start_seconds, self._place(word)
             self._timed.append((begins_s, start + place[0], start + place[1]))
         known = len(self._timed) if is_over else len(self._timed) - 1
-        told = [self._placed(number) for number in range(self._told, known)]
-        self._told = max(self._told, known)
-        return told
+        placed = [self._placed(number) for number in range(self._placed_count, known)]
+        self._placed_count = max(self._placed_count, known)
+        return placed
 
-    def spoken_to(self, heard_s: float) -> int | None:
+    def spoken_to(self, played_s: float) -> int | None:
         """Return the place in all text behind the last word that had begun before a moment of the utterance.
         None: no word had."""
-        ends = [end for begins_s, _, end in [*self._timed, *self._untimed()] if begins_s < heard_s]
+        ends = [end for begins_s, _, end in [*self._timed, *self._untimed()] if begins_s < played_s]
         return max(ends) if ends else None
 
     def _place(self, word: SpokenWord) -> tuple[int, int]:
@@ -80,9 +80,9 @@ class HeardPiece:
         return found
 
 
-def spoken_to(pieces: Sequence[HeardPiece], heard_s: float) -> int:
+def spoken_to(pieces: Sequence[PieceWords], played_s: float) -> int:
     """Return the place in all text behind the last word that had begun before a moment of the utterance."""
     for piece in reversed(pieces):
-        if (place := piece.spoken_to(heard_s)) is not None:
+        if (place := piece.spoken_to(played_s)) is not None:
             return place
     return 0
