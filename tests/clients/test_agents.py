@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,10 @@ AHEAD_S = 1.5
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[Programs]:
     with programs_of(tmp_path_factory.mktemp("agents"), server, AGENTS) as running:
+        # Their imports take seconds: both at once.
+        for client in AGENTS:
+            with suppress(Absent):
+                running.of(client)
         yield running
 
 
