@@ -29,9 +29,8 @@ from proxy.api.answering import Answering
 from proxy.api.server import ServerLink
 from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
-from proxy.catalogue.absent import NoClones, NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
+from proxy.catalogue.absent import NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
 from proxy.catalogue.catalogue import CommandFor, no_command
-from proxy.catalogue.clones import Cloning
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, VoiceFiles, VoiceMemory
@@ -39,7 +38,6 @@ from proxy.catalogue.library import Library
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.people import Income, People
 from proxy.catalogue.saved_words import SavedWords
-from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
 from proxy.config.feature_switches import is_off, out_of_off
 from proxy.config.finding import Finding, ProbeResults
@@ -79,7 +77,6 @@ class AppContext(NamedTuple):
     registry: Registry
     store: Store
     vault: Vault
-    trained: TrainedVoiceStore
     ledger: Ledger
     samples: OneShotSamples
     engines: Engines | None
@@ -92,7 +89,6 @@ class AppContext(NamedTuple):
     link: ServerLink | None = None
     erasing: Erasing = NothingToErase()
     own_voices: OwnVoices = NoOwnVoices()
-    clones: Cloning = NoClones()
     words: SavedWords = NoSavedWords()
     source: Source = NoStoredSpeech()
     purges: Purges = NothingStored()
@@ -128,7 +124,7 @@ class AppContext(NamedTuple):
 
     def library(self, config: Config) -> Library:
         words = self.words.configured(config)
-        return Library(self.store, self.own_voices, self.clones, self.words, words, configured=config.voices)
+        return Library(self.store, self.own_voices, self.words, words, configured=config.voices)
 
 
 class Additions(NamedTuple):

@@ -14,7 +14,6 @@ from proxy.api.server import ServerLink
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.sample_store import SampleStore
-from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.providers.sharing import KeySharing
@@ -60,7 +59,6 @@ class Kernel(NamedTuple):
             registry=self.registry,
             store=self.store,
             vault=self.vault,
-            trained=TrainedVoiceStore(self.store, self.vault),
             ledger=self.ledger,
             samples=self.samples,
             engines=None,

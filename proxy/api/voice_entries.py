@@ -17,7 +17,7 @@ from proxy.catalogue.misheard_rates import MisheardRate
 from proxy.catalogue.own_voices import LibraryVoice
 from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.catalogue.voice_samples import NoVoiceSamples, Pace, Pitch
-from proxy.storage.trained_models import TrainedModel
+from proxy.storage.trained_model import TrainedModel
 
 _CREATED = 1_767_225_600
 

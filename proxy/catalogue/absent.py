@@ -1,20 +1,14 @@
-"""What stands in for features that do not open: no saved words, no own voices, no clones, no erasures.
+"""What stands in for features that do not open: no saved words, no own voices, no erasures.
 
 The bodies are in the interfaces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from policies.plans import Terms
-from proxy.catalogue.clones import PARAM, CloneTarget, Cloning
 from proxy.catalogue.erasing import Erasing, OwnedRecord, Purges
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.saved_words import SavedWords
-from proxy.catalogue.voice_records import VoiceRecord
-from proxy.config.feature_switches import is_off, out_of_off
-from proxy.errors import InvalidRequest, NotFound
+from proxy.errors import NotFound
 from proxy.storage.audit import Act
 from proxy.storage.tombstones import Tombstone
 
@@ -23,23 +17,6 @@ class NoSavedWords(SavedWords): ...
 
 
 class NoOwnVoices(OwnVoices): ...
-
-
-class NoClones(Cloning):
-    """Refuses each engine that a request names for a clone."""
-
-    def find_targets(self, engines: Iterable[str], credential: str = "") -> list[CloneTarget]:
-        del credential
-        if tuple(engines):
-            message = is_off("clones", out_of_off("clones"))
-            raise InvalidRequest(message, param=PARAM, code="feature_off")
-        return []
-
-    async def check_saved(
-        self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
-    ) -> list[CloneTarget]:
-        del record, terms
-        return self.find_targets(engines, credential)
 
 
 class NothingToErase(Erasing):

@@ -1,4 +1,4 @@
-"""Clones at providers, for libraries and the makers of voices. A feature makes them."""
+"""Clones at providers, for saved voices and their makers. A later feature makes them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from policies.plans import Terms
-from policies.routing import Binding
+from proxy.catalogue.own_voices import SavedClone
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.errors import NotAllowed
+from proxy.config.feature_switches import is_off, out_of_off
+from proxy.errors import InvalidRequest, NotAllowed
 from proxy.storage.store import Statement
 from speech_engine import ModelInfo
 
 PARAM = "engines"
 """The field of a request that names engines for clones."""
-
-
-class SavedClone(NamedTuple):
-    """A voice's clone on an engine, for its owner, and for routing if it speaks or will speak."""
-
-    engine: str
-    state: str
-    error: str
-    binding: Binding | None
 
 
 class CloneTarget(NamedTuple):
@@ -70,7 +62,7 @@ class CloneRights(NamedTuple):
 
 
 class Cloning(Protocol):
-    """The clones of voices. These bodies are those of a server without the feature: see `NoClones`."""
+    """The clones of voices. These bodies are those of a server without the feature: see `NO_CLONES`."""
 
     async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
         """Return the clones of voices by voice."""
@@ -84,7 +76,11 @@ class Cloning(Protocol):
 
     def find_targets(self, engines: Iterable[str], credential: str = "") -> list[CloneTarget]:
         """Return where to clone. Raises InvalidRequest, and UpstreamFailed while an engine is starting."""
-        ...
+        del credential
+        if tuple(engines):
+            message = is_off("clones", out_of_off("clones"))
+            raise InvalidRequest(message, param=PARAM, code="feature_off")
+        return []
 
     def check_targets(
         self, places: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights
@@ -108,7 +104,8 @@ class Cloning(Protocol):
         self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
     ) -> list[CloneTarget]:
         """Return where to clone a saved voice, after the same checks. The operator's own has no `terms`."""
-        ...
+        del record, terms
+        return self.find_targets(engines, credential)
 
     def statements(
         self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str, tag: str = ""
@@ -133,3 +130,9 @@ class Cloning(Protocol):
         """Have a saved voice cloned at places that were checked. Raises NotFound if it is gone."""
         del record, places, payer, tag, pays_again
         return None
+
+
+class _NoClones(Cloning): ...
+
+
+NO_CLONES = _NoClones()

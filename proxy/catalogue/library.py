@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, Words, WordsBeside
 from policies.routing import Voice
-from proxy.catalogue.clones import Cloning
 from proxy.catalogue.own_voices import NONE, Known, LibraryVoice, OwnVoices
 from proxy.catalogue.saved_words import SavedWords, WordRevisions, read_words
 from proxy.catalogue.voice_records import VoiceRecord
@@ -217,7 +216,6 @@ class Library:
         self,
         store: Store,
         own_voices: OwnVoices,
-        clones: Cloning,
         saved_words: SavedWords,
         shared: Mapping[str, Words],
         clock: Callable[[], float] = time.monotonic,
@@ -225,7 +223,7 @@ class Library:
     ) -> None:
         self._store = store
         self._configured = configured
-        self._own_voices, self._clones = own_voices, clones
+        self._own_voices = own_voices
         self._saved_words = saved_words
         self._words = shared
         self._nothing = _OwnPart(0, _EMPTY, Lexicons(shared))
@@ -346,7 +344,7 @@ class Library:
         if known is not None and known.revision == revision and not self._is_due(known):
             return known
         saved, words = await asyncio.gather(
-            self._own_voices.of_account(account, self._clones, NONE if known is None else known.voices.saved),
+            self._own_voices.of_account(account, NONE if known is None else known.voices.saved),
             self._saved_words.revisions(account),
         )
         part = await self._with_lexicons(account, words, known)

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from policies.routing import Voice
-from proxy.catalogue.clones import Cloning, SavedClone
+from policies.routing import Binding, Voice
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.storage.samples import SampleRecord
-from proxy.storage.trained_models import TrainedModel
+from proxy.storage.trained_model import TrainedModel
 
 _VOICE_BYTES = 1500
 """The bytes of a voice in all the tables of a library, without its members and recordings."""
 _ITEM_BYTES = 200
+
+
+class SavedClone(NamedTuple):
+    """A voice's clone on an engine, for its owner, and for routing if it speaks or will speak."""
+
+    engine: str
+    state: str
+    error: str
+    binding: Binding | None
 
 
 class VoiceParts(NamedTuple):
@@ -59,13 +67,13 @@ NONE: Known = {}
 class OwnVoices(Protocol):
     """The saved voices. These bodies are those of a server without the feature."""
 
-    async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
+    async def of_account(self, account: str, before: Known = NONE) -> Sequence[LibraryVoice]:
         """Return the voices of an account with their clones, the newest first.
 
         `before` has those of the last read. A voice that cannot be opened has no texts, and its id as its
         name.
         """
-        del account, clones, before
+        del account, before
         return ()
 
     async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:

@@ -8,7 +8,7 @@ from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import trained_models
 from proxy.storage.rows import new_id
 from proxy.storage.store import ALWAYS, Condition, Statement, Store
-from proxy.storage.trained_models import Origin, TrainedModel
+from proxy.storage.trained_model import Origin, TrainedModel
 
 
 class TrainedVoiceStore:

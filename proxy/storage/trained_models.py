@@ -1,9 +1,8 @@
-"""The models that were trained for voices, as rows. `file_store/vault.py` opens their sealed files."""
+"""The rows of trained models, for the features that write them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
@@ -11,26 +10,11 @@ from proxy.storage import blobs, library_revisions
 from proxy.storage.rows import any_of, columns
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 from proxy.storage.tombstones import NOT_ERASED
-
-Origin = Literal["import", "training"]
-
+from proxy.storage.trained_model import TrainedModel
 
 IS_THERE = "EXISTS (SELECT 1 FROM voices WHERE id = :voice)"
 IS_OF_ACCOUNT = "EXISTS (SELECT 1 FROM voices WHERE id = :voice AND coalesce(account, '') = :account)"
 """SQL that is true while the voice `:voice` exists and `:account` owns it. The operator is ""."""
-
-
-class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model of a voice, which has at most one for each format. `digest` names its sealed file."""
-
-    id: str
-    voice: str
-    account: str
-    format: str
-    digest: str
-    bytes: int
-    origin: Origin
-    created: int
 
 
 _COLUMNS = columns(TrainedModel)
@@ -39,7 +23,6 @@ _OF_VOICE = (
     f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account AND voice = :voice ORDER BY format"
 )
 _FORMATS = "SELECT voice, format FROM trained_models WHERE voice IN ({voices}) ORDER BY voice, format"
-_BYTES = "SELECT bytes FROM trained_models WHERE account = :account AND digest = :digest LIMIT 1"
 _PUT = f"""
 INSERT INTO trained_models ({_COLUMNS})
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:format AS TEXT),
@@ -77,12 +60,6 @@ async def formats_of(store: Store, voices: Sequence[str]) -> dict[str, list[str]
         for row in await store.read(_FORMATS.format(voices=names), params):
             found.setdefault(row["voice"], []).append(row["format"])
     return found
-
-
-async def size_of(store: Store, account: str, digest: str) -> int | None:
-    """Return the bytes of a model's file, or None if no voice of the account has it."""
-    rows = await store.read(_BYTES, {"account": account, "digest": digest})
-    return int(rows[0]["bytes"]) if rows else None
 
 
 async def is_stored(store: Store, id_: str) -> bool:

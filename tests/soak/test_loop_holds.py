@@ -15,6 +15,7 @@ def _holds(folder: Path) -> list[str]:
             assert server.speech(_TEXT, response_format=format_).status_code == 200
         for path in ("/", "/docs", "/openapi.json", "/v1/models", "/v1/voices", "/v1/me", "/v1/usage"):
             assert client.get(path).status_code == 200, path
+        assert client.get("/", headers={"accept": "text/html"}).status_code == 200
         body = {"model": "tts-1", "voice": "alloy", "input": _TEXT * 20, "response_format": "mp3"}
         job = client.post("/v1/jobs", json=body)
         assert job.status_code == 202, job.text

@@ -14,6 +14,7 @@ from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.clones.records import TABLE
 from proxy.features.consents.grants import Grants
+from proxy.features.own_voices.saved_voices import SavedVoices
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 
 
@@ -63,19 +64,17 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         )
         context.engines.on_loss(clone_tasks.look_soon)
     orders = CloneOrders(context.store, grants, clone_tasks)
+    context.find(SavedVoices).clones = orders
 
     def at(revision: RevisionContext) -> Additions:
         if clone_tasks is not None and revision.budgets is not None:
             clone_tasks.revise(revision.config, revision.budgets, revision.library.forget)
         return Additions(Clones(revision.admin_tools, revision.library, orders).endpoints)
 
-    context_with_clones = context._replace(clones=orders)
     if clone_tasks is None:
-        yield FeatureInstance(context_with_clones, at)
+        yield FeatureInstance(context, at)
     else:
-        yield FeatureInstance(
-            context_with_clones, at, is_gone=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,)
-        )
+        yield FeatureInstance(context, at, is_gone=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,))
 
 
 FEATURE = Feature(

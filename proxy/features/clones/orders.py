@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from policies.plans import Terms
 from policies.routing import Binding
-from proxy.catalogue.clones import PARAM, CloneRights, CloneTarget, SavedClone
+from proxy.catalogue.clones import PARAM, CloneRights, CloneTarget
+from proxy.catalogue.own_voices import SavedClone
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.clones import records

@@ -11,7 +11,7 @@ from proxy.api.admin_tools import AdminTools
 from proxy.api.front import LANGUAGE, PublicFront
 from proxy.api.welcome import PAGE_HEADERS, WelcomeAnswer, welcome_answer
 from proxy.errors import NotFound
-from proxy.features.console.files import console
+from proxy.features.console.files import open_console
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 
@@ -43,7 +43,7 @@ class ConsoleEndpoints(Resource):
         """Says that a voxgate is here; a browser gets the page for visitors, and the console"""
         if not _prefers_html(request.headers.get("accept", "")):
             return reply(welcome_answer(request, self._admin_tools), headers={"vary": "accept"})
-        page = await self._front.document(request, console().shell)
+        page = await self._front.document(request, (await open_console()).shell)
         vary = "accept, accept-encoding, accept-language"
         headers = {**PAGE_HEADERS, "content-security-policy": _POLICY, "vary": vary}
         return page.compressed_response(request, headers)
@@ -58,7 +58,7 @@ class ConsoleEndpoints(Resource):
     )
     async def console_file(self, request: Request) -> Response:
         """A file of the console"""
-        known = console()
+        known = await open_console()
         file = known.files.get(request.path_params["path"])
         if file is None or request.path_params["build"] != known.build:
             raise NotFound("There is no such file in this version of the console.")

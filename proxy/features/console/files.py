@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from functools import cache
@@ -25,6 +26,8 @@ _TYPES = {
 }
 _TEXTS, _LATER = "texts/", "texts/later/"
 _IMPORT = re.compile(r"""^(?:import|export)\b[^"'`;]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
+_TEXT_USE = re.compile(r"""["'`]([^"'`.]*)\.""")
+"""The beginning of a string up to its first point, such as the page of a text's key."""
 _VENDOR_IMPORT = re.compile(r"""(?:import|from)\s*["'](\.{1,2}/[^"']+)["']""")
 """Vendor files are minified, so an import may stand anywhere in a line."""
 
@@ -38,9 +41,13 @@ class Console(NamedTuple):
     files: dict[str, Compressed]
 
 
+async def open_console() -> Console:
+    """Return the files of this version. To read and compress them takes too long for the event loop."""
+    return console() if console.cache_info().currsize else await asyncio.to_thread(console)
+
+
 @cache
 def console() -> Console:
-    """Return the files of this version."""
     contents = {
         path.relative_to(_WEB).as_posix(): path.read_bytes()
         for path in sorted(_WEB.rglob("*"))
@@ -79,11 +86,10 @@ def _split_texts(contents: dict[str, bytes], first: str) -> dict[str, bytes]:
     """Return the texts that the first modules can show, and apart those of pages that are loaded later. The
     texts of a page begin with its name."""
     split: dict[str, bytes] = {}
+    shown = set(_TEXT_USE.findall(first))
     for name, content in contents.items():
         if name.startswith(_TEXTS):
             texts: dict[str, str] = msgspec.json.decode(content)
-            pages = {key.partition(".")[0] for key in texts}
-            shown = {page for page in pages if re.search(rf"[\"'`]{page}\.", first)}
             later = {key: text for key, text in texts.items() if key.partition(".")[0] not in shown}
             now = {key: text for key, text in texts.items() if key not in later}
             split[name] = msgspec.json.encode(now)

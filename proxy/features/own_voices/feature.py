@@ -38,24 +38,25 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             intake, context.samples, context.engines, context.levels, grants, context.ledger
         )
     retention = Retention(context.store, context.config_at_start.plans, context.erasing, context.metrics)
+    saved = SavedVoices(context.store, context.vault, grants)
     export = VoiceExport(context.store, context.vault, export_limiter())
     model_limiter = ModelLimiter()
     async with open_voice_use(context.store, context.metrics) as use:
 
         def at(revision: RevisionContext) -> Additions:
             retention.plans, words.forget = revision.config.plans, revision.library.forget
-            lists, clones = revision.voices, revision.context.clones
+            lists = revision.voices
             library_writer = LibraryWriter(
                 context.store,
                 context.vault,
                 revision.library,
                 revision.context.purges,
-                clones,
+                saved.clones,
                 revision.config.voices,
                 None if lists is None else lists.catalogue,
             )
             voice_creation = VoiceCreation(
-                context.vault, library_writer, intake, grants, context.erasing, clones, hearings
+                context.vault, library_writer, intake, grants, context.erasing, saved.clones, hearings
             )
             recordings = VoiceRecordings(
                 context.vault, library_writer, intake, grants, context.erasing, hearings, words
@@ -71,8 +72,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 forms=forms,
             )
 
-        saved = SavedVoices(context.store, context.vault, grants)
-        yield FeatureInstance(context._replace(own_voices=saved), at, alone=(retention.run,))
+        yield FeatureInstance(context._replace(own_voices=saved).sharing(saved), at, alone=(retention.run,))
 
 
 FEATURE = Feature(

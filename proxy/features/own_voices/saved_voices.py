@@ -13,7 +13,7 @@ import msgspec
 
 from policies.routing import Binding, Voice
 from policies.sample_quality import SampleQuality, stretch_s
-from proxy.catalogue.clones import Cloning
+from proxy.catalogue.clones import NO_CLONES, Cloning
 from proxy.catalogue.own_voices import NO_PARTS, NONE, Known, LibraryVoice, VoiceParts
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.consents.grants import Grants, receivers
@@ -29,18 +29,20 @@ from speech_engine import EngineVoice, Sample
 
 
 class SavedVoices:
-    """The saved voices of all accounts and of the operator. `grants` name the permitted receivers."""
+    """The saved voices of all accounts and of the operator. `grants` name the permitted receivers. The later
+    feature clones replaces `clones`."""
 
     def __init__(self, store: Store, vault: Vault, grants: Grants) -> None:
         self._store = store
         self._vault = vault
         self._grants = grants
+        self.clones: Cloning = NO_CLONES
 
-    async def of_account(self, account: str, clones: Cloning, before: Known = NONE) -> Sequence[LibraryVoice]:
+    async def of_account(self, account: str, before: Known = NONE) -> Sequence[LibraryVoice]:
         rows = await records.of_account(self._store, account)
         parts: Mapping[str, VoiceParts] = {}
         if any(row.kind == "sample" for row in rows):
-            parts = await self._parts(account, clones, rows)
+            parts = await self._parts(account, rows)
         return await in_turns(
             lambda row: self._opened(row, parts.get(row.id, NO_PARTS), before.get(row.id)), rows
         )
@@ -65,14 +67,12 @@ class SavedVoices:
     def open(self, record: VoiceRecord) -> VoiceRecord:
         return open_if_possible(self._vault, record)
 
-    async def _parts(
-        self, account: str, clones: Cloning, rows: Sequence[VoiceRecord]
-    ) -> dict[str, VoiceParts]:
+    async def _parts(self, account: str, rows: Sequence[VoiceRecord]) -> dict[str, VoiceParts]:
         sampled, trained, granted, cloned = await asyncio.gather(
             samples.of_account(self._store, account),
             trained_models.of_account(self._store, account),
             self._grants.of_account(account),
-            clones.of_voices([row.id for row in rows if row.kind == "sample"]),
+            self.clones.of_voices([row.id for row in rows if row.kind == "sample"]),
         )
         parts: dict[str, VoiceParts] = {}
         for row in rows:

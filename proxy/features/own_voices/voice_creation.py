@@ -40,7 +40,7 @@ from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
-from proxy.storage.trained_models import TrainedModel
+from proxy.storage.trained_model import TrainedModel
 
 R = TypeVar("R")
 

@@ -19,6 +19,7 @@ from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.own_voices.saved_voices import SavedVoices
 from proxy.ledger import open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.storage import accounts
@@ -243,6 +244,6 @@ def voice_number() -> str:
 
 def maker_of(server: Inside) -> CloneTasks:
     """The maker of clones of a worker."""
-    orders = server.worker.open_context.context.clones
+    orders = server.worker.open_context.context.find(SavedVoices).clones
     assert isinstance(orders, CloneOrders)
     return orders.clone_tasks

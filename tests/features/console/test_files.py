@@ -1,5 +1,6 @@
 """The files of the console: its texts in each language, and what lies in it unchanged from elsewhere."""
 
+import asyncio
 import gzip
 import hashlib
 import json
@@ -15,6 +16,7 @@ from proxy.features import console
 from proxy.features.books.reading.book import Rule
 from proxy.features.consents.records import Words
 from proxy.features.console.files import console as served
+from proxy.features.console.files import open_console
 from proxy.features.jobs.core.bodies import Status
 from proxy.features.jobs.core.m4b_facts import KBITS
 from proxy.features.jobs.core.records import Waits
@@ -188,3 +190,17 @@ def test_the_first_load_is_light() -> None:
     assert len(set(first)) <= 26
     texts = WEB / "console.css"
     assert texts.read_text().count("\n") <= 600
+
+
+async def test_the_loop_goes_on_while_the_files_are_read_and_compressed() -> None:
+    served.cache_clear()
+    opening = asyncio.create_task(open_console())
+    await asyncio.sleep(0)
+    assert not opening.done()
+    assert (await opening).files.keys() >= {"head.js", "console.css", "texts/en.json"}
+
+
+async def test_files_that_are_there_are_answered_at_once() -> None:
+    known, opening = served(), asyncio.create_task(open_console())
+    await asyncio.sleep(0)
+    assert opening.result() is known

@@ -77,7 +77,7 @@ async def test_a_voice_has_more_recordings(server: Inside) -> None:
     assert entry == {**voice, "emotions": ["sad"]}
     assert "emotions" not in voice
     context = server.worker.open_context.context
-    (saved,) = await context.own_voices.of_account(server.account.id, context.clones)
+    (saved,) = await context.own_voices.of_account(server.account.id)
     assert [(each.tag, each.text) for each in saved.voice.samples] == [
         ("", "Good morning."),
         ("sad", "Oh no."),

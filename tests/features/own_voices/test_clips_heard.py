@@ -148,8 +148,8 @@ async def test_a_library_that_is_read_again_opens_no_clip_again(tmp_path: Path) 
         context = server.worker.open_context.context
         saved = context.own_voices
         assert isinstance(saved, SavedVoices)
-        (before,) = await saved.of_account(server.account.id, context.clones)
-        again = await saved.of_account(server.account.id, context.clones, {voice: before})
+        (before,) = await saved.of_account(server.account.id)
+        again = await saved.of_account(server.account.id, {voice: before})
         assert again[0] is before
 
 

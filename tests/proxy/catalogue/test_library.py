@@ -10,13 +10,11 @@ from policies.lexicon import EMPTY
 from proxy.catalogue.library import NOTHING, Library
 from proxy.errors import InvalidRequest
 from proxy.feature_list import open_store
-from proxy.features.clones.orders import CloneOrders
 from proxy.features.lexicons import records as lexicons
 from proxy.features.lexicons.records import AccountWords
 from proxy.features.own_voices import records as voices
 from proxy.storage.accounts import Account
 from proxy.storage.store import Statement
-from tests.features.consents.granted import granted
 from tests.features.own_voices.saving import add_cast, saved
 from tests.proxy.storage.watched import WatchedStore
 
@@ -33,9 +31,7 @@ async def store(tmp_path: Path) -> AsyncIterator[WatchedStore]:
 
 @pytest.fixture
 def library(store: WatchedStore) -> Library:
-    return Library(
-        store, saved(store), CloneOrders(store, granted(store)), AccountWords(store), SHARED, store.monotonic
-    )
+    return Library(store, saved(store), AccountWords(store), SHARED, store.monotonic)
 
 
 async def add(store: WatchedStore, account: str | None, name: str) -> str:
@@ -135,9 +131,7 @@ async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     store: WatchedStore, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 5500)
-    library = Library(
-        store, saved(store), CloneOrders(store, granted(store)), AccountWords(store), {}, store.monotonic
-    )
+    library = Library(store, saved(store), AccountWords(store), {}, store.monotonic)
     await lexicons.put(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
     kept = await library.get(ada.id)
     for nobody in ("1", "2"):
@@ -151,9 +145,7 @@ async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
     assert repr(library).startswith("<Library 1 ")
     # One that is larger than all the room there is is kept all the same.
     monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 1)
-    library = Library(
-        store, saved(store), CloneOrders(store, granted(store)), AccountWords(store), {}, store.monotonic
-    )
+    library = Library(store, saved(store), AccountWords(store), {}, store.monotonic)
     kept = await library.get(ada.id)
     assert await library.get(ada.id) is kept
 
@@ -227,9 +219,7 @@ async def test_an_operator_with_more_than_the_bound_leaves_room_for_accounts(
     store: WatchedStore, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 8000)
-    library = Library(
-        store, saved(store), CloneOrders(store, granted(store)), AccountWords(store), {}, store.monotonic
-    )
+    library = Library(store, saved(store), AccountWords(store), {}, store.monotonic)
     for number in range(20):
         await add(store, None, f"stage {number}")
     for account in ("1", "2", "3"):
@@ -258,9 +248,7 @@ async def test_a_change_without_a_revision_is_seen_in_a_minute_on_a_shared_datab
 ) -> None:
     """As a server of a version before revisions makes it, on the database of one that is upgraded already."""
     store.is_shared = True
-    library = Library(
-        store, saved(store), CloneOrders(store, granted(store)), AccountWords(store), {}, store.monotonic
-    )
+    library = Library(store, saved(store), AccountWords(store), {}, store.monotonic)
     assert not (await library.get(ada.id)).listed
     await add(store, ada.id, "mine")
     await add(store, None, "stage")
@@ -281,9 +269,7 @@ async def test_a_change_without_a_revision_is_seen_in_a_minute_on_a_shared_datab
 
 async def test_many_accounts_on_a_shared_database_do_not_wait_for_one_another(store: WatchedStore) -> None:
     store.is_shared = True
-    library = Library(
-        store, saved(store), CloneOrders(store, granted(store)), AccountWords(store), {}, store.monotonic
-    )
+    library = Library(store, saved(store), AccountWords(store), {}, store.monotonic)
     for number in range(100):
         await library.get(str(number))
     store.seconds, reads = 60.0, store.reads

@@ -12,6 +12,7 @@ from proxy import errors
 from proxy.access.callers import caller_of
 from proxy.api.voice_entries import VoiceEntry
 from proxy.catalogue.known_voices import no_voice
+from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.feature import AppContext
 from proxy.features.own_voices.bodies import SavedVoice, saved_voice
 from proxy.features.own_voices.keyed_making import KeyedMaking
@@ -138,6 +139,7 @@ def trained_endpoints(
     context: AppContext, voices: RequestedVoices, voice_creation: VoiceCreation, limiter: ModelLimiter
 ) -> list[Endpoint]:
     """Return the endpoints, which come before the other paths of a voice."""
-    intake = TrainedIntake(context.trained, context.registry, voice_creation, voices.library_writer, limiter)
-    export = ModelExport(context.vault, context.trained, intake, limiter)
+    models = TrainedVoiceStore(context.store, context.vault)
+    intake = TrainedIntake(models, context.registry, voice_creation, voices.library_writer, limiter)
+    export = ModelExport(context.vault, models, intake, limiter)
     return VoiceModels(voices, intake, export).endpoints + Prompts().endpoints

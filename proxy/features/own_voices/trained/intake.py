@@ -27,7 +27,7 @@ from proxy.file_store.memory_file import open_memory_file
 from proxy.http.body import open_body
 from proxy.http.form import RequestForm, form_values, stream_form
 from proxy.speech import speech_request
-from proxy.storage.trained_models import TrainedModel
+from proxy.storage.trained_model import TrainedModel
 from speech_engine.model_files import UnusableModel
 from speech_engine.trained_files import TrainedFormat, UnusableSource
 

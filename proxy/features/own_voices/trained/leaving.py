@@ -15,7 +15,7 @@ from proxy.features.own_voices.trained.model_limiter import TOO_SLOW, ModelLimit
 from proxy.file_store.memory_file import memory_file, open_memory_file
 from proxy.file_store.vault import Vault
 from proxy.http.endpoint import Query
-from proxy.storage.trained_models import TrainedModel
+from proxy.storage.trained_model import TrainedModel
 from speech_engine.model_files import UnusableModel
 
 QUERIES = (

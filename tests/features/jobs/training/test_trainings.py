@@ -15,6 +15,7 @@ from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.blobs import find as find_blob
 from proxy.storage.store import Statement
+from proxy.storage.trained_model import TrainedModel
 from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import job, job_with
 from tests.features.jobs.training import training_rig
@@ -25,7 +26,7 @@ from tests.waiting import soon
 pytestmark = pytest.mark.slow
 
 
-async def model_of(server: Inside, voice: str) -> trained_models.TrainedModel | None:
+async def model_of(server: Inside, voice: str) -> TrainedModel | None:
     models = await trained_models.of_voice(server.worker.store, server.account.id, voice)
     return models[0] if models else None
 

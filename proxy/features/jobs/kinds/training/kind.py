@@ -17,6 +17,7 @@ from policies.plans import Terms
 from policies.routing import Model
 from policies.routing.filters import may_see
 from proxy.api.speech_forms import BackgroundRequest
+from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.engines.memory_reservations import NO_RESERVATIONS
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.feature import AppContext, RevisionContext
@@ -91,9 +92,8 @@ class TrainingParts(NamedTuple):
         learning = TrainingInput(
             context.store, context.vault, context.own_voices, context.find(Grants), context.samples
         )
-        ends = TrainingEnds(
-            context.store, context.trained, context.metrics.registry, context.find(DeliveryTasks)
-        )
+        models = TrainedVoiceStore(context.store, context.vault)
+        ends = TrainingEnds(context.store, models, context.metrics.registry, context.find(DeliveryTasks))
         on_runners = TrainingsOnRunners(context.store, files, learning, trainers)
         task_kinds = Trainings(files, trainers, learning, on_runners, ends)
         return cls(
