@@ -83,7 +83,7 @@ class OpenSockets:
 
     def _make_room(self) -> None:
         """Close the socket that is idle for longest, of the account with the most idle ones."""
-        silent = [each for each in self._open if each.is_silent]
+        silent = [each for each in self._open if each.is_quiet]
         if not silent:
             raise _too_many("This server has as many open sockets as it takes, and all are busy.")
         [(account, _)] = Counter(each.caller.account for each in silent).most_common(1)

@@ -62,14 +62,14 @@ class ClientSocket(StoppableBlock):
         self._idle = _IdleTime(self)
 
     def __repr__(self) -> str:
-        state = "gone" if self.is_gone else "silent" if self.is_silent else "busy"
+        state = "gone" if self.is_gone else "silent" if self.is_quiet else "busy"
         return f"<ClientSocket {self.id} {state}>"
 
     def header(self, name: bytes) -> str:
         return next((value.decode("latin-1") for each, value in self.scope["headers"] if each == name), "")
 
     @property
-    def is_silent(self) -> bool:
+    def is_quiet(self) -> bool:
         return self.is_open and not self._speaking
 
     async def accept(self) -> None:
@@ -139,7 +139,7 @@ class ClientSocket(StoppableBlock):
     def leave_when_silent(self) -> None:
         """Close when the socket is silent: the server leaves."""
         was_leaving, self.is_leaving = self.is_leaving, True
-        if self.is_silent:
+        if self.is_quiet:
             self.end_by_server(1001, LEAVING)
         elif not was_leaving:
             self.on_leave()

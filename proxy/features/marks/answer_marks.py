@@ -100,9 +100,7 @@ def hosted_parts(
     registry: Registry, request: MarkRequest, hosted: Hosted
 ) -> tuple[msgspec.Struct, str, Path | None]:
     """Return the settings of a mark, the interpreter of its process, and the folder of its imported model.
-
-    Raise EngineConfigError and EnvironmentRefused.
-    """
+    Raise EngineConfigError and EnvironmentRefused."""
     name = request.name
     plugin = registry.plugins("mark")[name]
     settings = registry.settings("mark", name, request.section, request.data)
@@ -125,9 +123,8 @@ def _hosted(
     except (EngineConfigError, EnvironmentRefused, OSError) as error:
         _log.warning("plugin.start.refused", kind="mark", plugin=name, reason=str(error))
         return None
-    encoded = msgspec.json.encode(settings)
     begin = plugin_messages.BeginPlugin(
-        name, hosted.module, encoded, needs=hosted.needs, memory_mb=hosted.memory_mb
+        name, hosted.module, msgspec.json.encode(settings), needs=hosted.needs, memory_mb=hosted.memory_mb
     )
     return HostedMark(
         Helper(

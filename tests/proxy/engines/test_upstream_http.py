@@ -342,5 +342,5 @@ async def test_no_repr_tells_a_secret() -> None:
 
 
 def test_a_worker_without_sockets_never_loads_their_client() -> None:
-    program = "import sys, proxy.app; sys.exit('websockets' in sys.modules)"
+    program = "import sys, proxy.app; sys.exit('websockets.asyncio.client' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
