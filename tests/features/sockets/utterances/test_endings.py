@@ -302,12 +302,13 @@ async def test_a_saved_voice_that_is_erased_ends_it_after_the_piece(tmp_path: Pa
 
 async def test_a_voice_that_is_erased_in_the_middle_breaks_the_piece_off(tmp_path: Path) -> None:
     """As in a request: the sound before is paid, for the fault is not the server's."""
-    halt = Halt()
-    script = (Started(RATE_HZ), *sound(0.5), halt, *sound(0.5), Finished())
-    async with saved_voice(tmp_path, script) as (one, speech, erase):
-        await halt.is_there.wait()
+
+    async def pause() -> None:
+        await asyncio.sleep(0.02)
+
+    steps = [step for chunk in sound(60.0) for step in (chunk, pause)]
+    async with saved_voice(tmp_path, (Started(RATE_HZ), *steps, Finished())) as (one, speech, erase):
         await erase()
-        halt.goes_on.set()
         end = await speech.whole()
         (row,) = await one.check(end)
     assert end.failure is not None
@@ -316,7 +317,7 @@ async def test_a_voice_that_is_erased_in_the_middle_breaks_the_piece_off(tmp_pat
     assert row.credits == -(-row.samples * 1_000_000 // RATE_HZ) > 0
     (told,) = speech.ear.ends
     assert told.failure is end.failure
-    assert told.bytes == len(speech.ear.data)
+    assert 0 < told.bytes <= len(speech.ear.data)
 
 
 @each_row(
