@@ -162,7 +162,7 @@ class Rig:
             paid = await entries.spent(worker.store, row.id)
             assert -sum(entry.amount for entry in paid) == row.credits
         assert (await verify(worker.store)).is_clean
-        assert "<MemoryHolds 0 live" in repr(worker.ledger)
+        assert " 0 live" in repr(worker.ledger)
         return rows
 
 
