@@ -19,7 +19,7 @@ from tests.plugins.spread.clips import Clip, cut, whole
 from tests.sound import decoded
 from tests.speech_engine.host.simulated_time import simulated
 
-SPEECH = '[engines.said]\n[server]\ndefault_model = "said"\n'
+SPEECH = '[engines.said]\n[server]\ndefault_model = "said"\nfirst_audio_s = 60\n'
 THREE = "The boats came back before the rain. Nobody had counted them. One was missing, as ever."
 LANGUAGES = ("en", "pt", "es", "fr", "de")
 LENGTHS_S = (0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
