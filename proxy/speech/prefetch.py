@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from proxy.audio.formats import Chunk
 from proxy.speech.speech_stream import SpeechStream
-from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota
+from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota, no_owner
 
 MEMORY_BYTES = 1024 * 1024
 """The most sound of a queue in memory: 22 seconds of PCM."""
@@ -77,6 +77,7 @@ class SoundQueue:
 
     async def close(self) -> None:
         self._forget()
+        self._on_broken = no_owner
         await self._file.close()
 
     def check_reader(self) -> None:

@@ -263,6 +263,7 @@ class SpillFile:
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._on_broken = no_owner
 
     def _fail(self, error: OSError) -> None:
         _log.warning("answer.spill.failed", error=type(error).__name__)
@@ -292,6 +293,10 @@ class SpillFile:
         self._at_work.add(future)
         future.add_done_callback(self._at_work.discard)
         return future
+
+
+def no_owner() -> None:
+    """Stand in for the owner of a closed file: a cycle would keep both in memory until a collection."""
 
 
 def _sizes(files: list[SpillFile]) -> int:

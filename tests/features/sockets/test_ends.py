@@ -15,7 +15,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow_but(
     "test_a_revoked_key_ends_the_utterance_and_the_socket",
-    "test_a_server_that_ends_closes_silent_sockets_and_finishes_what_is_spoken",
+    "test_a_server_that_ends_finishes_what_is_spoken_and_interrupts_what_is_too_long",
     "test_a_client_that_is_lost_pays_for_what_was_sent",
 )
 
@@ -91,36 +91,32 @@ def test_an_erased_voice_breaks_the_piece_off_and_the_socket_speaks_on(own: Serv
     assert (row.outcome, row.error) == ("failed", "voice_not_found")
 
 
-def test_a_server_that_ends_closes_silent_sockets_and_finishes_what_is_spoken(tmp_path: Path) -> None:
-    with running(tmp_path) as server, at(server) as silent, at(server, voice=SLOW) as speaking:
+def test_a_server_that_ends_finishes_what_is_spoken_and_interrupts_what_is_too_long(tmp_path: Path) -> None:
+    with (
+        running(tmp_path, environ={"VOXGATE_SERVER__DRAIN_S": "4"}) as server,
+        at(server) as silent,
+        at(server, voice=SLOW) as speaking,
+        at(server, voice=SLOW) as endless,
+    ):
         assert silent.speak("Hi.").end["type"] == "session.done"
-        first = _begin(speaking)
+        first, cut = _begin(speaking), _begin(endless)
         server.process.send_signal(signal.SIGTERM)
         assert silent.closing_code() == 1001
         _go_on(speaking)
+        endless.texts(REST)
         spoken = speaking.spoken()
         assert spoken.end["type"] == "session.done"
         assert speaking.closing_code() == 1001
+        ended = endless.read_until()
+        assert endless.code == 1001
         assert stop(server.process) == 0
     spent = usage_rows(server)
     assert {spent[each].outcome for each in (first, *spoken.requests)} == {"finished"}
-
-
-def test_an_utterance_longer_than_the_drain_is_interrupted_and_paid_for(tmp_path: Path) -> None:
-    with (
-        running(tmp_path, environ={"VOXGATE_SERVER__DRAIN_S": "1"}) as server,
-        at(server, voice=SLOW) as talker,
-    ):
-        first = _begin(talker)
-        server.process.send_signal(signal.SIGTERM)
-        talker.texts(REST)
-        ended = talker.read_until()
-        assert talker.code == 1001
-        assert stop(server.process) == 0
     assert (ended.end["type"], ended.end["reason"]) == ("audio.cancelled", "server_shutdown")
     assert ended.end["text_spoken"] + ended.end["text_remaining"] == FIRST + REST
-    row = usage_rows(server)[first]
-    assert (row.outcome, row.samples) == ("left", round(ended.end["usage"]["seconds"] * 24_000))
+    rows = [row for id_, row in spent.items() if id_.startswith(cut.rpartition("-")[0])]
+    assert {row.outcome for row in rows} <= {"finished", "left"}
+    assert sum(row.samples for row in rows) == round(ended.end["usage"]["seconds"] * 24_000)
 
 
 def _leave(server: Server) -> str:

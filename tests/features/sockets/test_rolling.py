@@ -19,13 +19,13 @@ from tests.features.sockets.native import talking
 from tests.programs import program
 from tests.redis_server import RedisServer
 from tests.server import ALONE, free_port
-from tests.tables import soak
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 TEXT = ("This is ", "one. And ", "this is two. ", "Three.")
 SPEAKERS = 4
+UTTERANCES = 200
 
 
 class Spoken(NamedTuple):
@@ -99,15 +99,14 @@ def _nginx(folder: Path, urls: Sequence[str]) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("count", [12, *soak(200)])
 def test_no_utterance_is_cut_while_three_servers_are_stopped_in_turn(
-    tmp_path: Path, shared_postgres: Postgres, shared_redis: RedisServer, count: int
+    tmp_path: Path, shared_postgres: Postgres, shared_redis: RedisServer
 ) -> None:
     with _site(tmp_path, shared_postgres, shared_redis) as (gateways, url):
         secret = gateways[0].server.mint_key().secret
         with Agents(url, secret) as agents:
             stopped = 0
-            while stopped < len(gateways) or len(agents.spoken) < count:
+            while stopped < len(gateways) or len(agents.spoken) < UTTERANCES:
                 before = len(agents.spoken)
                 until(lambda before=before: len(agents.spoken) >= before + SPEAKERS)  # type: ignore[misc]
                 gateways[stopped % 3].stop()

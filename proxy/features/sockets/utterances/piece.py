@@ -125,6 +125,8 @@ class SpokenPiece:
         except StorageFailed:
             self.failure = StorageUnavailable()
         finally:
+            self.note_words()
+            self._answer = None  # its clock knows this piece: the two would wait for a collection
             self.is_over.set()
             self._on_news()
         if self.failure is not None and self.call is not None:

@@ -222,6 +222,7 @@ class Utterance:
                 task.result()
 
     def _count(self, piece: SpokenPiece) -> None:
+        piece.task = None  # a cancelled one knows its frames, and they know the piece
         usage, more = self._usage, piece.usage
         self._usage = UtteranceUsage(usage.characters + more.characters, usage.seconds + more.seconds)
 

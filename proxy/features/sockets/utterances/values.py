@@ -82,8 +82,8 @@ class PlacedWord(Redacted, msgspec.Struct, frozen=True):
 
 
 class UtteranceUsage(msgspec.Struct, frozen=True):
-    """The characters and the seconds of sound of an utterance, as in the rows of usage of its pieces. A piece
-    that failed is free, and is not in it."""
+    """The characters and the seconds of sound of an utterance, as in the rows of usage of its pieces. What is
+    free is not in it: a piece that failed, but for what was spoken before a fault of the request."""
 
     characters: int = 0
     seconds: float = 0.0

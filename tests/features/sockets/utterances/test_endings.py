@@ -1,7 +1,8 @@
 """How an utterance ends early: interrupted, left by its client, or by a failure; and what that costs."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -265,24 +266,58 @@ async def test_a_hold_of_the_piece_before_does_not_use_up_the_credits(tmp_path: 
     assert outcomes(rows) == ["finished", "finished"]
 
 
-async def test_a_saved_voice_that_is_erased_ends_it_after_the_piece(tmp_path: Path) -> None:
+@asynccontextmanager
+async def saved_voice(
+    folder: Path, script: Sequence[Any]
+) -> AsyncIterator[tuple[Rig, Spoken, Callable[[], Any]]]:
+    """An utterance by a saved voice that speaks its first sentence, and a call that erases the voice."""
     voices = config() + '[voices.ben]\none = "v"\n'
-    async with rig(tmp_path, voices, engines=two(*spoken(0.8), mixes=True), plan="paid") as one:
+    async with rig(folder, voices, engines=two(*script, mixes=True), plan="paid") as one:
         body = {"name": "both", "mix": [{"id": "ana"}, {"id": "ben"}]}
         made = await one.server.ask("POST", "/v1/audio/voices", body=body)
         assert made.is_success, made.text
         voice = made.json()["id"]
+
+        async def erase() -> None:
+            erased = await one.server.ask("DELETE", f"/v1/audio/voices/{voice}")
+            assert erased.is_success, erased.text
+
         speech = await one.begin(ONE, voice=voice, model="one/m")
         speech.utterance.flush()
         await speech.ear.has_sound(0.1)
-        erased = await one.server.ask("DELETE", f"/v1/audio/voices/{voice}")
-        assert erased.is_success, erased.text
+        yield one, speech, erase
+
+
+async def test_a_saved_voice_that_is_erased_ends_it_after_the_piece(tmp_path: Path) -> None:
+    async with saved_voice(tmp_path, spoken(0.3)) as (one, speech, erase):
+        await speech.ear.has_ended.wait()
+        await erase()
         speech.utterance.add(ONE)
         end = await speech.whole()
         rows = await one.check(end)
     assert end.failure is not None
     assert (end.failure.param, end.ends_socket) == ("voice", False)
     assert outcomes(rows) == ["finished"]
+
+
+async def test_a_voice_that_is_erased_in_the_middle_breaks_the_piece_off(tmp_path: Path) -> None:
+    """As in a request: the sound before is paid, for the fault is not the server's."""
+
+    async def pause() -> None:
+        await asyncio.sleep(0.02)
+
+    steps = [step for chunk in sound(60.0) for step in (chunk, pause)]
+    async with saved_voice(tmp_path, (Started(RATE_HZ), *steps, Finished())) as (one, speech, erase):
+        await erase()
+        end = await speech.whole()
+        (row,) = await one.check(end)
+    assert end.failure is not None
+    assert (end.failure.code, end.ends_socket) == ("voice_not_found", False)
+    assert (row.outcome, row.error) == ("failed", "voice_not_found")
+    assert row.credits == -(-row.samples * 1_000_000 // RATE_HZ) > 0
+    (told,) = speech.ear.ends
+    assert told.failure is end.failure
+    assert 0 < told.bytes <= len(speech.ear.data)
 
 
 @each_row(

@@ -1,6 +1,8 @@
 """What was heard of an utterance that is interrupted, in words; and when each word is heard."""
 
 import asyncio
+import random
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,30 +10,72 @@ import numpy as np
 import pytest
 
 from plugins.tone.decode import find_frames
+from plugins.tone.frames import SYMBOL_S, symbol_of_byte
 from proxy.features.sockets.utterances.cutter import Cut
 from proxy.features.sockets.utterances.spoken_words import PieceWords, spoken_to
 from proxy.speech.word_times import SpokenWord
 from speech_engine import Started
 from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, rig
 from tests.features.sockets.utterances.test_utterance import SIX
+from tests.plugins.espeak.heard import espeak
 from tests.proxy.api.inside import TONE
 from tests.proxy.api.scripted import Halt, Scripted, sound
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 
+INTERRUPTIONS = 20
+
+
+def sounding(data: bytes) -> list[tuple[float, str]]:
+    """Each word of decoded tones, with the moment at which its first letter begins to sound."""
+    found = list[tuple[float, str]]()
+    for frame in find_frames(np.frombuffer(data, dtype="<i2"), RATE_HZ):
+        for word in re.finditer(r"\S+", frame.text):
+            place = symbol_of_byte(len(frame.text[: word.start()].encode()))
+            found.append((frame.start_s + place * SYMBOL_S, word[0]))
+    return found
+
 
 @simulated
 async def test_with_the_tone_engine_it_is_exact_to_the_word(tmp_path: Path) -> None:
+    """The words that the decoded sound has begun until then, though the engine did not say when."""
     async with rig(tmp_path, TONE) as one:
+        whole = await one.begin(SIX, model="tone", voice="alloy")
+        await whole.whole()
+        words = sounding(bytes(whole.ear.data))
+        assert " ".join(word for _, word in words) == SIX
         for played_ms in range(300, 8000, 700):
             speech = await one.begin(SIX, model="tone", voice="alloy")
             await speech.ear.has_sound(played_ms / 1000)
             told = await speech.interrupt(played_ms)
             assert told.text_spoken + told.text_remaining == SIX
-            whole = await one.begin(SIX, model="tone", voice="alloy")
-            await whole.whole()
-            begun = [word for word in whole.ear.words if word.start_ms < played_ms]
-            assert told.text_spoken == SIX[: begun[-1].end]
+            begun = [word for begins_s, word in words if begins_s < played_ms / 1000]
+            # A mark behind a word belongs to none of the two sides.
+            assert told.text_spoken.split() == [*begun[:-1], *_bare(begun[-1:], told.text_spoken)]
+
+
+def _bare(last: list[str], spoken: str) -> list[str]:
+    return [each if spoken.endswith(each) else each.rstrip(".,") for each in last]
+
+
+@simulated
+async def test_with_an_engine_that_times_words_it_is_right_within_a_word(tmp_path: Path) -> None:
+    chosen = random.Random(7)
+    async with espeak() as engine, rig(tmp_path, "[engines.said]\n", engines={"said": engine}) as one:
+        voice = {"model": "said", "voice": "said/m3", "language": "en"}
+        whole = await one.begin(SIX, **voice)
+        await whole.whole()
+        starts_ms, close = [word.start_ms for word in whole.ear.words], 0
+        assert len(starts_ms) == len(SIX.split())
+        for _ in range(INTERRUPTIONS):
+            played_ms = round(chosen.uniform(100, whole.ear.seconds * 850))
+            speech = await one.begin(SIX, **voice)
+            speech.utterance.end()
+            await speech.ear.has_sound(played_ms / 1000)
+            told = await speech.interrupt(played_ms)
+            begun = sum(start_ms < played_ms for start_ms in starts_ms)
+            close += abs(len(told.text_spoken.split()) - begun) <= 1
+    assert close >= 0.95 * INTERRUPTIONS
 
 
 @simulated

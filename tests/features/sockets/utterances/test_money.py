@@ -16,7 +16,7 @@ from tests.features.sockets.utterances.rig import RATE_HZ, Rig, rig
 from tests.features.sockets.utterances.test_endings import config, two
 from tests.proxy.api.scripted import spoken
 from tests.speech_engine.host import simulated_time
-from tests.tables import each_row
+from tests.tables import each_row, soak
 
 SENTENCE = "This is a sentence of some seventy characters, and no more than that. "
 TEXT = SENTENCE * 4
@@ -83,13 +83,14 @@ def check_rows(rows: list[UsageRow], per: str, is_provider: bool) -> None:
             assert row.credits == expected
 
 
+@pytest.mark.parametrize("examples", [2, *soak(5)])
 @each_row("per", ["second", "character"])
 @each_row("is_provider", [False, True], ids=["local", "provider"])
 def test_the_charge_is_that_of_the_sound_that_the_client_got(
-    tmp_path: Path, per: str, is_provider: bool
+    tmp_path: Path, per: str, is_provider: bool, examples: int
 ) -> None:
-    @given(st.lists(_MOMENTS, min_size=13, max_size=13))
-    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(_MOMENTS, min_size=10, max_size=10))
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     def ended(moments: list[tuple[float, End, float]]) -> None:
         with TemporaryDirectory(dir=tmp_path) as folder:
             simulated_time.run(play(Path(folder), per, is_provider, moments), 4096.0)
