@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,12 @@ pytestmark = [
 ]
 
 _SOCKETS = 5
+_ALL_SOCKETS = 2 * _SOCKETS - 1
 server = live_server(
     f"""
 [server]
 default_model = "tone"
+sockets = {_ALL_SOCKETS}
 sockets_per_account = {_SOCKETS}
 [engines.tone]
 [engines.tardy]
@@ -66,6 +68,10 @@ AHEAD_S = 1.5
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Iterator[Programs]:
     with programs_of(tmp_path_factory.mktemp("agents"), server, AGENTS) as running:
+        # Their imports take seconds: both at once.
+        for client in AGENTS:
+            with suppress(Absent):
+                running.of(client)
         yield running
 
 
@@ -213,8 +219,8 @@ def test_pipecat_is_idle_for_a_minute_on_one_socket(pipecat: Program) -> None:
 
 @pytest.mark.soak
 def test_agents_do_not_try_a_wrong_key_again(livekit: Program, pipecat: Program, server: Server) -> None:
-    livekit.begin("is_refused", server.url, "sk-vg-wrong")
-    refused = see(pipecat, "is_refused", server.url, "sk-vg-wrong")
+    livekit.begin("is_patient", server.url, "sk-vg-wrong")
+    refused = see(pipecat, "speaks_twice", server.url, "sk-vg-wrong")
     assert (refused["dials"], refused["is_usable"]) == (0, False)
     assert "401" in refused["errors"][0]
     turn = livekit.end()
@@ -225,9 +231,9 @@ def test_agents_do_not_try_a_wrong_key_again(livekit: Program, pipecat: Program,
 def test_livekit_tries_again_when_there_are_too_many_sockets(livekit: Program, server: Server) -> None:
     key = server.mint_key("crowded-livekit", plan="open").secret
     with _crowd(server, key) as leave:
-        before = _refusals(server)
-        livekit.begin("is_refused", server.url, key)
-        until(lambda: _refusals(server) > before)
+        before = _logged(server, '"status":429')
+        livekit.begin("is_patient", server.url, key)
+        until(lambda: _logged(server, '"status":429') > before)
         leave()
         seen = livekit.end()
     assert (said(seen), seen["error"]) == (SENTENCES, None)
@@ -238,15 +244,29 @@ def test_livekit_tries_again_when_there_are_too_many_sockets(livekit: Program, s
 def test_pipecat_loses_a_turn_when_there_are_too_many_sockets(pipecat: Program, server: Server) -> None:
     key = server.mint_key("crowded-pipecat", plan="open").secret
     with _crowd(server, key) as leave:
-        before = _refusals(server)
-        pipecat.begin("is_refused", server.url, key)
+        before = _logged(server, '"status":429')
+        pipecat.begin("speaks_twice", server.url, key)
         # It dials before there is text, and again with each sentence of a turn.
-        until(lambda: _refusals(server) > before + len(SENTENCES))
+        until(lambda: _logged(server, '"status":429') > before + len(SENTENCES))
         leave()
         seen = pipecat.end()
     assert seen["first"]["pcm"] == ""
     assert said(seen["next"]) == SENTENCES
     assert seen["is_usable"]
+
+
+@pytest.mark.soak
+def test_pipecat_dials_again_when_its_idle_socket_was_closed(pipecat: Program, server: Server) -> None:
+    key = server.mint_key("idle-pipecat", plan="open").secret
+    other = server.mint_key("idle-others", plan="open").secret
+    spoken = _logged(server, "utterance.finished")
+    pipecat.begin("speaks_twice", server.url, key)
+    until(lambda: _logged(server, "utterance.finished") > spoken)
+    # One more than the worker has: the socket closes that is idle for longest.
+    with _crowd(server, key, _SOCKETS - 1), _crowd(server, other):
+        seen = pipecat.end()
+    assert said(seen["first"]) == said(seen["next"]) == SENTENCES
+    assert (seen["dials"], seen["is_usable"]) == (2, True)
 
 
 @pytest.mark.soak
@@ -315,10 +335,10 @@ def _ws(server: Server) -> str:
 
 
 @contextmanager
-def _crowd(server: Server, key: str) -> Iterator[Callable[[], None]]:
+def _crowd(server: Server, key: str, sockets: int = _SOCKETS) -> Iterator[Callable[[], None]]:
     """All sockets that an account may have. Call what it yields to close them."""
     with ExitStack() as stack:
-        for _ in range(_SOCKETS):
+        for _ in range(sockets):
             url = f"{_ws(server)}/v1/audio/speech/stream"
             headers = {"authorization": f"Bearer {key}"}
             socket = stack.enter_context(connect(url, additional_headers=headers, proxy=None))
@@ -326,8 +346,8 @@ def _crowd(server: Server, key: str) -> Iterator[Callable[[], None]]:
         yield stack.close
 
 
-def _refusals(server: Server) -> int:
-    return server.log.read_text().count('"status":429')
+def _logged(server: Server, what: str) -> int:
+    return server.log.read_text().count(what)
 
 
 def _two_keys(server: Server, account: str) -> tuple[MintedKey, MintedKey]:

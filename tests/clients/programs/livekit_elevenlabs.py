@@ -142,7 +142,7 @@ async def seven_quick_turns(server: Server, http: aiohttp.ClientSession) -> Any:
     return {"cut": cut, "next": await turns.turn()}
 
 
-async def is_refused(server: Server, http: aiohttp.ClientSession) -> Any:
+async def is_patient(server: Server, http: aiohttp.ClientSession) -> Any:
     return await Turns(server, http).turn(trying=_PATIENTLY)
 
 
@@ -178,7 +178,7 @@ async def speaks_as_printed(server: Server, http: aiohttp.ClientSession) -> Any:
 
 
 _SCENES: tuple[Callable[[Server, aiohttp.ClientSession], Coroutine[Any, Any, Any]], ...] = (
-    *(speaks, is_interrupted, seven_quick_turns, is_refused, fails, breaks_off, waits, speaks_as_printed),
+    *(speaks, is_interrupted, seven_quick_turns, is_patient, fails, breaks_off, waits, speaks_as_printed),
 )
 
 

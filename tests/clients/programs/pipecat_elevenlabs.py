@@ -55,7 +55,7 @@ class _Ear(FrameProcessor):  # type: ignore[misc]
     def __init__(self, below: "_Ear | None" = None) -> None:
         super().__init__()
         self.errors: list[str] = below.errors if below else []
-        self.changed = below.changed if below else asyncio.Event()
+        self.changed: asyncio.Event = below.changed if below else asyncio.Event()
         self.begin()
 
     def begin(self) -> None:
@@ -196,7 +196,8 @@ async def is_idle(server: Server) -> Any:
         return {"first": first, "next": await bot.turn(), **bot.ends()}
 
 
-async def is_refused(server: Server) -> Any:
+async def speaks_twice(server: Server) -> Any:
+    """In the pause, or before, something happens to its socket."""
     async with _bot(server) as bot:
         first = await bot.turn()
         await asyncio.sleep(_PAUSE_S)
@@ -232,7 +233,7 @@ async def speaks_as_printed(server: Server) -> Any:
 
 
 _SCENES: tuple[Callable[[Server], Coroutine[Any, Any, Any]], ...] = (
-    *(speaks, is_interrupted, is_idle, is_refused, fails, breaks_off, waits, speaks_as_printed),
+    *(speaks, is_interrupted, is_idle, speaks_twice, fails, breaks_off, waits, speaks_as_printed),
 )
 
 
