@@ -168,7 +168,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_events()
 
     def send_receive_event_to_app(self) -> None:
-        # uvicorn's own pauses reading here, which `read_on` decides after the whole turn, and logs a traceback.
+        # uvicorn would pause reading here, which `read_on` decides, and log a traceback for a wrong text.
         data, self.frames = b"".join(self.frames), []
         if self.close_sent:
             return
