@@ -76,8 +76,12 @@ class FramePace:
         reader = self._waiting[account].popleft()
         if not self._waiting[account]:
             del self._waiting[account]
-        frames = reader.read_some(TURN_BYTES)
-        self._now[account] += frames
-        self._free_at = max(self._free_at, now) + frames / OF_WORKER
+        frames = 1
+        try:
+            frames = reader.read_some(TURN_BYTES)
+        finally:
+            # Also after a failure of this socket, the others get their turns.
+            self._now[account] += frames
+            self._free_at = max(self._free_at, now) + frames / OF_WORKER
+            self._set_timer(self._free_at)
         reader.read_on()
-        self._set_timer(self._free_at)

@@ -144,6 +144,9 @@ class ClientSocket(StoppableBlock):
         elif not was_leaving:
             self.on_leave()
 
+    def end_idle(self) -> None:
+        self.end_by_server(1000, f"No message came within {IDLE_S:g} s.")
+
     def end_by_server(self, code: int, reason: str) -> None:
         """Close by the server's own will, and cancel the handler."""
         if self._protocol.begin_close(code, reason):
@@ -207,7 +210,7 @@ class _IdleTime(MovingTimer):
         self._socket = socket
 
     def expire(self) -> None:
-        self._socket.end_by_server(1000, f"No message came within {IDLE_S:g} s.")
+        self._socket.end_idle()
 
 
 async def _wait_for_the_end() -> NoReturn:

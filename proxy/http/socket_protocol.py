@@ -168,10 +168,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_events()
 
     def send_receive_event_to_app(self) -> None:
-        # uvicorn would pause reading here. `read_on` decides after the whole turn.
-        was_paused, self.read_paused = self.read_paused, True
-        super().send_receive_event_to_app()
-        self.read_paused = was_paused
+        # uvicorn would pause reading here, which `read_on` decides, and log a traceback for a wrong text.
+        data, self.frames = b"".join(self.frames), []
+        if self.close_sent:
+            return
+        if self.curr_msg_data_type == "bytes":
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+            return
+        try:
+            self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
+        except UnicodeDecodeError:
+            self.conn.send_close(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+
+    def handle_ping(self) -> None:
+        if not self.close_sent:
+            super().handle_ping()
 
     def handle_cont(self, event: Frame) -> None:
         if len(self.frames) < MESSAGE_FRAGMENTS:

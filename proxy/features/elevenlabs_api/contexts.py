@@ -85,9 +85,9 @@ class Contexts:
         if has_failed and is_open:
             self._note_failed(context)
 
-    def oldest_closed(self) -> str | None:
-        """Return the context that still speaks, and that the client closed before all others."""
-        return next(iter(self._closed), None)
+    def oldest_closed(self, *, but: str) -> str | None:
+        """Return the context that still speaks, and that the client closed before all others `but` this."""
+        return next((each for each in self._closed if each != but), None)
 
     def _close(self, id_: str) -> ContextStep:
         """Close an open context. What was flushed is still said."""

@@ -195,7 +195,8 @@ class StreamInputSession:
                     return read_message(await self.socket.receive())
             except TimeoutError:
                 # A context that waits for text would hold its stream for ever.
-                if loop.time() - self.last_sound >= idle_s:
+                utterances = [each.utterance for each in self._open.values() if each.utterance is not None]
+                if loop.time() - self.last_sound >= idle_s and all(each.is_silent for each in utterances):
                     self._end(1000, f"No message came within {idle_s:g} s.")
 
     async def _open_context(self, step: ContextStep) -> None:
@@ -225,7 +226,7 @@ class StreamInputSession:
         """Begin its utterance with its first words. Raises RequestFailed."""
         most = min(MOST_SPEAKING, self.options.most_streams or MOST_SPEAKING)
         while sum(each.task is not None for each in self._open.values()) >= most:
-            if (oldest := self._contexts.oldest_closed()) is None:
+            if (oldest := self._contexts.oldest_closed(but=context.name)) is None:
                 break
             await self._interrupt(self._open[oldest])
         settings = UtteranceSettings.of(context.fields.speech_request("a"))

@@ -27,7 +27,7 @@ from proxy.features.sockets.utterances.values import (
     UtteranceEnd,
     UtteranceSettings,
 )
-from proxy.http.socket import ClientSocket
+from proxy.http.socket import IDLE_S, ClientSocket
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults
 from proxy.storage.store import StorageFailed
@@ -42,6 +42,8 @@ MOST_WAITING = 20
 """So many utterances may wait behind the one that is spoken."""
 MOST_WAITING_CHARACTERS = 20_000
 """The most text of those together."""
+HEARD_S = 30.0
+"""An interruption may come so long after the end of an utterance: a player still has some of its sound."""
 
 _LAST_WORDS_S = 2.0
 """A client has so long to take the end of an utterance when the server stops."""
@@ -113,6 +115,10 @@ class NativeSession:
         self._has_news = asyncio.Event()
         self._is_closing = False
         self._refusal = ""
+        # Held while a message is being answered.
+        self._taking = asyncio.Lock()
+        # The last one that was sent whole, while its sound may still be heard.
+        self._last: _Turn | None = None
 
     async def serve_socket(self) -> None:
         """Serve the socket until one side ends it."""
@@ -125,9 +131,10 @@ class NativeSession:
                 # Not by its own name: a cancellation would then reach the piece that is spoken.
                 await asyncio.wait((speaking,))
             speaking.result()
-            await self._socket.close(_REFUSED if self._refusal else _NORMAL, self._refusal)
+            async with self._taking:  # an interruption is answered before
+                await self._socket.close(_REFUSED if self._refusal else _NORMAL, self._refusal)
         except asyncio.CancelledError:
-            if not self._socket.is_gone:
+            if self._turns and not self._socket.is_gone:
                 # The drain is over. What was sent is paid for, and the client learns what that was.
                 reading.cancel()
                 with suppress(TimeoutError):
@@ -140,45 +147,52 @@ class NativeSession:
             await asyncio.gather(reading, speaking, return_exceptions=True)
 
     async def _read(self) -> None:
-        """Take messages until the client closes the session, or has sent too many wrong ones."""
-        faults = 0
-        try:
-            async with asyncio.timeout(CONFIG_S) as limit:
-                while not self._is_closing:
+        """Take messages, until the client has sent too many wrong ones."""
+        faults, loop = 0, asyncio.get_running_loop()
+        config_by = loop.time() + CONFIG_S
+        while not self._refusal:
+            try:
+                until = config_by if self._settings is None else loop.time() + IDLE_S
+                async with asyncio.timeout_at(until):
                     sent = await self._socket.receive()
-                    try:
-                        await self._take(sent)
-                    except RequestFailed as error:
-                        await self._send_failure(error)
-                        if (faults := faults + 1) == MOST_FAULTS:
-                            await self._refuse(error)
-                    if self._settings is not None:
-                        limit.reschedule(None)
-        except TimeoutError:
+            except TimeoutError:
+                await self._end_idle()
+                continue
+            async with self._taking:
+                try:
+                    await self._take(sent)
+                except RequestFailed as error:
+                    await self._send_failure(error)
+                    if (faults := faults + 1) == MOST_FAULTS:
+                        await self._refuse(error)
+
+    async def _end_idle(self) -> None:
+        """End a socket without a config, or one whose utterance waits for text for too long."""
+        if self._settings is None:
             late = _no_config(f"No session.config came within {CONFIG_S:.0f} seconds.")
             await self._send_failure(late)
             await self._refuse(late)
+        elif all(turn.utterance is None or turn.utterance.is_silent for turn in self._turns):
+            self._socket.end_idle()
 
     async def _take(self, sent: str | bytes) -> None:
-        """Do what a message says. Raises RequestFailed."""
+        """Do what a message says. Raises RequestFailed. After session.close, only an interruption counts."""
         message = messages.read_message(sent)
-        if isinstance(message, messages.ConfigMessage):
-            self._settings = await self._read_settings(message)
+        if isinstance(message, messages.CancelMessage) and self._settings is not None:
+            await self._interrupt("client_cancel", message.played_ms)
+        elif self._is_closing:
             return
-        if isinstance(message, messages.CloseMessage):
+        elif isinstance(message, messages.ConfigMessage):
+            self._settings = await self._read_settings(message)
+        elif isinstance(message, messages.CloseMessage):
             self._is_closing = True
             self._end_text()
-            return
-        if self._settings is None:
+        elif self._settings is None:
             raise _no_config("The first message is a session.config.")
-        match message:
-            case messages.TextMessage():
-                self._add(self._settings, message.text)
-            case messages.DoneMessage():
-                if not self._end_text():
-                    self._begin_turn(self._settings).end_text()
-            case messages.CancelMessage():
-                await self._interrupt("client_cancel", message.played_ms)
+        elif isinstance(message, messages.TextMessage):
+            self._add(self._settings, message.text)
+        elif not self._end_text():
+            self._begin_turn(self._settings).end_text()
 
     async def _read_settings(self, message: messages.ConfigMessage) -> UtteranceSettings:
         if self._turns and not self._turns[-1].has_ended:
@@ -235,16 +249,16 @@ class NativeSession:
 
     async def _interrupt(self, reason: messages.CancelReason, played_ms: int | None = None) -> None:
         """End what is spoken and what waits, and tell the client what it has heard."""
-        turns, index, got = [*self._turns], self._index, Interrupted()
+        turns, got = [*self._turns], Interrupted()
         while len(self._turns) > 1:
             self._turns.pop()
-        turn = turns[0] if turns else None
-        if turn is not None and not turn.is_cancelled and not (turn.end and turn.has_ended):
+        turn, index = (turns[0], self._index) if turns else (self._last, self._index - 1)
+        if turn is None or turn.is_cancelled:
+            index = self._index
+        else:
             turn.is_cancelled = True
             await turn.has_begun.wait()
-            if turn.end is not None:
-                got = Interrupted(usage=turn.end.usage)
-            elif turn.utterance is not None:
+            if turn.utterance is not None:
                 got = await turn.utterance.interrupt(played_ms)
             turn.has_ended = True
             self._has_news.set()
@@ -260,7 +274,11 @@ class NativeSession:
             if self._is_closing and not self._turns:
                 return
             self._has_news.clear()
-            await self._has_news.wait()
+            try:
+                async with asyncio.timeout(HEARD_S if self._last else None):
+                    await self._has_news.wait()
+            except TimeoutError:
+                self._last = None
 
     async def _speak_turn(self, turn: _Turn) -> None:
         if turn.end is None:
@@ -279,7 +297,7 @@ class NativeSession:
                         utterance_index=index, total_sentences=end.pieces, usage=end.usage
                     )
                 )
-            self._turns.popleft()
+            self._last = self._turns.popleft()
             self._index += 1
 
     async def _spoken(self, turn: _Turn) -> UtteranceEnd:

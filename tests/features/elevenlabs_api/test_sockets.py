@@ -143,6 +143,19 @@ def test_seven_quick_turns_on_a_plan_of_one_stream_end_the_ones_before(server: S
         assert not any(turn.errors for turn in talker.turns.values())
 
 
+def test_a_context_that_finds_no_stream_gets_its_error_before_its_end(server: Server) -> None:
+    key = server.mint_key("full", plan="one").secret
+    with talking(server, key=key) as talker:
+        talker.livekit("a", *[LONG] * 4)
+        talker.hear(0.2, "a")
+        talker.send(FIRST, "b", flush=True, close_context=True)
+        while not talker.turns.get("b"):
+            talker.next()
+        assert [each["error"] for each in talker.turns["b"].errors] == ["rate_limit_exceeded"]
+        assert not talker.turns["b"].is_final
+        assert talker.turn("b").messages == 2
+
+
 def test_a_sixth_open_context_is_an_error_and_the_others_go_on(server: Server) -> None:
     with talking(server) as talker:
         for number in range(6):

@@ -1,4 +1,4 @@
-"""A client that opens the native socket and sends no config."""
+"""A client that opens the native socket, and then sends no config, or no more text."""
 
 import json
 from pathlib import Path
@@ -23,3 +23,18 @@ async def test_a_socket_without_a_config_closes_after_ten_seconds(
                 await socket.recv()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1008
+
+
+async def test_an_utterance_that_waits_for_text_does_not_hold_its_stream_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "IDLE_S", 0.2)
+    config = {"type": "session.config", "model": "tts-1", "voice": "alloy"}
+    async with socket_port(tmp_path, ()) as port:
+        async with port.connect(PATH) as socket:
+            await socket.send(json.dumps(config))
+            await socket.send(json.dumps({"type": "input.text", "text": "One is here. And then"}))
+            types = [json.loads(got)["type"] async for got in socket if isinstance(got, str)]
+    # What was being spoken is spoken to its end.
+    assert types == ["audio.start", "audio.done"]
+    assert socket.close_code == 1000

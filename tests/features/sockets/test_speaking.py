@@ -206,3 +206,34 @@ def test_ssml_is_spoken_piece_by_piece_and_its_faults_end_the_utterance(plain_se
     assert "column 5" in wrong.having("error")[0]["error"]["message"]
     assert [each["error"]["code"] for each in broken.having("error")] == ["invalid_ssml"]
     assert silent.types == ["session.done"]
+
+
+def test_an_interruption_after_the_end_tells_what_was_heard_of_the_last_second(plain_server: Server) -> None:
+    text = "One is here. Two is there."
+    with at(plain_server) as talker:
+        spoken = talker.speak(text)
+        talker.cancel(played_ms=300)
+        late = talker.spoken().end
+        talker.cancel(played_ms=300)
+        again = talker.spoken().end
+        assert said(talker.speak("Go on.")) == "Go on."
+    assert spoken.end["type"] == "session.done"
+    assert (late["type"], late["utterance_index"]) == ("audio.cancelled", 0)
+    assert late["text_spoken"] == "One"
+    assert late["text_spoken"] + late["text_remaining"] == text
+    assert late["usage"] == spoken.end["usage"]
+    assert late["sent_ms"] == pytest.approx(len(spoken.sound) / 2 / RATE_HZ * 1000, abs=1)
+    assert (again["utterance_index"], again["text_spoken"], again["text_remaining"]) == (1, "", "")
+
+
+def test_what_a_closed_session_still_says_can_be_interrupted(plain_server: Server) -> None:
+    with at(plain_server) as talker:
+        talker.texts(LONG * 3)
+        talker.send({"type": "session.close"})
+        talker.read_until("audio.start")
+        talker.texts("This is dropped.")
+        talker.cancel(played_ms=0)
+        ended = talker.read_until()
+    assert [each["type"] for each in ended.messages][-1] == "audio.cancelled"
+    assert ended.messages[-1]["text_remaining"] == LONG * 3
+    assert talker.code == 1000

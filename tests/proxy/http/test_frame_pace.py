@@ -28,7 +28,7 @@ class Wire(asyncio.Transport):
         super().__init__({"socket": _NoSocket()})
         self.sent = b""
         self.unsent = 0
-        self.is_paused = self.is_over = False
+        self.is_paused = self.is_over = self.has_ended = False
         self.answers_pings = True
         self.flood = b""
         self.protocol: Any = None
@@ -43,12 +43,14 @@ class Wire(asyncio.Transport):
         return self.unsent
 
     def write(self, data: Any) -> None:
+        if self.has_ended:
+            raise RuntimeError("Cannot call write() after write_eof()")  # as uvloop does
         self.sent += data
         if self.answers_pings and data[:2] == b"\x89\x04":
             asyncio.get_running_loop().call_soon(self.protocol.data_received, frame(0x8A, data[2:]))
 
     def write_eof(self) -> None:
-        pass
+        self.has_ended = True
 
     def is_closing(self) -> bool:
         return self.is_over
@@ -112,8 +114,11 @@ class Client:
 
 class _Counting(SocketProtocol):
     count = 0
+    fails = False
 
     def handle_events(self) -> None:
+        if self.fails:
+            raise LookupError
         self.count += len(self.conn.events)
         super().handle_events()
 
@@ -207,6 +212,31 @@ async def test_a_message_has_at_most_4096_fragments() -> None:
     await asyncio.sleep(20.0)
     assert await whole.protocol.receive() == {"type": "websocket.receive", "text": "a" * MESSAGE_FRAGMENTS}
     assert longer.wire.sent.startswith(b"\x88\x15\x03\xf1over 4096")
+
+
+@simulated
+async def test_a_wrong_message_with_pings_behind_it_stops_no_other_socket() -> None:
+    pace = FramePace()
+    wrong, other = Client(pace), Client(pace)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    wrong.wire.protocol.data_received(PING * NEVER_WAITS)
+    wrong.wire.protocol.data_received(frame(0x81, b"\xff") + PING * 3)
+    other.wire.protocol.data_received(PING)
+    await asyncio.sleep(0.1)
+    assert wrong.wire.sent.endswith(b"\x88\x02\x03\xef")
+    assert other.read == 1
+
+
+@simulated
+async def test_a_socket_that_fails_stops_no_other() -> None:
+    pace = FramePace()
+    failing, other = Client(pace), Client(pace)
+    failing.protocol.fails = True
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    for client in (other, failing, other):
+        client.wire.protocol.data_received(PING * NEVER_WAITS)
+    await asyncio.sleep(1.0)
+    assert other.read == 2 * NEVER_WAITS
 
 
 @simulated

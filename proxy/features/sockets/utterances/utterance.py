@@ -86,8 +86,8 @@ class Utterance:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing is to be said before more text comes."""
-        return not self._cutter.has_more and all(piece.is_over.is_set() for piece in self._live)
+        """Whether nothing is spoken. If this lasts, it waits for more text."""
+        return all(piece.is_over.is_set() for piece in self._live)
 
     async def run(self) -> UtteranceEnd:
         """Speak until `end` was called and all is said, or until a failure or an interruption. Before it
