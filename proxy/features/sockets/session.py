@@ -170,7 +170,7 @@ class NativeSession:
             self._end_text()
             return
         if self._settings is None:
-            raise _no_config("The first message is a session.config.")
+            raise _no_config("Send a session.config first, with model and voice.")
         match message:
             case messages.TextMessage():
                 self._add(self._settings, message.text)
@@ -178,7 +178,7 @@ class NativeSession:
                 if not self._end_text():
                     self._begin_turn(self._settings).end_text()
             case messages.CancelMessage():
-                await self._interrupt("client_cancel", message.played_ms)
+                await self._interrupt("client_cancel", message.played_ms and round(message.played_ms))
 
     async def _read_settings(self, message: messages.ConfigMessage) -> UtteranceSettings:
         if self._turns and not self._turns[-1].has_ended:
@@ -196,9 +196,12 @@ class NativeSession:
 
     def _add(self, settings: UtteranceSettings, text: str) -> None:
         if sum(turn.waiting_characters for turn in self._turns) + len(text) > MOST_WAITING_CHARACTERS:
+            if len(text) > MOST_WAITING_CHARACTERS:
+                mend = f"An utterance has up to {MOST_WAITING_CHARACTERS}: send input.done before more text."
+            else:
+                mend = "Send it when an utterance has ended."
             raise InvalidRequest(
-                f"Invalid 'text': more than {MOST_WAITING_CHARACTERS} characters would wait. Send it when an "
-                "utterance has ended.",
+                f"Invalid 'text': more than {MOST_WAITING_CHARACTERS} characters would wait. {mend}",
                 param="text",
                 code="string_above_max_length",
             )
