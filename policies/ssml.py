@@ -13,6 +13,7 @@ from xml.parsers import expat
 from policies.lexicon import words_fault
 
 MOST_LEVELS = 16
+_BARE_SIGN = 4  # "not well-formed (invalid token)", mostly a sign that XML wants to be written otherwise
 STRENGTHS_S = {"none": 0.0, "x-weak": 0.0, "weak": 0.25, "medium": 0.5, "strong": 1.0, "x-strong": 1.5}
 
 Code = Literal["invalid_ssml", "unsupported_ssml"]
@@ -89,6 +90,8 @@ class _Reading:
             self._parser.Parse(ssml.encode("utf-8", "surrogatepass"), True)
         except expat.ExpatError as error:
             hint = "" if self._pieces or self._open else "; it must be one <speak> element"
+            if error.code == _BARE_SIGN:
+                hint += "; write & as &amp; and < as &lt;"
             message = f"{expat.ErrorString(error.code)}{hint}"
             raise SsmlFault("invalid_ssml", message, error.lineno, error.offset + 1) from None
         text = _BLANKS.sub(lambda found: "\n\n" if _PARAGRAPH in found[0] else " ", "".join(self._pieces))
@@ -116,6 +119,8 @@ class _Reading:
         if len(self._open) == MOST_LEVELS:
             raise self._invalid(f"it has more than {MOST_LEVELS} levels")
         is_root = not self._open
+        if not is_root and name == "speak" and not self._is_lenient:
+            raise SsmlFault("unsupported_ssml", "<speak> is around it already: leave it out", *self._place)
         if not is_root and name not in _ELEMENTS and not self._is_lenient:
             raise self._unsupported(f"<{name[:_MOST_SHOWN]}>")
         self._open.append(name)

@@ -38,16 +38,17 @@ def body_of_ssml(body: SpeechBody, sent: Mapping[str, msgspec.Raw]) -> SpeechBod
 
 
 def read_speech(ssml: str, *, is_inside: bool = False) -> SsmlText:
-    """Read a document, or what is `inside` of its root. Raises InvalidRequest."""
-    root = _ROOT if is_inside else ""
+    """Read a document, the field `input`, or what is `inside` of its root, the field `text` of a socket.
+    Raises InvalidRequest."""
+    root, param = (_ROOT, "text") if is_inside else ("", "input")
     try:
         return read_ssml(f"{root}{ssml}</speak>" if is_inside else ssml)
     except SsmlFault as fault:
         column = fault.column - len(root) * (fault.line == 1)
-        message = f"Invalid 'input': at line {fault.line}, column {column} of the SSML: {fault}."
+        message = f"Invalid '{param}': at line {fault.line}, column {column} of the SSML: {fault}."
         if fault.code == "unsupported_ssml":
-            raise InvalidRequest(message, param="input", code="unsupported_ssml") from None
-        raise InvalidRequest(message, param="input", code="invalid_ssml") from None
+            raise InvalidRequest(message, param=param, code="unsupported_ssml") from None
+        raise InvalidRequest(message, param=param, code="invalid_ssml") from None
 
 
 def lexicon_with(given: str | Mapping[str, str] | None, sounds: Mapping[str, str]) -> dict[str, str]:

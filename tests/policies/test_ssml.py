@@ -87,6 +87,8 @@ REFUSED: list[tuple[str, str, int, int, str]] = [
     ("", "invalid_ssml", 1, 1, "<speak>"),
     ("<p>Hello.</p>", "invalid_ssml", 1, 1, "<speak>"),
     ("<speak>a <3</speak>", "invalid_ssml", 1, 11, "well-formed"),
+    ("<speak>a & b</speak>", "invalid_ssml", 1, 11, "write & as &amp;"),
+    ("<speak><speak>a</speak></speak>", "unsupported_ssml", 1, 8, "leave it out"),
     ("<speak>\n<s>One</speak>", "invalid_ssml", 2, 9, "mismatched tag"),
     ("<speak>One", "invalid_ssml", 1, 11, "no element found"),
     ("<speak>a</speak> b", "invalid_ssml", 1, 18, "junk"),

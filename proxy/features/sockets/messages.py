@@ -57,9 +57,12 @@ class DoneMessage(msgspec.Struct, frozen=True):
 
 
 class CancelMessage(msgspec.Struct, frozen=True):
-    """The sound is to stop. The listener has heard so many milliseconds of the utterance."""
+    """The sound is to stop. The listener has heard so many milliseconds of the utterance. Players of browsers
+    tell fractions of them."""
 
-    played_ms: Annotated[int, Meta(ge=0, le=2**31, description="a number of milliseconds")] | None = None
+    played_ms: (
+        Annotated[float, Meta(ge=0, le=2**31, description="a number of milliseconds from 0")] | None
+    ) = None
 
 
 class CloseMessage(msgspec.Struct, frozen=True):

@@ -179,7 +179,7 @@ class NativeSession:
         """Do what a message says. Raises RequestFailed. After session.close, only an interruption counts."""
         message = messages.read_message(sent)
         if isinstance(message, messages.CancelMessage) and self._settings is not None:
-            await self._interrupt("client_cancel", message.played_ms)
+            await self._interrupt("client_cancel", message.played_ms and round(message.played_ms))
         elif self._is_closing:
             return
         elif isinstance(message, messages.ConfigMessage):
@@ -188,7 +188,7 @@ class NativeSession:
             self._is_closing = True
             self._end_text()
         elif self._settings is None:
-            raise _no_config("The first message is a session.config.")
+            raise _no_config("Send a session.config first, with model and voice.")
         elif isinstance(message, messages.TextMessage):
             self._add(self._settings, message.text)
         elif not self._end_text():
@@ -210,9 +210,12 @@ class NativeSession:
 
     def _add(self, settings: UtteranceSettings, text: str) -> None:
         if sum(turn.waiting_characters for turn in self._turns) + len(text) > MOST_WAITING_CHARACTERS:
+            if len(text) > MOST_WAITING_CHARACTERS:
+                mend = f"An utterance has up to {MOST_WAITING_CHARACTERS}: send input.done before more text."
+            else:
+                mend = "Send it when an utterance has ended."
             raise InvalidRequest(
-                f"Invalid 'text': more than {MOST_WAITING_CHARACTERS} characters would wait. Send it when an "
-                "utterance has ended.",
+                f"Invalid 'text': more than {MOST_WAITING_CHARACTERS} characters would wait. {mend}",
                 param="text",
                 code="string_above_max_length",
             )

@@ -131,9 +131,9 @@ def _interrupted(talker: Talker, seconds: float, text: str = LONG * 3, **fields:
     return Spoken([*messages, *rest.messages], bytes(sound) + rest.sound, 0.0)
 
 
-@each_row("played_ms", [None, 0, 400, 1500])
+@each_row("played_ms", [None, 0, 400, 400.5, 1500])
 def test_an_interruption_tells_what_was_heard_and_is_paid_for_what_was_sent(
-    played_ms: int | None, plain_server: Server
+    played_ms: float | None, plain_server: Server
 ) -> None:
     with at(plain_server) as talker:
         fields: dict[str, Any] = {} if played_ms is None else {"played_ms": played_ms}
@@ -144,7 +144,7 @@ def test_an_interruption_tells_what_was_heard_and_is_paid_for_what_was_sent(
     assert end["text_spoken"] + end["text_remaining"] == LONG * 3
     assert end["sent_ms"] == pytest.approx(len(spoken.sound) / 2 / RATE_HZ * 1000, abs=1)
     if played_ms is not None:
-        pcm = np.frombuffer(spoken.sound, "<i2")[: played_ms * RATE_HZ // 1000]
+        pcm = np.frombuffer(spoken.sound, "<i2")[: int(played_ms) * RATE_HZ // 1000]
         heard = "".join(words(_whole_frames(pcm), RATE_HZ) or [])
         assert end["text_spoken"].replace(" ", "").startswith(heard.replace(" ", ""))
     expect_usage(plain_server, spoken)
@@ -197,6 +197,7 @@ def test_ssml_is_spoken_piece_by_piece_and_its_faults_end_the_utterance(plain_se
         interrupted = _interrupted(talker, 0.5, text=sent, played_ms=400)
         wrong = talker.speak("One is right. Two <b>is not</b>.")
         broken = talker.speak("<p>One is right. And this is two.</p>")
+        rooted = talker.speak("<speak>One is right.</speak>")
         silent = talker.speak('<break time="500ms"/>')
     assert said(spoken) == "One two three. Four five. Six."
     assert spoken.messages[0]["sentence_text"].strip() == 'One <sub alias="two">2</sub> three.'
@@ -205,6 +206,8 @@ def test_ssml_is_spoken_piece_by_piece_and_its_faults_end_the_utterance(plain_se
     assert [each["error"]["code"] for each in wrong.having("error")] == ["unsupported_ssml"]
     assert "column 5" in wrong.having("error")[0]["error"]["message"]
     assert [each["error"]["code"] for each in broken.having("error")] == ["invalid_ssml"]
+    assert rooted.having("error")[0]["error"]["param"] == "text"
+    assert "leave it out" in rooted.having("error")[0]["error"]["message"]
     assert silent.types == ["session.done"]
 
 
