@@ -42,7 +42,7 @@ MOST_WAITING = 20
 """So many utterances may wait behind the one that is spoken."""
 MOST_WAITING_CHARACTERS = 20_000
 """The most text of those together."""
-HEARD_S = 30.0
+LATE_INTERRUPTION_S = 30.0
 """An interruption may come so long after the end of an utterance: a player still has some of its sound."""
 
 _LAST_WORDS_S = 2.0
@@ -278,7 +278,7 @@ class NativeSession:
                 return
             self._has_news.clear()
             try:
-                async with asyncio.timeout(HEARD_S if self._last else None):
+                async with asyncio.timeout(LATE_INTERRUPTION_S if self._last else None):
                     await self._has_news.wait()
             except TimeoutError:
                 self._last = None
