@@ -84,11 +84,6 @@ class Utterance:
         self._cutter.end_text()
         self._news.set()
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing is to be said before more text comes."""
-        return not self._cutter.has_more and all(piece.is_over.is_set() for piece in self._live)
-
     async def run(self) -> UtteranceEnd:
         """Speak until `end` was called and all is said, or until a failure or an interruption. Before it
         returns, all pieces are settled, and the stream is free. If it is cancelled, the pieces are settled as
@@ -98,7 +93,7 @@ class Utterance:
             await self._speak()
             await self._delivery.finish_stream()
         finally:
-            await run_to_end(self.close())
+            await run_to_end(self.abandon())
         _log.info(
             "utterance.finished",
             utterance=self.id,
@@ -132,7 +127,7 @@ class Utterance:
             usage=self._usage,
         )
 
-    async def close(self) -> None:
+    async def abandon(self) -> None:
         """End an utterance that never ran, or whose `run` is cancelled."""
         tasks = [piece.task for piece in self._live if piece.task is not None]
         for task in tasks:
