@@ -55,7 +55,7 @@ class _Ear(FrameProcessor):  # type: ignore[misc]
     def __init__(self, below: "_Ear | None" = None) -> None:
         super().__init__()
         self.errors: list[str] = below.errors if below else []
-        self.changed = below.changed if below else asyncio.Event()
+        self.changed: asyncio.Event = below.changed if below else asyncio.Event()
         self.begin()
 
     def begin(self) -> None:
