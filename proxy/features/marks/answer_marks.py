@@ -21,7 +21,7 @@ from proxy.features.marks.hosted_mark import HostedMark, HostedMarkStream, MarkU
 from proxy.helpers.child import HOST_NICENESS
 from proxy.helpers.helper import Helper, HelperSpec
 from speech_engine import EngineUnavailable, Hosted
-from speech_engine.host import plugin_messages
+from speech_engine.host.plugin_messages import unpack
 from speech_engine.mark import Mark, MarkKey, MarkStream
 
 HOST_MODULE = "speech_engine.host.marking"
@@ -132,7 +132,7 @@ def _hosted(
                 module=HOST_MODULE,
                 name=name,
                 begin=begin,
-                unpack=plugin_messages.unpack,
+                unpack=unpack,
                 interpreter=interpreter,
                 environ=request.environ,
                 niceness=HOST_NICENESS,

@@ -323,7 +323,7 @@ class NativeSession:
             try:
                 await self._send_failure(error, self._index)
             except asyncio.CancelledError:
-                await utterance.close()
+                await utterance.abandon()
                 raise
         return await utterance.run()
 
@@ -356,7 +356,7 @@ class _Listener:
         message = messages.start_of(start, self._index, self._form)
         await self._socket.send(messages.as_text(message))
 
-    async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
+    async def send_sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
         if data:
             await self._socket.send(data)
 
