@@ -34,7 +34,7 @@ async def test_an_utterance_that_waits_for_text_does_not_hold_its_stream_for_eve
         async with port.connect(PATH) as socket:
             await socket.send(json.dumps(config))
             await socket.send(json.dumps({"type": "input.text", "text": "One is here. And then"}))
-            types = []
+            types = list[str]()
             while types[-1:] != ["audio.done"]:
                 if isinstance(got := await socket.recv(), str):
                     types.append(json.loads(got)["type"])
