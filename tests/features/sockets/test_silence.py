@@ -7,6 +7,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from proxy.features.sockets import session
+from proxy.http.socket import IDLE_S
 from tests.features.sockets.native import PATH
 from tests.proxy.http.socket_rig import socket_port
 
@@ -28,7 +29,7 @@ async def test_a_socket_without_a_config_closes_after_ten_seconds(
 async def test_an_utterance_that_waits_for_text_does_not_hold_its_stream_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert session.IDLE_S == 180
+    assert IDLE_S == 180
     config = {"type": "session.config", "model": "tts-1", "voice": "alloy"}
     async with socket_port(tmp_path, ()) as port:
         async with port.connect(PATH) as socket:
