@@ -172,7 +172,7 @@ class NativeSession:
             late = _no_config(f"No session.config came within {CONFIG_S:.0f} seconds.")
             await self._send_failure(late)
             await self._refuse(late)
-        elif all(turn.utterance is None or turn.utterance.is_silent for turn in self._turns):
+        elif self._turns and (utterance := self._turns[0].utterance) is not None and utterance.is_silent:
             self._socket.end_idle()
 
     async def _take(self, sent: str | bytes) -> None:
