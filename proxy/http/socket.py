@@ -31,8 +31,8 @@ _KEY = re.compile(r"[0-9A-Za-z+/]{22}==")
 class ClientSocket(StoppableBlock):
     """A WebSocket of a caller. If it is lost, or the server closes it, the task of its handler is cancelled.
 
-    Before `accept`, a failure is an answer over HTTP. `on_leave` is called if the server begins to leave
-    while the socket is speaking. A silent one is closed then.
+    Before `accept`, a failure is an answer over HTTP. If the server leaves, a silent socket is closed, and
+    one that speaks is closed after that.
     """
 
     _protocol: SocketProtocol = _NOT_ACCEPTED
@@ -54,7 +54,6 @@ class ClientSocket(StoppableBlock):
         self.query: Mapping[str, str] = QueryParams(scope["query_string"])
         self.path_params: Mapping[str, str] = scope["path_params"]
         self.is_open = self.is_leaving = self.is_gone = False
-        self.on_leave: Callable[[], None] = nothing_to_do
         self.last_message = 0.0
         self._pace = pace
         self._speaking = 0
@@ -138,11 +137,9 @@ class ClientSocket(StoppableBlock):
 
     def leave_when_silent(self) -> None:
         """Close when the socket is silent: the server leaves."""
-        was_leaving, self.is_leaving = self.is_leaving, True
+        self.is_leaving = True
         if self.is_quiet:
             self.end_by_server(1001, LEAVING)
-        elif not was_leaving:
-            self.on_leave()
 
     def end_idle(self) -> None:
         self.end_by_server(1000, f"No message came within {IDLE_S:g} s.")

@@ -62,8 +62,14 @@ class SocketOptions(NamedTuple):
     inactivity_s: float
 
 
+async def _note_nothing(_context: _Context, _piece: PieceStart | PieceEnd) -> None:
+    """ElevenLabs' clients are not told of pieces."""
+
+
 class _Context:
     """A context that is open, as the listener of its utterance."""
+
+    piece_began = piece_ended = _note_nothing
 
     def __init__(self, name: str, fields: SpeechFields, session: StreamInputSession) -> None:
         self.name = name
@@ -71,6 +77,8 @@ class _Context:
         self.utterance: Utterance | None = None
         self.task: asyncio.Task[None] | None = None
         self.failure: RequestFailed | None = None
+        self.mark = session.socket.mark
+        self.share_sent = session.socket.share_sent
         self._session = session
         self._text = ""
         self._letters = LetterTimes()
@@ -81,10 +89,7 @@ class _Context:
         self.utterance.add(text)
         self._text += text
 
-    async def piece_began(self, start: PieceStart) -> None:
-        """Nothing is told of pieces."""
-
-    async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
+    async def send_sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
         since_ms = 0.0 if self._session.options.has_context_times else self._letters.end_ms
         timed = self._letters.time_words(
             self._text, [WordSpan(word.start, word.end, word.start_ms, word.end_ms) for word in words]
@@ -94,15 +99,6 @@ class _Context:
             audio = b64encode(data).decode() if data else None
             await self._session.send_audio(self.name, audio=audio, alignment=alignment)
             self._session.last_sound = asyncio.get_running_loop().time()
-
-    async def piece_ended(self, end: PieceEnd) -> None:
-        """Nothing is told of pieces."""
-
-    def mark(self) -> int:
-        return self._session.socket.mark()
-
-    def share_sent(self, since: int) -> float | None:
-        return self._session.socket.share_sent(since)
 
 
 class StreamInputSession:
@@ -158,7 +154,7 @@ class StreamInputSession:
             raise failures.exceptions[0] from None
         finally:
             for utterance in self._waiting:
-                await utterance.close()
+                await utterance.abandon()
         await self.socket.close(code, reason)
 
     async def send_audio(

@@ -21,7 +21,7 @@ from proxy.features.marks.hosted_mark import HostedMark, HostedMarkStream, MarkU
 from proxy.helpers.child import HOST_NICENESS
 from proxy.helpers.helper import Helper, HelperSpec
 from speech_engine import EngineUnavailable, Hosted
-from speech_engine.host import plugin_messages
+from speech_engine.host.plugin_messages import unpack
 from speech_engine.mark import Mark, MarkKey, MarkStream
 
 HOST_MODULE = "speech_engine.host.marking"
@@ -123,16 +123,15 @@ def _hosted(
     except (EngineConfigError, EnvironmentRefused, OSError) as error:
         _log.warning("plugin.start.refused", kind="mark", plugin=name, reason=str(error))
         return None
-    begin = plugin_messages.BeginPlugin(
-        name, hosted.module, msgspec.json.encode(settings), needs=hosted.needs, memory_mb=hosted.memory_mb
-    )
+    encoded = msgspec.json.encode(settings)
+    begin = BeginPlugin(name, hosted.module, encoded, needs=hosted.needs, memory_mb=hosted.memory_mb)
     return HostedMark(
         Helper(
             HelperSpec(
                 module=HOST_MODULE,
                 name=name,
                 begin=begin,
-                unpack=plugin_messages.unpack,
+                unpack=unpack,
                 interpreter=interpreter,
                 environ=request.environ,
                 niceness=HOST_NICENESS,

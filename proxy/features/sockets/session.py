@@ -172,7 +172,7 @@ class NativeSession:
             late = _no_config(f"No session.config came within {CONFIG_S:.0f} seconds.")
             await self._send_failure(late)
             await self._refuse(late)
-        elif all(turn.utterance is None or turn.utterance.is_silent for turn in self._turns):
+        elif self._turns and (utterance := self._turns[0].utterance) is not None and utterance.is_silent:
             self._socket.end_idle()
 
     async def _take(self, sent: str | bytes) -> None:
@@ -323,7 +323,7 @@ class NativeSession:
             try:
                 await self._send_failure(error, self._index)
             except asyncio.CancelledError:
-                await utterance.close()
+                await utterance.abandon()
                 raise
         return await utterance.run()
 
@@ -356,7 +356,7 @@ class _Listener:
         message = messages.start_of(start, self._index, self._form)
         await self._socket.send(messages.as_text(message))
 
-    async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
+    async def send_sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
         if data:
             await self._socket.send(data)
 

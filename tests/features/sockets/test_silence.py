@@ -7,6 +7,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from proxy.features.sockets import session
+from proxy.http.socket import IDLE_S
 from tests.features.sockets.native import PATH
 from tests.proxy.http.socket_rig import socket_port
 
@@ -28,13 +29,18 @@ async def test_a_socket_without_a_config_closes_after_ten_seconds(
 async def test_an_utterance_that_waits_for_text_does_not_hold_its_stream_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "IDLE_S", 0.2)
+    assert IDLE_S == 180
     config = {"type": "session.config", "model": "tts-1", "voice": "alloy"}
     async with socket_port(tmp_path, ()) as port:
         async with port.connect(PATH) as socket:
             await socket.send(json.dumps(config))
             await socket.send(json.dumps({"type": "input.text", "text": "One is here. And then"}))
-            types = [json.loads(got)["type"] async for got in socket if isinstance(got, str)]
-    # What was being spoken is spoken to its end.
-    assert types == ["audio.start", "audio.done"]
+            types = list[str]()
+            while types[-1:] != ["audio.done"]:
+                if isinstance(got := await socket.recv(), str):
+                    types.append(json.loads(got)["type"])
+            assert types == ["audio.start", "audio.done"]
+            monkeypatch.setattr(session, "IDLE_S", 0.0)
+            await socket.send(json.dumps({"type": "input.text", "text": " "}))
+            assert [got async for got in socket] == []
     assert socket.close_code == 1000

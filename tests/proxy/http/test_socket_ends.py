@@ -31,7 +31,6 @@ class Speaker:
         self.began, self.is_done, self.over = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.mark = 0
         self.share: float | None = None
-        self.left = 0
         self.was_gone: bool | None = None
         self.error: BaseException | None = None
 
@@ -44,7 +43,6 @@ class Speaker:
 
     async def _note(self, socket: ClientSocket, say: Callable[[ClientSocket], Awaitable[None]]) -> None:
         await socket.accept()
-        socket.on_leave = self._count_leave
         self.socket, self.mark = socket, socket.mark()
         try:
             with socket.speaking():
@@ -69,9 +67,6 @@ class Speaker:
         while True:
             self.began.set()
             await socket.send(PIECE)
-
-    def _count_leave(self) -> None:
-        self.left += 1
 
 
 @pytest.fixture
@@ -216,7 +211,6 @@ async def test_a_server_that_leaves_closes_silent_sockets_and_lets_others_finish
         port.worker.sockets.leave_server()
         port.worker.sockets.leave_server()
         assert (await closed(silent))[0] == 1001
-        assert speaker.left == 1
         with pytest.raises(InvalidStatus) as refused:
             async with port.connect():
                 pass

@@ -70,7 +70,7 @@ class Delivery:
         if self._sending is not None:
             await asyncio.wait((self._sending,))
         if (rest := self.flush_stream()) or words:
-            await self.send_whole(self.listener.sound(rest, words))
+            await self.send_whole(self.listener.send_sound(rest, words))
 
     async def close_stream(self) -> None:
         if self._sending is not None and not self._sending.done():

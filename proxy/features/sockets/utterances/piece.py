@@ -216,7 +216,7 @@ class SpokenPiece:
             await listener.piece_began(start)
         self._written_s = written_s
         if out or words:
-            await listener.sound(out, words)
+            await listener.send_sound(out, words)
         if is_last:
             await listener.piece_ended(PieceEnd(self.number, self._bytes))
 

@@ -98,7 +98,7 @@ class Utterance:
             await self._speak()
             await self._delivery.finish_stream()
         finally:
-            await run_to_end(self.close())
+            await run_to_end(self.abandon())
         _log.info(
             "utterance.finished",
             utterance=self.id,
@@ -132,7 +132,7 @@ class Utterance:
             usage=self._usage,
         )
 
-    async def close(self) -> None:
+    async def abandon(self) -> None:
         """End an utterance that never ran, or whose `run` is cancelled."""
         tasks = [piece.task for piece in self._live if piece.task is not None]
         for task in tasks:

@@ -124,7 +124,7 @@ class UtteranceListener(Protocol):
 
     async def piece_began(self, start: PieceStart) -> None: ...
 
-    async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
+    async def send_sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
         """Send sound, and return when the kernel has it. `data` of all calls is one stream of the form. The
         words are those whose times became known; with the last ones, `data` may be empty."""
         ...

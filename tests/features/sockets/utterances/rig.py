@@ -57,7 +57,7 @@ class Ear:
         await self._open()
         self.starts.append(start)
 
-    async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
+    async def send_sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
         await self._open()
         self.data += data
         self.words += words

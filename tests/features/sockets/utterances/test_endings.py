@@ -52,7 +52,7 @@ async def test_the_stream_is_one_and_free_again_at_every_end(tmp_path: Path) -> 
         again = await one.begin(ONE)
         await again.interrupt()
         unused = await one.utterances.begin_utterance("req_unused", await one.key_id(), again.settings, Ear())
-        await unused.close()
+        await unused.abandon()
         told = await (await one.begin(ONE)).whole()
         assert told.failure is None
         assert "<MemoryHolds 0 live" in repr(one.server.worker.ledger)
