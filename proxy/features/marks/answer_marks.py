@@ -123,8 +123,9 @@ def _hosted(
     except (EngineConfigError, EnvironmentRefused, OSError) as error:
         _log.warning("plugin.start.refused", kind="mark", plugin=name, reason=str(error))
         return None
-    encoded = msgspec.json.encode(settings)
-    begin = BeginPlugin(name, hosted.module, encoded, needs=hosted.needs, memory_mb=hosted.memory_mb)
+    begin = plugin_messages.BeginPlugin(
+        name, hosted.module, msgspec.json.encode(settings), needs=hosted.needs, memory_mb=hosted.memory_mb
+    )
     return HostedMark(
         Helper(
             HelperSpec(
