@@ -21,7 +21,7 @@ from proxy.features.marks.hosted_mark import HostedMark, HostedMarkStream, MarkU
 from proxy.helpers.child import HOST_NICENESS
 from proxy.helpers.helper import Helper, HelperSpec
 from speech_engine import EngineUnavailable, Hosted
-from speech_engine.host.plugin_messages import unpack
+from speech_engine.host.plugin_messages import BeginPlugin, unpack
 from speech_engine.mark import Mark, MarkKey, MarkStream
 
 HOST_MODULE = "speech_engine.host.marking"
