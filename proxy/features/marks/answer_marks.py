@@ -21,7 +21,7 @@ from proxy.features.marks.hosted_mark import HostedMark, HostedMarkStream, MarkU
 from proxy.helpers.child import HOST_NICENESS
 from proxy.helpers.helper import Helper, HelperSpec
 from speech_engine import EngineUnavailable, Hosted
-from speech_engine.host.plugin_messages import unpack
+from speech_engine.host.plugin_messages import BeginPlugin, unpack
 from speech_engine.mark import Mark, MarkKey, MarkStream
 
 HOST_MODULE = "speech_engine.host.marking"
@@ -123,9 +123,8 @@ def _hosted(
     except (EngineConfigError, EnvironmentRefused, OSError) as error:
         _log.warning("plugin.start.refused", kind="mark", plugin=name, reason=str(error))
         return None
-    begin = plugin_messages.BeginPlugin(
-        name, hosted.module, msgspec.json.encode(settings), needs=hosted.needs, memory_mb=hosted.memory_mb
-    )
+    encoded = msgspec.json.encode(settings)
+    begin = BeginPlugin(name, hosted.module, encoded, needs=hosted.needs, memory_mb=hosted.memory_mb)
     return HostedMark(
         Helper(
             HelperSpec(

@@ -42,7 +42,7 @@ MOST_WAITING = 20
 """So many utterances may wait behind the one that is spoken."""
 MOST_WAITING_CHARACTERS = 20_000
 """The most text of those together."""
-LATE_INTERRUPTION_S = 30.0
+LATE_CANCEL_S = 30.0
 """An interruption may come so long after the end of an utterance: a player still has some of its sound."""
 
 _LAST_WORDS_S = 2.0
@@ -179,7 +179,8 @@ class NativeSession:
         """Do what a message says. Raises RequestFailed. After session.close, only an interruption counts."""
         message = messages.read_message(sent)
         if isinstance(message, messages.CancelMessage) and self._settings is not None:
-            await self._interrupt("client_cancel", message.played_ms and round(message.played_ms))
+            played_ms = message.played_ms
+            await self._interrupt("client_cancel", None if played_ms is None else round(played_ms))
         elif self._is_closing:
             return
         elif isinstance(message, messages.ConfigMessage):
@@ -278,7 +279,7 @@ class NativeSession:
                 return
             self._has_news.clear()
             try:
-                async with asyncio.timeout(LATE_INTERRUPTION_S if self._last else None):
+                async with asyncio.timeout(LATE_CANCEL_S if self._last else None):
                     await self._has_news.wait()
             except TimeoutError:
                 self._last = None

@@ -36,6 +36,8 @@ _OTHER: dict[str, Any] = {
     "least_bytes_per_s": 1,
     "connections": 1,
     "connections_per_client": 1,
+    "sockets": 1,
+    "sockets_per_account": 1,
     "first_audio_s": 1.0,
     "robot_fallback": True,
     "commercial": False,
