@@ -5,6 +5,7 @@ import random
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def _bare(last: list[str], spoken: str) -> list[str]:
 async def test_with_an_engine_that_times_words_it_is_right_within_a_word(tmp_path: Path) -> None:
     chosen = random.Random(7)
     async with espeak() as engine, rig(tmp_path, "[engines.said]\n", engines={"said": engine}) as one:
-        voice = {"model": "said", "voice": "said/m3", "language": "en"}
+        voice: dict[str, Any] = {"model": "said", "voice": "said/m3", "language": "en"}
         whole = await one.begin(SIX, **voice)
         await whole.whole()
         starts_ms, close = [word.start_ms for word in whole.ear.words], 0
