@@ -178,7 +178,8 @@ class NativeSession:
                 if not self._end_text():
                     self._begin_turn(self._settings).end_text()
             case messages.CancelMessage():
-                await self._interrupt("client_cancel", message.played_ms and round(message.played_ms))
+                played = message.played_ms
+                await self._interrupt("client_cancel", None if played is None else round(played))
 
     async def _read_settings(self, message: messages.ConfigMessage) -> UtteranceSettings:
         if self._turns and not self._turns[-1].has_ended:
