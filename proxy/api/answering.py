@@ -197,8 +197,12 @@ async def write_report(
         while (data := await answer.next_chunk()) is not None:
             await connection.send(before + b64encode(data))
             before = b""
-    rest = before + b64encode(answer.last()) + frame.end
     # The times of all words may be long, too.
+    await write_end(connection, answer, before + b64encode(answer.last()) + frame.end)
+
+
+async def write_end(connection: Connection, answer: Answer, rest: bytes) -> None:
+    """Write the rest of an answer. Only its last bytes are sent when the request is settled."""
     while len(rest) > MOST_LAST_BYTES:
         await connection.send(rest[:MOST_LAST_BYTES])
         rest = rest[MOST_LAST_BYTES:]

@@ -74,7 +74,8 @@ def with_ends(words: Sequence[SpokenWord], end_s: float) -> list[WordSpan]:
     ends_s = [*(word.start_seconds for word in words[1:]), end_s]
     return [
         WordSpan(*word.place, word.start_seconds * 1000, end_s * 1000)
-        for word, end_s in zip(words, ends_s, strict=True)
+        # Without words there is an end all the same: an engine may read out signs alone.
+        for word, end_s in zip(words, ends_s, strict=False)
     ]
 
 

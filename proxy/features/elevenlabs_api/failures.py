@@ -28,6 +28,7 @@ _FIELDS = {
     "speed": "voice_settings.speed",
 }
 """What our fields are called there."""
+_LISTS = {"/v1/audio/voices": "/v2/voices", "/v1/models": "/v1/models"}
 
 
 class UnsupportedFormat(InvalidRequest):
@@ -56,9 +57,12 @@ def code_of(failure: RequestFailed) -> str:
 
 
 def message_of(failure: RequestFailed) -> str:
-    """Return the message with the names that the fields have in this API."""
+    """Return the message with the names that fields and lists have in this API."""
     ours = failure.param or ""
-    return failure.message.replace(f"'{ours}'", f"'{_FIELDS[ours]}'") if ours in _FIELDS else failure.message
+    message = failure.message.replace(f"'{ours}'", f"'{_FIELDS.get(ours, ours)}'")
+    for path, other in _LISTS.items():
+        message = message.replace(f"GET {path}", f"GET {PREFIX}{other}")
+    return message
 
 
 def reply_in_dialect(failure: RequestFailed, scope: Scope) -> Response:

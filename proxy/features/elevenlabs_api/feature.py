@@ -31,7 +31,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             *speech.speech_endpoints(reader, speaking, answering),
             *CatalogueLists(voices, context.ledger).endpoints,
         ]
-        parts[:] = [StreamParts(reader, newest.utterances)]
+        parts[:] = [StreamParts(reader, newest.utterances, context.ledger)]
         dialect = Dialect(PREFIX, KEY_HEADER, reply_in_dialect, endpoints)
         return Additions(dialects=[dialect], sockets=opened)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec import UNSET
@@ -62,11 +62,14 @@ class CatalogueLists(Resource):
     async def search_voices(self, request: Request) -> Response:
         """A page of the voices"""
         query = request.query_params
-        size = _page_size(query.get("page_size", ""))
-        entries = await self._tools.entries(request)
-        found = [voice for voice in await _all(entries) if _matches(voice, query)]
-        if voice_ids := query.getlist("voice_ids"):
-            found = [voice for voice in found if voice.voice_id in voice_ids]
+        size, ids = _page_size(query.get("page_size", "")), {*query.getlist("voice_ids")}
+        found = await _all(await self._tools.entries(request))
+        if ids:
+            found = [voice for voice in found if voice.voice_id in ids]
+        if category := query.get("category"):
+            found = [voice for voice in found if voice.category == category]
+        if wanted := query.get("search", "").casefold():
+            found = [voice for voice in found if _has(voice, wanted)]
         start = _place_after(found, query.get("next_page_token", ""))
         page, has_more = found[start : start + size], start + size < len(found)
         token = page[-1].voice_id if has_more else None
@@ -132,12 +135,9 @@ def _voice(entry: VoiceEntry) -> VoiceShape:
     )
 
 
-def _matches(voice: VoiceShape, query: Mapping[str, str]) -> bool:
-    if query.get("category", voice.category) != voice.category:
-        return False
-    wanted = query.get("search", "").casefold()
+def _has(voice: VoiceShape, wanted: str) -> bool:
     texts = (voice.name, voice.voice_id, voice.description, *voice.labels.values())
-    return not wanted or any(wanted in text.casefold() for text in texts)
+    return any(wanted in text.casefold() for text in texts)
 
 
 def _page_size(text: str) -> int:

@@ -34,6 +34,7 @@ from proxy.features.sockets.utterances.values import (
 )
 from proxy.http.replies import encode_json
 from proxy.http.socket import LEAVING, ClientSocket
+from proxy.ledger import Ledger
 from proxy.storage.store import StorageFailed
 
 _log = structlog.get_logger()
@@ -50,6 +51,7 @@ class StreamParts(NamedTuple):
 
     reader: FieldReader
     utterances: Utterances
+    ledger: Ledger
 
 
 class SocketOptions(NamedTuple):
@@ -139,6 +141,7 @@ class StreamInputSession:
                 try:
                     code, reason = await self._over
                 except asyncio.CancelledError:
+                    reading.cancel()
                     if not self.socket.is_gone:
                         # The server does not wait any longer. The client pays for what it was sent, and
                         # must not take it for the whole.
@@ -236,13 +239,13 @@ class StreamInputSession:
         self._waiting.discard(utterance)
         with self.socket.speaking():
             try:
-                end = await utterance.run()
+                failure = (await utterance.run()).failure
             except StorageFailed as error:
-                end = UtteranceEnd(failure=self._storage_failure(error))
-            if context.failure is None and end.failure is not None:
-                context.failure = end.failure
-                await self.socket.send(error_message(end.failure, self._shown(context.name)))
-            await self._close_context(context, end)
+                failure = self._storage_failure(error)
+            if context.failure is None and failure is not None:
+                context.failure = failure
+                await self.socket.send(error_message(failure, self._shown(context.name)))
+            await self._close_context(context)
 
     async def _flush(self, step: ContextStep) -> None:
         if (context := self._open.get(step.context)) is not None and context.utterance is not None:
@@ -284,17 +287,17 @@ class StreamInputSession:
         _log.error("storage.failed", request=self.socket.id, reason=str(error))
         return StorageUnavailable()
 
-    async def _close_context(self, context: _Context, end: UtteranceEnd | None = None) -> None:
+    async def _close_context(self, context: _Context) -> None:
+        failure, is_single = context.failure, self.options.is_single
         if self._open.get(context.name) is context:
             del self._open[context.name]
-            self._contexts.end_context(context.name, has_failed=context.failure is not None)
-        is_bad = self.options.is_single and context.failure is not None
-        if not is_bad:
+            self._contexts.end_context(context.name, has_failed=failure is not None)
+        if failure is None or not is_single:
             await self.send_audio(context.name, is_final=True)
-        if end is not None and end.failure is not None and end.ends_socket:
-            self._end(1008, end.failure.code)
-        elif self.options.is_single:
-            self._end(1000 if context.failure is None else close_code(context.failure), "")
+        if failure is None and is_single:
+            self._end(1000, "")
+        elif failure is not None and (is_single or UtteranceEnd(failure=failure).ends_socket):
+            self._end(close_code(failure), failure.code)
 
     async def _refuse(self, failure: InvalidRequest) -> None:
         """Tell what is wrong with a message."""

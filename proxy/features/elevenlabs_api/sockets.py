@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, RateLimited
 from proxy.features.elevenlabs_api.contexts import Contexts, OneContext
 from proxy.features.elevenlabs_api.failures import PREFIX
 from proxy.features.elevenlabs_api.session import SocketOptions, StreamInputSession, StreamParts
 from proxy.features.sockets.utterances.values import UtteranceSettings
 from proxy.http.socket import IDLE_S, ClientSocket, SocketEndpoint
+from proxy.ledger import Payer
 
 _ROOT = f"{PREFIX}/v1/text-to-speech/{{voice:path}}"
 
@@ -35,6 +37,11 @@ async def _options(socket: ClientSocket, parts: StreamParts, *, is_single: bool)
     terms = parts.reader.caller_terms(socket.caller)
     fields = await parts.reader.check_fields(socket.id, socket.caller, fields, terms)
     UtteranceSettings.of(fields.speech_request("a"))
+    caller = socket.caller
+    payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+    # A stream may be free when the first text comes.
+    with suppress(RateLimited):
+        await parts.ledger.check_affordable(payer)
     streams = [most for most in (terms.streams, terms.key.streams) if most is not None]
     return SocketOptions(
         fields=fields,

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.access.callers import Caller
-from proxy.api.answering import Answering, AnswerWriter, write_report
+from proxy.api.answering import Answering, AnswerWriter, write_end, write_report
 from proxy.api.speech_headers import answer_headers
 from proxy.features.elevenlabs_api.alignment import CharacterAlignment, LetterTimes, alignment_of, with_ends
 from proxy.features.elevenlabs_api.failures import PREFIX
@@ -20,6 +20,8 @@ from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.answer import Answer
 from proxy.speech.speaking import Speaking
+
+_HEADERS = {"request-id": "The id of the request.", "character-cost": "The characters of its text."}
 
 
 class _TextToSpeech:
@@ -50,10 +52,9 @@ class _TextToSpeech:
         fields = self._reader.read_fields(scope["path_params"]["voice"], Request(scope).query_params, body)
         if fields.language:
             fields = await self._reader.check_fields(state["request_id"], caller, fields, terms)
-        more.append((b"character-cost", b"%d" % len(body.text)))
-        await self._answering.speak(
-            state, fields.speech_request(body.text), terms, connection, writer=self._writer
-        )
+        request = fields.speech_request(body.text)
+        more.append((b"character-cost", b"%d" % len(request.text)))
+        await self._answering.speak(state, request, terms, connection, writer=self._writer)
 
 
 async def _write_timed(connection: Connection, answer: Answer) -> None:
@@ -69,7 +70,7 @@ async def _write_lines(connection: Connection, answer: Answer) -> None:
     while (data := await answer.next_chunk()) is not None:
         await connection.send(_line(data, times.known_alignment()), answer.run_ahead)
     last = answer.last()
-    await connection.end(_line(last, times.last_alignment()), answer.settle)
+    await write_end(connection, answer, _line(last, times.last_alignment()))
 
 
 def _line(data: bytes, alignment: CharacterAlignment | None) -> bytes:
@@ -121,6 +122,7 @@ def speech_endpoints(reader: FieldReader, speaking: Speaking, answering: Answeri
             name,
             "Text to speech",
             {},
+            headers=_HEADERS,
             pace="own",
         )
         for path, (name, writer) in _WRITERS.items()

@@ -64,6 +64,19 @@ async def test_pages_of_voices_name_what_is_wrong(server: Inside) -> None:
     assert detail(await ask(server, "GET", "v2/voices?next_page_token=none"))["param"] == "next_page_token"
 
 
+async def test_voices_are_found_by_category_and_words(server: Inside) -> None:
+    json_of(await server.ask("POST", "/v1/audio/voices", body=_MIX))
+    everything = json_of(await ask(server, "GET", "v2/voices?category=&search=&page_size="))["total_count"]
+    for query, names in (
+        ("category=generated", ["blend"]),
+        ("search=BLEND", ["blend"]),
+        ("search=no%00", []),
+    ):
+        found = json_of(await ask(server, "GET", f"v2/voices?{query}"))["voices"]
+        assert [voice["name"] for voice in found] == names
+    assert json_of(await ask(server, "GET", "v2/voices?category=premade"))["total_count"] == everything - 1
+
+
 async def test_a_suspended_account_is_told_so(server: Inside) -> None:
     key = await other_key(server)
     json_of(await server.administer("POST", "accounts/bob/suspend", {"reason": "x"}))

@@ -3,7 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.elevenlabs_api.alignment import LetterTimes, WordSpan, alignment_of, chunk_alignment
+from proxy.features.elevenlabs_api.alignment import (
+    LetterTimes,
+    WordSpan,
+    alignment_of,
+    chunk_alignment,
+    with_ends,
+)
 
 TEXT = "Hi, you! Yes."
 HI, YOU, YES = WordSpan(0, 2, 0, 200), WordSpan(4, 7, 300, 500), WordSpan(9, 12, 600, 900)
@@ -21,6 +27,7 @@ def test_a_word_ends_behind_its_marks_and_its_blank() -> None:
 
 def test_what_has_no_word_is_timed_at_the_end() -> None:
     letters = LetterTimes()
+    assert with_ends([], 0.6) == []
     timed = letters.time_words("Hi ...", [WordSpan(0, 2, 0, 300)]).joined(letters.time_rest("Hi ...", 600))
     alignment = alignment_of(timed)
     assert alignment is not None

@@ -30,6 +30,9 @@ streams = 1
 [plans.poor]
 allowance = 0
 prices.speech = {{ credits = 1, per = "second" }}
+[plans.nearly]
+allowance = 1
+prices.speech = {{ credits = 1, per = "second" }}
 """
 )
 FIRST, SECOND = "Hello there my friend. ", "How are you today? I am fine. "
@@ -189,12 +192,20 @@ def test_a_failed_context_says_so_and_ends_and_the_socket_stays(server: Server, 
             assert error["message"]
 
 
-def test_used_up_credits_fail_a_context(server: Server) -> None:
-    key = server.mint_key("poor", plan="poor").secret
+def test_credits_that_run_out_fail_a_context(server: Server) -> None:
+    key = server.mint_key("nearly", plan="nearly").secret
     with talking(server, key=key) as talker:
-        talker.livekit("a", FIRST)
+        talker.livekit("a", LONG * 4)
         talker.livekit_end("a")
         assert talker.turn("a").errors[0]["error"] == "quota_exceeded"
+
+
+def test_used_up_credits_refuse_a_handshake(server: Server) -> None:
+    key = server.mint_key("poor", plan="poor").secret
+    with pytest.raises(InvalidStatus) as refused, talking(server, key=key):
+        pass
+    answer = refused.value.response
+    assert (answer.status_code, json.loads(answer.body or b"")["detail"]["code"]) == (401, "quota_exceeded")
 
 
 def test_close_socket_says_what_was_flushed_and_closes(server: Server) -> None:
@@ -268,6 +279,19 @@ def test_a_key_that_is_revoked_ends_its_context_and_closes_the_socket(server: Se
         (error,) = talker.turns["a"].errors
         assert (error["error"], error["contextId"]) == ("invalid_api_key", "a")
         assert talker.turns["a"].is_final
+
+
+def test_a_key_that_is_revoked_between_two_contexts_closes_the_socket(server: Server) -> None:
+    key = server.mint_key()
+    with talking(server, key=key.secret) as talker:
+        talker.livekit("a", FIRST)
+        talker.livekit_end("a")
+        talker.turn("a")
+        server.cli("keys", "revoke", key.id)
+        talker.livekit("b", SECOND)
+        assert closing_code(talker) == 1008
+        assert [error["error"] for error in talker.turns["b"].errors] == ["invalid_api_key"]
+        assert talker.turns["b"].is_final
 
 
 def test_a_server_that_stops_lets_a_turn_end(tmp_path: Path) -> None:

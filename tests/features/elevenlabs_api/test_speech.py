@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -9,7 +10,7 @@ import pytest
 
 from plugins.tone.decode import decode
 from proxy.features.elevenlabs_api.fields import OUTPUT_FORMATS, form_named
-from tests.proxy.api.inside import TONE, Inside, inside_fixture
+from tests.proxy.api.inside import TONE, Inside, inside, inside_fixture
 from tests.sound import decoded
 from tests.tables import each_row
 
@@ -123,6 +124,8 @@ async def test_elements_of_ssml_are_read_if_the_query_says_so(server: Inside) ->
     text = 'R&B <break time="100ms"/> is <loud>now</loud>.'
     answer = await speak(server, "alloy?enable_ssml_parsing=true&output_format=pcm_24000", text=text)
     assert said(answer, "pcm") == "R&B is now."
+    (row,) = await server.usage()
+    assert answer.headers["character-cost"] == str(row.characters)
     broken = await speak(server, "alloy?enable_ssml_parsing=true", text="a </loud> b")
     assert (broken.status_code, detail(broken)["code"], detail(broken)["param"]) == (
         400,
@@ -159,6 +162,21 @@ async def test_what_is_wrong_is_named(
     found = detail(answer)
     assert (answer.status_code, found["code"], found["param"]) == (status, code, param)
     assert found["message"].isprintable()
+
+
+async def test_a_refusal_names_the_lists_of_this_api(server: Inside) -> None:
+    for path, body, listed in (("nobody", {}, "v2/voices"), ("alloy", {"model_id": "none"}, "v1/models")):
+        assert f"GET /elevenlabs/{listed} " in detail(await speak(server, path, **body))["message"]
+
+
+async def test_a_page_of_another_origin_may_read_the_headers(tmp_path: Path) -> None:
+    config = TONE.replace("[server]", '[server]\ncors_origins = ["https://page.test"]')
+    async with inside(tmp_path, config) as opened:
+        headers = {"xi-api-key": opened.key, "origin": "https://page.test"}
+        path = "/elevenlabs/v1/text-to-speech/alloy"
+        answer = await opened.ask("POST", path, key="", body={"text": TEXT}, **headers)
+        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        assert {"request-id", "character-cost"} <= {*exposed} & {*answer.headers}
 
 
 async def test_a_body_that_is_no_json_is_refused(server: Inside) -> None:
