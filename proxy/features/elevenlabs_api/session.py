@@ -11,6 +11,7 @@ from typing import NamedTuple
 import structlog
 from msgspec import UNSET, UnsetType
 
+from policies.lexicon import Words
 from policies.ssml import SsmlFault, read_ssml
 from proxy.errors import InvalidRequest, RequestFailed, ServerBusy, StorageUnavailable
 from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, WordSpan, chunk_alignment
@@ -85,10 +86,10 @@ class _Context:
         self._text = ""
         self._letters = LetterTimes()
 
-    def add_text(self, text: str) -> None:
+    def add_text(self, text: str, sounds: Words) -> None:
         """Raises InvalidRequest."""
         assert self.utterance is not None, "it has begun"
-        self.utterance.add(text)
+        self.utterance.add(text, sounds)
         self._text += text
 
     async def send_sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
@@ -212,10 +213,10 @@ class StreamInputSession:
         try:
             # What is too long is refused below, and not read before.
             is_read = context.fields.is_ssml and len(step.text) <= MOST_TEXT
-            text = _plain(step.text) if is_read else step.text
+            text, sounds = _plain(step.text) if is_read else (step.text, {})
             if context.utterance is None:
                 await self._begin(context)
-            context.add_text(text)
+            context.add_text(text, sounds)
         except RequestFailed as failure:
             await self._fail(context, failure)
         except StorageFailed as error:
@@ -325,11 +326,11 @@ class StreamInputSession:
         return UNSET if self.options.is_single else context
 
 
-def _plain(text: str) -> str:
-    """Return what elements of SSML in a text say. Raises InvalidRequest."""
+def _plain(text: str) -> tuple[str, Words]:
+    """Return what elements of SSML in a text say, and the sounds of its words. Raises InvalidRequest."""
     try:
-        read = read_ssml(text, is_lenient=True).text
+        read = read_ssml(text, is_lenient=True)
     except SsmlFault as fault:
         raise InvalidRequest(f"Invalid 'text': {fault}.", param="text", code=fault.code) from None
     # A blank at the end divides its words from those of the next message.
-    return f"{read} " if text[-1:].isspace() else read
+    return f"{read.text} " if text[-1:].isspace() else read.text, read.words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from policies.lexicon import MOST_INLINE, Words
 from policies.plans import Terms
 from policies.routing import Candidate
 from proxy.access.callers import Caller, Callers
@@ -15,7 +16,8 @@ from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import MAX_INPUT
-from proxy.speech.speech_request import SpeechRequest, with_ssml
+from proxy.speech.speech_request import SpeechRequest, with_ssml, words
+from proxy.speech.ssml_body import lexicon_with
 
 
 class PiecePlanner:
@@ -68,6 +70,11 @@ class PiecePlanner:
                 others = [each for each in run.candidates if each.speaker != leader.speaker]
                 run.part = replace(run.part, candidates=(*same, *others))
         return replace(call, is_paced=True, is_stream=False, tag=request.tag)
+
+    def add_sounds(self, sounds: Words) -> None:
+        """Speak words of the pieces that are not planned yet with these sounds. Raises InvalidRequest."""
+        entries = words(lexicon_with(self._request.lexicon, sounds), "lexicon", MOST_INLINE)
+        self._request = replace(self._request, lexicon=entries)
 
     def follow_piece(self, call: SpeechCall) -> None:
         """Go on with the language, the emotion and, if it is the first, the voice of a piece that speaks."""

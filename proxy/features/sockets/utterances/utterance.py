@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 
 import structlog
 
+from policies.lexicon import Words
 from proxy.errors import InvalidRequest, NotAllowed, RequestFailed
 from proxy.features.sockets.utterances.cutter import MOST_PIECE, Cut, Cutter
 from proxy.features.sockets.utterances.delivery import Delivery
@@ -51,8 +52,9 @@ class Utterance:
         state = "over" if self._over.is_set() else "open"
         return f"<Utterance {self.id} {len(self._delivery.pieces)} pieces, {state}>"
 
-    def add(self, text: str) -> None:
-        """Add text. Raises InvalidRequest or NotAllowed, and adds nothing, if it becomes too long."""
+    def add(self, text: str, sounds: Words | None = None) -> None:
+        """Add text, of which some words have a sound of their own. Raises InvalidRequest or NotAllowed, and
+        adds nothing, if it becomes too long, or if a word has two sounds."""
         length = len(self._text) + len(text)
         most = MAX_INPUT if self._cutter.is_one_piece else MOST_TEXT
         of_plan = self._planner.terms.max_characters
@@ -69,6 +71,8 @@ class Utterance:
                 param="text",
                 code="string_above_max_length",
             )
+        if sounds:
+            self._planner.add_sounds(sounds)
         self._text += text
         self._cutter.receive_text(text, asyncio.get_running_loop().time())
         if self._cutter.may_close:

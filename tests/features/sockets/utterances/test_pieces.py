@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.errors import InvalidRequest
 from speech_engine import Finished, Started, errors
 from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, rig
 from tests.proxy.api.scripted import Halt, Scripted, sound, spoken
@@ -172,3 +173,17 @@ async def test_a_text_that_rests_is_spoken(tmp_path: Path) -> None:
         speech = await one.begin("Just one moment.")
         await speech.ear.has_sound(0.45)
         await one.check(await speech.whole())
+
+
+@simulated
+async def test_a_word_has_the_sound_that_came_with_it(tmp_path: Path) -> None:
+    engine = Scripted(*spoken(0.2), phonemes=("ipa",))
+    async with rig(tmp_path, engines={"one": engine, "two": Scripted()}) as one:
+        speech = await one.begin("A pear, a ")
+        speech.utterance.add("tomato. ", {"tomato": "/a/"})
+        speech.utterance.add("", {"pear": "/b/"})
+        with pytest.raises(InvalidRequest):
+            speech.utterance.add("More. ", {"tomato": "/c/"})
+        await one.check(await speech.whole())
+    ((first, second),) = (job.pronunciations for job in engine.jobs)
+    assert (first.sounds, second.sounds) == ("b", "a")
