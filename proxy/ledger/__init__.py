@@ -5,7 +5,7 @@ from __future__ import annotations
 from proxy.ledger.charges import Spent, SpentAttempt, SpentPart
 from proxy.ledger.hold import Hold
 from proxy.ledger.holds import HoldRequest, Payer
-from proxy.ledger.ledger import Ledger, open_ledger
+from proxy.ledger.ledger import Ledger, StreamsTaken, open_ledger
 from proxy.storage.usage import Outcome
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "Spent",
     "SpentAttempt",
     "SpentPart",
+    "StreamsTaken",
     "open_ledger",
 ]

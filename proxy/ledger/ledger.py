@@ -22,6 +22,10 @@ from proxy.telemetry.metrics import Metrics
 _SMALLEST_SHOWN = MICRO // 100
 
 
+class StreamsTaken(RateLimited):
+    """The plan or the key has no stream free until an answer ends."""
+
+
 class Ledger:
     def __init__(self, store: Store, holds: Holds) -> None:
         self.store = store
@@ -31,7 +35,7 @@ class Ledger:
         return f"<Ledger {self.holds!r}>"
 
     async def hold(self, hold_request: HoldRequest) -> Hold:
-        """Hold credits for a request. After RateLimited or QuotaExceeded nothing is held or written.
+        """Hold credits for a request. After StreamsTaken or QuotaExceeded nothing is held or written.
 
         The caller settles the hold, and abandons it at the end in any case.
         """
@@ -45,7 +49,7 @@ class Ledger:
     async def stream(self, request: str, payer: Payer) -> AsyncIterator[None]:
         """Count as a stream of the account while the block runs, for an answer that was paid before.
 
-        Raises RateLimited.
+        Raises StreamsTaken.
         """
         fields = msgspec.structs.asdict(payer)
         await self.hold(HoldRequest(request_id=request, amount=0, **fields))
@@ -98,7 +102,7 @@ def _failure(refusal: Refusal, cycle: Cycle, payer: Payer, amount: int) -> Reque
         )
     whose = "your key" if refusal.reason == "key_streams" else f"your plan '{payer.terms.plan}'"
     streams = "stream" if refusal.limit == 1 else "streams"
-    return RateLimited(
+    return StreamsTaken(
         f"Rate limit reached: {whose} allows {refusal.limit} {streams} at the same time. "
         "Try again when one has ended.",
         retry_after_s=1.0,

@@ -35,7 +35,7 @@ from proxy.features.sockets.utterances.values import (
 )
 from proxy.http.replies import encode_json
 from proxy.http.socket import LEAVING, ClientSocket
-from proxy.ledger import Ledger
+from proxy.ledger import Ledger, StreamsTaken
 from proxy.storage.store import StorageFailed
 
 _log = structlog.get_logger()
@@ -59,7 +59,6 @@ class SocketOptions(NamedTuple):
     """What the query of a socket asks for. With `is_single`, the socket has one context, and ends with it."""
 
     fields: SpeechFields
-    most_streams: int | None
     is_single: bool
     has_context_times: bool
     inactivity_s: float
@@ -224,15 +223,19 @@ class StreamInputSession:
 
     async def _begin(self, context: _Context) -> None:
         """Begin its utterance with its first words. Raises RequestFailed."""
-        most = min(MOST_SPEAKING, self.options.most_streams or MOST_SPEAKING)
-        while sum(each.task is not None for each in self._open.values()) >= most:
-            if (oldest := self._contexts.oldest_closed(but=context.name)) is None:
-                break
-            await self._interrupt(self._open[oldest])
         settings = UtteranceSettings.of(context.fields.speech_request("a"))
         self._begun += 1
         id_, key = f"{self.socket.id}-{self._begun}", self.socket.caller.key
-        context.utterance = await self._parts().utterances.begin_utterance(id_, key, settings, context)
+        while context.utterance is None:
+            try:
+                if sum(each.task is not None for each in self._open.values()) >= MOST_SPEAKING:
+                    raise StreamsTaken
+                begin = self._parts().utterances.begin_utterance
+                context.utterance = await begin(id_, key, settings, context)
+            except StreamsTaken:
+                if (oldest := self._contexts.oldest_closed(but=context.name)) is None:
+                    raise
+                await self._interrupt(self._open[oldest])
         self._waiting.add(context.utterance)
         context.task = self._tasks.create_task(self._speak(context, context.utterance))
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from proxy.errors import InvalidRequest, RateLimited
+from proxy.errors import InvalidRequest
 from proxy.features.elevenlabs_api.contexts import Contexts, OneContext
 from proxy.features.elevenlabs_api.failures import PREFIX
 from proxy.features.elevenlabs_api.session import SocketOptions, StreamInputSession, StreamParts
 from proxy.features.sockets.utterances.values import UtteranceSettings
 from proxy.http.socket import IDLE_S, ClientSocket, SocketEndpoint
-from proxy.ledger import Payer
+from proxy.ledger import Payer, StreamsTaken
 
 _ROOT = f"{PREFIX}/v1/text-to-speech/{{voice:path}}"
 
@@ -40,12 +40,10 @@ async def _options(socket: ClientSocket, parts: StreamParts, *, is_single: bool)
     caller = socket.caller
     payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
     # A stream may be free when the first text comes.
-    with suppress(RateLimited):
+    with suppress(StreamsTaken):
         await parts.ledger.check_affordable(payer)
-    streams = [most for most in (terms.streams, terms.key.streams) if most is not None]
     return SocketOptions(
         fields=fields,
-        most_streams=min(streams, default=None),
         is_single=is_single,
         has_context_times=_is_on(socket, "sync_alignment"),
         inactivity_s=_inactivity_s(socket.query.get("inactivity_timeout", "")),

@@ -27,6 +27,8 @@ plugin = "tone"
 hosted = false
 [plans.one]
 streams = 1
+[plans.two]
+streams = 2
 [plans.poor]
 allowance = 0
 prices.speech = {{ credits = 1, per = "second" }}
@@ -144,6 +146,21 @@ def test_seven_quick_turns_on_a_plan_of_one_stream_end_the_ones_before(server: S
         assert said(last.sound) == f"Turn 6. {LONG}".strip()
         assert all(talker.turn(str(number)).is_final for number in range(7))
         assert not any(turn.errors for turn in talker.turns.values())
+
+
+def test_a_stream_of_another_socket_counts_for_the_plan_too(server: Server) -> None:
+    key = server.mint_key("two", plan="two").secret
+    with talking(server, key=key) as other, talking(server, key=key) as talker:
+        other.livekit("x", *[LONG] * 4)
+        other.hear(0.2, "x")
+        talker.livekit("a", *[LONG] * 4)
+        talker.livekit_end("a")
+        talker.hear(0.2, "a")
+        talker.livekit("b", FIRST)
+        talker.livekit_end("b")
+        assert said(talker.turn("b").sound) == FIRST.strip()
+        assert talker.turn("a").is_final
+        assert not talker.turns["a"].errors + talker.turns["b"].errors
 
 
 def test_a_context_that_finds_no_stream_gets_its_error_before_its_end(server: Server) -> None:
