@@ -37,12 +37,13 @@ def body_of_ssml(body: SpeechBody, sent: Mapping[str, msgspec.Raw]) -> SpeechBod
     return made
 
 
-def read_speech(ssml: str, *, is_inside: bool = False) -> SsmlText:
+def read_speech(ssml: str, *, is_inside: bool = False, is_lenient: bool = False) -> SsmlText:
     """Read a document, the field `input`, or what is `inside` of its root, the field `text` of a socket.
-    Raises InvalidRequest."""
-    root, param = (_ROOT, "text") if is_inside else ("", "input")
+    `is_lenient` is as in `read_ssml`. Raises InvalidRequest."""
+    needs_root = is_inside or (is_lenient and not ssml.lstrip().startswith("<?"))
+    root, param = _ROOT if needs_root else "", "text" if is_inside else "input"
     try:
-        return read_ssml(f"{root}{ssml}</speak>" if is_inside else ssml)
+        return read_ssml(f"{root}{ssml}</speak>" if root else ssml, is_lenient=is_lenient)
     except SsmlFault as fault:
         column = fault.column - len(root) * (fault.line == 1)
         message = f"Invalid '{param}': at line {fault.line}, column {column} of the SSML: {fault}."

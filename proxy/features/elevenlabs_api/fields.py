@@ -10,7 +10,6 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from policies.plans import Terms
-from policies.ssml import SsmlFault, read_ssml
 from proxy.access.callers import Caller
 from proxy.audio.formats import OutputForm, form_of
 from proxy.catalogue.catalogue import Catalogue
@@ -22,6 +21,7 @@ from proxy.http.replies import encode_json
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import MAX_INPUT, VoiceName
 from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
+from proxy.speech.ssml_body import read_speech
 from speech_engine.redacted import Redacted
 
 _RATES = (8000, 16000, 22050, 24000, 44100, 48000)
@@ -79,13 +79,7 @@ class SpeechFields(msgspec.Struct, frozen=True, kw_only=True):
             "seed": self.seed,
         }
         if self.is_ssml:
-            try:
-                read = read_ssml(text, is_lenient=True)
-            except SsmlFault as fault:
-                place = f"line {fault.line}, column {fault.column}"
-                raise InvalidRequest(
-                    f"Invalid 'input': at {place} of the SSML: {fault}.", param="input", code=fault.code
-                ) from None
+            read = read_speech(text, is_lenient=True)
             body |= {"input": read.text, "markdown": "off", "lexicon": dict(read.words) or None}
         return replace(parse_speech(encode_json(body), Defaults()), form=self.form)
 

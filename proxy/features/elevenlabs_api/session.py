@@ -12,7 +12,6 @@ import structlog
 from msgspec import UNSET, UnsetType
 
 from policies.lexicon import Words
-from policies.ssml import SsmlFault, read_ssml
 from proxy.errors import InvalidRequest, RequestFailed, ServerBusy, StorageUnavailable
 from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, WordSpan, chunk_alignment
 from proxy.features.elevenlabs_api.contexts import ContextRefused, Contexts, ContextStep, Doing
@@ -36,6 +35,7 @@ from proxy.features.sockets.utterances.values import (
 from proxy.http.replies import encode_json
 from proxy.http.socket import LEAVING, ClientSocket
 from proxy.ledger import Ledger, StreamsTaken
+from proxy.speech.ssml_body import read_speech
 from proxy.storage.store import StorageFailed
 
 _log = structlog.get_logger()
@@ -331,9 +331,6 @@ class StreamInputSession:
 
 def _plain(text: str) -> tuple[str, Words]:
     """Return what elements of SSML in a text say, and the sounds of its words. Raises InvalidRequest."""
-    try:
-        read = read_ssml(text, is_lenient=True)
-    except SsmlFault as fault:
-        raise InvalidRequest(f"Invalid 'text': {fault}.", param="text", code=fault.code) from None
+    read = read_speech(text, is_lenient=True)
     # A blank at the end divides its words from those of the next message.
     return f"{read.text} " if text[-1:].isspace() else read.text, read.words

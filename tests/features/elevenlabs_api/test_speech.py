@@ -126,12 +126,16 @@ async def test_elements_of_ssml_are_read_if_the_query_says_so(server: Inside) ->
     assert said(answer, "pcm") == "R&B is now."
     (row,) = await server.usage()
     assert answer.headers["character-cost"] == str(row.characters)
+    rooted = f'<?xml version="1.0"?><speak>{text}</speak>'
+    again = await speak(server, "alloy?enable_ssml_parsing=true&output_format=pcm_24000", text=rooted)
+    assert said(again, "pcm") == "R&B is now."
     broken = await speak(server, "alloy?enable_ssml_parsing=true", text="a </loud> b")
     assert (broken.status_code, detail(broken)["code"], detail(broken)["param"]) == (
         400,
         "invalid_ssml",
         "text",
     )
+    assert "'text': at line 1, column 5 of" in detail(broken)["message"]
 
 
 @each_row(
