@@ -77,13 +77,13 @@ class CountingLoop(uvloop.Loop):
 
 def main() -> None:
     logs.configure_logs("bench")
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)  # the log lines of the server
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(nginx(folder))
         config = folder / "config.toml"
         config.write_text(VOXGATE.format(base=f"http://127.0.0.1:{upstream}/v1"))
+        stack.callback(os.dup2, os.dup(2), 2)  # a failure is told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the log lines of the server
         with asyncio.Runner(loop_factory=CountingLoop) as runner:
             found = runner.run(_serve(config, folder / "data"))
     print(f"{'a request':20}" + "".join(f"{kind:>10}" for kind in found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import socket
 import subprocess
 import time
@@ -51,6 +52,8 @@ prices.speech = {{ credits = 1, per = "second" }}
 
 @contextmanager
 def nginx(folder: Path) -> Iterator[int]:
+    if shutil.which("nginx") is None:
+        raise SystemExit("this needs nginx, and there is none: apt-get install nginx")
     port = free_port()
     (folder / "v1" / "audio").mkdir(parents=True)
     (folder / "v1" / "audio" / "speech").write_bytes(clip())

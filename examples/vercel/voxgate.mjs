@@ -34,6 +34,7 @@ function model({ baseURL, apiKey }, modelId) {
     const { type, rate } = outputFormat ?? { type: "audio/pcm" };
     const format = NAMES[type] ?? type.replace("audio/", "");
     const config = { ...asked(more), response_format: format, sample_rate: rate };
+    if (!globalThis.WebSocket) throw failure("A stream needs a WebSocket: run it in Node 22 or newer.");
     const protocols = ["voxgate.v1", `openai-insecure-api-key.${apiKey}`];
     const socket = new WebSocket(baseURL.replace("http", "ws") + STREAM, protocols);
     const send = (type, more) => socket.readyState === 1 && socket.send(JSON.stringify({ type, ...more }));
@@ -79,8 +80,7 @@ function model({ baseURL, apiKey }, modelId) {
     const start = (controller) => (parts = controller).enqueue({ type: "stream-start", warnings: [] });
     const stream = new ReadableStream({ start, cancel: () => end(failure("The stream was cancelled.")) });
     Object.assign(socket, { binaryType: "arraybuffer", onopen: () => feed().catch(end), onmessage: hear, onclose: tell });
-    abortSignal?.addEventListener("abort", abort);
-    if (abortSignal?.aborted) abort();
+    abortSignal?.aborted ? abort() : abortSignal?.addEventListener("abort", abort);
     return { stream };
   }
 

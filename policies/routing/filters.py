@@ -272,11 +272,8 @@ def _is_spoken(model: Model, inputs: FilterInput) -> bool:
 
 
 def _not_spoken(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
-    spoken = {tag for model in models for tag in spoken_languages(model.info)}
-    message = (
-        f"{_names(models)} cannot speak the language '{inputs.query.language}' well enough; "
-        f"it speaks {_some(sorted(spoken))}."
-    )
+    known = [f"{model.name} speaks {_some(sorted(spoken_languages(model.info)))}" for model in models]
+    message = f"The language '{inputs.query.language}' is not spoken well enough: {'; '.join(known)}."
     return NoCandidate("language", "unsupported_language", message)
 
 

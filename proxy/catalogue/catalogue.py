@@ -157,12 +157,18 @@ class Catalogue:
         """Tell whether a starting engine's models are still unknown."""
         return any(engine.state != "failed" and not engine.models() for _, engine in self.live.items())
 
-    def is_coming(self, name: str, tag: str) -> bool:
-        """Tell whether a route for this alias has candidates whose engine is still starting."""
-        if name not in self._aliases:
-            return False
-        coming = self._unknown(self._routed_names(tag))
-        return any(self.live[engine].state != "failed" for engine in coming)
+    def coming(self, name: str, tag: str) -> list[str]:
+        """Return the engines of candidates of a route for this alias that are still starting."""
+        unknown = self._unknown(self._routed_names(tag)) if name in self._aliases else ()
+        return [engine for engine in unknown if self.live[engine].state != "failed"]
+
+    def not_up(self, engine: str) -> UpstreamFailed:
+        """Return the error of an engine that has never been up."""
+        # It has failed, too, while its model or its environment is not there: then it is tried again.
+        is_starting = self.live[engine].state == "starting"
+        why = "It is starting." if is_starting else "It may still be fetched or installed."
+        message = f"The engine '{engine}' is not available right now. {why} Ask again in a minute."
+        return UpstreamFailed(message, retry_after_s=2.0)
 
     def resolve_model(self, name: str) -> list[routing.Model]:
         """Return the models that a name stands for.
@@ -200,8 +206,10 @@ class Catalogue:
     def check_known(self, full: str) -> None:
         """Raise UpstreamFailed if the engine has not been up yet: it may have this model or voice. A name
         without an engine may be of any that is loading."""
-        if self._unknown([full]) or ("/" not in full and self.live.may_bring_voices()):
-            raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
+        if unknown := self._unknown([full]):
+            raise self.not_up(unknown[0])
+        if "/" not in full and (loading := self.live.may_bring_voices()):
+            raise self.not_up(loading[0])
 
     def hedge_s(self, engine: str) -> float | None:
         """Return the wait for its audio before the next candidate starts too, in seconds; 0 for never."""

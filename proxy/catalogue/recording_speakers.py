@@ -12,6 +12,7 @@ from proxy.catalogue.catalogue import Catalogue
 
 _HELPED = frozenset({"voice_not_available", "unsupported_language"})
 """The error codes of refusals that another model might not make."""
+_MOST_NAMED = 5
 _OPERATOR = "The operator of this server can add it with:"
 
 
@@ -53,12 +54,14 @@ class RecordingSpeakers:
 
 
 def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) -> str:
-    """Return advice on a refused voice of recordings, or "".
+    """Return advice on a refused language or voice of recordings, or "".
 
-    It names other models that can speak it, or the command by which the operator can add one. If the model
-    cannot convert a recording, it names models that can.
+    It names other models that can speak it, or how the operator can add one. If the model cannot convert a
+    recording, it names models that can.
     """
     error = decision.error
+    if error is not None and error.code == "unsupported_language" and not decision.voice.samples:
+        return _language_advice(decision.query.language, catalogue, terms)
     if error is not None and decision.query.converts and error.code == "unsupported_model":
         return _converters_advice(catalogue, terms)
     if error is None or not decision.voice.samples or error.code not in _HELPED:
@@ -74,6 +77,16 @@ def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) ->
     if found is not None and found.candidates:
         return f"{', '.join(each.model.name for each in found.candidates)} can."
     return speakers.hint(decision.query.language)
+
+
+def _language_advice(tag: str, catalogue: Catalogue, terms: Terms | None) -> str:
+    models = [each for each in catalogue.list_models(terms)[1] if each.info.speaks and not each.info.runner]
+    able = [each.name for each in models if routing.speaks(each.info, tag)]
+    if able:
+        return f"Name a model that speaks it, and one of its voices: {', '.join(able[:_MOST_NAMED])}."
+    if catalogue.awaits_models:
+        return ""
+    return "No model that you may use here speaks it: the operator of this server can add one that does."
 
 
 def _converters_advice(catalogue: Catalogue, terms: Terms | None) -> str:

@@ -150,9 +150,9 @@ class Engines:
         """Return the engines with hosts that have never been up."""
         return {name for name, engine in self._hosted() if not engine.models()}
 
-    def may_bring_voices(self) -> bool:
-        """Tell whether an engine is loading for the first time, so that it may have any name."""
-        return any(engine.may_bring_voices for _, engine in self._hosted())
+    def may_bring_voices(self) -> list[str]:
+        """Return the engines that load for the first time, so that they may have any name."""
+        return [name for name, engine in self._hosted() if engine.may_bring_voices]
 
     def introduce(self, name: str, introduction: bytes) -> None:
         """Tell an engine with hosts which models and voices it has on another server."""

@@ -200,10 +200,12 @@ async def _raise_http_exception(
         methods = {
             allowed_method for route in here for allowed_method in getattr(route, "methods", None) or ()
         }
-        allowed = ", ".join(sorted(methods))
-        raise MethodNotAllowed(
-            f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed}
-        )
+        allowed, opens = ", ".join(sorted(methods)), f"{path}/stream"
+        message = f"Not allowed to {method} on {path}. Allowed: {allowed}."
+        paths = {getattr(route, "path", "") for route in request.app.routes}
+        if "upgrade" in request.headers and opens in paths:
+            message += f" A WebSocket opens at {opens}."
+        raise MethodNotAllowed(message, headers={"allow": allowed})
     dialect = dialect_of(request.scope)
     root, models = ("v1", "") if dialect is None else (dialect.prefix[1:], dialect.prefix)
     raise NotFound(

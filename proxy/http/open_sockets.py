@@ -16,6 +16,9 @@ from proxy.http.hosts import host_name
 from proxy.http.socket import LEAVING, ClientSocket, SocketEndpoint
 from proxy.telemetry.metrics import Metrics
 
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
+"""The ports that an origin leaves out, though `Host` may name them."""
+
 
 class OpenSockets:
     """The sockets of a worker. `revise_limits` takes the limits of a new configuration."""
@@ -61,9 +64,10 @@ class OpenSockets:
     def _check_origin(self, socket: ClientSocket) -> None:
         """Raise NotAllowed for a page of another origin."""
         origin, allowed = socket.header(b"origin"), self._server.cors_origins
-        sender = origin.partition("://")[2].lower()
+        scheme, _, sender = origin.lower().partition("://")
+        host = socket.header(b"host").lower().removesuffix(_USUAL_PORTS.get(scheme, ""))
         # A proxy may name the host without its port.
-        is_own = socket.header(b"host").lower() in (sender, host_name(sender))
+        is_own = host in (sender, host_name(sender))
         if origin and not is_own and origin not in allowed and "*" not in allowed:
             raise NotAllowed(
                 "No page of this origin may connect: [server] cors_origins lists those that may.",

@@ -65,7 +65,8 @@ class ClientSocket(StoppableBlock):
         return f"<ClientSocket {self.id} {state}>"
 
     def header(self, name: bytes) -> str:
-        return next((value.decode("latin-1") for each, value in self.scope["headers"] if each == name), "")
+        """Return the value of a header. Those of one that came more than once are joined."""
+        return ", ".join([value.decode("latin-1") for each, value in self.scope["headers"] if each == name])
 
     @property
     def is_quiet(self) -> bool:

@@ -230,7 +230,7 @@ class Planner:
         error = decision.error
         # An engine that is away may speak this language.
         is_final = error is None or error.retry_after_s is not None or decision.lacks_post
-        if is_final or self._catalogue.is_coming(request.model, chosen.tag):
+        if is_final or self._catalogue.coming(request.model, chosen.tag):
             return decision
         for other in self.splitter.alternatives(chosen, span, request.text):
             decision = self._decide_in(other, request, terms, span, own)
@@ -284,8 +284,8 @@ class Planner:
             return UpstreamFailed(
                 error.message, param=error.field, code=error.code, retry_after_s=error.retry_after_s
             )
-        if not error.is_forbidden and self._catalogue.is_coming(model, query.language):
-            return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
+        if not error.is_forbidden and (coming := self._catalogue.coming(model, query.language)):
+            return self._catalogue.not_up(coming[0])
         failure = NotAllowed if error.is_forbidden else InvalidRequest
         return failure(f"{error.message} {advice}".rstrip(), param=error.field, code=error.code)
 

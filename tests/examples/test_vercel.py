@@ -24,13 +24,18 @@ NOWHERE = "http://127.0.0.1:1"
 PCM = {"type": "audio/pcm", "rate": 24_000}
 
 
-def app(folder: Path, url: str, key: str, *calls: Any) -> subprocess.Popen[str]:
+def installed() -> tuple[Path, str]:
+    """The SDK's folder, and Node."""
     try:
-        modules, node = environments.modules("vercel"), environments.node().node
+        return environments.modules("vercel"), environments.node().node
     except Absent as absent:
         if is_ci():
             raise
         pytest.skip(str(absent))
+
+
+def app(folder: Path, url: str, key: str, *calls: Any) -> subprocess.Popen[str]:
+    modules, node = installed()
     if not (folder / "node_modules").exists():
         (folder / "node_modules").symlink_to(modules)
         shutil.copy(PROVIDER, folder)
@@ -168,3 +173,14 @@ def test_an_abort_sends_a_cancel_and_closes_the_session(tmp_path: Path) -> None:
     assert aborted["error"]["name"] == "AbortError"
     types = ["session.config", "input.text", "input.done", "input.cancel", "session.close"]
     assert [each["type"] for each in server.messages] == types
+
+
+def test_a_node_without_websockets_is_told_which_one_has_them() -> None:
+    program = f"""
+    import {{ voxgate }} from "{PROVIDER.as_uri()}";
+    const model = voxgate({{ baseURL: "{NOWHERE}/v1", apiKey: "" }}).speech("tts-1");
+    await model.doStream({{}}).catch(({{ name, message }}) => console.log(`${{name}}: ${{message}}`));
+    """
+    words = [installed()[1], "--no-experimental-websocket", "--input-type=module", "-e", program]
+    told = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert told.stdout == "AI_APICallError: A stream needs a WebSocket: run it in Node 22 or newer.\n"

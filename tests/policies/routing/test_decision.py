@@ -118,23 +118,35 @@ def error(decision: Decision) -> NoCandidate:
 @each_row(
     ("tags", "ending"),
     [
-        ((), "it speaks none."),
-        (("yo", "en"), "it speaks en, yo."),
+        ((), "red/m speaks none."),
+        (("yo", "en"), "red/m speaks en, yo."),
         (
             tuple(f"{letter}a" for letter in "bcdefghijklm"),
-            "it speaks ba, ca, da, ea, fa, ga, ha, ia, ja, ka, la, ma.",
+            "red/m speaks ba, ca, da, ea, fa, ga, ha, ia, ja, ka, la, ma.",
         ),
         (
             (*(f"{letter}a" for letter in "bcdefghijkl"), "pt", "en"),
-            "it speaks 13 languages, among them en, pt, ja.",
+            "red/m speaks 13 languages, among them en, pt, ja.",
         ),
-        (tuple(f"{letter}b" for letter in "bcdefghijklmn"), "it speaks 13 languages, among them bb, cb, db."),
+        (
+            tuple(f"{letter}b" for letter in "bcdefghijklmn"),
+            "red/m speaks 13 languages, among them bb, cb, db.",
+        ),
     ],
 )
 def test_a_refused_language_names_the_others_or_some_of_many(tags: tuple[str, ...], ending: str) -> None:
     model = Model("red", info("th", languages=tuple(Language(tag) for tag in tags)))
     decision = decide(Offer(models=(model,)), voice("red"), RoutingQuery(language="th"), ANYONE, NO_RULES)
     assert error(decision).message.endswith(ending)
+
+
+def test_a_refused_language_names_who_speaks_which() -> None:
+    models = (Model("red", info("yo", "en")), Model("blue", info("pt")))
+    both, query = voice("red", "blue"), RoutingQuery(language="th")
+    decision = decide(Offer(models=models), both, query, ANYONE, NO_RULES)
+    assert error(decision).message == (
+        "The language 'th' is not spoken well enough: red/m speaks en, yo; blue/m speaks pt."
+    )
 
 
 CLOUD, UNPAID, CLOSED = (

@@ -13,6 +13,7 @@ from proxy.engines.hosts.hosted import HostedEngine
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import EngineVoice, ModelInfo, VoiceInfo
+from speech_engine.host.pipe_messages import HostState
 from tests.proxy.api.scripted import Scripted
 from tests.tables import each_row
 
@@ -88,6 +89,19 @@ def test_an_engine_that_has_not_been_up_yet_is_a_503_not_a_404(catalogue: Catalo
     with pytest.raises(UpstreamFailed) as caught:
         catalogue.resolve_model(name)
     assert caught.value.retry_after_s
+    assert caught.value.message == (
+        "The engine 'away' is not available right now. It is starting. Ask again in a minute."
+    )
+
+
+def test_an_engine_that_lacks_its_environment_may_still_be_installed(catalogue: Catalogue) -> None:
+    catalogue.live.update_host(HostState("away", 0, 0, "failed", "run: voxgate env build away"))
+    with pytest.raises(UpstreamFailed) as caught:
+        catalogue.resolve_model("away/m")
+    assert caught.value.message == (
+        "The engine 'away' is not available right now. It may still be fetched or installed. "
+        "Ask again in a minute."
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,7 +215,7 @@ def test_an_alias_that_nobody_speaks_for_is_told_as_ever(catalogue: Catalogue) -
 def test_an_alias_may_yet_get_an_engine_that_is_only_starting(
     catalogue: Catalogue, model: str, tag: str, is_coming: bool
 ) -> None:
-    assert catalogue.is_coming(model, tag) is is_coming
+    assert catalogue.coming(model, tag) == (["away"] if is_coming else [])
 
 
 def test_an_offer_names_the_engines_of_its_list_that_have_not_been_up() -> None:

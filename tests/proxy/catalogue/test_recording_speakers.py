@@ -1,6 +1,6 @@
 """What helps where nobody can speak a recording: told before anything is recorded."""
 
-from policies.routing import RoutingQuery, Rules, Voice, decide
+from policies.routing import Binding, RoutingQuery, Rules, Voice, decide
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for
 from proxy.config.sections import Config, EngineSection
@@ -9,7 +9,7 @@ from proxy.engines.hosts.hosted import HostedEngine
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.features.models.entries import GalleryEntry, GalleryFile
 from proxy.features.models.listing import Galleries, Listed
-from speech_engine import Language, Sample
+from speech_engine import EngineVoice, Language, Sample
 from speech_engine.model_files import ModelFormat
 from tests.proxy.api.scripted import Scripted
 from tests.tables import each_row
@@ -136,3 +136,24 @@ def test_who_cannot_convert_is_told_who_can_if_anybody_does(
     mine = Voice(id="voice_1", name="Ana", account="acc_1")
     refused = decide(catalogue.offer("speaks", "en"), mine, query, None, Rules())
     assert advice_for(refused, catalogue, None) == advice
+
+
+@each_row(
+    ("others", "advice"),
+    [
+        ({}, "No model that you may use here speaks it: the operator of this server can add one that does."),
+        ({"thai": "th", "more": "th"}, "Name a model that speaks it, and one of its voices: thai/m, more/m."),
+        ({"coming": None}, ""),
+    ],
+)
+def test_a_language_that_is_lacking_is_told_with_who_speaks_it(
+    others: dict[str, str | None], advice: str
+) -> None:
+    engines = {name: None if tag is None else _engine(tag) for name, tag in others.items()}
+    catalogue = _catalogue(english=_engine("en"), **engines)
+    voice = Voice(id="v", name="v", bindings=(Binding("english", EngineVoice("v")),))
+    query = RoutingQuery(language="th")
+    decision = decide(catalogue.offer("english", "th"), voice, query, None, Rules(catalogue.licences))
+    assert decision.error is not None
+    assert decision.error.code == "unsupported_language"
+    assert advice_for(decision, catalogue, None) == advice

@@ -80,6 +80,8 @@ async def test_messages_go_both_ways(port: SocketPort) -> None:
         ({"Origin": "https://other.test"}, 403, "cors_refused", "Origin"),
         ({"Origin": "https://voxgate.test.other.test"}, 403, "cors_refused", "Origin"),
         ({"Origin": "null"}, 403, "cors_refused", "Origin"),
+        ({"Origin": "https://voxgate.test", "Host": "voxgate.test:80"}, 403, "cors_refused", "Origin"),
+        ({"Origin": "https://voxgate.test", "Host": "voxgate.test:8443"}, 403, "cors_refused", "Origin"),
         ({"Sec-WebSocket-Version": "8"}, 426, "upgrade_required", None),
         ({"Sec-WebSocket-Key": None}, 426, "upgrade_required", None),
         ({"Sec-WebSocket-Key": "c2hvcnQ="}, 426, "upgrade_required", None),
@@ -102,7 +104,11 @@ async def test_what_has_no_socket_is_answered_as_ever(port: SocketPort) -> None:
     assert answers == paths
     unknown = await first(port, handshake(port, "/v1/nope"))
     assert said(unknown) == (404, "unknown_url", None)
+    speech = await first(port, handshake(port, "/v1/audio/speech"))
+    assert speech.error["message"].endswith(" A WebSocket opens at /v1/audio/speech/stream.")
     required = await port.inside.ask("GET", ECHO)
+    plain = await port.inside.ask("GET", "/v1/audio/speech")
+    assert "WebSocket" not in plain.json()["error"]["message"]
     assert (required.status_code, required.headers["upgrade"]) == (426, "websocket")
 
 
@@ -119,10 +125,20 @@ async def test_a_handler_can_refuse_before_it_accepts(port: SocketPort) -> None:
     assert answer.error["message"] == "Not ada with b."
 
 
-@pytest.mark.parametrize("origin", ["https://page.test", "https://VOXGATE.test", "http://voxgate.test:8080"])
-async def test_a_page_of_a_known_origin_may_connect(port: SocketPort, origin: str) -> None:
+@each_row(
+    ("origin", "host"),
+    [
+        ("https://page.test", "voxgate.test"),
+        ("https://VOXGATE.test", "voxgate.test"),
+        ("https://voxgate.test", "voxgate.test:443"),
+        ("http://voxgate.test", "voxgate.test:80"),
+        ("http://voxgate.test:8080", "voxgate.test"),
+        ("http://voxgate.test:8080", "voxgate.test:8080"),
+    ],
+)
+async def test_a_page_of_a_known_origin_may_connect(port: SocketPort, origin: str, host: str) -> None:
     async with calling(port.address) as client:
-        await client.send(handshake(port, Origin=origin))
+        await client.send(handshake(port, Origin=origin, Host=host))
         assert (await client.head()).startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
 
 
@@ -139,6 +155,17 @@ async def test_a_browser_sends_its_key_as_a_subprotocol(port: SocketPort) -> Non
     assert refused.value.response.status_code == 401
     async with port.connect(subprotocols=["chat"]) as client:
         assert client.subprotocol is None
+
+
+@pytest.mark.parametrize(
+    "offers", [("voxgate.v1", "chat"), ("chat", "voxgate.v1"), ("chat", "a, voxgate.v1")]
+)
+async def test_subprotocols_may_come_in_several_headers(port: SocketPort, offers: tuple[str, ...]) -> None:
+    lines = "".join(f"Sec-WebSocket-Protocol: {offer}\r\n" for offer in offers)
+    request = handshake(port).replace(b"\r\n\r\n", b"\r\n" + lines.encode() + b"\r\n")
+    async with calling(port.address) as client:
+        await client.send(request)
+        assert b"sec-websocket-protocol: voxgate.v1\r\n" in await client.head()
 
 
 async def test_azures_header_and_path_open_a_socket(port: SocketPort) -> None:

@@ -46,6 +46,7 @@ _TAGS_BEHIND = re.compile(r"(?:\[[^\[\]\n]+\]\s*)+\Z")
 
 
 _ELEMENT = re.compile(r"<[^<>]*>")
+_END_TAGS = re.compile(r"(?:\s*</[^<>]*>)+\s*")
 
 
 class Cut(NamedTuple):
@@ -198,6 +199,9 @@ class Cutter:
             if end <= self._flushed or _WHOLE_WORD.match(text, end, end + _MOST_WORD) is not None:
                 found.add(end)
         found.update(mark.end() for mark in _HARD_END.finditer(text))
+        if self._kind is SsmlCut:
+            # A sentence that fills an element ends behind it: "<p>Four five.</p>".
+            found = {tags.end() if (tags := _END_TAGS.match(text, end)) else end for end in found}
         ends = sorted(
             end
             for end in found

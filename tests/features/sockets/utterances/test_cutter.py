@@ -164,3 +164,18 @@ def test_pieces_are_the_text_in_its_order(text: str, step: int, most: int) -> No
         assert not re.search(r"\w", text[end : cut.start])
         end = cut.start + len(cut.text)
     assert not re.search(r"\w", text[end:])
+
+
+def test_a_sentence_of_ssml_ends_behind_the_element_that_it_fills() -> None:
+    cutter = Cutter(language="en", is_ssml=True)
+    sent = "<p>Four five.</p> <p><s>Six.</s></p> Seven eight."
+    first, *later = sent.split(" ")
+    said = []
+    for word in (first, *(f" {word}" for word in later)):
+        cutter.receive_text(word, 0.0)
+        if (cut := cutter.next_cut(0.0, 1, is_first=True)) is not None:
+            said.append(cut.text)
+    cutter.end_text()
+    while (cut := cutter.next_cut(0.0, 1, is_first=True)) is not None:
+        said.append(cut.text)
+    assert said == ["<p>Four five.</p> ", "<p><s>Six.</s></p> ", "Seven eight."]
