@@ -10,7 +10,7 @@ import pytest
 from policies.price import MICRO
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.feature_list import open_store
-from proxy.ledger import Hold, HoldRequest, Ledger, Payer, movements, open_ledger
+from proxy.ledger import Hold, HoldRequest, Ledger, Payer, StreamsTaken, movements, open_ledger
 from proxy.ledger.holds import HeldCredits
 from proxy.ledger.movements import Reason
 from proxy.ledger.verify import verify
@@ -93,7 +93,7 @@ async def test_five_streams_are_never_followed_by_a_sixth(ledger: Ledger) -> Non
     under = terms(None, streams=5)
     ending = await all_at_once([ledger], [wanted(f"req_{n}", under=under) for n in range(REQUESTS)])
     assert len(ending.holds) == 5
-    assert {type(refusal) for refusal in ending.refusals} == {RateLimited}
+    assert {type(refusal) for refusal in ending.refusals} == {StreamsTaken}
     # All are free again.
     again = await all_at_once([ledger], [wanted(f"again_{n}", under=under) for n in range(6)])
     assert len(again.holds) == 5
