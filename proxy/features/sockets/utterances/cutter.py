@@ -46,7 +46,7 @@ _TAGS_BEHIND = re.compile(r"(?:\[[^\[\]\n]+\]\s*)+\Z")
 
 
 _ELEMENT = re.compile(r"<[^<>]*>")
-_END_TAGS = re.compile(r"(?:\s*</[^<>]*>)+\s*")
+_END_TAGS = re.compile(r"\s*(?:</[^<>]*>\s*)+")
 
 
 class Cut(NamedTuple):
