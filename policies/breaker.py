@@ -33,8 +33,9 @@ could silence it for all others."""
 class Breaker(msgspec.Struct, frozen=True):
     """The state of one breaker. `faults` counts the faults in a row. It is open for `open_s` from `since`.
 
-    `witnesses` are at most two witnesses of the faults; an open breaker counts them since it opened. While it
-    is half open, each account may have one try: `probing`. If `is_refused`, a refusal opened it, not faults.
+    `witnesses` saw the faults: at most two accounts, and `OURS`. An open breaker counts them since it opened.
+    While it is half open, each account may have one try: `probing`. If `is_refused`, a refusal opened it, not
+    faults.
     """
 
     faults: int = 0

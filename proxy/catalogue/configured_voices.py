@@ -82,7 +82,7 @@ class ConfiguredVoices:
         revision = self._engines.revision
         if self._last_bound.revision != revision:
             written = self._bind()
-            voices = {name: self._keep(voice, self._was_tried) for name, voice in written.items()}
+            voices = {name: self._keep(voice, self._may_be_tried) for name, voice in written.items()}
             offered = {
                 name: self._keep(voice, lambda each: not self._is_missing(each))
                 for name, voice in written.items()
@@ -114,9 +114,9 @@ class ConfiguredVoices:
                 bindings.append(Binding(engine, EngineVoice(own.voice), stands_in=own.stands_in))
         return replace(voice, bindings=tuple(bindings))
 
-    def _keep(self, voice: Voice, is_stored: Callable[[Binding], bool]) -> Voice:
+    def _keep(self, voice: Voice, keeps: Callable[[Binding], bool]) -> Voice:
         """Return a voice with some of its bindings. An OpenAI name gets their tags, if all agree."""
-        bound_here = tuple(binding for binding in voice.bindings if is_stored(binding))
+        bound_here = tuple(binding for binding in voice.bindings if keeps(binding))
         if voice.id in self._names:
             return replace(voice, bindings=bound_here, tags=self._same_tags(voice.name, bound_here))
         return voice if bound_here == voice.bindings else replace(voice, bindings=bound_here)
@@ -140,7 +140,7 @@ class ConfiguredVoices:
         }
         return namesakes.share(names, self._engines[engine].voices())
 
-    def _was_tried(self, binding: Binding) -> bool:
+    def _may_be_tried(self, binding: Binding) -> bool:
         return not self._is_missing(binding) or self._engines[binding.engine].tries_unknown_voices
 
     def _is_missing(self, binding: Binding) -> bool:

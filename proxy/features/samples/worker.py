@@ -41,7 +41,7 @@ _log = structlog.get_logger()
 
 
 class SampleWorker:
-    """The one worker of samples on a machine. `revise` gives it what is wanted now."""
+    """The one worker of samples on a machine. `use_revision` gives it what is wanted now."""
 
     def __init__(self, store: Store, kept: SampleFolder, engines: Engines, activity: Activity) -> None:
         self.quiet_s = QUIET_S
