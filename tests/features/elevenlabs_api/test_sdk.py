@@ -102,7 +102,7 @@ def test_voices_are_listed_searched_and_shown(client: ElevenLabs) -> None:
 
 
 def test_the_plan_is_told_as_a_subscription(plain_server: Server) -> None:
-    key = plain_server.mint_key("poor", plan="poor").secret
+    key = plain_server.mint_key("subscriber", plan="poor").secret
     with httpx.Client(trust_env=False) as http:
         poor = ElevenLabs(base_url=f"{plain_server.url}/elevenlabs", api_key=key, httpx_client=http)
         found = poor.user.subscription.get()

@@ -218,7 +218,7 @@ def test_credits_that_run_out_fail_a_context(server: Server) -> None:
 
 
 def test_used_up_credits_refuse_a_handshake(server: Server) -> None:
-    key = server.mint_key("poor", plan="poor").secret
+    key = server.mint_key("poor of sockets", plan="poor").secret
     with pytest.raises(InvalidStatus) as refused, talking(server, key=key):
         pass
     answer = refused.value.response

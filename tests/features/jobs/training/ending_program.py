@@ -13,17 +13,18 @@ from typing import Any
 from proxy.app import open_worker
 from proxy.engines import registry
 from proxy.feature_list import load_config
+from proxy.features.erasure import tombstone_rows
 from proxy.features.jobs.core import ends, removals
 from proxy.features.jobs.kinds.training import records
 from proxy.ledger.durable_ends import FixedPrice
-from proxy.storage import accounts, tombstones
+from proxy.storage import accounts
 from tests.features.jobs.training.training_rig import bills_of
 from tests.proxy.api.inside import Inside
 
 ENDS: dict[str, tuple[Any, str]] = {
     "cancel": (ends, "end"),
     "job": (removals, "remove"),
-    "voice": (tombstones, "erase"),
+    "voice": (tombstone_rows, "erase"),
     "account": (accounts, "close"),
 }
 """What is written when an account ends its training in one of these ways."""
