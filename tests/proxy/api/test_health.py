@@ -61,7 +61,7 @@ async def test_a_closed_database_is_unready_and_a_request_is_a_503_to_try_again(
     ("model", "reason"),
     [
         ("gone", "default_model gone: The model 'gone' does not exist"),
-        ("broken", "default_model broken: The engine is not available"),
+        ("broken", "default_model broken: The engine 'broken' is not available"),
     ],
 )
 async def test_a_default_model_that_nobody_speaks_is_unready(tmp_path: Path, model: str, reason: str) -> None:
