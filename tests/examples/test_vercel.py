@@ -161,8 +161,11 @@ def test_a_server_that_stops_is_an_error_and_is_used_again_when_it_is_back(tmp_p
 def test_a_socket_that_ends_too_early_is_an_error(fault: Fault, tmp_path: Path) -> None:
     with spoken_socket(fault) as server:
         call = ["stream", {"text": ["Hello. ", None, "I am here."]}]
-        *_, answer = answers(tmp_path, server.url, "sk-vg-any", call)
-    assert answer["error"]["message"] == "The speech server broke off."
+        with app(tmp_path, server.url, "sk-vg-any", call) as process:
+            assert server.ended.wait(30)
+            out, errors = process.communicate("\n", timeout=60)
+    *_, answer = out.splitlines()
+    assert json.loads(answer)["error"]["message"] == "The speech server broke off.", errors
 
 
 def test_an_abort_sends_a_cancel_and_closes_the_session(tmp_path: Path) -> None:
