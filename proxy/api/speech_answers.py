@@ -133,7 +133,7 @@ def report(answer: Answer, begin: int = 0) -> SpeechReport:
         audio_format=call.request.form.format,
         duration_seconds=round(answer.seconds, 3),
         sample_rate=answer.speech.sample_rate_hz,
-        voice_used=call.plan.voice_id(call.request),
+        voice_used=call.plan.voice_id,
         # `Speech.engine` is `engine/model`.
         model_used=answer.speech.engine,
         language=call.plan.language,

@@ -306,7 +306,7 @@ class Totals:
         return Spent(
             engine=names[0],
             model=names[1],
-            voice=self._plan.voice_id(self._request),
+            voice=self._plan.voice_id,
             language=self._plan.language,
             format=self._request.form.format,
             characters=total,

@@ -58,7 +58,9 @@ def totals(parts: int) -> Totals:
         )
         for number in range(parts)
     )
-    plan = SpeechPlan(VOICE, "en", planned, float(parts), terms(UNLIMITED), frozenset(), frozenset())
+    plan = SpeechPlan(
+        VOICE, VOICE.id, "en", planned, float(parts), terms(UNLIMITED), frozenset(), frozenset()
+    )
     request = parse_speech(encode_json({"model": "m", "voice": "ana", "input": text}), Defaults())
     return Totals(request, plan)
 

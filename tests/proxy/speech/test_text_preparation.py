@@ -110,7 +110,7 @@ def call(text: str, *front_ends: str, lexicon: Lexicon | None = None, parts: int
     if lexicon is not None:
         part = msgspec.structs.replace(part, lexicon=lexicon)
     request = parse_speech(msgspec.json.encode({"model": "m", "voice": "ana", "input": text}), Defaults())
-    plan = SpeechPlan(VOICE, "en", (part,) * parts, 1.0, terms(DEAR), frozenset(), frozenset())
+    plan = SpeechPlan(VOICE, VOICE.id, "en", (part,) * parts, 1.0, terms(DEAR), frozenset(), frozenset())
     return SpeechCall("req_1", CALLER, request, plan, Totals(request, plan))
 
 

@@ -197,7 +197,7 @@ class SpokenPiece:
             request_id=call.id,
             start_ms=round(self._words.begins_s * 1000),
             model=answer.speech.engine,
-            voice=call.plan.voice_id(call.request),
+            voice=call.plan.voice_id,
             language=call.plan.language,
             substitute=call.totals.tell(),
         )
