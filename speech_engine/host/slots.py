@@ -24,9 +24,13 @@ from speech_engine.values import SpeechJob, Urgency
 
 
 class SlotTurn(Ticket):
-    """A job's turn, from its arrival to the moment when it leaves its slot. `place` is there if it waits."""
+    """A job's turn, from its arrival to the moment when it leaves its slot.
+
+    A turn that waits has a `place`, and `patience_s`: the time that it had left when its wait began.
+    """
 
     place: asyncio.Future[None] | None = None
+    patience_s = 0.0
     sound: RecentSound
     rate_hz = 0
     has_finished = hears = False
@@ -44,7 +48,6 @@ class SlotTurn(Ticket):
         super().__init__(tenant, estimated_s, share, urgency)
         self.job = job
         self.deadline_at = deadline_at
-        self.patience_s = self.left_s
         self.runs_alone = runs_alone
 
     @property
@@ -205,7 +208,7 @@ class Slots:
         return "live" if job.urgency == "ahead" else job.urgency
 
     async def _wait(self, turn: SlotTurn) -> None:
-        turn.place = asyncio.get_running_loop().create_future()
+        turn.place, turn.patience_s = asyncio.get_running_loop().create_future(), turn.left_s
         self._judge(turn)
         # Now that it has a place, it learns if it would fit too late.
         self._let_in()
