@@ -187,10 +187,17 @@ class Slots:
         turn.sound = RecentSound()
         self._running.add(turn)
 
-    def leave(self, turn: SlotTurn) -> None:
-        """Give the slot to the next job in line."""
+    def leave(self, turn: SlotTurn, *, was_used: bool = True) -> None:
+        """Give the slot to the next job in line. A slot that was not used costs hardly anything."""
+        self._running.remove(turn)
+        if turn.runs_alone:
+            self._has_lone_turn = False
         # A job that broke off before any audio has held the slot too.
-        self._release(turn, turn.made_s or turn.estimated_s)
+        self._order.end(turn, (turn.made_s or turn.estimated_s) if was_used else 0.0)
+        if turn.has_finished:
+            self._pace.learn(time.monotonic() - turn.sound.began_at, turn.estimated_s, turn.made_s)
+        if self._order.waiting or self._next_alone is not None:
+            self._let_in()
 
     def begin_answer(self) -> None:
         """Note that the answer to a turn has a reader. It may take longer than the slot is held."""
@@ -220,7 +227,7 @@ class Slots:
         except BaseException as error:
             if turn in self._running:
                 # The turn was cancelled at the moment when the slot was given: pass the slot on.
-                self._release(turn, 0.0)
+                self.leave(turn, was_used=False)
             elif turn is self._next_alone:
                 self._next_alone = None
                 self._order.end(turn, 0.0)
@@ -247,16 +254,6 @@ class Slots:
             loser = self._order.newest_of_longest(newcomer)
             _tell(loser, "The queue is full.", self._starts_in_s(loser))
             self._order.discard(loser)
-
-    def _release(self, turn: SlotTurn, cost_s: float) -> None:
-        self._running.remove(turn)
-        if turn.runs_alone:
-            self._has_lone_turn = False
-        self._order.end(turn, cost_s)
-        if turn.has_finished:
-            self._pace.learn(time.monotonic() - turn.sound.began_at, turn.estimated_s, turn.made_s)
-        if self._order.waiting or self._next_alone is not None:
-            self._let_in()
 
     def _let_in(self) -> None:
         while (turn := self._next_turn()) is not None:
