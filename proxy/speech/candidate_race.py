@@ -161,7 +161,7 @@ class FirstAudio:
         deadline, ends_at = Deadline(), time.monotonic() + left_s
         stream: CandidateStream | None = None
         try:
-            with deadline.at(ends_at):
+            with deadline.expire_at(ends_at):
                 stream = await self._prepare(call, run, candidate, text, deadline)
                 await stream.read_first_audio(*self._open(call, run, stream, text, ends_at))
                 run.winner = candidate

@@ -173,7 +173,7 @@ class CandidateStream:
             return chunk
         while not self._finished:
             try:
-                with self._deadline.at(time.monotonic() + self._stall_s):
+                with self._deadline.expire_at(time.monotonic() + self._stall_s):
                     chunk = await self._read()
             except TimeoutError:
                 raise EngineTimeout("The engine fell silent in the middle.") from None
