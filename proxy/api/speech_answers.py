@@ -123,7 +123,7 @@ def report(answer: Answer, begin: int = 0) -> SpeechReport:
     call, words = answer.call, _words(answer)
     check = call.totals.check_report(answer.whole_samples)
     if check is not None and begin:
-        check = check.without(begin)
+        check = check.without_start(begin)
     if words and begin:
         words = [
             replace(word, source_start=word.source_start - begin, source_end=word.source_end - begin)

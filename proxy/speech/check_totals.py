@@ -31,7 +31,7 @@ class CheckReport(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
     def sums(self) -> CheckSums:
         return CheckSums(self.checked_s, self.unchecked_s, self.again, len(self.wrong or ()), self.free_s)
 
-    def without(self, characters: int) -> CheckReport:
+    def without_start(self, characters: int) -> CheckReport:
         """Return the report on a text without so many characters at its beginning."""
         wrong, unsure = (
             tuple([replace(word, start=word.start - characters, end=word.end - characters) for word in each])
@@ -81,10 +81,10 @@ class CheckTotals:
 
     def report(self, seconds: Mapping[int, float], *, is_stored: bool) -> CheckReport:
         """Return the report of parts of these lengths. A stored answer was right when it was stored."""
-        checked = [number for number in seconds if is_stored or self._of(number).result != "unchecked"]
+        checked = [each for each in seconds if is_stored or self._verdict_of(each).result != "unchecked"]
         checked_s = sum([seconds[number] for number in checked])
         words = {result: self._words(seconds, result) for result in ("wrong", "unsure")}
-        reasons = dict.fromkeys([self._of(number).why for number in seconds if number not in checked])
+        reasons = dict.fromkeys([self._verdict_of(number).why for number in seconds if number not in checked])
         return CheckReport(
             checked_s=round(checked_s, 3),
             unchecked_s=round(sum(seconds.values()) - checked_s, 3),
@@ -95,9 +95,9 @@ class CheckTotals:
             why=", ".join(filter(None, reasons)) or UNSET,
         )
 
-    def _of(self, number: int) -> PartVerdict:
+    def _verdict_of(self, number: int) -> PartVerdict:
         return self.verdicts.get(number) or PartVerdict("unchecked", (), self.obstacle)
 
     def _words(self, seconds: Mapping[int, float], result: str) -> tuple[WrongWords, ...]:
-        verdicts = [self._of(number) for number in seconds]
+        verdicts = [self._verdict_of(number) for number in seconds]
         return tuple([word for each in verdicts if each.result == result for word in each.words])
