@@ -12,7 +12,7 @@ from policies import price, text_tags
 from policies.markdown.reading import Reading
 from policies.plans import Terms
 from policies.price import MostCharge, Operation
-from policies.routing import Candidate, Model, PostSpeaker
+from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
@@ -52,9 +52,9 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
 
     `text` is the text to read; without its marks, if `places` are the positions of its characters in the
     user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A `source` is
-    converted instead of a text. `model` was tried last, and `post` repeats its speech. `begins` is the part's
-    first sample in the answer, None before its turn. The `winner` gave audio. A checked part was said `again`
-    so many times. One that goes on with an earlier call is heard `plays_at`, its first candidate before all.
+    converted instead of a text. The `candidate` was tried last, and the `winner` gave audio. `begins` is the
+    part's first sample in the answer, None before its turn. A checked part was said `again` so many times.
+    One that goes on with an earlier call is heard `plays_at`, its first candidate before all.
     """
 
     number: int
@@ -63,47 +63,39 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     places: Sequence[int] | None = None
     texts: dict[tuple[str, bool], PreparedText | EngineError] = msgspec.field(default_factory=dict)
     source: SourceSound | None = None
-    model: Model | None = None
-    post: PostSpeaker | None = None
+    candidate: Candidate | None = None
     begins: int | None = None
     winner: Candidate | None = None
     is_passed_over: bool = False
-    text_key: tuple[str, bool] = "", False
     budget_s: float | None = None
     again: int = 0
     plays_at: float | None = None
 
     @property
     def speaker(self) -> str:
-        if self.model is None:
-            return ""
-        return self.model.name if self.post is None else f"{self.model.name}, {self.post.model.name}"
+        return "" if self.candidate is None else self.candidate.speaker
 
     @property
     def models(self) -> tuple[Model, ...]:
-        if self.model is None:
-            return ()
-        return (self.model,) if self.post is None else (self.model, self.post.model)
+        return () if self.candidate is None else self.candidate.models
 
     @property
     def engine(self) -> str:
-        if self.model is None:
-            return ""
-        return self.model.engine if self.post is None else f"{self.model.engine}+{self.post.model.engine}"
+        return "+".join([model.engine for model in self.models])
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         return self.part.candidates
 
     @property
-    def measured(self) -> PreparedText | Part:
+    def measured_text(self) -> PreparedText | Part:
         """The source of charged characters and estimate: the prepared text, or else the part."""
-        text = self.texts.get(self.text_key)
+        text = None if self.candidate is None else self.texts.get(self.candidate.text_key)
         return text if isinstance(text, PreparedText) else self.part
 
     @property
     def estimated_s(self) -> float:
-        return self.measured.estimated_s
+        return self.measured_text.estimated_s
 
     def leave_out_marks(self, reading: Reading) -> None:
         """Take the part's text from the reading of the whole text, unless nothing would be left to say."""
@@ -120,10 +112,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
 
     def pass_over(self) -> None:
         """Leave the part out, because nothing in it can be spoken. It costs nothing."""
-        self.model, self.post, self.is_passed_over = None, None, True
-
-    def give_to(self, candidate: Candidate) -> None:
-        self.model, self.post, self.text_key = candidate.model, candidate.post, candidate.text_key
+        self.candidate, self.is_passed_over = None, True
 
     def text_read(self, *, is_untagged: bool) -> str:
         return text_tags.without_tags(self.text) if is_untagged else self.text
@@ -282,7 +271,7 @@ class Totals:
         for run, samples in self.written_parts():
             if run.is_passed_over:
                 continue
-            measured = run.measured
+            measured = run.measured_text
             characters, kind = measured.characters, None
             total += characters
             for model in run.models or (None,):

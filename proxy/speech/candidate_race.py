@@ -154,7 +154,7 @@ class FirstAudio:
     ) -> CandidateStream:
         """Try one candidate up to its first audio. If it fails or is cancelled, it leaves nothing running.
         Raises EngineError."""
-        run.give_to(candidate)
+        run.candidate = candidate
         text = run.text_for(candidate)
         if text.is_silent:
             raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
@@ -355,7 +355,7 @@ class CandidateRace:
                 raise
         if winner is not None:
             # Another candidate may have begun after it.
-            self._run.give_to(winner.candidate)
+            self._run.candidate = winner.candidate
         return winner
 
     async def _first_to_speak(self, candidate: Candidate) -> CandidateStream | None:

@@ -213,10 +213,10 @@ class Pipeline:
         is_robot = False
         for part, samples in totals.written_parts():
             is_robot = is_robot or (part.winner is not None and part.winner.is_robot)
-            if (model := part.model) is not None:
-                engine, id_ = model.engine, model.info.id
-                if part.post is not None:
-                    engine, id_ = part.engine, f"{id_}+{part.post.model.info.id}"
+            if (candidate := part.candidate) is not None:
+                engine, id_ = candidate.model.engine, candidate.model.info.id
+                if candidate.post is not None:
+                    engine, id_ = part.engine, f"{id_}+{candidate.post.model.info.id}"
                 self._metrics.seconds.counts[engine, id_] += samples / totals.sample_rate_hz
         if is_robot:
             self._metrics.robots.inc()
