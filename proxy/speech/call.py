@@ -35,7 +35,7 @@ class PreparedText(Redacted, msgspec.Struct, frozen=True):
 
     `characters` are the charged ones: the sent characters and those that the account's own lexicon added.
     `written_characters` count numbers as if they were written out. `pronunciations` has the sounds of the
-    lexicon's words, by the alphabets of a candidate's model. A text `is_silent`, and free, of signs alone.
+    lexicon's words, by the alphabets of a candidate's model. A text of signs alone `is_silent`, and is free.
     """
 
     segments: tuple[Segment, ...]
@@ -53,8 +53,9 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     `text` is the text to read; without its marks, if `places` are the positions of its characters in the
     user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A `source` is
     converted instead of a text. The `candidate` was tried last, and the `winner` gave audio. `begins` is the
-    part's first sample in the answer, None before its turn. A checked part was said `again` so many times.
-    One that goes on with an earlier call is heard `plays_at`, its first candidate before all.
+    part's first sample in the answer, None before its turn. `again` counts how often a checked part was said
+    anew. If the part continues an earlier call, it is heard at the moment `plays_at`, and its first candidate
+    comes before all others.
     """
 
     number: int
@@ -323,8 +324,9 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
 
     `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
     `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call of a
-    `job` has no listener, is no stream, and engines serve it last. A piece of an utterance is none either,
-    and has no receipt. Attempts at a `step` share its name, not their ids. If `is_idle`, none listens.
+    `job` has no listener, does not count as a stream, and engines serve it last. A piece of an utterance does
+    not count as a stream either, and has no receipt. All attempts at a step of a job have its name, `step`.
+    A call that `is_idle` has no listener.
     """
 
     id: str

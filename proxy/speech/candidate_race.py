@@ -104,8 +104,11 @@ class FirstAudio:
         return self._engines[engine].slots == 1
 
     def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the candidates with those last that are late, away, or busy while their own speaker stands
-        in. Only natural ones are passed over for natural ones."""
+        """Return the candidates with those of late engines behind their neighbours, as `late_last` has it.
+
+        If some candidates stand in for the voice, an engine that is away counts as late. If the same speaker
+        of another engine stands in, a busy engine does, too.
+        """
         late = self._engines.late.names
         stands_in = {each.stands_in for each in candidates}
         if stands_in != {""}:

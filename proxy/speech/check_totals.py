@@ -1,4 +1,4 @@
-"""What is known of the checked parts of an answer, and what its client is told of them."""
+"""The verdicts on the checked parts of an answer, and the report on them for its client."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from speech_engine.redacted import Redacted
 
 
 class CheckReport(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
-    """The seconds of an answer that were heard and those that were not, how many sentences were said again,
-    the words that are wrong all the same or may be, and the seconds that are free for that. `why` names what
-    stood against a check."""
+    """The report on a checked answer: the seconds that were heard and those that were not, and the number of
+    sentences that were said again. `wrong` and `unsure` are the words that stayed so, and `free_s` are the
+    seconds that cost nothing for that reason. `why` names the obstacles to a check."""
 
     checked_s: float
     unchecked_s: float
@@ -41,7 +41,7 @@ class CheckReport(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 FREE_ROOM_S = 0.0
-"""What may be free of an answer, before a feature knows what its account has left."""
+"""The seconds of an answer that may be free, unless a feature finds more for its account."""
 
 
 class CheckTotals:

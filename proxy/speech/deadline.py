@@ -24,6 +24,7 @@ class MovingTimer:
     _timer_at = math.inf
 
     def expire_at(self, moment: float) -> Self:
+        """Call `expire` at this moment of the loop's clock, and at no earlier one."""
         self._moment = moment
         if self._timer is not None and self._timer_at > moment:
             self._timer.cancel()

@@ -52,8 +52,8 @@ class _Resources(msgspec.Struct, frozen=True):
 
 
 class Pipeline:
-    """Answers calls. The functions in `ended` get each call at its end, also one without an observer: what
-    must see a single answer on its way is an `Observer`."""
+    """Answers calls. The functions in `ended` get each call at its end, with or without observers. An
+    `Observer` sees one answer while it is made."""
 
     def __init__(
         self,

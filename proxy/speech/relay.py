@@ -232,7 +232,7 @@ class Relay:
         return second_try, await second_try.wait_begun()
 
     def _note_made(self, number: int) -> None:
-        """The engine of the part whose turn it is is free, though the part is not checked yet."""
+        """Read ahead if the engine has made the current part, though that part is not checked yet."""
         if number == self._number:
             self._read_ahead(number + 1)
 

@@ -50,7 +50,7 @@ def _removed_reason(spec: HostedEngineSpec) -> str:
 class Hosts:
     """All hosts of the server, started together. `on_state` gets each change, for the workers.
 
-    `environ` is all that a host inherits from us.
+    Of our environment, a host inherits only `environ`.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Hosts:
         self._suspects: list[EngineSuspects] = []
         self._models: dict[str, ExitStack] = {}
         self._book = DeviceReservations()
-        # The bookings of each worker, also those that wait.
+        # The bookings of each worker, with those that wait.
         self._worker_bookings: dict[int, set[Holder]] = {}
         self._find_place = find_place
         self._missing: dict[str, HostedEngineSpec] = {}

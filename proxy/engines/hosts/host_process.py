@@ -77,8 +77,8 @@ class HostProcess:
         )
 
     async def say_hello(self, engine: str, *, is_here: bool) -> bool:
-        """Say Hello until the host answers, less and less often. Return False if its state changes first.
-        The answer is `hello`.
+        """Say Hello until the host answers, less and less often, and store the answer as `hello`. Return
+        False if the state of the host changes first.
 
         A host that `is_here` has our API version. Another one has the version of these messages, or the one
         before. Raises HelloRefused.

@@ -35,13 +35,13 @@ from speech_engine.host.pipe_messages import EngineQuestion, HostState
 
 _RESOLVE_EVERY_S = 5.0
 UNREAD_S = 40.0
-"""A worker that has not read for so long what others erase may send their recordings to hosts. Then all
-Watches end, and the hosts forget."""
+"""A worker that has not read the tombstones for this time may send erased recordings to hosts. Then all
+Watches end, and the hosts forget their recordings."""
 _LOOK_EVERY_S = 1.0
 _RELEASED_S = 300.0
-"""For so long, work goes on at a host that belongs to other gateways from now on."""
+"""After a host was left to other gateways, its running work may go on for this time."""
 _INTRODUCTION = -1
-"""The number of no process."""
+"""A number that no process has. It marks a state that only brings an introduction."""
 
 _log = structlog.get_logger()
 
@@ -99,7 +99,7 @@ class ClusterHosts:
             cluster.take_news(news)
 
     def note_read(self, worker: int) -> None:
-        """Note that a worker has read the tombstones. From its first time on it must, as long as it lives."""
+        """Note that a worker has read the tombstones. After the first time it must go on reading them."""
         self._read_at[worker] = time.monotonic()
 
     def forget_worker(self, worker: int) -> None:
@@ -166,7 +166,7 @@ class ClusterHosts:
 
 
 class _Cluster:
-    """The hosts of one cluster: each address that its names have now, and each that is still watched."""
+    """The hosts of one cluster: the addresses to which its names resolve now, and those still watched."""
 
     def __init__(
         self,
@@ -276,7 +276,7 @@ class _Cluster:
     def _watch_these(self, addresses: list[str]) -> None:
         for address, (watch, task) in list(self._watch_tasks.items()):
             watch.is_wanted = address in addresses
-            # A host that leaves is named no more, and still works.
+            # A leaving host is not announced any more, but still works.
             if not watch.is_wanted and address in self._known_addresses:
                 watch.release()
             if (not watch.is_wanted and not watch.is_alive) or (

@@ -19,14 +19,14 @@ from speech_engine import Work
 from speech_engine.host.suspects import Suspects, killer_error
 
 _WRITTEN_S = 0.1
-"""So long after a crash, the other gateways have written their verdicts."""
+"""Within this time after a crash, the other gateways write their verdicts."""
 _SETTLES_S = 1.0
 _MOST_CALLS = 5000
-"""A call that its client gave up stays known until so many newer ones: its process may die of it yet."""
+"""The most calls that are remembered. A call whose client left is one of them: its process may die of it."""
 
 
 class TextNews(NamedTuple):
-    """A text must run `alone`, is `refused`, or was spoken `whole`. `is_only`: it was all that ran in the
+    """A text must run `alone`, is `refused`, or was spoken `whole`. `is_only`: no other text ran in the
     process that died."""
 
     digest: bytes
@@ -99,7 +99,7 @@ class ClusterSuspects:
     def adopt(self, verdicts: Iterable[tuple[bytes, bool, float]], read_at: float) -> None:
         """Take the verdicts of all gateways, see `SuspectTexts.replace`. The read began at `read_at`."""
         if self.news:
-            return  # they came later
+            return  # the news are newer than these verdicts
         self._texts.replace(verdicts)
         self._read_at = read_at
         self._has_read.set()
