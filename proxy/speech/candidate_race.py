@@ -23,7 +23,7 @@ from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.engine_job import job_of, post_job_of
-from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_own
+from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_server_fault
 from proxy.speech.speech_request import SOURCE_HZ
 from proxy.speech.word_times import WordPositions
 from speech_engine import (
@@ -243,7 +243,7 @@ class FirstAudio:
         try:
             self._engines[post.model.engine].check_available(Convert(post_job_of(job, candidate, post)))
         except EngineUnavailable as error:
-            raise as_own(error) from None
+            raise as_server_fault(error) from None
 
     def _open_post(
         self,
@@ -331,10 +331,10 @@ class CandidateRace:
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
         if self._wait_until_free is not None:
             # The engine may be busy with the previous part. The deadline moves by the waited time.
-            since = time.monotonic()
+            wait_began = time.monotonic()
             for model in candidate.models:
                 await self._wait_until_free(model.engine)
-            self._deadline += time.monotonic() - since
+            self._deadline += time.monotonic() - wait_began
         left_s = provider_waits.first_audio_share_s(self._deadline - time.monotonic(), len(self._left))
         try:
             return await self._first_audio.attempt(self._call, self._run, candidate, left_s)

@@ -313,9 +313,8 @@ class HostedEngine(HelloEngine):
         info = find_model(self.models(), job.model)
         if info is None:
             raise EngineFailed("The engine has no such model.")
-        await self._delivery.bring(
-            digests, SampleOrder(process.number, process.put_sample, job, info, arrivals_before)
-        )
+        order = SampleOrder(process.number, process.put_sample, job, info, arrivals_before)
+        await self._delivery.bring(digests, order)
 
     async def drop_samples(self, digests: Collection[str]) -> None:
         """Make every process forget these recordings. A dead process has none, as they are only in memory.

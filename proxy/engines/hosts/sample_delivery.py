@@ -62,7 +62,7 @@ class SampleDelivery:
     def __init__(self, source: SampleSource) -> None:
         self.arrivals = 0
         self._source = source
-        self._single_flight: dict[_Name, _Transfer] = {}
+        self._transfers: dict[_Name, _Transfer] = {}
         self._arrivals: LRUCache[_Name, int] = LRUCache(_MOST_ARRIVALS)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -75,13 +75,13 @@ class SampleDelivery:
         for digest in digests:
             name = _Name(order.sample_cache, owner_of(order.job), order.job.model, digest)
             if self._arrivals.get(name, 0) <= order.arrivals:
-                await self._bring(name, order)
+                await self._wait_for_transfer(name, order)
 
     async def drop(self, digests: Collection[str]) -> None:
         """End the deliveries of these recordings. When this returns, none of them can arrive any more."""
-        flying = {leader.task for leader in self._single_flight.values()}
-        named = {leader.task for name, leader in self._single_flight.items() if name.digest in digests}
-        await self._end(named | (self._tasks - flying))
+        in_transfer = {transfer.task for transfer in self._transfers.values()}
+        of_digests = {transfer.task for name, transfer in self._transfers.items() if name.digest in digests}
+        await self._end(of_digests | (self._tasks - in_transfer))
 
     async def close(self) -> None:
         await self._end(set(self._tasks))
@@ -92,32 +92,32 @@ class SampleDelivery:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _bring(self, name: _Name, order: SampleOrder) -> None:
-        leader = self._single_flight.get(name)
-        if leader is None:
-            leader = self._single_flight[name] = _Transfer(asyncio.create_task(self._fly(name, order)))
-            self._tasks.add(leader.task)
-            leader.task.add_done_callback(partial(self._land, name))
-        leader.waiting += 1
+    async def _wait_for_transfer(self, name: _Name, order: SampleOrder) -> None:
+        transfer = self._transfers.get(name)
+        if transfer is None:
+            transfer = self._transfers[name] = _Transfer(asyncio.create_task(self._deliver(name, order)))
+            self._tasks.add(transfer.task)
+            transfer.task.add_done_callback(partial(self._forget_transfer, name))
+        transfer.waiting += 1
         try:
-            await asyncio.wait([leader.task])
+            await asyncio.wait([transfer.task])
         finally:
-            leader.waiting -= 1
-            if not leader.waiting and not leader.task.done():
+            transfer.waiting -= 1
+            if not transfer.waiting and not transfer.task.done():
                 # The next job begins a new delivery, without waiting for the end of this one.
-                del self._single_flight[name]
-                leader.task.cancel()
-        if leader.task.cancelled():
+                del self._transfers[name]
+                transfer.task.cancel()
+        if transfer.task.cancelled():
             raise VoiceNotFound(DROPPED)
-        leader.task.result()
+        transfer.task.result()
 
-    def _land(self, name: _Name, task: asyncio.Task[None]) -> None:
+    def _forget_transfer(self, name: _Name, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        leader = self._single_flight.get(name)
-        if leader is not None and leader.task is task:
-            del self._single_flight[name]
+        transfer = self._transfers.get(name)
+        if transfer is not None and transfer.task is task:
+            del self._transfers[name]
 
-    async def _fly(self, name: _Name, order: SampleOrder) -> None:
+    async def _deliver(self, name: _Name, order: SampleOrder) -> None:
         try:
             if isinstance(order.job.voice, Trained):
                 await self._send_file(name, order)
