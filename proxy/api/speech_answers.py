@@ -139,7 +139,7 @@ def report(answer: Answer, begin: int = 0) -> SpeechReport:
         language=call.plan.language,
         words=words,
         usage=speech_usage(answer),
-        ignored=call.ignored() or UNSET,
+        ignored=call.ignored_fields() or UNSET,
         substitute=call.totals.substitute or UNSET,
         check=check or UNSET,
     )

@@ -62,7 +62,7 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
         headers = (*headers, (b"x-voxgate-check", told.encode()))
     for more in answer.observers.headers:
         headers = (*headers, *more())
-    if voices := call.totals.tell():
+    if voices := call.totals.announce_substitutes():
         headers = (*headers, (b"x-voxgate-substitute", _in_a_header(voices).encode()))
     if (cast := call.plan.cast) and (unused := text_tags.unused_names(call.request.text, cast)):
         headers = (*headers, (b"x-voxgate-cast-unused", _in_a_header(", ".join(unused)).encode()))
@@ -76,7 +76,7 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
 
 
 def _with_ignored(headers: tuple[RawHeader, ...], call: SpeechCall) -> tuple[RawHeader, ...]:
-    ignored = ", ".join(call.ignored())
+    ignored = ", ".join(call.ignored_fields())
     return (*headers, (b"x-voxgate-ignored", ignored.encode())) if ignored else headers
 
 

@@ -68,7 +68,7 @@ class Answer:
         self._unwritten.append(chunk)
         return chunk.data
 
-    def last(self) -> bytes:
+    def last_bytes(self) -> bytes:
         """Return the last bytes. They count as written in `settle`."""
         chunk = self._sound.last_chunk()
         for note_sound in self._sound_hooks:

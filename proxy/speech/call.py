@@ -125,7 +125,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
             raise text
         return text
 
-    def dearest(self, terms: Terms) -> tuple[MostCharge, float]:
+    def highest_charge(self, terms: Terms) -> tuple[MostCharge, float]:
         """Return the highest price and the longest estimate of the part over its candidates.
 
         The pause after the part is sound of the answer, so it is charged with the part.
@@ -225,7 +225,7 @@ class Totals:
                     run.winner = candidate
                     break
 
-    def tell(self) -> str:
+    def announce_substitutes(self) -> str:
         """Return the substituted voices among the speaking ones for the headers, which are sent now."""
         found: dict[str, None] = {}
         self.substitute_note = False
@@ -348,7 +348,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     def terms(self) -> Terms:
         return self.plan.terms
 
-    def ignored(self) -> tuple[str, ...]:
+    def ignored_fields(self) -> tuple[str, ...]:
         request, speakers = self.request, self.totals.speaking
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])

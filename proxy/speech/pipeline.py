@@ -225,7 +225,7 @@ class Pipeline:
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     terms = call.plan.terms
     if stored is None:
-        most, lengths_s = zip(*[part.dearest(terms) for part in call.totals.parts], strict=True)
+        most, lengths_s = zip(*[part.highest_charge(terms) for part in call.totals.parts], strict=True)
         amount, estimated_s = price.most_together(most), sum(lengths_s)
     else:
         # Its length is known, so the price is exact.

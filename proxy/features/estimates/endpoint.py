@@ -128,7 +128,7 @@ class Estimates(Resource):
                 credits=credits.number(hold.amount),
                 available=None if available is None else credits.number(available),
                 available_minutes=minutes(available, terms, self._config),
-                ignored=call.ignored(),
+                ignored=call.ignored_fields(),
                 dropped_tags=_dropped_tags(call, spoken),
                 unused_names=text_tags.unused_names(speech.text, call.plan.cast),
                 other_names=text_tags.other_names(speech.text, call.plan.cast),

@@ -128,7 +128,7 @@ async def test_a_hold_is_for_the_dearest_candidate_by_the_text_that_it_speaks() 
             made = call("x" * length, "short", "long")
             await texts.prepare(made, 5.0)
             (run,) = made.totals.parts
-            most, seconds = run.dearest(made.terms)
+            most, seconds = run.highest_charge(made.terms)
             assert (most.whole, round(seconds, 1)) == (dearest, 12.0)
 
 

@@ -151,7 +151,7 @@ class SpokenPiece:
         while (data := await answer.next_chunk()) is not None:
             await self._give(answer, data)
         await self._wait_for_turn()
-        last = answer.last()
+        last = answer.last_bytes()
         self._is_settling = True
         await answer.settle()
         self._is_charged = self.is_finished = True
@@ -199,7 +199,7 @@ class SpokenPiece:
             model=answer.speech.engine,
             voice=call.plan.voice_id,
             language=call.plan.language,
-            substitute=call.totals.tell(),
+            substitute=call.totals.announce_substitutes(),
         )
 
     async def _deliver(

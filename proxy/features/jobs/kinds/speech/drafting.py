@@ -68,7 +68,7 @@ async def drafted(
         pauses=tuple(body.of_file.pauses(body.text, pieces)),
         own=body.of_file.own,
     )
-    ignored = {*call.ignored(), *await _dropped_tags(fields, body.text, pieces, plan)}
+    ignored = {*call.ignored_fields(), *await _dropped_tags(fields, body.text, pieces, plan)}
     return replace(fields, ignored=tuple(sorted(ignored))), pieces
 
 
