@@ -171,14 +171,14 @@ class CandidateStream:
         if self._first.data:
             chunk, self._first = self._first, Chunk()
             return chunk
-        while not self._is_over:
-            try:
-                with self._deadline.expire_at(time.monotonic() + self._stall_s):
-                    chunk = await self._read_event()
-            except TimeoutError:
-                raise EngineTimeout("The engine fell silent in the middle.") from None
-            if chunk.data:
-                return chunk
+        try:
+            with self._deadline:
+                while not self._is_over:
+                    self._deadline.expire_at(time.monotonic() + self._stall_s)
+                    if (chunk := await self._read_event()).data:
+                        return chunk
+        except TimeoutError:
+            raise EngineTimeout("The engine fell silent in the middle.") from None
         return None
 
     def last_chunk(self) -> Chunk:
