@@ -159,7 +159,7 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
     connection.set_head(200, answer_headers(answer, MEDIA_TYPES[answer.call.request.form.format]))
     while (data := await answer.next_chunk()) is not None:
         await connection.send(data, answer.run_ahead)
-    await connection.end(answer.last(), answer.settle)
+    await connection.end(answer.last_bytes(), answer.settle)
 
 
 async def _write_file(connection: Connection, answer: Answer) -> None:
@@ -168,7 +168,7 @@ async def _write_file(connection: Connection, answer: Answer) -> None:
     with answer.reading():
         while (data := await answer.next_chunk()) is not None:
             await connection.send(data)
-    await connection.end(answer.last(), answer.settle)
+    await connection.end(answer.last_bytes(), answer.settle)
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
@@ -198,7 +198,7 @@ async def write_report(
             await connection.send(before + b64encode(data))
             before = b""
     # The times of all words may be long, too.
-    await write_end(connection, answer, before + b64encode(answer.last()) + frame.end)
+    await write_end(connection, answer, before + b64encode(answer.last_bytes()) + frame.end)
 
 
 async def write_end(connection: Connection, answer: Answer, rest: bytes) -> None:
@@ -216,7 +216,7 @@ async def _write_events(connection: Connection, answer: Answer) -> None:
         while (data := await answer.next_chunk()) is not None:
             news = b"" if words is None else words.next()
             await connection.send(delta(data) + news, answer.run_ahead)
-        last = delta(answer.last()) + (b"" if words is None else words.next())
+        last = delta(answer.last_bytes()) + (b"" if words is None else words.next())
     except EngineError as error:
         await connection.send(event(AudioError(error=from_engine(error).body().error)))
         raise

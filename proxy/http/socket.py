@@ -197,7 +197,7 @@ class ClientSocket(StoppableBlock):
     def _note_message(self) -> None:
         self.last_message = asyncio.get_running_loop().time()
         if not self._speaking:
-            self._idle.at(self.last_message + IDLE_S)
+            self._idle.expire_at(self.last_message + IDLE_S)
 
 
 class SocketEndpoint(NamedTuple):
