@@ -30,7 +30,7 @@ from proxy.api.server import ServerLink
 from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.absent import NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
-from proxy.catalogue.catalogue import CommandFor, no_command
+from proxy.catalogue.catalogue import FindModelCommand, no_model_command
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, VoiceFiles, VoiceMemory
@@ -92,7 +92,7 @@ class AppContext(NamedTuple):
     words: SavedWords = NoSavedWords()
     source: Source = NoStoredSpeech()
     purges: Purges = NothingStored()
-    addable: CommandFor = no_command
+    addable: FindModelCommand = no_model_command
     shared: tuple[object, ...] = ()
 
     def sharing(self, more: object) -> AppContext:

@@ -172,7 +172,7 @@ class HealthEndpoints(Resource):
 
     def _model(self) -> str:
         try:
-            models = self._dependencies.catalogue.resolve_model(self._default_model)
+            models = self._dependencies.catalogue.resolve_models(self._default_model)
         except RequestFailed as failure:
             return f"default_model {self._default_model}: {failure.message}"
         if any(self._dependencies.engines.is_usable(model.engine) for model in models):

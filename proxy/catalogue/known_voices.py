@@ -21,7 +21,7 @@ class KnownVoices:
     """The voices of one caller. The caller's own come first. Without terms, the list is public."""
 
     def __init__(self, own: AccountLibrary, catalogue: Catalogue, terms: Terms | None = None) -> None:
-        entries = [catalogue.with_speaker(voice, terms) for voice in catalogue.voices()]
+        entries = [catalogue.named_speaker(voice, terms) for voice in catalogue.voices()]
         listed = [each.voice for each in entries]
         self._aliases = {each.voice.id: each.alias_of for each in entries if each.alias_of}
         # The names of each speaker, the one that lists show first.
@@ -30,7 +30,7 @@ class KnownVoices:
             if each.spoken is not None:
                 names_of[each.spoken].append(each.voice)
         for same in names_of.values():
-            same.sort(key=catalogue.name_rank)
+            same.sort(key=catalogue.name_order)
         self._speakers = {voice.id: same[0].id for same in names_of.values() for voice in same}
         self.voices = [*own.listed, *listed]
         self._own = own
@@ -48,7 +48,7 @@ class KnownVoices:
         UpstreamFailed for one that an engine may still bring."""
         voice = self._own.voices.get(name) or self._by_id.get(name) or self._by_name.get(name)
         if voice is None:
-            self._catalogue.check_known(name)
+            self._catalogue.refuse_if_starting(name)
             raise no_voice(name, (each.id for each in self.voices))
         return voice
 

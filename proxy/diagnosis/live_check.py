@@ -97,7 +97,7 @@ async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     parts = [f"{engine}/{info.id}", f"{seconds:.2f} s of audio", f"first byte after {first_ms:.0f} ms"]
     if units is not None:
         parts.append(f"{units:g} units")
-    if (rate := catalogue.rate(Model(engine, info))) is not None:
+    if (rate := catalogue.provider_rate(Model(engine, info))) is not None:
         micro = price.micro_usd(rate, seconds=seconds, characters=len(_text(info)), units=units)
         parts.append(f"${micro / 1e6:.6f}")
     return ", ".join(parts)

@@ -214,7 +214,7 @@ class FirstAudio:
             # A provider bills instructions as text. The account does not pay for them.
             characters=text.spoken_characters + len(stream.job.instructions),
             output=stream,
-            rate=self._catalogue.rate(model),
+            rate=self._catalogue.provider_rate(model),
             given_sound=source,
         )
         call.totals.attempts.append(attempt)
@@ -257,7 +257,7 @@ class FirstAudio:
             model=post.model,
             characters=0,
             output=stream,
-            rate=self._catalogue.rate(post.model),
+            rate=self._catalogue.provider_rate(post.model),
             given_sound=spoken,
         )
         call.totals.attempts.append(attempt)

@@ -230,7 +230,7 @@ class Planner:
         error = decision.error
         # An engine that is away may speak this language.
         is_final = error is None or error.retry_after_s is not None or decision.lacks_post
-        if is_final or self._catalogue.coming(request.model, chosen.tag):
+        if is_final or self._catalogue.starting_engines(request.model, chosen.tag):
             return decision
         for other in self.splitter.alternatives(chosen, span, request.text):
             decision = self._decide_in(other, request, terms, span, own)
@@ -264,9 +264,9 @@ class Planner:
             converts=source is not None,
             receivers=receivers,
         )
-        offer = self._catalogue.offer(request.model, chosen.tag, own.operators)
+        offer = self._catalogue.find_offer(request.model, chosen.tag, own.operators)
         decided = routing.decide(offer, span.voice, query, terms, self._rules)
-        decision = self._catalogue.with_aliases(decided, request.model, terms)
+        decision = self._catalogue.with_voice_owners(decided, request.model, terms)
         if span.voice.account is None and not span.voice.members and not offer.steps:
             # Decisions with saved voices are not stored, because saved voices can be deleted. A post-step
             # may have a saved voice of the operator.
@@ -284,8 +284,8 @@ class Planner:
             return UpstreamFailed(
                 error.message, param=error.field, code=error.code, retry_after_s=error.retry_after_s
             )
-        if not error.is_forbidden and (coming := self._catalogue.coming(model, query.language)):
-            return self._catalogue.not_up(coming[0])
+        if not error.is_forbidden and (coming := self._catalogue.starting_engines(model, query.language)):
+            return self._catalogue.not_up_error(coming[0])
         failure = NotAllowed if error.is_forbidden else InvalidRequest
         return failure(f"{error.message} {advice}".rstrip(), param=error.field, code=error.code)
 

@@ -94,7 +94,7 @@ class RecentPlans:
     def client_fields(self) -> frozenset[str]:
         return self._catalogue.client_fields()
 
-    def may_have(self, voice: str, own: AccountLibrary) -> bool:
+    def may_have_voice(self, voice: str, own: AccountLibrary) -> bool:
         """Tell whether a voice exists, or may be one of an engine that has not been up yet."""
         if voice in own.voices:
             return True
@@ -102,7 +102,7 @@ class RecentPlans:
         if known is None or known[0] != revision:
             if len(self._exist) >= _MOST_STORED:
                 self._exist.clear()
-            known = self._exist[voice] = (revision, self._catalogue.may_have(voice))
+            known = self._exist[voice] = (revision, self._catalogue.may_have_voice(voice))
         return known[1]
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:

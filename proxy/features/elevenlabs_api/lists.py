@@ -48,7 +48,7 @@ class CatalogueLists(Resource):
         catalogue = self._tools.catalogue
         aliases, models = catalogue.list_models(terms)
         most = min(MAX_INPUT, terms.max_characters or MAX_INPUT)
-        named = [(alias, catalogue.alias_models(alias)) for alias in aliases]
+        named = [(alias, catalogue.models_of_alias(alias)) for alias in aliases]
         named += [(model.name, [model]) for model in models]
         return reply([_model(name, of, most) for name, of in named if _may_speak(of)])
 

@@ -117,7 +117,9 @@ class WantedSamples:
         for info in () if engine.state != "ready" else engine.models():
             model = Model(name, info)
             is_usable = info.speaks and not info.runner
-            if is_usable and (not is_free or (info.is_local and self._catalogue.rate(model) is None)):
+            if is_usable and (
+                not is_free or (info.is_local and self._catalogue.provider_rate(model) is None)
+            ):
                 for voice in engine.voices():
                     yield model, voice
 

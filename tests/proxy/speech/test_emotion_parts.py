@@ -53,9 +53,9 @@ class CountingCatalogue(Catalogue):
 
     offers = 0
 
-    def offer(self, name: str, tag: str, operators: Mapping[str, Voice] | None = None) -> Offer:
+    def find_offer(self, name: str, tag: str, operators: Mapping[str, Voice] | None = None) -> Offer:
         self.offers += 1
-        return super().offer(name, tag, operators)
+        return super().find_offer(name, tag, operators)
 
 
 def planner(
