@@ -90,7 +90,9 @@ class TaskTable(Generic[W]):
             f"UPDATE {name} SET fence = fence + 1, lease = :until WHERE {ours} AND lease <= :now "
             f"RETURNING {listed}"
         )
-        self._let_go = f"UPDATE {name} SET due = {earliest}, lease = 0 WHERE {is_open} AND lease <= :before"
+        self._end_old_leases = (
+            f"UPDATE {name} SET due = {earliest}, lease = 0 WHERE {is_open} AND lease <= :before"
+        )
         self._holds = f"SELECT 1 FROM {name} WHERE {ours} AND {is_open}"
         self._get = f"SELECT {listed} FROM {name} WHERE {key} = :wish"
 
@@ -143,9 +145,9 @@ class TaskTable(Generic[W]):
         )
         return bool(answers[len(only_if.held)])
 
-    async def let_go(self, store: Store, before: int) -> None:
+    async def end_old_leases(self, store: Store, before: int) -> None:
         """End the leases that would end before this moment, and all delays, since their holders are dead."""
-        await store.write(Statement(self._let_go, {"before": before}))
+        await store.write(Statement(self._end_old_leases, {"before": before}))
 
     def _ours(self, task: W) -> Params:
         return {"wish": self.key(task), "fence": task.fence}

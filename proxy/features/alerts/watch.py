@@ -75,7 +75,7 @@ class Watch:
             statements += [*await self._mail(change, now), records.statement(change)]
         if statements:
             await self._store.write(*statements)
-            self._mails.look_soon()
+            self._mails.look_now()
 
     async def troubles(self) -> list[Trouble]:
         """Return everything that is wrong now with this machine, or with the whole."""

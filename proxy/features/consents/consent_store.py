@@ -145,7 +145,7 @@ class ConsentStore:
             also = self._hearings.queue_statements(id_, account, new.language, consents.was_made(id_))
         if not await consents.add(self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S, also=also):
             raise _too_many()
-        self._hearings.look_soon()
+        self._hearings.look_now()
         return ReadableConsent(record, texts)
 
     async def find_consent(self, account: str | None, id_: str, param: str | None = None) -> ReadableConsent:

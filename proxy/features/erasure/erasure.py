@@ -27,7 +27,7 @@ from proxy.features.erasure.followers import are_behind, exact_now, put_follower
 from proxy.features.erasure.journal import ErasureJournal, JournalLine
 from proxy.features.erasure.object_journal import ObjectJournal, once_a_start
 from proxy.file_store.vault import Vault
-from proxy.queue.tasks import LEASE_S, Again, Done, Result, TaskKind
+from proxy.queue.tasks import LEASE_S, Delayed, Done, Result, TaskKind
 from proxy.storage import accounts, schema, tombstones
 from proxy.storage.audit import Act
 from proxy.storage.rows import LAST_MOMENT, encode_json, new_id
@@ -68,8 +68,8 @@ class Erasure(TaskKind[Tombstone]):
     name = "erasures that are not complete"
     table = tombstone_rows.TASKS
     # Together: a provider that is away keeps each of them waiting.
-    at_once = 16
-    outlives = False
+    most_at_once = 16
+    may_outlive_worker = False
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class Erasure(TaskKind[Tombstone]):
         if self.lines is not None:
             await self.lines.accept(lines)
             await self.replay_journal()
-            self.look_soon()
+            self.look_now()
 
     async def repeat_for_older(self) -> None:
         """Erase and close once more what an older version has erased and closed on this newer database."""
@@ -187,7 +187,7 @@ class Erasure(TaskKind[Tombstone]):
         closed = await accounts.close_again(self._store)
         if erased or closed:
             _log.info("erasure.repeat.complete", erased=erased, closed=closed)
-            self.look_soon()
+            self.look_now()
 
     async def list_open(self, now: int) -> list[Tombstone]:
         # A server of the version before, which knows no leases, is at its newest ones on a shared database.
@@ -197,7 +197,7 @@ class Erasure(TaskKind[Tombstone]):
             "(lease > 0 OR due > 0 OR began < :before) AND by_schema <= :known",
             {"before": before, "known": schema.known_version()},
         )
-        return await self.table.list_open(self._store, now, 2 * self.at_once, not_theirs)
+        return await self.table.list_open(self._store, now, 2 * self.most_at_once, not_theirs)
 
     async def follow_others(self) -> None:
         """Forget the erased records of other servers on this database, and record the progress."""
@@ -271,7 +271,7 @@ class Erasure(TaskKind[Tombstone]):
 
     async def _receipt_soon(self, tombstone: Tombstone) -> Receipt:
         """Finish an erasure, and return the receipt: after a while even if it is incomplete."""
-        await asyncio.wait([self.begin_held(tombstone)], timeout=_WAITED_S)
+        await asyncio.wait([self.start_held(tombstone)], timeout=_WAITED_S)
         found = await tombstones.get(self._store, tombstone.account, tombstone.subject)
         return found or tombstone
 
@@ -296,15 +296,15 @@ class Erasure(TaskKind[Tombstone]):
         if pending:
             if (*pending,) != held.pending:
                 _log.warning("erasure.finish.pending", pending=pending)
-            return Again(after_s=_LOOK_EVERY_S, is_try=False, values={"pending": encode_json(pending)})
+            return Delayed(after_s=_LOOK_EVERY_S, is_try=False, values={"pending": encode_json(pending)})
         return Done({"pending": "[]", "completed": await self._store.now()})
 
-    def only_if(self, held: Tombstone) -> Condition:
+    def commit_condition(self, held: Tombstone) -> Condition:
         """A worker of the version before has no lease, and may have completed it meanwhile."""
         del held
         return _NOT_COMPLETE
 
-    def noted(self, held: Tombstone, result: Result) -> None:
+    def after_attempt(self, held: Tombstone, result: Result) -> None:
         if isinstance(result, Done):
             _log.info("erasure.finish.complete")
 

@@ -141,7 +141,7 @@ class VoiceRecordings:
                 was_added = records.clip_was_added(row.id)
                 hearing = self._hearings.queue_statements(row.id, account, voice.language or "", was_added)
             added = await self._keep(voice, sealed, accepted, beginning.act, hearing)
-        self._hearings.look_soon()
+        self._hearings.look_now()
         await self._library_writer.forget(account, voice.id)
         return ReadableRecording(added, texts)
 

@@ -118,7 +118,7 @@ class VoiceCreation:
             made = await self._keep(record, accepted, terms.voices, beginning.act, statements)
         if places:
             self._clones.begin_clones(made)
-        self._hearings.look_soon()
+        self._hearings.look_now()
         return made
 
     async def _keep(

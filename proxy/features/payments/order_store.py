@@ -92,14 +92,14 @@ class NewOrder(NamedTuple):
 
 
 class OrderStore(Income):
-    """The orders of all accounts, and what they paid. `sales` is what is sold now; `look_soon` begins due
+    """The orders of all accounts, and what they paid. `sales` is what is sold now; `look_now` begins due
     orders."""
 
     sales: Sales
 
     def __init__(self, ledger: Ledger) -> None:
         # A command has no tasks, so it begins none.
-        self.look_soon: Callable[[], None] = lambda: None
+        self.look_now: Callable[[], None] = lambda: None
         self._ledger = ledger
         self._store = ledger.store
 
@@ -149,7 +149,7 @@ class OrderStore(Income):
         )
         made = await self.find_order(None, order.id)
         if made.cancelled is not None:
-            self.look_soon()
+            self.look_now()
         return made
 
     async def find_order(self, account: str | None, id_: str) -> OrderRecord:
@@ -208,20 +208,20 @@ class OrderStore(Income):
     async def look(self, order: OrderRecord) -> None:
         """Note a look by the owner, which wakes the order, every ten seconds at most."""
         await self._store.write(Statement(_LOOK, {"id": order.id, "now": await self._store.now()}))
-        self.look_soon()
+        self.look_now()
 
     async def wake(self, provider: str, id_: str) -> bool:
         """Wake an order of this provider. False: it has no such order."""
         woken: Params = {"id": id_, "provider": provider, "now": await self._store.now()}
         (rows,) = await self._store.write(Statement(_WAKE, woken))
-        self.look_soon()
+        self.look_now()
         return bool(rows)
 
     async def cancel(self, order: OrderRecord, act: Act) -> OrderRecord:
         """Let an open order expire now. Its task ends the checkout. Raises Conflict once it is paid."""
         cancelled = Statement(_CANCEL, {"id": order.id, "now": act.at})
         await self._store.write(cancelled, *audit.insert_statements(act, _IS_CANCELLED))
-        self.look_soon()
+        self.look_now()
         found = await self.find_order(None, order.id)
         if found.state != "open":
             raise Conflict("The order is paid, so it cannot be cancelled.", code="order_paid")

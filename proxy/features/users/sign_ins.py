@@ -194,7 +194,7 @@ class SignIns:
                 "Too many sign-ins were asked for. Use the newest mail, or try again in 15 minutes.",
                 retry_after_s=LINK_S,
             )
-        self._mails.look_soon()
+        self._mails.look_now()
         return row
 
     async def invite(self, address: str, account: str, is_operator: bool, act: Act) -> tuple[str, int]:

@@ -297,7 +297,7 @@ async def test_who_has_lost_the_lease_gives_nothing_back_that_its_next_holder_ha
         id_ = await order(rig, await owned_voice(store, plan="short"))
         late = await rig.row(id_)
         await store.write(Statement("UPDATE bindings SET fence = fence + 1"))
-        await rig.clone_tasks.poisoned(late)
+        await rig.clone_tasks.failure_columns(late)
         assert await durable_holds.get(store, id_) is not None
-        await rig.clone_tasks.poisoned(await rig.row(id_))
+        await rig.clone_tasks.failure_columns(await rig.row(id_))
         assert await durable_holds.get(store, id_) is None

@@ -169,7 +169,7 @@ async def test_an_account_is_heard_for_so_long_a_day(store: Store, monkeypatch: 
     ears = Listener()
     ears.before.clear()
     tasks = await tasks_of(store, ears, *ids[:3])
-    tasks.at_once = 3
+    tasks.most_at_once = 3
     await tasks.look()
     await ears.began.wait()
     ears.before.set()

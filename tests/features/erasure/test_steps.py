@@ -203,7 +203,7 @@ async def test_only_what_is_pending_is_done_again_and_the_database_after_late_fi
 async def test_another_server_s_fresh_erasure_is_left_to_it_on_a_shared_database(
     erasure: Erasure, store: SharedStore, things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("proxy.queue.tasks._LONGEST_WAIT_S", 0.0)
     now = await store.now()
     for name, began in (("voice_fresh", now), ("voice_old", now - 61_000_000)):
         tombstone = Tombstone(subject=name, account=ACCOUNT, digests=(), began=began, pending=("files",))

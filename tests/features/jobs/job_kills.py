@@ -39,7 +39,7 @@ async def expect_one_of_each(
     """
     text = text_of(steps)
     async with jobs_inside(folder, url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         id_ = (await new_job(server, text, response_format=format_, tag=TAG))["id"]
         # Of three days, a cycle turns in the second one.
         later = await server.worker.store.now() + 2 * 86_400 * SECOND
@@ -60,7 +60,7 @@ async def expect_one_of_each_line(folder: Path, url: str, kills: Sequence[Kill],
     texts = words_of(lines)
     sent = [line(f"{number}", text, tag=TAG) for number, text in enumerate(texts)]
     async with jobs_inside(folder, url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         id_ = (await new_batch(server, *sent, line("nobody", "Lost.", voice="nobody")))["id"]
         before = server
     await killed_at_each(folder, url, kills)

@@ -136,7 +136,7 @@ async def test_a_mail_is_erased_with_its_user_and_its_account(rig: MailRig) -> N
         assert row.account == ada
         await accounts.close(rig.store, ada)
         assert not await rig.rows()
-        rig.mails.look_at_leases()
+        rig.mails.check_leases_now()
         await rig.mails.finish()
     assert (rig.ended("sent"), rig.ended("again")) == (0, 0)
 

@@ -146,7 +146,7 @@ async def test_a_worker_mails_that_a_job_waits(tmp_path: Path) -> None:
             mails.recipients = recipients
             made = await new_job(server, text_of(2))
             await job_with(server, made["id"], "waiting")
-            mails.look_soon()
+            mails.look_now()
             (got,) = await soon(lambda: served.got)
             assert (got["To"], got["Subject"]) == ("ada@example.net", "Um trabalho espera por créditos")
             assert f"o trabalho {made['id']} espera." in served.text()

@@ -128,7 +128,7 @@ class Shop(NamedTuple):
             due = [await kind.table.list_open(self.server.worker.store, now, 9) for kind in kinds]
             busy = [kind for kind in kinds if vars(kind)["_under_way"]]
             for kind in kinds:
-                kind.look_soon()
+                kind.look_now()
             return not any(due) and not any(
                 not task.done() for kind in busy for task, _ in vars(kind)["_under_way"].values()
             )

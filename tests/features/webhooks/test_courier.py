@@ -277,8 +277,8 @@ async def test_an_account_and_a_host_have_so_many_places(rig: WebhookRig) -> Non
         await soon(lambda: len(hangs.told) >= couriers._OF_HOST)
         assert await rig.delivery_tasks.look() == []
         # More accounts wait for this host than are listed, and no place of their own is full.
-        rig.delivery_tasks.at_once = couriers._OF_HOST + 1
-        for number in range(2 * rig.delivery_tasks.at_once):
+        rig.delivery_tasks.most_at_once = couriers._OF_HOST + 1
+        for number in range(2 * rig.delivery_tasks.most_at_once):
             await rig.webhook(account := await rig.account(f"waiting {number}"), hangs.url)
             await rig.tell(account)
         rig.delivery_tasks.section = WebhookSection(on=True, allow=("127.0.0.1", "localhost"))

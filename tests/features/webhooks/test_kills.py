@@ -34,7 +34,7 @@ async def test_a_killed_worker_loses_no_event_and_no_delay(tmp_path: Path) -> No
         async with open_store("sqlite", tmp_path) as store, webhook_rig(store, tmp_path) as rig:
             await rig.step()
             assert len(at.told) == 2, "the killed worker has its lease, the other has its delay"
-            rig.delivery_tasks._began = await store.now()
+            rig.delivery_tasks._server_started = await store.now()
             await rig.delivery_tasks.turn()
             await rig.delivery_tasks.finish()
             assert at.told[2].headers["webhook-id"] == at.told[1].headers["webhook-id"]

@@ -120,7 +120,7 @@ async def test_a_voice_that_is_erased_takes_its_recording_along(tmp_path: Path, 
     ears = Ears(said("One."), halt, Finished())
     text = rig.CONFIG.format(url=store_url).replace("hears = true", "") + "[engines.one]\n"
     async with inside(tmp_path, text, {"one": ears}, "metered") as server:
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         store, voice = server.worker.store, await new_voice(server)
         made = json_of(await ask(server, voice), 202)
         await asyncio.wait_for(halt.is_there.wait(), 20.0)
@@ -145,7 +145,7 @@ async def test_each_clip_comes_once_however_often_its_worker_is_killed(
     tmp_path: Path, store_url: str
 ) -> None:
     async with rig.conversions_inside(tmp_path, store_url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         voice = await new_voice(server)
         made, before = json_of(await ask(server, voice), 202), server
     await killed_at_each(tmp_path, store_url, KILLS[store_url.partition(":")[0]])

@@ -78,7 +78,7 @@ async def expect_one_run_of_each(folder: Path, url: str, kills: Sequence[Kill], 
         plugins: Plugins = {("runner", "far_http"): PLUGIN}
         async with inside(folder, config, plan="metered", more=plugins) as server:
             await introduced(server)
-            kind_of(server).at_once = 0
+            kind_of(server).most_at_once = 0
             id_ = (await new_job(server, text, model="far", tag="ep:7"))["id"]
             before = server
         struck = 0

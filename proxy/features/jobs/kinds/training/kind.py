@@ -141,7 +141,7 @@ class TrainingKind(JobKind):
         body = await asyncio.to_thread(speech_request.parse, TrainingBody, background.body)
         body = replace(body, tag=background.tag(body.tag))
         made = await made_once(self.files, background, partial(self._add, at, background, body))
-        self._parts.task_kinds.look_soon()
+        self._parts.task_kinds.look_now()
         return made
 
     async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
