@@ -85,8 +85,8 @@ LIMITS: Mapping[str, LimitRow] = {
 }
 AGREED_LIMITS: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit != "usd"}
 """The limits that a plan may leave to each account."""
-COUNTED: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit == "count"}
-OF_KEYS: Mapping[str, LimitRow] = {name: LIMITS[name] for name in Caps.__struct_fields__ if name in LIMITS}
+COUNT_LIMITS: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit == "count"}
+KEY_LIMITS: Mapping[str, LimitRow] = {name: LIMITS[name] for name in Caps.__struct_fields__ if name in LIMITS}
 
 
 def with_limits(

@@ -11,7 +11,7 @@ from policies.routing import Candidate
 
 _Z = 1.96
 """For 95 % of all samples."""
-_TIMES = 2.0
+_FAR_ABOVE_TIMES = 2.0
 
 
 class Misheard(NamedTuple):
@@ -31,19 +31,19 @@ class Misheard(NamedTuple):
         return max(0.0, middle - width), min(1.0, middle + width)
 
     def is_far_above(self, other: Misheard) -> bool:
-        return self.bounds[0] > _TIMES * other.bounds[1]
+        return self.bounds[0] > _FAR_ABOVE_TIMES * other.bounds[1]
 
 
-def misheard_last(candidates: Sequence[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
+def move_misheard_last(candidates: Sequence[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
     """Return the candidates, each behind its neighbours of the same kind that are heard right far more often.
 
     `rates` are those of a model by its name. A kind is of one origin, and of one speaker or another.
     """
     kinds = groupby(candidates, key=lambda each: (each.model.info.is_trained, each.is_other_speaker))
-    return [each for _, kind in kinds for each in _sorted(kind, rates)]
+    return [each for _, kind in kinds for each in _sort_kind(kind, rates)]
 
 
-def _sorted(kind: Iterable[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
+def _sort_kind(kind: Iterable[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
     ordered: list[Candidate] = []
     for each in kind:
         place, own = len(ordered), rates.get(each.model.name)

@@ -20,7 +20,7 @@ def paragraph_starts(text: str) -> Iterator[int]:
         at, before = at + len(line), line
 
 
-def paragraphs(text: str, starts: Iterable[int]) -> list[tuple[int, int]]:
+def paragraph_ranges(text: str, starts: Iterable[int]) -> list[tuple[int, int]]:
     """Return the ranges of a text that begin at these places. One without a letter or digit belongs to the
     one before it, or at the beginning to the next one."""
     ranges: list[tuple[int, int]] = []

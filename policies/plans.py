@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from policies.limits import OF_KEYS, Caps, PlanLimits, limit_values
+from policies.limits import KEY_LIMITS, Caps, PlanLimits, limit_values
 from policies.price import FREE, Operation, Price
 
 Agreed = Literal["account"]
@@ -169,7 +169,7 @@ def terms(
     missing = tuple(name for name, limit in limits.items() if limit == "account")
     if missing:
         raise MissingLimits(plan.name, missing)
-    for name, row in OF_KEYS.items():
+    for name, row in KEY_LIMITS.items():
         if row.per_request:
             lower = [limit for limit in (limits[name], getattr(caps, name)) if limit is not None]
             limits[name] = min(lower, default=None)

@@ -96,7 +96,7 @@ def find_language(info: ModelInfo, tag: str) -> Language | None:
         if known.tag == tag:
             return known
     by_tag = {known.tag.lower(): known for known in info.languages}
-    return by_tag.get(tag.lower()) or by_tag.get(language.base(tag)) or by_tag.get(ANY_LANGUAGE)
+    return by_tag.get(tag.lower()) or by_tag.get(language.base_tag(tag)) or by_tag.get(ANY_LANGUAGE)
 
 
 def _does_task(model: Model, inputs: FilterInput) -> bool:

@@ -131,7 +131,7 @@ class Voices:
             # This runs in a thread: an engine may list thousands of voices, each with a description.
             described = _described(query["describe"])
             matches = await asyncio.to_thread(
-                matching.match, described, found, entries.known.may_speak, entries.measured
+                matching.match_voices, described, found, entries.known.may_speak, entries.measured
             )
             found = [match.voice for match in matches]
             scores = {match.voice.id: match for match in matches}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from policies import namesakes
-from policies.namesakes import Share
+from policies.namesakes import NameShare
 from policies.routing import Binding, Voice, voice_text
 from proxy.config.config_toml import known_names, voices_to_bind
 from proxy.config.reader import possible
@@ -18,7 +18,7 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.plugin_instances import who_knows
 from speech_engine import EngineVoice
 
-_Shares = Mapping[str, tuple[Share, ...]] | None
+_Shares = Mapping[str, tuple[NameShare, ...]] | None
 
 
 class _Bound(NamedTuple):
@@ -138,7 +138,7 @@ class ConfiguredVoices:
             for name, gender in known_names().items()
             if name in self._names or EngineVoice(name) in written
         }
-        return namesakes.share(names, self._engines[engine].voices())
+        return namesakes.share_names(names, self._engines[engine].voices())
 
     def _may_be_tried(self, binding: Binding) -> bool:
         return not self._is_missing(binding) or self._engines[binding.engine].tries_unknown_voices

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from policies import routing
-from policies.language import base
+from policies.language import base_tag
 from policies.plans import Terms
 from policies.routing import Model, Voice, may_receive
 from proxy.catalogue.catalogue import Catalogue
@@ -99,7 +99,7 @@ class KnownVoices:
         of_it: list[Voice] = []
         of_any: list[Voice] = []
         for voice in self.voices:
-            if voice.language and lower in (voice.language.lower(), base(voice.language)):
+            if voice.language and lower in (voice.language.lower(), base_tag(voice.language)):
                 of_it.append(voice)
             elif voice.language is None or (voice.is_recorded and self.engines(voice)):
                 of_any.append(voice)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 import speech_engine
 from policies import price
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import Model
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config
@@ -138,4 +138,4 @@ def _text(info: speech_engine.ModelInfo) -> str:
 
 def _speaks_english(info: speech_engine.ModelInfo) -> bool:
     tags = {language.tag for language in info.languages}
-    return not tags or speech_engine.ANY_LANGUAGE in tags or "en" in {base(tag) for tag in tags}
+    return not tags or speech_engine.ANY_LANGUAGE in tags or "en" in {base_tag(tag) for tag in tags}

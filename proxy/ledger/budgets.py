@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.cycles import cycle_at, day_at
+from policies.cycles import cycle_at, start_of_day
 from policies.plans import Terms
 from proxy.config.sections import EngineSection
 from proxy.storage import costs
@@ -135,7 +135,7 @@ class Budgets:
 
 def _period(period: str, now: int) -> tuple[int, int]:
     if period == "day":
-        return day_at(now), day_at(now) + _DAY
+        return start_of_day(now), start_of_day(now) + _DAY
     month = cycle_at(0, now)
     return month.start, month.end
 

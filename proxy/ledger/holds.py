@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from policies.admission import CreditBalance, Live, Refusal, Split
+from policies.admission import CreditBalance, Refusal, RunningRequests, Split
 from policies.cycles import Cycle
 from policies.limits import Caps
 from policies.plans import Terms
@@ -63,7 +63,7 @@ class AccountState(msgspec.Struct, frozen=True):
     its running requests, and its cycle."""
 
     credits: CreditBalance
-    live: Live
+    live: RunningRequests
     cycle: Cycle
 
 

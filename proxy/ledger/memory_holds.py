@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from policies.admission import CreditBalance, Live, Refusal, admit
+from policies.admission import CreditBalance, Refusal, RunningRequests, admit
 from policies.cycles import Cycle, cycle_at
 from policies.price import MICRO
 from proxy.ledger.holds import AccountState, HeldCredits, HoldRequest, Payer
@@ -61,7 +61,9 @@ class _Account:
             elif owner == key:
                 of_key += 1
         left = None if terms.allowance is None else terms.allowance + allowance
-        return AccountState(CreditBalance(left, granted), Live(len(self.live) - jobs, of_key), cycle)
+        return AccountState(
+            CreditBalance(left, granted), RunningRequests(len(self.live) - jobs, of_key), cycle
+        )
 
     def apply(self, new_entries: Sequence[Entry]) -> None:
         if self.pools is not None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from policies import estimate, language, routing
 from policies.language import Detect, LanguageChoice
-from policies.lexicon import EMPTY, Lexicon
+from policies.lexicon import EMPTY_LEXICON, Lexicon
 from policies.plans import Terms
 from policies.routing import Decision, FrontEndNames, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
@@ -124,7 +124,7 @@ class Planner:
         catalogue: Catalogue,
         front_ends: FrontEndNames = FrontEndNames(),  # noqa: B008 - frozen
         detect: Detect | None = None,
-        default_language: str = language.DEFAULT,
+        default_language: str = language.DEFAULT_TAG,
         pause_ms: int = 0,
         treat: Treat = untreated,
         check_provenance: Callable[[], None] = no_proof,
@@ -205,7 +205,7 @@ class Planner:
             candidates=candidates_of(request, span, decision),
             start=span.start,
             end=span.end,
-            estimated_s=estimate.seconds(text, request.speed) if source is None else source.seconds,
+            estimated_s=estimate.speech_seconds(text, request.speed) if source is None else source.seconds,
             characters=span.characters,
             source=query.source,
             route=None if decision.route is None else decision.route.language,
@@ -317,7 +317,7 @@ class Planner:
             if part.language not in lexicons:
                 lexicons[part.language] = own.lexicon(request.lexicon, part.language)
         parts = [
-            part if (words := lexicons[part.language]) is EMPTY else replace(part, lexicon=words)
+            part if (words := lexicons[part.language]) is EMPTY_LEXICON else replace(part, lexicon=words)
             for part in plain_parts
         ]
         voices = {voice.id, *(part.voice.id for part in parts)}

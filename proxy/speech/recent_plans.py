@@ -40,7 +40,7 @@ class _Pattern(msgspec.Struct, frozen=True):
 
     def plan_for(self, request: SpeechRequest) -> SpeechPlan:
         (part,) = self.plan.parts
-        length, estimated_s = len(request.text), estimate.seconds(request.text, request.speed)
+        length, estimated_s = len(request.text), estimate.speech_seconds(request.text, request.speed)
         spoken = replace(part, end=length, characters=length, estimated_s=estimated_s)
         return replace(self.plan, parts=(spoken,), estimated_s=estimated_s)
 

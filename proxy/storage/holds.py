@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from policies.admission import STREAM_LIMITS, CreditBalance, Live, Split
+from policies.admission import STREAM_LIMITS, CreditBalance, RunningRequests, Split
 from proxy.storage.rows import LAST_MOMENT, encode_json
 from proxy.storage.store import Params, Row, Statement, Store, Value
 
 _COUNTS = ",\n       ".join(
-    f"count(*) FILTER (WHERE {limit.counted}) AS {limit.name}" for limit in STREAM_LIMITS
+    f"count(*) FILTER (WHERE {limit.counted_sql}) AS {limit.name}" for limit in STREAM_LIMITS
 )
 _ALLOWED = "\n              AND ".join(
     f"(most_{limit.name}[i] IS NULL OR standing.{limit.name} < most_{limit.name}[i])"
@@ -101,7 +101,7 @@ class AccountHolds(msgspec.Struct, frozen=True):
     """The credits and running holds of an account at one moment."""
 
     credits: CreditBalance
-    live: Live
+    live: RunningRequests
 
 
 class Take(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +161,7 @@ async def find(store: Store, place: Params) -> AccountHolds:
 def _found(row: Row) -> AccountHolds:
     allowance = None if row["allowance"] is None else int(row["allowance"])
     return AccountHolds(
-        CreditBalance(allowance, int(row["granted"])), Live(row["streams"], row["key_streams"])
+        CreditBalance(allowance, int(row["granted"])), RunningRequests(row["streams"], row["key_streams"])
     )
 
 

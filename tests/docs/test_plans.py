@@ -62,7 +62,7 @@ def test_the_charges_are_those_of_the_prices() -> None:
 
 def test_the_estimate_is_the_one_that_is_held() -> None:
     seconds, characters = numbers(r"estimated: (\d+) seconds for (\d+) characters of English")
-    assert f"{estimate.seconds('a' * int(characters), 1.0):g}" == seconds
+    assert f"{estimate.speech_seconds('a' * int(characters), 1.0):g}" == seconds
 
 
 def test_the_cycles_of_an_account_of_the_last_day_of_a_month() -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from policies.misheard import Misheard, misheard_last
+from policies.misheard import Misheard, move_misheard_last
 from policies.routing import Model
 from policies.tasks import SECOND
 from proxy.catalogue.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
@@ -119,7 +119,7 @@ class MisheardRates(NoMisheardRates):
             for each in part.candidates
             if (known := self._known.get(_known_name(part, each.model)))
         }
-        return msgspec.structs.replace(part, candidates=tuple(misheard_last(part.candidates, found)))
+        return msgspec.structs.replace(part, candidates=tuple(move_misheard_last(part.candidates, found)))
 
     async def find_rates(self, voice: str) -> Sequence[MisheardRate]:
         rows = await self._store.read(_OF_VOICE, {"voice": voice, "least": LEAST_WORDS})

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from policies.limits import Caps
-from policies.networks import WIDER, networks_of
+from policies.networks import WIDER_TIMES, networks_of
 from policies.plans import AgreedTerms
 from policies.tasks import SECOND
 from proxy.access.sessions import Session
@@ -179,7 +179,7 @@ class SignIns:
         )
         mailbox = await self._vault.name_digest("", f"mailbox:{mailbox_of(folded)}")
         # The first number is small: a stranger's network leaves the owner of a mailbox some of the second.
-        most = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER * 10, near: 10}
+        most = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER_TIMES * 10, near: 10}
         turn, below = self._turn, records.below(most, now - _WINDOW_US)
         # Those of one network wait for each other, and others do not wait for them.
         async with self._networks.setdefault(wide, asyncio.Lock()), self._places:
@@ -242,7 +242,7 @@ class SignIns:
         if row is None or not await self._is_right(row, token, code):
             raise SignInFailed
         near, wide = (f"accounts of {network}" for network in networks_of(client))
-        most = {} if row.is_invite else {wide: WIDER * MOST_NEW_ACCOUNTS, near: MOST_NEW_ACCOUNTS}
+        most = {} if row.is_invite else {wide: WIDER_TIMES * MOST_NEW_ACCOUNTS, near: MOST_NEW_ACCOUNTS}
         for _ in range(_CONFIRM_TRIES):
             now = await self._store.now()
             user = await records.by_address(self._store, row.address)

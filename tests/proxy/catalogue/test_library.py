@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.lexicon import EMPTY
+from policies.lexicon import EMPTY_LEXICON
 from proxy.catalogue.library import NOTHING, Library
 from proxy.errors import InvalidRequest
 from proxy.feature_list import open_store
@@ -71,7 +71,7 @@ async def test_a_lexicon_that_nobody_has_is_refused_by_its_field(ada: Account, l
             own.lexicon("x" * 500, "pt")
         assert (caught.value.param, caught.value.code) == ("lexicon", "lexicon_not_found")
         assert len(caught.value.message) < 200
-    assert NOTHING.lexicon(None, "pt") is EMPTY
+    assert NOTHING.lexicon(None, "pt") is EMPTY_LEXICON
 
 
 async def test_a_library_is_looked_up_once_in_five_seconds(

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from policies.admission import CreditBalance, Live, Refusal, Split, admit
+from policies.admission import CreditBalance, Refusal, RunningRequests, Split, admit
 from policies.limits import Caps
 from policies.plans import Plan, Terms, terms
 from proxy.feature_list import open_store
@@ -76,16 +76,18 @@ async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
 async def test_a_request_that_costs_nothing_is_held_below_zero_too(postgres: Store) -> None:
     await _give(postgres, "acc_owing", _POOL, -30)
     place = _place("acc_owing", 20)
-    owing = holds.AccountHolds(CreditBalance(-10, 0), Live(0, 0))
+    owing = holds.AccountHolds(CreditBalance(-10, 0), RunningRequests(0, 0))
     assert await _take(postgres, _taking(place, "r", 1)) == [owing]
     assert await _take(postgres, _taking(place, "r", 0)) == [Split(0, 0)]
-    assert await holds.find(postgres, place) == holds.AccountHolds(CreditBalance(-10, 0), Live(1, 1))
+    assert await holds.find(postgres, place) == holds.AccountHolds(
+        CreditBalance(-10, 0), RunningRequests(1, 1)
+    )
 
 
 async def test_holds_taken_together_see_each_other_whatever_their_order(postgres: Store) -> None:
     accounts = ["acc_b", "acc_a", "acc_b", "acc_a", "acc_b"]
     takes = [_taking(_place(name, 20), f"r{number}", 10) for number, name in enumerate(accounts)]
-    used_up = holds.AccountHolds(CreditBalance(0, 0), Live(2, 2))
+    used_up = holds.AccountHolds(CreditBalance(0, 0), RunningRequests(2, 2))
     assert await _take(postgres, *takes) == [Split(10, 0)] * 4 + [used_up]
 
 

@@ -22,7 +22,7 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from policies.cycles import day_at
+from policies.cycles import start_of_day
 from policies.tasks import SECOND
 from proxy.errors import DayUsedUp, JobUsedUp, ShareUsedUp
 from proxy.features.jobs.remote import records
@@ -242,7 +242,7 @@ class Runs:
             most = self._ceilings.job_micro_usd / _MICRO
             raise JobUsedUp(f"The job has used up what it may cost at {self._engine}: ${most:g}.")
         if over in ("day", "account"):
-            left_s = (day_at(now) + _DAY - now) / SECOND
+            left_s = (start_of_day(now) + _DAY - now) / SECOND
             if over == "account":
                 why = f"{self._engine} has used up what it may cost for this account today."
                 raise ShareUsedUp(why, retry_after_s=min(left_s, _SHARE_S))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from policies.lexicon import MOST_INLINE, Words
+from policies.lexicon import MOST_INLINE_WORDS, Words
 from policies.plans import Terms
 from policies.routing import Candidate
 from proxy.access.callers import Caller, Callers
@@ -73,7 +73,7 @@ class PiecePlanner:
 
     def add_sounds(self, sounds: Words) -> None:
         """Speak words of the pieces that are not planned yet with these sounds. Raises InvalidRequest."""
-        entries = words(lexicon_with(self._request.lexicon, sounds), "lexicon", MOST_INLINE)
+        entries = words(lexicon_with(self._request.lexicon, sounds), "lexicon", MOST_INLINE_WORDS)
         self._request = replace(self._request, lexicon=entries)
 
     def follow_piece(self, call: SpeechCall) -> None:
