@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 
-CONFIRMED_AFTER_US = 60 * SECOND
+CONFIRMED_AFTER_US = 60 * SECOND_US
 NEAR_PART, USED_PART = 0.8, 1.0
 LEAST_FREE_PART = 0.05
 MOST_UNCHECKED_PART, LEAST_PARTS = 0.2, 20

@@ -19,12 +19,12 @@ _POINTS = {"gender": 3, "language": 3, "age": 2, "quality": 2, "word": 1}
 _EXCLUSIVE_KINDS = ("gender", "language")
 """A voice that differs in one of these is no match."""
 _AKIN = ({"deep", "low"}, {"calm", "measured"}, {"calm", "slow"})
-"""Pairs of qualities that are alike. One counts half for the other."""
+"""Pairs of alike qualities. If one is wanted, the other counts half."""
 
 SpeaksLanguage = Callable[[Voice, str], bool]
-"""Returns whether an engine speaks this language with the voice."""
+"""Takes a voice and a language. Tells whether an engine speaks the language with the voice."""
 MeasuredWords = Callable[[Voice], tuple[str, ...]]
-"""Returns words for what was measured of the voice, such as low and quick."""
+"""Takes a voice. Returns words for what was measured of its sound, such as low and quick."""
 
 
 class Match(msgspec.Struct, frozen=True):

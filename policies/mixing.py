@@ -1,4 +1,4 @@
-"""Mixes of voices: their limits, their weights, and the mix as one voice."""
+"""Mixes of voices: how they are written, their limits and weights, and the mix as one voice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WeightedVoice = tuple[str, float]
 
 
 def read_mix(name: str) -> tuple[WeightedVoice, ...]:
-    """Return the members of a mix that is written as one name: `anna(2)+ben`. Return () if it is none.
+    """Return the members of a mix that is written as one name: `anna(2)+ben`. Return () for any other name.
 
     A weight that is no number is NaN, which `mix_fault` refuses.
     """
@@ -54,8 +54,8 @@ def mix_fault(members: Sequence[WeightedVoice]) -> str | None:
 
 
 def repeated_voice_fault(voices: Sequence[str]) -> str | None:
-    """Return the fault of a mix that has a voice twice, or None. A voice has a name and an id, so callers
-    check both the sent words and the ids."""
+    """Return what is wrong with a mix that has a voice twice, or None. A voice has a name and an id, so
+    callers check both the names that were sent and the ids."""
     for number, voice in enumerate(voices):
         if voice in voices[:number]:
             return f"it has '{voice[:80]}' twice; give that voice the sum of the weights"
@@ -69,7 +69,7 @@ def normalise_weights(members: Sequence[WeightedVoice]) -> tuple[WeightedVoice, 
 
 
 def mix_voices(voice: Voice, members: Sequence[Voice]) -> Voice:
-    """Return a voice with a mix in the form for routing: with its members, in the order of the mix.
+    """Return the voice of a mix with its members, in their order, as routing needs it.
 
     Its revision contains their revisions. It has their language and their gender, if these are equal. The
     language of members from several regions is without a region.

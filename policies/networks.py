@@ -1,11 +1,12 @@
-"""The networks of a client, by which strangers are counted: one of its own, and a wider one around it."""
+"""The two networks by which clients without an account are limited: a client's own, and a wider one around
+it."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 WIDER_TIMES = 3
-"""A wider network may do so many times what one client may."""
+"""How many times the limit of a client's own network the wider network has."""
 _LONGEST_NAME = 64
 
 

@@ -1,5 +1,4 @@
-"""The sentence that a voice says in a preview, by language. A voice without one of these languages says it in
-English.
+"""The sentence that a voice says in a preview, by language. A voice of any other language says it in English.
 
 The project wrote these texts. No native speaker has read any of them.
 """

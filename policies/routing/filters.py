@@ -190,7 +190,7 @@ def _is_in_plan(model: Model, inputs: FilterInput) -> bool:
         return True
     if not inputs.query.converts:
         return is_allowed(model, terms)
-    price = terms.prices.of_conversion(model.engine, model.info.id)
+    price = terms.prices.conversion_price(model.engine, model.info.id)
     return is_allowed(model, terms) and price is not None
 
 

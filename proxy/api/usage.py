@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.price import Operation, Per
-from policies.usage_sides import DIMENSIONS, By
+from policies.usage_sides import DIMENSIONS, Dimension
 from proxy.access.admission import UsageThrottle
 from proxy.access.callers import caller_of, caller_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
@@ -178,14 +178,14 @@ class Reports:
         )
         return await listed.list_response(UsageList, lambda row: _shown(self._entry_type, _entry(row)))
 
-    async def _sums(self, period: Period, by: By, most: int) -> list[Any]:
+    async def _sums(self, period: Period, by: Dimension, most: int) -> list[Any]:
         groups = await usage_sums.sums(
             self._store, period, by, most, has_runs=self._entry_type is AdminUsageEntry
         )
         return [_shown(self._group_type, _group(each)) for each in groups]
 
     async def _all_sums(
-        self, turn: AbstractContextManager[None], period: Period, by: By, limit: int | None
+        self, turn: AbstractContextManager[None], period: Period, by: Dimension, limit: int | None
     ) -> AsyncGenerator[list[msgspec.Struct], None]:
         with turn:
             groups = await self._sums(period, by, limit or usage_sums.ALL)
@@ -241,7 +241,7 @@ class Usage(Resource):
         return await self._all.answer(request, await self._admin_tools.query_account(request))
 
 
-def _query_by(request: Request) -> By | None:
+def _query_by(request: Request) -> Dimension | None:
     text = request.query_params.get("by")
     if not text:
         return None

@@ -98,7 +98,7 @@ async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     if units is not None:
         parts.append(f"{units:g} units")
     if (rate := catalogue.provider_rate(Model(engine, info))) is not None:
-        micro = price.micro_usd(rate, seconds=seconds, characters=len(_text(info)), units=units)
+        micro = price.cost_micro_usd(rate, seconds=seconds, characters=len(_text(info)), units=units)
         parts.append(f"${micro / 1e6:.6f}")
     return ", ".join(parts)
 

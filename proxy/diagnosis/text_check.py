@@ -225,7 +225,7 @@ def _post_fault(
         plan.name
         for plan in config.plans.values()
         if (plan.engines is not None and engine not in plan.engines)
-        or plan.prices.of_conversion(engine, name) is None
+        or plan.prices.conversion_price(engine, name) is None
     ]
     if not refused:
         return ""

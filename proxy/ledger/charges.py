@@ -51,7 +51,9 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
     def micro_usd(self) -> int:
         if self.rate is None:
             return 0
-        return price.micro_usd(self.rate, seconds=self.seconds, characters=self.characters, units=self.units)
+        return price.cost_micro_usd(
+            self.rate, seconds=self.seconds, characters=self.characters, units=self.units
+        )
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,10 +107,10 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
                 has_free = True
                 continue
             at_least_s = part.estimated_s if outcome == "left" and part.was_submitted else None
-            of_model = prices.of_work(part.kind or spent.kind, part.engine, part.model)
+            of_model = prices.work_price(part.kind or spent.kind, part.engine, part.model)
             pieces.append(PricedPart(of_model, part.samples, part.characters, at_least_s, part.kind or ""))
             has_other_kind = has_other_kind or part.kind is not None
-    amount = price.total(pieces, spent.sample_rate_hz)
+    amount = price.total_charge(pieces, spent.sample_rate_hz)
     charged = pieces[0].price if pieces else FREE
     if has_free or (
         len(pieces) > 1

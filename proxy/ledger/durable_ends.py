@@ -10,8 +10,7 @@ from functools import partial
 
 import msgspec
 
-from policies.plans import UNLIMITED
-from policies.plans import terms as terms_of
+from policies.plans import UNLIMITED, build_terms
 from policies.price import Operation
 from proxy.ledger.charges import entries_of
 from proxy.ledger.hold import Hold
@@ -25,7 +24,7 @@ from proxy.storage.store import until_written
 from proxy.storage.usage import UsageRow
 
 _TRIES = 10
-_NO_LIMITS = terms_of(UNLIMITED)
+_NO_LIMITS = build_terms(UNLIMITED)
 """The terms of a settlement: limits do not matter any more."""
 
 

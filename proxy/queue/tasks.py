@@ -18,7 +18,7 @@ from typing import Any, Generic
 import msgspec
 import structlog
 
-from policies.tasks import SECOND, delay_s
+from policies.tasks import SECOND_US, delay_s
 from proxy.storage.rows import LAST_MOMENT, UnknownRow
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
 from proxy.storage.task_tables import TaskTable, W
@@ -295,7 +295,7 @@ class TaskKind(ABC, Generic[W]):
         """End the leases that an earlier server took, if no attempt outlives it. On a shared database the
         holders may be alive, so their leases stay."""
         if not self.may_outlive_worker and not self._store.is_shared:
-            await self.table.end_old_leases(self._store, server_started + round(LEASE_S * SECOND))
+            await self.table.end_old_leases(self._store, server_started + round(LEASE_S * SECOND_US))
 
     async def _take(self, queued: W) -> None:
         """Take the lease and make an attempt, unless another worker has the lease."""
@@ -371,7 +371,7 @@ class TaskKind(ABC, Generic[W]):
             case Delayed(is_try=is_try) if not (is_try and self.is_last_try(held)):
                 tries = held.tries + is_try
                 wait_s = delay_s(tries, result.after_s) if is_try else result.after_s
-                due = await self._store.now() + round(wait_s * SECOND)
+                due = await self._store.now() + round(wait_s * SECOND_US)
                 values |= {"due": due, "tries": tries, "error": result.error, **result.values}
                 also = result.also
             case _:
@@ -388,7 +388,7 @@ class TaskKind(ABC, Generic[W]):
         )
 
     def _lease_us(self, queued: W) -> int:
-        return round(self.lease_s(queued) * SECOND)
+        return round(self.lease_s(queued) * SECOND_US)
 
 
 async def event_or_timeout(event: asyncio.Event, timeout_s: float) -> None:

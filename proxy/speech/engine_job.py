@@ -53,7 +53,7 @@ def job_of(
         share=call.plan.terms.share,
         model=info.id,
         voice=candidate.voice,
-        segments=segments.fit(text.segments, info.max_characters),
+        segments=segments.fit_segments(text.segments, info.max_characters),
         language=part.language,
         speed=native_speed,
         pitch=request.pitch,

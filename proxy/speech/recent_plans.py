@@ -13,7 +13,7 @@ from policies import estimate
 from policies.language import LanguageChoice
 from policies.plans import Terms
 from policies.routing import Voice
-from policies.text_tags import tags
+from policies.text_tags import find_tags
 from proxy.access.callers import Caller
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
@@ -133,7 +133,7 @@ class RecentPlans:
         is_unique = is_unique or wanted_check(request, terms) is not None  # it is cut at its sentences
         if request.extra and sum([len(value) for _, value in request.extra]) > _MOST_EXTRA:
             is_unique = True
-        has_tags = "[" in request.text and next(tags(request.text), None) is not None
+        has_tags = "[" in request.text and next(find_tags(request.text), None) is not None
         if is_unique or has_tags or request.cast or request.by_sentence:
             # Its parts depend on the text, or the request brings data that must not be stored.
             plan = await self._planner.plan_in_thread(request, terms, own)

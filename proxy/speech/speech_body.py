@@ -25,7 +25,7 @@ ONE_OF = {
 CAST = {
     "minProperties": 1,
     "maxProperties": text_tags.MOST_NAMES,
-    "propertyNames": {"maxLength": text_tags.MOST_CHARACTERS},
+    "propertyNames": {"maxLength": text_tags.MOST_NAME_CHARACTERS},
 }
 WORD = {"propertyNames": {"maxLength": MOST_WORD_CHARACTERS}}
 SpokenForm = Annotated[str, Meta(extra_json_schema={"maxLength": MOST_SPOKEN_CHARACTERS})]

@@ -100,7 +100,7 @@ class TextSplitter:
             spans = list(self._split_by_sentence(spans, texts, partial(decide, plain)))
             if not request.cast and not voice.cast:
                 voice = _combine_voices({span.voice.id: span.voice for span in spans})
-        if "[" in text and request.emotion_tags != "text" and (pauses := [*text_tags.pauses(text)]):
+        if "[" in text and request.emotion_tags != "text" and (pauses := [*text_tags.find_pauses(text)]):
             untagged = replace(request, text=_untagged(request))
             spans = _split_at_pauses(spans, pauses, untagged.text, partial(decide, untagged))
         if len(spans) == 1 and spans[0].characters == len(text):
@@ -120,7 +120,7 @@ class TextSplitter:
             if not voice.cast:
                 text, emotion = request.text, request.emotion
                 if request.emotion_tags != "text" and text_tags.first_emotion(text) is not None:
-                    return voice, self._split_turns({"": voice}, text_tags.turns(text), request, decide)
+                    return voice, self._split_turns({"": voice}, text_tags.find_turns(text), request, decide)
                 length = len(text)
                 return voice, [Span(0, length, voice, length, request.language, emotion=emotion)]
             if request.source is not None:
@@ -132,7 +132,7 @@ class TextSplitter:
         else:
             members = resolve_members(self._catalogue, request.cast, own, "voice.cast.")
             voice = _combine_voices(members)
-        turns = text_tags.turns(request.text, members)
+        turns = text_tags.find_turns(request.text, members)
         if request.emotion_tags == "text":
             turns = tuple([turn._replace(tags=()) for turn in turns])
         if not turns:
@@ -267,7 +267,7 @@ def _split_by_emotion(turn: Turn, span: Span, untagged: str, decide: Decide) -> 
         return
     if span.emotion is None:
         whole = whole._replace(plain=decision.candidates)
-    for start, end, tagged in text_tags.passages(untagged, turn, decision.emotions):
+    for start, end, tagged in text_tags.split_turn(untagged, turn, decision.emotions):
         emotion = span.emotion if tagged is None else None if tagged == NEUTRAL else tagged
         yield whole._replace(start=start, end=end, emotion=emotion)
 

@@ -157,7 +157,8 @@ def _prepare_paragraphs(
         found = prepare(text[begin:end], run.part.language, run.part.lexicon.words)
         last = len(found) - 1
         made += (
-            cutting.moved(each, begin, ends_paragraph=number == last) for number, each in enumerate(found)
+            cutting.shift_segment(each, begin, ends_paragraph=number == last)
+            for number, each in enumerate(found)
         )
     return tuple(made)
 

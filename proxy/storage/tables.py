@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from policies.usage_sides import By
+from policies.usage_sides import Dimension
 
 
 class PathColumn(NamedTuple):
@@ -92,7 +92,7 @@ class Table(NamedTuple):
     checks: tuple[tuple[str, str], ...] = ()
     """Checks of `voxgate ledger verify`: a name, and SQL for `subject` and `found` of wrong rows after the id
     `:after` and up to `:upto`."""
-    sides: tuple[tuple[By, str], ...] = ()
+    sides: tuple[tuple[Dimension, str], ...] = ()
     """Further names to sum usage by, each with SQL for a row of usage."""
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from policies.usage_sides import By
+from policies.usage_sides import Dimension
 from proxy.storage import refusals
 from proxy.storage.store import Params, Store
 from proxy.storage.usage import Period
@@ -21,14 +21,14 @@ ALL = 2**31 - 1
 """The limit of a query that returns all rows."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EXPRESSIONS: dict[By, str] = {
+_EXPRESSIONS: dict[Dimension, str] = {
     "day": f"started / {DAY}",
     "month": f"started / {DAY}",
     "model": "engine || '/' || model",
     "operation": "kind",
 }
 # Sums by these sides include the costs of runs on rented machines. Those costs are not in the rows of usage.
-_SIDES_WITH_RUNS: tuple[By, ...] = ("account", "day", "engine", "job", "month", "tag")
+_SIDES_WITH_RUNS: tuple[Dimension, ...] = ("account", "day", "engine", "job", "month", "tag")
 # The sums are cast, because a sum of bigints is a numeric in PostgreSQL. Each row is rounded down to
 # milliseconds before the sum, so that a sum is exactly the sum of its rows.
 _SUMS = ", ".join(
@@ -61,7 +61,7 @@ class UsageSum(msgspec.Struct, frozen=True):
 
 
 async def sums(
-    store: Store, period: Period, by: By, most: int = ALL, *, has_runs: bool = False
+    store: Store, period: Period, by: Dimension, most: int = ALL, *, has_runs: bool = False
 ) -> list[UsageSum]:
     """Return up to `most` sums: days and months newest first, other sums with the most credits first.
 

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from policies.admission import CreditBalance, Refusal, RunningRequests, Split, admit
 from policies.limits import Caps
-from policies.plans import Plan, Terms, terms
+from policies.plans import Plan, Terms, build_terms
 from tests.tables import each_row
 
 
 def allowed(streams: int | None = None, key: int | None = None) -> Terms:
-    return terms(Plan(name="p", streams=streams), caps=Caps(streams=key))
+    return build_terms(Plan(name="p", streams=streams), caps=Caps(streams=key))
 
 
 @each_row(

@@ -14,7 +14,7 @@ from policies.alerts import (
     disk_troubles,
     engine_troubles,
 )
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from tests.tables import each_row
 
 HALF = CONFIRMED_AFTER_US // 2
@@ -110,7 +110,7 @@ def test_mails_alternate_and_follow_the_trouble(turns: list[tuple[int, set[Troub
     # Since when each is found, or not found.
     since = dict.fromkeys((A, B), (False, 0))
     for pause_s, found in turns:
-        now += pause_s * SECOND
+        now += pause_s * SECOND_US
         mailed = life.look(now, *found)
         for each in (A, B):
             if since[each][0] is not (each in found):

@@ -14,9 +14,9 @@ from collections.abc import Callable, Hashable, Mapping
 import msgspec
 
 from policies.plans import Plan
-from policies.price import micro_usd
+from policies.price import cost_micro_usd
 from policies.routing import is_cloned_for
-from policies.tasks import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND
+from policies.tasks import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND_US
 from proxy.catalogue.clones import PARAM, CloneTarget
 from proxy.config.engines import DEFAULT_CREDENTIAL
 from proxy.config.model_names import CLONE
@@ -77,7 +77,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         self.on_change = on_change or _ignore_change
         self._plans = {plan.name: plan for plan in config.plans.values()}
         self._fees = {
-            name: micro_usd(section.costs[CLONE], seconds=0.0, characters=0, units=None)
+            name: cost_micro_usd(section.costs[CLONE], seconds=0.0, characters=0, units=None)
             for name, section in config.engines.items()
             if CLONE in section.costs
         }
@@ -188,7 +188,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         if budgets and (used_up := await budgets.used_up(held.engine, held.account, terms)) is not None:
             # The operator may raise the budget, so it is read every hour.
             reason, until = used_up
-            left_s = (until - await self._store.now()) / SECOND
+            left_s = (until - await self._store.now()) / SECOND_US
             return Delayed(f"The {reason}.", min(left_s, LONGEST_DELAY_S), is_try=False)
         made = await attempt.make(held, self._recordings, _ATTEMPT_S)
         if budgets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from policies.plans import MissingLimits, Plan, Terms, terms
+from policies.plans import MissingLimits, Plan, Terms, build_terms
 from proxy.audio.formats import wav_header
 from proxy.catalogue.clones import PARAM, CloneRights, CloneTarget
 from proxy.catalogue.own_voices import OwnVoices
@@ -41,7 +41,7 @@ class CloneRecordings:
         try:
             if owner is None:
                 return None
-            return terms(plans[owner.plan], owner.agreed, has_paid=owner.has_paid)
+            return build_terms(plans[owner.plan], owner.agreed, has_paid=owner.has_paid)
         except (KeyError, MissingLimits):
             return None
 

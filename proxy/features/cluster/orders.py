@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.api.server import ServerLink
 from proxy.errors import InvalidRequest, UpstreamFailed
 from proxy.features.cluster.machines import NOW, Machine
@@ -21,7 +21,7 @@ TABLE = Table("machine_orders")
 
 WAITS_S = 15.0
 _LOOK_S = 0.2
-_VOID_US = 60 * SECOND
+_VOID_US = 60 * SECOND_US
 _OPEN = f"""
 SELECT id, action, engine, at_once FROM machine_orders
 WHERE machine = :machine AND ended IS NULL AND asked > {NOW} - {_VOID_US} ORDER BY asked, id

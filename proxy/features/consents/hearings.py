@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from policies.tasks import SECOND, QueuedTask
+from policies.tasks import SECOND_US, QueuedTask
 from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.file_store.vault import VaultFailed
 from proxy.queue.tasks import Delayed, Done, Result, TaskKind
@@ -22,7 +22,7 @@ from speech_engine import EngineError
 
 MOST_FREE_S = 600.0
 """Of an account and a day."""
-_DAY_US = 86_400 * SECOND
+_DAY_US = 86_400 * SECOND_US
 _TRIES = 4
 """After so many it is given up, a minute after the first one."""
 _WITHIN_S = 60.0

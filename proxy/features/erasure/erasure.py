@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.api.server import ServerLink
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
@@ -44,13 +44,13 @@ _SILENT_S = 5.0
 _DROPPED_S = 7.0
 _LOOK_EVERY_S = 5.0
 _FOLLOW_EVERY_S = 1.0
-_SAY_EVERY_US = 5 * SECOND
+_SAY_EVERY_US = 5 * SECOND_US
 """The time between two notes of a follower that it lives. During an erasure, each turn writes one."""
 _OTHERS_S = 6.0
 _OTHERS_AGAIN_S = 0.25
-_OVERLAP_US = 60 * SECOND
+_OVERLAP_US = 60 * SECOND_US
 """A tombstone may be committed so much later than its time says."""
-_LEFT_OVER_US = 60 * SECOND
+_LEFT_OVER_US = 60 * SECOND_US
 _NOT_COMPLETE = Condition("completed IS NULL", {})
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 
@@ -254,7 +254,7 @@ class Erasure(TaskKind[Tombstone]):
                 digests=tombstone_rows.digests_in(recordings),
                 began=now,
                 pending=_STEPS,
-                lease=now + LEASE_S * SECOND,
+                lease=now + LEASE_S * SECOND_US,
             )
             await self._journal.write_down(tombstone)
             if await tombstone_rows.erase(

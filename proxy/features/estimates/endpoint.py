@@ -131,7 +131,7 @@ class Estimates(Resource):
                 ignored=call.ignored(),
                 dropped_tags=_dropped_tags(call, spoken),
                 unused_names=text_tags.unused_names(speech.text, call.plan.cast(speech)),
-                other_names=text_tags.other_names(speech.text, call.plan.cast(speech)),
+                other_names=text_tags.likely_names(speech.text, call.plan.cast(speech)),
                 controls=self._controls(call, spoken, own),
             )
         )
@@ -168,6 +168,6 @@ def _dropped_tags(call: SpeechCall, spoken: Spoken) -> tuple[str, ...]:
         if part.emotion and candidate.post is None:
             # The tag before a part makes its emotion. A candidate for the plain text does not have it.
             found |= dict.fromkeys({part.emotion} - {*find_emotions(part.voice, candidate.model)})
-        tags = text_tags.emotions(call.request.text, part.start, part.end)
+        tags = text_tags.find_emotion_tags(call.request.text, part.start, part.end)
         found |= dict.fromkeys(tag.value for tag in tags)
     return tuple(found)

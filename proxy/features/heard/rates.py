@@ -14,7 +14,7 @@ import msgspec
 
 from policies.misheard import Misheard, move_misheard_last
 from policies.routing import Model
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.catalogue.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
 from proxy.features.heard.made_part import MadePart
 from proxy.features.heard.records import RATES
@@ -28,7 +28,7 @@ from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 from speech_engine.text.said import words_of
 
-DAY_US = 86_400 * SECOND
+DAY_US = 86_400 * SECOND_US
 DAYS = 90
 """Older rows are deleted."""
 _EVERY_S = 60.0

@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from policies.alerts import Trouble
-from policies.tasks import SECOND, delay_s
+from policies.tasks import SECOND_US, delay_s
 from proxy.access.limits import Limits
 from proxy.access.windows import Limit
 from proxy.api.front import PublicFront
@@ -114,7 +114,7 @@ class Mails(TaskKind[MailRow]):
         texts.render(letter.kind, letter.language, letter.facts)
         id_ = new_id("mail")
         seal = await self._vault.seal_record(account, id_, letter)
-        until = now + round(within_s * SECOND)
+        until = now + round(within_s * SECOND_US)
         row = MailRow(
             id=id_,
             account=account,
@@ -133,7 +133,7 @@ class Mails(TaskKind[MailRow]):
         if not (self.is_on and account and event in records.MAILED):
             return ()
         notice = encode_json(Notice(event, data["id"]))
-        until = now + round(DAY_S * SECOND)
+        until = now + round(DAY_S * SECOND_US)
         row = MailRow(id=new_id("mail"), account=account, notice=notice, created=now, until=until)
         return records.add_statements(row, only_if, records.rank_of(event))
 
@@ -260,7 +260,7 @@ class Mails(TaskKind[MailRow]):
 
     async def _again(self, held: MailRow, reason: str, values: Params | None = None) -> Delayed:
         """Try again after the queue's delay, or delete the row when it is too old."""
-        wait_us = round(delay_s(held.tries + 1) * SECOND)
+        wait_us = round(delay_s(held.tries + 1) * SECOND_US)
         due = min(await self._store.now() + wait_us, held.until)
         return Delayed(reason, values={"due": due, **(values or {})})
 

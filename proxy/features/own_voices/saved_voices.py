@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from policies.routing import Binding, Voice
-from policies.sample_quality import SampleQuality, stretch_s
+from policies.sample_quality import SampleQuality, speech_range_s
 from proxy.catalogue.clones import NO_CLONES, Cloning
 from proxy.catalogue.own_voices import NO_PARTS, NONE, Known, LibraryVoice, VoiceParts
 from proxy.catalogue.voice_records import VoiceRecord
@@ -139,5 +139,5 @@ def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequence[
 def _speech_s(sample: SampleRecord) -> float:
     if sample.quality == NOT_MEASURED:
         return 0.0
-    start_s, end_s = stretch_s(msgspec.json.decode(sample.quality, type=SampleQuality), sample.seconds)
+    start_s, end_s = speech_range_s(msgspec.json.decode(sample.quality, type=SampleQuality), sample.seconds)
     return end_s - start_s

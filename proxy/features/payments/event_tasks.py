@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.payments import records
 from proxy.features.payments.provider import FetchedPayment, Provider, ProviderFailed
 from proxy.features.payments.records import EVENT_TASKS, NEVER, EventRecord, PaymentRecord
 from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.store import AlreadyExists, Condition, Statement, Store
 
-_STORED_US = 30 * 86_400 * SECOND
+_STORED_US = 30 * 86_400 * SECOND_US
 _HOUR_S = 3600.0
 _NOTE = """
 INSERT INTO payment_events (id, account, received, created, changed, due)

@@ -11,7 +11,7 @@ import msgspec
 from policies.alerts import Trouble
 from policies.plans import AgreedTerms
 from policies.price import in_credits
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.catalogue.people import Income
 from proxy.errors import Conflict, IdempotencyKeyReused, NotAllowed, NotFound
 from proxy.features.payments import bodies, paid_months, plan_changes, records
@@ -29,10 +29,10 @@ from proxy.storage.rows import any_of, new_id
 from proxy.storage.store import Params, Statement
 
 MOST_OPEN = 5
-OPEN_US = 23 * 3600 * SECOND
+OPEN_US = 23 * 3600 * SECOND_US
 """An order can be paid for so long. Stripe allows 24 hours by its own clock."""
-FIRST_LOOK_US = 60 * SECOND
-LOOK_US = 10 * SECOND
+FIRST_LOOK_US = 60 * SECOND_US
+LOOK_US = 10 * SECOND_US
 """An owner's look wakes an order once in this time."""
 
 _ADD = f"""

@@ -147,7 +147,7 @@ class HearTotals:
 
 def dearest(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
     """Return the most that hearing so many seconds may cost."""
-    prices = [terms.prices.of_work("transcription", model.engine, model.info.id) for model in models]
+    prices = [terms.prices.work_price("transcription", model.engine, model.info.id) for model in models]
     return max(price.estimate_charge(each, estimated_s=seconds, characters=0) for each in prices)
 
 

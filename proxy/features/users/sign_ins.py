@@ -18,7 +18,7 @@ import msgspec
 from policies.limits import Caps
 from policies.networks import WIDER_TIMES, networks_of
 from policies.plans import AgreedTerms
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.sessions import Session
 from proxy.catalogue.people import made_up_name
 from proxy.errors import Conflict, InvalidRequest, RateLimited
@@ -43,8 +43,8 @@ LINK_S = 15 * 60
 INVITE_S = 72 * 3600
 MOST_TRIES = 5
 MOST_NEW_ACCOUNTS = 10
-_DAY_US = 86_400 * SECOND
-_WINDOW_US = LINK_S * SECOND
+_DAY_US = 86_400 * SECOND_US
+_WINDOW_US = LINK_S * SECOND_US
 _CODE = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _CODE_LENGTH = 8
 _CONFIRM_TRIES = 3
@@ -162,7 +162,7 @@ class SignIns:
             token=digest(token),
             code=await self._code_digest(id_, code),
             created=now,
-            until=now + LINK_S * SECOND,
+            until=now + LINK_S * SECOND_US,
         )
         letter = Letter(
             kind="sign_in", facts={"link": self._link(id_, token), "code": code}, to=folded, language=language
@@ -207,7 +207,7 @@ class SignIns:
             raise Conflict(
                 f"This address is the user {known.id} already. Remove the user first.", param="address"
             )
-        token, until = new_secret(), act.at + INVITE_S * SECOND
+        token, until = new_secret(), act.at + INVITE_S * SECOND_US
         row = SignIn(
             id=act.subject,
             address=folded,
@@ -257,7 +257,7 @@ class SignIns:
             if not (user or await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params)):
                 raise RateLimited(
                     "Too many new accounts from your network today. Try again tomorrow.",
-                    retry_after_s=_DAY_US // SECOND,
+                    retry_after_s=_DAY_US // SECOND_US,
                 )
             if (row := await self._open.get(id_)) is None:
                 break

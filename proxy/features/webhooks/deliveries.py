@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from policies.tasks import SECOND, QueuedTask
+from policies.tasks import SECOND_US, QueuedTask
 from proxy.features.webhooks.records import Event, WebhookRecord
 from proxy.storage import audit
 from proxy.storage.audit import Act
@@ -46,7 +46,7 @@ class WebhookDelivery(QueuedTask, frozen=True, kw_only=True):
             "id": self.event,
             "object": "event",
             "type": self.type,
-            "created_at": self.created // SECOND,
+            "created_at": self.created // SECOND_US,
             "data": json.loads(self.data),
         }
         return msgspec.json.encode(event)
@@ -112,7 +112,7 @@ def sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> We
         created=now,
         began=0,
         state="waiting",
-        lease=now + round(lease_s * SECOND),
+        lease=now + round(lease_s * SECOND_US),
         fence=1,
     )
 

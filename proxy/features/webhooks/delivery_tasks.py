@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.catalogue.notices import Notices
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
@@ -143,7 +143,7 @@ class DeliveryTasks(TaskKind[WebhookDelivery], Notices):
         if (fault := rules.target_fault(target, is_allowed)) is not None:
             return TryOutcome(None, f"Nothing is sent to its URL: {fault}.", fault)
         now, body = await self._store.now(), held.body
-        headers = signing.headers(held.event, now // SECOND, body, seal.secrets(now))
+        headers = signing.headers(held.event, now // SECOND_US, body, seal.secrets(now))
         request = WebhookRequest(held.account, seal.url, headers, body, is_allowed(target.host))
         return await self._sender.send(request)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 
 _TRIES = 5
 _RETRY_S = 2.0
-_OLDER_US = 24 * 3600 * SECOND
+_OLDER_US = 24 * 3600 * SECOND_US
 
 
 class ReadableWebhook(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from policies.cycles import cycle_at
-from policies.plans import terms as terms_of
+from policies.plans import build_terms as terms_of
 from policies.price import MICRO
 from proxy.feature_list import open_store
 from proxy.features.clones import counts

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.heard import free_room
 from proxy.features.heard.free_room import FreeRoom
 from proxy.ledger.verify import verify
@@ -39,7 +39,7 @@ _ADD = "INSERT INTO heard_spans VALUES (:request, :account, :at, :charged_ms, :f
 
 
 def moment(month: int, day: int = 15) -> int:
-    return round(datetime(2026, month, day, tzinfo=UTC).timestamp()) * SECOND
+    return round(datetime(2026, month, day, tzinfo=UTC).timestamp()) * SECOND_US
 
 
 class InMemory:

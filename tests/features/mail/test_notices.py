@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.jobs.core import ends
 from proxy.features.jobs.core.mailed import description
 from proxy.features.jobs.core.records import Job, Kind, State
@@ -49,7 +49,7 @@ class Notices:
             account=self.account,
             key="key_1",
             kind=kind,
-            created=await self.rig.store.now() - round(seconds * SECOND),
+            created=await self.rig.store.now() - round(seconds * SECOND_US),
             format="mp3",
             characters=1,
             steps=1,

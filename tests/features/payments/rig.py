@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies.cycles import cycle_at
-from policies.plans import Plan, Prices, terms
+from policies.plans import Plan, Prices, build_terms
 from policies.price import MICRO, Price
 from proxy.errors import QuotaExceeded
 from proxy.features.mail.mails import Mails
@@ -258,7 +258,7 @@ class Shop:
             account=account.id,
             key=f"key_{account.id}",
             anchor=account.anchor,
-            terms=terms(PLANS[account.plan], account.agreed),
+            terms=build_terms(PLANS[account.plan], account.agreed),
             amount=credits * MICRO,
             estimated_s=float(credits),
         )

@@ -17,7 +17,7 @@ from openai.types.webhooks import (
     BatchFailedWebhookEvent,
 )
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.webhooks import delivery_tasks as couriers
 from proxy.features.webhooks import records
 from proxy.features.webhooks.records import Event
@@ -57,7 +57,7 @@ async def test_an_event_arrives_signed_as_the_sdk_reads_it(rig: WebhookRig) -> N
             "id": told.headers["webhook-id"],
             "object": "event",
             "type": READY,
-            "created_at": row.created // SECOND,
+            "created_at": row.created // SECOND_US,
             "data": {"id": "bind_7", "voice": "voice_1"},
         }
         assert told.headers["content-type"] == "application/json"

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.feature_list import open_store
 from proxy.storage.store import Statement
 from tests import forked
@@ -11,7 +11,7 @@ from tests.features.webhooks.receiver import receiver, status
 from tests.features.webhooks.rig import webhook_rig
 from tests.waiting import soon
 
-HOUR_US = 3600 * SECOND
+HOUR_US = 3600 * SECOND_US
 DELAY = "UPDATE webhook_deliveries SET due = :due WHERE id = :id"
 
 

@@ -185,12 +185,12 @@ def test_a_route_speaks_for_an_alias_with_what_is_there_of_its_candidates(
 def test_an_alias_is_listed_where_somebody_of_the_plan_may_speak_for_it(
     engines: tuple[str, ...] | None, aliases: list[str]
 ) -> None:
-    terms = plans.terms(Plan(name="some", engines=engines))
+    terms = plans.build_terms(Plan(name="some", engines=engines))
     assert opened(LOST).list_models(terms)[0] == aliases
 
 
 def test_a_route_of_the_plan_may_speak_for_any_alias(catalogue: Catalogue) -> None:
-    away = plans.terms(Plan(name="some", engines=("away",)))
+    away = plans.build_terms(Plan(name="some", engines=("away",)))
     assert catalogue.list_models(away)[0] == list(ALIASES)
 
 
@@ -253,7 +253,7 @@ def test_a_name_that_only_hears_is_never_spoken_for_by_a_route() -> None:
     catalogue = Catalogue(Config(engines=sections, models=aliases, routes=(thai,)), Engines(live, sections))
     assert named(catalogue.find_offer("whisper-1", "th")) == ["ears/m"]
     assert named(catalogue.find_offer("both", "th")) == ["one/m"]
-    deaf = plans.terms(Plan(name="some", engines=("one",)))
+    deaf = plans.build_terms(Plan(name="some", engines=("one",)))
     assert catalogue.list_models(deaf)[0] == ["both"]
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from policies.limits import Caps
 from policies.plans import Plan, Prices, Terms
-from policies.plans import terms as terms_of
+from policies.plans import build_terms as terms_of
 from policies.price import MICRO, Price
 from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, Spent, SpentPart
 from proxy.ledger.verify import verify

@@ -13,7 +13,7 @@ from hypothesis.stateful import invariant, precondition, rule, run_state_machine
 from policies import admission
 from policies.cycles import cycle_at
 from policies.plans import Plan, Terms
-from policies.plans import terms as terms_of
+from policies.plans import build_terms as terms_of
 from policies.price import MICRO
 from proxy.errors import Conflict
 from proxy.ledger import Hold, HoldRequest, Outcome, movements

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.queue.tasks import LEASE_CHECK_S, Done, Result
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.sqlite import SqliteStore
@@ -123,7 +123,7 @@ async def test_the_task_of_a_killed_worker_goes_on_within_half_a_minute(tmp_path
         await killed.close()
         began = await store.now()
         async with at_work(other):
-            assert await store.now() - began < 25 * SECOND
+            assert await store.now() - began < 25 * SECOND_US
         assert (await row(store)).fence == 2
 
 

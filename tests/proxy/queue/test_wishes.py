@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.queue.tasks import LEASE_S, Delayed, Done, Failed, Result
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Statement, StorageFailed, Store
@@ -28,7 +28,7 @@ from tests.proxy.queue.chores import (
 )
 from tests.waiting import soon
 
-HOUR_US = 3600 * SECOND
+HOUR_US = 3600 * SECOND_US
 
 
 async def test_many_holders_want_a_lease_and_one_gets_it(store: Store) -> None:
@@ -127,7 +127,7 @@ async def test_how_an_attempt_ends(
     found = await row(store)
     assert {name: getattr(found, name) for name in expected} == expected
     due = LAST_MOMENT if isinstance(result, Failed) else 0
-    waited_s = (found.due - began) / SECOND
+    waited_s = (found.due - began) / SECOND_US
     assert found.due == due if wait_s is None else wait_s <= waited_s < wait_s + 5.0
     assert chores.noted_results == [result]
     assert (found.lease > began) == (result is None)
@@ -175,7 +175,7 @@ async def test_who_leaves_a_doubt_keeps_the_lease(store: Store) -> None:
     began = await store.now()
     await Chores(store, doubt).step()
     found = await row(store)
-    assert (found.tries, found.lease >= began + LEASE_S * SECOND) == (1, True)
+    assert (found.tries, found.lease >= began + LEASE_S * SECOND_US) == (1, True)
     assert await CHORES.list_open(store, found.lease - 1, 9) == []
 
 
@@ -222,7 +222,7 @@ async def test_what_a_stopped_worker_left_is_done_by_the_next_one(store: Store, 
 async def test_no_delay_ends_before_a_date_of_the_wish_itself(store: Store) -> None:
     await sql(store, "ALTER TABLE chores ADD COLUMN day BIGINT NOT NULL DEFAULT 0")
     await add(store, Chore(id="today", due=LAST_MOMENT), Chore(id="tomorrow", due=LAST_MOMENT))
-    tomorrow = await store.now() + 86_400 * SECOND
+    tomorrow = await store.now() + 86_400 * SECOND_US
     await sql(store, f"UPDATE chores SET day = {tomorrow} WHERE id = 'tomorrow'")
     dated = TaskTable("chores", Chore, "state = 'open'", earliest="day")
     await dated.end_old_leases(store, await store.now())
@@ -292,8 +292,8 @@ async def test_a_server_looks_at_once_when_it_begins_when_it_is_woken_and_when_t
     What a living worker holds is not.
     """
     began = await store.now()
-    lease = 0 if store.is_shared else began + LEASE_S * SECOND
-    living = Chore(id="living", account="acc_b", lease=began + (LEASE_S + 1) * SECOND)
+    lease = 0 if store.is_shared else began + LEASE_S * SECOND_US
+    living = Chore(id="living", account="acc_b", lease=began + (LEASE_S + 1) * SECOND_US)
     await add(store, Chore(id="one"), Chore(id="two", lease=lease), living)
     chores = Chores(store)
     chores.may_outlive_worker = False

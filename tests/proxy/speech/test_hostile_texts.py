@@ -67,12 +67,12 @@ READERS: dict[str, Callable[[str], object]] = {
     "languages of sentences": lambda text: language.sentence_languages(
         text, sentence_ends(text, "en"), "en", Cld2Detector().rank
     ),
-    "turns": lambda text: text_tags.turns(text, CAST),
+    "turns": lambda text: text_tags.find_turns(text, CAST),
     "emotions": lambda text: [
-        (text_tags.passages(text, turn, EMOTIONS), text_tags.without_tags(text))
-        for turn in text_tags.turns(text)
+        (text_tags.split_turn(text, turn, EMOTIONS), text_tags.without_tags(text))
+        for turn in text_tags.find_turns(text)
     ],
-    "pieces": lambda text: segments.fit((Segment(text, 0, len(text)),), 100),
+    "pieces": lambda text: segments.fit_segments((Segment(text, 0, len(text)),), 100),
     "words of a lexicon": lambda text: list(words_of(WORDS).find(text)),
     "added by a lexicon": lambda text: lexicon.count_added(WORDS, text),
     "length": lambda text: estimate.speech_seconds(text, 1.0),

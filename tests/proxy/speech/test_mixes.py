@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from plugins.tone.decode import decode, decode_timbres
 from plugins.tone.timbre import nominal_timbre
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from policies.routing import Voice
 from proxy.audio.formats import FORMATS
 from proxy.catalogue.library import NOTHING, AccountLibrary, VoiceCache
@@ -57,7 +57,9 @@ def planned(
     text: str = "Hello there.",
 ) -> SpeechPlan:
     body = {"model": model, "voice": voice, "input": text}
-    return planner.plan(speech_request.parse_speech(encode_json(body), Defaults()), terms(UNLIMITED), own)
+    return planner.plan(
+        speech_request.parse_speech(encode_json(body), Defaults()), build_terms(UNLIMITED), own
+    )
 
 
 def library(*own: Voice, shared: tuple[Voice, ...] = ()) -> AccountLibrary:

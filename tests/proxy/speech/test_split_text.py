@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from policies.routing import Binding, Voice
 from proxy.catalogue.library import NOTHING, AccountLibrary, VoiceCache
 from proxy.errors import InvalidRequest
@@ -68,7 +68,9 @@ def planned(
     planner: Planner, text: str, more: Mapping[str, object], own: AccountLibrary = NOTHING
 ) -> SpeechPlan:
     body = {"model": "all", "voice": {"cast": CAST}, "input": text, **more}
-    return planner.plan(speech_request.parse_speech(encode_json(body), Defaults()), terms(UNLIMITED), own)
+    return planner.plan(
+        speech_request.parse_speech(encode_json(body), Defaults()), build_terms(UNLIMITED), own
+    )
 
 
 async def spans(tmp_path: Path, text: str, **more: object) -> list[tuple[str, str, str]]:

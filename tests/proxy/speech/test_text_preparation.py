@@ -15,7 +15,7 @@ from plugins.plain.plugin import PlainFrontEnd
 from policies.estimate import cap_seconds
 from policies.lexicon import Lexicon, merge_lexicons
 from policies.markdown.reading import Markdown
-from policies.plans import Plan, Prices, terms
+from policies.plans import Plan, Prices, build_terms
 from policies.price import Price
 from policies.routing import Candidate, Model, Voice
 from proxy.access.callers import Caller
@@ -110,7 +110,7 @@ def call(text: str, *front_ends: str, lexicon: Lexicon | None = None, parts: int
     if lexicon is not None:
         part = msgspec.structs.replace(part, lexicon=lexicon)
     request = parse_speech(msgspec.json.encode({"model": "m", "voice": "ana", "input": text}), Defaults())
-    plan = SpeechPlan(VOICE, "en", (part,) * parts, 1.0, terms(DEAR), frozenset(), frozenset())
+    plan = SpeechPlan(VOICE, "en", (part,) * parts, 1.0, build_terms(DEAR), frozenset(), frozenset())
     return SpeechCall("req_1", CALLER, request, plan, Totals(request, plan))
 
 

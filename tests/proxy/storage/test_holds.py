@@ -10,7 +10,7 @@ import pytest
 
 from policies.admission import CreditBalance, Refusal, RunningRequests, Split, admit
 from policies.limits import Caps
-from policies.plans import Plan, Terms, terms
+from policies.plans import Plan, Terms, build_terms
 from proxy.feature_list import open_store
 from proxy.storage import entries, holds
 from proxy.storage.batch_writer import UnitWrite
@@ -37,7 +37,7 @@ def _drawn_terms(drawn: random.Random) -> Terms:
     limits = Plan(
         name="p", streams=drawn.choice([None, None, 1, 3]), allowance=drawn.choice([None, 0, 20, 100])
     )
-    return terms(limits, caps=Caps(streams=drawn.choice([None, 1, 2])))
+    return build_terms(limits, caps=Caps(streams=drawn.choice([None, 1, 2])))
 
 
 def _gift(account: str, pool: int, amount: int) -> Entry:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.usage_sides import DIMENSIONS, By
+from policies.usage_sides import DIMENSIONS, Dimension
 from proxy.storage import usage
 from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import Statement, Store
@@ -51,7 +51,7 @@ def rows() -> list[UsageRow]:
     ]
 
 
-def side(row: UsageRow, by: By) -> str:
+def side(row: UsageRow, by: Dimension) -> str:
     if by in ("day", "month"):
         day = datetime.fromtimestamp(row.started // 1_000_000, UTC)
         return f"{day:%Y-%m-%d}" if by == "day" else f"{day:%Y-%m}"
@@ -60,7 +60,7 @@ def side(row: UsageRow, by: By) -> str:
     return str(getattr(row, "kind" if by == "operation" else by))
 
 
-def by_hand(among: list[UsageRow], by: By) -> dict[str, tuple[int, ...]]:
+def by_hand(among: list[UsageRow], by: Dimension) -> dict[str, tuple[int, ...]]:
     groups: dict[str, list[UsageRow]] = defaultdict(list)
     for row in among:
         groups[side(row, by)].append(row)
@@ -85,7 +85,7 @@ async def among(store: Store) -> list[UsageRow]:
 
 
 @pytest.mark.parametrize("by", [by for by in DIMENSIONS if by != "refusal"])
-async def test_sums_are_those_of_the_rows(store: Store, among: list[UsageRow], by: By) -> None:
+async def test_sums_are_those_of_the_rows(store: Store, among: list[UsageRow], by: Dimension) -> None:
     found = await sums(store, Period(), by)
     assert {row.name: msgspec.structs.astuple(row)[1:-1] for row in found} == by_hand(among, by)
     assert len(found) > 1
@@ -104,7 +104,9 @@ async def test_sums_are_of_one_account_and_of_a_period(store: Store, among: list
 
 
 @pytest.mark.parametrize("by", DIMENSIONS)
-async def test_a_limited_sum_has_the_first_of_all_groups(store: Store, among: list[UsageRow], by: By) -> None:
+async def test_a_limited_sum_has_the_first_of_all_groups(
+    store: Store, among: list[UsageRow], by: Dimension
+) -> None:
     assert await sums(store, Period(), by, 2) == (await sums(store, Period(), by))[:2]
 
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from policies.lexicon import MOST_INLINE_WORDS, Words
-from policies.text_tags import MOST_CHARACTERS, MOST_NAMES, name_key
+from policies.text_tags import MOST_NAME_CHARACTERS, MOST_NAMES, name_key
 from proxy.errors import InvalidRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core.choice import Only, chosen_chapters
@@ -48,7 +48,7 @@ class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     ) = None
     cast: (
         Annotated[
-            dict[Annotated[str, Meta(max_length=MOST_CHARACTERS)], VoiceName],
+            dict[Annotated[str, Meta(max_length=MOST_NAME_CHARACTERS)], VoiceName],
             Meta(max_length=MOST_NAMES, description="voices by the names of the job's cast"),
         ]
         | None

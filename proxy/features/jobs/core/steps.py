@@ -15,7 +15,7 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy import errors
 from proxy.access.callers import Callers
 from proxy.api.speech_answers import SpeechReporter
@@ -263,7 +263,7 @@ class Steps(TaskKind[JobStep]):
         return _VOICE_FAILED if is_of_voice else failure.message
 
     async def _postpone(self, postponed: dict[str, int], id_: str) -> None:
-        postponed[id_] = await self._store.now() + round(WAITS_S * SECOND)
+        postponed[id_] = await self._store.now() + round(WAITS_S * SECOND_US)
 
     async def _carry_out(self, job: Job, held: JobStep, attempt: StepAttempt) -> None:
         """Make a step under the present terms of its account, and commit its result with its charge. Raises

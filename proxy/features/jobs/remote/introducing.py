@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.engines.engine_list import Engines
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.features.jobs.remote.runs import Runs
@@ -87,8 +87,8 @@ class Introducing:
 
 
 EVERY_S = 5.0
-_REPEATED_US = 600 * SECOND
-_BELIEVED_US = 3600 * SECOND
+_REPEATED_US = 600 * SECOND_US
+_BELIEVED_US = 3600 * SECOND_US
 """After this time, servers that start ignore an absent worker."""
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Terms
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import ErrorDetail, InvalidRequest
@@ -37,7 +37,7 @@ from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import any_of
 from proxy.storage.store import Store
 
-WINDOW_US = 24 * 3600 * SECOND
+WINDOW_US = 24 * 3600 * SECOND_US
 """The window of a batch, from its creation."""
 BATCHES = ListedTable("jobs", Job, listed="kind = 'batch'", shown=IS_SHOWN)
 FORMAT = "zip"
