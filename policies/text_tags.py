@@ -37,7 +37,8 @@ def cast_fault(names: Sequence[str]) -> str | None:
         return f"it must have 1 to {MOST_NAMES} names; it has {len(names)}"
     for name in names:
         if not name_key(name) or len(name) > MOST_NAME_CHARACTERS or _UNUSABLE.search(name):
-            return f"a name must have 1 to {MOST_NAME_CHARACTERS} characters, and no brackets or control characters"
+            most = f"1 to {MOST_NAME_CHARACTERS} characters"
+            return f"a name must have {most}, and no brackets or control characters"
     if len({name_key(name) for name in names}) < len(names):
         return "its names must differ by more than capital letters and blanks"
     return None

@@ -71,7 +71,7 @@ class AccountListing(Resource):
         ids, store = request.query_params.get("ids"), self._store
         only = self._found(request) if ids is None else _among(ids)
         place_of = partial(accounts.ROWS.place_of, store, None)
-        listed = await page(request, place_of, partial(accounts.page, store, only=only))
+        listed = await page(request, place_of, partial(accounts.list_page, store, only=only))
         names = [account.id for account in listed.rows]
         addresses = await self._admin_tools.people.addresses(names)
         sums = {} if ids is not None else await self._sums(listed.rows)
@@ -106,7 +106,7 @@ class AccountListing(Resource):
     async def _sums(self, rows: Sequence[Account]) -> Mapping[str, AccountSums]:
         now, tools = await self._store.now(), self._admin_tools
         starts = {account.id: cycle_at(account.anchor, now).start for account in rows}
-        found = await account_sums.of_cycles(self._store, starts)
+        found = await account_sums.read_cycle_sums(self._store, starts)
         paid = await tools.income.sums_paid([*starts])
 
         def of(account: Account, sums: CycleSums) -> AccountSums:

@@ -125,7 +125,7 @@ class Accounts(Resource):
         paid = await self._admin_tools.income.sums_paid([account.id])
         addresses = await self._admin_tools.people.addresses([account.id])
         cycle = cycle_at(account.anchor, await self._store.now())
-        micro_usd = await costs.total(self._store, account.id, cycle.start, is_account=True)
+        micro_usd = await costs.sum_costs(self._store, account.id, cycle.start, is_account=True)
         whole = AccountDetails(
             **msgspec.structs.asdict(shown(account)),
             title=title_of(account.name, addresses.get(account.id, ())),

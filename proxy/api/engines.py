@@ -12,7 +12,7 @@ from proxy.api.health import Dependencies
 from proxy.engines.engine_list import EngineStatus
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
-from proxy.ledger.budgets import Spend
+from proxy.ledger.budgets import BudgetUse
 from speech_engine import ModelInfo
 
 
@@ -52,7 +52,7 @@ class ShownEngine(EngineStatus, frozen=True, kw_only=True):
     converting: dict[str, PitchRange]
     voices: list[str]
     unlisted_voices: tuple[str, ...] | None
-    budgets: tuple[Spend, ...]
+    budgets: tuple[BudgetUse, ...]
 
 
 class EngineStatuses(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +77,7 @@ class EngineList(Resource):
         return reply(EngineStatuses(data=tuple(shown), faults=faults))
 
     async def _shown(self, status: EngineStatus) -> ShownEngine:
-        used_up = await self._budgets.used_up(status.name)
+        used_up = await self._budgets.find_used_up(status.name)
         if used_up is not None and status.state == "ready":
             status = msgspec.structs.replace(status, state="budget", reason=used_up[0])
         engine = self._engines[status.name]
@@ -100,7 +100,7 @@ class EngineList(Resource):
             },
             voices=[voice.id for voice in engine.voices()],
             unlisted_voices=engine.unlisted_voices,
-            budgets=await self._budgets.spends(status.name),
+            budgets=await self._budgets.read_budget_uses(status.name),
         )
 
 

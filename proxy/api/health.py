@@ -86,7 +86,7 @@ class Dependencies(NamedTuple):
         """Return the engines whose budget is used up. If the database cannot be reached, there are none."""
         try:
             async with asyncio.timeout(_BUDGETS_S):
-                return {name for name, _ in self.engines.items() if await self.budgets.used_up(name)}
+                return {name for name, _ in self.engines.items() if await self.budgets.find_used_up(name)}
         except (StorageFailed, TimeoutError):
             return set()
 

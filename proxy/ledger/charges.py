@@ -123,11 +123,13 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     return Charge(0 if is_free else amount, charged)
 
 
-def entries_of(row: UsageRow, cycle: int, held: Split) -> list[Entry]:
+def make_spend_entries(row: UsageRow, cycle: int, held: Split) -> list[Entry]:
     """Return the entries that pay for a request, from the pools of its hold in their order."""
     found: list[Entry] = []
     split = split_charge(row.credits, held)
     for pool, amount in ((cycle, split.allowance), (GRANTED, split.granted)):
         if amount:
-            found.append(entries.spend(row.id, row.account, pool, amount, at=row.started, actor=row.key))
+            found.append(
+                entries.make_spend_entry(row.id, row.account, pool, amount, at=row.started, actor=row.key)
+            )
     return found

@@ -12,7 +12,7 @@ import msgspec
 
 from policies.plans import UNLIMITED, build_terms
 from policies.price import Operation
-from proxy.ledger.charges import entries_of
+from proxy.ledger.charges import make_spend_entries
 from proxy.ledger.hold import Hold
 from proxy.ledger.holds import HoldRequest, Payer
 from proxy.ledger.ledger import Ledger
@@ -111,7 +111,7 @@ class FixedPrice:
         return True
 
     async def forget(self, request: str, account: str) -> None:
-        await durable_holds.forget(self._ledger.store, request)
+        await durable_holds.delete(self._ledger.store, request)
         self._ledger.holds.drop(request, account)
 
     async def _write(self, end: End) -> None:
@@ -134,7 +134,7 @@ class FixedPrice:
 
 
 def _end(row: UsageRow, hold: DurableHold, *, has_cost: bool) -> End:
-    paid = entries_of(row, hold.pool, hold.split)
+    paid = make_spend_entries(row, hold.pool, hold.split)
     cost = Cost(
         request=row.id,
         attempt=1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from contextlib import suppress
 
-from proxy.ledger.charges import Spent, SpentAttempt, compute_charge, entries_of
+from proxy.ledger.charges import Spent, SpentAttempt, compute_charge, make_spend_entries
 from proxy.ledger.holds import HeldCredits, HoldRequest, Holds
 from proxy.ledger.settlement import End, Settlement
 from proxy.storage.costs import Cost
@@ -88,7 +88,7 @@ class Hold(Settlement):
             tag=request.tag,
             checked=spent.checked,
         )
-        paid = entries_of(row, self.held.cycle.start, self.held.split) if charge.amount else []
+        paid = make_spend_entries(row, self.held.cycle.start, self.held.split) if charge.amount else []
         return End(outcome, row, paid, costs, spent.rows)
 
     def _cost(self, number: int, attempt: SpentAttempt) -> Cost:

@@ -43,7 +43,7 @@ class Ledger:
         if isinstance(answer, HeldCredits):
             return Hold(self.holds, hold_request, answer)
         refusal, cycle = answer
-        raise _failure(refusal, cycle, hold_request, hold_request.amount)
+        raise _refusal_error(refusal, cycle, hold_request, hold_request.amount)
 
     @asynccontextmanager
     async def stream(self, request: str, payer: Payer) -> AsyncIterator[None]:
@@ -69,7 +69,7 @@ class Ledger:
         position = await self.holds.position(payer)
         answer = admit(amount, payer.terms, position.live, position.credits)
         if isinstance(answer, Refusal):
-            raise _failure(answer, position.cycle, payer, amount)
+            raise _refusal_error(answer, position.cycle, payer, amount)
         return position
 
     async def check_conversion(self, payer: Payer) -> None:
@@ -93,12 +93,12 @@ def credits_text(micro: int) -> str:
     return in_credits(micro // _SMALLEST_SHOWN * _SMALLEST_SHOWN)
 
 
-def _failure(refusal: Refusal, cycle: Cycle, payer: Payer, amount: int) -> RequestFailed:
+def _refusal_error(refusal: Refusal, cycle: Cycle, payer: Payer, amount: int) -> RequestFailed:
     if refusal.reason == "credits":
         resets = datetime.fromtimestamp(cycle.end / 1e6, UTC)
         return QuotaExceeded(
-            f"You exceeded your current quota: this needs about {_up(amount)} credits, "
-            f"and your plan '{payer.terms.plan}' has {_left(refusal.limit, f'{resets:%Y-%m-%d}')}."
+            f"You exceeded your current quota: this needs about {_rounded_up_text(amount)} credits, "
+            f"and your plan '{payer.terms.plan}' has {_remaining_text(refusal.limit, f'{resets:%Y-%m-%d}')}."
         )
     whose = "your key" if refusal.reason == "key_streams" else f"your plan '{payer.terms.plan}'"
     streams = "stream" if refusal.limit == 1 else "streams"
@@ -109,11 +109,11 @@ def _failure(refusal: Refusal, cycle: Cycle, payer: Payer, amount: int) -> Reque
     )
 
 
-def _up(micro: int) -> str:
+def _rounded_up_text(micro: int) -> str:
     return in_credits(-(-micro // _SMALLEST_SHOWN) * _SMALLEST_SHOWN)
 
 
-def _left(micro: int, until: str) -> str:
+def _remaining_text(micro: int, until: str) -> str:
     if micro < 0:
-        return f"none left until {until}: {_up(-micro)} are owed"
+        return f"none left until {until}: {_rounded_up_text(-micro)} are owed"
     return f"{credits_text(micro)} left until {until}"

@@ -133,7 +133,7 @@ class MemoryHolds:
         # There is no wait between this and the count, so that the account cannot be forgotten in between.
         account = await self._account(new_entries[0].account)
         account.writing += 1
-        unit = (*first, *entries.statements(new_entries), *extra_statements)
+        unit = (*first, *entries.insert_all_statements(new_entries), *extra_statements)
         movement = _Movement(account, new_entries, unit, self.deadlines)
         self.deadlines.unanswered += 1
         self.store.submit(movement)
@@ -170,7 +170,7 @@ class MemoryHolds:
         while (account := self._accounts.setdefault(id_, _Account())).pools is None:
             async with account.reading:
                 if account.pools is None:
-                    account.pools, holds = await durable_holds.books(self.store, id_)
+                    account.pools, holds = await durable_holds.read_pools_and_holds(self.store, id_)
                     for hold in holds:
                         held = HeldCredits(hold.split, Cycle(hold.pool, hold.pool), hold.pool)
                         account.live.setdefault(hold.request, (JOB_KEY, held))

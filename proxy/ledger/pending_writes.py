@@ -19,11 +19,11 @@ from proxy.storage.store import StorageFailed, StorageUnreachable, WriteOutcome
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
-WITHIN_S = 6.0
+WRITE_LIMIT_S = 6.0
 """The time for all tries of one caller. Clients give up at 10 s, and one try of a frozen database takes 5."""
 
-AGAIN_S = 0.5
-MOST = 10_000
+RETRY_S = 0.5
+MOST_PENDING = 10_000
 """The most pending writes. Others are lost: a full disk must not fill the memory too."""
 
 _CLOSING_S = 6.0
@@ -59,12 +59,12 @@ class WriteDeadlines:
 
     def next(self) -> float:
         """Return the deadline of a caller that begins to wait now, as a time of the event loop."""
-        return _now() + WITHIN_S
+        return _now() + WRITE_LIMIT_S
 
     def add(self, caller: asyncio.Future[WriteOutcome]) -> float:
         """Answer the caller with StorageUnreachable at its deadline, unless it was answered before. Return
         the deadline, a time of the event loop."""
-        deadline = _now() + WITHIN_S
+        deadline = _now() + WRITE_LIMIT_S
         while self._callers and self._callers[0][1].done():
             self._callers.popleft()
         self._callers.append((deadline, caller))
@@ -96,7 +96,7 @@ class WriteDeadlines:
 
 
 def _too_late() -> StorageUnreachable:
-    return StorageUnreachable(f"it was not written within {WITHIN_S:g} s")
+    return StorageUnreachable(f"it was not written within {WRITE_LIMIT_S:g} s")
 
 
 class PendingWrites:
@@ -112,7 +112,7 @@ class PendingWrites:
     def add(self, name: str, work: Work) -> bool:
         """Add a write that may be done twice. It replaces a write of the same name. Return False if there are
         too many."""
-        if len(self._pending) >= MOST and name not in self._pending:
+        if len(self._pending) >= MOST_PENDING and name not in self._pending:
             return False
         self._pending[name] = work
         self.all_written.clear()
@@ -131,7 +131,7 @@ class PendingWrites:
     async def _turn(self) -> None:
         await self._has_pending.wait()
         if not await self._write_all():
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(RETRY_S)
 
     async def _write_all(self) -> bool:
         """Try each write once, up to the first that the database refuses. Return False if one was refused.

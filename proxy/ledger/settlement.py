@@ -181,7 +181,7 @@ class Settlement:
         """Refund the difference if the committed end charged more than this end.
 
         The charge is read from the database, because any of several tries may be the committed one."""
-        spent = await entries.spent(self._holds.store, self.hold_request.request_id)
+        spent = await entries.read_spending(self._holds.store, self.hold_request.request_id)
         too_much = sum(entry.amount for entry in end.entries) - sum(entry.amount for entry in spent)
         if too_much <= 0:
             return

@@ -27,10 +27,10 @@ HOLD_S = 20
 RENEW_S = 6.0
 _AGAIN_S = 1.0
 _TRY_S = 5.0
-_LONG = 10 * 60
+_EXPIRED_LONG_S = 10 * 60
 """A hold that expired so many seconds ago is deleted."""
 _TRIES = 3
-_SECOND = 1_000_000
+_SECOND_US = 1_000_000
 
 _log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ class StoredHolds:
             hold_request = hold_request.of_job()
         now = await self.store.now()
         cycle = cycle_at(hold_request.anchor, now)
-        answer = holds.decision(await self._take(self._row(hold_request, cycle.start, now)))
+        answer = holds.take_result(await self._take(self._row(hold_request, cycle.start, now)))
         if isinstance(answer, Split):
             self._live.add(hold_request.request_id)
             return HeldCredits(answer, cycle, now)
@@ -108,7 +108,7 @@ class StoredHolds:
         extra_statements: Sequence[database.Statement] = (),
         first: Sequence[database.Statement] = (),
     ) -> None:
-        unit = (*first, *entries.statements(new_entries), *extra_statements)
+        unit = (*first, *entries.insert_all_statements(new_entries), *extra_statements)
         is_again = False
 
         async def write() -> None:
@@ -118,7 +118,7 @@ class StoredHolds:
                 await self.store.write(*unit)
             except database.AlreadyExists:
                 # The row is from an earlier try whose answer was lost, or from another entry.
-                if is_first or not await entries.are_there(self.store, new_entries):
+                if is_first or not await entries.are_stored(self.store, new_entries):
                     raise
 
         async with in_time(self.deadlines.next()):
@@ -134,11 +134,11 @@ class StoredHolds:
             "pool": cycle.start,
             "now": now,
         }
-        found = await holds.find(self.store, place)
+        found = await holds.read_account_holds(self.store, place)
         return AccountState(found.credits, found.live, cycle)
 
     async def held(self, account: str, pool: int) -> int:
-        return await holds.held(self.store, account, pool)
+        return await holds.sum_held_allowance(self.store, account, pool)
 
     async def close(self) -> None:
         await self._renewing.close()
@@ -194,7 +194,7 @@ class StoredHolds:
             streams=terms.streams,
             key_streams=terms.key.streams,
             now=now,
-            expires=now + HOLD_S * _SECOND,
+            expires=now + HOLD_S * _SECOND_US,
         )
 
     async def _renew_all(self) -> None:
@@ -212,7 +212,7 @@ class StoredHolds:
         try:
             async with in_time(_now() + _TRY_S):
                 now = await self.store.now()
-                expires, long_ago = now + HOLD_S * _SECOND, now - _LONG * _SECOND
+                expires, long_ago = now + HOLD_S * _SECOND_US, now - _EXPIRED_LONG_S * _SECOND_US
                 await holds.renew(self.store, self._worker, self._live, expires=expires, long_ago=long_ago)
         except database.StorageFailed as error:
             _log.warning("hold.renew.failed", live=len(self._live), reason=str(error))

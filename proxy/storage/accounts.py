@@ -47,12 +47,14 @@ class Account(msgspec.Struct, frozen=True):
     has_paid: bool = False
 
 
-_BETWEEN = '""'
+_ADJOINING_QUOTES = '""'
 
 
 def _account(row: Row) -> Account:
     """Return an account whose plan is the one in its row."""
-    favourites = decode_json(f"[{row['favourite_voices'].replace(_BETWEEN, ','.join(_BETWEEN))}]")
+    favourites = decode_json(
+        f"[{row['favourite_voices'].replace(_ADJOINING_QUOTES, ','.join(_ADJOINING_QUOTES))}]"
+    )
     fields = {
         "agreed": decode_json(row["agreed"]),
         "has_paid": bool(row["has_paid"]),
@@ -61,7 +63,7 @@ def _account(row: Row) -> Account:
     return msgspec.convert({**row, **fields}, Account)
 
 
-def _at(account: Account, now: int) -> Account:
+def _with_plan_at(account: Account, now: int) -> Account:
     plan = plan_at(now, account.plan, account.paid_until, account.lapsed_plan)
     return msgspec.structs.replace(account, plan=plan)
 
@@ -78,12 +80,12 @@ ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 """
 # Changing. The first statement changes nothing. If a database runs several writes at once, it makes a
 # second change wait for the first one's commit. The act and the change need the row to be as it was read.
-_AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
-_ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_AS_READ})"
+_IS_AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
+_ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_IS_AS_READ})"
 _CHANGE = f"""
 UPDATE accounts SET plan = :new_plan, agreed = :new_agreed,
     paid_until = CASE WHEN :is_replanned = 1 THEN NULL ELSE paid_until END
-WHERE {_AS_READ} RETURNING {ROWS.columns}
+WHERE {_IS_AS_READ} RETURNING {ROWS.columns}
 """
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
 BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
@@ -116,7 +118,7 @@ _PLANS_IN_USE = """
 SELECT plan FROM accounts WHERE closed IS NULL
 UNION SELECT lapsed_plan FROM accounts WHERE closed IS NULL AND paid_until IS NOT NULL
 """
-_NOTHING = AgreedTerms()
+_NO_AGREED_TERMS = AgreedTerms()
 _TRIES = 5
 
 
@@ -130,7 +132,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 async def create(
-    store: Store, *, name: str, plan: str, agreed: AgreedTerms = _NOTHING, act: Act | None = None
+    store: Store, *, name: str, plan: str, agreed: AgreedTerms = _NO_AGREED_TERMS, act: Act | None = None
 ) -> Account:
     """Create an account. With an act, it has the id that the act is about.
 
@@ -147,15 +149,15 @@ async def create(
     return _account(created)
 
 
-async def page(store: Store, place: Place, limit: int, only: Condition = ALWAYS) -> list[Account]:
+async def list_page(store: Store, place: Place, limit: int, only: Condition = ALWAYS) -> list[Account]:
     """List accounts after the place for which a condition is true, the newest first, also closed ones."""
     now = await store.now()
-    return [_at(account, now) for account in await ROWS.page(store, None, place, limit, only=only)]
+    return [_with_plan_at(account, now) for account in await ROWS.page(store, None, place, limit, only=only)]
 
 
 async def get(store: Store, id_or_name: str) -> Account | None:
     rows = await store.read(_GET, {"id_or_name": id_or_name})
-    return _at(_account(rows[0]), await store.now()) if rows else None
+    return _with_plan_at(_account(rows[0]), await store.now()) if rows else None
 
 
 async def change(
@@ -173,7 +175,7 @@ async def change(
         if not rows:
             return None
         now = await store.now()
-        read = _at(_account(rows[0]), now)
+        read = _with_plan_at(_account(rows[0]), now)
         decided = await decide(read)
         # The text as it was read: an older version may have written the same value differently.
         before: Params = {"of": read.id, "old_plan": rows[0]["plan"], "old_agreed": rows[0]["agreed"]}
@@ -200,7 +202,7 @@ async def change(
             # Another unit numbered its change meanwhile.
             continue
         if changed:
-            return _at(_account(changed[0]), now)
+            return _with_plan_at(_account(changed[0]), now)
     return "overtaken"
 
 
@@ -220,7 +222,7 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
         *saved,
         library_revisions.raise_statement(account),
     )
-    return _one(rows, now)
+    return _first_account(rows, now)
 
 
 async def close_again(store: Store) -> int:
@@ -236,14 +238,14 @@ async def suspend(store: Store, account: str, act: Act) -> Account | None:
     first time. Forget its callers afterwards."""
     suspend_ = Statement(_SUSPEND, {"id": account, "at": act.at})
     *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _SUSPENDS), suspend_)
-    return _one(rows, act.at)
+    return _first_account(rows, act.at)
 
 
 async def resume(store: Store, account: str, act: Act) -> Account | None:
     """End the suspension of an account. Forget its callers afterwards."""
     resume_ = Statement(_RESUME, {"id": account, "at": act.at})
     *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _RESUMES), resume_)
-    return _one(rows, act.at)
+    return _first_account(rows, act.at)
 
 
 def unprefer_statement(voice: str) -> Statement:
@@ -255,7 +257,7 @@ async def is_suspended(store: Store, account: str) -> bool:
     return bool(await store.read(_IS_SUSPENDED, {"id": account}))
 
 
-async def by_plan(store: Store) -> dict[str, int]:
+async def count_by_plan(store: Store) -> dict[str, int]:
     return {row["plan"]: row["accounts"] for row in await store.read(BY_PLAN)}
 
 
@@ -263,5 +265,5 @@ async def plans_in_use(store: Store) -> frozenset[str]:
     return frozenset(str(row["plan"]) for row in await store.read(_PLANS_IN_USE))
 
 
-def _one(rows: list[Row], now: int) -> Account | None:
-    return _at(_account(rows[0]), now) if rows else None
+def _first_account(rows: list[Row], now: int) -> Account | None:
+    return _with_plan_at(_account(rows[0]), now) if rows else None

@@ -50,7 +50,7 @@ _ERASED = f"""
 EXISTS (SELECT 1 FROM json_array_elements_text(CAST({{voices}} AS JSON)) AS each (voice)
 WHERE {erased("each.voice")})
 """
-_KEEP = f"""
+_WRITE_ANSWER = f"""
 {_UPDATE}, voices = :voices, object = :object, wrapped = :wrapped, size = :size
 {_OURS} AND NOT {_ERASED.format(voices=":voices")} RETURNING id
 """
@@ -87,9 +87,9 @@ async def renew(store: Store, claim: Claim) -> bool:
     return await _write(store, f"{_UPDATE} {_OURS} RETURNING id", claim)
 
 
-async def keep(store: Store, claim: Claim) -> bool:
+async def write_answer(store: Store, claim: Claim) -> bool:
     """Write the place and the key of an answer. Return False if the lease is lost or a voice is erased."""
-    return await _write(store, _KEEP, claim)
+    return await _write(store, _WRITE_ANSWER, claim)
 
 
 async def drop(store: Store, claim: Claim) -> None:

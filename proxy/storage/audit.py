@@ -56,7 +56,7 @@ def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FA
     return (Statement(sql, {**msgspec.structs.asdict(act), **facts}),)
 
 
-async def list_(
+async def list_acts(
     store: Store, *, account: str | None = None, since: int = 0, place: Place = NEWEST, limit: int
 ) -> list[Act]:
     return await ROWS.page(store, account, place, limit, {"since": since})

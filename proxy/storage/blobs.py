@@ -35,13 +35,13 @@ _TOUCH = """
 UPDATE blobs SET created = :created WHERE account = :account AND digest = :digest AND wrapped <> ''
 RETURNING digest
 """
-_HOLD = "UPDATE blobs SET size = size WHERE account = :account AND digest = :digest"
+_LOCK = "UPDATE blobs SET size = size WHERE account = :account AND digest = :digest"
 
 IS_STORED = """
 (CAST(:digest AS TEXT) IS NULL
     OR EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest AND wrapped <> ''))
 """
-"""SQL for the INSERT of a row that may name a blob. After `hold_statements`, no drop comes between."""
+"""SQL for the INSERT of a row that may name a blob. After `lock_statements`, no drop comes between."""
 
 # The rows go with their objects. No row of another table names these blobs: their prefixes differ.
 _DROP_KEYS = "UPDATE blobs SET wrapped = '' WHERE (account, digest) IN ({})"
@@ -115,9 +115,9 @@ def _is_unused(tables: Tables) -> str:
     )
 
 
-def hold_statements(account: str | None, digest: str | None) -> tuple[Statement, ...]:
+def lock_statements(account: str | None, digest: str | None) -> tuple[Statement, ...]:
     """Return statements that keep a blob from being dropped until the end of their unit of work."""
-    return () if digest is None else (Statement(_HOLD, {"account": account or "", "digest": digest}),)
+    return () if digest is None else (Statement(_LOCK, {"account": account or "", "digest": digest}),)
 
 
 async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> list[BlobRow]:
@@ -131,7 +131,7 @@ async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> l
     deleted = list[Row]()
     for first in range(0, len(names), MOST_ROWS // 2):
         part = names[first : first + MOST_ROWS // 2]
-        statements = [Statement(sql, each) for sql in (_HOLD, delete) for each in part]
+        statements = [Statement(sql, each) for sql in (_LOCK, delete) for each in part]
         answers = await write_in_turn(store, len(statements), *statements)
         deleted += [row for rows in answers[len(part) :] for row in rows]
     return [msgspec.convert(row, BlobRow) for row in deleted]

@@ -33,7 +33,7 @@ def insert_statement(cost: Cost) -> Statement:
     return insert(_INSERT, cost)
 
 
-async def total(store: Store, owner: str, since: int, *, is_account: bool) -> int:
+async def sum_costs(store: Store, owner: str, since: int, *, is_account: bool) -> int:
     """Sum the costs of an engine or an account since then, in millionths of a dollar."""
     (row,) = await store.read(_OF_ACCOUNT if is_account else _OF_ENGINE, {"owner": owner, "since": since})
     return int(row["total"])

@@ -23,7 +23,7 @@ ERASURES, ANSWERS = "erasures", "answers"
 NO_ACCOUNTS = (OPERATOR, ERASURES, ANSWERS)
 """No account can have one of these ids."""
 
-_RIGHT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", re.ASCII)
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", re.ASCII)
 _SHOWN = 100
 
 _log = structlog.get_logger()
@@ -43,7 +43,7 @@ class DiskName(str):
 
     def __new__(cls, text: object) -> Self:
         """Raise UnsafeName for any other value, of any type: a hostile column may have each."""
-        if not isinstance(text, str) or not _RIGHT.fullmatch(text):
+        if not isinstance(text, str) or not _SAFE_NAME.fullmatch(text):
             raise UnsafeName(f"{ascii(text)[:_SHOWN]} cannot name a file")
         return super().__new__(cls, text)
 

@@ -32,7 +32,7 @@ SELECT CAST({{allowance}} AS BIGINT)
 FROM holds WHERE account = {{account}} AND expires > {{now}}
 """
 _FIND = _TOTALS.format(allowance=":allowance", account=":account", pool=":pool", key=":key", now=":now")
-_HELD = """
+_HELD_ALLOWANCE = """
 SELECT CAST(coalesce(sum(allowance), 0) AS BIGINT) AS held FROM holds
 WHERE account = :account AND pool = :pool AND expires > :now
 """
@@ -128,7 +128,7 @@ POSTGRES_TAKE = f"SELECT * FROM voxgate_take_holds_3({_ARRAYS})"
 """Takes holds in order, and gives a row for each. Its arrays are those of `take_values`."""
 
 
-async def install(store: Store) -> None:
+async def install_function(store: Store) -> None:
     """Create the function that takes holds. Call it while no other process migrates."""
     await store.write(Statement(FUNCTION))
 
@@ -143,31 +143,31 @@ def take_values(takes: Sequence[Take]) -> tuple[list[int], tuple[Sequence[Value]
     return order, tuple(zip(*rows, strict=True))
 
 
-def decision(row: Row) -> Split | AccountHolds:
+def take_result(row: Row) -> Split | AccountHolds:
     """Return the hold that was taken. If none was, return the account's holds at that moment.
 
     The SQL decides as `policies.admission.admit`: only the database sees all workers' holds.
     """
     if row["held_allowance"] is not None:
         return Split(row["held_allowance"], row["held_granted"])
-    return _found(row)
+    return _account_holds(row)
 
 
-async def find(store: Store, place: Params) -> AccountHolds:
+async def read_account_holds(store: Store, place: Params) -> AccountHolds:
     (row,) = await store.read(_FIND, place)
-    return _found(row)
+    return _account_holds(row)
 
 
-def _found(row: Row) -> AccountHolds:
+def _account_holds(row: Row) -> AccountHolds:
     allowance = None if row["allowance"] is None else int(row["allowance"])
     return AccountHolds(
         CreditBalance(allowance, int(row["granted"])), RunningRequests(row["streams"], row["key_streams"])
     )
 
 
-async def held(store: Store, account: str, pool: int) -> int:
+async def sum_held_allowance(store: Store, account: str, pool: int) -> int:
     params: Params = {"account": account, "pool": pool, "now": await store.now()}
-    (row,) = await store.read(_HELD, params)
+    (row,) = await store.read(_HELD_ALLOWANCE, params)
     return int(row["held"])
 
 

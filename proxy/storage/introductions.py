@@ -16,14 +16,14 @@ _OF_ENGINE = "SELECT hello FROM introductions WHERE engine = :engine AND subject
 _OF_WORKERS = "SELECT engine, hello FROM introductions WHERE subject = '' AND said >= :since"
 
 
-async def keep(store: Store, engine: str, hello: bytes, subject: str = "") -> None:
+async def store_introduction(store: Store, engine: str, hello: bytes, subject: str = "") -> None:
     """Store the introduction of an engine in place of an older one. `subject` is its place, "" for a
     worker."""
     values: Params = {"engine": engine, "subject": subject, "hello": b64encode(hello).decode()}
     await store.write(Statement(_KEEP, {**values, "said": await store.now()}))
 
 
-async def recall(store: Store, engine: str, subject: str) -> bytes | None:
+async def find_introduction(store: Store, engine: str, subject: str) -> bytes | None:
     """Return the introduction of an engine at this place."""
     rows = await store.read(_OF_ENGINE, {"engine": engine, "subject": subject})
     try:
@@ -32,7 +32,7 @@ async def recall(store: Store, engine: str, subject: str) -> bytes | None:
         return None
 
 
-async def of_workers(store: Store, since: int) -> dict[str, bytes]:
+async def list_of_workers(store: Store, since: int) -> dict[str, bytes]:
     """Return the introductions of engines at workers since then."""
     rows = await store.read(_OF_WORKERS, {"since": since})
     return {row["engine"]: b64decode(row["hello"]) for row in rows}

@@ -138,12 +138,12 @@ class TaskTable(Generic[W]):
         new = ", ".join(f"{name} = :new_{name}" for name in values) + ", lease = 0" * gives_back
         params = {**ours, **only_if.params, **{f"new_{name}": value for name, value in values.items()}}
         answers = await store.write(
-            *only_if.held,
+            *only_if.locks,
             Statement(f"{self._update.format(values=new)} AND {only_if.sql} RETURNING {self._key}", params),
             *(Statement(each.sql, {**each.params, **ours}) for each in also),
             *[Statement(self._update.format(values="lease = 0"), ours)] * gives_back,
         )
-        return bool(answers[len(only_if.held)])
+        return bool(answers[len(only_if.locks)])
 
     async def end_old_leases(self, store: Store, before: int) -> None:
         """End the leases that would end before this moment, and all delays, since their holders are dead."""

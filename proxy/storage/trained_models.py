@@ -73,7 +73,7 @@ def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence
     row: Params = {**only_if.params, **msgspec.structs.asdict(model)}
     return (
         *only_if.held,
-        *blobs.hold_statements(model.account, model.digest),
+        *blobs.lock_statements(model.account, model.digest),
         hold_statement(model.voice),
         Statement(_REPLACE, {"voice": model.voice, "format": model.format, "digest": model.digest}),
         Statement(_PUT.format(only_if=only_if.sql), row),

@@ -237,7 +237,7 @@ def _count(config: Config) -> dict[str, int]:
         missing: dict[str, int] = answer["missing"]
         return configured | missing
     if addresses.is_postgres(config.storage.url):
-        return _in_postgres(config.storage.url, accounts.by_plan)
+        return _in_postgres(config.storage.url, accounts.count_by_plan)
     file = Path(config.data) / DATABASE
     if not file.exists():
         return {}

@@ -50,7 +50,7 @@ class CloneBills:
             return
         waiting = await records.count_waiting(self._store, account)
         cycle = cycle_at(owner.anchor, await self._store.now())
-        used = await durable_holds.clones_used(self._store, account, cycle.start)
+        used = await durable_holds.count_clones(self._store, account, cycle.start)
         if terms.clones is not None and used + waiting + number > terms.clones:
             raise _no_clone_left(terms, cycle)
         payer = Payer(account=account, key=JOB_KEY, anchor=owner.anchor, terms=terms).of_job()

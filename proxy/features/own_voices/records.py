@@ -165,7 +165,7 @@ async def add(
     needs = Condition(
         f"{_IS_FREE} AND {blobs.IS_STORED} AND {only_if.sql}",
         {**only_if.params, "other_name": other_name, "digest": digest},
-        (*only_if.held, *blobs.hold_statements(record.account, digest)),
+        (*only_if.held, *blobs.lock_statements(record.account, digest)),
     )
     adding = ROWS.add_statements(_values(record), most, needs)
     answers = await store.write(
@@ -234,7 +234,7 @@ async def add_clip(
     row: Params = {**only_if.params, **msgspec.structs.asdict(record), "most": most}
     held = (
         *only_if.held,
-        *blobs.hold_statements(record.account, record.digest),
+        *blobs.lock_statements(record.account, record.digest),
         Statement(_HOLD_VOICE, {"id": record.voice}),
     )
     answers = await store.write(
@@ -257,7 +257,7 @@ async def add_training_clips(
     digests = sorted({row.digest for row in rows})
     held = (
         *only_if.held,
-        *(each for digest in digests for each in blobs.hold_statements(rows[0].account, digest)),
+        *(each for digest in digests for each in blobs.lock_statements(rows[0].account, digest)),
         Statement(_HOLD_VOICE, {"id": voice}),
     )
     sql = _ADD_CLIP.format(only_if=f"{only_if.sql} AND {_IS_NEW}")

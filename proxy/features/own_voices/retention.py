@@ -107,7 +107,7 @@ async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing
             _log.warning("voice.retention.unsafe", reason=str(unsafe))
     limited = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
     erased, place = 0, NEWEST
-    while limited and (page := await accounts.page(store, place, _BATCH)):
+    while limited and (page := await accounts.list_page(store, place, _BATCH)):
         for account in page:
             # A suspended account cannot use its voices.
             if account.closed is account.suspended is None and account.plan in limited:

@@ -98,7 +98,7 @@ class MonthTasks(TaskKind[MonthRecord]):
             return Done(values={"due": NEVER})
         held = await self._ledger.holds.held(reading.account, month.pool)
         # Since the holds were read: a request that has settled meanwhile counts twice, and never not at all.
-        pools = await entries.pools(self._store, reading.account)
+        pools = await entries.read_pools(self._store, reading.account)
         part = paid_months.carry(month, pools.get(month.pool, 0), held, now)
         if part.credits or part.pool or part.is_final:
             state: MonthState = "carried" if part.is_final else "replaced"

@@ -46,9 +46,9 @@ class Books(NamedTuple):
 async def books(rig: CloneRig, account: str) -> Books:
     owner = await accounts.get(rig.store, account)
     assert owner is not None
-    pools = await entries.pools(rig.store, account)
+    pools = await entries.read_pools(rig.store, account)
     cycle = cycle_at(owner.anchor, await rig.store.now())
-    clones = await durable_holds.clones_used(rig.store, account, cycle.start)
+    clones = await durable_holds.count_clones(rig.store, account, cycle.start)
     rows = await usage.list_(rig.store, account=account)
     assert all((row.kind, row.outcome, row.model) == ("clone", "finished", "clone") for row in rows)
     return Books(-sum(pools.values()) // MICRO, clones, len(rows))
@@ -242,7 +242,7 @@ async def _play(store: Store, case: Case) -> None:
         await case.act(rig, voice)
         assert rig.minimax.account.fees == case.billed
         assert await books(rig, voice.account) == Books(case.paid, case.clones, case.billed)
-        assert await costs.total(store, "minimax", 0, is_account=False) == case.billed * 1_500_000
+        assert await costs.sum_costs(store, "minimax", 0, is_account=False) == case.billed * 1_500_000
         assert await store.read("SELECT request FROM holds") == []
         checked = await verify(store)
         assert checked.is_clean, checked.contradictions

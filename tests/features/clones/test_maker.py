@@ -67,7 +67,7 @@ async def test_the_fee_is_a_cost_of_the_account(rig: CloneRig) -> None:
     await rig.want(voice)
     await rig.step()
     assert rig.minimax.account.fees == 1
-    assert await costs.total(rig.store, voice.account, 0, is_account=True) == 1_500_000
+    assert await costs.sum_costs(rig.store, voice.account, 0, is_account=True) == 1_500_000
 
 
 @pytest.mark.parametrize("engine", ENGINES)

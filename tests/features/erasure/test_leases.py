@@ -122,6 +122,6 @@ async def test_what_the_version_before_completes_meanwhile_stays_complete(
 async def test_the_answer_of_a_voice_that_was_erased_meanwhile_is_not_written_down(store: Store) -> None:
     claim = Claim(id="one", account="acc_a", request="req_1", body_digest="b", voices=("voice_a", "voice_b"))
     assert await answer_claims.add(store, claim)
-    assert await answer_claims.keep(store, claim)
+    assert await answer_claims.write_answer(store, claim)
     await store.write(as_before("voice_b", 1))
-    assert not await answer_claims.keep(store, claim)
+    assert not await answer_claims.write_answer(store, claim)

@@ -64,7 +64,7 @@ async def test_an_act_is_written_where_something_was_done(store: Store, ada: Acc
     assert await lexicons.put(store, ada.id, "th", {"a": "b"}, most=1, act=act(ada, "lexicon.set", 2)) is None
     await lexicons.delete(store, ada.id, "pt", act(ada, "lexicon.deleted", 3))
     await lexicons.delete(store, ada.id, "pt", act(ada, "lexicon.deleted", 4))
-    assert [each.id for each in await audit.list_(store, limit=9)] == ["aud_3", "aud_1"]
+    assert [each.id for each in await audit.list_acts(store, limit=9)] == ["aud_3", "aud_1"]
 
 
 async def test_no_repr_shows_a_word(store: Store, ada: Account) -> None:

@@ -140,7 +140,7 @@ class Shop(NamedTuple):
 
     async def entries(self, account: str | None = None) -> dict[str, float]:
         """The entries of payments, by their references."""
-        rows = await entries.of_account(
+        rows = await entries.list_of_account(
             self.server.worker.store, account or self.server.account.id, limit=100
         )
         return {row.reference: row.amount / 1e6 for row in rows if row.reference}

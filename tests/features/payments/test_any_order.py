@@ -205,7 +205,7 @@ class Market(RuleBasedStateMachine):
 
     async def _conserved(self) -> None:
         """Allowances bought = spent + left + carried, month by month. A plan that was given is not bought."""
-        pools = await entries.pools(self.shop.clock, self.ada)
+        pools = await entries.read_pools(self.shop.clock, self.ada)
         months = [month_of(each) for each in await self.shop.months(self.ada)]
         back = await self._given_back(months)
         ended: Counter[int] = Counter()

@@ -169,7 +169,7 @@ async def stands(ledger: Ledger, request: HoldRequest) -> Account:
 
 async def moved(store: Store, request: str = "req_1") -> list[tuple[str, bool, float]]:
     """Its entries: kind, whether of granted credits, and credits; the cycle's first."""
-    found = await entries.of_request(store, request)
+    found = await entries.read_of_request(store, request)
     return [(entry.kind, entry.pool == entries.GRANTED, entry.amount / MICRO) for entry in found]
 
 

@@ -72,7 +72,7 @@ async def test_an_end_whose_condition_does_not_hold_writes_nothing_and_gives_the
 ) -> None:
     await add(store, Chore(id="one", due=1))
     chores = Chores(store)
-    chores.condition = NOT_ERASED._replace(held=(Statement("INSERT INTO effects (chore) VALUES ('held')"),))
+    chores.condition = NOT_ERASED._replace(locks=(Statement("INSERT INTO effects (chore) VALUES ('held')"),))
 
     async def erased_meanwhile(held: Chore) -> Result:
         await sql(store, "UPDATE chores SET state = 'erased'")

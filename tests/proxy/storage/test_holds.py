@@ -56,13 +56,13 @@ async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
     accounts = {f"acc_{number}": _drawn_terms(drawn) for number in range(_ACCOUNTS)}
     for pool, least, most in ((_POOL, -60, 0), (GRANTED, -40, 60)):
         given = [_gift(account, pool, drawn.randint(least, most)) for account in accounts]
-        await postgres.write(*entries.statements(given))
+        await postgres.write(*entries.insert_all_statements(given))
     for request in range(4):
         takes, expected = [], []
         for account, allowed in accounts.items():
             place = _place(account, allowed.allowance, drawn.choice(["key_a", "key_b"]))
             amount = drawn.choice([0, 0, 1, 10, 30, 60])
-            found = await holds.find(postgres, place)
+            found = await holds.read_account_holds(postgres, place)
             answer = admit(amount, allowed, found.live, found.credits)
             expected.append(answer if isinstance(answer, Split) else found)
             answers[answer.reason if isinstance(answer, Refusal) else "held"] += 1
@@ -79,7 +79,7 @@ async def test_a_request_that_costs_nothing_is_held_below_zero_too(postgres: Sto
     owing = holds.AccountHolds(CreditBalance(-10, 0), RunningRequests(0, 0))
     assert await _take(postgres, _taking(place, "r", 1)) == [owing]
     assert await _take(postgres, _taking(place, "r", 0)) == [Split(0, 0)]
-    assert await holds.find(postgres, place) == holds.AccountHolds(
+    assert await holds.read_account_holds(postgres, place) == holds.AccountHolds(
         CreditBalance(-10, 0), RunningRequests(1, 1)
     )
 
@@ -98,7 +98,7 @@ async def test_a_hold_that_is_there_already_fails_alone(postgres: Store) -> None
         postgres.submit(take)
     outcomes = [await take.answered for take in takes]
     assert [isinstance(outcome, AlreadyExists) for outcome in outcomes] == [False, True, False]
-    found = await holds.find(postgres, _place("acc_a", 20))
+    found = await holds.read_account_holds(postgres, _place("acc_a", 20))
     assert found.live.account == 3
 
 
@@ -116,7 +116,7 @@ async def _take(store: Store, *takes: Take) -> list[Split | holds.AccountHolds]:
         store.submit(item)
     outcomes = [await item.answered for item in items]
     assert not any(isinstance(outcome, Exception) for outcome in outcomes), outcomes
-    return [holds.decision(outcome[0][0]) for outcome in outcomes if isinstance(outcome, list)]
+    return [holds.take_result(outcome[0][0]) for outcome in outcomes if isinstance(outcome, list)]
 
 
 def test_every_worker_takes_in_the_order_of_the_accounts_and_so_waits_for_no_other() -> None:
