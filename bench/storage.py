@@ -115,7 +115,7 @@ async def _cpu_us(store: Store, together: int, content: Callable[[str], Content]
         for item in items:
             store.submit(item)
         for item in items:
-            assert isinstance(await item.answered, list)
+            assert isinstance(await item.outcome, list)
         cpu_s += time.process_time() - began
     return cpu_s / commits / together * 1e6
 

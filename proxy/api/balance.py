@@ -51,7 +51,7 @@ class AccountBalance(NamedTuple):
 
 async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:
     payer = Payer(account=account, key=key, anchor=anchor, terms=terms)
-    position = await ledger.holds.position(payer)
+    position = await ledger.holds.account_state(payer)
     pools = await entries.read_pools(ledger.store, account)
     start, end = position.cycle.start, position.cycle.end
     left, granted = position.credits.allowance, position.credits.granted

@@ -74,7 +74,7 @@ class FixedPrice:
         """Note whether a hold has become a row. Otherwise it ends."""
         request = hold.hold_request
         if is_stored:
-            self._ledger.holds.keep(request.request_id)
+            self._ledger.holds.mark_durable(request.request_id)
         else:
             self._ledger.holds.drop(request.request_id, request.account)
 

@@ -305,7 +305,7 @@ class PostgresBatches:
             outcomes = await self._outcomes(contents)
         finally:
             # The loop calls it, and so reports a fault in an answer at once.
-            asyncio.get_running_loop().call_soon(self.writer.answered, outcomes)
+            asyncio.get_running_loop().call_soon(self.writer.answer_batch, outcomes)
 
     async def _outcomes(self, contents: Sequence[database.Content]) -> list[database.WriteOutcome]:
         try:

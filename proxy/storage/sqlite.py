@@ -79,7 +79,7 @@ class _CommitThread:
         written = [*map(type, outcomes)].count(list)
         self.units += written
         self.commits += written > 0
-        self.batches.answered(outcomes)
+        self.batches.answer_batch(outcomes)
 
     def _ended(self) -> None:
         self.is_stopped = True

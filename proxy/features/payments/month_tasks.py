@@ -96,7 +96,7 @@ class MonthTasks(TaskKind[MonthRecord]):
         now = reading.plan_state.now
         if not month.is_paid or reading.is_closed:
             return Done(values={"due": NEVER})
-        held = await self._ledger.holds.held(reading.account, month.pool)
+        held = await self._ledger.holds.held_allowance(reading.account, month.pool)
         # Since the holds were read: a request that has settled meanwhile counts twice, and never not at all.
         pools = await entries.read_pools(self._store, reading.account)
         part = paid_months.carry(month, pools.get(month.pool, 0), held, now)

@@ -277,7 +277,7 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
 
     async with open_store("sqlite", tmp_path) as store, clone_rig(store) as rig:
         voice = await owned_voice(store, plan="short")
-        monkeypatch.setattr(counts, "keep", keep_and_die)
+        monkeypatch.setattr(counts, "mark_durable", keep_and_die)
         id_ = await rig.want(voice, payer=KEY)
         with suppress(asyncio.CancelledError):
             await rig.step()
@@ -286,7 +286,7 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
         assert await durable_holds.get(store, id_) is not None
         terms = terms_of(config({"minimax": "x", "elevenlabs": "x"}).plans["short"])
         payer = Payer(account=voice.account, key="k", anchor=owner.anchor, terms=terms)
-        position = await rig.clone_tasks.bills._ledger.holds.position(payer)
+        position = await rig.clone_tasks.bills._ledger.holds.account_state(payer)
         assert position.credits.available == 200 * MICRO
         await rig.clone_tasks.bills.release(await rig.row(id_))
 

@@ -160,7 +160,7 @@ async def speak(ledger: Ledger, request: HoldRequest, seconds: float) -> None:
 
 
 async def stands(ledger: Ledger, request: HoldRequest) -> Account:
-    found = await ledger.holds.position(request)
+    found = await ledger.holds.account_state(request)
     allowance = found.credits.allowance
     return Account(
         None if allowance is None else allowance / MICRO, found.credits.granted / MICRO, found.live.account

@@ -214,13 +214,13 @@ async def test_a_request_settles_in_the_cycle_that_it_began_in(timed: WatchedSto
     request = asking.wanted(under=asking.terms(20, streams=2))
     async with open_ledger(timed, Metrics()) as ledger:
         timed.seconds = 30 * _DAY_S - 1
-        began = (await ledger.holds.position(request)).cycle
+        began = (await ledger.holds.account_state(request)).cycle
         async with asking.holding(ledger, request) as hold:
             assert (await asking.stands(ledger, request)).allowance == 10
             timed.seconds = 30 * _DAY_S
             # The new cycle's allowance is whole, and the stream still counts.
             assert await asking.stands(ledger, request) == asking.Account(20, 0, 1)
-            assert (await ledger.holds.position(request)).cycle.start == began.end
+            assert (await ledger.holds.account_state(request)).cycle.start == began.end
             asking.heard(hold, 15)
             await hold.settle("finished")
         assert await asking.stands(ledger, request) == asking.Account(20, 0, 0)
@@ -270,11 +270,11 @@ async def test_a_pool_is_held_until_its_last_request_has_settled(timed: WatchedS
             pool, account = held.hold.held.cycle.start, held.hold_request.account
             timed.seconds = held.hold.held.cycle.end / MICRO - await timed.now() / MICRO + 1
             others = [(account, pool + 1), ("acc_bob", pool), (account, 0)]
-            assert [await ledger.holds.held(*each) for each in others] == [0] * 3
+            assert [await ledger.holds.held_allowance(*each) for each in others] == [0] * 3
             # On PostgreSQL a hold that is not renewed for so long is that of a dead worker.
-            assert (await ledger.holds.held(account, pool) > 0) is not timed.is_shared
+            assert (await ledger.holds.held_allowance(account, pool) > 0) is not timed.is_shared
             asking.heard(held, 2)
             await held.settle("finished")
-        assert await ledger.holds.held(account, pool) == 0
+        assert await ledger.holds.held_allowance(account, pool) == 0
         async with asking.holding(ledger, asking.wanted("req_2")) as held:
-            assert await ledger.holds.held(account, held.hold.held.cycle.start) > 0
+            assert await ledger.holds.held_allowance(account, held.hold.held.cycle.start) > 0

@@ -198,7 +198,7 @@ async def test_what_was_submitted_is_written_and_counted_though_nobody_waits_for
     ledger: Ledger, lossy: LossyStore
 ) -> None:
     """The caller is cancelled before the database has the end, and is still gone when the answer comes."""
-    held = await ledger.holds.take(asking.wanted())
+    held = await ledger.holds.take_hold(asking.wanted())
     assert isinstance(held, HeldCredits)
     hold = asking.Held(Hold(ledger.holds, asking.wanted(), held))
     asking.heard(hold, 4)

@@ -96,7 +96,7 @@ async def test_a_hold_that_is_there_already_fails_alone(postgres: Store) -> None
     takes = [UnitWrite(_taking(_place("acc_a", 20), f"r{number}", 1)) for number in range(3)]
     for take in takes:
         postgres.submit(take)
-    outcomes = [await take.answered for take in takes]
+    outcomes = [await take.outcome for take in takes]
     assert [isinstance(outcome, AlreadyExists) for outcome in outcomes] == [False, True, False]
     found = await holds.read_account_holds(postgres, _place("acc_a", 20))
     assert found.live.account == 3
@@ -114,7 +114,7 @@ async def _take(store: Store, *takes: Take) -> list[Split | holds.AccountHolds]:
     items = [UnitWrite(take) for take in takes]
     for item in items:
         store.submit(item)
-    outcomes = [await item.answered for item in items]
+    outcomes = [await item.outcome for item in items]
     assert not any(isinstance(outcome, Exception) for outcome in outcomes), outcomes
     return [holds.take_result(outcome[0][0]) for outcome in outcomes if isinstance(outcome, list)]
 

@@ -67,7 +67,7 @@ async def settle(store: Store, *ends: End) -> list[WriteOutcome]:
     items = [UnitWrite(each) for each in ends]
     for item in items:
         store.submit(item)
-    return [await item.answered for item in items]
+    return [await item.outcome for item in items]
 
 
 async def test_the_ends_of_many_requests_are_all_there_and_balances_are_their_sums(store: Store) -> None:
