@@ -22,7 +22,7 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage import account_sums, accounts
 from proxy.storage.account_sums import CycleSums
 from proxy.storage.accounts import Account
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import ALWAYS, Condition
 
 _FIND = Query("find", "Only those with this in their name, or at the beginning of their id or of an address.")
@@ -128,5 +128,5 @@ def _among(ids: str) -> Condition:
     wanted = ids.split(",")
     if len(wanted) > _MOST_IDS or "\0" in ids:
         raise InvalidRequest(f"Invalid value for 'ids': it must be {_MOST_IDS} ids at most.", param="ids")
-    names, params = any_of(wanted)
+    names, params = in_list(wanted)
     return Condition(f"id IN ({names})", params)

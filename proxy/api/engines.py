@@ -12,7 +12,7 @@ from proxy.api.health import Dependencies
 from proxy.engines.engine_list import EngineStatus
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
-from proxy.ledger.budgets import BudgetUse
+from proxy.ledger.budgets import Spend
 from speech_engine import ModelInfo
 
 
@@ -52,7 +52,7 @@ class ShownEngine(EngineStatus, frozen=True, kw_only=True):
     converting: dict[str, PitchRange]
     voices: list[str]
     unlisted_voices: tuple[str, ...] | None
-    budgets: tuple[BudgetUse, ...]
+    budgets: tuple[Spend, ...]
 
 
 class EngineStatuses(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ class EngineList(Resource):
             },
             voices=[voice.id for voice in engine.voices()],
             unlisted_voices=engine.unlisted_voices,
-            budgets=await self._budgets.read_budget_uses(status.name),
+            budgets=await self._budgets.read_spends(status.name),
         )
 
 

@@ -33,7 +33,7 @@ from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
 from proxy.http.lists import query_choice, query_limit
 from proxy.http.replies import reply
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 
 _MOST_DESCRIBED = 500
 _MINE = Query("mine", "`true` gives only the voices of the caller's own account.", ("true", "false"))
@@ -142,7 +142,7 @@ class Voices:
         if scores is not None:
             matched = [entries.matched(scores[voice.id]) for voice in found]
             return reply(VoiceMatches(data=matched, voices=matched, has_more=has_more))
-        listed = await in_turns(entries.entry, found)
+        listed = await map_in_turns(entries.entry, found)
         hint = entries.speakers.hint(query.get("language") or None) or UNSET
         return reply(VoiceList(data=listed, voices=listed, has_more=has_more, hint=hint))
 

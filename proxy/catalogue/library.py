@@ -25,7 +25,7 @@ from proxy.config.reader import possible
 from proxy.errors import InvalidRequest
 from proxy.storage import library_revisions
 from proxy.storage.library_revisions import OPERATOR
-from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, of_one
+from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, read_singly
 from proxy.storage.store import Store
 
 SAVED_THINGS = ("voice_not_found", "lexicon_not_found")
@@ -233,7 +233,7 @@ class Library:
         # The operator's voices. Those that are read for a revision are never older than it. Only the last
         # revision is stored.
         self._by_revision: ReadCache[int, VoiceCache] = ReadCache(
-            of_one(self._read_operators), lambda _voices: self._believed_s, max_weight=1, clock=clock
+            read_singly(self._read_operators), lambda _voices: self._believed_s, max_weight=1, clock=clock
         )
         self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
             self._read,
@@ -308,7 +308,7 @@ class Library:
 
     async def _read(self, accounts: Sequence[str]) -> dict[str, _LibraryRead]:
         """Read libraries. One with an unchanged revision stays the same object, and its plans stay valid."""
-        revisions = await library_revisions.read(self._store, (OPERATOR, *accounts))
+        revisions = await library_revisions.read_revisions(self._store, (OPERATOR, *accounts))
         shared = await self._by_revision.get(revisions.get(OPERATOR, 0))
         found: dict[str, _LibraryRead] = {}
         for account in accounts:

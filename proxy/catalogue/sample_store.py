@@ -18,7 +18,7 @@ from proxy.engines.hosts.sample_source import ModelFileReader, SampleUnavailable
 from proxy.file_store.sealed_file import SealedFileReader
 from proxy.file_store.vault import Vault
 from proxy.storage import samples, trained_model
-from proxy.storage.read_cache import ReadCache, of_one
+from proxy.storage.read_cache import ReadCache, read_singly
 from proxy.storage.store import StorageFailed, Store
 from speech_engine import ModelInfo
 
@@ -59,7 +59,7 @@ class SampleStore:
         self._store = store
         self._vault = vault
         self._derived: ReadCache[_Key, _Derived] = ReadCache(
-            of_one(self._derive),
+            read_singly(self._derive),
             lambda _derived: _CACHED_S,
             max_weight=_MOST_BYTES,
             weight=lambda derived: len(derived.pcm),
@@ -80,7 +80,7 @@ class SampleStore:
     async def model(self, tenant: str, digest: str) -> ModelFileReader:
         """Return the file of a voice of this account, "" for the operator. Raises SampleUnavailable."""
         try:
-            size = await trained_model.size_of(self._store, tenant, digest)
+            size = await trained_model.find_size(self._store, tenant, digest)
             if size is not None:
                 return _SealedFile(size, await self._vault.reader(tenant, digest))
         except StorageFailed as error:
@@ -95,7 +95,7 @@ class SampleStore:
     async def _derive(self, key: _Key) -> _Derived:
         from proxy.audio.recordings.derivation import derive
 
-        quality = await samples.quality_of(self._store, key.account, key.digest)
+        quality = await samples.find_quality(self._store, key.account, key.digest)
         if quality is None:
             raise SampleUnavailable(f"the account has no recording {key.digest[:8]}")
         master = await self._vault.open(key.account, key.digest)

@@ -65,7 +65,7 @@ class TrainedVoiceStore:
 
     async def of_voice(self, account: str, voice: str) -> Sequence[TrainedModel]:
         """List the models of a voice, one for each format. Those of another account's voice are none."""
-        return await trained_models.of_voice(self._store, account, voice)
+        return await trained_models.list_of_voice(self._store, account, voice)
 
     async def read(self, account: str, voice: str, format_: str) -> bytes:
         """Return the file of a voice's model. Raises VaultFailed if it has none in this format."""

@@ -17,7 +17,7 @@ from policies.cycles import cycle_at, start_of_day
 from policies.plans import Terms
 from proxy.config.sections import EngineSection
 from proxy.storage import costs
-from proxy.storage.read_cache import ReadCache, of_one
+from proxy.storage.read_cache import ReadCache, read_singly
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import EngineUnavailable
@@ -25,14 +25,14 @@ from speech_engine import EngineUnavailable
 STORED_S = 5.0
 _MOST_STORED = 10_000
 NEAR_PART = 0.8
-"""When this part of a budget is used, the operator is warned."""
+"""The part of a budget at which the operator is warned."""
 _DAY_US = 86_400_000_000
 
 _log = structlog.get_logger()
 
 
-class BudgetUse(msgspec.Struct, frozen=True):
-    """The part of a budget that an engine has cost in this `day` or `month`, UTC."""
+class Spend(msgspec.Struct, frozen=True):
+    """What an engine has cost in this `day` or `month` (UTC), and its budget."""
 
     period: str
     usd: float
@@ -49,7 +49,7 @@ class _Budget(NamedTuple):
 
 
 class _Sum(NamedTuple):
-    """The cost since the period began, by the store's clock."""
+    """The cost since the period began, and when the period begins and ends, in microseconds."""
 
     micro_usd: int
     since: int
@@ -63,7 +63,7 @@ class Budgets:
         self._engine_budgets = {name: _budgets(name, False, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs or section.runner}
         self._sums: ReadCache[_Budget, _Sum] = ReadCache(
-            of_one(self._read_sum), lambda _sum: STORED_S, max_weight=_MOST_STORED
+            read_singly(self._read_sum), lambda _sum: STORED_S, max_weight=_MOST_STORED
         )
         self._logged: dict[_Budget, tuple[int, str]] = {}
 
@@ -76,12 +76,12 @@ class Budgets:
             for budget in _budgets(account, True, terms):
                 await self._check(budget)
 
-    async def read_budget_uses(self, engine: str) -> tuple[BudgetUse, ...]:
+    async def read_spends(self, engine: str) -> tuple[Spend, ...]:
         sums = [(budget, await self._sums.get(budget)) for budget in self._engine_budgets[engine]]
-        return tuple(BudgetUse(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
+        return tuple(Spend(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
 
     async def read_again(self, engine: str) -> None:
-        """Read the costs of an engine again, so that a fee without speech gets into the metric."""
+        """Read the costs of an engine again, so that the metric shows a fee that came without speech."""
         for budget in self._engine_budgets.get(engine, ()):
             self._sums.forget(budget)
             await self._sums.get(budget)
@@ -89,14 +89,14 @@ class Budgets:
     async def find_used_up(
         self, engine: str, account: str = "", terms: Terms | None = None
     ) -> tuple[str, int] | None:
-        """Return why a budget of an engine, or of this account if one is named, is used up, and until when.
+        """Return why a budget of the engine or the account is used up, and until when, in microseconds.
 
-        None means that there is money left.
+        None means that no budget is used up. Budgets of the account count only with `terms`.
         """
         budgets = [*self._engine_budgets.get(engine, ())]
         if terms is not None and engine in self._costly:
             budgets += _budgets(account, True, terms)
-        # The longest period first: a new day does not help if the month's budget is used up.
+        # The month comes first: a new day does not help if the month's budget is used up.
         for budget in reversed(budgets):
             sum_ = await self._sums.get(budget)
             if sum_.micro_usd / 1e6 >= budget.usd:
@@ -122,7 +122,7 @@ class Budgets:
         return _Sum(total, since, until)
 
     def _log_state_once(self, budget: _Budget, state: str, sum_: _Sum) -> None:
-        """Log a state once a day or month, and not at every request."""
+        """Log a state of a budget once in its period, and not at every request."""
         if self._logged.get(budget) != (sum_.since, state):
             self._logged[budget] = (sum_.since, state)
             usd = sum_.micro_usd / 1e6

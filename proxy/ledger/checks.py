@@ -1,8 +1,7 @@
-"""The checks of the books: each is a query that finds rows in a slice of one table that contradict others.
+"""The checks of the books: each is a query for rows of one table that contradict other rows.
 
-A query is for `subject` and `found` of wrong rows, after the id `:after` and up to `:upto`.
-
-The ids of entries follow from their request, so that rows that belong together are found by primary keys.
+A query reads the rows with ids after `:after` and up to `:upto`. Of each wrong row it returns `subject` and
+`found`. The ids of entries follow from their request, so rows that belong together are found by primary keys.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ _OF_ENTRIES = "entries.id > :after AND entries.id <= :upto"
 
 
 def _amount_sql(request: str, *kinds: str) -> str:
-    """Write the SQL for the sum of a request's entries with these ends to their ids. No entry counts as 0."""
+    """Return SQL for the sum of a request's entries whose ids end with these kinds. A missing one counts
+    0."""
     parts = [
         f"coalesce((SELECT amount FROM entries AS one WHERE one.id = {request} || ':{kind}'), 0)"
         for kind in kinds
@@ -58,7 +58,7 @@ USAGE_CHECKS: Mapping[str, str] = {
             FROM usage WHERE {_OF_USAGE} AND refunded <> {_REFUNDED}
             """,
 }
-"""By name. Usage rows may be gone, because operators delete old ones. Entries are never deleted."""
+"""Checks of the table `usage`, by name. Operators delete old rows of usage. Entries are never deleted."""
 
 ENTRY_CHECKS: Mapping[str, str] = {
     "no request spends from one pool twice, or for another account": f"""

@@ -122,7 +122,7 @@ class Settlement:
         except StorageUnreachable:
             raise
         except StorageFailed:
-            if not await usage.is_there(self._holds.store, self.hold_request.request_id):
+            if not await usage.is_stored(self._holds.store, self.hold_request.request_id):
                 raise
             self._holds.end_settlement(self.hold_request, None)
 

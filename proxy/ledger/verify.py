@@ -1,7 +1,7 @@
-"""`voxgate ledger verify`: check by the rows alone whether the books agree with each other.
+"""`voxgate ledger verify`: check whether the rows of the books agree with each other.
 
-The check changes nothing, and may run next to a busy server. It reads a few thousand rows at a time. It
-compares rows of one moment, or rows that are too old to change.
+The check changes nothing, and may run beside a busy server. It reads a few thousand rows at a time. It
+compares rows as they are at one moment, or rows that are too old to change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BALANCES = "a balance is the sum of its entries"
 
 
 class Contradiction(msgspec.Struct, frozen=True):
-    """A fault, and the id of its account or request."""
+    """A fault. `check` names the check, `subject` is the id of the account or request."""
 
     check: str
     subject: str

@@ -11,7 +11,7 @@ from policies.plans import AgreedTerms, plan_at
 from proxy.storage import audit, library_revisions, schema
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, lock_account
-from proxy.storage.rows import Place, decode_json, encode_json, new_id
+from proxy.storage.rows import PagePlace, decode_json, encode_json, new_id
 from proxy.storage.store import (
     ALWAYS,
     AlreadyExists,
@@ -96,7 +96,7 @@ WHERE id = :id RETURNING {ROWS.columns}
 # What an older version has closed since a migration that it does not know.
 _CLOSED_BY_OLDER = f"""
 SELECT id FROM accounts
-WHERE closed_by_schema < :known AND {schema.since_unknown("closed_by_schema", "closed")}
+WHERE closed_by_schema < :known AND {schema.is_by_older_sql("closed_by_schema", "closed")}
 """
 _IS_SUSPENDED = "SELECT 1 FROM accounts WHERE id = :id AND suspended IS NOT NULL"
 # The act comes before the change: it is written only if there is something to change.
@@ -149,7 +149,7 @@ async def create(
     return _account(created)
 
 
-async def list_page(store: Store, place: Place, limit: int, only: Condition = ALWAYS) -> list[Account]:
+async def list_page(store: Store, place: PagePlace, limit: int, only: Condition = ALWAYS) -> list[Account]:
     """List accounts after the place for which a condition is true, the newest first, also closed ones."""
     now = await store.now()
     return [_with_plan_at(account, now) for account in await ROWS.page(store, None, place, limit, only=only)]

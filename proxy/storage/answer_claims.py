@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.storage.rows import columns, decode_json, encode_json
 from proxy.storage.store import Params, Statement, Store
-from proxy.storage.tombstones import erased
+from proxy.storage.tombstones import is_erased_sql
 
 LEASE_S = 60
 _NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
@@ -48,7 +48,7 @@ voices = '[]', object = '', wrapped = '', size = 0 {_OURS} AND lease <= {_NOW} R
 """
 _ERASED = f"""
 EXISTS (SELECT 1 FROM json_array_elements_text(CAST({{voices}} AS JSON)) AS each (voice)
-WHERE {erased("each.voice")})
+WHERE {is_erased_sql("each.voice")})
 """
 _WRITE_ANSWER = f"""
 {_UPDATE}, voices = :voices, object = :object, wrapped = :wrapped, size = :size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import NEWEST, Place, encode_json, insert_sql, new_id
+from proxy.storage.rows import NEWEST, PagePlace, encode_json, insert_sql, new_id
 from proxy.storage.store import Params, Statement, Store
 
 
@@ -57,6 +57,6 @@ def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FA
 
 
 async def list_acts(
-    store: Store, *, account: str | None = None, since: int = 0, place: Place = NEWEST, limit: int
+    store: Store, *, account: str | None = None, since: int = 0, place: PagePlace = NEWEST, limit: int
 ) -> list[Act]:
     return await ROWS.page(store, account, place, limit, {"since": since})

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage.rows import Place, columns, insert, insert_sql, read_known
+from proxy.storage.rows import PagePlace, columns, insert, insert_sql, read_known
 from proxy.storage.store import Params, Statement, Store
 
 Kind = Literal["spend", "grant", "refund", "correction"]
@@ -108,10 +108,10 @@ async def list_of_account(
     return read_known(await store.read(_OF_ACCOUNT, place), Entry)
 
 
-async def find_place(store: Store, id_: str, account: str) -> Place | None:
+async def find_place(store: Store, id_: str, account: str) -> PagePlace | None:
     """Find the place of an entry of this account. Entries of other accounts are not found."""
     rows = await store.read(_PLACE_OF_ACCOUNT, {"id": id_, "account": account})
-    return Place(rows[0]["at"], id_) if rows else None
+    return PagePlace(rows[0]["at"], id_) if rows else None
 
 
 async def read_of_request(store: Store, request: str) -> list[Entry]:

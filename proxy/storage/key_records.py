@@ -13,7 +13,7 @@ from proxy.storage import audit
 from proxy.storage.api_key import ApiKey
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, lock_account
-from proxy.storage.rows import any_of, decode_json, encode_json, new_id
+from proxy.storage.rows import decode_json, encode_json, in_list, new_id
 from proxy.storage.store import Params, Row, Statement, Store, Value
 
 Role = Literal["speech", "admin", "host"]
@@ -192,7 +192,7 @@ async def find_by_hash(store: Store, digest: str) -> KeyStatus | None:
 
 async def find_by_hashes(store: Store, digests: Sequence[str]) -> dict[str, KeyStatus]:
     """Return the standing of each of these keys that exists, by its digest, in one query."""
-    hashes, params = any_of(digests)
+    hashes, params = in_list(digests)
     rows = await store.read(_BY_HASH.format(hashes=hashes), params)
     return {row["hash"]: status_of(row) for row in rows}
 

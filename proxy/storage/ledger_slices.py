@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from proxy.storage.rows import Place
+from proxy.storage.rows import PagePlace
 from proxy.storage.store import Params, Store
 
 SETTLED_US = 2 * 24 * 60 * 60 * 1_000_000
@@ -78,21 +78,23 @@ async def read_balances(store: Store, account: str, now: int, most: int) -> list
 async def _sum_settled(store: Store, account: str, until: int, most: int) -> Counter[int]:
     """Sum each pool's entries from before `until`."""
     sums: Counter[int] = Counter()
-    at: Place | None = Place(-(2**63), "")
+    at: PagePlace | None = PagePlace(-(2**63), "")
     while at is not None:
-        end = await _find_slice_end(store, account, at, Place(until, ""), most)
-        bounds = _bounds(account, at, end or Place(until, ""))
+        end = await _find_slice_end(store, account, at, PagePlace(until, ""), most)
+        bounds = _bounds(account, at, end or PagePlace(until, ""))
         for row in await store.read_long(_SUMS, bounds):
             sums[row["pool"]] += row["amount"]
         at = end
     return sums
 
 
-async def _find_slice_end(store: Store, account: str, at: Place, until: Place, most: int) -> Place | None:
+async def _find_slice_end(
+    store: Store, account: str, at: PagePlace, until: PagePlace, most: int
+) -> PagePlace | None:
     """Find the last entry of a slice. None means that the rest fits into one slice."""
     rows = await store.read_long(_PLACE, {**_bounds(account, at, until), "most": most - 1})
-    return Place(rows[0]["at"], rows[0]["id"]) if rows else None
+    return PagePlace(rows[0]["at"], rows[0]["id"]) if rows else None
 
 
-def _bounds(account: str, at: Place, upto: Place) -> Params:
+def _bounds(account: str, at: PagePlace, upto: PagePlace) -> Params:
     return {"account": account, "at": at.at, "id": at.id, "upto_at": upto.at, "upto_id": upto.id}

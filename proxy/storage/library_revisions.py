@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Statement, Store
 
 OPERATOR = ""
@@ -28,11 +28,11 @@ def raise_statement(account: str | None) -> Statement:
     return Statement(_RAISE, {"account": account or OPERATOR})
 
 
-async def read(store: Store, accounts: Sequence[str]) -> dict[str, int]:
+async def read_revisions(store: Store, accounts: Sequence[str]) -> dict[str, int]:
     """Return the numbers of these libraries in one query; an account that has none is left out.
 
     Read them before the libraries: then a library may be newer than its number, but never older.
     """
-    names, params = any_of(accounts)
+    names, params = in_list(accounts)
     rows = await store.read(_READ.format(accounts=names), params)
     return {row["account"]: row["number"] for row in rows}

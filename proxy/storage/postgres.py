@@ -22,14 +22,14 @@ from proxy.config.addresses import show_storage
 from proxy.storage import store as database
 from proxy.storage.batch_writer import BatchWriter, SharedRun, write_unit
 from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
-from proxy.storage.postgres_calls import DRIVER_FAULTS, PostgresCall, answer_in_time, call_of, carry_out
+from proxy.storage.postgres_calls import DRIVER_FAULTS, PostgresCall, answer_in_time, carry_out, to_call
 from proxy.storage.settlements import End, settlements_of
 from proxy.storage.tables import Tables
 
 CONNECTIONS = 14
 ANSWER_S = 5.0
 """The longest wait of a caller, also for a free connection: the server's clients give up after 10 s."""
-LONGER = 3
+LONG_READ_TIMES = 3
 """A long read may take this many times as long."""
 MIGRATION_S = 600.0
 VACUUM_S = 600.0
@@ -88,7 +88,7 @@ class PostgresStore:
         pools = _Pools(
             readers=await _pool(url, readers, answer_s, _READ_ONLY),
             writers=await _pool(url, writers, answer_s, {}),
-            long_readers=await _pool(url, long_readers, LONGER * answer_s, _READ_ONLY),
+            long_readers=await _pool(url, long_readers, LONG_READ_TIMES * answer_s, _READ_ONLY),
         )
         store = cls(pools, show_storage(url), ANSWER_S, tables)
         try:
@@ -124,7 +124,7 @@ class PostgresStore:
     async def read_long(self, sql: str, params: database.Params | None = None) -> list[database.Row]:
         self._check_open()
         unit = (database.Statement(sql, params or {}),)
-        (rows,) = await self._answer(self._pools.long_readers, unit, LONGER * self._answer_s)
+        (rows,) = await self._answer(self._pools.long_readers, unit, LONG_READ_TIMES * self._answer_s)
         return rows
 
     async def write(self, *statements: database.Statement) -> list[list[database.Row]]:
@@ -198,7 +198,7 @@ class PostgresStore:
     async def _write_alone(self, item: database.BatchItem, unit: tuple[database.Statement, ...]) -> None:
         outcome: database.WriteOutcome = _stopped()
         try:
-            outcome = await self._write([call_of(statement) for statement in unit])
+            outcome = await self._write([to_call(statement) for statement in unit])
         except REFUSALS as refused:
             outcome = refused
         finally:
@@ -241,7 +241,7 @@ class PostgresStore:
     async def _answer(
         self, pool: asyncpg.Pool, unit: tuple[database.Statement, ...], within_s: float
     ) -> list[list[database.Row]]:
-        return await answer_in_time(carry_out(pool, [call_of(statement) for statement in unit]), within_s)
+        return await answer_in_time(carry_out(pool, [to_call(statement) for statement in unit]), within_s)
 
 
 @asynccontextmanager

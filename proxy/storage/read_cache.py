@@ -220,7 +220,7 @@ class ReadCache(Generic[K, V]):
             read.exception()
 
 
-def of_one(read: Callable[[K], Awaitable[V]]) -> Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]:
+def read_singly(read: Callable[[K], Awaitable[V]]) -> Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]:
     async def read_one(keys: Sequence[K]) -> Mapping[K, V]:
         (key,) = keys
         return {key: await read(key)}

@@ -22,11 +22,11 @@ _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 _Shown = TypeVar("_Shown")
 
-_A_TURN = 50
+_ROWS_A_TURN = 50
 """So many rows are read or shown in one turn of the loop: about a millisecond."""
 
 
-class Place(NamedTuple):
+class PagePlace(NamedTuple):
     """The moment and the id of the last row of a page. Rows are listed the newest first.
 
     The next page goes on behind this row, even when rows were added in the meantime.
@@ -36,7 +36,7 @@ class Place(NamedTuple):
     id: str
 
 
-NEWEST = Place(LAST_MOMENT, "")
+NEWEST = PagePlace(LAST_MOMENT, "")
 
 
 def new_id(prefix: str) -> str:
@@ -58,7 +58,7 @@ def insert(sql: str, row: msgspec.Struct) -> Statement:
     return Statement(sql, msgspec.structs.asdict(row))
 
 
-def any_of(values: Sequence[str], name: str = "any") -> tuple[str, Params]:
+def in_list(values: Sequence[str], name: str = "any") -> tuple[str, Params]:
     """Return the inside of `IN (…)` for these values, and its parameters.
 
     The last value fills a list up to a power of four: a driver remembers each text, and there are few.
@@ -80,17 +80,17 @@ def read_known(rows: Iterable[Row], read: Callable[[Row], _T] | type[_T]) -> lis
     return found
 
 
-async def in_turns(of: Callable[[_Item], _Shown], items: Sequence[_Item]) -> list[_Shown]:
+async def map_in_turns(of: Callable[[_Item], _Shown], items: Sequence[_Item]) -> list[_Shown]:
     """Return `of` each item. The loop has a turn for others after every few of them."""
-    return [of(item) async for few in turns_of(items) for item in few]
+    return [of(item) async for few in chunks_in_turns(items) for item in few]
 
 
-async def turns_of(items: Sequence[_Item]) -> AsyncIterator[Sequence[_Item]]:
+async def chunks_in_turns(items: Sequence[_Item]) -> AsyncIterator[Sequence[_Item]]:
     """Yield a few items at a time, with a turn of the loop for others between them."""
-    for at in range(0, len(items), _A_TURN):
+    for at in range(0, len(items), _ROWS_A_TURN):
         if at:
             await asyncio.sleep(0)
-        yield items[at : at + _A_TURN]
+        yield items[at : at + _ROWS_A_TURN]
 
 
 def encode_json(value: Any) -> str:

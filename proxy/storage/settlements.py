@@ -37,10 +37,10 @@ def _insert(table: str, type_: type[msgspec.Struct]) -> str:
     return f"INSERT INTO {table} ({columns(type_)}) VALUES ({places})"
 
 
-_ADD = "ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + excluded.amount"
+_ADD_AMOUNT = "ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + excluded.amount"
 
 
-def _array(annotation: object) -> str:
+def _array_type(annotation: object) -> str:
     kinds = {annotation, *get_args(annotation)}
     if float in kinds:
         return "double precision[]"
@@ -49,11 +49,11 @@ def _array(annotation: object) -> str:
 
 def _insert_many(table: str, type_: type[msgspec.Struct], first: int) -> str:
     fields = msgspec.structs.fields(type_)
-    arrays = ", ".join(f"${number}::{_array(field.type)}" for number, field in enumerate(fields, first))
+    arrays = ", ".join(f"${number}::{_array_type(field.type)}" for number, field in enumerate(fields, first))
     return f"INSERT INTO {table} ({columns(type_)}) SELECT * FROM unnest({arrays})"
 
 
-_OWN: tuple[tuple[str, type[msgspec.Struct]], ...] = (
+_KERNEL_TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("usage", UsageRow),
     ("entries", Entry),
     ("costs", Cost),
@@ -68,12 +68,12 @@ class Settlements:
 
     def __init__(self, tables: Tables) -> None:
         added = [(table.name, table.settles) for table in tables if table.settles is not None]
-        all_ = [*_OWN, *added]
-        self._types = {type_: len(_OWN) + number for number, (_, type_) in enumerate(added)}
+        all_ = [*_KERNEL_TABLES, *added]
+        self._types = {type_: len(_KERNEL_TABLES) + number for number, (_, type_) in enumerate(added)}
         self._widths = [*(len(type_.__struct_fields__) for _, type_ in all_), 3]
         self.inserts = (
             *(_insert(name, type_) for name, type_ in all_),
-            f"INSERT INTO balances (account, pool, amount) VALUES (?, ?, ?) {_ADD}",
+            f"INSERT INTO balances (account, pool, amount) VALUES (?, ?, ?) {_ADD_AMOUNT}",
         )
         self.postgres = self._postgres(all_)
 
@@ -92,7 +92,7 @@ class Settlements:
         WITH ended AS (DELETE FROM holds WHERE request = ANY ($1::text[])),
         {written}
         INSERT INTO balances (account, pool, amount)
-        SELECT * FROM unnest(${moves}::text[], ${moves + 1}::bigint[], ${moves + 2}::bigint[]) {_ADD}
+        SELECT * FROM unnest(${moves}::text[], ${moves + 1}::bigint[], ${moves + 2}::bigint[]) {_ADD_AMOUNT}
         """
 
     def rows_of(self, ends: Sequence[End]) -> list[list[_Row]]:
@@ -105,7 +105,7 @@ class Settlements:
         astuple = msgspec.structs.astuple
         sums: dict[tuple[str, int], int] = {}
         rows: list[list[_Row]] = [[] for _ in self._widths]
-        usage, entries, costs = rows[: len(_OWN)]
+        usage, entries, costs = rows[: len(_KERNEL_TABLES)]
         for end in ends:
             usage.append(astuple(end.usage))
             for entry in end.entries:

@@ -19,7 +19,7 @@ def voices_column(voices: Collection[str]) -> str:
     return f" {' '.join(sorted(voices))} " if voices else ""
 
 
-def has_erased(table: str, began: str = "") -> str:
+def has_erased_sql(table: str, began: str = "") -> str:
     """Return SQL that is true if an erased voice is in the column `voices`.
 
     `began` is a condition on the erasures that ends with AND, or "".

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 from proxy.storage.store import Store
 
-_DAY = 86_400_000_000
+_DAY_US = 86_400_000_000
 
 _OLD_BATCH = 100
 # After a suspension, a row is stored for as long again as at first.
@@ -27,8 +27,8 @@ class StoredDays(NamedTuple):
     @classmethod
     def of(cls, days: float, by_plan: Mapping[str, float | None]) -> Self:
         """Take days. A plan with None has those of the configuration."""
-        own = {name: round(each * _DAY) for name, each in by_plan.items() if each is not None}
-        return cls(round(days * _DAY), own)
+        own = {name: round(each * _DAY_US) for name, each in by_plan.items() if each is not None}
+        return cls(round(days * _DAY_US), own)
 
     @property
     def longest_us(self) -> int:

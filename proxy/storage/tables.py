@@ -101,17 +101,19 @@ Tables = tuple[Table, ...]
 
 
 @cache
-def erasables(tables: Tables) -> tuple[tuple[Table, Erasable], ...]:
+def erasable_tables(tables: Tables) -> tuple[tuple[Table, Erasable], ...]:
     """Return the tables whose rows can be erased."""
     return tuple((table, table.erasable) for table in tables if table.erasable is not None)
 
 
 @cache
-def wholes(tables: Tables) -> tuple[Table, ...]:
+def whole_tables(tables: Tables) -> tuple[Table, ...]:
     """Return the tables whose rows can be erased and are no part of other rows."""
-    return tuple(table for table, erasable in erasables(tables) if not erasable.is_part)
+    return tuple(table for table, erasable in erasable_tables(tables) if not erasable.is_part)
 
 
-def erasable_of(tables: Tables, subject: str) -> Erasable | None:
+def find_erasable(tables: Tables, subject: str) -> Erasable | None:
     """Return the erasure of the row with this id. Return None if it cannot be erased."""
-    return next((erasable for _, erasable in erasables(tables) if subject.startswith(erasable.prefix)), None)
+    return next(
+        (erasable for _, erasable in erasable_tables(tables) if subject.startswith(erasable.prefix)), None
+    )

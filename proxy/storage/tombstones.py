@@ -13,15 +13,15 @@ from policies.tasks import QueuedTask
 from proxy.storage.disk_names import safe_names
 from proxy.storage.rows import columns, decode_json
 from proxy.storage.store import Row, Store
-from proxy.storage.tables import erasable_of
+from proxy.storage.tables import find_erasable
 
 
-def erased(id_sql: str) -> str:
+def is_erased_sql(id_sql: str) -> str:
     """Return SQL that is true if an id is erased. `id_sql` is its column or its parameter."""
     return f"EXISTS (SELECT 1 FROM erasures WHERE subject = {id_sql})"
 
 
-NOT_ERASED = f"NOT {erased(':voice')}"
+NOT_ERASED = f"NOT {is_erased_sql(':voice')}"
 """SQL for a write that is derived from a voice: true as long as the voice is not erased."""
 
 
@@ -47,9 +47,9 @@ _ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
 _DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
 
 
-async def recordings_of(store: Store, subject: str) -> frozenset[str]:
+async def list_recordings(store: Store, subject: str) -> frozenset[str]:
     """List the recordings of something that can be erased, as its rows name them."""
-    erasable = erasable_of(store.tables, subject)
+    erasable = find_erasable(store.tables, subject)
     rows = [] if erasable is None else await store.read(erasable.digests, {"subject": subject})
     return frozenset(row["digest"] for row in rows)
 

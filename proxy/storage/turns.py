@@ -15,11 +15,11 @@ import structlog
 from proxy.storage.store import Row, Statement, Store, write_deletion
 
 MOST_ROWS = 500
-HELD_S = 0.05
+MOST_SQLITE_S = 0.05
 """SQLite: the CPU time of a unit in the writer's thread. All other writes wait for it."""
-TAKEN_S = 0.25
+MOST_POSTGRES_S = 0.25
 """PostgreSQL: the time of a unit, with its waits for locks and the network. Its rows are locked."""
-_FEW = 20
+_FEW_ROWS = 20
 _MOST_PAUSE_S = 0.1
 
 _turns: WeakKeyDictionary[Store, asyncio.Lock] = WeakKeyDictionary()
@@ -29,7 +29,7 @@ _log = structlog.get_logger()
 async def write_in_turn(store: Store, most_rows: int, *statements: Statement) -> list[list[Row]]:
     """Write a unit of up to so many rows, as `write_deletion` does. A process writes one large unit at a
     time, and pauses for as long as it took. So half of SQLite's commits are free for settlements."""
-    if most_rows <= _FEW:
+    if most_rows <= _FEW_ROWS:
         return await write_deletion(store, *statements)
     clock = asyncio.get_running_loop().time
     async with _turns.setdefault(store, asyncio.Lock()):
@@ -39,7 +39,7 @@ async def write_in_turn(store: Store, most_rows: int, *statements: Statement) ->
     return rows
 
 
-def log_if_held(statements: Iterable[str], laps: Sequence[float], most_s: float, rows: int = 0) -> None:
+def log_if_long(statements: Iterable[str], laps: Sequence[float], most_s: float, rows: int = 0) -> None:
     """Log a unit that took longer, or changed too many rows. `laps` are the times before and after each of
     its statements."""
     held_s = laps[-1] - laps[0]

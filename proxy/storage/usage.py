@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from policies.price import Operation, Per
-from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, insert_sql, read_known
+from proxy.storage.rows import LAST_MOMENT, NEWEST, PagePlace, columns, insert, insert_sql, read_known
 from proxy.storage.store import Params, Statement, Store
 
 Outcome = Literal["finished", "left", "failed"]
@@ -119,7 +119,7 @@ def refund_statement(request: str, amount: int) -> Statement:
     return Statement(_REFUNDED, {"id": request, "amount": amount})
 
 
-async def list_(
+async def list_newest(
     store: Store,
     *,
     account: str | None = None,
@@ -128,11 +128,11 @@ async def list_(
     limit: int = 1000,
 ) -> list[UsageRow]:
     """List rows, the newest first, up to `limit`."""
-    return await page(store, Period(account, since, until), NEWEST, limit)
+    return await list_page(store, Period(account, since, until), NEWEST, limit)
 
 
-async def page(
-    store: Store, period: Period, place: Place, limit: int, *, is_one_of_many: bool = False
+async def list_page(
+    store: Store, period: Period, place: PagePlace, limit: int, *, is_one_of_many: bool = False
 ) -> list[UsageRow]:
     parameters: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
     read = store.read_long if is_one_of_many else store.read
@@ -140,11 +140,11 @@ async def page(
     return read_known(rows, UsageRow)
 
 
-async def place_of(store: Store, id_: str, account: str | None) -> Place | None:
+async def find_place(store: Store, id_: str, account: str | None) -> PagePlace | None:
     """Find the place of a request of this account. Requests of other accounts are not found."""
     sql = _PLACE if account is None else _PLACE_OF_ACCOUNT
     rows = await store.read(sql, {"id": id_, "account": account})
-    return Place(rows[0]["started"], id_) if rows else None
+    return PagePlace(rows[0]["started"], id_) if rows else None
 
 
 async def find_finished(store: Store, id_: str, account: str) -> int | None:
@@ -153,12 +153,12 @@ async def find_finished(store: Store, id_: str, account: str) -> int | None:
     return int(rows[0]["started"]) if rows else None
 
 
-async def is_there(store: Store, id_: str) -> bool:
+async def is_stored(store: Store, id_: str) -> bool:
     """Tell whether the end of a request or a clone was written."""
     return bool(await store.read(_PLACE, {"id": id_}))
 
 
-async def delete(store: Store, before: int, most: int) -> tuple[int, int]:
+async def delete_oldest(store: Store, before: int, most: int) -> tuple[int, int]:
     """Delete the oldest rows from before then with all rows of their requests, and the costs of runs. Return
     how many rows and costs."""
     batch: Params = {"before": before, "most": most}

@@ -22,7 +22,7 @@ _SEALED = "wrapped <> ''"
 
 
 @cache
-def masters_sql(tables: Tables) -> str:
+def count_by_master_sql(tables: Tables) -> str:
     """Return the SQL that counts the rows of each master key, for `sum_masters`."""
     return " UNION ALL ".join(
         f"SELECT {_PREFIX} AS prefix, count(*) AS number FROM {table.name} WHERE {_SEALED} GROUP BY {_PREFIX}"
@@ -53,11 +53,11 @@ class WrappedKey(Redacted, msgspec.Struct, frozen=True):
 
 async def list_masters(store: Store) -> list[MasterUse]:
     """List the master keys that the database needs, the one with the most rows first."""
-    return sum_masters(await store.read_long(masters_sql(store.tables)))
+    return sum_masters(await store.read_long(count_by_master_sql(store.tables)))
 
 
 def sum_masters(rows: Iterable[Row]) -> list[MasterUse]:
-    """Sum the rows that `masters_sql` gives."""
+    """Sum the rows that `count_by_master_sql` gives."""
     uses: dict[str, int] = {}
     for row in rows:
         uses[row["prefix"]] = uses.get(row["prefix"], 0) + row["number"]

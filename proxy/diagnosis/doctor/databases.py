@@ -253,7 +253,7 @@ def vault(config: Config) -> Iterator[Finding]:
         yield wrong(_WHAT, str(error), _MEND)
         return
     try:
-        uses = wrapped_keys.sum_masters(_rows(config, wrapped_keys.masters_sql(all_tables())))
+        uses = wrapped_keys.sum_masters(_rows(config, wrapped_keys.count_by_master_sql(all_tables())))
         source = MasterKeySource(config.vault, Path(config.data))
         masters = source.read_if_any()
     except VaultFailed as error:

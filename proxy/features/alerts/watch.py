@@ -86,7 +86,7 @@ class Watch:
             return found
         if self.budgets is not None:
             for name, _ in self._engines.items():
-                for spend in await self.budgets.read_budget_uses(name):
+                for spend in await self.budgets.read_spends(name):
                     found += alerts.budget_troubles(name, spend.period, spend.usd, spend.of_usd)
         for other in self._others:
             found += await other.troubles()

@@ -185,7 +185,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         if held.state == "doomed":
             return await attempt.delete(held, _DELETION_S)
         budgets, terms = self._budgets, attempt.terms
-        if budgets and (used_up := await budgets.used_up(held.engine, held.account, terms)) is not None:
+        if budgets and (used_up := await budgets.find_used_up(held.engine, held.account, terms)) is not None:
             # The operator may raise the budget, so it is read every hour.
             reason, until = used_up
             left_s = (until - await self._store.now()) / SECOND_US

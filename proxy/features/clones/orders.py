@@ -80,7 +80,7 @@ class CloneOrders:
         if places and (record.kind != "sample" or terms is None):
             raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
         if places and terms is not None:
-            recordings = await samples.made_of(self._store, record.id)
+            recordings = await samples.list_original(self._store, record.id)
             if not recordings:
                 raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
             grant = await self._grants.get(record.account or "", record.consent)

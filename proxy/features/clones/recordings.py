@@ -61,7 +61,7 @@ class CloneRecordings:
         providers = receivers(voice.consent, grant)
         rights = CloneRights(providers) if in_force is None else CloneRights.under(in_force, providers)
         rights.check_rights_at(place)
-        recordings = await samples.made_of(self._store, record.voice)
+        recordings = await samples.list_original(self._store, record.voice)
         check_seconds(place, [each.seconds for each in recordings])
         # One provider takes exactly one recording. More of a voice is better for it, so it gets the longest.
         longest = max(recordings, key=lambda each: each.seconds)

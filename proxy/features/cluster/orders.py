@@ -13,7 +13,7 @@ from policies.tasks import SECOND_US
 from proxy.api.server import ServerLink
 from proxy.errors import InvalidRequest, UpstreamFailed
 from proxy.features.cluster.machines import NOW, Machine
-from proxy.storage.rows import any_of, new_id
+from proxy.storage.rows import in_list, new_id
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tables import Table
 
@@ -134,7 +134,7 @@ async def give(store: Store, order: NewMachineOrder, chosen: Sequence[Machine]) 
         )
     )
     refusals: dict[str, str] = {}
-    some, params = any_of([*ids])
+    some, params = in_list([*ids])
     deadline = asyncio.get_running_loop().time() + WAITS_S
     while len(refusals) < len(ids) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(_LOOK_S)

@@ -120,7 +120,7 @@ class Hearings(TaskKind[HearingRow]):
         if not self.ears.may_hear(language):
             return ()
         params = {**only_if.params, "hearing": id_, "hearing_of": account}
-        return (*only_if.held, Statement(_ADD.format(only_if=only_if.sql), params))
+        return (*only_if.locks, Statement(_ADD.format(only_if=only_if.sql), params))
 
     def stop_statement(self, id_: str) -> Statement:
         return Statement(_STOP, {"hearing": id_})

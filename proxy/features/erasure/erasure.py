@@ -247,7 +247,7 @@ class Erasure(TaskKind[Tombstone]):
         """Write the journal, then the tombstone in one commit with the deletion. None: there is no record."""
         nameless = act and msgspec.structs.replace(act, details="{}")
         while True:
-            recordings, now = await tombstones.recordings_of(self._store, subject), await self._store.now()
+            recordings, now = await tombstones.list_recordings(self._store, subject), await self._store.now()
             tombstone = Tombstone(
                 subject=subject,
                 account=account or "",
@@ -262,7 +262,7 @@ class Erasure(TaskKind[Tombstone]):
             ):
                 return tombstone
             # If a recording was added meanwhile, the tombstone must name it: try again.
-            if not await tombstones.recordings_of(self._store, subject) - recordings:
+            if not await tombstones.list_recordings(self._store, subject) - recordings:
                 break
         if tombstone_rows.may_be_needed(self._store, subject):
             # Refused, because something needs it. A later start must not erase it unbidden.

@@ -98,7 +98,7 @@ class VoiceRecordings:
     async def list_(self, voice: VoiceRecord) -> list[ReadableRecording]:
         """List the recordings of a voice, the first one first. Raises InvalidRequest if it has none."""
         owner_of(voice)
-        rows = await samples.of_voice(self._store, voice.id)
+        rows = await samples.list_of_voice(self._store, voice.id)
         record = self._library_writer.open(voice)
         opened = await asyncio.to_thread(texts_of_recordings, self._vault, record, rows)
         return [ReadableRecording(*each) for each in zip(rows, opened, strict=True)]
@@ -151,7 +151,7 @@ class VoiceRecordings:
         """Write the words of a recording. Raises InvalidRequest, NotFound and Conflict."""
         account = owner_of(voice)
         for _ in range(_TRIES):
-            rows = await samples.of_voice(self._store, voice.id)
+            rows = await samples.list_of_voice(self._store, voice.id)
             row = next((each for each in rows if ReadableRecording(each, ClipTexts()).id == id_), None)
             record = await records.get(self._store, account, voice.id)
             if row is None or record is None:
@@ -178,7 +178,7 @@ class VoiceRecordings:
         await self._library_writer.forget(account, voice.id)
 
     async def find_recording(self, account: str, id_: str) -> SampleRecord | None:
-        return await samples.clip(self._store, account, id_) if id_.isprintable() else None
+        return await samples.find_clip(self._store, account, id_) if id_.isprintable() else None
 
     async def request_of(self, account: str, id_: str) -> str | None:
         row = await self.find_recording(account, id_)
@@ -218,7 +218,7 @@ class VoiceRecordings:
         return await keep_recording(self._vault, row.account, accepted.master, add, explain)
 
     async def _check_room(self, voice: str) -> None:
-        found = await samples.of_voice(self._store, voice)
+        found = await samples.list_of_voice(self._store, voice)
         if sum(not each.is_for_training for each in found) >= MOST_RECORDINGS:
             raise NotAllowed(
                 f"A voice has {MOST_RECORDINGS} recordings at most; delete one first.",

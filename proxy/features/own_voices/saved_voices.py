@@ -22,7 +22,7 @@ from proxy.features.own_voices.seals import open_if_possible, texts_of_recording
 from proxy.file_store.vault import Vault
 from proxy.storage import samples, trained_models
 from proxy.storage.library_revisions import OPERATOR
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 from proxy.storage.samples import NOT_MEASURED, SampleRecord
 from proxy.storage.store import Store
 from speech_engine import EngineVoice, Sample
@@ -43,7 +43,7 @@ class SavedVoices:
         parts: Mapping[str, VoiceParts] = {}
         if any(row.kind == "sample" for row in rows):
             parts = await self._parts(account, rows)
-        return await in_turns(
+        return await map_in_turns(
             lambda row: self._opened(row, parts.get(row.id, NO_PARTS), before.get(row.id)), rows
         )
 
@@ -52,7 +52,7 @@ class SavedVoices:
         rows = await records.of_operator(self._store)
         trained = {}
         if any(row.kind == "catalogue" for row in rows):
-            trained = await trained_models.of_account(self._store, OPERATOR)
+            trained = await trained_models.list_of_account(self._store, OPERATOR)
         parts = {id_: VoiceParts(trained=models) for id_, models in trained.items()}
         return await asyncio.to_thread(
             lambda: [_unsealed(row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]
@@ -69,8 +69,8 @@ class SavedVoices:
 
     async def _parts(self, account: str, rows: Sequence[VoiceRecord]) -> dict[str, VoiceParts]:
         sampled, trained, granted, cloned = await asyncio.gather(
-            samples.of_account(self._store, account),
-            trained_models.of_account(self._store, account),
+            samples.list_of_account(self._store, account),
+            trained_models.list_of_account(self._store, account),
             self._grants.of_account(account),
             self.clones.of_voices([row.id for row in rows if row.kind == "sample"]),
         )

@@ -299,7 +299,7 @@ class VoiceCreation:
 
     async def delete(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice, and erase its recordings, models and derived data. Raises NotFound."""
-        if record.is_sealed or await tombstones.recordings_of(self._store, record.id):
+        if record.is_sealed or await tombstones.list_recordings(self._store, record.id):
             await self._erasing.erase_voice(record, act, by_owner=act is None)
             self._library_writer.library.forget(record.account)
         else:

@@ -25,7 +25,7 @@ from proxy.storage import audit
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import lock_account
-from proxy.storage.rows import any_of, new_id
+from proxy.storage.rows import in_list, new_id
 from proxy.storage.store import Params, Statement
 
 MOST_OPEN = 5
@@ -165,7 +165,7 @@ class OrderStore(Income):
     async def sums_paid(self, accounts: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
         if not accounts:
             return {}
-        names, params = any_of(accounts)
+        names, params = in_list(accounts)
         found: dict[str, dict[str, int]] = {}
         for row in await self._store.read(_SUMS.format(accounts=names), params):
             found.setdefault(row["account"], {})[row["currency"]] = int(row["total"])

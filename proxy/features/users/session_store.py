@@ -22,7 +22,7 @@ from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
 from proxy.storage.key_records import STATUS_COLUMNS, status_of
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
@@ -125,7 +125,7 @@ class UserSessions:
         await self._store.write(Statement(_TIDY, {"whole": now - WHOLE_US, "idle": now - IDLE_US}))
 
     async def _read(self, digests: Sequence[str]) -> dict[str, _Answer]:
-        hashes, params = any_of(digests)
+        hashes, params = in_list(digests)
         rows = await self._store.read(_BY_HASH.format(hashes=hashes), params)
         now = await self._store.now()
         found = {row["session_hash"]: self._answer(row, now) for row in rows}
@@ -152,7 +152,7 @@ class UserSessions:
         return _Answer(session, min(good_for_s(status, now), (end - now) / SECOND_US))
 
     async def _note_seen(self, unseen: Sequence[str], now: int) -> None:
-        ids, params = any_of(unseen)
+        ids, params = in_list(unseen)
         try:
             await self._store.write(Statement(_SEEN.format(ids=ids), {**params, "now": now}))
         except StorageFailed as error:

@@ -35,7 +35,7 @@ from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import lock_account
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
-from proxy.storage.rows import any_of, encode_json, new_id
+from proxy.storage.rows import encode_json, in_list, new_id
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
@@ -270,7 +270,7 @@ class SignIns:
                 pass  # there may be more
 
     async def _read_open(self, ids: Sequence[str]) -> dict[str, SignIn | None]:
-        listed, params = any_of(ids)
+        listed, params = in_list(ids)
         sql = f"{SIGN_IN_ROWS.select} {_IS_OPEN.format(ids=listed)}"
         rows = await self._store.read(sql, {**params, "now": await self._store.now()})
         return {**dict.fromkeys(ids), **{row["id"]: SIGN_IN_ROWS.read(row) for row in rows}}

@@ -14,7 +14,7 @@ from proxy.features.webhooks.records import Event, WebhookRecord
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import Place, any_of, encode_json, insert, insert_sql
+from proxy.storage.rows import PagePlace, encode_json, in_list, insert, insert_sql
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.task_tables import TaskTable
@@ -95,7 +95,7 @@ def add_statements(
         "told_at": now,
         "told_pattern": f'%"{event}"%',
     }
-    return (*only_if.held, Statement(_ADD.format(only_if=only_if.sql), {**only_if.params, **params}))
+    return (*only_if.locks, Statement(_ADD.format(only_if=only_if.sql), {**only_if.params, **params}))
 
 
 def sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> WebhookDelivery:
@@ -121,7 +121,7 @@ async def add(store: Store, held: WebhookDelivery, act: Act | None = None) -> No
     await store.write(insert(_INSERT, held), *audit.insert_statements(act))
 
 
-async def page(store: Store, webhook: str, place: Place, limit: int) -> list[WebhookDelivery]:
+async def page(store: Store, webhook: str, place: PagePlace, limit: int) -> list[WebhookDelivery]:
     return await ROWS.page(store, None, place, limit, {"webhook": webhook})
 
 
@@ -129,7 +129,7 @@ async def list_open(store: Store, now: int, limit: int, full: Collection[str]) -
     """List due deliveries, without those of these full accounts, webhooks and hosts."""
     if not full:
         return await TASKS.list_open(store, now, limit)
-    names, params = any_of(sorted(full))
+    names, params = in_list(sorted(full))
     return await TASKS.list_open(store, now, limit, Condition(_NOT_FULL.format(names), params))
 
 

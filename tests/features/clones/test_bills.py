@@ -49,7 +49,7 @@ async def books(rig: CloneRig, account: str) -> Books:
     pools = await entries.read_pools(rig.store, account)
     cycle = cycle_at(owner.anchor, await rig.store.now())
     clones = await durable_holds.count_clones(rig.store, account, cycle.start)
-    rows = await usage.list_(rig.store, account=account)
+    rows = await usage.list_newest(rig.store, account=account)
     assert all((row.kind, row.outcome, row.model) == ("clone", "finished", "clone") for row in rows)
     return Books(-sum(pools.values()) // MICRO, clones, len(rows))
 

@@ -267,7 +267,7 @@ async def test_a_stream_that_was_left_has_used_its_clone(rig: CloneRig) -> None:
 async def test_a_provider_gets_no_clip(rig: CloneRig) -> None:
     """It is longer than the first recording. But it can be deleted alone, which a clone would not know."""
     voice = await owned_voice(rig.store)
-    (first,) = await samples.of_voice(rig.store, voice.id)
+    (first,) = await samples.list_of_voice(rig.store, voice.id)
     await blobs.put(rig.store, BlobRow(voice.account, "cd" * 32, "w", 9))
     clip = msgspec.structs.replace(first, id="clip_1", digest="cd" * 32, seconds=first.seconds + 9.0)
     assert await add_clip(rig.store, clip, 25, ALWAYS)

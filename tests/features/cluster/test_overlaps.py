@@ -83,7 +83,9 @@ async def test_what_is_old_is_deleted_once_with_all_that_belongs_to_it(site: Sit
 async def test_two_deletions_of_usage_at_once_leave_no_costs_of_either(site: Site, tmp_path: Path) -> None:
     async with open_store(site.url, tmp_path) as one, open_store(site.url, tmp_path) as other:
         await one.write(*seed(now := await one.now()))
-        deleted = await asyncio.gather(*(usage.delete(each, now - 1, ROWS // 3) for each in (one, other)))
+        deleted = await asyncio.gather(
+            *(usage.delete_oldest(each, now - 1, ROWS // 3) for each in (one, other))
+        )
         assert deleted == [(ROWS // 3, ROWS // 3)] * 2
 
 

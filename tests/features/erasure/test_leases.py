@@ -11,7 +11,7 @@ from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault
 from proxy.storage import answer_claims
 from proxy.storage.answer_claims import Claim
-from proxy.storage.schema import migrate, shipped
+from proxy.storage.schema import known_migrations, migrate
 from proxy.storage.store import Statement, Store
 from tests.features.erasure.test_steps import ACCOUNT, Things
 from tests.proxy.file_store.owned import Owned, add_voice
@@ -84,7 +84,7 @@ async def test_erasures_of_the_version_before_are_finished_and_those_that_it_is_
 ) -> None:
     store = await open_bare(new_store_url, tmp_path)
     try:
-        await migrate(store, shipped()[:BEFORE_LEASES])
+        await migrate(store, known_migrations()[:BEFORE_LEASES])
         now = await store.now()
         await store.write(as_before("a", now - 61_000_000))
         await migrate(store)

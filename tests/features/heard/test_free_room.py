@@ -125,7 +125,7 @@ async def test_each_request_settles_what_was_free_and_the_next_one_has_less(stag
         assert free == [1.0, 1.0, 0.0, 0.0]
         assert await spans(server) == [(0, 1000), (0, 1000), (1000, 0), (1000, 0)]
         assert (await verify(server.worker.store)).is_clean
-        await usage.delete(server.worker.store, await server.worker.store.now(), 3)
+        await usage.delete_oldest(server.worker.store, await server.worker.store.now(), 3)
         assert await spans(server) == [(1000, 0)], "a row lives as long as its usage"
         await server.administer("DELETE", f"accounts/{server.account.id}")
         assert await spans(server) == []

@@ -104,7 +104,7 @@ async def expect_books(store: Store, id_: str, steps: int, text: str) -> Books:
 async def _expect_bills(store: Store, id_: str, steps: int, text: str) -> Books:
     clips = await records.list_clips(store, id_)
     assert [clip.number for clip in clips] == list(range(1, steps + 1))
-    used = [row for row in await usage.list_(store, limit=100_000) if row.credits]
+    used = [row for row in await usage.list_newest(store, limit=100_000) if row.credits]
     bills = {row.id: row.credits for row in used}
     assert bills.keys() == {clip.request for clip in clips}
     assert sum(bills.values()) == len(text) * MICRO

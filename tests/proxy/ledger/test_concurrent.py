@@ -85,7 +85,7 @@ async def test_exactly_those_holds_are_taken_that_are_paid_for(store: Store, led
     assert len(ending.holds) == 73
     assert {type(refusal) for refusal in ending.refusals} == {QuotaExceeded}
     assert await stands(ledger, wanted(under=under)) == Account(0, 0, 0)
-    assert len(await usage.list_(store)) == 73
+    assert len(await usage.list_newest(store)) == 73
     assert (await verify(store)).is_clean
 
 

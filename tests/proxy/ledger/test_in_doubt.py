@@ -50,7 +50,7 @@ async def ledger(lossy: LossyStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 
 
 async def outcomes(store: Store) -> list[Outcome]:
-    return [row.outcome for row in await usage.list_(store)]
+    return [row.outcome for row in await usage.list_newest(store)]
 
 
 async def settles(

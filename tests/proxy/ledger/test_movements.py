@@ -101,7 +101,7 @@ async def test_a_refund_gives_back_what_was_charged_where_it_came_from(ledger: L
         ("refund", True, 3),
     ]
     # What it was charged at the time stays as it was told.
-    (row,) = await usage.list_(store)
+    (row,) = await usage.list_newest(store)
     assert row.credits == 8 * MICRO
 
 
@@ -223,14 +223,14 @@ async def test_a_statement_beside_a_movement_is_written_with_it_or_not_at_all(
 ) -> None:
     note = usage.insert_statement(_note("req_note"))
     await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", extra_statements=(note,)))
-    assert [row.id for row in await usage.list_(store)] == ["req_note"]
+    assert [row.id for row in await usage.list_newest(store)] == ["req_note"]
     # The same note cannot be written twice, and so neither can what it stands beside.
     with pytest.raises(AlreadyExists):
         await movements.correct(ledger, "acc_ada", MICRO, Reason("control", extra_statements=(note,)))
     # A grant that was there already writes nothing more.
     other = usage.insert_statement(_note("req_other"))
     await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", extra_statements=(other,)))
-    assert [row.id for row in await usage.list_(store)] == ["req_note"]
+    assert [row.id for row in await usage.list_newest(store)] == ["req_note"]
     assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 1, 0)
 
 

@@ -243,7 +243,7 @@ class LedgerMachine(World):
 
     @invariant()
     def every_request_is_settled_once(self) -> None:
-        rows = self.run(usage.list_(self.store))
+        rows = self.run(usage.list_newest(self.store))
         told = {request: end for books in self.books.values() for request, end in books.outcomes.items()}
         assert {row.id: (row.outcome, row.credits) for row in rows} == told
         assert len(rows) == len(told)

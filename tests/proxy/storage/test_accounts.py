@@ -11,7 +11,7 @@ from proxy.features.own_voices import records as voices
 from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account, Change
 from proxy.storage.audit import Act
-from proxy.storage.rows import NEWEST, Place, new_id
+from proxy.storage.rows import NEWEST, PagePlace, new_id
 from proxy.storage.store import AlreadyExists, Statement, Store
 from proxy.storage.tables import Table
 from tests.features.own_voices.saving import add_cast
@@ -61,7 +61,7 @@ async def test_accounts_are_paged_newest_first_closed_ones_too(store: Store) -> 
         seen += page
         assert len(seen) <= len(made), "a page began again where it was"
         found = await accounts.ROWS.place_of(store, None, page[-1].id)
-        assert found == Place(page[-1].created, page[-1].id)
+        assert found == PagePlace(page[-1].created, page[-1].id)
         place = found
     assert seen == made
     assert [account.name for account in made if account.closed] == ["a"]

@@ -9,7 +9,7 @@ from proxy.storage import accounts, api_key, audit, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.key_records import NewKeyRecord
-from proxy.storage.rows import Place, new_id
+from proxy.storage.rows import PagePlace, new_id
 from proxy.storage.store import AlreadyExists, Store
 
 
@@ -71,7 +71,7 @@ async def test_pages_go_on_where_the_last_one_ended(store: Store) -> None:
     ]
     await store.write(*(statement for each in acts for statement in audit.insert_statements(each)))
     seen: list[Act] = []
-    place = Place(2**63 - 1, "")
+    place = PagePlace(2**63 - 1, "")
     while page := await audit.list_acts(store, place=place, limit=3):
         seen += page
         assert len(seen) <= len(acts), "a page began again where it was"

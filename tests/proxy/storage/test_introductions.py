@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from proxy.storage import introductions
-from proxy.storage.schema import migrate, shipped
+from proxy.storage.schema import known_migrations, migrate
 from proxy.storage.store import Statement, Store
 from tests.proxy.storage.notes import open_bare
 
@@ -27,7 +27,7 @@ async def test_what_engines_said_before_is_known_after_the_upgrade(
 ) -> None:
     store = await open_bare(new_store_url, tmp_path)
     try:
-        await migrate(store, shipped()[:BEFORE_ONE_TABLE])
+        await migrate(store, known_migrations()[:BEFORE_ONE_TABLE])
         await store.write(
             Statement("INSERT INTO introductions VALUES ('near', 'aGk=', 5)"),
             Statement("INSERT INTO introductions VALUES ('moved', 'aGk=', 5)"),

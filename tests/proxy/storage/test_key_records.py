@@ -9,7 +9,7 @@ from proxy.storage import accounts, api_key, audit, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.key_records import KeyRecord, NewKeyRecord
-from proxy.storage.rows import NEWEST, Place, new_id
+from proxy.storage.rows import NEWEST, PagePlace, new_id
 from proxy.storage.store import AlreadyExists, MissingReference, Statement, Store
 from tests.proxy.storage.changes import to_plan
 
@@ -64,7 +64,7 @@ async def test_keys_are_paged_newest_first(store: Store, ada: Account) -> None:
         seen += page
         assert len(seen) <= len(made), "a page began again where it was"
         found = await key_records.place_of(store, ada.id, page[-1].id)
-        assert found == Place(page[-1].created, page[-1].id)
+        assert found == PagePlace(page[-1].created, page[-1].id)
         place = found
     assert seen == sorted(made, key=lambda key: (key.created, key.id), reverse=True)
     assert await key_records.place_of(store, ada.id, his.id) is None

@@ -74,7 +74,9 @@ async def test_the_ends_of_many_requests_are_all_there_and_balances_are_their_su
     ends = [end(f"req_{number}", 10 * number, number) for number in range(40)]
     ends += [end(f"req_ben_{number}", 1, account="acc_ben") for number in range(3)]
     assert await settle(store, *ends) == [[]] * 43
-    assert {row.id: row for row in await usage.list_(store)} == {each.usage.id: each.usage for each in ends}
+    assert {row.id: row for row in await usage.list_newest(store)} == {
+        each.usage.id: each.usage for each in ends
+    }
     assert await entries.read_pools(store, "acc_ada") == {_POOL: -7800, GRANTED: -780}
     assert await entries.read_pools(store, "acc_ben") == {_POOL: -3}
     assert await entries.read_spending(store, "req_7") == list(ends[7].entries)
@@ -130,7 +132,7 @@ async def test_an_end_that_is_refused_leaves_no_receipt(store: Store) -> None:
 async def test_the_end_of_a_free_request_moves_nothing(store: Store) -> None:
     free = End("failed", msgspec.structs.replace(ROW, id="req_1", outcome="failed", units=1.5))
     assert await settle(store, free) == [[]]
-    assert await usage.list_(store) == [free.usage]
+    assert await usage.list_newest(store) == [free.usage]
     assert await store.read("SELECT * FROM balances") == []
 
 
@@ -140,7 +142,7 @@ async def test_a_request_that_was_settled_before_fails_alone(store: Store) -> No
     assert [number for number, outcome in enumerate(outcomes) if outcome != []] == [3]
     assert isinstance(outcomes[3], AlreadyExists)
     assert await entries.read_pools(store, "acc_ada") == {_POOL: -45}
-    assert len(await usage.list_(store)) == 9
+    assert len(await usage.list_newest(store)) == 9
 
 
 async def test_one_request_with_two_ends_is_charged_once(store: Store) -> None:
@@ -154,7 +156,7 @@ async def test_a_value_that_no_database_can_hold_fails_alone(store: Store, bad: 
     outcomes = await settle(store, end("req_1", 5), end("req_2", 5, **bad), end("req_3", 5))
     assert [type(outcome) for outcome in outcomes] == [list, StorageFailed, list]
     assert await entries.read_pools(store, "acc_ada") == {_POOL: -10}
-    assert {row.id for row in await usage.list_(store)} == {"req_1", "req_3"}
+    assert {row.id for row in await usage.list_newest(store)} == {"req_1", "req_3"}
 
 
 async def test_a_close_writes_every_end_that_was_submitted_and_refuses_later_ones(store: Store) -> None:
@@ -206,7 +208,7 @@ async def test_a_fault_in_one_answer_keeps_no_other_waiting(store: Store) -> Non
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
     store.submit(_Breaks(end("req_1", 1)))
     assert await settle(store, end("req_2", 1)) == [[]]
-    assert len(await usage.list_(store)) == 2
+    assert len(await usage.list_newest(store)) == 2
     assert len(faults) == 1
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from policies.cycles import start_of_day
 from proxy.storage.costs import Cost
-from proxy.storage.rows import any_of, columns, read_known
+from proxy.storage.rows import columns, in_list, read_known
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from speech_engine.redacted import Redacted
@@ -174,7 +174,7 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
     only_stored = ""
     samples: Params = {}
     if digests := sorted({*run.samples.split()}):
-        names, samples = any_of(digests, "sample")
+        names, samples = in_list(digests, "sample")
         only_stored = _ARE_STORED.format(names=names, number=len(digests))
     values = {**msgspec.structs.asdict(run), "day": start_of_day(run.begun)}
     try:

@@ -154,7 +154,7 @@ async def test_each_clip_comes_once_however_often_its_worker_is_killed(
         shown = await job(ours, made["id"])
         assert (shown["status"], shown["steps_done"]) == ("done", made["steps"])
         assert words_of(await listed(ours, voice)) == WORDS
-        charged = [row for row in await usage.list_(store, limit=1000) if row.credits]
+        charged = [row for row in await usage.list_newest(store, limit=1000) if row.credits]
         assert len(charged) == made["steps"]
         assert shown["credits"] == pytest.approx(rig.seconds_of(AUDIO), abs=0.001)
         assert (await verify(store)).is_clean

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 async def model_of(server: Inside, voice: str) -> TrainedModel | None:
-    models = await trained_models.of_voice(server.worker.store, server.account.id, voice)
+    models = await trained_models.list_of_voice(server.worker.store, server.account.id, voice)
     return models[0] if models else None
 
 
