@@ -1,4 +1,4 @@
-"""Accounts: they pay. An account is closed and never deleted, because its usage stays on record."""
+"""Accounts as rows. An account is closed and never deleted, because its usage stays on record."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class Account(msgspec.Struct, frozen=True):
 
 
 _ADJOINING_QUOTES = '""'
+"""The column `favourite_voices` has each id in quotes, with nothing between them."""
 
 
 def _account(row: Row) -> Account:
@@ -78,8 +79,8 @@ _GET = f"""
 {ROWS.select} id = :id_or_name OR name = :id_or_name
 ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 """
-# Changing. The first statement changes nothing. If a database runs several writes at once, it makes a
-# second change wait for the first one's commit. The act and the change need the row to be as it was read.
+# A change is written only if the row is still as it was read. Its first statement only locks the row, so that
+# a second change waits for the commit of the first.
 _IS_AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
 _ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_IS_AS_READ})"
 _CHANGE = f"""
@@ -93,13 +94,13 @@ _CLOSE = f"""
 UPDATE accounts SET closed = coalesce(closed, :closed), closed_by_schema = :known
 WHERE id = :id RETURNING {ROWS.columns}
 """
-# What an older version has closed since a migration that it does not know.
+# The accounts that an older version has closed after a migration that it does not know.
 _CLOSED_BY_OLDER = f"""
 SELECT id FROM accounts
 WHERE closed_by_schema < :known AND {schema.is_by_older_sql("closed_by_schema", "closed")}
 """
 _IS_SUSPENDED = "SELECT 1 FROM accounts WHERE id = :id AND suspended IS NOT NULL"
-# The act comes before the change: it is written only if there is something to change.
+# The act is written before the change, and only if there is something to change.
 _SUSPENDS = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NULL)"
 _SUSPEND = f"""
 UPDATE accounts SET suspended = coalesce(suspended, :at) WHERE id = :id RETURNING {ROWS.columns}
@@ -123,7 +124,8 @@ _TRIES = 5
 
 
 class Change(msgspec.Struct, frozen=True):
-    """If it `sets_plan`, what is paid ahead ends, and a paid plan in force stays for good."""
+    """The new plan and terms of an account. If it `sets_plan`, a plan that is paid up to a moment has no end
+    any more, even if it stays the same plan."""
 
     plan: str
     agreed: AgreedTerms
@@ -150,7 +152,8 @@ async def create(
 
 
 async def list_page(store: Store, place: PagePlace, limit: int, only: Condition = ALWAYS) -> list[Account]:
-    """List accounts after the place for which a condition is true, the newest first, also closed ones."""
+    """List the accounts behind this place for which the condition is true, the newest first. Closed accounts
+    are listed, too."""
     now = await store.now()
     return [_with_plan_at(account, now) for account in await ROWS.page(store, None, place, limit, only=only)]
 
@@ -165,10 +168,10 @@ async def change(
 ) -> Account | Literal["overtaken"] | None:
     """Change an account, and return it. None means that there is no such account.
 
-    The decision follows from the account as it was read. It is written only if the account is still the same;
-    if not, the account is read and decided again. A closed account is never changed. Forget its callers
-    afterwards. It is overtaken if another change came between the read and the write, each time. A change of
-    the plan ends what is paid ahead: see `Table.replanned_with`. Raises what `decide` raises.
+    `decide` gets the account as it was read. Its decision is written only if the account is still the same;
+    if not, the account is read and decided on again, a few times. It is "overtaken" if each time another
+    change came first. A closed account is never changed. A change of the plan ends what is paid ahead: see
+    `Table.replanned_with`. Forget the account's callers afterwards. Raises what `decide` raises.
     """
     for _ in range(_TRIES):
         rows = await store.read(_GET, {"id_or_name": account})
@@ -177,7 +180,8 @@ async def change(
         now = await store.now()
         read = _with_plan_at(_account(rows[0]), now)
         decided = await decide(read)
-        # The text as it was read: an older version may have written the same value differently.
+        # The text of the row, and not the value again as text: an older version may have written it
+        # differently.
         before: Params = {"of": read.id, "old_plan": rows[0]["plan"], "old_agreed": rows[0]["agreed"]}
         stays = decided.sets_plan and rows[0]["paid_until"] is not None
         is_replanned = decided.plan != read.plan or stays
@@ -186,20 +190,20 @@ async def change(
             "new_agreed": encode_json(decided.agreed),
             "is_replanned": int(is_replanned),
         }
-        with_it = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
+        of_tables = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
         unit = (
             lock_account(read.id),
             *audit.insert_statements(decided.act, _ACT_IF, before),
             *(
                 Statement(f"{sql} AND {_ACT_IF}", {**before, "account": read.id, "at": now})
-                for sql in with_it
+                for sql in of_tables
             ),
             Statement(_CHANGE, {**before, **after}),
         )
         try:
             *_, changed = await store.write(*unit)
         except AlreadyExists:
-            # Another unit numbered its change meanwhile.
+            # Another commit took the id that this change would have.
             continue
         if changed:
             return _with_plan_at(_account(changed[0]), now)
@@ -207,10 +211,10 @@ async def change(
 
 
 async def close(store: Store, account: str, act: Act | None = None) -> Account | None:
-    """Close an account: its keys are dead from now on, and its plain rows are deleted.
+    """Close an account: its keys are refused from now on, and its rows without files are deleted.
 
-    Things with files, such as a voice of a recording, are erased afterwards. Closing twice keeps the
-    first time. Forget its callers afterwards.
+    Rows with files, such as voices of recordings, must be erased afterwards. Closing twice keeps the first
+    time. Forget the account's callers afterwards.
     """
     now = act.at if act else await store.now()
     row: Params = {"id": account, "closed": now, "known": schema.known_version()}
@@ -226,7 +230,8 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
 
 
 async def close_again(store: Store) -> int:
-    """Close in all tables the accounts that an older version has closed. Return their number."""
+    """Close again the accounts that an older version has closed, which did not know all tables. Return their
+    number."""
     found = await store.read_long(_CLOSED_BY_OLDER, {"known": schema.known_version()})
     for row in found:
         await close(store, row["id"])
@@ -249,7 +254,8 @@ async def resume(store: Store, account: str, act: Act) -> Account | None:
 
 
 def unprefer_statement(voice: str) -> Statement:
-    """Let no account prefer or favour a voice that is deleted. An erasure does so by itself."""
+    """Return the statement that removes a deleted voice from the preferences of all accounts. An erasure has
+    such a statement already."""
     return Statement(_UNPREFER, {"voice": voice})
 
 

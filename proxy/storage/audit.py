@@ -45,9 +45,9 @@ def new_act(at: int, actor: str, action: str, subject: str, account: str, **deta
 
 
 def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FACTS) -> tuple[Statement, ...]:
-    """Write an act, for one unit of work with its change. Without an act there is no statement.
+    """Return the statement that writes an act, for the commit of its change, or none without an act.
 
-    `only_if` is SQL over the act's values and further facts. It is true if the change happens, so that
+    `only_if` is SQL over the values of the act and of `facts`. It is true if the change happens, so that
     revoking twice is one act.
     """
     if act is None:

@@ -13,14 +13,15 @@ from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFaile
 
 ITEMS_A_BATCH = 256
 _GATHER_TURNS = 6
-"""The turns of the event loop for which a batch waits for more items, unless _GATHERED_ITEMS come before."""
+"""The turns of the event loop for which a batch waits for more items, unless it has _GATHERED_ITEMS
+before."""
 _GATHERED_ITEMS = 16
 _TRIES = 20
 _PAUSE_S = 0.05
 
 
 class UnitWrite:
-    """A unit of statements in the queue. The result of `outcome` is its outcome, which may be a refusal."""
+    """A unit of statements in the queue. The future `outcome` gets its rows or its refusal."""
 
     def __init__(self, content: Content) -> None:
         self.content = content

@@ -1,4 +1,4 @@
-"""Costs: the prices of providers for each attempt. They change no balance, and failed requests have them
+"""Costs: what providers charge for each attempt. They change no balance. Failed requests may have costs,
 too."""
 
 from __future__ import annotations

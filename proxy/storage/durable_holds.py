@@ -1,7 +1,7 @@
 """Holds that outlive their worker, as rows in both databases: for a clone or a training, until its end is
 known.
 
-Such a hold has the id of its charge as its request, and no key, so that it is no stream of its plan.
+The request of such a hold is the id of its charge. It has no key, so that it does not count as a stream.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SELECT '' AS request, account, pool, amount AS allowance, 0 AS granted FROM bala
 UNION ALL
 SELECT {_COLUMNS} FROM holds WHERE account = :account AND key = ''
 """
-# PostgreSQL has the row of the take already, which would expire.
+# On PostgreSQL, the hold has a row since it was taken. That row would expire, so it gets the last moment.
 STORE_IF = f"""
 INSERT INTO holds (request, account, key, worker, pool, allowance, granted, expires)
 SELECT CAST(:request AS TEXT), CAST(:account AS TEXT), '', '', CAST(:pool AS BIGINT),
@@ -37,7 +37,7 @@ _USED = "SELECT used FROM clone_counts WHERE account = :account AND cycle = :cyc
 
 
 class DurableHold(msgspec.Struct, frozen=True, kw_only=True):
-    """A hold in the cycle that begins at `pool`."""
+    """A hold. `allowance` is held of the cycle that begins at `pool`, `granted` of the granted credits."""
 
     request: str
     account: str
@@ -57,7 +57,7 @@ def store_statement(hold: DurableHold, only_if: Condition) -> Statement:
 
 
 async def delete(store: Store, request: str) -> None:
-    """End a hold that was settled. On PostgreSQL its settlement has ended it already."""
+    """Delete the row of a hold that was settled. On PostgreSQL, its settlement has deleted it already."""
     await store.write(Statement(DELETE, {"request": request}))
 
 
@@ -67,12 +67,13 @@ async def get(store: Store, request: str) -> DurableHold | None:
 
 
 async def read_pools_and_holds(store: Store, account: str) -> tuple[dict[int, int], list[DurableHold]]:
+    """Return the amount of each pool of an account, and its durable holds."""
     rows = await store.read(_POOLS_AND_HOLDS, {"account": account})
     pools = {row["pool"]: row["allowance"] for row in rows if not row["request"]}
     return pools, [msgspec.convert(dict(row), DurableHold) for row in rows if row["request"]]
 
 
 async def count_clones(store: Store, account: str, cycle: int) -> int:
-    """Count the clones of an account in the cycle that began at `cycle`, those under way too."""
+    """Count the clones of an account in the cycle that began at `cycle`, with those under way."""
     rows = await store.read(_USED, {"account": account, "cycle": cycle})
     return int(rows[0]["used"]) if rows else 0

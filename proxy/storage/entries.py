@@ -17,7 +17,7 @@ GRANTED = 0
 
 
 RESERVED_REFERENCES = ("pay:", "carry:", "reset:")
-"""The server's own references begin so, and no operator's does."""
+"""The beginnings of the server's own references, which no operator may use."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,8 @@ _OF_REFERENCE = f"SELECT {_COLUMNS} FROM entries WHERE reference = :reference"
 
 
 def make_spend_entry(request: str, account: str, pool: int, amount: int, *, at: int, actor: str) -> Entry:
-    """Make the entry that a request takes from a pool. Its id follows from both, so there is only one."""
+    """Make the entry by which a request pays from a pool. Its id follows from both, so there can be only
+    one."""
     return Entry(
         id=_spend_id(request, pool),
         account=account,
@@ -80,7 +81,7 @@ def refund_id(spend_id: str) -> str:
 
 
 def insert_statements(entry: Entry) -> tuple[Statement, Statement]:
-    """Write an entry and its balance, for one unit of work.
+    """Return the statements that write an entry and change its balance, for one commit.
 
     A second entry with its id or reference makes the whole unit fail with AlreadyExists, so that nothing is
     counted twice.
@@ -100,9 +101,9 @@ async def read_pools(store: Store, account: str) -> dict[int, int]:
 async def list_of_account(
     store: Store, account: str, *, at: int = 2**63 - 1, id_: str = "", limit: int
 ) -> list[Entry]:
-    """List entries, the newest first, from a moment and id on.
+    """List entries of an account behind this moment and id, the newest first.
 
-    Refunds of nothing are left out: they are there only to make a second refund impossible.
+    Refunds of nothing are left out: they only make a second refund impossible.
     """
     place: Params = {"account": account, "at": at, "id": id_, "limit": limit}
     return read_known(await store.read(_OF_ACCOUNT, place), Entry)
@@ -134,7 +135,7 @@ async def read_spending(store: Store, request: str) -> list[Entry]:
 
 
 async def are_stored(store: Store, expected: Sequence[Entry]) -> bool:
-    """Tell whether exactly these entries are on the disk."""
+    """Tell whether exactly these entries are stored."""
     for entry in expected:
         rows = await store.read(_OF_ID, {"id": entry.id})
         if msgspec.convert(rows, list[Entry]) != [entry]:

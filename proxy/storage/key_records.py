@@ -18,10 +18,10 @@ from proxy.storage.store import Params, Row, Statement, Store, Value
 
 Role = Literal["speech", "admin", "host"]
 KeyKind = Literal["key", "user", "host"]
-"""A `user` is a person who signs in. The row has no usable secret, and is never listed or rotated.
+"""A `user` is a person who signs in. Its row has no usable secret, and is never listed or rotated.
 
-A key of the role `host` has the kind `host`, and in its row the role `speech`: older versions allow no other
-role there, and accept no key of this kind."""
+A key of the role `host` has the kind `host`, and the role `speech` in its row: older versions know no third
+role, and refuse keys of this kind."""
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps, k
 VALUES (:id, :account, :hash, :role, :name, :hint, :created, :expires, :caps, :kind)
 RETURNING {ROWS.columns}
 """
-# A key that has ended takes no place.
+# Revoked and expired keys do not count.
 _INSERT_LIMITED = f"""
 INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
 SELECT :id, accounts.id, :hash, 'speech', :name, :hint,
@@ -65,8 +65,7 @@ RETURNING {ROWS.columns}
 _WAS_REVOKED = "EXISTS (SELECT 1 FROM keys WHERE id = :subject AND revoked = :at)"
 _WAS_MADE = "EXISTS (SELECT 1 FROM keys WHERE id = :subject)"
 _REVOKE = f"UPDATE keys SET revoked = coalesce(revoked, :revoked) WHERE id = :id RETURNING {ROWS.columns}"
-# Rotating. The first statement changes nothing. If a database runs several writes at once, it makes a
-# second rotation wait for the first one's commit.
+# The first statement of a rotation only locks the row, so that a second rotation waits for its commit.
 _LOCK = "UPDATE keys SET id = id WHERE id = :id"
 _INSERT_LIKE = f"""
 INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps, kind)
@@ -91,7 +90,7 @@ _BY_ID = f"{_STATUS} WHERE keys.id = :id"
 
 
 class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The values for a new key. `caps` are limits of its own, tighter than its account's."""
+    """The values for a new key. `caps` are its own limits, below those of its account."""
 
     account: str
     role: Role = "speech"
@@ -101,7 +100,7 @@ class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyStatus(msgspec.Struct, frozen=True):
-    """A key and its account in one row: they decide whether the key is good, and what it may do."""
+    """A key with the values of its account that decide whether the key is good, and what it may do."""
 
     id: str
     account: str
@@ -134,7 +133,7 @@ async def create(store: Store, key: ApiKey, values: NewKeyRecord, act: Act | Non
 async def create_limited(
     store: Store, key: ApiKey, values: NewKeyRecord, most: int, act: Act
 ) -> KeyRecord | None:
-    """Create a key of the role speech. None: the account has `most` keys that work, or it is closed."""
+    """Create a key of the role speech. None: the account has `most` valid keys already, or it is closed."""
     row = {**_row(act.subject, act.at, key, values), "most": most}
     _, rows, *_ = await store.write(
         lock_account(values.account),
@@ -191,7 +190,7 @@ async def find_by_hash(store: Store, digest: str) -> KeyStatus | None:
 
 
 async def find_by_hashes(store: Store, digests: Sequence[str]) -> dict[str, KeyStatus]:
-    """Return the standing of each of these keys that exists, by its digest, in one query."""
+    """Return the status of each of these keys that exists, by its digest, in one query."""
     hashes, params = in_list(digests)
     rows = await store.read(_BY_HASH.format(hashes=hashes), params)
     return {row["hash"]: status_of(row) for row in rows}

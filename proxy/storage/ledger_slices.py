@@ -1,4 +1,4 @@
-"""Balances, and the sums of their entries. They are read account by account, in slices, during writes."""
+"""Balances and the sums of their entries, read account by account and in slices while others write."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.storage.rows import PagePlace
 from proxy.storage.store import Params, Store
 
 SETTLED_US = 2 * 24 * 60 * 60 * 1_000_000
-"""Entries older than this are final: an entry has the time at which its request began."""
+"""No entry older than this is added any more. An entry has the time at which its request began."""
 
 _NEXT = """
 SELECT min(account) AS account FROM (

@@ -44,7 +44,7 @@ class ListedTable(Generic[R]):
         shown: str = "1 = 1",
     ) -> None:
         self.read = read or partial(msgspec.convert, type=type_)
-        # Each is cast, because PostgreSQL cannot tell the type of a parameter that is NULL.
+        # Each parameter is cast, because PostgreSQL cannot tell the type of NULL.
         self.placeholders = {
             each.name: f"CAST(:{each.name} AS {_sql_type(each.type)})"
             for each in msgspec.structs.fields(type_)
@@ -95,7 +95,7 @@ class ListedTable(Generic[R]):
         listed_params: Params = _NO_PARAMS,
         only: Condition = ALWAYS,
     ) -> list[R]:
-        """List rows of one account or of all, the newest first, from the place on.
+        """List the rows of one account, or of all accounts, behind this place, the newest first.
 
         `listed_params` are the parameters of the SQL condition `listed`. `only` is one more condition.
         """
