@@ -74,8 +74,8 @@ async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[store
 
 
 async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[store.Row]]:
-    # This does not use the driver's own block: if it is cancelled, it waits for a ROLLBACK of a server that
-    # may be frozen.
+    # The driver's own transaction block is not used: if it is cancelled, it waits for a ROLLBACK of a server
+    # that may be frozen.
     laps, answers = [time.monotonic()], []
     await connection.execute("BEGIN")
     try:
@@ -136,15 +136,15 @@ DRIVER_FAULTS = (
     OSError,
     ValueError,  # the driver raises this for an address that it cannot read
 )
-"""All that a server, its absence or a value can cause. A TimeoutError is an OSError: catch it first."""
+"""All exceptions that a server, its absence or a value can cause. A TimeoutError is an OSError: catch it
+first."""
 
 WORTH_ANOTHER_TRY = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InvalidCachedStatementError,
 )
-"""In each case the server has undone the whole unit. Another try can succeed, in another order or with a
-fresh plan."""
+"""The server has undone the whole unit. Another try can succeed, in another order or with a fresh plan."""
 
 _DATA_EXCEPTION = "22"
 _LOCKED = "55P03"
@@ -175,10 +175,10 @@ def store_failure(error: BaseException) -> store.Refusal:
 
 
 def _by_state(state: str, error: asyncpg.PostgresError) -> store.StorageFailed:
-    # Also the driver's own DataError, whose state is 22000.
+    # The driver's own DataError has a state of this class, too: 22000.
     if state.startswith(_DATA_EXCEPTION):
         return store.StorageFailed(store.UNSTORABLE)
-    # The message alone: details and hints quote rows.
+    # Only the message is passed on: details and hints quote rows.
     text = error.args[0] if error.args else type(error).__name__
     if state == _LOCKED:
         return store.StorageBusy(f"the database is busy: {text}")

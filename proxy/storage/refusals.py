@@ -55,7 +55,7 @@ async def add(store: Store, counts: Mapping[RefusalKind, int], now: int) -> None
 async def count_by_reason(store: Store, period: Period, most: int) -> list[Row]:
     """Count refusals by status and code, the largest counts first.
 
-    A day is counted whole if only a part of it is in the period.
+    A day that is only partly in the period is counted whole.
     """
     return await store.read_long(_BY_REASON, {**_day_parameters(period), "limit": most})
 

@@ -1,7 +1,6 @@
-"""The deletion of old rows: of usage by worker number 0, in batches, so that no write waits long; of other
-tables by the days of each plan.
+"""The deletion of old usage and of old counts of refusals, in batches, so that no write waits long.
 
-Entries and the audit stay, since they are the books.
+Entries and the audit are never deleted, since they are the books.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ _log = structlog.get_logger()
 async def delete_old_usage(
     store: Store, days: Callable[[], int], metrics: Metrics, every_s: float = EVERY_S
 ) -> None:
-    """Delete old usage now and every hour. `days` is called each time, and 0 keeps all but refusals."""
+    """Delete old usage now and every hour. `days` is called each time. If it returns 0, only counts of
+    refusals are deleted."""
 
     async def turn() -> None:
         now = await store.now()

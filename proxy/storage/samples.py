@@ -10,7 +10,7 @@ from speech_engine.redacted import Redacted
 
 NOT_MEASURED = "{}"
 TRAINING = "training"
-"""In place of an emotion: a clip that trainings alone use. No voice speaks with it."""
+"""The tag of a clip that only trainings use. No voice speaks with it."""
 
 
 class SampleRecord(Redacted, msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +58,8 @@ async def list_of_voice(store: Store, voice: str) -> list[SampleRecord]:
 
 
 async def list_original(store: Store, voice: str) -> list[SampleRecord]:
-    """List the recordings of which a voice was made. They live as long as the voice, and so may any data made
-    from them on another machine."""
+    """List the recordings that a voice was created with. They are stored as long as the voice, so data that
+    another machine derived from them may be, too."""
     return [each for each in await list_of_voice(store, voice) if not each.id]
 
 

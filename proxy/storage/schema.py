@@ -1,4 +1,4 @@
-"""The schema: numbered SQL files bring a database to this version, and never back.
+"""The schema of the database. Numbered SQL files bring it to this version, and never back.
 
 The files in `migrations/`, here and in the folders of features, are numbered through. They are valid on
 SQLite and PostgreSQL alike and are never edited once released. From 0036 on they only add, so an older
@@ -23,9 +23,9 @@ _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 _READABLE_FROM = re.compile(r"^-- readable_from: (\d+)$", re.MULTILINE)
 _CONCURRENT_INDEX = re.compile(r"CREATE INDEX CONCURRENTLY (\w+)")
 _LATE_COMMIT_US = 60_000_000
-"""A row may be committed later than its time says."""
+"""How much later than the time in it a row may be committed."""
 _LOCK_TRIES, _LOCK_AGAIN_S = 300, 1.0
-# Each request would queue behind a migration that waits for a lock.
+# All requests queue behind a migration that waits for a lock, so it waits only shortly.
 _SHORT_LOCK_TIMEOUT = Statement("SET LOCAL lock_timeout = '1s'")
 
 # One row for each migration: the table tells when each was applied.
@@ -56,10 +56,10 @@ class Migration(msgspec.Struct, frozen=True):
 async def migrate(
     store: Store, migrations: Sequence[Migration] | None = None, *, applies: bool = True
 ) -> int:
-    """Apply the missing migrations, each in one transaction, and give the version that was reached.
+    """Apply the missing migrations, each in one transaction, and return the version of the database.
 
-    Raises StorageFailed if a newer version has removed something from the database, or if some are missing
-    and `applies` is false.
+    Raises StorageFailed if a newer version has removed something from the database, or if migrations are
+    missing and `applies` is false.
     """
     known = known_migrations() if migrations is None else migrations
     await store.write(Statement(_VERSIONS))
@@ -91,8 +91,11 @@ def known_version() -> int:
 
 
 def is_by_older_sql(by_schema: str, at: str) -> str:
-    """Return SQL that is true if a row was written by a version that did not know a migration of then. It has
-    the parameter `:known`, this version, which knows that migration."""
+    """Return SQL that is true if a row was written after a migration, by a version that did not know it.
+
+    The columns are the schema version that the writer knew, and the time of the write. The parameter `:known`
+    is the version that this voxgate knows.
+    """
     return (
         f"EXISTS (SELECT 1 FROM schema_version AS later WHERE later.version > {by_schema} "
         f"AND later.version <= :known AND later.applied <= {at} + {_LATE_COMMIT_US})"
@@ -173,7 +176,7 @@ _INSTALLATION = "SELECT id FROM installation"
 
 
 async def installation_id(store: Store, new: str) -> str:
-    """Return the name of this database among others, in names at providers. The first call takes `new`."""
+    """Return the id of this database, which is used in names at providers. The first call stores `new`."""
     rows = await store.read(_INSTALLATION)
     if not rows:
         await store.write(Statement(_INSTALL, {"id": new}))

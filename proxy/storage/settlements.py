@@ -1,7 +1,7 @@
-"""Settlements as rows: the ends of many requests are written together, and each balance moves once.
+"""Settlements as rows. The ends of many requests are written together, and each balance changes once.
 
-The rows of two settlements commute, so their order does not matter. An id that is there already makes the
-whole batch fail: then each settlement is written alone.
+The order of settlements does not matter. If an id exists already, the whole batch fails, and each settlement
+is written alone.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _KERNEL_TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
 class Settlements:
     """The SQL of settlements for all tables of this version, and its parameters.
 
-    `inserts` has one statement for each table, for single rows; the last one moves the balances.
+    `inserts` has one statement for a row of each table. The last one changes the balances.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -96,11 +96,11 @@ class Settlements:
         """
 
     def rows_of(self, ends: Sequence[End]) -> list[list[_Row]]:
-        """Turn ends into rows, table by table as in `inserts`. The last ones move the balances: one row for
-        each account and pool.
+        """Return the rows of ends, table by table as in `inserts`. The last ones change the balances: one row
+        for each account and pool.
 
         These are ordered by account, and an allowance comes before the granted credits, whose pool is 0.
-        Refunds lock balances in the same order, so that neither blocks the other.
+        Refunds lock balances in the same order, so that the two cannot deadlock.
         """
         astuple = msgspec.structs.astuple
         sums: dict[tuple[str, int], int] = {}
@@ -110,8 +110,8 @@ class Settlements:
             usage.append(astuple(end.usage))
             for entry in end.entries:
                 entries.append(astuple(entry))
-                place = (entry.account, -entry.pool)
-                sums[place] = sums.get(place, 0) + entry.amount
+                key = (entry.account, -entry.pool)
+                sums[key] = sums.get(key, 0) + entry.amount
             costs.extend(map(astuple, end.costs))
             for row in end.rows:
                 rows[self._types[type(row)]].append(astuple(row))

@@ -1,4 +1,4 @@
-"""The column `voices` of a table of sounds: the saved voices that spoke in each."""
+"""The column `voices` of tables of sounds. It has the ids of the saved voices that spoke in a sound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HAS_ERASED = """
 
 
 def voices_column(voices: Collection[str]) -> str:
-    """Return the saved voices that spoke in a sound, each between blanks."""
+    """Return the value of the column: each id with a blank before and after it."""
     return f" {' '.join(sorted(voices))} " if voices else ""
 
 

@@ -34,7 +34,7 @@ _VERSION = "SELECT coalesce(max(version), 0) FROM schema_version"
 
 
 class BackupCopy(msgspec.Struct, frozen=True):
-    """A copy that was made, and read whole."""
+    """A finished copy. Its pages were checked."""
 
     file: str
     bytes: int
@@ -70,18 +70,18 @@ def restore(backup: Path, folder: Path, tables: Tables) -> BackupCopy:
 
 
 class RefusedBackup(StorageFailed):
-    """A backup that is damaged, or has what no backup of voxgate has."""
+    """A backup that is damaged, or differs from what voxgate writes."""
 
 
 class CheckedCopy(NamedTuple):
-    """A copy of a backup beside the database whose place it may take."""
+    """A checked copy of a backup, beside the database that it may replace."""
 
     temporary: Path
     database: Path
     schema: int
 
     def install(self) -> BackupCopy:
-        """Put it in the place of the database. Raises StorageFailed."""
+        """Replace the database by the copy. Raises StorageFailed."""
         try:
             _set_aside(self.database.parent)
             move_into_place(self.temporary, self.database)
@@ -143,8 +143,8 @@ def _apply_restored_with(temporary: Path, tables: Tables) -> None:
 
 
 def _copy(source: Path, mode: Literal["ro", "rw"], temporary: Path) -> int:
-    """Copy a database into a new file, read the copy whole, and return its schema. Raise StorageFailed."""
-    # The file is made here: SQLite would let others read it.
+    """Copy a database into a new file, check the copy, and return its schema. Raise StorageFailed."""
+    # The file is created here, readable only for its owner. SQLite would let others read it.
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with closing(_open(source, mode)) as original, closing(_open(temporary, "rw")) as copy:
@@ -212,8 +212,8 @@ def move_into_place(temporary: Path, target: Path) -> None:
     flush(target.parent)
 
 
-# Triggers, views and virtual tables have no page of their own. Ours has none of them, in any version: with
-# them, a row that was checked could become another.
+# Triggers, views and virtual tables have no page of their own. Our databases have none of them in any
+# version. With them, a row could change after it was checked.
 _PAGELESS = "SELECT type, name FROM sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
 
 
@@ -246,7 +246,7 @@ def _check_column(connection: sqlite3.Connection, table: str, column: PathColumn
 
 
 Columns = frozenset[tuple[str, str]]
-"""Table and column of each."""
+"""Pairs of a table and one of its columns."""
 
 _Shape = frozenset[tuple[object, ...]]
 
@@ -261,8 +261,8 @@ _INDEXES = "SELECT lower(name), sql FROM sqlite_schema WHERE type = 'index' AND 
 def check_tables(connection: sqlite3.Connection, schema: int) -> Columns:
     """Return the columns of this schema. Raise RefusedBackup for a table that differs from its migrations.
 
-    SQLite reads `account` also from a column ACCOUNT, and from a computed one. So tables and indexes must be
-    exactly ours: then a checked value is the value that is read later. Raises sqlite3.Error.
+    SQLite reads `account` also from a column ACCOUNT, or from a computed column. So tables and indexes must
+    be exactly ours, or a value that is read later may not be the one that was checked. Raises sqlite3.Error.
     """
     with closing(sqlite3.connect(":memory:")) as fresh:
         for statement in statements_up_to(schema):

@@ -34,7 +34,7 @@ class SqliteBatches:
         except (sqlite3.Error, ValueError, OverflowError) as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
                 return [_database_refused(error) for _ in contents]  # SQLite has waited long enough
-        # One of them is to blame, which is rare. Try again, with a savepoint for each.
+        # One of the contents is refused, which is rare. Try again, with a savepoint for each.
         try:
             return self._transaction(contents, lambda each: [*map(self._write_one, each)])
         except sqlite3.Error as error:
@@ -111,7 +111,8 @@ def _fetch(connection: sqlite3.Connection, statement: store.Statement) -> list[s
 
 
 def _check_text(values: Iterable[store.Value]) -> None:
-    """Raise ValueError if a text has a NUL. SQLite could store it, PostgreSQL cannot, and rows may move."""
+    """Raise ValueError if a text has a NUL. SQLite could store it, but rows may be moved to PostgreSQL, which
+    cannot."""
     for value in values:
         if value.__class__ is str and "\0" in value:
             raise ValueError
@@ -120,7 +121,7 @@ def _check_text(values: Iterable[store.Value]) -> None:
 def _store_failure(error: sqlite3.Error | ValueError | OverflowError) -> store.Refusal:
     """Return the store's failure for an error. SQLite's messages name tables and columns, never values."""
     if not isinstance(error, sqlite3.Error):
-        # Without its message and the error itself: Python quotes the text that it cannot encode.
+        # Neither the message nor the error is passed on: Python quotes the text that it cannot encode.
         return store.StorageFailed(store.UNSTORABLE)
     code = getattr(error, "sqlite_errorcode", None)
     failure: store.Refusal

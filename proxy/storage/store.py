@@ -118,7 +118,7 @@ class Store(Protocol):
 
 
 class StorageFailed(OutsideFailure):
-    """The database could not do it: it is full, locked, damaged or closed, or the statement is wrong."""
+    """The database refused: it is full, locked, damaged or closed, or the statement is wrong."""
 
 
 class StorageUnreachable(StorageFailed):

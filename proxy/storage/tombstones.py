@@ -1,6 +1,6 @@
-"""Tombstones as rows: each erasure of something that people own, and the steps that are not done.
+"""Tombstones as rows: the erasures of voices, consents and clips, and their steps that are not done.
 
-Each write that is derived from a voice checks for a tombstone in its commit, by `NOT_ERASED`.
+Each write that is derived from a voice checks in its commit, by `NOT_ERASED`, that it has no tombstone.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ NOT_ERASED = f"NOT {is_erased_sql(':voice')}"
 
 
 class Tombstone(QueuedTask, frozen=True, kw_only=True):
-    """The erasure of something. `digests` are its recordings, and `pending` names the steps that are not
-    done.
+    """The erasure of the row with the id `subject`. `digests` are its recordings, and `pending` names the
+    steps that are not done.
 
     The worker that writes it also holds its first lease, so `fence` begins at 1.
     """
@@ -48,7 +48,7 @@ _DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
 
 
 async def list_recordings(store: Store, subject: str) -> frozenset[str]:
-    """List the recordings of something that can be erased, as its rows name them."""
+    """List the recordings of a row that can be erased, or none for any other id."""
     erasable = find_erasable(store.tables, subject)
     rows = [] if erasable is None else await store.read(erasable.digests, {"subject": subject})
     return frozenset(row["digest"] for row in rows)

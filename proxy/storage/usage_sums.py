@@ -1,4 +1,4 @@
-"""Sums of usage, grouped by day, model, account or another side. The database adds the rows up.
+"""Sums of usage, grouped by day, model, account or another dimension. The database adds the rows up.
 
 The sums of months are added up here, from the sums of days.
 """
@@ -93,7 +93,7 @@ async def list_sums(
     if not is_time:
         found = msgspec.convert(rows, list[UsageSum])
         if by == "outcome" and period.tag is None and (number := await refusals.count_all(store, period)):
-            # They were refused before they could have another outcome.
+            # Refused requests have no row of usage.
             found.append(_requests_only_sum("refused", number))
         return found
     days = msgspec.convert(

@@ -1,6 +1,6 @@
-"""All wrapped keys of the database: the master key that each needs, and its replacement.
+"""All wrapped keys of the database: which master key each needs, and their replacement.
 
-A wrapped key begins with the id of its master key: the first twelve characters tell them apart.
+A wrapped key begins with the id of its master key, so its first twelve characters name the master key.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ async def list_by_masters(store: Store, prefixes: Sequence[str], skip: int, limi
 
 
 def replace_statement(key: WrappedKey, wrapped: str) -> Statement:
-    """Give a row another wrapped key, if it still has the one that was read."""
+    """Return the statement that gives a row another wrapped key, if it still has the one that was read."""
     names = " AND ".join(f"{column} = :{column}" for column in key.row)
     sql = f"UPDATE {key.table} SET wrapped = :wrapped WHERE {names} AND wrapped = :before"
     return Statement(sql, {**key.row, "wrapped": wrapped, "before": key.wrapped})
