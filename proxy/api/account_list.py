@@ -13,7 +13,7 @@ from policies.cycles import cycle_at
 from proxy.api import agreed_terms
 from proxy.api.accounts import AccountEntry, paid_texts, shown
 from proxy.api.admin_tools import AdminTools
-from proxy.catalogue.people import title_of
+from proxy.catalogue.people import account_title
 from proxy.config import credits
 from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Query
@@ -80,7 +80,7 @@ class AccountListing(Resource):
             users = [*addresses.get(account.id, ())]
             return AccountRow(
                 **msgspec.structs.asdict(shown(account)),
-                title=title_of(account.name, users),
+                title=account_title(account.name, users),
                 users=users,
                 paid_until=iso_or_none(account.paid_until),
                 sums=sums.get(account.id),
@@ -98,7 +98,7 @@ class AccountListing(Resource):
         if not find:
             return ALWAYS
         text = find.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        users = self._admin_tools.people.beginning_with(f"{text.casefold()}%")
+        users = self._admin_tools.people.condition_address_like(f"{text.casefold()}%")
         sql = f"({_NAMED} OR {users.sql})"
         params = {"part": f"%{text}%", "folded": f"%{text.casefold()}%", "start": f"{text}%"}
         return Condition(sql, {**params, **users.params})

@@ -18,7 +18,7 @@ from proxy.api.agreed_terms import ShownPrices, shown_prices
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
 from proxy.api.minutes import allowed_minutes, minutes
 from proxy.api.voices import VoiceTools
-from proxy.catalogue.people import UserEntry, title_of
+from proxy.catalogue.people import UserEntry, account_title
 from proxy.errors import InvalidKey, NotAllowed
 from proxy.http.lists import iso_or_none
 from proxy.http.replies import reply, shown_as
@@ -121,7 +121,7 @@ class Me(Resource):
         session, library = session_or_none(request.scope), await self._library.get(account.id)
         return reply(
             MeAnswer(
-                account=OwnAccount(account.id, account.name, title_of(account.name, addresses)),
+                account=OwnAccount(account.id, account.name, account_title(account.name, addresses)),
                 user=None if session is None else await self._people.user(session.user),
                 key=shown_as(OwnKey, key, caps=shown_as(ShownCaps, key.caps)),
                 plan=self._plan(terms),

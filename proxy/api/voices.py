@@ -64,7 +64,7 @@ class VoiceTools(NamedTuple):
 
     async def entries(self, request: Request) -> Entries:
         """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
-        return self._entries(request, await self.library.newest(_account(request)))
+        return self._entries(request, await self.library.read_newest(_account(request)))
 
     def _entries(self, request: Request, own: AccountLibrary) -> Entries:
         caller = caller_or_none(request.scope)
@@ -155,7 +155,7 @@ class Voices:
 
 def _filtered(known: KnownVoices, request: Request) -> list[Voice]:
     query = request.query_params
-    found = known.in_language(query["language"]) if query.get("language") else known.voices
+    found = known.voices_in_language(query["language"]) if query.get("language") else known.voices
     if gender := query.get("gender"):
         found = [voice for voice in found if (voice.gender or "").lower() == gender.lower()]
     if engine := query.get("engine"):

@@ -20,10 +20,10 @@ def resolve_members(
     field: str,
     saved: Voice | None = None,
 ) -> dict[str, Voice]:
-    """Return the voice of each member. Raises InvalidRequest.
+    """Return the voice of each member of a cast. Raises InvalidRequest.
 
-    `own` has the account's voices. `saved` is the voice that has this cast, if it is saved already. If
-    `field` ends in a dot, an error names the field and the member.
+    `own` has the account's voices. `saved` is the saved voice that has this cast, None for that of a request.
+    An error names the `field`. If the field ends in a dot, the name of the member is added to it.
     """
     members: dict[str, Voice] = {}
     for name, voice_name in cast:
@@ -43,7 +43,7 @@ def resolve_members(
     return members
 
 
-def resolve_named(catalogue: Catalogue, name: str, own: AccountLibrary) -> Voice:
+def resolve_voice_or_mix(catalogue: Catalogue, name: str, own: AccountLibrary) -> Voice:
     """Return the voice of a request by its id or name. If there is none, the name may be a written mix.
 
     Raises InvalidRequest, which names the field, and UpstreamFailed.
@@ -92,11 +92,11 @@ def resolve_mix(
                 param=field,
             )
         members.append(member)
-    check_single([member.id for member in members], field)
+    check_no_voice_twice([member.id for member in members], field)
     return mixing.mix_voices(voice, members)
 
 
-def check_single(ids: Sequence[str], field: str) -> None:
+def check_no_voice_twice(ids: Sequence[str], field: str) -> None:
     """Raise InvalidRequest, which names the field, if a mix has a voice twice: by its id and by its name."""
     if (wrong := mixing.repeated_voice_fault(ids)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': {wrong}.", param=field)

@@ -12,9 +12,9 @@ from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.price import Rate
 from policies.routing.filters import only_hear
-from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice
+from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice_message
 from proxy.catalogue.post_steps import find_step
-from proxy.catalogue.speaker import NamedSpeaker, spoken_by
+from proxy.catalogue.speaker import NamedSpeaker, first_binding_key
 from proxy.config import natural
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import find_misnamed
@@ -273,7 +273,7 @@ class Catalogue:
         else:
             self.refuse_if_starting(name)
             ids = [*of_account, *(voice.id for voice in voices)]
-            message = unknown_voice(name, ids)
+            message = unknown_voice_message(name, ids)
         raise InvalidRequest(message, param="voice", code="voice_not_found")
 
     def may_have_voice(self, name: str) -> bool:
@@ -289,7 +289,7 @@ class Catalogue:
     def named_speaker(self, voice: routing.Voice, terms: Terms | None) -> NamedSpeaker:
         """Return the speaker of a request that names this voice, but no model and no language."""
         server = self._config.server
-        alone = NamedSpeaker(voice, "", spoken_by(voice))
+        alone = NamedSpeaker(voice, "", first_binding_key(voice))
         if not any(binding.shares for binding in voice.bindings):
             return alone
         try:
@@ -338,7 +338,7 @@ class Catalogue:
 
     def missing_bindings(self, voice: routing.Voice) -> list[str]:
         """Return the reasons why engines lack a configured voice that is bound to them."""
-        missing = self._configured.missing(voice.id)
+        missing = self._configured.missing_bindings(voice.id)
         return [f"{binding.engine} has no voice {routing.voice_text(binding.voice)!r}" for binding in missing]
 
     def voice_obstacle(self, name: str) -> str:
@@ -366,7 +366,7 @@ class Catalogue:
         """Return each configured voice that lacks a binding, with the reason."""
         return [
             (name, f"{binding.engine} does not have it: see voxgate check")
-            for name, binding in self._configured.all_missing()
+            for name, binding in self._configured.all_missing_bindings()
         ]
 
     def models_of_alias(self, alias: str) -> list[routing.Model]:

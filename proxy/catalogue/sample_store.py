@@ -1,7 +1,7 @@
-"""The recordings of accounts for models: opened, and cut, levelled and resampled for a model.
+"""The recordings of accounts as models need them: opened, cut, levelled and resampled.
 
-Derived samples stay in memory for a minute, since the processes of an engine request them one by one. They
-are never on the disk.
+They stay in memory for a minute, since the processes of an engine request them one after the other. They are
+never on the disk.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class SampleStore:
 
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
         """Return a recording of this account as the model needs it. Raises SampleUnavailable."""
-        # The large libraries of sound are loaded with it: by the first recording, and not at the start.
+        # This loads large libraries of sound, so the first recording imports it, and not the start.
         from proxy.audio.recordings.derivation import SampleSpec
 
         least_s, most_s = info.sample_s

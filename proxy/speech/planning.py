@@ -16,7 +16,7 @@ from policies.lexicon import EMPTY_LEXICON, Lexicon
 from policies.plans import Terms
 from policies.routing import Decision, FrontEndNames, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import NOTHING, AccountLibrary
+from proxy.catalogue.library import EMPTY_LIBRARY, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.part import Part
@@ -152,7 +152,7 @@ class Planner:
             return await asyncio.to_thread(self.plan, request, terms, own)
         return self.plan(request, terms, own)
 
-    def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = NOTHING) -> SpeechPlan:
+    def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = EMPTY_LIBRARY) -> SpeechPlan:
         """Plan a request. `own` are the account's own voices and lexicons.
 
         If no candidate is left, it raises InvalidRequest or NotFound with the field that excluded the last
@@ -190,7 +190,9 @@ class Planner:
     ) -> tuple[Voice, Sequence[Span]]:
         return self.splitter.split(request, own, lambda part, span: self.decide(part, terms, span, own))
 
-    def part(self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = NOTHING) -> Part:
+    def part(
+        self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = EMPTY_LIBRARY
+    ) -> Part:
         """Plan one part. Raises what `plan` raises if no candidate is left."""
         decision = self.decide(request, terms, span, own)
         query = decision.query
@@ -215,7 +217,7 @@ class Planner:
         )
 
     def decide(
-        self, request: SpeechRequest, terms: Terms | None, span: Span, own: AccountLibrary = NOTHING
+        self, request: SpeechRequest, terms: Terms | None, span: Span, own: AccountLibrary = EMPTY_LIBRARY
     ) -> Decision:
         """Return the decision on a part. If no candidate is left, it has an error.
 
@@ -339,7 +341,7 @@ class Planner:
         )
 
     def explain(
-        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = NOTHING
+        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = EMPTY_LIBRARY
     ) -> list[tuple[Span, Decision]]:
         """Return the decisions of `plan`, with their errors. Without terms, no plan limits them."""
         _, spans = self._spans(request, terms, own)

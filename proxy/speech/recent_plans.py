@@ -126,7 +126,7 @@ class RecentPlans:
         If the voice is this request's `own_voice`, no plan is stored.
         """
         if own_voice is not None:
-            own = own.having(own_voice)
+            own = own.with_voice(own_voice)
         # A voice, a recording or words that come with the request are for it alone. So are large fields.
         is_unique = own_voice is not None or request.source is not None
         is_unique = is_unique or not isinstance(request.lexicon, str | None)

@@ -14,7 +14,7 @@ from policies import language, text_tags
 from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base_tag
 from policies.routing import Candidate, Decision, Voice
 from policies.text_tags import NEUTRAL, Pause, Tag, Turn
-from proxy.catalogue.cast_members import resolve_members, resolve_named, resolve_unsaved_mix
+from proxy.catalogue.cast_members import resolve_members, resolve_unsaved_mix, resolve_voice_or_mix
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
 from proxy.errors import InvalidRequest
@@ -116,7 +116,7 @@ class TextSplitter:
             if request.mix:
                 voice = resolve_unsaved_mix(self._catalogue, request.mix, own, "voice.mix")
             else:
-                voice = resolve_named(self._catalogue, request.voice, own)
+                voice = resolve_voice_or_mix(self._catalogue, request.voice, own)
             if not voice.cast:
                 text, emotion = request.text, request.emotion
                 if request.emotion_tags != "text" and text_tags.first_emotion(text) is not None:

@@ -17,7 +17,7 @@ from policies.plans import Plan
 from policies.price import cost_micro_usd
 from policies.routing import is_cloned_for
 from policies.tasks import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND_US
-from proxy.catalogue.clones import PARAM, CloneTarget
+from proxy.catalogue.clones import ENGINES_FIELD, CloneTarget
 from proxy.config.engines import DEFAULT_CREDENTIAL
 from proxy.config.model_names import CLONE
 from proxy.config.reader import possible
@@ -261,7 +261,7 @@ class CloneTargets:
             able = sorted(name for name, _ in self._engines.items() if self.info(name) is not None)
             raise InvalidRequest(
                 f"The engine '{engine[:80]}' cannot clone voices. {possible(engine, able, 'engines')}",
-                param=PARAM,
+                param=ENGINES_FIELD,
             )
         if not credential:
             credential = DEFAULT_CREDENTIAL if DEFAULT_CREDENTIAL in labels else labels[0]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from policies.plans import MissingLimits, Plan, Terms, build_terms
 from proxy.audio.formats import wav_header
-from proxy.catalogue.clones import PARAM, CloneRights, CloneTarget
+from proxy.catalogue.clones import ENGINES_FIELD, CloneRights, CloneTarget
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.engines.hosts.sample_source import RecordingSource
 from proxy.errors import InvalidRequest
@@ -23,7 +23,7 @@ def check_seconds(place: CloneTarget, seconds: Sequence[float]) -> None:
     if max(seconds, default=0.0) < least_s:
         raise InvalidRequest(
             f"'{place.engine}' needs a recording of {least_s:g} seconds or more to clone a voice.",
-            param=PARAM,
+            param=ENGINES_FIELD,
             code="sample_too_short",
         )
 

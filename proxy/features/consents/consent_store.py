@@ -14,7 +14,7 @@ import structlog
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake, invalid_audio
 from proxy.catalogue.erasing import OwnedRecord
-from proxy.catalogue.voice_records import Compared
+from proxy.catalogue.voice_records import ComparisonResult
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents import records as consents
 from proxy.features.consents import rules
@@ -181,7 +181,7 @@ class ConsentStore:
                 )
         raise Conflict("The consent is being changed by others; read it again.")
 
-    async def compare(self, accepted: AcceptedRecording, record: ConsentRecord) -> Compared | None:
+    async def compare(self, accepted: AcceptedRecording, record: ConsentRecord) -> ComparisonResult | None:
         """Compare the speaker of a sample with the consent's. None: there is no comparer, or no recording.
 
         Raises NotAllowed if the operator refuses other speakers.

@@ -20,7 +20,7 @@ import structlog
 from policies.tasks import SECOND_US
 from proxy.api.server import ServerLink
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
+from proxy.catalogue.erasing import DerivedData, ForgetEverywhere, OwnedRecord
 from proxy.errors import NotFound
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.followers import are_behind, exact_now, put_follower, remove_follower
@@ -76,7 +76,7 @@ class Erasure(TaskKind[Tombstone]):
         store: Store,
         vault: Vault,
         data: Path,
-        spread: Spread | None = None,
+        spread: ForgetEverywhere | None = None,
         erased: ErasedVoices | None = None,
         machine: str = "",
         on_read: Callable[[], None] | None = None,
@@ -84,7 +84,7 @@ class Erasure(TaskKind[Tombstone]):
         """`on_read` is called at each look at what others erase, of a gateway with hosts elsewhere."""
         super().__init__(store)
         self._on_read = on_read
-        self.things = DerivedThings()
+        self.things = DerivedData()
         self.erased = erased or ErasedVoices()
         self.replayed = 0
         self._vault = vault
@@ -99,7 +99,7 @@ class Erasure(TaskKind[Tombstone]):
         self._seen = self._noted = 0
         self._noting: asyncio.Task[None] | None = None
 
-    def reach(self, things: DerivedThings) -> None:
+    def reach(self, things: DerivedData) -> None:
         self.things = things
 
     def is_erased(self, voice_id: str) -> bool:

@@ -17,8 +17,8 @@ from policies.plans import Terms
 from policies.text_tags import EMOTIONS, NEUTRAL
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
 from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.known_voices import no_voice
-from proxy.catalogue.voice_records import Compared, VoiceRecord
+from proxy.catalogue.known_voices import voice_not_found
+from proxy.catalogue.voice_records import ComparisonResult, VoiceRecord
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents.grants import Grant, Grants
 from proxy.features.consents.hearings import Hearings
@@ -210,7 +210,7 @@ class VoiceRecordings:
 
         async def explain() -> None:
             if await records.get(self._store, row.account, voice.id) is None:
-                raise no_voice(voice.id)
+                raise voice_not_found(voice.id)
             await self._check_room(voice.id)
             if voice.consent is not None:
                 await self._grants.find_grant(row.account, voice.consent, "consent")
@@ -240,7 +240,7 @@ class VoiceRecordings:
 
     async def _compare(
         self, account: str, accepted: AcceptedRecording, grant: Grant | None
-    ) -> Compared | None:
+    ) -> ComparisonResult | None:
         try:
             return await self._grants.compare(account, accepted, grant)
         except NotAllowed as failure:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.catalogue.voice_records import DESCRIBED, VoiceRecord
+from proxy.catalogue.voice_records import DESCRIPTION_FIELDS, VoiceRecord
 from proxy.features.own_voices.seals import closed
 from proxy.storage import accounts, audit, blobs, library_revisions
 from proxy.storage.audit import Act
@@ -55,7 +55,7 @@ TABLE = Table(
 )
 
 _JSON = ("members", "tags", "labels", "compared")
-_CHANGED = (*DESCRIBED, "members", "wrapped", "sealed", "revision")
+_CHANGED = (*DESCRIPTION_FIELDS, "members", "wrapped", "sealed", "revision")
 
 
 def _record(row: Row) -> VoiceRecord:

@@ -14,7 +14,7 @@ import msgspec
 from policies.routing import Binding, Voice
 from policies.sample_quality import SampleQuality, speech_range_s
 from proxy.catalogue.clones import NO_CLONES, Cloning
-from proxy.catalogue.own_voices import NO_PARTS, NONE, Known, LibraryVoice, VoiceParts
+from proxy.catalogue.own_voices import NO_PARTS, NO_VOICES, LibraryVoice, VoiceParts, VoicesById
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.consents.grants import Grants, receivers
 from proxy.features.own_voices import records
@@ -38,7 +38,7 @@ class SavedVoices:
         self._grants = grants
         self.clones: Cloning = NO_CLONES
 
-    async def of_account(self, account: str, before: Known = NONE) -> Sequence[LibraryVoice]:
+    async def of_account(self, account: str, before: VoicesById = NO_VOICES) -> Sequence[LibraryVoice]:
         rows = await records.of_account(self._store, account)
         parts: Mapping[str, VoiceParts] = {}
         if any(row.kind == "sample" for row in rows):
@@ -47,7 +47,7 @@ class SavedVoices:
             lambda row: self._opened(row, parts.get(row.id, NO_PARTS), before.get(row.id)), rows
         )
 
-    async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
+    async def of_operator(self, before: VoicesById = NO_VOICES) -> Sequence[LibraryVoice]:
         """They have nothing in other tables but models, and no seal."""
         rows = await records.of_operator(self._store)
         trained = {}

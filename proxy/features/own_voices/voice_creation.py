@@ -17,8 +17,8 @@ from policies.plans import Terms
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.known_voices import no_voice
-from proxy.catalogue.voice_records import DESCRIBED, Kind, VoiceRecord
+from proxy.catalogue.known_voices import voice_not_found
+from proxy.catalogue.voice_records import DESCRIPTION_FIELDS, Kind, VoiceRecord
 from proxy.config.config_toml import voices_to_bind
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.consents.grants import Grant, Grants
@@ -244,7 +244,7 @@ class VoiceCreation:
             revision=1,
             created=act.at if act else await self._store.now(),
             request=beginning.request,
-            **{name: getattr(new, name) for name in DESCRIBED},
+            **{name: getattr(new, name) for name in DESCRIPTION_FIELDS},
             **made,
         )
 
@@ -267,7 +267,9 @@ class VoiceCreation:
                 raise InvalidRequest(f"Invalid value for '{kind}': the voice is no {kind}.", param=kind)
         if change.name is not UNSET:
             self._library_writer.check_name(change.name)
-        changes = {name: value for name in DESCRIBED if (value := getattr(change, name)) is not UNSET}
+        changes = {
+            name: value for name in DESCRIPTION_FIELDS if (value := getattr(change, name)) is not UNSET
+        }
         # An empty language or gender takes it away.
         changes |= {name: None for name in ("language", "gender") if not changes.get(name, True)}
         if change.cast is not UNSET:
@@ -293,7 +295,7 @@ class VoiceCreation:
                 return open_voice(self._vault, done)
             newer = await self._library_writer.find_voice(record.account, record.id)
             if newer is None:
-                raise no_voice(record.id)
+                raise voice_not_found(record.id)
             record = newer
         raise Conflict("The voice is being changed by others; read it again.")
 

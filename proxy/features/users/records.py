@@ -183,7 +183,7 @@ class UserDirectory(People):
             found.setdefault(row["account"], []).append(row["address"])
         return found
 
-    def beginning_with(self, pattern: str) -> Condition:
+    def condition_address_like(self, pattern: str) -> Condition:
         return Condition(_BEGINNING, {"address": pattern})
 
     async def recipients(self, account: str) -> Sequence[tuple[str, str]]:

@@ -8,7 +8,7 @@ import pytest
 
 from policies.alerts import Trouble
 from proxy.app import Worker
-from proxy.catalogue.cluster import AloneTask, ClusterView
+from proxy.catalogue.cluster import ClusterView, LeaderTask
 from proxy.engines.engine_list import Engines
 from proxy.feature_list import open_store
 from proxy.features.alerts import records
@@ -64,7 +64,7 @@ async def numbers(store: Store) -> list[int]:
 
 
 def tasks_alone(worker: Worker) -> list[asyncio.Task[None]]:
-    old_usage: AloneTask = partial(delete_old_usage, worker.store, lambda: 30, worker.metrics)
+    old_usage: LeaderTask = partial(delete_old_usage, worker.store, lambda: 30, worker.metrics)
     return [asyncio.create_task(task()) for task in (old_usage, *worker.tasks_alone)]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.config.sections import VaultSection
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure
@@ -22,7 +22,7 @@ BEFORE_LEASES = 11
 
 def erasure_with(store: Store, things: Things, folder: Path) -> Erasure:
     erasure = Erasure(store, Vault(store, VaultSection(), folder), folder)
-    erasure.things = DerivedThings((things,), (things,), things.drop, things.wait_for_providers)
+    erasure.things = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
     return erasure
 
 

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from proxy.catalogue.voice_records import Compared, VoiceRecord
+from proxy.catalogue.voice_records import ComparisonResult, VoiceRecord
 from proxy.features.consents import records as consents
 from proxy.features.consents.records import ConsentRecord
 from proxy.features.own_voices import records as voices
@@ -73,7 +73,9 @@ def consent_of(account: Account, id_: str = "cons_1", created: int = 5, **more: 
 
 
 async def test_a_voice_is_added_with_its_sample(store: Store, ada: Account) -> None:
-    whole = record(ada, language="pt", gender="female", quality="high", compared=Compared("same", 0.91))
+    whole = record(
+        ada, language="pt", gender="female", quality="high", compared=ComparisonResult("same", 0.91)
+    )
     made = await add(store, whole)
     assert made == whole
     assert await voices.get(store, None, whole.id) == whole

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from proxy.audio.formats import wav_header
-from proxy.catalogue.voice_records import Compared
+from proxy.catalogue.voice_records import ComparisonResult
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
 from proxy.features.jobs.kinds.cut import kind as cut_kind
 from proxy.features.jobs.kinds.cut.pauses import find_pieces, sound_of
@@ -208,8 +208,8 @@ async def test_a_server_without_ears_or_jobs_says_so(
 async def test_what_is_unclear_clipped_or_of_another_voice_is_left_out_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def other(_comparison: SpeakerComparison, *_: RatedRecording) -> Compared:
-        return Compared("other", 0.1, "pitch")
+    async def other(_comparison: SpeakerComparison, *_: RatedRecording) -> ComparisonResult:
+        return ComparisonResult("other", 0.1, "pitch")
 
     loud = np.clip(np.frombuffer(PCM, np.int16).astype(np.int32) * 9, -32768, 32767).astype("<i2").tobytes()
     ears = Ears()
