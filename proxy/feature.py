@@ -30,10 +30,10 @@ from proxy.api.server import ServerLink
 from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.absent import NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
-from proxy.catalogue.catalogue import CommandFor, no_command
+from proxy.catalogue.catalogue import FindModelCommand, no_model_command
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, VoiceFiles, VoiceMemory
+from proxy.catalogue.erasing import DerivedData, Erasing, Purges, VoiceFiles, VoiceMemory
 from proxy.catalogue.library import Library
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.people import Income, People
@@ -92,7 +92,7 @@ class AppContext(NamedTuple):
     words: SavedWords = NoSavedWords()
     source: Source = NoStoredSpeech()
     purges: Purges = NothingStored()
-    addable: CommandFor = no_command
+    addable: FindModelCommand = no_model_command
     shared: tuple[object, ...] = ()
 
     def sharing(self, more: object) -> AppContext:
@@ -179,7 +179,7 @@ class FeatureInstance(NamedTuple):
 
     context: AppContext
     at: Callable[[RevisionContext], Additions] = lambda _: Additions()
-    reach: Callable[[DerivedThings], None] = lambda _: None
+    reach: Callable[[DerivedData], None] = lambda _: None
     task_kinds: tuple[TaskKind[Any], ...] = ()
     alone: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     alone_here: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
@@ -268,11 +268,11 @@ class OpenFeatures(NamedTuple):
     context: AppContext
     features: tuple[FeatureInstance, ...]
 
-    def reach(self, things: DerivedThings) -> None:
+    def reach(self, things: DerivedData) -> None:
         """Give all features the data that is derived of voices: the kernel's and their own."""
         memories = [memory for feature in self.features for memory in feature.memories]
         files = [each for feature in self.features for each in feature.files]
-        whole = DerivedThings(
+        whole = DerivedData(
             (*things.memories, *memories), (*things.files, *files), things.drop, self._is_gone
         )
         for feature in self.features:

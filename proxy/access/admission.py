@@ -10,7 +10,7 @@ from cachetools import LRUCache
 from starlette.types import Scope
 
 from policies import rate
-from policies.plans import MissingLimits, Plan, Terms, terms
+from policies.plans import MissingLimits, Plan, Terms, build_terms
 from policies.rate import Window
 from proxy.access.callers import Caller, caller_or_none
 from proxy.access.limits import Limits
@@ -62,7 +62,7 @@ class Plans:
         agreed = (plan.name, encode_json(caller.agreed), encode_json(caller.caps), caller.has_paid)
         try:
             if (shared := self._shared.get(agreed)) is None:
-                shared = self._shared[agreed] = terms(
+                shared = self._shared[agreed] = build_terms(
                     plan, caller.agreed, caller.caps, has_paid=caller.has_paid
                 )
         except MissingLimits as error:
@@ -96,7 +96,7 @@ class Admission:
     async def count_steps(self, caller: Caller, steps: int) -> None:
         """Count what so many steps of a job are worth beside the one request that was counted. Raises as
         `admit` does."""
-        if more := rate.requests_of(steps) - 1:
+        if more := rate.requests_of_job(steps) - 1:
             await self._limits.admit(caller.account, caller.key, self._plans.terms(caller), more)
 
 

@@ -97,7 +97,7 @@ class Callers:
     async def by_id(self, key: str, *, may_be_suspended: bool = False, may_be_over: bool = False) -> Caller:
         """Return the caller of a key by its id, as it is now. Raises InvalidKey and AccountSuspended. A key
         that `may_be_over` may be revoked or expired: it tells whose work was done."""
-        record, now = await key_records.by_id(self._store, key), await self._store.now()
+        record, now = await key_records.find_by_id(self._store, key), await self._store.now()
         known = None if record is None or may_be_over else key_fault(record, now)
         fault = "No such key exists here." if record is None else known
         if record is None or fault is not None:
@@ -124,7 +124,7 @@ class Callers:
         self.also_forget(id_)
 
     async def _read(self, digests: Sequence[str]) -> dict[str, _KeyAnswer]:
-        records = await key_records.by_hashes(self._store, digests)
+        records = await key_records.find_by_hashes(self._store, digests)
         now = await self._store.now()
         return {digest: self._answer(digest, records.get(digest), now) for digest in digests}
 

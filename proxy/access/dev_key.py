@@ -18,7 +18,7 @@ async def ensure(store: Store, data: Path) -> str:
     file = data / "dev-key"
     saved = file.read_text().strip() if file.exists() else ""
     if api_key.is_well_formed(saved):
-        record = await key_records.by_hash(store, api_key.digest(saved))
+        record = await key_records.find_by_hash(store, api_key.digest(saved))
         if record is not None and record.revoked is None and record.closed is None:
             return saved
     account = await _open_account(store)
@@ -36,7 +36,7 @@ async def revoke(store: Store, data: Path) -> bool:
     saved = file.read_text().strip() if file.exists() else ""
     if not api_key.is_well_formed(saved):
         return False
-    record = await key_records.by_hash(store, api_key.digest(saved))
+    record = await key_records.find_by_hash(store, api_key.digest(saved))
     is_alive = record is not None and record.revoked is None and record.closed is None
     if record is not None and is_alive:
         await key_records.revoke(store, record.id)

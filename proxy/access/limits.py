@@ -49,7 +49,7 @@ class Limits:
         windows: list[Window] = []
         for limit, remaining in zip(limits, left, strict=True):
             windows.append(Window(limit.most, remaining, rate.WINDOW_S))
-        return windows[0] if len(windows) == 1 else rate.tightest(windows)
+        return windows[0] if len(windows) == 1 else rate.tightest_window(windows)
 
     async def count_request(self, *limits: Limit) -> FullWindow | None:
         """Count one request. If a limit is reached, return its window; then nothing is counted."""
@@ -83,7 +83,7 @@ def rate_headers(window: Window) -> list[tuple[bytes, bytes]]:
     return [
         (b"x-ratelimit-limit-requests", b"%d" % window.limit),
         (b"x-ratelimit-remaining-requests", b"%d" % window.remaining),
-        (b"x-ratelimit-reset-requests", rate.duration(window.reset_s).encode()),
+        (b"x-ratelimit-reset-requests", rate.duration_text(window.reset_s).encode()),
     ]
 
 

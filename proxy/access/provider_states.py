@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from policies.breaker import LONGEST_S
+from policies.breaker import LONGEST_OPEN_S
 from proxy.access.limits_redis import RedisWindows, ask
 from proxy.access.windows import FullWindow, KeyState, Limit
 from proxy.errors import LimitsUnavailable
@@ -21,7 +21,7 @@ from proxy.errors import LimitsUnavailable
 KIND = "provider"
 CLAIM_MS = 5000
 """A claim of a killed worker ends after this time. A living worker renews its claims each second."""
-_RECORD_S = int(LONGEST_S) + 60
+_RECORD_S = int(LONGEST_OPEN_S) + 60
 _ANSWER_S = 0.5
 """A request waits so long at most, and only once: then Redis counts as away."""
 

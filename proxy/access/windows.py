@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from policies import rate
-from policies.networks import WIDER, networks_of
+from policies.networks import WIDER_TIMES, networks_of
 from proxy.errors import RateLimited
 
 
@@ -29,7 +29,7 @@ class Limit(msgspec.Struct, frozen=True):
 def address_limits(kind: str, address: str, most: int) -> tuple[Limit, ...]:
     """Return the limits of what a client without a key does, by its network and by the wider one."""
     near, wide = networks_of(address)
-    return (Limit(kind, near, most), *((Limit(kind, wide, WIDER * most),) if wide != near else ()))
+    return (Limit(kind, near, most), *((Limit(kind, wide, WIDER_TIMES * most),) if wide != near else ()))
 
 
 class FullWindow(NamedTuple):

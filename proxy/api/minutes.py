@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from policies.plans import Plan, Terms
-from policies.price import Minutes, Priced, minutes_of
+from policies.price import Minutes, Priced, minutes_for_credits
 from proxy.config import natural
 from proxy.config.sections import Config
 
 
 def minutes(credits: int | None, plan: Priced, config: Config) -> Minutes | None:
     """Return the minutes that these micro-credits buy. None: it cannot be said."""
-    return minutes_of(credits, plan, config.models.get("tts-1", ()))
+    return minutes_for_credits(credits, plan, config.models.get("tts-1", ()))
 
 
 def allowed_minutes(plan: Plan | Terms, config: Config) -> Minutes | None:
@@ -28,7 +28,7 @@ def priced_models(plan: Plan, config: Config) -> tuple[list[str], list[str]]:
     for full in sorted(named):
         engine, _, model = full.partition("/")
         if engine in (config.engines if plan.engines is None else plan.engines):
-            found[not plan.prices.of_model(engine, model).micro].append(full)
+            found[not plan.prices.speech_price(engine, model).micro].append(full)
     return found
 
 

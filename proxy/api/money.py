@@ -182,8 +182,10 @@ class Money(Resource):
         store = self._ledger.store
         listed = await page(
             request,
-            lambda id_: entries.place_of(store, id_, account),
-            lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
+            lambda id_: entries.find_place(store, id_, account),
+            lambda place, limit: entries.list_of_account(
+                store, account, at=place.at, id_=place.id, limit=limit
+            ),
         )
         return await listed.list_response(EntryList, _shown)
 
@@ -202,7 +204,7 @@ class Money(Resource):
         amount = None if new.credits is None else micro(new.credits, "credits")
         if not can_be_named(id_):
             raise NotFound("There is no request with such an id; see voxgate usage --wide.", param="request")
-        spent = await entries.of_request(self._ledger.store, id_)
+        spent = await entries.read_of_request(self._ledger.store, id_)
         charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
         # A request that was charged nothing is refused below, for every account.
         account = await self._open_account(spent[0].account) if spent else None

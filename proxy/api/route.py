@@ -234,7 +234,7 @@ def _step(step: PostStep, decision: Decision, terms: Terms | None) -> ExplainedS
     if post.speaker is None:
         return replace(shown, reason="" if post.error is None else post.error.message)
     model = post.speaker.model
-    price = None if terms is None else terms.prices.of_work("conversion", model.engine, model.info.id)
+    price = None if terms is None else terms.prices.work_price("conversion", model.engine, model.info.id)
     return replace(
         shown,
         is_used=bool(decision.candidates),

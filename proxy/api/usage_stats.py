@@ -54,7 +54,7 @@ class UsageStatistics(Resource):
             balance = await read_balance(self._ledger, account, caller.key, caller.anchor, terms)
             cycle = cycle_at(caller.anchor, await self._ledger.store.now())
             period = Period(account, cycle.start, cycle.end)
-            sums = await usage_sums.sums(self._ledger.store, period, "operation")
+            sums = await usage_sums.list_sums(self._ledger.store, period, "operation")
         library = await self._library.get(account)
         return reply(
             UsageStats(

@@ -33,7 +33,7 @@ from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
 from proxy.http.lists import query_choice, query_limit
 from proxy.http.replies import reply
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 
 _MOST_DESCRIBED = 500
 _MINE = Query("mine", "`true` gives only the voices of the caller's own account.", ("true", "false"))
@@ -64,7 +64,7 @@ class VoiceTools(NamedTuple):
 
     async def entries(self, request: Request) -> Entries:
         """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
-        return self._entries(request, await self.library.newest(_account(request)))
+        return self._entries(request, await self.library.read_newest(_account(request)))
 
     def _entries(self, request: Request, own: AccountLibrary) -> Entries:
         caller = caller_or_none(request.scope)
@@ -131,7 +131,7 @@ class Voices:
             # This runs in a thread: an engine may list thousands of voices, each with a description.
             described = _described(query["describe"])
             matches = await asyncio.to_thread(
-                matching.match, described, found, entries.known.may_speak, entries.measured
+                matching.match_voices, described, found, entries.known.may_speak, entries.measured
             )
             found = [match.voice for match in matches]
             scores = {match.voice.id: match for match in matches}
@@ -142,7 +142,7 @@ class Voices:
         if scores is not None:
             matched = [entries.matched(scores[voice.id]) for voice in found]
             return reply(VoiceMatches(data=matched, voices=matched, has_more=has_more))
-        listed = await in_turns(entries.entry, found)
+        listed = await map_in_turns(entries.entry, found)
         hint = entries.speakers.hint(query.get("language") or None) or UNSET
         return reply(VoiceList(data=listed, voices=listed, has_more=has_more, hint=hint))
 
@@ -155,7 +155,7 @@ class Voices:
 
 def _filtered(known: KnownVoices, request: Request) -> list[Voice]:
     query = request.query_params
-    found = known.in_language(query["language"]) if query.get("language") else known.voices
+    found = known.voices_in_language(query["language"]) if query.get("language") else known.voices
     if gender := query.get("gender"):
         found = [voice for voice in found if (voice.gender or "").lower() == gender.lower()]
     if engine := query.get("engine"):

@@ -20,7 +20,7 @@ from proxy.feature_list import load_config
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
     from proxy.processes.whole_backup import Whole
-    from proxy.storage.sqlite_backup import Copy
+    from proxy.storage.sqlite_backup import BackupCopy
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
 _All = Annotated[
@@ -110,7 +110,7 @@ def _then(data: Path, is_replaced: bool, replayed: int) -> str:
     from proxy.storage import sqlite_backup
 
     again = f"Erased since the backup, and erased again: {replayed}. " if replayed else ""
-    old = f"The old database is {data / sqlite_backup.REPLACED}. " if is_replaced else ""
+    old = f"The old database is {data / sqlite_backup.REPLACED_DATABASE}. " if is_replaced else ""
     return f"{again}{old}Now run voxgate ledger verify."
 
 
@@ -124,7 +124,7 @@ def _config(config_file: Path | None, instead: str) -> Config:
     return config
 
 
-def _print(copy: Copy, form: Form, then: str) -> None:
+def _print(copy: BackupCopy, form: Form, then: str) -> None:
     import msgspec
 
     line = f"{copy.file}: {copy.bytes / 1e6:,.2f} MB, schema {copy.schema}."

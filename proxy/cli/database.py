@@ -50,7 +50,7 @@ def _bring_up_to_date(config: Config) -> int:
     async def bring() -> int:
         section = msgspec.structs.replace(config.storage, migrate=True)
         async with storage.open_store(section, Path(config.data), all_tables()) as store:
-            return await schema.version_of(store)
+            return await schema.read_version(store)
 
     held = nullcontext() if is_postgres(config.storage.url) else data_folder.locked(Path(config.data))
     with held:

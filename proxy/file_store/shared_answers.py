@@ -160,7 +160,7 @@ class SharedRecording(AnswerRecording):
 
         async def note() -> None:
             nonlocal is_noted
-            is_noted = await answer_claims.keep(self._store, self._claim)
+            is_noted = await answer_claims.write_answer(self._store, self._claim)
 
         await until_written(note, _TRIES)
         if not is_noted:

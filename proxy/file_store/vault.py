@@ -30,7 +30,7 @@ from proxy.file_store.sealed_file import SealedFileReader, damaged
 from proxy.storage import blobs, schema, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name
-from proxy.storage.read_cache import ReadCache, of_one
+from proxy.storage.read_cache import ReadCache, read_singly
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
@@ -74,7 +74,7 @@ class Vault:
         self._store = store
         self._data = data
         self._account_keys: ReadCache[str, bytes] = ReadCache(
-            of_one(self._read_account_key), lambda _key: _CACHED_S, max_weight=_MOST_STORED
+            read_singly(self._read_account_key), lambda _key: _CACHED_S, max_weight=_MOST_STORED
         )
         self._under_way: set[asyncio.Task[object]] = set()
         self._being_put: set[str] = set()
@@ -170,7 +170,7 @@ class Vault:
         """
         try:
             # A newer version may have tables that name recordings.
-            if await schema.version_of(self._store) <= schema.known_version():
+            if await schema.read_version(self._store) <= schema.known_version():
                 await self._tidy()
         except OSError as error:
             raise VaultFailed(f"the vault cannot be tidied: {error.strerror}") from None

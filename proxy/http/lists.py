@@ -21,7 +21,7 @@ from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Query
 from proxy.http.replies import reply
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import NEWEST, Place, in_turns
+from proxy.storage.rows import NEWEST, PagePlace, map_in_turns
 from proxy.storage.store import Store
 
 PAGE = (
@@ -71,7 +71,7 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
         self, listing: type[Listing], shown: Callable[[Row], msgspec.Struct], **more: Any
     ) -> Response:
         """Answer with the rows as `shown`, and with `more` fields of the listing."""
-        data = await in_turns(shown, self.rows)
+        data = await map_in_turns(shown, self.rows)
         whole = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more)
         # Encoding in one go would delay other requests.
         return reply(whole) if len(data) <= _USUAL else await asyncio.to_thread(reply, whole)
@@ -79,8 +79,8 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
 
 async def page(
     request: Request,
-    place_of: Callable[[str], Awaitable[Place | None]],
-    read: Callable[[Place, int], Awaitable[Sequence[Row]]],
+    place_of: Callable[[str], Awaitable[PagePlace | None]],
+    read: Callable[[PagePlace, int], Awaitable[Sequence[Row]]],
     *,
     usual: int = _USUAL,
     most: int = MOST,

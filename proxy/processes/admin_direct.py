@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from proxy.api.admin_resources import record_endpoints
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.engines import registry
@@ -69,7 +69,7 @@ async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
         open_kernel(config, plugins, all_tables()) as kernel,
         open_features(kernel.context(), features_of(config), all_features()) as open_context,
     ):
-        open_context.reach(DerivedThings(files=(kernel.answers,)))
+        open_context.reach(DerivedData(files=(kernel.answers,)))
         for kind in open_context.task_kinds:
             await kind.finish_interrupted()
         yield kernel, open_context

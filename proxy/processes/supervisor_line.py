@@ -85,7 +85,7 @@ class SupervisorLine:
             )
         except TimeoutError:
             return LoadRefusal("the server is busy", again_s=TRY_AGAIN_S)
-        return LoadRefusal(booked.refusal, lasting=booked.lasting) if booked.refusal else None
+        return LoadRefusal(booked.refusal, is_lasting=booked.lasting) if booked.refusal else None
 
     def note_peak(self, holder: str, gb: float) -> None:
         self._pipe.send(BookedPeak(holder, gb))

@@ -74,16 +74,16 @@ def is_whole(file: Path) -> bool:
 def back_up(config: Config, target: Path) -> Whole:
     """Write a whole backup, also while the server runs, in place of an older one. Raise StorageFailed."""
     data = Path(config.data)
-    part = sqlite_backup.part_of(target)
+    part = sqlite_backup.temporary_path(target)
     try:
         sqlite_backup.check_target(data / sqlite_backup.DATABASE, target, plain_tar.first_bytes(ABOUT))
         with open(part, "xb", opener=private) as archive:
             made = _write(config, data, target, archive)
-        sqlite_backup.put(part, target)
+        sqlite_backup.move_into_place(part, target)
     except OSError as error:
         raise StorageFailed(f"{target} cannot be written: {error.strerror}") from None
     finally:
-        sqlite_backup.remove(part)
+        sqlite_backup.remove_if_there(part)
     return msgspec.structs.replace(made, bytes=target.stat().st_size)
 
 
@@ -118,7 +118,7 @@ def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole
 
 
 @contextmanager
-def _copied_database(config: Config, data: Path, target: Path) -> Iterator[sqlite_backup.Copy | None]:
+def _copied_database(config: Config, data: Path, target: Path) -> Iterator[sqlite_backup.BackupCopy | None]:
     """Yield a copy of the database, or None for PostgreSQL. Remove the copy at the end."""
     if is_postgres(config.storage.url):
         yield None
@@ -127,10 +127,10 @@ def _copied_database(config: Config, data: Path, target: Path) -> Iterator[sqlit
     try:
         yield back_up_database(data, place)
     finally:
-        sqlite_backup.remove(place)
+        sqlite_backup.remove_if_there(place)
 
 
-def back_up_database(data: Path, target: Path) -> sqlite_backup.Copy:
+def back_up_database(data: Path, target: Path) -> sqlite_backup.BackupCopy:
     """Copy the database of a data folder. Raise StorageFailed."""
     database = data / sqlite_backup.DATABASE
     if not database.exists():

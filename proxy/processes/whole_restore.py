@@ -199,7 +199,7 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
         raise StorageFailed(f"{file} has no {DATABASE}; nothing was changed")
     try:
         return stack.enter_context(
-            sqlite_backup.checked(unpacked.stage / DATABASE, Path(config.data), all_tables())
+            sqlite_backup.open_checked_copy(unpacked.stage / DATABASE, Path(config.data), all_tables())
         )
     except StorageFailed as error:
         # The folder of the unpacked file is gone when the operator reads this.
@@ -312,20 +312,20 @@ def restored_config(file: Path, config_file: Path | None) -> Iterator[tuple[Conf
     if content is None:
         yield load_config(config_file), None
         return
-    part = sqlite_backup.part_of(place)
+    part = sqlite_backup.temporary_path(place)
     try:
         with open(part, "xb", opener=private) as opened:
             opened.write(content)
         config = load_config(part)
         _check_folders(file, config, place)
         yield config, content
-        sqlite_backup.put(part, place)
+        sqlite_backup.move_into_place(part, place)
     except OSError as error:
         raise StorageFailed(f"{place} cannot be written: {error.strerror}") from None
     except RecursionError:
         raise StorageFailed(f"the {CONFIG} in {file} has tables in tables without end") from None
     finally:
-        sqlite_backup.remove(part)
+        sqlite_backup.remove_if_there(part)
 
 
 def _check_folders(file: Path, config: Config, place: Path) -> None:

@@ -23,7 +23,7 @@ from proxy.access import dev_key
 from proxy.api.server import ServerLink
 from proxy.app import Worker, open_worker
 from proxy.audio import libraries
-from proxy.catalogue.cluster import AloneTask
+from proxy.catalogue.cluster import LeaderTask
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
@@ -134,13 +134,13 @@ async def _serve(
         helping += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
         if control and http is not None:
             # Only worker number 0 of a server has both sockets.
-            alone: list[AloneTask] = [
+            alone: list[LeaderTask] = [
                 partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
                 *worker.tasks_alone,
             ]
             if (vault := worker.kernel.vault).is_shared:
                 alone.append(partial(vault.keep_tidy, worker.metrics))
-            helping.append(asyncio.create_task(worker.cluster.run_alone(alone)))
+            helping.append(asyncio.create_task(worker.cluster.run_while_leading(alone)))
         if control:
             helping += [asyncio.create_task(task()) for task in worker.tasks_here]
         for helper in helping:

@@ -237,7 +237,7 @@ def _count(config: Config) -> dict[str, int]:
         missing: dict[str, int] = answer["missing"]
         return configured | missing
     if addresses.is_postgres(config.storage.url):
-        return _in_postgres(config.storage.url, accounts.by_plan)
+        return _in_postgres(config.storage.url, accounts.count_by_plan)
     file = Path(config.data) / DATABASE
     if not file.exists():
         return {}
@@ -253,7 +253,7 @@ def vault(config: Config) -> Iterator[Finding]:
         yield wrong(_WHAT, str(error), _MEND)
         return
     try:
-        uses = wrapped_keys.sum_masters(_rows(config, wrapped_keys.masters_sql(all_tables())))
+        uses = wrapped_keys.sum_masters(_rows(config, wrapped_keys.count_by_master_sql(all_tables())))
         source = MasterKeySource(config.vault, Path(config.data))
         masters = source.read_if_any()
     except VaultFailed as error:

@@ -71,7 +71,7 @@ class Alerts(Resource):
         statements = await mail_statements(self._mails, self._section, alert, now)
         act = await tools.act(request, "alerts.tested", "alerts", None)
         await tools.store.write(*audit.insert_statements(act), *statements)
-        self._mails.look_soon()
+        self._mails.look_now()
         return reply(AlertTest(mails=len(statements)))
 
 

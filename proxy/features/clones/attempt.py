@@ -20,7 +20,7 @@ from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
-from proxy.queue.tasks import Again, Dead, Done, Result
+from proxy.queue.tasks import Delayed, Done, Failed, Result
 from proxy.storage.store import Store
 from speech_engine import (
     Clone,
@@ -170,7 +170,7 @@ class CloneAttempt:
         except UpstreamFailed as error:
             return await self._failed(held, EngineUnavailable(error.message))
         except RequestFailed as error:
-            return Dead(error.message)
+            return Failed(error.message)
 
     async def _make(self, held: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
         request, clones = await recordings.request(held, self._place, self.terms), self._clones(held)
@@ -276,13 +276,13 @@ class CloneAttempt:
         _log.warning("clone.try.failed", engine=held.engine, binding=held.id, reason=error.reason)
         is_deleting, is_final = held.state == "doomed", isinstance(error, _FINAL)
         if is_final and not is_deleting:
-            return Dead(error.message)
+            return Failed(error.message)
         if is_final:
             # Whether there is a clone is unknown, and nothing is charged for a doubt.
             await self._bills.release(held)
         # Until the lease ends no worker asks again, nor believes that there is nothing to delete.
         is_in_doubt = not is_deleting and (held.name or self._has_name) and isinstance(error, _IN_DOUBT)
-        return Again(error.message, error.retry_after_s or 0.0, keeps_lease=bool(is_in_doubt))
+        return Delayed(error.message, error.retry_after_s or 0.0, keeps_lease=bool(is_in_doubt))
 
     def _clones(self, held: CloneRecord) -> ProviderClones:
         return ProviderClones(self._engine, held.credential, held.account)

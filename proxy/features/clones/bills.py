@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 from policies.cycles import Cycle, cycle_at
 from policies.plans import Terms
 from policies.price import FREE
-from proxy.catalogue.clones import PARAM
+from proxy.catalogue.clones import ENGINES_FIELD
 from proxy.config.model_names import CLONE
 from proxy.errors import NotAllowed, QuotaExceeded, RequestFailed
 from proxy.features.clones import counts, records
@@ -50,7 +50,7 @@ class CloneBills:
             return
         waiting = await records.count_waiting(self._store, account)
         cycle = cycle_at(owner.anchor, await self._store.now())
-        used = await durable_holds.clones_used(self._store, account, cycle.start)
+        used = await durable_holds.count_clones(self._store, account, cycle.start)
         if terms.clones is not None and used + waiting + number > terms.clones:
             raise _no_clone_left(terms, cycle)
         payer = Payer(account=account, key=JOB_KEY, anchor=owner.anchor, terms=terms).of_job()
@@ -62,7 +62,9 @@ class CloneBills:
             return
         owner = await accounts.get(self._store, held.account)
         if owner is None or terms is None:
-            raise NotAllowed("The plan of the account is not in force.", param=PARAM, code="plan_not_found")
+            raise NotAllowed(
+                "The plan of the account is not in force.", param=ENGINES_FIELD, code="plan_not_found"
+            )
         payer = Payer(account=held.account, key=JOB_KEY, anchor=owner.anchor, terms=terms)
         hold = await self._price.hold(held.id, payer, terms.prices.clone.micro)
         # A write is carried out though its caller is cancelled. If it was not, the next try says so.
@@ -114,7 +116,9 @@ class CloneBills:
 def _no_clone_left(terms: Terms, cycle: Cycle) -> RequestFailed:
     if terms.clones == 0:
         return NotAllowed(
-            f"Your plan '{terms.plan}' has no clones at providers.", param=PARAM, code="clones_not_allowed"
+            f"Your plan '{terms.plan}' has no clones at providers.",
+            param=ENGINES_FIELD,
+            code="clones_not_allowed",
         )
     ends = datetime.fromtimestamp(cycle.end / 1e6, UTC)
     return QuotaExceeded(

@@ -14,10 +14,10 @@ from collections.abc import Callable, Hashable, Mapping
 import msgspec
 
 from policies.plans import Plan
-from policies.price import micro_usd
+from policies.price import cost_micro_usd
 from policies.routing import is_cloned_for
-from policies.tasks import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND
-from proxy.catalogue.clones import PARAM, CloneTarget
+from policies.tasks import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND_US
+from proxy.catalogue.clones import ENGINES_FIELD, CloneTarget
 from proxy.config.engines import DEFAULT_CREDENTIAL
 from proxy.config.model_names import CLONE
 from proxy.config.reader import possible
@@ -31,7 +31,7 @@ from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.ledger.budgets import Budgets
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.audit import Act
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Condition, Params, Statement, Store
@@ -77,7 +77,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         self.on_change = on_change or _ignore_change
         self._plans = {plan.name: plan for plan in config.plans.values()}
         self._fees = {
-            name: micro_usd(section.costs[CLONE], seconds=0.0, characters=0, units=None)
+            name: cost_micro_usd(section.costs[CLONE], seconds=0.0, characters=0, units=None)
             for name, section in config.engines.items()
             if CLONE in section.costs
         }
@@ -99,7 +99,7 @@ class CloneTasks(TaskKind[CloneRecord]):
 
     def begin_account_clones(self, account: str) -> None:
         self.on_change(account)
-        self.look_soon()
+        self.look_now()
 
     async def look(self) -> list[CloneRecord]:
         """Note which clones have spoken and which are lost, and begin the open tasks."""
@@ -109,24 +109,24 @@ class CloneTasks(TaskKind[CloneRecord]):
         return await super().look()
 
     async def list_open(self, now: int) -> list[CloneRecord]:
-        return await records.list_open(self._store, self.places.configured(), now, 2 * self.at_once)
+        return await records.list_open(self._store, self.places.configured(), now, 2 * self.most_at_once)
 
     def lease_s(self, task: CloneRecord) -> float:
         return _DELETION_LEASE_S if task.state == "doomed" else _LEASE_S
 
-    def takes(self, task: CloneRecord) -> Mapping[Hashable, int]:
+    def concurrency_limits(self, task: CloneRecord) -> Mapping[Hashable, int]:
         """Each account of a provider has places for clones, and as many for deletions. Of an account of ours,
         one clone is made at a time."""
         kind = rules.kind(task)
-        places: dict[Hashable, int] = {(task.engine, task.credential, kind): self.at_once}
+        places: dict[Hashable, int] = {(task.engine, task.credential, kind): self.most_at_once}
         if kind == "make":
             places[task.engine, task.credential, kind, task.account] = 1
         return places
 
-    def gives_up(self, task: CloneRecord) -> bool:
+    def is_last_try(self, task: CloneRecord) -> bool:
         return rules.gives_up(task)
 
-    async def poisoned(self, task: CloneRecord) -> Params:
+    async def failure_columns(self, task: CloneRecord) -> Params:
         """Charge nothing, even in doubt: a clone that exists after all is charged once it is found."""
         found = await self.table.get(self._store, task.id)
         was_deleting = found is not None and found.state == "doomed" != task.state
@@ -135,17 +135,17 @@ class CloneTasks(TaskKind[CloneRecord]):
             self.bills.ended.labels(task.engine, "failed").inc()
         return {"state": "failed", "due": 0}
 
-    async def poisoned_also(self, task: CloneRecord) -> tuple[Statement, ...]:
+    async def failure_statements(self, task: CloneRecord) -> tuple[Statement, ...]:
         notice_rows = records.notice(self._notices, task, "voice.clone.failed", await self._store.now())
         return () if task.state == "doomed" else tuple(notice_rows)
 
-    def only_if(self, held: CloneRecord) -> Condition:
+    def commit_condition(self, held: CloneRecord) -> Condition:
         return records.may_move(held)
 
-    def noted(self, held: CloneRecord, result: Result) -> None:
+    def after_attempt(self, held: CloneRecord, result: Result) -> None:
         del result
         self.on_change(held.account)
-        self._notices.look_soon()
+        self._notices.look_now()
 
     async def work(self, held: CloneRecord) -> Result:
         is_configured = (held.engine, held.credential) in self.places.configured()
@@ -165,13 +165,13 @@ class CloneTasks(TaskKind[CloneRecord]):
             case "delete" | "make" | "settle":
                 return await self._try(held)
             case "rest":
-                return Again(held.error, is_try=False, values={"due": held.due})
+                return Delayed(held.error, is_try=False, values={"due": held.due})
 
     async def _try(self, held: CloneRecord) -> Result:
         info = self.places.info(held.engine)
         if info is None:
             # The engine's capabilities are still unknown.
-            return Again(held.error, FIRST_DELAY_S, is_try=False)
+            return Delayed(held.error, FIRST_DELAY_S, is_try=False)
         attempt = CloneAttempt(
             self._store,
             self._engines[held.engine],
@@ -185,11 +185,11 @@ class CloneTasks(TaskKind[CloneRecord]):
         if held.state == "doomed":
             return await attempt.delete(held, _DELETION_S)
         budgets, terms = self._budgets, attempt.terms
-        if budgets and (used_up := await budgets.used_up(held.engine, held.account, terms)) is not None:
+        if budgets and (used_up := await budgets.find_used_up(held.engine, held.account, terms)) is not None:
             # The operator may raise the budget, so it is read every hour.
             reason, until = used_up
-            left_s = (until - await self._store.now()) / SECOND
-            return Again(f"The {reason}.", min(left_s, LONGEST_DELAY_S), is_try=False)
+            left_s = (until - await self._store.now()) / SECOND_US
+            return Delayed(f"The {reason}.", min(left_s, LONGEST_DELAY_S), is_try=False)
         made = await attempt.make(held, self._recordings, _ATTEMPT_S)
         if budgets:
             await budgets.read_again(held.engine)
@@ -212,7 +212,7 @@ class CloneTasks(TaskKind[CloneRecord]):
 
     async def wait_until_gone(self, voice: str) -> bool:
         """Wait a moment until no provider has a copy of an erased voice, and tell whether that is so."""
-        self.look_soon()
+        self.look_now()
         try:
             async with asyncio.timeout(_GONE_WITHIN_S):
                 while True:
@@ -261,7 +261,7 @@ class CloneTargets:
             able = sorted(name for name, _ in self._engines.items() if self.info(name) is not None)
             raise InvalidRequest(
                 f"The engine '{engine[:80]}' cannot clone voices. {possible(engine, able, 'engines')}",
-                param=PARAM,
+                param=ENGINES_FIELD,
             )
         if not credential:
             credential = DEFAULT_CREDENTIAL if DEFAULT_CREDENTIAL in labels else labels[0]

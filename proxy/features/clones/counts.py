@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from proxy.storage.durable_holds import DELETE, KEEP_IF, DurableHold
+from proxy.storage.durable_holds import DELETE, STORE_IF, DurableHold
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Params, Statement, Store
 
@@ -22,7 +22,7 @@ ON CONFLICT (account, cycle) DO UPDATE SET used = clone_counts.used + 1, last = 
 WHERE CAST(:most AS BIGINT) IS NULL OR clone_counts.used < CAST(:most AS BIGINT)
 """
 _IS_COUNTED = "SELECT 1 FROM clone_counts WHERE account = :account AND cycle = :pool AND last = :request"
-_KEEP = KEEP_IF.format(only_if=f"EXISTS ({_IS_COUNTED})")
+_KEEP = STORE_IF.format(only_if=f"EXISTS ({_IS_COUNTED})")
 _COUNT_ANYWAY = """
 INSERT INTO clone_counts (account, cycle, used, last) VALUES (:account, :pool, 1, '')
 ON CONFLICT (account, cycle) DO UPDATE SET used = clone_counts.used + 1

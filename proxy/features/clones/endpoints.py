@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
-from proxy.catalogue.clones import PARAM
+from proxy.catalogue.clones import ENGINES_FIELD
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RequestFailed, UpstreamFailed
 from proxy.features.clones import records, rules
@@ -206,7 +206,7 @@ class Clones(Resource):
         try:
             places = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)
         except RequestFailed as refusal:
-            if refusal.param == PARAM:
+            if refusal.param == ENGINES_FIELD:
                 refusal.param = "engine"
             raise
         act = await self._admin_tools.audit_row(

@@ -62,7 +62,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         clone_tasks = CloneTasks(
             context.store, context.engines, recordings, bills, context.find(DeliveryTasks)
         )
-        context.engines.on_loss(clone_tasks.look_soon)
+        context.engines.on_loss(clone_tasks.look_now)
     orders = CloneOrders(context.store, grants, clone_tasks)
     context.find(SavedVoices).clones = orders
 

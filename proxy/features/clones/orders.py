@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from policies.plans import Terms
 from policies.routing import Binding
-from proxy.catalogue.clones import PARAM, CloneRights, CloneTarget
+from proxy.catalogue.clones import ENGINES_FIELD, CloneRights, CloneTarget
 from proxy.catalogue.own_voices import SavedClone
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import Conflict, InvalidRequest
@@ -40,7 +40,7 @@ class CloneOrders:
     def clone_tasks(self) -> CloneTasks:
         """Return the maker. Raises Conflict without a server."""
         if self._clone_tasks is None:
-            raise Conflict("Only a running server makes clones; start it first.", param=PARAM)
+            raise Conflict("Only a running server makes clones; start it first.", param=ENGINES_FIELD)
         return self._clone_tasks
 
     def find_targets(self, engines: Iterable[str], credential: str = "") -> list[CloneTarget]:
@@ -78,11 +78,11 @@ class CloneOrders:
         """Return where to clone a saved voice, after the same checks. An operator's voice has no `terms`."""
         places = self.find_targets(engines, credential)
         if places and (record.kind != "sample" or terms is None):
-            raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
+            raise InvalidRequest("Only a voice of a recording can be cloned.", param=ENGINES_FIELD)
         if places and terms is not None:
-            recordings = await samples.made_of(self._store, record.id)
+            recordings = await samples.list_original(self._store, record.id)
             if not recordings:
-                raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
+                raise InvalidRequest("Only a voice of a recording can be cloned.", param=ENGINES_FIELD)
             grant = await self._grants.get(record.account or "", record.consent)
             rights = CloneRights.under(terms, receivers(record.consent, grant))
             self.check_targets(places, [each.seconds for each in recordings], rights)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from policies.plans import MissingLimits, Plan, Terms, terms
+from policies.plans import MissingLimits, Plan, Terms, build_terms
 from proxy.audio.formats import wav_header
-from proxy.catalogue.clones import PARAM, CloneRights, CloneTarget
+from proxy.catalogue.clones import ENGINES_FIELD, CloneRights, CloneTarget
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.engines.hosts.sample_source import RecordingSource
 from proxy.errors import InvalidRequest
@@ -23,7 +23,7 @@ def check_seconds(place: CloneTarget, seconds: Sequence[float]) -> None:
     if max(seconds, default=0.0) < least_s:
         raise InvalidRequest(
             f"'{place.engine}' needs a recording of {least_s:g} seconds or more to clone a voice.",
-            param=PARAM,
+            param=ENGINES_FIELD,
             code="sample_too_short",
         )
 
@@ -41,7 +41,7 @@ class CloneRecordings:
         try:
             if owner is None:
                 return None
-            return terms(plans[owner.plan], owner.agreed, has_paid=owner.has_paid)
+            return build_terms(plans[owner.plan], owner.agreed, has_paid=owner.has_paid)
         except (KeyError, MissingLimits):
             return None
 
@@ -61,7 +61,7 @@ class CloneRecordings:
         providers = receivers(voice.consent, grant)
         rights = CloneRights(providers) if in_force is None else CloneRights.under(in_force, providers)
         rights.check_rights_at(place)
-        recordings = await samples.made_of(self._store, record.voice)
+        recordings = await samples.list_original(self._store, record.voice)
         check_seconds(place, [each.seconds for each in recordings])
         # One provider takes exactly one recording. More of a voice is better for it, so it gets the longest.
         longest = max(recordings, key=lambda each: each.seconds)

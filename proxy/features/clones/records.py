@@ -86,7 +86,7 @@ INSERT INTO bindings (id, voice, account, revision, engine, credential, payer, t
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:revision AS BIGINT),
     CAST(:engine AS TEXT), CAST(:credential AS TEXT), CAST(:payer AS TEXT),
     CAST(:tag AS TEXT), 'wanted'
-WHERE {NOT_ERASED} AND {trained_models.IS_THERE}
+WHERE {NOT_ERASED} AND {trained_models.VOICE_EXISTS}
 ON CONFLICT DO NOTHING
 """
 _IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"

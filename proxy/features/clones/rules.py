@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from policies.tasks import SECOND, QueuedTask
+from policies.tasks import SECOND_US, QueuedTask
 
 State = Literal["wanted", "making", "ready", "failed", "expired", "stranded", "doomed"]
 """wanted: no request has gone out. making: one has, under a name. ready: it speaks. failed: only a
@@ -80,7 +80,7 @@ def gives_up(facts: CloneFacts) -> bool:
 
 def expires_at(used: int, unused_clone_s: float | None) -> int | None:
     """Return when a provider deletes a clone that does not speak again; None if it never does."""
-    return None if unused_clone_s is None else used + round(unused_clone_s * SECOND)
+    return None if unused_clone_s is None else used + round(unused_clone_s * SECOND_US)
 
 
 def is_expected(facts: CloneFacts, now: int) -> bool:
@@ -106,7 +106,7 @@ def choose_slot(
         return None, "The provider's account may not add another voice for now."
     if slots_left is None or slots_left > 0:
         return None, ""
-    idle = [id_ for id_, at in used.items() if at + SPARED_S * SECOND <= now]
+    idle = [id_ for id_, at in used.items() if at + SPARED_S * SECOND_US <= now]
     if not idle:
         return None, "All voice slots of the provider's account are in use."
     return min(idle, key=lambda id_: (used[id_], id_)), ""

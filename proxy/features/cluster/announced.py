@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.network_addresses import host_fault, port_fault
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy import __version__
 from proxy.access.callers import caller_of
 from proxy.config.clusters import address_of
@@ -30,7 +30,7 @@ MOST_LIVING = 1000
 MOST_OF_KEY = 900
 """The most living hosts of one key, so that it leaves places for others."""
 
-_ALIVE = f"seen > {NOW} - {LIVES_S * SECOND}"
+_ALIVE = f"seen > {NOW} - {LIVES_S * SECOND_US}"
 _LIST = f"SELECT name, engines FROM machines WHERE kind = 'host' AND {_ALIVE} ORDER BY id"
 _COUNT = f"SELECT count(*) FROM machines WHERE kind = 'host' AND {_ALIVE} AND id <> :id"
 # One after the other, so that two announcements cannot both be the last one that has a place.

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.config.addresses import is_local, is_postgres
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
@@ -85,7 +85,7 @@ async def _read(config: Config) -> tuple[list[Machine], float, str]:
 
     store = await PostgresStore.open(config.storage.url, _ANSWER_S)
     try:
-        found, off_s = await machines.list_all(store), time.time() - await store.now() / SECOND
+        found, off_s = await machines.list_all(store), time.time() - await store.now() / SECOND_US
         others = [each for each in found if each.is_alive and each.folder != config.data]
         workers = config.server.workers + machines.workers_of(others)
         return found, off_s, await connections_note(store, config.storage.connections, workers)

@@ -22,7 +22,7 @@ import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.catalogue.voice_records import Compared
+from proxy.catalogue.voice_records import ComparisonResult
 from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, ConsentSection, PluginSection
 from proxy.engines.environments import environments
@@ -173,7 +173,7 @@ class SpeakerComparison:
     def has_comparer(self) -> bool:
         return bool(self._section.comparer)
 
-    async def compare(self, one: RatedRecording, other: RatedRecording) -> Compared | None:
+    async def compare(self, one: RatedRecording, other: RatedRecording) -> ComparisonResult | None:
         """Compare two recordings. Return None if no comparer is configured.
 
         If the comparer fails, the answer is unsure without a score, which refuses no voice.
@@ -182,17 +182,17 @@ class SpeakerComparison:
         if not name:
             return None
         if self._comparer is None:
-            return Compared("unsure", comparer=name)
+            return ComparisonResult("unsure", comparer=name)
         try:
             sounds = [await asyncio.to_thread(_compared_part, each) for each in (one, other)]
             score, scale = await self._comparer.score(*sounds)
         except (ComparerFailed, UnusableRecording) as error:
             _log.warning("consent.compare.failed", comparer=name, reason=str(error))
-            return Compared("unsure", comparer=name)
+            return ComparisonResult("unsure", comparer=name)
         ratings = (one.quality.rating, other.quality.rating)
-        return Compared(judge_speakers(score, scale, ratings), round(score, 3), name)
+        return ComparisonResult(judge_speakers(score, scale, ratings), round(score, 3), name)
 
-    def refuses(self, comparison: Compared | None) -> bool:
+    def refuses(self, comparison: ComparisonResult | None) -> bool:
         return (
             comparison is not None
             and comparison.answer == "other"

@@ -14,7 +14,7 @@ import structlog
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake, invalid_audio
 from proxy.catalogue.erasing import OwnedRecord
-from proxy.catalogue.voice_records import Compared
+from proxy.catalogue.voice_records import ComparisonResult
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents import records as consents
 from proxy.features.consents import rules
@@ -145,7 +145,7 @@ class ConsentStore:
             also = self._hearings.queue_statements(id_, account, new.language, consents.was_made(id_))
         if not await consents.add(self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S, also=also):
             raise _too_many()
-        self._hearings.look_soon()
+        self._hearings.look_now()
         return ReadableConsent(record, texts)
 
     async def find_consent(self, account: str | None, id_: str, param: str | None = None) -> ReadableConsent:
@@ -181,7 +181,7 @@ class ConsentStore:
                 )
         raise Conflict("The consent is being changed by others; read it again.")
 
-    async def compare(self, accepted: AcceptedRecording, record: ConsentRecord) -> Compared | None:
+    async def compare(self, accepted: AcceptedRecording, record: ConsentRecord) -> ComparisonResult | None:
         """Compare the speaker of a sample with the consent's. None: there is no comparer, or no recording.
 
         Raises NotAllowed if the operator refuses other speakers.

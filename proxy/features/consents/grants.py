@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from proxy.audio.recordings.intake import AcceptedRecording
-from proxy.catalogue.voice_records import Compared
+from proxy.catalogue.voice_records import ComparisonResult
 from proxy.errors import NotAllowed, RequestUnderWay
 from proxy.features.consents import records
 from proxy.features.consents.consent_store import find_record
@@ -14,7 +14,7 @@ from proxy.features.consents.records import USUAL_USES, ConsentRecord, Use, reco
 from proxy.storage.store import Condition, Store
 
 IsWaiting = Callable[[str], Awaitable[bool]]
-Compare = Callable[[AcceptedRecording, ConsentRecord], Awaitable[Compared | None]]
+Compare = Callable[[AcceptedRecording, ConsentRecord], Awaitable[ComparisonResult | None]]
 
 
 class Grant(NamedTuple):
@@ -93,7 +93,7 @@ class Grants:
 
     async def compare(
         self, account: str, accepted: AcceptedRecording, grant: Grant | None
-    ) -> Compared | None:
+    ) -> ComparisonResult | None:
         """Compare the speaker of a recording with the grant's. None: there is no comparer.
 
         Raises NotAllowed if the operator refuses other speakers.

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import structlog
 
-from policies.tasks import SECOND, QueuedTask
+from policies.tasks import SECOND_US, QueuedTask
 from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.file_store.vault import VaultFailed
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.task_tables import TaskTable
@@ -22,7 +22,7 @@ from speech_engine import EngineError
 
 MOST_FREE_S = 600.0
 """Of an account and a day."""
-_DAY_US = 86_400 * SECOND
+_DAY_US = 86_400 * SECOND_US
 _TRIES = 4
 """After so many it is given up, a minute after the first one."""
 _WITHIN_S = 60.0
@@ -103,8 +103,8 @@ class Hearings(TaskKind[HearingRow]):
 
     name = "hearings"
     table = TASKS
-    at_once = 2
-    outlives = False
+    most_at_once = 2
+    may_outlive_worker = False
 
     def __init__(self, store: Store, ears: NoEars) -> None:
         super().__init__(store)
@@ -120,7 +120,7 @@ class Hearings(TaskKind[HearingRow]):
         if not self.ears.may_hear(language):
             return ()
         params = {**only_if.params, "hearing": id_, "hearing_of": account}
-        return (*only_if.held, Statement(_ADD.format(only_if=only_if.sql), params))
+        return (*only_if.locks, Statement(_ADD.format(only_if=only_if.sql), params))
 
     def stop_statement(self, id_: str) -> Statement:
         return Statement(_STOP, {"hearing": id_})
@@ -139,7 +139,7 @@ class Hearings(TaskKind[HearingRow]):
             change = await use.change(held, text)
         except (EngineError, VaultFailed) as error:
             _log.warning("hearing.failed", hearing=held.id, error=type(error).__name__)
-            return Again(type(error).__name__)
+            return Delayed(type(error).__name__)
         row: Params = {
             "account": held.account,
             "day": await self._store.now() // _DAY_US,
@@ -148,10 +148,10 @@ class Hearings(TaskKind[HearingRow]):
         }
         return self._done(held, (Statement(_COUNT, row),), change)
 
-    def only_if(self, held: HearingRow) -> Condition:
+    def commit_condition(self, held: HearingRow) -> Condition:
         return self._only_if.pop(held.id, ALWAYS)
 
-    def noted(self, held: HearingRow, result: Result) -> None:
+    def after_attempt(self, held: HearingRow, result: Result) -> None:
         if isinstance(result, Done):
             self.uses[held.id.partition("_")[0]].stored(held)
 

@@ -109,7 +109,7 @@ async def add(
         "providers": "" if record.providers is None else encode_json(record.providers),
         "uses": encode_json(record.uses),
     }
-    held = blobs.hold_statements(record.account, record.digest)
+    held = blobs.lock_statements(record.account, record.digest)
     statements = ROWS.add_statements(row, most, Condition(_HAS_TIME, {"most_s": most_s}, held))
     answers = await store.write(*statements, *audit.insert_statements(act, _WAS_MADE), *also)
     return bool(answers[len(statements) - 1])

@@ -134,7 +134,7 @@ class FieldReader:
             return self._default_model
         if name.startswith("eleven_") and name not in self._aliases:
             try:
-                self._catalogue.resolve_model(name)
+                self._catalogue.resolve_models(name)
             except (NotFound, UpstreamFailed):
                 return self._default_model
         return name

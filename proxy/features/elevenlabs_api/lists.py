@@ -28,7 +28,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger import Ledger
 from proxy.speech.speech_body import MAX_INPUT
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 
 _CATEGORIES = {"audio_sample": "cloned", "mix": "generated"}
 _USUAL_PAGE, _MOST_PAGE = 10, 100
@@ -48,7 +48,7 @@ class CatalogueLists(Resource):
         catalogue = self._tools.catalogue
         aliases, models = catalogue.list_models(terms)
         most = min(MAX_INPUT, terms.max_characters or MAX_INPUT)
-        named = [(alias, catalogue.alias_models(alias)) for alias in aliases]
+        named = [(alias, catalogue.models_of_alias(alias)) for alias in aliases]
         named += [(model.name, [model]) for model in models]
         return reply([_model(name, of, most) for name, of in named if _may_speak(of)])
 
@@ -120,7 +120,7 @@ def _model(name: str, models: Iterable[Model], most_characters: int) -> ModelSha
 async def _all(entries: Entries) -> list[VoiceShape]:
     """Return the voices that speak alone: a cast needs names in its text."""
     voices = [voice for voice in entries.known.voices if not voice.cast]
-    return await in_turns(lambda voice: _voice(entries.entry(voice)), voices)
+    return await map_in_turns(lambda voice: _voice(entries.entry(voice)), voices)
 
 
 def _voice(entry: VoiceEntry) -> VoiceShape:

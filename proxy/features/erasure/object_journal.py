@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine, decode, without_known
 from proxy.file_store import locked_files
@@ -77,7 +77,7 @@ class ObjectJournal:
         until = asyncio.get_running_loop().time() + _IN_FLIGHT_S
         while unknown := await _unknown(store, await self._names()):
             # Another machine may be between its line and its tombstone.
-            young = await store.now() - round(_IN_FLIGHT_S * SECOND)
+            young = await store.now() - round(_IN_FLIGHT_S * SECOND_US)
             is_settled = not store.is_shared or all(name.at < young for names in unknown for name in names)
             if is_settled or asyncio.get_running_loop().time() > until:
                 break

@@ -131,7 +131,7 @@ class Estimates(Resource):
                 ignored=call.ignored_fields(),
                 dropped_tags=_dropped_tags(call, spoken),
                 unused_names=text_tags.unused_names(speech.text, call.plan.cast),
-                other_names=text_tags.other_names(speech.text, call.plan.cast),
+                other_names=text_tags.likely_names(speech.text, call.plan.cast),
                 controls=self._controls(call, spoken, own),
             )
         )
@@ -149,7 +149,7 @@ class Estimates(Resource):
 
     def _emotions(self, model: str, part: Part, speaker: Candidate, own: AccountLibrary) -> dict[str, None]:
         """Return the emotions of a voice on a model, and those of the post-steps of its route."""
-        steps = self._voices.catalogue.offer(model, part.language, own.operators).steps
+        steps = self._voices.catalogue.find_offer(model, part.language, own.operators).steps
         of_steps = [found.step.emotion for found in steps if found.step.emotion is not None]
         return dict.fromkeys((*find_emotions(part.voice, speaker.model), *of_steps))
 
@@ -168,6 +168,6 @@ def _dropped_tags(call: SpeechCall, spoken: Spoken) -> tuple[str, ...]:
         if part.emotion and candidate.post is None:
             # The tag before a part makes its emotion. A candidate for the plain text does not have it.
             found |= dict.fromkeys({part.emotion} - {*find_emotions(part.voice, candidate.model)})
-        tags = text_tags.emotions(call.request.text, part.start, part.end)
+        tags = text_tags.find_emotion_tags(call.request.text, part.start, part.end)
         found |= dict.fromkeys(tag.value for tag in tags)
     return tuple(found)

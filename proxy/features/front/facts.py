@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from policies.language import base
+from policies.language import base_tag
 from policies.plans import UNLIMITED, Plan
 from policies.price import Minutes
 from policies.routing import Model, Voice
@@ -73,15 +73,15 @@ class Speakers(NamedTuple):
 
     @property
     def languages(self) -> set[str]:
-        return {base(each.language) for each in self.voices if each.language}
+        return {base_tag(each.language) for each in self.voices if each.language}
 
     def choose_shown(self, first: Sequence[str]) -> list[str]:
         """Return the ids of the voices that are shown: these first, then one of each language in turn, with
         genders in turn."""
         groups: dict[str, list[Voice]] = defaultdict(list)
         for voice in self.voices:
-            groups[base(voice.language or "")].append(voice)
-        ours = [base(tag) for tag in LANGUAGES]
+            groups[base_tag(voice.language or "")].append(voice)
+        ours = [base_tag(tag) for tag in LANGUAGES]
         order = sorted(groups, key=lambda tag: (tag not in ours, -len(groups[tag]), tag))
         others: list[Voice] = []
         while any(groups.values()) and len(others) < _USUAL_VOICES:

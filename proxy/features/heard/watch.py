@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter
 
-from policies.alerts import Trouble, of_unchecked
+from policies.alerts import Trouble, unchecked_troubles
 from proxy.speech.part_check import PartVerdict
 
 LATE, FAILED = "late", "failed"
@@ -45,7 +45,7 @@ class CheckWatch:
     async def troubles(self) -> Sequence[Trouble]:
         self._forget(asyncio.get_running_loop().time())
         parts, missed = (int(sum(bucket[at] for bucket in self._buckets)) for at in (1, 2))
-        return [*of_unchecked(missed, parts)]
+        return [*unchecked_troubles(missed, parts)]
 
     def _forget(self, now: float) -> None:
         while self._buckets and now - self._buckets[0][0] > _WINDOW_S:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.price import Operation
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.callers import caller_of
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import credits
@@ -127,7 +127,7 @@ class History(Resource):
         return await listed.list_response(
             HistoryList,
             lambda row: shown[row.id],
-            days=self._stored.us_of(caller.plan) / (86_400 * SECOND),
+            days=self._stored.us_of(caller.plan) / (86_400 * SECOND_US),
             account_mb=self._section.account_mb,
             used_mb=round(used_bytes / MEGABYTE, 3),
         )
@@ -208,8 +208,8 @@ def _entry(row: HistoryRow, paid: Row, stored_us: int, sealed: SealedRequest) ->
     return shown_as(
         HistoryEntry,
         row,
-        created_at=row.created // SECOND,
-        expires_at=(row.created + stored_us) // SECOND,
+        created_at=row.created // SECOND_US,
+        expires_at=(row.created + stored_us) // SECOND_US,
         outcome=paid.get("outcome"),
         error=paid.get("error"),
         credits=credits.number(paid["credits"]) if paid else None,

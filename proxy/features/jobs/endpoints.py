@@ -117,7 +117,7 @@ class Jobs(JobResource):
         kind = self._kinds.of(job)
         before = kind.ended_with(job, by_account=account_of(request) is not None)
         await ends.end(self._store, job, "canceled", self._notices, before=before, events=kind.events)
-        self._notices.look_soon()
+        self._notices.look_now()
         await kind.ended(job)
         if self._steps is not None:
             with open_body(request).stop_when_client_leaves():
@@ -151,7 +151,7 @@ class Jobs(JobResource):
             why = "is done" if job.state == "done" else "has not ended"
             raise errors.Conflict(f"The job {why}: nothing is to be tried again.", param="id")
         if self._steps is not None:
-            self._steps.look_soon()
+            self._steps.look_now()
         return await self.show(await self.found(request))
 
     @endpoint(
@@ -180,7 +180,7 @@ class ClientJobs(JobResource):
         assert at.speaking is not None, "a worker speaks"
         self._at = at
         self._admission = at.speaking.admission
-        self._look_soon = steps.look_soon
+        self._look_soon = steps.look_now
 
     @endpoint(
         "POST",

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.callers import Caller, caller_of
 from proxy.errors import (
     Conflict,
@@ -249,7 +249,7 @@ def _parse_expiry_us(text: str) -> int:
             f"from {_LEAST_EXPIRY_S} to {_MOST_EXPIRY_S}.",
             param=_EXPIRY_FIELD,
         )
-    return int(text) * SECOND
+    return int(text) * SECOND_US
 
 
 def _required(upload: FormFile | None, writer: UploadWriter, purpose: Purpose) -> FormFile:

@@ -24,7 +24,7 @@ from proxy.http.lists import PAGE, Listing, page
 from proxy.http.ranges import RANGE
 from proxy.http.resource import account_of, endpoint, second
 from proxy.speech.part_check import WrongWords
-from proxy.storage.rows import LAST_MOMENT, Place
+from proxy.storage.rows import LAST_MOMENT, PagePlace
 from proxy.storage.store import Params, Store
 from proxy.storage.usage import CheckSums
 
@@ -198,13 +198,13 @@ ORDER BY job_steps.number LIMIT :limit
 _NUMBER = "SELECT number FROM job_steps WHERE id = :id AND job = :job"
 
 
-async def _list_rows(store: Store, job: str, place: Place, limit: int) -> Sequence[_StepRow]:
+async def _list_rows(store: Store, job: str, place: PagePlace, limit: int) -> Sequence[_StepRow]:
     """List steps, the first one first, from the place on. Places count down, as those of times do."""
     params: Params = {"job": job, "number": LAST_MOMENT - place.at, "limit": limit}
     return msgspec.convert(await store.read_long(_SELECT, params), list[_StepRow])
 
 
-async def _place_of(store: Store, job: str, id_: str) -> Place | None:
+async def _place_of(store: Store, job: str, id_: str) -> PagePlace | None:
     """Find the place of a step of a job."""
     rows = await store.read(_NUMBER, {"id": id_, "job": job})
-    return Place(LAST_MOMENT - rows[0]["number"], id_) if rows else None
+    return PagePlace(LAST_MOMENT - rows[0]["number"], id_) if rows else None

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies import lexicon
-from policies.lexicon import MOST_LEXICONS, MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
+from policies.lexicon import MOST_LEXICONS, MOST_SPOKEN_CHARACTERS, MOST_WORD_CHARACTERS, MOST_WORDS, Words
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, account_endpoint, check_open
 from proxy.catalogue.erasing import Purges
 from proxy.catalogue.library import Library
@@ -78,8 +78,8 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 WordsField = Annotated[
     dict[str, SpokenForm],
     Meta(
-        description=f"an object of up to {MOST_WORDS} words of up to {MOST_WORD} characters, each with what "
-        f"is said for it, up to {MOST_SPOKEN}",
+        description=f"an object of up to {MOST_WORDS} words of up to {MOST_WORD_CHARACTERS} characters, "
+        f"each with what is said for it, up to {MOST_SPOKEN_CHARACTERS}",
         extra_json_schema={"maxProperties": MOST_WORDS, **WORD},
     ),
 ]

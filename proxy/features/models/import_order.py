@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from policies.language import means
+from policies.language import tag_matches
 from proxy.engines.stored_models import BrokenModel, ModelRefused, ModelStore
 from speech_engine.levels import QUIETEST_LUFS
 from speech_engine.licences import bound_by
@@ -102,6 +102,6 @@ def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, .
 
 def _found(language: str, known: tuple[str, ...]) -> str:
     for each in known:
-        if means(each, language):
+        if tag_matches(each, language):
             return each
     raise ModelRefused(f"--language: this model does not speak {language}; it speaks {', '.join(known)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import proxy
 from policies.descriptions import language_named
-from policies.language import means
+from policies.language import tag_matches
 from proxy.config.reader import possible
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.entries import GalleryEntry, read_gallery
@@ -59,7 +59,7 @@ class Galleries(NamedTuple):
             entry = each.entry
             if word and not _fits_word(each, word.casefold()):
                 continue
-            if language and not any(means(tag, language) for tag in entry.languages):
+            if language and not any(tag_matches(tag, language) for tag in entry.languages):
                 continue
             if is_paid and not terms_of(entry.bound_by).paid_use:
                 continue
@@ -113,7 +113,9 @@ def _is_own(gallery: str) -> bool:
 def _fits_word(each: Listed, word: str) -> bool:
     """Tell whether a word is in a model's names, or names its language. `en` is not in `spoken`."""
     entry = each.entry
-    if (named := language_named(word)) and any(means(tag, named) for tag in entry.languages):
+    if (named := language_named(word)) and any(tag_matches(tag, named) for tag in entry.languages):
         return True
     texts = " ".join((each.name, each.plugin, entry.title, entry.description)).casefold()
-    return (word in texts if len(word) > 2 else False) or any(means(tag, word) for tag in entry.languages)
+    return (word in texts if len(word) > 2 else False) or any(
+        tag_matches(tag, word) for tag in entry.languages
+    )

@@ -258,7 +258,7 @@ def weights_of(mix: tuple[MixMember, ...]) -> dict[str, float]:
 
 async def saved_voice(store: Store, record: VoiceRecord) -> SavedVoice:
     """Return an opened voice as operators see it."""
-    formats = await trained_models.formats_of(store, [record.id])
+    formats = await trained_models.list_formats(store, [record.id])
     return shown(record, formats.get(record.id, ()))
 
 

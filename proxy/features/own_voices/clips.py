@@ -17,8 +17,8 @@ from policies.plans import Terms
 from policies.text_tags import EMOTIONS, NEUTRAL
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
 from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.known_voices import no_voice
-from proxy.catalogue.voice_records import Compared, VoiceRecord
+from proxy.catalogue.known_voices import voice_not_found
+from proxy.catalogue.voice_records import ComparisonResult, VoiceRecord
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents.grants import Grant, Grants
 from proxy.features.consents.hearings import Hearings
@@ -98,7 +98,7 @@ class VoiceRecordings:
     async def list_(self, voice: VoiceRecord) -> list[ReadableRecording]:
         """List the recordings of a voice, the first one first. Raises InvalidRequest if it has none."""
         owner_of(voice)
-        rows = await samples.of_voice(self._store, voice.id)
+        rows = await samples.list_of_voice(self._store, voice.id)
         record = self._library_writer.open(voice)
         opened = await asyncio.to_thread(texts_of_recordings, self._vault, record, rows)
         return [ReadableRecording(*each) for each in zip(rows, opened, strict=True)]
@@ -141,7 +141,7 @@ class VoiceRecordings:
                 was_added = records.clip_was_added(row.id)
                 hearing = self._hearings.queue_statements(row.id, account, voice.language or "", was_added)
             added = await self._keep(voice, sealed, accepted, beginning.act, hearing)
-        self._hearings.look_soon()
+        self._hearings.look_now()
         await self._library_writer.forget(account, voice.id)
         return ReadableRecording(added, texts)
 
@@ -151,7 +151,7 @@ class VoiceRecordings:
         """Write the words of a recording. Raises InvalidRequest, NotFound and Conflict."""
         account = owner_of(voice)
         for _ in range(_TRIES):
-            rows = await samples.of_voice(self._store, voice.id)
+            rows = await samples.list_of_voice(self._store, voice.id)
             row = next((each for each in rows if ReadableRecording(each, ClipTexts()).id == id_), None)
             record = await records.get(self._store, account, voice.id)
             if row is None or record is None:
@@ -178,7 +178,7 @@ class VoiceRecordings:
         await self._library_writer.forget(account, voice.id)
 
     async def find_recording(self, account: str, id_: str) -> SampleRecord | None:
-        return await samples.clip(self._store, account, id_) if id_.isprintable() else None
+        return await samples.find_clip(self._store, account, id_) if id_.isprintable() else None
 
     async def request_of(self, account: str, id_: str) -> str | None:
         row = await self.find_recording(account, id_)
@@ -210,7 +210,7 @@ class VoiceRecordings:
 
         async def explain() -> None:
             if await records.get(self._store, row.account, voice.id) is None:
-                raise no_voice(voice.id)
+                raise voice_not_found(voice.id)
             await self._check_room(voice.id)
             if voice.consent is not None:
                 await self._grants.find_grant(row.account, voice.consent, "consent")
@@ -218,7 +218,7 @@ class VoiceRecordings:
         return await keep_recording(self._vault, row.account, accepted.master, add, explain)
 
     async def _check_room(self, voice: str) -> None:
-        found = await samples.of_voice(self._store, voice)
+        found = await samples.list_of_voice(self._store, voice)
         if sum(not each.is_for_training for each in found) >= MOST_RECORDINGS:
             raise NotAllowed(
                 f"A voice has {MOST_RECORDINGS} recordings at most; delete one first.",
@@ -240,7 +240,7 @@ class VoiceRecordings:
 
     async def _compare(
         self, account: str, accepted: AcceptedRecording, grant: Grant | None
-    ) -> Compared | None:
+    ) -> ComparisonResult | None:
         try:
             return await self._grants.compare(account, accepted, grant)
         except NotAllowed as failure:

@@ -141,7 +141,7 @@ class VoiceEditing(Resource):
             assert owner is not None, "the form names an account"
             terms = terms_of(self._admin_tools, owner)
             record = await self._voice_creation.make(owner.id, new, audio, terms, beginning)
-            stored, *_ = await samples.of_voice(self._library_writer.store, record.id)
+            stored, *_ = await samples.list_of_voice(self._library_writer.store, record.id)
             reasons = msgspec.json.decode(stored.quality, type=VoiceQuality).reasons
         elif new.bindings is not None:
             record, reasons = await self._voice_creation.bind(new, new.bindings, beginning)
@@ -164,7 +164,7 @@ class VoiceEditing(Resource):
         listed = await page(
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
-        formats = await trained_models.formats_of(store, [row.id for row in listed.rows])
+        formats = await trained_models.list_formats(store, [row.id for row in listed.rows])
         return await listed.list_response(
             bodies.SavedVoiceList,
             lambda row: bodies.shown(self._library_writer.open(row), formats.get(row.id, ())),

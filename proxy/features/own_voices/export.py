@@ -66,7 +66,7 @@ class VoiceExport:
                 place.leave()
 
     async def _zip(self, record: VoiceRecord, entry: bytes, place: FairPlace) -> ZipStream:
-        rows = await samples.of_voice(self._store, record.id)
+        rows = await samples.list_of_voice(self._store, record.id)
         texts = texts_of_recordings(self._vault, record, rows)
         facts = [
             SampleFacts(

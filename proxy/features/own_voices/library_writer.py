@@ -10,12 +10,12 @@ from collections.abc import Container, Mapping
 from policies import text_tags
 from policies.plans import Terms
 from policies.routing import Voice
-from proxy.catalogue.cast_members import check_single, resolve_members
+from proxy.catalogue.cast_members import check_no_voice_twice, resolve_members
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.clones import CloneRights, Cloning
 from proxy.catalogue.erasing import Purges
-from proxy.catalogue.known_voices import no_voice
-from proxy.catalogue.library import NOTHING, Library
+from proxy.catalogue.known_voices import voice_not_found
+from proxy.catalogue.library import EMPTY_LIBRARY, Library
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.config_toml import built_in_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
@@ -96,7 +96,7 @@ class LibraryWriter:
         if self._catalogue is None:
             raise InvalidRequest("Mixes can be saved while a server runs.", param="mix")
         found = await self._members(account, {name: name for name in mix}, "mix")
-        check_single([voice.id for voice in found.values()], "mix")
+        check_no_voice_twice([voice.id for voice in found.values()], "mix")
         total = sum(mix.values())
         weights: dict[str, float] = {}
         for name, voice in found.items():
@@ -150,7 +150,7 @@ class LibraryWriter:
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Raises NotFound if another request has deleted it."""
         if not await records.delete(self.store, record.id, act):
-            raise no_voice(record.id)
+            raise voice_not_found(record.id)
         await self.forget(record.account, record.id)
 
     def check_name(self, name: str) -> None:
@@ -172,7 +172,7 @@ class LibraryWriter:
     async def _members(self, account: str | None, members: Mapping[str, str], field: str) -> dict[str, Voice]:
         if self._catalogue is None:
             return {}
-        own = NOTHING if account is None else await self.library.get(account)
+        own = EMPTY_LIBRARY if account is None else await self.library.get(account)
         try:
             return resolve_members(self._catalogue, members.items(), own, field)
         except InvalidRequest:

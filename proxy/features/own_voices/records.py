@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.catalogue.voice_records import DESCRIBED, VoiceRecord
+from proxy.catalogue.voice_records import DESCRIPTION_FIELDS, VoiceRecord
 from proxy.features.own_voices.seals import closed
 from proxy.storage import accounts, audit, blobs, library_revisions
 from proxy.storage.audit import Act
@@ -21,7 +21,7 @@ from proxy.storage.rows import columns, decode_json, encode_json
 from proxy.storage.samples import TRAINING, SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
-from proxy.storage.tombstones import erased
+from proxy.storage.tombstones import is_erased_sql
 
 TABLE = Table(
     "voices",
@@ -55,7 +55,7 @@ TABLE = Table(
 )
 
 _JSON = ("members", "tags", "labels", "compared")
-_CHANGED = (*DESCRIBED, "members", "wrapped", "sealed", "revision")
+_CHANGED = (*DESCRIPTION_FIELDS, "members", "wrapped", "sealed", "revision")
 
 
 def _record(row: Row) -> VoiceRecord:
@@ -102,7 +102,7 @@ SELECT :voice, (SELECT coalesce(max(number), 0) + 1 FROM samples WHERE voice = :
     :tag, CAST(:seconds AS DOUBLE PRECISION), :quality, :id, :wrapped, :sealed
 WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account AND kind = 'sample')
 AND (SELECT count(*) FROM samples WHERE voice = :voice AND {_IS_ALIKE}) < CAST(:most AS BIGINT)
-AND NOT {erased(":id")} AND {blobs.IS_STORED} AND {{only_if}} RETURNING number
+AND NOT {is_erased_sql(":id")} AND {blobs.IS_STORED} AND {{only_if}} RETURNING number
 """
 _SOUNDS_OTHERWISE = """
 UPDATE voices SET revision = revision + 1
@@ -165,7 +165,7 @@ async def add(
     needs = Condition(
         f"{_IS_FREE} AND {blobs.IS_STORED} AND {only_if.sql}",
         {**only_if.params, "other_name": other_name, "digest": digest},
-        (*only_if.held, *blobs.hold_statements(record.account, digest)),
+        (*only_if.locks, *blobs.lock_statements(record.account, digest)),
     )
     adding = ROWS.add_statements(_values(record), most, needs)
     answers = await store.write(
@@ -233,8 +233,8 @@ async def add_clip(
     """
     row: Params = {**only_if.params, **msgspec.structs.asdict(record), "most": most}
     held = (
-        *only_if.held,
-        *blobs.hold_statements(record.account, record.digest),
+        *only_if.locks,
+        *blobs.lock_statements(record.account, record.digest),
         Statement(_HOLD_VOICE, {"id": record.voice}),
     )
     answers = await store.write(
@@ -256,8 +256,8 @@ async def add_training_clips(
     voice = rows[0].voice
     digests = sorted({row.digest for row in rows})
     held = (
-        *only_if.held,
-        *(each for digest in digests for each in blobs.hold_statements(rows[0].account, digest)),
+        *only_if.locks,
+        *(each for digest in digests for each in blobs.lock_statements(rows[0].account, digest)),
         Statement(_HOLD_VOICE, {"id": voice}),
     )
     sql = _ADD_CLIP.format(only_if=f"{only_if.sql} AND {_IS_NEW}")

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from policies.plans import Terms
 from policies.routing import Voice
-from policies.sample_quality import stretch_s
+from policies.sample_quality import speech_range_s
 from proxy.access.callers import Caller
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.engines.engine_list import Engines
@@ -137,7 +137,7 @@ class ReferenceSpeech:
         grant = await self._grants.find_grant(account, consent, CONSENT) if consent else None
         async with self._intake.accepted(account, reference.audio, AUDIO) as accepted:
             recording, seconds = RequestRecording(accepted.master, accepted.quality), accepted.seconds
-        start_s, end_s = stretch_s(recording.quality, seconds)
+        start_s, end_s = speech_range_s(recording.quality, seconds)
         async with self._samples.lend(account, recording, self._engines) as digest:
             sample = Sample(digest, reference.text, seconds=seconds, speech_s=end_s - start_s)
             try:

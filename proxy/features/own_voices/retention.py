@@ -23,9 +23,9 @@ from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from proxy.storage import accounts
 from proxy.storage.disk_names import UnsafeName
-from proxy.storage.rows import NEWEST, Place
+from proxy.storage.rows import NEWEST, PagePlace
 from proxy.storage.store import StorageFailed, Store
-from proxy.storage.tables import Tables, wholes
+from proxy.storage.tables import Tables, whole_tables
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 
@@ -107,14 +107,14 @@ async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing
             _log.warning("voice.retention.unsafe", reason=str(unsafe))
     limited = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
     erased, place = 0, NEWEST
-    while limited and (page := await accounts.page(store, place, _BATCH)):
+    while limited and (page := await accounts.list_page(store, place, _BATCH)):
         for account in page:
             # A suspended account cannot use its voices.
             if account.closed is account.suspended is None and account.plan in limited:
                 before = await store.now() - limited[account.plan] * DAY_US
                 if account.resumed <= before:
                     erased += await _erase_of(store, account.id, before, erasing)
-        place = Place(page[-1].created, page[-1].id)
+        place = PagePlace(page[-1].created, page[-1].id)
     if erased:
         _log.info("voice.retention.complete", voices=erased)
     return erased
@@ -157,7 +157,7 @@ class _VoiceUseObserver(Observer):
 @cache
 def _closed_owners(tables: Tables) -> str:
     # A closed account loses its key last.
-    owning = (*(table.name for table in wholes(tables)), "account_keys")
+    owning = (*(table.name for table in whole_tables(tables)), "account_keys")
     has_one = " OR ".join(f"EXISTS (SELECT 1 FROM {name} WHERE account = accounts.id)" for name in owning)
     return f"SELECT id FROM accounts WHERE closed IS NOT NULL AND ({has_one}) ORDER BY id"
 

@@ -103,9 +103,9 @@ class SampleWords:
 
     async def _find_sample(self, held: HearingRow) -> FoundSample | None:
         if held.id.startswith("clip_"):
-            row = await samples.clip(self._store, held.account, held.id)
+            row = await samples.find_clip(self._store, held.account, held.id)
         else:
-            row = next(iter(await samples.made_of(self._store, held.id)), None)
+            row = next(iter(await samples.list_original(self._store, held.id)), None)
         record = None if row is None else await records.get(self._store, held.account, row.voice)
         if row is None or record is None:
             return None

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from policies.routing import Binding, Voice
-from policies.sample_quality import SampleQuality, stretch_s
+from policies.sample_quality import SampleQuality, speech_range_s
 from proxy.catalogue.clones import NO_CLONES, Cloning
-from proxy.catalogue.own_voices import NO_PARTS, NONE, Known, LibraryVoice, VoiceParts
+from proxy.catalogue.own_voices import NO_PARTS, NO_VOICES, LibraryVoice, VoiceParts, VoicesById
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.consents.grants import Grants, receivers
 from proxy.features.own_voices import records
@@ -22,7 +22,7 @@ from proxy.features.own_voices.seals import open_if_possible, texts_of_recording
 from proxy.file_store.vault import Vault
 from proxy.storage import samples, trained_models
 from proxy.storage.library_revisions import OPERATOR
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 from proxy.storage.samples import NOT_MEASURED, SampleRecord
 from proxy.storage.store import Store
 from speech_engine import EngineVoice, Sample
@@ -38,21 +38,21 @@ class SavedVoices:
         self._grants = grants
         self.clones: Cloning = NO_CLONES
 
-    async def of_account(self, account: str, before: Known = NONE) -> Sequence[LibraryVoice]:
+    async def of_account(self, account: str, before: VoicesById = NO_VOICES) -> Sequence[LibraryVoice]:
         rows = await records.of_account(self._store, account)
         parts: Mapping[str, VoiceParts] = {}
         if any(row.kind == "sample" for row in rows):
             parts = await self._parts(account, rows)
-        return await in_turns(
+        return await map_in_turns(
             lambda row: self._opened(row, parts.get(row.id, NO_PARTS), before.get(row.id)), rows
         )
 
-    async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
+    async def of_operator(self, before: VoicesById = NO_VOICES) -> Sequence[LibraryVoice]:
         """They have nothing in other tables but models, and no seal."""
         rows = await records.of_operator(self._store)
         trained = {}
         if any(row.kind == "catalogue" for row in rows):
-            trained = await trained_models.of_account(self._store, OPERATOR)
+            trained = await trained_models.list_of_account(self._store, OPERATOR)
         parts = {id_: VoiceParts(trained=models) for id_, models in trained.items()}
         return await asyncio.to_thread(
             lambda: [_unsealed(row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]
@@ -69,8 +69,8 @@ class SavedVoices:
 
     async def _parts(self, account: str, rows: Sequence[VoiceRecord]) -> dict[str, VoiceParts]:
         sampled, trained, granted, cloned = await asyncio.gather(
-            samples.of_account(self._store, account),
-            trained_models.of_account(self._store, account),
+            samples.list_of_account(self._store, account),
+            trained_models.list_of_account(self._store, account),
             self._grants.of_account(account),
             self.clones.of_voices([row.id for row in rows if row.kind == "sample"]),
         )
@@ -139,5 +139,5 @@ def voice_of(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequence[
 def _speech_s(sample: SampleRecord) -> float:
     if sample.quality == NOT_MEASURED:
         return 0.0
-    start_s, end_s = stretch_s(msgspec.json.decode(sample.quality, type=SampleQuality), sample.seconds)
+    start_s, end_s = speech_range_s(msgspec.json.decode(sample.quality, type=SampleQuality), sample.seconds)
     return end_s - start_s

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from msgspec import UNSET
 
-from proxy.catalogue.voice_records import Compared, Recognised, VoiceRecord, VoiceTexts
+from proxy.catalogue.voice_records import ComparisonResult, Recognised, VoiceRecord, VoiceTexts
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.samples import SampleRecord
 
@@ -26,7 +26,7 @@ class ClipTexts(msgspec.Struct, frozen=True, kw_only=True):
     words: str = ""
     recognised: Recognised = UNSET
     request: str = ""
-    compared: Compared | None = None
+    compared: ComparisonResult | None = None
 
     def __repr__(self) -> str:
         return "<ClipTexts>"

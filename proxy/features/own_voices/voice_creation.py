@@ -17,8 +17,8 @@ from policies.plans import Terms
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.known_voices import no_voice
-from proxy.catalogue.voice_records import DESCRIBED, Kind, VoiceRecord
+from proxy.catalogue.known_voices import voice_not_found
+from proxy.catalogue.voice_records import DESCRIPTION_FIELDS, Kind, VoiceRecord
 from proxy.config.config_toml import voices_to_bind
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.consents.grants import Grant, Grants
@@ -118,7 +118,7 @@ class VoiceCreation:
             made = await self._keep(record, accepted, terms.voices, beginning.act, statements)
         if places:
             self._clones.begin_clones(made)
-        self._hearings.look_soon()
+        self._hearings.look_now()
         return made
 
     async def _keep(
@@ -244,7 +244,7 @@ class VoiceCreation:
             revision=1,
             created=act.at if act else await self._store.now(),
             request=beginning.request,
-            **{name: getattr(new, name) for name in DESCRIBED},
+            **{name: getattr(new, name) for name in DESCRIPTION_FIELDS},
             **made,
         )
 
@@ -267,7 +267,9 @@ class VoiceCreation:
                 raise InvalidRequest(f"Invalid value for '{kind}': the voice is no {kind}.", param=kind)
         if change.name is not UNSET:
             self._library_writer.check_name(change.name)
-        changes = {name: value for name in DESCRIBED if (value := getattr(change, name)) is not UNSET}
+        changes = {
+            name: value for name in DESCRIPTION_FIELDS if (value := getattr(change, name)) is not UNSET
+        }
         # An empty language or gender takes it away.
         changes |= {name: None for name in ("language", "gender") if not changes.get(name, True)}
         if change.cast is not UNSET:
@@ -293,13 +295,13 @@ class VoiceCreation:
                 return open_voice(self._vault, done)
             newer = await self._library_writer.find_voice(record.account, record.id)
             if newer is None:
-                raise no_voice(record.id)
+                raise voice_not_found(record.id)
             record = newer
         raise Conflict("The voice is being changed by others; read it again.")
 
     async def delete(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice, and erase its recordings, models and derived data. Raises NotFound."""
-        if record.is_sealed or await tombstones.recordings_of(self._store, record.id):
+        if record.is_sealed or await tombstones.list_recordings(self._store, record.id):
             await self._erasing.erase_voice(record, act, by_owner=act is None)
             self._library_writer.library.forget(record.account)
         else:

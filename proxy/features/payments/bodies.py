@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from policies.limits import COUNTED, limit_values, with_limits
+from policies.limits import COUNT_LIMITS, limit_values, with_limits
 from policies.plans import Plan
 from policies.price import Minutes
 from proxy.config import credits
@@ -21,7 +21,7 @@ from proxy.http.lists import Listing, iso, iso_or_none
 from proxy.http.replies import shown_as
 
 
-@with_limits(COUNTED, lambda row: row.plain | None)
+@with_limits(COUNT_LIMITS, lambda row: row.plain | None)
 class OfferLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of a plan. Null is no limit, or one that each account has of its own."""
 
@@ -216,7 +216,7 @@ def shown_start(sales: Sales) -> StartPlan | None:
 
 
 def _limits(plan: Plan) -> OfferLimits:
-    values = limit_values(plan, COUNTED)
+    values = limit_values(plan, COUNT_LIMITS)
     return OfferLimits(**{name: each if isinstance(each, int) else None for name, each in values.items()})
 
 

@@ -13,7 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.plans import Terms, terms
+from policies.plans import Terms, build_terms
 from policies.routing import Offer, RoutingQuery, Rules, Voice, decide
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, check_open
@@ -194,7 +194,7 @@ class Orders(Resource):
         except NotAllowed:
             # Nothing speaks now.
             return []
-        after = terms(plan, caller.agreed, caller.caps, has_paid=True)
+        after = build_terms(plan, caller.agreed, caller.caps, has_paid=True)
         own = (await self._voices.library.get(caller.account)).own.listed
         language = self._admin_tools.config.server.default_language
         # Each voice is compared with each model.

@@ -47,8 +47,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             def settled(account: str) -> None:
                 # Another plan is in force here at once, and in other workers within seconds.
                 tools.callers.forget(account)
-                month_tasks.look_soon()
-                mails.look_soon()
+                month_tasks.look_now()
+                mails.look_now()
 
             order_tasks.settled = settled
             if _missing(revision.config):
@@ -62,7 +62,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             ]
             return Additions(endpoints)
 
-        orders.look_soon = order_tasks.look_soon
+        orders.look_now = order_tasks.look_now
         revise(context.config_at_start)
         # A command asks no provider for payments: its server does, when it is back.
         task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)

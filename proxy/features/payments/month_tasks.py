@@ -15,7 +15,7 @@ from proxy.features.payments.paid_months import MailKind, Month, MonthChange, Mo
 from proxy.features.payments.plan_changes import ACTOR, PlanReading
 from proxy.features.payments.records import NEVER, MonthRecord
 from proxy.ledger import Ledger
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage import audit, entries
 from proxy.storage.audit import Act
 from proxy.storage.entries import GRANTED
@@ -34,14 +34,14 @@ class MonthTasks(TaskKind[MonthRecord]):
     sales: Sales
     name = "paid months"
     table = records.MONTH_TASKS
-    outlives = False
+    may_outlive_worker = False
 
     def __init__(self, ledger: Ledger, mails: Mails | None = None) -> None:
         super().__init__(ledger.store)
         self._ledger = ledger
         self._mails = mails
 
-    def only_if(self, held: MonthRecord) -> Condition:
+    def commit_condition(self, held: MonthRecord) -> Condition:
         """A booking may have changed the month meanwhile. Then it is looked at again."""
         names = ("state", "starts", "ends", "is_paid")
         return Condition(_AS_READ, {f"{name}_seen": getattr(held, name) for name in names})
@@ -53,7 +53,7 @@ class MonthTasks(TaskKind[MonthRecord]):
                 return await self._work(reading, held)
             except AlreadyExists:
                 continue
-        return Again("Its changes were refused: another worker changes the account.", 1.0)
+        return Delayed("Its changes were refused: another worker changes the account.", 1.0)
 
     async def _work(self, reading: PlanReading, held: MonthRecord) -> Result:
         month = reading.plan_state.month(held.id)
@@ -64,7 +64,7 @@ class MonthTasks(TaskKind[MonthRecord]):
             return await self._lapse(reading, held, change)
         return await self._turn(reading, held)
 
-    async def _turn(self, reading: PlanReading, held: MonthRecord) -> Again:
+    async def _turn(self, reading: PlanReading, held: MonthRecord) -> Delayed:
         """Note what the clock has done to a month, and mail about its end."""
         now = reading.plan_state.now
         month = paid_months.settled(plan_changes.month_of(held), now)
@@ -73,7 +73,7 @@ class MonthTasks(TaskKind[MonthRecord]):
         due = paid_months.due_at(month, now)
         values = {"state": month.state, "mailed": mailed, "due": NEVER if due is None else due}
         also = await self._mail(reading, month, kind, if_finished)
-        return Again(is_try=False, values=values, also=also)
+        return Delayed(is_try=False, values=values, also=also)
 
     async def _lapse(self, reading: PlanReading, held: MonthRecord, change: MonthChange) -> Done:
         """End the paid plan of an account, which has its next plan by the clock already."""
@@ -88,7 +88,7 @@ class MonthTasks(TaskKind[MonthRecord]):
         ]
         await plan_changes.write(self._ledger, reading, [], statements)
         if self._mails is not None:
-            self._mails.look_soon()
+            self._mails.look_now()
         return Done(values={"due": NEVER})
 
     async def _carry(self, reading: PlanReading, month: Month) -> Result:
@@ -96,9 +96,9 @@ class MonthTasks(TaskKind[MonthRecord]):
         now = reading.plan_state.now
         if not month.is_paid or reading.is_closed:
             return Done(values={"due": NEVER})
-        held = await self._ledger.holds.held(reading.account, month.pool)
+        held = await self._ledger.holds.held_allowance(reading.account, month.pool)
         # Since the holds were read: a request that has settled meanwhile counts twice, and never not at all.
-        pools = await entries.pools(self._store, reading.account)
+        pools = await entries.read_pools(self._store, reading.account)
         part = paid_months.carry(month, pools.get(month.pool, 0), held, now)
         if part.credits or part.pool or part.is_final:
             state: MonthState = "carried" if part.is_final else "replaced"
@@ -119,7 +119,7 @@ class MonthTasks(TaskKind[MonthRecord]):
         assert month.replaced is not None, "a replaced month has its moment"
         last = month.replaced + paid_months.SETTLED
         due = now + _HELD if held else max(last, now + _HELD)
-        return Again(is_try=False, values={"due": due})
+        return Delayed(is_try=False, values={"due": due})
 
     async def _mail(
         self, reading: PlanReading, month: Month, kind: MailKind | None, only_if: Condition

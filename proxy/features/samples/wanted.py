@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import Model, speaks
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import LiveEngine
@@ -117,7 +117,9 @@ class WantedSamples:
         for info in () if engine.state != "ready" else engine.models():
             model = Model(name, info)
             is_usable = info.speaks and not info.runner
-            if is_usable and (not is_free or (info.is_local and self._catalogue.rate(model) is None)):
+            if is_usable and (
+                not is_free or (info.is_local and self._catalogue.provider_rate(model) is None)
+            ):
                 for voice in engine.voices():
                     yield model, voice
 
@@ -126,7 +128,7 @@ class WantedSamples:
     ) -> WantedSample | None:
         """Return the longer sample of a language, by the first natural voice that the front, or else the
         server, has for it. A robot speaks none."""
-        able = [each for each in found if each.rank < 2 and base(each.language) == base(tag)]
+        able = [each for each in found if each.rank < 2 and base_tag(each.language) == base_tag(tag)]
         liked = [*front, *self._bound([self._default_voice or ""])]
         places = {voice: place for place, voice in reversed([*enumerate(liked)])}
         first = min(able, key=lambda each: places.get((each.engine, each.voice), len(liked)), default=None)

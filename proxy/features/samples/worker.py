@@ -11,7 +11,7 @@ import structlog
 from msgspec.structs import replace
 
 from proxy.access.callers import Caller
-from proxy.catalogue.library import NOTHING
+from proxy.catalogue.library import EMPTY_LIBRARY
 from proxy.engines.engine_list import Engines
 from proxy.errors import RequestFailed
 from proxy.features.samples.account import TERMS, open_account
@@ -112,7 +112,7 @@ class SampleWorker:
         plans, id_ = self._speaking.plans, new_id("req")
         try:
             request = parse_speech(body, Defaults())
-            call = await plans.planned_call(id_, self._caller, request, TERMS, NOTHING)
+            call = await plans.planned_call(id_, self._caller, request, TERMS, EMPTY_LIBRARY)
         except RequestFailed:
             return None
         (part, *others) = call.plan.parts

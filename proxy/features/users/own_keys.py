@@ -39,7 +39,7 @@ class OwnKeys(Resource):
     async def list_own_keys(self, request: Request) -> Response:
         """The account's API keys, without their secrets, the newest first"""
         account = caller_of(request.scope).account
-        listed = await table_page(request, key_records.OWN, self._store, account)
+        listed = await table_page(request, key_records.USER_KEYS, self._store, account)
         return await listed.list_response(KeyList, keys.shown)
 
     @endpoint(
@@ -63,7 +63,7 @@ class OwnKeys(Resource):
             request, "key.created", new_id("key"), caller.account, **details
         )
         secret = api_key.mint()
-        made = await key_records.create_below(
+        made = await key_records.create_limited(
             self._store, secret, new.record(caller.account, "speech", act.at), most, act
         )
         if made is None:
@@ -93,7 +93,7 @@ class OwnKeys(Resource):
 
     async def _found(self, request: Request) -> KeyRecord:
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
-        key = await key_records.OWN.get(self._store, account, id_) if can_be_named(id_) else None
+        key = await key_records.USER_KEYS.get(self._store, account, id_) if can_be_named(id_) else None
         if key is None or (key.kind, key.role) != ("key", "speech"):
             raise NotFound(f"Your account has no key '{id_[:80]}'; see GET {_ROOT}.", param="id")
         return key

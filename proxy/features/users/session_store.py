@@ -12,7 +12,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.callers import caller_at, good_for_s, key_fault
 from proxy.access.sessions import COOKIE, FRESH_US, Session
 from proxy.errors import SessionEnded
@@ -22,11 +22,11 @@ from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
 from proxy.storage.key_records import STATUS_COLUMNS, status_of
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
-HOUR_US = 3600 * SECOND
+HOUR_US = 3600 * SECOND_US
 IDLE_US = 7 * 24 * HOUR_US
 WHOLE_US = 30 * 24 * HOUR_US
 """A session ends after a week without a use, and in any case after thirty days."""
@@ -70,7 +70,7 @@ def new_secret() -> str:
 
 
 def cookie(secret: str) -> str:
-    whole_s = WHOLE_US // SECOND
+    whole_s = WHOLE_US // SECOND_US
     return f"{COOKIE}={secret}; Path=/; Max-Age={whole_s}; Secure; HttpOnly; SameSite=Strict"
 
 
@@ -125,7 +125,7 @@ class UserSessions:
         await self._store.write(Statement(_TIDY, {"whole": now - WHOLE_US, "idle": now - IDLE_US}))
 
     async def _read(self, digests: Sequence[str]) -> dict[str, _Answer]:
-        hashes, params = any_of(digests)
+        hashes, params = in_list(digests)
         rows = await self._store.read(_BY_HASH.format(hashes=hashes), params)
         now = await self._store.now()
         found = {row["session_hash"]: self._answer(row, now) for row in rows}
@@ -149,10 +149,10 @@ class UserSessions:
             # The same object, so that its cached terms and plans stay valid.
             session = before.session
         end = min(began + WHOLE_US, seen + IDLE_US)
-        return _Answer(session, min(good_for_s(status, now), (end - now) / SECOND))
+        return _Answer(session, min(good_for_s(status, now), (end - now) / SECOND_US))
 
     async def _note_seen(self, unseen: Sequence[str], now: int) -> None:
-        ids, params = any_of(unseen)
+        ids, params = in_list(unseen)
         try:
             await self._store.write(Statement(_SEEN.format(ids=ids), {**params, "now": now}))
         except StorageFailed as error:

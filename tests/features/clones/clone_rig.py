@@ -115,7 +115,7 @@ class CloneRig(NamedTuple):
             subject=voice.id, account=voice.account, digests=(), began=await self.store.now(), pending=()
         )
         assert await erase(self.store, tombstone)
-        self.clone_tasks.look_soon()
+        self.clone_tasks.look_now()
 
 
 def voices_at(rig: CloneRig, engine: str) -> list[str]:

@@ -86,7 +86,7 @@ async def test_the_fee_of_a_clone_that_was_made_unheard_is_booked_once(rig: Clon
         await rig.later()
     assert await records.is_gone(rig.store, voice.id)
     assert rig.minimax.account.fees == 1
-    assert await costs.total(rig.store, voice.account, 0, is_account=True) == 1_500_000
+    assert await costs.sum_costs(rig.store, voice.account, 0, is_account=True) == 1_500_000
 
 
 @pytest.mark.parametrize("has_clone", [True, False])

@@ -50,7 +50,7 @@ async def test_a_killed_worker_leaves_one_known_voice(
             assert row.state == "ready"
             assert voices_at(rig, engine) == [row.name]
             assert engine == "elevenlabs" or at.minimax.account.fees == 1
-            (bill,) = await usage.list_(store)
+            (bill,) = await usage.list_newest(store)
             assert (bill.id, bill.credits) == (id_, 300 * MICRO), "what it held outlived the kill, once"
             assert (await verify(store)).is_clean
 

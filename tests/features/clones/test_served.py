@@ -293,7 +293,7 @@ async def test_a_clone_that_its_provider_has_lost_is_asked_for_once(
     minimax: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An hour between two looks: whoever has something new says so.
-    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 3600.0)
+    monkeypatch.setattr("proxy.queue.tasks._LONGEST_WAIT_S", 3600.0)
     async with inside(tmp_path, minimax.config(studio="")) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
         made = await told(server, voice, "ready")

@@ -80,7 +80,7 @@ async def test_tasks_run_alone_until_another_machine_leads() -> None:
         finally:
             running -= 1
 
-    alone = asyncio.create_task(cluster.run_alone([task, task]))
+    alone = asyncio.create_task(cluster.run_while_leading([task, task]))
     for leads in (True, False, True):
         cluster.lead(leads)
         for _ in range(5):
@@ -94,7 +94,7 @@ async def test_tasks_run_alone_until_another_machine_leads() -> None:
         raise RuntimeError
 
     with pytest.raises(ExceptionGroup):
-        await cluster.run_alone([task, failing])
+        await cluster.run_while_leading([task, failing])
 
 
 async def test_a_machine_without_its_database_leads_no_more(

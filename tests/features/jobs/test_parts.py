@@ -291,7 +291,7 @@ KILLS = (
 @pytest.mark.slow
 async def test_a_kill_between_parts_leaves_nothing_half_done(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url, name="ben") as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         store = server.worker.store
         row = replace(await new_row(store, LARGE), key="key_none")
         for number, kill in enumerate(KILLS):
@@ -344,7 +344,7 @@ async def test_after_the_first_commit_of_a_cancel_no_step_begins(
 ) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         kind, store = kind_of(server), server.worker.store
-        kind.at_once = 0
+        kind.most_at_once = 0
         job = replace(await new_row(store, LARGE, "ben"), key="key_none")
         await carry_out(store, job, "make")
         cancel = Parts(store, monkeypatch, 1)
@@ -352,8 +352,8 @@ async def test_after_the_first_commit_of_a_cancel_no_step_begins(
         await cancel.come.wait()
         # Only the steps of later parts are left, and they are due now.
         await store.write(Statement("UPDATE job_steps SET due = 0 WHERE state = 'wanted'"))
-        kind.at_once = 4
-        kind.look_soon()
+        kind.most_at_once = 4
+        kind.look_now()
         await soon(lambda: _taken(store))
         assert kind._resting_jobs.keys() == {job.id}
         assert await count(store, "usage") == await count(store, "job_clips") == 0

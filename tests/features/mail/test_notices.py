@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.jobs.core import ends
 from proxy.features.jobs.core.mailed import description
 from proxy.features.jobs.core.records import Job, Kind, State
@@ -49,7 +49,7 @@ class Notices:
             account=self.account,
             key="key_1",
             kind=kind,
-            created=await self.rig.store.now() - round(seconds * SECOND),
+            created=await self.rig.store.now() - round(seconds * SECOND_US),
             format="mp3",
             characters=1,
             steps=1,
@@ -146,7 +146,7 @@ async def test_a_worker_mails_that_a_job_waits(tmp_path: Path) -> None:
             mails.recipients = recipients
             made = await new_job(server, text_of(2))
             await job_with(server, made["id"], "waiting")
-            mails.look_soon()
+            mails.look_now()
             (got,) = await soon(lambda: served.got)
             assert (got["To"], got["Subject"]) == ("ada@example.net", "Um trabalho espera por créditos")
             assert f"o trabalho {made['id']} espera." in served.text()

@@ -28,5 +28,5 @@ def test_each_is_read_in_a_few_seconds_and_none_comes_twice(language: str) -> No
     texts = PROMPTS[language]
     assert NEEDED == LEAST_RECORDINGS <= len(texts) == len(set(texts)) == MOST_RECORDINGS
     for text in texts:
-        assert 3.5 <= estimate.seconds(text, 1.0) <= 10.0, text
+        assert 3.5 <= estimate.speech_seconds(text, 1.0) <= 10.0, text
         assert sum(each.count(text) for each in texts) == 1

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from proxy.catalogue.voice_records import Compared, VoiceRecord
+from proxy.catalogue.voice_records import ComparisonResult, VoiceRecord
 from proxy.features.consents import records as consents
 from proxy.features.consents.records import ConsentRecord
 from proxy.features.own_voices import records as voices
@@ -73,14 +73,16 @@ def consent_of(account: Account, id_: str = "cons_1", created: int = 5, **more: 
 
 
 async def test_a_voice_is_added_with_its_sample(store: Store, ada: Account) -> None:
-    whole = record(ada, language="pt", gender="female", quality="high", compared=Compared("same", 0.91))
+    whole = record(
+        ada, language="pt", gender="female", quality="high", compared=ComparisonResult("same", 0.91)
+    )
     made = await add(store, whole)
     assert made == whole
     assert await voices.get(store, None, whole.id) == whole
-    assert await samples.of_voice(store, whole.id) == [sample_of(whole)]
-    assert await samples.of_account(store, ada.id) == {whole.id: [sample_of(whole)]}
-    assert await samples.quality_of(store, ada.id, DIGEST) == "{}"
-    assert await samples.quality_of(store, "acc_other", DIGEST) is None
+    assert await samples.list_of_voice(store, whole.id) == [sample_of(whole)]
+    assert await samples.list_of_account(store, ada.id) == {whole.id: [sample_of(whole)]}
+    assert await samples.find_quality(store, ada.id, DIGEST) == "{}"
+    assert await samples.find_quality(store, "acc_other", DIGEST) is None
 
 
 async def test_what_names_a_person_is_in_no_column_of_a_sealed_voice(store: Store, ada: Account) -> None:
@@ -115,7 +117,7 @@ async def test_voices_made_at_once_take_no_more_than_the_room(store: Store, ada:
     made = await asyncio.gather(*(add(store, record(ada, f"hmac:{number}"), most=3) for number in range(9)))
     assert sum(each is not None for each in made) == 3
     assert await voices.count(store, ada.id) == 3
-    assert len(await samples.of_account(store, ada.id)) == 3
+    assert len(await samples.list_of_account(store, ada.id)) == 3
 
 
 async def test_no_voice_without_its_recording_or_its_consent(store: Store, ada: Account) -> None:

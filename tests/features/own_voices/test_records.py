@@ -111,4 +111,4 @@ async def test_an_act_is_written_where_something_was_done(store: Store, ada: Acc
     assert full is None
     await voices.delete(store, id_, act(3, id_, "voice.deleted"))
     await voices.delete(store, id_, act(4, id_, "voice.deleted"))
-    assert [each.id for each in await audit.list_(store, limit=9)] == ["aud_3", "aud_1"]
+    assert [each.id for each in await audit.list_acts(store, limit=9)] == ["aud_3", "aud_1"]

@@ -17,7 +17,7 @@ async def test_a_closed_account_gets_a_successor_and_no_dead_key(tmp_path: Path)
             assert account.plan == "unlimited"
             await accounts.close(store, account.id)
             keys.append(await dev_key.ensure(store, tmp_path))
-            record = await key_records.by_hash(store, api_key.digest(keys[-1]))
+            record = await key_records.find_by_hash(store, api_key.digest(keys[-1]))
             assert record is not None
             assert (record.revoked, record.closed) == (None, None)
         assert len(set(keys)) == 3

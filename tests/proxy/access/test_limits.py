@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from policies.limits import Caps
-from policies.plans import Plan, Terms, terms
+from policies.plans import Plan, Terms, build_terms
 from policies.rate import Window
 from proxy.access.limits import Limits, MemoryWindows, open_limits, rate_headers
 from proxy.access.windows import Limit, address_limits
@@ -22,7 +22,7 @@ from tests.redis_server import RedisServer, redis_server
 
 
 def _terms(rpm: int | None = None, key_rpm: int | None = None) -> Terms:
-    return terms(Plan(name="basic", rpm=rpm), caps=Caps(rpm=key_rpm))
+    return build_terms(Plan(name="basic", rpm=rpm), caps=Caps(rpm=key_rpm))
 
 
 @pytest.fixture

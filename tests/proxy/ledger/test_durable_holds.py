@@ -46,14 +46,14 @@ async def reserve(ledger: Ledger, most: int | None = None) -> bool:
     )
     is_stored = await counts.keep(ledger.store, hold, 1, most)
     if is_stored:
-        ledger.holds.keep(BINDING)
+        ledger.holds.mark_durable(BINDING)
     else:
         await ledger.holds.release(BINDING, ACCOUNT)
     return is_stored
 
 
 async def position(ledger: Ledger) -> tuple[int | None, int]:
-    found: AccountState = await ledger.holds.position(SPEECH)
+    found: AccountState = await ledger.holds.account_state(SPEECH)
     left = found.credits.allowance
     return (None if left is None else left // MICRO, found.live.account)
 
@@ -73,7 +73,7 @@ async def test_a_renewal_between_its_commit_and_the_answer_gives_it_no_end(store
         )
         assert await counts.keep(store, hold, 1, None)
         await ledger.holds._renew()
-        ledger.holds.keep(BINDING)
+        ledger.holds.mark_durable(BINDING)
         assert await durable_holds.get(store, BINDING) == hold
         await counts.release(store, BINDING)
 

@@ -93,7 +93,7 @@ async def test_a_dev_key_from_before_is_dead_where_others_can_come(
         async with aclosing(child.messages()) as messages:
             assert isinstance(await anext(messages), Ready)
     async with open_store("sqlite", data) as store:
-        record = await key_records.by_hash(store, api_key.digest(key))
+        record = await key_records.find_by_hash(store, api_key.digest(key))
         assert record is not None
         assert (record.revoked is not None) == is_revoked
         assert (await dev_key.ensure(store, data) == key) != is_revoked

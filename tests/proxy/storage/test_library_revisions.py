@@ -57,7 +57,7 @@ async def cast_of(store: Store, is_operators: bool) -> VoiceRecord:
 
 async def number(store: Store, account: str | None) -> int:
     owner = account or library_revisions.OPERATOR
-    return (await library_revisions.read(store, [owner, "acc_nobody"])).get(owner, 0)
+    return (await library_revisions.read_revisions(store, [owner, "acc_nobody"])).get(owner, 0)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ async def test_the_numbers_of_many_libraries_are_one_query_and_nothing_is_no_num
     voice = await cast_of(store, is_operators=False)
     assert voice.account is not None
     names = [f"acc_{number}" for number in range(300)]
-    assert await library_revisions.read(store, [*names, voice.account]) == {voice.account: 2}
+    assert await library_revisions.read_revisions(store, [*names, voice.account]) == {voice.account: 2}
 
 
 def test_whoever_writes_a_voice_or_a_lexicon_raises_the_number() -> None:

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from policies.lexicon import MOST_INLINE, Words
-from policies.text_tags import MOST_CHARACTERS, MOST_NAMES, name_key
+from policies.lexicon import MOST_INLINE_WORDS, Words
+from policies.text_tags import MOST_NAME_CHARACTERS, MOST_NAMES, name_key
 from proxy.errors import InvalidRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core.choice import Only, chosen_chapters
@@ -40,15 +40,15 @@ class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
         Annotated[
             dict[str, SpokenForm],
             Meta(
-                description=f'up to {MOST_INLINE} entries {{"word": "spoken"}}',
-                extra_json_schema={"maxProperties": MOST_INLINE, **WORD},
+                description=f'up to {MOST_INLINE_WORDS} entries {{"word": "spoken"}}',
+                extra_json_schema={"maxProperties": MOST_INLINE_WORDS, **WORD},
             ),
         ]
         | None
     ) = None
     cast: (
         Annotated[
-            dict[Annotated[str, Meta(max_length=MOST_CHARACTERS)], VoiceName],
+            dict[Annotated[str, Meta(max_length=MOST_NAME_CHARACTERS)], VoiceName],
             Meta(max_length=MOST_NAMES, description="voices by the names of the job's cast"),
         ]
         | None
@@ -87,9 +87,9 @@ def again_fields(fields: _F, source: str, steps: int, body: AgainBody, *, has_fi
         anew.update(range(chapter.first, chapter.last + 1))
     words = fields.words
     if body.words:
-        words = {**words, **speech_request.words(body.words, "words", MOST_INLINE)}
+        words = {**words, **speech_request.words(body.words, "words", MOST_INLINE_WORDS)}
         # Those of the job before count, too.
-        words = {**speech_request.words(words, "words", MOST_INLINE)}
+        words = {**speech_request.words(words, "words", MOST_INLINE_WORDS)}
     again = SourceJob(source=source, anew=tuple(_ranges(sorted(anew))))
     return replace(fields, words=words, again=again, sent=_recast(fields.sent, body.cast or {}))
 

@@ -30,7 +30,7 @@ from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import Vault, VaultFailed
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.spoken_voices import voices_column
 from proxy.storage.store import Condition, Store
@@ -39,7 +39,7 @@ MOST_TRIES = 8
 WAITS_S = 10.0
 _KEEP_S = 15 * 60.0
 """A blob that no row names is dropped after an hour."""
-_LEFT = Again(is_try=False)
+_LEFT = Delayed(is_try=False)
 
 if TYPE_CHECKING:
     from proxy.features.jobs.core.m4b import M4bEncoder
@@ -56,8 +56,8 @@ class FileSteps(TaskKind[JobStep]):
 
     name = "files of jobs"
     table = FILES
-    outlives = False
-    at_once = 1
+    may_outlive_worker = False
+    most_at_once = 1
 
     def __init__(
         self,
@@ -75,15 +75,15 @@ class FileSteps(TaskKind[JobStep]):
         self._files = files
         self._notices = notices
 
-    def gives_up(self, task: JobStep) -> bool:
+    def is_last_try(self, task: JobStep) -> bool:
         return task.tries + 1 >= MOST_TRIES
 
-    def only_if(self, held: JobStep) -> Condition:
+    def commit_condition(self, held: JobStep) -> Condition:
         return records.is_wanted(held)
 
-    def noted(self, held: JobStep, result: Result) -> None:
+    def after_attempt(self, held: JobStep, result: Result) -> None:
         if isinstance(result, Done):
-            self._notices.look_soon()
+            self._notices.look_now()
 
     async def work(self, held: JobStep) -> Result:
         job = await records.JOBS.get(self._store, None, held.job)
@@ -107,7 +107,7 @@ class FileSteps(TaskKind[JobStep]):
             if len(await records.list_clips(self._store, job.id)) < job.steps:
                 return await self._failed(held, ERASED)
             _log.error("job.file.failed", job=job.id, reason=str(failed))
-            return await self._failed(held, _BROKEN) if self.gives_up(held) else Again(_BROKEN.message)
+            return await self._failed(held, _BROKEN) if self.is_last_try(held) else Delayed(_BROKEN.message)
         except FileGone:
             await making.undo()
             return _LEFT
@@ -116,7 +116,7 @@ class FileSteps(TaskKind[JobStep]):
             _log.warning("job.file.refused", job=job.id, code=failed.code)
             if failed.status < 500 and failed.status != 429:
                 return await self._failed(held, failed.body().error)
-            return Again(failed.message, WAITS_S, is_try=False)
+            return Delayed(failed.message, WAITS_S, is_try=False)
         now = await self._store.now()
         return Done({"state": "done"}, ends.after_file(held, now, making.files, self._notices))
 

@@ -11,7 +11,7 @@ from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, PartClaim, Superseded, ranges
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event
-from proxy.storage.spoken_voices import has_erased
+from proxy.storage.spoken_voices import has_erased_sql
 from proxy.storage.store import Condition, Params, Statement, Store
 
 Events = Mapping[records.State, Sequence[Event]]
@@ -113,7 +113,7 @@ def after_file(
         # The rows of an earlier end, before the job was tried again.
         *encoded_records.removal(is_ours, of_job),
         *encoded_records.insertions(files, records.FILES.finished),
-        *encoded_records.removal(f"{is_ours} AND {has_erased('job_encoded')}", of_job),
+        *encoded_records.removal(f"{is_ours} AND {has_erased_sql('job_encoded')}", of_job),
         Statement(_FAILED_IF_LESS, of_failure),
         Statement(_DONE_IF_LAST, of_job),
         *notice_rows(notices, step, JOB_EVENTS, "failed", now, records.FILES.finished),

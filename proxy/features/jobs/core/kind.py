@@ -35,7 +35,7 @@ from proxy.file_store.vault import VaultFailed
 from proxy.http.form import RequestForm
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 from proxy.storage.store import Statement
 
 JobUpload = tuple[RequestForm, bytes]
@@ -320,7 +320,7 @@ class JobKinds:
         settling = await records.under_way(self.files.store, canceled)
         for id_ in settling:
             progress[id_] = progress[id_]._replace(is_settling=True)
-        return await in_turns(lambda job: self._shown(job, progress[job.id]), jobs)
+        return await map_in_turns(lambda job: self._shown(job, progress[job.id]), jobs)
 
     def _shown(self, job: Job, progress: Progress) -> ShownJob:
         kind = self.of(job)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.jobs.core import records
 from proxy.storage.store import Store
 
-_LONG_US = 600 * SECOND
+_LONG_US = 600 * SECOND_US
 _ENDS = {"job.done": "done", "job.failed": "failed", "job.canceled": "canceled"}
 
 

@@ -71,7 +71,7 @@ async def add(
     if has_file:
         steps = chain(steps, [(step_id(job, "file"), len(pieces) + 1, 0, 0, "file", "later")])
     holds = FileHolds(job.id, job.created, files)
-    locking = (lock_account(job.account), *holds.only_if.held)
+    locking = (lock_account(job.account), *holds.only_if.locks)
     if len(pieces) <= PART:
         written = _insertions(job, [*steps]), holds.adding, beside
         answers = await store.write(*locking, _adding(job, holds), *chain.from_iterable(written))

@@ -6,7 +6,7 @@ IS_OURS stops earlier ones. UNMADE counts the steps of an account that are not `
 
 from __future__ import annotations
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.storage.rows import new_id
 from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 from proxy.storage.tables import Table
@@ -14,7 +14,7 @@ from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 PART = 400
 """The steps of a part. The commit has a few other rows."""
-LEASE_US = 15 * SECOND
+LEASE_US = 15 * SECOND_US
 
 TABLE = Table(
     "partial_jobs", key=("job",), closed_with=("DELETE FROM partial_jobs WHERE partial_jobs.account = :id",)

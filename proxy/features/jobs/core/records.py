@@ -15,8 +15,8 @@ from proxy.file_store.vault import SealedRecord
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import any_of, columns
-from proxy.storage.spoken_voices import BY_VOICE, has_erased
+from proxy.storage.rows import columns, in_list
+from proxy.storage.spoken_voices import BY_VOICE, has_erased_sql
 from proxy.storage.store import Condition, Params, Row, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.task_tables import TaskTable
@@ -219,7 +219,7 @@ FILE_IF_LAST = """
 UPDATE job_steps SET state = 'wanted', due = asked WHERE job = :job AND state = 'later' AND {finished}
 AND NOT EXISTS (SELECT 1 FROM job_steps AS others WHERE others.job = :job AND others.state = 'wanted')
 """
-_FORGET_ERASED = f"job_clips.step = :step AND {has_erased('job_clips')}"
+_FORGET_ERASED = f"job_clips.step = :step AND {has_erased_sql('job_clips')}"
 
 
 async def stored_bytes(store: Store, account: str) -> int:
@@ -253,7 +253,7 @@ async def still_wanted(store: Store, steps: Collection[str]) -> set[str]:
     """Return those of these steps that are not done, and whose jobs go on."""
     if not steps:
         return set()
-    names, params = any_of(sorted(steps))
+    names, params = in_list(sorted(steps))
     rows = await store.read(_STILL_WANTED.format(steps=names), params)
     return {row["id"] for row in rows}
 
@@ -272,7 +272,7 @@ async def made(store: Store, jobs: Collection[str]) -> dict[str, Made]:
     """Return the results of these jobs, without jobs that have none yet."""
     if not jobs:
         return {}
-    names, params = any_of(sorted(jobs))
+    names, params = in_list(sorted(jobs))
     rows = await store.read_long(_MADE.format(jobs=names), params)
     return {row["job"]: Made(*(row[name] for name in Made._fields)) for row in rows}
 
@@ -281,7 +281,7 @@ async def under_way(store: Store, jobs: Collection[str]) -> set[str]:
     """Return the jobs with a step under way. A job that has ended may still have one."""
     if not jobs:
         return set()
-    names, params = any_of(sorted(jobs))
+    names, params = in_list(sorted(jobs))
     rows = await store.read(_UNDER_WAY.format(jobs=names), {**params, "now": await store.now()})
     return {row["job"] for row in rows}
 

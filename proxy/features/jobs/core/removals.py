@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from proxy.features.jobs.core import encoded_records, uploads
 from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PartClaim, ranges
 from proxy.features.jobs.core.records import IS_SHARED, OF_CLIPS, OF_TEXTS, hold
-from proxy.storage.rows import any_of
-from proxy.storage.spoken_voices import BY_VOICE, has_erased
+from proxy.storage.rows import in_list
+from proxy.storage.spoken_voices import BY_VOICE, has_erased_sql
 from proxy.storage.store import Params, Row, Statement, Store, Value, write_deletion
 from proxy.storage.turns import write_in_turn
 
@@ -71,7 +71,7 @@ async def remove_erased(store: Store, since: int) -> list[tuple[str, str]]:
     """Delete the sound of voices that were erased since then: a kill may prevent a step's end."""
     began = "began >= :since AND "
     return await _forget(
-        store, has_erased("job_clips", began), has_erased("job_encoded", began), {"since": since}
+        store, has_erased_sql("job_clips", began), has_erased_sql("job_encoded", began), {"since": since}
     )
 
 
@@ -80,7 +80,7 @@ async def _forget(store: Store, clips: str, files: str, params: Params) -> list[
     found = await store.read_long(f"SELECT step FROM job_clips WHERE {clips}", params)
     deleting = "DELETE FROM job_clips WHERE {only} RETURNING account, digest, told"
     for first in range(0, len(found), _PART):
-        names, steps = any_of([row["step"] for row in found[first : first + _PART]])
+        names, steps = in_list([row["step"] for row in found[first : first + _PART]])
         only = f"job_clips.step IN ({names})"
         statements = [Statement(sql.format(only=only), steps) for sql in (OF_CLIPS, deleting)]
         rows += (await write_in_turn(store, 4 * len(steps), *statements))[-1]

@@ -10,7 +10,7 @@ from cachetools import LRUCache
 from proxy.errors import NoPlace
 from proxy.features.jobs.core.records import JobStep
 from proxy.speech.planning import SpeechPlan
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Condition, Value
 
 _REMOTE = "elsewhere"
@@ -64,7 +64,7 @@ def none_of(**columns: Collection[str]) -> Condition:
     only_if, params = [], dict[str, Value]()
     for column, values in columns.items():
         if values:
-            names, of_column = any_of(sorted(values)[:_MOST_VALUES], column)
+            names, of_column = in_list(sorted(values)[:_MOST_VALUES], column)
             only_if.append(f"{column} NOT IN ({names})")
             params |= of_column
     return Condition(" AND ".join(only_if) or "1 = 1", params)

@@ -15,7 +15,7 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy import errors
 from proxy.access.callers import Callers
 from proxy.api.speech_answers import SpeechReporter
@@ -34,7 +34,7 @@ from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.vault import VaultFailed
 from proxy.http.replies import encode_json
 from proxy.ledger import Spent
-from proxy.queue.tasks import LOOK_S, Again, Done, Result, TaskKind, event_or_timeout
+from proxy.queue.tasks import LEASE_CHECK_S, Delayed, Done, Result, TaskKind, event_or_timeout
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 from proxy.speech.checked_parts import NO_CHECK, NoCheck
@@ -54,7 +54,7 @@ _VOICE_FAILED = "Its voice cannot speak it."
 _TOO_SLOW = "client_too_slow"
 """The code of a failure: other processes filled the disk on which a step was collected."""
 _LACKING = "model_not_found"
-_LEFT = Again(is_try=False)
+_LEFT = Delayed(is_try=False)
 """This attempt does nothing more. If the job has ended, that commit has ended the step as well. Otherwise the
 next attempt plans the step again, and finds what is wrong."""
 
@@ -66,9 +66,9 @@ class Steps(TaskKind[JobStep]):
 
     name = "steps of jobs"
     table = STEPS
-    outlives = False
+    may_outlive_worker = False
     is_for_workers = True
-    hands_over = True
+    releases_lease_when_cancelled = True
 
     def __init__(
         self,
@@ -123,20 +123,20 @@ class Steps(TaskKind[JobStep]):
         # A step that waits for a place would hide a step that has one.
         waiting_jobs = self.places.waiting_jobs(self.full_limits())
         condition = none_of(account=self._short_accounts.keys(), job=self._resting_jobs.keys() | waiting_jobs)
-        return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
+        return await self.table.list_open(self._store, now, 2 * self.most_at_once, condition)
 
     async def turn(self) -> None:
         self._waiting.set(await records.count_waiting(self._store))
         await super().turn()
 
-    def look_soon(self) -> None:
-        super().look_soon()
+    def look_now(self) -> None:
+        super().look_now()
         if self._encoding is not None:
-            self._encoding.look_soon()
+            self._encoding.look_now()
 
     async def settled(self, job: str) -> None:
         """Wait a few seconds for the steps of a job that was canceled."""
-        self.look_at_leases()
+        self.check_leases_now()
         with suppress(TimeoutError):
             async with asyncio.timeout(_SETTLES_S):
                 while True:
@@ -144,23 +144,23 @@ class Steps(TaskKind[JobStep]):
                     if not await records.under_way(self._store, [job]):
                         return
                     # Another worker may have a step, and trainings are of another kind.
-                    await event_or_timeout(ended, LOOK_S)
+                    await event_or_timeout(ended, LEASE_CHECK_S)
 
-    def takes(self, task: JobStep) -> Mapping[Hashable, int]:
-        return self.places.remote(task) or {"": self.at_once, task.account: records.OF_ACCOUNT}
+    def concurrency_limits(self, task: JobStep) -> Mapping[Hashable, int]:
+        return self.places.remote(task) or {"": self.most_at_once, task.account: records.OF_ACCOUNT}
 
-    def gives_up(self, task: JobStep) -> bool:
+    def is_last_try(self, task: JobStep) -> bool:
         return task.tries + 1 >= MOST_TRIES
 
-    def only_if(self, held: JobStep) -> Condition:
+    def commit_condition(self, held: JobStep) -> Condition:
         return records.is_wanted(held)
 
-    def noted(self, held: JobStep, result: Result) -> None:
+    def after_attempt(self, held: JobStep, result: Result) -> None:
         state = result.values.get("state") if isinstance(result, Done) else None
         self._ended.labels("lost" if result is None else str(state or "put off")).inc()
-        self._notices.look_soon()
+        self._notices.look_now()
         if state is not None and self._encoding is not None:
-            self._encoding.look_soon()
+            self._encoding.look_now()
 
     async def work(self, held: JobStep) -> Result:
         try:
@@ -202,15 +202,15 @@ class Steps(TaskKind[JobStep]):
 
     async def _wait_for_account(
         self, held: JobStep, failure: errors.QuotaExceeded | errors.AccountSuspended
-    ) -> Again:
+    ) -> Delayed:
         await self._postpone(self._short_accounts, held.account)
         also: tuple[Statement, ...] = ()
         if isinstance(failure, errors.QuotaExceeded):
             also = ends.wait_for_credits(held, await self._store.now(), self._notices)
         else:
             await records.wait_for(self._store, held.job, "suspended")
-        asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
-        return Again(failure.message, WAITS_S, is_try=False, also=also)
+        asyncio.get_running_loop().call_later(WAITS_S, self.look_now)
+        return Delayed(failure.message, WAITS_S, is_try=False, also=also)
 
     async def _done(self, held: JobStep, job: Job, spoken: Sequence[Spoken] = ()) -> Done:
         also = ends.after_step(held, self._kinds[job.kind].events, await self._store.now(), self._notices)
@@ -230,7 +230,7 @@ class Steps(TaskKind[JobStep]):
         may_end_otherwise = failure.code != errors.WRONG_SPEECH and (
             failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
         )
-        if may_end_otherwise and not (is_try and self.gives_up(held)):
+        if may_end_otherwise and not (is_try and self.is_last_try(held)):
             # The other steps would fail alike, and there may be very many. Lines of a batch have other
             # voices.
             if kind.fails_as_one or not is_try:
@@ -243,7 +243,7 @@ class Steps(TaskKind[JobStep]):
                     await records.wait_for(self._store, held.job, "engine")
             if self._store.is_shared and not is_try and not attempt.has_reached_engine:
                 after_s = 0.0  # Another process may have an engine that we lack, or room in it.
-            return Again(message, after_s, is_try=is_try)
+            return Delayed(message, after_s, is_try=is_try)
         _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
         now, why = await self._store.now(), replace(failure.body().error, message=message)
         if kind.fails_as_one or isinstance(failure, errors.InvalidKey):
@@ -263,7 +263,7 @@ class Steps(TaskKind[JobStep]):
         return _VOICE_FAILED if is_of_voice else failure.message
 
     async def _postpone(self, postponed: dict[str, int], id_: str) -> None:
-        postponed[id_] = await self._store.now() + round(WAITS_S * SECOND)
+        postponed[id_] = await self._store.now() + round(WAITS_S * SECOND_US)
 
     async def _carry_out(self, job: Job, held: JobStep, attempt: StepAttempt) -> None:
         """Make a step under the present terms of its account, and commit its result with its charge. Raises

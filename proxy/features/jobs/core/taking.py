@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from proxy.features.jobs.core.records import JobClip, JobStep, forget_erased, hold
-from proxy.storage.rows import any_of, columns
+from proxy.storage.rows import columns, in_list
 from proxy.storage.store import Params, Statement, Store
 
 _AT_ONCE = 256
@@ -47,7 +47,7 @@ async def take_clip(store: Store, step: JobStep, source: str, fingerprints: Coll
     """Give a step the clip of a job with any of these fingerprints, in one commit. False: there is none."""
     if not fingerprints:
         return False
-    names, params = any_of(sorted(fingerprints), "fingerprint")
+    names, params = in_list(sorted(fingerprints), "fingerprint")
     values: Params = {
         **params,
         "source": source,
@@ -68,7 +68,7 @@ async def find_usable(store: Store, source: str, account: str, fingerprints: Col
     """Return those of these fingerprints that clips of a job have."""
     found, wanted = set[str](), sorted(fingerprints)
     for first in range(0, len(wanted), _AT_ONCE):
-        names, params = any_of(wanted[first : first + _AT_ONCE], "fingerprint")
+        names, params = in_list(wanted[first : first + _AT_ONCE], "fingerprint")
         sql = _FIND.format(fingerprints=names)
         rows = await store.read(sql, {**params, "source": source, "account": account})
         found.update(row["fingerprint"] for row in rows)

@@ -15,7 +15,7 @@ from proxy.file_store.vault import SealedRecord
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Condition, Params, Statement, Store, write_deletion
 from proxy.storage.tables import PathColumn, Table
 
@@ -255,7 +255,7 @@ class FileHolds:
 
     def __init__(self, job: str, created: int, ids: Collection[str]) -> None:
         known = sorted(set(ids))
-        names, params = any_of(known or [""], "file")
+        names, params = in_list(known or [""], "file")
         locking = (Statement(_LOCK.format(files=names), params),) if known else ()
         self.only_if = Condition(_ARE_THERE.format(files=names, number=len(known)), params, locking)
         self.new_bytes = _NOT_HELD.format(files=names)
@@ -266,7 +266,7 @@ class FileHolds:
 
 async def count_not_held(store: Store, ids: Collection[str]) -> int:
     """Return the bytes of these files that no job holds yet."""
-    names, params = any_of([*ids] or [""], "file")
+    names, params = in_list([*ids] or [""], "file")
     (row,) = await store.read(f"SELECT CAST({_NOT_HELD.format(files=names)} AS BIGINT) AS bytes", params)
     return int(row["bytes"])
 

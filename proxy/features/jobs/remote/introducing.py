@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.engines.engine_list import Engines
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.features.jobs.remote.runs import Runs
@@ -60,12 +60,12 @@ class Introducing:
                 return max(after_s, min(error.retry_after_s or 0.0, LONGEST_S))
         if self._news is not None:
             hello = encode(self._news)
-            await introductions.keep(self._store, self._engine.name, hello, self._piece.digest)
+            await introductions.store_introduction(self._store, self._engine.name, hello, self._piece.digest)
             self._known, self._news = self._news, None
         return AGAIN_S
 
     async def _recall(self) -> None:
-        stored = await introductions.recall(self._store, self._engine.name, self._piece.digest)
+        stored = await introductions.find_introduction(self._store, self._engine.name, self._piece.digest)
         try:
             self._known = None if stored is None else decode_hello(stored)
         except ValueError:
@@ -87,8 +87,8 @@ class Introducing:
 
 
 EVERY_S = 5.0
-_REPEATED_US = 600 * SECOND
-_BELIEVED_US = 3600 * SECOND
+_REPEATED_US = 600 * SECOND_US
+_BELIEVED_US = 3600 * SECOND_US
 """After this time, servers that start ignore an absent worker."""
 
 
@@ -104,7 +104,7 @@ class RemoteEngines:
         for name, hello in self._engines.introductions().items():
             before, at = self._sent_at.get(name, (b"", 0))
             if hello != before or now - at >= _REPEATED_US:
-                await introductions.keep(self._store, name, hello)
+                await introductions.store_introduction(self._store, name, hello)
                 self._sent_at[name] = hello, now
 
     async def ask(self) -> None:
@@ -112,6 +112,6 @@ class RemoteEngines:
         unknown = self._engines.unknown()
         if not unknown:
             return
-        introduced = await introductions.of_workers(self._store, await self._store.now() - _BELIEVED_US)
+        introduced = await introductions.list_of_workers(self._store, await self._store.now() - _BELIEVED_US)
         for name in unknown & introduced.keys():
             self._engines.introduce(name, introduced[name])

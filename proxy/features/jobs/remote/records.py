@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from policies.cycles import day_at
+from policies.cycles import start_of_day
 from proxy.storage.costs import Cost
-from proxy.storage.rows import any_of, columns, read_known
+from proxy.storage.rows import columns, in_list, read_known
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from speech_engine.redacted import Redacted
@@ -174,9 +174,9 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
     only_stored = ""
     samples: Params = {}
     if digests := sorted({*run.samples.split()}):
-        names, samples = any_of(digests, "sample")
+        names, samples = in_list(digests, "sample")
         only_stored = _ARE_STORED.format(names=names, number=len(digests))
-    values = {**msgspec.structs.asdict(run), "day": day_at(run.begun)}
+    values = {**msgspec.structs.asdict(run), "day": start_of_day(run.begun)}
     try:
         _, added = await store.write(
             Statement(_HOLD, {"engine": run.engine}),
@@ -189,7 +189,12 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
 
 async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | None:
     """Return the ceiling that prevents a run. None: no ceiling prevents it."""
-    of_run: Params = {"engine": run.engine, "account": run.account, "job": run.job, "day": day_at(run.begun)}
+    of_run: Params = {
+        "engine": run.engine,
+        "account": run.account,
+        "job": run.job,
+        "day": start_of_day(run.begun),
+    }
     (spent,) = await store.read(_SPENT, {**of_run, **ceilings.params})
     most: dict[Over, int] = {"job": ceilings.job_micro_usd, "day": ceilings.day_micro_usd}
     if run.account:

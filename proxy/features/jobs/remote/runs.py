@@ -22,8 +22,8 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from policies.cycles import day_at
-from policies.tasks import SECOND
+from policies.cycles import start_of_day
+from policies.tasks import SECOND_US
 from proxy.errors import DayUsedUp, JobUsedUp, ShareUsedUp
 from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.links import Links
@@ -77,7 +77,7 @@ _SHARE_S = 3600.0
 """The longest time until another try, after an account has used up its share of the day."""
 _NAME_TRIES = 10
 _MICRO = 1_000_000
-_DAY = 86_400 * SECOND
+_DAY = 86_400 * SECOND_US
 _MOST_TURNS = 8
 """The limit of changes of the state while a call acts on it."""
 _MOST_RESULT_BYTES = 64 * 1024 * 1024
@@ -173,7 +173,7 @@ class Runs:
     async def drop_samples(self, digests: Collection[str]) -> None:
         """End the runs with these recordings, and delete them at the provider. The next call continues with
         the rest. Raises EngineUnavailable."""
-        since = await self._store.now() - round(self.runner.limits.stays_s * SECOND)
+        since = await self._store.now() - round(self.runner.limits.stays_s * SECOND_US)
         for run in await records.with_samples(self._store, self._engine, digests, since):
             if run.is_open:
                 await self.cancel(run)
@@ -206,12 +206,12 @@ class Runs:
         again."""
         if run.ended is None:
             return run.over_at
-        return run.ended + round(self.runner.limits.kept_s * SECOND)
+        return run.ended + round(self.runner.limits.kept_s * SECOND_US)
 
     async def _begin(self, piece: WorkPiece, number: int) -> None:
         """Begin a run, after its row. If another one has begun meanwhile, it does nothing."""
         limits, now, read_at = self.runner.limits, await self._store.now(), time.monotonic()
-        asked_by = now + round(SUBMIT_S * SECOND)
+        asked_by = now + round(SUBMIT_S * SECOND_US)
         run = Run(
             id=f"{piece.name}.{number}",
             piece=piece.name,
@@ -225,7 +225,7 @@ class Runs:
             samples=piece.samples_column,
             begun=now,
             asked_by=asked_by,
-            over_at=asked_by + math.ceil(limits.over_s * SECOND),
+            over_at=asked_by + math.ceil(limits.over_s * SECOND_US),
             most_micro_usd=math.ceil(limits.most_usd * _MICRO),
         )
         work = await piece.as_sent(run, limits, self._links)
@@ -242,7 +242,7 @@ class Runs:
             most = self._ceilings.job_micro_usd / _MICRO
             raise JobUsedUp(f"The job has used up what it may cost at {self._engine}: ${most:g}.")
         if over in ("day", "account"):
-            left_s = (day_at(now) + _DAY - now) / SECOND
+            left_s = (start_of_day(now) + _DAY - now) / SECOND_US
             if over == "account":
                 why = f"{self._engine} has used up what it may cost for this account today."
                 raise ShareUsedUp(why, retry_after_s=min(left_s, _SHARE_S))
@@ -387,4 +387,4 @@ def _reason(error: Exception) -> str:
 
 
 def _s(microseconds: int) -> float:
-    return max(1.0, microseconds / SECOND)
+    return max(1.0, microseconds / SECOND_US)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.jobs.core.records import still_wanted
 from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.records import Run
@@ -60,7 +60,7 @@ class Sweeping:
         for run in open_:
             if run.step and run.step not in wanted:
                 await self._end(run, now)
-            elif now >= run.over_at + round(TIDY_S * SECOND):
+            elif now >= run.over_at + round(TIDY_S * SECOND_US):
                 # A waiting step would have ended it. The introduction of an engine has no step.
                 await self._end(run, now)
 
@@ -79,7 +79,7 @@ class Sweeping:
             # The runners before it may have been slow.
             open_, now = await records.list_open(self._store), await self._store.now()
             await self._tidy(name, runs, open_, now)
-        await records.forget(self._store, now - STORED_DAYS * 86_400 * SECOND)
+        await records.forget(self._store, now - STORED_DAYS * 86_400 * SECOND_US)
 
     async def _is_due(self, name: str, runs: Runs, now: int) -> bool:
         """Tell whether some minutes have passed, or the idle time of a machine since its last work."""
@@ -87,8 +87,8 @@ class Sweeping:
         idle_s = runs.runner.limits.idle_s
         if now >= latest or idle_s is None:
             return now >= latest
-        idle_us = round(idle_s * SECOND)
-        since = tidied - idle_us - round(MISSED_S * SECOND)
+        idle_us = round(idle_s * SECOND_US)
+        since = tidied - idle_us - round(MISSED_S * SECOND_US)
         ended = await records.list_ended(self._store, name, since)
         return any(at <= now - idle_us for at in ended.values())
 
@@ -108,15 +108,15 @@ class Sweeping:
 
     async def _tidy(self, name: str, runs: Runs, open_: Sequence[Run], now: int) -> None:
         limits = runs.runner.limits
-        since = now - round(max(limits.kept_s, limits.idle_s or 0.0) * SECOND)
+        since = now - round(max(limits.kept_s, limits.idle_s or 0.0) * SECOND_US)
         # A machine that has just done its work is not idle, and has its result.
         ended = await records.list_ended(self._store, name, since)
-        live = {called: (now - at) / SECOND for called, at in ended.items()}
+        live = {called: (now - at) / SECOND_US for called, at in ended.items()}
         live |= {run.name: 0.0 for run in open_ if run.runner == name and run.name}
-        self._tidied[name] = now, now + round(TIDY_S * SECOND)
+        self._tidied[name] = now, now + round(TIDY_S * SECOND_US)
         try:
             await runs.runner.tidy(live)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: the next turn tries again
             reason = error.reason if isinstance(error, EngineError) else type(error).__name__
-            self._tidied[name] = now, now + round(AGAIN_S * SECOND)
+            self._tidied[name] = now, now + round(AGAIN_S * SECOND_US)
             _log.warning("runner.tidy.failed", runner=name, reason=reason)

@@ -214,4 +214,4 @@ async def _likely_cost(paces: Paces, call: SpeechCall, terms: Terms) -> tuple[fl
         likely_s = estimate.expected_s(most_s, text.spoken_characters, pace, call.request.speed)
         charges.append(run.charge_of(candidate, text, likely_s, terms))
         seconds += likely_s
-    return seconds, price.most_together(charges) if charges else 0
+    return seconds, price.most_charge(charges) if charges else 0

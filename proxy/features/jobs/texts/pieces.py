@@ -28,12 +28,12 @@ _BLANK = re.compile(r"\s+")
 _SPEAKER = re.compile(r"^\[([^\[\]\n]{1,64})\]", re.MULTILINE)
 _MOST_PAUSES = 200
 """The most characters of pauses by which a piece may be longer."""
-_MOST_TAG = text_tags.MOST_CHARACTERS + 2
+_MOST_TAG = text_tags.MOST_NAME_CHARACTERS + 2
 
 
 def speaker_tags(text: str) -> list[str]:
     """Return the tags at the beginnings of lines, which may be names of speakers, each once."""
-    tags = [match for match in _SPEAKER.finditer(text) if not any(text_tags.pauses(match[0]))]
+    tags = [match for match in _SPEAKER.finditer(text) if not any(text_tags.find_pauses(match[0]))]
     return [*dict.fromkeys(match[1].strip() for match in tags)][:_MOST_SPEAKERS]
 
 
@@ -49,7 +49,7 @@ class Turns:
     """The turns of a text. Its tags name the speaker and the emotion. Without a cast it is one turn."""
 
     def __init__(self, text: str, names: Sequence[str], start: int = 0, end: int = sys.maxsize) -> None:
-        self._turns = text_tags.turns(text, names, start, end) if names or "[" in text else ()
+        self._turns = text_tags.find_turns(text, names, start, end) if names or "[" in text else ()
         self._begins = [turn.start for turn in self._turns]
         # A turn starts behind its name; the cut is before the name.
         named = [(turn.named, turn.start) for turn in self._turns if turn.named is not None]
@@ -114,7 +114,7 @@ def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[tuple
         if end < len(text):
             end = start + _cut(text[start:end], language, start, turns)
             # A pause belongs to the piece before it.
-            for pause in text_tags.pauses(text, end, end + _MOST_PAUSES):
+            for pause in text_tags.find_pauses(text, end, end + _MOST_PAUSES):
                 if text[end : pause.start].strip():
                     break
                 end = pause.end

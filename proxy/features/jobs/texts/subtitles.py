@@ -63,10 +63,10 @@ def with_times(
     spoken = _LINK.sub(
         lambda link: f" {link[1]} " + " " * len(link[2]), text_tags.without_tags(piece)
     ).replace("`", " ")
-    turns = text_tags.turns(spoken, cast)
+    turns = text_tags.find_turns(spoken, cast)
     segments = [Segment(spoken[turn.start : turn.end], turn.start, turn.end) for turn in turns]
     words = WordPositions(spoken, tuple(segments))
-    if told or not (pauses := [*text_tags.pauses(piece, len(spoken) - len(spoken.lstrip()))]):
+    if told or not (pauses := [*text_tags.find_pauses(piece, len(spoken) - len(spoken.lstrip()))]):
         return GrowingWords(words, told).so_far(whole_s)
     paused_s = sum([pause.seconds for pause in pauses])
     return [
@@ -127,7 +127,7 @@ def _units(piece: str, words: Sequence[TimedWord], end_s: float) -> Iterator[_Un
         stored = len(gap) if is_last else _border(gap)
         before = _NOT_SPOKEN.sub("", between[begin : word.source_start])
         behind = _NOT_SPOKEN.sub("", gap[:stored])
-        pause_s = sum([each.seconds for each in text_tags.pauses(piece, word.source_end, following)])
+        pause_s = sum([each.seconds for each in text_tags.find_pauses(piece, word.source_end, following)])
         until_s = (end_s if is_last else spoken[number + 1].start_seconds) - pause_s
         text = _BLANKS.sub(" ", before.lstrip() + piece[word.source_start : word.source_end] + behind)
         takes_s = _longest_s(text) + _PAUSE_S

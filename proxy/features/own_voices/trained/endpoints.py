@@ -11,7 +11,7 @@ from starlette.responses import Response
 from proxy import errors
 from proxy.access.callers import caller_of
 from proxy.api.voice_entries import VoiceEntry
-from proxy.catalogue.known_voices import no_voice
+from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.feature import AppContext
 from proxy.features.own_voices.bodies import SavedVoice, saved_voice
@@ -102,7 +102,7 @@ class VoiceModels(Resource):
             if form.voice is not None:
                 record = await voices.library_writer.library.find_any(account, form.voice)
                 if record is None or account not in (None, record.account):
-                    raise no_voice(form.voice)
+                    raise voice_not_found(form.voice)
                 await voices.record_act(request, "voice.changed", record)
                 await self._intake.give(record, file, format_)
             else:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from policies.plans import Terms
 from proxy.api.voices import VoiceTools
-from proxy.catalogue.known_voices import no_voice
+from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.registry import Registry
@@ -155,7 +155,7 @@ class TrainedIntake:
         if not await self._trained.is_stored(model):
             await self._trained.drop(model)
             if await self._library_writer.find_voice(record.account, record.id) is None:
-                raise no_voice(record.id)
+                raise voice_not_found(record.id)
             raise Conflict("The voice is being changed by others; send it again.")
         await self._library_writer.forget(record.account, record.id)
         for old in before:

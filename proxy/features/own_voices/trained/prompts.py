@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.language import base
+from policies.language import base_tag
 from proxy.errors import InvalidRequest
 from proxy.features.own_voices.trained.prompt_texts import PROMPTS
 from proxy.http.endpoint import Query
@@ -50,7 +50,7 @@ class Prompts(Resource):
     )
     async def list_voice_prompts(self, request: Request) -> Response:
         """Sentences to read for a training"""
-        language = base(request.query_params.get("language") or "en")
+        language = base_tag(request.query_params.get("language") or "en")
         if language not in PROMPTS:
             raise InvalidRequest(
                 f"Invalid value for 'language': it must be one of {', '.join(PROMPTS)}.", param="language"

@@ -223,7 +223,7 @@ class SpokenPiece:
     @property
     def _length_s(self) -> float:
         if self.call is None or self._answer is None:
-            return estimate.expected_s(estimate.seconds(self.cut.text, 1.0), 0, None, 1.0)
+            return estimate.expected_s(estimate.speech_seconds(self.cut.text, 1.0), 0, None, 1.0)
         stored, attempts = self._answer.speech.stored, self.call.totals.attempts
         if stored is not None:
             return stored.samples / self._answer.speech.sample_rate_hz

@@ -127,7 +127,7 @@ async def test_a_voice_is_trained_elsewhere_and_charged_once(tmp_path: Path, sto
         shown = await job_with(rig.server, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 20), shown
         store = rig.server.worker.store
-        (model,) = await trained_models.of_voice(store, rig.server.account.id, voice)
+        (model,) = await trained_models.list_of_voice(store, rig.server.account.id, voice)
         assert (model.origin, model.format) == ("training", "tone")
         head, _, rest = (await content(rig.server, id_)).content.partition(b"\n")
         assert (head, read_voice(rest).step) == (b"tone as onnx", 20)

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from policies.cycles import day_at
+from policies.cycles import start_of_day
 from proxy.config.sections import VaultSection
 from proxy.errors import DayUsedUp, JobUsedUp, from_engine
 from proxy.features.jobs.remote import records, runs
@@ -367,7 +367,7 @@ async def test_no_run_begins_over_the_ceiling_of_a_day(store: Store) -> None:
         assert 0 < failure.value.retry_after_s <= 86_400
         assert at.machines.begun == [f"{PIECE.name}.1"]
         # What was spent on the day before counts no longer, neither for the engine nor for the account.
-        day = day_at(await store.now())
+        day = start_of_day(await store.now())
         await store.write(Statement("UPDATE costs SET at = :before", {"before": day - 1}))
         assert is_whole(await at.runs.frames(next_))
 

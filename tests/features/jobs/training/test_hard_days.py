@@ -89,7 +89,7 @@ async def test_a_voice_waits_for_a_database_that_is_away(
 
     monkeypatch.setattr(TrainingEnds, "done", away)
     monkeypatch.setattr(trainings, "WAITS_S", 0.01)
-    monkeypatch.setattr("proxy.queue.tasks.LOOK_S", 0.001)
+    monkeypatch.setattr("proxy.queue.tasks.LEASE_CHECK_S", 0.001)
     async with trainings_inside(tmp_path, store_url) as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.estimate import seconds
+from policies.estimate import speech_seconds
 from proxy.ledger.verify import verify
 from proxy.storage.usage import UsageRow
 from tests.features.sockets.utterances.rig import RATE_HZ, Rig, rig
@@ -74,7 +74,7 @@ def check_rows(rows: list[UsageRow], per: str, is_provider: bool) -> None:
     for row in rows:
         assert row.outcome in ("finished", "left")
         sentences = row.characters // len(SENTENCE)
-        estimated_s = sentences * seconds(SENTENCE.strip(), 1.0)
+        estimated_s = sentences * speech_seconds(SENTENCE.strip(), 1.0)
         expected = charge(row, per, was_submitted=is_provider, estimated_s=estimated_s)
         if per == "second" and is_provider and row.outcome == "left":
             # The blanks between two sentences count or not.

@@ -64,8 +64,8 @@ class Batches(Resource):
         tags, id_ = request.headers.getlist(TAG_HEADER), request.scope["state"]["request_id"]
         background = BackgroundRequest(id_, self._admission, caller, terms, raw, Defaults(), key, tags)
         job, headers = await self._kind.make_batch(background, query)
-        self._steps.look_soon()
-        self._kind.notices.look_soon()
+        self._steps.look_now()
+        self._kind.notices.look_now()
         return await self._reply_with(job, headers)
 
     @endpoint(
@@ -100,8 +100,8 @@ class Batches(Resource):
         job = await self._find(request)
         await count_canceled(self._admission, caller_of(request.scope), job)
         await ends.end(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
-        self._steps.look_at_leases()
-        self._kind.notices.look_soon()
+        self._steps.check_leases_now()
+        self._kind.notices.look_now()
         return await self._reply_with(await self._find(request))
 
     async def _find(self, request: Request) -> Job:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Terms
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import ErrorDetail, InvalidRequest
@@ -34,10 +34,10 @@ from proxy.speech import speech_request
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, parse_speech
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Store
 
-WINDOW_US = 24 * 3600 * SECOND
+WINDOW_US = 24 * 3600 * SECOND_US
 """The window of a batch, from its creation."""
 BATCHES = ListedTable("jobs", Job, listed="kind = 'batch'", shown=IS_SHOWN)
 FORMAT = "zip"
@@ -199,7 +199,7 @@ async def failed_lines(store: Store, jobs: Collection[str]) -> dict[str, int]:
     """Return the numbers of failed lines of these batches, without batches that have none."""
     if not jobs:
         return {}
-    names, params = any_of(sorted(jobs))
+    names, params = in_list(sorted(jobs))
     rows = await store.read_long(_FAILED.format(jobs=names), params)
     return {row["job"]: row["failed"] for row in rows}
 

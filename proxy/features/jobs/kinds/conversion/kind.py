@@ -198,7 +198,9 @@ class ConversionKind(SpokenKind):
         # As in the hold, the dearest candidate counts.
         amount = max(
             price.estimate_charge(
-                prices.of_work("conversion", model.engine, model.info.id), estimated_s=seconds, characters=0
+                prices.work_price("conversion", model.engine, model.info.id),
+                estimated_s=seconds,
+                characters=0,
             )
             for model in models
         )

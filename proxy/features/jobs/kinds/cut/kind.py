@@ -266,7 +266,7 @@ class CutKind(HearingKind):
         """Raise NotAllowed unless the voice may be trained, and has room for clips."""
         is_required, account = terms.consent == "required", voice.account or ""
         await self._grants.training_grant(account, voice.consent, is_required=is_required)
-        rows = await samples.of_voice(self.store, voice.id)
+        rows = await samples.list_of_voice(self.store, voice.id)
         if sum(row.is_for_training for row in rows) >= MOST_CLIPS:
             raise NotAllowed(
                 f"A voice has {MOST_CLIPS} clips for trainings at most; delete some first.",
@@ -276,7 +276,7 @@ class CutKind(HearingKind):
 
     async def _reference(self, voice: VoiceRecord) -> RatedRecording | None:
         """Return the recording that the voice was made of, if there is a comparer."""
-        made_of = await samples.made_of(self.store, voice.id) if self._comparison.has_comparer else []
+        made_of = await samples.list_original(self.store, voice.id) if self._comparison.has_comparer else []
         if not made_of or made_of[0].quality == NOT_MEASURED:
             return None
         first = made_of[0]

@@ -139,7 +139,7 @@ async def _dropped_tags(
         first, last = start - begin, end - begin
         work = partial(step_text, text[begin:], fields.cast, first, last, has_emotion=False)
         piece, tag_characters = await asyncio.to_thread(work)
-        turns = text_tags.turns(piece, fields.cast)
+        turns = text_tags.find_turns(piece, fields.cast)
         tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
         # Tags that were checked before have the same result.
         for part in (await plan(piece)).plan.parts if tags - seen else ():

@@ -13,7 +13,7 @@ import asyncio
 import structlog
 
 from policies.plans import Terms
-from policies.price import Price, share
+from policies.price import Price, share_of_charge
 from proxy.access.callers import Caller
 from proxy.errors import NotAllowed
 from proxy.features.jobs.core.files import JobFiles
@@ -35,7 +35,7 @@ _log = structlog.get_logger()
 
 def price_of(terms: Terms) -> Price:
     """Return what a training costs. Raises NotAllowed where it is not offered."""
-    if (price := terms.prices.of_training()) is not None:
+    if (price := terms.prices.training_price()) is not None:
         return price
     raise NotAllowed(
         f"Your plan '{terms.plan}' does not offer trainings; ask the operator.",
@@ -109,5 +109,5 @@ def _purchase(training: Training, price: int) -> Purchase:
         voice=training.voice,
         job=training.id,
         tag=training.tag,
-        part=None if training.state == "owed" else share(price, training.ran, training.asked),
+        part=None if training.state == "owed" else share_of_charge(price, training.ran, training.asked),
     )

@@ -83,7 +83,7 @@ class TrainingEnds:
             self._library.forget(training.account)
         if self._purges is not None:
             await self._purges.purge_voice(training.account, training.voice)
-        self._notices.look_soon()
+        self._notices.look_now()
         self._ended.labels("done").inc()
         _log.info(
             "job.training.complete", job=training.id, steps=result.done.steps, best=result.done.best_step
@@ -108,8 +108,8 @@ class TrainingEnds:
             if job is not None:
                 await ends.end(self._store, job, "failed", self._notices, VOICE_ERASED)
 
-    def look_soon(self) -> None:
-        self._notices.look_soon()
+    def look_now(self) -> None:
+        self._notices.look_now()
 
     def _failure(self, held: JobStep, why: ErrorDetail, now: int) -> tuple[Statement, ...]:
         end: Params = {"job": held.job, "now": now, **ends.failed(why)}

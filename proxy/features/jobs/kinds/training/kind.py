@@ -141,7 +141,7 @@ class TrainingKind(JobKind):
         body = await asyncio.to_thread(speech_request.parse, TrainingBody, background.body)
         body = replace(body, tag=background.tag(body.tag))
         made = await made_once(self.files, background, partial(self._add, at, background, body))
-        self._parts.task_kinds.look_soon()
+        self._parts.task_kinds.look_now()
         return made
 
     async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
@@ -219,10 +219,10 @@ class TrainingKind(JobKind):
             parts.bills.price.note(hold, is_stored=is_added)
 
     def _model(self, at: RevisionContext, name: str, terms: Terms) -> Model:
-        """Return the model for which a voice is trained. Raises as `resolve_model` does."""
+        """Return the model for which a voice is trained. Raises as `resolve_models` does."""
         assert at.voices is not None, "a worker has voices"
         catalogue = at.voices.catalogue
-        for model in catalogue.resolve_model(name):
+        for model in catalogue.resolve_models(name):
             is_able = model.info.trains and self._parts.trainers.format_of(model.engine)
             # Rented machines fetch their recordings from us, and send their results to us.
             is_near = at.config.server.public_url or not model.info.runner

@@ -16,7 +16,7 @@ import msgspec
 from proxy.features.jobs.core import encoded_records
 from proxy.features.jobs.core.encoded_records import IS_RESULT
 from proxy.features.jobs.core.records import JobStep
-from proxy.storage.rows import any_of, columns, read_known
+from proxy.storage.rows import columns, in_list, read_known
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.task_tables import TaskTable
@@ -140,14 +140,14 @@ async def get(store: Store, id_: str) -> Training | None:
 async def of_jobs(store: Store, jobs: Collection[str]) -> dict[str, Training]:
     if not jobs:
         return {}
-    names, params = any_of(sorted(jobs))
+    names, params = in_list(sorted(jobs))
     rows = await store.read(f"{_SELECT} id IN ({names})", params)
     return {each.id: each for each in read_known(rows, Training)}
 
 
 async def charged(store: Store, jobs: Collection[str]) -> dict[str, int]:
     """Return the charges of these trainings, without trainings that were not charged."""
-    names, params = any_of(sorted(jobs))
+    names, params = in_list(sorted(jobs))
     rows = await store.read(_CHARGED.format(jobs=names), params)
     return {row["id"]: row["credits"] for row in rows}
 

@@ -90,7 +90,7 @@ class TrainingInput:
                 param="voice",
                 code="consent_not_given",
             )
-        recordings = await samples.of_voice(self._store, voice.id)
+        recordings = await samples.list_of_voice(self._store, voice.id)
         if len(recordings) < LEAST_RECORDINGS:
             raise InvalidRequest(
                 f"A training needs {LEAST_RECORDINGS} recordings of a voice or more; this one has "

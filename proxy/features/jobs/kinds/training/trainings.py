@@ -32,7 +32,7 @@ from proxy.features.jobs.kinds.training.remote_runs import TrainingWork
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
 from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs
 from proxy.file_store.vault import VaultFailed
-from proxy.queue.tasks import Again, Result, TaskKind
+from proxy.queue.tasks import Delayed, Result, TaskKind
 from proxy.storage import accounts
 from proxy.storage.store import Condition, Statement, until_written
 from speech_engine import EngineCannot, EngineError, EngineUnavailable
@@ -43,7 +43,7 @@ WAITS_S = 15.0
 _REMOTE_S = 60.0
 _MOST_LISTED = 32
 _END_TRIES = 6
-_LEFT = Again(is_try=False)
+_LEFT = Delayed(is_try=False)
 _IS_NOT_ABLE = ErrorDetail(
     "This server cannot train voices as it is set up now; ask its operator.",
     "server_error",
@@ -60,12 +60,12 @@ class Trainings(TaskKind[JobStep]):
 
     name = "trainings"
     table = TRAININGS
-    at_once = 1
+    most_at_once = 1
     at_once_remote = 8
     of_account_remote = 2
-    outlives = False
+    may_outlive_worker = False
     is_for_workers = True
-    hands_over = True
+    releases_lease_when_cancelled = True
     # A step and a checkpoint of a large network take their time.
     closing_s = 20.0
 
@@ -101,23 +101,23 @@ class Trainings(TaskKind[JobStep]):
         self._remote |= {step.id for step in steps if step.job in on_runners}
         return steps
 
-    def takes(self, task: JobStep) -> Mapping[Hashable, int]:
+    def concurrency_limits(self, task: JobStep) -> Mapping[Hashable, int]:
         if task.id in self._remote:
             return {
                 "elsewhere": self.at_once_remote,
                 ("elsewhere", task.account): self.of_account_remote,
             }
-        return {"here": self.at_once}
+        return {"here": self.most_at_once}
 
-    def gives_up(self, task: JobStep) -> bool:
+    def is_last_try(self, task: JobStep) -> bool:
         return task.tries + 1 >= MOST_TRIES
 
-    def only_if(self, held: JobStep) -> Condition:
+    def commit_condition(self, held: JobStep) -> Condition:
         return job_records.is_wanted(held)
 
-    def noted(self, held: JobStep, result: Result) -> None:
+    def after_attempt(self, held: JobStep, result: Result) -> None:
         del held, result
-        self._ends.look_soon()
+        self._ends.look_now()
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
         """End the training of a voice at once: it is being erased."""
@@ -126,7 +126,7 @@ class Trainings(TaskKind[JobStep]):
             if of_voice == voice:
                 process.kill()
 
-    async def watch(self, held: JobStep) -> None:
+    async def watch_attempt(self, held: JobStep) -> None:
         """Let a process end with a checkpoint once its account is suspended. A remote run is paid for, so it
         runs to its end, and the next one waits."""
         process = self._processes.get(held.id)
@@ -155,7 +155,7 @@ class Trainings(TaskKind[JobStep]):
             return await self._waits(held, "suspended", suspended.message, WAITS_S)
         except RequestFailed as failure:
             if failure.status >= 500 or failure.status == 429:
-                return Again(failure.message, WAITS_S, is_try=False)
+                return Delayed(failure.message, WAITS_S, is_try=False)
             why = failure.body().error
             # A consent never changes, and goes only after its voices; a plan is the operator's.
             return await self._ends.failed(held, why, is_owners=why.code == "too_few_recordings")
@@ -232,7 +232,7 @@ class Trainings(TaskKind[JobStep]):
             return None
         # The next request needs more than this run has brought.
         await runs.pass_over(run)
-        return Again(is_try=False, values={"tries": 0})
+        return Delayed(is_try=False, values={"tries": 0})
 
     async def _take_result(self, held: JobStep, training: Training, end: TrainingEnd) -> bool:
         """Take the result of a run. Return whether it is complete. Raises the failures of a local process."""
@@ -258,12 +258,12 @@ class Trainings(TaskKind[JobStep]):
         end = partial(self._ends.done, held, training, learned, export_rows)
         await until_written(end, _END_TRIES, WAITS_S)
 
-    async def _waits(self, held: JobStep, what: Waits, why: str, after_s: float) -> Again:
+    async def _waits(self, held: JobStep, what: Waits, why: str, after_s: float) -> Delayed:
         if why != held.error:
             # Logged once: it may wait for hours.
             _log.warning("job.training.waits", job=held.job, reason=why)
             await job_records.wait_for(self._store, held.job, what)
-        return Again(why, after_s, is_try=False)
+        return Delayed(why, after_s, is_try=False)
 
     async def _after_broken_training(
         self, held: JobStep, broken: TrainingBroken, before: list[EncodedBlob]
@@ -292,7 +292,7 @@ class Trainings(TaskKind[JobStep]):
         why = "The training was broken off, and goes on."
         if await self.on_runners.checkpoint(held.job) != before:
             # This is the first failure since its last progress.
-            return Again(why, WAITS_S, is_try=False, values={"tries": 1})
-        if self.gives_up(held):
+            return Delayed(why, WAITS_S, is_try=False, values={"tries": 1})
+        if self.is_last_try(held):
             return await self._ends.failed(held, _HAS_FAILED)
-        return Again(why, WAITS_S)
+        return Delayed(why, WAITS_S)
