@@ -39,7 +39,7 @@ from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.people import Income, People
 from proxy.catalogue.saved_words import SavedWords
 from proxy.config.config_toml import Config
-from proxy.config.feature_switches import is_off, out_of_off
+from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
@@ -232,7 +232,7 @@ class Feature(NamedTuple):
 def closed_paths(features: Sequence[Feature], config: Config) -> Mapping[str, str]:
     """Return the roots of features that do not answer, each with the sentence that says how to open it."""
     return {
-        root: is_off(feature.name, setting)
+        root: off_sentence(feature.name, setting)
         for feature in features
         if (setting := closed_by(feature, config))
         for root in feature.paths
@@ -246,7 +246,7 @@ def names_of_open(features: Sequence[Feature], config: Config) -> tuple[str, ...
 def closed_by(feature: Feature, config: Config) -> str:
     """Return what an operator does to turn a feature on, "" if it is on."""
     if feature.name in config.features_off:
-        return out_of_off(feature.name)
+        return how_to_turn_on(feature.name)
     return feature.missing(config)
 
 
@@ -258,7 +258,7 @@ async def _refuse_used(store: Store, off: Sequence[Feature]) -> None:
             if row["number"]:
                 raise StorageFailed(
                     f"features.off has {feature.name}, whose table {table.name} has {row['number']} row(s), "
-                    f"and a feature can be off only while it has none: {out_of_off(feature.name)}"
+                    f"and a feature can be off only while it has none: {how_to_turn_on(feature.name)}"
                 )
 
 

@@ -80,7 +80,7 @@ def load_config(
 
 
 def natural_plugins() -> Mapping[str, str]:
-    """Return the plugins whose engines natural.toml may have, as `natural.read` takes them."""
+    """Return the plugins whose engines natural.toml may have, as `natural.read_layer` takes them."""
     from proxy.engines import registry
 
     return registry.load().pullable()

@@ -114,9 +114,9 @@ class AccountListing(Resource):
             allowance = None if terms is None else terms.allowance
             return AccountSums(
                 minutes=round(sums.audio_ms / 60_000, 2),
-                credits=credits.number(sums.used),
-                allowance=None if allowance is None else credits.number(allowance),
-                granted=credits.number(sums.granted),
+                credits=credits.to_credits(sums.used),
+                allowance=None if allowance is None else credits.to_credits(allowance),
+                granted=credits.to_credits(sums.granted),
                 paid=paid_texts(paid.get(account.id, {})),
                 cost_usd=sums.micro_usd / 1_000_000,
             )

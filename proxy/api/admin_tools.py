@@ -13,7 +13,7 @@ from proxy.api import agreed_terms
 from proxy.api.balance import AccountBalance, read_balance
 from proxy.catalogue.erasing import Erasing, Purges
 from proxy.catalogue.people import Income, People
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
 from proxy.file_store.vault import Vault
@@ -63,7 +63,7 @@ class AdminTools(NamedTuple):
             newest = await accounts.page(self.store, NEWEST, _MOST_NAMED)
             names = [each.name for each in newest if each.closed is None]
             raise NotFound(
-                f"There is no account '{id_or_name[:80]}'. {possible(id_or_name, names, 'accounts')}",
+                f"There is no account '{id_or_name[:80]}'. {names_hint(id_or_name, names, 'accounts')}",
                 param="account",
             )
         return account

@@ -12,10 +12,10 @@ from policies.plans import AgreedTerms, MissingLimits, Prices, Terms, terms
 from policies.price import Price
 from proxy.config import credits
 from proxy.config.plans import read_prices
-from proxy.config.reader import Reader, possible
+from proxy.config.reader import Reader, names_hint
 from proxy.config.sections import Config
 from proxy.errors import InvalidRequest
-from proxy.http.body import EngineNames, micro
+from proxy.http.body import EngineNames, micro_credits_of
 from proxy.storage.accounts import Account
 
 
@@ -69,7 +69,7 @@ def changed(before: AgreedTerms, change: AgreedChange, config: Config) -> Agreed
     fields = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
     for name, row in LIMITS.items():
         if row.unit == "credits" and fields.get(name) is not None:
-            fields[name] = micro(fields[name], f"agreed.{name}")
+            fields[name] = micro_credits_of(fields[name], f"agreed.{name}")
     if fields.get("engines") is not None:
         fields["engines"] = tuple(_known(engine, config) for engine in fields["engines"])
     if fields.get("prices") is not None:
@@ -83,7 +83,8 @@ def check(plan: str, agreed: AgreedTerms, config: Config) -> None:
     """Raise InvalidRequest if there is no such plan, or if the account lacks a limit that it leaves open."""
     if plan not in config.plans:
         raise InvalidRequest(
-            f"There is no plan '{plan[:80]}'. {possible(plan, config.plans, 'plans')}", param="plan"
+            f"There is no plan '{plan[:80]}'. {names_hint(plan, config.plans, 'plans')}",
+            param="plan",
         )
     try:
         terms(config.plans[plan], agreed)
@@ -134,7 +135,7 @@ class _Strict(Reader):
 def _known(engine: str, config: Config) -> str:
     if engine not in config.engines:
         raise InvalidRequest(
-            f"There is no engine '{engine[:80]}'. {possible(engine, config.engines, 'engines')}",
+            f"There is no engine '{engine[:80]}'. {names_hint(engine, config.engines, 'engines')}",
             param="agreed.engines",
         )
     return engine
@@ -145,4 +146,4 @@ def _price_or_none(price: Price | None) -> ShownPrice | None:
 
 
 def shown_price(price: Price) -> ShownPrice:
-    return ShownPrice(credits.number(price.micro), price.per)
+    return ShownPrice(credits.to_credits(price.micro), price.per)

@@ -57,9 +57,9 @@ async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, term
     left, granted = position.credits.allowance, position.credits.granted
     balance = Balance(
         allowance=_number(terms.allowance),
-        used=credits.number(-pools.get(start, 0)),
+        used=credits.to_credits(-pools.get(start, 0)),
         left=_number(left),
-        granted=credits.number(granted),
+        granted=credits.to_credits(granted),
         available=_number(position.credits.available),
     )
     clones_used = await durable_holds.clones_used(ledger.store, account, start)
@@ -73,4 +73,4 @@ async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, term
 
 
 def _number(micro: int | None) -> float | None:
-    return None if micro is None else credits.number(micro)
+    return None if micro is None else credits.to_credits(micro)

@@ -21,7 +21,7 @@ def allowed_minutes(plan: Plan | Terms, config: Config) -> Minutes | None:
 
 def priced_models(plan: Plan, config: Config) -> tuple[list[str], list[str]]:
     """Return the models that may speak for a plan: those with a price, and those that are free."""
-    hearing = natural.ears(config.engines)
+    hearing = natural.hearing_candidates(config.engines)
     named = {full for alias, fulls in config.models.items() if alias not in hearing for full in fulls}
     named |= {name for name in plan.prices.models if "/" in name}
     found: tuple[list[str], list[str]] = ([], [])

@@ -212,7 +212,7 @@ class Money(Resource):
         assert account is not None, "what was charged nothing is refused above"
         refund = Refund(
             data=[_shown(entry) for entry in refunds],
-            credits=credits.number(sum(entry.amount for entry in refunds)),
+            credits=credits.to_credits(sum(entry.amount for entry in refunds)),
             balance=await self._balance(account),
         )
         return reply(refund, 201)
@@ -244,7 +244,7 @@ class Money(Resource):
 
 
 def _details(amount: int, reason: str) -> dict[str, Any]:
-    return {"credits": credits.number(amount), "reason": reason}
+    return {"credits": credits.to_credits(amount), "reason": reason}
 
 
 def _shown(entry: Entry) -> ShownEntry:
@@ -253,7 +253,7 @@ def _shown(entry: Entry) -> ShownEntry:
         ShownEntry,
         entry,
         at=iso(entry.at),
-        credits=credits.number(entry.amount),
+        credits=credits.to_credits(entry.amount),
         pool="granted" if is_granted else "allowance",
         cycle=None if is_granted else iso(entry.pool),
     )

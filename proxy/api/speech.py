@@ -22,7 +22,7 @@ from proxy.api.speech_answers import (
 from proxy.api.speech_forms import Background, BackgroundRequest, SpeechForms
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.config.feature_switches import is_off, out_of_off
+from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.config.sections import Server
 from proxy.errors import (
     DecodingFailed,
@@ -87,7 +87,9 @@ class SpeechEndpoint:
             if not kind.startswith(b"multipart/form-data"):
                 raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
             if self._forms is None:
-                raise UnsupportedMediaType(f"Send JSON. {is_off('own_voices', out_of_off('own_voices'))}")
+                raise UnsupportedMediaType(
+                    f"Send JSON. {off_sentence('own_voices', how_to_turn_on('own_voices'))}"
+                )
             await self._speak_form(self._forms, state, terms, connection, defaults)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
@@ -96,7 +98,7 @@ class SpeechEndpoint:
         request = speech_request.parse_speech(body, defaults, self._speaking.plans.client_fields)
         if request.answer == "background":
             if self._background is None:
-                message = is_off("jobs", out_of_off("jobs"))
+                message = off_sentence("jobs", how_to_turn_on("jobs"))
                 raise NotFound(message, param="background", code="feature_off")
             # Its key makes the id of a job. Its answer is not stored: a stored answer is valid by a row of
             # usage, and a 202 has none.

@@ -270,17 +270,17 @@ def _entry(row: UsageRow) -> dict[str, Any]:
         "operation": row.kind,
         "check": CheckSums.of_column(row.checked),
         "audio_ms": row.samples * 1000 // row.sample_rate_hz,
-        "credits": credits.number(row.credits),
-        "refunded": credits.number(row.refunded),
-        "price": credits.number(row.price_micro),
-        "cost_usd": credits.number(row.micro_usd),
+        "credits": credits.to_credits(row.credits),
+        "refunded": credits.to_credits(row.refunded),
+        "price": credits.to_credits(row.price_micro),
+        "cost_usd": credits.to_credits(row.micro_usd),
     }
 
 
 def _group(group: UsageSum) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(group),
-        "credits": credits.number(group.credits),
-        "refunded": credits.number(group.refunded),
-        "cost_usd": credits.number(group.micro_usd),
+        "credits": credits.to_credits(group.credits),
+        "refunded": credits.to_credits(group.refunded),
+        "cost_usd": credits.to_credits(group.micro_usd),
     }

@@ -19,7 +19,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest, Command, CommandContext, CommandResult, Group
 from proxy.commands.options import asks, be_sure
 from proxy.commands.tables import Form, Show, print_answer
-from proxy.config.feature_switches import is_off, out_of_off
+from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
 
@@ -205,7 +205,7 @@ def _refuse_off(command: Command, here: CommandContext) -> None:
     _, _, name = command.function.__module__.partition("proxy.features.")
     feature = name.partition(".")[0]
     if feature and feature in here.config().features_off:
-        raise CommandRefused(is_off(feature, out_of_off(feature)))
+        raise CommandRefused(off_sentence(feature, how_to_turn_on(feature)))
 
 
 def _run(command: Command, here: CommandContext, options: dict[str, Any]) -> int:

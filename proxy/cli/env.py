@@ -176,7 +176,7 @@ def _plugins_with_packages(loaded: Registry) -> dict[str, Hosted]:
 
 def _find_hosted(loaded: Registry, plugin: str) -> Hosted:
     """Return how a plugin is hosted. Raise EnvironmentRefused if it needs no environment, or has failed."""
-    from proxy.config.reader import possible
+    from proxy.config.reader import names_hint
     from proxy.engines.environments.environments import EnvironmentRefused
 
     listing = _plugins_with_packages(loaded)
@@ -188,7 +188,7 @@ def _find_hosted(loaded: Registry, plugin: str) -> Hosted:
     if fault is not None:
         raise EnvironmentRefused(f"the plugin {plugin} failed at {fault.stage}: {fault.reason}")
     raise EnvironmentRefused(
-        f"no plugin called {plugin!r} is installed. {possible(plugin, listing, 'plugins with packages')}"
+        f"no plugin called {plugin!r} is installed. {names_hint(plugin, listing, 'plugins with packages')}"
     )
 
 

@@ -211,7 +211,7 @@ class _Migration:
     def _look_at_fields(self, source: _Source, start: int, end: int) -> None:
         from proxy.config import config_toml, natural
 
-        models = {*config_toml.built_in_models(), *natural.ears({})}
+        models = {*config_toml.built_in_models(), *natural.hearing_candidates({})}
         known = {"model": models, "voice": config_toml.built_in_voices()}
         for match in _FIELD.finditer(source.text, start, end):
             name, value = match.groups()

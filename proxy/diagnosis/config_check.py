@@ -12,7 +12,7 @@ from proxy.config import addresses, natural
 from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wrong
-from proxy.config.reader import nearest
+from proxy.config.reader import nearest_name
 from proxy.config.sections import KINDS
 from proxy.diagnosis import text_check
 from proxy.diagnosis.certificate_check import certificates
@@ -231,6 +231,6 @@ def _default_model(config: Config) -> Finding:
 def _default(known: Collection[str], key: str, name: str, why: str, do: str) -> Finding:
     if name in known or "/" in name:
         return ok("default", name, name=key)
-    near = nearest(name, known)
+    near = nearest_name(name, known)
     found = f"server.{key}: {name!r} is not configured: {why}; /readyz will say unready"
     return wrong("default", found, f"did you mean {near}? Else {do}" if near else do, name=key)

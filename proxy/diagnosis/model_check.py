@@ -10,7 +10,7 @@ from policies.retirement import Retirement, find_retirement, parse_day
 from proxy.config import model_names
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
-from proxy.config.model_names import STANDARD, Known, spoken_by
+from proxy.config.model_names import STANDARD, Known, models_to_speak
 from proxy.config.sections import EngineSection, Remark
 from proxy.engines.registry import EngineConfigError, Registry, RemoteSpec
 from speech_engine import Hosted, Language, ModelInfo
@@ -180,7 +180,7 @@ def listed_models(config: Config) -> Known:
 def find_without_cost(config: Config, known: Known) -> list[Remark]:
     """Return the models without a cost, of engines with a budget: the budget would not count them."""
     offered = {(engine, model) for engine, models in known.items() for model in models}
-    offered |= {(engine, model) for _, engine, model in spoken_by(config) if engine not in known}
+    offered |= {(engine, model) for _, engine, model in models_to_speak(config) if engine not in known}
     return [
         Remark(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
         for engine, model in sorted(offered)

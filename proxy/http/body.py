@@ -125,10 +125,10 @@ def open_body(request: Request | Connection) -> Connection:
     return Connection(request.scope, request.receive, _no_send)
 
 
-def micro(number: float, field: str) -> int:
+def micro_credits_of(number: float, field: str) -> int:
     """Return millionths of a credit. Raises InvalidRequest if the number has more than 6 decimals."""
     try:
-        return credits.micro(number)
+        return credits.to_micro_credits(number)
     except ValueError:
         raise InvalidRequest(
             f"Invalid value for '{field}': it must have 6 decimals at most; got {number!r}.", param=field

@@ -20,7 +20,7 @@ from typing import Any
 import grpc
 import structlog
 
-from proxy.config.clusters import HostAddress, HostSection, address_of
+from proxy.config.clusters import HostAddress, HostSection, parse_address
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
 from proxy.engines.hosts.cluster.certificates import UnusableCertificates, read_pair, server_credentials
@@ -73,7 +73,7 @@ class Ports:
 
     def __init__(self, section: HostSection) -> None:
         self._section = section
-        self._listen = address_of(section.listen)
+        self._listen = parse_address(section.listen)
         self._next = 0
 
     def __call__(self, _name: str) -> HostPlace:
@@ -88,7 +88,7 @@ class Ports:
             port = listen.port + 1 + self._next % section.ports
             self._next += 1
             if _is_free(HostAddress(listen.name, port)):
-                announced = section.announced._replace(port=port)
+                announced = section.announced_address._replace(port=port)
                 address = HostAddress(listen.name, port)
                 return HostPlace(str(address), str(announced), tls, is_watched=True)
         first, last = listen.port + 1, listen.port + section.ports
@@ -286,7 +286,7 @@ class Agent:
         section = self._config.host
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers((self._service,))
-        address = str(address_of(section.listen))
+        address = str(parse_address(section.listen))
         try:
             if section.certificate:
                 credentials = server_credentials(section)

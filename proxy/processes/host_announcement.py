@@ -19,7 +19,7 @@ async def announce_host(section: HostSection, machine: str, engines: Sequence[st
     """Announce the host to all its gateways until cancelled."""
     if not section.gateways:
         return
-    host = {"address": str(section.announced), "machine": machine, "engines": engines}
+    host = {"address": str(section.announced_address), "machine": machine, "engines": engines}
     headers = {"authorization": f"Bearer {section.api_key}"}
     async with httpx2.AsyncClient(timeout=_ANSWER_S, headers=headers) as http, asyncio.TaskGroup() as group:
         for gateway in section.gateways:

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from proxy.config.config_toml import Config, ConfigError
-from proxy.config.reload import Reload, dropped_plans, merge
+from proxy.config.reload import Reload, dropped_plans, merge_config
 from proxy.config.secret import environ_for_hosts
 from proxy.engines.hosts.host import sockets_in
 from proxy.engines.hosts.host_list import EngineSwitch, Hosts
@@ -266,7 +266,7 @@ class Supervisor:
 
     async def _read_again(self) -> pipe_messages.ReloadResult:
         try:
-            reload = merge(self._config, self._reread(), all_sections())
+            reload = merge_config(self._config, self._reread(), all_sections())
             await self._keep_plans_in_use(reload)
         except ConfigError as error:
             _log.error("config.reload.refused", revision=self._revision, reason=str(error))

@@ -214,13 +214,13 @@ def _settings(unpacked: Unpacked, file: Path, data: Path, toml: bytes | None) ->
         raise ConfigError(f"{natural.FILE}: {ascii(f'{section}: {why}')[1:-1][:300]}")
 
     try:
-        layer = natural.read(unpacked.stage, natural_plugins, refuse) or natural.Layer()
+        layer = natural.read_layer(unpacked.stage, natural_plugins, refuse) or natural.Layer()
     except ConfigError as error:
         problem = str(error).replace(f"{unpacked.stage}/", "")
         problem += f"; to restore without it: tar --delete -f {file} {natural.FILE}"
         raise StorageFailed(f"{file} is refused, and nothing was changed: {problem}") from None
     if toml is not None:
-        yield from shown_lines(CONFIG, natural.parse(toml.decode()))
+        yield from shown_lines(CONFIG, natural.parse_toml(toml.decode()))
     if not _is_same(unpacked.stage / natural.FILE, data / natural.FILE):
         yield from shown_lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
 

@@ -136,7 +136,7 @@ def test_uvx_speaks_naturally(wheel: Path, tmp_path: Path) -> None:
 def _speaks_naturally(server: Server) -> None:
     answer = server.speech("Hello from the wheel.")
     assert not engine_of(answer).startswith("espeak"), answer.headers
-    assert natural.read(server.data, dict, lambda _section, _why: None) is not None
+    assert natural.read_layer(server.data, dict, lambda _section, _why: None) is not None
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from policies.network_addresses import host_fault, port_fault
 from policies.tasks import SECOND
 from proxy import __version__
 from proxy.access.callers import caller_of
-from proxy.config.clusters import address_of
+from proxy.config.clusters import parse_address
 from proxy.errors import Conflict, InvalidRequest, NoPlace
 from proxy.features.cluster.machines import LIVES_S, NOW
 from proxy.http.body import Name, body
@@ -97,7 +97,7 @@ class AnnouncedHosts(Resource):
     def _check(self, address: str) -> None:
         """Raise InvalidRequest if gateways cannot, or must not, reach a host there."""
         try:
-            name, port = address_of(address)
+            name, port = parse_address(address)
         except ValueError:
             raise InvalidRequest("'address' must be NAME:PORT, such as gpu1:7070.", param="address") from None
         fault = host_fault(name, may_be_local=self._may_be_local) or port_fault(port)

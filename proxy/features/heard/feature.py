@@ -43,7 +43,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
 def _jobs(config: Config) -> Iterator[Finding]:
     """Yield a note if there are ears, and jobs are not heard."""
-    if config.models.keys() & natural.ears({}).keys() and not SECTION.of(config).jobs:
+    if config.models.keys() & natural.hearing_candidates({}).keys() and not SECTION.of(config).jobs:
         yield note("heard", "jobs are heard only if they ask for it", "jobs = true in [heard] has all heard")
 
 

@@ -148,7 +148,7 @@ def _shown(
         end=row.last,
         request=row.request,
         seconds=round(row.samples / row.sample_rate_hz, 3) if row.samples and row.sample_rate_hz else 0.0,
-        credits=credits.number(row.credits or 0),
+        credits=credits.to_credits(row.credits or 0),
         voice=row.voice,
         voices=(row.voices or "").split(),
         substitute=row.substitute or "",

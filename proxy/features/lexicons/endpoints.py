@@ -16,7 +16,7 @@ from policies.lexicon import MOST_LEXICONS, MOST_SPOKEN, MOST_WORD, MOST_WORDS, 
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, account_endpoint, check_open
 from proxy.catalogue.erasing import Purges
 from proxy.catalogue.library import Library
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records
 from proxy.features.lexicons.records import LexiconSummary
@@ -68,7 +68,7 @@ class LexiconStore:
 
 
 def no_lexicon(name: str, known: Iterable[str]) -> NotFound:
-    message = f"The account has no lexicon '{name[:80]}'. {possible(name, known, 'lexicons')}"
+    message = f"The account has no lexicon '{name[:80]}'. {names_hint(name, known, 'lexicons')}"
     return NotFound(message, param="lexicon", code="lexicon_not_found")
 
 

@@ -146,7 +146,7 @@ def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
         media_type=MEDIA_TYPES[facts.format],
         duration_seconds=round(facts.samples / facts.sample_rate_hz, 3),
         mark=ReceiptMark(facts.mark, facts.mark_key) if facts.mark else None,
-        credits=credits.number(found.credits),
+        credits=credits.to_credits(found.credits),
         check=found.check,
     )
 

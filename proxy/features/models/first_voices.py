@@ -52,7 +52,7 @@ def fetched(here: CommandContext) -> dict[str, Any]:
         "ready": [each.name for each in ready],
         "faults": faults,
         "file": str(Path(config.data) / natural.FILE),
-        "lines": natural.text(layer),
+        "lines": natural.layer_as_toml(layer),
         "overruled": [section for section in layer.sections if section not in now.natural],
     }
 
@@ -215,4 +215,4 @@ def _remember(config: Config, why: str) -> None:
     with suppress(OSError):  # the server cannot write there either, and says so
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         with owned(config):
-            natural.write_first(data, natural.Layer(), f"There are none: {why}")
+            natural.write_layer_if_absent(data, natural.Layer(), f"There are none: {why}")

@@ -9,7 +9,7 @@ from typing import Any
 from proxy.commands.command import CommandContext, CommandResult
 from proxy.commands.options import be_sure
 from proxy.commands.tables import Form
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.config.sections import Config
 from proxy.engines import registry
 from proxy.engines.environments.progress_line import reading, say
@@ -93,7 +93,7 @@ def importable(config: Config, engine: str) -> tuple[str, ModelFormat]:
     }
     if plugin not in formats:
         raise CommandRefused(
-            f"--engine: {engine!r} takes no imported model. {possible(engine, formats, 'plugins that do')}"
+            f"--engine: {engine!r} takes no imported model. {names_hint(engine, formats, 'plugins that do')}"
         )
     return plugin, formats[plugin]
 

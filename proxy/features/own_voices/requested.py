@@ -17,7 +17,7 @@ from proxy.api.voice_routes import ROOTS
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.library import Library
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.errors import Conflict, NotFound
 from proxy.features.own_voices.library_writer import LibraryWriter, not_own
 from proxy.file_store.once import Once
@@ -148,7 +148,7 @@ async def find_voice(admin_tools: AdminTools, library: Library, request: Request
     if record is not None and account in (None, record.account):
         return record
     own = await library.get(account or "")
-    saved = possible(name, [voice.name for voice in own.listed], "saved voices")
+    saved = names_hint(name, [voice.name for voice in own.listed], "saved voices")
     if name in admin_tools.config.voices:
         why = (
             f"The voice '{name[:80]}' is in the configuration; only what was saved can be changed or deleted."

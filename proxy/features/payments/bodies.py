@@ -196,7 +196,7 @@ def shown_offer(offer: SoldOffer, sales: Sales) -> ShownOffer:
         currency=offer.currency,
         providers=tuple(each for each in offer.providers if each in sales.providers),
         features=offer.features,
-        credits=None if micro is None else credits.number(micro),
+        credits=None if micro is None else credits.to_credits(micro),
         minutes=sales.minutes_of(offer),
         limits=None if plan is None else _limits(plan),
     )
@@ -209,7 +209,7 @@ def shown_start(sales: Sales) -> StartPlan | None:
     allowance = sales.plan_allowance(plan.name)
     return StartPlan(
         name=plan.name,
-        credits=None if allowance is None else credits.number(allowance),
+        credits=None if allowance is None else credits.to_credits(allowance),
         minutes=sales.minutes_in(allowance, plan.name),
         limits=_limits(plan),
     )
@@ -227,7 +227,7 @@ def shown_payment(row: PaymentRecord) -> ShownPayment:
         currency=row.currency,
         refunded=money(row.refunded),
         disputed=money(row.disputed),
-        credited=credits.number(row.credited),
+        credited=credits.to_credits(row.credited),
         created=iso(row.created),
     )
 
@@ -267,7 +267,7 @@ def _facts(row: OrderRecord, now: int, payments: Sequence[PaymentRecord]) -> dic
         "object": "order",
         "state": row.state_at(now),
         "amount": money(row.amount),
-        "credits": credits.number(row.credits) if row.kind == "pack" else None,
+        "credits": credits.to_credits(row.credits) if row.kind == "pack" else None,
         "url": row.url if is_open and row.url else None,
         "created": iso(row.created),
         "expires": iso(row.expires),

@@ -182,7 +182,7 @@ class Orders(Resource):
             return bodies.Changes(silenced=silenced)
         plan, left = ended
         minutes = self._sales.minutes_in(left, name)
-        ends = bodies.EndedMonth(plan=plan, credits=credits.number(left), minutes=minutes)
+        ends = bodies.EndedMonth(plan=plan, credits=credits.to_credits(left), minutes=minutes)
         return bodies.Changes(ends, silenced)
 
     async def _silenced(self, caller: Caller, plan_after: str) -> list[str]:

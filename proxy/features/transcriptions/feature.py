@@ -52,7 +52,7 @@ def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterato
 
 def _names(config: Config) -> Iterator[Finding]:
     """Yield a note if OpenAI's names of models that hear mean none. An own name may mean one all the same."""
-    if not config.models.keys() & natural.ears({}).keys():
+    if not config.models.keys() & natural.hearing_candidates({}).keys():
         yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.BRINGS_EARS)
 
 

@@ -23,7 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from policies.host_subset import host_subset
 from policies.network_addresses import host_fault
 from proxy.config.addresses import is_local, is_postgres
-from proxy.config.clusters import HostAddress, address_of
+from proxy.config.clusters import HostAddress, parse_address
 from proxy.config.sections import Config
 from proxy.engines import introductions
 from proxy.engines.hosts.cluster.channels import Channels
@@ -262,7 +262,7 @@ class _Cluster:
             self._found[name] = before.get(name, frozenset()) if found is None else found
             if name in announced:
                 self._found[name] = frozenset(
-                    each for each in self._found[name] if self._fault_of(address_of(each).name) is None
+                    each for each in self._found[name] if self._fault_of(parse_address(each).name) is None
                 )
                 if found and name not in before and not self._found[name]:
                     _log.warning("cluster.host.refused", cluster=self.name, host=name)
@@ -293,7 +293,7 @@ class _Cluster:
 async def _addresses(written: str) -> frozenset[str] | None:
     """Return the addresses of a NAME:PORT, or None if they are not known just now."""
     try:
-        name, port = address_of(written)
+        name, port = parse_address(written)
     except ValueError:
         return None  # a gateway of another version has let a host announce it
     with suppress(ValueError):

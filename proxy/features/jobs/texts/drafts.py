@@ -159,7 +159,7 @@ async def previewed(
             title=chapter.title,
             characters=chapter.end - chapter.start,
             seconds=round(sum(each.seconds for each in own), 3),
-            credits=credits.number(sum(each.likely for each in own)),
+            credits=credits.to_credits(sum(each.likely for each in own)),
         )
         for number, chapter in enumerate(fields.chapters, 1)
         if chapter.first
@@ -176,9 +176,9 @@ async def previewed(
         characters=draft.characters,
         steps=len(costs),
         seconds=round(sum(each.seconds for each in costs), 3),
-        credits=credits.number(sum(each.likely for each in costs)),
-        most_credits=credits.number(sum(each.most for each in costs)),
-        available=None if available is None else credits.number(available),
+        credits=credits.to_credits(sum(each.likely for each in costs)),
+        most_credits=credits.to_credits(sum(each.most for each in costs)),
+        available=None if available is None else credits.to_credits(available),
     )
 
 
