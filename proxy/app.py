@@ -37,7 +37,7 @@ from proxy.feature import (
 from proxy.feature_list import all_features, all_tables, features_of
 from proxy.http import layers
 from proxy.http.closed_paths import ClosedPaths
-from proxy.http.endpoint import for_admins, for_clients
+from proxy.http.endpoint import admin_endpoints, client_endpoints
 from proxy.http.idempotency import Idempotency
 from proxy.http.open_sockets import OpenSockets
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
@@ -109,16 +109,16 @@ class Worker:
         admin_routes = [
             *admin_resources.record_endpoints(admin_tools),
             *admin_resources.engine_endpoints(admin_tools, dependencies, self.planner, library),
-            *for_admins(additions.endpoints),
+            *admin_endpoints(additions.endpoints),
         ]
         client_routes = [
             *speech.routes(speech_endpoint, forms, background),
             *Models(catalogue, plans).endpoints,
             *voice_routes.routes(voices, speech_endpoint, server.default_model),
-            *for_clients(additions.endpoints),
+            *client_endpoints(additions.endpoints),
             *Me(admin_tools, voices).endpoints,
             # `record_endpoints` has its endpoints for operators.
-            *for_clients(Usage(admin_tools).endpoints),
+            *client_endpoints(Usage(admin_tools).endpoints),
             *UsageStatistics(admin_tools, plans, library).endpoints,
             *readiness.endpoints,
             *welcome.routes(admin_tools),

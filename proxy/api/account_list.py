@@ -17,7 +17,7 @@ from proxy.catalogue.people import title_of
 from proxy.config import credits
 from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Query
-from proxy.http.lists import PAGE, Listing, iso_or_none, page
+from proxy.http.lists import PAGE, Listing, iso_time_or_none, read_page
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import account_sums, accounts
 from proxy.storage.account_sums import CycleSums
@@ -71,7 +71,7 @@ class AccountListing(Resource):
         ids, store = request.query_params.get("ids"), self._store
         only = self._found(request) if ids is None else _among(ids)
         place_of = partial(accounts.ROWS.place_of, store, None)
-        listed = await page(request, place_of, partial(accounts.page, store, only=only))
+        listed = await read_page(request, place_of, partial(accounts.page, store, only=only))
         names = [account.id for account in listed.rows]
         addresses = await self._admin_tools.people.addresses(names)
         sums = {} if ids is not None else await self._sums(listed.rows)
@@ -82,7 +82,7 @@ class AccountListing(Resource):
                 **msgspec.structs.asdict(shown(account)),
                 title=title_of(account.name, users),
                 users=users,
-                paid_until=iso_or_none(account.paid_until),
+                paid_until=iso_time_or_none(account.paid_until),
                 sums=sums.get(account.id),
             )
 

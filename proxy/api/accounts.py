@@ -22,9 +22,9 @@ from proxy.api.keys import KeyEntry
 from proxy.catalogue.people import UserEntry, title_of
 from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
-from proxy.http.body import Name, NeededReason, body
-from proxy.http.lists import MOST, iso_or_none
-from proxy.http.replies import reply, shown_as
+from proxy.http.body import Name, NeededReason, read_body
+from proxy.http.lists import MOST_ROWS, iso_time_or_none
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, costs, key_records
 from proxy.storage.accounts import Account, Change
@@ -99,7 +99,7 @@ class Accounts(Resource):
     @endpoint("POST", "/admin/accounts", AccountEntry, status=201, body=NewAccount, failures=(Conflict,))
     async def create_account(self, request: Request) -> Response:
         """Make an account"""
-        new = await body(request, NewAccount)
+        new = await read_body(request, NewAccount)
         # It is a part of paths. Older accounts may have a slash.
         if "/" in new.name or new.name in (".", ".."):
             raise InvalidRequest(
@@ -120,7 +120,7 @@ class Accounts(Resource):
     async def get_account(self, request: Request) -> Response:
         """One account, by id or name, with its balance and its keys"""
         account = await self._admin_tools.account(request.path_params["id"])
-        records = await key_records.page(self._store, account.id, NEWEST, MOST)
+        records = await key_records.page(self._store, account.id, NEWEST, MOST_ROWS)
         account_balance = await self._admin_tools.balance(account)
         paid = await self._admin_tools.income.sums_paid([account.id])
         addresses = await self._admin_tools.people.addresses([account.id])
@@ -133,7 +133,7 @@ class Accounts(Resource):
             balance=account_balance.balance if account_balance else None,
             streams=account_balance.running if account_balance else 0,
             keys=[keys.shown(key) for key in records],
-            paid_until=iso_or_none(account.paid_until),
+            paid_until=iso_time_or_none(account.paid_until),
             paid=paid_texts(paid.get(account.id, {})),
             cost_usd=micro_usd / 1_000_000,
             users=[*await self._admin_tools.people.users_of(account.id)],
@@ -146,7 +146,7 @@ class Accounts(Resource):
     async def change_account(self, request: Request) -> Response:
         """Change an account's plan, or what is agreed with it alone"""
         account = await self._admin_tools.account(request.path_params["id"])
-        change = await body(request, AccountChange)
+        change = await read_body(request, AccountChange)
         if change.plan is UNSET and change.agreed is UNSET:
             raise InvalidRequest(
                 "Missing required parameter: 'plan', or 'agreed'.",
@@ -218,7 +218,7 @@ class Accounts(Resource):
         action: str,
         switch: Callable[[Store, str, Act], Awaitable[Account | None]],
     ) -> Response:
-        reason = (await body(request, SuspensionReason)).reason
+        reason = (await read_body(request, SuspensionReason)).reason
         act = await self._admin_tools.audit_row(request, action, account.id, account.id, reason=reason)
         changed = await switch(self._store, account.id, act)
         self._admin_tools.callers.forget(account.id)
@@ -232,9 +232,10 @@ class Accounts(Resource):
 
 def shown(account: Account) -> AccountEntry:
     times = {
-        name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "suspended", "anchor")
+        name: iso_time_or_none(getattr(account, name))
+        for name in ("created", "closed", "suspended", "anchor")
     }
-    return shown_as(AccountEntry, account, agreed=agreed_terms.shown(account.agreed), **times)
+    return struct_from(AccountEntry, account, agreed=agreed_terms.shown(account.agreed), **times)
 
 
 def paid_texts(paid: Mapping[str, int]) -> dict[str, str]:

@@ -17,9 +17,9 @@ from proxy.config.reader import names_hint
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
 from proxy.file_store.vault import Vault
-from proxy.http.body import can_be_named
+from proxy.http.body import is_printable
 from proxy.http.endpoint import Query, Struct
-from proxy.http.resource import Details, Method, account_of, endpoint, second
+from proxy.http.resource import Details, Method, account_of, endpoint, second_path
 from proxy.ledger import Ledger
 from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account
@@ -56,7 +56,7 @@ class AdminTools(NamedTuple):
 
     async def account(self, id_or_name: str) -> Account:
         """Return the account with this id or name, or of this user's address. Raises NotFound."""
-        account = await accounts.get(self.store, id_or_name) if can_be_named(id_or_name) else None
+        account = await accounts.get(self.store, id_or_name) if is_printable(id_or_name) else None
         if account is None and "@" in id_or_name and (id_ := await self.people.account_of(id_or_name)):
             account = await accounts.get(self.store, id_)
         if account is None:
@@ -130,7 +130,7 @@ def account_endpoint(
 
     def declare(method: Method) -> Method:
         name = f"{method.__name__}_of"
-        also = second(f"/admin{path}", name, summary=summary, **of_any_account(details))
+        also = second_path(f"/admin{path}", name, summary=summary, **of_any_account(details))
         return endpoint(verb, f"/v1{path}", *structs, also=also, **details)(method)
 
     return declare

@@ -9,7 +9,7 @@ import msgspec
 from policies.limits import Caps
 from policies.plans import Terms
 from proxy.config import credits
-from proxy.http.lists import iso
+from proxy.http.lists import iso_time
 from proxy.ledger import Ledger, Payer
 from proxy.storage import durable_holds, entries
 
@@ -64,7 +64,7 @@ async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, term
     )
     clones_used = await durable_holds.clones_used(ledger.store, account, start)
     return AccountBalance(
-        ShownCycle(iso(start), iso(end)),
+        ShownCycle(iso_time(start), iso_time(end)),
         balance,
         position.live.account,
         clones_used,

@@ -20,7 +20,7 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.errors import LimitsUnavailable, RequestFailed
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, endpoint, second
+from proxy.http.resource import Resource, endpoint, second_path
 from proxy.ledger.budgets import Budgets
 from proxy.storage.store import StorageFailed, Store
 
@@ -128,7 +128,7 @@ class HealthEndpoints(Resource):
         Liveness,
         access="open",
         pace="own",
-        also=second("/health", "is_live_by_other_path", summary="as /healthz"),
+        also=second_path("/health", "is_live_by_other_path", summary="as /healthz"),
     )
     async def is_live(self, _request: Request) -> Response:
         """200 while the process answers"""

@@ -14,8 +14,8 @@ from policies.limits import OF_KEYS, Caps, with_limits
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.api.balance import ShownCaps
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import AccountName, Label, body, can_be_named
-from proxy.http.lists import PAGE, Listing, iso, iso_or_none, page
+from proxy.http.body import AccountName, Label, is_printable, read_body
+from proxy.http.lists import PAGE, Listing, iso_time, iso_time_or_none, read_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import api_key, key_records
@@ -90,7 +90,7 @@ class Keys(Resource):
     async def list_keys(self, request: Request) -> Response:
         """Keys, without their secrets, the newest first"""
         account = await self._admin_tools.query_account(request)
-        listed = await page(
+        listed = await read_page(
             request,
             partial(key_records.place_of, self._store, account),
             partial(key_records.page, self._store, account),
@@ -100,7 +100,7 @@ class Keys(Resource):
     @endpoint("POST", "/admin/keys", MintedKey, status=201, body=NewKey, failures=(NotFound,))
     async def create_key(self, request: Request) -> Response:
         """Make a key; its secret is shown this once"""
-        new = await body(request, NewKey)
+        new = await read_body(request, NewKey)
         account = await self._admin_tools.account(new.account)
         if account.closed is not None:
             raise InvalidRequest(f"The account '{account.name}' is closed.", param="account")
@@ -126,7 +126,7 @@ class Keys(Resource):
             raise NotFound(
                 "A key is named by its id (key_…), not by its secret; see voxgate keys list.", param="id"
             )
-        key = await key_records.get(self._store, None, id_) if can_be_named(id_) else None
+        key = await key_records.get(self._store, None, id_) if is_printable(id_) else None
         if key is None or key.kind == "user":
             raise NotFound(
                 f"There is no key '{id_[:80]}'; see voxgate keys list for ids (key_…).", param="id"
@@ -163,8 +163,8 @@ def minted(record: KeyRecord, secret: api_key.ApiKey) -> Response:
 
 
 def _plain(record: KeyRecord) -> dict[str, Any]:
-    times = {"created": iso(record.created)}
-    ends = {name: iso_or_none(getattr(record, name)) for name in ("expires", "revoked")}
+    times = {"created": iso_time(record.created)}
+    ends = {name: iso_time_or_none(getattr(record, name)) for name in ("expires", "revoked")}
     caps = ShownCaps(**msgspec.structs.asdict(record.caps))
     columns = {name: getattr(record, name) for name in KeyEntry.__struct_fields__}
     return {**columns, **times, **ends, "caps": caps}

@@ -20,8 +20,8 @@ from proxy.api.minutes import allowed_minutes, minutes
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.people import UserEntry, title_of
 from proxy.errors import InvalidKey, NotAllowed
-from proxy.http.lists import iso_or_none
-from proxy.http.replies import reply, shown_as
+from proxy.http.lists import iso_time_or_none
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account
@@ -123,7 +123,7 @@ class Me(Resource):
             MeAnswer(
                 account=OwnAccount(account.id, account.name, title_of(account.name, addresses)),
                 user=None if session is None else await self._people.user(session.user),
-                key=shown_as(OwnKey, key, caps=shown_as(ShownCaps, key.caps)),
+                key=struct_from(OwnKey, key, caps=struct_from(ShownCaps, key.caps)),
                 plan=self._plan(terms),
                 limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNTED)),
                 prices=shown_prices(terms.prices),
@@ -135,7 +135,7 @@ class Me(Resource):
                 voices_used=len(library.own.saved),
                 preferred_voice=account.preferred_voice or None,
                 favourite_voices=account.favourite_voices,
-                paid_until=iso_or_none(account.paid_until),
+                paid_until=iso_time_or_none(account.paid_until),
                 next_plan=self._next_plan(account),
             )
         )

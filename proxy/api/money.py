@@ -20,12 +20,12 @@ from proxy.http.body import (
     ReasonText,
     SignedCredits,
     SomeCredits,
-    body,
-    can_be_named,
+    is_printable,
     micro,
+    read_body,
 )
-from proxy.http.lists import PAGE, Listing, iso, page
-from proxy.http.replies import encode_json, reply, shown_as
+from proxy.http.lists import PAGE, Listing, iso_time, read_page
+from proxy.http.replies import encode_json, reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger import movements, verify
 from proxy.ledger.movements import Reason
@@ -116,7 +116,7 @@ class Money(Resource):
     async def grant_credits(self, request: Request) -> Response:
         """Give an account extra credits. They do not expire."""
         account = await self._open_account(request.path_params["id"])
-        new = await body(request, NewGrant)
+        new = await read_body(request, NewGrant)
         amount = micro(new.credits, "credits")
         if new.reference is not None and new.reference.startswith(RESERVED_REFERENCES):
             raise InvalidRequest(
@@ -140,7 +140,7 @@ class Money(Resource):
     async def correct_credits(self, request: Request) -> Response:
         """Add or remove granted credits to fix a mistake."""
         account = await self._open_account(request.path_params["id"])
-        new = await body(request, NewCorrection)
+        new = await read_body(request, NewCorrection)
         amount = micro(new.credits, "credits")
         if amount == 0:
             raise InvalidRequest("Invalid value for 'credits': it must not be 0.", param="credits")
@@ -159,7 +159,7 @@ class Money(Resource):
     async def reset_cycle(self, request: Request) -> Response:
         """Give an account back what it spent of its allowance in this cycle."""
         account = await self._open_account(request.path_params["id"])
-        reason = (await body(request, CycleReset)).reason
+        reason = (await read_body(request, CycleReset)).reason
         act = await self._admin_tools.audit_row(request, "cycle.reset", account.id, account.id)
 
         def reason_for(amount: int, reference: str) -> Reason:
@@ -180,7 +180,7 @@ class Money(Resource):
         """Every movement of an account's credits, the newest first"""
         account = (await self._admin_tools.account(request.path_params["id"])).id
         store = self._ledger.store
-        listed = await page(
+        listed = await read_page(
             request,
             lambda id_: entries.place_of(store, id_, account),
             lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
@@ -198,9 +198,9 @@ class Money(Resource):
     async def refund_request(self, request: Request) -> Response:
         """Refund a request, in full or in part. Only one refund is possible."""
         id_ = request.path_params["id"]
-        new = await body(request, NewRefund)
+        new = await read_body(request, NewRefund)
         amount = None if new.credits is None else micro(new.credits, "credits")
-        if not can_be_named(id_):
+        if not is_printable(id_):
             raise NotFound("There is no request with such an id; see voxgate usage --wide.", param="request")
         spent = await entries.of_request(self._ledger.store, id_)
         charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
@@ -249,11 +249,11 @@ def _details(amount: int, reason: str) -> dict[str, Any]:
 
 def _shown(entry: Entry) -> ShownEntry:
     is_granted = entry.pool == GRANTED
-    return shown_as(
+    return struct_from(
         ShownEntry,
         entry,
-        at=iso(entry.at),
+        at=iso_time(entry.at),
         credits=credits.to_credits(entry.amount),
         pool="granted" if is_granted else "allowance",
-        cycle=None if is_granted else iso(entry.pool),
+        cycle=None if is_granted else iso_time(entry.pool),
     )

@@ -17,7 +17,7 @@ from proxy.api.admin_tools import AdminTools
 from proxy.api.agreed_terms import ShownPrice, shown_price
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, ErrorDetail, NotFound, UpstreamFailed
-from proxy.http.body import AccountName, raw_body
+from proxy.http.body import AccountName, read_raw_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
@@ -141,7 +141,7 @@ class Explanations(Resource):
     )
     async def explain_route(self, request: Request) -> Response:
         """Show which model would speak a request, and what every filter says. Nothing is spoken."""
-        body = await raw_body(request)
+        body = await read_raw_body(request)
         question = speech_request.parse(RouteQuestion, body)
         server = self._admin_tools.config.server
         speech = speech_request.parse_speech(

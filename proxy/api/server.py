@@ -13,7 +13,7 @@ from proxy import __version__
 from proxy.config.sections import Config
 from proxy.engines.memory_reservations import NO_RESERVATIONS, MemoryReservations
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.tombstones import Tombstone
@@ -97,7 +97,7 @@ class ServerEndpoints(Resource):
     async def switch_engine(self, request: Request) -> Response:
         """Load, unload or restart an engine"""
         name = request.path_params["name"]
-        order = await body(request, SwitchEngine)
+        order = await read_body(request, SwitchEngine)
         if name not in self._config.engines:
             known = ", ".join(self._config.engines)
             raise NotFound(f"There is no engine {name!r}. The engines are: {known}.")

@@ -39,7 +39,7 @@ from proxy.errors import (
 )
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
-from proxy.http.endpoint import Endpoint, json
+from proxy.http.endpoint import Endpoint, json_answer
 from proxy.http.idempotency import KEY_FIELD, KEY_HEADER, read_key
 from proxy.speech import speech_request
 from proxy.speech.speaking import Speaking
@@ -146,7 +146,7 @@ def routes(
             {
                 **dict.fromkeys(MEDIA_TYPES.values(), ()),
                 "text/event-stream": (AudioDelta, AudioWords, AudioDone, AudioError),
-                **json(SpokenAnswer),
+                **json_answer(SpokenAnswer),
             },
             body=SpeechBody,
             form=None if forms is None else forms.form,

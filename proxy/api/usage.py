@@ -22,7 +22,17 @@ from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
-from proxy.http.lists import MOST, PAGE, SINCE, UNTIL, Listing, iso, page, query_limit, query_time
+from proxy.http.lists import (
+    MOST_ROWS,
+    PAGE,
+    SINCE,
+    UNTIL,
+    Listing,
+    iso_time,
+    query_limit,
+    query_time_micros,
+    read_page,
+)
 from proxy.http.replies import CsvReply, reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech.usage_tag import query_tag
@@ -157,21 +167,21 @@ class Reports:
         if as_csv:
             sums = self._all_sums(turn, period, by, limit)
             return CsvReply("usage.csv", self._group_type.__struct_fields__, sums)
-        most = limit or MOST
+        most = limit or MOST_ROWS
         with turn:
             # One more than is shown tells whether there are more.
             groups = await self._sums(period, by, most + 1)
         return reply(UsageGroups(data=groups[:most], has_more=len(groups) > most))
 
     async def _period(self, request: Request, account: str | None, *, is_summed: bool) -> Period:
-        since, until = query_time(request, "since"), query_time(request, "until")
+        since, until = query_time_micros(request, "since"), query_time_micros(request, "until")
         until = LAST_MOMENT if until is None else until
         if since is None and is_summed:
             since = min(until, await self._store.now()) - LOOK_BACK_DAYS * usage_sums.DAY
         return Period(account, since or 0, until, query_tag(request.query_params.get("tag")))
 
     async def _page(self, request: Request, period: Period) -> Response:
-        listed = await page(
+        listed = await read_page(
             request,
             lambda id_: usage.place_of(self._store, id_, period.account),
             lambda place, limit: usage.page(self._store, period, place, limit),
@@ -190,8 +200,8 @@ class Reports:
         with turn:
             groups = await self._sums(period, by, limit or usage_sums.ALL)
         # An account may have as many voices as requests. There is a first batch, even if it is empty.
-        for start in range(0, max(1, len(groups)), MOST):
-            yield groups[start : start + MOST]
+        for start in range(0, max(1, len(groups)), MOST_ROWS):
+            yield groups[start : start + MOST_ROWS]
 
     async def _all(
         self, turn: AbstractContextManager[None], period: Period, limit: int | None
@@ -200,9 +210,9 @@ class Reports:
         place = NEWEST
         with turn:
             while True:
-                rows = await usage.page(self._store, period, place, limit or MOST, is_one_of_many=True)
+                rows = await usage.page(self._store, period, place, limit or MOST_ROWS, is_one_of_many=True)
                 yield [_shown(self._entry_type, _entry(row)) for row in rows]
-                if limit is not None or len(rows) < MOST:
+                if limit is not None or len(rows) < MOST_ROWS:
                     return
                 place = Place(rows[-1].started, rows[-1].id)
 
@@ -266,7 +276,7 @@ def _shown(type_: type[Any], plain: dict[str, Any]) -> Any:
 def _entry(row: UsageRow) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(row),
-        "started": iso(row.started),
+        "started": iso_time(row.started),
         "operation": row.kind,
         "check": CheckSums.of_column(row.checked),
         "audio_ms": row.samples * 1000 // row.sample_rate_hz,

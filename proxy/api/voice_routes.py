@@ -12,7 +12,7 @@ from proxy.api.voices import LIST_QUERIES, Voices, VoiceTools
 from proxy.audio.formats import FORMATS, MEDIA_TYPES
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.connection import Connection
-from proxy.http.endpoint import Endpoint, Query, json
+from proxy.http.endpoint import Endpoint, Query, json_answer
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 
@@ -78,7 +78,7 @@ def _routes(root: str, suffix: str, voices: Voices, preview: Preview) -> list[En
             voices.list_,
             f"list_voices{suffix}",
             "All voices, the account's own first",
-            json(VoiceList, VoiceMatches, VoiceNames),
+            json_answer(VoiceList, VoiceMatches, VoiceNames),
             access="catalogue",
             queries=LIST_QUERIES,
             failures=(InvalidRequest,),
@@ -101,7 +101,7 @@ def _routes(root: str, suffix: str, voices: Voices, preview: Preview) -> list[En
             voices.retrieve,
             f"get_voice{suffix}",
             "One voice",
-            json(VoiceEntry),
+            json_answer(VoiceEntry),
             failures=(NotFound,),
         ),
     ]

@@ -17,8 +17,8 @@ from proxy.api.admin_tools import AdminTools
 from proxy.api.api_page import api_html
 from proxy.catalogue.people import SignIn
 from proxy.helpers.lazy_value import LazyValue
-from proxy.http.endpoint import JSON, Endpoint, json
-from proxy.http.openapi import document
+from proxy.http.endpoint import JSON, Endpoint, json_answer
+from proxy.http.openapi import openapi_document
 from proxy.http.replies import Compressed, encode_json, reply
 
 PAGE_HEADERS = {
@@ -68,7 +68,9 @@ class Description:
         html: dict[str, tuple[()]] = {"text/html": ()}
         self.endpoints = [
             *described,
-            Endpoint("GET", "/openapi.json", self.show, "openapi", "This document", json(), access="open"),
+            Endpoint(
+                "GET", "/openapi.json", self.show, "openapi", "This document", json_answer(), access="open"
+            ),
             Endpoint("GET", "/docs", self.show_page, "docs", "The same, as a page", html, access="open"),
         ]
 
@@ -81,7 +83,7 @@ class Description:
         return page.compressed_response(request, headers)
 
     def _make(self) -> tuple[Compressed, Compressed, dict[str, str]]:
-        made = document(self.endpoints, self._public_catalogue)
+        made = openapi_document(self.endpoints, self._public_catalogue)
         html = api_html(made)
         page = Compressed.of("text/html; charset=utf-8", html.encode())
         return Compressed.of(JSON, encode_json(made)), page, _page_headers(html)
@@ -91,7 +93,9 @@ def routes(admin_tools: AdminTools) -> list[Endpoint]:
     async def welcome(request: Request) -> Response:
         return reply(welcome_answer(request, admin_tools))
 
-    return [Endpoint("GET", "/v1", welcome, "welcome_v1", "The same", json(WelcomeAnswer), access="open")]
+    return [
+        Endpoint("GET", "/v1", welcome, "welcome_v1", "The same", json_answer(WelcomeAnswer), access="open")
+    ]
 
 
 def with_openapi(endpoints: Sequence[Endpoint], public_catalogue: bool) -> list[Endpoint]:

@@ -101,8 +101,8 @@ SignedCredits = Annotated[
 ]
 
 
-async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
-    raw = await raw_body(request, most_bytes)
+async def read_body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
+    raw = await read_raw_body(request, most_bytes)
     if len(raw) > _MAX_BODY_BYTES:
         # A body of this size would delay other requests.
         work = partial(speech_request.parse, type_, raw, most_bytes=most_bytes)
@@ -110,16 +110,16 @@ async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_
     return speech_request.parse(type_, raw)
 
 
-async def optional_body(request: Request, type_: type[structs.T]) -> structs.T:
+async def read_optional_body(request: Request, type_: type[structs.T]) -> structs.T:
     """Read a body into a struct whose fields may all be left out, and so may the body."""
-    return speech_request.parse(type_, await raw_body(request) or b"{}")
+    return speech_request.parse(type_, await read_raw_body(request) or b"{}")
 
 
-async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes:
-    return await open_body(request).body(most_bytes)
+async def read_raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes:
+    return await connection_of(request).body(most_bytes)
 
 
-def open_body(request: Request | Connection) -> Connection:
+def connection_of(request: Request | Connection) -> Connection:
     if isinstance(request, Connection):
         return request
     return Connection(request.scope, request.receive, _no_send)
@@ -135,7 +135,7 @@ def micro_credits_of(number: float, field: str) -> int:
         ) from None
 
 
-def can_be_named(id_or_name: str) -> bool:
+def is_printable(id_or_name: str) -> bool:
     return re.search(_PRINTABLE, id_or_name) is not None
 
 

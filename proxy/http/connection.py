@@ -31,7 +31,7 @@ MOST_BODY_BYTES = 16 * 1024 * 1024
 counted."""
 
 LARGE_BODY_S = 30.0
-LEAST_BODY_BYTES_S = 64 * 1024
+LEAST_BODY_BYTES_PER_S = 64 * 1024
 """A large body has `LARGE_BODY_S` seconds, and one more for each `LEAST_BODY_BYTES_S` bytes that have come.
 So a client that sends nothing loses its place."""
 
@@ -197,7 +197,7 @@ class Connection(StoppableBlock):
         loop = asyncio.get_running_loop()
         began, size, is_last = loop.time(), 0, False
         while not is_last:
-            allowed_s = min(within_s, LARGE_BODY_S + size / LEAST_BODY_BYTES_S)
+            allowed_s = min(within_s, LARGE_BODY_S + size / LEAST_BODY_BYTES_PER_S)
             self._peer.allow_body(max(0.0, began + allowed_s - loop.time()))
             part, is_last = await self._body_part()
             size += len(part)

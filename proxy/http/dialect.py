@@ -42,7 +42,7 @@ def dialect_of(scope: Scope) -> Dialect | None:
     return dialect
 
 
-def reply_to(failure: RequestFailed, scope: Scope) -> Response:
+def failure_reply_for(failure: RequestFailed, scope: Scope) -> Response:
     """Return the answer to a failure in the shape of the path's dialect."""
     dialect = dialect_of(scope)
     return failure_reply(failure) if dialect is None else dialect.reply(failure, scope)

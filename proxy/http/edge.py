@@ -34,7 +34,7 @@ from proxy.errors import (
 )
 from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import FIRST_BODY, BodyQuota
-from proxy.http.dialect import Dialect, dialect_of, note_dialect, reply_to
+from proxy.http.dialect import Dialect, dialect_of, failure_reply_for, note_dialect
 from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import COMMON_HEADERS, NO_SNIFFING
@@ -54,7 +54,7 @@ _AZURE_ROOT = re.compile(r"/openai(?:/v1(?=/|\Z)|/deployments/(.+)(?=/audio/spee
 _OFFERED_KEY = re.compile(rb"(?:^|,)\s*openai-insecure-api-key\.([^,\s]+)")
 """A browser sets no header of a handshake, but can offer subprotocols. The name is OpenAI's."""
 
-Place = tuple[str, str]
+MethodAndPath = tuple[str, str]
 """A method and a path."""
 
 
@@ -216,7 +216,7 @@ class Edge:
         routes: ASGIApp,
         metrics: Metrics,
         keys: KeyCheck | None = None,
-        direct: Mapping[Place, Route] | None = None,
+        direct: Mapping[MethodAndPath, Route] | None = None,
         around: Callable[[ASGIApp], ASGIApp] | None = None,
         refusals: RefusalTotals | None = None,
         dialects: Sequence[Dialect] = (),
@@ -280,7 +280,7 @@ class Edge:
             # The drain has ended. Without this answer, uvicorn would send plain text.
             if not exchange.status:
                 shutting_down = UpstreamFailed("The server is shutting down.", retry_after_s=1.0)
-                await reply_to(shutting_down, scope)(scope, receive, send)
+                await failure_reply_for(shutting_down, scope)(scope, receive, send)
             raise
         except StorageFailed as error:
             _log.error("storage.failed", request=scope["state"]["request_id"], reason=str(error))
@@ -290,7 +290,7 @@ class Edge:
             failure = InternalError()
         if not exchange.status:
             self._note(exchange, failure, scope)
-            await reply_to(failure, scope)(scope, receive, send)
+            await failure_reply_for(failure, scope)(scope, receive, send)
 
     def _note(self, exchange: Exchange, failure: RequestFailed, scope: Scope) -> None:
         """Note a refusal for the log, and for the account of a known key unless usage has it."""

@@ -118,16 +118,16 @@ class Endpoint(NamedTuple):
         return self.access in ("session", "fresh session")
 
 
-def json(*structs: Struct) -> Mapping[str, tuple[Struct, ...]]:
+def json_answer(*structs: Struct) -> Mapping[str, tuple[Struct, ...]]:
     """Declare an answer in JSON: any one of these structs."""
     return {JSON: structs}
 
 
-def for_clients(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+def client_endpoints(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
     return [endpoint for endpoint in endpoints if not endpoint.is_for_admins]
 
 
-def for_admins(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+def admin_endpoints(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
     return [endpoint for endpoint in endpoints if endpoint.is_for_admins]
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from proxy.errors import InvalidRequest, UnsupportedMediaType
-from proxy.http.body import open_body
+from proxy.http.body import connection_of
 from proxy.http.connection import Connection
 from proxy.speech.json_size import MOST_STRUCTURE, json_size
 
@@ -100,8 +100,8 @@ async def read_form(
     name. Raises UnsupportedMediaType and the errors of `Connection.body`. Raises InvalidRequest, with a
     `param` unless the form itself is broken.
     """
-    connection, limit = open_body(request), sum(files.values()) + MOST_ALL_TEXT_BYTES
-    boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
+    connection, limit = connection_of(request), sum(files.values()) + MOST_ALL_TEXT_BYTES
+    boundary = read_boundary(connection.header(b"content-type").encode("latin-1"))
     return await parse_form(await connection.body(limit), boundary, files, fields)
 
 
@@ -117,8 +117,8 @@ async def stream_form(
     The returned form has these files with empty `data`. `grow` gets the size of each piece before the piece
     is stored. Its time does not count as the client's. Raises what `read_form` and `grow` raise.
     """
-    connection = open_body(request)
-    boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
+    connection = connection_of(request)
+    boundary = read_boundary(connection.header(b"content-type").encode("latin-1"))
     reader = FormReader(boundary, sinks, fields)
     most_bytes = sum(sink.most_bytes for sink in sinks.values()) + MOST_ALL_TEXT_BYTES
     async with aclosing(connection.body_parts(most_bytes, within_s)) as pieces:
@@ -210,7 +210,7 @@ class FormReader:
             if len(self._buffer) >= MOST_HEAD_BYTES + 2:
                 raise broken_form(f"a part has no head, or one of more than {MOST_HEAD_BYTES} bytes")
             return False
-        self._part = part_of(bytes(self._buffer[2:blank]))
+        self._part = parse_part_head(bytes(self._buffer[2:blank]))
         self._taken = 0
         del self._buffer[: blank + 4]
         self._step = self._data
@@ -307,7 +307,7 @@ class FormReader:
         self._form.fields.setdefault(base if inner == "]" else name, []).append(text)
 
 
-def boundary_of(content_type: bytes) -> bytes:
+def read_boundary(content_type: bytes) -> bytes:
     kind, _, _ = content_type.partition(b";")
     if kind.strip().lower() != b"multipart/form-data":
         raise UnsupportedMediaType("Send a form, with content-type: multipart/form-data.")
@@ -317,7 +317,7 @@ def boundary_of(content_type: bytes) -> bytes:
     return boundary
 
 
-def part_of(head: bytes) -> FormPart:
+def parse_part_head(head: bytes) -> FormPart:
     headers: dict[bytes, bytes] = {}
     for line in head.split(b"\r\n") if head else ():
         name, colon, value = line.partition(b":")

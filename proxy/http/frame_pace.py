@@ -12,7 +12,7 @@ from collections import Counter, deque
 from typing import Protocol
 
 TURN_BYTES = 4096
-OF_WORKER, OF_ACCOUNT, NEVER_WAITS = 10_000, 2000, 100
+WORKER_FRAMES_PER_S, ACCOUNT_FRAMES_PER_S, FREE_FRAMES_PER_S = 10_000, 2000, 100
 """Frames a second."""
 
 _LEAST_FRAME_BYTES = 6
@@ -47,7 +47,7 @@ class FramePace:
 
     def read_or_wait(self, reader: PacedReader) -> bool:
         """Let a socket read now, or tell that it gets its turn later."""
-        spare = NEVER_WAITS - int(self.frames(reader.account))
+        spare = FREE_FRAMES_PER_S - int(self.frames(reader.account))
         if spare > 0:
             self._now[reader.account] += reader.read_some(min(TURN_BYTES, spare * _LEAST_FRAME_BYTES))
             return True
@@ -70,7 +70,7 @@ class FramePace:
     def _give_turn(self) -> None:
         self._timer, now = None, asyncio.get_running_loop().time()
         account = min(self._waiting, key=self.frames)
-        if self.frames(account) >= OF_ACCOUNT:
+        if self.frames(account) >= ACCOUNT_FRAMES_PER_S:
             self._set_timer(now + _LOOK_S)
             return
         reader = self._waiting[account].popleft()
@@ -82,6 +82,6 @@ class FramePace:
         finally:
             # Also after a failure of this socket, the others get their turns.
             self._now[account] += frames
-            self._free_at = max(self._free_at, now) + frames / OF_WORKER
+            self._free_at = max(self._free_at, now) + frames / WORKER_FRAMES_PER_S
             self._set_timer(self._free_at)
         reader.read_on()

@@ -31,7 +31,7 @@ PAGE = (
 SINCE = Query("since", "Not before this day (`2026-01-31`) or time (`2026-01-31T12:00:00Z`), UTC.")
 UNTIL = Query("until", "Before this day or time.")
 
-MOST = 1000
+MOST_ROWS = 1000
 _USUAL = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,13 +77,13 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
         return reply(whole) if len(data) <= _USUAL else await asyncio.to_thread(reply, whole)
 
 
-async def page(
+async def read_page(
     request: Request,
     place_of: Callable[[str], Awaitable[Place | None]],
     read: Callable[[Place, int], Awaitable[Sequence[Row]]],
     *,
     usual: int = _USUAL,
-    most: int = MOST,
+    most: int = MOST_ROWS,
 ) -> Page[Row]:
     """Read the page that the query names; without a limit, of the `usual` length.
 
@@ -103,15 +103,15 @@ async def page(
     return Page(rows[:limit], len(rows) > limit)
 
 
-async def table_page(
+async def read_table_page(
     request: Request, table: ListedTable[Any], store: Store, account: str | None, **lengths: int
 ) -> Page[Any]:
     """Read the page of a table's rows, of one account or of all. See `page`."""
     place_of, read = partial(table.place_of, store, account), partial(table.page, store, account)
-    return await page(request, place_of, read, **lengths)
+    return await read_page(request, place_of, read, **lengths)
 
 
-def query_limit(request: Request, most: int = MOST) -> int | None:
+def query_limit(request: Request, most: int = MOST_ROWS) -> int | None:
     text = request.query_params.get("limit")
     if not text:
         return None
@@ -132,17 +132,17 @@ def query_choice(request: Request, query: Query) -> str:
     return value or ""
 
 
-def iso(micros: int) -> str:
+def iso_time(micros: int) -> str:
     # Not fromtimestamp: a float would lose the last microsecond.
     moment = _EPOCH + timedelta(microseconds=micros)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def iso_or_none(micros: int | None) -> str | None:
-    return None if micros is None else iso(micros)
+def iso_time_or_none(micros: int | None) -> str | None:
+    return None if micros is None else iso_time(micros)
 
 
-def query_time(request: Request, field: str) -> int | None:
+def query_time_micros(request: Request, field: str) -> int | None:
     text = request.query_params.get(field)
     if not text:
         return None

@@ -29,7 +29,7 @@ class _BodyCallbacks:
         self.on_message_complete = reader.on_message_complete
 
 
-def framing(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+def framing_head(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Return a head that says how long the body of a request is, or nothing if there is no body."""
     fields = [(name, value) for name, value in headers if name in _FRAMING]
     if all(name == b"content-length" and not value.strip(b"0") for name, value in fields):

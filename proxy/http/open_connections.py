@@ -18,7 +18,7 @@ from proxy.config.sections import Server
 from proxy.errors import RateLimited, RequestFailed
 from proxy.telemetry.metrics import ConnectionMetrics
 
-SPARE = 16
+SPARE_CONNECTIONS = 16
 HEALTH_PATHS = (b"/healthz", b"/health", b"/readyz")
 OTHER_FILES = 256
 """Open files that a worker needs besides: databases, hosts, providers, logs."""
@@ -65,7 +65,7 @@ class OpenConnections:
                 retry_after_s=1.0,
             )
         if len(self._networks) >= self._most:
-            if len(self._spare) >= SPARE:
+            if len(self._spare) >= SPARE_CONNECTIONS:
                 oldest = next(iter(self._spare))
                 self.leave(oldest)
                 oldest.cut_off()
@@ -103,4 +103,4 @@ def raise_file_limit() -> None:
 def _file_limit() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Allow a few connections even where the system allows hardly any.
-    return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft, OTHER_FILES + SPARE)
+    return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft, OTHER_FILES + SPARE_CONNECTIONS)

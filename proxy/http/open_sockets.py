@@ -13,7 +13,7 @@ from proxy.errors import InvalidKey, NotAllowed, RateLimited, ServerBusy
 from proxy.http.endpoint import Endpoint
 from proxy.http.frame_pace import FramePace
 from proxy.http.hosts import host_name
-from proxy.http.socket import LEAVING, ClientSocket, SocketEndpoint
+from proxy.http.socket import LEAVING_MESSAGE, ClientSocket, SocketEndpoint
 from proxy.telemetry.metrics import Metrics
 
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
@@ -77,7 +77,7 @@ class OpenSockets:
 
     def _take_place(self, socket: ClientSocket) -> None:
         if self._is_leaving:
-            raise ServerBusy(LEAVING)
+            raise ServerBusy(LEAVING_MESSAGE)
         most = self._server.sockets_per_account
         if sum(each.caller.account == socket.caller.account for each in self._open) >= most:
             raise _too_many(f"Your account has {most} open sockets at this server, and that is the most.")

@@ -35,7 +35,7 @@ _IN_A_PATH = {
 }
 
 
-def document(endpoints: Sequence[Endpoint], public_catalogue: bool = False) -> dict[str, Any]:
+def openapi_document(endpoints: Sequence[Endpoint], public_catalogue: bool = False) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         operation = _operation(endpoint, public_catalogue)

@@ -18,7 +18,7 @@ RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^b
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
-def range_of(header: str | None, size: int) -> range | None:
+def requested_range(header: str | None, size: int) -> range | None:
     """Return the single requested range. None: the whole, also for other headers. Raises
     RangeNotSatisfiable."""
     match = _RANGE.fullmatch(header.strip()) if header else None
@@ -41,7 +41,7 @@ def range_of(header: str | None, size: int) -> range | None:
 
 def file_reply(file: StoredFile, name: str, media_type: str, header: str | None) -> Response:
     """Answer with the whole file under this name, or with the range. Raises RangeNotSatisfiable."""
-    part = range_of(header, file.size)
+    part = requested_range(header, file.size)
     headers = {"accept-ranges": "bytes"}
     if part is not None:
         headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{file.size}"

@@ -47,7 +47,7 @@ def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(encode_json(value), status, headers, media_type="application/json")
 
 
-def shown_as(struct: type[Shown], record: object, **extra: Any) -> Shown:
+def struct_from(struct: type[Shown], record: object, **extra: Any) -> Shown:
     """Show a record as a struct. A field that is not given has the value of the record's own field of that
     name."""
     fields = struct.__struct_fields__

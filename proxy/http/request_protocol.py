@@ -26,14 +26,14 @@ from proxy.errors import (
     RequestTimeout,
     ServerBusy,
 )
-from proxy.http.offered_body import body_parser, framing
+from proxy.http.offered_body import body_parser, framing_head
 from proxy.http.open_connections import HEALTH_PATHS, OpenConnections
 from proxy.http.replies import refusal_bytes
 from proxy.speech.deadline import MovingTimer
 
 HEAD_BYTES = 32 * 1024
 HEAD_FIELDS = 100
-SENT_AHEAD = 64
+MOST_SENT_AHEAD = 64
 """The most requests of a connection that wait behind the running one."""
 
 _LENGTH_DIGITS = 12
@@ -144,17 +144,18 @@ class RequestProtocol(HttpToolsProtocol):
         may_be_long = self._silent_bytes > HEAD_BYTES or self._chunk_bytes > HEAD_BYTES
         if len(self.headers) > HEAD_FIELDS or (may_be_long and self._is_head_too_long()):
             self._stop(_too_large())
-        if len(self.pipeline) >= SENT_AHEAD:
+        if len(self.pipeline) >= MOST_SENT_AHEAD:
             self._stop(
                 RateLimited(
-                    f"More than {SENT_AHEAD} requests were sent ahead on one connection.", retry_after_s=1.0
+                    f"More than {MOST_SENT_AHEAD} requests were sent ahead on one connection.",
+                    retry_after_s=1.0,
                 )
             )
         if self._is_spare and self.url.partition(b"?")[0] not in HEALTH_PATHS:
             self._stop(ServerBusy())
         super().on_headers_complete()
         if self.parser.should_upgrade():
-            self._offered = framing(self.headers)
+            self._offered = framing_head(self.headers)
             if self._offers_socket():
                 self._held = bytearray()
                 self.offer_socket()

@@ -16,7 +16,17 @@ from starlette.responses import Response
 from proxy.access.callers import caller_of
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.http.body import BODY_FAILURES
-from proxy.http.endpoint import Access, Endpoint, Failure, Header, Pace, Query, Struct, is_admin_path, json
+from proxy.http.endpoint import (
+    Access,
+    Endpoint,
+    Failure,
+    Header,
+    Pace,
+    Query,
+    Struct,
+    is_admin_path,
+    json_answer,
+)
 from proxy.http.idempotency import KEY_HEADER
 
 _DECLARED = "declared"
@@ -57,7 +67,7 @@ class SecondPath(NamedTuple):
     details: Details
 
 
-def second(
+def second_path(
     path: str, name: str, *structs: Struct, summary: str = "", **details: Unpack[Details]
 ) -> SecondPath:
     """Return a second path of a method, most often the one under /admin. What is not said is as at the
@@ -103,7 +113,7 @@ def endpoint(
 
 
 def _types(structs: tuple[Struct, ...], media: tuple[str, ...]) -> dict[str, tuple[Struct, ...]]:
-    return {**(json(*structs) if structs else {}), **dict.fromkeys(media, ())}
+    return {**(json_answer(*structs) if structs else {}), **dict.fromkeys(media, ())}
 
 
 def _whole(details: Details) -> Details:

@@ -17,12 +17,12 @@ from proxy.errors import ClientLeft, RequestFailed, ServerBusy, UpgradeRequired
 from proxy.http.connection import PEER, Peer
 from proxy.http.frame_pace import FramePace
 from proxy.http.kernel_buffer import share_sent
-from proxy.http.socket_protocol import SOCKET_OFFER, SocketProtocol, Swap, nothing_to_do
+from proxy.http.socket_protocol import SOCKET_OFFER, SocketOpener, SocketProtocol, nothing_to_do
 from proxy.speech.deadline import MovingTimer, StoppableBlock
 
 SUBPROTOCOL = b"voxgate.v1"
 IDLE_S = 180.0
-LEAVING = "This server is about to end. Connect once more."
+LEAVING_MESSAGE = "This server is about to end. Connect once more."
 
 _NOT_ACCEPTED: Any = None
 _KEY = re.compile(r"[0-9A-Za-z+/]{22}==")
@@ -48,7 +48,7 @@ class ClientSocket(StoppableBlock):
                 headers={"upgrade": "websocket", "sec-websocket-version": "13"},
             )
         self._peer: Peer = extensions[PEER]
-        self._swap: Swap = extensions[SOCKET_OFFER]
+        self._swap: SocketOpener = extensions[SOCKET_OFFER]
         self.id: str = scope["state"]["request_id"]
         self.caller: Caller = caller_of(scope)
         self.query: Mapping[str, str] = QueryParams(scope["query_string"])
@@ -77,7 +77,7 @@ class ClientSocket(StoppableBlock):
         if self._peer.is_gone:
             raise ClientLeft
         if self.is_leaving or self._peer.is_ending:
-            raise ServerBusy(LEAVING)
+            raise ServerBusy(LEAVING_MESSAGE)
         answer = accept_key(self._key).encode()
         headers = [(b"sec-websocket-accept", answer), (b"x-request-id", self.id.encode())]
         if SUBPROTOCOL in re.split(rb"[,\s]+", self.header(b"sec-websocket-protocol").encode("latin-1")):
@@ -122,7 +122,7 @@ class ClientSocket(StoppableBlock):
             self._note_message()
             if self.is_leaving and not self._speaking:
                 # In the next turn, so that it does not cancel the task which runs this.
-                asyncio.get_running_loop().call_soon(self.end_by_server, 1001, LEAVING)
+                asyncio.get_running_loop().call_soon(self.end_by_server, 1001, LEAVING_MESSAGE)
 
     def mark(self) -> int:
         """Return the bytes of the connection that were written until now."""
@@ -140,7 +140,7 @@ class ClientSocket(StoppableBlock):
         """Close when the socket is silent: the server leaves."""
         self.is_leaving = True
         if self.is_quiet:
-            self.end_by_server(1001, LEAVING)
+            self.end_by_server(1001, LEAVING_MESSAGE)
 
     def end_idle(self) -> None:
         self.end_by_server(1000, f"No message came within {IDLE_S:g} s.")
@@ -169,7 +169,7 @@ class ClientSocket(StoppableBlock):
             exchange.code = reason = failure.code
             code = 1008 if failure.status < 500 else 1011
         except asyncio.CancelledError:
-            code, reason = 1001, LEAVING
+            code, reason = 1001, LEAVING_MESSAGE
             raise
         finally:
             self._idle.close()

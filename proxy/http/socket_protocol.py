@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SOCKET_OFFER = "voxgate.socket"
 """The ASGI extension of a GET that may become a socket: a `Swap`."""
 MESSAGE_BYTES, MESSAGE_FRAGMENTS = 128 * 1024, 4096
-FRAMES_A_SECOND, _AT_ONCE_S = 400, 5.0
+FRAMES_PER_S, _AT_ONCE_S = 400, 5.0
 """A socket that has read none for so long may send 2,000 at once."""
 
 _READ_BYTES = 16 * 1024
@@ -148,7 +148,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         del self._unread[:most_bytes]
         super().data_received(data)
         frames, self._frames_read = max(1, self._frames_read), 0
-        self._free_at = max(self._free_at, self.loop.time() - _AT_ONCE_S) + frames / FRAMES_A_SECOND
+        self._free_at = max(self._free_at, self.loop.time() - _AT_ONCE_S) + frames / FRAMES_PER_S
         return frames
 
     def _end_wait(self) -> None:
@@ -250,5 +250,5 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
 
-Swap = Callable[[list[RawHeader], str, FramePace], SocketProtocol]
+SocketOpener = Callable[[list[RawHeader], str, FramePace], SocketProtocol]
 """Answers 101 with these headers, and returns the protocol of the socket of an account."""

@@ -19,7 +19,7 @@ from proxy.feature import OpenFeatures, RevisionContext, closed_paths, open_feat
 from proxy.feature_list import all_features, all_tables, features_of, open_store
 from proxy.file_store import data_folder
 from proxy.http.closed_paths import ClosedPaths
-from proxy.http.endpoint import for_admins
+from proxy.http.endpoint import admin_endpoints
 from proxy.http.layers import control_app
 from proxy.kernel import Kernel, open_kernel
 from proxy.storage.store import Statement
@@ -35,7 +35,7 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
             served = open_context.at(RevisionContext(config, admin_tools, context.library(config), context))
             endpoints = [
                 *record_endpoints(admin_tools),
-                *for_admins(served.endpoints),
+                *admin_endpoints(served.endpoints),
                 *served.for_commands,
             ]
             closed = ClosedPaths(closed_paths(all_features(), config))

@@ -15,7 +15,7 @@ from proxy.features.alerts import records
 from proxy.features.alerts.section import AlertSection
 from proxy.features.alerts.watch import mail_statements
 from proxy.features.mail.mails import Mails
-from proxy.http.lists import iso, iso_or_none
+from proxy.http.lists import iso_time, iso_time_or_none
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import audit
@@ -82,7 +82,7 @@ def _shown(alert: Alert) -> ShownAlert:
         name=alert.name,
         machine=alert.machine,
         detail=alert.detail,
-        since=iso(alert.since),
-        mailed_at=iso_or_none(alert.mailed),
-        gone_at=iso_or_none(alert.gone),
+        since=iso_time(alert.since),
+        mailed_at=iso_time_or_none(alert.mailed),
+        gone_at=iso_time_or_none(alert.gone),
     )

@@ -19,7 +19,7 @@ from proxy.access.callers import caller_of
 from proxy.config.clusters import parse_address
 from proxy.errors import Conflict, InvalidRequest, NoPlace
 from proxy.features.cluster.machines import LIVES_S, NOW
-from proxy.http.body import Name, body
+from proxy.http.body import Name, read_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import decode_json, encode_json
@@ -80,7 +80,7 @@ class AnnouncedHosts(Resource):
     )
     async def announce_host(self, request: Request) -> Response:
         """Announce a host with engines"""
-        host = await body(request, HostAnnouncement)
+        host = await read_body(request, HostAnnouncement)
         self._check(host.address)
         if not self._store.is_shared:
             raise Conflict("Hosts announce themselves to gateways on PostgreSQL; this one is on SQLite.")

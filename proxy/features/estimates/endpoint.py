@@ -22,7 +22,7 @@ from proxy.config.sections import Config
 from proxy.errors import NotFound
 from proxy.features.jobs.core.fields import of_step
 from proxy.features.jobs.core.making import check_length
-from proxy.http.body import raw_body
+from proxy.http.body import read_raw_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger import Ledger, Payer
@@ -97,7 +97,7 @@ class Estimates(Resource):
         """What a request for speech would cost, and who would speak. Nothing is spoken"""
         caller, defaults = caller_of(request.scope), self._defaults
         terms = self._speaking.admission.terms(caller)
-        body = await raw_body(request, MAX_BODY_BYTES)
+        body = await read_raw_body(request, MAX_BODY_BYTES)
         if caller.preferred_voice:
             defaults = await self._speaking.defaults_of(caller, defaults)
         speech = parse_speech(body, defaults, self._speaking.plans.client_fields)

@@ -30,7 +30,7 @@ from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.jobs.section import SECTION
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.helpers.limiter import FairLimiter
-from proxy.http.body import open_body
+from proxy.http.body import connection_of
 from proxy.http.endpoint import Query
 from proxy.http.form import MOST_FILE_BYTES, FormFile, RequestForm, form_values, stream_form
 from proxy.http.lists import query_limit
@@ -84,7 +84,7 @@ class Files(Resource):
     )
     async def create_file(self, request: Request) -> Response:
         """Upload a file with the lines of a batch, or a file that a job names"""
-        caller, connection = caller_of(request.scope), open_body(request)
+        caller, connection = caller_of(request.scope), connection_of(request)
         writer = UploadWriter(self._files, caller.account)
         with self._places.take(caller.account):
             try:

@@ -20,10 +20,10 @@ from proxy.config.reader import names_hint
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records
 from proxy.features.lexicons.records import LexiconSummary
-from proxy.http.body import AccountName, body
-from proxy.http.lists import iso
-from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, account_of, endpoint, second
+from proxy.http.body import AccountName, read_body
+from proxy.http.lists import iso_time
+from proxy.http.replies import reply, struct_from
+from proxy.http.resource import Resource, account_of, endpoint, second_path
 from proxy.speech import speech_request
 from proxy.speech.speech_body import WORD, SpokenForm
 from proxy.storage.audit import Act
@@ -167,7 +167,7 @@ class LexiconEndpoints(Resource):
         LexiconEntry,
         body=LexiconBody,
         failures=(NotAllowed,),
-        also=second(
+        also=second_path(
             "/admin/lexicons/{name}",
             "put_lexicon_of",
             summary="Replace the words of an account's lexicon, or make a new one",
@@ -179,9 +179,9 @@ class LexiconEndpoints(Resource):
         """Replace the words of the account's lexicon, or make a new one"""
         name, account = request.path_params["name"], account_of(request)
         if account is not None:
-            new: LexiconBody | NewLexicon = await body(request, LexiconBody, MAX_BODY_BYTES)
+            new: LexiconBody | NewLexicon = await read_body(request, LexiconBody, MAX_BODY_BYTES)
         else:
-            new = await body(request, NewLexicon, MAX_BODY_BYTES)
+            new = await read_body(request, NewLexicon, MAX_BODY_BYTES)
             owner = await self._admin_tools.account(new.account)
             check_open(owner)
             name, account = lexicon.usual_name(name), owner.id
@@ -194,7 +194,7 @@ class LexiconEndpoints(Resource):
         "/v1/lexicons/{name}",
         DeletedLexicon,
         failures=(NotFound,),
-        also=second(
+        also=second_path(
             "/admin/lexicons/{name}",
             "delete_lexicon_of",
             summary="Delete an account's lexicon",
@@ -233,7 +233,7 @@ async def _read_words(fields: dict[str, str]) -> Words:
 
 
 def _entry(record: LexiconSummary) -> LexiconEntry:
-    return shown_as(LexiconEntry, record, owner="account", changed_at=iso(record.changed))
+    return struct_from(LexiconEntry, record, owner="account", changed_at=iso_time(record.changed))
 
 
 def _shared(name: str, words: Words) -> LexiconEntry:

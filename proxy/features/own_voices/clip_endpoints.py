@@ -29,7 +29,7 @@ from proxy.features.own_voices.keyed_making import KeyedMaking
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_endpoint
 from proxy.features.own_voices.voice_creation import Beginning
 from proxy.file_store.once import REPLAYED, digest_of_fields
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.endpoint import Endpoint
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.replies import reply
@@ -174,7 +174,7 @@ class VoiceSamples(Resource):
     async def update_voice_sample(self, request: Request) -> Response:
         """Change the words of a recording"""
         voice, id_ = await self._voices.requested_voice(request), request.path_params["sample"]
-        text = await body(request, SampleText)
+        text = await read_body(request, SampleText)
         act = await self._voices.admin_tools.act(request, "sample.changed", id_, voice.account)
         return reply(_entry(await self._recordings.change_words(voice, id_, text.ref_text, act)))
 

@@ -29,9 +29,9 @@ from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation
 from proxy.file_store.once import REPLAYED, digest_of_fields
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, read_page
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech import speech_request
@@ -161,7 +161,7 @@ class VoiceEditing(Resource):
         account = await self._admin_tools.query_account(request)
         store = self._library_writer.store
         # None: a page may begin after a row of any account.
-        listed = await page(
+        listed = await read_page(
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
         formats = await trained_models.formats_of(store, [row.id for row in listed.rows])
@@ -214,7 +214,7 @@ class VoiceEditing(Resource):
         """Change a voice of the account's own"""
         if request.path_params["id"] == "combine":
             raise HTTPException(404)  # an endpoint of other servers, and not the name of a voice
-        change = await body(request, bodies.ChangedVoice)
+        change = await read_body(request, bodies.ChangedVoice)
         record = self._library_writer.opened(await self._voices.requested_voice(request))
         caller, tools = caller_of(request.scope), self._voices.tools
         terms, tag = tools.plans.terms(caller), read_tag(request.headers.getlist(TAG_HEADER))
@@ -272,7 +272,7 @@ class VoiceEditing(Resource):
 async def _read(request: Request, new_type: type[N], form_type: type[F]) -> tuple[N | F, bytes]:
     """Read a voice as JSON, or as a form with its recording. Raises InvalidRequest."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/"):
-        new = await body(request, new_type)
+        new = await read_body(request, new_type)
         new.check()
         return new, b""
     fields = bodies.FORM_FIELDS | frozenset(form_type.__struct_fields__)

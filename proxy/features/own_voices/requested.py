@@ -23,7 +23,7 @@ from proxy.features.own_voices.library_writer import LibraryWriter, not_own
 from proxy.file_store.once import Once
 from proxy.http.endpoint import Struct
 from proxy.http.idempotency import read_key
-from proxy.http.resource import Details, Method, Verb, account_of, endpoint, second
+from proxy.http.resource import Details, Method, Verb, account_of, endpoint, second_path
 from proxy.storage import audit
 from proxy.storage.accounts import Account
 
@@ -49,7 +49,7 @@ def voice_endpoint(
         path = f"/admin/voices{tail.replace(':path', '')}"
         of_any = of_any_account(details)
         of_any["pace"] = "usual"
-        also = second(path, name, summary=summary, **of_any)
+        also = second_path(path, name, summary=summary, **of_any)
 
     def declare(method: Method) -> Method:
         for root, suffix in reversed(ROOTS):

@@ -38,10 +38,10 @@ from proxy.features.payments.order_store import NewOrder, OrderStore
 from proxy.features.payments.provider import Provider, ProviderFailed, ProviderWebhook
 from proxy.features.payments.records import ORDERS, OrderRecord
 from proxy.features.payments.section import SoldOffer
-from proxy.http.body import body, raw_body
-from proxy.http.endpoint import Endpoint, Query, json
+from proxy.http.body import read_body, read_raw_body
+from proxy.http.endpoint import Endpoint, Query, json_answer
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import PAGE, query_choice, table_page
+from proxy.http.lists import PAGE, query_choice, read_table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
@@ -93,7 +93,7 @@ class Orders(Resource):
     async def create_order(self, request: Request) -> Response:
         """Order a month of a plan, or a pack of credits, and get the page of the provider where it is paid"""
         key = read_key(request.headers.getlist("idempotency-key"))
-        new, caller = await body(request, bodies.NewOrderBody), caller_of(request.scope)
+        new, caller = await read_body(request, bodies.NewOrderBody), caller_of(request.scope)
         offer = self._offer(new)
         account = await self._admin_tools.account(caller.account)
         check_open(account)
@@ -124,7 +124,7 @@ class Orders(Resource):
         store = self._admin_tools.store
         now, account = await store.now(), caller_of(request.scope).account
         months = await self._orders.months_of(account)
-        listed = await table_page(request, ORDERS, store, account)
+        listed = await read_table_page(request, ORDERS, store, account)
         return await listed.list_response(
             bodies.OrderList, lambda row: bodies.shown_order(row, now, month=months.get(row.id))
         )
@@ -213,7 +213,7 @@ def webhook_endpoints(providers: Iterable[Provider], store: Store, note: Note) -
             partial(_receive, each, store, note),
             f"receive_{each.name}_event",
             f"{_PROVIDERS[each.name]} says that a payment has changed",
-            json(Received),
+            json_answer(Received),
             access="open",
             failures=(InvalidRequest, RequestTimeout, RequestTooLarge, RateLimited),
             pace="webhook",
@@ -223,7 +223,7 @@ def webhook_endpoints(providers: Iterable[Provider], store: Store, note: Note) -
 
 
 async def _receive(provider: Provider, store: Store, note: Note, request: Request) -> Response:
-    body = await raw_body(request, _MOST_WEBHOOK_BYTES)
+    body = await read_raw_body(request, _MOST_WEBHOOK_BYTES)
     webhook = ProviderWebhook(body, request.query_params, request.headers, await store.now())
     object_id = provider.event(webhook)
     if object_id is not None:

@@ -11,8 +11,8 @@ from proxy.api.admin_tools import AdminTools, account_endpoint, check_open
 from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
 from proxy.features.webhooks import bodies, deliveries, records
 from proxy.features.webhooks.webhook_store import ReadableWebhook, WebhookChange, WebhookStore
-from proxy.http.body import body, optional_body
-from proxy.http.lists import PAGE, page
+from proxy.http.body import read_body, read_optional_body
+from proxy.http.lists import PAGE, read_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
@@ -44,7 +44,7 @@ class Webhooks(Resource):
     )
     async def create_webhook_endpoint(self, request: Request) -> Response:
         """Make a webhook, and show its secret, once"""
-        new = await body(request, bodies.NewWebhook)
+        new = await read_body(request, bodies.NewWebhook)
         owner = await self._admin_tools.owner(request)
         if owner is None:
             raise InvalidRequest(
@@ -68,7 +68,7 @@ class Webhooks(Resource):
     async def list_webhook_endpoints(self, request: Request) -> Response:
         """The account's webhooks, the newest first"""
         account, store = await self._admin_tools.owner(request), self._webhooks.store
-        listed = await page(
+        listed = await read_page(
             request, partial(records.place_of, store, account), partial(records.page, store, account)
         )
         return await listed.list_response(
@@ -92,7 +92,7 @@ class Webhooks(Resource):
     )
     async def update_webhook_endpoint(self, request: Request) -> Response:
         """Change a webhook: what is left out stays"""
-        new = await body(request, bodies.WebhookUpdate)
+        new = await read_body(request, bodies.WebhookUpdate)
         change = WebhookChange(new.name, new.url, new.event_types, new.is_on)
         return reply(bodies.webhook_entry(await self._change(request, "webhook.changed", change)))
 
@@ -119,7 +119,7 @@ class Webhooks(Resource):
     )
     async def rotate_webhook_secret(self, request: Request) -> Response:
         """Give a webhook another secret, and show it, once"""
-        keeps = (await optional_body(request, bodies.SecretRotation)).keep_old_secret_active_for_24_hours
+        keeps = (await read_optional_body(request, bodies.SecretRotation)).keep_old_secret_active_for_24_hours
         change = WebhookChange(rotated=True, keeps_older=keeps)
         return reply(bodies.with_secret(await self._change(request, "webhook.rotated", change)))
 
@@ -134,7 +134,7 @@ class Webhooks(Resource):
     )
     async def test_webhook_endpoint(self, request: Request) -> Response:
         """Send a sample of an event once, and wait for the answer"""
-        event = (await optional_body(request, bodies.WebhookTest)).event_type
+        event = (await read_optional_body(request, bodies.WebhookTest)).event_type
         webhook = (await self._found(request)).record
         act = await self._admin_tools.act(request, "webhook.tested", webhook.id, webhook.account)
         ended = await self._webhooks.test(webhook, event, act)
@@ -161,7 +161,7 @@ class Webhooks(Resource):
     async def list_webhook_deliveries(self, request: Request) -> Response:
         """What was and will be sent to a webhook, the newest first"""
         webhook, store = (await self._found(request)).record, self._webhooks.store
-        listed = await page(
+        listed = await read_page(
             request,
             partial(deliveries.place_of, store, webhook.account),
             partial(deliveries.page, store, webhook.id),

@@ -30,7 +30,7 @@ from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.records import Run
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.helpers.limiter import FairLimiter
-from proxy.http.body import BODY_FAILURES, open_body
+from proxy.http.body import BODY_FAILURES, connection_of
 from proxy.http.connection import Connection
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
@@ -256,7 +256,7 @@ class TrainingEndpoint(Resource):
         """What a training on a rented machine tells, by a link of this server's"""
         run = await self._run(request.path_params["token"])
         async with self._uploads.turn(run.id):
-            parts = open_body(request).body_parts(_MOST_BODY_BYTES, _BODY_S)
+            parts = connection_of(request).body_parts(_MOST_BODY_BYTES, _BODY_S)
             async with aclosing(parts):
                 body = b"".join([part async for part in parts])
             try:
