@@ -83,7 +83,7 @@ class Answering:
     ) -> Awaitable[None]:
         """Call `respond`, or send the stored answer to this Idempotency-Key. `digest` returns the digest of
         the request's content."""
-        key = self._idempotency.key(connection) if KEY_FIELD in connection.fields else None
+        key = self._idempotency.key_of(connection) if KEY_FIELD in connection.fields else None
         if key is None:
             return respond(connection)
         return self._once(key, connection, state, terms, digest, respond)
@@ -232,7 +232,7 @@ _WRITERS: dict[str, Write] = {
 
 
 def _deliver(write: Write, connection: Connection, answer: Answer) -> Awaitable[None]:
-    connection.on_left = answer.note_departure
+    connection.on_client_left = answer.note_departure
     return write(connection, answer)
 
 

@@ -47,4 +47,4 @@ def filled(
         "<!-- front -->": body,
     }
     shell = _PLACES.sub(lambda place: parts[place[0]], shell)
-    return Compressed.of(PAGE, shell.encode())
+    return Compressed.compress(PAGE, shell.encode())

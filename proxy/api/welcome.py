@@ -85,8 +85,8 @@ class Description:
     def _make(self) -> tuple[Compressed, Compressed, dict[str, str]]:
         made = openapi_document(self.endpoints, self._public_catalogue)
         html = api_html(made)
-        page = Compressed.of("text/html; charset=utf-8", html.encode())
-        return Compressed.of(JSON, encode_json(made)), page, _page_headers(html)
+        page = Compressed.compress("text/html; charset=utf-8", html.encode())
+        return Compressed.compress(JSON, encode_json(made)), page, _page_headers(html)
 
 
 def routes(admin_tools: AdminTools) -> list[Endpoint]:

@@ -18,7 +18,7 @@ from proxy.catalogue.speaker import NamedSpeaker, spoken_by
 from proxy.config import natural
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import find_misnamed
-from proxy.config.reader import nearest_name, nearest_name_hint
+from proxy.config.reader import did_you_mean, nearest_name
 from proxy.config.sections import Remark
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
@@ -150,7 +150,7 @@ class Catalogue:
         known = [info.id for info in self.live[engine].models()]
         if not known:
             return f"{engine} is {self.live[engine].state}, so {full} is not there"
-        return f"{engine} has no model of {full!r}; {nearest_name_hint(model, known)}"
+        return f"{engine} has no model of {full!r}; {did_you_mean(model, known)}"
 
     @property
     def awaits_models(self) -> bool:

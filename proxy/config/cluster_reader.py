@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from proxy.config import addresses
 from proxy.config.clusters import ClusterSection, HostSection, TlsFiles, parse_address
-from proxy.config.reader import Reader, nearest_name_hint
+from proxy.config.reader import Reader, did_you_mean
 from proxy.config.secret import named_secret
 from proxy.config.sections import EngineSection, Storage
 
@@ -73,7 +73,7 @@ def check_clusters(
     for name, section in engines.items():
         cluster = section.cluster
         if cluster and cluster not in clusters:
-            why = f"there is no [clusters.{cluster}]; {nearest_name_hint(cluster, clusters)}"
+            why = f"there is no [clusters.{cluster}]; {did_you_mean(cluster, clusters)}"
             reader.fault(f"engines.{name}.cluster", why)
         for key in _KEYS_OF_HOSTS if cluster else ():
             if getattr(section, key) != getattr(defaults, key):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from proxy.config.reader import Reader, nearest_name_hint
+from proxy.config.reader import Reader, did_you_mean
 
 KEY = "features.off"
 _ALWAYS_ON = {
@@ -47,7 +47,7 @@ def read_features_off(reader: Reader, value: object, needs: Needs, *, is_shared:
 def _faults(off: tuple[str, ...], needs: Needs, *, is_shared: bool) -> Iterator[str]:
     for name in off:
         if name not in needs:
-            yield f"there is no feature {name!r}; {nearest_name_hint(name, needs)}"
+            yield f"there is no feature {name!r}; {did_you_mean(name, needs)}"
         elif name in _ALWAYS_ON:
             yield f"{name} cannot be off: {_ALWAYS_ON[name]}"
         elif name == _ON_WITH_POSTGRES and is_shared:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from proxy.config.reader import Reader, nearest_name_hint
+from proxy.config.reader import Reader, did_you_mean
 from proxy.config.sections import Config, EngineSection, Remark
 
 Engines = Mapping[str, EngineSection]
@@ -69,7 +69,7 @@ def find_misnamed(config: Config, known: Known) -> list[Remark]:
     return [
         Remark(
             where,
-            f"{engine} has no model of {f'{engine}/{model}'!r}; {nearest_name_hint(model, known[engine])}",
+            f"{engine} has no model of {f'{engine}/{model}'!r}; {did_you_mean(model, known[engine])}",
         )
         for where, engine, model in _all_named_models(config)
         if known.get(engine) and model not in known[engine]

@@ -55,7 +55,7 @@ class Reader:
             raise ConfigError("\n".join(self._faults))
 
     def fault_unknown_key(self, key: str, name: str, known: Iterable[str]) -> None:
-        self.fault(key, f"no such key; {nearest_name_hint(name, known)}")
+        self.fault(key, f"no such key; {did_you_mean(name, known)}")
 
     def table(self, value: object, key: str) -> dict[str, Any]:
         if isinstance(value, dict):
@@ -138,7 +138,7 @@ def names_hint(name: str, known: Iterable[str], kind: str) -> str:
     return f"{guess}{_WHERE_LISTED[kind]} has all {kind}."
 
 
-def nearest_name_hint(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint: the most similar name, or all names."""
     names = list(known)
     near = nearest_name(name, names)

@@ -10,7 +10,7 @@ import msgspec
 from policies.language import usual
 from policies.routing import PostStep, Route
 from policies.text_tags import EMOTIONS, NEUTRAL
-from proxy.config.reader import Reader, nearest_name_hint
+from proxy.config.reader import Reader, did_you_mean
 from proxy.config.sections import EngineSection, Switch, Tag
 
 Engines = Mapping[str, EngineSection]
@@ -106,9 +106,7 @@ def _read_post(
         if emotion == NEUTRAL:
             reader.fault(f"{step_key}.when", "neutral is how speech is without an emotion")
         elif emotion and emotion not in EMOTIONS:
-            reader.fault(
-                f"{step_key}.when", f"{emotion!r} is no emotion; {nearest_name_hint(emotion, EMOTIONS)}"
-            )
+            reader.fault(f"{step_key}.when", f"{emotion!r} is no emotion; {did_you_mean(emotion, EMOTIONS)}")
         if None in earlier_emotions or emotion in earlier_emotions:
             reader.fault(f"{step_key}.when", "is never used: a step before it is for the same speech")
         earlier_emotions.add(emotion)

@@ -13,7 +13,7 @@ from policies.routing import PostStep, Route
 from proxy.config import model_names
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
-from proxy.config.reader import nearest_name_hint
+from proxy.config.reader import did_you_mean
 from proxy.config.routes import missing_engines
 from proxy.config.sections import Remark, VoiceSection
 from proxy.diagnosis.model_check import imported_infos, known_models
@@ -144,9 +144,7 @@ def _candidate_fault(
         return ""
     info = next((info for info in infos if info.id == name), None)
     if info is None:
-        return (
-            f"{engine} has no model of {candidate!r}; {nearest_name_hint(name, [info.id for info in infos])}"
-        )
+        return f"{engine} has no model of {candidate!r}; {did_you_mean(name, [info.id for info in infos])}"
     return "" if routing.speaks(info, tag) else f"{candidate} does not speak {tag} well enough"
 
 
@@ -201,7 +199,7 @@ def voice_hint(voice: str, results: ProbeResults, engine: str) -> str:
     for former, successor in _SUCCESSORS.items():
         if (by := re.sub(former, successor, voice)) != voice and by in results.voices[engine]:
             return f"it speaks no more, and {by} does"
-    near = nearest_name_hint(voice, sorted(results.voices[engine]))
+    near = did_you_mean(voice, sorted(results.voices[engine]))
     return near if near.startswith("did") else "voxgate engines --json lists its voices"
 
 
@@ -217,7 +215,7 @@ def _post_fault(
         return f"{engine}, for {what}, cannot run"
     infos = results.models.get(engine, ())
     if infos and not _models_named(infos, name):
-        hint = nearest_name_hint(name, [info.id for info in infos])
+        hint = did_you_mean(name, [info.id for info in infos])
         return f"{engine} has no model of {step.engine!r}; {hint}"
     if engine in _speaking_engines(route):
         return f"{what} does not repeat what {engine} speaks itself"

@@ -20,7 +20,7 @@ import structlog
 
 from proxy.config import fields
 from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
-from proxy.config.reader import nearest_name_hint
+from proxy.config.reader import did_you_mean
 from proxy.config.sections import EngineSection, PluginSection
 from proxy.engines import stored_models
 from speech_engine import Context, Engine, Hosted, Plugin
@@ -282,7 +282,7 @@ class Registry:
         if plugin is None:
             known = sorted(self.plugins(kind))
             raise EngineConfigError(
-                f"{key}: no {kind} called {called} is installed; {nearest_name_hint(called, known)}"
+                f"{key}: no {kind} called {called} is installed; {did_you_mean(called, known)}"
             )
         if section.fault:
             raise EngineConfigError(section.fault)
@@ -302,7 +302,7 @@ class Registry:
                 raise EngineConfigError(
                     f"engines.{name}: the plugin {fault.name} failed at {fault.stage}: {fault.reason}"
                 )
-        why = nearest_name_hint(section.plugin, sorted(self.plugins("engine")))
+        why = did_you_mean(section.plugin, sorted(self.plugins("engine")))
         raise EngineConfigError(
             f"engines.{name}.plugin: no plugin called {section.plugin} is installed; {why}"
         )
@@ -387,7 +387,7 @@ def _fault(faults: list[PluginFault], name: str, stage: str, error: BaseExceptio
 def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> msgspec.Struct:
     known = [field.key for field in fields.fields_of(type_)]
     faults = [
-        f"{section}.{key}: no such key; {nearest_name_hint(key, known)}"
+        f"{section}.{key}: no such key; {did_you_mean(key, known)}"
         for key in fields.find_unknown_keys(type_, raw)
     ]
     try:

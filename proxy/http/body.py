@@ -21,8 +21,8 @@ BODY_FAILURES = (InvalidRequest, RequestTimeout, RequestTooLarge)
 """The failures that any body may cause."""
 
 _MAX_BODY_BYTES = 64 * 1024
-# One body at a time: decoding keeps the interpreter's lock, and the loop would wait for all.
-_LARGE = ThreadPoolExecutor(1, thread_name_prefix="large-body")
+# One large body at a time: each holds the interpreter's lock while it is decoded, and the loop waits.
+_LARGE_BODY_THREAD = ThreadPoolExecutor(1, thread_name_prefix="large-body")
 # Control characters are refused: databases refuse a NUL, and terminals interpret the others.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
 
@@ -106,7 +106,7 @@ async def read_body(request: Request, type_: type[structs.T], most_bytes: int = 
     if len(raw) > _MAX_BODY_BYTES:
         # A body of this size would delay other requests.
         work = partial(speech_request.parse, type_, raw, most_bytes=most_bytes)
-        return await asyncio.get_running_loop().run_in_executor(_LARGE, work)
+        return await asyncio.get_running_loop().run_in_executor(_LARGE_BODY_THREAD, work)
     return speech_request.parse(type_, raw)
 
 
@@ -140,4 +140,4 @@ def is_printable(id_or_name: str) -> bool:
 
 
 async def _no_send(_message: Any) -> None:
-    """Send nothing: these handlers return their answer."""
+    """Send nothing: a handler with a `Request` returns its answer."""

@@ -61,10 +61,10 @@ MethodAndPath = tuple[str, str]
 class Exchange:
     """One request and its answer: the id, the time, and how far the answer is.
 
-    `send` replaces the server's own: it adds the headers that every answer has. The other layers keep their
-    notes in `scope["state"]`: `request_id`, `caller`, `bodies` (what its key may send at once), `rate` (the
-    window that was counted), `route` (a description of the plan, for operators), `is_recorded` (whether
-    usage has a row of it, however it ends) and `deployment` (the model that a path of Azure names).
+    `send` replaces the server's own: it adds the headers that every answer has. The other layers share values
+    in `scope["state"]`: `request_id`, `caller`, `bodies` (the `BodyQuota`), `rate` (the caller's window of
+    requests a minute), `route` (which engines may speak, for operators), `is_recorded` (whether usage gets a
+    row of this request, however it ends) and `deployment` (the model that a path of Azure names).
     """
 
     __slots__ = ("_began", "_scope", "_send", "code", "is_complete", "status")
@@ -126,9 +126,9 @@ class Exchange:
 class KeyCheck:
     """Checks the key before route, method and body, so that a client without a key learns nothing.
 
-    With `hosts`, the name under which the request came is checked before its key. With `sessions`, the cookie
-    of a person who has signed in counts if no key is sent. Such a person reaches the paths `for_suspended`
-    with a suspended account as well.
+    With `hosts`, the header `Host` is checked before the key. With `sessions`, a request without a key may
+    have the cookie of a person who has signed in. If the account of that person is suspended, only the paths
+    `for_suspended` are open.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class KeyCheck:
 
     async def _is_known_without_key(self, scope: Scope) -> bool:
         """Tell whether the request needs no key: its path is open, or it has a session."""
-        is_open = self._open_paths.have(scope["method"], scope["path"])
+        is_open = self._open_paths.contain_path(scope["method"], scope["path"])
         try:
             session = await self._sessions.of_request(scope) if self._sessions else None
         except RequestFailed:
@@ -193,7 +193,7 @@ class KeyCheck:
         """Raise AccountSuspended, NotAllowed or SignInAgain."""
         assert self._sessions is not None, "it has the session"
         caller, is_admin = session.caller, scope["path"].startswith(ADMIN_ROOT)
-        if caller.is_suspended and not self._for_suspended.have(scope["method"], scope["path"]):
+        if caller.is_suspended and not self._for_suspended.contain_path(scope["method"], scope["path"]):
             raise AccountSuspended
         if scope["path"].startswith(HOSTS_ROOT):
             _check_role("speech", scope["path"])
@@ -206,9 +206,9 @@ class KeyCheck:
 class Edge:
     """One callable around all endpoints.
 
-    `direct` are routes that are reached without the router. Without `keys`, every client may do everything.
-    `around` is a middleware inside the id and the log line: CORS. `refusals` counts refused requests. Below
-    the prefix of one of `dialects`, key and failures are as that has them.
+    `direct` are routes that are found without the router. Without `keys`, every client may do everything.
+    `around` is a middleware, CORS; its answers have an id and a log line, too. `refusals` counts refused
+    requests. Below the prefix of one of `dialects`, key and failures are as that has them.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ class Edge:
         self._refusals = refusals
         self.direct = direct or {}
         self._answer = self._answer_or_fail if around is None else around(self._answer_or_fail)
-        # The ids stay unique after restarts, and cost less than random bytes for each request.
+        # A random token of this process and a number: cheaper than random bytes for each request.
         self._process_token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
 
@@ -289,10 +289,10 @@ class Edge:
             _log.error("request.failed", request=scope["state"]["request_id"], exc_info=without_values(error))
             failure = InternalError()
         if not exchange.status:
-            self._note(exchange, failure, scope)
+            self._note_refusal(exchange, failure, scope)
             await failure_reply_for(failure, scope)(scope, receive, send)
 
-    def _note(self, exchange: Exchange, failure: RequestFailed, scope: Scope) -> None:
+    def _note_refusal(self, exchange: Exchange, failure: RequestFailed, scope: Scope) -> None:
         """Note a refusal for the log, and for the account of a known key unless usage has it."""
         exchange.code = failure.code
         state = scope["state"]
@@ -322,18 +322,18 @@ def presented_key(scope: Scope) -> str:
     """
     # This repeats `dialect_of`, to save a call for every request.
     if (dialect := scope.get("state", {}).get("dialect")) is not None:
-        sent: bytes = dict(scope["headers"]).get(dialect.key_header.encode(), b"")
-        return sent.decode("latin-1").strip()
-    azure_key = ""
+        key: bytes = dict(scope["headers"]).get(dialect.key_header.encode(), b"")
+        return key.decode("latin-1").strip()
+    other_key = ""
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, rest = value.decode("latin-1").strip().partition(" ")
             return rest.strip() if scheme.lower() == "bearer" else ""
         if name == b"api-key":
-            azure_key = value.decode("latin-1").strip()
-        if name == b"sec-websocket-protocol" and (offered := _OFFERED_KEY.search(value)):
-            azure_key = azure_key or offered[1].decode("latin-1")
-    return azure_key
+            other_key = value.decode("latin-1").strip()
+        if name == b"sec-websocket-protocol" and (subprotocol := _OFFERED_KEY.search(value)):
+            other_key = other_key or subprotocol[1].decode("latin-1")
+    return other_key
 
 
 def _key_fault(scope: Scope) -> str:
@@ -342,15 +342,15 @@ def _key_fault(scope: Scope) -> str:
     fields, dialect = dict(scope["headers"]), dialect_of(scope)
     other_names = [b"xi-api-key", b"x-api-key"]
     if dialect is not None:
-        mend = f"Send it in the header '{dialect.key_header}'."
+        advice = f"Send it in the header '{dialect.key_header}'."
         other_names = [b"authorization", b"api-key", b"x-api-key"]
     else:
-        mend = "Send it in the Authorization header: Authorization: Bearer YOUR_KEY."
+        advice = "Send it in the Authorization header: Authorization: Bearer YOUR_KEY."
         if b"authorization" in fields:
-            return f"The header 'Authorization' came without the word Bearer and a key behind it. {mend}"
+            return f"The header 'Authorization' came without the word Bearer and a key behind it. {advice}"
     fault = "You didn't provide an API key."
     for name in other_names:
         if name in fields:
             fault = f"A key in the header '{name.decode()}' is not read here."
             break
-    return f"{fault} {mend}"
+    return f"{fault} {advice}"

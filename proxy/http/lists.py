@@ -32,7 +32,7 @@ SINCE = Query("since", "Not before this day (`2026-01-31`) or time (`2026-01-31T
 UNTIL = Query("until", "Before this day or time.")
 
 MOST_ROWS = 1000
-_USUAL = 100
+_USUAL_ROWS = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -74,7 +74,7 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
         data = await in_turns(shown, self.rows)
         whole = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more)
         # Encoding in one go would delay other requests.
-        return reply(whole) if len(data) <= _USUAL else await asyncio.to_thread(reply, whole)
+        return reply(whole) if len(data) <= _USUAL_ROWS else await asyncio.to_thread(reply, whole)
 
 
 async def read_page(
@@ -82,12 +82,13 @@ async def read_page(
     place_of: Callable[[str], Awaitable[Place | None]],
     read: Callable[[Place, int], Awaitable[Sequence[Row]]],
     *,
-    usual: int = _USUAL,
+    usual: int = _USUAL_ROWS,
     most: int = MOST_ROWS,
 ) -> Page[Row]:
-    """Read the page that the query names; without a limit, of the `usual` length.
+    """Read the page that the query names. Without a limit, it has `usual` rows.
 
-    Raises InvalidRequest if `limit` is not a number from 1 to `most`, or if no row has the id in `after`.
+    `place_of` returns the place of the row with an id. `read` returns so many rows after a place. Raises
+    InvalidRequest if `limit` is not a number from 1 to `most`, or if no row has the id in `after`.
     """
     limit = query_limit(request, most) or usual
     place = NEWEST
@@ -106,7 +107,7 @@ async def read_page(
 async def read_table_page(
     request: Request, table: ListedTable[Any], store: Store, account: str | None, **lengths: int
 ) -> Page[Any]:
-    """Read the page of a table's rows, of one account or of all. See `page`."""
+    """Read the page of a table's rows, of one account or of all. `lengths`: see `read_page`."""
     place_of, read = partial(table.place_of, store, account), partial(table.page, store, account)
     return await read_page(request, place_of, read, **lengths)
 
@@ -143,10 +144,11 @@ def iso_time_or_none(micros: int | None) -> str | None:
 
 
 def query_time_micros(request: Request, field: str) -> int | None:
+    """Return the day or time in microseconds since 1970, or None without one. Raises InvalidRequest."""
     text = request.query_params.get(field)
     if not text:
         return None
-    moment = _moment(text)
+    moment = _parse_moment(text)
     if moment is None:
         raise InvalidRequest(
             f"Invalid value for '{field}': it must be a day such as 2026-01-31, or a time such as "
@@ -156,7 +158,7 @@ def query_time_micros(request: Request, field: str) -> int | None:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_moment(text: str) -> datetime | None:
     if not (_DAY.fullmatch(text) or _TIME.fullmatch(text)):
         return None
     try:

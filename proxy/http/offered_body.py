@@ -1,6 +1,6 @@
-"""The body behind a head that offers another protocol, such as curl's `--http2`.
+"""The body of a request that offers another protocol, as curl's `--http2` does.
 
-The parser of requests ends at such a head, and would read the body as the next request.
+httptools' parser ends at such a head. Without this, the body would be read as the next request.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class BodyReader(Protocol):
 
 
 class _BodyCallbacks:
-    """A parser's callbacks for a body. There is none for a head: the bytes after the body are no request."""
+    """A parser's callbacks. It has none for heads, so bytes after the body are not read as a request."""
 
     def __init__(self, reader: BodyReader) -> None:
         self.on_body: Callable[[bytes], None] = reader.on_body

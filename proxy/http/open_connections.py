@@ -33,31 +33,31 @@ class OpenConnection(Protocol):
 
 
 class OpenConnections:
-    """The connections of the port. `revise` takes the limits of a new configuration."""
+    """The connections of the port. `revise_limits` takes the limits of a new configuration."""
 
     def __init__(self, server: Server, metrics: ConnectionMetrics) -> None:
         self.metrics = metrics
-        # Each answer is the last one of its connection.
-        self.are_leaving = False
+        # If true, each answer is the last one of its connection.
+        self.is_server_leaving = False
         self._networks: dict[OpenConnection, str] = {}
         self._by_network: Counter[str] = Counter()
         # Oldest first.
         self._spare: dict[OpenConnection, None] = {}
         metrics.count_open = self._networks.__len__
-        self.revise(server)
+        self.revise_limits(server)
 
     def __repr__(self) -> str:
         return f"<OpenConnections {len(self._networks)} of {self._most}>"
 
-    def revise(self, server: Server) -> None:
+    def revise_limits(self, server: Server) -> None:
         self._most = min(server.connections, _file_limit() - OTHER_FILES)
         self._most_by_client = server.connections_per_client
         # uvicorn's own reading of the setting. A proxy has the connections of all its clients.
         no_app: Any = None
         self._proxies = ProxyHeadersMiddleware(no_app, list(server.trusted_proxies)).trusted_hosts
 
-    def enter(self, connection: OpenConnection, address: str) -> RequestFailed | None:
-        """Count a connection, or return why it is refused. Then it is not counted."""
+    def add_or_refuse(self, connection: OpenConnection, address: str) -> RequestFailed | None:
+        """Count a connection and return None, or return why it is refused."""
         network = "" if address in self._proxies else networks_of(address)[0]
         if network and self._by_network[network] >= self._most_by_client:
             return RateLimited(
@@ -67,14 +67,14 @@ class OpenConnections:
         if len(self._networks) >= self._most:
             if len(self._spare) >= SPARE_CONNECTIONS:
                 oldest = next(iter(self._spare))
-                self.leave(oldest)
+                self.remove_connection(oldest)
                 oldest.cut_off()
             self._spare[connection] = None
         self._networks[connection] = network
         self._by_network[network] += 1
         return None
 
-    def leave(self, connection: OpenConnection) -> None:
+    def remove_connection(self, connection: OpenConnection) -> None:
         network = self._networks.pop(connection, None)
         if network is None:
             return
@@ -83,7 +83,7 @@ class OpenConnections:
         if not self._by_network[network]:
             del self._by_network[network]
 
-    def hand_over(self, connection: OpenConnection, successor: OpenConnection) -> None:
+    def replace_connection(self, connection: OpenConnection, successor: OpenConnection) -> None:
         """Give the place of a connection to the one that goes on with its transport."""
         self._networks[successor] = self._networks.pop(connection)
 

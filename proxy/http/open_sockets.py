@@ -38,7 +38,7 @@ class OpenSockets:
         self._server = server
 
     def leave_server(self) -> None:
-        """Open no more sockets. Silent ones close now, and the others after what they speak."""
+        """Open no more sockets. Silent ones close now, and the others when their speech has ended."""
         self._is_leaving = True
         for socket in list(self._open):
             socket.leave_when_silent()
@@ -50,10 +50,11 @@ class OpenSockets:
         ]
 
     async def open_socket(self, socket: ClientSocket, endpoint: SocketEndpoint) -> None:
-        """Run a handler with a socket that has a place. Raises NotAllowed, RateLimited and ServerBusy."""
+        """Count a socket, and run its handler. Raises NotAllowed, RateLimited, ServerBusy, and what it
+        raises."""
         self._check_origin(socket)
         self._take_place(socket)
-        # A socket would stand among the requests under way for hours.
+        # The metric counts requests under way, and a socket may be open for hours.
         self._metrics.in_flight -= 1
         try:
             await socket.run_handler(endpoint.handle)
@@ -82,10 +83,10 @@ class OpenSockets:
         if sum(each.caller.account == socket.caller.account for each in self._open) >= most:
             raise _too_many(f"Your account has {most} open sockets at this server, and that is the most.")
         if len(self._open) >= self._server.sockets:
-            self._make_room()
+            self._close_idlest()
         self._open.add(socket)
 
-    def _make_room(self) -> None:
+    def _close_idlest(self) -> None:
         """Close the socket that is idle for longest, of the account with the most idle ones."""
         silent = [each for each in self._open if each.is_quiet]
         if not silent:

@@ -54,7 +54,7 @@ class HttpFront:
         self._server.config.timeout_graceful_shutdown = _drain_seconds(config)
 
     def leave(self) -> None:
-        self._connections.are_leaving = True
+        self._connections.is_server_leaving = True
         self._sockets.leave_server()
 
     def stop(self, within_s: int | None = None) -> None:

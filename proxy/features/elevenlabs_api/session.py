@@ -79,7 +79,7 @@ class _Context:
         self.utterance: Utterance | None = None
         self.task: asyncio.Task[None] | None = None
         self.failure: RequestFailed | None = None
-        self.mark = session.socket.mark
+        self.count_written = session.socket.count_written
         self.share_sent = session.socket.share_sent
         self._session = session
         self._text = ""

@@ -265,7 +265,7 @@ def _required(upload: FormFile | None, writer: UploadWriter, purpose: Purpose) -
             param="file",
             code="file_too_large",
         )
-    if purpose == "batch" and not upload.called.lower().endswith(".jsonl"):
+    if purpose == "batch" and not upload.client_name.lower().endswith(".jsonl"):
         raise InvalidRequest(
             "Invalid value for 'file': a batch is of lines of JSON, in a file whose name ends with .jsonl.",
             param="file",
@@ -275,7 +275,7 @@ def _required(upload: FormFile | None, writer: UploadWriter, purpose: Purpose) -
 
 def _shown_name(upload: FormFile) -> str:
     """Return the name of a file to show: without folders and without unprintable characters."""
-    name = "".join(each for each in upload.called if each.isprintable())
+    name = "".join(each for each in upload.client_name if each.isprintable())
     return PurePosixPath(name.replace("\\", "/")).name[-_MOST_NAME_CHARACTERS:]
 
 

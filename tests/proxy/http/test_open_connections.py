@@ -120,9 +120,9 @@ async def test_those_who_say_nothing_in_spare_places_keep_nobody_out(tmp_path: P
 async def test_a_reload_changes_the_limits(tmp_path: Path) -> None:
     async with port(tmp_path) as served, AsyncExitStack() as stack:
         await hold(stack, served.address, ONE, 2)
-        served.places.revise(Server(connections_per_client=2))
+        served.places.revise_limits(Server(connections_per_client=2))
         assert (await ask(served.address, ONE)).status == 429
-        served.places.revise(Server(connections_per_client=3))
+        served.places.revise_limits(Server(connections_per_client=3))
         assert (await ask(served.address, ONE)).status == 200
 
 
