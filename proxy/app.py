@@ -112,16 +112,16 @@ class Worker:
             *admin_endpoints(additions.endpoints),
         ]
         client_routes = [
-            *speech.routes(speech_endpoint, forms, background),
+            *speech.speech_endpoints(speech_endpoint, forms, background),
             *Models(catalogue, plans).endpoints,
-            *voice_routes.routes(voices, speech_endpoint, server.default_model),
+            *voice_routes.voice_endpoints(voices, speech_endpoint, server.default_model),
             *client_endpoints(additions.endpoints),
             *Me(admin_tools, voices).endpoints,
             # `record_endpoints` has its endpoints for operators.
             *client_endpoints(Usage(admin_tools).endpoints),
             *UsageStatistics(admin_tools, plans, library).endpoints,
             *readiness.endpoints,
-            *welcome.routes(admin_tools),
+            *welcome.welcome_endpoints(admin_tools),
         ]
         self.endpoints = welcome.with_openapi([*client_routes, *admin_routes], server.public_catalogue)
         own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints

@@ -57,9 +57,9 @@ class Audit(Resource):
             partial(audit.ROWS.place_of, store, None),
             lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
         )
-        return await listed.list_response(ActList, _shown)
+        return await listed.list_response(ActList, _shown_act)
 
 
-def _shown(act: Act) -> ShownAct:
+def _shown_act(act: Act) -> ShownAct:
     plain = msgspec.structs.asdict(act)
     return ShownAct(**{**plain, "at": iso_time(act.at), "details": decode_json(act.details)})

@@ -56,11 +56,11 @@ async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, term
     start, end = position.cycle.start, position.cycle.end
     left, granted = position.credits.allowance, position.credits.granted
     balance = Balance(
-        allowance=_number(terms.allowance),
+        allowance=_credits_or_none(terms.allowance),
         used=credits.to_credits(-pools.get(start, 0)),
-        left=_number(left),
+        left=_credits_or_none(left),
         granted=credits.to_credits(granted),
-        available=_number(position.credits.available),
+        available=_credits_or_none(position.credits.available),
     )
     clones_used = await durable_holds.clones_used(ledger.store, account, start)
     return AccountBalance(
@@ -72,5 +72,5 @@ async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, term
     )
 
 
-def _number(micro: int | None) -> float | None:
+def _credits_or_none(micro: int | None) -> float | None:
     return None if micro is None else credits.to_credits(micro)

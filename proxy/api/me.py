@@ -16,7 +16,7 @@ from proxy.access.sessions import session_or_none
 from proxy.api.admin_tools import AdminTools
 from proxy.api.agreed_terms import ShownPrices, shown_prices
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
-from proxy.api.minutes import allowed_minutes, minutes
+from proxy.api.minutes import allowed_minutes, minutes_for
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.people import UserEntry, title_of
 from proxy.errors import InvalidKey, NotAllowed
@@ -124,12 +124,12 @@ class Me(Resource):
                 account=OwnAccount(account.id, account.name, title_of(account.name, addresses)),
                 user=None if session is None else await self._people.user(session.user),
                 key=struct_from(OwnKey, key, caps=struct_from(ShownCaps, key.caps)),
-                plan=self._plan(terms),
+                plan=self._own_plan(terms),
                 limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNTED)),
                 prices=shown_prices(terms.prices),
                 cycle=account_balance.cycle,
                 credits=account_balance.balance,
-                minutes=minutes(account_balance.available, terms, self._config),
+                minutes=minutes_for(account_balance.available, terms, self._config),
                 streams=account_balance.running,
                 clones_used=account_balance.clones_used,
                 voices_used=len(library.own.saved),
@@ -140,7 +140,7 @@ class Me(Resource):
             )
         )
 
-    def _plan(self, terms: Terms) -> OwnPlan:
+    def _own_plan(self, terms: Terms) -> OwnPlan:
         price = self._plans.by_name[terms.plan].price
         return OwnPlan(terms.plan, price, terms.consent, allowed_minutes(terms, self._config))
 

@@ -8,15 +8,15 @@ from proxy.config import natural
 from proxy.config.sections import Config
 
 
-def minutes(credits: int | None, plan: Priced, config: Config) -> Minutes | None:
-    """Return the minutes that these micro-credits buy. None: it cannot be said."""
-    return minutes_of(credits, plan, config.models.get("tts-1", ()))
+def minutes_for(micro_credits: int | None, plan: Priced, config: Config) -> Minutes | None:
+    """Return the minutes that these micro-credits buy with `tts-1`. None: it cannot be said."""
+    return minutes_of(micro_credits, plan, config.models.get("tts-1", ()))
 
 
 def allowed_minutes(plan: Plan | Terms, config: Config) -> Minutes | None:
     """Return the minutes of a cycle. None: it cannot be said, or each account has its own."""
     allowance = plan.allowance
-    return minutes(allowance if isinstance(allowance, int) else None, plan, config)
+    return minutes_for(allowance if isinstance(allowance, int) else None, plan, config)
 
 
 def priced_models(plan: Plan, config: Config) -> tuple[list[str], list[str]]:
@@ -24,12 +24,13 @@ def priced_models(plan: Plan, config: Config) -> tuple[list[str], list[str]]:
     hearing = natural.hearing_candidates(config.engines)
     named = {full for alias, fulls in config.models.items() if alias not in hearing for full in fulls}
     named |= {name for name in plan.prices.models if "/" in name}
-    found: tuple[list[str], list[str]] = ([], [])
+    priced: list[str] = []
+    free: list[str] = []
     for full in sorted(named):
         engine, _, model = full.partition("/")
         if engine in (config.engines if plan.engines is None else plan.engines):
-            found[not plan.prices.of_model(engine, model).micro].append(full)
-    return found
+            (priced if plan.prices.of_model(engine, model).micro else free).append(full)
+    return priced, free
 
 
 def is_speech_free(plan: Plan, config: Config) -> bool:

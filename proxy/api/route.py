@@ -32,7 +32,7 @@ _NO_ACCOUNT = ""
 """The id of no account. Its library has only the voices and lexicons for all accounts."""
 
 
-def _text(most: int, description: str) -> Meta:
+def _text_limit(most: int, description: str) -> Meta:
     """The limit is for the OpenAPI document. A longer text is refused as in a request for speech."""
     return Meta(description=description, extra_json_schema={"maxLength": most})
 
@@ -41,12 +41,14 @@ class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A request for speech that is only explained. Without `model` or `voice` the server's default is used.
     Without `account` no plan refuses anything."""
 
-    input: Annotated[str, Meta(min_length=1), _text(MAX_INPUT, f"a text of 1 to {MAX_INPUT} characters")]
+    input: Annotated[
+        str, Meta(min_length=1), _text_limit(MAX_INPUT, f"a text of 1 to {MAX_INPUT} characters")
+    ]
     model: Annotated[_Name, Meta(description="the id of a model")] | None = None
     voice: Annotated[_Name | VoiceReference, Meta(description="as in a request for speech")] | None = None
-    language: Annotated[str, _text(35, "a language tag such as en, pt-BR or es-419, or auto")] = ""
+    language: Annotated[str, _text_limit(35, "a language tag such as en, pt-BR or es-419, or auto")] = ""
     pitch: Annotated[float, Meta(description="a number of semitones from -12 to 12")] = 0.0
-    emotion: Annotated[str, _text(64, "a text of 1 to 64 characters")] | None = None
+    emotion: Annotated[str, _text_limit(64, "a text of 1 to 64 characters")] | None = None
     account: AccountName | None = None
 
 
@@ -147,16 +149,16 @@ class Explanations(Resource):
         speech = speech_request.parse_speech(
             body, speech_request.Defaults(server.default_model, server.default_voice)
         )
-        account = None if question.account is None else await self._admin_tools.account(question.account)
-        own = await self._library.get(_NO_ACCOUNT if account is None else account.id)
+        account = None if question.account is None else await self._admin_tools.find_account(question.account)
+        library = await self._library.get(_NO_ACCOUNT if account is None else account.id)
         terms = self._terms(account)
-        explained = self._planner.explain(speech, terms, own)
+        explained = self._planner.explain(speech, terms, library)
         return reply(
             RouteAnswer(
                 model=speech.model,
                 account=None if account is None else account.id,
                 plan=None if account is None else account.plan,
-                parts=[self._part(speech, span, decision, terms) for span, decision in explained],
+                parts=[self._explained_part(speech, span, decision, terms) for span, decision in explained],
             )
         )
 
@@ -164,12 +166,12 @@ class Explanations(Resource):
         """Return the account's terms. Raises Conflict if its plan is not in force."""
         if account is None:
             return None
-        terms = agreed_terms.in_force(account, self._admin_tools.config)
+        terms = agreed_terms.terms_in_force(account, self._admin_tools.config)
         if terms is None:
             raise Conflict(f"The plan '{account.plan}' of this account is not in force.", param="account")
         return terms
 
-    def _part(
+    def _explained_part(
         self, speech: SpeechRequest, span: Span, decision: Decision, terms: Terms | None
     ) -> ExplainedPart:
         return ExplainedPart(
@@ -178,7 +180,7 @@ class Explanations(Resource):
             voice=decision.voice.id,
             language=decision.query.language,
             source=decision.query.source,
-            route=None if decision.route is None else _route(decision.route, decision, terms),
+            route=None if decision.route is None else _shown_route(decision.route, decision, terms),
             models=[
                 JudgedModel(model=each.model.name, refused_by=each.refused_by, reason=each.reason)
                 for each in decision.verdicts
@@ -203,18 +205,18 @@ class Explanations(Resource):
         return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
 
 
-def _route(route: Route, decision: Decision, terms: Terms | None) -> ShownRoute:
+def _shown_route(route: Route, decision: Decision, terms: Terms | None) -> ShownRoute:
     return ShownRoute(
         language=route.language,
         candidates=route.candidates,
         front_end=route.front_end,
         sentences=route.sentences,
         voice=route.voice,
-        post=[_step(step, decision, terms) for step in route.post],
+        post=[_explained_step(step, decision, terms) for step in route.post],
     )
 
 
-def _step(step: PostStep, decision: Decision, terms: Terms | None) -> ExplainedStep:
+def _explained_step(step: PostStep, decision: Decision, terms: Terms | None) -> ExplainedStep:
     post = decision.query.post
     shown = ExplainedStep(
         engine=step.engine,

@@ -78,13 +78,13 @@ class SpeechEndpoint:
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
         terms, state["rate"] = await self._speaking.admission.admit(caller)
-        kind = connection.fields.get(b"content-type", b"").lower()
+        content_type = connection.fields.get(b"content-type", b"").lower()
         defaults, deployment = self._defaults, b""
         if "deployment" in state:
             defaults = replace(defaults, model=state["deployment"])
             deployment = state["deployment"].encode()
-        if kind.startswith(b"multipart/"):
-            if not kind.startswith(b"multipart/form-data"):
+        if content_type.startswith(b"multipart/"):
+            if not content_type.startswith(b"multipart/form-data"):
                 raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
             if self._forms is None:
                 raise UnsupportedMediaType(
@@ -104,13 +104,13 @@ class SpeechEndpoint:
             # usage, and a 202 has none.
             key = read_key(connection.headers(KEY_FIELD))
             tags = connection.headers(TAG_HEADER.encode())
-            later = BackgroundRequest(
+            background_request = BackgroundRequest(
                 state["request_id"], self._speaking.admission, caller, terms, body, defaults, key, tags
             )
-            await (await self._background.make_job(later))(scope, receive, send)
+            await (await self._background.make_job(background_request))(scope, receive, send)
             return
         speak = partial(self._answering.speak, state, request, terms)
-        await self._answering.once(connection, state, terms, sha256(deployment + body).digest, speak)
+        await self._answering.answer_once(connection, state, terms, sha256(deployment + body).digest, speak)
 
     async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
         """Answer a request that was made here, such as a voice's preview. It counts as speech."""
@@ -128,12 +128,12 @@ class SpeechEndpoint:
     ) -> None:
         """Speak with the voice that comes with the request."""
         fields = self._speaking.plans.client_fields()
-        form = forms.speaking(connection, state["caller"], terms, defaults, fields)
+        form = forms.open_form(connection, state["caller"], terms, defaults, fields)
         async with form as (request, voice):
             await self._answering.speak(state, request, terms, connection, voice)
 
 
-def routes(
+def speech_endpoints(
     endpoint: SpeechEndpoint, forms: SpeechForms | None, background: Background | None
 ) -> list[Endpoint]:
     return [

@@ -106,15 +106,15 @@ class JsonFrame(Redacted, msgspec.Struct, frozen=True):
     size: int
 
     @classmethod
-    def of(cls, about: msgspec.Struct, audio_bytes: int) -> JsonFrame:
-        """Return the frame of an answer that is collected, with so many bytes of audio."""
+    def around_audio(cls, about: msgspec.Struct, audio_bytes: int) -> JsonFrame:
+        """Return the frame of a collected answer, with `audio_bytes` bytes of audio."""
         # The audio is the first field, and the fields of the report follow it.
         begin, end = b'{"audio_base64":"', b'",' + encode_json(about).removeprefix(b"{")
         # Base64 writes 4 characters for each 3 bytes begun.
         return cls(begin, end, len(begin) + 4 * -(-audio_bytes // 3) + len(end))
 
 
-def report(answer: Answer, begin: int = 0) -> SpeechReport:
+def speech_report(answer: Answer, begin: int = 0) -> SpeechReport:
     """Return the report of a collected answer.
 
     `begin` is the number of characters before the text that is reported. The places of words are counted from
@@ -153,14 +153,14 @@ class SpeechReporter:
         """Report a collected answer; `begin` is that of `report`. A step of a job brings its `sound`. Without
         it a client waits, so this takes a few seconds at most. Raises EngineError."""
         del sound
-        return report(answer, begin)
+        return speech_report(answer, begin)
 
 
-def done(answer: Answer) -> bytes:
+def done_event(answer: Answer) -> bytes:
     """Return the last event of a whole answer."""
     substitute = answer.call.totals.substitute or UNSET
     check = answer.call.totals.check_report(answer.whole_samples) or UNSET
-    return event(AudioDone(usage=speech_usage(answer), substitute=substitute, check=check))
+    return encode_event(AudioDone(usage=speech_usage(answer), substitute=substitute, check=check))
 
 
 def speech_usage(answer: Answer) -> SpeechUsage:
@@ -182,18 +182,18 @@ class WordEvents:
         self._answer = answer
         self._words_sent = 0
 
-    def next(self) -> bytes:
-        """Return an event with the words since the last one, or nothing if there are none."""
+    def next_event(self) -> bytes:
+        """Return an event with the words since the last one, or b"" if there are none."""
         words = _words(self._answer, self._words_sent) or []
         self._words_sent += len(words)
-        return event(AudioWords(words=words)) if words else b""
+        return encode_event(AudioWords(words=words)) if words else b""
 
 
-def delta(data: bytes) -> bytes:
-    return event(AudioDelta(audio=base64.b64encode(data).decode()))
+def delta_event(data: bytes) -> bytes:
+    return encode_event(AudioDelta(audio=base64.b64encode(data).decode()))
 
 
-def event(value: AudioDelta | AudioWords | AudioDone | AudioError) -> bytes:
+def encode_event(value: AudioDelta | AudioWords | AudioDone | AudioError) -> bytes:
     return b"data: " + encode_json(value) + b"\n\n"
 
 

@@ -138,21 +138,21 @@ _QUERIES = (
 )
 _View = tuple[type[UsageEntry], type[UsageGroup]]
 """The fields of a request and of a group that a reader may see."""
-_OWN: _View = (UsageEntry, UsageGroup)
-_ALL: _View = (AdminUsageEntry, AdminUsageGroup)
+_CLIENT_VIEW: _View = (UsageEntry, UsageGroup)
+_OPERATOR_VIEW: _View = (AdminUsageEntry, AdminUsageGroup)
 LOOK_BACK_DAYS = 400
 """Sums without `since` go back so far: a year, and a month to compare it with."""
 
 
 class Reports:
-    """The answers about usage, with the fields of one view."""
+    """Answers queries of usage, with the fields of one view."""
 
     def __init__(self, store: Store, throttle: UsageThrottle, view: _View) -> None:
         self._store = store
         self._throttle = throttle
         self._entry_type, self._group_type = view
 
-    async def answer(self, request: Request, account: str | None) -> Response:
+    async def answer_usage(self, request: Request, account: str | None) -> Response:
         """Answer the query for one account, or for all. Raises InvalidRequest and RateLimited."""
         caller = caller_or_none(request.scope)
         limit, by, as_csv = query_limit(request), _query_by(request), _query_is_csv(request)
@@ -163,15 +163,17 @@ class Reports:
         if request.query_params.get("after"):
             raise InvalidRequest("Invalid value for 'after': neither sums nor CSV are paged.", param="after")
         if by is None:
-            return CsvReply("usage.csv", self._entry_type.__struct_fields__, self._all(turn, period, limit))
+            return CsvReply(
+                "usage.csv", self._entry_type.__struct_fields__, self._all_rows(turn, period, limit)
+            )
         if as_csv:
             sums = self._all_sums(turn, period, by, limit)
             return CsvReply("usage.csv", self._group_type.__struct_fields__, sums)
-        most = limit or MOST_ROWS
+        most_rows = limit or MOST_ROWS
         with turn:
             # One more than is shown tells whether there are more.
-            groups = await self._sums(period, by, most + 1)
-        return reply(UsageGroups(data=groups[:most], has_more=len(groups) > most))
+            groups = await self._sums(period, by, most_rows + 1)
+        return reply(UsageGroups(data=groups[:most_rows], has_more=len(groups) > most_rows))
 
     async def _period(self, request: Request, account: str | None, *, is_summed: bool) -> Period:
         since, until = query_time_micros(request, "since"), query_time_micros(request, "until")
@@ -186,13 +188,15 @@ class Reports:
             lambda id_: usage.place_of(self._store, id_, period.account),
             lambda place, limit: usage.page(self._store, period, place, limit),
         )
-        return await listed.list_response(UsageList, lambda row: _shown(self._entry_type, _entry(row)))
-
-    async def _sums(self, period: Period, by: By, most: int) -> list[Any]:
-        groups = await usage_sums.sums(
-            self._store, period, by, most, has_runs=self._entry_type is AdminUsageEntry
+        return await listed.list_response(
+            UsageList, lambda row: _as_view(self._entry_type, _entry_fields(row))
         )
-        return [_shown(self._group_type, _group(each)) for each in groups]
+
+    async def _sums(self, period: Period, by: By, most_rows: int) -> list[Any]:
+        groups = await usage_sums.sums(
+            self._store, period, by, most_rows, has_runs=self._entry_type is AdminUsageEntry
+        )
+        return [_as_view(self._group_type, _group_fields(each)) for each in groups]
 
     async def _all_sums(
         self, turn: AbstractContextManager[None], period: Period, by: By, limit: int | None
@@ -203,15 +207,15 @@ class Reports:
         for start in range(0, max(1, len(groups)), MOST_ROWS):
             yield groups[start : start + MOST_ROWS]
 
-    async def _all(
+    async def _all_rows(
         self, turn: AbstractContextManager[None], period: Period, limit: int | None
     ) -> AsyncGenerator[list[msgspec.Struct], None]:
-        """Read up to the limit, or to the end. No more than one page is in memory."""
+        """Yield the entries of the period, up to the limit. No more than one page is in memory."""
         place = NEWEST
         with turn:
             while True:
                 rows = await usage.page(self._store, period, place, limit or MOST_ROWS, is_one_of_many=True)
-                yield [_shown(self._entry_type, _entry(row)) for row in rows]
+                yield [_as_view(self._entry_type, _entry_fields(row)) for row in rows]
                 if limit is not None or len(rows) < MOST_ROWS:
                     return
                 place = Place(rows[-1].started, rows[-1].id)
@@ -220,8 +224,8 @@ class Reports:
 class Usage(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
-        self._own = Reports(admin_tools.store, admin_tools.usage_throttle, _OWN)
-        self._all = Reports(admin_tools.store, admin_tools.usage_throttle, _ALL)
+        self._own_reports = Reports(admin_tools.store, admin_tools.usage_throttle, _CLIENT_VIEW)
+        self._all_reports = Reports(admin_tools.store, admin_tools.usage_throttle, _OPERATOR_VIEW)
 
     @endpoint(
         "GET",
@@ -235,7 +239,7 @@ class Usage(Resource):
     )
     async def list_usage(self, request: Request) -> Response:
         """The account's requests with their cost, or sums of them"""
-        return await self._own.answer(request, caller_of(request.scope).account)
+        return await self._own_reports.answer_usage(request, caller_of(request.scope).account)
 
     @endpoint(
         "GET",
@@ -248,7 +252,7 @@ class Usage(Resource):
     )
     async def list_all_usage(self, request: Request) -> Response:
         """The requests of all accounts with their cost, or sums of them"""
-        return await self._all.answer(request, await self._admin_tools.query_account(request))
+        return await self._all_reports.answer_usage(request, await self._admin_tools.query_account(request))
 
 
 def _query_by(request: Request) -> By | None:
@@ -268,12 +272,12 @@ def _query_is_csv(request: Request) -> bool:
     return text == "csv"
 
 
-def _shown(type_: type[Any], plain: dict[str, Any]) -> Any:
-    """Keep only the fields that the view has."""
+def _as_view(type_: type[Any], plain: dict[str, Any]) -> Any:
+    """Return a struct of the view, with the fields that it has."""
     return type_(**{name: plain[name] for name in type_.__struct_fields__})
 
 
-def _entry(row: UsageRow) -> dict[str, Any]:
+def _entry_fields(row: UsageRow) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(row),
         "started": iso_time(row.started),
@@ -287,7 +291,7 @@ def _entry(row: UsageRow) -> dict[str, Any]:
     }
 
 
-def _group(group: UsageSum) -> dict[str, Any]:
+def _group_fields(group: UsageSum) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(group),
         "credits": credits.to_credits(group.credits),

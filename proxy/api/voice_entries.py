@@ -163,7 +163,7 @@ class VoiceNames(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool = False
 
 
-class Entries:
+class VoiceEntries:
     """Makes the entries of one caller's voices. `unused_days` is the limit of the caller's plan, if any.
 
     `speakers` are the models that speak recordings for this caller.
@@ -181,7 +181,7 @@ class Entries:
         self._unused_days = unused_days
         self._samples = samples
 
-    def entry(self, voice: Voice) -> VoiceEntry:
+    def entry_of(self, voice: Voice) -> VoiceEntry:
         saved = self.known.saved(voice)
         kind = None if saved is None else saved.row.kind
         plain = VoiceEntry(
@@ -204,20 +204,20 @@ class Entries:
             shown_as=self.known.shown_as(voice) or UNSET,
         )
         if (sample := self._samples.sample_of(voice)) is not None:
-            told = {name: value for name in _MEASURED if (value := getattr(sample, name)) is not None}
-            plain = replace(plain, sample=sample.address or None, **told)
-        return plain if saved is None or kind == "cast" else self._owned(plain, saved)
+            measurements = {name: value for name in _MEASURED if (value := getattr(sample, name)) is not None}
+            plain = replace(plain, sample=sample.address or None, **measurements)
+        return plain if saved is None or kind == "cast" else self._with_own_fields(plain, saved)
 
-    def measured(self, voice: Voice) -> tuple[str, ...]:
-        """Return the words for what was measured of a voice."""
+    def measured_words(self, voice: Voice) -> tuple[str, ...]:
+        """Return the words for a voice's measured pitch and pace, such as "deep" and "slow"."""
         sample = self._samples.sample_of(voice)
         return () if sample is None else tuple(filter(None, (sample.pitch, sample.pace)))
 
-    def matched(self, match: Match) -> MatchedVoice:
-        plain = msgspec.structs.asdict(self.entry(match.voice))
+    def matched_entry(self, match: Match) -> MatchedVoice:
+        plain = msgspec.structs.asdict(self.entry_of(match.voice))
         return MatchedVoice(**plain, score=match.score, reasons=list(match.reasons))
 
-    def _owned(self, plain: VoiceEntry, saved: LibraryVoice) -> VoiceEntry:
+    def _with_own_fields(self, plain: VoiceEntry, saved: LibraryVoice) -> VoiceEntry:
         record, parts = saved.record, saved.parts
         whole = replace(plain, labels=dict(record.labels))
         if record.kind == "mix":
@@ -233,14 +233,14 @@ class Entries:
                 ],
             )
         if parts.trained:
-            whole = replace(whole, trained=[_facts(model) for model in parts.trained])
+            whole = replace(whole, trained=[_model_facts(model) for model in parts.trained])
         if parts.samples:
             if not whole.engines and (hint := self.speakers.hint(record.language or None)):
                 whole = replace(whole, hint=hint)
             quality = msgspec.json.decode(parts.samples[0].quality, type=VoiceQuality)
             emotions = {sample.tag for sample in parts.samples}
-            spoken = [emotion for emotion in EMOTIONS if emotion in emotions]
-            whole = replace(whole, quality=quality, emotions=spoken or UNSET)
+            voice_emotions = [emotion for emotion in EMOTIONS if emotion in emotions]
+            whole = replace(whole, quality=quality, emotions=voice_emotions or UNSET)
         if (compared := record.compared) is not None:
             speaker = ComparedSpeakers(answer=compared.answer, score=compared.score)
             whole = replace(whole, speaker=speaker)
@@ -250,7 +250,7 @@ class Entries:
         return whole
 
 
-def _facts(model: TrainedModel) -> VoiceModelFacts:
+def _model_facts(model: TrainedModel) -> VoiceModelFacts:
     return VoiceModelFacts(
         format=model.format,
         bytes=model.bytes,

@@ -281,9 +281,8 @@ class Registry:
         plugin = self._plugins.get((kind, called))
         if plugin is None:
             known = sorted(self.plugins(kind))
-            raise EngineConfigError(
-                f"{key}: no {kind} called {called} is installed; {did_you_mean(called, known)}"
-            )
+            hint = did_you_mean(called, known)
+            raise EngineConfigError(f"{key}: no {kind} called {called} is installed; {hint}")
         if section.fault:
             raise EngineConfigError(section.fault)
         if plugin.model_format is not None:
@@ -386,10 +385,8 @@ def _fault(faults: list[PluginFault], name: str, stage: str, error: BaseExceptio
 
 def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> msgspec.Struct:
     known = [field.key for field in fields.fields_of(type_)]
-    faults = [
-        f"{section}.{key}: no such key; {did_you_mean(key, known)}"
-        for key in fields.find_unknown_keys(type_, raw)
-    ]
+    unknown = fields.find_unknown_keys(type_, raw)
+    faults = [f"{section}.{key}: no such key; {did_you_mean(key, known)}" for key in unknown]
     try:
         settings = fields.read_struct(type_, raw)
     except fields.FieldFaults as error:

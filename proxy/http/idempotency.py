@@ -39,7 +39,7 @@ class Idempotency:
         header = connection.headers(KEY_FIELD)
         return read_key(header) if header and self._answers.are_stored else None
 
-    async def answer(self, connection: Connection, once: Once, payer: Payer, respond: Respond) -> None:
+    async def answer_once(self, connection: Connection, once: Once, payer: Payer, respond: Respond) -> None:
         """Send the stored answer. If there is none, call `respond`, and record its answer.
 
         A replay costs nothing. Like any answer, it is one of the account's streams. Raises RateLimited,

@@ -141,7 +141,7 @@ class SupervisorInbox:
                 case pipe_messages.HostState() | ProcessJobs() as news:
                     worker.engines.update_host(news)
                 case pipe_messages.WorkerGivenUp() as other:
-                    worker.server_state.given_up[other.worker] = other.reason
+                    worker.server_state.failed_workers[other.worker] = other.reason
                 case pipe_messages.MetricsQuestion(question):
                     self._pipe.send(pipe_messages.MetricsReport(question, worker.metrics.text()))
                 case pipe_messages.PlansQuestion() | pipe_messages.ForgetQuestion() as question:

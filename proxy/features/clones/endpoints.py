@@ -201,7 +201,7 @@ class Clones(Resource):
         """Have a voice cloned by an engine's provider. That may cost money"""
         new = await read_body(request, NewClone)
         record = await find_voice(self._admin_tools, self._library, request)
-        owner = None if record.account is None else await self._admin_tools.account(record.account)
+        owner = None if record.account is None else await self._admin_tools.find_account(record.account)
         terms = None if owner is None else terms_of(self._admin_tools, owner)
         try:
             places = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)

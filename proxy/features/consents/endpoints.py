@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
-from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, actor, check_open
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, actor_of, check_open
 from proxy.errors import Conflict, DecodingFailed, InvalidRequest, NoPlace, NotAllowed, NotFound
 from proxy.features.consents import bodies, rules
 from proxy.features.consents import records as consents
@@ -68,14 +68,14 @@ class Consents(Resource):
             request, bodies.ConsentBody if account else bodies.AccountConsentBody
         )
         if isinstance(new, bodies.AccountConsentBody):
-            owner = await self._admin_tools.account(new.account)
+            owner = await self._admin_tools.find_account(new.account)
             check_open(owner)
             account = owner.id
         assert account is not None, "the body of an operator names one"
         check_providers(new.providers, self._providers)
         # As with voices, what names a person is in no audit row.
-        act = await self._admin_tools.act(request, "consent.created", new_id("cons"), account)
-        made = bodies.new_consent(new, recording, actor(request))
+        act = await self._admin_tools.act_if_admin(request, "consent.created", new_id("cons"), account)
+        made = bodies.new_consent(new, recording, actor_of(request))
         stored = await self._consents.keep(account, made, act)
         return self._reply(request, stored, 200 if act is None else 201)
 
@@ -147,7 +147,7 @@ class Consents(Resource):
     async def delete_voice_consent(self, request: Request) -> Response:
         """Delete a consent that no voice needs"""
         found = await self._found(request)
-        act = await self._admin_tools.act(request, "consent.deleted", found.id, found.record.account)
+        act = await self._admin_tools.act_if_admin(request, "consent.deleted", found.id, found.record.account)
         await self._consents.delete(found, act)
         return reply(bodies.DeletedConsent(id=found.id))
 

@@ -93,7 +93,7 @@ class Conversions:
         upload = read_conversion(form, needs_consent=terms.consent == "required")
         convert = partial(self._convert, state, terms, upload)
         digest = partial(digest_of_fields, upload.form, upload.audio)
-        await self._answering.once(connection, state, terms, digest, convert)
+        await self._answering.answer_once(connection, state, terms, digest, convert)
 
     @property
     def endpoints(self) -> list[Endpoint]:

@@ -13,7 +13,7 @@ from policies import text_tags
 from policies.price import Minutes
 from policies.routing import Candidate, find_emotions
 from proxy.access.callers import caller_of
-from proxy.api.minutes import minutes
+from proxy.api.minutes import minutes_for
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.library import AccountLibrary
@@ -127,7 +127,7 @@ class Estimates(Resource):
                 seconds=round(hold.estimated_s, 3),
                 credits=credits.to_credits(hold.amount),
                 available=None if available is None else credits.to_credits(available),
-                available_minutes=minutes(available, terms, self._config),
+                available_minutes=minutes_for(available, terms, self._config),
                 ignored=call.ignored(),
                 dropped_tags=_dropped_tags(call, spoken),
                 unused_names=text_tags.unused_names(speech.text, call.plan.cast(speech)),

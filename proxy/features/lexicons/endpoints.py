@@ -150,7 +150,7 @@ class LexiconEndpoints(Resource):
     )
     async def list_lexicons(self, request: Request) -> Response:
         """The account's lexicons, then the operator's, without their words"""
-        account = await self._admin_tools.owner(request)
+        account = await self._admin_tools.owner_of_request(request)
         own = [] if account is None else await records.of_account(self._store, account)
         shared = [_shared(name, words) for name, words in self._shared.items()]
         return reply(LexiconList(data=[*map(_entry, own), *shared]))
@@ -158,7 +158,7 @@ class LexiconEndpoints(Resource):
     @account_endpoint("GET", "/lexicons/{name}", WholeLexicon, failures=(NotFound,))
     async def get_lexicon(self, request: Request) -> Response:
         """One lexicon with its words"""
-        account, name = await self._admin_tools.owner(request), request.path_params["name"]
+        account, name = await self._admin_tools.owner_of_request(request), request.path_params["name"]
         return reply(await self._read(account, name))
 
     @endpoint(
@@ -182,11 +182,13 @@ class LexiconEndpoints(Resource):
             new: LexiconBody | NewLexicon = await read_body(request, LexiconBody, MAX_BODY_BYTES)
         else:
             new = await read_body(request, NewLexicon, MAX_BODY_BYTES)
-            owner = await self._admin_tools.account(new.account)
+            owner = await self._admin_tools.find_account(new.account)
             check_open(owner)
             name, account = lexicon.usual_name(name), owner.id
         words = await _read_words(new.words)
-        act = await self._admin_tools.act(request, "lexicon.set", name[:64], account, words=len(words))
+        act = await self._admin_tools.act_if_admin(
+            request, "lexicon.set", name[:64], account, words=len(words)
+        )
         return reply(_entry(await self._lexicons.put(account, name, words, act)))
 
     @endpoint(
@@ -204,14 +206,14 @@ class LexiconEndpoints(Resource):
     )
     async def delete_lexicon(self, request: Request) -> Response:
         """Delete a lexicon of the account's own"""
-        account, name = await self._admin_tools.owner(request), request.path_params["name"]
+        account, name = await self._admin_tools.owner_of_request(request), request.path_params["name"]
         if account is None:
             raise InvalidRequest(
                 "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
             )
         if account_of(request) is None:
             name = lexicon.usual_name(name)
-        act = await self._admin_tools.act(request, "lexicon.deleted", name[:64], account)
+        act = await self._admin_tools.act_if_admin(request, "lexicon.deleted", name[:64], account)
         return reply(DeletedLexicon(name=await self._lexicons.delete(account, name, act)))
 
     async def _read(self, account: str | None, name: str) -> WholeLexicon:

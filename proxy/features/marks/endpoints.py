@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
-from proxy.api.admin_tools import CONTROL, AdminTools
+from proxy.api.admin_tools import CONTROL_ACTOR, AdminTools
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import Conflict, DecodingFailed, InvalidRequest, MarksUnavailable, NoPlace
 from proxy.features.marks.checker import ProvenanceChecker
@@ -145,7 +145,7 @@ class MarkDetection(Resource):
 
         The operator's search has a turn of its own. The command line asks for it, server or not.
         """
-        return reply(await self._detected(request, account_of(request) or CONTROL))
+        return reply(await self._detected(request, account_of(request) or CONTROL_ACTOR))
 
     @endpoint(
         "POST",

@@ -126,7 +126,7 @@ class VoiceSamples(Resource):
         account = owner_of(voice)
         terms = await self._voices.terms(request, account)
         if (key := key_of(request)) is None:
-            act = await self._voices.admin_tools.act(
+            act = await self._voices.admin_tools.act_if_admin(
                 request, "sample.created", new_id(PREFIX), account, voice=voice.id
             )
             added = await self._recordings.add(voice, form, audio, terms, Beginning(act))
@@ -175,7 +175,7 @@ class VoiceSamples(Resource):
         """Change the words of a recording"""
         voice, id_ = await self._voices.requested_voice(request), request.path_params["sample"]
         text = await read_body(request, SampleText)
-        act = await self._voices.admin_tools.act(request, "sample.changed", id_, voice.account)
+        act = await self._voices.admin_tools.act_if_admin(request, "sample.changed", id_, voice.account)
         return reply(_entry(await self._recordings.change_words(voice, id_, text.ref_text, act)))
 
     @voice_endpoint(
@@ -188,7 +188,7 @@ class VoiceSamples(Resource):
     async def delete_voice_sample(self, request: Request) -> Response:
         """Delete a recording that was added to a voice"""
         voice, id_ = await self._voices.requested_voice(request), request.path_params["sample"]
-        act = await self._voices.admin_tools.act(request, "sample.deleted", id_, voice.account)
+        act = await self._voices.admin_tools.act_if_admin(request, "sample.deleted", id_, voice.account)
         await self._recordings.delete(voice, id_, act)
         return reply(DeletedVoiceSample(id=id_))
 

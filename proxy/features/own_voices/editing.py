@@ -99,10 +99,10 @@ class VoiceEditing(Resource):
         tag = read_tag(request.headers.getlist(TAG_HEADER))
         make = partial(self._make, caller_of(request.scope), new, audio, tag)
         if key is None:
-            return reply(await tools.entry(request, (await make()).id))
+            return reply(await tools.voice_entry(request, (await make()).id))
         digest = await asyncio.to_thread(digest_of, new, audio)
         id_, is_replayed = await self._keyed.run(once_of(request, key, digest), make)
-        return reply(await tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
+        return reply(await tools.voice_entry(request, id_), headers=REPLAYED if is_replayed else None)
 
     @endpoint(
         "POST",
@@ -133,7 +133,7 @@ class VoiceEditing(Resource):
         named = {"name": new.name, **details} if details else {}
         # The voice gets the id of the act's subject.
         beginning = Beginning(
-            await self._admin_tools.act(request, "voice.created", new_id("voice"), account, **named)
+            await self._admin_tools.act_if_admin(request, "voice.created", new_id("voice"), account, **named)
         )
         # What a better recording would need.
         reasons: Sequence[str] | UnsetType = UNSET
@@ -188,7 +188,7 @@ class VoiceEditing(Resource):
             facts = encode_json(await bodies.saved_voice(self._library_writer.store, record))
         else:
             record = self._library_writer.opened(record)
-            facts = encode_json(await self._voices.tools.entry(request, record.id))
+            facts = encode_json(await self._voices.tools.voice_entry(request, record.id))
         return StreamReply(f"{record.id}.zip", await self._export.zip(record, facts))
 
     @voice_endpoint("GET", "/erasures/{id}", bodies.ErasureReceipt, failures=(errors.NotFound,))
@@ -219,7 +219,7 @@ class VoiceEditing(Resource):
         caller, tools = caller_of(request.scope), self._voices.tools
         terms, tag = tools.plans.terms(caller), read_tag(request.headers.getlist(TAG_HEADER))
         updated = await self._voice_creation.change(record, change, terms, caller.key, tag)
-        return reply(await tools.entry(request, updated.id))
+        return reply(await tools.voice_entry(request, updated.id))
 
     @voice_endpoint("DELETE", "/{id:path}", bodies.DeletedVoice, admin=_DELETE, failures=(errors.NotFound,))
     async def delete_voice(self, request: Request) -> Response:
@@ -227,7 +227,9 @@ class VoiceEditing(Resource):
         # The row need not be opened: a voice whose texts cannot be opened can still be erased.
         record = await self._voices.requested_voice(request)
         named = {} if record.is_sealed else {"name": record.name}
-        act = await self._admin_tools.act(request, "voice.deleted", record.id, record.account, **named)
+        act = await self._admin_tools.act_if_admin(
+            request, "voice.deleted", record.id, record.account, **named
+        )
         await self._voice_creation.delete(record, act)
         return reply(bodies.DeletedVoice(id=record.id))
 

@@ -18,7 +18,7 @@ from policies.routing import Offer, RoutingQuery, Rules, Voice, decide
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.voices import VoiceTools
-from proxy.api.welcome import CONSOLE_PLACE, to_console
+from proxy.api.welcome import CONSOLE_LOCATION, redirect_to_console
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config import credits
 from proxy.errors import (
@@ -95,7 +95,7 @@ class Orders(Resource):
         key = read_key(request.headers.getlist("idempotency-key"))
         new, caller = await read_body(request, bodies.NewOrderBody), caller_of(request.scope)
         offer = self._offer(new)
-        account = await self._admin_tools.account(caller.account)
+        account = await self._admin_tools.find_account(caller.account)
         check_open(account)
         changes = await self._changes(caller, offer.kind, offer.name)
         act = await self._admin_tools.audit_row(request, "order.created", "", account.id)
@@ -157,10 +157,10 @@ class Orders(Resource):
         act = await self._admin_tools.audit_row(request, "order.cancelled", order.id, order.account)
         return reply(await self._shown(await self._orders.cancel(order, act)))
 
-    @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_PLACE, access="open")
+    @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_LOCATION, access="open")
     async def show_order_page(self, request: Request) -> Response:
         """Leads a buyer from the provider to the order in the console, without what the provider adds"""
-        return to_console(request, f"#/orders/{quote(request.path_params['id'], safe='')}/back")
+        return redirect_to_console(request, f"#/orders/{quote(request.path_params['id'], safe='')}/back")
 
     def _offer(self, new: bodies.NewOrderBody) -> SoldOffer:
         if (new.plan is None) == (new.pack is None):

@@ -10,7 +10,7 @@ import structlog
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from proxy.api.speech_answers import SpeechReport, SpeechReporter, WordTime, report
+from proxy.api.speech_answers import SpeechReport, SpeechReporter, WordTime, speech_report
 from proxy.audio.formats import wav_header
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import UnusableRecording
@@ -38,7 +38,7 @@ class WordTimes(SpeechReporter):
         self._decoder = decoder
 
     async def report(self, answer: Answer, begin: int = 0, sound: bytes = b"") -> SpeechReport:
-        computed = report(answer, begin)
+        computed = speech_report(answer, begin)
         groups, is_step = _sentences(answer, computed), bool(sound)
         is_short = len(groups) <= _MOST_SENTENCES and computed.duration_seconds <= _MOST_S
         if not groups or not self._ears.can_time(computed.language) or not (is_step or is_short):

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
-from proxy.api.welcome import CONSOLE_PLACE, to_console
+from proxy.api.welcome import CONSOLE_LOCATION, redirect_to_console
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited
 from proxy.features.mail.texts import language_of
 from proxy.features.users import bodies, records, session_store
@@ -56,10 +56,10 @@ class Confirmations(Resource):
         self._sign_ins = sign_ins
         self._sessions = sessions
 
-    @endpoint("GET", "/sign-in", status=303, headers=CONSOLE_PLACE, access="open")
+    @endpoint("GET", "/sign-in", status=303, headers=CONSOLE_LOCATION, access="open")
     async def sign_in_page(self, request: Request) -> Response:
         """Leads to the console, where people sign in. What follows # in a link of a mail goes along"""
-        return to_console(request)
+        return redirect_to_console(request)
 
     @endpoint(
         "POST",
@@ -160,7 +160,7 @@ class AdminUsers(Resource):
             raise Conflict("A link needs this server's address: set [server] public_url.", param="public_url")
         account = ""
         if new.account is not None:
-            found = await self._admin_tools.account(new.account)
+            found = await self._admin_tools.find_account(new.account)
             check_open(found)
             account = found.id
         act = await self._admin_tools.audit_row(

@@ -140,7 +140,7 @@ class SelfService(Resource):
                 param="address",
             )
         act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
-        closed = await self._admin_tools.close(account, act)
+        closed = await self._admin_tools.close_account(account, act)
         answer = reply(ClosedAccount(id=closed.id, closed=iso_time(closed.closed or act.at)))
         answer.headers["set-cookie"] = records.ENDED_COOKIE
         return answer
@@ -157,7 +157,7 @@ class SelfService(Resource):
         if name is None:
             return ""
         try:
-            return (await self._voices.usable(caller, name)).id
+            return (await self._voices.usable_voice(caller, name)).id
         except (InvalidRequest, UpstreamFailed) as failure:
             failure.param = param
             raise

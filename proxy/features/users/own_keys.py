@@ -40,7 +40,7 @@ class OwnKeys(Resource):
         """The account's API keys, without their secrets, the newest first"""
         account = caller_of(request.scope).account
         listed = await read_table_page(request, key_records.OWN, self._store, account)
-        return await listed.list_response(KeyList, keys.shown)
+        return await listed.list_response(KeyList, keys.key_entry)
 
     @endpoint(
         "POST",
@@ -72,7 +72,7 @@ class OwnKeys(Resource):
                 "one that you do not need.",
                 code="too_many_keys",
             )
-        return keys.minted(made, secret)
+        return keys.minted_key_reply(made, secret)
 
     @endpoint("DELETE", f"{_ROOT}/{{id}}", KeyEntry, access="fresh session", failures=(NotFound,))
     async def revoke_own_key(self, request: Request) -> Response:

@@ -45,13 +45,13 @@ class Webhooks(Resource):
     async def create_webhook_endpoint(self, request: Request) -> Response:
         """Make a webhook, and show its secret, once"""
         new = await read_body(request, bodies.NewWebhook)
-        owner = await self._admin_tools.owner(request)
+        owner = await self._admin_tools.owner_of_request(request)
         if owner is None:
             raise InvalidRequest(
                 "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
             )
-        check_open(await self._admin_tools.account(owner))
-        act = await self._admin_tools.act(request, "webhook.created", new_id("hook"), owner)
+        check_open(await self._admin_tools.find_account(owner))
+        act = await self._admin_tools.act_if_admin(request, "webhook.created", new_id("hook"), owner)
         return reply(
             bodies.with_secret(await self._webhooks.add(owner, new.name, new.url, new.event_types, act))
         )
@@ -67,7 +67,7 @@ class Webhooks(Resource):
     )
     async def list_webhook_endpoints(self, request: Request) -> Response:
         """The account's webhooks, the newest first"""
-        account, store = await self._admin_tools.owner(request), self._webhooks.store
+        account, store = await self._admin_tools.owner_of_request(request), self._webhooks.store
         listed = await read_page(
             request, partial(records.place_of, store, account), partial(records.page, store, account)
         )
@@ -101,10 +101,10 @@ class Webhooks(Resource):
     )
     async def delete_webhook_endpoint(self, request: Request) -> Response:
         """Delete a webhook with all its deliveries"""
-        owner, id_ = await self._admin_tools.owner(request), request.path_params["id"]
+        owner, id_ = await self._admin_tools.owner_of_request(request), request.path_params["id"]
         # Not `_found`: a webhook whose secret cannot be opened can be deleted, too.
         record = await self._webhooks.find_row(owner, id_)
-        act = await self._admin_tools.act(request, "webhook.deleted", id_, record.account)
+        act = await self._admin_tools.act_if_admin(request, "webhook.deleted", id_, record.account)
         await self._webhooks.delete(id_, act)
         return reply(bodies.DeletedWebhook(id=id_))
 
@@ -136,7 +136,7 @@ class Webhooks(Resource):
         """Send a sample of an event once, and wait for the answer"""
         event = (await read_optional_body(request, bodies.WebhookTest)).event_type
         webhook = (await self._found(request)).record
-        act = await self._admin_tools.act(request, "webhook.tested", webhook.id, webhook.account)
+        act = await self._admin_tools.act_if_admin(request, "webhook.tested", webhook.id, webhook.account)
         ended = await self._webhooks.test(webhook, event, act)
         if ended.status is None:
             raise InvalidRequest(f"The webhook was not told. {ended.error}", code="webhook_not_reached")
@@ -177,17 +177,17 @@ class Webhooks(Resource):
     )
     async def resend_webhook_delivery(self, request: Request) -> Response:
         """Send an event once more that arrived or failed"""
-        account = await self._admin_tools.owner(request)
+        account = await self._admin_tools.owner_of_request(request)
         found = await self._webhooks.find_delivery(account, request.path_params["id"])
-        act = await self._admin_tools.act(request, "webhook.resent", found.id, found.account)
+        act = await self._admin_tools.act_if_admin(request, "webhook.resent", found.id, found.account)
         return reply(bodies.delivery_entry(await self._webhooks.resend(found, act)))
 
     async def _found(self, request: Request) -> ReadableWebhook:
         return await self._webhooks.find_webhook(
-            await self._admin_tools.owner(request), request.path_params["id"]
+            await self._admin_tools.owner_of_request(request), request.path_params["id"]
         )
 
     async def _change(self, request: Request, action: str, change: WebhookChange) -> ReadableWebhook:
         found = (await self._found(request)).record
-        act = await self._admin_tools.act(request, action, found.id, found.account)
+        act = await self._admin_tools.act_if_admin(request, action, found.id, found.account)
         return await self._webhooks.change(found.account, found.id, change, act)

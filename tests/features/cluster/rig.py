@@ -47,7 +47,7 @@ class Link:
             self._reload,
             self._spread,
             self._switch,
-            tell=self.told.append,
+            tell_cluster=self.told.append,
         )
 
     async def _reload(self) -> ReloadResult:
