@@ -209,7 +209,7 @@ class VoiceEntries:
         return plain if saved is None or kind == "cast" else self._with_own_fields(plain, saved)
 
     def measured_words(self, voice: Voice) -> tuple[str, ...]:
-        """Return the words for a voice's measured pitch and pace, such as "deep" and "slow"."""
+        """Return the words for a voice's measured pitch and pace, such as "low" and "quick"."""
         sample = self._samples.sample_of(voice)
         return () if sample is None else tuple(filter(None, (sample.pitch, sample.pace)))
 

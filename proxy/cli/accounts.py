@@ -11,8 +11,16 @@ import typer
 from policies.limits import AGREED_LIMITS
 from policies.plans import AgreedTerms
 from proxy.commands import tables
-from proxy.commands.command import AdminRequest, Group, path
-from proxy.commands.options import Account, Credits, Sure, credits_of, limit_options, needs_yes, whole
+from proxy.commands.command import AdminRequest, Group, admin_path
+from proxy.commands.options import (
+    Account,
+    Credits,
+    Sure,
+    limit_options,
+    read_credits,
+    read_whole_number,
+    require_yes,
+)
 from proxy.errors import CommandRefused
 
 ACCOUNTS = Group(
@@ -41,7 +49,7 @@ _AgreedFile = Annotated[
 ]
 
 
-@ACCOUNTS.command("create", tables.account)
+@ACCOUNTS.command("create", tables.show_account)
 @_of_account
 def accounts_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new account.")],
@@ -55,7 +63,7 @@ def accounts_create(
     return AdminRequest("POST", "accounts", body)
 
 
-@ACCOUNTS.command("list", tables.account_list)
+@ACCOUNTS.command("list", tables.show_account_list)
 def accounts_list(
     find: Annotated[
         str | None, typer.Option(help="Only those with this in a name, or at the beginning of an address.")
@@ -65,13 +73,13 @@ def accounts_list(
     return AdminRequest("GET", "accounts", query={"find": find}, pages="all")
 
 
-@ACCOUNTS.command("show", tables.account)
+@ACCOUNTS.command("show", tables.show_account)
 def accounts_show(account: Account) -> AdminRequest:
     """Show one account, by id or name, with its balance and its keys."""
-    return AdminRequest("GET", path("accounts", account))
+    return AdminRequest("GET", admin_path("accounts", account))
 
 
-@ACCOUNTS.command("set-plan", tables.account)
+@ACCOUNTS.command("set-plan", tables.show_account)
 @_of_account
 def accounts_set_plan(
     account: Account,
@@ -91,10 +99,10 @@ def accounts_set_plan(
     if not body:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREED_LIMITS)
         raise CommandRefused(f"PLAN: name a plan, or what is agreed: {options}, --agreed")
-    return AdminRequest("POST", path("accounts", account), body)
+    return AdminRequest("POST", admin_path("accounts", account), body)
 
 
-@ACCOUNTS.command("grant", tables.entry, context_settings=_SIGNED)
+@ACCOUNTS.command("grant", tables.show_entry, context_settings=_SIGNED)
 def accounts_grant(
     account: Account,
     credits: Credits,
@@ -107,41 +115,41 @@ def accounts_grant(
     """Give credits on top of the allowance. They stay until they are spent."""
     if credits.startswith("-"):
         raise CommandRefused("CREDITS: a grant is above 0; to remove credits, use voxgate accounts correct")
-    body = {"credits": credits_of(credits, "CREDITS"), "reference": reference, "reason": reason}
-    return AdminRequest("POST", path("accounts", account, "grants"), body)
+    body = {"credits": read_credits(credits, "CREDITS"), "reference": reference, "reason": reason}
+    return AdminRequest("POST", admin_path("accounts", account, "grants"), body)
 
 
-@ACCOUNTS.command("correct", tables.entry, context_settings=_SIGNED)
+@ACCOUNTS.command("correct", tables.show_entry, context_settings=_SIGNED)
 def accounts_correct(account: Account, credits: Credits, reason: _Reason) -> AdminRequest:
     """Add credits, or remove some (-5), to correct a mistake."""
-    body = {"credits": credits_of(credits, "CREDITS"), "reason": reason}
-    return AdminRequest("POST", path("accounts", account, "corrections"), body)
+    body = {"credits": read_credits(credits, "CREDITS"), "reason": reason}
+    return AdminRequest("POST", admin_path("accounts", account, "corrections"), body)
 
 
-@ACCOUNTS.command("reset-cycle", tables.entry)
+@ACCOUNTS.command("reset-cycle", tables.show_entry)
 def accounts_reset_cycle(account: Account, reason: _Reason) -> AdminRequest:
     """Give back what an account spent of its allowance in this cycle."""
-    return AdminRequest("POST", path("accounts", account, "reset-cycle"), {"reason": reason})
+    return AdminRequest("POST", admin_path("accounts", account, "reset-cycle"), {"reason": reason})
 
 
-@ACCOUNTS.command("suspend", tables.account)
+@ACCOUNTS.command("suspend", tables.show_account)
 def accounts_suspend(account: Account, reason: _Reason) -> AdminRequest:
     """Suspend an account at once. Its keys are refused and its jobs wait; nothing of it is deleted."""
-    return AdminRequest("POST", path("accounts", account, "suspend"), {"reason": reason})
+    return AdminRequest("POST", admin_path("accounts", account, "suspend"), {"reason": reason})
 
 
-@ACCOUNTS.command("resume", tables.account)
+@ACCOUNTS.command("resume", tables.show_account)
 def accounts_resume(account: Account, reason: _Reason) -> AdminRequest:
     """End the suspension of an account. Its keys work again, and its jobs go on."""
-    return AdminRequest("POST", path("accounts", account, "resume"), {"reason": reason})
+    return AdminRequest("POST", admin_path("accounts", account, "resume"), {"reason": reason})
 
 
-@ACCOUNTS.command("close", tables.account)
+@ACCOUNTS.command("close", tables.show_account)
 def accounts_close(account: Account, is_sure: Sure = False) -> AdminRequest:
     """Close an account. Its keys stop working, its voices and lexicons are deleted, its usage stays."""
     question = f"Close the account {account} for good, and delete its voices and lexicons?"
-    place = path("accounts", account)
-    needs_yes(is_sure)
+    place = admin_path("accounts", account)
+    require_yes(is_sure)
     return AdminRequest("DELETE", place, question="" if is_sure else question)
 
 
@@ -149,7 +157,7 @@ def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:
     """Return the agreements of the file. Options replace those of the same name."""
     agreed = _read(file) if file else {}
     for name, text in limits.items():
-        read = credits_of if AGREED_LIMITS[name].unit == "credits" else whole
+        read = read_credits if AGREED_LIMITS[name].unit == "credits" else read_whole_number
         if text:
             agreed[name] = None if text == _NONE else read(text, f"--{name.replace('_', '-')}")
     return agreed or None

@@ -17,8 +17,8 @@ from typer.core import TyperGroup
 
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest, Command, CommandContext, CommandResult, Group
-from proxy.commands.options import asks, be_sure
-from proxy.commands.tables import Form, Show, print_answer
+from proxy.commands.options import confirm_or_refuse, must_ask
+from proxy.commands.tables import PrintForm, Show, print_answer
 from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
@@ -32,14 +32,14 @@ _SHORT_S = 30.0
 _LONG_S = 3600.0
 
 
-def show_answer(ask: AdminRequest, config_file: Path | None, form: Form, show: Show) -> Any:
+def show_answer(ask: AdminRequest, config_file: Path | None, form: PrintForm, show: Show) -> Any:
     """Send a request. Print the answer, and return it."""
     found = answer_to(ask, config_file, form)
     print_answer(found, form, show)
     return found
 
 
-def answer_to(ask: AdminRequest, config_file: Path | None, form: Form) -> Any:
+def answer_to(ask: AdminRequest, config_file: Path | None, form: PrintForm) -> Any:
     """Send a request, and return the answer. Raise CommandRefused."""
     import asyncio
 
@@ -48,11 +48,11 @@ def answer_to(ask: AdminRequest, config_file: Path | None, form: Form) -> Any:
     if ask.new_file is not None:
         return _save(config_file, ask, ask.new_file)
     data_folder = data_folder_of(config_file)
-    if ask.question and asks(is_sure=False):
+    if ask.question and must_ask(is_sure=False):
         if ask.must_exist:
             # It fails here if the thing does not exist.
             ask_once(data_folder, "GET", ask.path, **ask.query)
-        be_sure(False, ask.question)
+        confirm_or_refuse(False, ask.question)
     data = {name: _read(file) for name, file in ask.files.items()}
 
     async def request() -> Any:
@@ -174,7 +174,7 @@ def typer_group(group: Group) -> typer.Typer:
 def runner(command: Command) -> Callable[..., None]:
     """Return a function for typer, with the command's options, `--config` and `--json`."""
 
-    def run(*, form: Form, config_file: Path | None = None, **options: Any) -> None:
+    def run(*, form: PrintForm, config_file: Path | None = None, **options: Any) -> None:
         here = CommandContext(config_file, form, load_config)
         if places:
             # No server answers it, so none says that its feature is off.

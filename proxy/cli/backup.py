@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.options import Sure, asks, be_sure, needs_yes
-from proxy.commands.tables import Form, Line, print_answer
+from proxy.commands.options import Sure, confirm_or_refuse, must_ask, require_yes
+from proxy.commands.tables import Line, PrintForm, print_answer
 from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
 
@@ -70,7 +70,7 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
     _ask_about_unsigned(config, is_sure)
 
 
-def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Form) -> None:
+def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: PrintForm) -> None:
     import asyncio
 
     from proxy.file_store import data_folder
@@ -81,8 +81,8 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Fo
     def agree(settings: Sequence[str]) -> None:
         if settings:
             typer.echo("\n".join(("The backup brings these settings:", *settings)), err=True)
-            needs_yes(is_sure)
-            be_sure(is_sure, "Shall they count from the next start?")
+            require_yes(is_sure)
+            confirm_or_refuse(is_sure, "Shall they count from the next start?")
 
     with whole_restore.restored_config(file, config_file) as (config, content):
         data = Path(config.data)
@@ -100,7 +100,7 @@ def _ask_about_unsigned(config: Config, is_sure: bool) -> None:
 
     if config.vault.is_shared and (number := len(ask_once(config, "GET", "erasures")["unsigned"])):
         typer.echo(f"No master key has signed {number} line(s) of the vault's journal of erasures.", err=True)
-        if asks(is_sure) and typer.confirm("Shall they count, and erase what they name?", err=True):
+        if must_ask(is_sure) and typer.confirm("Shall they count, and erase what they name?", err=True):
             ask_once(config, "POST", "erasures/accept")
         else:
             typer.echo("They do not count: see voxgate erasures list.", err=True)
@@ -124,14 +124,14 @@ def _config(config_file: Path | None, instead: str) -> Config:
     return config
 
 
-def _print(copy: Copy, form: Form, then: str) -> None:
+def _print(copy: Copy, form: PrintForm, then: str) -> None:
     import msgspec
 
     line = f"{copy.file}: {copy.bytes / 1e6:,.2f} MB, schema {copy.schema}."
     print_answer(msgspec.structs.asdict(copy), form, lambda _: [Line(line), Line(then, "dim")])
 
 
-def _print_whole(whole: Whole, form: Form, then: str = "") -> None:
+def _print_whole(whole: Whole, form: PrintForm, then: str = "") -> None:
     import msgspec
 
     from proxy.file_store import master_keys

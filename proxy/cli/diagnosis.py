@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.tables import Form, Grid, Line, print_answer
+from proxy.commands.tables import Grid, Line, PrintForm, print_answer
 from proxy.config.finding import Finding
 from proxy.feature_list import load_config
 
@@ -69,12 +69,12 @@ def doctor(config_file: ConfigFile = None, form: Printed = None) -> None:
     _report(list(examine(config_file)), form)
 
 
-def _report(findings: list[Finding], form: Form) -> None:
+def _report(findings: list[Finding], form: PrintForm) -> None:
     if not print_findings(findings, form):
         sys.exit(1)
 
 
-def print_findings(findings: list[Finding], form: Form) -> bool:
+def print_findings(findings: list[Finding], form: PrintForm) -> bool:
     """Print findings as a table, or as JSON. Return whether nothing is wrong."""
     is_ok = all(finding.verdict != "wrong" for finding in findings)
     rows = [

@@ -15,8 +15,8 @@ import typer
 
 from proxy.cli import options
 from proxy.cli.options import PluginName, Printed
-from proxy.commands.options import Sure, be_sure
-from proxy.commands.tables import Form, Grid, Line, Part, print_answer
+from proxy.commands.options import Sure, confirm_or_refuse
+from proxy.commands.tables import Grid, Line, Part, PrintForm, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def env_remove(
     from proxy.engines.environments import environment_build, environments
 
     if any(plugin in found.plugins for found in environments.every()):
-        be_sure(is_sure, f"Delete {'stale' if stale else 'the'} environments of {plugin}?")
+        confirm_or_refuse(is_sure, f"Delete {'stale' if stale else 'the'} environments of {plugin}?")
     recipes = {
         name: environments.recipe(name, hosted)
         for name, hosted in _plugins_with_packages(registry.load()).items()
@@ -146,7 +146,7 @@ def _plugins_that_fit(found: Environment, recipes: Mapping[str, Recipe]) -> list
 
 
 @contextmanager
-def _progress_printer(form: Form) -> Iterator[Say]:
+def _progress_printer(form: PrintForm) -> Iterator[Say]:
     """Show progress on stderr: as JSON lines, or as `progress_line` does."""
     from proxy.engines.environments.progress_line import progress_line, say
 

@@ -16,8 +16,8 @@ from policies.limits import OF_KEYS
 from proxy.cli.admin_requests import data_folder_of
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands import tables
-from proxy.commands.command import AdminRequest, Group, path
-from proxy.commands.options import Key, OfAccount, Sure, limit_options, span_s
+from proxy.commands.command import AdminRequest, Group, admin_path
+from proxy.commands.options import Key, OfAccount, Sure, limit_options, read_span_s
 from proxy.commands.tables import Line, Part, print_answer
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class _OfAnAccount(TyperCommand):
 
 
 def _key_table(row: dict[str, Any]) -> list[Part]:
-    return tables.keys({"data": [row]})
+    return tables.show_keys({"data": [row]})
 
 
 def _new_key(row: dict[str, Any]) -> list[Part]:
@@ -121,11 +121,17 @@ def keys_create(
 ) -> AdminRequest:
     """Make a key and print it. It is shown only once."""
     caps = limits if pace is None else {**limits, "pace": pace}
-    body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": caps}
+    body = {
+        "account": account,
+        "role": role,
+        "name": name,
+        "expires_in_s": read_span_s(expires),
+        "caps": caps,
+    }
     return AdminRequest("POST", "keys", body)
 
 
-@KEYS.command("list", tables.keys)
+@KEYS.command("list", tables.show_keys)
 def keys_list(account: OfAccount = None) -> AdminRequest:
     """List keys, without their secrets, which are not kept."""
     return AdminRequest("GET", "keys", query={"account": account}, pages="all")
@@ -135,10 +141,10 @@ def keys_list(account: OfAccount = None) -> AdminRequest:
 def keys_revoke(key: Key, is_sure: Sure = False) -> AdminRequest:
     """Revoke a key, by its id, for good."""
     question = "" if is_sure else f"Revoke the key {key} for good?"
-    return AdminRequest("DELETE", path("keys", key), question=question, must_exist=False)
+    return AdminRequest("DELETE", admin_path("keys", key), question=question, must_exist=False)
 
 
 @KEYS.command("rotate", _new_key)
 def keys_rotate(key: Key) -> AdminRequest:
     """Replace a key by another like it. Account, role, name, expiry and caps stay."""
-    return AdminRequest("POST", path("keys", key, "rotate"))
+    return AdminRequest("POST", admin_path("keys", key, "rotate"))

@@ -14,7 +14,7 @@ import typer
 
 from proxy.cli.admin_requests import answer_to
 from proxy.commands.command import AdminRequest
-from proxy.commands.tables import Form, Line, Part, print_answer
+from proxy.commands.tables import Line, Part, PrintForm, print_answer
 from proxy.errors import CommandRefused
 
 OneMachine = Annotated[
@@ -33,7 +33,7 @@ def give_order(
     machine: str | None,
     is_for_all: bool,
     config_file: Path | None,
-    form: Form,
+    form: PrintForm,
     *,
     engine: str = "",
     now: bool = False,

@@ -39,7 +39,14 @@ from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
 from proxy.cli.transcribe import TRANSCRIBE
-from proxy.commands.command import MORE_COMES, AdminRequest, Command, FeatureCommands, Group, merge_groups
+from proxy.commands.command import (
+    EXIT_WITH_MORE_TO_COME,
+    AdminRequest,
+    Command,
+    FeatureCommands,
+    Group,
+    merge_groups,
+)
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 from proxy.feature_list import load_config, modules
@@ -175,7 +182,7 @@ def _fetch_voices(config_file: Path | None, config: Config) -> subprocess.Popen[
     named = () if config_file is None else ("--config", str(config_file))
     # The script's folder stays out of the import path: `python -m proxy` is a file beside our `http`.
     command = (sys.executable, "-P", sys.argv[0], "voices", "natural", *named)
-    is_more = subprocess.run((*command, "--at-start"), check=False).returncode == MORE_COMES
+    is_more = subprocess.run((*command, "--at-start"), check=False).returncode == EXIT_WITH_MORE_TO_COME
     return subprocess.Popen((*command, "--beside")) if is_more else None
 
 

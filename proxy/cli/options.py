@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from proxy.commands.tables import Form
+from proxy.commands.tables import PrintForm
 from proxy.errors import CommandRefused
 
 NAMED_BY = "VOXGATE_SERVICE"
@@ -106,5 +106,5 @@ ConfigFile = Annotated[
         help="The config file; else VOXGATE_CONFIG, else ./config.toml, else that of the service.",
     ),
 ]
-Printed = Annotated[Form, typer.Option("--json/--wide", help="Print JSON, or tables with all columns.")]
+Printed = Annotated[PrintForm, typer.Option("--json/--wide", help="Print JSON, or tables with all columns.")]
 PluginName = Annotated[str, typer.Argument(metavar="PLUGIN", help="The plugin's name.")]

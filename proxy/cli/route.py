@@ -10,7 +10,7 @@ import typer
 from proxy.cli.admin_requests import show_answer
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest
-from proxy.commands.options import named_voices
+from proxy.commands.options import read_named_voices
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
@@ -53,7 +53,7 @@ def explain(
         raise CommandRefused("no server runs here, so no engine can answer; start it: voxgate serve")
     if voice is not None and cast is not None:
         raise CommandRefused("--voice and --cast: use only one of them")
-    speaks = voice if cast is None else {"cast": named_voices(cast)}
+    speaks = voice if cast is None else {"cast": read_named_voices(cast)}
     fields = {"input": text, "voice": speaks, "model": model, "language": language, "emotion": emotion}
     fields |= {"account": key_of}
     body = {name: value for name, value in fields.items() if value is not None}

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple, NoReturn
 
 import typer
 
-from proxy.commands.tables import Form, Line, Part, print_answer
+from proxy.commands.tables import Line, Part, PrintForm, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def streamed(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dic
     return {**facts, "substitute": head.get("x-voxgate-substitute"), "bytes": size}
 
 
-def hear(server: Server, sound_request: SoundRequest, form: Form, write: Write = streamed) -> None:
+def hear(server: Server, sound_request: SoundRequest, form: PrintForm, write: Write = streamed) -> None:
     """Ask the running server. Play its answer or save it to `sound_request.out`. Raise CommandRefused."""
     out = sound_request.out
     if out == "-":
@@ -199,7 +199,7 @@ def read_long_recording(recording: Path) -> bytes:
     return read_recording(recording, most_bytes, "a recording has at most 25 MiB: send it as mp3 or opus")
 
 
-def check_out(out: str | None, form: Form) -> None:
+def check_out(out: str | None, form: PrintForm) -> None:
     if out == "-" and form is not None:
         raise CommandRefused("--out - and --json or --wide: stdout has room for only one of them")
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from proxy.commands.tables import Form, Line, Show
+from proxy.commands.tables import Line, PrintForm, Show
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
     from proxy.config.sections import Config, Server
 
 
-MORE_COMES = 75
+EXIT_WITH_MORE_TO_COME = 75
 """The status of `voices natural --at-start` if something is left for `voices natural --beside`."""
 
 
@@ -66,7 +66,7 @@ class CommandContext(NamedTuple):
     """The context of a command: its `--config`, the form of its output, and the loader of configurations."""
 
     config_file: Path | None
-    form: Form
+    form: PrintForm
     load: Callable[[Path | None], Config]
 
     def config(self) -> Config:
@@ -137,7 +137,7 @@ def merge_groups(groups: Iterable[Group]) -> dict[str, Group]:
     return joined
 
 
-def path(kind: str, name: str, *more: str) -> str:
+def admin_path(kind: str, name: str, *more: str) -> str:
     """Return the path of a thing under /admin. `more` are further parts. Raise CommandRefused."""
     # Quoted: an account may be named "50/50", and "ada?" must not become "ada". A name such as ".." is
     # refused, because a path would lose it and mean something else.

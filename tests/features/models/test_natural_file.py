@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.commands.command import MORE_COMES
+from proxy.commands.command import EXIT_WITH_MORE_TO_COME
 from proxy.config import natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
@@ -287,7 +287,7 @@ def test_the_voice_that_stands_in_speaks_before_the_others_are_there(
     monkeypatch.setattr(natural_voices, "have", have)
     for _ in range(2):
         ran = run("voices", "natural", "--at-start")
-        assert (ran.status, built, fetched) == (MORE_COMES, ["hibari"], [])
+        assert (ran.status, built, fetched) == (EXIT_WITH_MORE_TO_COME, ["hibari"], [])
         built.clear()
         layer = natural_file.read(folder / "data")
         assert layer is not None
