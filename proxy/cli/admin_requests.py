@@ -60,10 +60,10 @@ def answer_to(ask: AdminRequest, config_file: Path | None, form: PrintForm) -> A
         async with admin_client(data_folder, within_s) as client:
             if data:
                 fields = {name: field for name, field in ask.body.items() if field}
-                return await client.send(ask.path, fields, data, **ask.query)
+                return await client.send_form(ask.path, fields, data, **ask.query)
             if ask.pages:
                 return await _rows(client, ask, with_names=form is not True)
-            return await client.ask(ask.method, ask.path, ask.body, **ask.query)
+            return await client.request_json(ask.method, ask.path, ask.body, **ask.query)
 
     if not data:
         return asyncio.run(request())
@@ -92,24 +92,24 @@ async def _rows(client: AdminClient, ask: AdminRequest, with_names: bool) -> Any
     answer = await (
         _all_pages(client, ask.path, **ask.query)
         if ask.pages == "all"
-        else client.ask("GET", ask.path, **ask.query)
+        else client.request_json("GET", ask.path, **ask.query)
     )
     ids = sorted({row["account"] for row in answer["data"] if row.get("account")})
     if not with_names or not ids:
         return answer
     names: dict[str, str] = {}
     for start in range(0, len(ids), _MOST_IDS):
-        found = await client.ask("GET", "accounts", ids=",".join(ids[start : start + _MOST_IDS]))
+        found = await client.request_json("GET", "accounts", ids=",".join(ids[start : start + _MOST_IDS]))
         names |= {row["id"]: row["title"] for row in found["data"]}
     return {**answer, "account_names": names}
 
 
 async def _all_pages(client: AdminClient, path: str, **query: str | int | None) -> Any:
     rows: list[Any] = []
-    page = await client.ask("GET", path, limit=_MOST_A_PAGE, **query)
+    page = await client.request_json("GET", path, limit=_MOST_A_PAGE, **query)
     while page["has_more"]:
         rows += page["data"]
-        page = await client.ask("GET", path, limit=_MOST_A_PAGE, after=page["last_id"], **query)
+        page = await client.request_json("GET", path, limit=_MOST_A_PAGE, after=page["last_id"], **query)
     return {**page, "data": rows + page["data"]}
 
 
@@ -137,7 +137,7 @@ def write_answer_parts(
 
     async def write_parts() -> None:
         async with admin_client(data_folder_of(config_file), _LONG_S) as client:
-            async with aclosing(client.parts(path, **query)) as parts:
+            async with aclosing(client.stream_parts(path, **query)) as parts:
                 async for part in parts:
                     write(part)
 

@@ -19,7 +19,7 @@ from proxy.feature_list import load_config
 
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
-    from proxy.processes.whole_backup import Whole
+    from proxy.processes.whole_backup import BackupSummary
     from proxy.storage.sqlite_backup import Copy
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
@@ -54,7 +54,7 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
 
-    if whole_backup.is_whole(file):
+    if whole_backup.is_whole_backup(file):
         _restore_whole(file, is_sure, config_file, form)
         return
     config = _config(config_file, f"pg_restore --no-owner --dbname=ADDRESS {file}")
@@ -86,9 +86,9 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Pr
 
     with whole_restore.restored_config(file, config_file) as (config, content):
         data = Path(config.data)
-        with whole_restore.without_trace(data / data_folder.LOCK), data_folder.locked(data):
+        with whole_restore.removed_on_failure(data / data_folder.LOCK), data_folder.locked(data):
             is_replaced = (data / sqlite_backup.DATABASE).exists()
-            whole = whole_restore.restore(file, config, content, agree)
+            whole = whole_restore.restore_whole(file, config, content, agree)
             replayed = asyncio.run(replay_erasures(config))
     _print_whole(whole, form, _then(data, is_replaced, replayed))
     _ask_about_unsigned(config, is_sure)
@@ -131,7 +131,7 @@ def _print(copy: Copy, form: PrintForm, then: str) -> None:
     print_answer(msgspec.structs.asdict(copy), form, lambda _: [Line(line), Line(then, "dim")])
 
 
-def _print_whole(whole: Whole, form: PrintForm, then: str = "") -> None:
+def _print_whole(whole: BackupSummary, form: PrintForm, then: str = "") -> None:
     import msgspec
 
     from proxy.file_store import master_keys

@@ -51,7 +51,7 @@ async def _all_steps(client: AdminClient, status: Status) -> dict[str, Any]:
     rewrapped, damaged, step = 0, 0, {}
     is_done = False
     while not is_done:
-        step = await client.ask("POST", "vault/rotations", {"skip": damaged})
+        step = await client.request_json("POST", "vault/rotations", {"skip": damaged})
         rewrapped, damaged = rewrapped + step["rewrapped"], damaged + step["damaged"]
         status.update(f"{rewrapped} keys wrapped anew, {step['left'] - damaged} left")
         # Rows that another run wraps at the same moment are in neither number, and the next step sees them.

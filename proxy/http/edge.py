@@ -105,7 +105,7 @@ class Exchange:
         # This repeats `route_of`, to save a call for every request.
         route = getattr(self._scope.get("route"), "path", "unmatched")
         code = None if self.code is msgspec.UNSET else self.code
-        metrics.request_ended(route, self.status, code, aborted=self.status != 0 and not self.is_complete)
+        metrics.count_request(route, self.status, code, aborted=self.status != 0 and not self.is_complete)
         state = self._scope["state"]
         caller = state.get("caller")
         log_request(

@@ -301,7 +301,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _write_refusal(self, failure: RequestFailed) -> None:
         if self.open_connections is not None:
-            self.open_connections.metrics.refused(failure.code)
+            self.open_connections.metrics.count_refusal(failure.code)
         self.transport.write(refusal_bytes(failure, self.server_state.default_headers))
 
     def _linger(self) -> None:

@@ -27,9 +27,9 @@ from proxy.storage.store import Statement
 
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
-    """Give a transport to the handlers. Raise DataHeld if a server has the data folder."""
+    """Yield a transport to the admin handlers. Raise DataHeld if a server has the data folder."""
     with data_folder.locked(Path(config.data)):
-        async with _open(config) as (kernel, open_context):
+        async with _open_context(config) as (kernel, open_context):
             context = open_context.context
             admin_tools = context.admin_tools(lambda: names_of_engines(registry.load(), config))
             served = open_context.at(RevisionContext(config, admin_tools, context.library(config), context))
@@ -55,12 +55,12 @@ async def replay_erasures(config: Config) -> int:
     files = [Path(config.data) / each.name for feature in all_features() for each in feature.backed_up]
     if not config.vault.is_shared and not any(file.exists() and file.stat().st_size for file in files):
         return 0
-    async with _open(config) as (_kernel, open_context):
+    async with _open_context(config) as (_kernel, open_context):
         return open_context.context.erasing.replayed
 
 
 @asynccontextmanager
-async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
+async def _open_context(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
     """Open the server's context without engines, and finish the erasures that a killed server has left."""
     # Plugins take a while to load.
     needs_plugins = any(feature.needs_plugins(config) for feature in all_features())

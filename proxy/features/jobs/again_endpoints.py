@@ -55,7 +55,7 @@ class JobAgain(JobResource):
         raw = await read_raw_body(request, MOST_BODY_BYTES)
         background = replace(await self._for_preview(request), body=raw)
         kind = await asyncio.to_thread(self._kinds.named_in, raw)
-        async with self._places.turn(background.caller.account):
+        async with self._places.hold_turn(background.caller.account):
             with connection_of(request).stop_when_client_leaves():
                 return reply(await kind.preview(background, self._at))
 
@@ -84,7 +84,7 @@ class JobAgain(JobResource):
         kind = self._kinds.of(job)
         if said.preview:
             background = await self._for_preview(request)
-            async with self._places.turn(job.account):
+            async with self._places.hold_turn(job.account):
                 with connection_of(request).stop_when_client_leaves():
                     return reply(await kind.preview_again(background, job, said, self._at))
         background = await self._client.admitted(request)

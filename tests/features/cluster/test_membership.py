@@ -161,7 +161,7 @@ async def test_machines_are_listed_with_what_differs(site: Site) -> None:
                 await member(first)._renew()
             assert [each["event"] for each in logs] == ["machines.differ"]
             assert {*shares} == {2}
-            text = first.metrics.text()
+            text = first.metrics.page_text()
             assert 'voxgate_machines{kind="server"} 2.0' in text
             assert 'voxgate_machines_differ{what="version"} 1.0' in text
             assert 'voxgate_machines_differ{what="keys"} 0.0' in text

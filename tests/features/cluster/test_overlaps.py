@@ -77,7 +77,7 @@ async def test_what_is_old_is_deleted_once_with_all_that_belongs_to_it(site: Sit
             each.cancel()
         await asyncio.wait(running)
         for worker in (first, second):
-            assert "voxgate_background_failures_total{" not in worker.metrics.text()
+            assert "voxgate_background_failures_total{" not in worker.metrics.page_text()
 
 
 async def test_two_deletions_of_usage_at_once_leave_no_costs_of_either(site: Site, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ async def test_the_documents_are_made_once_for_all_and_sent_compressed(
         made.append(len(endpoints))
         return openapi_document(endpoints, public_catalogue)
 
-    monkeypatch.setattr(welcome, "document", counted)
+    monkeypatch.setattr(welcome, "openapi_document", counted)
     server.worker.revise(server.worker.kernel.config)
     takes = ("gzip, br", "*, gzip;q=0.5", "identity", "gzip;q=0, identity")
     asked = (server.ask("GET", path, key="", **{"accept-encoding": each}) for each in takes * 6)

@@ -12,7 +12,7 @@ from proxy.config.config_toml import Config, ConfigError
 from proxy.config.reader import Reader, Section
 from proxy.config.reload import merge_config
 from proxy.config.sections import Switch
-from proxy.processes.supervisor_line import read_config
+from proxy.processes.supervisor_line import config_of_revision
 from speech_engine.host.pipe_messages import Revision
 from tests.tables import each_row
 
@@ -114,7 +114,7 @@ def test_a_reload_takes_a_section_on_or_names_it(tmp_path: Path) -> None:
 def test_a_section_reaches_a_worker_as_it_was_read(tmp_path: Path) -> None:
     text = '[toy]\ncolours = ["red", "blue"]\n[fixed]\nweight = 2\n[toys.bear]\nis_loud = true\n'
     loaded = load(tmp_path, text)
-    there = read_config(Revision(1, msgspec.msgpack.encode(loaded), 0))
+    there = config_of_revision(Revision(1, msgspec.msgpack.encode(loaded), 0))
     for section in ALL:
         assert section.of(there) == section.of(loaded)
     assert TOY.of(there).colours == ("red", "blue")

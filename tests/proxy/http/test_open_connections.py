@@ -131,7 +131,7 @@ async def test_an_operator_sees_what_is_open_and_what_was_refused(tmp_path: Path
         await hold(stack, served.address, ONE, 2)
         assert (await ask(served.address, ONE)).status == 429
         assert (await ask(served.address, OTHER, b"no HTTP\r\n\r\n")).status == 400
-        told = served.metrics.text().splitlines()
+        told = served.metrics.page_text().splitlines()
         assert 'voxgate_connections_refused_total{code="rate_limit_exceeded"} 1.0' in told
         assert 'voxgate_connections_refused_total{code="invalid_http"} 1.0' in told
         (is_open,) = [line for line in told if line.startswith("voxgate_connections ")]
