@@ -36,7 +36,7 @@ _SIGNED = {"ignore_unknown_options": True}
 _NONE = "none"
 _AGREED_FORM = 'write one such as {"rpm": 60}, or --agreed none to remove what is agreed'
 
-_of_account = limit_options(
+_agreed_limit_options = limit_options(
     AGREED_LIMITS, str, "", lambda row: f"Agreed {row.what}; `none` removes the agreement."
 )
 _Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
@@ -50,7 +50,7 @@ _AgreedFile = Annotated[
 
 
 @ACCOUNTS.command("create", tables.show_account)
-@_of_account
+@_agreed_limit_options
 def accounts_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new account.")],
     plan: Annotated[str | None, typer.Option(help="Its plan; else free, or the first plan.")] = None,
@@ -59,7 +59,7 @@ def accounts_create(
     agreed: _AgreedFile = None,
 ) -> AdminRequest:
     """Make an account."""
-    body = {"name": name, "plan": plan, "agreed": _agreed(agreed, limits)}
+    body = {"name": name, "plan": plan, "agreed": _read_agreement(agreed, limits)}
     return AdminRequest("POST", "accounts", body)
 
 
@@ -80,7 +80,7 @@ def accounts_show(account: Account) -> AdminRequest:
 
 
 @ACCOUNTS.command("set-plan", tables.show_account)
-@_of_account
+@_agreed_limit_options
 def accounts_set_plan(
     account: Account,
     plan: Annotated[str | None, typer.Argument(metavar="PLAN", help="The new plan.")] = None,
@@ -94,7 +94,7 @@ def accounts_set_plan(
     """Change an account's plan, or what is agreed. Older agreements stay, unless new ones replace them."""
     if plan is not None and plan_option is not None:
         raise CommandRefused("PLAN: name the plan once")
-    wanted = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
+    wanted = {"plan": plan or plan_option, "agreed": _read_agreement(agreed, limits)}
     body = {name: value for name, value in wanted.items() if value is not None}
     if not body:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREED_LIMITS)
@@ -153,9 +153,9 @@ def accounts_close(account: Account, is_sure: Sure = False) -> AdminRequest:
     return AdminRequest("DELETE", place, question="" if is_sure else question)
 
 
-def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:
+def _read_agreement(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:
     """Return the agreements of the file. Options replace those of the same name."""
-    agreed = _read(file) if file else {}
+    agreed = _read_agreed_file(file) if file else {}
     for name, text in limits.items():
         read = read_credits if AGREED_LIMITS[name].unit == "credits" else read_whole_number
         if text:
@@ -163,7 +163,7 @@ def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:
     return agreed or None
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read_agreed_file(file: Path) -> dict[str, Any]:
     if str(file) == _NONE:
         return dict.fromkeys(AgreedTerms.__struct_fields__)
     try:

@@ -35,8 +35,8 @@ def backup(file: _File, is_whole: _All = False, config_file: ConfigFile = None, 
     if is_whole:
         _print_whole(whole_backup.back_up(load_config(config_file), file), form)
         return
-    config = _config(config_file, f"pg_dump --format=custom --file={file} ADDRESS")
-    _print(
+    config = _sqlite_config(config_file, f"pg_dump --format=custom --file={file} ADDRESS")
+    _print_copy(
         whole_backup.back_up_database(Path(config.data), file),
         form,
         "Keep data/voices, data/erasures.log, the master key, the config file and its secrets, too: "
@@ -57,7 +57,7 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
     if whole_backup.is_whole_backup(file):
         _restore_whole(file, is_sure, config_file, form)
         return
-    config = _config(config_file, f"pg_restore --no-owner --dbname=ADDRESS {file}")
+    config = _sqlite_config(config_file, f"pg_restore --no-owner --dbname=ADDRESS {file}")
     if not file.is_file():
         raise CommandRefused(f"{file}: there is no such file; name one that voxgate backup has made")
     data = Path(config.data)
@@ -66,7 +66,7 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
         copy = sqlite_backup.restore(file, data, all_tables())
         # Voices that were erased since the backup must not come back.
         replayed = asyncio.run(replay_erasures(config))
-    _print(copy, form, _then(data, is_replaced, replayed))
+    _print_copy(copy, form, _next_steps(data, is_replaced, replayed))
     _ask_about_unsigned(config, is_sure)
 
 
@@ -78,7 +78,7 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Pr
     from proxy.processes.admin_direct import replay_erasures
     from proxy.storage import sqlite_backup
 
-    def agree(settings: Sequence[str]) -> None:
+    def confirm_settings(settings: Sequence[str]) -> None:
         if settings:
             typer.echo("\n".join(("The backup brings these settings:", *settings)), err=True)
             require_yes(is_sure)
@@ -88,9 +88,9 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Pr
         data = Path(config.data)
         with whole_restore.removed_on_failure(data / data_folder.LOCK), data_folder.locked(data):
             is_replaced = (data / sqlite_backup.DATABASE).exists()
-            whole = whole_restore.restore_whole(file, config, content, agree)
+            whole = whole_restore.restore_whole(file, config, content, confirm_settings)
             replayed = asyncio.run(replay_erasures(config))
-    _print_whole(whole, form, _then(data, is_replaced, replayed))
+    _print_whole(whole, form, _next_steps(data, is_replaced, replayed))
     _ask_about_unsigned(config, is_sure)
 
 
@@ -106,7 +106,7 @@ def _ask_about_unsigned(config: Config, is_sure: bool) -> None:
             typer.echo("They do not count: see voxgate erasures list.", err=True)
 
 
-def _then(data: Path, is_replaced: bool, replayed: int) -> str:
+def _next_steps(data: Path, is_replaced: bool, replayed: int) -> str:
     from proxy.storage import sqlite_backup
 
     again = f"Erased since the backup, and erased again: {replayed}. " if replayed else ""
@@ -114,7 +114,7 @@ def _then(data: Path, is_replaced: bool, replayed: int) -> str:
     return f"{again}{old}Now run voxgate ledger verify."
 
 
-def _config(config_file: Path | None, instead: str) -> Config:
+def _sqlite_config(config_file: Path | None, instead: str) -> Config:
     """Return the configuration. Raise CommandRefused if its database is PostgreSQL's."""
     from proxy.config.addresses import is_postgres
 
@@ -124,7 +124,7 @@ def _config(config_file: Path | None, instead: str) -> Config:
     return config
 
 
-def _print(copy: Copy, form: PrintForm, then: str) -> None:
+def _print_copy(copy: Copy, form: PrintForm, then: str) -> None:
     import msgspec
 
     line = f"{copy.file}: {copy.bytes / 1e6:,.2f} MB, schema {copy.schema}."

@@ -84,7 +84,7 @@ def cue_numbers(text: str) -> list[int]:
     return [int(each) for each in parts]
 
 
-def _shown(answer: dict[str, Any]) -> list[Part]:
+def _show_dub(answer: dict[str, Any]) -> list[Part]:
     late = [
         Line(f"cue {each['number']}, {each['speaker']}: {each['shift']:.2f} s late", "yellow")
         for each in answer["report"]["cues"]
@@ -98,4 +98,4 @@ def _shown(answer: dict[str, Any]) -> list[Part]:
     return [*file_jobs.saved_parts(answer), *late, *cut]
 
 
-DUB = Command("dub", dub, _shown)
+DUB = Command("dub", dub, _show_dub)

@@ -63,8 +63,8 @@ def env_build(
     hosted = _find_hosted(registry.load(plugin_folder.entries_of(folder) if folder else ()), plugin)
     recipe = environments.recipe(plugin, hosted, torch)
     with _progress_printer(form) as say:
-        made, is_new = environment_build.build(recipe, say, index and index.replace("{torch}", torch))
-    print_answer({**_row(made, "current", plugin), "built": is_new}, form, _build_result)
+        environment, is_new = environment_build.build(recipe, say, index and index.replace("{torch}", torch))
+    print_answer({**_environment_row(environment, "current", plugin), "built": is_new}, form, _build_result)
 
 
 @env.command("list")
@@ -79,11 +79,13 @@ def env_list(form: Printed = None) -> None:
         for name, hosted in _plugins_with_packages(registry.load()).items()
     }
     rows = []
-    for found in environments.every():
-        fitting = _plugins_that_fit(found, recipes)
-        rows += [_row(found, "current", name) for name in fitting]
-        state = "stale" if found.is_ours else "other"
-        rows += [_row(found, state, name) for name in sorted(found.plugins - set(fitting))]
+    for environment in environments.every():
+        fitting = _plugins_that_fit(environment, recipes)
+        rows += [_environment_row(environment, "current", name) for name in fitting]
+        state = "stale" if environment.is_ours else "other"
+        rows += [
+            _environment_row(environment, state, name) for name in sorted(environment.plugins - set(fitting))
+        ]
     current = {row["plugin"] for row in rows if row["state"] == "current"}
     rows += [
         {"plugin": name, "hash": recipe.digest, "state": "missing", "bytes": 0, "torch": "", "folder": ""}
@@ -105,7 +107,7 @@ def env_remove(
     from proxy.engines import registry
     from proxy.engines.environments import environment_build, environments
 
-    if any(plugin in found.plugins for found in environments.every()):
+    if any(plugin in environment.plugins for environment in environments.every()):
         confirm_or_refuse(is_sure, f"Delete {'stale' if stale else 'the'} environments of {plugin}?")
     recipes = {
         name: environments.recipe(name, hosted)
@@ -113,11 +115,11 @@ def env_remove(
     }
     others: set[str] = set()  # the plugins that `is_needed` finds in the same environments
 
-    def is_needed(found: Environment) -> bool:
-        fitting = set(_plugins_that_fit(found, recipes))
+    def is_needed(environment: Environment) -> bool:
+        fitting = set(_plugins_that_fit(environment, recipes))
         if stale:
             return bool(fitting)
-        sharing = fitting & found.plugins - {plugin}
+        sharing = fitting & environment.plugins - {plugin}
         others.update(sharing)
         return bool(sharing) and not shared
 
@@ -130,18 +132,20 @@ def env_remove(
         raise CommandRefused(
             f"this installation has no environment of {plugin!r} (run voxgate env list to see them)"
         )
-    rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in removed]
+    rows = [
+        {"plugin": plugin, "hash": environment.recipe.digest, "state": "removed"} for environment in removed
+    ]
     print_answer({"data": rows}, form, _environments_table)
 
 
-def _plugins_that_fit(found: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
+def _plugins_that_fit(environment: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
     """Return the installed plugins that would run in an environment."""
     from proxy.engines.environments import environments
 
     return [
         name
         for name, recipe in recipes.items()
-        if found.has_python and environments.is_current(found, recipe)
+        if environment.has_python and environments.is_current(environment, recipe)
     ]
 
 
@@ -192,14 +196,14 @@ def _find_hosted(loaded: Registry, plugin: str) -> Hosted:
     )
 
 
-def _row(found: Environment, state: str, plugin: str) -> dict[str, Any]:
+def _environment_row(environment: Environment, state: str, plugin: str) -> dict[str, Any]:
     return {
         "plugin": plugin,
-        "hash": found.recipe.digest,
+        "hash": environment.recipe.digest,
         "state": state,
-        "bytes": found.size_bytes(),
-        "torch": found.recipe.torch,
-        "folder": str(found.folder),
+        "bytes": environment.size_bytes(),
+        "torch": environment.recipe.torch,
+        "folder": str(environment.folder),
     }
 
 

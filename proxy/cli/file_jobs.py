@@ -1,5 +1,5 @@
-"""Jobs of files that a command has made by the running server, as any client asks it: its files are uploaded,
-the price is shown and agreed to, and what was made is saved. Books and dubs have this in common.
+"""Jobs that make a file, for the commands of books and dubs. The command is a client of the running server:
+it uploads files, shows the price and asks for consent, makes the job, and saves its file.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
@@ -14,7 +14,15 @@ from typing import Annotated, Any, BinaryIO, NamedTuple
 
 import typer
 
-from proxy.cli.sound import JOBS, Serving, SoundRequest, read_recording, save_streamed, steps_of, write_answer
+from proxy.cli.sound import (
+    JOBS,
+    ServerClient,
+    SoundRequest,
+    read_recording,
+    save_streamed,
+    steps_text,
+    write_answer,
+)
 from proxy.commands.command import CommandContext, CommandResult
 from proxy.commands.tables import Grid, Line, Part, print_parts
 from proxy.errors import CommandRefused
@@ -34,8 +42,9 @@ _SILENCE_S = 600.0
 
 
 class FileJob(NamedTuple):
-    """What a command wants made: the request without its `files`, which are named by their fields. `again` is
-    the job that is said again, `job` one that goes on. `source` is the file beside which it is saved."""
+    """A job that makes a file: the `body` of the request, and its `files` by the fields that get their ids.
+    `again` is the id of the job that is said again, `job` that of one that goes on. Without `out`, the file
+    is saved beside `source`."""
 
     body: Mapping[str, Any]
     files: Mapping[str, Path]
@@ -49,20 +58,20 @@ class FileJob(NamedTuple):
 
 
 def make_file(here: CommandContext, wanted: FileJob, *, is_sure: bool, report: str = "") -> CommandResult:
-    """Have a job made and save its file. With `report`, its JSON of this name is in the answer. Raise
-    CommandRefused."""
+    """Make the job, wait for it, and save its file. With `report`, the answer has the job's JSON file of this
+    name. Raise CommandRefused."""
     target = wanted.target(wanted.body.get("response_format", "sound"))
     if not target.parent.is_dir() or target.resolve() in [each.resolve() for each in wanted.files.values()]:
         raise CommandRefused(f"--out {target}: there is no folder, or it is a file that is read")
 
-    def write(serving: Serving, asked: SoundRequest, to: BinaryIO) -> dict[str, Any]:
-        del asked, to
-        job = wanted.job or _begin(serving, wanted, here, is_sure=is_sure)
-        done = serving.follow_job(job, steps_of)
-        path = f"{JOBS}/{done['id']}/content"
-        file = wanted.target(done["format"])
+    def write(serving: ServerClient, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+        del request, to
+        job = wanted.job or _create_job(serving, wanted, here, is_sure=is_sure)
+        job_row = serving.follow_job(job, steps_text)
+        path = f"{JOBS}/{job_row['id']}/content"
+        file = wanted.target(job_row["format"])
         size = save_streamed(serving, path, file)
-        facts: dict[str, Any] = {name: done[name] for name in ("id", "seconds", "credits", "warnings")}
+        facts: dict[str, Any] = {name: job_row[name] for name in ("id", "seconds", "credits", "warnings")}
         facts |= {report: serving.json("GET", path, params={"file": f"{report}.json"})} if report else {}
         return {**facts, "file": str(file), "bytes": size}
 
@@ -91,14 +100,14 @@ def check_options(again: str | None, *, first: Mapping[str, object], later: Mapp
 
 
 def named_pairs(texts: list[str] | None, option: str, example: str) -> dict[str, str]:
-    """Return what stands behind the first = of each text by what stands before. Raise CommandRefused."""
+    """Read texts such as "NAME=VALUE", and return the values by name. Raise CommandRefused."""
     pairs = [each.partition("=") for each in texts or ()]
     if not all(name.strip() and value.strip() for name, _, value in pairs):
         raise CommandRefused(f"{option}: write {example}")
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _begin(serving: Serving, wanted: FileJob, here: CommandContext, *, is_sure: bool) -> str:
+def _create_job(serving: ServerClient, wanted: FileJob, here: CommandContext, *, is_sure: bool) -> str:
     """Upload the files, show what the job will say and cost, ask once, and make it. Raise CommandRefused."""
     path, ids = f"{JOBS}/{wanted.again}/again" if wanted.again else JOBS, dict[str, str]()
     try:
@@ -113,7 +122,7 @@ def _begin(serving: Serving, wanted: FileJob, here: CommandContext, *, is_sure: 
             preview = serving.json("POST", f"{JOBS}/preview", json=body)
         if here.form is not True:
             print_parts(_preview_parts(preview), sys.stderr)
-        if not is_sure and not _agrees(preview):
+        if not is_sure and not _confirm_price(preview):
             raise CommandRefused("nothing was spoken")
         job: str = serving.json("POST", path, json=body)["id"]
         typer.echo(f"The job {job} speaks it. It goes on if you leave: --job {job} fetches it.", err=True)
@@ -124,7 +133,7 @@ def _begin(serving: Serving, wanted: FileJob, here: CommandContext, *, is_sure: 
     return job
 
 
-def _agrees(preview: dict[str, Any]) -> bool:
+def _confirm_price(preview: dict[str, Any]) -> bool:
     if not sys.stdin.isatty():
         raise CommandRefused("this needs your yes: add --yes, as there is no terminal to ask you")
     return typer.confirm(f"Speak it for about {preview['credits']:g} credits?", err=True)

@@ -38,16 +38,16 @@ def keys_rotate_master(config_file: ConfigFile = None, form: Printed = None) -> 
 
     async def rotate(status: Status) -> dict[str, Any]:
         async with admin_client(data_folder_of(config_file), _STEP_S) as client:
-            return await _all_steps(client, status)
+            return await _rotate_in_steps(client, status)
 
     with Console(stderr=True, quiet=form is True).status("wrapping keys anew") as status:
         rotated = asyncio.run(rotate(status))
-    print_answer(rotated, form, _result)
+    print_answer(rotated, form, _show_rotation)
     if rotated["damaged"] or rotated["missing"]:
         sys.exit(1)
 
 
-async def _all_steps(client: AdminClient, status: Status) -> dict[str, Any]:
+async def _rotate_in_steps(client: AdminClient, status: Status) -> dict[str, Any]:
     rewrapped, damaged, step = 0, 0, {}
     is_done = False
     while not is_done:
@@ -59,7 +59,7 @@ async def _all_steps(client: AdminClient, status: Status) -> dict[str, Any]:
     return {**step, "rewrapped": rewrapped, "damaged": damaged}
 
 
-def _result(answer: dict[str, Any]) -> list[Part]:
+def _show_rotation(answer: dict[str, Any]) -> list[Part]:
     if answer["master"] is None:
         return [Line("Nothing is sealed yet, so there is nothing to do.")]
     parts: list[Part] = [
@@ -82,7 +82,7 @@ KEYS = Group(
 )
 
 
-class _OfAnAccount(TyperCommand):
+class _AccountCommand(TyperCommand):
     """A command whose error shows the right line if the account is typed without its option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -96,19 +96,19 @@ class _OfAnAccount(TyperCommand):
             raise typer.BadParameter(f"name the account behind it: {typed}", param_hint="--account") from None
 
 
-def _key_table(row: dict[str, Any]) -> list[Part]:
+def _show_key(row: dict[str, Any]) -> list[Part]:
     return tables.show_keys({"data": [row]})
 
 
-def _new_key(row: dict[str, Any]) -> list[Part]:
+def _show_new_key(row: dict[str, Any]) -> list[Part]:
     return [
         Line(row["key"], "bold"),
         Line("Shown only this once; only its hash is kept.", "dim"),
-        *_key_table(row),
+        *_show_key(row),
     ]
 
 
-@KEYS.command("create", _new_key, cls=_OfAnAccount)
+@KEYS.command("create", _show_new_key, cls=_AccountCommand)
 @limit_options(OF_KEYS, int | None, None, lambda row: f"Its own {row.what}, fewer than its account's.")
 def keys_create(
     account: Annotated[str, typer.Option(help="The account, by id or name.")],
@@ -137,14 +137,14 @@ def keys_list(account: OfAccount = None) -> AdminRequest:
     return AdminRequest("GET", "keys", query={"account": account}, pages="all")
 
 
-@KEYS.command("revoke", _key_table)
+@KEYS.command("revoke", _show_key)
 def keys_revoke(key: Key, is_sure: Sure = False) -> AdminRequest:
     """Revoke a key, by its id, for good."""
     question = "" if is_sure else f"Revoke the key {key} for good?"
     return AdminRequest("DELETE", admin_path("keys", key), question=question, must_exist=False)
 
 
-@KEYS.command("rotate", _new_key)
+@KEYS.command("rotate", _show_new_key)
 def keys_rotate(key: Key) -> AdminRequest:
     """Replace a key by another like it. Account, role, name, expiry and caps stay."""
     return AdminRequest("POST", admin_path("keys", key, "rotate"))

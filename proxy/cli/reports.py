@@ -44,8 +44,8 @@ def usage(
         sys.stdout.flush()
     else:
         # Tables show accounts by name.
-        ask = AdminRequest("GET", "usage", query=query, pages="named")
-        show_answer(ask, config_file, form, _sums_table if by else _usage_table)
+        admin_request = AdminRequest("GET", "usage", query=query, pages="named")
+        show_answer(admin_request, config_file, form, _sums_table if by else _usage_table)
 
 
 def plans() -> AdminRequest:
@@ -62,28 +62,28 @@ def audit(account: OfAccount = None, since: Since = None, limit: Limit = None) -
 
 _MORE = Line("There are more: see --limit and --csv.", "dim")
 
-_PRICED = ("speech", "cached", "clone", "conversion", "training", "transcription")
+_PRICED_KINDS = ("speech", "cached", "clone", "conversion", "training", "transcription")
 """The prices of a plan. The prices of single models are only in --json."""
-_ONLY_WIDE = ("voices", "clones", "keys", "max_characters", *_PRICED[1:])
+_ONLY_WIDE = ("voices", "clones", "keys", "max_characters", *_PRICED_KINDS[1:])
 
 
 def _plans_table(answer: dict[str, Any]) -> list[Part]:
     rows = []
     for row in answer["data"]:
         limits = (tables.limit_text(row[name]) for name in AGREED_LIMITS)
-        prices = (_price(row["prices"][kind]) for kind in _PRICED)
+        prices = (_price_text(row["prices"][kind]) for kind in _PRICED_KINDS)
         rows.append((row["name"], row["price"] or "free", *limits, *prices, str(row["accounts"])))
-    columns = ("name", "price", *AGREED_LIMITS, *_PRICED, "accounts")
+    columns = ("name", "price", *AGREED_LIMITS, *_PRICED_KINDS, "accounts")
     return [Grid(columns, rows, wide=_ONLY_WIDE)]
 
 
-def _price(price: dict[str, Any] | None) -> str:
+def _price_text(price: dict[str, Any] | None) -> str:
     if price is None:
         return ""
     return f"{tables.number_text(price['credits'])} a {price['per']}" if price["credits"] else "free"
 
 
-def _seconds(row: dict[str, Any]) -> str:
+def _seconds_text(row: dict[str, Any]) -> str:
     return tables.number_text(row["audio_ms"] / 1000)
 
 
@@ -97,14 +97,14 @@ _USAGE: Columns = {
     "account": "account",
     "model": lambda row: f"{row['engine']}/{row['model']}",
     "outcome": "outcome",
-    "s": _seconds,
+    "s": _seconds_text,
     **_AMOUNTS,
     **{name: name for name in ("voice", "cache", "id")},
 }
 _GROUPS: Columns = {
     "name": lambda row: row["account_name"] or row["name"],
     **{name: name for name in ("requests", "characters")},
-    "s": _seconds,
+    "s": _seconds_text,
     **_AMOUNTS,
 }
 _ACTS: Columns = {

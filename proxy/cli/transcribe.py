@@ -9,7 +9,15 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from proxy.cli.sound import JOBS, Serving, SoundRequest, read_long_recording, save, steps_of, write_answer
+from proxy.cli.sound import (
+    JOBS,
+    ServerClient,
+    SoundRequest,
+    read_long_recording,
+    save_sound,
+    steps_text,
+    write_answer,
+)
 from proxy.commands.command import Command, CommandContext, CommandResult
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
@@ -56,11 +64,11 @@ def transcribe(
             data = read_long_recording(recording)
             body, made = {"data": fields, "files": {"file": (recording.name, data)}}, io.BytesIO()
             request = SoundRequest(path, body, found_format, out)
-            facts = write_answer(here.server(), request, made, _write, silence_s=_SILENCE_S)
+            facts = write_answer(here.server(), request, made, _write_transcript, silence_s=_SILENCE_S)
             if file is None:
                 facts["transcript"] = made.getvalue().decode()
             else:
-                save(made.getvalue(), "", str(file))
+                save_sound(made.getvalue(), "", str(file))
             rows.append({"recording": str(recording), "file": file and str(file), **facts})
         except CommandRefused as refused:
             if len(recordings) == 1:
@@ -93,7 +101,7 @@ def _targets(
     return [(each, file) for file, each in found.items()]
 
 
-def _write(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def _write_transcript(serving: ServerClient, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Write down one recording, with a job if it is too long for a request. Raise CommandRefused."""
     try:
         head, _ = serving.fetch(to, "POST", request.path, **request.body)
@@ -104,20 +112,20 @@ def _write(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, A
     return {name: head.get(f"x-voxgate-{name}") for name in ("engine", "language")} | {"job": None}
 
 
-def _write_job(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def _write_job(serving: ServerClient, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     fields = {**request.body["data"], "kind": "transcription"}
     if request.path.endswith("translations"):
         fields["task"] = "translate"
     asked = request._replace(path=JOBS, body={**request.body, "data": fields})
-    job = serving.follow(asked, "It is long: the job {} writes it down.", steps_of)
+    job = serving.follow(asked, "It is long: the job {} writes it down.", steps_text)
     serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content", params={"format": request.format})
     return {"engine": fields["model"], "language": None, "job": job["id"]}
 
 
-def _shown(answer: dict[str, Any]) -> list[Part]:
+def _show_transcripts(answer: dict[str, Any]) -> list[Part]:
     saved = "{recording}: saved as {file}, by {engine}"
     rows = answer["data"]
     return [Line(saved.format_map(row) if row["file"] else row["transcript"].rstrip("\n")) for row in rows]
 
 
-TRANSCRIBE = Command("transcribe", transcribe, _shown)
+TRANSCRIBE = Command("transcribe", transcribe, _show_transcripts)

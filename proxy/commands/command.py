@@ -99,8 +99,8 @@ class Command(NamedTuple):
 
 
 class Group:
-    """Commands behind one name: `voxgate consents …`. typer calls `typer_functions` directly. `instead` has
-    words that people try, each with the commands that are there."""
+    """Commands behind one name: `voxgate consents …`. typer calls `typer_functions` directly. `instead` maps
+    words that people try, such as "delete", to the commands that they should use."""
 
     def __init__(
         self,

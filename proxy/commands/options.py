@@ -53,7 +53,7 @@ def read_named_voices(
 
 
 def read_span_s(text: str) -> int | None:
-    """Read a time in seconds; "" is None. Raise CommandRefused."""
+    """Read a span such as "30d", and return its seconds, or None for "". Raise CommandRefused."""
     if not text:
         return None
     match = _SPAN_PATTERN.fullmatch(text)

@@ -17,12 +17,12 @@ from speech_engine import Hosted, Language, ModelInfo
 from speech_engine.plugin import KnowsShutdowns
 
 RETIREMENT = "retirement"
-_STAYS = "name a model that stays, before or after it in the list"
-_HOW = "start the server and check again, or let the engine answer with check --live"
+_NAME_ANOTHER = "name a model that stays, before or after it in the list"
+_HOW_TO_CHECK = "start the server and check again, or let the engine answer with check --live"
 
 
-def models(
-    config: Config, registry: Registry, results: ProbeResults, sick: Collection[str]
+def check_models(
+    config: Config, registry: Registry, results: ProbeResults, broken_engines: Collection[str]
 ) -> Iterator[Finding]:
     """Yield a finding for each alias, and each wrong name of a model. `sick` are engines that cannot run."""
     known = known_models(config, registry, results)
@@ -30,7 +30,7 @@ def models(
     faulty = {fault.key for fault in faults}
     for alias, names in config.models.items():
         if alias not in faulty:
-            yield _alias(config, registry, known, sick, alias, names)
+            yield _alias_finding(config, registry, known, broken_engines, alias, names)
     yield from (wrong("model", fault.text, name=fault.key) for fault in faults)
 
 
@@ -44,15 +44,15 @@ def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[Mod
     format_ = registry.plugins("engine")[section.plugin].model_format
     if format_ is not None and format_.names_models:
         return tuple(
-            _info(each.manifest.name + variant, each.manifest.languages)
+            _bare_info(each.manifest.name + variant, each.manifest.languages)
             for each in imported
             for variant in format_.variants
         )
     id_ = model_names.hearing_model(section) if format_ is not None and format_.hears else STANDARD
-    return (_info(id_, dict.fromkeys(tag for each in imported for tag in each.manifest.languages)),)
+    return (_bare_info(id_, dict.fromkeys(tag for each in imported for tag in each.manifest.languages)),)
 
 
-def _info(id_: str, tags: Iterable[str]) -> ModelInfo:
+def _bare_info(id_: str, tags: Iterable[str]) -> ModelInfo:
     return ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1)
 
 
@@ -75,25 +75,29 @@ def known_models(config: Config, registry: Registry, results: ProbeResults) -> d
     return found
 
 
-def _alias(
+def _alias_finding(
     config: Config,
     registry: Registry,
     known: Mapping[str, Sequence[str]],
-    sick: Collection[str],
+    broken_engines: Collection[str],
     alias: str,
     names: tuple[str, ...],
 ) -> Finding:
     engines = {full: full.partition("/")[0] for full in names}
-    there = [full for full, engine in engines.items() if engine not in sick]
-    lacking = [f"{engine}, for {full}, cannot run" for full, engine in engines.items() if engine in sick]
-    if not there:
+    usable = [full for full, engine in engines.items() if engine not in broken_engines]
+    lacking = [
+        f"{engine}, for {full}, cannot run" for full, engine in engines.items() if engine in broken_engines
+    ]
+    if not usable:
         return note("model", f"nothing speaks it: {', '.join(lacking)}", name=alias)
-    unknown = [full for full in there if engines[full] not in known and _may_be_wrong(config, registry, full)]
+    unknown = [
+        full for full in usable if engines[full] not in known and _may_be_wrong(config, registry, full)
+    ]
     if unknown:
         lacking.append(f"not checked: whether there is {', '.join(unknown)}")
-    found = "; ".join((", ".join(there), *lacking))
+    found = "; ".join((", ".join(usable), *lacking))
     return (
-        note("model", found, _HOW if unknown else "", name=alias)
+        note("model", found, _HOW_TO_CHECK if unknown else "", name=alias)
         if lacking
         else ok("model", found, name=alias)
     )
@@ -108,13 +112,14 @@ def _may_be_wrong(config: Config, registry: Registry, full: str) -> bool:
     return is_cloud or model != STANDARD
 
 
-def retirements(
+def check_retirements(
     config: Config,
     registry: Registry,
     models: Mapping[str, tuple[ModelInfo, ...]],
     today: date | None = None,
 ) -> Iterator[Finding]:
-    """Yield a finding for each list with a model that ends soon or has ended, and for silent engines.
+    """Yield a finding for each alias or route with a model that ends soon or has ended, and for each engine
+    whose faulty settings hide that.
 
     A missing secret hides no day: the address and the preset tell the provider.
     """
@@ -126,14 +131,14 @@ def retirements(
     for name, full_names in lists.items():
         days = {full: _last_day(config, registry, models, full) for full in full_names}
         if (retirement := find_retirement(days, today)) is not None:
-            yield _ending(name, retirement, today)
+            yield _retirement_finding(name, retirement, today)
     named = dict.fromkeys(full.partition("/")[0] for full_names in lists.values() for full in full_names)
     for engine in named:
         if engine not in models and _is_unreadable(config, registry, engine):
             yield note(RETIREMENT, "not checked: its settings have a fault", "mend its section", name=engine)
 
 
-def _ending(name: str, retirement: Retirement, today: date) -> Finding:
+def _retirement_finding(name: str, retirement: Retirement, today: date) -> Finding:
     ends = ", ".join(
         f"{model} {'ends' if day > today else 'ended'} on {day} ({abs((day - today).days)} days)"
         for model, day in retirement.models
@@ -141,7 +146,7 @@ def _ending(name: str, retirement: Retirement, today: date) -> Finding:
     if retirement.has_ended(today):
         return wrong(RETIREMENT, f"{ends}; nothing is left", "name a model that stays", name=name)
     rest = "; nothing is left then" if retirement.ends is not None else ""
-    return note(RETIREMENT, f"{ends}{rest}", _STAYS if retirement.ends is not None else "", name=name)
+    return note(RETIREMENT, f"{ends}{rest}", _NAME_ANOTHER if retirement.ends is not None else "", name=name)
 
 
 def _last_day(

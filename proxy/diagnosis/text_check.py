@@ -21,10 +21,10 @@ from proxy.engines.registry import Registry
 from speech_engine import ModelInfo
 
 _SUCCESSORS = {r"^jf_\w+$": "af_heart", r"^jm_\w+$": "am_michael", r":up[\d.]+$": ""}
-"""The voices of earlier versions, by patterns, and those that a server has in their place."""
+"""Patterns of voices of earlier versions, and the voices in their place."""
 
 
-def routes(
+def check_routes(
     config: Config, registry: Registry, results: ProbeResults, broken_engines: Collection[str]
 ) -> list[Finding]:
     """Return a finding for each route. The engines in `broken_engines` cannot run."""
@@ -52,7 +52,7 @@ def _may_exist(config: Config, known: model_names.Known, candidate: str) -> bool
     return engine in config.engines and (engine not in known or model in known[engine])
 
 
-def voices(config: Config, results: ProbeResults) -> list[Finding]:
+def check_voices(config: Config, results: ProbeResults) -> list[Finding]:
     """Return findings about the voices in the file. One that no engine has is wrong."""
     from_file = [remark for remark in config.warnings if remark.key.startswith("voices.")]
     unknown = [
@@ -170,7 +170,7 @@ Impossibility = tuple[str, str]
 def _judge_post(
     config: Config, results: ProbeResults, broken_engines: Collection[str], route: Route
 ) -> tuple[list[str], list[str], list[Impossibility]]:
-    """Return texts about a route's post-steps: the working, the faulty and the impossible ones.
+    """Return three lists of texts about a route's post-steps: those that work, faults, and impossible ones.
 
     An impossible step is an error, because every request for it is refused. A fault is a note.
     """

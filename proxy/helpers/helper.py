@@ -80,7 +80,7 @@ class HelperSpec(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     is_numbered: bool = False
     """It answers many callers at once, by the numbers of their questions: see `Life.exchange`."""
     lives: int = 1
-    """With 2, a question whose process dies goes to a second one, unless the first had used up its CPU time."""
+    """With 2, a question whose process dies goes to a second one, unless the first used up its CPU time."""
     again_within_s: float | None = None
     """A question whose process dies later than this is not tried again: both tries would take too long."""
     most_answer_bytes: int = MOST_FRAME_BYTES

@@ -32,7 +32,9 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
         async with _open_context(config) as (kernel, open_context):
             context = open_context.context
             admin_tools = context.admin_tools(lambda: names_of_engines(registry.load(), config))
-            served = open_context.at(RevisionContext(config, admin_tools, context.library(config), context))
+            served = open_context.additions_for(
+                RevisionContext(config, admin_tools, context.library(config), context)
+            )
             endpoints = [
                 *record_endpoints(admin_tools),
                 *admin_endpoints(served.endpoints),
@@ -69,7 +71,7 @@ async def _open_context(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatu
         open_kernel(config, plugins, all_tables()) as kernel,
         open_features(kernel.context(), features_of(config), all_features()) as open_context,
     ):
-        open_context.reach(DerivedThings(files=(kernel.answers,)))
+        open_context.set_derived_things(DerivedThings(files=(kernel.answers,)))
         for kind in open_context.task_kinds:
             await kind.finish_interrupted()
         yield kernel, open_context

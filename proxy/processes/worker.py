@@ -146,13 +146,13 @@ async def _serve(
             # Only worker number 0 of a server has both sockets.
             tasks_of_one_server: list[AloneTask] = [
                 partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
-                *worker.tasks_alone,
+                *worker.tasks_of_one_server,
             ]
             if (vault := worker.kernel.vault).is_shared:
                 tasks_of_one_server.append(partial(vault.keep_tidy, worker.metrics))
             helper_tasks.append(asyncio.create_task(worker.cluster.run_alone(tasks_of_one_server)))
         if control:
-            helper_tasks += [asyncio.create_task(task()) for task in worker.tasks_here]
+            helper_tasks += [asyncio.create_task(task()) for task in worker.tasks_of_each_server]
         for helper in helper_tasks:
             helper.add_done_callback(partial(_end_if_helper_failed, worker, front))
         control_task = asyncio.create_task(control_server.serve(sockets=control))

@@ -85,7 +85,7 @@ class VoiceSamples(Resource):
     """
 
     def __init__(self, voices: RequestedVoices, recordings: VoiceRecordings, context: AppContext) -> None:
-        self._cutting = context.find_or(NoCutting())
+        self._cutting = context.find_shared_or(NoCutting())
         self._voices = voices
         self._recordings = recordings
         self._keyed = KeyedMaking(voices.library_writer.store, PREFIX, "recording", recordings.request_of)

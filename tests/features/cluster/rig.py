@@ -99,7 +99,7 @@ class Site:
             opening = open_worker(config, with_engines({}), (link or Link()).made())
             worker = await stack.enter_async_context(opening)
             if renews:
-                running = [asyncio.create_task(task()) for task in worker.tasks_here]
+                running = [asyncio.create_task(task()) for task in worker.tasks_of_each_server]
                 stack.callback(lambda: [each.cancel() for each in running])
             yield worker
 

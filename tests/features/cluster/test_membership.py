@@ -44,7 +44,11 @@ async def control(worker: Worker) -> AsyncIterator[Callable[..., Coroutine[None,
 
 
 def member(worker: Worker) -> Membership:
-    (run,) = [task for task in worker.tasks_here if isinstance(getattr(task, "__self__", None), Membership)]
+    (run,) = [
+        task
+        for task in worker.tasks_of_each_server
+        if isinstance(getattr(task, "__self__", None), Membership)
+    ]
     found = getattr(run, "__self__")  # noqa: B009 - a bound method has it
     assert isinstance(found, Membership)
     return found
@@ -320,7 +324,7 @@ async def test_a_restart_of_all_ends_at_the_first_machine_whose_engine_fails(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MASTER", key(1))
-    monkeypatch.setattr(machine_orders, "_LOOK_S", 0.1)
+    monkeypatch.setattr(machine_orders, "_POLL_S", 0.1)
     monkeypatch.setattr(feature, "RENEW_S", 0.05)
     monkeypatch.setattr(membership, "RENEW_S", 0.05)
     links = [Link(), Link()]

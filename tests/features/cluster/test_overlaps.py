@@ -65,7 +65,7 @@ async def numbers(store: Store) -> list[int]:
 
 def tasks_alone(worker: Worker) -> list[asyncio.Task[None]]:
     old_usage: AloneTask = partial(delete_old_usage, worker.store, lambda: 30, worker.metrics)
-    return [asyncio.create_task(task()) for task in (old_usage, *worker.tasks_alone)]
+    return [asyncio.create_task(task()) for task in (old_usage, *worker.tasks_of_one_server)]
 
 
 async def test_what_is_old_is_deleted_once_with_all_that_belongs_to_it(site: Site) -> None:

@@ -187,7 +187,7 @@ async def _costs(
 ) -> AsyncIterator[_Cost]:
     """Yield the costs of the steps that are spoken."""
     assert at.speaking is not None, "a worker speaks"
-    terms = of_step(background.terms, is_checked=at.context.find_or(NO_CHECK).checks_jobs)
+    terms = of_step(background.terms, is_checked=at.context.find_shared_or(NO_CHECK).checks_jobs)
     paces = Paces(files.store)
     for number in range(1, len(draft.pieces) + 1):
         call = await draft.plan(number, terms)
