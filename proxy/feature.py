@@ -171,7 +171,7 @@ class FeatureInstance(NamedTuple):
     An erasure deletes a voice from its `memories` and `files`.
 
     `additions_for` is called at each revision of the configuration, and then `set_derived_things` with all
-    data that is derived of voices. `is_gone_elsewhere` waits a moment, and tells whether no other system has
+    data that is derived of voices. `is_gone_remotely` waits a moment, and tells whether no other system has
     data of an erased voice. Every worker runs the `task_kinds`, and a command finishes the tasks that a
     killed server left. Worker 0 of each server and of each `voxgate worker` runs `tasks_of_each_server`.
     Worker 0 of the oldest server on the database runs `tasks_of_one_server`; for seconds, two servers may run
@@ -184,7 +184,7 @@ class FeatureInstance(NamedTuple):
     task_kinds: tuple[TaskKind[Any], ...] = ()
     tasks_of_one_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     tasks_of_each_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
-    is_gone_elsewhere: Callable[[str], Awaitable[bool]] = no_remote_copies
+    is_gone_remotely: Callable[[str], Awaitable[bool]] = no_remote_copies
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -274,13 +274,13 @@ class OpenFeatures(NamedTuple):
         memories = [memory for feature in self.features for memory in feature.memories]
         files = [each for feature in self.features for each in feature.files]
         whole = DerivedThings(
-            (*things.memories, *memories), (*things.files, *files), things.drop, self._is_gone_elsewhere
+            (*things.memories, *memories), (*things.files, *files), things.drop, self._is_gone_remotely
         )
         for feature in self.features:
             feature.set_derived_things(whole)
 
-    async def _is_gone_elsewhere(self, voice: str) -> bool:
-        return all([await feature.is_gone_elsewhere(voice) for feature in self.features])
+    async def _is_gone_remotely(self, voice: str) -> bool:
+        return all([await feature.is_gone_remotely(voice) for feature in self.features])
 
     @property
     def task_kinds(self) -> list[TaskKind[Any]]:

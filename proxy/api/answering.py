@@ -215,9 +215,9 @@ async def _write_events(connection: Connection, answer: Answer) -> None:
     connection.set_head(200, answer_headers(answer, "text/event-stream; charset=utf-8"))
     try:
         while (data := await answer.next_chunk()) is not None:
-            word_event = b"" if words is None else words.next_event()
+            word_event = b"" if words is None else words.next_word_event()
             await connection.send(delta_event(data) + word_event, answer.run_ahead)
-        last = delta_event(answer.last()) + (b"" if words is None else words.next_event())
+        last = delta_event(answer.last()) + (b"" if words is None else words.next_word_event())
     except EngineError as error:
         await connection.send(encode_event(AudioError(error=from_engine(error).body().error)))
         raise

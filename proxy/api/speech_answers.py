@@ -182,7 +182,7 @@ class WordEvents:
         self._answer = answer
         self._words_sent = 0
 
-    def next_event(self) -> bytes:
+    def next_word_event(self) -> bytes:
         """Return an event with the words since the last one, or b"" if there are none."""
         words = _words(self._answer, self._words_sent) or []
         self._words_sent += len(words)

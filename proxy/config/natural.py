@@ -125,15 +125,15 @@ def _keep_candidates_of(
 ) -> dict[str, list[str]]:
     """Return the aliases with only the candidates of `engines`. `leave_out` gets each alias that loses
     one."""
-    kept = {}
+    remaining = {}
     for alias, candidates in models.items():
-        kept_candidates = [each for each in candidates if each.partition("/")[0] in engines]
-        if kept_candidates != candidates:
-            others = ", ".join(each for each in candidates if each not in kept_candidates)
+        usable = [each for each in candidates if each.partition("/")[0] in engines]
+        if usable != candidates:
+            others = ", ".join(each for each in candidates if each not in usable)
             leave_out(f"models.{alias}", f"the engines of {others} are neither in this file nor shipped")
-        if kept_candidates:
-            kept[alias] = kept_candidates
-    return kept
+        if usable:
+            remaining[alias] = usable
+    return remaining
 
 
 def _checked_engine(name: str, section: object, plugins: Mapping[str, str]) -> dict[str, Any]:

@@ -232,10 +232,10 @@ class Helper:
         finally:
             if not is_whole:
                 self.kill_process(life)  # its later messages would look like answers to other questions
-            self.give_back(life)
+            self.return_process(life)
 
     async def take_process(self) -> Life:
-        """Return a process, started if there is none. The caller must `give_back` it. Raises HelperFailed."""
+        """Return a process, started if there is none. The caller must `return_process` it. Raises HelperFailed."""
         starting = self._current_or_new()
         if self.spec.is_for_one:
             self._current = None
@@ -253,7 +253,7 @@ class Helper:
             self._current = asyncio.create_task(self._start())
         return life
 
-    def give_back(self, life: Life) -> None:
+    def return_process(self, life: Life) -> None:
         """Give a process back. It ends after an idle time, or at once if it gets no more callers."""
         life.users -= 1
         if life.users:

@@ -50,7 +50,7 @@ class FairLimiter:
     def __repr__(self) -> str:
         return f"<FairLimiter for {self.what}, {self.taken_weight} of {self._places} taken>"
 
-    def take_place(self, account: str, weight: int = 1) -> FairPlace:
+    def reserve_place(self, account: str, weight: int = 1) -> FairPlace:
         """Take a place of this weight at once. Raises NoPlace."""
         owner = self._owners.get(account)
         most_taken = self._places if owner is None else self._places // 2
@@ -74,7 +74,7 @@ class FairLimiter:
         awaited within that time, for callers whose number is bounded already.
         """
         deadline = time.monotonic() + self.wait_s
-        with await self.wait_for_place(account) if waits else self.take_place(account) as place:
+        with await self.wait_for_place(account) if waits else self.reserve_place(account) as place:
             async with place.hold_turn(deadline - time.monotonic()):
                 yield
 
@@ -93,7 +93,7 @@ class FairLimiter:
             async with asyncio.timeout(self.wait_s):
                 while True:
                     with suppress(NoPlace):
-                        return self.take_place(account)
+                        return self.reserve_place(account)
                     self._place_was_left.clear()
                     await self._place_was_left.wait()
         except TimeoutError:

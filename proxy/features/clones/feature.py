@@ -75,7 +75,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         yield FeatureInstance(context, additions_for)
     else:
         yield FeatureInstance(
-            context, additions_for, is_gone_elsewhere=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,)
+            context, additions_for, is_gone_remotely=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,)
         )
 
 

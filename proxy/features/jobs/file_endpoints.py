@@ -86,7 +86,7 @@ class Files(Resource):
         """Upload a file with the lines of a batch, or a file that a job names"""
         caller, connection = caller_of(request.scope), connection_of(request)
         writer = UploadWriter(self._files, caller.account)
-        with self._places.take_place(caller.account):
+        with self._places.reserve_place(caller.account):
             try:
                 fields = (*NewFile.__struct_fields__, "expires_after")
                 form = await stream_form(connection, {"file": writer}, fields, _WITHIN_S, writer.store_full)

@@ -106,7 +106,7 @@ class HostedMark:
                     question.number, failure=f"no answer within {self._detect_s:g} s"
                 )
             finally:
-                self.helper.give_back(life)
+                self.helper.return_process(life)
             assert isinstance(answer, plugin_messages.MarkAnswer)
             return answer
 
@@ -151,7 +151,7 @@ class HostedMarkStream:
         if not self._is_closed:
             self._is_closed = True
             self.life.child.send(plugin_messages.CloseMarkStream(self.number))
-            self._mark.helper.give_back(self.life)
+            self._mark.helper.return_process(self.life)
 
     async def step(self, message: plugin_messages.OpenMarkStream | plugin_messages.MarkSound) -> bytes:
         """Return the sound that a step gives. Raise SoundFailed."""

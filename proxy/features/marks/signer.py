@@ -200,7 +200,7 @@ class Signer:
 
     def _take_place(self, account: str) -> FairPlace:
         try:
-            return self._places.take_place(account)
+            return self._places.reserve_place(account)
         except NoPlace:
             self._signatures.labels("failed").inc()
             raise SignerUnavailable from None

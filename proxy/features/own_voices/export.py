@@ -56,7 +56,7 @@ class VoiceExport:
 
         It has a place until it is closed. Raises VaultFailed if a recording is gone, and NoPlace.
         """
-        place = self._places.take_place(record.account or "")
+        place = self._places.reserve_place(record.account or "")
         zip_: ZipStream | None = None
         try:
             zip_ = await self._zip(record, entry, place)

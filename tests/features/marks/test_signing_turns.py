@@ -221,8 +221,8 @@ async def test_only_one_large_file_waits_with_the_small_ones(lane: SigningQueue)
 
 async def test_files_of_one_account_go_one_by_one(lane: SigningQueue) -> None:
     places = FairLimiter("files", places=4, of_account=2, at_once=4)
-    async with lane.turn_of(places.take_place("mine"), 1):
-        waiting = asyncio.create_task(lane.turn_of(places.take_place("mine"), 1).__aenter__())
+    async with lane.turn_of(places.reserve_place("mine"), 1):
+        waiting = asyncio.create_task(lane.turn_of(places.reserve_place("mine"), 1).__aenter__())
         await turns()
         assert not waiting.done()
         waiting.cancel()

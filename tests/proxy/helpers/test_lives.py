@@ -199,7 +199,7 @@ async def test_whoever_leaves_while_it_starts_takes_nothing_from_the_others(make
     await left(leaver)
     life = await other
     assert life.users == 1
-    helper.give_back(life)
+    helper.return_process(life)
 
 
 async def test_a_death_is_told_and_the_next_question_has_a_new_life(make: Make) -> None:
@@ -326,11 +326,11 @@ async def test_a_life_that_retires_serves_its_users_and_a_new_one_the_next(make:
     helper = make()
     life, same = await helper.take_process(), await helper.take_process()
     helper.end_after_use(life)
-    helper.give_back(same)
+    helper.return_process(same)
     async with helper.use_process() as other:
         assert other is not life
         assert await life.ask(b"who") != await other.ask(b"who")
-    helper.give_back(life)
+    helper.return_process(life)
     await soon(lambda: len(processes()) == 1)
     helper.end_after_use(other)
     await soon(lambda: not processes())

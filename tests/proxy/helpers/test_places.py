@@ -22,7 +22,7 @@ def taken(places: FairLimiter, account: str, most: int = MANY) -> list[FairPlace
     got: list[FairPlace] = []
     for _ in range(most):
         try:
-            got.append(places.take_place(account))
+            got.append(places.reserve_place(account))
         except NoPlace:
             break
     return got
@@ -77,19 +77,19 @@ def test_a_place_may_be_left_twice_and_then_an_account_is_new_again() -> None:
 
 def test_an_account_that_has_left_may_have_the_last_place() -> None:
     fair = pool(places=4, of_account=4)
-    fair.take_place("acc_back").give_back()
+    fair.reserve_place("acc_back").give_back()
     taken(fair, "acc_1")
     taken(fair, "acc_2")
     assert fair.taken == 3
-    fair.take_place("acc_back")
+    fair.reserve_place("acc_back")
     assert fair.taken == 4
 
 
 def test_a_refusal_says_when_to_come_back() -> None:
     fair = pool(places=1)
-    fair.take_place("acc")
+    fair.reserve_place("acc")
     with pytest.raises(NoPlace, match="There are too many tries now") as refused:
-        fair.take_place("acc_other")
+        fair.reserve_place("acc_other")
     assert (refused.value.status, refused.value.code) == (503, "server_busy")
     assert refused.value.retry_after_s
 
@@ -123,7 +123,7 @@ async def test_every_exit_gives_place_and_turn_back(leaves: str) -> None:
 @pytest.mark.parametrize("account", ["acc_busy", "acc_other"], ids=["its own turn", "any turn"])
 async def test_a_wait_is_bounded_and_leaves_nothing(account: str) -> None:
     fair = pool(wait_s=0.0)
-    with fair.take_place("acc_busy") as place:
+    with fair.reserve_place("acc_busy") as place:
         async with place.hold_turn():
             with pytest.raises(NoPlace):
                 async with fair.hold_turn(account):
@@ -158,7 +158,7 @@ async def test_a_place_has_many_turns_between_which_others_have_theirs() -> None
     fair, order = pool(), list[str]()
 
     async def work(account: str) -> None:
-        with fair.take_place(account) as place:
+        with fair.reserve_place(account) as place:
             for _ in range(3):
                 async with place.hold_turn():
                     order.append(account)
@@ -189,7 +189,7 @@ async def test_who_waits_for_a_place_gets_the_next_one_that_its_account_may_have
 
 async def test_the_wait_for_a_place_is_bounded_and_leaves_nothing() -> None:
     fair = pool(places=1, wait_s=0.01)
-    with fair.take_place("acc_busy"):
+    with fair.reserve_place("acc_busy"):
         with pytest.raises(NoPlace):
             async with fair.hold_turn("acc_other", waits=True):
                 pytest.fail("there was no place")
@@ -207,7 +207,7 @@ def test_the_wait_for_a_place_is_taken_off_the_wait_for_a_turn() -> None:
     async def play() -> None:
         loop = asyncio.get_running_loop()
         async with fair.hold_turn("acc_busy"):
-            second = fair.take_place("acc_second")
+            second = fair.reserve_place("acc_second")
             loop.call_later(20.0, second.give_back)
             with pytest.raises(NoPlace):
                 async with fair.hold_turn("acc_other", waits=True):
