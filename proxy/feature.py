@@ -95,9 +95,9 @@ class AppContext(NamedTuple):
     addable: CommandFor = no_command
     shared: tuple[object, ...] = ()
 
-    def with_shared(self, more: object) -> AppContext:
+    def with_shared(self, shared_object: object) -> AppContext:
         """Return the context with one more object for later features."""
-        return self._replace(shared=(*self.shared, more))
+        return self._replace(shared=(*self.shared, shared_object))
 
     def find(self, type_: type[T]) -> T:
         return next(each for each in self.shared if isinstance(each, type_))
@@ -273,11 +273,11 @@ class OpenFeatures(NamedTuple):
         """Tell all features where data is derived of voices: the kernel's, and that of all features."""
         memories = [memory for feature in self.features for memory in feature.memories]
         files = [each for feature in self.features for each in feature.files]
-        whole = DerivedThings(
+        all_things = DerivedThings(
             (*things.memories, *memories), (*things.files, *files), things.drop, self._is_gone_remotely
         )
         for feature in self.features:
-            feature.set_derived_things(whole)
+            feature.set_derived_things(all_things)
 
     async def _is_gone_remotely(self, voice: str) -> bool:
         return all([await feature.is_gone_remotely(voice) for feature in self.features])
@@ -287,16 +287,16 @@ class OpenFeatures(NamedTuple):
         return [kind for feature in self.features for kind in feature.task_kinds]
 
     def additions_for(self, revision: RevisionContext) -> Additions:
-        served = [feature.additions_for(revision) for feature in self.features]
+        additions = [feature.additions_for(revision) for feature in self.features]
         return Additions(
-            endpoints=[endpoint for each in served for endpoint in each.endpoints],
-            for_commands=[endpoint for each in served for endpoint in each.for_commands],
-            on_the_way=OnTheWay.of_all(each.on_the_way for each in served),
-            forms=next((each.forms for each in served if each.forms is not None), None),
-            background=next((each.background for each in served if each.background is not None), None),
-            sessions=next((each.sessions for each in served if each.sessions is not None), None),
-            dialects=[dialect for each in served for dialect in each.dialects],
-            sockets=[socket for each in served for socket in each.sockets],
+            endpoints=[endpoint for each in additions for endpoint in each.endpoints],
+            for_commands=[endpoint for each in additions for endpoint in each.for_commands],
+            on_the_way=OnTheWay.of_all(each.on_the_way for each in additions),
+            forms=next((each.forms for each in additions if each.forms is not None), None),
+            background=next((each.background for each in additions if each.background is not None), None),
+            sessions=next((each.sessions for each in additions if each.sessions is not None), None),
+            dialects=[dialect for each in additions for dialect in each.dialects],
+            sockets=[socket for each in additions for socket in each.sockets],
         )
 
 

@@ -73,10 +73,10 @@ class AccountListing(Resource):
         ids, store = request.query_params.get("ids"), self._store
         condition = self._name_condition(request) if ids is None else _ids_condition(ids)
         place_of = partial(accounts.ROWS.place_of, store, None)
-        listed = await read_page(request, place_of, partial(accounts.page, store, only=condition))
-        names = [account.id for account in listed.rows]
+        page = await read_page(request, place_of, partial(accounts.page, store, only=condition))
+        names = [account.id for account in page.rows]
         addresses = await self._admin_tools.people.addresses(names)
-        sums = {} if ids is not None else await self._sums(listed.rows)
+        sums = {} if ids is not None else await self._sums(page.rows)
 
         def row(account: Account) -> AccountRow:
             users = [*addresses.get(account.id, ())]
@@ -88,7 +88,7 @@ class AccountListing(Resource):
                 sums=sums.get(account.id),
             )
 
-        return await listed.list_response(AccountList, row)
+        return await page.list_response(AccountList, row)
 
     def _name_condition(self, request: Request) -> Condition:
         find = request.query_params.get("find", "").strip()
@@ -127,8 +127,8 @@ class AccountListing(Resource):
 
 
 def _ids_condition(ids: str) -> Condition:
-    wanted = ids.split(",")
-    if len(wanted) > _MOST_IDS or "\0" in ids:
+    id_list = ids.split(",")
+    if len(id_list) > _MOST_IDS or "\0" in ids:
         raise InvalidRequest(f"Invalid value for 'ids': it must be {_MOST_IDS} ids at most.", param="ids")
-    names, params = any_of(wanted)
+    names, params = any_of(id_list)
     return Condition(f"id IN ({names})", params)

@@ -126,7 +126,7 @@ class Accounts(Resource):
         addresses = await self._admin_tools.people.addresses([account.id])
         cycle = cycle_at(account.anchor, await self._store.now())
         micro_usd = await costs.total(self._store, account.id, cycle.start, is_account=True)
-        whole = AccountDetails(
+        details = AccountDetails(
             **msgspec.structs.asdict(account_entry(account)),
             title=title_of(account.name, addresses.get(account.id, ())),
             cycle=account_balance.cycle if account_balance else None,
@@ -138,7 +138,7 @@ class Accounts(Resource):
             cost_usd=micro_usd / 1_000_000,
             users=[*await self._admin_tools.people.users_of(account.id)],
         )
-        return reply(whole)
+        return reply(details)
 
     @endpoint(
         "POST", "/admin/accounts/{id:path}", AccountEntry, body=AccountChange, failures=(NotFound, Conflict)
@@ -165,13 +165,13 @@ class Accounts(Resource):
             )
             return Change(plan, agreed, act, sets_plan=change.plan is not UNSET)
 
-        changed = await accounts.change(self._store, account.id, decide)
-        if changed == "overtaken":
+        changed_account = await accounts.change(self._store, account.id, decide)
+        if changed_account == "overtaken":
             raise Conflict(
                 f"The account '{account.name}' is being changed by others; read it, and try again."
             )
         self._admin_tools.callers.forget(account.id)
-        return reply(account_entry(changed or account))
+        return reply(account_entry(changed_account or account))
 
     @endpoint("DELETE", "/admin/accounts/{id:path}", AccountEntry, failures=(NotFound,))
     async def close_account(self, request: Request) -> Response:
@@ -222,9 +222,9 @@ class Accounts(Resource):
     ) -> Response:
         reason = (await read_body(request, SuspensionReason)).reason
         act = await self._admin_tools.audit_row(request, action, account.id, account.id, reason=reason)
-        changed = await switch(self._store, account.id, act)
+        changed_account = await switch(self._store, account.id, act)
         self._admin_tools.callers.forget(account.id)
-        return reply(account_entry(changed or account))
+        return reply(account_entry(changed_account or account))
 
     def _changed_terms(self, before: AgreedTerms, change: AgreedChange | UnsetType, plan: str) -> AgreedTerms:
         agreed = before if change is UNSET else agreed_terms.apply_change(before, change, self._config)

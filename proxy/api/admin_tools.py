@@ -77,11 +77,11 @@ class AdminTools(NamedTuple):
 
     async def close_account(self, account: Account, act: Act) -> Account:
         """Close an account. When this returns, its keys no longer work, and what it owned is erased."""
-        closed = await accounts.close(self.store, account.id, act)
+        closed_account = await accounts.close(self.store, account.id, act)
         self.callers.forget(account.id)
         await self.purges.purge_account(account.id)
         await self.erasing.erase_account(account.id)
-        return closed or account
+        return closed_account or account
 
     async def query_account(self, request: Request) -> str | None:
         """Return the id of the account that the query names, or None if it names none."""

@@ -51,15 +51,15 @@ class Audit(Resource):
         account = await self._admin_tools.query_account(request)
         since = query_time_micros(request, "since") or 0
         store = self._admin_tools.store
-        listed = await read_page(
+        page = await read_page(
             request,
             # None: a page may begin after a row of any account.
             partial(audit.ROWS.place_of, store, None),
             lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
         )
-        return await listed.list_response(ActList, _shown_act)
+        return await page.list_response(ActList, _shown_act)
 
 
 def _shown_act(act: Act) -> ShownAct:
-    plain = msgspec.structs.asdict(act)
-    return ShownAct(**{**plain, "at": iso_time(act.at), "details": decode_json(act.details)})
+    fields = msgspec.structs.asdict(act)
+    return ShownAct(**{**fields, "at": iso_time(act.at), "details": decode_json(act.details)})

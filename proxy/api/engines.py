@@ -73,8 +73,8 @@ class EngineList(Resource):
     async def list_engines(self, _request: Request) -> Response:
         """Engines with their state, and plugins that failed"""
         faults = [FailedPlugin(fault.name, fault.stage, fault.reason) for fault in self._registry.faults]
-        shown = [await self._shown_engine(status) for status in await self._engines.statuses()]
-        return reply(EngineStatuses(data=tuple(shown), faults=faults))
+        shown_engines = [await self._shown_engine(status) for status in await self._engines.statuses()]
+        return reply(EngineStatuses(data=tuple(shown_engines), faults=faults))
 
     async def _shown_engine(self, status: EngineStatus) -> ShownEngine:
         used_up = await self._budgets.used_up(status.name)

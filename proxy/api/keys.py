@@ -90,12 +90,12 @@ class Keys(Resource):
     async def list_keys(self, request: Request) -> Response:
         """Keys, without their secrets, the newest first"""
         account = await self._admin_tools.query_account(request)
-        listed = await read_page(
+        page = await read_page(
             request,
             partial(key_records.place_of, self._store, account),
             partial(key_records.page, self._store, account),
         )
-        return await listed.list_response(KeyList, key_entry)
+        return await page.list_response(KeyList, key_entry)
 
     @endpoint("POST", "/admin/keys", MintedKey, status=201, body=NewKey, failures=(NotFound,))
     async def create_key(self, request: Request) -> Response:

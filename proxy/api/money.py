@@ -184,12 +184,12 @@ class Money(Resource):
         """Every movement of an account's credits, the newest first"""
         account = (await self._admin_tools.find_account(request.path_params["id"])).id
         store = self._ledger.store
-        listed = await read_page(
+        page = await read_page(
             request,
             lambda id_: entries.place_of(store, id_, account),
             lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
         )
-        return await listed.list_response(EntryList, _shown_entry)
+        return await page.list_response(EntryList, _shown_entry)
 
     @endpoint(
         "POST",
@@ -229,8 +229,8 @@ class Money(Resource):
         return reply(await verify.verify(self._ledger.store))
 
     async def _reply_with_balance(self, account: Account, entry: Entry) -> Response:
-        shown = msgspec.structs.asdict(_shown_entry(entry))
-        return reply(MovedEntry(**shown, balance=await self._balance(account)), 201)
+        entry_fields = msgspec.structs.asdict(_shown_entry(entry))
+        return reply(MovedEntry(**entry_fields, balance=await self._balance(account)), 201)
 
     async def _balance(self, account: Account) -> Balance | None:
         account_balance = await self._admin_tools.balance_of(account)

@@ -218,7 +218,7 @@ def _shown_route(route: Route, decision: Decision, terms: Terms | None) -> Shown
 
 def _explained_step(step: PostStep, decision: Decision, terms: Terms | None) -> ExplainedStep:
     post = decision.query.post
-    shown = ExplainedStep(
+    unused_step = ExplainedStep(
         engine=step.engine,
         voice=step.voice,
         when=step.when,
@@ -229,16 +229,16 @@ def _explained_step(step: PostStep, decision: Decision, terms: Terms | None) -> 
         price=None,
     )
     if not decision.steps:
-        return replace(shown, reason="the request names its model itself")
+        return replace(unused_step, reason="the request names its model itself")
     if post is None or post.step != step:
         is_later = post is not None and step.emotion in (None, decision.query.emotion)
-        return replace(shown, reason="another step is used" if is_later else f"it is for {step.when}")
+        return replace(unused_step, reason="another step is used" if is_later else f"it is for {step.when}")
     if post.speaker is None:
-        return replace(shown, reason="" if post.error is None else post.error.message)
+        return replace(unused_step, reason="" if post.error is None else post.error.message)
     model = post.speaker.model
     price = None if terms is None else terms.prices.of_work("conversion", model.engine, model.info.id)
     return replace(
-        shown,
+        unused_step,
         is_used=bool(decision.candidates),
         model=model.name,
         voice=voice_text(post.speaker.voice),

@@ -106,10 +106,10 @@ class JsonFrame(Redacted, msgspec.Struct, frozen=True):
     size: int
 
     @classmethod
-    def around_audio(cls, about: msgspec.Struct, audio_bytes: int) -> JsonFrame:
+    def around_audio(cls, report: msgspec.Struct, audio_bytes: int) -> JsonFrame:
         """Return the frame of a collected answer, with `audio_bytes` bytes of audio."""
         # The audio is the first field, and the fields of the report follow it.
-        begin, end = b'{"audio_base64":"', b'",' + encode_json(about).removeprefix(b"{")
+        begin, end = b'{"audio_base64":"', b'",' + encode_json(report).removeprefix(b"{")
         # Base64 writes 4 characters for each 3 bytes begun.
         return cls(begin, end, len(begin) + 4 * -(-audio_bytes // 3) + len(end))
 

@@ -183,14 +183,12 @@ class Reports:
         return Period(account, since or 0, until, query_tag(request.query_params.get("tag")))
 
     async def _page(self, request: Request, period: Period) -> Response:
-        listed = await read_page(
+        page = await read_page(
             request,
             lambda id_: usage.place_of(self._store, id_, period.account),
             lambda place, limit: usage.page(self._store, period, place, limit),
         )
-        return await listed.list_response(
-            UsageList, lambda row: _as_view(self._entry_type, _entry_fields(row))
-        )
+        return await page.list_response(UsageList, lambda row: _as_view(self._entry_type, _entry_fields(row)))
 
     async def _sums(self, period: Period, by: By, most_rows: int) -> list[Any]:
         groups = await usage_sums.sums(
@@ -272,9 +270,9 @@ def _query_is_csv(request: Request) -> bool:
     return text == "csv"
 
 
-def _as_view(type_: type[Any], plain: dict[str, Any]) -> Any:
+def _as_view(type_: type[Any], fields: dict[str, Any]) -> Any:
     """Return a struct of the view, with the fields that it has."""
-    return type_(**{name: plain[name] for name in type_.__struct_fields__})
+    return type_(**{name: fields[name] for name in type_.__struct_fields__})
 
 
 def _entry_fields(row: UsageRow) -> dict[str, Any]:

@@ -184,7 +184,7 @@ class VoiceEntries:
     def entry_of(self, voice: Voice) -> VoiceEntry:
         saved = self.known.saved(voice)
         kind = None if saved is None else saved.row.kind
-        plain = VoiceEntry(
+        entry = VoiceEntry(
             id=voice.id,
             name=voice.name,
             created_at=_CREATED if voice.created is None else voice.created // 1_000_000,
@@ -205,8 +205,8 @@ class VoiceEntries:
         )
         if (sample := self._samples.sample_of(voice)) is not None:
             measurements = {name: value for name in _MEASURED if (value := getattr(sample, name)) is not None}
-            plain = replace(plain, sample=sample.address or None, **measurements)
-        return plain if saved is None or kind == "cast" else self._with_own_fields(plain, saved)
+            entry = replace(entry, sample=sample.address or None, **measurements)
+        return entry if saved is None or kind == "cast" else self._with_own_fields(entry, saved)
 
     def measured_words(self, voice: Voice) -> tuple[str, ...]:
         """Return the words for a voice's measured pitch and pace, such as "low" and "quick"."""
@@ -214,18 +214,18 @@ class VoiceEntries:
         return () if sample is None else tuple(filter(None, (sample.pitch, sample.pace)))
 
     def matched_entry(self, match: Match) -> MatchedVoice:
-        plain = msgspec.structs.asdict(self.entry_of(match.voice))
-        return MatchedVoice(**plain, score=match.score, reasons=list(match.reasons))
+        fields = msgspec.structs.asdict(self.entry_of(match.voice))
+        return MatchedVoice(**fields, score=match.score, reasons=list(match.reasons))
 
     def _with_own_fields(self, plain: VoiceEntry, saved: LibraryVoice) -> VoiceEntry:
         record, parts = saved.record, saved.parts
-        whole = replace(plain, labels=dict(record.labels))
+        entry = replace(plain, labels=dict(record.labels))
         if record.kind == "mix":
             mix = [MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()]
-            whole = replace(whole, mix=mix)
+            entry = replace(entry, mix=mix)
         else:
-            whole = replace(
-                whole,
+            entry = replace(
+                entry,
                 consent=record.consent,
                 clones=[
                     CloneState(engine=each.engine, state=each.state, error=each.error)
@@ -233,21 +233,21 @@ class VoiceEntries:
                 ],
             )
         if parts.trained:
-            whole = replace(whole, trained=[_model_facts(model) for model in parts.trained])
+            entry = replace(entry, trained=[_model_facts(model) for model in parts.trained])
         if parts.samples:
-            if not whole.engines and (hint := self.speakers.hint(record.language or None)):
-                whole = replace(whole, hint=hint)
+            if not entry.engines and (hint := self.speakers.hint(record.language or None)):
+                entry = replace(entry, hint=hint)
             quality = msgspec.json.decode(parts.samples[0].quality, type=VoiceQuality)
             emotions = {sample.tag for sample in parts.samples}
             voice_emotions = [emotion for emotion in EMOTIONS if emotion in emotions]
-            whole = replace(whole, quality=quality, emotions=voice_emotions or UNSET)
+            entry = replace(entry, quality=quality, emotions=voice_emotions or UNSET)
         if (compared := record.compared) is not None:
             speaker = ComparedSpeakers(answer=compared.answer, score=compared.score)
-            whole = replace(whole, speaker=speaker)
+            entry = replace(entry, speaker=speaker)
         if self._unused_days is not None and record.account is not None:
-            ends = record.ends_at(self._unused_days) // 1_000_000
-            whole = replace(whole, expires_at=ends)
-        return whole
+            expires_at = record.ends_at(self._unused_days) // 1_000_000
+            entry = replace(entry, expires_at=expires_at)
+        return entry
 
 
 def _model_facts(model: TrainedModel) -> VoiceModelFacts:

@@ -50,8 +50,8 @@ class Preview:
             "language": language,
             "cache": True,
         }
-        spoken = speech_request.parse_speech(encode_json(raw), speech_request.Defaults())
-        await self._speech.speak(scope, Connection(scope, receive, send), spoken)
+        preview_request = speech_request.parse_speech(encode_json(raw), speech_request.Defaults())
+        await self._speech.speak(scope, Connection(scope, receive, send), preview_request)
 
 
 def _preview_input(entry: VoiceEntry, tag: str | None) -> str:

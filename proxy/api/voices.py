@@ -66,13 +66,13 @@ class VoiceTools(NamedTuple):
         """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
         return self._entries(request, await self.library.newest(_caller_account(request)))
 
-    def _entries(self, request: Request, own: AccountLibrary) -> VoiceEntries:
+    def _entries(self, request: Request, library: AccountLibrary) -> VoiceEntries:
         caller = caller_or_none(request.scope)
         terms = None if caller is None else self.plans.terms(caller)
         unused_days = None if terms is None else terms.voices_unused_days
 
         speakers = RecordingSpeakers(self.catalogue, terms)
-        return VoiceEntries(KnownVoices(own, self.catalogue, terms), speakers, unused_days, self.samples)
+        return VoiceEntries(KnownVoices(library, self.catalogue, terms), speakers, unused_days, self.samples)
 
     async def voice_entry(self, request: Request, id_: str) -> VoiceEntry:
         entries = self._entries(request, await self.library.get(_caller_account(request)))
@@ -87,16 +87,16 @@ class VoiceTools(NamedTuple):
 
     async def usable_voice(self, caller: Caller, name: str) -> Voice:
         """Return a voice that the caller may speak with, by its id or name. Raises InvalidRequest."""
-        own = await self.library.get(caller.account)
+        library = await self.library.get(caller.account)
         try:
-            voice = self.catalogue.resolve_voice(name, own.voices)
+            voice = self.catalogue.resolve_voice(name, library.voices)
         except InvalidRequest:
             # Another worker may have saved it a moment ago.
             if (newer := await self.library.read_again(caller.account)) is None:
                 raise
-            own, voice = newer, self.catalogue.resolve_voice(name, newer.voices)
+            library, voice = newer, self.catalogue.resolve_voice(name, newer.voices)
         terms = self.plans.terms(caller)
-        engines = {*KnownVoices(own, self.catalogue, terms).engines(voice)}
+        engines = {*KnownVoices(library, self.catalogue, terms).engines(voice)}
         models, (_, allowed) = self.catalogue.models(), self.catalogue.list_models(terms)
         # An engine that has not been up yet may have any model.
         if engines and engines <= {each.engine for each in models} - {each.engine for each in allowed}:
@@ -125,24 +125,24 @@ class Voices:
         query_choice(request, _MINE)
         limit = query_limit(request)
         entries = await self._tools.voice_entries(request)
-        found = _filter_voices(entries.known, request)
+        voices = _filter_voices(entries.known, request)
         scores = None
         if "describe" in query:
             # This runs in a thread: an engine may list thousands of voices, each with a description.
             described = _check_description(query["describe"])
             matches = await asyncio.to_thread(
-                matching.match, described, found, entries.known.may_speak, entries.measured_words
+                matching.match, described, voices, entries.known.may_speak, entries.measured_words
             )
-            found = [match.voice for match in matches]
+            voices = [match.voice for match in matches]
             scores = {match.voice.id: match for match in matches}
-        found, has_more = _cut_page(found, query.get("after"), limit)
+        voices, has_more = _cut_page(voices, query.get("after"), limit)
         if wants_names_alone:
-            ids = [voice.id for voice in found]
+            ids = [voice.id for voice in voices]
             return reply(VoiceNames(data=ids, voices=ids, has_more=has_more))
         if scores is not None:
-            matched = [entries.matched_entry(scores[voice.id]) for voice in found]
+            matched = [entries.matched_entry(scores[voice.id]) for voice in voices]
             return reply(VoiceMatches(data=matched, voices=matched, has_more=has_more))
-        listed = await in_turns(entries.entry_of, found)
+        listed = await in_turns(entries.entry_of, voices)
         hint = entries.speakers.hint(query.get("language") or None) or UNSET
         return reply(VoiceList(data=listed, voices=listed, has_more=has_more, hint=hint))
 
@@ -155,29 +155,29 @@ class Voices:
 
 def _filter_voices(known: KnownVoices, request: Request) -> list[Voice]:
     query = request.query_params
-    found = known.in_language(query["language"]) if query.get("language") else known.voices
+    voices = known.in_language(query["language"]) if query.get("language") else known.voices
     if gender := query.get("gender"):
-        found = [voice for voice in found if (voice.gender or "").lower() == gender.lower()]
+        voices = [voice for voice in voices if (voice.gender or "").lower() == gender.lower()]
     if engine := query.get("engine"):
-        found = [voice for voice in found if engine in known.engines(voice)]
+        voices = [voice for voice in voices if engine in known.engines(voice)]
     if query.get("mine") == "true":
-        found = [voice for voice in found if known.is_own(voice)]
-    return found
+        voices = [voice for voice in voices if known.is_own(voice)]
+    return voices
 
 
-def _cut_page(found: Sequence[Voice], after: str | None, limit: int | None) -> tuple[list[Voice], bool]:
+def _cut_page(voices: Sequence[Voice], after: str | None, limit: int | None) -> tuple[list[Voice], bool]:
     """Return a page, and whether there is a next one. Raises InvalidRequest if no voice is `after`."""
     start = 0
     if after:
-        positions = [position for position, voice in enumerate(found) if voice.id == after]
+        positions = [position for position, voice in enumerate(voices) if voice.id == after]
         if not positions:
             raise InvalidRequest(
                 "Invalid value for 'after': it must be the id of the last voice of the page before.",
                 param="after",
             )
         start = positions[0] + 1
-    end = len(found) if limit is None else start + limit
-    return list(found[start:end]), end < len(found)
+    end = len(voices) if limit is None else start + limit
+    return list(voices[start:end]), end < len(voices)
 
 
 def _check_description(text: str) -> str:

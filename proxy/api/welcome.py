@@ -62,12 +62,12 @@ class ApiDescription:
     """The OpenAPI document, as JSON for programs and as HTML for people. Both are made at the first request
     for either, which most servers never get."""
 
-    def __init__(self, described: Sequence[Endpoint], public_catalogue: bool) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], public_catalogue: bool) -> None:
         self._public_catalogue = public_catalogue
         self._documents = LazyValue(self._make_documents)
         html: dict[str, tuple[()]] = {"text/html": ()}
         self.endpoints = [
-            *described,
+            *endpoints,
             Endpoint(
                 "GET", "/openapi.json", self.show, "openapi", "This document", json_answer(), access="open"
             ),

@@ -94,8 +94,8 @@ def accounts_set_plan(
     """Change an account's plan, or what is agreed. Older agreements stay, unless new ones replace them."""
     if plan is not None and plan_option is not None:
         raise CommandRefused("PLAN: name the plan once")
-    wanted = {"plan": plan or plan_option, "agreed": _read_agreement(agreed, limits)}
-    body = {name: value for name, value in wanted.items() if value is not None}
+    changes = {"plan": plan or plan_option, "agreed": _read_agreement(agreed, limits)}
+    body = {name: value for name, value in changes.items() if value is not None}
     if not body:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREED_LIMITS)
         raise CommandRefused(f"PLAN: name a plan, or what is agreed: {options}, --agreed")
@@ -148,9 +148,9 @@ def accounts_resume(account: Account, reason: _Reason) -> AdminRequest:
 def accounts_close(account: Account, is_sure: Sure = False) -> AdminRequest:
     """Close an account. Its keys stop working, its voices and lexicons are deleted, its usage stays."""
     question = f"Close the account {account} for good, and delete its voices and lexicons?"
-    place = admin_path("accounts", account)
+    path = admin_path("accounts", account)
     require_yes(is_sure)
-    return AdminRequest("DELETE", place, question="" if is_sure else question)
+    return AdminRequest("DELETE", path, question="" if is_sure else question)
 
 
 def _read_agreement(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:

@@ -35,35 +35,37 @@ _MOST_VOICES = 3
 """So many voices are tried, until a model speaks with one of them."""
 
 
-def write_checked(serving: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def write_checked(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Write an answer that comes as JSON with its report. Raise CommandRefused."""
     answer = io.BytesIO()
-    serving.fetch(answer, "POST", sound_request.path, **sound_request.body)
+    server_client.fetch(answer, "POST", sound_request.path, **sound_request.body)
     report = json.loads(answer.getvalue())
     size = to.write(base64.b64decode(report["audio_base64"]))
     facts = {"engine": report["model_used"], "voice": report["voice_used"], "language": report["language"]}
     return {**facts, "substitute": report.get("substitute"), "bytes": size, "check": report.get("check")}
 
 
-def _speak_checked(serving: ServerClient, body: dict[str, Any]) -> dict[str, Any]:
+def _speak_checked(server_client: ServerClient, body: dict[str, Any]) -> dict[str, Any]:
     """Speak one sentence and return its report. With the check `behind`, wrong words are not said again."""
     checked_body = {**body, "check": "behind", "response_format": "json", "audio_format": "wav"}
     answer = io.BytesIO()
-    serving.fetch(answer, "POST", _SPEECH, json=checked_body)
+    server_client.fetch(answer, "POST", _SPEECH, json=checked_body)
     found: dict[str, Any] = json.loads(answer.getvalue())
     return found
 
 
-def _first_sound_ms(serving: ServerClient, body: dict[str, Any]) -> float:
+def _first_sound_ms(server_client: ServerClient, body: dict[str, Any]) -> float:
     """Return how long a listener waits for the first sound of a sentence that is not checked."""
     checked_body = {**body, "check": "off", "response_format": "pcm", "stream_format": "sse"}
     start_s = time.monotonic()
-    next((event for event in serving.spoken_events(_SPEECH, json=checked_body) if "audio" in event), None)
+    next(
+        (event for event in server_client.spoken_events(_SPEECH, json=checked_body) if "audio" in event), None
+    )
     return 1000 * (time.monotonic() - start_s)
 
 
 def measure_speech(
-    serving: ServerClient, model: str, voice: str, language: str
+    server_client: ServerClient, model: str, voice: str, language: str
 ) -> tuple[dict[str, Any], bytes]:
     """Speak the sentences of a language. Return the report of how they are heard, and the sound of the last
     one. Raise CommandRefused."""
@@ -71,10 +73,12 @@ def measure_speech(
     sound = ""
     wrong_words, seconds, texts = list[dict[str, Any]](), 0.0, proof_sentences(language)
     body = {"model": model, "voice": voice, "language": language}
-    first_sounds_ms = [_first_sound_ms(serving, {**body, "input": text}) for text in texts[:_FIRST_SOUNDS]]
+    first_sounds_ms = [
+        _first_sound_ms(server_client, {**body, "input": text}) for text in texts[:_FIRST_SOUNDS]
+    ]
     start_s = time.monotonic()
     for text in texts:
-        answer = _speak_checked(serving, {**body, "input": text})
+        answer = _speak_checked(server_client, {**body, "input": text})
         spoken = answer.get("check", {})
         seconds, sound = seconds + answer["duration_seconds"], answer["audio_base64"]
         if not spoken.get("checked_s"):
@@ -158,12 +162,12 @@ def measure_voice(
     """
     server = here.server()
 
-    def write(serving: ServerClient, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
-        found = language or _get_json(serving, f"{_VOICES}/{voice}")["language"]
+    def write(server_client: ServerClient, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
+        found = language or _get_json(server_client, f"{_VOICES}/{voice}")["language"]
         spoken = found or server.default_language
         if not proof_sentences(spoken):
             raise CommandRefused(f"there are no sentences in {spoken!r}; there are: {', '.join(LANGUAGES)}")
-        report, _ = measure_speech(serving, model or server.default_model, voice, spoken)
+        report, _ = measure_speech(server_client, model or server.default_model, voice, spoken)
         return {"data": [report]}
 
     return CommandResult(write_answer(server, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
@@ -194,11 +198,11 @@ def prove(
         "data": [],
     }
 
-    def write(serving: ServerClient, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
+    def write(server_client: ServerClient, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
         for model, spoken in row["languages"].items():
             tags = [each["tag"] for each in spoken]
             for language in LANGUAGES if "*" in tags else [each for each in tags if proof_sentences(each)]:
-                _prove_one(config, serving, report, model, language)
+                _prove_one(config, server_client, report, model, language)
         return report
 
     return CommandResult(
@@ -216,15 +220,15 @@ def _processor_s(config: Config, engine: str) -> float | None:
 
 
 def _prove_one(
-    config: Config, serving: ServerClient, report: dict[str, Any], model: str, language: str
+    config: Config, server_client: ServerClient, report: dict[str, Any], model: str, language: str
 ) -> None:
     """Add how a model is heard in a language, with the first voice that it can speak with."""
     query = {"engine": report["engine"], "language": language, "limit": _MOST_VOICES}
     why = "it has no voice"
-    for voice in _get_json(serving, _VOICES, params=query)["data"]:
+    for voice in _get_json(server_client, _VOICES, params=query)["data"]:
         before_s = _processor_s(config, report["engine"])
         try:
-            found, wav = measure_speech(serving, model, voice["id"], language)
+            found, wav = measure_speech(server_client, model, voice["id"], language)
         except CommandRefused as refused:
             if not refused.code:
                 raise
@@ -234,27 +238,27 @@ def _prove_one(
         if before_s is not None and after_s is not None:
             found["processor_per_second"] = round((after_s - before_s) / found["seconds"], 3)
         if "quality" in voice:
-            found["likeness"] = _likeness(config, serving, voice["id"], wav)
+            found["likeness"] = _likeness(config, server_client, voice["id"], wav)
         report["data"].append(found)
         return
     report["not_proved"].append(f"{model} in {language}: {why}")
 
 
-def _likeness(config: Config, serving: ServerClient, voice: str, wav: bytes) -> dict[str, Any] | None:
+def _likeness(config: Config, server_client: ServerClient, voice: str, wav: bytes) -> dict[str, Any] | None:
     """Return how like a voice's recording its speech is, if there is a comparer."""
     import asyncio
 
     export = io.BytesIO()
-    serving.fetch(export, "GET", f"{_VOICES}/{voice}/export")
+    server_client.fetch(export, "GET", f"{_VOICES}/{voice}/export")
     compared = [
         asyncio.run(module.likeness(config, export.getvalue(), wav)) for module in feature_modules("likeness")
     ]
     return next(filter(None, compared), None)
 
 
-def _get_json(serving: ServerClient, path: str, **more: Any) -> dict[str, Any]:
+def _get_json(server_client: ServerClient, path: str, **more: Any) -> dict[str, Any]:
     answer = io.BytesIO()
-    serving.fetch(answer, "GET", path, **more)
+    server_client.fetch(answer, "GET", path, **more)
     found: dict[str, Any] = json.loads(answer.getvalue())
     return found
 

@@ -72,8 +72,8 @@ def dub(
         body |= {"original": "replace"} if replace else {}
         files |= {"original_file_id": original} if original else {}
         files |= {"short_file_id": short} if short else {}
-    wanted = file_jobs.FileJob(body, {} if job else files, file, out, again, job)
-    return file_jobs.make_file(here, wanted, is_sure=yes, report="report")
+    file_job = file_jobs.FileJob(body, {} if job else files, file, out, again, job)
+    return file_jobs.make_file(here, file_job, is_sure=yes, report="report")
 
 
 def cue_numbers(text: str) -> list[int]:

@@ -57,25 +57,27 @@ class FileJob(NamedTuple):
         return Path(self.out) if self.out is not None else self.source.with_suffix(f".{format_}")
 
 
-def make_file(here: CommandContext, wanted: FileJob, *, is_sure: bool, report: str = "") -> CommandResult:
+def make_file(here: CommandContext, file_job: FileJob, *, is_sure: bool, report: str = "") -> CommandResult:
     """Make the job, wait for it, and save its file. With `report`, the answer has the job's JSON file of this
     name. Raise CommandRefused."""
-    target = wanted.target(wanted.body.get("response_format", "sound"))
-    if not target.parent.is_dir() or target.resolve() in [each.resolve() for each in wanted.files.values()]:
+    target = file_job.target(file_job.body.get("response_format", "sound"))
+    if not target.parent.is_dir() or target.resolve() in [each.resolve() for each in file_job.files.values()]:
         raise CommandRefused(f"--out {target}: there is no folder, or it is a file that is read")
 
-    def write(serving: ServerClient, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+    def write(server_client: ServerClient, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
         del request, to
-        job = wanted.job or _create_job(serving, wanted, here, is_sure=is_sure)
-        job_row = serving.follow_job(job, steps_text)
+        job = file_job.job or _create_job(server_client, file_job, here, is_sure=is_sure)
+        job_row = server_client.follow_job(job, steps_text)
         path = f"{JOBS}/{job_row['id']}/content"
-        file = wanted.target(job_row["format"])
-        size = save_streamed(serving, path, file)
+        file = file_job.target(job_row["format"])
+        size = save_streamed(server_client, path, file)
         facts: dict[str, Any] = {name: job_row[name] for name in ("id", "seconds", "credits", "warnings")}
-        facts |= {report: serving.json("GET", path, params={"file": f"{report}.json"})} if report else {}
+        facts |= (
+            {report: server_client.json("GET", path, params={"file": f"{report}.json"})} if report else {}
+        )
         return {**facts, "file": str(file), "bytes": size}
 
-    request = SoundRequest(JOBS, {}, "", wanted.out)
+    request = SoundRequest(JOBS, {}, "", file_job.out)
     return CommandResult(write_answer(here.server(), request, io.BytesIO(), write, silence_s=_SILENCE_S))
 
 
@@ -84,8 +86,8 @@ def voice_fields(voices: list[str] | None, again: str | None) -> dict[str, Any]:
     cast = named_pairs([each for each in voices or () if "=" in each], "--voice", "NAME=VOICE")
     alone = [each for each in voices or () if "=" not in each]
     if len(alone) > 1 or (alone and (cast or again)):
-        wanted = "NAME=VOICE for each name" if again else "one voice, or NAME=VOICE for each name"
-        raise CommandRefused(f"--voice: name {wanted}")
+        expected = "NAME=VOICE for each name" if again else "one voice, or NAME=VOICE for each name"
+        raise CommandRefused(f"--voice: name {expected}")
     if again:
         return {"cast": cast} if cast else {}
     return {"voice": {"cast": cast}} if cast else {"voice": alone[0]} if alone else {}
@@ -107,29 +109,31 @@ def named_pairs(texts: list[str] | None, option: str, example: str) -> dict[str,
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _create_job(serving: ServerClient, wanted: FileJob, here: CommandContext, *, is_sure: bool) -> str:
+def _create_job(
+    server_client: ServerClient, file_job: FileJob, here: CommandContext, *, is_sure: bool
+) -> str:
     """Upload the files, show what the job will say and cost, ask once, and make it. Raise CommandRefused."""
-    path, ids = f"{JOBS}/{wanted.again}/again" if wanted.again else JOBS, dict[str, str]()
+    path, ids = f"{JOBS}/{file_job.again}/again" if file_job.again else JOBS, dict[str, str]()
     try:
-        for field, file in wanted.files.items():
+        for field, file in file_job.files.items():
             data = read_recording(file, _MOST_BYTES, _TOO_LARGE)
             form = {"data": {"purpose": "user_data"}, "files": {"file": (file.name, data)}}
-            ids[field] = serving.json("POST", _FILES, **form)["id"]
-        body = {**wanted.body, **ids}
-        if wanted.again:
-            preview = serving.json("POST", path, json={**body, "preview": True})
+            ids[field] = server_client.json("POST", _FILES, **form)["id"]
+        body = {**file_job.body, **ids}
+        if file_job.again:
+            preview = server_client.json("POST", path, json={**body, "preview": True})
         else:
-            preview = serving.json("POST", f"{JOBS}/preview", json=body)
+            preview = server_client.json("POST", f"{JOBS}/preview", json=body)
         if here.form is not True:
             print_parts(_preview_parts(preview), sys.stderr)
         if not is_sure and not _confirm_price(preview):
             raise CommandRefused("nothing was spoken")
-        job: str = serving.json("POST", path, json=body)["id"]
+        job: str = server_client.json("POST", path, json=body)["id"]
         typer.echo(f"The job {job} speaks it. It goes on if you leave: --job {job} fetches it.", err=True)
     finally:
         # A job has what it needs of them.
         for id_ in ids.values():
-            serving.json("DELETE", f"{_FILES}/{id_}")
+            server_client.json("DELETE", f"{_FILES}/{id_}")
     return job
 
 

@@ -30,11 +30,11 @@ _KIND_BY_ENDING |= dict.fromkeys((".sh", ".bash", ".zsh"), "shell")
 _SKIPPED_FOLDERS = {"node_modules", "site-packages", "venv", "vendor", "__pycache__"}
 
 _AUDIO = r"audio/(speech|transcriptions|translations)\b"
-_CALL = re.compile(r"\??\.\s*audio\s*\??\.\s*(speech|transcriptions|translations)\b")
+_AUDIO_CALL = re.compile(r"\??\.\s*audio\s*\??\.\s*(speech|transcriptions|translations)\b")
 _BEFORE_CALL = re.compile(r"([\w$]+|\))\s*\Z")
 _CREATE = re.compile(r"(?:\s*\.\s*\w+){1,4}\s*\(")
 _CLIENT = re.compile(r"(?<!class )\b(?:Async)?OpenAI\s*\(")
-_NAMED = re.compile(r"([\w$]+)\s*(?::[^=\n]{0,80})?=\s*(?:await\s+)?(?:new\s+)?(?:\w+\.)?\Z")
+_ASSIGNED_NAME = re.compile(r"([\w$]+)\s*(?::[^=\n]{0,80})?=\s*(?:await\s+)?(?:new\s+)?(?:\w+\.)?\Z")
 _OTHER_USE = re.compile(
     r"(?<![\w$])([\w$]{1,100})\s*\??\.\s*(?:beta|chat|responses|embeddings|images|files|batches)\b"
 )
@@ -47,7 +47,7 @@ _TOKEN = re.compile(
 _KEY = re.compile(r"OPENAI_API_KEY|\bsk-[\w-]{8,}|(?<=Bearer )[\w.-]{8,}")
 _SECRET = re.compile(r"(\bsk-|(?:api_key|apiKey)\s*[=:]\s*[\"']|Bearer )[\w.-]{6,}")
 _FIELD = re.compile(r"[\"']?\b(model|voice|instructions)\\?[\"']?\s*[=:]\s*\\?[\"']([^\"'\\\n]{1,80})")
-_ENDS = (
+_RETIREMENT_NOTE = (
     "OpenAI ends whisper-1, its gpt-4o models that transcribe, and translations on 2027-02-26; here these "
     "names stay, with a model that hears: voxgate models pull whisper-base"
 )
@@ -69,7 +69,7 @@ class _Source:
         self.edits, self.notes = list[Edit](), list[dict[str, Any]]()
         code = kind in ("python", "javascript")
         self.clients = [*self._clients()] if code else []
-        calls = islice(_CALL.finditer(text), _MOST_FOUND) if code else ()
+        calls = islice(_AUDIO_CALL.finditer(text), _MOST_FOUND) if code else ()
         self.calls = [match for match in calls if not self.is_comment(match.start())]
         self.other_uses = {match[1] for match in _OTHER_USE.finditer(text)} if code else set()
 
@@ -81,23 +81,23 @@ class _Source:
         }
         self.notes += [] if found in self.notes or len(self.notes) >= _MOST_FOUND else [found]
 
-    def line_of(self, place: int) -> int:
-        return bisect_right(self.starts, place) - 1
+    def line_of(self, offset: int) -> int:
+        return bisect_right(self.starts, offset) - 1
 
     def span_of_lines(self, first: int, last: int) -> tuple[int, int]:
         """Return where these lines start and end, without the last line break."""
         starts = [*self.starts, len(self.text) + 1]
         return starts[max(first, 0)], starts[min(last + 1, len(starts) - 1)] - 1
 
-    def is_comment(self, place: int) -> bool:
-        start, end = self.span_of_lines(self.line_of(place), self.line_of(place))
+    def is_comment(self, offset: int) -> bool:
+        start, end = self.span_of_lines(self.line_of(offset), self.line_of(offset))
         return self.text[start:end].lstrip().startswith(("#", "//", "*"))
 
     def _clients(self) -> Iterator[tuple[str, int, int]]:
         for match in islice(_CLIENT.finditer(self.text), _MOST_FOUND):
             end = _end_of_brackets(self.text, match.end() - 1)
             if end and not self.is_comment(match.start()):
-                named = _NAMED.search(self.text[max(0, match.start() - 200) : match.start()])
+                named = _ASSIGNED_NAME.search(self.text[max(0, match.start() - 200) : match.start()])
                 yield named[1] if named else "", match.end() - 1, end
 
 
@@ -135,7 +135,7 @@ class _Migration:
                 self._move_call(source, call)
                 is_moved = before < sum(len(each.edits) for each in self._sources)
                 if call[1] != "speech" and is_moved:
-                    source.note(source.line_of(call.start()), _ENDS)
+                    source.note(source.line_of(call.start()), _RETIREMENT_NOTE)
             if re.search(_AUDIO, source.text) and (source.kind != "n8n" or '"nodes"' in source.text):
                 self._move_urls(source)
             if source.kind == "n8n":
@@ -147,18 +147,20 @@ class _Migration:
         return f'baseURL: "{self._url}"', f"apiKey: {key}"
 
     def _move_call(self, source: _Source, call: re.Match[str]) -> None:
-        text, place, pair = source.text, call.start(), ", ".join(self._arguments(source.kind))
+        text, offset, pair = source.text, call.start(), ", ".join(self._arguments(source.kind))
         if create := _CREATE.match(text, call.end()):
             self._note_unknown_fields(
                 source, call.end(), _end_of_brackets(text, create.end() - 1) or create.end()
             )
-        before = _BEFORE_CALL.search(text[max(0, place - 100) : place])
-        name, at = (before[1], place - len(before[0]) + len(before[1])) if before else ("?", place)
-        found = [(source, each) for each in source.clients if each[0] == name or each[2] == at]
-        alike = [each for each in self._sources if each.kind == source.kind]
-        found = found or [(each, client) for each in alike for client in each.clients if client[0] == name]
-        options = _OPTIONS.finditer(text, max(0, at - _MOST_CALL), at)
-        if any(_end_of_brackets(text, each.end() - 1) == at for each in options):
+        before = _BEFORE_CALL.search(text[max(0, offset - 100) : offset])
+        name, name_end = (before[1], offset - len(before[0]) + len(before[1])) if before else ("?", offset)
+        found = [(source, each) for each in source.clients if each[0] == name or each[2] == name_end]
+        same_kind = [each for each in self._sources if each.kind == source.kind]
+        found = found or [
+            (each, client) for each in same_kind for client in each.clients if client[0] == name
+        ]
+        options = _OPTIONS.finditer(text, max(0, name_end - _MOST_CALL), name_end)
+        if any(_end_of_brackets(text, each.end() - 1) == name_end for each in options):
             return  # it was moved
         if found and not any(name in each.other_uses for each in (source, *(owner for owner, _ in found))):
             for owner, (_, opening, end) in found:
@@ -167,52 +169,52 @@ class _Migration:
         new = f".with_options({pair})" if source.kind == "python" else f".withOptions({{ {pair} }})"
         if name == "openai" and source.kind == "python" and re.search(r"^import openai\b", text, re.M):
             new = f".OpenAI({pair})"
-        source.edits.append((place, place, new))
+        source.edits.append((offset, offset, new))
 
     def _move_client(self, source: _Source, opening: int, end: int) -> None:
         text, kind = source.text, source.kind
         names = ("base_url", "api_key") if kind == "python" else ("baseURL", "apiKey")
         base, key = (_value_span(text, opening, end, name) for name in names)
-        written, old_key = (text[slice(*each)] if each else "" for each in (base, key))
-        if written[:1] in ('"', "'", "`") and "api.openai.com" not in written:
+        old_url, old_key = (text[slice(*each)] if each else "" for each in (base, key))
+        if old_url[:1] in ('"', "'", "`") and "api.openai.com" not in old_url:
             return  # it is another server's, or voxgate's already
         new_key = _new_key(old_key)
-        for there, new in ((base, f'"{self._url}"'), (key, new_key)):
-            if there:
-                source.edits.append((*there, new if there[0] < there[1] else f": {new}"))
+        for span, new in ((base, f'"{self._url}"'), (key, new_key)):
+            if span:
+                source.edits.append((*span, new if span[0] < span[1] else f": {new}"))
         pair = zip(self._arguments(kind, new_key), (base, key), strict=True)
-        if missing := ", ".join(part for part, there in pair if there is None):
+        if missing := ", ".join(part for part, span in pair if span is None):
             source.edits.append(_insertion(kind, text[opening + 1 : end - 1], opening + 1, missing))
 
     def _move_urls(self, source: _Source) -> None:
-        text, near = source.text, set[int]()
+        text, url_lines = source.text, set[int]()
         root = self._url.removesuffix("/v1")
 
-        def is_ours(place: int) -> bool:
-            in_client = any(start < place < end for _, start, end in source.clients)
-            return not in_client and not source.is_comment(place)
+        def is_ours(offset: int) -> bool:
+            in_client = any(start < offset < end for _, start, end in source.clients)
+            return not in_client and not source.is_comment(offset)
 
         for match in islice(_URL.finditer(text), _MOST_FOUND):
             if is_ours(match.start()):
                 source.edits.append((*match.span(), root + match[1]))
-                near.add(source.line_of(match.start()))
+                url_lines.add(source.line_of(match.start()))
         matches = [*islice(re.finditer(f"/{_AUDIO}", text), _MOST_FOUND)]
         paths = [match.start() for match in matches]
-        near |= {source.line_of(place) for place in paths} if near else set()
-        for match in matches if near else ():
+        url_lines |= {source.line_of(offset) for offset in paths} if url_lines else set()
+        for match in matches if url_lines else ():
             if match[1] != "speech" and not source.is_comment(match.start()):
-                source.note(source.line_of(match.start()), _ENDS)
+                source.note(source.line_of(match.start()), _RETIREMENT_NOTE)
         is_audio_alone = not source.clients and not _OTHER_URL.search(text)
-        for match in _KEY.finditer(text) if near else ():
+        for match in _KEY.finditer(text) if url_lines else ():
             line = source.line_of(match.start())
-            is_near = any(abs(line - each) <= _NEAR_LINES for each in near)
+            is_near = any(abs(line - each) <= _NEAR_LINES for each in url_lines)
             if (is_near or is_audio_alone) and is_ours(match.start()):
                 new = "VOXGATE_API_KEY" if match[0] == "OPENAI_API_KEY" else "YOUR_KEY"
                 source.edits.append((*match.span(), new))
-        for place in paths:
-            line = source.line_of(place)
+        for offset in paths:
+            line = source.line_of(offset)
             self._note_unknown_fields(source, *source.span_of_lines(line - _NEAR_LINES, line + _NEAR_LINES))
-            if not near and not source.is_comment(place) and root not in text:
+            if not url_lines and not source.is_comment(offset) and root not in text:
                 source.note(line, f"its address is made elsewhere: let it be {self._url}")
 
     def _note_unknown_fields(self, source: _Source, start: int, end: int) -> None:
@@ -232,13 +234,13 @@ class _Migration:
         note = f"the credential of this node, in n8n: Base URL {self._url}, API Key YOUR_KEY"
         try:
             for node in json.loads(source.text)["nodes"]:
-                how = node["parameters"]
-                does = how.get("resource"), how.get("operation", "generate")
-                is_audio = does[0] == "audio" and does[1] in ("generate", "transcribe", "translate")
+                parameters = node["parameters"]
+                resource, operation = parameters.get("resource"), parameters.get("operation", "generate")
+                is_audio = resource == "audio" and operation in ("generate", "transcribe", "translate")
                 if node["type"].endswith(".openAi") and is_audio:
-                    place = max(source.text.find(json.dumps(node["name"], ensure_ascii=False)), 0)
-                    for each in (note,) if does[1] == "generate" else (note, _ENDS):
-                        source.note(source.line_of(place), each)
+                    offset = max(source.text.find(json.dumps(node["name"], ensure_ascii=False)), 0)
+                    for each in (note,) if operation == "generate" else (note, _RETIREMENT_NOTE):
+                        source.note(source.line_of(offset), each)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return  # it is no workflow
 
@@ -255,16 +257,16 @@ def _new_key(old: str) -> str:
     return _without_secrets(_TOKEN.sub(part, old).replace("OPENAI_API_KEY", "VOXGATE_API_KEY"))
 
 
-def _insertion(kind: str, inside: str, place: int, missing: str) -> Edit:
+def _insertion(kind: str, inside: str, offset: int, missing: str) -> Edit:
     """Return the edit that adds arguments to those inside the brackets."""
     if kind == "python":
         separator = ", " if inside[:1] != "\n" else ","
-        return place, place, missing + separator if inside.strip() else missing
+        return offset, offset, missing + separator if inside.strip() else missing
     if inside.lstrip().startswith("{"):
-        brace = place + inside.index("{") + 1
+        brace = offset + inside.index("{") + 1
         return brace, brace, f" {missing},"
     rest = f"...{inside.strip()}, " if inside.strip() else ""
-    return place, place + len(inside), f"{{ {rest}{missing} }}"
+    return offset, offset + len(inside), f"{{ {rest}{missing} }}"
 
 
 def _changes(source: _Source) -> Iterator[dict[str, Any]]:
@@ -276,10 +278,10 @@ def _changes(source: _Source) -> Iterator[dict[str, Any]]:
         start, end = source.span_of_lines(spans[first][0], spans[last - 1][1])
         if end - start > _LONGEST_SHOWN:  # a workflow on one line
             start, end = max(start, edits[first][0] - 80), min(end, edits[last - 1][1] + 80)
-        new, place = "", start
+        new, offset = "", start
         for begins, ends, text in edits[first:last]:
-            new, place = new + _without_secrets(source.text[place:begins]) + text, ends
-        old, new = _without_secrets(source.text[start:end]), new + _without_secrets(source.text[place:end])
+            new, offset = new + _without_secrets(source.text[offset:begins]) + text, ends
+        old, new = _without_secrets(source.text[start:end]), new + _without_secrets(source.text[offset:end])
         yield {
             "file": _without_secrets(str(source.path)),
             "line": spans[first][0] + 1,

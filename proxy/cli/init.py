@@ -34,8 +34,8 @@ def shop(
     """
     text, file = _SHOP.read_text(), Path("config.toml")
     if public_url is not None:
-        written = f"public_url = {json.dumps(_check_public_url(public_url), ensure_ascii=False)}"
-        text = _PUBLIC_URL.sub(lambda _: written, text, count=1)
+        line = f"public_url = {json.dumps(_check_public_url(public_url), ensure_ascii=False)}"
+        text = _PUBLIC_URL.sub(lambda _: line, text, count=1)
     if Path("secrets").exists():
         text = text.replace("# secrets_file", "secrets_file")
     try:

@@ -92,8 +92,10 @@ class _AccountCommand(TyperCommand):
         except typer.BadParameter:
             if first is None or "account" in ctx.params:
                 raise
-            typed = f"{ctx.command_path} --account {shlex.quote(first)}"
-            raise typer.BadParameter(f"name the account behind it: {typed}", param_hint="--account") from None
+            right_command = f"{ctx.command_path} --account {shlex.quote(first)}"
+            raise typer.BadParameter(
+                f"name the account behind it: {right_command}", param_hint="--account"
+            ) from None
 
 
 def _show_key(row: dict[str, Any]) -> list[Part]:

@@ -179,9 +179,9 @@ def _fetch_voices(config_file: Path | None, config: Config) -> subprocess.Popen[
     if supervisor.is_running(config):
         return None  # the start is refused, with that as the reason
     start_checks.try_ports(config.server)
-    named = () if config_file is None else ("--config", str(config_file))
+    config_option = () if config_file is None else ("--config", str(config_file))
     # The script's folder stays out of the import path: `python -m proxy` is a file beside our `http`.
-    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", *named)
+    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", *config_option)
     is_more = subprocess.run((*command, "--at-start"), check=False).returncode == EXIT_WITH_MORE_TO_COME
     return subprocess.Popen((*command, "--beside")) if is_more else None
 
@@ -224,8 +224,10 @@ def host(
 
     logs.configure_logs("host")
     # As variables, since what the file says is checked against them: only loopback does without TLS.
-    given = {"VOXGATE_HOST__LISTEN": listen, "VOXGATE_HOST__ADDRESS": address}
-    config = load_config(config_file, {**os.environ, **{name: text for name, text in given.items() if text}})
+    variables = {"VOXGATE_HOST__LISTEN": listen, "VOXGATE_HOST__ADDRESS": address}
+    config = load_config(
+        config_file, {**os.environ, **{name: text for name, text in variables.items() if text}}
+    )
     unknown = [name for name in engine or () if name not in config.engines]
     if unknown:
         raise CommandRefused(f"engines: there is no [engines.{unknown[0]}] in {config.source}")
@@ -250,11 +252,11 @@ def _run_server(load: Callable[[], Config], announce: Callable[[str, str | None]
     logs.configure_logs("supervisor")
     plugins = registry.load()
 
-    def read() -> Config:
+    def load_with_remarks() -> Config:
         config = load()
         return replace(config, warnings=(*config.warnings, *front_end_remarks(config, plugins)))
 
-    sys.exit(supervisor.serve(read(), read, plugins, announce))
+    sys.exit(supervisor.serve(load_with_remarks(), load_with_remarks, plugins, announce))
 
 
 def reload(
@@ -323,7 +325,7 @@ _GROUPS: dict[str, Group | typer.Typer] = {
 }
 
 
-def make_app(only: str = "") -> typer.Typer:
+def make_app(only_command: str = "") -> typer.Typer:
     """Make the app of all commands, or of the one command or group with a name.
 
     To build all of them takes longer than most of them run.
@@ -337,13 +339,13 @@ def make_app(only: str = "") -> typer.Typer:
     )
     app.callback()(root)
     for name, command in _COMMANDS.items():
-        if only in ("", name):
+        if only_command in ("", name):
             settings = command.settings if isinstance(command, Command) else {}
             app.command(name, **settings)(
                 typer_function(command) if isinstance(command, Command) else command
             )
     for name, group in _GROUPS.items():
-        if only in ("", name):
+        if only_command in ("", name):
             app.add_typer(typer_group(group) if isinstance(group, Group) else group, name=name)
     return app
 

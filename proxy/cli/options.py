@@ -41,11 +41,11 @@ def apply_service_environment(config_file: Path | None) -> Path | None:
     found = next((Path(file) for file in files if os.path.isfile(file)), None)
     if found is None:
         return config_file
-    here = Path("config.toml")
-    named = config_file or os.environ.get("VOXGATE_CONFIG") or (here if here.exists() else None)
-    variables = dict(_service_variables(found, is_needed=named is None))
+    local_file = Path("config.toml")
+    chosen = config_file or os.environ.get("VOXGATE_CONFIG") or (local_file if local_file.exists() else None)
+    variables = dict(_service_variables(found, is_needed=chosen is None))
     theirs = variables.get("VOXGATE_CONFIG")
-    if named is None or (theirs is not None and Path(named).resolve() == Path(theirs).resolve()):
+    if chosen is None or (theirs is not None and Path(chosen).resolve() == Path(theirs).resolve()):
         for name, value in variables.items():
             os.environ.setdefault(name, value)
     return config_file
@@ -82,9 +82,9 @@ def _split_words(unit: Path, value: str, is_needed: bool) -> list[str]:
 
 def _variables_in(text: str) -> Iterator[tuple[str, str]]:
     for name, value in _LINE.findall(text):
-        plain = value.strip()
-        is_quoted = len(plain) > 1 and plain[0] == plain[-1] and plain[0] in "\"'"
-        yield name, plain[1:-1] if is_quoted else plain
+        stripped = value.strip()
+        is_quoted = len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in "\"'"
+        yield name, stripped[1:-1] if is_quoted else stripped
 
 
 def _read_text(file: Path, is_needed: bool, joint: str = "") -> str:

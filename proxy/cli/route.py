@@ -65,12 +65,12 @@ def _explanation(answer: dict[str, Any]) -> list[Part]:
 
 
 def _part_lines(part: dict[str, Any]) -> list[Part]:
-    routed = part["route"]["language"] if part["route"] else "none"
+    route_language = part["route"]["language"] if part["route"] else "none"
     lines: list[Part] = [
         Line(f"language: {part['language']} ({_SOURCES[part['source']]})"),
         Line(f"voice: {part['voice']}"),
         *([Line(f"emotion: {part['emotion'] or 'none'}")] if "emotion" in part else []),
-        Line(f"route: {routed}"),
+        Line(f"route: {route_language}"),
         *(Line(_post_step_line(step)) for step in (part["route"] or _NO_ROUTE)["post"]),
         *(Line(f"note: {note}", "yellow") for note in part["notes"]),
         _models_table(part),

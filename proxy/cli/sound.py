@@ -113,23 +113,23 @@ class ServerClient(NamedTuple):
                     yield json.loads(line.removeprefix("data: "))
 
     def follow(
-        self, sound_request: SoundRequest, does: str, progress: Callable[[dict[str, Any]], str]
+        self, sound_request: SoundRequest, message: str, progress: Callable[[dict[str, Any]], str]
     ) -> dict[str, Any]:
         """Make a job that `does` something, tell its progress, and return it once it is done.
 
         It goes on if the command ends first. Raise CommandRefused.
         """
         job = self.json("POST", sound_request.path, **sound_request.body)
-        typer.echo(does.format(job["id"]), err=True)
+        typer.echo(message.format(job["id"]), err=True)
         return self.follow_job(job["id"], progress)
 
     def follow_job(self, id_: str, progress: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
         """Tell the progress of a job, and return it once it is done. Raise CommandRefused."""
-        job, seen = self.json("GET", f"{JOBS}/{id_}"), ""
+        job, last_line = self.json("GET", f"{JOBS}/{id_}"), ""
         while job["ended"] is None:
-            if (reply_line := progress(job)) != seen:
+            if (reply_line := progress(job)) != last_line:
                 typer.echo(reply_line, err=True)
-                seen = reply_line
+                last_line = reply_line
             time.sleep(_POLL_S)
             job = self.json("GET", f"{JOBS}/{id_}")
         if job["status"] != "done":
@@ -150,9 +150,9 @@ Write = Callable[[ServerClient, SoundRequest, BinaryIO], dict[str, Any]]
 """Asks for sound, writes it as it comes, and returns facts about it, such as the engine."""
 
 
-def write_streamed(serving: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def write_streamed(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Write an answer as it comes. Raise CommandRefused."""
-    head, size = serving.fetch(to, "POST", sound_request.path, **sound_request.body)
+    head, size = server_client.fetch(to, "POST", sound_request.path, **sound_request.body)
     facts = {name: head.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
     return {**facts, "substitute": head.get("x-voxgate-substitute"), "bytes": size}
 
@@ -238,12 +238,12 @@ def save_sound(sound: bytes, format_: str, out: str | None) -> Path:
         raise CommandRefused(f"{out or tempfile.gettempdir()}: {error.strerror}") from None
 
 
-def save_streamed(serving: ServerClient, path: str, out: Path) -> int:
+def save_streamed(server_client: ServerClient, path: str, out: Path) -> int:
     """Save an answer as it comes, and return its size. Raise CommandRefused; then nothing is replaced."""
     temporary = out.resolve().with_name(f".voxgate-{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
-            _, size = serving.fetch(file, "GET", path)
+            _, size = server_client.fetch(file, "GET", path)
         temporary.rename(out.resolve())
     except OSError as error:
         raise CommandRefused(f"{out}: {error.strerror}") from None
@@ -316,8 +316,8 @@ def _address(server: Server) -> str:
         with suppress(CommandRefused):  # it is another user's, who lets only some in
             found = ask_once(DataFolder(server.data, _refuse_without_server), "GET", "server")
             host, port = found["host"], found["port"]
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+    host_to_call = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{host_to_call}]' if ':' in host_to_call else host_to_call}:{port}"
 
 
 def _refuse_without_server() -> NoReturn:

@@ -164,21 +164,21 @@ def train(
         **({} if seed is None else {"seed": seed}),
     }
     sound_request = SoundRequest(JOBS, {"json": body}, "onnx", None if out is None else str(out))
-    made, write = io.BytesIO(), _train_and_wait
+    trained_file, write = io.BytesIO(), _train_and_wait
     if from_ is not None:
         files = {"file": (from_.name, read_long_recording(from_))}
-        cut = f"/v1/audio/voices/{quote(voice, safe='')}/samples?cut=true"
-        write = partial(_cut_and_train, SoundRequest(cut, {"files": files}, "json", None))
-    answer = write_answer(server_of(config_file), sound_request, made, write)
+        cut_request = f"/v1/audio/voices/{quote(voice, safe='')}/samples?cut=true"
+        write = partial(_cut_and_train, SoundRequest(cut_request, {"files": files}, "json", None))
+    answer = write_answer(server_of(config_file), sound_request, trained_file, write)
     if out is not None:
-        save_sound(made.getvalue(), "onnx", str(out))
+        save_sound(trained_file.getvalue(), "onnx", str(out))
     print_answer({**answer, "file": None if out is None else str(out)}, form, _show_trained)
 
 
-def _write_job(serving: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def _write_job(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Convert the recording with a job, and write the job's sound. Raise CommandRefused."""
-    job = serving.follow(sound_request, "It is long: the job {} converts it.", steps_text)
-    _, size = serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
+    job = server_client.follow(sound_request, "It is long: the job {} converts it.", steps_text)
+    _, size = server_client.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
     job_fields = sound_request.body["data"]
     # A job does not tell which model spoke. This is the requested one.
     facts = {"engine": job_fields["model"], "voice": job_fields["voice"], "language": "und"}
@@ -186,25 +186,25 @@ def _write_job(serving: ServerClient, sound_request: SoundRequest, to: BinaryIO)
 
 
 def _cut_and_train(
-    cut: SoundRequest, serving: ServerClient, sound_request: SoundRequest, to: BinaryIO
+    cut_request: SoundRequest, server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO
 ) -> dict[str, Any]:
     """Cut a recording into clips of the voice, then train it."""
-    job = serving.follow(cut, "The job {} cuts it.", steps_text)
+    job = server_client.follow(cut_request, "The job {} cuts it.", steps_text)
     report = io.BytesIO()
-    serving.fetch(report, "GET", f"{JOBS}/{job['id']}/content")
+    server_client.fetch(report, "GET", f"{JOBS}/{job['id']}/content")
     found = json.loads(report.getvalue())
     left_out = sum(found["left_out"].values())
     typer.echo(f"{found['clips']} clips, {left_out} left out, {job['credits']:g} credits", err=True)
-    return _train_and_wait(serving, sound_request, to)
+    return _train_and_wait(server_client, sound_request, to)
 
 
-def _train_and_wait(serving: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def _train_and_wait(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Ask for a training and wait for its end. With `out`, write the trained file."""
-    job = serving.follow(sound_request, "The job {} trains it.", _training_progress)
+    job = server_client.follow(sound_request, "The job {} trains it.", _training_progress)
     training: dict[str, Any] = job["training"]
     if sound_request.out is not None:
         try:
-            serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
+            server_client.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
         except CommandRefused as refused:
             if refused.code != _NO_FILE:
                 raise

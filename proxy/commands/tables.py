@@ -192,8 +192,8 @@ def show_entry(row: dict[str, Any]) -> list[Part]:
 
 
 def show_movement(answer: dict[str, Any]) -> list[Part]:
-    after = answer["balance"]
-    return [*show_entries(answer), *([] if after is None else [_balance_grid(after, {})])]
+    balance = answer["balance"]
+    return [*show_entries(answer), *([] if balance is None else [_balance_grid(balance, {})])]
 
 
 def account_names(answer: Mapping[str, Any]) -> Mapping[str, str]:

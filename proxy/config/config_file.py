@@ -24,9 +24,9 @@ _UNQUOTED = re.compile(r"^\s*([\w.-]+)\s*=\s*(?![Tt]rue\b|[Ff]alse\b)([A-Za-z/:]
 def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     """Return the configuration file: `path`, else VOXGATE_CONFIG, else ./config.toml if it exists, else
     None."""
-    here = Path("config.toml")
-    named = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
-    return named or (here if here.exists() else None)
+    default_file = Path("config.toml")
+    explicit = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
+    return explicit or (default_file if default_file.exists() else None)
 
 
 def parse_file(file: Path) -> dict[str, Any]:

@@ -134,8 +134,8 @@ def built_in_models() -> dict[str, list[str]]:
 
 
 def _read_natural(reader: Reader, data: Path, plugins: natural.Plugins) -> natural.Layer:
-    def leave_out(section: str, why: str) -> None:
-        reader.warn(natural.FILE, f"{section} is left out, your own configuration may have it: {why}")
+    def leave_out(section: str, reason: str) -> None:
+        reader.warn(natural.FILE, f"{section} is left out, your own configuration may have it: {reason}")
 
     try:
         return natural.read_layer(data, plugins, leave_out) or natural.Layer()

@@ -31,8 +31,8 @@ def to_credits(to_micro_credits: int) -> float:
 
 def shown_limits(limits: msgspec.Struct, rows: Mapping[str, LimitRow] = LIMITS) -> dict[str, Any]:
     """Return limits as people read them, by name: those in micro-credits become credits."""
-    shown = limit_values(limits, rows)
+    in_credits_by_name = limit_values(limits, rows)
     for name, row in rows.items():
-        if row.unit == "credits" and isinstance(shown[name], int):
-            shown[name] = to_credits(shown[name])
-    return shown
+        if row.unit == "credits" and isinstance(in_credits_by_name[name], int):
+            in_credits_by_name[name] = to_credits(in_credits_by_name[name])
+    return in_credits_by_name

@@ -40,15 +40,15 @@ class CostSection(msgspec.Struct, frozen=True):
 def read_engines(
     reader: Reader, value: object, environ: Mapping[str, str], folder: Path
 ) -> dict[str, EngineSection]:
-    own = {field.key for field in fields.fields_of(EngineSection)} - {"settings", "fault"}
+    server_keys = {field.key for field in fields.fields_of(EngineSection)} - {"settings", "fault"}
     engines: dict[str, EngineSection] = {}
     for name, section in reader.table(value, "engines").items():
         key = f"engines.{name}"
         table = reader.table(section, key)
         if "/" in name or name != name.lower():
             reader.fault(key, "an engine's name must be lower case, without a slash")
-        common = {"plugin": name, **{k: v for k, v in table.items() if k in own - _TABLE_KEYS}}
-        settings = {k: v for k, v in table.items() if k not in own}
+        common = {"plugin": name, **{k: v for k, v in table.items() if k in server_keys - _TABLE_KEYS}}
+        settings = {k: v for k, v in table.items() if k not in server_keys}
         settings, fault = resolve_settings(reader, settings, key, environ, folder)
         credentials, fault_of_credentials = _read_credentials(reader, table, key, environ, folder)
         engines[name] = msgspec.structs.replace(

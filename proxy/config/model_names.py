@@ -83,10 +83,10 @@ def _all_named_models(config: Config) -> Iterator[tuple[str, str, str]]:
         for model in section.costs.keys() - {"*", CLONE}:
             yield f"engines.{engine}.costs.{model}", engine, model
     for plan in config.plans.values():
-        for full in plan.prices.models:
-            engine, slash, model = full.partition("/")
+        for full_name in plan.prices.models:
+            engine, slash, model = full_name.partition("/")
             if slash:
-                yield f"plans.{plan.name}.prices.models.{full}", engine, model
+                yield f"plans.{plan.name}.prices.models.{full_name}", engine, model
 
 
 def models_to_speak(config: Config) -> Iterator[tuple[str, str, str]]:
@@ -95,7 +95,7 @@ def models_to_speak(config: Config) -> Iterator[tuple[str, str, str]]:
     operator_routes = [route for route in config.routes if not route.is_shipped]
     routes = {f"routes.{route.language}": route.named_models for route in operator_routes}
     for where, fulls in (*config.models.items(), *routes.items()):
-        for full in fulls:
-            engine, slash, model = full.partition("/")
+        for full_name in fulls:
+            engine, slash, model = full_name.partition("/")
             if slash:
                 yield where, engine, model

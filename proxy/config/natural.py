@@ -112,9 +112,9 @@ def read_layer(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | Non
             engines[name] = _checked_engine(name, section, known)
         except ValueError as fault:
             leave_out(f"engines.{name}", str(fault))
-    for alias, listed in raw.get("models", {}).items():
+    for alias, candidates in raw.get("models", {}).items():
         try:
-            models |= msgspec.convert({alias: listed}, _Candidates)
+            models |= msgspec.convert({alias: candidates}, _Candidates)
         except ValueError as fault:
             leave_out(f"models.{alias}", str(fault))
     return Layer(engines, _keep_candidates_of({*engines, *shipped_defaults()["engines"]}, models, leave_out))
@@ -202,7 +202,8 @@ def hearing_candidates(engines: Mapping[str, EngineSection]) -> dict[str, list[s
     imported = {name: f"{name}/{id_}" for name, section in engines.items() if (id_ := hearing_model(section))}
     built_in = shipped_defaults()["hearing"].items()
     return {
-        alias: [imported.get(full.partition("/")[0], full) for full in listed] for alias, listed in built_in
+        alias: [imported.get(full_name.partition("/")[0], full_name) for full_name in full_names]
+        for alias, full_names in built_in
     }
 
 

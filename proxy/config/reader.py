@@ -130,9 +130,9 @@ def names_hint(name: str, known: Iterable[str], kind: str) -> str:
     # A provider may have thousands of voices, and a comparison with each takes time.
     names = [each for each, _ in zip(known, range(_MOST_COMPARED), strict=False)]
     is_short = len(names) <= _MOST_SHOWN or kind not in _WHERE_LISTED
-    most, likeness = (1, 0.6) if is_short else (3, 0.35)
-    near = difflib.get_close_matches(name[:_LONGEST_COMPARED], names, most, likeness)
-    guess = f"Did you mean {' or '.join(near)}? " if near else ""
+    most_similar, likeness = (1, 0.6) if is_short else (3, 0.35)
+    similar = difflib.get_close_matches(name[:_LONGEST_COMPARED], names, most_similar, likeness)
+    guess = f"Did you mean {' or '.join(similar)}? " if similar else ""
     if is_short:
         return f"{guess}The {kind} are: {', '.join(names) or 'none'}."
     return f"{guess}{_WHERE_LISTED[kind]} has all {kind}."
@@ -141,5 +141,5 @@ def names_hint(name: str, known: Iterable[str], kind: str) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint: the most similar name, or all names."""
     names = list(known)
-    near = nearest_name(name, names)
-    return f"did you mean {near}?" if near else f"known: {', '.join(names) or 'none'}"
+    similar = nearest_name(name, names)
+    return f"did you mean {similar}?" if similar else f"known: {', '.join(names) or 'none'}"

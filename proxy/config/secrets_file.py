@@ -56,11 +56,11 @@ def _check_owner(file: Path, status: os.stat_result) -> None:
 def _parse_variables(file: Path, text: str) -> dict[str, str]:
     variables: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
-        plain = line.strip()
-        if not plain or plain[0] in "#;":
+        stripped = line.strip()
+        if not stripped or stripped[0] in "#;":
             continue
-        match = _LINE.fullmatch(plain)
-        if fault := _line_fault(plain, match):
+        match = _LINE.fullmatch(stripped)
+        if fault := _line_fault(stripped, match):
             raise ConfigError(f"{file}, line {number}: {fault}")
         assert match is not None
         name, value = match[1], match[2].strip()

@@ -85,8 +85,8 @@ def _server_findings(config: Config, running_address: str) -> list[Finding]:
     server = config.server
     metrics = ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none")
     if config.host.is_used:
-        says = f"voxgate host, with its processes on the {config.host.ports} ports behind"
-        return [ok("address", says, name=config.host.listen or "--listen"), metrics]
+        place = f"voxgate host, with its processes on the {config.host.ports} ports behind"
+        return [ok("address", place, name=config.host.listen or "--listen"), metrics]
     listens = f"; the running server listens on {running_address}" if running_address else ""
     retention = (
         f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
@@ -140,7 +140,7 @@ def _engine_findings(config: Config, registry: Registry, name: str) -> Iterator[
         yield from lacking
         return
     names = ", ".join(model.manifest.name for model in spec.models)
-    model = f", {'model' if len(spec.models) == 1 else 'check_models'} {names}" if names else ""
+    model = f", {'model' if len(spec.models) == 1 else 'models'} {names}" if names else ""
     if isinstance(spec, HostedEngineSpec):
         yield ok("engine", f"{section.plugin}, in {spec.processes} host process(es){model}", name=name)
     else:
@@ -165,8 +165,8 @@ def _remote_engine_findings(registry: Registry, spec: RemoteSpec) -> Iterator[Fi
     if section.cluster:
         yield ok("engine", f"{section.plugin}, on the hosts of {spec.place}", name=name)
         return
-    most = f"up to ${section.budget_usd_day:g} a day and ${section.job_usd:g} a job"
-    yield ok("engine", f"{section.plugin}, for jobs only, at {spec.place}; {most}", name=name)
+    limits = f"up to ${section.budget_usd_day:g} a day and ${section.job_usd:g} a job"
+    yield ok("engine", f"{section.plugin}, for jobs only, at {spec.place}; {limits}", name=name)
 
 
 def _licence_finding(config: Config, name: str, licence: str, models: str) -> Finding:
@@ -178,8 +178,8 @@ def _licence_finding(config: Config, name: str, licence: str, models: str) -> Fi
     lacking = f"plans with a price do not have it; name what allows it in engines.{name}.paid_use_basis"
     if terms.must_accept and section.accept_licence.casefold() != licence.casefold():
         accept = f'it speaks for nobody before engines.{name}.accept_licence = "{licence}"'
-        also = f"; {lacking}" if is_forbidden and not section.paid_use_basis else ""
-        return wrong("licence", f"{found}; {accept}{also}", name=name)
+        addition = f"; {lacking}" if is_forbidden and not section.paid_use_basis else ""
+        return wrong("licence", f"{found}; {accept}{addition}", name=name)
     if not is_forbidden:
         return ok("licence", found, name=name)
     if f"engines.{name}" in config.natural and not section.paid_use_basis:
@@ -231,6 +231,6 @@ def _default_model_finding(config: Config) -> Finding:
 def _default_finding(known: Collection[str], key: str, name: str, why: str, do: str) -> Finding:
     if name in known or "/" in name:
         return ok("default", name, name=key)
-    near = nearest_name(name, known)
+    similar = nearest_name(name, known)
     found = f"server.{key}: {name!r} is not configured: {why}; /readyz will say unready"
-    return wrong("default", found, f"did you mean {near}? Else {do}" if near else do, name=key)
+    return wrong("default", found, f"did you mean {similar}? Else {do}" if similar else do, name=key)

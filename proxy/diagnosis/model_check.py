@@ -139,14 +139,16 @@ def check_retirements(
 
 
 def _retirement_finding(name: str, retirement: Retirement, today: date) -> Finding:
-    ends = ", ".join(
+    models = ", ".join(
         f"{model} {'ends' if day > today else 'ended'} on {day} ({abs((day - today).days)} days)"
         for model, day in retirement.models
     )
     if retirement.has_ended(today):
-        return wrong(RETIREMENT, f"{ends}; nothing is left", "name a model that stays", name=name)
+        return wrong(RETIREMENT, f"{models}; nothing is left", "name a model that stays", name=name)
     rest = "; nothing is left then" if retirement.ends is not None else ""
-    return note(RETIREMENT, f"{ends}{rest}", _NAME_ANOTHER if retirement.ends is not None else "", name=name)
+    return note(
+        RETIREMENT, f"{models}{rest}", _NAME_ANOTHER if retirement.ends is not None else "", name=name
+    )
 
 
 def _last_day(

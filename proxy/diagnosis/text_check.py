@@ -199,8 +199,8 @@ def voice_hint(voice: str, results: ProbeResults, engine: str) -> str:
     for former, successor in _SUCCESSORS.items():
         if (by := re.sub(former, successor, voice)) != voice and by in results.voices[engine]:
             return f"it speaks no more, and {by} does"
-    near = did_you_mean(voice, sorted(results.voices[engine]))
-    return near if near.startswith("did") else "voxgate engines --json lists its voices"
+    hint = did_you_mean(voice, sorted(results.voices[engine]))
+    return hint if hint.startswith("did") else "voxgate engines --json lists its voices"
 
 
 def _post_fault(

@@ -235,7 +235,7 @@ class Helper:
             self.return_process(life)
 
     async def take_process(self) -> Life:
-        """Return a process, started if there is none. The caller must `return_process` it. Raises HelperFailed."""
+        """Return a process, started if there is none. Return it by `return_process`. Raises HelperFailed."""
         starting = self._current_or_new()
         if self.spec.is_for_one:
             self._current = None

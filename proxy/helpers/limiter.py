@@ -28,7 +28,7 @@ class FairLimiter:
 
     def __init__(
         self,
-        what: str,
+        name: str,
         *,
         places: int,
         of_account: int,
@@ -36,7 +36,7 @@ class FairLimiter:
         of_operator: int = 0,
         wait_s: float = WAIT_S,
     ) -> None:
-        self.what = what
+        self.name = name
         self.wait_s = wait_s
         self.taken_weight = 0
         self.turns = asyncio.Semaphore(at_once)
@@ -48,7 +48,7 @@ class FairLimiter:
         self._place_was_left = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<FairLimiter for {self.what}, {self.taken_weight} of {self._places} taken>"
+        return f"<FairLimiter for {self.name}, {self.taken_weight} of {self._places} taken>"
 
     def reserve_place(self, account: str, weight: int = 1) -> FairPlace:
         """Take a place of this weight at once. Raises NoPlace."""
@@ -59,7 +59,7 @@ class FairLimiter:
         is_reserved = not account and operator_weight < self._of_operator
         is_full = self.taken_weight - operator_weight + weight > most_taken and not is_reserved
         if is_full or (owner is not None and owner.taken_weight + weight > self._of_account):
-            raise NoPlace(self.what)
+            raise NoPlace(self.name)
         if owner is None:
             owner = self._owners[account] = _Owner()
         owner.taken_weight += weight
@@ -97,7 +97,7 @@ class FairLimiter:
                     self._place_was_left.clear()
                     await self._place_was_left.wait()
         except TimeoutError:
-            raise NoPlace(self.what) from None
+            raise NoPlace(self.name) from None
         finally:
             self._waiting.remove(account)
 
@@ -123,7 +123,7 @@ class FairPlace:
         self._is_at_work = False
 
     def __repr__(self) -> str:
-        return f"<FairPlace for {self._pool.what}, {'held' if self._is_held else 'left'}>"
+        return f"<FairPlace for {self._pool.name}, {'held' if self._is_held else 'left'}>"
 
     def __enter__(self) -> Self:
         return self
@@ -166,7 +166,7 @@ class FairPlace:
                     await turns.enter_async_context(self._owner.turn)
                     await turns.enter_async_context(self._pool.turns)
             except TimeoutError:
-                raise NoPlace(self._pool.what) from None
+                raise NoPlace(self._pool.name) from None
             yield
 
 

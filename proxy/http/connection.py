@@ -181,8 +181,8 @@ class Connection(StoppableBlock):
     async def body(self, limit: int) -> bytes:
         """Read the whole body, without a byte order mark. Raises RequestTooLarge as soon as the body is
         surely longer than `limit`, RateLimited, and the peer's failure for an incomplete body."""
-        declared = self.fields.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > limit:
+        content_length = self.fields.get(b"content-length", b"")
+        if content_length.isdigit() and int(content_length) > limit:
             raise _too_large(limit)
         part, is_last = await self._body_part()
         if len(part) > limit:
@@ -194,8 +194,8 @@ class Connection(StoppableBlock):
         `LEAST_BODY_BYTES_PER_S`. The time that the caller takes for a piece does not count. The bytes are not
         counted with the key's other bodies, because the caller limits how many such bodies are read at once.
         Raises what `body` raises."""
-        declared = self.fields.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > limit:
+        content_length = self.fields.get(b"content-length", b"")
+        if content_length.isdigit() and int(content_length) > limit:
             raise _too_large(limit)
         loop = asyncio.get_running_loop()
         start_s, size, is_last = loop.time(), 0, False
@@ -245,10 +245,10 @@ class Connection(StoppableBlock):
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
-        more = message.get("more_body", False)
-        if more and self._peer.body_failure is not None:
+        has_more = message.get("more_body", False)
+        if has_more and self._peer.body_failure is not None:
             raise self._peer.body_failure
-        return message.get("body", b""), not more
+        return message.get("body", b""), not has_more
 
     def stop_when_client_leaves(self) -> Self:
         """Return a context manager for what follows the body. When the client leaves, the block is cancelled,

@@ -67,13 +67,13 @@ class Exchange:
     row of this request, however it ends) and `deployment` (the model that a path of Azure names).
     """
 
-    __slots__ = ("_began", "_scope", "_send", "code", "is_complete", "status")
+    __slots__ = ("_began_s", "_scope", "_send", "code", "is_complete", "status")
 
     def __init__(self, scope: Scope, send: Send, id_: str) -> None:
         self.status = 0
         self.is_complete = False
         self.code: str | msgspec.UnsetType = msgspec.UNSET
-        self._began = time.monotonic()
+        self._began_s = time.monotonic()
         self._scope = scope
         self._send = send
         scope.setdefault("state", {})["request_id"] = id_
@@ -89,7 +89,7 @@ class Exchange:
                 headers += rate_headers(window)
             if description is not None:
                 headers.append((b"x-voxgate-route", description.encode("ascii", "replace")))
-            elapsed_ms = round((time.monotonic() - self._began) * 1000)
+            elapsed_ms = round((time.monotonic() - self._began_s) * 1000)
             headers.append((b"x-request-id", state["request_id"].encode()))
             headers.append((b"openai-processing-ms", b"%d" % elapsed_ms))
             message["headers"] = headers
@@ -115,7 +115,7 @@ class Exchange:
                 route=route,
                 status=self.status,
                 complete=self.is_complete,
-                ms=round((time.monotonic() - self._began) * 1000, 1),
+                ms=round((time.monotonic() - self._began_s) * 1000, 1),
                 account=caller.account if caller else None,
                 key=caller.key if caller else None,
                 code=self.code,

@@ -37,7 +37,7 @@ class FramePace:
     """The turns of the sockets of a worker."""
 
     def __init__(self) -> None:
-        self._second = 0.0
+        self._current_second = 0.0
         # Frames by account, in this second of the loop's clock and in the one before.
         self._this_second: Counter[str] = Counter()
         self._last_second: Counter[str] = Counter()
@@ -47,9 +47,11 @@ class FramePace:
 
     def read_or_wait(self, reader: PacedReader) -> bool:
         """Let a socket read now and return True, or give it a later turn and return False."""
-        spare = FREE_FRAMES_PER_S - int(self.recent_frames(reader.account))
-        if spare > 0:
-            self._this_second[reader.account] += reader.read_some(min(TURN_BYTES, spare * _LEAST_FRAME_BYTES))
+        frames_left = FREE_FRAMES_PER_S - int(self.recent_frames(reader.account))
+        if frames_left > 0:
+            self._this_second[reader.account] += reader.read_some(
+                min(TURN_BYTES, frames_left * _LEAST_FRAME_BYTES)
+            )
             return True
         self._waiting.setdefault(reader.account, deque()).append(reader)
         self._set_timer(self._next_turn_s)
@@ -58,9 +60,9 @@ class FramePace:
     def recent_frames(self, account: str) -> float:
         """Return about how many frames of an account were read in the last second."""
         second, fraction = divmod(asyncio.get_running_loop().time(), 1.0)
-        if second != self._second:
-            self._last_second = self._this_second if second == self._second + 1 else Counter()
-            self._this_second, self._second = Counter(), second
+        if second != self._current_second:
+            self._last_second = self._this_second if second == self._current_second + 1 else Counter()
+            self._this_second, self._current_second = Counter(), second
         return self._this_second[account] + self._last_second[account] * (1.0 - fraction)
 
     def _set_timer(self, time_s: float) -> None:

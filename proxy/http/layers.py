@@ -53,7 +53,7 @@ def public_app(
     metrics: Metrics,
     refusals: RefusalTotals | None = None,
     sessions: Sessions | None = None,
-    closed: ClosedPaths = NONE_CLOSED,
+    closed_paths: ClosedPaths = NONE_CLOSED,
     dialects: Sequence[Dialect] = (),
 ) -> ASGIApp:
     """Return the app of the port. The `closed` paths are those of features that are off."""
@@ -62,7 +62,9 @@ def public_app(
     for_suspended = Paths(endpoint for endpoint in endpoints if endpoint.is_for_suspended)
     known_hosts = KnownHosts(server.hosts) if server.hosts else None
     edge = Edge(
-        _router((_guarded_route(endpoint, counter, sessions) for endpoint in endpoints), closed, counter),
+        _router(
+            (_guarded_route(endpoint, counter, sessions) for endpoint in endpoints), closed_paths, counter
+        ),
         metrics,
         KeyCheck(
             logins, open_paths(endpoints, server.public_catalogue), known_hosts, sessions, for_suspended
@@ -82,11 +84,11 @@ def public_app(
 
 
 def control_app(
-    endpoints: Sequence[Endpoint], metrics: Metrics, closed: ClosedPaths = NONE_CLOSED
+    endpoints: Sequence[Endpoint], metrics: Metrics, closed_paths: ClosedPaths = NONE_CLOSED
 ) -> ASGIApp:
     """Return the app of control.sock. It needs no key, since only the owner of the server can open the
     socket."""
-    return Edge(_router((endpoint.route for endpoint in endpoints), closed), metrics)
+    return Edge(_router((endpoint.route for endpoint in endpoints), closed_paths), metrics)
 
 
 class _CountedApp:
@@ -146,12 +148,14 @@ class _RoutesApp(Starlette):
         return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
 
 
-def _router(routes: Iterable[Route], closed: ClosedPaths, counter: RequestCounter | None = None) -> Starlette:
+def _router(
+    routes: Iterable[Route], closed_paths: ClosedPaths, counter: RequestCounter | None = None
+) -> Starlette:
     # A path that ends with a parameter with slashes comes last: it would match longer paths, too.
     in_order = sorted(routes, key=lambda route: route.path.endswith(":path}"))
     app = _RoutesApp(
         routes=in_order,
-        exception_handlers={HTTPException: partial(_raise_http_exception, closed, counter)},
+        exception_handlers={HTTPException: partial(_raise_http_exception, closed_paths, counter)},
     )
     app.router.redirect_slashes = False
     return app
@@ -187,14 +191,14 @@ def _cors_middleware(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> C
 
 
 async def _raise_http_exception(
-    closed: ClosedPaths, counter: RequestCounter | None, request: Request, error: Exception
+    closed_paths: ClosedPaths, counter: RequestCounter | None, request: Request, error: Exception
 ) -> Response:
     """Turn Starlette's own 404 and 405 into failures of this server, and count them, since no route did."""
     assert isinstance(error, HTTPException)
     if counter is not None:
         await counter.count("unmatched", request.scope)
     path, method = request.scope["path"][:200], request.method
-    if (sentence := closed.reason_closed(path)) is not None:
+    if (sentence := closed_paths.reason_closed(path)) is not None:
         raise NotFound(sentence, code="feature_off")
     if error.status_code == 405:
         # Starlette itself names the methods of the first route only.

@@ -68,19 +68,19 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
         return self.rows[-1].id if self.rows else None
 
     async def list_response(
-        self, listing: type[Listing], shown: Callable[[Row], msgspec.Struct], **more: Any
+        self, listing: type[Listing], show_row: Callable[[Row], msgspec.Struct], **more: Any
     ) -> Response:
         """Answer with the rows as `shown`, and with `more` fields of the listing."""
-        data = await in_turns(shown, self.rows)
-        whole = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more)
+        data = await in_turns(show_row, self.rows)
+        listed = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more)
         # Encoding in one go would delay other requests.
-        return reply(whole) if len(data) <= _USUAL_ROWS else await asyncio.to_thread(reply, whole)
+        return reply(listed) if len(data) <= _USUAL_ROWS else await asyncio.to_thread(reply, listed)
 
 
 async def read_page(
     request: Request,
     place_of: Callable[[str], Awaitable[Place | None]],
-    read: Callable[[Place, int], Awaitable[Sequence[Row]]],
+    read_rows: Callable[[Place, int], Awaitable[Sequence[Row]]],
     *,
     usual: int = _USUAL_ROWS,
     most: int = MOST_ROWS,
@@ -100,7 +100,7 @@ async def read_page(
             )
         place = row
     # One row more than the page shows tells whether there is a next page.
-    rows = await read(place, limit + 1)
+    rows = await read_rows(place, limit + 1)
     return Page(rows[:limit], len(rows) > limit)
 
 

@@ -42,15 +42,15 @@ class OpenConnections:
         self._networks: dict[OpenConnection, str] = {}
         self._by_network: Counter[str] = Counter()
         # Oldest first.
-        self._spare: dict[OpenConnection, None] = {}
+        self._spare_connections: dict[OpenConnection, None] = {}
         metrics.count_open = self._networks.__len__
         self.revise_limits(server)
 
     def __repr__(self) -> str:
-        return f"<OpenConnections {len(self._networks)} of {self._most}>"
+        return f"<OpenConnections {len(self._networks)} of {self._most_connections}>"
 
     def revise_limits(self, server: Server) -> None:
-        self._most = min(server.connections, _file_limit() - OTHER_FILES)
+        self._most_connections = min(server.connections, _file_limit() - OTHER_FILES)
         self._most_by_client = server.connections_per_client
         # uvicorn's own reading of the setting. A proxy has the connections of all its clients.
         no_app: Any = None
@@ -64,12 +64,12 @@ class OpenConnections:
                 f"Your address has {self._most_by_client} open connections, and that is the most.",
                 retry_after_s=1.0,
             )
-        if len(self._networks) >= self._most:
-            if len(self._spare) >= SPARE_CONNECTIONS:
-                oldest = next(iter(self._spare))
+        if len(self._networks) >= self._most_connections:
+            if len(self._spare_connections) >= SPARE_CONNECTIONS:
+                oldest = next(iter(self._spare_connections))
                 self.remove_connection(oldest)
                 oldest.cut_off()
-            self._spare[connection] = None
+            self._spare_connections[connection] = None
         self._networks[connection] = network
         self._by_network[network] += 1
         return None
@@ -78,7 +78,7 @@ class OpenConnections:
         network = self._networks.pop(connection, None)
         if network is None:
             return
-        self._spare.pop(connection, None)
+        self._spare_connections.pop(connection, None)
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]
@@ -88,7 +88,7 @@ class OpenConnections:
         self._networks[successor] = self._networks.pop(connection)
 
     def is_spare(self, connection: OpenConnection) -> bool:
-        return connection in self._spare
+        return connection in self._spare_connections
 
 
 def raise_file_limit() -> None:

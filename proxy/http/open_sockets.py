@@ -26,13 +26,13 @@ class OpenSockets:
     def __init__(self, server: Server, metrics: Metrics) -> None:
         self.pace = FramePace()
         self._metrics = metrics
-        self._open: set[ClientSocket] = set()
+        self._open_sockets: set[ClientSocket] = set()
         self._is_leaving = False
-        metrics.count_sockets = self._open.__len__
+        metrics.count_sockets = self._open_sockets.__len__
         self.revise_limits(server)
 
     def __repr__(self) -> str:
-        return f"<OpenSockets {len(self._open)} of {self._server.sockets}>"
+        return f"<OpenSockets {len(self._open_sockets)} of {self._server.sockets}>"
 
     def revise_limits(self, server: Server) -> None:
         self._server = server
@@ -40,7 +40,7 @@ class OpenSockets:
     def leave_server(self) -> None:
         """Open no more sockets. Silent ones close now, and the others when their speech has ended."""
         self._is_leaving = True
-        for socket in list(self._open):
+        for socket in list(self._open_sockets):
             socket.leave_when_silent()
 
     def socket_endpoints(self, sockets: Sequence[SocketEndpoint]) -> list[Endpoint]:
@@ -60,7 +60,7 @@ class OpenSockets:
             await socket.run_handler(endpoint.handle)
         finally:
             self._metrics.in_flight += 1
-            self._open.discard(socket)
+            self._open_sockets.discard(socket)
 
     def _check_origin(self, socket: ClientSocket) -> None:
         """Raise NotAllowed for a page of another origin."""
@@ -80,22 +80,22 @@ class OpenSockets:
         if self._is_leaving:
             raise ServerBusy(LEAVING_MESSAGE)
         most = self._server.sockets_per_account
-        if sum(each.caller.account == socket.caller.account for each in self._open) >= most:
+        if sum(each.caller.account == socket.caller.account for each in self._open_sockets) >= most:
             raise _too_many(f"Your account has {most} open sockets at this server, and that is the most.")
-        if len(self._open) >= self._server.sockets:
+        if len(self._open_sockets) >= self._server.sockets:
             self._close_idlest()
-        self._open.add(socket)
+        self._open_sockets.add(socket)
 
     def _close_idlest(self) -> None:
         """Close the socket that is idle for longest, of the account with the most idle ones."""
-        silent = [each for each in self._open if each.is_quiet]
+        silent = [each for each in self._open_sockets if each.is_quiet]
         if not silent:
             raise _too_many("This server has as many open sockets as it takes, and all are busy.")
         [(account, _)] = Counter(each.caller.account for each in silent).most_common(1)
         oldest = min(
             (each for each in silent if each.caller.account == account), key=lambda each: each.last_message
         )
-        self._open.discard(oldest)
+        self._open_sockets.discard(oldest)
         oldest.end_by_server(1013, "The server is full, and this socket was idle.")
 
 

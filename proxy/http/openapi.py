@@ -13,7 +13,7 @@ from proxy import __version__, errors
 from proxy.access.sessions import COOKIE
 from proxy.http.endpoint import JSON, Endpoint, Failure, Header, Query, Struct
 
-_ABOUT = """\
+_DESCRIPTION = """\
 OpenAI's speech API in front of many engines: every OpenAI client works with the base URL `/v1`.
 Fields that are not listed are ignored in requests; null is the same as leaving a field out. Azure's paths
 `/openai/v1/…` and `/openai/deployments/{model}/audio/speech` reach the same endpoints."""
@@ -45,7 +45,7 @@ def openapi_document(endpoints: Sequence[Endpoint], public_catalogue: bool = Fal
         "info": {
             "title": "voxgate",
             "version": __version__,
-            "description": _ABOUT,
+            "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -260,12 +260,12 @@ def _all_schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         for struct in (endpoint.body, *endpoint.other_bodies, endpoint.form, *endpoint.other_forms)
         if struct is not None
     }
-    documented = {
+    answer_structs = {
         struct for endpoint in endpoints for structs in endpoint.answers.values() for struct in structs
     }
     others = {struct for endpoint in endpoints for struct in (endpoint.unready, endpoint.accepted) if struct}
-    documented |= others | {errors.ErrorEnvelope}
-    answers = {name: _require_defaults(schema) for name, schema in _schemas_of(documented).items()}
+    answer_structs |= others | {errors.ErrorEnvelope}
+    answers = {name: _require_defaults(schema) for name, schema in _schemas_of(answer_structs).items()}
     return dict(sorted({**_schemas_of(bodies), **answers}.items()))
 
 

@@ -41,13 +41,13 @@ def requested_range(range_header: str | None, size: int) -> range | None:
 
 def file_reply(file: StoredFile, name: str, media_type: str, range_header: str | None) -> Response:
     """Answer with the whole file under this name, or with the range. Raises RangeNotSatisfiable."""
-    part = requested_range(range_header, file.size)
+    requested = requested_range(range_header, file.size)
     headers = {"accept-ranges": "bytes"}
-    if part is not None:
-        headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{file.size}"
-    wanted = part or range(file.size)
-    headers["content-length"] = str(wanted.stop - wanted.start)
-    return StreamedFile(file.parts(wanted), name, media_type, headers, 200 if part is None else 206)
+    if requested is not None:
+        headers["content-range"] = f"bytes {requested.start}-{requested.stop - 1}/{file.size}"
+    byte_range = requested or range(file.size)
+    headers["content-length"] = str(byte_range.stop - byte_range.start)
+    return StreamedFile(file.parts(byte_range), name, media_type, headers, 200 if requested is None else 206)
 
 
 class StreamedFile(Response):

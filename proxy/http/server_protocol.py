@@ -102,8 +102,8 @@ class ServerProtocol(RequestProtocol):
         fields = [*self.server_state.default_headers, *_SWITCH, *headers]
         lines = [STATUS_LINE[101], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"]
         self.transport.write(head := b"".join(lines))
-        written = self.count_taken() + self.count_unsent() + len(head)
-        protocol = SocketProtocol(self.config, self.server_state, written, account, pace)
+        written_bytes = self.count_taken() + self.count_unsent() + len(head)
+        protocol = SocketProtocol(self.config, self.server_state, written_bytes, account, pace)
         protocol.stall_s, protocol.least_bytes_per_s = self.stall_s, self.least_bytes_per_s
         protocol.open_connections = self.open_connections
         self.connections.discard(self)

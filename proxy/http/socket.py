@@ -135,8 +135,8 @@ class ClientSocket(StoppableBlock):
         `bytes_before` ones. None while the client is connected."""
         if not self._protocol.is_gone:
             return None
-        written = self._protocol.lost_written_bytes - bytes_before
-        return share_sent(self._protocol.lost_tcp_info, bytes_before, written) if written else 0.0
+        written_bytes = self._protocol.lost_written_bytes - bytes_before
+        return share_sent(self._protocol.lost_tcp_info, bytes_before, written_bytes) if written_bytes else 0.0
 
     def leave_when_silent(self) -> None:
         """Close the socket as soon as it does not speak, because the server leaves."""

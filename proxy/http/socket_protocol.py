@@ -67,11 +67,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     open_connections: OpenConnections | None = None
 
     def __init__(
-        self, config: Config, state: ServerState, written: int, account: str, pace: FramePace
+        self, config: Config, state: ServerState, written_bytes: int, account: str, pace: FramePace
     ) -> None:
         super().__init__(config, state, {})
         self.conn = _CountedFrames(state=OPEN, max_size=MESSAGE_BYTES)
-        self.conn.written_bytes = written
+        self.conn.written_bytes = written_bytes
         self.handshake_initiated = self.handshake_complete = True
         self.is_gone = False
         self.on_gone: Callable[[], None] = nothing_to_do
@@ -79,21 +79,21 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.lost_tcp_info, self.lost_written_bytes = b"", 0
         self.account = account
         self._pace = pace
-        self._unread = bytearray()
+        self._unread_bytes = bytearray()
         self._is_waiting = False
         self._frames_read = 0
         self._received_s = 0.0
         self._next_frame_s = 0.0
         self._watch = ReaderWatch(self)
 
-    def take_over(self, transport: asyncio.Transport, held: bytearray) -> None:
+    def take_over(self, transport: asyncio.Transport, early_data: bytearray) -> None:
         """Take over a connection, and the bytes that came behind the handshake."""
         self.connection_made(transport)
         transport.set_protocol(self)
         buffer_little(transport, read_bytes=_READ_BYTES)
         self.ping_timeout = max(_PONG_S, self.stall_s)
         self.start_keepalive()
-        self._unread += held
+        self._unread_bytes += early_data
         self.loop.call_soon(self.read_on)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -125,19 +125,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._received_s = self.loop.time()
-        self._unread += data
+        self._unread_bytes += data
         self.read_on()
 
     def read_on(self) -> None:
         """Read what has come, as far as the handler takes it and the pace allows it."""
-        while self._unread and not self._is_waiting and self._has_room():
+        while self._unread_bytes and not self._is_waiting and self._has_room():
             wait_s = self._next_frame_s - self.loop.time()
             if wait_s > 0:
                 self._is_waiting = True
                 self.loop.call_later(wait_s, self._end_wait)
             else:
                 self._is_waiting = not self._pace.read_or_wait(self)
-        is_paused = bool(self._unread) or not self._has_room()
+        is_paused = bool(self._unread_bytes) or not self._has_room()
         if is_paused != self.read_paused and not self.transport.is_closing():
             self.read_paused = is_paused
             (self.transport.pause_reading if is_paused else self.transport.resume_reading)()
@@ -145,10 +145,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def read_some(self, most_bytes: int) -> int:
         self._is_waiting = False
         if self.conn.parser_exc is not None or self.is_gone:
-            self._unread.clear()
+            self._unread_bytes.clear()
             return 1
-        data = bytes(self._unread[:most_bytes])
-        del self._unread[:most_bytes]
+        data = bytes(self._unread_bytes[:most_bytes])
+        del self._unread_bytes[:most_bytes]
         super().data_received(data)
         frames, self._frames_read = max(1, self._frames_read), 0
         self._next_frame_s = max(self._next_frame_s, self.loop.time() - _BURST_S) + frames / FRAMES_PER_S

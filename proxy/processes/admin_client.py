@@ -114,8 +114,8 @@ def _without_nones(query: Mapping[str, str | int | None]) -> dict[str, str | int
 
 def _refusal(path: str, error: Mapping[str, str]) -> CommandRefused:
     if error["code"] == "unknown_url":
-        what = path.partition("/")[0]
-        return CommandRefused(f"the server has no {what}: is it of another version?")
+        kind_of_thing = path.partition("/")[0]
+        return CommandRefused(f"the server has no {kind_of_thing}: is it of another version?")
     kind = error["code"].removesuffix("_not_found")
     return CommandRefused(error["message"] + f" See voxgate {kind}s list." * (kind in _KINDS_WITH_LIST))
 

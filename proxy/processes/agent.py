@@ -74,7 +74,7 @@ class ProcessPorts:
     def __init__(self, section: HostSection) -> None:
         self._section = section
         self._listen = parse_address(section.listen)
-        self._next = 0
+        self._next_offset = 0
 
     def __call__(self, _name: str) -> HostPlace:
         section, listen = self._section, self._listen
@@ -85,8 +85,8 @@ class ProcessPorts:
             except UnusableCertificates as error:
                 raise OSError(errno.EINVAL, f"[host] {error}") from None
         for _ in range(section.ports):
-            port = listen.port + 1 + self._next % section.ports
-            self._next += 1
+            port = listen.port + 1 + self._next_offset % section.ports
+            self._next_offset += 1
             if _is_port_free(HostAddress(listen.name, port)):
                 announced = section.announced_address._replace(port=port)
                 address = HostAddress(listen.name, port)

@@ -103,9 +103,9 @@ class MetricsSum:
             _add_figures(
                 sums, {family: figures for family, figures in families.items() if family not in cumulative}
             )
-            generation, before = self._last_reports.get(report.worker, (report.generation, {}))
+            generation, last_figures = self._last_reports.get(report.worker, (report.generation, {}))
             if generation != report.generation:
-                _add_figures(self._ended_generations, before)
+                _add_figures(self._ended_generations, last_figures)
             self._last_reports[report.worker] = (report.generation, cumulative)
         for figures in (self._ended_generations, *(figures for _, figures in self._last_reports.values())):
             _add_figures(sums, figures)

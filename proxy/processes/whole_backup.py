@@ -74,16 +74,16 @@ def is_whole_backup(file: Path) -> bool:
 def back_up(config: Config, target: Path) -> BackupSummary:
     """Write a whole backup, also while the server runs, in place of an older one. Raise StorageFailed."""
     data = Path(config.data)
-    part = sqlite_backup.part_of(target)
+    part_file = sqlite_backup.part_of(target)
     try:
         sqlite_backup.check_target(data / sqlite_backup.DATABASE, target, plain_tar.first_bytes(ABOUT))
-        with open(part, "xb", opener=open_private) as archive:
+        with open(part_file, "xb", opener=open_private) as archive:
             summary = _write_members(config, data, target, archive)
-        sqlite_backup.put(part, target)
+        sqlite_backup.put(part_file, target)
     except OSError as error:
         raise StorageFailed(f"{target} cannot be written: {error.strerror}") from None
     finally:
-        sqlite_backup.remove(part)
+        sqlite_backup.remove(part_file)
     return msgspec.structs.replace(summary, bytes=target.stat().st_size)
 
 
@@ -96,8 +96,8 @@ def _write_members(config: Config, data: Path, target: Path, archive: BinaryIO) 
     with _copied_database(config, data, target) as copy:
         schema = 0 if copy is None else copy.schema
         facts = BackupFacts(FORMAT, __version__, "sqlite" if copy else "postgresql", schema)
-        about = msgspec.json.encode(facts)
-        plain_tar.add_file(archive, ABOUT, io.BytesIO(about), len(about))
+        facts_json = msgspec.json.encode(facts)
+        plain_tar.add_file(archive, ABOUT, io.BytesIO(facts_json), len(facts_json))
         source = Path(config.source)
         # First of all: a restore on an empty machine looks here for its folders.
         files = [CONFIG] if _add_file(archive, CONFIG, source) else []

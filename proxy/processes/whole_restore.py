@@ -49,7 +49,7 @@ class Unpacked(NamedTuple):
     """A backup that was unpacked into two folders: `stage` in the data folder, and `sound_stage` among the
     recordings, which are pairs of owner and digest."""
 
-    about: BackupFacts
+    facts: BackupFacts
     files: tuple[str, ...]
     recordings: tuple[tuple[str, str], ...]
     stage: Path
@@ -95,7 +95,7 @@ def restore_whole(
     return BackupSummary(
         str(file),
         file.stat().st_size,
-        unpacked.about.schema,
+        unpacked.facts.schema,
         len(unpacked.recordings),
         unpacked.files,
         config.secrets,
@@ -146,11 +146,11 @@ def _stages(data: Path, sound: Path) -> Iterator[tuple[Path, Path]]:
 def _unpack(file: Path, stage: Path, sound_stage: Path) -> Unpacked:
     files: list[str] = []
     recordings: list[tuple[str, str]] = []
-    about = None
+    facts = None
     with _open_members(file) as members:
         for member in members:
-            if about is None:
-                about = _read_facts(member)
+            if facts is None:
+                facts = _read_facts(member)
             elif member.name in _MOST_BYTES_BY_NAME:
                 if member.size > (most := _MOST_BYTES_BY_NAME[member.name]):
                     raise StorageFailed(
@@ -163,21 +163,21 @@ def _unpack(file: Path, stage: Path, sound_stage: Path) -> Unpacked:
                 (sound_stage / owner).mkdir(mode=0o700, exist_ok=True)
                 plain_tar.copy_member(member, sound_stage / owner / digest, open_private)
                 recordings.append(recording)
-        if about is None:
+        if facts is None:
             raise StorageFailed("it is empty")
-    return Unpacked(about, tuple(files), tuple(recordings), stage, sound_stage)
+    return Unpacked(facts, tuple(files), tuple(recordings), stage, sound_stage)
 
 
 def _read_facts(member: ArchivedFile) -> BackupFacts:
     if member.name != ABOUT:
         raise StorageFailed(f"it does not begin with {ABOUT}")
     try:
-        about = msgspec.json.decode(member.read(_MOST_SMALL_BYTES), type=BackupFacts)
+        facts = msgspec.json.decode(member.read(_MOST_SMALL_BYTES), type=BackupFacts)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise StorageFailed(f"{ABOUT} makes no sense") from None
-    if about.format != FORMAT:
-        raise StorageFailed(f"it has format {about.format}, and this voxgate knows {FORMAT}")
-    return about
+    if facts.format != FORMAT:
+        raise StorageFailed(f"it has format {facts.format}, and this voxgate knows {FORMAT}")
+    return facts
 
 
 def _owner_and_digest(name: str) -> tuple[str, str]:
@@ -193,9 +193,9 @@ def _owner_and_digest(name: str) -> tuple[str, str]:
 def _check_unpacked(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> CheckedCopy | None:
     """Check the unpacked files. Return the checked database, or None if it is PostgreSQL's."""
     kind = "postgresql" if is_postgres(config.storage.url) else "sqlite"
-    if unpacked.about.database != kind:
+    if unpacked.facts.database != kind:
         raise StorageFailed(
-            f"{file} is of a server with {unpacked.about.database}, and [storage] url names {kind}; "
+            f"{file} is of a server with {unpacked.facts.database}, and [storage] url names {kind}; "
             "nothing was changed"
         )
     try:
@@ -322,33 +322,33 @@ def restored_config(file: Path, config_file: Path | None) -> Iterator[tuple[Conf
     StorageFailed if the backup's data would lie outside of its folder: its author must not choose which
     folders are replaced.
     """
-    place = Path(config_file or os.environ.get("VOXGATE_CONFIG") or CONFIG)
-    content = None if place.exists() else read_config_text(file)
+    config_path = Path(config_file or os.environ.get("VOXGATE_CONFIG") or CONFIG)
+    content = None if config_path.exists() else read_config_text(file)
     if content is None:
         yield load_config(config_file), None
         return
-    part = sqlite_backup.part_of(place)
+    part_file = sqlite_backup.part_of(config_path)
     try:
-        with open(part, "xb", opener=open_private) as opened:
+        with open(part_file, "xb", opener=open_private) as opened:
             opened.write(content)
-        config = load_config(part)
-        _check_folders(file, config, place)
+        config = load_config(part_file)
+        _check_folders(file, config, config_path)
         yield config, content
-        sqlite_backup.put(part, place)
+        sqlite_backup.put(part_file, config_path)
     except OSError as error:
-        raise StorageFailed(f"{place} cannot be written: {error.strerror}") from None
+        raise StorageFailed(f"{config_path} cannot be written: {error.strerror}") from None
     except RecursionError:
         raise StorageFailed(f"the {CONFIG} in {file} has tables in tables without end") from None
     finally:
-        sqlite_backup.remove(part)
+        sqlite_backup.remove(part_file)
 
 
-def _check_folders(file: Path, config: Config, place: Path) -> None:
-    here, data = place.parent.resolve(), Path(config.data)
+def _check_folders(file: Path, config: Config, config_path: Path) -> None:
+    config_folder, data = config_path.parent.resolve(), Path(config.data)
     folders = [] if "VOXGATE_SERVER__DATA" in os.environ else [data]
     folders += [recordings_folder(config.vault, data)] if config.vault.folder else []
     for folder in folders:
-        if not folder.resolve().is_relative_to(here):
+        if not folder.resolve().is_relative_to(config_folder):
             raise StorageFailed(
                 f"the {CONFIG} in {file} keeps its data in {folder}; if you mean that, take it out first: "
                 f"tar -xf {file} {CONFIG}"

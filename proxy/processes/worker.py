@@ -65,10 +65,10 @@ def main() -> None:
     config = config_of_revision(revision)
     raise_file_limit()
     sys.setswitchinterval(THREAD_SWITCH_S)
-    opened = [socket.socket(fileno=each) for each in sockets]
-    http = opened.pop(0) if config.serves else None
+    sockets_left = [socket.socket(fileno=each) for each in sockets]
+    http = sockets_left.pop(0) if config.serves else None
     try:
-        uvloop.run(_serve(pipe, config, http, opened, revision))
+        uvloop.run(_serve(pipe, config, http, sockets_left, revision))
     except (StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
         is_away = isinstance(error, (StorageUnreachable, VaultAway)) and not isinstance(error, VaultRefused)

@@ -94,17 +94,19 @@ class LoopWatch:
 
     def _watcher_late_s(self) -> float:
         """Return how late the watcher was, or is, since the last beat."""
-        looked, late_s = self._look_time_and_delay
+        looked_s, late_s = self._look_time_and_delay
         still_s = time.monotonic() - self._look_due_s
-        return max(late_s, still_s) if looked > self._beat_due_s - _BEAT_S else still_s
+        return max(late_s, still_s) if looked_s > self._beat_due_s - _BEAT_S else still_s
 
     def _other_threads_functions(self) -> str:
         """Return the functions of other threads that do not wait, one of which has just released the lock."""
         own_threads = (self._loop_thread, self._watcher.ident)
         frames = sys._current_frames()  # noqa: SLF001 - as below
-        working = (frame for thread, frame in frames.items() if thread not in own_threads)
+        working_frames = (frame for thread, frame in frames.items() if thread not in own_threads)
         found = (
-            _function_names(frame) for frame in working if frame.f_globals.get("__name__") not in _WAITING
+            _function_names(frame)
+            for frame in working_frames
+            if frame.f_globals.get("__name__") not in _WAITING
         )
         return " | ".join(filter(None, found))
 
