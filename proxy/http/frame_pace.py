@@ -65,6 +65,13 @@ class FramePace:
             self._this_second, self._current_second = Counter(), second
         return self._this_second[account] + self._last_second[account] * (1.0 - fraction)
 
+    def add_work(self, account: str, frames: int) -> None:
+        """Count what a message has begun, which costs as much as so many frames."""
+        self.recent_frames(account)  # it sets `_this_second`
+        self._this_second[account] += frames
+        now = asyncio.get_running_loop().time()
+        self._next_turn_s = max(self._next_turn_s, now) + frames / WORKER_FRAMES_PER_S
+
     def _set_timer(self, time_s: float) -> None:
         if self._timer is None and self._waiting:
             self._timer = asyncio.get_running_loop().call_at(time_s, self._give_turn)
