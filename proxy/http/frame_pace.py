@@ -78,8 +78,8 @@ class FramePace:
 
     def _give_turn(self) -> None:
         self._timer, now = None, asyncio.get_running_loop().time()
-        account = min(self._waiting, key=self.frames)
-        if self.frames(account) >= ACCOUNT_FRAMES_PER_S:
+        account = min(self._waiting, key=self.recent_frames)
+        if self.recent_frames(account) >= ACCOUNT_FRAMES_PER_S:
             self._set_timer(now + _RECHECK_S)
             return
         reader = self._waiting[account].popleft()

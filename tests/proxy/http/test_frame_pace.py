@@ -137,7 +137,7 @@ async def test_a_flood_of_pings_waits_and_is_not_closed() -> None:
     await asyncio.sleep(60.0)
     assert abs(client.read - before - 60 * 400) <= 1400
     assert not client.wire.is_over
-    assert len(client.protocol._unread) <= 65536
+    assert len(client.protocol._unread_bytes) <= 65536
 
 
 @simulated
