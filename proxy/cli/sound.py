@@ -112,10 +112,10 @@ class ServerClient(NamedTuple):
                 if line.startswith("data: {"):
                     yield json.loads(line.removeprefix("data: "))
 
-    def follow(
+    def run_job(
         self, sound_request: SoundRequest, message: str, progress: Callable[[dict[str, Any]], str]
     ) -> dict[str, Any]:
-        """Make a job that `does` something, tell its progress, and return it once it is done.
+        """Make a job, print `message` with its id, and then its progress. Return the job once it is done.
 
         It goes on if the command ends first. Raise CommandRefused.
         """

@@ -177,7 +177,7 @@ def train(
 
 def _write_job(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Convert the recording with a job, and write the job's sound. Raise CommandRefused."""
-    job = server_client.follow(sound_request, "It is long: the job {} converts it.", steps_text)
+    job = server_client.run_job(sound_request, "It is long: the job {} converts it.", steps_text)
     _, size = server_client.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
     job_fields = sound_request.body["data"]
     # A job does not tell which model spoke. This is the requested one.
@@ -189,7 +189,7 @@ def _cut_and_train(
     cut_request: SoundRequest, server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO
 ) -> dict[str, Any]:
     """Cut a recording into clips of the voice, then train it."""
-    job = server_client.follow(cut_request, "The job {} cuts it.", steps_text)
+    job = server_client.run_job(cut_request, "The job {} cuts it.", steps_text)
     report = io.BytesIO()
     server_client.fetch(report, "GET", f"{JOBS}/{job['id']}/content")
     found = json.loads(report.getvalue())
@@ -200,7 +200,7 @@ def _cut_and_train(
 
 def _train_and_wait(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Ask for a training and wait for its end. With `out`, write the trained file."""
-    job = server_client.follow(sound_request, "The job {} trains it.", _training_progress)
+    job = server_client.run_job(sound_request, "The job {} trains it.", _training_progress)
     training: dict[str, Any] = job["training"]
     if sound_request.out is not None:
         try:

@@ -117,7 +117,7 @@ def _write_job(server_client: ServerClient, request: SoundRequest, to: BinaryIO)
     if request.path.endswith("translations"):
         fields["task"] = "translate"
     job_request = request._replace(path=JOBS, body={**request.body, "data": fields})
-    job = server_client.follow(job_request, "It is long: the job {} writes it down.", steps_text)
+    job = server_client.run_job(job_request, "It is long: the job {} writes it down.", steps_text)
     server_client.fetch(to, "GET", f"{JOBS}/{job['id']}/content", params={"format": request.format})
     return {"engine": fields["model"], "language": None, "job": job["id"]}
 

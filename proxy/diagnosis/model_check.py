@@ -24,7 +24,7 @@ _HOW_TO_CHECK = "start the server and check again, or let the engine answer with
 def check_models(
     config: Config, registry: Registry, results: ProbeResults, broken_engines: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield a finding for each alias, and each wrong name of a model. `sick` are engines that cannot run."""
+    """Yield a finding for each alias, and each wrong name of a model. `broken_engines` cannot run."""
     known = known_models(config, registry, results)
     faults = [*model_names.find_misnamed(config, known), *find_without_cost(config, known)]
     faulty = {fault.key for fault in faults}
@@ -159,7 +159,7 @@ def _last_day(
     day = next((info.shutdown_date for info in models.get(engine, ()) if info.id == id_), "")
     section = config.engines.get(engine)
     if not day and section is not None:
-        with suppress(EngineConfigError):  # `retirements` yields a note about it
+        with suppress(EngineConfigError):  # `check_retirements` yields a note about it
             settings = registry.first_settings(engine, section, config.data)
             day = settings.shutdown_date(id_) if isinstance(settings, KnowsShutdowns) else ""
     return parse_day(day)

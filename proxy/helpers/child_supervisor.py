@@ -86,7 +86,7 @@ class ChildSupervisor:
         self._end(_End(reason, is_last))
 
     def put_off(self, reason: str, restart_after_s: float | None) -> None:
-        """Kill the process. The next one begins after `wake`, or after `again_s`."""
+        """Kill the process. The next one begins after `wake`, or after `restart_after_s`."""
         self._awake.clear()
         self._end(_End(reason, is_put_off=True, restart_after_s=restart_after_s))
 

@@ -19,7 +19,7 @@ WAIT_S = 30.0
 
 
 class FairLimiter:
-    """A pool of places for `what`. `at_once` holders have a turn at the same time, one of each account.
+    """A pool of places for the work `name`. `at_once` holders have a turn at once, only one of each account.
 
     An account that holds a place gets another one only while less than half of all are taken, and up to
     `of_account`. So a few accounts cannot take the other half. In addition, `of_operator` places are for the

@@ -70,7 +70,7 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
     async def list_response(
         self, listing: type[Listing], show_row: Callable[[Row], msgspec.Struct], **more: Any
     ) -> Response:
-        """Answer with the rows as `shown`, and with `more` fields of the listing."""
+        """Answer with each row as `show_row` returns it, and with `more` fields of the listing."""
         data = await in_turns(show_row, self.rows)
         listed = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more)
         # Encoding in one go would delay other requests.

@@ -38,5 +38,5 @@ def framing_head(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 
 def body_parser(reader: BodyReader) -> Any:
-    """Return a parser of one body. Feed it the result of `framing`, and then the body."""
+    """Return a parser of one body. Feed it the result of `framing_head`, and then the body."""
     return httptools.HttpRequestParser(_BodyCallbacks(reader))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent
 
 SOCKET_OFFER = "voxgate.socket"
-"""The ASGI extension of a GET that may become a socket: a `Swap`."""
+"""The ASGI extension of a GET that may become a socket: a `SocketOpener`."""
 MESSAGE_BYTES, MESSAGE_FRAGMENTS = 128 * 1024, 4096
 FRAMES_PER_S, _BURST_S = 400, 5.0
 """A client that has sent no frame for `_BURST_S` may send 2,000 at once."""
