@@ -70,27 +70,28 @@ def _operation_html(method: str, path: str, operation: Schema, components: Schem
     return "".join(parts) + "</section>"
 
 
-def _answers_html(answers: Mapping[str, Schema], known: Mapping[str, Schema]) -> str:
+def _answers_html(answers: Mapping[str, Schema], shared_answers: Mapping[str, Schema]) -> str:
     rows = []
     for status, answer in answers.items():
-        described = known[_last_part(answer["$ref"])] if "$ref" in answer else answer
+        answer_schema = shared_answers[_last_part(answer["$ref"])] if "$ref" in answer else answer
         kinds = dict.fromkeys(
             f"{escape(media)}: {_type_html(content['schema'])}"
             if media == "application/json"
             else escape(media)
-            for media, content in described["content"].items()
+            for media, content in answer_schema["content"].items()
         )
         rows.append(
-            (f"<code>{escape(status)}</code>", ", ".join(kinds), _text_html(described["description"]))
+            (f"<code>{escape(status)}</code>", ", ".join(kinds), _text_html(answer_schema["description"]))
         )
     table = _table_html("", rows)
     return f"<details><summary>Answers</summary>{table}</details>"
 
 
 def _object_html(name: str, schema: Schema) -> str:
-    about = _text_html(schema.get("description", ""))
+    description_html = _text_html(schema.get("description", ""))
     return (
-        f'<section class="card stack" id="schema-{escape(name)}"><h3>{escape(name)}</h3><p>{about}</p>'
+        f'<section class="card stack" id="schema-{escape(name)}"><h3>{escape(name)}</h3>'
+        f"<p>{description_html}</p>"
         f"{_table_html('', _field_rows(schema, {}))}</section>"
     )
 

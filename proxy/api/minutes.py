@@ -22,15 +22,15 @@ def allowed_minutes(plan: Plan | Terms, config: Config) -> Minutes | None:
 def priced_models(plan: Plan, config: Config) -> tuple[list[str], list[str]]:
     """Return the models that may speak for a plan: those with a price, and those that are free."""
     hearing = natural.hearing_candidates(config.engines)
-    named = {full for alias, fulls in config.models.items() if alias not in hearing for full in fulls}
-    named |= {name for name in plan.prices.models if "/" in name}
-    priced: list[str] = []
-    free: list[str] = []
-    for full in sorted(named):
+    full_names = {full for alias, fulls in config.models.items() if alias not in hearing for full in fulls}
+    full_names |= {name for name in plan.prices.models if "/" in name}
+    models_with_price: list[str] = []
+    free_models: list[str] = []
+    for full in sorted(full_names):
         engine, _, model = full.partition("/")
         if engine in (config.engines if plan.engines is None else plan.engines):
-            (priced if plan.prices.of_model(engine, model).micro else free).append(full)
-    return priced, free
+            (models_with_price if plan.prices.of_model(engine, model).micro else free_models).append(full)
+    return models_with_price, free_models
 
 
 def is_speech_free(plan: Plan, config: Config) -> bool:

@@ -19,7 +19,7 @@ from proxy.errors import NotAllowed, NotFound
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 
-_CREATED = 1_767_225_600
+_CREATED_S = 1_767_225_600
 """The start of 2026. Clients want a number in seconds that stays the same; nothing reads it."""
 
 
@@ -31,7 +31,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     object: Literal["model"] = "model"
-    created: int = _CREATED
+    created: int = _CREATED_S
     owned_by: str
     shutdown_date: str | None = None
     """The day from which a provider serves a model no more. An alias stays: its operator names another."""
@@ -112,8 +112,8 @@ class Models(Resource):
     async def list_audio_models(self, request: Request) -> Response:
         """The same models, each with a name"""
         models = self._usable_models(request)
-        named = [NamedModel(**msgspec.structs.asdict(model), name=model.id) for model in models]
-        return reply(AudioModelList(data=named, models=named))
+        named_models = [NamedModel(**msgspec.structs.asdict(model), name=model.id) for model in models]
+        return reply(AudioModelList(data=named_models, models=named_models))
 
     def _usable_models(self, request: Request) -> list[ModelEntry]:
         """Raise NotAllowed if the caller's plan is not in force."""

@@ -32,9 +32,9 @@ _NO_ACCOUNT = ""
 """The id of no account. Its library has only the voices and lexicons for all accounts."""
 
 
-def _text_limit(most: int, description: str) -> Meta:
+def _text_limit(most_characters: int, description: str) -> Meta:
     """The limit is for the OpenAPI document. A longer text is refused as in a request for speech."""
-    return Meta(description=description, extra_json_schema={"maxLength": most})
+    return Meta(description=description, extra_json_schema={"maxLength": most_characters})
 
 
 class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,13 +152,13 @@ class Explanations(Resource):
         account = None if question.account is None else await self._admin_tools.find_account(question.account)
         library = await self._library.get(_NO_ACCOUNT if account is None else account.id)
         terms = self._terms(account)
-        explained = self._planner.explain(speech, terms, library)
+        explanation = self._planner.explain(speech, terms, library)
         return reply(
             RouteAnswer(
                 model=speech.model,
                 account=None if account is None else account.id,
                 plan=None if account is None else account.plan,
-                parts=[self._explained_part(speech, span, decision, terms) for span, decision in explained],
+                parts=[self._explained_part(speech, span, decision, terms) for span, decision in explanation],
             )
         )
 

@@ -114,19 +114,23 @@ class JsonFrame(Redacted, msgspec.Struct, frozen=True):
         return cls(begin, end, len(begin) + 4 * -(-audio_bytes // 3) + len(end))
 
 
-def speech_report(answer: Answer, begin: int = 0) -> SpeechReport:
+def speech_report(answer: Answer, first_character: int = 0) -> SpeechReport:
     """Return the report of a collected answer.
 
-    `begin` is the number of characters before the text that is reported. The places of words are counted from
-    there.
+    `first_character` is the number of characters before the text that is reported. The places of words are
+    counted from there.
     """
     call, words = answer.call, _words(answer)
     check = call.totals.check_report(answer.whole_samples)
-    if check is not None and begin:
-        check = check.without(begin)
-    if words and begin:
+    if check is not None and first_character:
+        check = check.without(first_character)
+    if words and first_character:
         words = [
-            replace(word, source_start=word.source_start - begin, source_end=word.source_end - begin)
+            replace(
+                word,
+                source_start=word.source_start - first_character,
+                source_end=word.source_end - first_character,
+            )
             for word in words
         ]
     return SpeechReport(
@@ -149,11 +153,11 @@ class SpeechReporter:
     """Reports speech with the times of its words that were computed. A feature shares a subclass with
     `AppContext.sharing` that hears when they are said."""
 
-    async def report(self, answer: Answer, begin: int = 0, sound: bytes = b"") -> SpeechReport:
-        """Report a collected answer; `begin` is that of `report`. A step of a job brings its `sound`. Without
-        it a client waits, so this takes a few seconds at most. Raises EngineError."""
+    async def report(self, answer: Answer, first_character: int = 0, sound: bytes = b"") -> SpeechReport:
+        """Report a collected answer; `first_character` is as in `speech_report`. A step of a job brings its
+        `sound`. Without it a client waits, so this takes a few seconds at most. Raises EngineError."""
         del sound
-        return speech_report(answer, begin)
+        return speech_report(answer, first_character)
 
 
 def done_event(answer: Answer) -> bytes:
@@ -197,8 +201,8 @@ def encode_event(value: AudioDelta | AudioWords | AudioDone | AudioError) -> byt
     return b"data: " + encode_json(value) + b"\n\n"
 
 
-def _words(answer: Answer, start: int = 0) -> list[WordTime] | None:
-    """Return the words after the first `start` ones, or None without words."""
+def _words(answer: Answer, first_word: int = 0) -> list[WordTime] | None:
+    """Return the words from `first_word` on, or None without words."""
     words, text = answer.speech.words, answer.call.request.text
     if words is None:
         return None
@@ -210,5 +214,5 @@ def _words(answer: Answer, start: int = 0) -> list[WordTime] | None:
             word.source_end,
             word.is_interpolated or UNSET,
         )
-        for word in words[start:]
+        for word in words[first_word:]
     ]

@@ -19,7 +19,7 @@ from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.catalogue.voice_samples import NoVoiceSamples, Pace, Pitch
 from proxy.storage.trained_model import TrainedModel
 
-_CREATED = 1_767_225_600
+_CREATED_S = 1_767_225_600
 
 EntryType = Literal["catalogue", "cast", "mix", "audio_sample"]
 _TYPES: dict[str, EntryType] = {"sample": "audio_sample", "mix": "mix", "cast": "cast"}
@@ -92,7 +92,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["audio.voice"] = "audio.voice"
     name: str
-    created_at: int = _CREATED
+    created_at: int = _CREATED_S
     type: EntryType = "catalogue"
     voice_id: str
     value: str
@@ -187,7 +187,7 @@ class VoiceEntries:
         entry = VoiceEntry(
             id=voice.id,
             name=voice.name,
-            created_at=_CREATED if voice.created is None else voice.created // 1_000_000,
+            created_at=_CREATED_S if voice.created is None else voice.created // 1_000_000,
             type="cast" if voice.cast else _TYPES.get(kind or "", "catalogue"),
             voice_id=voice.id,
             value=voice.id,
@@ -217,9 +217,9 @@ class VoiceEntries:
         fields = msgspec.structs.asdict(self.entry_of(match.voice))
         return MatchedVoice(**fields, score=match.score, reasons=list(match.reasons))
 
-    def _with_own_fields(self, plain: VoiceEntry, saved: LibraryVoice) -> VoiceEntry:
+    def _with_own_fields(self, catalogue_entry: VoiceEntry, saved: LibraryVoice) -> VoiceEntry:
         record, parts = saved.record, saved.parts
-        entry = replace(plain, labels=dict(record.labels))
+        entry = replace(catalogue_entry, labels=dict(record.labels))
         if record.kind == "mix":
             mix = [MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()]
             entry = replace(entry, mix=mix)
@@ -241,8 +241,8 @@ class VoiceEntries:
             emotions = {sample.tag for sample in parts.samples}
             voice_emotions = [emotion for emotion in EMOTIONS if emotion in emotions]
             entry = replace(entry, quality=quality, emotions=voice_emotions or UNSET)
-        if (compared := record.compared) is not None:
-            speaker = ComparedSpeakers(answer=compared.answer, score=compared.score)
+        if (comparison := record.compared) is not None:
+            speaker = ComparedSpeakers(answer=comparison.answer, score=comparison.score)
             entry = replace(entry, speaker=speaker)
         if self._unused_days is not None and record.account is not None:
             expires_at = record.ends_at(self._unused_days) // 1_000_000

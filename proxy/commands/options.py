@@ -106,8 +106,8 @@ def limit_options(
         parameters: list[inspect.Parameter] = []
         for parameter in signature.parameters.values():
             is_limits = parameter.name == "limits"
-            own = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            parameters += options if is_limits else [own]
+            own_parameter = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            parameters += options if is_limits else [own_parameter]
 
         @functools.wraps(command)
         def with_options(**options: Any) -> R:

@@ -161,8 +161,8 @@ def show_account(row: dict[str, Any]) -> list[Part]:
     return parts
 
 
-def _balance_grid(balance: dict[str, Any], more: dict[str, str]) -> Grid:
-    return Grid((*balance, *more), [(*map(limit_text, balance.values()), *more.values())])
+def _balance_grid(balance: dict[str, Any], more_columns: dict[str, str]) -> Grid:
+    return Grid((*balance, *more_columns), [(*map(limit_text, balance.values()), *more_columns.values())])
 
 
 def show_keys(answer: dict[str, Any]) -> list[Part]:
@@ -177,8 +177,8 @@ def show_keys(answer: dict[str, Any]) -> list[Part]:
         "caps": lambda row: facts_text(row["caps"]),
     }
     # Without names there are only ids, and `keys create` has just named the account.
-    unnamed = () if account_names(answer) else ("account",)
-    return [make_grid(answer, columns, wide=(*unnamed, "ends with", "created", "caps"))]
+    if_without_names = () if account_names(answer) else ("account",)
+    return [make_grid(answer, columns, wide=(*if_without_names, "ends with", "created", "caps"))]
 
 
 def show_entries(answer: dict[str, Any]) -> list[Part]:
@@ -213,10 +213,10 @@ def limit_text(value: float | str | None) -> str:
 
 def facts_text(values: dict[str, Any]) -> str:
     """Show the values, without nulls and empty lists."""
-    shown = (
+    shown_values = (
         (name, facts_text(value) if isinstance(value, dict) else value) for name, value in values.items()
     )
-    return ", ".join(f"{name} {value}" for name, value in shown if value not in (None, "", []))
+    return ", ".join(f"{name} {value}" for name, value in shown_values if value not in (None, "", []))
 
 
 def minute_text(time: str | None) -> str:

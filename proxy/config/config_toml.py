@@ -151,10 +151,10 @@ def known_names() -> Mapping[str, str | None]:
     return {name: voice.gender for name, voice in shipped.items()}
 
 
-def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any], known: Sequence[str]) -> None:
+def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any], section_names: Sequence[str]) -> None:
     for section in raw:
-        if section not in known:
-            reader.fault_unknown_key(section, section, known)
+        if section not in section_names:
+            reader.fault_unknown_key(section, section, section_names)
 
 
 def _read_core_sections(

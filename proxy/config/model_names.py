@@ -24,9 +24,9 @@ def hearing_model(section: EngineSection) -> str:
 
 def read_models(reader: Reader, value: object, engines: Engines) -> dict[str, tuple[str, ...]]:
     models: dict[str, tuple[str, ...]] = {}
-    for alias, listed in reader.table(value, "models").items():
+    for alias, entry in reader.table(value, "models").items():
         key = f"models.{alias}"
-        names = [listed] if isinstance(listed, str) else listed
+        names = [entry] if isinstance(entry, str) else entry
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             reader.fault(key, 'must be a list of models, ["engine/model"]')
             continue

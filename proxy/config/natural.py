@@ -159,8 +159,8 @@ def _read_plain_file(file: Path) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is no plain file")
-        with open(descriptor, "rb", closefd=False) as opened:
-            content = opened.read(_MOST_BYTES + 1)
+        with open(descriptor, "rb", closefd=False) as opened_file:
+            content = opened_file.read(_MOST_BYTES + 1)
     finally:
         os.close(descriptor)
     if len(content) > _MOST_BYTES:

@@ -136,9 +136,9 @@ def read_prices(reader: Reader, key: str, table: Mapping[str, Any], engines: Eng
     for name in table:
         if name not in (*_PRICED_KINDS, "models"):
             reader.fault_unknown_key(f"{key}.{name}", name, (*_PRICED_KINDS, "models"))
-    for name, thing in _PRICED_BY_JOB.items():
+    for name, job_name in _PRICED_BY_JOB.items():
         if isinstance(price := table.get(name), dict) and price.get("per") != "job":
-            reader.fault(f"{key}.{name}.per", f'must be "job": {thing} has one price')
+            reader.fault(f"{key}.{name}.per", f'must be "job": {job_name} has one price')
     for name in ("conversion", "transcription"):
         if isinstance(price := table.get(name), dict) and price.get("per") == "character":
             reader.fault(f"{key}.{name}.per", "must be another: a recording has no characters")

@@ -63,15 +63,17 @@ def merge_config(running: Config, new: Config, sections: Sections) -> Reload:
         features=new.features | old_feature_sections,
         **old_sections,
     )
-    before, after, merged = (dict(_named_sections(each, sections)) for each in (running, new, config))
-    differs = [name for name in before if before[name] != after[name]]
-    applied = [name for name in differs if merged[name] == after[name]]
+    running_sections, new_sections, merged_sections = (
+        dict(_named_sections(each, sections)) for each in (running, new, config)
+    )
+    differs = [name for name in running_sections if running_sections[name] != new_sections[name]]
+    applied = [name for name in differs if merged_sections[name] == new_sections[name]]
     changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + applied
-    waiting = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
-    waiting += [name for name in differs if name not in applied]
-    if waiting:
+    needs_restart = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
+    needs_restart += [name for name in differs if name not in applied]
+    if needs_restart:
         config = msgspec.structs.replace(config, digest=running.digest)
-    return Reload(config, tuple(changed), tuple(waiting))
+    return Reload(config, tuple(changed), tuple(needs_restart))
 
 
 def _named_sections(config: Config, sections: Sections) -> Iterator[tuple[str, object]]:

@@ -85,8 +85,8 @@ def _server_findings(config: Config, running_address: str) -> list[Finding]:
     server = config.server
     metrics = ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none")
     if config.host.is_used:
-        place = f"voxgate host, with its processes on the {config.host.ports} ports behind"
-        return [ok("address", place, name=config.host.listen or "--listen"), metrics]
+        host_text = f"voxgate host, with its processes on the {config.host.ports} ports behind"
+        return [ok("address", host_text, name=config.host.listen or "--listen"), metrics]
     listens = f"; the running server listens on {running_address}" if running_address else ""
     retention = (
         f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
@@ -121,7 +121,7 @@ def _engine_findings(config: Config, registry: Registry, name: str) -> Iterator[
     section = config.engines[name]
     try:
         spec = registry.engine(name, section, config.data)
-        lacking = [
+        missing_findings = [
             wrong("engine", lack.what, lack.do, name=name)
             for lack in registry.missing(name, section, config.data)
         ]
@@ -135,9 +135,9 @@ def _engine_findings(config: Config, registry: Registry, name: str) -> Iterator[
         try:
             interpreter(section.plugin, spec.hosted)
         except EnvironmentRefused as refused:
-            lacking.insert(0, wrong("engine", str(refused), name=name))
-    if lacking:
-        yield from lacking
+            missing_findings.insert(0, wrong("engine", str(refused), name=name))
+    if missing_findings:
+        yield from missing_findings
         return
     names = ", ".join(model.manifest.name for model in spec.models)
     model = f", {'model' if len(spec.models) == 1 else 'models'} {names}" if names else ""
@@ -175,10 +175,10 @@ def _licence_finding(config: Config, name: str, licence: str, models: str) -> Fi
     found = f"{models} is under {licence}: {terms.says}"
     is_sold = config.server.commercial and any(plan.price for plan in config.plans.values())
     is_forbidden = is_sold and not terms.paid_use
-    lacking = f"plans with a price do not have it; name what allows it in engines.{name}.paid_use_basis"
+    no_paid_use = f"plans with a price do not have it; name what allows it in engines.{name}.paid_use_basis"
     if terms.must_accept and section.accept_licence.casefold() != licence.casefold():
         accept = f'it speaks for nobody before engines.{name}.accept_licence = "{licence}"'
-        addition = f"; {lacking}" if is_forbidden and not section.paid_use_basis else ""
+        addition = f"; {no_paid_use}" if is_forbidden and not section.paid_use_basis else ""
         return wrong("licence", f"{found}; {accept}{addition}", name=name)
     if not is_forbidden:
         return ok("licence", found, name=name)
@@ -187,7 +187,7 @@ def _licence_finding(config: Config, name: str, licence: str, models: str) -> Fi
         return ok("licence", f"{found}; plans with a price do not have it", name=name)
     if section.paid_use_basis:
         return ok("licence", f"{found}; paid plans have it by your paid_use_basis", name=name)
-    return note("licence", f"{found}; {lacking}", name=name)
+    return note("licence", f"{found}; {no_paid_use}", name=name)
 
 
 def _plan_text(plan: Plan) -> str:
@@ -198,7 +198,7 @@ def _plan_text(plan: Plan) -> str:
     parts = [
         plan.price or "free",
         *(f"{name} {words.get(limit, limit)}" for name, limit in shown_limits(plan, AGREED_LIMITS).items()),
-        *(f"{what} {_price_text(price)}" for what, price in prices.items()),
+        *(f"{kind} {_price_text(price)}" for kind, price in prices.items()),
         *([] if plan.marking is None else [f"marked {'always' if plan.marking else 'never'}"]),
     ]
     return ", ".join(parts)

@@ -58,10 +58,10 @@ def _bare_info(id_: str, tags: Iterable[str]) -> ModelInfo:
 
 def known_models(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:
     """Return the models of engines whose settings list them, that answered, or that have imported models."""
-    listed = listed_models(config)
+    configured = listed_models(config)
     found: dict[str, Sequence[str]] = {}
     for name, section in config.engines.items():
-        named = [info.id for info in results.models.get(name, ())]
+        answered = [info.id for info in results.models.get(name, ())]
         try:
             settings = registry.first_settings(name, section, config.data)
             # A preset lists models, too, in the settings and not in the file.
@@ -69,8 +69,8 @@ def known_models(config: Config, registry: Registry, results: ProbeResults) -> d
             imported = [info.id for info in imported_infos(config, registry, name)]
         except EngineConfigError:
             by_settings, imported = None, []  # the finding of the engine has the reason
-        of_settings = list(by_settings) if isinstance(by_settings, tuple | list) else []
-        if models := listed.get(name) or of_settings or named or imported:
+        setting_models = list(by_settings) if isinstance(by_settings, tuple | list) else []
+        if models := configured.get(name) or setting_models or answered or imported:
             found[name] = models
     return found
 
@@ -85,20 +85,20 @@ def _alias_finding(
 ) -> Finding:
     engines = {full: full.partition("/")[0] for full in names}
     usable = [full for full, engine in engines.items() if engine not in broken_engines]
-    lacking = [
+    faults = [
         f"{engine}, for {full}, cannot run" for full, engine in engines.items() if engine in broken_engines
     ]
     if not usable:
-        return note("model", f"nothing speaks it: {', '.join(lacking)}", name=alias)
+        return note("model", f"nothing speaks it: {', '.join(faults)}", name=alias)
     unknown = [
         full for full in usable if engines[full] not in known and _may_be_wrong(config, registry, full)
     ]
     if unknown:
-        lacking.append(f"not checked: whether there is {', '.join(unknown)}")
-    found = "; ".join((", ".join(usable), *lacking))
+        faults.append(f"not checked: whether there is {', '.join(unknown)}")
+    found = "; ".join((", ".join(usable), *faults))
     return (
         note("model", found, _HOW_TO_CHECK if unknown else "", name=alias)
-        if lacking
+        if faults
         else ok("model", found, name=alias)
     )
 
@@ -186,11 +186,13 @@ def listed_models(config: Config) -> Known:
 
 def find_without_cost(config: Config, known: Known) -> list[Remark]:
     """Return the models without a cost, of engines with a budget: the budget would not count them."""
-    offered = {(engine, model) for engine, models in known.items() for model in models}
-    offered |= {(engine, model) for _, engine, model in models_to_speak(config) if engine not in known}
+    speaking_models = {(engine, model) for engine, models in known.items() for model in models}
+    speaking_models |= {
+        (engine, model) for _, engine, model in models_to_speak(config) if engine not in known
+    }
     return [
         Remark(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
-        for engine, model in sorted(offered)
+        for engine, model in sorted(speaking_models)
         if _is_unseen(config.engines.get(engine), model)
     ]
 

@@ -58,8 +58,8 @@ def run_probes(config: Config, registry: Registry) -> ProbeResults:
 def _fixed_voices(config: Config, registry: Registry) -> dict[str, frozenset[str]]:
     """Return the voices of engines whose plugins know them without a running engine."""
     plugins = registry.plugins("engine")
-    used = {name: plugins.get(section.plugin) for name, section in config.engines.items()}
-    known = {name: plugin.voices for name, plugin in used.items() if plugin is not None}
+    used_plugins = {name: plugins.get(section.plugin) for name, section in config.engines.items()}
+    known = {name: plugin.voices for name, plugin in used_plugins.items() if plugin is not None}
     return {name: frozenset(voices) for name, voices in known.items() if voices is not None}
 
 
@@ -96,12 +96,12 @@ def _model_infos(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
 
 async def _front_end_languages(config: Config, registry: Registry) -> dict[str, frozenset[str]]:
     """Return the languages of the front-ends in routes. They are not warmed, so no dictionary is read."""
-    named = {route.front_end for route in config.routes if route.front_end}
+    front_end_names = {route.front_end for route in config.routes if route.front_end}
     found = {}
     async with AsyncExitStack() as stack:
-        for name in sorted(named & registry.plugins("front_end").keys()):
+        for name in sorted(front_end_names & registry.plugins("front_end").keys()):
             section = config.plugin("front_end", name)
-            opened = await open_plugin(stack, registry, PluginRequest("front_end", name, section, False))
-            if opened is not None:
-                found[name] = frozenset(getattr(opened, "languages", ()))
+            front_end = await open_plugin(stack, registry, PluginRequest("front_end", name, section, False))
+            if front_end is not None:
+                found[name] = frozenset(getattr(front_end, "languages", ()))
     return found

@@ -58,15 +58,15 @@ class ChildSupervisor:
         self._has_work = has_work
         self._crashes: deque[Crash] = deque(maxlen=_CRASHES_COUNTED)
         self._end_by_kill: _End | None = None
-        self._stopping = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self._awake = asyncio.Event()
 
     async def run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stop_requested.is_set():
             self.generation += 1
             self._set_state("starting")
             end = await self._run_child()
-            if self._stopping.is_set():
+            if self._stop_requested.is_set():
                 return
             self.reason = cut(end.reason)
             if end.is_put_off:
@@ -76,7 +76,7 @@ class ChildSupervisor:
                 delay_s = self._delay_after_crash(end)
                 if delay_s is None:
                     return
-                pause, pause_s = self._stopping, delay_s
+                pause, pause_s = self._stop_requested, delay_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await pause.wait()
@@ -101,7 +101,7 @@ class ChildSupervisor:
 
     def retire(self) -> None:
         """Start no other process after this one."""
-        self._stopping.set()
+        self._stop_requested.set()
         self._awake.set()
 
     async def stop(self, within_s: float) -> None:
@@ -111,7 +111,7 @@ class ChildSupervisor:
 
     def revive(self) -> None:
         """Forget earlier stops and crashes, so that `run` may be called again."""
-        self._stopping.clear()
+        self._stop_requested.clear()
         self._crashes.clear()
         self.reason = ""
 
@@ -121,7 +121,7 @@ class ChildSupervisor:
         except OSError as error:
             # No process or file descriptor is free. This passes like a crash, and counts as one.
             return _End(f"the process could not be started: {error.strerror}")
-        if self._stopping.is_set():
+        if self._stop_requested.is_set():
             await child.stop(0.0)  # `stop` came before there was a child
         broken = await self._read_messages(child)
         code = await child.wait_for_end()

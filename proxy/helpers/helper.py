@@ -167,7 +167,7 @@ class Helper:
         self._idle: asyncio.TimerHandle | None = None
         self._rests_until = 0.0
         self._lives: set[Life] = set()
-        self._ending: set[asyncio.Task[Any]] = set()
+        self._ending_tasks: set[asyncio.Task[Any]] = set()
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -297,8 +297,8 @@ class Helper:
         for life in tuple(self._lives):
             self.kill_process(life)
         self._end_after(None)
-        while self._ending:
-            await asyncio.wait(self._ending)
+        while self._ending_tasks:
+            await asyncio.wait(self._ending_tasks)
 
     def _current_or_new(self) -> asyncio.Task[Life | HelperFailed]:
         """Return the task that starts, or has started, the current process. Begin one if there is none."""
@@ -391,8 +391,8 @@ class Helper:
             self.kill_process(life)
 
     def _in_background(self, ending: asyncio.Task[Any]) -> None:
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
+        self._ending_tasks.add(ending)
+        ending.add_done_callback(self._ending_tasks.discard)
 
 
 def _environment_of(*names: str) -> dict[str, str]:

@@ -41,7 +41,7 @@ class FramePace:
         # Frames by account, in this second of the loop's clock and in the one before.
         self._this_second: Counter[str] = Counter()
         self._last_second: Counter[str] = Counter()
-        self._waiting: dict[str, deque[PacedReader]] = {}
+        self._waiting_readers: dict[str, deque[PacedReader]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next_turn_s = 0.0
 
@@ -53,7 +53,7 @@ class FramePace:
                 min(TURN_BYTES, frames_left * _LEAST_FRAME_BYTES)
             )
             return True
-        self._waiting.setdefault(reader.account, deque()).append(reader)
+        self._waiting_readers.setdefault(reader.account, deque()).append(reader)
         self._set_timer(self._next_turn_s)
         return False
 
@@ -73,18 +73,18 @@ class FramePace:
         self._next_turn_s = max(self._next_turn_s, now) + frames / WORKER_FRAMES_PER_S
 
     def _set_timer(self, time_s: float) -> None:
-        if self._timer is None and self._waiting:
+        if self._timer is None and self._waiting_readers:
             self._timer = asyncio.get_running_loop().call_at(time_s, self._give_turn)
 
     def _give_turn(self) -> None:
         self._timer, now = None, asyncio.get_running_loop().time()
-        account = min(self._waiting, key=self.recent_frames)
+        account = min(self._waiting_readers, key=self.recent_frames)
         if self.recent_frames(account) >= ACCOUNT_FRAMES_PER_S:
             self._set_timer(now + _RECHECK_S)
             return
-        reader = self._waiting[account].popleft()
-        if not self._waiting[account]:
-            del self._waiting[account]
+        reader = self._waiting_readers[account].popleft()
+        if not self._waiting_readers[account]:
+            del self._waiting_readers[account]
         frames = 1
         try:
             frames = reader.read_some(TURN_BYTES)

@@ -68,13 +68,13 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
         return self.rows[-1].id if self.rows else None
 
     async def list_response(
-        self, listing: type[Listing], show_row: Callable[[Row], msgspec.Struct], **more: Any
+        self, listing: type[Listing], show_row: Callable[[Row], msgspec.Struct], **more_fields: Any
     ) -> Response:
-        """Answer with each row as `show_row` returns it, and with `more` fields of the listing."""
+        """Answer with each row as `show_row` returns it, and with the `more_fields` of the listing."""
         data = await in_turns(show_row, self.rows)
-        listed = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more)
+        answer = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more_fields)
         # Encoding in one go would delay other requests.
-        return reply(listed) if len(data) <= _USUAL_ROWS else await asyncio.to_thread(reply, listed)
+        return reply(answer) if len(data) <= _USUAL_ROWS else await asyncio.to_thread(reply, answer)
 
 
 async def read_page(
@@ -82,15 +82,15 @@ async def read_page(
     place_of: Callable[[str], Awaitable[Place | None]],
     read_rows: Callable[[Place, int], Awaitable[Sequence[Row]]],
     *,
-    usual: int = _USUAL_ROWS,
-    most: int = MOST_ROWS,
+    usual_rows: int = _USUAL_ROWS,
+    most_rows: int = MOST_ROWS,
 ) -> Page[Row]:
-    """Read the page that the query names. Without a limit, it has `usual` rows.
+    """Read the page that the query names. Without a limit, it has `usual_rows`.
 
-    `place_of` returns the place of the row with an id. `read` returns so many rows after a place. Raises
-    InvalidRequest if `limit` is not a number from 1 to `most`, or if no row has the id in `after`.
+    `place_of` returns the place of the row with an id. `read_rows` returns so many rows after a place. Raises
+    InvalidRequest if `limit` is not a number from 1 to `most_rows`, or if no row has the id in `after`.
     """
-    limit = query_limit(request, most) or usual
+    limit = query_limit(request, most_rows) or usual_rows
     place = NEWEST
     if after := request.query_params.get("after"):
         row = await place_of(after) if after.isprintable() else None
@@ -112,13 +112,18 @@ async def read_table_page(
     return await read_page(request, place_of, read, **lengths)
 
 
-def query_limit(request: Request, most: int = MOST_ROWS) -> int | None:
+def query_limit(request: Request, most_rows: int = MOST_ROWS) -> int | None:
     text = request.query_params.get("limit")
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+    if not (
+        text.isascii()
+        and text.isdecimal()
+        and len(text) <= len(str(most_rows))
+        and 1 <= int(text) <= most_rows
+    ):
         raise InvalidRequest(
-            f"Invalid value for 'limit': it must be a number from 1 to {most}.", param="limit"
+            f"Invalid value for 'limit': it must be a number from 1 to {most_rows}.", param="limit"
         )
     return int(text)
 

@@ -79,24 +79,25 @@ class OpenSockets:
     def _take_place(self, socket: ClientSocket) -> None:
         if self._is_leaving:
             raise ServerBusy(LEAVING_MESSAGE)
-        most = self._server.sockets_per_account
-        if sum(each.caller.account == socket.caller.account for each in self._open_sockets) >= most:
-            raise _too_many(f"Your account has {most} open sockets at this server, and that is the most.")
+        limit = self._server.sockets_per_account
+        if sum(each.caller.account == socket.caller.account for each in self._open_sockets) >= limit:
+            raise _too_many(f"Your account has {limit} open sockets at this server, and that is the most.")
         if len(self._open_sockets) >= self._server.sockets:
             self._close_idlest()
         self._open_sockets.add(socket)
 
     def _close_idlest(self) -> None:
         """Close the socket that is idle for longest, of the account with the most idle ones."""
-        silent = [each for each in self._open_sockets if each.is_quiet]
-        if not silent:
+        idle_sockets = [each for each in self._open_sockets if each.is_quiet]
+        if not idle_sockets:
             raise _too_many("This server has as many open sockets as it takes, and all are busy.")
-        [(account, _)] = Counter(each.caller.account for each in silent).most_common(1)
-        oldest = min(
-            (each for each in silent if each.caller.account == account), key=lambda each: each.last_message
+        [(account, _)] = Counter(each.caller.account for each in idle_sockets).most_common(1)
+        longest_idle = min(
+            (each for each in idle_sockets if each.caller.account == account),
+            key=lambda each: each.last_message,
         )
-        self._open_sockets.discard(oldest)
-        oldest.end_by_server(1013, "The server is full, and this socket was idle.")
+        self._open_sockets.discard(longest_idle)
+        longest_idle.end_by_server(1013, "The server is full, and this socket was idle.")
 
 
 class _Handshake:

@@ -287,4 +287,4 @@ def _portable(schema: Any) -> Any:
         pattern = schema.get("pattern")
         portable = {"pattern": pattern.replace("\\Z", "$")} if isinstance(pattern, str) else {}
         return {key: _portable(value) for key, value in schema.items()} | portable
-    return [_portable(part) for part in schema] if isinstance(schema, list) else schema
+    return [_portable(item) for item in schema] if isinstance(schema, list) else schema

@@ -35,7 +35,7 @@ it."""
 
 encode_json = msgspec.json.Encoder().encode
 
-Shown = TypeVar("Shown", bound=msgspec.Struct)
+StructType = TypeVar("Shown", bound=msgspec.Struct)
 
 _TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
 
@@ -47,8 +47,8 @@ def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(encode_json(value), status, headers, media_type="application/json")
 
 
-def struct_from(struct: type[Shown], record: object, **extra: Any) -> Shown:
-    """Return a struct of the `extra` fields, and for the others of the record's fields of the same names."""
+def struct_from(struct: type[StructType], record: object, **extra: Any) -> StructType:
+    """Return the struct with the `extra` fields. Its other fields are the record's of the same names."""
     fields = struct.__struct_fields__
     from_record = {
         name: getattr(record, name) for name in fields if name not in extra and hasattr(record, name)

@@ -29,7 +29,7 @@ from proxy.http.endpoint import (
 )
 from proxy.http.idempotency import KEY_HEADER
 
-_DECLARED = "declared"
+_ENDPOINTS_ATTRIBUTE = "declared"
 
 Verb = Literal["GET", "POST", "PUT", "DELETE"]
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Response]])
@@ -81,21 +81,21 @@ def endpoint(
     *structs: Struct,
     media: tuple[str, ...] = (),
     name: str = "",
-    once: str = "",
+    makes_once: str = "",
     also: SecondPath | None = None,
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
     """Declare the endpoint of a method, which answers with one of the structs as JSON, or with one of the
     media types.
 
-    With `once`, the endpoint takes an Idempotency-Key; `once` names the thing that a repeated request does
+    With `makes_once`, the endpoint takes an Idempotency-Key. It names the thing that a repeated request does
     not make again. The failures of a body and of such a key are added here.
     """
 
     def declare(method: Method) -> Method:
         paragraph = (inspect.getdoc(method) or "").partition("\n\n")[0]
         summary = " ".join(paragraph.split())
-        first_details = _with_body_failures(_with_idempotency(details, once) if once else details)
+        first_details = _with_body_failures(_with_idempotency(details, makes_once) if makes_once else details)
         declared = [
             Endpoint(
                 verb,
@@ -114,7 +114,7 @@ def endpoint(
                 Endpoint(verb, also.path, method, also.name, also.summary or summary, types, **second_details)
             )
         # Decorators run from the lowest up, so new paths go to the front.
-        vars(method).setdefault(_DECLARED, [])[:0] = declared
+        vars(method).setdefault(_ENDPOINTS_ATTRIBUTE, [])[:0] = declared
         return method
 
     return declare
@@ -130,8 +130,8 @@ def _with_body_failures(details: Details) -> Details:
     return details
 
 
-def _with_idempotency(details: Details, thing: str) -> Details:
-    replayed = {"x-voxgate-replayed": f"`true` if the same Idempotency-Key made the {thing} before."}
+def _with_idempotency(details: Details, made_thing: str) -> Details:
+    replayed = {"x-voxgate-replayed": f"`true` if the same Idempotency-Key made the {made_thing} before."}
     return {
         **details,
         "request_headers": (KEY_HEADER, *details.get("request_headers", ())),
@@ -149,7 +149,7 @@ class Resource:
         return [
             declared._replace(handler=getattr(self, name))
             for name, method in vars(type(self)).items()
-            for declared in getattr(method, _DECLARED, ())
+            for declared in getattr(method, _ENDPOINTS_ATTRIBUTE, ())
         ]
 
 

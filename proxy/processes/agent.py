@@ -130,10 +130,10 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         self._watchers: set[_Watcher] = set()
         self._is_leaving = False
         self._unwatched = asyncio.Event()
-        both, unary = grpc.stream_stream_rpc_method_handler, grpc.unary_unary_rpc_method_handler
+        stream, unary = grpc.stream_stream_rpc_method_handler, grpc.unary_unary_rpc_method_handler
         decoder, encode = messages.decoder, messages.encode
         self._methods = {
-            method("Watch"): both(self._serve_watch, decoder(GatewayMessage), encode),
+            method("Watch"): stream(self._serve_watch, decoder(GatewayMessage), encode),
             method("Switch"): unary(self._switch_engine, decoder(SwitchQuestion), encode),
         }
 
@@ -155,8 +155,8 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
     async def run(self) -> None:
         """Give signs of life to the gateways, and to the hosts while a gateway watches."""
         while True:
-            loads = self._hosts.loads().items()
-            processes = tuple(ProcessLoad(engine, number, load) for (engine, number), load in loads)
+            host_loads = self._hosts.loads().items()
+            processes = tuple(ProcessLoad(engine, number, load) for (engine, number), load in host_loads)
             self.send_to_watchers(HostTick(processes, len(self._watchers)))
             loading = [state for state in self._hosts.states.values() if state.loaded]
             for state in loading[:_MOST_PROGRESS]:
@@ -241,16 +241,16 @@ class Agent:
         self._engines = tuple(spec.name for spec in specs)
         self._switch = EngineSwitch(self._hosts)
         self._service = AgentService(self._hosts, self._switch)
-        self._stopping = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self._page = MetricsPage(
             config.server.metrics,
             workers=0,
-            ask=_no_worker_metrics,
-            hosts=lambda: self._hosts.states.values(),
-            names=lambda: config.server.hosts,
-            batches=self._hosts.figures,
+            ask_workers=_no_worker_metrics,
+            host_states=lambda: self._hosts.states.values(),
+            known_names=lambda: config.server.hosts,
+            host_figures=self._hosts.figures,
             data=Path(config.data),
-            loads=self._hosts.loads,
+            host_loads=self._hosts.loads,
             is_ready=lambda: any(state.state == "ready" for state in list(self._hosts.states.values())),
         )
 
@@ -258,27 +258,27 @@ class Agent:
         """Serve until SIGTERM or Ctrl-C, or until standard input closes. Raise the error of failed hosts."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._stop_requested.set)
         if ends_with_stdin:
             loop.add_reader(sys.stdin.fileno(), self._on_stdin)
         self._page.start()
         server = self._bind()
         await server.start()
-        hosts = asyncio.create_task(self._hosts.run())
-        stopping = asyncio.create_task(self._stopping.wait())
+        hosts_task = asyncio.create_task(self._hosts.run())
+        stop_wait = asyncio.create_task(self._stop_requested.wait())
         helper_tasks = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
         announcement = announce_host(self._config.host, self._service.machine, self._engines)
-        announcing = asyncio.create_task(announcement)
+        announcement_task = asyncio.create_task(announcement)
         announce(self._config.host.listen)
         try:
-            await asyncio.wait([hosts, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([hosts_task, stop_wait], return_when=asyncio.FIRST_COMPLETED)
             # The hosts run until `_drain` ends them. If they are done before, they have failed.
-            if not hosts.done():
-                announcing.cancel()
+            if not hosts_task.done():
+                announcement_task.cancel()
                 await self._drain()
-            await hosts
+            await hosts_task
         finally:
-            for task in (stopping, announcing, *helper_tasks):
+            for task in (stop_wait, announcement_task, *helper_tasks):
                 task.cancel()
             await server.stop(None)
             self._page.stop()
@@ -314,7 +314,7 @@ class Agent:
     def _on_stdin(self) -> None:
         if not os.read(sys.stdin.fileno(), 4096):
             asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-            self._stopping.set()
+            self._stop_requested.set()
 
 
 async def _no_worker_metrics() -> list[WorkerMetrics]:

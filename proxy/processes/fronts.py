@@ -74,7 +74,7 @@ class WorkFront:
 
     def __init__(self, task_kinds: Sequence[TaskKind[Any]], config: Config) -> None:
         self._task_kinds = task_kinds
-        self._stopping = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self.revise(config)
 
     def revise(self, config: Config) -> None:
@@ -88,11 +88,11 @@ class WorkFront:
             self._drain_s = within_s
         for kind in self._task_kinds:
             kind.take_no_more()
-        self._stopping.set()
+        self._stop_requested.set()
 
     async def run(self) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stop)
-        await self._stopping.wait()
+        await self._stop_requested.wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
                 for kind in self._task_kinds:

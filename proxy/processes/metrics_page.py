@@ -121,8 +121,8 @@ def _parse_report(text: str) -> _Figures:
     }
 
 
-def _add_figures(sums: _Figures, more: _Figures) -> None:
-    for family, figures in more.items():
+def _add_figures(sums: _Figures, added_figures: _Figures) -> None:
+    for family, figures in added_figures.items():
         family_sums = sums.setdefault(family, {})
         for sample, value in figures.items():
             # All workers share one store and one cache: each of them reports the whole of these gauges.
@@ -153,25 +153,25 @@ class MetricsPage(Collector):
         self,
         address: str,
         workers: int,
-        ask: Callable[[], Coroutine[None, None, list[WorkerMetrics]]],
-        hosts: Callable[[], Iterable[HostState]],
-        names: Callable[[], Sequence[str]] = tuple,
-        batches: Callable[[], Figures] = dict,
+        ask_workers: Callable[[], Coroutine[None, None, list[WorkerMetrics]]],
+        host_states: Callable[[], Iterable[HostState]],
+        known_names: Callable[[], Sequence[str]] = tuple,
+        host_figures: Callable[[], Figures] = dict,
         data: Path = Path("."),
         *,
-        loads: Callable[[], Mapping[tuple[str, int], HostLoad]] = dict,
-        clusters: Callable[[], Iterable[Metric]] = tuple,
+        host_loads: Callable[[], Mapping[tuple[str, int], HostLoad]] = dict,
+        cluster_metrics: Callable[[], Iterable[Metric]] = tuple,
         is_ready: Callable[[], bool] | None = None,
     ) -> None:
         self._address = address
         self._workers = workers
-        self._ask = ask
-        self._hosts = hosts
-        self._names = names
-        self._batches = batches
+        self._ask_workers = ask_workers
+        self._host_states = host_states
+        self._known_names = known_names
+        self._host_figures = host_figures
         self._data = data
-        self._loads = loads
-        self._clusters = clusters
+        self._host_loads = host_loads
+        self._cluster_metrics = cluster_metrics
         self._is_ready = is_ready
         self._sum = MetricsSum()
         self._scrape_lock = threading.Lock()
@@ -197,7 +197,7 @@ class MetricsPage(Collector):
         assert page is not None
 
         def app_with_host_check(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
-            if KnownHosts(self._names()).has_or_is_local(environ.get("HTTP_HOST", "")):
+            if KnownHosts(self._known_names()).has_or_is_local(environ.get("HTTP_HOST", "")):
                 if self._is_ready is not None and environ.get("PATH_INFO") == "/readyz":
                     is_ready = self._is_ready()
                     start("200 OK" if is_ready else "503 Service Unavailable", [_PLAIN_TEXT])
@@ -239,9 +239,15 @@ class MetricsPage(Collector):
         configured.add_metric([], self._workers)
         answered = GaugeMetricFamily("voxgate_workers_ready", "Workers whose figures are in this page.")
         answered.add_metric([], len(reports))
-        yield from (configured, answered, *self._host_metrics(), *batch_metrics(self._batches()), *figures)
-        yield from _load_metrics(self._loads())
-        yield from self._clusters()
+        yield from (
+            configured,
+            answered,
+            *self._host_metrics(),
+            *batch_metrics(self._host_figures()),
+            *figures,
+        )
+        yield from _load_metrics(self._host_loads())
+        yield from self._cluster_metrics()
         yield from machine_metrics(self._data)
 
     def _host_metrics(self) -> Iterable[Metric]:
@@ -251,7 +257,7 @@ class MetricsPage(Collector):
         lives = GaugeMetricFamily(
             "voxgate_host_generation", "Lives of a host process so far.", labels=["engine", "process"]
         )
-        for state in list(self._hosts()):
+        for state in list(self._host_states()):
             labels = [state.engine, str(state.process)]
             ready.add_metric(labels, float(state.state == "ready"))
             lives.add_metric(labels, state.generation)
@@ -259,7 +265,7 @@ class MetricsPage(Collector):
 
     def _gather_reports(self) -> list[WorkerMetrics]:
         assert self._loop is not None
-        gathering = self._ask()
+        gathering = self._ask_workers()
         try:
             answer = asyncio.run_coroutine_threadsafe(gathering, self._loop)
         except RuntimeError:

@@ -119,7 +119,7 @@ class Supervisor:
         self._config = config
         self._reread = reread
         self._revision = 1
-        self._began = time.time_ns() // 1000
+        self._began_micros = time.time_ns() // 1000
         self._machine = new_id("mch")
         self._http = http
         self._control = control
@@ -151,11 +151,11 @@ class Supervisor:
             lambda: self._config.server.hosts,
             self._hosts.figures,
             Path(config.data),
-            loads=self._hosts.loads,
-            clusters=lambda: () if self._clusters is None else self._clusters.metrics(),
+            host_loads=self._hosts.loads,
+            cluster_metrics=lambda: () if self._clusters is None else self._clusters.metrics(),
         )
         self._engine_switch = EngineSwitch(self._hosts)
-        self._stopping, self._second_signal = asyncio.Event(), asyncio.Event()
+        self._stop_requested, self._second_signal = asyncio.Event(), asyncio.Event()
         self._answer_tasks: set[asyncio.Task[object]] = set()
         self._reload_lock = asyncio.Lock()
 
@@ -166,18 +166,18 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, lambda: self._answer_soon(self._reload()))
         self._page.start()
         hosts, workers = asyncio.create_task(self._hosts.run()), asyncio.create_task(self._workers.run())
-        stopping = asyncio.create_task(self._stopping.wait())
+        stop_wait = asyncio.create_task(self._stop_requested.wait())
         helper_tasks = [asyncio.create_task(self._engine_switch.run())]
         if self._clusters is not None:
             helper_tasks.append(asyncio.create_task(self._clusters.run()))
         try:
             # The hosts run until `_drain` ends them. If they are done before, they have failed.
-            await asyncio.wait([hosts, workers, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([hosts, workers, stop_wait], return_when=asyncio.FIRST_COMPLETED)
             await self._wait_for_load_balancers()
             await self._drain()
             await asyncio.gather(hosts, workers)
         finally:
-            stopping.cancel()
+            stop_wait.cancel()
             for task in helper_tasks:
                 task.cancel()
             self._page.stop()
@@ -187,7 +187,7 @@ class Supervisor:
 
     def _on_signal(self) -> None:
         """Stop the server. A second signal skips `drain_lag_s`."""
-        (self._second_signal if self._stopping.is_set() else self._stopping).set()
+        (self._second_signal if self._stop_requested.is_set() else self._stop_requested).set()
 
     async def _wait_for_load_balancers(self) -> None:
         """Serve on for `drain_lag_s`, so that load balancers see that the server is not ready."""
@@ -299,16 +299,16 @@ class Supervisor:
             self._workers.ready_numbers[:1],
             _PLANS_TIMEOUT_S,
         )
-        used = [reply.names for *_, reply in answers if isinstance(reply, pipe_messages.PlansInUse)]
-        names = ", ".join(sum(used, ()) or dropped)
-        if not used:
+        names_in_use = [reply.names for *_, reply in answers if isinstance(reply, pipe_messages.PlansInUse)]
+        names = ", ".join(sum(names_in_use, ()) or dropped)
+        if not names_in_use:
             raise ConfigError(f"plans: whether accounts are on {names} is not known just now")
-        if any(used):
+        if any(names_in_use):
             raise ConfigError(f"plans: accounts are on {names}; give them another plan first")
 
     def _revision_message(self) -> pipe_messages.Revision:
         return pipe_messages.Revision(
-            self._revision, msgspec.msgpack.encode(self._config), self._began, self._machine
+            self._revision, msgspec.msgpack.encode(self._config), self._began_micros, self._machine
         )
 
     async def _begin_worker(self, number: int) -> Child:
@@ -321,14 +321,14 @@ class Supervisor:
             *self._hosts.states.values(),
             *([] if self._clusters is None else self._clusters.states()),
             *self._workers.list_failed(),
-            *[pipe_messages.Leaving()] * self._stopping.is_set(),
+            *[pipe_messages.Leaving()] * self._stop_requested.is_set(),
         ]
         for message in state:
             child.send(message)
         return child
 
     def _announce_ready(self, dev_key: str | None) -> None:
-        if self._stopping.is_set():
+        if self._stop_requested.is_set():
             return
         if self._http is None:
             self._announce("", None)

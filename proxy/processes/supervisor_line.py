@@ -97,21 +97,23 @@ class SupervisorLine:
         self, question: Callable[[int], pipe_messages.WorkerQuestion], within_s: float, kind: type[_A]
     ) -> _A:
         number = next(self._numbers)
-        waiting: asyncio.Future[pipe_messages.SupervisorAnswer] = asyncio.get_running_loop().create_future()
-        self._answers_by_number[number] = waiting
+        answer_future: asyncio.Future[pipe_messages.SupervisorAnswer] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._answers_by_number[number] = answer_future
         try:
             self._pipe.send(question(number))
             async with asyncio.timeout(within_s):
-                answer = await waiting
+                answer = await answer_future
         finally:
             del self._answers_by_number[number]
         assert isinstance(answer, kind), "the number is of this question"
         return answer
 
     def on_answer(self, answer: pipe_messages.SupervisorAnswer) -> None:
-        waiting = self._answers_by_number.get(answer.question)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(answer)
+        answer_future = self._answers_by_number.get(answer.question)
+        if answer_future is not None and not answer_future.done():
+            answer_future.set_result(answer)
 
 
 class SupervisorInbox:
@@ -121,7 +123,7 @@ class SupervisorInbox:
     def __init__(self, pipe: ParentPipe, own_sockets: Sequence[str]) -> None:
         self._pipe = pipe
         self._messages: asyncio.Queue[pipe_messages.Message] = asyncio.Queue()
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answer_tasks: set[asyncio.Task[None]] = set()
         loop = asyncio.get_running_loop()
 
         def on_message(message: pipe_messages.Message) -> None:
@@ -148,8 +150,8 @@ class SupervisorInbox:
                     # In a task: the database may be slow, streams take a moment to end, and the supervisor
                     # sends other messages.
                     task = asyncio.create_task(_send_reply(self._pipe, worker, question))
-                    self._answering.add(task)
-                    task.add_done_callback(self._answering.discard)
+                    self._answer_tasks.add(task)
+                    task.add_done_callback(self._answer_tasks.discard)
                 case pipe_messages.Revision() as revision:
                     config = config_of_revision(revision)
                     worker.revise(config)
@@ -184,9 +186,9 @@ async def _send_reply(
         pipe.send(pipe_messages.VoiceForgotten(question.question, await worker.erasing.forget(tombstone)))
         return
     try:
-        used = await accounts.plans_in_use(worker.store)
+        names_in_use = await accounts.plans_in_use(worker.store)
     except StorageFailed as error:
         _log.error("storage.failed", reason=str(error))
         return  # no answer: the supervisor leaves everything as it is
-    names = tuple(name for name in question.names if name in used)
+    names = tuple(name for name in question.names if name in names_in_use)
     pipe.send(pipe_messages.PlansInUse(question.question, names))

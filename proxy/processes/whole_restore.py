@@ -292,12 +292,12 @@ def shown_lines(file: str, tables: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each entry, in printable ASCII and without secrets: a stranger may have written it."""
     for section, table in tables.items():
         for name, value in table.items() if isinstance(table, dict) else [("", table)]:
-            shown = {
+            line_fields = {
                 f"{section}.{name}".strip("."): value
                 if section in _WITHOUT_SECRETS
                 else _without_secrets(name, value)
             }
-            yield f"{file}: {json.dumps(shown, default=str)[1:-1]}".replace("\x7f", "\\u007f")
+            yield f"{file}: {json.dumps(line_fields, default=str)[1:-1]}".replace("\x7f", "\\u007f")
 
 
 def _without_secrets(key: str, value: Any) -> Any:

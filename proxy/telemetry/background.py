@@ -14,7 +14,7 @@ _SHORTEST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _LOG_EVERY_S = 60.0
 
-Turn = Callable[[], Awaitable[object]]
+RepeatedTurn = Callable[[], Awaitable[object]]
 
 _log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ class RepeatingTask:
     """A task that repeats its turn, with a pause after each. Create it in a running loop. See `repeat`."""
 
     def __init__(
-        self, name: str, turn: Turn, pause_s: float, metrics: Metrics, *, tidies: bool = False
+        self, name: str, turn: RepeatedTurn, pause_s: float, metrics: Metrics, *, tidies: bool = False
     ) -> None:
         self._task = asyncio.create_task(repeat(name, turn, pause_s, metrics, tidies=tidies), name=name)
 
@@ -37,7 +37,9 @@ class RepeatingTask:
         await asyncio.wait([self._task])
 
 
-async def repeat(name: str, turn: Turn, pause_s: float, metrics: Metrics, *, tidies: bool = False) -> None:
+async def repeat(
+    name: str, turn: RepeatedTurn, pause_s: float, metrics: Metrics, *, tidies: bool = False
+) -> None:
     """Repeat the turn without end. If a turn fails, the next one may succeed.
 
     After a failure, a task that only `tidies` waits for 1 s, and twice as long after each further one, up to

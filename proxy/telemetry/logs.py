@@ -66,15 +66,15 @@ class LogFile:
         self._process = process
         self._worker = msgspec.UNSET if worker is None else worker
         self._encoder = msgspec.json.Encoder()
-        self._waiting: list[RequestLine] = []
+        self._waiting_lines: list[RequestLine] = []
         # A signal's handler may flush in the middle of a flush.
         self._lock = threading.RLock()
 
     def add(self, line: RequestLine) -> None:
         line.process, line.worker = self._process, self._worker
         with self._lock:
-            self._waiting.append(line)
-            if len(self._waiting) > 1:
+            self._waiting_lines.append(line)
+            if len(self._waiting_lines) > 1:
                 return
         try:
             asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
@@ -87,14 +87,14 @@ class LogFile:
 
     def flush(self) -> None:
         with self._lock:
-            if self._waiting:
+            if self._waiting_lines:
                 self._write(b"")
 
     debug = info = warning = error = critical = write_line
 
-    def _write(self, more: bytes) -> None:
-        lines, self._waiting = self._waiting, []
-        self._file.write(self._encoder.encode_lines(lines) + more)
+    def _write(self, last_line: bytes) -> None:
+        lines, self._waiting_lines = self._waiting_lines, []
+        self._file.write(self._encoder.encode_lines(lines) + last_line)
         self._file.flush()
 
 
@@ -162,12 +162,12 @@ def _cut_values(_logger: object, _method: str, event: dict[str, Any]) -> dict[st
     return event
 
 
-def _shortened(value: Any, most: int = MOST_LOGGED) -> Any:
+def _shortened(value: Any, most_characters: int = MOST_LOGGED) -> Any:
     if isinstance(value, list | tuple):
         items = map(_shortened, value[:_MOST_ITEMS])
         return tuple(items) if isinstance(value, tuple) else list(items)
     text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
-    return value if len(text) <= most else f"{text[:most]}…"
+    return value if len(text) <= most_characters else f"{text[:most_characters]}…"
 
 
 def _to_json(event: Any, **_options: Any) -> bytes:

@@ -28,7 +28,7 @@ LOGGED_S = 0.1
 _BEAT_S = 0.025
 _LOOK_S = 0.05
 _MOST_NAMES = 8
-_WAITING = ("threading", "queue", "selectors", "concurrent.futures.thread")
+_WAITING_MODULES = ("threading", "queue", "selectors", "concurrent.futures.thread")
 
 _log = structlog.get_logger()
 
@@ -106,7 +106,7 @@ class LoopWatch:
         found = (
             _function_names(frame)
             for frame in working_frames
-            if frame.f_globals.get("__name__") not in _WAITING
+            if frame.f_globals.get("__name__") not in _WAITING_MODULES
         )
         return " | ".join(filter(None, found))
 

@@ -47,9 +47,9 @@ def _private_bytes(root_pid: int) -> int:
             continue  # it has ended meanwhile
         children[parent].append(int(folder.name))
         pages[int(folder.name)] = resident - shared
-    total_pages, waiting = 0, [root_pid]
-    while waiting:
-        process = waiting.pop()
+    total_pages, unread_pids = 0, [root_pid]
+    while unread_pids:
+        process = unread_pids.pop()
         total_pages += pages.get(process, 0)
-        waiting += children[process]
+        unread_pids += children[process]
     return total_pages * os.sysconf("SC_PAGE_SIZE")

@@ -127,18 +127,20 @@ class Metrics:
         self.count_sockets: Callable[[], int] = lambda: 0
         sockets = Gauge("voxgate_sockets", "Open WebSockets.", registry=registry)
         sockets.set_function(lambda: self.count_sockets())
-        plain, counter = partial(PlainCounter, registry=registry), partial(Counter, registry=registry)
-        self._requests = plain("voxgate_requests", "Requests answered.", ["route", "status"])
-        self._errors = plain("voxgate_errors", "Requests refused or failed, by their error.", ["code"])
+        plain_counter, counter = partial(PlainCounter, registry=registry), partial(Counter, registry=registry)
+        self._requests = plain_counter("voxgate_requests", "Requests answered.", ["route", "status"])
+        self._errors = plain_counter(
+            "voxgate_errors", "Requests refused or failed, by their error.", ["code"]
+        )
         self._aborted = counter("voxgate_answers_aborted", "Answers broken off.", ["route"])
-        self.seconds = plain("voxgate_speech_seconds", "Audio written.", ["engine", "model"])
+        self.seconds = plain_counter("voxgate_speech_seconds", "Audio written.", ["engine", "model"])
         meaning = "From the plan to the first bytes of audio."
         self.first_audio = PlainHistogram(
             "voxgate_first_audio_seconds", meaning, "model", _FIRST_AUDIO_BUCKETS, registry=registry
         )
         meaning = "Speeches in which a rule-based voice took the place of a natural one."
         self.robots = counter("voxgate_robot_answers", meaning)
-        self.credits = plain("voxgate_credits", "Credits charged, without refunds.", ["operation"])
+        self.credits = plain_counter("voxgate_credits", "Credits charged, without refunds.", ["operation"])
         self.failures = counter(
             "voxgate_engine_failures", "Speeches failed by their engine.", ["engine", "error"]
         )

@@ -87,8 +87,8 @@ class Consents(Resource):
             request,
             partial(consents.place_of, store, account),
             partial(consents.page, store, account),
-            usual=_USUAL,
-            most=_MOST,
+            usual_rows=_USUAL,
+            most_rows=_MOST,
         )
         entries = [bodies.consent_entry(self._consents.open(row)) for row in found.rows]
         first = entries[0].id if entries else None

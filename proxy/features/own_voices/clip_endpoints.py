@@ -106,7 +106,7 @@ class VoiceSamples(Resource):
         files=(AUDIO,),
         queries=(CUT,),
         request_headers=(TAG,),
-        once="recording",
+        makes_once="recording",
         failures=(
             *SPEECH_FAILURES,
             errors.UnsupportedMediaType,

@@ -83,7 +83,7 @@ class VoiceEditing(Resource):
         form=bodies.VoiceForm,
         files=(_AUDIO,),
         request_headers=(TAG,),
-        once="voice",
+        makes_once="voice",
         failures=(
             errors.NotAllowed,
             errors.NotFound,

@@ -34,13 +34,13 @@ def voice_endpoint(
     *structs: Struct,
     media: tuple[str, ...] = (),
     admin: tuple[str, str] | None = None,
-    once: str = "",
+    makes_once: str = "",
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
     """Declare that a method answers this end of a path under each root. See `answers`.
 
-    `admin` is the name and the summary under /admin/voices, for the saved voice of any account. `once` is for
-    callers alone: an operator's requests have no keys.
+    `admin` is the name and the summary under /admin/voices, for the saved voice of any account. `makes_once`
+    is for callers alone: an operator's requests have no keys.
     """
 
     also = None
@@ -59,7 +59,7 @@ def voice_endpoint(
                 *structs,
                 media=media,
                 name=f"{method.__name__}{suffix}",
-                once=once,
+                makes_once=makes_once,
                 also=also if (root, suffix) == ROOTS[-1] else None,
                 **details,
             )(method)

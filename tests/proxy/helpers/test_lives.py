@@ -293,7 +293,7 @@ async def test_a_caller_that_leaves_before_its_life_begins_leaves_nothing(
     asking = asyncio.create_task(ask(helper))
     await asyncio.sleep(0)
     await left(asking)
-    await soon(lambda: not helper._ending)
+    await soon(lambda: not helper._ending_tasks)
     assert not processes()
 
 

@@ -57,7 +57,7 @@ class VoiceModels(Resource):
         VoiceEntry,
         form=VoiceModelForm,
         files=(FILE, INDEX),
-        once="voice",
+        makes_once="voice",
         failures=_OF_BRINGING,
     )
     async def bring_voice_model(self, request: Request) -> Response:

@@ -79,8 +79,8 @@ class Batches(Resource):
             BATCHES,
             self._store,
             account,
-            usual=_USUAL_BATCHES,
-            most=_MOST_BATCHES,
+            usual_rows=_USUAL_BATCHES,
+            most_rows=_MOST_BATCHES,
         )
         ids = [job.id for job in listed.rows]
         made, failed = await records.made(self._store, ids), await failed_lines(self._store, ids)
