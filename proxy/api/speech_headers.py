@@ -12,7 +12,7 @@ from proxy.http.connection import RawHeader
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 
-_MOST_IN_A_HEADER = 1000
+_MOST_HEADER_CHARACTERS = 1000
 """The most characters of a voice's name. A cast has a long name, and proxies take only a few thousand
 characters for all headers."""
 
@@ -58,14 +58,14 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     if treatment is not None and treatment.filter is not None:
         headers = (*headers, *treatment.filter.headers)
     if (check := call.plan.check) is not None:
-        told = f"unchecked; {call.plan.obstacle}" if call.plan.obstacle else check
-        headers = (*headers, (b"x-voxgate-check", told.encode()))
-    for more in answer.observers.headers:
-        headers = (*headers, *more())
+        check_value = f"unchecked; {call.plan.obstacle}" if call.plan.obstacle else check
+        headers = (*headers, (b"x-voxgate-check", check_value.encode()))
+    for headers_of in answer.observers.headers:
+        headers = (*headers, *headers_of())
     if voices := call.totals.announce_substitutes():
-        headers = (*headers, (b"x-voxgate-substitute", _in_a_header(voices).encode()))
+        headers = (*headers, (b"x-voxgate-substitute", _header_text(voices).encode()))
     if (cast := call.plan.cast) and (unused := text_tags.unused_names(call.request.text, cast)):
-        headers = (*headers, (b"x-voxgate-cast-unused", _in_a_header(", ".join(unused)).encode()))
+        headers = (*headers, (b"x-voxgate-cast-unused", _header_text(", ".join(unused)).encode()))
     request = call.request
     if request.instructions or request.extra or request.ignored:
         return _with_ignored(headers, call)
@@ -93,7 +93,7 @@ def _raw_headers(
         ("content-type", media_type),
         ("x-accel-buffering", "no"),
         ("x-voxgate-engine", engine),
-        ("x-voxgate-voice", _in_a_header(voice)),
+        ("x-voxgate-voice", _header_text(voice)),
         ("x-voxgate-language", language),
         ("x-voxgate-sample-rate", str(sample_rate_hz)),
         ("x-voxgate-cache", cache),
@@ -101,9 +101,9 @@ def _raw_headers(
     return tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in headers)
 
 
-def _in_a_header(name: str) -> str:
-    """Write a name in printable ASCII, as a header needs it: engines name voices as they like."""
+def _header_text(name: str) -> str:
+    """Return a name in printable ASCII, cut to what a header may have. Engines name voices as they like."""
     if name.isascii() and name.isprintable():
-        return name[:_MOST_IN_A_HEADER]
+        return name[:_MOST_HEADER_CHARACTERS]
     letters = [quote(letter, safe="/ ") for letter in name]
-    return "".join(letters[: bisect_right(list(accumulate(map(len, letters))), _MOST_IN_A_HEADER)])
+    return "".join(letters[: bisect_right(list(accumulate(map(len, letters))), _MOST_HEADER_CHARACTERS)])

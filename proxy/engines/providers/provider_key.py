@@ -285,7 +285,7 @@ class ProviderKey:
         if error is not None and not new.is_closed:
             self.reason = error.reason or type(error).__name__
         if isinstance(error, REFUSED) and new.since != before.since:
-            self._metrics.alarmed(self._owner, type(error).__name__)
+            self._metrics.count_alarm(self._owner, type(error).__name__)
             _log.error("engine.key.refused", engine=self._owner, key=self.number, reason=self.reason)
         if self.pace.states is not None and is_news and new.since != before.since:
             self.news = msgspec.json.encode((new, self.reason)), _now()
@@ -295,7 +295,7 @@ class ProviderKey:
         else:
             self.wants_look.set()
         if new.is_closed != before.is_closed:
-            self._metrics.breaker(self._owner, self.number, before.is_closed)
+            self._metrics.set_breaker(self._owner, self.number, before.is_closed)
             fields = {"engine": self._owner, "key": self.number, "reason": self.reason}
             if before.is_closed:
                 _log.warning("engine.breaker.opened", **fields)

@@ -33,7 +33,7 @@ from proxy.features.sockets.utterances.values import (
     UtteranceSettings,
 )
 from proxy.http.replies import encode_json
-from proxy.http.socket import LEAVING, ClientSocket
+from proxy.http.socket import LEAVING_MESSAGE, ClientSocket
 from proxy.ledger import Ledger, StreamsTaken
 from proxy.speech.ssml_body import read_speech
 from proxy.storage.store import StorageFailed
@@ -79,7 +79,7 @@ class _Context:
         self.utterance: Utterance | None = None
         self.task: asyncio.Task[None] | None = None
         self.failure: RequestFailed | None = None
-        self.mark = session.socket.mark
+        self.count_written = session.socket.count_written
         self.share_sent = session.socket.share_sent
         self._session = session
         self._text = ""
@@ -148,7 +148,7 @@ class StreamInputSession:
                         with suppress(TimeoutError):
                             async with asyncio.timeout(_LAST_WORDS_S):
                                 for context in list(self._open.values()):
-                                    await self._fail(context, ServerBusy(LEAVING))
+                                    await self._fail(context, ServerBusy(LEAVING_MESSAGE))
                     raise
                 reading.cancel()
                 await self._interrupt_all()

@@ -23,7 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from policies.host_subset import host_subset
 from policies.network_addresses import host_fault
 from proxy.config.addresses import is_local, is_postgres
-from proxy.config.clusters import HostAddress, address_of
+from proxy.config.clusters import HostAddress, parse_address
 from proxy.config.sections import Config
 from proxy.engines import introductions
 from proxy.engines.hosts.cluster.channels import Channels
@@ -264,7 +264,7 @@ class _Cluster:
                 self._addresses_by_name[name] = frozenset(
                     each
                     for each in self._addresses_by_name[name]
-                    if self._fault_of(address_of(each).name) is None
+                    if self._fault_of(parse_address(each).name) is None
                 )
                 if found and name not in before and not self._addresses_by_name[name]:
                     _log.warning("cluster.host.refused", cluster=self.name, host=name)
@@ -295,7 +295,7 @@ class _Cluster:
 async def _addresses(name_and_port: str) -> frozenset[str] | None:
     """Return the addresses of a NAME:PORT, or None if they are not known just now."""
     try:
-        name, port = address_of(name_and_port)
+        name, port = parse_address(name_and_port)
     except ValueError:
         return None  # a gateway of another version has let a host announce it
     with suppress(ValueError):

@@ -169,7 +169,7 @@ class SpokenPiece:
         """Send sound, and what is told with it. It is given out with the first step, before any wait."""
         delivery, start = self._delivery, None
         if self._words is None:
-            self._mark = delivery.listener.mark()
+            self._mark = delivery.listener.count_written()
             start = self._begin_turn(answer)
         words_of = self._words
         assert words_of is not None, "it has begun"
