@@ -29,7 +29,7 @@ from proxy.features.jobs.kinds.cut.kind import CutKind, JobCutting
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.training.kind import TrainingKind, TrainingParts
 from proxy.features.jobs.kinds.transcription.kind import TranscriptionKind
-from proxy.features.jobs.remote.introducing import EVERY_S, RemoteEngines
+from proxy.features.jobs.remote.introducing import EXCHANGE_EVERY_S, RemoteEngines
 from proxy.features.jobs.remote.open_remote import open_remote
 from proxy.features.jobs.result_endpoints import JobResults
 from proxy.features.jobs.section import SECTION
@@ -52,27 +52,27 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
         return
     steps, encoding, trainings = jobs.working
     remote = open_remote(context, trainings.on_runners)
-    async with _introduced(context), remote as (links, endpoints, alone_here):
+    async with _exchange_introductions(context), remote as rented:
 
         def at(revision: RevisionContext) -> Additions:
-            links.root = revision.config.server.public_url
+            rented.links.root = revision.config.server.public_url
             served = jobs.at(revision)
-            return served._replace(endpoints=[*served.endpoints, *endpoints])
+            return served._replace(endpoints=[*served.endpoints, *rented.endpoints])
 
         yield FeatureInstance(
             context.sharing(jobs.cutting).sharing(jobs.kinds),
             at,
             task_kinds=(steps, encoding, trainings.task_kinds),
             alone=(jobs.retention.run, trainings.bills.run),
-            alone_here=alone_here,
+            alone_here=rented.lone_tasks,
             memories=(trainings.task_kinds,),
             files=(jobs.files, trainings.ends),
         )
 
 
 class OpenJobs:
-    """The objects for the jobs of one worker, or of a command. A command runs no steps: there, `working` is
-    None."""
+    """The objects for the jobs of one worker, or of a command. `working` runs the steps. A command runs none:
+    there, it is None."""
 
     def __init__(self, context: AppContext) -> None:
         self.files = files = JobFiles(context.store, context.vault)
@@ -135,15 +135,20 @@ class OpenJobs:
 
 
 @asynccontextmanager
-async def _introduced(context: AppContext) -> AsyncIterator[None]:
-    """Publish the facts of our engines to servers, or read those of workers, until the block ends. A command
-    has no engines, and SQLite has no workers: then it does nothing."""
+async def _exchange_introductions(context: AppContext) -> AsyncIterator[None]:
+    """Until the block ends, publish the introductions of this worker's engines, or read those of other
+    workers if this process serves. A command has no engines, and SQLite has no workers: then it does
+    nothing."""
     if context.engines is None or not context.store.is_shared:
         yield
         return
     remote_engines = RemoteEngines(context.store, context.engines)
-    turn = remote_engines.ask if context.config_at_start.serves else remote_engines.tell
-    repeated = RepeatingTask("engines of workers", turn, EVERY_S, context.metrics)
+    exchange = (
+        remote_engines.read_introductions
+        if context.config_at_start.serves
+        else remote_engines.publish_introductions
+    )
+    repeated = RepeatingTask("engines of workers", exchange, EXCHANGE_EVERY_S, context.metrics)
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from policies.tasks import SECOND
 from proxy.features.jobs.core import opening
 from proxy.features.jobs.core import records as job_records
-from proxy.features.jobs.remote.sweeping import AGAIN_S, Sweeping
+from proxy.features.jobs.remote.sweeping import TIDY_RETRY_S, Sweeping
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineUnavailable
@@ -119,7 +119,7 @@ async def test_a_runner_that_does_not_answer_is_asked_again_in_a_minute(store: S
         at.machines.tidies_left = 0
         turns = sweeping(at)
         await turns.tidy()
-        assert turns._tidied["rented"][1] <= await store.now() + round(AGAIN_S * SECOND)
+        assert turns._tidied["rented"][1] <= await store.now() + round(TIDY_RETRY_S * SECOND)
         await turns.tidy()
         assert len(at.machines.live) == 1
 

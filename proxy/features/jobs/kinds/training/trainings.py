@@ -226,12 +226,12 @@ class Trainings(TaskKind[JobStep]):
         try:
             is_over = await self._take_result(held, training, end)
         except TrainingBroken:
-            await runs.pass_over(run)
+            await runs.discard_result(run)
             raise
         if is_over:
             return None
         # The next request needs more than this run has brought.
-        await runs.pass_over(run)
+        await runs.discard_result(run)
         return Again(is_try=False, values={"tries": 0})
 
     async def _take_result(self, held: JobStep, training: Training, end: TrainingEnd) -> bool:
