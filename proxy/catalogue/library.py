@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, Words, WordsBeside
 from policies.routing import Voice
-from proxy.catalogue.own_voices import NONE, Known, LibraryVoice, OwnVoices
+from proxy.catalogue.own_voices import NO_KNOWN_VOICES, KnownVoices, LibraryVoice, OwnVoices
 from proxy.catalogue.saved_words import SavedWords, WordRevisions, read_words
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.reader import possible
@@ -62,7 +62,7 @@ class _Names:
 class VoiceCache:
     """Voices with their names, made once and shared by libraries. `saved` has the saved records."""
 
-    def __init__(self, listed: tuple[Voice, ...] = (), saved: Known = NONE) -> None:
+    def __init__(self, listed: tuple[Voice, ...] = (), saved: KnownVoices = NO_KNOWN_VOICES) -> None:
         self.listed = listed
         self.saved = saved
         self.weight = sum(each.weight for each in saved.values())
@@ -344,7 +344,7 @@ class Library:
         if known is not None and known.revision == revision and not self._is_due(known):
             return known
         saved, words = await asyncio.gather(
-            self._own_voices.of_account(account, NONE if known is None else known.voices.saved),
+            self._own_voices.of_account(account, NO_KNOWN_VOICES if known is None else known.voices.saved),
             self._saved_words.revisions(account),
         )
         part = await self._with_lexicons(account, words, known)

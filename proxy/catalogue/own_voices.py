@@ -60,14 +60,14 @@ class LibraryVoice(NamedTuple):
         return _VOICE_BYTES + _ITEM_BYTES * sum(map(len, lists)) + sum(map(len, texts))
 
 
-Known = Mapping[str, LibraryVoice]
-NONE: Known = {}
+KnownVoices = Mapping[str, LibraryVoice]
+NO_KNOWN_VOICES: KnownVoices = {}
 
 
 class OwnVoices(Protocol):
     """The saved voices. These bodies are those of a server without the feature."""
 
-    async def of_account(self, account: str, before: Known = NONE) -> Sequence[LibraryVoice]:
+    async def of_account(self, account: str, before: KnownVoices = NO_KNOWN_VOICES) -> Sequence[LibraryVoice]:
         """Return the voices of an account with their clones, the newest first.
 
         `before` has those of the last read. A voice that cannot be opened has no texts, and its id as its
@@ -76,7 +76,7 @@ class OwnVoices(Protocol):
         del account, before
         return ()
 
-    async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
+    async def of_operator(self, before: KnownVoices = NO_KNOWN_VOICES) -> Sequence[LibraryVoice]:
         """Return the voices that the operator saved for all accounts, the newest first."""
         del before
         return ()

@@ -18,7 +18,7 @@ from proxy.features.clones.clone_tasks import LOST, CloneTasks
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.features.clones.rules import State
-from proxy.features.own_voices.requested import find_voice, terms_of
+from proxy.features.own_voices.requested import find_voice, terms_in_force
 from proxy.http.body import Label, Name, body
 from proxy.http.lists import iso, iso_or_none
 from proxy.http.replies import reply, shown_as
@@ -202,7 +202,7 @@ class Clones(Resource):
         new = await body(request, NewClone)
         record = await find_voice(self._admin_tools, self._library, request)
         owner = None if record.account is None else await self._admin_tools.account(record.account)
-        terms = None if owner is None else terms_of(self._admin_tools, owner)
+        terms = None if owner is None else terms_in_force(self._admin_tools, owner)
         try:
             places = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)
         except RequestFailed as refusal:

@@ -1,6 +1,6 @@
-"""Unused voices: the day when each last spoke, and the erasure of those that a plan stores no longer.
+"""Notes the day on which each voice last spoke, and erases voices that were unused for longer than their plan allows.
 
-The voices of closed accounts are erased too, because the server may be killed while it erases them.
+It also erases the voices of closed accounts: the server may have been killed while it closed an account.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from proxy.storage.tables import Tables, wholes
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 
-EVERY_S = 86_400.0
+ERASE_EVERY_S = 86_400.0
 _NOTE_EVERY_S = 60.0
 _BATCH = 100
 
@@ -37,7 +37,7 @@ _log = structlog.get_logger()
 
 
 class VoiceUse:
-    """The voices that spoke since the last write. A request only adds to it; a task writes each once a
+    """The ids of voices that spoke since the last write. A request adds to them. A task writes each voice once a
     day."""
 
     def __init__(self, store: Store) -> None:
@@ -46,7 +46,7 @@ class VoiceUse:
         self._noted: set[tuple[str, int]] = set()
 
     def note_voice(self, voice: Voice) -> None:
-        """Note a voice that just spoke, unless it is never erased: it was not recorded, trained or mixed."""
+        """Note a voice that just spoke, if it was recorded, trained or mixed: other voices are never erased."""
         if voice.samples or voice.trained or voice.mix:
             self._ids.update((voice.id, *(id_ for id_, _ in voice.mix)))
 
@@ -55,12 +55,12 @@ class VoiceUse:
             return
         ids: set[str] = set()
         try:
-            # The time first: without it, all that spoke is noted the next time.
+            # Read the time before the ids are taken: if this fails, the next call writes them.
             now = await self._store.now()
             ids, self._ids = self._ids, set()
             day = now - now % DAY_US
             new = [id_ for id_ in ids if (id_, day) not in self._noted]
-            await records.note_used(self._store, new, day)
+            await records.note_voices_used(self._store, new, day)
         except StorageFailed:
             self._ids |= ids
             raise
@@ -80,7 +80,7 @@ async def open_voice_use(store: Store, metrics: Metrics) -> AsyncIterator[VoiceU
 
 
 class Retention:
-    """Erases voices that no plan stores any longer, and the voices of closed accounts.
+    """Erases voices that were unused for longer than their plan allows, and the voices of closed accounts.
 
     Each revision of the configuration sets `plans`, the plans in force.
     """
@@ -92,14 +92,15 @@ class Retention:
         self._metrics = metrics
 
     async def run(self) -> None:
-        async def turn() -> None:
+        async def erase() -> None:
             await erase_unused(self._store, self.plans, self._erasing)
 
-        await repeat("erasure of unused voices", turn, EVERY_S, self._metrics, tidies=True)
+        await repeat("erasure of unused voices", erase, ERASE_EVERY_S, self._metrics, tidies=True)
 
 
 async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing) -> int:
-    """Erase the voices of closed accounts, and unused ones of others. Return the number of the latter."""
+    """Erase the voices of closed accounts, and unused voices of other accounts. Return the number of the unused
+    ones."""
     for closed in await list_closed_owners(store):
         try:
             await erasing.erase_account(closed)
@@ -113,16 +114,16 @@ async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing
             if account.closed is account.suspended is None and account.plan in limited:
                 before = await store.now() - limited[account.plan] * DAY_US
                 if account.resumed <= before:
-                    erased += await _erase_of(store, account.id, before, erasing)
+                    erased += await _erase_unused_of(store, account.id, before, erasing)
         place = Place(page[-1].created, page[-1].id)
     if erased:
         _log.info("voice.retention.complete", voices=erased)
     return erased
 
 
-async def _erase_of(store: Store, account: str, before: int, erasing: Erasing) -> int:
+async def _erase_unused_of(store: Store, account: str, before: int, erasing: Erasing) -> int:
     erased = 0
-    while batch := await records.unused(store, account, before, _BATCH):
+    while batch := await records.list_unused(store, account, before, _BATCH):
         for record in batch:
             with suppress(NotFound):  # its owner has deleted it
                 await erasing.erase_voice(record, None)
@@ -131,7 +132,7 @@ async def _erase_of(store: Store, account: str, before: int, erasing: Erasing) -
 
 
 class VoiceUseObservers:
-    """Observes answers with saved voices. The recording of a request is no saved voice."""
+    """Observes answers that speak with saved voices."""
 
     def __init__(self, use: VoiceUse) -> None:
         self._use = use
@@ -156,12 +157,12 @@ class _VoiceUseObserver(Observer):
 
 @cache
 def _closed_owners(tables: Tables) -> str:
-    # A closed account loses its key last.
+    # The key of a closed account is deleted last.
     owning = (*(table.name for table in wholes(tables)), "account_keys")
     has_one = " OR ".join(f"EXISTS (SELECT 1 FROM {name} WHERE account = accounts.id)" for name in owning)
     return f"SELECT id FROM accounts WHERE closed IS NOT NULL AND ({has_one}) ORDER BY id"
 
 
 async def list_closed_owners(store: Store) -> list[str]:
-    """List the closed accounts that still have something that can be erased."""
+    """List the closed accounts that still have rows to erase."""
     return [row["id"] for row in await store.read_long(_closed_owners(store.tables))]

@@ -95,9 +95,9 @@ class Race:
             sealed="s",
         )
         sample = SampleRecord(voice=record.id, number=0, account=self.account, digest=DIGEST, seconds=9.0)
-        beside = [voices.insert_sample(sample)]
+        beside = [voices.sample_statement(sample)]
         needs = consents.is_there(self.account, CONSENT)
-        return await voices.add(store, record, digest=DIGEST, only_if=needs, beside=beside) is not None
+        return await voices.add_voice(store, record, digest=DIGEST, only_if=needs, beside=beside) is not None
 
     async def _agree(self, store: Any) -> bool:
         return await consents.add(store, consent(self.account, new_id("cons"), DIGEST), 9)

@@ -51,11 +51,11 @@ def sample_of(voice: VoiceRecord, digest: str = DIGEST) -> SampleRecord:
 
 
 async def add(store: Store, voice: VoiceRecord, **more: object) -> VoiceRecord | None:
-    beside = [voices.insert_sample(sample_of(voice))]
+    beside = [voices.sample_statement(sample_of(voice))]
     given = {"digest": DIGEST, "beside": beside, **more}
     if voice.account is not None and voice.consent is not None:
         given["only_if"] = consents.is_there(voice.account, voice.consent)
-    return await voices.add(store, voice, **given)  # type: ignore[arg-type]  # as they come
+    return await voices.add_voice(store, voice, **given)  # type: ignore[arg-type]  # as they come
 
 
 def consent_of(account: Account, id_: str = "cons_1", created: int = 5, **more: object) -> ConsentRecord:
@@ -91,7 +91,7 @@ async def test_what_names_a_person_is_in_no_column_of_a_sealed_voice(store: Stor
 
 async def test_a_mix_keeps_its_weights(store: Store, ada: Account) -> None:
     mix = {"voice_a": 0.25, "alloy": 0.75}
-    made = await voices.add(store, record(ada, kind="mix", mix=mix))
+    made = await voices.add_voice(store, record(ada, kind="mix", mix=mix))
     assert made is not None
     assert (made.mix, made.members) == (mix, {})
 
@@ -135,32 +135,32 @@ async def test_a_change_is_made_once(store: Store, ada: Account) -> None:
     was = await add(store, record(ada))
     assert was is not None
     changed = msgspec.structs.replace(was, name="hmac:2", sealed="t", revision=2, language="th")
-    assert await voices.update(store, was, changed) == changed
-    assert await voices.update(store, was, changed) is None
+    assert await voices.update_voice(store, was, changed) == changed
+    assert await voices.update_voice(store, was, changed) is None
 
 
 async def test_a_voice_is_found_by_its_own_account_alone(store: Store, ada: Account) -> None:
     bob = await accounts.create(store, name="bob", plan="free")
     made = await add(store, record(ada))
     assert made is not None
-    assert await voices.find(store, ada.id, made.id) == made
-    assert await voices.find(store, bob.id, made.id) is None
-    assert await voices.find(store, None, made.id) is None
+    assert await voices.find_by_id_or_name(store, ada.id, made.id) == made
+    assert await voices.find_by_id_or_name(store, bob.id, made.id) is None
+    assert await voices.find_by_id_or_name(store, None, made.id) is None
 
 
 async def test_use_is_noted_by_the_day(store: Store, ada: Account) -> None:
     made = await add(store, record(ada))
     assert made is not None
     for day in (50, 20):
-        await voices.note_used(store, [made.id], day)
-    await voices.note_used(store, [], 90)
+        await voices.note_voices_used(store, [made.id], day)
+    await voices.note_voices_used(store, [], 90)
     noted = await voices.get(store, None, made.id)
     assert noted is not None
     assert noted.used == 50
     # Nobody knows when on that day.
     end = 50 + DAY_US
-    assert await voices.unused(store, ada.id, end, 9) == []
-    assert await voices.unused(store, ada.id, end + 1, 9) == [noted]
+    assert await voices.list_unused(store, ada.id, end, 9) == []
+    assert await voices.list_unused(store, ada.id, end + 1, 9) == [noted]
 
 
 async def test_consents_are_listed_the_newest_first(store: Store, ada: Account) -> None:

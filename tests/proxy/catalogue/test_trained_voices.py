@@ -83,7 +83,7 @@ async def test_a_new_voice_has_its_model_in_one_commit(
     model = await trained.put(account or "", "voice_1", "tone", FILE, origin="import")
     beside = [trained_models.insert_statement(model)]
     digest = None if account is None else model.digest
-    made = await records.add(store, record, beside=beside, digest=digest)
+    made = await records.add_voice(store, record, beside=beside, digest=digest)
     assert made == record
     assert list(await trained.of_voice(account or "", "voice_1")) == [model]
     assert await trained_models.formats_of(store, ["voice_1", "voice_2"]) == {"voice_1": ["tone"]}
@@ -91,7 +91,7 @@ async def test_a_new_voice_has_its_model_in_one_commit(
     other = msgspec.structs.replace(record, id="voice_2")
     beside = [trained_models.insert_statement(refused)]
     with pytest.raises(AlreadyExists):  # its name is taken
-        await records.add(store, other, beside=beside)
+        await records.add_voice(store, other, beside=beside)
     assert not await trained.is_stored(refused)
 
 

@@ -19,7 +19,7 @@ from proxy.features.jobs.core.encoded_records import list_encoded
 from proxy.features.jobs.core.fields import ENCODED, JOB_MEDIA_TYPES, StepFields, file_name
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
-from proxy.features.own_voices.export import ZIP_DATE, MadeBytes
+from proxy.features.own_voices.export import ZIP_DATE, ZipOutput
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.ranges import StreamedFile, file_reply
 
@@ -45,7 +45,7 @@ class SoundZip:
         self.size = self._size()
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        made = MadeBytes()
+        made = ZipOutput()
         archive = ZipFile(made, "w")
         try:
             for name, sound in self._sounds:
@@ -53,16 +53,16 @@ class SoundZip:
                     async with aclosing(sound.parts(range(sound.size))) as parts:
                         async for data in parts:
                             file.write(data)
-                            yield made.zipped_bytes()
+                            yield made.take_bytes()
             # In a thread: there may be very many entries.
             await asyncio.to_thread(archive.close)
-            yield made.zipped_bytes()
+            yield made.take_bytes()
         finally:
             archive.fp = None  # an archive that was broken off would write its directory when it is deleted
 
     def _size(self) -> int:
         """Write a zip file without its sounds, and count where all would be."""
-        made = MadeBytes()
+        made = ZipOutput()
         with ZipFile(made, "w") as archive:
             for name, sound in self._sounds:
                 archive.open(info := _info(name, sound.size), "w").close()

@@ -44,9 +44,9 @@ from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.kinds.cut.piece import CutPiece
 from proxy.features.own_voices import records as voice_records
 from proxy.features.own_voices.cutting import MOST_CLIPS, CutForm, NoCutting
-from proxy.features.own_voices.sample_words import MOST_WORDS
+from proxy.features.own_voices.recording_storage import consent_condition
+from proxy.features.own_voices.sample_words import MOST_REF_TEXT_CHARACTERS
 from proxy.features.own_voices.seals import ClipTexts, seal_clip
-from proxy.features.own_voices.voice_creation import needs_of
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import FILE, HearRequest, TranscriptionForm
 from proxy.features.transcriptions.hearing import LEAST_S, HearCall, Hearing, HearTotals
@@ -221,12 +221,12 @@ class CutKind(HearingKind):
             compared = await self._comparison.compare(RatedRecording(*measured[:2]), reference)
             if compared is not None and compared.answer == "other":
                 return replace(piece, left_out="other_voice")
-        return replace(piece, text=found.text[:MOST_WORDS])
+        return replace(piece, text=found.text[:MOST_REF_TEXT_CHARACTERS])
 
     async def _add_clips(
         self, held: JobStep, voice: VoiceRecord, master: bytes, pieces: Sequence[CutPiece]
     ) -> None:
-        vault, needs = self.files.vault, needs_of(voice, self._grants)
+        vault, needs = self.files.vault, consent_condition(voice, self._grants)
         for first in range(0, len(pieces), _ROWS):
             rows = list[SampleRecord]()
             try:
