@@ -71,7 +71,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         )
         grants = Grants(context.store, consents.compare, tasks.is_waiting)
 
-        def at(revision: RevisionContext) -> Additions:
+        def build_additions(revision: RevisionContext) -> Additions:
             section = revision.config.consent
             checks.operator, grants.refuses_words = section.operator, section.words == "refuse"
             tasks.must_hear = grants.refuses_words
@@ -80,7 +80,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         # A command hears nothing: its server does, when it is back.
         kinds = () if context.engines is None else (tasks,)
         shared = context.sharing(decoder).sharing(grants).sharing(tasks).sharing(comparison)
-        yield FeatureInstance(shared, at, task_kinds=kinds)
+        yield FeatureInstance(shared, build_additions, task_kinds=kinds)
 
 
 FEATURE = Feature(

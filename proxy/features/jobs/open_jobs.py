@@ -47,21 +47,24 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
     jobs = OpenJobs(context)
     if jobs.working is None:
         yield FeatureInstance(
-            context.sharing(jobs.kinds), jobs.at, alone=(jobs.retention.run,), files=(jobs.files,)
+            context.sharing(jobs.kinds),
+            jobs.build_additions,
+            alone=(jobs.retention.run,),
+            files=(jobs.files,),
         )
         return
     steps, encoding, trainings = jobs.working
     remote = open_remote(context, trainings.on_runners)
     async with _exchange_introductions(context), remote as rented:
 
-        def at(revision: RevisionContext) -> Additions:
+        def build_additions(revision: RevisionContext) -> Additions:
             rented.links.root = revision.config.server.public_url
-            served = jobs.at(revision)
+            served = jobs.build_additions(revision)
             return served._replace(endpoints=[*served.endpoints, *rented.endpoints])
 
         yield FeatureInstance(
             context.sharing(jobs.cutting).sharing(jobs.kinds),
-            at,
+            build_additions,
             task_kinds=(steps, encoding, trainings.task_kinds),
             alone=(jobs.retention.run, trainings.bills.run),
             alone_here=rented.lone_tasks,
@@ -109,7 +112,7 @@ class OpenJobs:
         self.kinds.add_kind(self._trainings)
         self.retention = JobRetention(files, context.metrics, (self._batches.tidy,))
 
-    def at(self, revision: RevisionContext) -> Additions:
+    def build_additions(self, revision: RevisionContext) -> Additions:
         section, tools, kinds = SECTION.of(revision.config), revision.admin_tools, self.kinds
         self.retention.days, self.retention.plans = section.days, revision.config.plans
         steps = None if self.working is None else self.working[0]

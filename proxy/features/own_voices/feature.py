@@ -43,7 +43,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     model_limiter = ModelLimiter()
     async with open_voice_use(context.store, context.metrics) as use:
 
-        def at(revision: RevisionContext) -> Additions:
+        def build_additions(revision: RevisionContext) -> Additions:
             retention.plans, words.forget_library = revision.config.plans, revision.library.forget
             voice_tools = revision.voices
             library_writer = LibraryWriter(
@@ -72,7 +72,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 forms=forms,
             )
 
-        yield FeatureInstance(context._replace(own_voices=saved).sharing(saved), at, alone=(retention.run,))
+        yield FeatureInstance(
+            context._replace(own_voices=saved).sharing(saved), build_additions, alone=(retention.run,)
+        )
 
 
 FEATURE = Feature(

@@ -1,4 +1,5 @@
-"""Changes and deletes the saved voices of an account or of the operator, and checks the names and members of new ones.
+"""Changes and deletes the saved voices of an account or of the operator, and checks the names and members of
+new ones.
 
 After a change, the caches drop the voice's speech.
 """
@@ -54,8 +55,8 @@ class LibraryWriter:
         self._catalogue = catalogue
 
     async def update_voice(self, was: VoiceRecord, now: VoiceRecord, name: str) -> VoiceRecord | None:
-        """Change a voice's row from `was` to `now`, whose readable name is `name`. None: it has changed since it was
-        read. Raises AlreadyExists if the name is taken."""
+        """Change a voice's row from `was` to `now`, whose readable name is `name`. None: it has changed since
+        it was read. Raises AlreadyExists if the name is taken."""
         other_name = name if now.is_sealed else await self.name_digest(now.account, name)
         updated = await records.update_voice(self.store, was, now, other_name)
         if updated is None:
@@ -71,18 +72,19 @@ class LibraryWriter:
         await self._purges.purge_voice(account, id_)
 
     async def name_digest(self, account: str | None, name: str) -> str | None:
-        """Return the digest of this name as sealed voices store it. None: the account has no key, so it has no sealed
-        voices.
+        """Return the digest of this name as sealed voices store it. None: the account has no key, so it has
+        no sealed voices.
 
-        If the account seals its first voice at this moment, two voices may get the same name. Then the name finds the
-        newer voice.
+        If the account seals its first voice at this moment, two voices may get the same name. Then the name
+        finds the newer voice.
         """
         if account is None or await blobs.account_key(self.store, account) is None:
             return None
         return await self._vault.name_digest(account, name)
 
     async def find_voice(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        """Find a voice by its id or its name, and return it opened. Without an account, it is the operator's."""
+        """Find a voice by its id or its name, and return it opened. Without an account, it is the
+        operator's."""
         row = await self.library.find_record(account, id_or_name)
         return None if row is None else self.open_voice(row)
 
@@ -112,7 +114,8 @@ class LibraryWriter:
         return weights
 
     async def check_bindings(self, bindings: Mapping[str, str]) -> list[str]:
-        """Check voices by engine against the engines' lists. Return a warning for each voice that is in doubt.
+        """Check voices by engine against the engines' lists. Return a warning for each voice that is in
+        doubt.
 
         Raises InvalidRequest, also for an account's clone, and UpstreamFailed if an engine is not up.
         """
@@ -136,8 +139,8 @@ class LibraryWriter:
     def clone_rights(
         self, words: str, terms: Terms, grant: Grant | None, *, awaits_words: bool = False
     ) -> CloneRights:
-        """Return where a recording with these words may go. Raises InvalidRequest if all permitted models need words,
-        and there are none and none are awaited."""
+        """Return where a recording with these words may go. Raises InvalidRequest if all permitted models
+        need words, and there are none and none are awaited."""
         rights = CloneRights.under(terms, None if grant is None else grant.providers)
         is_local_only, catalogue = rights.is_local_only, self._catalogue
         if awaits_words or words or catalogue is None:
@@ -158,8 +161,8 @@ class LibraryWriter:
         await self.drop_caches(record.account, record.id)
 
     def check_name(self, name: str) -> None:
-        """Raise Conflict for the name of a server's voice, which a saved voice would hide, and InvalidRequest for a
-        name with "/"."""
+        """Raise Conflict for the name of a server's voice, which a saved voice would hide, and InvalidRequest
+        for a name with "/"."""
         if "/" in name:
             raise InvalidRequest(
                 "Invalid value for 'name': it must have no '/'. A name with '/' is a voice of an engine.",

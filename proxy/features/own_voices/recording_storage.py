@@ -1,4 +1,5 @@
-"""Store a recording: first its sealed file, then the row that names it. If the row is not written, the file is dropped."""
+"""Store a recording: first its sealed file, then the row that names it. If the row is not written, the file
+is dropped."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ async def store_recording(
 ) -> R:
     """Put a recording into the vault, and return the row that `add_row` writes with its digest.
 
-    If `add_row` returns None, `raise_reason` raises the reason. If it finds none, everything is tried again. Raises
-    Conflict at last.
+    If `add_row` returns None, `raise_reason` raises the reason. If it finds none, everything is tried again.
+    Raises Conflict at last.
     """
     for _ in range(TRIES):
         # A simultaneous erasure of a voice with the same recording may delete the file. Then it is put again.
@@ -45,7 +46,8 @@ async def store_recording(
 
 
 def consent_condition(voice: VoiceRecord, grants: Grants) -> Condition:
-    """Return the condition under which a recording may be added to a voice: its consent exists, if it has one."""
+    """Return the condition under which a recording may be added to a voice: its consent exists, if it has
+    one."""
     if voice.account is None or voice.consent is None:
         return ALWAYS
     return grants.is_there(voice.account, voice.consent)

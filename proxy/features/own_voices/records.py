@@ -132,8 +132,8 @@ async def of_operator(store: Store) -> list[VoiceRecord]:
 
 
 async def find_by_name(store: Store, account: str | None, name: str) -> VoiceRecord | None:
-    """Find the voice with this stored name: the account's, or without an account the operator's. The stored name of a
-    sealed voice is a digest."""
+    """Find the voice with this stored name: the account's, or without an account the operator's. The stored
+    name of a sealed voice is a digest."""
     rows = await store.read(_NAMED, {"account": account or "", "name": name})
     return _record(rows[0]) if rows else None
 
@@ -155,11 +155,12 @@ async def add_voice(
     beside: Sequence[Statement] = (),
     act: Act | None = None,
 ) -> VoiceRecord | None:
-    """Add a voice, in one commit with the statements `beside`. These must do nothing if the voice is not added.
+    """Add a voice, in one commit with the statements `beside`. These must do nothing if the voice is not
+    added.
 
-    None: the account has `most` voices, the recording of `digest` is gone, or `only_if` is untrue, which every voice
-    with a consent must have. `other_name` is the name as a digest if the record has it as text, and the other way
-    round. Raises AlreadyExists if the name or the id is taken.
+    None: the account has `most` voices, the recording of `digest` is gone, or `only_if` is untrue, which
+    every voice with a consent must have. `other_name` is the name as a digest if the record has it as text,
+    and the other way round. Raises AlreadyExists if the name or the id is taken.
     """
     assert record.consent is None or only_if is not ALWAYS, "a voice must not outlive its consent"
     # The rows that the voice needs are locked first, so the INSERT sees a simultaneous deletion.
@@ -230,11 +231,12 @@ async def add_clip(
     act: Act | None = None,
     beside: Sequence[Statement] = (),
 ) -> bool:
-    """Add a clip with the next number to a voice, and tell whether it was added. See `add_voice` for `beside`.
+    """Add a clip with the next number to a voice, and tell whether it was added. See `add_voice` for
+    `beside`.
 
-    It is not added if the voice is gone, is not made of a recording, or has `most` recordings. It is not added either
-    if this recording is gone, the clip was erased before, or `only_if` is untrue. Raises AlreadyExists if the id is
-    taken.
+    It is not added if the voice is gone, is not made of a recording, or has `most` recordings. It is not
+    added either if this recording is gone, the clip was erased before, or `only_if` is untrue. Raises
+    AlreadyExists if the id is taken.
     """
     row: Params = {**only_if.params, **msgspec.structs.asdict(record), "most": most}
     held = (
@@ -286,7 +288,8 @@ async def note_voices_used(store: Store, ids: Sequence[str], day: int) -> None:
 
 
 async def list_unused(store: Store, account: str, before: int, limit: int) -> list[VoiceRecord]:
-    """List voices of the account, of a recording or a mix, that were made before `before` and have not spoken since."""
+    """List voices of the account, of a recording or a mix, that were made before `before` and have not spoken
+    since."""
     parameters: Params = {"account": account, "before": before, "limit": limit}
     return [_record(row) for row in await store.read(_UNUSED, parameters)]
 

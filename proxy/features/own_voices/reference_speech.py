@@ -32,7 +32,7 @@ from speech_engine import Sample
 AUDIO, TEXT, CONSENT = "reference_audio", "reference_text", "consent"
 _STATED_CONSENT = "true"
 """The consent of a request that only states that the speaker agrees."""
-_JSON_VALUES = ("speed", "pitch", "seed", "cache", "background", "history", "sample_rate", "bitrate")
+_JSON_FIELDS = ("speed", "pitch", "seed", "cache", "background", "history", "sample_rate", "bitrate")
 _STORING_FIELDS = ("cache", "background", "history")
 """Fields of a speech request that ask the server to store something of it."""
 _MOST_TEXT_CHARACTERS = 1000
@@ -210,7 +210,7 @@ def _single_value(name: str, texts: list[str]) -> str:
 
 
 def _parse_value(name: str, text: str, *, is_foreign: bool) -> object:
-    is_json = is_foreign or name in _JSON_VALUES or (name == "lexicon" and text.startswith("{"))
+    is_json = is_foreign or name in _JSON_FIELDS or (name == "lexicon" and text.startswith("{"))
     return json_or_text(text) if is_json else text
 
 

@@ -1,5 +1,5 @@
-"""Finds the saved voice that a request names, and the terms of its owner. Under /v1 it is a voice of the caller, under
-/admin a voice of any account."""
+"""Finds the saved voice that a request names, and the terms of its owner. Under /v1 it is a voice of the
+caller, under /admin a voice of any account."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ def voice_endpoint(
     once: str = "",
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
-    """Declare that a method answers the paths that end with `tail`, under each root of `ROOTS`. See `endpoint`.
+    """Declare that a method answers the paths that end with `tail`, under each root of `ROOTS`. See
+    `endpoint`.
 
-    `admin` is the name and the summary of the same endpoint under /admin/voices. `once` applies to callers alone: an
-    operator's requests have no Idempotency-Keys.
+    `admin` is the name and the summary of the same endpoint under /admin/voices. `once` applies to callers
+    alone: an operator's requests have no Idempotency-Keys.
     """
 
     also = None
@@ -69,7 +70,8 @@ def voice_endpoint(
 
 
 class RequestedVoices(NamedTuple):
-    """The parts that the handlers of both roots share. A command serves /admin alone, and has no `voice_tools`."""
+    """The parts that the handlers of both roots share. A command serves /admin alone, and has no
+    `voice_tools`."""
 
     voice_tools: VoiceTools | None
     admin_tools: AdminTools

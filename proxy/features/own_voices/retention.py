@@ -1,4 +1,5 @@
-"""Notes the day on which each voice last spoke, and erases voices that were unused for longer than their plan allows.
+"""Notes the day on which each voice last spoke, and erases voices that were unused for longer than their plan
+allows.
 
 It also erases the voices of closed accounts: the server may have been killed while it closed an account.
 """
@@ -37,8 +38,8 @@ _log = structlog.get_logger()
 
 
 class VoiceUse:
-    """The ids of voices that spoke since the last write. A request adds to them. A task writes each voice once a
-    day."""
+    """The ids of voices that spoke since the last write. A request adds to them. A task writes each voice
+    once a day."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -46,7 +47,8 @@ class VoiceUse:
         self._noted: set[tuple[str, int]] = set()
 
     def note_voice(self, voice: Voice) -> None:
-        """Note a voice that just spoke, if it was recorded, trained or mixed: other voices are never erased."""
+        """Note a voice that just spoke, if it was recorded, trained or mixed: other voices are never
+        erased."""
         if voice.samples or voice.trained or voice.mix:
             self._ids.update((voice.id, *(id_ for id_, _ in voice.mix)))
 
@@ -99,8 +101,8 @@ class Retention:
 
 
 async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing) -> int:
-    """Erase the voices of closed accounts, and unused voices of other accounts. Return the number of the unused
-    ones."""
+    """Erase the voices of closed accounts, and unused voices of other accounts. Return the number of the
+    unused ones."""
     for closed in await list_closed_owners(store):
         try:
             await erasing.erase_account(closed)

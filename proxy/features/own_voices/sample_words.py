@@ -1,4 +1,5 @@
-"""Changes the words of recordings: their owner writes them, or the server recognises them in recordings without words."""
+"""Changes the words of recordings: their owner writes them, or the server recognises them in recordings
+without words."""
 
 from __future__ import annotations
 
@@ -43,8 +44,8 @@ _HOLD = "UPDATE voices SET id = id WHERE id = :voice"
 async def will_hear_words(
     hearings: Hearings, writer: LibraryWriter, account: str, words: str, language: str | None
 ) -> bool:
-    """Tell whether the words of a new recording will be recognised: it came without them, a model needs them, and the
-    account may use the recognition."""
+    """Tell whether the words of a new recording will be recognised: it came without them, a model needs them,
+    and the account may use the recognition."""
     if words or not writer.wants_words or not hearings.ears.may_hear(language or ""):
         return False
     return await hearings.is_free(account, MOST_HEARD_S)
@@ -58,7 +59,8 @@ class FoundSample(NamedTuple):
 
 
 class SampleWords:
-    """Writes the words of recordings. A task names a clip by its id, and a first recording by the id of its voice.
+    """Writes the words of recordings. A task names a clip by its id, and a first recording by the id of its
+    voice.
 
     Each revision of the configuration sets `forget_library`, which drops the cached library of an account.
     """
@@ -120,8 +122,8 @@ class SampleWords:
     async def _write_statements(
         self, found: FoundSample, words: str, only_if: str, *, recognised: Recognised
     ) -> tuple[Statement, ...]:
-        """Return three statements: one raises the voice's revision, one writes the words, one raises the library's
-        revision."""
+        """Return three statements: one raises the voice's revision, one writes the words, one raises the
+        library's revision."""
         row, voice = found
         sealed: SampleRecord | VoiceRecord
         if row.id:

@@ -1,7 +1,7 @@
 """Reads the saved voices of an account for routing, with their samples and opened texts.
 
-The library of an account is read every few seconds. A voice whose rows have not changed is not opened again, and
-stays the same object, so that speech plans with it stay valid.
+The library of an account is read every few seconds. A voice whose rows have not changed is not opened again,
+and stays the same object, so that speech plans with it stay valid.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from speech_engine import EngineVoice, Sample
 
 
 class SavedVoices:
-    """The saved voices of all accounts and of the operator. `grants` has the engines to which a consent lets a voice
-    go. The feature clones, which opens later, replaces `clones`."""
+    """The saved voices of all accounts and of the operator. `grants` has the engines to which a consent lets
+    a voice go. The feature clones, which opens later, replaces `clones`."""
 
     def __init__(self, store: Store, vault: Vault, grants: Grants) -> None:
         self._store = store
@@ -48,7 +48,8 @@ class SavedVoices:
         )
 
     async def of_operator(self, before: KnownVoices = NO_KNOWN_VOICES) -> Sequence[LibraryVoice]:
-        """Return the operator's voices. They are not sealed, and have no rows in other tables except trained models."""
+        """Return the operator's voices. They are not sealed, and have no rows in other tables except trained
+        models."""
         rows = await records.of_operator(self._store)
         trained = {}
         if any(row.kind == "catalogue" for row in rows):
@@ -90,7 +91,8 @@ class SavedVoices:
         return parts
 
     def _open_voice(self, row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None) -> LibraryVoice:
-        # A voice that could not be opened has its id as its name. It is tried again: its master key may be back.
+        # A voice that could not be opened has its id as its name. It is tried again: its master key may be
+        # back.
         if known is not None and (known.row, known.parts) == (row, parts) and known.record.name != row.id:
             return known
         record = self.open(row)
@@ -108,7 +110,8 @@ def _build_operator_voice(row: VoiceRecord, parts: VoiceParts, known: LibraryVoi
 
 
 def routing_voice(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequence[str] = ()) -> Voice:
-    """Return a saved voice for routing, of its opened record. `words` has the words of each of its recordings."""
+    """Return a saved voice for routing, of its opened record. `words` has the words of each of its
+    recordings."""
     members = tuple(record.members.items())
     is_bound = record.kind == "catalogue"
     bindings = [Binding(engine, EngineVoice(voice)) for engine, voice in members] if is_bound else ()
@@ -138,7 +141,8 @@ def routing_voice(record: VoiceRecord, parts: VoiceParts = NO_PARTS, words: Sequ
 
 
 def _speech_s(sample: SampleRecord) -> float:
-    """Return the seconds of speech in a recording, without the silence around it. 0.0: it was not measured."""
+    """Return the seconds of speech in a recording, without the silence around it. 0.0: it was not
+    measured."""
     if sample.quality == NOT_MEASURED:
         return 0.0
     start_s, end_s = stretch_s(msgspec.json.decode(sample.quality, type=SampleQuality), sample.seconds)

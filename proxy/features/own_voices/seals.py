@@ -1,7 +1,7 @@
 """Seals the personal texts of a voice in its row, and opens them.
 
-They are the name, the description, tags, labels, and the words of the first recording. A cast has them in plain. The
-words of a clip are sealed in the clip's own row, and are deleted with it.
+They are the name, the description, tags, labels, and the words of the first recording. A cast has them in
+plain. The words of a clip are sealed in the clip's own row, and are deleted with it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _log = structlog.get_logger()
 
 
 class ClipTexts(msgspec.Struct, frozen=True, kw_only=True):
-    """The texts in a clip's column `sealed`. `recognised` and `request` are as in `VoiceTexts`, and `compared` as
-    in `VoiceRecord`."""
+    """The texts in a clip's column `sealed`. `recognised` and `request` are as in `VoiceTexts`, and
+    `compared` as in `VoiceRecord`."""
 
     words: str = ""
     recognised: Recognised = UNSET
@@ -76,7 +76,8 @@ def open_clip(vault: Vault, row: SampleRecord) -> ClipTexts:
 
 
 def texts_of_recordings(vault: Vault, record: VoiceRecord, rows: Sequence[SampleRecord]) -> list[ClipTexts]:
-    """Return the texts of each recording of an opened voice. Those of a clip that cannot be opened are empty."""
+    """Return the texts of each recording of an opened voice. Those of a clip that cannot be opened are
+    empty."""
     return [
         _open_if_possible(vault, row)
         if row.id

@@ -20,8 +20,8 @@ class FileInChunks(Protocol):
 
 
 class StreamReply(Response):
-    """A file as a reply. A failure in its middle breaks the connection, so that a client never takes a part for the
-    whole file."""
+    """A file as a reply. A failure in its middle breaks the connection, so that a client never takes a part
+    for the whole file."""
 
     def __init__(self, name: str, stream: FileInChunks, media_type: str = "application/zip") -> None:
         self.media_type = media_type

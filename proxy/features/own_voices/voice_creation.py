@@ -1,8 +1,8 @@
 """Make voices of recordings, of trained models and of other voices, change them, and delete them.
 
-For a voice of a recording, everything is checked, the recording goes into the vault, and one commit adds the voice
-with its sample and its clone tasks. A kill before this commit leaves a sealed file that no row names: the vault
-deletes it later.
+For a voice of a recording, everything is checked, the recording goes into the vault, and one commit adds the
+voice with its sample and its clone tasks. A kill before this commit leaves a sealed file that no row names:
+the vault deletes it later.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ from proxy.storage.trained_model import TrainedModel
 
 
 class VoiceOrigin(NamedTuple):
-    """The request that makes a voice or a recording. An operator's has an `act`. A caller's has `payer`, the id of the
-    API key that pays for clones, and `tag`, which marks their usage.
+    """The request that makes a voice or a recording. An operator's has an `act`. A caller's has `payer`, the
+    id of the API key that pays for clones, and `tag`, which marks their usage.
 
     With an Idempotency-Key, the new voice or recording gets `id`, and its row stores `request_digest`.
     """
@@ -170,8 +170,8 @@ class VoiceCreation:
         origin: VoiceOrigin,
         seal_model: Callable[[str], Awaitable[TrainedModel]],
     ) -> VoiceRecord:
-        """Make a voice of a trained model. `seal_model` stores the model's file for the id of the new voice. Without
-        an account, all accounts have the voice. Raises the errors of `create_from_recording`."""
+        """Make a voice of a trained model. `seal_model` stores the model's file for the id of the new voice.
+        Without an account, all accounts have the voice. Raises the errors of `create_from_recording`."""
         kind: Kind = "catalogue" if account is None else "sample"
         record = await self._new_record(account, kind, new, origin, consent=consent)
         for _ in range(TRIES):
@@ -221,8 +221,8 @@ class VoiceCreation:
     async def create_binding(
         self, new: NewVoice, bindings: Mapping[str, str], origin: VoiceOrigin
     ) -> tuple[VoiceRecord, list[str]]:
-        """Save a name for voices of engines, for all accounts. Return its record, and a warning for each voice that
-        could not be checked.
+        """Save a name for voices of engines, for all accounts. Return its record, and a warning for each
+        voice that could not be checked.
 
         Raises InvalidRequest for an unknown engine or voice, and Conflict if the name is taken.
         """
@@ -256,8 +256,8 @@ class VoiceCreation:
     ) -> VoiceRecord:
         """Change a voice, whose record is opened. Clone it at the engines that the change names.
 
-        Raises the errors of its creation, and Conflict on simultaneous changes. If the change affects the sound, the
-        voice's cached speech is dropped.
+        Raises the errors of its creation, and Conflict on simultaneous changes. If the change affects the
+        sound, the voice's cached speech is dropped.
         """
         weights = None if change.mix is UNSET else normalized_weights(change.mix)
         engines = () if change.engines is UNSET else change.engines
@@ -346,8 +346,8 @@ class VoiceCreation:
         return open_voice(self._vault, made)
 
     async def _check_name_and_room(self, account: str | None, name: str, most_voices: int | None) -> None:
-        """Raise early, before anything costs: Conflict for a taken name, NotAllowed without room. The commit that adds
-        the voice checks both again."""
+        """Raise early, before anything costs: Conflict for a taken name, NotAllowed without room. The commit
+        that adds the voice checks both again."""
         self._library_writer.check_name(name)
         if (
             account is not None

@@ -32,7 +32,7 @@ async def test_a_clone_that_was_made_while_the_provider_listed_its_clones_is_not
 
     async def list_(clones: ProviderClones, prefix: str) -> CloneList:
         monkeypatch.setattr(ProviderClones, "list_", read)
-        listed = await clones.list_(prefix)
+        listed = await clones.list_clones(prefix)
         await rig.step()
         return listed
 

@@ -68,11 +68,11 @@ class RemoteEngineRuns:
             case [Failed() as failed]:
                 # Any remote failure is here a run without a result.
                 raise EngineFailed(failed.to_error().message)
-        await self._runs.discard_result(run)
+        await self._runs.discard_run(run)
         raise EngineFailed("The far end does not say how a training has ended.")
 
     async def discard_result(self, run: str) -> None:
-        await self._runs.discard_result(run)
+        await self._runs.discard_run(run)
 
     def _events_without_hello(self, frames: Iterable[RemoteFrame]) -> Iterator[Event | Failed | TrainingEnd]:
         for frame in frames:

@@ -140,7 +140,7 @@ class Runs:
         finally:
             self.running -= 1
 
-    async def discard_result(self, run: str) -> None:
+    async def discard_run(self, run: str) -> None:
         """Give up the result of an ended run: it was used, or is useless. The next call begins another
         run."""
         await records.discard_result(self._store, run, "lost")

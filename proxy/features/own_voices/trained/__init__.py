@@ -1,2 +1,2 @@
-"""Trained models of voices as files: uploads of models from other systems, downloads, and sentences to read for a
-training."""
+"""Trained models of voices as files: uploads of models from other systems, downloads, and sentences to read
+for a training."""

@@ -1,5 +1,5 @@
-"""The upload of trained models of voices to /v1/audio/voice_models, and their download from …/voices/{id}/model. The
-operator has both under /admin, for every account.
+"""The upload of trained models of voices to /v1/audio/voice_models, and their download from
+…/voices/{id}/model. The operator has both under /admin, for every account.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ _EXPORT_FAILURES = (errors.InvalidRequest, errors.NotFound, errors.NoPlace)
 
 
 class VoiceModels(Resource):
-    """The endpoints of trained models. Each revision of the configuration has its own object. Each change by an
-    operator is in the audit."""
+    """The endpoints of trained models. Each revision of the configuration has its own object. Each change by
+    an operator is in the audit."""
 
     def __init__(self, voices: RequestedVoices, intake: TrainedIntake, export: ModelExport) -> None:
         self._voices = voices
@@ -144,8 +144,8 @@ class VoiceModels(Resource):
 def trained_endpoints(
     context: AppContext, voices: RequestedVoices, voice_creation: VoiceCreation, limiter: ModelLimiter
 ) -> list[Endpoint]:
-    """Return the endpoints of models and prompts. They must come before the other paths of a voice, whose id may have
-    slashes."""
+    """Return the endpoints of models and prompts. They must come before the other paths of a voice, whose id
+    may have slashes."""
     models = TrainedVoiceStore(context.store, context.vault)
     intake = TrainedIntake(models, context.registry, voice_creation, voices.library_writer, limiter)
     export = ModelExport(context.vault, models, intake, limiter)

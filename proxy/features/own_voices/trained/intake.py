@@ -1,4 +1,5 @@
-"""The upload of a trained model: a child process reads it, it is sealed, and one commit gives it to a voice."""
+"""The upload of a trained model: a child process reads it, it is sealed, and one commit gives it to a
+voice."""
 
 from __future__ import annotations
 
@@ -78,7 +79,8 @@ class TrainedIntake:
     async def receive_form(
         self, request: Request, account: str, type_: type[F]
     ) -> AsyncIterator[tuple[F, ModelUpload]]:
-        """Read a form, and yield it with its files until the block ends. Raises NoPlace, and a form's errors."""
+        """Read a form, and yield it with its files until the block ends. Raises NoPlace, and a form's
+        errors."""
         with closing(ModelPlaces(self._limiter, account)) as places, open_body(request).counted(FREE_BYTES):
             async with AsyncExitStack() as files:
                 sinks = {
@@ -190,8 +192,8 @@ class TrainedIntake:
 async def _read_form(
     request: Request, sinks: Mapping[str, UploadedModel], type_: type[VoiceModelForm], places: ModelPlaces
 ) -> RequestForm:
-    """Read the form, and its files into `sinks`. It takes places after the first MiB. Raises RequestTimeout if it is
-    too slow while others wait."""
+    """Read the form, and its files into `sinks`. It takes places after the first MiB. Raises RequestTimeout
+    if it is too slow while others wait."""
     size = 0
 
     async def grow(count: int) -> None:
@@ -214,8 +216,8 @@ async def _read_form(
 
 
 def _sources(upload: ModelUpload, format_: TrainedFormat) -> dict[str, BinaryIO]:
-    """Return the files by their roles in the format. Raises InvalidRequest for a file that the format does not have, or
-    that is too large."""
+    """Return the files by their roles in the format. Raises InvalidRequest for a file that the format does
+    not have, or that is too large."""
     by_field = {_field_of(file.role, format_): file for file in format_.sources}
     sources: dict[str, BinaryIO] = {}
     for field, model in upload.files.items():

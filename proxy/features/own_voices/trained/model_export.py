@@ -1,5 +1,5 @@
-"""The download of a trained model: it is opened, converted to a public form and sent, and is never on the disk in
-plain."""
+"""The download of a trained model: it is opened, converted to a public form and sent, and is never on the
+disk in plain."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _PART_BYTES = 64 * 1024
 
 
 class ModelStream:
-    """A file in memory that is read in chunks. It holds its places until it is closed. If its reader is too slow while
-    others wait, it is closed early."""
+    """A file in memory that is read in chunks. It holds its places until it is closed. If its reader is too
+    slow while others wait, it is closed early."""
 
     def __init__(self, name: str, places: ModelPlaces) -> None:
         self.name = name

@@ -1,4 +1,5 @@
-"""Limits the memory for models that are uploaded or downloaded. A client that is too slow loses its place to others."""
+"""Limits the memory for models that are uploaded or downloaded. A client that is too slow loses its place to
+others."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ TOO_SLOW = f"less than {LEAST_BYTES_S} bytes a second over {PACE_S:g} s, while o
 
 
 class ModelLimiter:
-    """The places of a worker. Accounts have four and the operator one, each for a model up to `SMALL_BYTES`. One of the
-    five may be larger. The largest form has 840 MiB, so together they stay below 1.4 GiB."""
+    """The places of a worker. Accounts have four and the operator one, each for a model up to `SMALL_BYTES`.
+    One of the five may be larger. The largest form has 840 MiB, so together they stay below 1.4 GiB."""
 
     def __init__(self) -> None:
         self.small = FairLimiter("models of voices", places=4, of_account=1, at_once=1, of_operator=1)
@@ -30,8 +31,8 @@ class ModelLimiter:
 class ModelPlaces(MovingTimer):
     """The places that one model holds. Close it.
 
-    Between `begin_transfer` and `rest`, the client has to move bytes. If it is too slow while others wait for one of
-    these places, `on_slow` is called.
+    Between `begin_transfer` and `rest`, the client has to move bytes. If it is too slow while others wait for
+    one of these places, `on_slow` is called.
     """
 
     def __init__(self, limiter: ModelLimiter, account: str) -> None:

@@ -22,12 +22,12 @@ from proxy.features.consents.grants import Grants
 from proxy.features.conversions.form import (
     FILE,
     INPUT_TYPE,
-    OF_SPEECH,
+    SPEECH_FIELDS,
     ConversionForm,
     ConversionUpload,
     check_consent,
     find_grant,
-    output_of,
+    output_form,
     read_conversion,
     source_sound,
 )
@@ -85,10 +85,10 @@ def step_form(upload: ConversionUpload) -> ConversionForm:
 
 
 def upload_of(form: ConversionForm, file: bytes = b"") -> ConversionUpload:
-    return ConversionUpload(form, output_of(form), file)
+    return ConversionUpload(form, output_form(form), file)
 
 
-FORM_FIELDS = frozenset((*ConversionJobForm.__struct_fields__, *OF_SPEECH, INPUT_TYPE))
+FORM_FIELDS = frozenset((*ConversionJobForm.__struct_fields__, *SPEECH_FIELDS, INPUT_TYPE))
 
 
 class ConversionKind(SpokenKind):
