@@ -15,7 +15,7 @@ from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.features.clones.recordings import check_seconds
 from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.features.clones.rules import State
-from proxy.features.consents.grants import Grants, receivers
+from proxy.features.consents.grants import Grants, permitted_providers
 from proxy.storage import samples
 from proxy.storage.audit import Act
 from proxy.storage.store import Statement, Store
@@ -81,7 +81,7 @@ class CloneOrders:
             if not recordings:
                 raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
             grant = await self._grants.get(record.account or "", record.consent)
-            rights = CloneRights.under(terms, receivers(record.consent, grant))
+            rights = CloneRights.under(terms, permitted_providers(record.consent, grant))
             self.check_targets(targets, [each.seconds for each in recordings], rights)
         return targets
 

@@ -11,7 +11,7 @@ from proxy.catalogue.own_voices import OwnVoices
 from proxy.engines.hosts.sample_source import RecordingSource
 from proxy.errors import InvalidRequest
 from proxy.features.clones.records import CloneRecord
-from proxy.features.consents.grants import Grants, receivers
+from proxy.features.consents.grants import Grants, permitted_providers
 from proxy.storage import accounts, samples
 from proxy.storage.store import Store
 from speech_engine import CloneRequest, CloneSample
@@ -59,7 +59,7 @@ class CloneRecordings:
         if voice is None:
             return None
         grant = await self._grants.get(voice.account or "", voice.consent)
-        providers = receivers(voice.consent, grant)
+        providers = permitted_providers(voice.consent, grant)
         rights = CloneRights(providers) if in_force is None else CloneRights.under(in_force, providers)
         rights.check_rights_at(target)
         recordings = await samples.made_of(self._store, record.voice)

@@ -50,4 +50,4 @@ def consent_condition(voice: VoiceRecord, grants: Grants) -> Condition:
     one."""
     if voice.account is None or voice.consent is None:
         return ALWAYS
-    return grants.is_there(voice.account, voice.consent)
+    return grants.existence_condition(voice.account, voice.consent)

@@ -48,7 +48,7 @@ async def will_hear_words(
     and the account may use the recognition."""
     if words or not writer.wants_words or not hearings.ears.may_hear(language or ""):
         return False
-    return await hearings.is_free(account, MOST_HEARD_S)
+    return await hearings.has_time_left(account, MOST_HEARD_S)
 
 
 class FoundSample(NamedTuple):

@@ -16,7 +16,7 @@ from policies.sample_quality import SampleQuality, stretch_s
 from proxy.catalogue.clones import NO_CLONES, Cloning
 from proxy.catalogue.own_voices import NO_KNOWN_VOICES, NO_PARTS, KnownVoices, LibraryVoice, VoiceParts
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.features.consents.grants import Grants, receivers
+from proxy.features.consents.grants import Grants, permitted_providers
 from proxy.features.own_voices import records
 from proxy.features.own_voices.seals import open_if_possible, texts_of_recordings
 from proxy.file_store.vault import Vault
@@ -82,7 +82,7 @@ class SavedVoices:
             grant = granted.get(row.consent or "")
             parts[row.id] = VoiceParts(
                 sampled.get(row.id, ()),
-                receivers(row.consent, grant),
+                permitted_providers(row.consent, grant),
                 tuple(cloned.get(row.id, ())),
                 "" if grant is None else grant.digest,
                 None if grant is None else grant.uses,

@@ -54,7 +54,7 @@ async def add(store: Store, voice: VoiceRecord, **more: object) -> VoiceRecord |
     beside = [voices.sample_statement(sample_of(voice))]
     given = {"digest": DIGEST, "beside": beside, **more}
     if voice.account is not None and voice.consent is not None:
-        given["only_if"] = consents.is_there(voice.account, voice.consent)
+        given["only_if"] = consents.existence_condition(voice.account, voice.consent)
     return await voices.add_voice(store, voice, **given)  # type: ignore[arg-type]  # as they come
 
 
@@ -121,14 +121,14 @@ async def test_voices_made_at_once_take_no_more_than_the_room(store: Store, ada:
 async def test_no_voice_without_its_recording_or_its_consent(store: Store, ada: Account) -> None:
     assert await add(store, record(ada), digest="cd" * 32) is None
     assert await add(store, record(ada, consent="cons_1")) is None
-    assert await consents.add(store, consent_of(ada), 9)
+    assert await consents.add_consent(store, consent_of(ada), 9)
     assert await add(store, record(ada, consent="cons_1")) is not None
 
 
 async def test_a_closed_account_gets_no_voice_and_no_consent(store: Store, ada: Account) -> None:
     await accounts.close(store, ada.id)
     assert await add(store, record(ada)) is None
-    assert not await consents.add(store, consent_of(ada), 9)
+    assert not await consents.add_consent(store, consent_of(ada), 9)
 
 
 async def test_a_change_is_made_once(store: Store, ada: Account) -> None:
@@ -166,8 +166,8 @@ async def test_use_is_noted_by_the_day(store: Store, ada: Account) -> None:
 async def test_consents_are_listed_the_newest_first(store: Store, ada: Account) -> None:
     bob = await accounts.create(store, name="bob", plan="free")
     for number in range(3):
-        assert await consents.add(store, consent_of(ada, f"cons_{number}", number), 9)
-    await consents.add(store, consent_of(bob, "cons_bob"), 9)
+        assert await consents.add_consent(store, consent_of(ada, f"cons_{number}", number), 9)
+    await consents.add_consent(store, consent_of(bob, "cons_bob"), 9)
     first = await consents.page(store, ada.id, NEWEST, 2)
     assert [each.id for each in first] == ["cons_2", "cons_1"]
     place = await consents.place_of(store, ada.id, "cons_1")
@@ -181,12 +181,14 @@ async def test_consents_are_listed_the_newest_first(store: Store, ada: Account) 
 async def test_a_consent_keeps_who_may_receive_the_voice(store: Store, ada: Account) -> None:
     for id_, providers in (("cons_a", None), ("cons_b", ()), ("cons_c", ("minimax",))):
         made = consent_of(ada, id_, providers=providers)
-        await consents.add(store, made, 9)
+        await consents.add_consent(store, made, 9)
         assert await consents.get(store, ada.id, id_) == made
 
 
 async def test_consents_have_a_limit_under_concurrency(store: Store, ada: Account) -> None:
-    added = await asyncio.gather(*(consents.add(store, consent_of(ada, f"cons_{n}"), 3) for n in range(9)))
+    added = await asyncio.gather(
+        *(consents.add_consent(store, consent_of(ada, f"cons_{n}"), 3) for n in range(9))
+    )
     assert sum(added) == 3 == await consents.count(store, ada.id)
 
 
@@ -195,28 +197,28 @@ async def test_recorded_consents_have_a_length_together(store: Store, ada: Accou
         return consent_of(ada, f"cons_{number}", seconds=50.0)
 
     added = await asyncio.gather(
-        *(consents.add(store, recorded(number), 99, most_s=160.0) for number in range(9))
+        *(consents.add_consent(store, recorded(number), 99, most_s=160.0) for number in range(9))
     )
     assert sum(added) == 3
     # A statement takes no seconds.
-    assert await consents.add(store, consent_of(ada, "cons_said"), 99, most_s=160.0)
-    assert not await consents.add(store, recorded(10), 99, most_s=160.0)
+    assert await consents.add_consent(store, consent_of(ada, "cons_said"), 99, most_s=160.0)
+    assert not await consents.add_consent(store, recorded(10), 99, most_s=160.0)
 
 
 async def test_the_consents_of_others_take_no_place_of_an_account(store: Store, ada: Account) -> None:
     bob = await accounts.create(store, name="bob", plan="free")
     for number in range(3):
-        assert await consents.add(store, consent_of(bob, f"cons_b{number}", seconds=50.0), 9)
-    assert await consents.add(store, consent_of(ada, seconds=10.0), 1, most_s=10.0)
-    assert not await consents.add(store, consent_of(ada, "cons_2"), 1, most_s=10.0)
+        assert await consents.add_consent(store, consent_of(bob, f"cons_b{number}", seconds=50.0), 9)
+    assert await consents.add_consent(store, consent_of(ada, seconds=10.0), 1, most_s=10.0)
+    assert not await consents.add_consent(store, consent_of(ada, "cons_2"), 1, most_s=10.0)
     assert await consents.count(store, ada.id) == 1
 
 
 async def test_a_consent_is_sealed_anew_if_it_is_as_it_was(store: Store, ada: Account) -> None:
     made = consent_of(ada)
-    await consents.add(store, made, 9)
-    assert await consents.reseal(store, made, "w2", "s2")
-    assert not await consents.reseal(store, made, "w3", "s3")
+    await consents.add_consent(store, made, 9)
+    assert await consents.replace_sealed_texts(store, made, "w2", "s2")
+    assert not await consents.replace_sealed_texts(store, made, "w3", "s3")
     found = await consents.get(store, ada.id, made.id)
     assert found is not None
     assert (found.wrapped, found.sealed) == ("w2", "s2")
