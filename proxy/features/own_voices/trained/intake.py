@@ -178,7 +178,7 @@ class TrainedIntake:
         async with upload.places.turn():
             async with open_memory_file("kept") as stored:
                 try:
-                    await voice_reading.bring(format_, sources, stored)
+                    await voice_reading.import_voice(format_, sources, stored)
                 except UnusableSource as fault:
                     raise _unusable(_field_of(fault.role, format_), str(fault)) from None
                 except UnusableModel as fault:

@@ -85,7 +85,7 @@ class ModelExport:
                 while part := await reader.next_part():
                     stored.write(part)
                 try:
-                    await voice_reading.export(format_, stored, form, stream.file)
+                    await voice_reading.export_voice(format_, stored, form, stream.file)
                 except (UnusableModel, TimeoutError) as fault:
                     raise InvalidRequest(f"Invalid value for 'form': {fault}.", param="form") from None
         except BaseException:
