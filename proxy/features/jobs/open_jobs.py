@@ -16,10 +16,10 @@ from proxy.features.jobs.again_endpoints import JobAgain, preview_places
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKinds
-from proxy.features.jobs.core.mailed import description
+from proxy.features.jobs.core.mailed import describe_mail
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.core.steps import Steps
-from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, Jobs, taking_bodies
+from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, Jobs, add_kind_bodies
 from proxy.features.jobs.file_endpoints import Files, upload_places
 from proxy.features.jobs.kinds.batch.endpoints import Batches
 from proxy.features.jobs.kinds.batch.kind import BatchKind
@@ -81,7 +81,7 @@ class OpenJobs:
         self.files = files = JobFiles(context.store, context.vault)
         self.working: tuple[Steps, FileSteps, TrainingParts] | None = None
         self._notices = notices = context.find(DeliveryTasks)
-        context.find(Mails).describe = partial(description, context.store)
+        context.find(Mails).describe = partial(describe_mail, context.store)
         self._streams, self._uploads, self._previews = EventStreams(), upload_places(), preview_places()
         self._batches = BatchKind(files, notices)
         decoder = context.find(HearingParts).long_decoder
@@ -105,7 +105,7 @@ class OpenJobs:
             registry = context.metrics.registry
             check = context.find_or(NO_CHECK)
             steps = Steps(
-                context.store, self.kinds.with_steps, files, registry, notices, encoding, reporter, check
+                context.store, self.kinds.step_kinds, files, registry, notices, encoding, reporter, check
             )
             self.working = steps, encoding, trainings
         self._trainings = TrainingKind(files, trainings)
@@ -134,7 +134,7 @@ class OpenJobs:
             again = JobAgain(kinds, client, self._previews, revision)
             resources = [client, again, events, results, files, batches, *resources]
         endpoints = [each for resource in resources for each in resource.endpoints]
-        return Additions(taking_bodies(endpoints, kinds), background=background)
+        return Additions(add_kind_bodies(endpoints, kinds), background=background)
 
 
 @asynccontextmanager

@@ -211,7 +211,7 @@ async def test_a_cancel_ends_a_step_under_way_and_what_was_spoken_stays(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The first one is the first that is spoken.
-    monkeypatch.setattr(records, "OF_ACCOUNT", 1)
+    monkeypatch.setattr(records, "STEPS_OF_ACCOUNT", 1)
     engine = FirstOnly()
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         made = await new_job(server, text_of(4), model="one", voice="one")

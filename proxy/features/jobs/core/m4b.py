@@ -1,6 +1,7 @@
-"""An audiobook in one file: AAC in MP4 with chapters, a cover and names, and its index first.
+"""Encodes an audiobook as one file: AAC in MP4, with chapters, a cover and metadata. Its index is at the
+beginning.
 
-The index is written last, into room that was left for it. Only that head stays in memory.
+The index is known at the end, so bytes are reserved for it at the beginning. Only this head stays in memory.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _FTYP_BYTES = 64
 
 
 class M4bEncoder:
-    """Encodes mono PCM. Its chunks are what follows the head; `head` is whole after `flush`."""
+    """Encodes mono PCM. Its chunks are the file without the head. `head` is complete after `flush`."""
 
     def __init__(
         self,
@@ -37,7 +38,8 @@ class M4bEncoder:
         room = index_bytes(facts, len(chapters), samples)
         self._sink = _HeadSink(room + _FTYP_BYTES)
         self._rate_hz = rate_hz
-        # A decoder skips the silence before the first sample, but plays what fills the last frame.
+        # The silence that fills up a frame is put before the sound: decoders skip it there, and play it at
+        # the end.
         self._lead = -samples % FRAME_SAMPLES
         self._fed = 0
         self._is_closed = False
@@ -81,7 +83,7 @@ class M4bEncoder:
             self._add_cover(facts.cover)
 
     def _add_cover(self, picture: bytes) -> None:
-        # The bytes of a stranger's picture are only carried. No decoder sees them.
+        # The picture is copied as it is. A decoder could be attacked by it.
         is_png = picture.startswith(b"\x89PNG")
         cover = self._container.add_stream("png" if is_png else "mjpeg", rate=1)
         assert isinstance(cover, av.VideoStream)
@@ -100,7 +102,7 @@ class M4bEncoder:
                 pcm, self._fed, self._lead = silence(self._lead) + pcm, -self._lead, 0
             self._encode(audio_frame(pcm, self._rate_hz, self._fed))
             self._fed += len(pcm) // SAMPLE_BYTES
-        return Chunk(self._sink.taken())
+        return Chunk(self._sink.take_output())
 
     def flush(self) -> Chunk:
         """Raises SoundFailed."""
@@ -110,7 +112,7 @@ class M4bEncoder:
             self._container.close()
         except (av.error.FFmpegError, ValueError) as error:
             raise SoundFailed(f"m4b failed: {error}") from error
-        return Chunk(self._sink.taken())
+        return Chunk(self._sink.take_output())
 
     @property
     def head_bytes(self) -> int:
@@ -127,7 +129,7 @@ class M4bEncoder:
             try:
                 self._container.close()
             except (av.error.FFmpegError, ValueError):
-                pass  # only the end of a file is lost that nobody wants
+                pass  # the file is not needed any more
 
     def _encode(self, frame: av.AudioFrame | None) -> None:
         try:
@@ -143,7 +145,8 @@ def _options(room: int, rate_hz: int, *, is_book: bool) -> dict[str, str]:
 
 
 class _HeadSink:
-    """A file of which the head stays, so that it can be written again; what follows is handed on."""
+    """A file that keeps its head, so that the muxer can write it again. The bytes after the head are returned
+    by `take_output`."""
 
     def __init__(self, head_bytes: int) -> None:
         self.head_bytes = head_bytes
@@ -171,7 +174,7 @@ class _HeadSink:
     def tell(self) -> int:
         return self._at
 
-    def taken(self) -> bytes:
+    def take_output(self) -> bytes:
         data = bytes(self._rest)
         self._rest.clear()
         return data

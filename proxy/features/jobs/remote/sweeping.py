@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from policies.tasks import SECOND
-from proxy.features.jobs.core.records import still_wanted
+from proxy.features.jobs.core.records import list_wanted_steps
 from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.records import Run
 from proxy.features.jobs.remote.runs import RunnerMetrics, Runs
@@ -56,7 +56,7 @@ class Sweeping:
         open_ = await records.list_open_runs(self._store)
         if not open_:
             return
-        wanted = await still_wanted(self._store, [run.step for run in open_ if run.step])
+        wanted = await list_wanted_steps(self._store, [run.step for run in open_ if run.step])
         now = await self._store.now()
         for run in open_:
             if run.step and run.step not in wanted:

@@ -20,8 +20,8 @@ from tests.features.jobs.test_rows import new_row
 async def want_step(store: Store) -> None:
     """Have the step of `PIECE` wanted."""
     job = replace(await new_row(store), id=JOB.of_job, created=5)
-    assert await opening.add(store, job, [(0, 9)])
-    assert await job_records.still_wanted(store, [JOB.step.rpartition(".")[0]])
+    assert await opening.add_with_steps(store, job, [(0, 9)])
+    assert await job_records.list_wanted_steps(store, [JOB.step.rpartition(".")[0]])
 
 
 def sweeping(at: Rig, engine: str = "far") -> Sweeping:

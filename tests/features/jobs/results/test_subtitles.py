@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.api.speech_headers import WORD_TIMES
-from proxy.features.jobs.texts.subtitles import LINE, Writer, cues, with_times, writers
+from proxy.features.jobs.texts.subtitles import LINE_WIDTH, Writer, add_times, cues, writers
 from proxy.features.transcriptions import word_times
 from proxy.speech.word_times import SpokenWord
 from proxy.storage.store import Statement
@@ -70,7 +70,7 @@ def test_a_cue_ends_before_a_pause() -> None:
 
 def test_words_without_times_share_the_time_outside_of_pauses() -> None:
     text = "[pause 1s] One. [pause 5s] Two. [pause 2s]"
-    shown = [(cue.start_s, cue.end_s, cue.lines) for cue in cues(text, with_times(text, (), (), 9.0), 9.0)]
+    shown = [(cue.start_s, cue.end_s, cue.lines) for cue in cues(text, add_times(text, (), (), 9.0), 9.0)]
     assert shown == [(0.0, 1.0, ("One.",)), (6.0, 7.0, ("Two.",))], (
         "the pause before the first word has no sound"
     )
@@ -100,7 +100,7 @@ def test_a_long_sentence_is_parted_at_a_comma_and_has_two_lines() -> None:
     found = lines_of(text, each_s=0.2)
     assert " ".join(" ".join(lines) for lines in found) == text
     assert found[0][-1].endswith("intervals,")
-    assert all(len(line) <= LINE for lines in found for line in lines)
+    assert all(len(line) <= LINE_WIDTH for lines in found for line in lines)
     assert max(map(len, found)) == 2
 
 
@@ -309,7 +309,7 @@ async def test_told_times_do_not_say_so_and_clips_of_before_have_computed_ones(t
 def test_computed_times_are_of_what_is_spoken() -> None:
     piece = "[Ana] [happy] Yes [the `lake`](https://lake.example/a), no.\n[Ben] [sic] Well."
     told = [SpokenWord(8.0, len(piece) - 5, len(piece) - 1)]
-    found = with_times(piece, ("Ana", "Ben"), told, 9.0)
+    found = add_times(piece, ("Ana", "Ben"), told, 9.0)
     assert [piece[each.source_start : each.source_end] for each in found] == [
         *("Yes", "the", "lake", "no", "sic", "Well")
     ]

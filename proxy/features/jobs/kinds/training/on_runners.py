@@ -21,7 +21,7 @@ from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS
 from proxy.features.jobs.kinds.training import records
-from proxy.features.jobs.kinds.training.following import MOST_BYTES, pieces_of
+from proxy.features.jobs.kinds.training.following import MOST_BYTES, read_pieces
 from proxy.features.jobs.kinds.training.process import MOST_VOICE_BYTES, TrainingBroken
 from proxy.features.jobs.kinds.training.records import Training
 from proxy.features.jobs.kinds.training.remote_runs import TrainingRuns
@@ -95,9 +95,11 @@ class TrainingsOnRunners:
         inputs = await self._inputs(training)
         if {*inputs.digests} != {*digests}:
             raise _training_not_found()
-        _, parts = await self._store.write(*encoded_records.removal(_OF_PARTS, {"job": training.id}))
+        _, parts = await self._store.write(
+            *encoded_records.removal_statements(_OF_PARTS, {"job": training.id})
+        )
         await self._files.drop(training.account, *(row["digest"] for row in parts))
-        await records.lose(self._store, job)
+        await records.drop_lost_steps(self._store, job)
         try:
             async with aclosing(inputs.recordings) as recordings:
                 async for recording in recordings:
@@ -106,7 +108,7 @@ class TrainingsOnRunners:
         except TrainingBroken as broken:
             raise UpstreamFailed(f"A recording cannot be had now: {broken}", retry_after_s=5.0) from None
         if checkpoint := await self.checkpoint(job):
-            async with aclosing(pieces_of(self._files, checkpoint, "checkpoint")) as pieces:
+            async with aclosing(read_pieces(self._files, checkpoint, "checkpoint")) as pieces:
                 async for piece in pieces:
                     yield piece
         yield Train(msgspec.structs.replace(inputs.order, checkpoint_every=CHECKPOINT_EVERY_STEPS))
@@ -122,7 +124,7 @@ class TrainingsOnRunners:
         if isinstance(message, TrainingProgress):
             # The preparation counts recordings, not steps of the training.
             ran = 0 if message.stage == "preparing" else min(message.step, training.asked)
-            await records.note(self._store, job, message, is_ours, ran=ran)
+            await records.note_progress(self._store, job, message, is_ours, ran=ran)
         else:
             await self._store_piece(training, message, is_ours)
 
@@ -146,7 +148,10 @@ class TrainingsOnRunners:
     async def _inputs(self, training: Training) -> TrainingInputs:
         """Return the input of a training. Raises NotFound if the account may not train any more, and another
         failure if the caller may try again."""
-        job, info = await JOBS.get(self._store, None, training.id), self._trainers.info(training.engine)
+        job, info = (
+            await JOBS.get(self._store, None, training.id),
+            self._trainers.trained_model_info(training.engine),
+        )
         if job is None or job.state != "open":
             raise _training_not_found()
         if info is None:
@@ -187,15 +192,15 @@ class TrainingsOnRunners:
         `noted` is given with the last piece of a checkpoint, which then replaces the former checkpoint."""
         file: Params = {"job": row.job, "role": row.role, "number": row.number}
         ours: Params = {**is_ours.params, **file}
-        (insertion,) = encoded_records.insertions([row], f"{is_ours.sql} AND {_IS_NEXT}")
-        replaced = encoded_records.removal(
+        (insertion,) = encoded_records.insert_statements([row], f"{is_ours.sql} AND {_IS_NEXT}")
+        replaced = encoded_records.removal_statements(
             f"{_OF_FILE} AND job_encoded.number >= :number AND {is_ours.sql}", ours
         )
         statements = [*replaced, Statement(f"{insertion.sql} RETURNING number", {**insertion.params, **ours})]
         if noted is not None:
             last: Params = {"job": row.job, "role": "checkpoint", "digest": row.digest}
             moved: Params = {**last, "role": row.role, "whole": "checkpoint"}
-            statements += encoded_records.removal(f"{_OF_FILE} AND {_IS_IN}", last)
+            statements += encoded_records.removal_statements(f"{_OF_FILE} AND {_IS_IN}", last)
             statements.append(Statement(_MOVE.format(only=_IS_IN), moved))
             statements.append(Statement(noted.sql, {**noted.params, "digest": row.digest}))
         _, replaced_rows, added, *moved_rows = await self._store.write(*statements)
