@@ -340,7 +340,7 @@ async def test_a_job_that_is_deleted_while_its_cancel_waits_was_canceled(
         async def settled(_steps: Steps, id_: str) -> None:
             assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).is_success
 
-        monkeypatch.setattr(Steps, "settled", settled)
+        monkeypatch.setattr(Steps, "wait_for_steps_of", settled)
         canceled = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
 

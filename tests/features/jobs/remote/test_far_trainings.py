@@ -327,7 +327,7 @@ async def test_a_server_that_stops_at_the_end_keeps_what_the_machine_has_brought
         await asyncio.Event().wait()
 
     async with training(tmp_path) as rig:
-        monkeypatch.setattr(TrainingEnds, "done", stand_still)
+        monkeypatch.setattr(TrainingEnds, "end_with_voice", stand_still)
         await rig.begun()
         await has_come.wait()
         (kind,) = [kind for kind in rig.server.worker.task_kinds if isinstance(kind, Trainings)]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.api.speech_headers import WORD_TIMES
-from proxy.features.jobs.texts.subtitles import LINE_WIDTH, Writer, add_times, cues, writers
+from proxy.features.jobs.texts.subtitles import LINE_WIDTH, CueWriter, add_times, cues, WRITERS
 from proxy.features.transcriptions import word_times
 from proxy.speech.word_times import SpokenWord
 from proxy.storage.store import Statement
@@ -166,7 +166,7 @@ def test_cues_have_all_words_in_order_and_never_overlap(
     letters = "".join(each for cue in made for line in cue.lines for each in line if each.isalnum())
     assert letters == "".join(each for each in text if each.isalnum())
     assert all(1 <= len(cue.lines) <= 2 for cue in made)
-    written = b"".join(writer.write_cues(text, found, 7.0, 8.0 + at_s) for writer in [Writer()]).decode()
+    written = b"".join(writer.write_cues(text, found, 7.0, 8.0 + at_s) for writer in [CueWriter()]).decode()
     times = [time for each in parsed(written) for time in (each.start_s, each.end_s)]
     assert len(times) == 2 * len(made)
     assert all(before <= after for before, after in pairwise(times))
@@ -175,10 +175,10 @@ def test_cues_have_all_words_in_order_and_never_overlap(
 
 def test_what_begins_a_tag_in_vtt_is_escaped() -> None:
     text = "a<b>c & d --> e"
-    vtt = writers["vtt"]().write_cues(text, said(text), 0.0, 4.0).decode()
+    vtt = WRITERS["vtt"]().write_cues(text, said(text), 0.0, 4.0).decode()
     assert "a&lt;b&gt;c &amp; d --&gt; e" in vtt
     assert vtt.startswith("00:00:00.000 --> ")
-    srt = writers["srt"]().write_cues(text, said(text), 3661.5, 3665.0).decode()
+    srt = WRITERS["srt"]().write_cues(text, said(text), 3661.5, 3665.0).decode()
     assert srt.startswith("1\n01:01:01,500 --> ")
     assert text in srt
 
@@ -231,7 +231,7 @@ async def test_an_engine_without_word_times_has_subtitles_that_say_so(tmp_path: 
         made = await new_job(server, "Ready, steady. " * 200, model="one", voice="one")
         done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps"] > 1) == ("done", True)
-        for format_ in writers:
+        for format_ in WRITERS:
             answer = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles?format={format_}")
             assert (answer.status_code, answer.headers[WORD_TIMES]) == (200, "interpolated")
             shown = parsed(answer.text)

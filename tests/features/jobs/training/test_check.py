@@ -6,7 +6,7 @@ import pytest
 
 from proxy.engines import registry
 from proxy.feature_list import load_config
-from proxy.features.jobs.check import trainings
+from proxy.features.jobs.check import check_trainings
 
 LOCAL = '[engines.rvc]\nmodel = "standard"\n'
 BOOKED = '[engines.xtts]\nmodel = "standard"\nmemory_gb = 4.0\n'
