@@ -38,7 +38,7 @@ class BookKind(SpeechKind):
         super().__init__(files)
         self._reader = reader
 
-    async def read_text(self, background: BackgroundRequest, at: RevisionContext) -> JobFields:
+    async def read_text(self, background: BackgroundRequest, revision: RevisionContext) -> JobFields:
         request = await asyncio.to_thread(parse_book, background.body, background.defaults)
         account = background.caller.account
         file = await uploads.find_file(self.store, account, request.body.input_file_id, FILE, "user_data")

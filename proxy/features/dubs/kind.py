@@ -73,7 +73,7 @@ class DubKind(DraftKind):
     name = "dub"
     body = DubBody
     makes_files = True
-    at: RevisionContext
+    revision: RevisionContext
     words: ClassVar[Words] = {
         "en": {"kind": "Dub", "results": "Files"},
         "es": {"kind": "Doblaje", "results": "Archivos"},
@@ -85,14 +85,14 @@ class DubKind(DraftKind):
         self._inputs = DubInputs(self.files)
         stack.push_async_callback(self._inputs.close_readers)
 
-    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
+    async def read_request(self, background: BackgroundRequest, revision: RevisionContext) -> JobDraft:
         body, fields = await asyncio.to_thread(parse_dub, background.body, background.defaults)
         check_length(background.terms, 0, "input_file_id")  # it refuses a plan without jobs
         text = await self._inputs.read_inputs(background.caller.account, fields, body.length_s)
         return await self._draft(background, fields, text, body.response_format, body.tag)
 
     async def draft_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobDraft:
         fields, text = self._fields(job), await self._text(job)
         if body.input_file_id is not None:
@@ -241,7 +241,7 @@ class DubKind(DraftKind):
         except (Conflict, VaultFailed):
             return ()  # no reason to hide the job
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         name, range_ = request.query_params.get("file") or "track", request.headers.get("range")
         if name not in FILES and name != "report.csv":
             known = ", ".join((*FILES, "report.csv"))
@@ -252,7 +252,7 @@ class DubKind(DraftKind):
             return whole_reply(file, f"{job.id}.csv", "text/csv", range_)
         file = await self._file(job, name)
         if name == "receipt.json":
-            signed = await asyncio.to_thread(signed_receipt, await file.read_whole(), at)
+            signed = await asyncio.to_thread(signed_receipt, await file.read_whole(), revision)
             file = StoredFile(self.files, job.account, [signed])
         if name.endswith(".json"):
             return whole_reply(file, f"{job.id}_{name}", "application/json", range_)

@@ -38,11 +38,13 @@ def preview_places() -> FairLimiter:
 
 
 class JobAgain(JobResource):
-    def __init__(self, kinds: JobKinds, client: ClientJobs, places: FairLimiter, at: RevisionContext) -> None:
-        super().__init__(kinds, at.admin_tools)
-        assert at.speaking is not None, "a worker speaks"
-        self._client, self._places, self._at = client, places, at
-        self._admission = at.speaking.admission
+    def __init__(
+        self, kinds: JobKinds, client: ClientJobs, places: FairLimiter, revision: RevisionContext
+    ) -> None:
+        super().__init__(kinds, revision.admin_tools)
+        assert revision.speaking is not None, "a worker speaks"
+        self._client, self._places, self._revision = client, places, revision
+        self._admission = revision.speaking.admission
 
     @endpoint(
         "POST",
@@ -58,7 +60,7 @@ class JobAgain(JobResource):
         kind = await asyncio.to_thread(self._kinds.kind_named_in, raw)
         async with self._places.turn(background.caller.account):
             with open_body(request).stop_when_client_leaves():
-                return reply(await kind.preview(background, self._at))
+                return reply(await kind.preview(background, self._revision))
 
     @endpoint(
         "POST",
@@ -87,19 +89,19 @@ class JobAgain(JobResource):
             background = await self._for_preview(request)
             async with self._places.turn(job.account):
                 with open_body(request).stop_when_client_leaves():
-                    return reply(await kind.preview_again(background, job, again, self._at))
+                    return reply(await kind.preview_again(background, job, again, self._revision))
         background = await self._client.admit_request(request)
-        made, headers = await kind.say_again(background, job, again, self._at)
+        made, headers = await kind.say_again(background, job, again, self._revision)
         return await self._client.accept(made, headers)
 
     async def _for_preview(self, request: Request) -> BackgroundRequest:
         """Build the request of a preview, and count it for the rate limit of files. Raises RateLimited."""
-        caller, server = caller_of(request.scope), self._at.config.server
+        caller, server = caller_of(request.scope), self._revision.config.server
         await self._admission.counter.count("file", request.scope)
         defaults = Defaults.of(server)
         if caller.preferred_voice:
-            assert self._at.speaking is not None, "a worker speaks"
-            defaults = await self._at.speaking.defaults_of(caller, defaults)
+            assert self._revision.speaking is not None, "a worker speaks"
+            defaults = await self._revision.speaking.defaults_of(caller, defaults)
         id_ = request.scope["state"]["request_id"]
         terms = self._admission.terms(caller)
         return BackgroundRequest(id_, self._admission, caller, terms, b"", defaults, None)

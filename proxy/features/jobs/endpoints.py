@@ -68,10 +68,10 @@ class Jobs(JobResource):
     """The endpoints for existing jobs: accounts and the operator list, end, retry and delete them."""
 
     def __init__(
-        self, kinds: JobKinds, at: RevisionContext, steps: Steps | None, notices: DeliveryTasks
+        self, kinds: JobKinds, revision: RevisionContext, steps: Steps | None, notices: DeliveryTasks
     ) -> None:
-        super().__init__(kinds, at.admin_tools)
-        self._admission = None if at.speaking is None else at.speaking.admission
+        super().__init__(kinds, revision.admin_tools)
+        self._admission = None if revision.speaking is None else revision.speaking.admission
         self._steps = steps
         self._notices = notices
 
@@ -174,12 +174,12 @@ class ClientJobs(JobResource):
 
     accepted: type[msgspec.Struct] = ShownJob
 
-    def __init__(self, kinds: JobKinds, at: RevisionContext, steps: Steps, uploads: Uploads) -> None:
-        super().__init__(kinds, at.admin_tools)
+    def __init__(self, kinds: JobKinds, revision: RevisionContext, steps: Steps, uploads: Uploads) -> None:
+        super().__init__(kinds, revision.admin_tools)
         self._uploads = uploads
-        assert at.speaking is not None, "a worker speaks"
-        self._at = at
-        self._admission = at.speaking.admission
+        assert revision.speaking is not None, "a worker speaks"
+        self._revision = revision
+        self._admission = revision.speaking.admission
         self._look_soon = steps.look_soon
 
     @endpoint(
@@ -228,10 +228,10 @@ class ClientJobs(JobResource):
             failure.message += f" A batch is one request for up to {most} texts: POST /v1/batches."
             raise
         id_, key = request.scope["state"]["request_id"], read_key(request.headers.getlist("idempotency-key"))
-        defaults, tags = Defaults.of(self._at.config.server), request.headers.getlist(TAG_HEADER)
+        defaults, tags = Defaults.of(self._revision.config.server), request.headers.getlist(TAG_HEADER)
         if caller.preferred_voice:
-            assert self._at.speaking is not None, "endpoints run in workers, which speak"
-            defaults = await self._at.speaking.defaults_of(caller, defaults)
+            assert self._revision.speaking is not None, "endpoints run in workers, which speak"
+            defaults = await self._revision.speaking.defaults_of(caller, defaults)
         return BackgroundRequest(id_, self._admission, caller, terms, b"", defaults, key, tags)
 
     async def make_job(self, request: BackgroundRequest) -> Response:
@@ -241,7 +241,7 @@ class ClientJobs(JobResource):
     async def _begin(
         self, kind: JobKind, background: BackgroundRequest, upload: JobUpload | None = None
     ) -> Response:
-        return await self.accept(*await kind.make(background, self._at, upload))
+        return await self.accept(*await kind.make(background, self._revision, upload))
 
     async def accept(self, job: Job, headers: Mapping[str, str]) -> Response:
         """Answer with a job that was made."""

@@ -28,9 +28,9 @@ _TEXTS = dict.fromkeys(media.partition(";")[0] for media, _ in MEDIA.values())
 
 
 class JobResults(JobResource):
-    def __init__(self, kinds: JobKinds, at: RevisionContext) -> None:
-        super().__init__(kinds, at.admin_tools)
-        self._at = at
+    def __init__(self, kinds: JobKinds, revision: RevisionContext) -> None:
+        super().__init__(kinds, revision.admin_tools)
+        self._revision = revision
 
     @endpoint(
         "GET",
@@ -49,7 +49,7 @@ class JobResults(JobResource):
     async def get_job_content(self, request: Request) -> Response:
         """The sound, text or voice that a job has made, or of one cut short what there is"""
         job = await self._ended(request, "result is")
-        return await self._kinds.kind_of(job).content(job, request, self._at)
+        return await self._kinds.kind_of(job).content(job, request, self._revision)
 
     @endpoint(
         "GET",

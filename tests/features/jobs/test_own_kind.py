@@ -44,7 +44,7 @@ class PoemKind(SpeechKind):
     }
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         body = speech_request.parse(PoemBody, background.body)
         return await make_once(self.files, background, partial(self._add_poem, background, body.lines))

@@ -45,7 +45,7 @@ class LetterKind(SpeechKind):
     body = LetterBody
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         body = speech_request.parse(LetterBody, background.body)
         files = {body.input_file_id: "input_file_id", body.cover_file_id: "cover_file_id"}

@@ -94,11 +94,11 @@ def again_fields(fields: _F, source: str, steps: int, body: AgainBody, *, has_fi
     return replace(fields, words=words, again=again, sent=_recast(fields.sent, body.cast or {}))
 
 
-async def keep_words(at: RevisionContext, account: str, language: str, words: Words) -> None:
+async def keep_words(revision: RevisionContext, account: str, language: str, words: Words) -> None:
     """Add words to the account's lexicon of a language. Raises NotAllowed."""
-    await at.context.words.add_words(account, language, words)
-    at.library.forget(account)
-    await at.admin_tools.purges.purge_lexicon(account)
+    await revision.context.words.add_words(account, language, words)
+    revision.library.forget(account)
+    await revision.admin_tools.purges.purge_lexicon(account)
 
 
 def _ranges(numbers: Iterable[int]) -> Sequence[tuple[int, int]]:

@@ -74,7 +74,7 @@ class JobKind:
         self.store = files.store
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         """Make a job of a request. A kind with a form gets its `upload`. Raises RequestFailed."""
         raise Conflict(ABSENT, param="kind")
@@ -84,18 +84,18 @@ class JobKind:
         made = await records.read_totals(self.store, [job.id for job in jobs])
         return {job.id: Progress.of(made.get(job.id, records.StepTotals())) for job in jobs}
 
-    async def preview(self, background: BackgroundRequest, at: RevisionContext) -> JobPreview:
+    async def preview(self, background: BackgroundRequest, revision: RevisionContext) -> JobPreview:
         """Return the text and the cost of a job of this request, without making it. Raises RequestFailed."""
         raise Conflict(_NOT_AGAIN, param="kind")
 
     async def say_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> MadeJob:
         """Make a job that speaks a part of an ended job again. Raises RequestFailed."""
         raise Conflict(_NOT_AGAIN, param="id")
 
     async def preview_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobPreview:
         """Return the text and the cost of the job that `say_again` would make. Raises RequestFailed."""
         raise Conflict(_NOT_AGAIN, param="id")
@@ -131,7 +131,7 @@ class JobKind:
         """Return the message to show for the stored error of a step."""
         return error
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         """Answer with the result of an ended job. Raises RequestFailed."""
         raise Conflict(ABSENT, param="id")
 
@@ -233,7 +233,7 @@ class SpokenKind(StepKind, ABC):
     ) -> PlannedStep:
         """Plan a step. Raises RequestFailed, VaultFailed."""
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         return await sound_reply(self.files, job, request)
 
 

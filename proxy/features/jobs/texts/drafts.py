@@ -67,34 +67,36 @@ class DraftKind(SpokenKind):
     makes_files = False
 
     @abstractmethod
-    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
+    async def read_request(self, background: BackgroundRequest, revision: RevisionContext) -> JobDraft:
         """Read a request, and return the draft of its job. Raises RequestFailed."""
 
     @abstractmethod
     async def draft_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobDraft:
         """Return the draft of a job that speaks a part of an ended job again. Raises RequestFailed."""
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         # A repeated request with the same Idempotency-Key is not read again: its files may be gone.
         async def add(id_: str, digest: bytes) -> None:
-            await self._add_draft(background, await self.read_request(background, at), id_, digest)
+            await self._add_draft(background, await self.read_request(background, revision), id_, digest)
 
         return await make_once(self.files, background, add)
 
-    async def preview(self, background: BackgroundRequest, at: RevisionContext) -> JobPreview:
-        return await build_preview(self.files, at, background, await self.read_request(background, at))
+    async def preview(self, background: BackgroundRequest, revision: RevisionContext) -> JobPreview:
+        return await build_preview(
+            self.files, revision, background, await self.read_request(background, revision)
+        )
 
     async def say_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> MadeJob:
         async def add(id_: str, digest: bytes) -> None:
-            draft = await self.draft_again(background, job, body, at)
+            draft = await self.draft_again(background, job, body, revision)
             if body.keep_words and body.words:
-                await keep_words(at, job.account, draft.language, body.words)
+                await keep_words(revision, job.account, draft.language, body.words)
             holds = draft.holds or await uploads.list_holds(self.store, job.id)
             await self._add_draft(background, draft._replace(tag=job.tag, holds=holds), id_, digest)
 
@@ -102,10 +104,10 @@ class DraftKind(SpokenKind):
         return await make_once(self.files, background, add, digest)
 
     async def preview_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobPreview:
-        draft = await self.draft_again(background, job, body, at)
-        return await build_preview(self.files, at, background, draft)
+        draft = await self.draft_again(background, job, body, revision)
+        return await build_preview(self.files, revision, background, draft)
 
     async def _add_draft(
         self, background: BackgroundRequest, draft: JobDraft, id_: str, digest: bytes
@@ -144,14 +146,14 @@ class _Cost(NamedTuple):
 
 
 async def build_preview(
-    files: JobFiles, at: RevisionContext, background: BackgroundRequest, draft: JobDraft
+    files: JobFiles, revision: RevisionContext, background: BackgroundRequest, draft: JobDraft
 ) -> JobPreview:
     """Return the preview of a job: each step is planned and priced, but not spoken. Raises RequestFailed."""
     caller, fields = background.caller, draft.fields
-    costs = [cost async for cost in _costs(files, at, background, draft)]
+    costs = [cost async for cost in _costs(files, revision, background, draft)]
     payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=background.terms)
     # The amount is 0, so that a preview is shown even if the account cannot pay for the job.
-    position = await at.context.ledger.check_affordable(payer.of_job(), 0)
+    position = await revision.context.ledger.check_affordable(payer.of_job(), 0)
     available = position.credits.available
     chapters = [
         PreviewChapter(
@@ -183,22 +185,22 @@ async def build_preview(
 
 
 async def _costs(
-    files: JobFiles, at: RevisionContext, background: BackgroundRequest, draft: JobDraft
+    files: JobFiles, revision: RevisionContext, background: BackgroundRequest, draft: JobDraft
 ) -> AsyncIterator[_Cost]:
     """Yield the costs of the steps that are spoken. Steps that take over a clip cost nothing, and are left
     out."""
-    assert at.speaking is not None, "a worker speaks"
-    terms = step_terms(background.terms, is_checked=at.context.find_or(NO_CHECK).checks_jobs)
+    assert revision.speaking is not None, "a worker speaks"
+    terms = step_terms(background.terms, is_checked=revision.context.find_or(NO_CHECK).checks_jobs)
     paces = Paces(files.store)
     for number in range(1, len(draft.pieces) + 1):
         call = await draft.plan(number, terms)
         if source := draft.fields.source_of(number):
-            await at.speaking.pipeline.prepare_texts(call)
+            await revision.speaking.pipeline.prepare_texts(call)
             account = background.caller.account
             usable = await usable_fingerprints(files.vault, account, call)
             if await find_usable(files.store, source, account, usable):
                 continue
-        most = (await at.speaking.pipeline.estimate(call)).amount
+        most = (await revision.speaking.pipeline.estimate(call)).amount
         seconds, likely = await _likely_cost(paces, call, terms)
         yield _Cost(number, seconds, min(likely, most), most)
 

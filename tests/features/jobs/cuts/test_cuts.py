@@ -14,7 +14,7 @@ from proxy.audio.formats import wav_header
 from proxy.catalogue.voice_records import Compared
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
 from proxy.features.jobs.kinds.cut import kind as cut_kind
-from proxy.features.jobs.kinds.cut.pauses import find_pieces, cut_master
+from proxy.features.jobs.kinds.cut.pauses import cut_master, find_pieces
 from proxy.features.transcriptions import long_recordings
 from proxy.ledger.verify import verify
 from proxy.storage import usage

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.api.speech_headers import WORD_TIMES
-from proxy.features.jobs.texts.subtitles import LINE_WIDTH, CueWriter, add_times, cues, WRITERS
+from proxy.features.jobs.texts.subtitles import LINE_WIDTH, WRITERS, CueWriter, add_times, cues
 from proxy.features.transcriptions import word_times
 from proxy.speech.word_times import SpokenWord
 from proxy.storage.store import Statement

@@ -37,7 +37,7 @@ usd_per_second = 0.001
 def test_what_a_training_lacks_is_said(tmp_path: Path, text: str, found: list[tuple[str, str]]) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text)
-    findings = trainings(load_config(path, {"K": "key"}), registry.load())
+    findings = check_trainings(load_config(path, {"K": "key"}), registry.load())
     said = [(each.name, each.verdict, each.do) for each in findings]
     assert [(name, "note") for name, _ in found] == [(name, verdict) for name, verdict, _ in said]
     assert all(word in do for (_, word), (_, _, do) in zip(found, said, strict=True))

@@ -102,7 +102,7 @@ class BatchKind(SpokenKind):
         self._places = asyncio.Semaphore(_READ_AT_ONCE)
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         body = await asyncio.to_thread(speech_request.parse, bodies.BatchJobBody, background.body)
         return await self.make_batch(background, body)
@@ -128,9 +128,9 @@ class BatchKind(SpokenKind):
     def shown_error(self, error: str) -> str:
         return shown_line_error(error)
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
-        assert at.speaking is not None, "a worker speaks"
-        counter = at.speaking.admission.counter
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
+        assert revision.speaking is not None, "a worker speaks"
+        counter = revision.speaking.admission.counter
         zip_ = await self.batch_files.build_file(counter, request.scope, job, "sound")
         if zip_ is None:
             raise no_sound()

@@ -111,10 +111,10 @@ class ConversionKind(SpokenKind):
         self._ledger = ledger
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         assert upload is not None, "a conversion is made from a form"
-        assert at.speaking is not None, "a worker speaks"
+        assert revision.speaking is not None, "a worker speaks"
         (form, file), terms = upload, background.terms
         if len(file) > MOST_FILE_BYTES:
             raise InvalidRequest(
@@ -128,7 +128,7 @@ class ConversionKind(SpokenKind):
         check_length(terms, 0, FILE)
         tag = background.tag(made.form.tag)
         digest = await asyncio.to_thread(digest_of_fields, made.form, made.audio)
-        add = partial(self._add, at.speaking, background, made, tag)
+        add = partial(self._add, revision.speaking, background, made, tag)
         return await make_once(self.files, background, add, digest)
 
     async def _add(

@@ -127,7 +127,7 @@ class CutKind(HearingKind):
         self._comparison = comparison
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         assert upload is not None, "it is made from a form"
         form, file = upload
@@ -289,7 +289,7 @@ class CutKind(HearingKind):
         stretch = StretchRequest(file, step.first, step.last, fields.takes_first)
         return await self.decoder.master(job.account, stretch)
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         clips = await records.list_clips(self.store, job.id)
         if not clips:
             raise Conflict("The job has ended before any of it was cut.", param="id")

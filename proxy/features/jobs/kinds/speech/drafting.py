@@ -39,15 +39,15 @@ class TextPiece(NamedTuple):
 
 
 async def draft_fields(
-    at: RevisionContext, id_: str, caller: Caller, body: JobFields
+    revision: RevisionContext, id_: str, caller: Caller, body: JobFields
 ) -> tuple[StepFields, Sequence[tuple[int, int]]]:
     """Plan the beginning of a text like a step, and cut the text. Return the fields of the job, and the start
     and the end of each piece. Raises RequestFailed."""
-    assert at.speaking is not None, "a worker speaks"
+    assert revision.speaking is not None, "a worker speaks"
     start = body.spoken_chapters[0].start if body.chapters else 0
     begins = start + len(body.text[start:]) - len(body.text[start:].lstrip())
-    most = SECTION.of(at.config).step_characters
-    plan = partial(_plan_piece, at.speaking, id_, caller, body)
+    most = SECTION.of(revision.config).step_characters
+    plan = partial(_plan_piece, revision.speaking, id_, caller, body)
     call = await plan(body.text[begins : begins + MOST_CHARACTERS])
     names = call.plan.cast(call.request)
     borders = [place for place, _ in body.layout.gaps]
@@ -101,14 +101,14 @@ async def plan_step(
 
 
 def step_planner(
-    at: RevisionContext,
+    revision: RevisionContext,
     background: BackgroundRequest,
     fields: StepFields,
     text: str,
     pieces: Sequence[tuple[int, int]],
 ) -> Callable[[int, Terms], Awaitable[SpeechCall]]:
     """Return the function that plans a step by its number, for its price."""
-    speaking = at.speaking
+    speaking = revision.speaking
     assert speaking is not None, "a worker speaks"
 
     async def plan(number: int, terms: Terms) -> SpeechCall:

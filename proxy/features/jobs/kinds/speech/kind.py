@@ -40,12 +40,12 @@ class SpeechKind(DraftKind):
     body: type[msgspec.Struct] | None = JobBody
     is_one_text = True
 
-    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
-        body = await self.read_text(background, at)
+    async def read_request(self, background: BackgroundRequest, revision: RevisionContext) -> JobDraft:
+        body = await self.read_text(background, revision)
         check_length(background.terms, body.characters, body.field)
-        return await self._draft(background, body, at)
+        return await self._draft(background, body, revision)
 
-    async def read_text(self, background: BackgroundRequest, at: RevisionContext) -> JobFields:
+    async def read_text(self, background: BackgroundRequest, revision: RevisionContext) -> JobFields:
         """Read the text and the other fields of a request. Raises RequestFailed."""
         # A large body takes milliseconds to parse, so a thread does it.
         body = await asyncio.to_thread(parse_job, background.body, background.defaults)
@@ -59,8 +59,10 @@ class SpeechKind(DraftKind):
             await covers.check_cover(self.files, background.caller.account, body.cover)
         return body
 
-    async def _draft(self, background: BackgroundRequest, body: JobFields, at: RevisionContext) -> JobDraft:
-        fields, pieces = await draft_fields(at, background.id, background.caller, body)
+    async def _draft(
+        self, background: BackgroundRequest, body: JobFields, revision: RevisionContext
+    ) -> JobDraft:
+        fields, pieces = await draft_fields(revision, background.id, background.caller, body)
         text = body.text
         return JobDraft(
             fields=fields,
@@ -68,7 +70,7 @@ class SpeechKind(DraftKind):
             data=text.encode(),
             pieces=pieces,
             characters=body.characters,
-            plan=step_planner(at, background, fields, text, pieces),
+            plan=step_planner(revision, background, fields, text, pieces),
             text=text,
             tag=background.tag(body.tag),
             holds=body.layout.holds,
@@ -76,7 +78,7 @@ class SpeechKind(DraftKind):
         )
 
     async def draft_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobDraft:
         places = await records.list_pieces(self.store, job.id)
         pieces = [places[number] for number in sorted(places)]
@@ -84,10 +86,10 @@ class SpeechKind(DraftKind):
         fields = again_fields(before, job.id, job.steps, body)
         # The first step is planned, so that a voice that is gone or not permitted any more is refused at
         # once.
-        call = await step_planner(at, background, fields, text, pieces)(1, step_terms(background.terms))
+        call = await step_planner(revision, background, fields, text, pieces)(1, step_terms(background.terms))
         ignored = {*call.ignored(), *({EMOTION} & {*before.ignored})}
         fields = replace(fields, voice=call.plan.voice.id, ignored=tuple(sorted(ignored)))
-        plan = step_planner(at, background, fields, text, pieces)
+        plan = step_planner(revision, background, fields, text, pieces)
         return JobDraft(
             fields, job.format, text.encode(), pieces, job.characters, plan, call.plan.language, text
         )

@@ -123,24 +123,24 @@ class TrainingKind(JobKind):
         assert self._parts_if_worker is not None, "a command trains nothing"
         return self._parts_if_worker
 
-    def revise(self, at: RevisionContext) -> None:
+    def revise(self, revision: RevisionContext) -> None:
         if (parts := self._parts_if_worker) is None:
             return
-        config, speaking, voices = at.config, at.speaking, at.voices
+        config, speaking, voices = revision.config, revision.speaking, revision.voices
         assert speaking is not None, "a worker speaks"
         assert voices is not None, "a worker speaks"
         parts.trainers.revise(config)
-        parts.input_reader.revise(speaking, at.admin_tools.callers, voices.catalogue.licences)
-        parts.ends.revise(at.library, at.context.purges)
+        parts.input_reader.revise(speaking, revision.admin_tools.callers, voices.catalogue.licences)
+        parts.ends.revise(revision.library, revision.context.purges)
         parts.task_kinds.is_here = SECTION.of(config).here or not (config.serves and self.store.is_shared)
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         """Make a training. The rights to train are checked and the price is held before the job is added."""
         body = await asyncio.to_thread(speech_request.parse, TrainingBody, background.body)
         body = replace(body, tag=background.tag(body.tag))
-        made = await make_once(self.files, background, partial(self._add, at, background, body))
+        made = await make_once(self.files, background, partial(self._add, revision, background, body))
         self._parts.task_kinds.look_soon()
         return made
 
@@ -150,7 +150,7 @@ class TrainingKind(JobKind):
         charged = await records.list_charges(self.store, ids)
         return {job.id: _progress(job, trainings.get(job.id), charged.get(job.id, 0)) for job in jobs}
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         blobs = await list_encoded(self.store, job.id, 0)
         if not blobs:
             why = (
@@ -169,14 +169,19 @@ class TrainingKind(JobKind):
             await self._parts_if_worker.bills.make_room(job.id)
 
     async def _add(
-        self, at: RevisionContext, background: BackgroundRequest, body: TrainingBody, id_: str, digest: bytes
+        self,
+        revision: RevisionContext,
+        background: BackgroundRequest,
+        body: TrainingBody,
+        id_: str,
+        digest: bytes,
     ) -> None:
         caller, terms = background.caller, background.terms
         if terms.job_characters == 0:
             raise jobs_not_allowed(terms)
         account, parts = caller.account, self._parts
-        model = self._model(at, body.model, terms)
-        voice = await at.library.find_record(account, body.voice)
+        model = self._model(revision, body.model, terms)
+        voice = await revision.library.find_record(account, body.voice)
         if voice is None:
             raise NotFound(
                 f"You have no voice '{body.voice[:80]}'. A training needs an own voice.",
@@ -219,15 +224,15 @@ class TrainingKind(JobKind):
             # hold.
             parts.bills.price.note(hold, is_stored=is_added)
 
-    def _model(self, at: RevisionContext, name: str, terms: Terms) -> Model:
+    def _model(self, revision: RevisionContext, name: str, terms: Terms) -> Model:
         """Return the model for which a voice is trained. Raises InvalidRequest, and the errors of
         `resolve_model`."""
-        assert at.voices is not None, "a worker has voices"
-        catalogue = at.voices.catalogue
+        assert revision.voices is not None, "a worker has voices"
+        catalogue = revision.voices.catalogue
         for model in catalogue.resolve_model(name):
             is_able = model.info.trains and self._parts.trainers.format_of(model.engine)
             # Rented machines fetch recordings from this server, and send their results to it.
-            can_reach_server = at.config.server.public_url or not model.info.runner
+            can_reach_server = revision.config.server.public_url or not model.info.runner
             if is_able and can_reach_server and may_see(model, terms, catalogue.licences):
                 return model
         raise InvalidRequest(

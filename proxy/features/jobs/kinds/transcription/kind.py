@@ -96,7 +96,7 @@ class TranscriptionKind(HearingKind):
     hearing: Hearing
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         assert upload is not None, "a transcription is made from a form"
         form, file = upload
@@ -168,7 +168,7 @@ class TranscriptionKind(HearingKind):
             text = encode_json([*shift_segments(segments, step.first / 1000)])
             await self.settle_step(step, call, totals, hold, text)
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         wanted = request.query_params.get("format") or job.format
         format_ = next((each for each in MEDIA if each == wanted), None)
         if format_ is None:
