@@ -185,17 +185,17 @@ class CloneAttempt:
             await self._find_room(provider, clone)
             if not self._target.info.is_local:
                 await self._bills.reserve(clone, self.terms)
-            named = clone if clone.name else await self._write_new_name(clone)
-            if named is None:
+            named_clone = clone if clone.name else await self._write_new_name(clone)
+            if named_clone is None:
                 return _NOT_NAMED
             try:
-                voice = await provider.make_clone(msgspec.structs.replace(request, name=named.name))
+                voice = await provider.make_clone(msgspec.structs.replace(request, name=named_clone.name))
             except CloneNameUsed:
-                named = await self._write_new_name(named)
-                if named is None:
+                named_clone = await self._write_new_name(named_clone)
+                if named_clone is None:
                     return _NOT_NAMED
-                voice = await provider.make_clone(msgspec.structs.replace(request, name=named.name))
-            clone = named
+                voice = await provider.make_clone(msgspec.structs.replace(request, name=named_clone.name))
+            clone = named_clone
         return await self._store_clone(clone, voice)
 
     async def _find_existing(self, provider: ProviderClones, clone: CloneRecord) -> str | None:
@@ -206,9 +206,11 @@ class CloneAttempt:
 
     async def _write_new_name(self, clone: CloneRecord) -> CloneRecord | None:
         """Commit a new name for the request to the provider. None: the voice is erased, or the lease lost."""
-        named = await records.write_request_name(self._store, clone, f"{self._prefix}{secrets.token_hex(10)}")
-        self._has_name = named is not None
-        return named
+        named_clone = await records.write_request_name(
+            self._store, clone, f"{self._prefix}{secrets.token_hex(10)}"
+        )
+        self._has_name = named_clone is not None
+        return named_clone
 
     async def _find_room(self, provider: ProviderClones, clone: CloneRecord) -> None:
         """Make sure that there is a slot for one more clone: if needed, delete the clone that was idle for

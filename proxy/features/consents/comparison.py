@@ -52,7 +52,7 @@ class ComparerFailed(Exception):
 class SpeakerComparer(Protocol):
     name: str
 
-    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
+    async def score(self, first: bytes, second: bytes) -> tuple[float, SpeakerScale]:
         """Compare two recordings, which are PCM at `COMPARED_RATE_HZ`. Return a score, and the scale that
         gives it a meaning. Raises ComparerFailed."""
         ...
@@ -64,10 +64,10 @@ class _LocalComparer:
         self._comparer = comparer
         self._thread = thread
 
-    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
+    async def score(self, first: bytes, second: bytes) -> tuple[float, SpeakerScale]:
         loop = asyncio.get_running_loop()
         try:
-            score = await loop.run_in_executor(self._thread, self._comparer.compare, one, other)
+            score = await loop.run_in_executor(self._thread, self._comparer.compare, first, second)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
             raise ComparerFailed(f"{self.name} failed: {type(error).__name__}") from None
         return score, self._comparer.scale
@@ -81,8 +81,8 @@ class HostedComparer:
         self._helper = helper
         self._within_s = within_s
 
-    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
-        question = pipe.encode(ComparisonQuestion(one, other))
+    async def score(self, first: bytes, second: bytes) -> tuple[float, SpeakerScale]:
+        question = pipe.encode(ComparisonQuestion(first, second))
         try:
             async with asyncio.timeout(self._within_s), self._helper.turn, self._helper.use() as life:
                 scale, answer = life.ready, plugin_messages.unpack(await life.ask(question))
@@ -175,7 +175,7 @@ class SpeakerComparison:
     def has_comparer(self) -> bool:
         return bool(self._section.comparer)
 
-    async def compare(self, one: RatedRecording, other: RatedRecording) -> Compared | None:
+    async def compare(self, first: RatedRecording, second: RatedRecording) -> Compared | None:
         """Compare two recordings. Return None if no comparer is configured.
 
         If the comparer fails, the answer is "unsure" and has no score. It refuses no voice.
@@ -186,12 +186,12 @@ class SpeakerComparison:
         if self._comparer is None:
             return Compared("unsure", comparer=name)
         try:
-            sounds = [await asyncio.to_thread(_derive_compared, each) for each in (one, other)]
+            sounds = [await asyncio.to_thread(_derive_compared, each) for each in (first, second)]
             score, scale = await self._comparer.score(*sounds)
         except (ComparerFailed, UnusableRecording) as error:
             _log.warning("consent.compare.failed", comparer=name, reason=str(error))
             return Compared("unsure", comparer=name)
-        ratings = (one.quality.rating, other.quality.rating)
+        ratings = (first.quality.rating, second.quality.rating)
         return Compared(judge_speakers(score, scale, ratings), round(score, 3), name)
 
     def refuses(self, comparison: Compared | None) -> bool:

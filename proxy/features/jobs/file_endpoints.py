@@ -100,8 +100,8 @@ class Files(Resource):
     async def _add(self, caller: Caller, form: RequestForm, writer: UploadWriter) -> UploadedFile:
         """Add the file of a form. Raises InvalidRequest, NotAllowed."""
         values = form_values(form, lists=())
-        given = {name: values[name] for name in ("purpose",) if name in values}
-        purpose = speech_request.read(NewFile, given).purpose
+        purpose_field = {name: values[name] for name in ("purpose",) if name in values}
+        purpose = speech_request.read(NewFile, purpose_field).purpose
         lifetime_us = self._stored.us_of(caller.plan)
         if _EXPIRY_FIELD in values:
             lifetime_us = min(lifetime_us, _parse_expiry_us(str(values[_EXPIRY_FIELD])))
@@ -139,8 +139,8 @@ class Files(Resource):
         rows = await FILES.of_account(self._store, caller_of(request.scope).account)
         if query.get("order") == "asc":
             rows.reverse()
-        if wanted := query.get("purpose"):
-            rows = [row for row in rows if row.purpose == wanted]
+        if wanted_purpose := query.get("purpose"):
+            rows = [row for row in rows if row.purpose == wanted_purpose]
         if after := query.get("after"):
             places = [place for place, row in enumerate(rows) if row.id == after]
             if not places:

@@ -47,14 +47,14 @@ def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, prog
     # The widest numbers come first, so that each tensor begins at a multiple of its width.
     ordered = sorted(tensors.items(), key=lambda item: (-WIDTHS[item[1].info.dtype], item[0]))
     metadata = {VALUES: json.dumps(values)} if values else None
-    head = header_of(((name, stored.info.dtype, stored.info.shape) for name, stored in ordered), metadata)
-    total = len(head) + sum(stored.info.bytes for _, stored in ordered)
+    head = header_of(((name, tensor.info.dtype, tensor.info.shape) for name, tensor in ordered), metadata)
+    total = len(head) + sum(tensor.info.bytes for _, tensor in ordered)
     if total > file.most_bytes or total > _MOST_GROWTH * size + _PIECE:
         raise UnusableModel(f"its tensors would need {total:,} bytes, which is absurd for this file")
     target.write(head)
     written = len(head)
-    for _, stored in ordered:
-        for piece in _pieces(source, stored):
+    for _, tensor in ordered:
+        for piece in _pieces(source, tensor):
             target.write(piece)
             written += len(piece)
             progress(written, total)
@@ -93,7 +93,7 @@ def _rename_tensors(
     tensors: Mapping[str, StoredTensor], file: ModelFile
 ) -> Iterator[tuple[str, StoredTensor]]:
     names = set()
-    for full, stored in tensors.items():
+    for full, tensor in tensors.items():
         name = full
         for prefix in file.strip:
             name = name.removeprefix(prefix)
@@ -104,28 +104,28 @@ def _rename_tensors(
         if name in names:
             raise UnusableModel(f"it has two tensors that would both be called {name[:80]}")
         names.add(name)
-        yield name, stored
+        yield name, tensor
 
 
-def _pieces(source: BinaryIO, stored: StoredTensor) -> Iterator[bytes]:
-    info = stored.info
-    if stored.strides is not None and info.numbers:
-        yield _gather_view(source, stored, stored.strides)
+def _pieces(source: BinaryIO, tensor: StoredTensor) -> Iterator[bytes]:
+    info = tensor.info
+    if tensor.strides is not None and info.numbers:
+        yield _gather_view(source, tensor, tensor.strides)
         return
     source.seek(info.begin)
-    left = info.bytes
-    while left:
-        piece = source.read(min(left, _PIECE))
+    bytes_left = info.bytes
+    while bytes_left:
+        piece = source.read(min(bytes_left, _PIECE))
         if not piece:
             raise UnusableModel("it is cut off")
-        left -= len(piece)
+        bytes_left -= len(piece)
         yield piece
 
 
-def _gather_view(source: BinaryIO, stored: StoredTensor, strides: tuple[int, ...]) -> bytes:
+def _gather_view(source: BinaryIO, tensor: StoredTensor, strides: tuple[int, ...]) -> bytes:
     """Return the bytes of a tensor whose numbers do not lie in order. `read_archive` has checked that they
     are inside its storage."""
-    info, width = stored.info, WIDTHS[stored.info.dtype]
+    info, width = tensor.info, WIDTHS[tensor.info.dtype]
     reach = sum((size - 1) * stride for size, stride in zip(info.shape, strides, strict=True)) + 1
     source.seek(info.begin)
     flat = np.frombuffer(source.read(reach * width), dtype=f"u{width}")

@@ -174,11 +174,11 @@ def _cut_all(format_: ModelFormat, work_folder: Path) -> tuple[str, ...]:
         first, second = (work_folder / half.name for half in format_.files if half.made_of == file.role)
         with (
             _open_plain_file(work_folder / file.name) as source,
-            replace_file(first) as one,
-            replace_file(second) as other,
+            replace_file(first) as first_half,
+            replace_file(second) as second_half,
         ):
             try:
-                lacks = cut_in_child(source, (one, other), file)
+                lacks = cut_in_child(source, (first_half, second_half), file)
             except UnusableModel as fault:
                 raise UnusableModel(f"{file.name}: {fault}") from None
         if not second.stat().st_size:

@@ -75,22 +75,22 @@ def _watch(
     patience: IndexPatience,
     report: ReportBytes,
 ) -> None:
-    before, since = 0, time.monotonic()
+    last_size, changed_at_s = 0, time.monotonic()
     while True:
         try:
             process.wait(_LOOK_EVERY_S)
             return
         except subprocess.TimeoutExpired:
             pass
-        now = _bytes_below(download_folder)
-        if now != before:
-            before, since = now, time.monotonic()
+        size = _bytes_below(download_folder)
+        if size != last_size:
+            last_size, changed_at_s = size, time.monotonic()
         # At the end the command copies the package, so for a moment there are two.
-        if now > 2 * expected.size + _SPARE_BYTES:
+        if size > 2 * expected.size + _SPARE_BYTES:
             raise FetchFailed(f"{expected.name}: the index sends more than the gallery says")
-        if time.monotonic() - since > patience.silence_s:
+        if time.monotonic() - changed_at_s > patience.silence_s:
             raise FetchFailed(f"{expected.name}: the index is silent")
-        report(min(now, expected.size), expected.size)
+        report(min(size, expected.size), expected.size)
 
 
 def _bytes_below(folder: Path) -> int:

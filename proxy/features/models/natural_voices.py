@@ -110,8 +110,8 @@ def fetch_and_build(
             raise CommandRefused("it was interrupted")
         say(so_far)
 
-    with ThreadPoolExecutor(1) as beside:
-        building = beside.submit(_build_all, registry, plugins, say_or_stop)
+    with ThreadPoolExecutor(1) as executor:
+        building = executor.submit(_build_all, registry, plugins, say_or_stop)
         try:
             for each in listed:
                 try:

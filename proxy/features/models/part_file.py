@@ -72,8 +72,8 @@ class PartFile:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             os.ftruncate(descriptor, begin)
-            with replace_file(self._info_file) as beside:
-                beside.write(msgspec.json.encode(facts))
+            with replace_file(self._info_file) as info_file:
+                info_file.write(msgspec.json.encode(facts))
             file.seek(begin)
             yield file
             file.flush()

@@ -63,12 +63,12 @@ def read_archive(
 
 def is_plain(value: Any) -> bool:
     """Tell whether a value consists of a few numbers, short texts and lists, and is not nested deeply."""
-    left, waiting = _MOST_VALUES, [(value, 0)]
+    values_left, waiting = _MOST_VALUES, [(value, 0)]
     while waiting:
         each, depth = waiting.pop()
-        left -= 1
+        values_left -= 1
         if isinstance(each, (list, tuple)) and not isinstance(each, TensorRef):
-            if depth == _MOST_NESTED or len(each) > left:
+            if depth == _MOST_NESTED or len(each) > values_left:
                 return False
             waiting += [(inner, depth + 1) for inner in each]
         elif not _is_plain_value(each):

@@ -34,15 +34,15 @@ def download_wheel(
     report: ReportBytes,
 ) -> Path:
     """Have pip download the wheel of a requirement, which has digests. Raise FetchFailed, OSError."""
-    needed, download_folder = work_folder / "requirements.txt", work_folder / "coming"
+    requirements, download_folder = work_folder / "requirements.txt", work_folder / "coming"
     download_folder.mkdir()
-    needed.write_text(f"{requirement}\n")
+    requirements.write_text(f"{requirement}\n")
     command = (
         *(sys.executable, "-I", "-c", _PIP, "--disable-pip-version-check", "--no-input", "download"),
         # A source distribution would run its own code. A wheel is only a file.
         *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-cache-dir", "--progress-bar=off"),
         *(f"--retries={patience.retries}", f"--timeout={patience.answer_s}"),
-        *("--dest", str(download_folder / "wheel"), "--requirement", str(needed)),
+        *("--dest", str(download_folder / "wheel"), "--requirement", str(requirements)),
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     run_fetcher(command, download_folder, environ, expected, patience, report)

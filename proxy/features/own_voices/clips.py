@@ -203,16 +203,18 @@ class VoiceRecordings:
         row: SampleRecord,
         accepted: AcceptedRecording,
         act: Act | None,
-        beside: Sequence[Statement],
+        with_statements: Sequence[Statement],
     ) -> SampleRecord:
         async def add_row(digest: str) -> SampleRecord | None:
-            named = msgspec.structs.replace(row, digest=digest)
+            row_with_digest = msgspec.structs.replace(row, digest=digest)
             needs = consent_condition(voice, self._grants)
             try:
-                is_added = await records.add_clip(self._store, named, MOST_RECORDINGS, needs, act, beside)
+                is_added = await records.add_clip(
+                    self._store, row_with_digest, MOST_RECORDINGS, needs, act, with_statements
+                )
             except AlreadyExists:
                 raise Conflict("This clip was just added by another request.") from None
-            return named if is_added else None
+            return row_with_digest if is_added else None
 
         async def raise_reason() -> None:
             if await records.get(self._store, row.account, voice.id) is None:

@@ -129,17 +129,17 @@ def voices_add(
     if sum(map(bool, (file, cast, mix, bind, rvc))) != 1:
         raise CommandRefused("give a FILE, or --cast, --mix, --bind or --rvc: one of them")
     words = [tag.strip() for tag in tags.split(",") if tag.strip()]
-    beside = {"account": account, "description": description, "language": language, "gender": gender}
+    common_fields = {"account": account, "description": description, "language": language, "gender": gender}
     if rvc is not None:
-        fields = {"name": name, **beside, "tags[]": words, "consent": consent, "format": "rvc"}
+        fields = {"name": name, **common_fields, "tags[]": words, "consent": consent, "format": "rvc"}
         files = {"file": rvc} if index is None else {"file": rvc, "index": index}
         return AdminRequest("POST", "voice_models", fields, files=files, work="it is read and sealed")
     if file is not None:
         if account is None:
             raise CommandRefused("--account: a voice of a recording belongs to an account; name it")
-        fields = {"name": name, **beside, "tags[]": words, "consent": consent, "ref_text": text}
+        fields = {"name": name, **common_fields, "tags[]": words, "consent": consent, "ref_text": text}
         return AdminRequest("POST", "voices", fields, files={"audio_sample": file})
-    body: dict[str, Any] = {"name": name, **beside, "tags": words}
+    body: dict[str, Any] = {"name": name, **common_fields, "tags": words}
     if cast:
         body["cast"] = named_voices(cast)
     elif bind:

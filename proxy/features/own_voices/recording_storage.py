@@ -34,12 +34,12 @@ async def store_recording(
         # A simultaneous erasure of a voice with the same recording may delete the file. Then it is put again.
         digest = await vault.put(account, master)
         try:
-            made = await add_row(digest)
+            added = await add_row(digest)
         except BaseException:
             await vault.drop(account, [digest])
             raise
-        if made is not None:
-            return made
+        if added is not None:
+            return added
         await vault.drop(account, [digest])
         await raise_reason()
     raise Conflict("The account is being changed by others; send it again.")

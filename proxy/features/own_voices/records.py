@@ -152,11 +152,11 @@ async def add_voice(
     most: int | None = None,
     digest: str | None = None,
     only_if: Condition = ALWAYS,
-    beside: Sequence[Statement] = (),
+    with_statements: Sequence[Statement] = (),
     act: Act | None = None,
 ) -> VoiceRecord | None:
-    """Add a voice, in one commit with the statements `beside`. These must do nothing if the voice is not
-    added.
+    """Add a voice, in one commit with the statements `with_statements`. These must do nothing if the voice is
+    not added.
 
     None: the account has `most` voices, the recording of `digest` is gone, or `only_if` is untrue, which
     every voice with a consent must have. `other_name` is the name as a digest if the record has it as text,
@@ -172,7 +172,7 @@ async def add_voice(
     adding = ROWS.add_statements(_values(record), most, needs)
     answers = await store.write(
         *adding,
-        *beside,
+        *with_statements,
         *audit.insert_statements(act, _VOICE_WAS_ADDED),
         library_revisions.raise_statement(record.account),
     )
@@ -229,10 +229,10 @@ async def add_clip(
     most: int,
     only_if: Condition,
     act: Act | None = None,
-    beside: Sequence[Statement] = (),
+    with_statements: Sequence[Statement] = (),
 ) -> bool:
     """Add a clip with the next number to a voice, and tell whether it was added. See `add_voice` for
-    `beside`.
+    `with_statements`.
 
     It is not added if the voice is gone, is not made of a recording, or has `most` recordings. It is not
     added either if this recording is gone, the clip was erased before, or `only_if` is untrue. Raises
@@ -248,7 +248,7 @@ async def add_clip(
         *held,
         Statement(_ADD_CLIP.format(only_if=only_if.sql), row),
         Statement(_RAISE_VOICE_REVISION, {"voice": record.voice, "id": record.id}),
-        *beside,
+        *with_statements,
         *audit.insert_statements(act, _CLIP_WAS_ADDED),
         library_revisions.raise_statement(record.account),
     )

@@ -103,9 +103,9 @@ class Retention:
 async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing) -> int:
     """Erase the voices of closed accounts, and unused voices of other accounts. Return the number of the
     unused ones."""
-    for closed in await list_closed_owners(store):
+    for account_id in await list_closed_owners(store):
         try:
-            await erasing.erase_account(closed)
+            await erasing.erase_account(account_id)
         except UnsafeName as unsafe:  # one row must not delay the others
             _log.warning("voice.retention.unsafe", reason=str(unsafe))
     limited = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}

@@ -38,16 +38,16 @@ class SavedVoices:
         self._grants = grants
         self.clones: Cloning = NO_CLONES
 
-    async def of_account(self, account: str, before: KnownVoices = NO_KNOWN_VOICES) -> Sequence[LibraryVoice]:
+    async def of_account(self, account: str, known: KnownVoices = NO_KNOWN_VOICES) -> Sequence[LibraryVoice]:
         rows = await records.of_account(self._store, account)
         parts: Mapping[str, VoiceParts] = {}
         if any(row.kind == "sample" for row in rows):
             parts = await self._load_parts(account, rows)
         return await in_turns(
-            lambda row: self._open_voice(row, parts.get(row.id, NO_PARTS), before.get(row.id)), rows
+            lambda row: self._open_voice(row, parts.get(row.id, NO_PARTS), known.get(row.id)), rows
         )
 
-    async def of_operator(self, before: KnownVoices = NO_KNOWN_VOICES) -> Sequence[LibraryVoice]:
+    async def of_operator(self, known: KnownVoices = NO_KNOWN_VOICES) -> Sequence[LibraryVoice]:
         """Return the operator's voices. They are not sealed, and have no rows in other tables except trained
         models."""
         rows = await records.of_operator(self._store)
@@ -57,7 +57,7 @@ class SavedVoices:
         parts = {id_: VoiceParts(trained=models) for id_, models in trained.items()}
         return await asyncio.to_thread(
             lambda: [
-                _build_operator_voice(row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows
+                _build_operator_voice(row, parts.get(row.id, NO_PARTS), known.get(row.id)) for row in rows
             ]
         )
 

@@ -113,11 +113,11 @@ class VoiceCreation:
                 was_added, language = records.voice_was_added(record.id), record.language or ""
                 hearing = self._hearings.queue_statements(record.id, account, language, was_added)
                 statements = [*statements, *hearing]
-            made = await self._store_recording(record, accepted, terms.voices, origin.act, statements)
+            added = await self._store_recording(record, accepted, terms.voices, origin.act, statements)
         if targets:
-            self._clones.begin_clones(made)
+            self._clones.begin_clones(added)
         self._hearings.look_soon()
-        return made
+        return added
 
     async def _store_recording(
         self,
@@ -175,15 +175,17 @@ class VoiceCreation:
         kind: Kind = "catalogue" if account is None else "sample"
         record = await self._new_record(account, kind, new, origin, consent=consent)
         for _ in range(TRIES):
-            model, made = await seal_model(record.id), None
+            model, added = await seal_model(record.id), None
             try:
                 statement = trained_models.insert_statement(model)
-                made = await self._add_voice(record, most_voices, origin.act, None, [statement], model.digest)
+                added = await self._add_voice(
+                    record, most_voices, origin.act, None, [statement], model.digest
+                )
             finally:
-                if made is None:
+                if added is None:
                     await self._vault.drop(model.account, [model.digest])
-            if made is not None:
-                return made
+            if added is not None:
+                return added
             await self._check_name_and_room(account, record.name, most_voices)
             if account is not None and consent is not None:
                 await self.grants.find_grant(account, consent, "consent")
@@ -209,14 +211,14 @@ class VoiceCreation:
             # Language, gender and labels describe one speaker. A cast has several.
             described = DescribedVoice(name=new.name, description=new.description, tags=new.tags)
             record = await self._new_record(account, "cast", described, origin, members=new.cast)
-        made = await self._add_voice(record, most_voices, origin.act)
-        if made is None:
+        added = await self._add_voice(record, most_voices, origin.act)
+        if added is None:
             raise (
                 too_many_voices(most_voices)
                 if most_voices is not None
                 else Conflict("The account is closed.", param="account")
             )
-        return made
+        return added
 
     async def create_binding(
         self, new: NewVoice, bindings: Mapping[str, str], origin: VoiceOrigin
@@ -232,9 +234,9 @@ class VoiceCreation:
         missing = {name: value for name, value in defaults.items() if not getattr(new, name)}
         described = msgspec.structs.replace(new, **missing)
         record = await self._new_record(None, "catalogue", described, origin, members=bindings)
-        made = await self._add_voice(record, None, origin.act)
-        assert made is not None, "nothing bounds the operator's voices"
-        return made, warnings
+        added = await self._add_voice(record, None, origin.act)
+        assert added is not None, "nothing bounds the operator's voices"
+        return added, warnings
 
     async def _new_record(
         self, account: str | None, kind: Kind, new: DescribedVoice, origin: VoiceOrigin, **columns: Any
@@ -321,29 +323,29 @@ class VoiceCreation:
         `records.add_voice`."""
         is_plain = record.account is None or record.kind == "cast"
         row = record if is_plain else await seal_voice(self._vault, record)
-        beside = [] if sample is None else [records.sample_statement(sample)]
-        beside += statements
+        with_statements = [] if sample is None else [records.sample_statement(sample)]
+        with_statements += statements
         other_name = (
             await self._library_writer.name_digest(record.account, record.name) if is_plain else record.name
         )
         digest = model_digest if sample is None else sample.digest
         try:
-            made = await records.add_voice(
+            added = await records.add_voice(
                 self._store,
                 row,
                 other_name=other_name,
                 most=most_voices,
                 digest=None if record.account is None else digest,
-                beside=beside,
+                with_statements=with_statements,
                 only_if=consent_condition(row, self.grants),
                 act=act,
             )
         except AlreadyExists:
             raise name_taken(record.name) from None
-        if made is None:
+        if added is None:
             return None
         self._library_writer.library.forget(record.account)
-        return open_voice(self._vault, made)
+        return open_voice(self._vault, added)
 
     async def _check_name_and_room(self, account: str | None, name: str, most_voices: int | None) -> None:
         """Raise early, before anything costs: Conflict for a taken name, NotAllowed without room. The commit

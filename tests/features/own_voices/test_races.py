@@ -95,9 +95,14 @@ class Race:
             sealed="s",
         )
         sample = SampleRecord(voice=record.id, number=0, account=self.account, digest=DIGEST, seconds=9.0)
-        beside = [voices.sample_statement(sample)]
+        with_statements = [voices.sample_statement(sample)]
         needs = consents.existence_condition(self.account, CONSENT)
-        return await voices.add_voice(store, record, digest=DIGEST, only_if=needs, beside=beside) is not None
+        return (
+            await voices.add_voice(
+                store, record, digest=DIGEST, only_if=needs, with_statements=with_statements
+            )
+            is not None
+        )
 
     async def _agree(self, store: Any) -> bool:
         return await consents.add_consent(store, consent(self.account, new_id("cons"), DIGEST), 9)

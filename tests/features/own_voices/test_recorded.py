@@ -52,7 +52,7 @@ def sample_of(voice: VoiceRecord, digest: str = DIGEST) -> SampleRecord:
 
 async def add(store: Store, voice: VoiceRecord, **more: object) -> VoiceRecord | None:
     beside = [voices.sample_statement(sample_of(voice))]
-    given = {"digest": DIGEST, "beside": beside, **more}
+    given = {"digest": DIGEST, "with_statements": beside, **more}
     if voice.account is not None and voice.consent is not None:
         given["only_if"] = consents.existence_condition(voice.account, voice.consent)
     return await voices.add_voice(store, voice, **given)  # type: ignore[arg-type]  # as they come

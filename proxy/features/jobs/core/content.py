@@ -47,18 +47,18 @@ class SoundZip:
         self.size = self._size()
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        made = ZipOutput()
-        archive = ZipFile(made, "w")
+        output = ZipOutput()
+        archive = ZipFile(output, "w")
         try:
             for name, sound in self._sounds:
                 with archive.open(_info(name, sound.size), "w") as file:
                     async with aclosing(sound.parts(range(sound.size))) as parts:
                         async for data in parts:
                             file.write(data)
-                            yield made.take_bytes()
+                            yield output.take_bytes()
             # In a thread: there may be very many entries.
             await asyncio.to_thread(archive.close)
-            yield made.take_bytes()
+            yield output.take_bytes()
         finally:
             archive.fp = (
                 None  # without this, a half-written archive would write its directory when it is deleted
@@ -66,14 +66,14 @@ class SoundZip:
 
     def _size(self) -> int:
         """Compute the size of the zip file, by writing one without the sounds and adding their sizes."""
-        made = ZipOutput()
-        with ZipFile(made, "w") as archive:
+        output = ZipOutput()
+        with ZipFile(output, "w") as archive:
             for name, sound in self._sounds:
                 archive.open(info := _info(name, sound.size), "w").close()
-                made.size += sound.size
+                output.size += sound.size
                 info.file_size = info.compress_size = sound.size
-                archive.start_dir = made.size
-        return made.size
+                archive.start_dir = output.size
+        return output.size
 
 
 def _info(name: str, size: int) -> ZipInfo:
@@ -153,8 +153,8 @@ async def _find_sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, St
         chapters: Iterable[int | None] = [query.chapter]
         if query.is_zip:
             chapters = range(1, len(query.fields.chapters) + 1)
-        wanted = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
-        sounds = [(chapter, _join_clips(files, own, job.format)) for chapter, own in wanted if own]
+        clips_by_chapter = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
+        sounds = [(chapter, _join_clips(files, own, job.format)) for chapter, own in clips_by_chapter if own]
     elif job.state != "done":
         raise Conflict(
             "The job was cut short, and its sound is encoded when it is whole: try the job again.", param="id"

@@ -204,5 +204,5 @@ async def cancel_steps(store: Store, job: str, steps: int) -> None:
     await store.write(ended, claim.statement(now + LEASE_US, _HAS_ENDED, adds=False))
     with suppress(Superseded):
         for part in part_ranges(steps):
-            await claim.write_part(store, Statement(_CANCEL_PART, {**claim.ours, **part}))
+            await claim.write_part(store, Statement(_CANCEL_PART, {**claim.params, **part}))
         await claim.write_part(store, claim.release())

@@ -35,8 +35,8 @@ class M4bEncoder:
         *,
         is_book: bool = True,
     ) -> None:
-        room = index_bytes(facts, len(chapters), samples)
-        self._sink = _HeadSink(room + _FTYP_BYTES)
+        reserved_bytes = index_bytes(facts, len(chapters), samples)
+        self._sink = _HeadSink(reserved_bytes + _FTYP_BYTES)
         self._rate_hz = rate_hz
         # The silence that fills up a frame is put before the sound: decoders skip it there, and play it at
         # the end.
@@ -44,7 +44,7 @@ class M4bEncoder:
         self._fed = 0
         self._is_closed = False
         try:
-            self._open(facts, chapters, rate_hz, kbit_s, _options(room, rate_hz, is_book=is_book))
+            self._open(facts, chapters, rate_hz, kbit_s, _options(reserved_bytes, rate_hz, is_book=is_book))
         except (av.error.FFmpegError, ValueError) as error:
             raise SoundFailed(f"m4b failed: {error}") from error
 
@@ -139,9 +139,13 @@ class M4bEncoder:
             raise SoundFailed(f"m4b failed: {error}") from error
 
 
-def _options(room: int, rate_hz: int, *, is_book: bool) -> dict[str, str]:
+def _options(reserved_bytes: int, rate_hz: int, *, is_book: bool) -> dict[str, str]:
     # With another timescale, the length would be rounded to milliseconds.
-    return {"brand": _BOOK if is_book else "M4A ", "moov_size": str(room), "movie_timescale": str(rate_hz)}
+    return {
+        "brand": _BOOK if is_book else "M4A ",
+        "moov_size": str(reserved_bytes),
+        "movie_timescale": str(rate_hz),
+    }
 
 
 class _HeadSink:
@@ -153,26 +157,26 @@ class _HeadSink:
         self._head = bytearray(head_bytes)
         self._rest = bytearray()
         self.write = self._put
-        self._at = 0
+        self._position = 0
         self._end = 0
 
     def _put(self, data: bytes) -> int:
-        room = max(0, len(self._head) - self._at)
-        self._head[self._at : self._at + min(room, len(data))] = data[:room]
-        if rest := data[room:]:
-            if self._at + room != max(self._end, len(self._head)):
+        head_left = max(0, len(self._head) - self._position)
+        self._head[self._position : self._position + min(head_left, len(data))] = data[:head_left]
+        if rest := data[head_left:]:
+            if self._position + head_left != max(self._end, len(self._head)):
                 raise ValueError("the muxer wrote behind the head again")
             self._rest += rest
-        self._at += len(data)
-        self._end = max(self._end, self._at)
+        self._position += len(data)
+        self._end = max(self._end, self._position)
         return len(data)
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        self._at = offset + {SEEK_SET: 0, SEEK_CUR: self._at}.get(whence, self._end)
-        return self._at
+        self._position = offset + {SEEK_SET: 0, SEEK_CUR: self._position}.get(whence, self._end)
+        return self._position
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def take_output(self) -> bytes:
         data = bytes(self._rest)

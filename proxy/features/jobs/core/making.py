@@ -94,10 +94,10 @@ async def add_job(
     files: JobFiles,
     request: BackgroundRequest,
     new: NewJob,
-    beside: Callable[[Job], Sequence[Statement]] = lambda _: (),
+    statements_for: Callable[[Job], Sequence[Statement]] = lambda _: (),
 ) -> bool:
-    """Add the job of a request, with the statements of `beside` in the same commit. Each step counts as a
-    request for the rate limit, unless an earlier try has begun to make the job.
+    """Add the job of a request, with the statements of `statements_for` in the same commit. Each step counts
+    as a request for the rate limit, unless an earlier try has begun to make the job.
 
     False: too many steps of the account wait, or it is closed. Then the data is dropped. Raises NotAllowed if
     too much is stored, RateLimited, and AlreadyExists if there is a job with this id."""
@@ -111,7 +111,7 @@ async def add_job(
     has_file, kind = new.format in ENCODED or new.makes_files, new.steps_are
     try:
         is_added = await opening.add_with_steps(
-            store, job, new.pieces, beside(job), has_file=has_file, kind=kind, files=new.files
+            store, job, new.pieces, statements_for(job), has_file=has_file, kind=kind, files=new.files
         )
     except AlreadyExists:
         await files.drop(account, job.digest)

@@ -64,15 +64,15 @@ async def add_with_steps(
     store: Store,
     job: Job,
     pieces: Sequence[tuple[int, int]],
-    beside: Sequence[Statement] = (),
+    with_statements: Sequence[Statement] = (),
     *,
     has_file: bool = False,
     kind: Literal["speech", "training"] = "speech",
     files: Collection[str] = (),
 ) -> bool:
-    """Add a job with a step of this kind for each of its pieces, and the statements `beside`, which must do
-    nothing if the job is not added. `has_file` adds one more step, for its file. The job holds the uploaded
-    `files`.
+    """Add a job with a step of this kind for each of its pieces, and the statements `with_statements`, which
+    must do nothing if the job is not added. `has_file` adds one more step, for its file. The job holds the
+    uploaded `files`.
 
     A large job is `making` until the last commit. If it is `making` already, this call goes on with it.
     False: too many steps of the account wait, too many bytes of it are stored, it is closed, or a file is
@@ -85,7 +85,7 @@ async def add_with_steps(
     holds = FileHolds(job.id, job.created, files)
     locking = (lock_account(job.account), *holds.only_if.held)
     if len(pieces) <= PART:
-        written = _step_statements(job, [*steps]), holds.statements, beside
+        written = _step_statements(job, [*steps]), holds.statements, with_statements
         answers = await store.write(*locking, _add_statement(job, holds), *chain.from_iterable(written))
         return bool(answers[len(locking)])
     claim, made, until = PartClaim(job.id), 0, await store.now() + LEASE_US
@@ -104,8 +104,8 @@ async def add_with_steps(
     while part := [*islice(steps, PART)]:
         made += len(part)
         await claim.write_part(store, *_step_statements(job, part, claim, until), made=made)
-    opening = (Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours))
-    await claim.write_part(store, *opening, *beside, claim.release())
+    opening = (Statement(_OPEN, claim.params), Statement(_BEGIN, claim.params))
+    await claim.write_part(store, *opening, *with_statements, claim.release())
     return True
 
 
@@ -131,7 +131,7 @@ def _step_statements(
         rows = steps[first : first + _ROWS_OF_STATEMENT]
         sql, names = _insert_sql(len(rows), claim is not None)
         values = dict(zip(names, chain.from_iterable(rows), strict=True))
-        yield Statement(sql, {**common, **values, **(claim.ours if claim else {})})
+        yield Statement(sql, {**common, **values, **(claim.params if claim else {})})
 
 
 @lru_cache
@@ -157,11 +157,11 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
     claim, now = PartClaim(job.id), await store.now()
     claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
     beginning = (lock_account(job.account), lock_statement(job.id), claiming)
-    of_job: Params = {**claim.ours, "key": key, "now": now, "due": now + LEASE_US}
+    of_job: Params = {**claim.params, "key": key, "now": now, "due": now + LEASE_US}
     parts = [Statement(_AGAIN, {**of_job, **part}) for part in part_ranges(job.steps)]
     ending = (
         Statement(_REOPEN, of_job),
-        Statement(_BEGIN, claim.ours),
+        Statement(_BEGIN, claim.params),
         Statement(records.FILE_IF_LAST.format(finished="1 = 1"), of_job),
         Statement(_DONE_IF_NOTHING, of_job),
         claim.release(),

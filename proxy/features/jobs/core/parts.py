@@ -48,19 +48,19 @@ class PartClaim:
     """The claim of one writer on a job."""
 
     def __init__(self, job: str) -> None:
-        self.ours: Params = {"job": job, "token": new_id("part")}
+        self.params: Params = {"job": job, "token": new_id("part")}
 
     def statement(self, until: int, only_if: str, params: Params | None = None, *, adds: bool) -> Statement:
         """Return the statement that claims a job until then if `only_if` is true of it. If it does, it
         returns a row. `adds` is true for a writer of a new job, which has made no steps yet."""
         sql = _CLAIM.format(only_if=only_if, made="0" if adds else "steps")
-        return Statement(sql, {**self.ours, **(params or {}), "until": until})
+        return Statement(sql, {**self.params, **(params or {}), "until": until})
 
     async def take_over(self, store: Store) -> int:
         """Claim a job from an earlier writer, and return the number of steps that were written. Raises
         Superseded if the job is complete."""
         until = await store.now() + LEASE_US
-        (rows,) = await store.write(Statement(_TAKE_OVER, {**self.ours, "until": until}))
+        (rows,) = await store.write(Statement(_TAKE_OVER, {**self.params, "until": until}))
         if not rows:
             raise Superseded("the job is complete")
         return int(rows[0]["made"])
@@ -69,14 +69,14 @@ class PartClaim:
         """Write a part, up to the step number `made`. The statements must check IS_OURS. Raises
         Superseded."""
         until = await store.now() + LEASE_US
-        renewal = Statement(_GO_ON, {**self.ours, "until": until, "made": made})
+        renewal = Statement(_GO_ON, {**self.params, "until": until, "made": made})
         renewed, *rows = await write_in_turn(store, MOST_ROWS, renewal, *statements)
         if not renewed:
             raise Superseded("another writer goes on with the job")
         return rows
 
     def release(self) -> Statement:
-        return Statement(_RELEASE, self.ours)
+        return Statement(_RELEASE, self.params)
 
 
 def part_ranges(steps: int, part: int = PART) -> list[dict[str, int]]:

@@ -37,7 +37,7 @@ async def remove_job_rows(store: Store, job: str, before: Sequence[Statement] = 
             return []
         before = ()
         for part in part_ranges(found[0]["steps"], _PART):
-            deleted += await claim.write_part(store, *_removal_statements(_IN_PART, {**claim.ours, **part}))
+            deleted += await claim.write_part(store, *_removal_statements(_IN_PART, {**claim.params, **part}))
     deleted += await write_deletion(
         store,
         lock_statement(job),

@@ -46,6 +46,7 @@ _OPERATOR_ACCOUNT = ""
 _SAMPLE_PURPOSE = "remote sample/v1"
 _TRAINING_PURPOSE = "remote training/v1"
 _MOST_TOKEN_CHARACTERS = 1000
+_MOST_COUNTED_LINKS = 10_000
 
 T = TypeVar("T")
 
@@ -151,7 +152,6 @@ class ReadLimit:
         self._counts[link] = self._counts.get(link, 0) + 1
 
 
-_MOST_COUNTED_LINKS = 10_000
 MOST_SAMPLE_READS = 6
 """Downloads of one recording by one run in a worker: a remote end tries three times."""
 _BLOCK_BYTES = 256 * 1024

@@ -53,7 +53,7 @@ class RunnerMetrics:
         )
         self._known: set[str] = set()
 
-    def ended(self, runner: str, end: str, micro_usd: int) -> None:
+    def count_ended_run(self, runner: str, end: str, micro_usd: int) -> None:
         self._runs.labels(runner, end).inc()
         self._usd.labels(runner).inc(micro_usd / 1e6)
 
@@ -382,7 +382,7 @@ class Runs:
     async def end(self, run: Run, state: End, micro_usd: int) -> None:
         """End a run, and charge it once."""
         if await records.end_run(self._store, run, state, micro_usd):
-            self._metrics.ended(run.runner, state, micro_usd)
+            self._metrics.count_ended_run(run.runner, state, micro_usd)
 
     def _charge_micro_usd(self, run: Run, usd: float | None) -> int:
         """Return the charge of a run: the provider's price, or else the most that it may have cost."""

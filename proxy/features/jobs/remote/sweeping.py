@@ -91,7 +91,7 @@ class Sweeping:
         idle_us = round(idle_s * SECOND)
         since = tidied - idle_us - round(IDLE_MARGIN_S * SECOND)
         ended = await records.list_ended_runs(self._store, name, since)
-        return any(at <= now - idle_us for at in ended.values())
+        return any(ended_at <= now - idle_us for ended_at in ended.values())
 
     async def _end(self, run: Run, now: int) -> None:
         runs = self._runs.get(run.engine)
@@ -99,7 +99,7 @@ class Sweeping:
             if runs is None or runs.name != run.runner:
                 # Its runner is not configured any more.
                 if now >= run.over_at and await records.end_run(self._store, run, "lost", run.most_micro_usd):
-                    self._runner_metrics.ended(run.runner, "lost", run.most_micro_usd)
+                    self._runner_metrics.count_ended_run(run.runner, "lost", run.most_micro_usd)
             elif now >= run.over_at:
                 await runs.expire(run)
             elif run.state == "running" or now >= run.asked_by:

@@ -125,19 +125,19 @@ def _units(piece: str, words: Sequence[TimedWord], end_s: float) -> Iterator[_Un
         is_last = number + 1 == len(spoken)
         following = len(piece) if is_last else spoken[number + 1].source_start
         gap = between[word.source_end : following]
-        stored = len(gap) if is_last else _border(gap)
+        own_length = len(gap) if is_last else _border(gap)
         before = _NOT_SPOKEN.sub("", between[begin : word.source_start])
-        behind = _NOT_SPOKEN.sub("", gap[:stored])
+        after = _NOT_SPOKEN.sub("", gap[:own_length])
         pause_s = sum([each.seconds for each in text_tags.pauses(piece, word.source_end, following)])
         until_s = (end_s if is_last else spoken[number + 1].start_seconds) - pause_s
-        text = _BLANKS.sub(" ", before.lstrip() + piece[word.source_start : word.source_end] + behind)
+        text = _BLANKS.sub(" ", before.lstrip() + piece[word.source_start : word.source_end] + after)
         takes_s = _longest_s(text) + _PAUSE_S
         ends = _PARAGRAPH_END if pause_s or _PARAGRAPH.search(gap) else _ends(text)
         if until_s - word.start_seconds > takes_s:
             ends = max(ends, _SENTENCE)
         *parts, last = _parts(text, word.start_seconds, min(until_s, word.start_seconds + takes_s), ends)
         yield from (*parts, last._replace(pause_s=pause_s))
-        begin = word.source_end + stored
+        begin = word.source_end + own_length
 
 
 def _longest_s(text: str) -> float:

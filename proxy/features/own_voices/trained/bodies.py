@@ -55,7 +55,7 @@ class VoiceModelForm(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     @property
-    def described(self) -> DescribedVoice:
+    def voice_description(self) -> DescribedVoice:
         """The description of the new voice."""
         values: dict[str, Any] = {
             each: getattr(self, each) for each in ("description", "tags", "labels", "language", "gender")

@@ -80,8 +80,8 @@ class VoiceModels(Resource):
             async def make(id_: str = "", digest: str = "") -> str:
                 origin = VoiceOrigin(payer=caller.key, id=id_, request_digest=digest)
                 terms = tools.plans.terms(caller)
-                made = await self._intake.make_voice(caller.account, form, file, format_, terms, origin)
-                return made.id
+                voice = await self._intake.make_voice(caller.account, form, file, format_, terms, origin)
+                return voice.id
 
             if key is None:
                 return reply(await tools.entry(request, await make()))

@@ -131,13 +131,15 @@ class TrainedIntake:
 
         Raises InvalidRequest for an unusable file, and the errors of making a voice.
         """
-        consent = await self._voice_creation.check_model_voice(account, form.described, form.consent, terms)
+        consent = await self._voice_creation.check_model_voice(
+            account, form.voice_description, form.consent, terms
+        )
 
         async def put(voice: str) -> TrainedModel:
             return await self._seal_model(account or "", voice, upload, format_)
 
         return await self._voice_creation.create_from_model(
-            account, form.described, consent, None if terms is None else terms.voices, origin, put
+            account, form.voice_description, consent, None if terms is None else terms.voices, origin, put
         )
 
     async def give_model(

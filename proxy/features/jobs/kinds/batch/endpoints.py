@@ -83,10 +83,12 @@ class Batches(Resource):
             most=_MOST_BATCHES,
         )
         ids = [job.id for job in listed.rows]
-        made, failed = await records.read_totals(self._store, ids), await failed_lines(self._store, ids)
+        totals, failed = await records.read_totals(self._store, ids), await failed_lines(self._store, ids)
         return await listed.list_response(
             BatchList,
-            lambda job: shown_batch(self._vault, job, made.get(job.id, StepTotals()), failed.get(job.id, 0)),
+            lambda job: shown_batch(
+                self._vault, job, totals.get(job.id, StepTotals()), failed.get(job.id, 0)
+            ),
         )
 
     @endpoint("GET", "/v1/batches/{id}", BatchObject, failures=(NotFound,))
@@ -114,9 +116,9 @@ class Batches(Resource):
         return job
 
     async def _reply_with(self, job: Job, headers: dict[str, str] | None = None) -> Response:
-        made, failed = (
+        totals, failed = (
             await records.read_totals(self._store, [job.id]),
             await failed_lines(self._store, [job.id]),
         )
-        shown = shown_batch(self._vault, job, made.get(job.id, StepTotals()), failed.get(job.id, 0))
+        shown = shown_batch(self._vault, job, totals.get(job.id, StepTotals()), failed.get(job.id, 0))
         return reply(shown, headers=headers)

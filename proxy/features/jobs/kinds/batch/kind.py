@@ -211,7 +211,7 @@ async def failed_lines(store: Store, jobs: Collection[str]) -> dict[str, int]:
     return {row["job"]: row["failed"] for row in rows}
 
 
-def shown_batch(vault: Vault, job: Job, made: StepTotals, failed: int) -> bodies.BatchObject:
+def shown_batch(vault: Vault, job: Job, totals: StepTotals, failed: int) -> bodies.BatchObject:
     """Return a batch as answers show it. `failed` is the number of its failed lines. Raises VaultFailed."""
     fields = vault.open_record(job.account, job.id, job.record, BatchFields)
     faults = list(fields.faults)
@@ -231,9 +231,9 @@ def shown_batch(vault: Vault, job: Job, made: StepTotals, failed: int) -> bodies
         errors=bodies.BatchErrors(data=faults) if faults else None,
         input_file_id=fields.file,
         status=_STATUSES[job.state],
-        output_file_id=id_if_any("output", made.steps),
+        output_file_id=id_if_any("output", totals.steps),
         error_file_id=id_if_any("errors", failed),
-        sound_file_id=id_if_any("sound", made.steps),
+        sound_file_id=id_if_any("sound", totals.steps),
         created_at=created,
         in_progress_at=created if has_begun else None,
         expires_at=(job.created + WINDOW_US) // bodies.MICROS,
@@ -243,7 +243,7 @@ def shown_batch(vault: Vault, job: Job, made: StepTotals, failed: int) -> bodies
         expired_at=time_if("expired"),
         cancelling_at=time_if("canceled"),
         cancelled_at=time_if("canceled"),
-        request_counts=bodies.RequestCounts(total=job.steps, completed=made.steps, failed=failed),
+        request_counts=bodies.RequestCounts(total=job.steps, completed=totals.steps, failed=failed),
         metadata=fields.metadata,
     )
 

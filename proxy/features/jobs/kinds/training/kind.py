@@ -217,8 +217,8 @@ class TrainingKind(JobKind):
             )
             new = NewJob(id_, self.name, FORMAT, fields, b"", [(0, 0)], created=created, steps_are="training")
             new = new._replace(tag=training.tag)
-            beside = (records.insert_statement(training), parts.bills.store_statement(hold))
-            is_added = await add_job(self.files, background, new, lambda _: beside)
+            with_statements = (records.insert_statement(training), parts.bills.store_statement(hold))
+            is_added = await add_job(self.files, background, new, lambda _: with_statements)
         finally:
             # A write whose answer was lost may have succeeded: then the sweep finds the training and its
             # hold.
