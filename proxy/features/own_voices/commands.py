@@ -177,7 +177,7 @@ def voices_prompts_table(
     language: Annotated[str, typer.Option(help="en, es, pt or th.")] = "en",
 ) -> AdminRequest:
     """List sentences to read for a training."""
-    return AdminRequest("GET", "voice_prompts_table", query={"language": language})
+    return AdminRequest("GET", "voice_prompts", query={"language": language})
 
 
 @VOICES.command("add-sample", _new_recording_table)
