@@ -55,7 +55,7 @@ class _LineBody(msgspec.Struct, frozen=True):
 
 
 class LineFault(msgspec.Struct, frozen=True, kw_only=True):
-    """A fault of a file, as OpenAI reports it. The first `line` is 1."""
+    """Why a file cannot be spoken, as OpenAI reports it. `line` counts from 1."""
 
     code: str
     line: int | None = None
