@@ -58,6 +58,14 @@ class FoundSample(NamedTuple):
     voice: VoiceRecord
 
 
+class _WordStatements(NamedTuple):
+    """The statements that write the words of a recording. `words` returns a row if it has written them."""
+
+    voice_revision: Statement
+    words: Statement
+    library_revision: Statement
+
+
 class SampleWords:
     """Writes the words of recordings. A task names a clip by its id, and a first recording by the id of its
     voice.
@@ -87,27 +95,30 @@ class SampleWords:
         return OwnRecording(task.id, task.account, pcm, found.voice.language or "")
 
     async def _change_words(self, task: HearingRow, text: OwnTranscript | None) -> WordChange:
-        """Return the statements that write the recognised words. None: the recognition was given up."""
+        """Return the statements that write the recognised words. Without a `text`, they write that there are
+        none."""
         found = await self._find_sample(task)
         if found is None:
             return WordChange()
         words = "" if text is None else text.text[:MOST_REF_TEXT_CHARACTERS]
-        statements = await self._write_statements(
+        statements = await self._word_statements(
             found, words, TASKS.finished if text is None else COUNTED.sql, recognised=True if words else UNSET
         )
         lock_voice = Statement(_HOLD, {"voice": found.voice.id})
-        params = {name: statements[1].params[name] for name in ("sample", "was")}
+        params = {name: statements.words.params[name] for name in ("sample", "was")}
         table = "samples" if found.row.id else "voices"
         return WordChange(statements, Condition(_IS_SAME[table], params, (lock_voice,)))
 
     async def write_words(self, found: FoundSample, words: str, act: Act | None = None) -> bool:
         """Write the words that the owner states. Return False if the recording has changed meanwhile."""
-        statements = await self._write_statements(found, words, "1 = 1", recognised=UNSET)
+        statements = await self._word_statements(found, words, "1 = 1", recognised=UNSET)
         stop = self._hearings.stop_statement(found.row.id or found.voice.id)
-        params = {"sample": statements[1].params["sample"], "was": statements[1].params["sealed"]}
+        written = statements.words.params
+        params = {"sample": written["sample"], "was": written["sealed"]}
         done = audit.insert_statements(act, _IS_SAME["samples" if found.row.id else "voices"], params)
         answers = await self._store.write(stop, *statements, *done)
-        return bool(answers[2])
+        _stopped, _raised, rows, *_ = answers
+        return bool(rows)
 
     async def _find_sample(self, task: HearingRow) -> FoundSample | None:
         if task.id.startswith("clip_"):
@@ -119,11 +130,9 @@ class SampleWords:
             return None
         return FoundSample(row, open_voice(self._vault, record))
 
-    async def _write_statements(
+    async def _word_statements(
         self, found: FoundSample, words: str, only_if: str, *, recognised: Recognised
-    ) -> tuple[Statement, ...]:
-        """Return three statements: one raises the voice's revision, one writes the words, one raises the
-        library's revision."""
+    ) -> _WordStatements:
         row, voice = found
         sealed: SampleRecord | VoiceRecord
         if row.id:
@@ -138,7 +147,7 @@ class SampleWords:
             "wrapped": sealed.wrapped,
             "sealed": sealed.sealed,
         }
-        return (
+        return _WordStatements(
             # Other words may change the sound of the voice.
             Statement(_RAISE.format(only_if=only_if), {"voice": voice.id}),
             Statement(sql.format(only_if=only_if), values),
