@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import NamedTuple
 
 from proxy.api.speech_answers import SpeechReporter
 from proxy.api.speech_forms import Background
@@ -45,7 +46,7 @@ from proxy.telemetry.background import RepeatingTask
 @asynccontextmanager
 async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
     jobs = OpenJobs(context)
-    if jobs.working is None:
+    if jobs.step_tasks is None:
         yield FeatureInstance(
             context.sharing(jobs.kinds),
             jobs.build_additions,
@@ -53,7 +54,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
             files=(jobs.files,),
         )
         return
-    steps, encoding, trainings = jobs.working
+    steps, encoding, trainings = jobs.step_tasks
     remote = open_remote(context, trainings.on_runners)
     async with _exchange_introductions(context), remote as rented:
 
@@ -73,13 +74,21 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
         )
 
 
+class StepTasks(NamedTuple):
+    """The tasks that run the steps of jobs in a worker."""
+
+    steps: Steps
+    encoding: FileSteps
+    trainings: TrainingParts
+
+
 class OpenJobs:
-    """The objects for the jobs of one worker, or of a command. `working` runs the steps. A command runs none:
-    there, it is None."""
+    """The objects for the jobs of one worker, or of a command. A command runs no steps: its `step_tasks` are
+    None."""
 
     def __init__(self, context: AppContext) -> None:
         self.files = files = JobFiles(context.store, context.vault)
-        self.working: tuple[Steps, FileSteps, TrainingParts] | None = None
+        self.step_tasks: StepTasks | None = None
         self._notices = notices = context.find(DeliveryTasks)
         context.find(Mails).describe = partial(describe_mail, context.store)
         self._streams, self._uploads, self._previews = EventStreams(), upload_places(), preview_places()
@@ -107,7 +116,7 @@ class OpenJobs:
             steps = Steps(
                 context.store, self.kinds.step_kinds, files, registry, notices, encoding, reporter, check
             )
-            self.working = steps, encoding, trainings
+            self.step_tasks = StepTasks(steps, encoding, trainings)
         self._trainings = TrainingKind(files, trainings)
         self.kinds.add_kind(self._trainings)
         self.retention = JobRetention(files, context.metrics, (self._batches.tidy,))
@@ -115,7 +124,7 @@ class OpenJobs:
     def build_additions(self, revision: RevisionContext) -> Additions:
         section, tools, kinds = SECTION.of(revision.config), revision.admin_tools, self.kinds
         self.retention.days, self.retention.plans = section.days, revision.config.plans
-        steps = None if self.working is None else self.working[0]
+        steps = None if self.step_tasks is None else self.step_tasks.steps
         resources: list[Resource] = [
             Jobs(kinds, revision, steps, self._notices),
             JobSteps(kinds, tools),
