@@ -20,7 +20,7 @@ from proxy.catalogue.library import AccountLibrary
 from proxy.config import credits
 from proxy.config.sections import Config
 from proxy.errors import NotFound
-from proxy.features.jobs.core.fields import of_step
+from proxy.features.jobs.core.fields import step_terms
 from proxy.features.jobs.core.making import check_length
 from proxy.http.body import read_raw_body
 from proxy.http.replies import reply
@@ -103,7 +103,7 @@ class Estimates(Resource):
         speech = parse_speech(body, defaults, self._speaking.plans.client_fields)
         if speech.answer == "background":
             check_length(terms, len(speech.text), "input")
-            terms = of_step(terms)
+            terms = step_terms(terms)
         call = await self._speaking.prepare_call(request.scope["state"]["request_id"], caller, speech, terms)
         hold = await self._speaking.pipeline.estimate(call)
         payer = Payer(account=hold.account, key=hold.key, anchor=hold.anchor, terms=hold.terms)

@@ -93,7 +93,7 @@ class CloneRig(NamedTuple):
             credential=credential,
             payer=payer,
         )
-        return (await self.clone_tasks.want(task, pays_again=pays_again)).id
+        return (await self.clone_tasks.order_clone(task, pays_again=pays_again)).id
 
     async def step(self) -> None:
         """Do once what there is to do, without waiting for what is due later."""

@@ -323,7 +323,7 @@ async def test_a_replayed_erasure_has_the_recordings_of_the_row_and_of_the_journ
 ) -> None:
     voice = await voice_of(store, "ab" * 32)
     task = CloneTask(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
-    assert await records.want(store, task) is not None
+    assert await records.add_task(store, task) is not None
     before = Tombstone(subject=voice.id, account=ACCOUNT, digests=("cd" * 32,), began=5)
     ErasureJournal(tmp_path).append(before)
     await erasure.replay_journal()
@@ -351,7 +351,7 @@ async def test_a_process_that_makes_no_clones_leaves_the_receipt_open_while_a_pr
     """As a command without a server does it: there, no feature waits for providers."""
     voice = await voice_of(store)
     task = CloneTask(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
-    assert await records.want(store, task) is not None
+    assert await records.add_task(store, task) is not None
     assert (await erasure.erase_voice(voice)).pending == ("providers",)
     await store.write(Statement("DELETE FROM bindings"))
     (receipt,) = await erasure.finish_interrupted()

@@ -72,7 +72,7 @@ async def test_a_consent_goes_only_when_no_voice_needs_it(store: Store) -> None:
     consent = await add_consent(store, "acc_a", "d1")
     voice = await add_voice(store, "acc_a", "d2")
     await store.write(Statement("UPDATE voices SET consent = :consent", {"consent": consent}))
-    assert await consents.needed_by(store, consent) == voice
+    assert await consents.find_dependent_voice(store, consent) == voice
     assert not await tombstone_rows.erase(store, tombstone(consent), act("aud_1", consent))
     assert (await rows(store, "consents"), await rows(store, "audit"), await rows(store, "erasures")) == (
         1,

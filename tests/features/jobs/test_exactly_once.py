@@ -266,7 +266,7 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
 
         async def leave_and_try_again(job: Job, held: JobStep, attempt: StepAttempt) -> None:
             kind._carry_out = speak  # type: ignore[method-assign]
-            await ends.end(store, job, "canceled", kind._notices)
+            await ends.end_job(store, job, "canceled", kind._notices)
             kind.check_leases_now()
             try:
                 await asyncio.Event().wait()

@@ -233,7 +233,7 @@ async def test_a_voice_that_came_and_went_between_two_looks_costs_one_look(
     await add(store, ada.id, "mine")
     before = await library.get(ada.id)
     gone = await add(store, ada.id, "gone")
-    await voices.delete(store, gone)
+    await voices.delete_voice(store, gone)
     looks = []
     for _ in range(3):
         store.seconds += 6.0

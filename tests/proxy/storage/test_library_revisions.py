@@ -21,7 +21,7 @@ Change = Callable[[Store, VoiceRecord], Awaitable[object]]
 
 
 async def changed(store: Store, voice: VoiceRecord) -> object:
-    return await voices.update(store, voice, msgspec.structs.replace(voice, description="new"))
+    return await voices.update_voice(store, voice, msgspec.structs.replace(voice, description="new"))
 
 
 def tombstone(voice: VoiceRecord) -> Tombstone:
@@ -31,7 +31,7 @@ def tombstone(voice: VoiceRecord) -> Tombstone:
 CHANGES: dict[str, Change] = {
     "a voice is added": lambda store, voice: add_cast(store, voice.account, "other"),
     "a voice is changed": changed,
-    "a voice is deleted": lambda store, voice: voices.delete(store, voice.id),
+    "a voice is deleted": lambda store, voice: voices.delete_voice(store, voice.id),
     "a voice is erased": lambda store, voice: tombstone_rows.erase(store, tombstone(voice)),
 }
 OF_ACCOUNTS: dict[str, Change] = {
@@ -42,7 +42,7 @@ OF_ACCOUNTS: dict[str, Change] = {
     "the account is closed": lambda store, voice: accounts.close(store, voice.account or ""),
 }
 NO_CHANGES: dict[str, Change] = {
-    "it spoke": lambda store, voice: voices.note_used(store, [voice.id], 86_400_000_000),
+    "it spoke": lambda store, voice: voices.note_voices_used(store, [voice.id], 86_400_000_000),
 }
 
 
