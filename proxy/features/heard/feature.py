@@ -33,12 +33,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         check = TranscriptCheck(context.find_or(NoEars()), context.find(FrontEnds), watch, own)
         room = FreeRoom(context.store)
 
-        def at(revision: RevisionContext) -> Additions:
+        def revision_additions(revision: RevisionContext) -> Additions:
             check.use_section(SECTION.of(revision.config))
             on_the_way = OnTheWay((room.opener,), part_check=check)
             return Additions(MisheardModels(own).endpoints, on_the_way=on_the_way)
 
-        yield FeatureInstance(context.sharing(watch).sharing(own).sharing(check), at)
+        yield FeatureInstance(context.sharing(watch).sharing(own).sharing(check), revision_additions)
 
 
 def _jobs(config: Config) -> Iterator[Finding]:

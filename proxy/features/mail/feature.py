@@ -26,14 +26,14 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     mails.revise(context.config_at_start)
     context.find(DeliveryTasks).also = mails.notice_statements
 
-    def at(revision: RevisionContext) -> Additions:
+    def revision_additions(revision: RevisionContext) -> Additions:
         mails.revise(revision.config)
         return Additions()
 
     # A command sends no waiting mails: its server does, when it is back.
     task_kinds = () if context.engines is None else (mails,)
     tidying = partial(repeat, "deletion of old mails", mails.tidy, _TIDY_S, context.metrics, tidies=True)
-    yield FeatureInstance(context.sharing(mails), at, task_kinds=task_kinds, alone=(tidying,))
+    yield FeatureInstance(context.sharing(mails), revision_additions, task_kinds=task_kinds, alone=(tidying,))
 
 
 def _look(config: Config) -> Iterator[Finding]:

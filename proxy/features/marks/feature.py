@@ -51,7 +51,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         open_checker(context.shared, store, config, marker, stored) as checker,
     ):
 
-        def at(revision: RevisionContext) -> Additions:
+        def revision_additions(revision: RevisionContext) -> Additions:
             nonlocal config
             config = revision.config
             for each in (marker, manifests, checker, ring):
@@ -79,7 +79,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
         if stored is not None:
             stored.listeners.append(take_keys)
-        yield FeatureInstance(context.sharing(ring), at)
+        yield FeatureInstance(context.sharing(ring), revision_additions)
 
 
 def _check(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         parts = HearingParts(context.metrics, decoder, long_decoder)
         ears = None if context.engines is None else Ears(context.engines, parts.metrics)
 
-        def at(revision: RevisionContext) -> Additions:
+        def revision_additions(revision: RevisionContext) -> Additions:
             speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
             if speaking is None or answering is None or hearing is None:
                 return Additions()
@@ -42,7 +42,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         shared = context.sharing(decoder).sharing(parts)
         if ears is not None:
             shared = shared.sharing(ears).sharing(WordTimes(ears, decoder))
-        yield FeatureInstance(shared, at)
+        yield FeatureInstance(shared, revision_additions)
 
 
 def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:

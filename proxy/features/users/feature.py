@@ -33,7 +33,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     sign_ins = SignIns(context.store, context.vault, mails)
     mails.recipients = directory.recipients
 
-    def at(revision: RevisionContext) -> Additions:
+    def revision_additions(revision: RevisionContext) -> Additions:
         config = revision.config
         section = sign_ins.section = SECTION.of(config)
         mails.ceilings = records.ceilings(section.mails_a_minute)
@@ -63,7 +63,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         await sign_ins.tidy()
 
     tidying = partial(repeat, "deletion of old sign-ins", tidy, _TIDY_S, context.metrics, tidies=True)
-    yield FeatureInstance(context.sharing(directory), at, memories=(sessions,), alone=(tidying,))
+    yield FeatureInstance(
+        context.sharing(directory), revision_additions, memories=(sessions,), alone=(tidying,)
+    )
 
 
 def _missing(config: Config) -> str:
