@@ -16,7 +16,7 @@ from proxy.features.cluster import announced, machines
 from proxy.features.cluster.machines import LIVES_S, RENEW_S, Machine
 from proxy.features.cluster.orders import OrderRunner
 from proxy.features.cluster.sharing import Sharing
-from proxy.features.marks.ring_source import list_ids, needed_rings
+from proxy.features.marks.ring_source import list_key_ids, needed_rings
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.vault import VaultFailed
 from proxy.storage.rows import encode_json
@@ -69,7 +69,7 @@ class Membership:
         """Look at the keys and the machines, as every worker does. Raises StorageFailed."""
         try:
             await self._rings.refresh()
-            if self._rings.lack(needed := needed_rings(self.config)):
+            if self._rings.lacks_key(needed := needed_rings(self.config)):
                 async with self._sharing.locked():
                     await self._rings.ensure(needed)
             found = await machines.list_all(self._store)
@@ -155,7 +155,7 @@ class Membership:
             workers=config.server.workers,
             folder=config.data,
             limits="memory" if is_memory(config.limits.url) else "redis",
-            keys=encode_json({"master": self._masters(), **list_ids(config, self._rings)}),
+            keys=encode_json({"master": self._masters(), **list_key_ids(config, self._rings)}),
             config=config.digest,
             engines=encode_json({name: (engine.state, engine.reason) for name, engine in engines}),
         )
