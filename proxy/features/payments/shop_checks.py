@@ -15,7 +15,7 @@ from proxy.config.finding import Finding, ProbeResults, note, wrong
 from proxy.engines.registry import Registry
 from proxy.features.payments.section import PROVIDERS, SECTION, PaymentsSection, SoldOffer
 from proxy.features.users.section import SECTION as USERS
-from proxy.features.users.users_check import check_open, plan_of
+from proxy.features.users.users_check import check_open_plan, new_account_plan
 
 _PRICE = 'speech = { credits = 1, per = "second" }'
 _MOST_PRICE_RATIO = 2
@@ -26,10 +26,10 @@ def check_shop(config: Config, registry: Registry, _results: ProbeResults) -> It
     section, is_open = SECTION.of(config), USERS.of(config).sign_up == "open"
     if section.offers:
         yield from _check_sales(config, section)
-    free = config.plans.get(plan_of(config))
+    free = config.plans.get(new_account_plan(config))
     lapsed = config.plans.get(section.lapsed_plan)
     if is_open and lapsed is not None and lapsed != free and section.offers:
-        yield from check_open(config, lapsed, registry)
+        yield from check_open_plan(config, lapsed, registry)
     if is_open and not section.offers and free is not None and is_speech_free(free, config):
         found = f"everybody can sign up and speak for free, on the plan {free.name}, and nothing is sold"
         yield note("sign-up", found, f"write {_PRICE} in [plans.{free.name}.prices]", name=free.name)
@@ -83,7 +83,7 @@ def _written_digits(amount: int) -> set[str]:
 def _check_packs(config: Config, section: PaymentsSection) -> Iterator[Finding]:
     if not section.packs:
         return
-    names = [plan_of(config), section.lapsed_plan or plan_of(config), *section.plans]
+    names = [new_account_plan(config), section.lapsed_plan or new_account_plan(config), *section.plans]
     plans = [config.plans[name] for name in dict.fromkeys(names) if name in config.plans]
     used = [each for each in plans if each.name not in section.plans or each.allowance is not None]
     free = [each.name for each in used if is_speech_free(each, config)]
