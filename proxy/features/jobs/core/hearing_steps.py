@@ -17,7 +17,7 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import StepAttempt, TextKind
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.core.settling import settle_to_the_end
-from proxy.features.transcriptions.hearing import HearCall, HearTotals, dearest, hold_request, settling
+from proxy.features.transcriptions.hearing import HearCall, HearTotals, highest_charge, hold_request, settling
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.ledger import Hold, Ledger, Payer
 from proxy.storage.spoken_voices import voices_column
@@ -37,7 +37,7 @@ class HearingKind(TextKind):
     ) -> None:
         """Raise QuotaExceeded if the account surely cannot pay for so much, before anything is decoded."""
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._ledger.check_affordable(payer.of_job(), dearest(models, terms, seconds))
+        await self._ledger.check_affordable(payer.of_job(), highest_charge(models, terms, seconds))
 
     @asynccontextmanager
     async def hold_price(
