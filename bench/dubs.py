@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.sentences import sentences
-from proxy.features.dubs.fitting import fit
+from proxy.features.dubs.fitting import fit_lines
 from proxy.features.dubs.line_values import USUAL_PACE, Fit, FitRules, Lines, fitted_length
 from proxy.features.dubs.mixing import sounding
 from speech_engine.text.said import words_of
@@ -135,7 +135,7 @@ def greedy(lines: Lines) -> Fit:
 
 
 WAYS: dict[str, Callable[[Lines], Fit]] = {
-    "ours": lambda lines: fit(lines, FitRules()),
+    "ours": lambda lines: fit_lines(lines, FitRules()),
     "greedy": greedy,
     "squeezed": squeezed,
 }
