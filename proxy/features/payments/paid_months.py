@@ -12,14 +12,14 @@ from policies.cycles import cycle_at, day_at
 MonthState = Literal["ahead", "running", "past", "replaced", "carried", "dropped"]
 MailKind = Literal["month_ends", "month_ended"]
 
-_SECOND = 1_000_000
-DAY = 86_400 * _SECOND
-CARRY_AFTER = 10 * _SECOND
+_SECOND_US = 1_000_000
+DAY_US = 86_400 * _SECOND_US
+CARRY_AFTER_US = 10 * _SECOND_US
 """Workers know the old plan for half of this time after a change."""
-LATEST_ENTRY = 2 * DAY
+LATEST_ENTRY_US = 2 * DAY_US
 """A request writes its last ledger entry at most so long after it began."""
 _NO_BALANCES: Mapping[int, int] = {}
-MAILED_BEFORE = (5 * DAY, 1 * DAY)
+MAILED_BEFORE_US = (5 * DAY_US, 1 * DAY_US)
 """How long before the end of its last month an account gets a mail."""
 
 
@@ -207,7 +207,7 @@ def carry_target(month: Month, balance: int, held: int, now: int) -> CarryTarget
         spent = _pool_spending(month.pool_balance, balance)
         return CarryTarget(unspent_allowance(month, month.pool_balance) - month.carried, spent, is_final=True)
     credits = unspent_allowance(month, balance + month.carried - held) - month.carried
-    return CarryTarget(credits, -credits, is_final=not held and now >= month.replaced + LATEST_ENTRY)
+    return CarryTarget(credits, -credits, is_final=not held and now >= month.replaced + LATEST_ENTRY_US)
 
 
 class DueMail(NamedTuple):
@@ -222,7 +222,7 @@ def due_mail(month: Month, paid_until: int | None, mailed: int, now: int) -> Due
 
     Only the last month of an account has mails. A late task skips the mails before the one that is due now.
     """
-    passed = sum(now >= month.ends - before for before in MAILED_BEFORE) + (now >= month.ends)
+    passed = sum(now >= month.ends - before for before in MAILED_BEFORE_US) + (now >= month.ends)
     if passed <= mailed or paid_until != month.ends or not month.is_paid:
         return DueMail(None, max(passed, mailed))
     return DueMail("month_ended" if now >= month.ends else "month_ends", passed)
@@ -232,10 +232,10 @@ def next_due(month: Month, now: int) -> int | None:
     """Return when the task of a month is due next. None: never."""
     if month.state == "replaced":
         assert month.replaced is not None, "a replaced month has its moment"
-        return month.replaced + CARRY_AFTER
+        return month.replaced + CARRY_AFTER_US
     if month.state not in ("ahead", "running"):
         return None
-    moments = (month.starts, *(month.ends - before for before in MAILED_BEFORE), month.ends)
+    moments = (month.starts, *(month.ends - before for before in MAILED_BEFORE_US), month.ends)
     return min((moment for moment in moments if moment > now), default=month.ends)
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from policies.tasks import QueuedTask
 from proxy.features.payments import checks
-from proxy.features.payments.paid_months import DAY, MonthState
+from proxy.features.payments.paid_months import DAY_US, MonthState
 from proxy.features.payments.rules import OrderState
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import LAST_MOMENT
@@ -120,7 +120,7 @@ _REPLACE_MONTHS = f"""
 UPDATE paid_months SET state = 'replaced', replaced = CAST(:at AS BIGINT), due = CAST(:at AS BIGINT),
     pool_balance = CASE WHEN starts <= CAST(:at AS BIGINT) THEN coalesce((
         SELECT balances.amount FROM balances
-        WHERE balances.account = paid_months.account AND pool = starts - starts % {DAY}
+        WHERE balances.account = paid_months.account AND pool = starts - starts % {DAY_US}
     ), 0) END
 WHERE account = :account AND is_paid = 1 AND state IN ('ahead', 'running') AND ends > CAST(:at AS BIGINT)
 """

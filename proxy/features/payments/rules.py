@@ -10,13 +10,13 @@ from typing import Literal
 
 import msgspec
 
-_SECOND = 1_000_000
-_MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86_400 * _SECOND
-_OPEN_LOOKS_US = (1 * _MINUTE, 5 * _MINUTE, 30 * _MINUTE)
-_EXPIRED_LOOKS_US = (5 * _MINUTE, 1 * _DAY, 3 * _DAY)
+_SECOND_US = 1_000_000
+_MINUTE_US, _HOUR_US, _DAY_US = 60 * _SECOND_US, 3600 * _SECOND_US, 86_400 * _SECOND_US
+_OPEN_LOOKS_US = (1 * _MINUTE_US, 5 * _MINUTE_US, 30 * _MINUTE_US)
+_EXPIRED_LOOKS_US = (5 * _MINUTE_US, 1 * _DAY_US, 3 * _DAY_US)
 """After the end of an order: a payment of its last second is found, and one that was reviewed for days."""
-_PAID_LOOKS_US = (1 * _DAY, 3 * _DAY, 7 * _DAY)
-_WATCHED_US = 180 * _DAY
+_PAID_LOOKS_US = (1 * _DAY_US, 3 * _DAY_US, 7 * _DAY_US)
+_WATCHED_US = 180 * _DAY_US
 
 OrderState = Literal["open", "paid", "partly_refunded", "refunded", "disputed"]
 
@@ -64,16 +64,16 @@ def order_state(payments: Iterable[PaidAmount]) -> OrderState:
 def next_look_after_refusal(*, created: int, now: int) -> int | None:
     """Return when a provider that refused the last look is asked again: a key may be wrong for days. None:
     never."""
-    return now + _DAY if now < created + _WATCHED_US else None
+    return now + _DAY_US if now < created + _WATCHED_US else None
 
 
 def next_look(*, created: int, expires: int, paid: int | None, now: int) -> int | None:
     """Return when the provider is asked about an order next, if no webhook comes before. None: never."""
     if paid is None:
-        hourly = created + _HOUR * ((now - created) // _HOUR + 1)
+        hourly = created + _HOUR_US * ((now - created) // _HOUR_US + 1)
         looks = [created + after for after in _OPEN_LOOKS_US]
         looks += [hourly] * (hourly < expires) + [expires + after for after in _EXPIRED_LOOKS_US]
     else:
-        weekly = paid + 7 * _DAY * ((now - paid) // (7 * _DAY) + 1)
+        weekly = paid + 7 * _DAY_US * ((now - paid) // (7 * _DAY_US) + 1)
         looks = [paid + after for after in _PAID_LOOKS_US] + [weekly] * (weekly <= paid + _WATCHED_US)
     return min((look for look in looks if look > now), default=None)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from policies.cycles import cycle_at, day_at
 from proxy.features.payments.paid_months import (
-    LATEST_ENTRY,
+    LATEST_ENTRY_US,
     BoughtMonth,
     CarryTarget,
     Month,
@@ -157,7 +157,7 @@ def test_a_month_that_would_take_something_away_becomes_credits(
         ("replaced", {"carried": 500}, -1000, 0, CarryTarget(0, 0, is_final=False)),
         ("replaced", {"carried": 500}, -900, 0, CarryTarget(100, -100, is_final=False)),
         ("replaced", {"carried": 600}, -1100, 0, CarryTarget(-100, 100, is_final=False)),
-        ("replaced", {"replaced": NOW - LATEST_ENTRY}, -400, 0, CarryTarget(600, -600, is_final=True)),
+        ("replaced", {"replaced": NOW - LATEST_ENTRY_US}, -400, 0, CarryTarget(600, -600, is_final=True)),
         ("replaced", {"pool_balance": -400}, -900, 0, CarryTarget(600, 400, is_final=True)),
         ("replaced", {"starts": NOW + DAY}, -900, 0, CarryTarget(1000, 0, is_final=True)),
         ("replaced", {"allowance": None}, -900, 0, CarryTarget(0, 0, is_final=False)),
