@@ -42,7 +42,7 @@ class Membership:
         self._schema = known_version()
         self._looked = time.monotonic()
         self._living: list[Machine] = []
-        self._renews = False
+        self._is_renewing = False
         self._reported: object = None
         registry = context.metrics.registry
         self._count = Gauge(
@@ -87,15 +87,15 @@ class Membership:
 
     async def run(self) -> None:
         """Renew the row of this machine and carry out orders, as worker 0 does."""
-        self._renews = bool(self._id)
-        if self._renews:
+        self._is_renewing = bool(self._id)
+        if self._is_renewing:
             await repeat("renewal of the machine", self._renew, RENEW_S, self._context.metrics)
 
     async def close(self) -> None:
-        if not self._renews:
+        if not self._is_renewing:
             return
         try:
-            await machines.remove(self._store, self._id)
+            await machines.remove_machine(self._store, self._id)
         except StorageFailed as error:
             _log.warning("machines.leave.failed", reason=str(error))
 
@@ -112,7 +112,7 @@ class Membership:
             await self.look()
         # A row with older keys than the database has would keep others from starting.
         await self._rings.refresh()
-        await machines.renew(self._store, self._describe(self._living))
+        await machines.renew_machine(self._store, self._describe(self._living))
         if self._orders is not None:
             await self._orders.begin_orders(self._id)
         await self._tell_clusters()
@@ -136,7 +136,7 @@ class Membership:
         differing = dict(machines.differing(self._living))
         for what in ("version", "config", "keys"):
             self._differ.labels(what).set(what in differing)
-        reported = (differing, sorted(machines.same_names(self._living)))
+        reported = (differing, sorted(machines.shared_names(self._living)))
         if reported != self._reported and any(reported):
             _log.warning("machines.differ", what=[*differing], same_names=reported[1])
         self._reported = reported
