@@ -177,7 +177,7 @@ class Slots:
                 turn.has_finished = True
 
     def _made(self, turn: SlotTurn, seconds: float) -> None:
-        self._order.made(turn, seconds)
+        self._order.note_made(turn, seconds)
         turn.sound.add(seconds)
 
     def _begin(self, turn: SlotTurn) -> None:

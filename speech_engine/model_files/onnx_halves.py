@@ -163,5 +163,5 @@ class _Messages:
 def _named(names: Mapping[str, object], messages: Sequence[memoryview]) -> dict[str, memoryview]:
     # A name that stands twice has one entry among the parts.
     if len(names) != len(messages):
-        raise UnusableModel("it has two inputs or outputs of one name")
+        raise UnusableModel("it has two initializers, inputs or outputs of one name")
     return dict(zip(names, messages, strict=True))
