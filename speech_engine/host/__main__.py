@@ -21,7 +21,7 @@ from speech_engine.host.batch import Batch, batch_of
 from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.log import HostLogger
 from speech_engine.host.messages import encode
-from speech_engine.host.pipe import ParentPipe, remove_socket, tell
+from speech_engine.host.pipe import ParentPipe, call_on_loop, remove_socket
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.host.server import HostServer, serving
@@ -112,14 +112,14 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
         nonlocal grace_s
         match message:
             case pipe_messages.TextVerdicts(alone, refused):
-                tell(loop, suspects.update, alone, refused)
+                call_on_loop(loop, suspects.update, alone, refused)
             case pipe_messages.MayLoad():
-                tell(loop, may_load.set)
+                call_on_loop(loop, may_load.set)
             case cluster_messages.Watched(is_first):
-                tell(loop, unwatched.note, is_first)
+                call_on_loop(loop, unwatched.note, is_first)
             case pipe_messages.Drain(within_s):
                 grace_s = within_s
-                tell(loop, draining.set)
+                call_on_loop(loop, draining.set)
 
     pipe.watch(on_message, lambda: remove_socket(begin.address))
     # Before the worker reads a model: a file may be made to take any amount.

@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple
 from speech_engine.errors import EngineFailed
 from speech_engine.host.batch_model import Order, R, RowSpec, V
 from speech_engine.host.continuity import Listener
-from speech_engine.host.pipe import tell
+from speech_engine.host.pipe import call_on_loop
 from speech_engine.values import SpeechJob
 
 UNREAD_BYTES = 1024 * 1024
@@ -118,15 +118,15 @@ class BatchJob(Generic[V, R]):
             self._unread_bytes += len(pcm)
             if segment == self.read_segment:
                 self._unread_now += len(pcm)
-        tell(self._loop, self.changed.set)
+        call_on_loop(self._loop, self.changed.set)
 
     def fail(self, error: Exception) -> None:
         self.error = self.error or error
-        tell(self._loop, self.changed.set)
+        call_on_loop(self._loop, self.changed.set)
 
     def note_rows_gone(self) -> None:
         """Note that the model has none of this job's rows."""
-        tell(self._loop, self.rows_gone.set)
+        call_on_loop(self._loop, self.rows_gone.set)
 
 
 class BatchRow(Generic[V, R]):

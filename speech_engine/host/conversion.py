@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from speech_engine.host.batch_model import R, RowSpec, RowWork, V
 from speech_engine.host.batch_rows import BatchJob
 from speech_engine.host.continuity import Listener
-from speech_engine.host.pipe import tell
+from speech_engine.host.pipe import call_on_loop
 from speech_engine.host.windows import SoundWindow, WindowCutter, WindowSizes
 from speech_engine.values import SpeechJob
 
@@ -89,7 +89,7 @@ class ConversionJob(BatchJob[V, R], Generic[V, R]):
         """Note that no window will follow."""
         self._has_all = True
         self.listener.end_at(len(self.ended_segments))
-        tell(self._loop, self.changed.set)
+        call_on_loop(self._loop, self.changed.set)
 
     def spec(self) -> RowSpec[V]:
         number = self.next_segment

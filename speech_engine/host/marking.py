@@ -11,7 +11,7 @@ from functools import partial
 
 from speech_engine.host import plugin_messages, plugin_process
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import tell
+from speech_engine.host.pipe import call_on_loop
 from speech_engine.host.plugin_messages import PluginPipe
 from speech_engine.mark import Mark, MarkStream
 
@@ -62,9 +62,9 @@ async def _serve(pipe: PluginPipe, begin: plugin_messages.BeginPlugin, log: Host
 
     def on_message(message: plugin_messages.PluginMessage) -> None:
         if isinstance(message, plugin_messages.MarkQuestion):
-            tell(loop, questions.put_nowait, message)
+            call_on_loop(loop, questions.put_nowait, message)
         elif isinstance(message, _Step):
-            tell(loop, steps.put_nowait, message)
+            call_on_loop(loop, steps.put_nowait, message)
 
     pipe.watch(on_message, lambda: None)
     async with plugin_process.open_confined("mark", begin, log) as mark:

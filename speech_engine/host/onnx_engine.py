@@ -32,7 +32,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
 from speech_engine.host.listeners import DRY_SOUNDS, Listeners, SpokenText
-from speech_engine.host.silence import TAIL_MS, Sound, end_of_segment, finished, rest_after
+from speech_engine.host.silence import TAIL_MS, Sound, end_of_segment, finish_piece, rest_after
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.host.voice_levels import VoiceLevel, VoiceLevels
 from speech_engine.imported_voices import MODEL, OnnxSettings
@@ -271,7 +271,7 @@ class OnnxEngine(ABC, Generic[V, N]):
             is_last = number + 1 == len(read)
             rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)
             sound = self.sounds(network, piece, voice, speed, switch)
-            parts = finished(sound, rate_hz, rest.tail_ms, factor)
+            parts = finish_piece(sound, rate_hz, rest.tail_ms, factor)
             held = b""
             while (pcm := await self._next(parts, switch, plays_until)) is not None:
                 held += pcm
@@ -303,7 +303,7 @@ class OnnxEngine(ABC, Generic[V, N]):
                 return None
             sounds = [self.sounds(network, piece, voice, 1.0, stop) for piece in pieces]
             rate_hz = self._info.sample_rate_hz
-            parts = [part for sound in sounds for part in finished(sound, rate_hz, TAIL_MS)]
+            parts = [part for sound in sounds for part in finish_piece(sound, rate_hz, TAIL_MS)]
             return loudness_of(np.concatenate(parts), rate_hz)
 
         lufs = level.lufs

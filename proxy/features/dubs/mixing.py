@@ -40,7 +40,7 @@ def speech_runs(spoken: Sequence[tuple[int, int]], rate_hz: int) -> list[tuple[i
 
 
 class Ducking:
-    """The gain of the original at each sample: planned from the speech_runs of speech, not following its
+    """The gain of the original at each sample: planned from the runs of speech, not following its
     sound."""
 
     def __init__(self, spoken: Sequence[tuple[int, int]], rate_hz: int) -> None:
