@@ -38,4 +38,4 @@ def tagged(segments: Sequence[Segment], pronunciations: Sequence[Pronunciation])
         and not _UNFIT & {*each.word, *each.sounds}
     }
     words, replace = words_of(tags), msgspec.structs.replace
-    return tuple(replace(each, spoken=words.replaced(each.spoken), rewritten=()) for each in segments)
+    return tuple(replace(each, spoken=words.replace_words(each.spoken), rewritten=()) for each in segments)

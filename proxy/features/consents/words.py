@@ -11,9 +11,9 @@ from speech_engine.text.comparing import (
     Sounds,
     WordRun,
     compare,
+    count_surplus_words,
     distance,
     sounds_of,
-    too_many,
 )
 from speech_engine.text.said import words_of
 
@@ -81,7 +81,7 @@ def judge_consent(
     if share < DIFFERS or is_turned:
         return ConsentWords("differs", share)
     lost = {word for run in others for word in run.wanted}
-    is_whole = too_many(others) <= MOST_TOO_MANY and not any(run in others for run in named)
+    is_whole = count_surplus_words(others) <= MOST_TOO_MANY and not any(run in others for run in named)
     is_whole = is_whole and not lost & _CONSENTS
     return ConsentWords("match" if is_whole and share >= MATCH else "unsure", share)
 

@@ -1,4 +1,5 @@
-"""Entries of history. The sound of an answer is in memory while it is sent; the entry is written afterwards.
+"""Writes the entries of history. The sound of an answer is in memory while it is sent, and written
+afterwards.
 
 A kill between the two loses the entry, and never a charge.
 """
