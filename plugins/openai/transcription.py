@@ -29,8 +29,8 @@ from speech_engine.recording_pieces import (
     SegmentJoiner,
     TimedText,
     WavPiece,
+    take_words,
     transcript_events,
-    words_of,
 )
 
 _LISTS_NAMES = "*gpt-transcribe*"
@@ -134,7 +134,7 @@ class Transcription:
             yield self._joiner.join(
                 piece,
                 timed,
-                words_of(timed, words) if self._has_words else (),
+                take_words(timed, words) if self._has_words else (),
                 language,
                 avg_logprob=each.avg_logprob or 0.0,
                 no_speech=each.no_speech_prob or 0.0,
