@@ -25,7 +25,7 @@ from speech_engine.cloud import decoded, request
 from speech_engine.hearing import MOST_SEGMENTS
 from speech_engine.language_names import base_tag, language_tag
 from speech_engine.recording_pieces import (
-    MOST_TEXT,
+    MOST_TEXT_CHARACTERS,
     SegmentJoiner,
     TimedText,
     WavPiece,
@@ -128,7 +128,7 @@ class Transcription:
             raise EngineFailed("The provider's transcript has no times.")
         words = deque(TimedText(each.word, each.start, each.end) for each in found.words or ())
         for each in found.segments or ():
-            if len(each.text) > MOST_TEXT:
+            if len(each.text) > MOST_TEXT_CHARACTERS:
                 raise EngineFailed("The provider's transcript is far too long.")
             timed = TimedText(each.text, each.start, each.end)
             yield self._joiner.join(
