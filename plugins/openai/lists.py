@@ -18,7 +18,7 @@ BUILT_IN = (
 
 _LIST_S = 8.0
 """The longest wait for a list. A whole refresh has ten seconds."""
-_NO_LIST_STATUSES = (403, 404, 405, 501)
+_NO_ACCESS = (403, 404, 405, 501)
 """The list does not exist, or this key may not read it. Some keys may only speak. A 403 for a list that the
 key could read before is still a failure."""
 
@@ -37,9 +37,7 @@ class Lists:
                 if answer.status == 200:
                     self._readable.add(path)
                     return decoded(Any, await answer.read(), "The provider's list is not JSON.")
-                if answer.status not in _NO_LIST_STATUSES or (
-                    answer.status == 403 and path in self._readable
-                ):
+                if answer.status not in _NO_ACCESS or (answer.status == 403 and path in self._readable):
                     raise await refusal_of_answer(answer)
         return None
 
