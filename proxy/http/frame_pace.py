@@ -63,6 +63,12 @@ class FramePace:
             self._now, self._second = Counter(), second
         return self._now[account] + self._before[account] * (1.0 - part)
 
+    def add_work(self, account: str, frames: int) -> None:
+        """Count what a message has begun, which costs as much as so many frames."""
+        self.frames(account)
+        self._now[account] += frames
+        self._free_at = max(self._free_at, asyncio.get_running_loop().time()) + frames / OF_WORKER
+
     def _set_timer(self, at: float) -> None:
         if self._timer is None and self._waiting:
             self._timer = asyncio.get_running_loop().call_at(at, self._give_turn)

@@ -22,6 +22,8 @@ from proxy.speech.deadline import MovingTimer, StoppableBlock
 
 SUBPROTOCOL = b"voxgate.v1"
 IDLE_S = 180.0
+UTTERANCE_FRAMES = 10
+"""To begin one costs a worker about as much as so many frames."""
 LEAVING = "This server is about to end. Connect once more."
 
 _NOT_ACCEPTED: Any = None
@@ -95,6 +97,10 @@ class ClientSocket(StoppableBlock):
         # At the end of the connection comes a message without data, and the cancellation.
         data = message.get("text", message.get("bytes"))
         return data if isinstance(data, str | bytes) else await _wait_for_the_end()
+
+    def count_utterance(self) -> None:
+        """Count an utterance that begins in the pace of the account's messages."""
+        self._pace.add_work(self.caller.account, UTTERANCE_FRAMES)
 
     async def send(self, data: str | bytes) -> None:
         """Send a message, and wait until the kernel has it. This never returns if the socket is closed: the

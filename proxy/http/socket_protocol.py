@@ -101,6 +101,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.places.leave(self)
         self._watch.close()
         self._lose()
+        # The garbage collector may come late for a closed socket.
+        self._unread.clear()
         super().connection_lost(exc)
 
     def keepalive_timeout(self) -> None:
@@ -159,6 +161,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return (self.queue.empty() or self.close_sent) and self.count_unsent() < _UNSENT_BYTES
 
     async def receive(self) -> ASGIReceiveEvent:
+        if not self.queue.empty():
+            # Of many short messages that came at once, one is handled in each turn of the loop.
+            await asyncio.sleep(0)
         message = await self.queue.get()
         self.read_on()
         return message

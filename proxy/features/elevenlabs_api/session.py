@@ -227,6 +227,7 @@ class StreamInputSession:
         """Begin its utterance with its first words. Raises RequestFailed."""
         settings = UtteranceSettings.of(context.fields.speech_request("a"))
         self._begun += 1
+        self.socket.count_utterance()
         id_, key = f"{self.socket.id}-{self._begun}", self.socket.caller.key
         while context.utterance is None:
             try:
@@ -273,11 +274,12 @@ class StreamInputSession:
         """Stop its sound, and return when the client knows of its end."""
         if self._open.get(context.name) is not context:
             return
-        if context.utterance is None or context.task is None:
+        task = context.task
+        if context.utterance is None or task is None:
             await self._close_context(context)
             return
         await context.utterance.interrupt()
-        await asyncio.wait([context.task])
+        await asyncio.wait([task])
 
     async def _interrupt_all(self) -> None:
         for context in list(self._open.values()):
@@ -298,6 +300,8 @@ class StreamInputSession:
         if self._open.get(context.name) is context:
             del self._open[context.name]
             self._contexts.end_context(context.name, has_failed=failure is not None)
+        # Each of the two refers to its context: together they would wait for the garbage collector.
+        context.utterance = context.task = None
         if failure is None or not is_single:
             await self.send_audio(context.name, is_final=True)
         if failure is None and is_single:
