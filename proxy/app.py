@@ -157,8 +157,8 @@ class Worker:
         # An erasure deletes all data that is derived of a voice, so the features learn where this worker has
         # it.
         memories = (library, recent_plans, context.levels, kernel.account_samples)
-        self.open_context.set_derived_things(<<<<<<<[DerivedData|
-            DerivedThings]>>>>>>>(memories, (kernel.answers,), self.engines.drop_samples)
+        self.open_context.set_derived_things(
+            DerivedData(memories, (kernel.answers,), self.engines.drop_samples)
         )
 
 

@@ -173,7 +173,7 @@ async def _webhook(_http: UpstreamClient, at: str) -> str:
 
 
 async def _mail(_http: UpstreamClient, at: str) -> str:
-    mail = smtp.message("mail_1", 0, "v@example.org", "ada@example.net", "Hello", "Hello")
+    mail = smtp.new_message("mail_1", 0, "v@example.org", "ada@example.net", "Hello", "Hello")
     return repr(await SmtpConnections("").send(read_url(f"smtp://{at}"), mail))
 
 

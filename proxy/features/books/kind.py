@@ -49,7 +49,8 @@ class BookKind(SpeechKind):
         return await self.with_cover(background, fields)
 
     async def facts(self, job: Job) -> M4bFacts:
-        """Return what the book says of itself. It is opened again for its cover: a job stores none."""
+        """Return the facts of the book. Its file is opened again for the cover, which a job does not
+        store."""
         facts, own = await super().facts(job), msgspec.json.decode(self._fields(job).own, type=BookFacts)
         about = own.about
         return replace(
@@ -73,5 +74,5 @@ class BookKind(SpeechKind):
         try:
             return await self._reader.read_cover(account, content, own.name)
         except RequestFailed as failed:
-            # The step is tried again.
+            # SoundFailed lets the step be tried again.
             raise SoundFailed(failed.code) from None

@@ -11,9 +11,9 @@ from speech_engine.text.comparing import (
     Sounds,
     WordRun,
     compare,
+    count_surplus_words,
     distance,
     sounds_of,
-    too_many,
 )
 from speech_engine.text.said import words_of
 
@@ -88,7 +88,9 @@ def judge_consent(
     if share < DIFFERS_SHARE or is_reversed:
         return ConsentWords("differs", share)
     lost = {word for run in wrong_runs for word in run.wanted}
-    is_whole = too_many(wrong_runs) <= MOST_EXTRA_WORDS and not any(run in wrong_runs for run in name_runs)
+    is_whole = count_surplus_words(wrong_runs) <= MOST_EXTRA_WORDS and not any(
+        run in wrong_runs for run in name_runs
+    )
     is_whole = is_whole and not lost & _CONSENTS
     return ConsentWords("match" if is_whole and share >= MATCH_SHARE else "unsure", share)
 

@@ -21,10 +21,10 @@ from proxy.audio.formats import OutputForm, SoundFailed, bytes_a_second
 from proxy.errors import Conflict, InvalidRequest, NotAllowed
 from proxy.feature import RevisionContext
 from proxy.features.dubs.child_orders import SoundOrder
-from proxy.features.dubs.fitting import fit
+from proxy.features.dubs.fitting import fit_lines
 from proxy.features.dubs.inputs import DubInputs
 from proxy.features.dubs.line_values import FitRules
-from proxy.features.dubs.lines import DubLine, lines_of, steps_of_cues
+from proxy.features.dubs.lines import DubLine, lines_to_fit, steps_of_cues
 from proxy.features.dubs.receipt import receipt_of, signed_receipt
 from proxy.features.dubs.report import Report, report_csv, report_of, report_warnings, timed_subtitles
 from proxy.features.dubs.request import (
@@ -34,10 +34,10 @@ from proxy.features.dubs.request import (
     DubBody,
     DubFields,
     DubText,
+    decode_line,
     dub_step_body,
-    line_of_text,
     parse_dub,
-    rated,
+    with_bit_rates,
 )
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.again import AgainBody, again_fields
@@ -97,7 +97,7 @@ class DubKind(DraftKind):
         fields, text = self._fields(job), await self._text(job)
         if body.input_file_id is not None:
             fields = replace(fields, inputs={**fields.inputs, INPUT: body.input_file_id})
-            text = await self._inputs.read_mended(job.account, fields, text)
+            text = await self._inputs.read_changed(job.account, fields, text)
         if body.input_file_id is not None or body.length_s is not None:
             # Without an original, too, the track stays as long as it was.
             text = text.with_length(body.length_s or text.samples / fields.rate_hz, fields.rate_hz)
@@ -146,7 +146,7 @@ class DubKind(DraftKind):
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
         fields, data = self._fields(job), await self.files.whole(job.account, job.digest)
-        line = await asyncio.to_thread(line_of_text, data, held.number)
+        line = await asyncio.to_thread(decode_line, data, held.number)
         call = await _call(speaking, fields, line, held.request, caller, terms)
         return PlannedStep(_unmarked(call), source=fields.source_of(held.number))
 
@@ -158,13 +158,13 @@ class DubKind(DraftKind):
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
         await libraries.ensure_loaded()
         # Imported here: they need numpy, which a worker loads once it needs it.
-        from proxy.features.dubs.mixing import Ducking, sounding
+        from proxy.features.dubs.mixing import Ducking, sound_bounds
         from proxy.features.dubs.track import (
             DubFile,
             OriginalBed,
-            placed,
-            speech,
+            place_clips,
             spoken_places,
+            track_speech,
             write_track,
         )
 
@@ -172,16 +172,16 @@ class DubKind(DraftKind):
         form, samples, rate_hz = form_of_file(job.format, fields, clips), text.samples, fields.rate_hz
         await self._check_room(job.account, form, samples, fields)
         sounds = [
-            await asyncio.to_thread(sounding, await self.files.whole(job.account, clip.digest), rate_hz)
+            await asyncio.to_thread(sound_bounds, await self.files.whole(job.account, clip.digest), rate_hz)
             for clip in clips
         ]
         lengths = [last - first for first, last in sounds]
         planned = await asyncio.to_thread(
-            partial(lines_of, text.lines, lengths, rate_hz, may_overlap=fields.overlaps)
+            partial(lines_to_fit, text.lines, lengths, rate_hz, may_overlap=fields.overlaps)
         )
-        made = await asyncio.to_thread(fit, planned, FitRules(fields.pace, fields.fills))
+        fitted = await asyncio.to_thread(fit_lines, planned, FitRules(fields.pace, fields.fills))
         spoken_s = [clip.samples / clip.sample_rate_hz for clip in clips]
-        report = await asyncio.to_thread(report_of, text, planned, made, spoken_s)
+        report = await asyncio.to_thread(report_of, text, planned, fitted, spoken_s)
         async with AsyncExitStack() as stack:
             outs = dict[str, DubFile]()
             for name in fields.results:
@@ -195,8 +195,8 @@ class DubKind(DraftKind):
                 content = await uploads.held_content(self.files, job.account, fields.inputs[ORIGINAL])
                 parts = self._inputs.originals.sound_parts(content, SoundOrder(rate_hz, text.takes_first))
                 stack.push_async_callback(parts.aclose)
-                original = OriginalBed(parts, Ducking(spoken_places(planned, made), rate_hz))
-            spoken = speech(self.files, placed(clips, sounds, made), samples, rate_hz)
+                original = OriginalBed(parts, Ducking(spoken_places(planned, fitted), rate_hz))
+            spoken = track_speech(self.files, place_clips(clips, sounds, fitted), samples, rate_hz)
             calls = await self._planned(job, fields, text)
             try:
                 await write_track(spoken, await _mark(calls, rate_hz), original, outs, rate_hz)
@@ -220,7 +220,9 @@ class DubKind(DraftKind):
 
     async def _check_room(self, account: str, form: OutputForm, samples: int, fields: DubFields) -> None:
         """Refuse files that are too large, or for which the account has no room. Raises NotAllowed."""
-        size = round(len(fields.results) * bytes_a_second(rated(form)) * samples / form.sample_rate_hz)
+        size = round(
+            len(fields.results) * bytes_a_second(with_bit_rates(form)) * samples / form.sample_rate_hz
+        )
         if size > MOST_JOB_BYTES:
             message = f"The files of a job have at most {MOST_JOB_BYTES} bytes; these may have {size}."
             raise InvalidRequest(message, param="results", code="files_too_large")

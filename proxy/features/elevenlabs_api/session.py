@@ -14,8 +14,8 @@ from msgspec import UNSET, UnsetType
 from policies.lexicon import Words
 from proxy.errors import InvalidRequest, RequestFailed, ServerBusy, StorageUnavailable
 from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, WordSpan, chunk_alignment
-from proxy.features.elevenlabs_api.contexts import ContextRefused, Contexts, ContextStep, Doing
-from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, speed_in
+from proxy.features.elevenlabs_api.contexts import Action, ContextRefused, Contexts, ContextStep
+from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, read_speed
 from proxy.features.elevenlabs_api.messages import (
     AudioMessage,
     ContextMessage,
@@ -124,7 +124,7 @@ class StreamInputSession:
         self._begun = 0
         self._errors = 0
         self._over: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
-        self._steps: dict[Doing, Callable[[ContextStep], Awaitable[None]]] = {
+        self._steps: dict[Action, Callable[[ContextStep], Awaitable[None]]] = {
             "open": self._open_context,
             "say": self._say,
             "flush": self._flush,
@@ -173,7 +173,7 @@ class StreamInputSession:
             is_final=is_final,
             alignment=alignment,
             normalized_alignment=alignment,
-            context_id=self._shown(context),
+            context_id=self._context_id(context),
         )
         await self.socket.send(encode_json(message).decode())
 
@@ -182,7 +182,7 @@ class StreamInputSession:
             try:
                 message = await self._next_message()
                 for step in self._contexts.read_steps(message):
-                    await self._steps[step.doing](step)
+                    await self._steps[step.action](step)
             except InvalidRequest as failure:
                 await self._refuse(failure)
 
@@ -196,12 +196,14 @@ class StreamInputSession:
                 # A context that waits for text would hold its stream for ever.
                 utterances = [each.utterance for each in self._open.values() if each.utterance is not None]
                 if loop.time() - self.last_sound >= idle_s and all(each.is_silent for each in utterances):
-                    self._end(1000, f"No message came within {idle_s:g} s.")
+                    self._end_session(1000, f"No message came within {idle_s:g} s.")
 
     async def _open_context(self, step: ContextStep) -> None:
         context = self._open[step.context] = _Context(step.context, self.options.fields, self)
         try:
-            context.fields = self._parts().reader.again(self.options.fields, speed_in(step.settings))
+            context.fields = self._parts().reader.context_fields(
+                self.options.fields, read_speed(step.settings)
+            )
         except RequestFailed as failure:
             await self._fail(context, failure)
 
@@ -212,16 +214,16 @@ class StreamInputSession:
         try:
             # What is too long is refused below, and not read before.
             is_read = context.fields.is_ssml and len(step.text) <= MOST_TEXT
-            text, sounds = _plain(step.text) if is_read else (step.text, {})
+            text, sounds = _read_ssml(step.text) if is_read else (step.text, {})
             if context.utterance is None:
-                await self._begin(context)
+                await self._begin_utterance(context)
             context.add_text(text, sounds)
         except RequestFailed as failure:
             await self._fail(context, failure)
         except StorageFailed as error:
             await self._fail(context, self._storage_failure(error))
 
-    async def _begin(self, context: _Context) -> None:
+    async def _begin_utterance(self, context: _Context) -> None:
         """Begin its utterance with its first words. Raises RequestFailed."""
         settings = UtteranceSettings.of(context.fields.speech_request("a"))
         self._begun += 1
@@ -234,7 +236,7 @@ class StreamInputSession:
                 begin = self._parts().utterances.begin_utterance
                 context.utterance = await begin(id_, key, settings, context)
             except StreamsTaken:
-                if (oldest := self._contexts.oldest_closed(but=context.name)) is None:
+                if (oldest := self._contexts.oldest_closed(other_than=context.name)) is None:
                     raise
                 await self._interrupt(self._open[oldest])
         self._waiting.add(context.utterance)
@@ -249,7 +251,7 @@ class StreamInputSession:
                 failure = self._storage_failure(error)
             if context.failure is None and failure is not None:
                 context.failure = failure
-                await self.socket.send(error_message(failure, self._shown(context.name)))
+                await self.socket.send(error_message(failure, self._context_id(context.name)))
             await self._close_context(context)
 
     async def _flush(self, step: ContextStep) -> None:
@@ -286,7 +288,7 @@ class StreamInputSession:
     async def _fail(self, context: _Context, failure: RequestFailed) -> None:
         """Tell the failure of one context, and then end it: the socket stays."""
         context.failure = failure
-        await self.socket.send(error_message(failure, self._shown(context.name)))
+        await self.socket.send(error_message(failure, self._context_id(context.name)))
         await self._interrupt(context)
 
     def _storage_failure(self, error: StorageFailed) -> RequestFailed:
@@ -303,37 +305,37 @@ class StreamInputSession:
         if failure is None or not is_single:
             await self.send_audio(context.name, is_final=True)
         if failure is None and is_single:
-            self._end(1000, "")
+            self._end_session(1000, "")
         elif failure is not None and (is_single or UtteranceEnd(failure=failure).ends_socket):
-            self._end(close_code(failure), failure.code)
+            self._end_session(close_code(failure), failure.code)
 
     async def _refuse(self, failure: InvalidRequest) -> None:
         """Tell what is wrong with a message."""
         refused = failure if isinstance(failure, ContextRefused) else None
-        shown = UNSET if refused is None else self._shown(refused.context)
+        shown = UNSET if refused is None else self._context_id(refused.context)
         await self.socket.send(error_message(failure, shown))
         if refused is not None and refused.is_over:
             await self.send_audio(refused.context, is_final=True)
         self._errors += 1
         if self._errors >= MOST_ERRORS:
-            self._end(1008, "too_many_errors")
+            self._end_session(1008, "too_many_errors")
 
     async def _close_socket(self, _step: ContextStep) -> None:
         # Those that were flushed are still said.
         tasks = [context.task for context in self._open.values() if context.task is not None]
         if tasks:
             await asyncio.wait(tasks)
-        self._end(1000, "")
+        self._end_session(1000, "")
 
-    def _end(self, code: int, reason: str) -> None:
+    def _end_session(self, code: int, reason: str) -> None:
         if not self._over.done():
             self._over.set_result((code, reason))
 
-    def _shown(self, context: str) -> str | UnsetType:
+    def _context_id(self, context: str) -> str | UnsetType:
         return UNSET if self.options.is_single else context
 
 
-def _plain(text: str) -> tuple[str, Words]:
+def _read_ssml(text: str) -> tuple[str, Words]:
     """Return what elements of SSML in a text say, and the sounds of its words. Raises InvalidRequest."""
     read = read_speech(text, is_lenient=True)
     # A blank at the end divides its words from those of the next message.

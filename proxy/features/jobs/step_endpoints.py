@@ -100,7 +100,7 @@ class JobSteps(JobResource):
             request, partial(_place_of, store, job.id), partial(_list_rows, store, job.id)
         )
         requests = [row.request for row in listed.rows if row.request is not None]
-        receipts = await receipt_records.of_requests(store, job.account, requests)
+        receipts = await receipt_records.facts_of_requests(store, job.account, requests)
         kind = self._kinds.kind_of(job)
         chapters = kind.chapters(job)
         wrong: dict[str, Sequence[WrongWords]] = {}

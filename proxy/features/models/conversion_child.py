@@ -27,7 +27,7 @@ from speech_engine.host.pipe import ParentPipe
 from speech_engine.model_declarations import WIDTHS
 from speech_engine.model_files import ModelFile, UnusableModel
 from speech_engine.model_files.onnx_halves import cut_graph
-from speech_engine.model_files.safetensors import VALUES, header_of, read_header
+from speech_engine.model_files.safetensors import VALUES_KEY, header_of, read_header
 
 _PIECE = 4 * 1024 * 1024
 _MOST_GROWTH = 4
@@ -46,7 +46,7 @@ def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, prog
         raise UnusableModel("it has no tensors that this engine needs")
     # The widest numbers come first, so that each tensor begins at a multiple of its width.
     ordered = sorted(tensors.items(), key=lambda item: (-WIDTHS[item[1].info.dtype], item[0]))
-    metadata = {VALUES: json.dumps(values)} if values else None
+    metadata = {VALUES_KEY: json.dumps(values)} if values else None
     head = header_of(((name, tensor.info.dtype, tensor.info.shape) for name, tensor in ordered), metadata)
     total = len(head) + sum(tensor.info.bytes for _, tensor in ordered)
     if total > file.most_bytes or total > _MOST_GROWTH * size + _PIECE:

@@ -71,7 +71,7 @@ async def erase(store: Store, voice: VoiceRecord) -> None:
     tombstone = Tombstone(
         subject=voice.id, account=voice.account or "", digests=(), began=await store.now(), pending=("hosts",)
     )
-    assert await tombstone_rows.erase(store, tombstone)
+    assert await tombstone_rows.erase_subject(store, tombstone)
 
 
 async def test_a_place_has_one_row_whoever_wants_it(store: Store, voice: VoiceRecord) -> None:

@@ -33,7 +33,7 @@ class Notices:
     def __init__(self, rig: MailRig, account: str) -> None:
         self.rig, self.account = rig, account
         self.notices: DeliveryTasks = quiet_courier(rig.store)
-        self.notices.also = rig.mails.notice_statements
+        self.notices.mail_statements = rig.mails.notice_statements
         rig.mails.describe = partial(describe_mail, rig.store)
         rig.mails.recipients = self._recipients
         self._made = 0

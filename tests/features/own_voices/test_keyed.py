@@ -72,7 +72,9 @@ async def test_one_is_made_at_a_time(store: Store) -> None:
 async def test_a_key_is_used_up_when_what_it_made_was_erased(store: Store) -> None:
     making = Making(store)
     id_ = ONCE.id_of("clip")
-    assert await tombstone_rows.erase(store, Tombstone(subject=id_, account="acc_a", digests=(), began=1))
+    assert await tombstone_rows.erase_subject(
+        store, Tombstone(subject=id_, account="acc_a", digests=(), began=1)
+    )
     with pytest.raises(Conflict, match="recording that this Idempotency-Key made was deleted"):
         await making.keyed.create_once(ONCE, making.make)
 

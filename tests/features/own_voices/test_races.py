@@ -109,7 +109,7 @@ class Race:
 
     async def _erase(self, store: Any) -> bool:
         tombstone = Tombstone(subject=CONSENT, account=self.account, digests=(), began=9)
-        return await tombstone_rows.erase(store, tombstone)
+        return await tombstone_rows.erase_subject(store, tombstone)
 
 
 def consent(account: str, id_: str, digest: str | None = None) -> ConsentRecord:

@@ -106,7 +106,7 @@ async def test_a_model_is_written_only_if_all_that_it_needs_is_there(
         await store.write(Statement("DELETE FROM voices"))
     elif lack == "its erasure":
         gone = Tombstone(subject=voice, account=ACCOUNT, digests=(), began=1)
-        await tombstone_rows.erase(store, gone)
+        await tombstone_rows.erase_subject(store, gone)
         await add_voice(store, ACCOUNT, id_=voice)  # as a restored backup may bring it back
     elif lack == "the file":
         await vault.drop(ACCOUNT, [model.digest])

@@ -18,7 +18,7 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import StepAttempt, TextKind
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.core.settling import settle_uncancelled
-from proxy.features.transcriptions.hearing import HearCall, HearTotals, dearest, hold_request, settling
+from proxy.features.transcriptions.hearing import HearCall, HearTotals, highest_charge, hold_request, settling
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.ledger import Hold, Ledger, Payer
 from proxy.storage.spoken_voices import voices_column
@@ -39,7 +39,7 @@ class HearingKind(TextKind):
         """Raise QuotaExceeded if the account certainly cannot pay for so many seconds, before anything is
         decoded."""
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._ledger.check_affordable(payer.of_job(), dearest(models, terms, seconds))
+        await self._ledger.check_affordable(payer.of_job(), highest_charge(models, terms, seconds))
 
     @asynccontextmanager
     async def hold_price(

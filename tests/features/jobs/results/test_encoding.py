@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.jobs.core import encoding, file_writer
 from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.encoding import FileSteps
@@ -162,7 +162,7 @@ async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
             tombstone = Tombstone(
                 subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()
             )
-            assert await erase(store, tombstone)
+            assert await erase_subject(store, tombstone)
         halted.goes_on.set()
         failed = await job_with(server, made["id"], "done", "failed")
         assert (failed["status"], "erased" in failed["error"]) == ("failed", True)

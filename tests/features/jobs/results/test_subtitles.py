@@ -251,7 +251,12 @@ async def test_times_of_an_engine_without_them_are_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """Those of a job's subtitles, and of an answer in JSON that asks for them, unless that is long."""
-    bounds = {"_OF_STEP_S": "halts", "_OF_ANSWER_S": "halts", "_MOST_SENTENCES": "many", "_MOST_S": "long"}
+    bounds = {
+        "_STEP_WITHIN_S": "halts",
+        "_ANSWER_WITHIN_S": "halts",
+        "_MOST_SENTENCES": "many",
+        "_MOST_S": "long",
+    }
     for name in (each for each, at in bounds.items() if at == fault):
         monkeypatch.setattr(word_times, name, 0.01)
     text = "Ready, steady. Dr. Lin's off!"

@@ -154,7 +154,7 @@ class ConversionKind(SpokenKind):
         if await asyncio.to_thread(long_recordings.is_silent, survey.levels):
             raise invalid_audio("it is silent, or its level is far too low", FILE)
         pieces = await asyncio.to_thread(
-            long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+            long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
         # `form` takes the place of the fields `sent`.
         fields = ConversionFields(

@@ -160,7 +160,7 @@ class CutKind(HearingKind):
         survey = await self.decoder.survey(caller.account, file)
         _check_sound(survey)
         pieces = await asyncio.to_thread(
-            long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+            long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
         fields = CutFields(
             request=digest.hex(),

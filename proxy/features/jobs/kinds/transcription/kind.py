@@ -123,7 +123,7 @@ class TranscriptionKind(HearingKind):
         await self.check_credits(caller, terms, models, LEAST_S)
         survey = await self.decoder.survey(caller.account, file)
         pieces = await asyncio.to_thread(
-            long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+            long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
         fields = TranscriptionFields(
             request=digest.hex(),
