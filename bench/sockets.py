@@ -119,12 +119,7 @@ def _interrupt(server: Server) -> None:
         for _ in range(INTERRUPTIONS):
             talker.texts(LONG)
             talker.read_until("audio.start")
-            end = time.monotonic() + chosen.uniform(0.0, 0.5)
-            while (left_s := end - time.monotonic()) > 0:
-                try:
-                    talker.next(left_s)
-                except TimeoutError:
-                    break
+            talker.read_until(by=time.monotonic() + chosen.uniform(0.0, 0.5))
             began = time.perf_counter()
             talker.cancel()
             talker.spoken()
