@@ -23,7 +23,7 @@ from tests.clients.test_agents import (
     see,
     server,
 )
-from tests.faults.clouds import ENVIRON, Clouds, clouds
+from tests.faults.clouds import ENVIRON, clouds
 from tests.faults.cluster_kills import Gateway
 from tests.features.cluster.gateways import answers
 from tests.server import ALONE, Server, running
