@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -59,7 +59,8 @@ _words = map("".join, itertools.product("bdfghklmnprstvz", repeat=4))
 
 def _interrupted(site: Site, provider: Plugin, per: str, moments_s: list[float]) -> list[Turn]:
     """Interrupt one utterance after the other, each so long after its text."""
-    turns, voice = list[Turn](), {"model": f"{provider}/{KINDS[provider].model}", "voice": "ada"}
+    turns = list[Turn]()
+    voice: dict[str, Any] = {"model": f"{provider}/{KINDS[provider].model}", "voice": "ada"}
     with talking(site.server.url, site.keys[per], **voice) as talker:
         for after_s in moments_s:
             sentence = SENTENCE.replace("that", next(_words))
