@@ -96,7 +96,7 @@ class _Context:
         # What is too long is refused when it is added, and not read before.
         if not self.fields.is_ssml or len(text) > MOST_TEXT:
             return text, {}
-        return self._ssml.read(text, is_flush=is_flush)
+        return self._ssml.read_elements(text, is_flush=is_flush)
 
     def add_text(self, text: str, sounds: Words) -> None:
         """Raises InvalidRequest."""

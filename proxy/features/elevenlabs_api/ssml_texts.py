@@ -10,7 +10,7 @@ from proxy.speech.ssml_body import read_speech
 MOST_HELD = 2_000
 """So many characters may wait for the end of an element."""
 
-_TAG = re.compile(r"""<(/?)[A-Za-z!?](?:[^<>"']|"[^"<]*"|'[^'<]*')*>""")
+_TAG = re.compile(r"<(/?)[A-Za-z!?][^<>]*>")
 _OPEN_END = re.compile(r"(?:<(?:[A-Za-z/!?][^<>]*)?|&[#0-9A-Za-z]{0,8})\Z")
 
 
@@ -24,7 +24,7 @@ class SsmlTexts:
     def is_holding(self) -> bool:
         return bool(self._held)
 
-    def read(self, text: str, *, is_flush: bool = False) -> tuple[str, Words]:
+    def read_elements(self, text: str, *, is_flush: bool = False) -> tuple[str, Words]:
         """Return what all that is whole says, and the sounds of its words. At a flush, an element that is not
         whole is a fault. Raises InvalidRequest."""
         sent = self._held + text

@@ -14,8 +14,8 @@ READ = "R&B & [pause 1s] is now here. One two> three. a < b now."
 
 
 def said(texts: SsmlTexts, *messages: str) -> str:
-    parts = [texts.read(each)[0] for each in messages]
-    return " ".join("".join([*parts, texts.read("", is_flush=True)[0]]).split())
+    parts = [texts.read_elements(each)[0] for each in messages]
+    return " ".join("".join([*parts, texts.read_elements("", is_flush=True)[0]]).split())
 
 
 @each_row("size", [1, 2, 3, 5, 7, 11, 40, 1000])
@@ -36,14 +36,14 @@ def test_a_text_says_the_same_wherever_it_is_cut(size: int) -> None:
 )
 def test_all_that_is_whole_is_read_at_once(messages: list[str], expected: list[str]) -> None:
     texts = SsmlTexts()
-    assert [" ".join(texts.read(each)[0].split("\n\n")) for each in messages] == expected
+    assert [" ".join(texts.read_elements(each)[0].split("\n\n")) for each in messages] == expected
     assert not texts.is_holding
 
 
 def test_sounds_come_with_their_word() -> None:
     texts = SsmlTexts()
-    assert texts.read('It is <phoneme alphabet="ipa" ph="na\u028a">') == ("It is ", {})
-    assert texts.read("now</phoneme>.") == ("now.", {"now": "/na\u028a/"})
+    assert texts.read_elements('It is <phoneme alphabet="ipa" ph="na\u028a">') == ("It is ", {})
+    assert texts.read_elements("now</phoneme>.") == ("now.", {"now": "/na\u028a/"})
 
 
 @each_row("messages", [["One <sub alias='b'>"], ["One <brea"], ["<p>One", " two"], ["<p>", "x" * MOST_HELD]])
