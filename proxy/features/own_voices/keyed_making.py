@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from proxy.errors import Conflict
-from proxy.file_store.once import PARAM, Find, Once
+from proxy.file_store.once import KEY_HEADER, FindDigest, Once
 from proxy.storage import tombstones
 from proxy.storage.store import Store
 
@@ -14,7 +14,7 @@ from proxy.storage.store import Store
 class KeyedMaking:
     """The making of one kind of thing. `prefix` begins its ids, and `what` names it for its owner."""
 
-    def __init__(self, store: Store, prefix: str, what: str, find: Find) -> None:
+    def __init__(self, store: Store, prefix: str, what: str, find: FindDigest) -> None:
         self._store = store
         self._prefix = prefix
         self._what = what
@@ -43,6 +43,6 @@ class KeyedMaking:
             what = self._what
             raise Conflict(
                 f"The {what} that this Idempotency-Key made was deleted; a new {what} needs a new key.",
-                param=PARAM,
+                param=KEY_HEADER,
             )
         return digest

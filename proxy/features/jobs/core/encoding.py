@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from proxy.audio.encode import Encoder, flac_with_length, open_encoder
-from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, USUAL_KBITS, OutputForm, SoundFailed
+from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, SAMPLE_BYTES, USUAL_KBITS, OutputForm, SoundFailed
 from proxy.errors import ErrorDetail, RequestFailed
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.encoded_records import EncodedBlob
@@ -223,7 +223,7 @@ def beginning(form: OutputForm, samples: int) -> Callable[[bytes], bytes]:
 def form_of_file(format_: str, fields: StepFields, clips: Sequence[JobClip]) -> OutputForm:
     """Return the form of a job's file. It marks the speech as a machine's if answers would be marked."""
     sources = {clip.source for clip in clips}
-    source = next((each for each in (TRAINED, RULES) if each in sources), "")
+    source = next((each for each in (IPTC_TRAINED, IPTC_RULES) if each in sources), "")
     rate_hz = clips[0].sample_rate_hz
     return OutputForm(format_, rate_hz, fields.kbit_s, is_usual=False, source=source)
 
