@@ -6,9 +6,10 @@ The cost is money that a provider takes. It changes no balance of credits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import msgspec
+from msgspec.structs import astuple
 
 MICRO = 1_000_000
 """Micro-credits in a credit."""
@@ -49,9 +50,9 @@ class PricedPart(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class MostCharge(NamedTuple):
-    """The most that a part may cost as a `whole`, and of that, the prices by length and by job. A price by
-    job is paid once for all parts: `by_job` for speech, `repeated_by_job` for a post-step."""
+class MostCharge(msgspec.Struct, frozen=True):
+    """The most that a part may cost as a `whole`. Of that, a price by job of its speech and of its repetition
+    is one for all parts."""
 
     whole: int = 0
     by_length: int = 0
@@ -59,7 +60,7 @@ class MostCharge(NamedTuple):
     repeated_by_job: int = 0
 
     def higher(self, other: MostCharge) -> MostCharge:
-        return MostCharge(*map(max, self, other))
+        return MostCharge(*map(max, astuple(self), astuple(other)))
 
 
 def most_charge(parts: Sequence[MostCharge]) -> int:

@@ -67,7 +67,7 @@ class UsageStatistics(Resource):
                         each.name,
                         each.requests,
                         each.audio_ms / 60_000,
-                        credits.number(each.credits - each.refunded),
+                        credits.to_credits(each.credits - each.refunded),
                     )
                     for each in sums
                 ],

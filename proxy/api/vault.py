@@ -12,8 +12,8 @@ from starlette.responses import Response
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import InvalidRequest
 from proxy.file_store.master_keys import rewrap_some
-from proxy.http.body import body
-from proxy.http.replies import reply, shown_as
+from proxy.http.body import read_body
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import audit
 
@@ -52,7 +52,7 @@ class VaultRotation(Resource):
     @endpoint("POST", "/admin/vault/rotations", Rotation, body=NextRows, failures=(InvalidRequest,))
     async def rotate_master_key(self, request: Request) -> Response:
         """Wrap some keys anew with the newest master key"""
-        rows = await body(request, NextRows)
+        rows = await read_body(request, NextRows)
         store = self._admin_tools.store
         if not rows.skip:
             # Before the rows, so that the old key is needed until the lines are signed.
@@ -64,5 +64,5 @@ class VaultRotation(Resource):
             act = await self._admin_tools.audit_row(request, "master_key.rotated", step.master, "")
             await store.write(*audit.insert_statements(act))
         return reply(
-            shown_as(Rotation, step, missing=[MissingMaster(use.id, use.rows) for use in step.missing])
+            struct_from(Rotation, step, missing=[MissingMaster(use.id, use.rows) for use in step.missing])
         )

@@ -18,7 +18,7 @@ from proxy.catalogue.speaker import NamedSpeaker, first_binding_key
 from proxy.config import natural
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import find_misnamed
-from proxy.config.reader import hint, nearest
+from proxy.config.reader import did_you_mean, nearest_name
 from proxy.config.sections import Remark
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
@@ -165,7 +165,7 @@ class Catalogue:
         known = [info.id for info in self.live[engine].models()]
         if not known:
             return f"{engine} is {self.live[engine].state}, so {full} is not there"
-        return f"{engine} has no model of {full!r}; {hint(model, known)}"
+        return f"{engine} has no model of {full!r}; {did_you_mean(model, known)}"
 
     @property
     def awaits_models(self) -> bool:
@@ -196,10 +196,10 @@ class Catalogue:
         if models := self._find_all_models(fulls) or [model for model in by_id if model.info.id == name]:
             return models
         self.refuse_if_starting(fulls[0])
-        if name in natural.ears({}):
+        if name in natural.hearing_candidates({}):
             advice = f"No model hears on this server. {natural.BRINGS_EARS}"
             raise NotFound(advice, param="model", code="model_not_found")
-        near = nearest(name[:80], [*self._aliases, *(model.name for model in self.models())])
+        near = nearest_name(name[:80], [*self._aliases, *(model.name for model in self.models())])
         raise NotFound(
             f"The model '{name[:80]}' does not exist or you do not have access to it. "
             f"{f'Did you mean {near}? ' if near else ''}GET /v1/models lists those that you may use.",

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from policies.plans import Terms
 from proxy.catalogue.own_voices import SavedClone
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.config.feature_switches import is_off, out_of_off
+from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.storage.store import Statement
 from speech_engine import ModelInfo
@@ -79,7 +79,7 @@ class Cloning(Protocol):
         UpstreamFailed while an engine is starting."""
         del credential
         if tuple(engines):
-            message = is_off("clones", out_of_off("clones"))
+            message = off_sentence("clones", how_to_turn_on("clones"))
             raise InvalidRequest(message, param=ENGINES_FIELD, code="feature_off")
         return []
 

@@ -12,7 +12,7 @@ from policies import namesakes
 from policies.namesakes import NameShare
 from policies.routing import Binding, Voice, voice_text
 from proxy.config.config_toml import known_names, voices_to_bind
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.config.sections import VoiceSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.plugin_instances import who_knows
@@ -191,4 +191,4 @@ def unknown_voice_message(name: str, known: Iterable[str]) -> str:
         return (
             f"{problem} The operator of this server can bind it: voxgate voices add {name} --bind minimax=ID."
         )
-    return f"{problem} {possible(name, known, 'voices')}"
+    return f"{problem} {names_hint(name, known, 'voices')}"

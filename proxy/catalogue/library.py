@@ -21,7 +21,7 @@ from policies.routing import Voice
 from proxy.catalogue.own_voices import NO_VOICES, LibraryVoice, OwnVoices, VoicesById
 from proxy.catalogue.saved_words import SavedWords, WordRevisions, read_words
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.errors import InvalidRequest
 from proxy.storage import library_revisions
 from proxy.storage.library_revisions import OPERATOR
@@ -137,7 +137,7 @@ class AccountLibrary:
             name = str(name)
             raise InvalidRequest(
                 f"The lexicon '{name[:80]}' does not exist. "
-                f"{possible(name, self._lexicons.names, 'lexicons')}",
+                f"{names_hint(name, self._lexicons.names, 'lexicons')}",
                 param="lexicon",
                 code="lexicon_not_found",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from policies.routing import Binding, FoundStep, Model, PostStep, Voice
-from proxy.config.reader import hint
+from proxy.config.reader import did_you_mean
 from proxy.engines.engine_list import LiveEngine
 from speech_engine import EngineVoice
 
@@ -32,7 +32,7 @@ def find_step(
     named = [model for model in models if model.info.id == id_] if id_ else models
     if not named:
         known = [model.info.id for model in models]
-        return FoundStep(step, lack=f"{name} has no model of {step.engine!r}; {hint(id_, known)}")
+        return FoundStep(step, lack=f"{name} has no model of {step.engine!r}; {did_you_mean(id_, known)}")
     # An engine stands for the first of its models that can do it.
     model = next((each for each in named if each.info.converts), named[0])
     voice = operators.get(step.voice) or configured or _find_engine_voice(name, engine, step.voice)

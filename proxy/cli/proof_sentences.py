@@ -1,5 +1,5 @@
-"""Twenty sentences of daily life a language, some with numbers, times and money, to find out how a voice is
-heard."""
+"""Twenty sentences of daily life in each language, some with numbers, times and money. Commands measure with
+them how well a voice is heard."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ Ontem fez 25 graus e hoje está muito mais frio.|Cerca de 60% dos lugares já es
 }
 
 
-def sentences(language: str) -> Sequence[str]:
+def proof_sentences(language: str) -> Sequence[str]:
     """Return the sentences of a language, or none."""
     return [
         each for line in _TEXTS.get(base_tag(language), "").split("\n") for each in line.split("|") if each

@@ -1,4 +1,5 @@
-"""Answer a request with an Idempotency-Key once. If the request is sent again, it gets the same bytes."""
+"""Requests with an Idempotency-Key: a request that is sent again gets the stored bytes of the first
+answer."""
 
 from __future__ import annotations
 
@@ -32,13 +33,13 @@ class Idempotency:
         self._metrics = metrics
         self._ledger = ledger
 
-    def key(self, connection: Connection) -> str | None:
+    def key_of(self, connection: Connection) -> str | None:
         """Return the key of a request. None if it has none, or if no answers are stored. Raises
         InvalidRequest."""
         header = connection.headers(KEY_FIELD)
         return read_key(header) if header and self._answers.are_stored else None
 
-    async def answer(self, connection: Connection, once: Once, payer: Payer, respond: Respond) -> None:
+    async def answer_once(self, connection: Connection, once: Once, payer: Payer, respond: Respond) -> None:
         """Send the stored answer. If there is none, call `respond`, and record its answer.
 
         A replay costs nothing. Like any answer, it is one of the account's streams. Raises RateLimited,
@@ -59,15 +60,15 @@ class Idempotency:
         self, connection: Connection, stored: StoredAnswer, stream: AbstractAsyncContextManager[None]
     ) -> None:
         headers = [(name.encode(), value.encode("latin-1")) for name, value in stored.head.headers]
-        spoken = (b"x-voxgate-replay-of", stored.head.request.encode())
+        replay_of = (b"x-voxgate-replay-of", stored.head.request.encode())
         with connection.stop_when_client_leaves():
             async with stream:
                 self._metrics.replayed.inc()
-                connection.set_head(200, [*headers, (b"x-voxgate-replayed", b"true"), spoken])
+                connection.set_head(200, [*headers, (b"x-voxgate-replayed", b"true"), replay_of])
                 data = await stored.next_chunk()
-                while following := await stored.next_chunk():
+                while next_data := await stored.next_chunk():
                     await connection.send(data)
-                    data = following
+                    data = next_data
             # As with any answer, the stream has ended when the client has the last bytes.
             await connection.end(data)
 

@@ -118,7 +118,7 @@ class Budgets:
         since, until = _period(budget.period, await self._store.now())
         total = await costs.sum_costs(self._store, budget.owner, since, is_account=budget.is_account)
         if not budget.is_account:
-            self._metrics.spent(budget.owner, budget.period, total / 1e6, budget.usd)
+            self._metrics.set_spend(budget.owner, budget.period, total / 1e6, budget.usd)
         return _Sum(total, since, until)
 
     def _log_state_once(self, budget: _Budget, state: str, sum_: _Sum) -> None:

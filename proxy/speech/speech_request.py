@@ -326,7 +326,7 @@ def _value(field: fields.Field, raw: msgspec.Raw) -> Any:
 def read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
     """Read an object, of JSON or of a form, as its struct. Raises InvalidRequest with the first fault."""
     try:
-        return fields.read(type_, raw, null_is_absent=True)
+        return fields.read_struct(type_, raw, null_is_absent=True)
     except fields.FieldFaults as error:
         fault = error.faults[0]
     if fault.kind == "missing":

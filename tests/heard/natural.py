@@ -71,7 +71,7 @@ def shipped(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[
     put(KOKORO.model, data)
     built_in = config_toml.built_in_models()
     layer = natural_layer(natural.Layer(), [_listed(KOKORO.model)], built_in, stands_in=True)
-    natural.write(data, layer)
+    natural.write_layer(data, layer)
     with server.running(folder, (ROOT / "config.toml").read_text(), environ=environ) as live:
         yield live
 

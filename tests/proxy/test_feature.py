@@ -28,8 +28,10 @@ async def test_a_voice_is_gone_when_no_feature_has_anything_of_it(
     seen: list[DerivedData] = []
     async with inside(tmp_path) as server:
         context = server.worker.open_context.context
-        features = tuple(FeatureInstance(context, is_gone=each, reach=seen.append) for each in left)
-        OpenFeatures(context, features).reach(DerivedData())
+        features = tuple(
+            FeatureInstance(context, is_gone_remotely=each, set_derived_things=seen.append) for each in left
+        )
+        OpenFeatures(context, features).set_derived_things(DerivedData())
     assert [await things.wait_for_providers("voice_1") for things in seen] == [is_gone] * len(left)
 
 

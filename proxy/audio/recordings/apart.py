@@ -46,9 +46,9 @@ async def read_apart(asked: Awaitable[bytes], checked: Callable[[bytes], _T | Un
         # A bad file meets its limit of processor time long before, so this is the machine's fault.
         raise _failed("late") from None
     except HelperFailed as failed:
-        if failed.what == "refused":
+        if failed.cause == "refused":
             raise _failed("start") from None
-        if failed.what == "died" and not failed.has_used_its_time and failed.status not in _BY_FILE:
+        if failed.cause == "died" and not failed.has_used_its_time and failed.status not in _BY_FILE:
             raise _failed("end") from None
         made = Undecoded("time" if failed.has_used_its_time else "lost")
     if isinstance(made, Undecoded):
@@ -57,5 +57,5 @@ async def read_apart(asked: Awaitable[bytes], checked: Callable[[bytes], _T | Un
 
 
 def _failed(what: str) -> DecodingFailed:
-    _log.warning("decoder.child.failed", what=what)
+    _log.warning("decoder.child.failed", cause=what)
     return DecodingFailed()

@@ -53,7 +53,7 @@ class Decoder:
 
         Only a caller whose upload is counted by its own quota `waits` for a place, too.
         """
-        return self._places.turn(account, waits=waits)
+        return self._places.hold_turn(account, waits=waits)
 
     async def decode(self, data: bytes) -> recording.SpeechRecording:
         """Decode an upload, within a turn. Raises UnusableRecording and DecodingFailed.

@@ -62,8 +62,8 @@ class BookReader:
             raise _unusable(
                 "this server reads no EPUBs, as it lacks the package lxml: pip install voxgate[books]"
             )
-        async with self._places.turn(account, waits=waits):
-            asked = self._helper.talk(partial(_ask, order, file), within_s=_WITHIN_S)
+        async with self._places.hold_turn(account, waits=waits):
+            asked = self._helper.run_with_process(partial(_ask, order, file), within_s=_WITHIN_S)
             try:
                 answer: _Answer = await read_apart(asked, _decoder.decode)
             except UnusableRecording:

@@ -20,7 +20,7 @@ from policies.tasks import FIRST_DELAY_S, LONGEST_DELAY_S, SECOND_US
 from proxy.catalogue.clones import ENGINES_FIELD, CloneTarget
 from proxy.config.engines import DEFAULT_CREDENTIAL
 from proxy.config.model_names import CLONE
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.config.sections import Config
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
@@ -260,7 +260,7 @@ class CloneTargets:
         if info is None:
             able = sorted(name for name, _ in self._engines.items() if self.info(name) is not None)
             raise InvalidRequest(
-                f"The engine '{engine[:80]}' cannot clone voices. {possible(engine, able, 'engines')}",
+                f"The engine '{engine[:80]}' cannot clone voices. {names_hint(engine, able, 'engines')}",
                 param=ENGINES_FIELD,
             )
         if not credential:
@@ -268,7 +268,7 @@ class CloneTargets:
         if credential not in labels:
             raise InvalidRequest(
                 f"The engine '{engine}' has no such credential. "
-                f"{possible(credential, labels, 'credentials')}",
+                f"{names_hint(credential, labels, 'credentials')}",
                 param="credential",
             )
         return CloneTarget(engine, credential, info)

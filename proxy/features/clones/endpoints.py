@@ -19,9 +19,9 @@ from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.features.clones.rules import State
 from proxy.features.own_voices.requested import find_voice, terms_of
-from proxy.http.body import Label, Name, body
-from proxy.http.lists import iso, iso_or_none
-from proxy.http.replies import reply, shown_as
+from proxy.http.body import Label, Name, read_body
+from proxy.http.lists import iso_time, iso_time_or_none
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
 from speech_engine import CloneInfo, EngineCannot, EngineError
@@ -199,9 +199,9 @@ class Clones(Resource):
     )
     async def clone_voice(self, request: Request) -> Response:
         """Have a voice cloned by an engine's provider. That may cost money"""
-        new = await body(request, NewClone)
+        new = await read_body(request, NewClone)
         record = await find_voice(self._admin_tools, self._library, request)
-        owner = None if record.account is None else await self._admin_tools.account(record.account)
+        owner = None if record.account is None else await self._admin_tools.find_account(record.account)
         terms = None if owner is None else terms_of(self._admin_tools, owner)
         try:
             places = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)
@@ -228,7 +228,7 @@ class Clones(Resource):
     @endpoint("POST", "/admin/clones/differences", Comparison, body=Recloning, failures=(Conflict,))
     async def reclone_lost(self, request: Request) -> Response:
         """Have all lost clones made anew. That costs money"""
-        if not (await body(request, Recloning)).reclone:
+        if not (await read_body(request, Recloning)).reclone:
             raise InvalidRequest("'reclone' must be true: new clones cost money.", param="reclone")
         found = await self._compared()
         lost = [row for each in found for row in each.lost]
@@ -253,5 +253,5 @@ class Clones(Resource):
 
 
 def _shown(row: CloneRecord) -> ShownClone:
-    times = {"made": iso_or_none(row.made), "used": iso_or_none(row.used)}
-    return shown_as(ShownClone, row, due=iso(row.due) if row.due else None, **times)
+    times = {"made": iso_time_or_none(row.made), "used": iso_time_or_none(row.used)}
+    return struct_from(ShownClone, row, due=iso_time(row.due) if row.due else None, **times)

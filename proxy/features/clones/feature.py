@@ -66,15 +66,17 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     orders = CloneOrders(context.store, grants, clone_tasks)
     context.find(SavedVoices).clones = orders
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         if clone_tasks is not None and revision.budgets is not None:
             clone_tasks.revise(revision.config, revision.budgets, revision.library.forget)
         return Additions(Clones(revision.admin_tools, revision.library, orders).endpoints)
 
     if clone_tasks is None:
-        yield FeatureInstance(context, at)
+        yield FeatureInstance(context, additions_for)
     else:
-        yield FeatureInstance(context, at, is_gone=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,))
+        yield FeatureInstance(
+            context, additions_for, is_gone_remotely=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,)
+        )
 
 
 FEATURE = Feature(

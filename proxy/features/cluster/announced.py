@@ -16,10 +16,10 @@ from policies.network_addresses import host_fault, port_fault
 from policies.tasks import SECOND_US
 from proxy import __version__
 from proxy.access.callers import caller_of
-from proxy.config.clusters import address_of
+from proxy.config.clusters import parse_address
 from proxy.errors import Conflict, InvalidRequest, NoPlace
 from proxy.features.cluster.machines import LIVES_S, NOW
-from proxy.http.body import Name, body
+from proxy.http.body import Name, read_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import decode_json, encode_json
@@ -80,7 +80,7 @@ class AnnouncedHosts(Resource):
     )
     async def announce_host(self, request: Request) -> Response:
         """Announce a host with engines"""
-        host = await body(request, HostAnnouncement)
+        host = await read_body(request, HostAnnouncement)
         self._check(host.address)
         if not self._store.is_shared:
             raise Conflict("Hosts announce themselves to gateways on PostgreSQL; this one is on SQLite.")
@@ -97,7 +97,7 @@ class AnnouncedHosts(Resource):
     def _check(self, address: str) -> None:
         """Raise InvalidRequest if gateways cannot, or must not, reach a host there."""
         try:
-            name, port = address_of(address)
+            name, port = parse_address(address)
         except ValueError:
             raise InvalidRequest("'address' must be NAME:PORT, such as gpu1:7070.", param="address") from None
         fault = host_fault(name, may_be_local=self._may_be_local) or port_fault(port)

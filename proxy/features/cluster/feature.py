@@ -44,13 +44,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     await membership.open()
     looking = RepeatingTask("look at other machines", membership.look, RENEW_S, context.metrics)
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         membership.config = revision.config
         return Additions(endpoints, for_commands)
 
     try:
         async with sharing_verdicts(context):
-            yield FeatureInstance(context, at, alone_here=(membership.run,))
+            yield FeatureInstance(context, additions_for, tasks_of_each_server=(membership.run,))
     finally:
         await looking.close()
         await membership.close()

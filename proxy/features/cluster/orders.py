@@ -89,9 +89,9 @@ class OrderRunner:
         """Carry out an order, and return why it was refused. Raises UpstreamFailed."""
         match action:
             case "reload":
-                return (await self._link.reload()).refusal
+                return (await self._link.reload_config()).refusal
             case "load" | "unload" | "restart":
-                return (await self._link.switch(engine, action, at_once)).refusal
+                return (await self._link.switch_engine(engine, action, at_once)).refusal
             case _:
                 return f"this version does not know {action!r}"
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, admin_path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import GONE, Cell, Line, Part, grid
+from proxy.commands.tables import SHOW_GONE, Cell, Line, Part, make_grid
 from proxy.errors import CommandRefused
 
 CONSENTS = Group("consents", "Consents of speakers.")
@@ -27,7 +27,7 @@ _WORDS = {
 def _list_table(answer: dict[str, Any]) -> list[Part]:
     fields: dict[str, str | Cell] = {name: name for name in ("name", "account", "language", "kind")}
     fields |= {"providers": _providers, "uses": _uses, "words": "words", "by": "made_by", "id": "id"}
-    return [grid(answer, fields, wide=("uses", "words", "by"))]
+    return [make_grid(answer, fields, wide=("uses", "words", "by"))]
 
 
 def _providers(row: dict[str, Any]) -> str:
@@ -88,14 +88,14 @@ def consents_list(account: OfAccount = None) -> AdminRequest:
 @CONSENTS.command("show", _table)
 def consents_show(consent: _Consent) -> AdminRequest:
     """Show a consent with its statement."""
-    return AdminRequest("GET", path("consents", consent))
+    return AdminRequest("GET", admin_path("consents", consent))
 
 
-@CONSENTS.command("delete", GONE)
+@CONSENTS.command("delete", SHOW_GONE)
 def consents_delete(consent: _Consent, is_sure: Sure = False) -> AdminRequest:
     """Delete a consent that no voice needs."""
     question = "" if is_sure else f"Delete the consent {consent} for good?"
-    return AdminRequest("DELETE", path("consents", consent), question=question)
+    return AdminRequest("DELETE", admin_path("consents", consent), question=question)
 
 
 COMMANDS = FeatureCommands(groups=(CONSENTS,))

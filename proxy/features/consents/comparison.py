@@ -84,7 +84,7 @@ class HostedComparer:
     async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
         question = pipe.encode(ComparisonQuestion(one, other))
         try:
-            async with asyncio.timeout(self._within_s), self._helper.turn, self._helper.use() as life:
+            async with asyncio.timeout(self._within_s), self._helper.turn, self._helper.use_process() as life:
                 scale, answer = life.ready, plugin_messages.unpack(await life.ask(question))
                 if not isinstance(answer, ComparisonScore) or not isinstance(scale, ComparerReady):
                     raise HelperFailed
@@ -92,7 +92,7 @@ class HostedComparer:
             raise ComparerFailed(f"{self.name} gave no answer within {self._within_s:g} s") from None
         except HelperFailed as failed:
             ended = f"{self.name} ended while it compared"
-            raise ComparerFailed(str(failed) if failed.what == "refused" else ended) from None
+            raise ComparerFailed(str(failed) if failed.cause == "refused" else ended) from None
         except msgspec.MsgspecError:
             raise ComparerFailed(f"{self.name} ended while it compared") from None
         if answer.failure:

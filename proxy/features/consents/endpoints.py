@@ -11,16 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
-from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, actor, check_open
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, actor_of, check_open
 from proxy.errors import Conflict, DecodingFailed, InvalidRequest, NoPlace, NotAllowed, NotFound
 from proxy.features.consents import bodies, rules
 from proxy.features.consents import records as consents
 from proxy.features.consents.consent_store import ConsentStore, ReadableConsent, check_providers
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.endpoint import Query
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, read_page
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, account_of, endpoint, second
+from proxy.http.resource import Resource, account_of, endpoint, second_path
 from proxy.storage.rows import new_id
 
 _ROOT, _ADMIN = "/v1/audio/voice_consents", "/admin/consents"
@@ -50,7 +50,7 @@ class Consents(Resource):
         form=bodies.ConsentBody,
         files=("recording",),
         failures=(NotAllowed, NoPlace, DecodingFailed),
-        also=second(
+        also=second_path(
             _ADMIN,
             "create_consent",
             bodies.AccountConsent,
@@ -68,14 +68,14 @@ class Consents(Resource):
             request, bodies.ConsentBody if account else bodies.AccountConsentBody
         )
         if isinstance(new, bodies.AccountConsentBody):
-            owner = await self._admin_tools.account(new.account)
+            owner = await self._admin_tools.find_account(new.account)
             check_open(owner)
             account = owner.id
         assert account is not None, "the body of an operator names one"
         check_providers(new.providers, self._providers)
         # As with voices, what names a person is in no audit row.
-        act = await self._admin_tools.act(request, "consent.created", new_id("cons"), account)
-        made = bodies.new_consent(new, recording, actor(request))
+        act = await self._admin_tools.act_if_admin(request, "consent.created", new_id("cons"), account)
+        made = bodies.new_consent(new, recording, actor_of(request))
         stored = await self._consents.keep(account, made, act)
         return self._reply(request, stored, 200 if act is None else 201)
 
@@ -83,12 +83,12 @@ class Consents(Resource):
     async def list_voice_consents(self, request: Request) -> Response:
         """The account's consents, the newest first"""
         account, store = caller_of(request.scope).account, self._consents.store
-        found = await page(
+        found = await read_page(
             request,
             partial(consents.place_of, store, account),
             partial(consents.page, store, account),
-            usual=_USUAL,
-            most=_MOST,
+            usual_rows=_USUAL,
+            most_rows=_MOST,
         )
         entries = [bodies.consent_entry(self._consents.open(row)) for row in found.rows]
         first = entries[0].id if entries else None
@@ -121,7 +121,7 @@ class Consents(Resource):
         f"{_ROOT}/{{id}}",
         bodies.ConsentEntry,
         failures=(NotFound,),
-        also=second(f"{_ADMIN}/{{id}}", "get_consent", bodies.AccountConsent),
+        also=second_path(f"{_ADMIN}/{{id}}", "get_consent", bodies.AccountConsent),
     )
     async def get_voice_consent(self, request: Request) -> Response:
         """One consent"""
@@ -132,7 +132,7 @@ class Consents(Resource):
     )
     async def update_voice_consent(self, request: Request) -> Response:
         """Give a consent another name"""
-        new, account = await body(request, bodies.ConsentName), caller_of(request.scope).account
+        new, account = await read_body(request, bodies.ConsentName), caller_of(request.scope).account
         return reply(
             bodies.consent_entry(await self._consents.rename(account, request.path_params["id"], new.name))
         )
@@ -142,12 +142,12 @@ class Consents(Resource):
         f"{_ROOT}/{{id}}",
         bodies.DeletedConsent,
         failures=(NotFound, Conflict),
-        also=second(f"{_ADMIN}/{{id}}", "delete_consent"),
+        also=second_path(f"{_ADMIN}/{{id}}", "delete_consent"),
     )
     async def delete_voice_consent(self, request: Request) -> Response:
         """Delete a consent that no voice needs"""
         found = await self._found(request)
-        act = await self._admin_tools.act(request, "consent.deleted", found.id, found.record.account)
+        act = await self._admin_tools.act_if_admin(request, "consent.deleted", found.id, found.record.account)
         await self._consents.delete(found, act)
         return reply(bodies.DeletedConsent(id=found.id))
 
@@ -161,7 +161,7 @@ class Consents(Resource):
     async def list_consents(self, request: Request) -> Response:
         """The consents of all accounts, the newest first"""
         account, store = await self._admin_tools.query_account(request), self._consents.store
-        listed = await page(
+        listed = await read_page(
             request, partial(consents.place_of, store, account), partial(consents.page, store, account)
         )
         return await listed.list_response(

@@ -57,7 +57,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.grants import Grants
     from proxy.features.consents.word_checks import WordChecks
 
-    ears, notices = context.find_or(NoEars()), context.find_or(Notices())
+    ears, notices = context.find_shared_or(NoEars()), context.find_shared_or(Notices())
     tasks = hearings.Hearings(context.store, ears)
     checks = WordChecks(context.store, context.vault, ears, notices)
     tasks.uses["cons"] = hearings.HearingUse(checks.consent_recording, checks.judged_words)
@@ -71,7 +71,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         )
         grants = Grants(context.store, consents.compare, tasks.is_waiting)
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             section = revision.config.consent
             checks.operator, grants.refuses_words = section.operator, section.words == "refuse"
             tasks.must_hear = grants.refuses_words
@@ -79,8 +79,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
         # A command hears nothing: its server does, when it is back.
         kinds = () if context.engines is None else (tasks,)
-        shared = context.sharing(decoder).sharing(grants).sharing(tasks).sharing(comparison)
-        yield FeatureInstance(shared, at, task_kinds=kinds)
+        shared = context.with_shared(decoder).with_shared(grants).with_shared(tasks).with_shared(comparison)
+        yield FeatureInstance(shared, additions_for, task_kinds=kinds)
 
 
 FEATURE = Feature(

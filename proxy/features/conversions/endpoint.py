@@ -60,9 +60,9 @@ class Sources:
         Raises InvalidRequest, DecodingFailed and NoPlace.
         """
         # The size of the sound is unknown until the file is decoded.
-        with self.places.take(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
+        with self.places.reserve_place(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
             pcm, seconds = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
-            place.lighten(len(upload.audio) + len(pcm))
+            place.shrink_to(len(upload.audio) + len(pcm))
             digest = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
             yield source_sound(pcm, seconds, digest, grant, upload.audio)
 
@@ -93,7 +93,7 @@ class Conversions:
         upload = read_conversion(form, needs_consent=terms.consent == "required")
         convert = partial(self._convert, state, terms, upload)
         digest = partial(digest_of_fields, upload.form, upload.audio)
-        await self._answering.once(connection, state, terms, digest, convert)
+        await self._answering.answer_once(connection, state, terms, digest, convert)
 
     @property
     def endpoints(self) -> list[Endpoint]:

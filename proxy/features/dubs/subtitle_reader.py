@@ -41,8 +41,8 @@ class SubtitleReader:
         if file.size > MOST_BYTES:
             raise unusable(field, f"they have more than {MOST_BYTES} bytes")
         order = msgspec.msgpack.encode(SubtitleOrder(cast))
-        async with self._places.turn(account):
-            asked = self._helper.talk(partial(ask_with_file, order, file), within_s=_WITHIN_S)
+        async with self._places.hold_turn(account):
+            asked = self._helper.run_with_process(partial(ask_with_file, order, file), within_s=_WITHIN_S)
             try:
                 answer: SubtitleAnswer = await read_apart(asked, _decoder.decode)
             except UnusableRecording:

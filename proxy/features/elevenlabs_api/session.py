@@ -33,7 +33,7 @@ from proxy.features.sockets.utterances.values import (
     UtteranceSettings,
 )
 from proxy.http.replies import encode_json
-from proxy.http.socket import LEAVING, ClientSocket
+from proxy.http.socket import LEAVING_MESSAGE, ClientSocket
 from proxy.ledger import Ledger, StreamsTaken
 from proxy.speech.ssml_body import read_speech
 from proxy.storage.store import StorageFailed
@@ -79,7 +79,7 @@ class _Context:
         self.utterance: Utterance | None = None
         self.task: asyncio.Task[None] | None = None
         self.failure: RequestFailed | None = None
-        self.mark = session.socket.mark
+        self.count_written = session.socket.count_written
         self.share_sent = session.socket.share_sent
         self._session = session
         self._text = ""
@@ -148,7 +148,7 @@ class StreamInputSession:
                         with suppress(TimeoutError):
                             async with asyncio.timeout(_LAST_WORDS_S):
                                 for context in list(self._open.values()):
-                                    await self._fail(context, ServerBusy(LEAVING))
+                                    await self._fail(context, ServerBusy(LEAVING_MESSAGE))
                     raise
                 reading.cancel()
                 await self._interrupt_all()
@@ -225,6 +225,7 @@ class StreamInputSession:
         """Begin its utterance with its first words. Raises RequestFailed."""
         settings = UtteranceSettings.of(context.fields.speech_request("a"))
         self._begun += 1
+        self.socket.count_utterance()
         id_, key = f"{self.socket.id}-{self._begun}", self.socket.caller.key
         while context.utterance is None:
             try:
@@ -271,11 +272,12 @@ class StreamInputSession:
         """Stop its sound, and return when the client knows of its end."""
         if self._open.get(context.name) is not context:
             return
-        if context.utterance is None or context.task is None:
+        task = context.task
+        if context.utterance is None or task is None:
             await self._close_context(context)
             return
         await context.utterance.interrupt()
-        await asyncio.wait([context.task])
+        await asyncio.wait([task])
 
     async def _interrupt_all(self) -> None:
         for context in list(self._open.values()):
@@ -296,6 +298,8 @@ class StreamInputSession:
         if self._open.get(context.name) is context:
             del self._open[context.name]
             self._contexts.end_context(context.name, has_failed=failure is not None)
+        # Each of the two refers to its context: together they would wait for the garbage collector.
+        context.utterance = context.task = None
         if failure is None or not is_single:
             await self.send_audio(context.name, is_final=True)
         if failure is None and is_single:

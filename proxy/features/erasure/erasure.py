@@ -352,8 +352,8 @@ async def open_erasure(
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
     machine = link.machine if link else ""
-    on_read = partial(link.tell, TombstonesRead()) if link and has_clusters else None
-    erasure = Erasure(store, vault, data, link and link.spread, erased, machine, on_read)
+    on_read = partial(link.tell_cluster, TombstonesRead()) if link and has_clusters else None
+    erasure = Erasure(store, vault, data, link and link.spread_tombstone, erased, machine, on_read)
     if vault.is_shared and machine:
         await once_a_start(data, machine, erasure.replay_journal)
     else:

@@ -17,7 +17,7 @@ from policies.routing import Model, Voice
 from proxy.api.admin_tools import AdminTools
 from proxy.api.front import LANGUAGES
 from proxy.api.minutes import allowed_minutes
-from proxy.api.voice_entries import Entries, VoiceEntry
+from proxy.api.voice_entries import VoiceEntries, VoiceEntry
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.people import Offered
@@ -131,7 +131,7 @@ class FactsReader:
             self._speakers = speakers_of(catalogue.voices(), catalogue.models())
             self._shown_ids = self._speakers.choose_shown(self._first)
 
-    async def read_facts(self, entries: Entries) -> Facts:
+    async def read_facts(self, entries: VoiceEntries) -> Facts:
         config, people, income = (
             self._admin_tools.config,
             self._admin_tools.people,
@@ -158,7 +158,7 @@ class FactsReader:
         shown = [samples.sample_of(voice) for voice in self.speakers.voices if voice.id in ids]
         return [catalogue.live.revision, *shown, *map(samples.front_sample, LANGUAGES)]
 
-    def _clips(self, entries: Entries) -> list[FrontClip]:
+    def _clips(self, entries: VoiceEntries) -> list[FrontClip]:
         found = [(tag, self._voices.samples.front_sample(tag)) for tag in LANGUAGES]
         return [
             FrontClip(tag, sample.text, sample.address, voice)
@@ -167,9 +167,9 @@ class FactsReader:
         ]
 
 
-def _shown(entries: Entries, id_: str) -> ShownVoice | None:
+def _shown(entries: VoiceEntries, id_: str) -> ShownVoice | None:
     with suppress(NotFound, UpstreamFailed):
-        return _of_entry(entries.entry(entries.known.voice_named(id_)))
+        return _of_entry(entries.entry_of(entries.known.voice_named(id_)))
     return None
 
 

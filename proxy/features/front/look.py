@@ -69,7 +69,7 @@ def _ending(logo: Logo) -> str:
 
 
 def _add(files: dict[str, Compressed], ending: str, media: str, content: bytes) -> None:
-    files[f"{hashlib.sha256(content).hexdigest()[:16]}.{ending}"] = Compressed.of(media, content)
+    files[f"{hashlib.sha256(content).hexdigest()[:16]}.{ending}"] = Compressed.compress(media, content)
 
 
 def _schemes(section: FrontSection) -> list[tuple[str, str, Scheme]]:

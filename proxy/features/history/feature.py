@@ -34,7 +34,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     async with aclosing(HistoryWriter(store, context.metrics.registry)) as writer:
         entries = HistoryEntries(writer)
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             writer.section = section = SECTION.of(revision.config)
             retention.stored = entries.stored = stored = stored_days(revision.config)
             return Additions(
@@ -42,7 +42,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 on_the_way=OnTheWay((HistoryObservers(writer, stored).opener,)),
             )
 
-        yield FeatureInstance(context.sharing(entries), at, alone=(retention.run,), files=(store,))
+        yield FeatureInstance(
+            context.with_shared(entries), additions_for, tasks_of_one_server=(retention.run,), files=(store,)
+        )
 
 
 FEATURE = Feature(

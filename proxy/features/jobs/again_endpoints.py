@@ -22,7 +22,7 @@ from proxy.features.jobs.core.previews import JobPreview
 from proxy.features.jobs.endpoints import ClientJobs, JobResource
 from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES
 from proxy.helpers.limiter import FairLimiter
-from proxy.http.body import body, open_body, raw_body
+from proxy.http.body import connection_of, read_body, read_raw_body
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
 from proxy.http.resource import endpoint
@@ -52,11 +52,11 @@ class JobAgain(JobResource):
     )
     async def preview_job(self, request: Request) -> Response:
         """What a job would say, how long that takes, and what it costs. Nothing is spoken"""
-        raw = await raw_body(request, MOST_BODY_BYTES)
+        raw = await read_raw_body(request, MOST_BODY_BYTES)
         background = replace(await self._for_preview(request), body=raw)
         kind = await asyncio.to_thread(self._kinds.named_in, raw)
-        async with self._places.turn(background.caller.account):
-            with open_body(request).stop_when_client_leaves():
+        async with self._places.hold_turn(background.caller.account):
+            with connection_of(request).stop_when_client_leaves():
                 return reply(await kind.preview(background, self._at))
 
     @endpoint(
@@ -78,14 +78,14 @@ class JobAgain(JobResource):
     async def say_job_again(self, request: Request) -> Response:
         """Say a part of a job again that has ended: a new job takes over the rest for nothing"""
         job = await self.found(request)
-        said = await body(request, AgainBody, MOST_AGAIN_BYTES)
+        said = await read_body(request, AgainBody, MOST_AGAIN_BYTES)
         if job.ended is None:
             raise errors.Conflict("The job goes on; it is said again when it has ended.", param="id")
         kind = self._kinds.of(job)
         if said.preview:
             background = await self._for_preview(request)
-            async with self._places.turn(job.account):
-                with open_body(request).stop_when_client_leaves():
+            async with self._places.hold_turn(job.account):
+                with connection_of(request).stop_when_client_leaves():
                     return reply(await kind.preview_again(background, job, said, self._at))
         background = await self._client.admitted(request)
         made, headers = await kind.say_again(background, job, said, self._at)

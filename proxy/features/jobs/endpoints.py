@@ -31,13 +31,13 @@ from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES
 from proxy.features.transcriptions.form import FILE
 from proxy.features.transcriptions.uploads import Uploads
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
-from proxy.http.body import open_body, raw_body
+from proxy.http.body import connection_of, read_raw_body
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint, Header
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import PAGE, table_page
+from proxy.http.lists import PAGE, read_table_page
 from proxy.http.replies import encode_json, reply
-from proxy.http.resource import Resource, account_of, endpoint, second
+from proxy.http.resource import Resource, account_of, endpoint, second_path
 from proxy.speech.speech_request import Defaults
 from proxy.speech.usage_tag import TAG_HEADER
 
@@ -87,7 +87,7 @@ class Jobs(JobResource):
     async def list_jobs(self, request: Request) -> Response:
         """The account's jobs, the newest first"""
         account = await self._tools.owner(request)
-        listed = await table_page(request, JOBS, self._store, account)
+        listed = await read_table_page(request, JOBS, self._store, account)
         shown = {job.id: job for job in await self._kinds.shown(listed.rows)}
         return await listed.list_response(JobList, lambda job: shown[job.id])
 
@@ -96,7 +96,7 @@ class Jobs(JobResource):
         "/v1/jobs/{id}",
         ShownJob,
         failures=(errors.NotFound,),
-        also=second("/admin/jobs/{id}", "get_job_of"),
+        also=second_path("/admin/jobs/{id}", "get_job_of"),
     )
     async def get_job(self, request: Request) -> Response:
         """One job"""
@@ -107,7 +107,7 @@ class Jobs(JobResource):
         "/v1/jobs/{id}/cancel",
         ShownJob,
         failures=(errors.NotFound,),
-        also=second("/admin/jobs/{id}/cancel", "cancel_job_of"),
+        also=second_path("/admin/jobs/{id}/cancel", "cancel_job_of"),
     )
     async def cancel_job(self, request: Request) -> Response:
         """End a job. What was spoken stays"""
@@ -120,7 +120,7 @@ class Jobs(JobResource):
         self._notices.look_now()
         await kind.ended(job)
         if self._steps is not None:
-            with open_body(request).stop_when_client_leaves():
+            with connection_of(request).stop_when_client_leaves():
                 await self._steps.settled(job.id)
         # Another request may have deleted it meanwhile.
         left = await JOBS.get(self._store, job.account, job.id)
@@ -133,7 +133,7 @@ class Jobs(JobResource):
         "/v1/jobs/{id}/retry",
         ShownJob,
         failures=(errors.NotFound, errors.Conflict, errors.RateLimited),
-        also=second("/admin/jobs/{id}/retry", "retry_job_of"),
+        also=second_path("/admin/jobs/{id}/retry", "retry_job_of"),
     )
     async def retry_job(self, request: Request) -> Response:
         """Speak what a job lacks that has failed or was canceled"""
@@ -159,7 +159,7 @@ class Jobs(JobResource):
         "/v1/jobs/{id}",
         DeletedJob,
         failures=(errors.NotFound,),
-        also=second("/admin/jobs/{id}", "delete_job_of"),
+        also=second_path("/admin/jobs/{id}", "delete_job_of"),
     )
     async def delete_job(self, request: Request) -> Response:
         """Delete a job with its text and its sound"""
@@ -203,9 +203,11 @@ class ClientJobs(JobResource):
         background = await self.admitted(request)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             with self._uploads.take(background.caller.account) as place:
-                upload = await self._uploads.read_upload(open_body(request), place, self._kinds.form_fields)
+                upload = await self._uploads.read_upload(
+                    connection_of(request), place, self._kinds.form_fields
+                )
                 return await self._begin(self._kinds.of_form(upload[0]), background, upload)
-        raw = await raw_body(request, MOST_BODY_BYTES)
+        raw = await read_raw_body(request, MOST_BODY_BYTES)
         kind = await asyncio.to_thread(self._kinds.named_in, raw)
         return await self._begin(kind, replace(background, body=raw))
 
@@ -215,7 +217,7 @@ class ClientJobs(JobResource):
         """Make a job of a form at another endpoint, with `more` fields."""
         background = await self.admitted(request)
         with self._uploads.take(background.caller.account) as place:
-            form, file = await self._uploads.read_upload(open_body(request), place, fields)
+            form, file = await self._uploads.read_upload(connection_of(request), place, fields)
             form.fields.update({name: [value] for name, value in more.items()})
             return await self._begin(kind, background, (form, file))
 

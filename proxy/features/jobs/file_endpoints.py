@@ -30,7 +30,7 @@ from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.jobs.section import SECTION
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.helpers.limiter import FairLimiter
-from proxy.http.body import open_body
+from proxy.http.body import connection_of
 from proxy.http.endpoint import Query
 from proxy.http.form import MOST_FILE_BYTES, FormFile, RequestForm, form_values, stream_form
 from proxy.http.lists import query_limit
@@ -84,9 +84,9 @@ class Files(Resource):
     )
     async def create_file(self, request: Request) -> Response:
         """Upload a file with the lines of a batch, or a file that a job names"""
-        caller, connection = caller_of(request.scope), open_body(request)
+        caller, connection = caller_of(request.scope), connection_of(request)
         writer = UploadWriter(self._files, caller.account)
-        with self._places.take(caller.account):
+        with self._places.reserve_place(caller.account):
             try:
                 fields = (*NewFile.__struct_fields__, "expires_after")
                 form = await stream_form(connection, {"file": writer}, fields, _WITHIN_S, writer.store_full)
@@ -265,7 +265,7 @@ def _required(upload: FormFile | None, writer: UploadWriter, purpose: Purpose) -
             param="file",
             code="file_too_large",
         )
-    if purpose == "batch" and not upload.called.lower().endswith(".jsonl"):
+    if purpose == "batch" and not upload.client_name.lower().endswith(".jsonl"):
         raise InvalidRequest(
             "Invalid value for 'file': a batch is of lines of JSON, in a file whose name ends with .jsonl.",
             param="file",
@@ -275,7 +275,7 @@ def _required(upload: FormFile | None, writer: UploadWriter, purpose: Purpose) -
 
 def _shown_name(upload: FormFile) -> str:
     """Return the name of a file to show: without folders and without unprintable characters."""
-    name = "".join(each for each in upload.called if each.isprintable())
+    name = "".join(each for each in upload.client_name if each.isprintable())
     return PurePosixPath(name.replace("\\", "/")).name[-_MOST_NAME_CHARACTERS:]
 
 

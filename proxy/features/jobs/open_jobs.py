@@ -47,7 +47,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
     jobs = OpenJobs(context)
     if jobs.working is None:
         yield FeatureInstance(
-            context.sharing(jobs.kinds), jobs.at, alone=(jobs.retention.run,), files=(jobs.files,)
+            context.with_shared(jobs.kinds), jobs.at, alone=(jobs.retention.run,), files=(jobs.files,)
         )
         return
     steps, encoding, trainings = jobs.working
@@ -60,7 +60,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
             return served._replace(endpoints=[*served.endpoints, *endpoints])
 
         yield FeatureInstance(
-            context.sharing(jobs.cutting).sharing(jobs.kinds),
+            context.with_shared(jobs.cutting).with_shared(jobs.kinds),
             at,
             task_kinds=(steps, encoding, trainings.task_kinds),
             alone=(jobs.retention.run, trainings.bills.run),
@@ -82,7 +82,7 @@ class OpenJobs:
         self._streams, self._uploads, self._previews = EventStreams(), upload_places(), preview_places()
         self._batches = BatchKind(files, notices)
         decoder = context.find(HearingParts).long_decoder
-        ears, grants = context.find_or(NoEars()), context.find(Grants)
+        ears, grants = context.find_shared_or(NoEars()), context.find(Grants)
         conversions = ConversionKind(files, decoder, grants, context.ledger)
         self._hearing = context.find(HearingParts)
         self._transcriptions = TranscriptionKind(files, decoder, context.ledger)
@@ -98,9 +98,9 @@ class OpenJobs:
             encoding = FileSteps(
                 context.store, context.vault, files, notices, self.kinds.facts_of, self.kinds.make_files
             )
-            reporter = context.find_or(SpeechReporter())
+            reporter = context.find_shared_or(SpeechReporter())
             registry = context.metrics.registry
-            check = context.find_or(NO_CHECK)
+            check = context.find_shared_or(NO_CHECK)
             steps = Steps(
                 context.store, self.kinds.with_steps, files, registry, notices, encoding, reporter, check
             )

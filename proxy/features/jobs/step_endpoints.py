@@ -20,9 +20,9 @@ from proxy.features.jobs.core.wrong_words import WrongStep, wrong_words
 from proxy.features.jobs.endpoints import JobResource
 from proxy.features.marks import receipt_records
 from proxy.features.marks.receipt_records import ClipFacts
-from proxy.http.lists import PAGE, Listing, page
+from proxy.http.lists import PAGE, Listing, read_page
 from proxy.http.ranges import RANGE
-from proxy.http.resource import account_of, endpoint, second
+from proxy.http.resource import account_of, endpoint, second_path
 from proxy.speech.part_check import WrongWords
 from proxy.storage.rows import LAST_MOMENT, PagePlace
 from proxy.storage.store import Params, Store
@@ -90,13 +90,15 @@ class JobSteps(JobResource):
         queries=PAGE,
         failures=(NotFound, InvalidRequest),
         pace="list",
-        also=second("/admin/jobs/{id}/steps", "list_job_steps_of"),
+        also=second_path("/admin/jobs/{id}/steps", "list_job_steps_of"),
     )
     async def list_job_steps(self, request: Request) -> Response:
         """The steps of a job in their order, with receipts and marks"""
         job = await self.found(request)
         store = self._store
-        listed = await page(request, partial(_place_of, store, job.id), partial(_list_rows, store, job.id))
+        listed = await read_page(
+            request, partial(_place_of, store, job.id), partial(_list_rows, store, job.id)
+        )
         requests = [row.request for row in listed.rows if row.request is not None]
         receipts = await receipt_records.of_requests(store, job.account, requests)
         kind = self._kinds.of(job)
@@ -148,7 +150,7 @@ def _shown(
         end=row.last,
         request=row.request,
         seconds=round(row.samples / row.sample_rate_hz, 3) if row.samples and row.sample_rate_hz else 0.0,
-        credits=credits.number(row.credits or 0),
+        credits=credits.to_credits(row.credits or 0),
         voice=row.voice,
         voices=(row.voices or "").split(),
         substitute=row.substitute or "",

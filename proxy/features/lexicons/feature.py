@@ -36,12 +36,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.lexicons.endpoints import LexiconEndpoints, LexiconStore
     from proxy.features.lexicons.records import AccountWords
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         lexicons = LexiconStore(context.store, revision.library, revision.context.purges)
         shared = SECTION.of(revision.config)
         return Additions(LexiconEndpoints(revision.admin_tools, lexicons, shared).endpoints)
 
-    yield FeatureInstance(context._replace(words=AccountWords(context.store)), at)
+    yield FeatureInstance(context._replace(words=AccountWords(context.store)), additions_for)
 
 
 FEATURE = Feature(

@@ -159,7 +159,7 @@ class Signer:
         signing = queue.start_work(
             self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
         )
-        place.leave_after(signing)
+        place.give_back_after(signing)
         return await asyncio.shield(signing)
 
     async def _embed(
@@ -200,7 +200,7 @@ class Signer:
 
     def _take_place(self, account: str) -> FairPlace:
         try:
-            return self._places.take(account)
+            return self._places.reserve_place(account)
         except NoPlace:
             self._signatures.labels("failed").inc()
             raise SignerUnavailable from None

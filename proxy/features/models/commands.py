@@ -11,7 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import MORE_COMES, CommandContext, CommandResult, FeatureCommands, Group
+from proxy.commands.command import (
+    EXIT_WITH_MORE_TO_COME,
+    CommandContext,
+    CommandResult,
+    FeatureCommands,
+    Group,
+)
 from proxy.commands.options import Sure
 from proxy.commands.tables import Grid, Line, Part
 
@@ -246,7 +252,7 @@ def voices_natural(
         return None
     if at_start:
         if first_voices.begin(here):
-            raise typer.Exit(MORE_COMES)
+            raise typer.Exit(EXIT_WITH_MORE_TO_COME)
         return None
     return CommandResult(first_voices.fetched(here))
 

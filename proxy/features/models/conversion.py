@@ -65,7 +65,7 @@ async def _last_progress(
         )
     )
     try:
-        async with helper.use() as life:
+        async with helper.use_process() as life:
             child_progress = _decode(await life.ask(msgspec.json.encode(file)))
             while not child_progress.is_over:
                 progress(child_progress.done, child_progress.of)

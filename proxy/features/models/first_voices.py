@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy.commands.command import CommandContext
-from proxy.commands.tables import Form
+from proxy.commands.tables import PrintForm
 from proxy.config import config_toml, natural
 from proxy.config.natural import Layer
 from proxy.config.reader import ConfigError
@@ -52,7 +52,7 @@ def fetched(here: CommandContext) -> dict[str, Any]:
         "ready": [each.name for each in ready],
         "faults": faults,
         "file": str(Path(config.data) / natural.FILE),
-        "lines": natural.text(layer),
+        "lines": natural.layer_as_toml(layer),
         "overruled": [section for section in layer.sections if section not in now.natural],
     }
 
@@ -176,7 +176,7 @@ def _chosen(config: Config, loaded: Registry, tell: Callable[[str], None]) -> li
 
 
 def _have(
-    config: Config, loaded: Registry, listed: Sequence[Listed], form: Form
+    config: Config, loaded: Registry, listed: Sequence[Listed], form: PrintForm
 ) -> tuple[list[Listed], dict[str, str]]:
     store = ModelStore(config.data)
     with progress_line(form) as shown, owned(config):
@@ -184,7 +184,7 @@ def _have(
             return natural_voices.have(store, loaded, listed, shown.build, shown.fetch)
 
 
-def _build_stand_in(config: Config, loaded: Registry, form: Form) -> dict[str, str] | None:
+def _build_stand_in(config: Config, loaded: Registry, form: PrintForm) -> dict[str, str] | None:
     """Build the environment of the voice that stands in, unless it is there. Return its fault, if it has one,
     or None if the operator configures its plugin."""
     if own_sections(config, natural_voices.STAND_IN):
@@ -215,4 +215,4 @@ def _remember(config: Config, why: str) -> None:
     with suppress(OSError):  # the server cannot write there either, and says so
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         with owned(config):
-            natural.write_first(data, natural.Layer(), f"There are none: {why}")
+            natural.write_layer_if_absent(data, natural.Layer(), f"There are none: {why}")

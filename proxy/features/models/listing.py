@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import proxy
 from policies.descriptions import language_named
 from policies.language import tag_matches
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.entries import GalleryEntry, read_gallery
 from speech_engine.licences import terms_of
@@ -50,7 +50,7 @@ class Galleries(NamedTuple):
         for each in self.listed:
             if each.name == name:
                 return each
-        hint = possible(name, [each.name for each in self.listed], "models")
+        hint = names_hint(name, [each.name for each in self.listed], "models")
         raise ModelRefused(f"no gallery has a model called {name[:80]!r}. {hint}")
 
     def search(self, word: str = "", language: str = "", is_paid: bool = False) -> Iterator[Listed]:

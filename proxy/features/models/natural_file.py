@@ -43,7 +43,7 @@ def use_model(config: Config, listed: Listed) -> list[Line]:
     does = "hears with" if listed.format_.hears else "speaks with" if listed.entry.languages else "has"
     return [
         Line(f"{file} has these lines now, beneath your own configuration:"),
-        *map(Line, natural.text(natural.Layer({engine: layer.engines[engine]})).splitlines()),
+        *map(Line, natural.layer_as_toml(natural.Layer({engine: layer.engines[engine]})).splitlines()),
         Line(f"Restart the server: it then {does} {model}."),
     ]
 
@@ -74,14 +74,14 @@ def read_layer(config: Config) -> Layer:
 
 def read(data: Path) -> Layer | None:
     """Return the sections of natural.toml that count. Raise ConfigError if it makes no sense."""
-    return natural.read(data, lambda: registry.load().pullable(), lambda _section, _why: None)
+    return natural.read_layer(data, lambda: registry.load().pullable(), lambda _section, _why: None)
 
 
 def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:
     """Write natural.toml. Raise CommandRefused."""
     try:
         with owned(config):
-            return natural.write(Path(config.data), layer, remark)
+            return natural.write_layer(Path(config.data), layer, remark)
     except OSError as error:
         raise CommandRefused(f"{config.data}: {natural.FILE} cannot be written: {error.strerror}") from None
 

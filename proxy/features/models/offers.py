@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from proxy.commands.command import CommandContext, CommandResult
-from proxy.commands.options import asks
+from proxy.commands.options import must_ask
 from proxy.config.reader import ConfigError
 from proxy.config.secret import resolve
 from proxy.config.sections import Config
@@ -85,7 +85,7 @@ def size(size: int) -> str:
 def accepted(listed: Listed, accepted_names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the accepted licences. On a terminal, prompt for missing ones."""
     missing = unaccepted(listed.entry.to_accept, accepted_names)
-    if not missing or not asks(is_sure=False):
+    if not missing or not must_ask(is_sure=False):
         return accepted_names
     for licence in missing:
         if not typer.confirm(f"Have you read {licence}, and do you accept it?", err=True):

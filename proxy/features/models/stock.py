@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from proxy.commands.command import CommandContext, CommandResult
-from proxy.commands.options import be_sure
-from proxy.commands.tables import Form
-from proxy.config.reader import possible
+from proxy.commands.options import confirm_or_refuse
+from proxy.commands.tables import PrintForm
+from proxy.config.reader import names_hint
 from proxy.config.sections import Config
 from proxy.engines import registry
 from proxy.engines.environments.progress_line import reading, say
@@ -66,7 +66,7 @@ def removed(here: CommandContext, name: str, *, stale: bool, force: bool, is_sur
         )
     _named(ModelStore(config.data), name)
     what = "what is not in use of the model" if stale else "the model"
-    be_sure(is_sure, f"Delete {what} {name} for good?")
+    confirm_or_refuse(is_sure, f"Delete {what} {name} for good?")
     with changing(config, here.form) as (store, _progress):
         chosen = [
             model
@@ -93,7 +93,7 @@ def importable(config: Config, engine: str) -> tuple[str, ModelFormat]:
     }
     if plugin not in formats:
         raise CommandRefused(
-            f"--engine: {engine!r} takes no imported model. {possible(engine, formats, 'plugins that do')}"
+            f"--engine: {engine!r} takes no imported model. {names_hint(engine, formats, 'plugins that do')}"
         )
     return plugin, formats[plugin]
 
@@ -107,7 +107,7 @@ def _named(store: ModelStore, name: str) -> list[_Found]:
 
 
 @contextmanager
-def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
+def changing(config: Config, form: PrintForm) -> Iterator[tuple[ModelStore, Progress]]:
     store = ModelStore(config.data)
     with reading(form) as progress:
         with locked(store, lambda: progress("another command changes models; waiting for it", 0, 0)):

@@ -24,8 +24,8 @@ from proxy.http.body import (
     Tags,
 )
 from proxy.http.form import RequestForm, form_values
-from proxy.http.lists import Listing, iso, iso_or_none
-from proxy.http.replies import shown_as
+from proxy.http.lists import Listing, iso_time, iso_time_or_none
+from proxy.http.replies import struct_from
 from proxy.speech.speech_body import CAST, MixMember, mix_shares
 from proxy.storage import trained_models
 from proxy.storage.store import Store
@@ -219,8 +219,8 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
 def erasure_receipt(receipt: Tombstone) -> ErasureReceipt:
     return ErasureReceipt(
         id=receipt.subject,
-        began=iso(receipt.began),
-        completed=iso_or_none(receipt.completed),
+        began=iso_time(receipt.began),
+        completed=iso_time_or_none(receipt.completed),
         pending=list(receipt.pending),
     )
 
@@ -265,14 +265,14 @@ async def saved_voice(store: Store, record: VoiceRecord) -> SavedVoice:
 def shown(record: VoiceRecord, formats: Sequence[str] = ()) -> SavedVoice:
     members = dict(record.members)
     is_bound = record.kind == "catalogue"
-    return shown_as(
+    return struct_from(
         SavedVoice,
         record,
         type=record.kind,
-        created=iso(record.created),
+        created=iso_time(record.created),
         cast={} if is_bound else members,
         bindings=members if is_bound else {},
         mix=[MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()],
-        used=iso_or_none(record.used),
+        used=iso_time_or_none(record.used),
         trained=list(formats),
     )

@@ -29,7 +29,7 @@ from proxy.features.own_voices.keyed_making import KeyedMaking
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_endpoint
 from proxy.features.own_voices.voice_creation import Beginning
 from proxy.file_store.once import REPLAYED, digest_of_fields
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.endpoint import Endpoint
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.replies import reply
@@ -85,7 +85,7 @@ class VoiceSamples(Resource):
     """
 
     def __init__(self, voices: RequestedVoices, recordings: VoiceRecordings, context: AppContext) -> None:
-        self._cutting = context.find_or(NoCutting())
+        self._cutting = context.find_shared_or(NoCutting())
         self._voices = voices
         self._recordings = recordings
         self._keyed = KeyedMaking(voices.library_writer.store, PREFIX, "recording", recordings.request_of)
@@ -106,7 +106,7 @@ class VoiceSamples(Resource):
         files=(AUDIO,),
         queries=(CUT,),
         request_headers=(TAG,),
-        once="recording",
+        makes_once="recording",
         failures=(
             *SPEECH_FAILURES,
             errors.UnsupportedMediaType,
@@ -126,7 +126,7 @@ class VoiceSamples(Resource):
         account = owner_of(voice)
         terms = await self._voices.terms(request, account)
         if (key := key_of(request)) is None:
-            act = await self._voices.admin_tools.act(
+            act = await self._voices.admin_tools.act_if_admin(
                 request, "sample.created", new_id(PREFIX), account, voice=voice.id
             )
             added = await self._recordings.add(voice, form, audio, terms, Beginning(act))
@@ -174,8 +174,8 @@ class VoiceSamples(Resource):
     async def update_voice_sample(self, request: Request) -> Response:
         """Change the words of a recording"""
         voice, id_ = await self._voices.requested_voice(request), request.path_params["sample"]
-        text = await body(request, SampleText)
-        act = await self._voices.admin_tools.act(request, "sample.changed", id_, voice.account)
+        text = await read_body(request, SampleText)
+        act = await self._voices.admin_tools.act_if_admin(request, "sample.changed", id_, voice.account)
         return reply(_entry(await self._recordings.change_words(voice, id_, text.ref_text, act)))
 
     @voice_endpoint(
@@ -188,7 +188,7 @@ class VoiceSamples(Resource):
     async def delete_voice_sample(self, request: Request) -> Response:
         """Delete a recording that was added to a voice"""
         voice, id_ = await self._voices.requested_voice(request), request.path_params["sample"]
-        act = await self._voices.admin_tools.act(request, "sample.deleted", id_, voice.account)
+        act = await self._voices.admin_tools.act_if_admin(request, "sample.deleted", id_, voice.account)
         await self._recordings.delete(voice, id_, act)
         return reply(DeletedVoiceSample(id=id_))
 

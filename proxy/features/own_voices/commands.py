@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import typer
 
-from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
-from proxy.commands.options import OfAccount, Sure, named_voices
-from proxy.commands.tables import GONE, Grid, Line, Part, account_names
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, admin_path
+from proxy.commands.options import OfAccount, Sure, read_named_voices
+from proxy.commands.tables import SHOW_GONE, Grid, Line, Part, account_names
 from proxy.errors import CommandRefused
 
 VOICES = Group("voices", "Saved voices.")
@@ -141,9 +141,9 @@ def voices_add(
         return AdminRequest("POST", "voices", fields, files={"audio_sample": file})
     body: dict[str, Any] = {"name": name, **beside, "tags": words}
     if cast:
-        body["cast"] = named_voices(cast)
+        body["cast"] = read_named_voices(cast)
     elif bind:
-        body["bindings"] = named_voices(bind, "--bind", "engine", "elevenlabs=ID")
+        body["bindings"] = read_named_voices(bind, "--bind", "engine", "elevenlabs=ID")
     else:
         body["mix"] = mix_of(mix)
     return AdminRequest("POST", "voices", body)
@@ -161,15 +161,17 @@ def voices_export(
     if model:
         file = to or Path(f"{voice.replace('/', '_')}.{ending.replace('/', '_')}")
         query = {"account": account, "form": ending}
-        return AdminRequest("GET", path("voices", voice, "model"), query=query, new_file=file)
+        return AdminRequest("GET", admin_path("voices", voice, "model"), query=query, new_file=file)
     file = to or Path(f"{voice.replace('/', '_')}.zip")
-    return AdminRequest("GET", path("voices", voice, "export"), query={"account": account}, new_file=file)
+    return AdminRequest(
+        "GET", admin_path("voices", voice, "export"), query={"account": account}, new_file=file
+    )
 
 
 @VOICES.command("samples", _recordings)
 def voices_samples(voice: _OneVoice, account: _ItsAccount = None) -> AdminRequest:
     """List the recordings of a voice, with their emotions."""
-    return AdminRequest("GET", path("voices", voice, "samples"), query={"account": account})
+    return AdminRequest("GET", admin_path("voices", voice, "samples"), query={"account": account})
 
 
 @VOICES.command("prompts", _prompts)
@@ -190,11 +192,11 @@ def voices_add_sample(
 ) -> AdminRequest:
     """Add a recording to a voice, with its emotion."""
     fields = {"emotion": emotion, "ref_text": text}
-    place, query = path("voices", voice, "samples"), {"account": account}
+    place, query = admin_path("voices", voice, "samples"), {"account": account}
     return AdminRequest("POST", place, fields, query=query, files={"file": file})
 
 
-@VOICES.command("delete-sample", GONE)
+@VOICES.command("delete-sample", SHOW_GONE)
 def voices_delete_sample(
     voice: _OneVoice,
     sample: Annotated[str, typer.Argument(metavar="SAMPLE", help="A recording, by its id (clip_…).")],
@@ -205,11 +207,11 @@ def voices_delete_sample(
     if not sample.startswith("clip_"):
         raise CommandRefused(f"{sample!r} is no recording; see voxgate voices samples VOICE")
     question = "" if is_sure else f"Delete the recording {sample} of {voice} for good?"
-    place = path("voices", voice, "samples", quote(sample, safe=""))
+    place = admin_path("voices", voice, "samples", quote(sample, safe=""))
     return AdminRequest("DELETE", place, query={"account": account}, question=question, must_exist=False)
 
 
-@VOICES.command("delete", GONE)
+@VOICES.command("delete", SHOW_GONE)
 def voices_delete(
     voice: Annotated[str, typer.Argument(metavar="VOICE", help="A saved voice, by id or name.")],
     account: Annotated[
@@ -220,7 +222,9 @@ def voices_delete(
     """Delete a saved voice, by its id or its name."""
     question = "" if is_sure else f"Delete the voice {voice} and its recordings for good?"
     query = {"account": account}
-    return AdminRequest("DELETE", path("voices", voice), query=query, question=question, must_exist=False)
+    return AdminRequest(
+        "DELETE", admin_path("voices", voice), query=query, question=question, must_exist=False
+    )
 
 
 def mix_of(text: str) -> list[dict[str, Any]]:

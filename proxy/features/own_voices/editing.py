@@ -29,9 +29,9 @@ from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation
 from proxy.file_store.once import REPLAYED, digest_of_fields
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, read_page
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech import speech_request
@@ -83,7 +83,7 @@ class VoiceEditing(Resource):
         form=bodies.VoiceForm,
         files=(_AUDIO,),
         request_headers=(TAG,),
-        once="voice",
+        makes_once="voice",
         failures=(
             errors.NotAllowed,
             errors.NotFound,
@@ -99,10 +99,10 @@ class VoiceEditing(Resource):
         tag = read_tag(request.headers.getlist(TAG_HEADER))
         make = partial(self._make, caller_of(request.scope), new, audio, tag)
         if key is None:
-            return reply(await tools.entry(request, (await make()).id))
+            return reply(await tools.voice_entry(request, (await make()).id))
         digest = await asyncio.to_thread(digest_of, new, audio)
         id_, is_replayed = await self._keyed.run(once_of(request, key, digest), make)
-        return reply(await tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
+        return reply(await tools.voice_entry(request, id_), headers=REPLAYED if is_replayed else None)
 
     @endpoint(
         "POST",
@@ -133,7 +133,7 @@ class VoiceEditing(Resource):
         named = {"name": new.name, **details} if details else {}
         # The voice gets the id of the act's subject.
         beginning = Beginning(
-            await self._admin_tools.act(request, "voice.created", new_id("voice"), account, **named)
+            await self._admin_tools.act_if_admin(request, "voice.created", new_id("voice"), account, **named)
         )
         # What a better recording would need.
         reasons: Sequence[str] | UnsetType = UNSET
@@ -161,7 +161,7 @@ class VoiceEditing(Resource):
         account = await self._admin_tools.query_account(request)
         store = self._library_writer.store
         # None: a page may begin after a row of any account.
-        listed = await page(
+        listed = await read_page(
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
         formats = await trained_models.list_formats(store, [row.id for row in listed.rows])
@@ -188,7 +188,7 @@ class VoiceEditing(Resource):
             facts = encode_json(await bodies.saved_voice(self._library_writer.store, record))
         else:
             record = self._library_writer.opened(record)
-            facts = encode_json(await self._voices.tools.entry(request, record.id))
+            facts = encode_json(await self._voices.tools.voice_entry(request, record.id))
         return StreamReply(f"{record.id}.zip", await self._export.zip(record, facts))
 
     @voice_endpoint("GET", "/erasures/{id}", bodies.ErasureReceipt, failures=(errors.NotFound,))
@@ -214,12 +214,12 @@ class VoiceEditing(Resource):
         """Change a voice of the account's own"""
         if request.path_params["id"] == "combine":
             raise HTTPException(404)  # an endpoint of other servers, and not the name of a voice
-        change = await body(request, bodies.ChangedVoice)
+        change = await read_body(request, bodies.ChangedVoice)
         record = self._library_writer.opened(await self._voices.requested_voice(request))
         caller, tools = caller_of(request.scope), self._voices.tools
         terms, tag = tools.plans.terms(caller), read_tag(request.headers.getlist(TAG_HEADER))
         updated = await self._voice_creation.change(record, change, terms, caller.key, tag)
-        return reply(await tools.entry(request, updated.id))
+        return reply(await tools.voice_entry(request, updated.id))
 
     @voice_endpoint("DELETE", "/{id:path}", bodies.DeletedVoice, admin=_DELETE, failures=(errors.NotFound,))
     async def delete_voice(self, request: Request) -> Response:
@@ -227,7 +227,9 @@ class VoiceEditing(Resource):
         # The row need not be opened: a voice whose texts cannot be opened can still be erased.
         record = await self._voices.requested_voice(request)
         named = {} if record.is_sealed else {"name": record.name}
-        act = await self._admin_tools.act(request, "voice.deleted", record.id, record.account, **named)
+        act = await self._admin_tools.act_if_admin(
+            request, "voice.deleted", record.id, record.account, **named
+        )
         await self._voice_creation.delete(record, act)
         return reply(bodies.DeletedVoice(id=record.id))
 
@@ -272,7 +274,7 @@ class VoiceEditing(Resource):
 async def _read(request: Request, new_type: type[N], form_type: type[F]) -> tuple[N | F, bytes]:
     """Read a voice as JSON, or as a form with its recording. Raises InvalidRequest."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/"):
-        new = await body(request, new_type)
+        new = await read_body(request, new_type)
         new.check()
         return new, b""
     fields = bodies.FORM_FIELDS | frozenset(form_type.__struct_fields__)

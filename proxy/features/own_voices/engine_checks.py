@@ -6,7 +6,7 @@ from collections.abc import Container
 
 from policies import routing
 from proxy.catalogue.catalogue import Catalogue
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.errors import InvalidRequest, UpstreamFailed
 
 
@@ -18,7 +18,8 @@ def check_binding(catalogue: Catalogue, engine: str, voice: str) -> str:
     if engine not in catalogue.live:
         known = [name for name, _ in catalogue.live.items()]
         raise InvalidRequest(
-            f"There is no engine '{engine[:80]}'. {possible(engine, known, 'engines')}", param="bindings"
+            f"There is no engine '{engine[:80]}'. {names_hint(engine, known, 'engines')}",
+            param="bindings",
         )
     live = catalogue.live[engine]
     if not live.models():
@@ -32,7 +33,7 @@ def check_binding(catalogue: Catalogue, engine: str, voice: str) -> str:
         return f"'{engine}' does not list all its voices, and '{voice[:80]}' is not in its list."
     raise InvalidRequest(
         f"Invalid value for 'bindings.{engine}': '{engine}' has no voice '{voice[:80]}'. "
-        f"{possible(voice, listed, 'voices')}",
+        f"{names_hint(voice, listed, 'voices')}",
         param=f"bindings.{engine}",
         code="voice_not_found",
     )

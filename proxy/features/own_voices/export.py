@@ -56,14 +56,14 @@ class VoiceExport:
 
         It has a place until it is closed. Raises VaultFailed if a recording is gone, and NoPlace.
         """
-        place = self._places.take(record.account or "")
+        place = self._places.reserve_place(record.account or "")
         zip_: ZipStream | None = None
         try:
             zip_ = await self._zip(record, entry, place)
             return zip_
         finally:
             if zip_ is None:
-                place.leave()
+                place.give_back()
 
     async def _zip(self, record: VoiceRecord, entry: bytes, place: FairPlace) -> ZipStream:
         rows = await samples.list_of_voice(self._store, record.id)
@@ -103,11 +103,11 @@ class ZipStream:
         self._file: IO[bytes] | None = None
 
     def close(self) -> None:
-        self._place.leave()
+        self._place.give_back()
 
     async def next_chunk(self) -> bytes | None:
         """Raises VaultFailed if a recording is damaged, or was erased meanwhile."""
-        async with self._place.turn():
+        async with self._place.hold_turn():
             return await self._next_chunk()
 
     async def _next_chunk(self) -> bytes | None:

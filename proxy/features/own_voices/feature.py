@@ -43,7 +43,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     model_limiter = ModelLimiter()
     async with open_voice_use(context.store, context.metrics) as use:
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             retention.plans, words.forget = revision.config.plans, revision.library.forget
             lists = revision.voices
             library_writer = LibraryWriter(
@@ -72,7 +72,11 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 forms=forms,
             )
 
-        yield FeatureInstance(context._replace(own_voices=saved).sharing(saved), at, alone=(retention.run,))
+        yield FeatureInstance(
+            context._replace(own_voices=saved).with_shared(saved),
+            additions_for,
+            tasks_of_one_server=(retention.run,),
+        )
 
 
 FEATURE = Feature(

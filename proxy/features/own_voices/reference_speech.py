@@ -96,7 +96,7 @@ class ReferenceSpeech:
         self._ledger = ledger
 
     @asynccontextmanager
-    async def speaking(
+    async def open_form(
         self,
         connection: Connection,
         caller: Caller,

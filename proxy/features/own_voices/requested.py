@@ -12,18 +12,18 @@ from starlette.requests import Request
 from policies.plans import Terms
 from proxy.access.callers import caller_of
 from proxy.api import agreed_terms
-from proxy.api.admin_tools import AdminTools, check_open, of_any_account
+from proxy.api.admin_tools import AdminTools, check_open, with_account_query
 from proxy.api.voice_routes import ROOTS
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.library import Library
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.errors import Conflict, NotFound
 from proxy.features.own_voices.library_writer import LibraryWriter, not_own
 from proxy.file_store.once import Once
 from proxy.http.endpoint import Struct
 from proxy.http.idempotency import read_key
-from proxy.http.resource import Details, Method, Verb, account_of, endpoint, second
+from proxy.http.resource import Details, Method, Verb, account_of, endpoint, second_path
 from proxy.storage import audit
 from proxy.storage.accounts import Account
 
@@ -34,22 +34,22 @@ def voice_endpoint(
     *structs: Struct,
     media: tuple[str, ...] = (),
     admin: tuple[str, str] | None = None,
-    once: str = "",
+    makes_once: str = "",
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
     """Declare that a method answers this end of a path under each root. See `answers`.
 
-    `admin` is the name and the summary under /admin/voices, for the saved voice of any account. `once` is for
-    callers alone: an operator's requests have no keys.
+    `admin` is the name and the summary under /admin/voices, for the saved voice of any account. `makes_once`
+    is for callers alone: an operator's requests have no keys.
     """
 
     also = None
     if admin is not None:
         name, summary = admin
         path = f"/admin/voices{tail.replace(':path', '')}"
-        of_any = of_any_account(details)
+        of_any = with_account_query(details)
         of_any["pace"] = "usual"
-        also = second(path, name, summary=summary, **of_any)
+        also = second_path(path, name, summary=summary, **of_any)
 
     def declare(method: Method) -> Method:
         for root, suffix in reversed(ROOTS):
@@ -59,7 +59,7 @@ def voice_endpoint(
                 *structs,
                 media=media,
                 name=f"{method.__name__}{suffix}",
-                once=once,
+                makes_once=makes_once,
                 also=also if (root, suffix) == ROOTS[-1] else None,
                 **details,
             )(method)
@@ -94,12 +94,12 @@ class RequestedVoices(NamedTuple):
         record = await self.library_writer.library.find_record(caller_of(request.scope).account, name)
         if record is None:
             # It is a voice of others, or there is no such voice at all.
-            (await self.tools.entries(request)).known.voice_named(name)
+            (await self.tools.voice_entries(request)).known.voice_named(name)
             raise not_own(name)
         return record
 
     async def open_account(self, id_or_name: str) -> Account:
-        owner = await self.admin_tools.account(id_or_name)
+        owner = await self.admin_tools.find_account(id_or_name)
         check_open(owner)
         return owner
 
@@ -111,7 +111,9 @@ class RequestedVoices(NamedTuple):
 
     async def record_act(self, request: Request, action: str, record: VoiceRecord) -> None:
         """Record an operator's act on a voice, before it is done."""
-        if (act := await self.admin_tools.act(request, action, record.id, record.account)) is not None:
+        if (
+            act := await self.admin_tools.act_if_admin(request, action, record.id, record.account)
+        ) is not None:
             await self.library_writer.store.write(*audit.insert_statements(act))
 
     async def request_of(self, account: str, id_: str) -> str | None:
@@ -133,7 +135,7 @@ def once_of(request: Request, key: str, digest: bytes) -> Once:
 
 def terms_of(admin_tools: AdminTools, owner: Account) -> Terms:
     """Return the terms of an account's plan. Raises Conflict if it is not in force."""
-    terms = agreed_terms.in_force(owner, admin_tools.config)
+    terms = agreed_terms.terms_in_force(owner, admin_tools.config)
     if terms is None:
         raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
     # As with casts, the operator is not held to the room of the plan.
@@ -148,7 +150,7 @@ async def find_voice(admin_tools: AdminTools, library: Library, request: Request
     if record is not None and account in (None, record.account):
         return record
     own = await library.get(account or "")
-    saved = possible(name, [voice.name for voice in own.listed], "saved voices")
+    saved = names_hint(name, [voice.name for voice in own.listed], "saved voices")
     if name in admin_tools.config.voices:
         why = (
             f"The voice '{name[:80]}' is in the configuration; only what was saved can be changed or deleted."

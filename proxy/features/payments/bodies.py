@@ -17,8 +17,8 @@ from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
 from proxy.features.payments.rules import OrderState
 from proxy.features.payments.section import ProviderName, SoldOffer
 from proxy.http.body import Name, NeededReason
-from proxy.http.lists import Listing, iso, iso_or_none
-from proxy.http.replies import shown_as
+from proxy.http.lists import Listing, iso_time, iso_time_or_none
+from proxy.http.replies import struct_from
 
 
 @with_limits(COUNT_LIMITS, lambda row: row.plain | None)
@@ -196,7 +196,7 @@ def shown_offer(offer: SoldOffer, sales: Sales) -> ShownOffer:
         currency=offer.currency,
         providers=tuple(each for each in offer.providers if each in sales.providers),
         features=offer.features,
-        credits=None if micro is None else credits.number(micro),
+        credits=None if micro is None else credits.to_credits(micro),
         minutes=sales.minutes_of(offer),
         limits=None if plan is None else _limits(plan),
     )
@@ -209,7 +209,7 @@ def shown_start(sales: Sales) -> StartPlan | None:
     allowance = sales.plan_allowance(plan.name)
     return StartPlan(
         name=plan.name,
-        credits=None if allowance is None else credits.number(allowance),
+        credits=None if allowance is None else credits.to_credits(allowance),
         minutes=sales.minutes_in(allowance, plan.name),
         limits=_limits(plan),
     )
@@ -227,8 +227,8 @@ def shown_payment(row: PaymentRecord) -> ShownPayment:
         currency=row.currency,
         refunded=money(row.refunded),
         disputed=money(row.disputed),
-        credited=credits.number(row.credited),
-        created=iso(row.created),
+        credited=credits.to_credits(row.credited),
+        created=iso_time(row.created),
     )
 
 
@@ -243,13 +243,13 @@ def shown_order(
     payments: Sequence[PaymentRecord] = (),
     changes: Changes = NO_CHANGES,
 ) -> ShownOrder:
-    bought = None if month is None else BoughtTime(starts=iso(month[0]), ends=iso(month[1]))
+    bought = None if month is None else BoughtTime(starts=iso_time(month[0]), ends=iso_time(month[1]))
     facts = {"month": bought, "ends": changes.ends, "silenced": changes.silenced}
-    return shown_as(ShownOrder, row, **_facts(row, now, payments), **facts)
+    return struct_from(ShownOrder, row, **_facts(row, now, payments), **facts)
 
 
 def admin_order(row: OrderRecord, now: int, payments: Sequence[PaymentRecord] = ()) -> AdminOrder:
-    return shown_as(
+    return struct_from(
         AdminOrder,
         row,
         **_facts(row, now, payments),
@@ -257,7 +257,7 @@ def admin_order(row: OrderRecord, now: int, payments: Sequence[PaymentRecord] = 
         ends=None,
         silenced=[],
         resolved=row.resolved.splitlines(),
-        next_look=iso_or_none(row.due if row.due < NEVER else None),
+        next_look=iso_time_or_none(row.due if row.due < NEVER else None),
     )
 
 
@@ -267,18 +267,18 @@ def _facts(row: OrderRecord, now: int, payments: Sequence[PaymentRecord]) -> dic
         "object": "order",
         "state": row.state_at(now),
         "amount": money(row.amount),
-        "credits": credits.number(row.credits) if row.kind == "pack" else None,
+        "credits": credits.to_credits(row.credits) if row.kind == "pack" else None,
         "url": row.url if is_open and row.url else None,
-        "created": iso(row.created),
-        "expires": iso(row.expires),
-        "cancelled": iso_or_none(row.cancelled),
-        "paid": iso_or_none(row.paid),
+        "created": iso_time(row.created),
+        "expires": iso_time(row.expires),
+        "cancelled": iso_time_or_none(row.cancelled),
+        "paid": iso_time_or_none(row.paid),
         "payments": [shown_payment(each) for each in payments],
     }
 
 
 def unknown_payment(provider: str, payment: FetchedPayment) -> UnknownPayment:
-    return shown_as(
+    return struct_from(
         UnknownPayment,
         payment,
         provider=provider,

@@ -41,7 +41,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             event_tasks.providers = sales.providers
             return sales
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             sales, tools = revise(revision.config), revision.admin_tools
 
             def settled(account: str) -> None:
@@ -68,7 +68,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)
         name = "deletion of old payment events"
         tidying = partial(repeat, name, event_tasks.delete_old, _TIDY_S, context.metrics, tidies=True)
-        yield FeatureInstance(context.sharing(orders), at, task_kinds=task_kinds, alone=(tidying,))
+        yield FeatureInstance(
+            context.with_shared(orders), additions_for, task_kinds=task_kinds, tasks_of_one_server=(tidying,)
+        )
 
 
 def _missing(config: Config) -> str:
@@ -80,7 +82,7 @@ FEATURE = Feature(
     _open,
     tables=records.TABLES,
     paths=("/v1/plans", "/v1/orders", "/orders", "/admin/orders", "/webhooks"),
-    missing=_missing,
+    missing_setting=_missing,
     checks=(config_checks.sales, shop_checks.shop),
     doctor=(("payments", config_checks.reach),),
 )

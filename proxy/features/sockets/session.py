@@ -311,6 +311,7 @@ class NativeSession:
                 return UtteranceEnd()
             listener = _Listener(self._socket, turn.settings.form, self._index)
             id_, key = f"{self._socket.id}-{self._index}", self._socket.caller.key
+            self._socket.count_utterance()
             utterance = await self._newest().utterances.begin_utterance(id_, key, turn.settings, listener)
         except RequestFailed as error:
             return UtteranceEnd(failure=error)
@@ -350,7 +351,7 @@ class _Listener:
         self._form = form
         self._index = index
         self._socket = socket
-        self.mark = socket.mark
+        self.count_written = socket.count_written
         self.share_sent = socket.share_sent
 
     async def piece_began(self, start: PieceStart) -> None:

@@ -70,12 +70,12 @@ class LongDecoder:
         self._helper = Helper(_SPEC)
 
     def __repr__(self) -> str:
-        return f"<LongDecoder, {self._places.taken} surveys begun>"
+        return f"<LongDecoder, {self._places.taken_weight} surveys begun>"
 
     async def survey(self, account: str, file: bytes, *, waits: bool = False) -> LongSurvey:
         """Measure the length of a recording, and its quiet places. Raises InvalidRequest, DecodingFailed and
         NoPlace, which comes later if a caller whose number is bounded `waits`."""
-        async with self._places.turn(account, waits=waits):
+        async with self._places.hold_turn(account, waits=waits):
             survey = await self._read(SurveyRequest(file), _checked_survey)
         if survey.is_cut:
             raise too_long(f"{LONGEST_S // 3600} hours")
@@ -91,7 +91,7 @@ class LongDecoder:
         """Return a stretch as a master. Raises as `survey` does."""
         from proxy.audio.recordings.master import make_master
 
-        async with self._stretches.turn(account, waits=True):
+        async with self._stretches.hold_turn(account, waits=True):
             made = await self._read(request, checked_sound)
         return await asyncio.to_thread(make_master, made.pcm, made.rate_hz, made.sample_bytes)
 

@@ -33,7 +33,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     sign_ins = SignIns(context.store, context.vault, mails)
     mails.recipients = directory.recipients
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         config = revision.config
         section = sign_ins.section = SECTION.of(config)
         mails.ceilings = records.ceilings(section.mails_a_minute)
@@ -63,7 +63,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         await sign_ins.tidy()
 
     tidying = partial(repeat, "deletion of old sign-ins", tidy, _TIDY_S, context.metrics, tidies=True)
-    yield FeatureInstance(context.sharing(directory), at, memories=(sessions,), alone=(tidying,))
+    yield FeatureInstance(
+        context.with_shared(directory), additions_for, memories=(sessions,), tasks_of_one_server=(tidying,)
+    )
 
 
 def _missing(config: Config) -> str:
@@ -81,6 +83,6 @@ FEATURE = Feature(
     _open,
     tables=(records.USERS, records.SIGN_INS, records.COUNTS, records.SESSIONS),
     paths=("/sign-in", "/v1/sign-ins", "/v1/me", "/v1/keys", "/admin/users"),
-    missing=_missing,
+    missing_setting=_missing,
     checks=(_check,),
 )

@@ -15,7 +15,7 @@ from proxy.features.webhooks.rules import MOST_URL
 from proxy.features.webhooks.webhook_store import ReadableWebhook
 from proxy.http.body import Name
 from proxy.http.lists import Listing
-from proxy.http.replies import shown_as
+from proxy.http.replies import struct_from
 from speech_engine.redacted import Redacted
 
 _Url = Annotated[
@@ -136,7 +136,7 @@ class DeliveryList(Listing, frozen=True, kw_only=True):
 
 def webhook_entry(opened: ReadableWebhook) -> WebhookEntry:
     record, seal = opened.record, opened.seal
-    return shown_as(
+    return struct_from(
         WebhookEntry,
         record,
         name=seal.name,
@@ -158,7 +158,7 @@ def with_secret(opened: ReadableWebhook) -> WebhookWithSecret:
 
 def delivery_entry(record: WebhookDelivery) -> DeliveryEntry:
     waits = record.state == "waiting"
-    return shown_as(
+    return struct_from(
         DeliveryEntry,
         record,
         webhook_endpoint_id=record.webhook,

@@ -86,7 +86,7 @@ class DeliveryTasks(TaskKind[WebhookDelivery], Notices):
         names = [*self.section.allow, *by_account.get(account, ())]
         if by_account and (found := await accounts.get(self._store, account)) is not None:
             names += by_account.get(found.name, ())
-        return KnownHosts(names).has
+        return KnownHosts(names).has_name
 
     def concurrency_limits(self, task: WebhookDelivery) -> Mapping[Hashable, int]:
         """See `TaskKind`. A receiver that hangs has few places, and so has an account with many of them."""

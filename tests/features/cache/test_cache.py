@@ -357,7 +357,7 @@ async def test_hits_and_misses_are_counted_without_names(tmp_path: Path) -> None
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         for _ in range(3):
             await ask(server)
-        page, account = server.worker.metrics.text(), server.account.id
+        page, account = server.worker.metrics.page_text(), server.account.id
     assert 'voxgate_cache_lookups_total{found="miss"} 1.0' in page
     assert 'voxgate_cache_lookups_total{found="hit"} 2.0' in page
     assert "voxgate_cache_stores_total 1.0" in page

@@ -148,7 +148,7 @@ async def test_the_metric_of_what_an_engine_spent_has_the_fee_of_a_clone(
     async with inside(tmp_path, config) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
         await told(server, voice, "ready")
-        page = server.worker.metrics.text()
+        page = server.worker.metrics.page_text()
     assert 'voxgate_engine_spend_usd{engine="minimax",period="day"} 1.5' in page
 
 

@@ -65,7 +65,7 @@ async def numbers(store: Store) -> list[int]:
 
 def tasks_alone(worker: Worker) -> list[asyncio.Task[None]]:
     old_usage: LeaderTask = partial(delete_old_usage, worker.store, lambda: 30, worker.metrics)
-    return [asyncio.create_task(task()) for task in (old_usage, *worker.tasks_alone)]
+    return [asyncio.create_task(task()) for task in (old_usage, *worker.tasks_of_one_server)]
 
 
 async def test_what_is_old_is_deleted_once_with_all_that_belongs_to_it(site: Site) -> None:
@@ -77,7 +77,7 @@ async def test_what_is_old_is_deleted_once_with_all_that_belongs_to_it(site: Sit
             each.cancel()
         await asyncio.wait(running)
         for worker in (first, second):
-            assert "voxgate_background_failures_total{" not in worker.metrics.text()
+            assert "voxgate_background_failures_total{" not in worker.metrics.page_text()
 
 
 async def test_two_deletions_of_usage_at_once_leave_no_costs_of_either(site: Site, tmp_path: Path) -> None:

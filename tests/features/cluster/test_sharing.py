@@ -206,7 +206,9 @@ async def test_a_ring_that_cannot_be_made_is_reported_once(site: Site) -> None:
     (data / "mark-keys").write_text("spoilt")
     async with site.machine("a") as first:
         (look,) = [
-            task for task in first.tasks_here if isinstance(getattr(task, "__self__", None), Membership)
+            task
+            for task in first.tasks_of_each_server
+            if isinstance(getattr(task, "__self__", None), Membership)
         ]
         with structlog.testing.capture_logs() as logs:
             for _ in range(3):

@@ -154,7 +154,7 @@ def test_who_repeats_a_speech_and_whose_voice_that_is_are_in_its_facts() -> None
     first = Candidate(Model("one", replace(sung, id="m", licence="CPML")), EngineVoice("v"), post=post)
     part = Part(ana, "en", (first,), 0, 1, 1.0, 1)
     facts = PlannedFacts(
-        SpeechPlan(ana, "en", (part,), 1.0, build_terms(UNLIMITED), frozenset(), frozenset())
+        SpeechPlan(ana, ana.id, "en", (part,), 1.0, build_terms(UNLIMITED), frozenset(), frozenset())
     )
     assert facts.consents == ("of ana", "of anna")
     assert facts.speakers[first.speaker] == (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.commands.command import MORE_COMES
+from proxy.commands.command import EXIT_WITH_MORE_TO_COME
 from proxy.config import natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
@@ -200,7 +200,7 @@ def test_a_check_says_how_an_installed_server_gets_the_voices_of_a_new_one(run: 
     (folder / "config.toml").write_text("[engines.espeak]\n")
     (folder / "data").mkdir(mode=0o700)
     for model, is_former in (("kokoro-int8", True), ("kokoro-voices", False)):
-        natural.write(folder / "data", natural.Layer({"kokoro": {"model": model}}))
+        natural.write_layer(folder / "data", natural.Layer({"kokoro": {"model": model}}))
         said = " ".join(run("check").out.split())
         wanted = "the voices of kokoro-int8 speak no more → run voxgate voices natural"
         assert (wanted in said) is is_former
@@ -212,9 +212,14 @@ def test_a_check_says_how_an_installed_server_gets_the_voices_of_a_new_one(run: 
 @pytest.mark.parametrize(
     ("prepare", "lines"),
     [
-        (lambda folder: natural.write(folder / "data", natural.Layer(models={"x": ["espeak/standard"]})), 0),
+        (
+            lambda folder: natural.write_layer(
+                folder / "data", natural.Layer(models={"x": ["espeak/standard"]})
+            ),
+            0,
+        ),
         (lambda folder: (folder / "data" / natural.FILE).write_text("[[["), 0),
-        (lambda folder: natural.write(folder / "data", natural.Layer()), 1),
+        (lambda folder: natural.write_layer(folder / "data", natural.Layer()), 1),
         (lambda folder: (folder / "data" / natural.FILE).touch(), 0),
     ],
     ids=["voices", "a broken layer", "a failure before", "for good"],
@@ -282,7 +287,7 @@ def test_the_voice_that_stands_in_speaks_before_the_others_are_there(
     monkeypatch.setattr(natural_voices, "have", have)
     for _ in range(2):
         ran = run("voices", "natural", "--at-start")
-        assert (ran.status, built, fetched) == (MORE_COMES, ["hibari"], [])
+        assert (ran.status, built, fetched) == (EXIT_WITH_MORE_TO_COME, ["hibari"], [])
         built.clear()
         layer = natural_file.read(folder / "data")
         assert layer is not None
@@ -308,7 +313,7 @@ def test_pulls_that_all_fail_leave_no_aliases_behind(
 def test_what_is_gone_is_asked_for_again_at_each_start(run: Run, folder: Path) -> None:
     (folder / "data").mkdir(mode=0o700)
     layer = natural.Layer({"kokoro": {"model": "kokoro-voices"}}, {"tts-1": ["kokoro/standard"]})
-    natural.write(folder / "data", layer)
+    natural.write_layer(folder / "data", layer)
     for _ in range(2):
         begun, failed = run("voices", "natural", "--at-start").err.splitlines()
         assert begun == "A model, or what it runs in, is gone and comes again: kokoro-voices"

@@ -104,7 +104,7 @@ def test_what_is_written_today_counts_too(tmp_path: Path) -> None:
     for listed in galleries.listed:
         layer, _ = natural_voices.with_speech(layer, listed, built_in)
     (tmp_path / "data").mkdir()
-    natural.write(tmp_path / "data", layer)
+    natural.write_layer(tmp_path / "data", layer)
     config = load(tmp_path, "[engines.espeak]\n")
     assert config.warnings == ()
     assert set(config.natural) == set(layer.sections)

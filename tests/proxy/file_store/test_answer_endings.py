@@ -158,7 +158,7 @@ async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, 
             path.unlink()
             _break(way, path)
             answer = await ask(server)
-            page = server.worker.metrics.text()
+            page = server.worker.metrics.page_text()
             if folder.is_dir():
                 shutil.rmtree(folder)
             else:

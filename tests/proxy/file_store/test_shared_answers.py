@@ -259,7 +259,7 @@ async def test_an_upload_that_fails_harms_no_answer_and_the_next_one_is_spoken(
         away = await servers.ask(1)
         # To speak it again would charge it again.
         assert (away.status_code, envelope(away)["code"]) == (503, "vault_unavailable")
-        assert "voxgate_answers_unrecorded_total 2.0" in servers.machines[0].worker.metrics.text()
+        assert "voxgate_answers_unrecorded_total 2.0" in servers.machines[0].worker.metrics.page_text()
     assert len(engine.jobs) == 3
 
 

@@ -31,7 +31,7 @@ SOON_S = 20.0
 async def _worker(config: Config) -> AsyncIterator[Child]:
     """One as the supervisor starts it, and its configuration on the way."""
     with (
-        runtime.listen("127.0.0.1", 0) as http,
+        runtime.open_listener("127.0.0.1", 0) as http,
         data_folder.lock_data_folder(Path(config.data)),
         runtime.runtime_folder(Path(config.data)) as folder,
         runtime.control_socket(folder) as control,

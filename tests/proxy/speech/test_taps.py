@@ -102,7 +102,7 @@ async def answer(
         while await answer.next_chunk() is not None:
             if takes is not None:
                 takes(answer)
-        answer.last()
+        answer.last_bytes()
         await answer.settle()
 
     totals = Totals(request, plan)
@@ -245,7 +245,7 @@ async def test_an_answer_is_counted_if_its_client_leaves_while_it_is_closed(
         answering.cancel()
         with pytest.raises(asyncio.CancelledError):
             await answering
-        counted = server.worker.metrics.text()
+        counted = server.worker.metrics.page_text()
     assert told == ["req_1"]
     assert 'voxgate_speech_seconds_total{engine="one",model="m"}' in counted
 

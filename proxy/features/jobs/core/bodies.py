@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from policies.price import MICRO
 from proxy.features.jobs.core.fields import Files, SealedFields
 from proxy.features.jobs.core.records import Job, Kind, Made, Waits
-from proxy.http.lists import Listing, iso, iso_or_none
+from proxy.http.lists import Listing, iso_time, iso_time_or_none
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
 
@@ -109,8 +109,8 @@ def shown_job(job: Job, fields: SealedFields, progress: Progress) -> ShownJob:
         account=job.account,
         status=_status(job, progress),
         waits_for=job.waits,
-        created=iso(job.created),
-        ended=iso_or_none(job.ended),
+        created=iso_time(job.created),
+        ended=iso_time_or_none(job.ended),
         format=job.format,
         files=fields.files,
         characters=job.characters,

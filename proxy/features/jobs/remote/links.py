@@ -30,7 +30,7 @@ from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.records import Run
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.helpers.limiter import FairLimiter
-from proxy.http.body import BODY_FAILURES, open_body
+from proxy.http.body import BODY_FAILURES, connection_of
 from proxy.http.connection import Connection
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
@@ -166,7 +166,7 @@ class SampleEndpoint(Resource):
         link = await self._links.read(token)
         if link is None or self._reads.get(link, 0) >= MOST_SAMPLE_READS:
             raise nothing_here()
-        async with self._places.turn(link.run):
+        async with self._places.hold_turn(link.run):
             # Read anew: others may have been counted during the wait.
             self._reads[link] = self._reads.get(link, 0) + is_read
             pcm, loan = await self._download(link)
@@ -255,8 +255,8 @@ class TrainingEndpoint(Resource):
     async def tell_remote_training(self, request: Request) -> Response:
         """What a training on a rented machine tells, by a link of this server's"""
         run = await self._run(request.path_params["token"])
-        async with self._uploads.turn(run.id):
-            parts = open_body(request).body_parts(_MOST_BODY_BYTES, _BODY_S)
+        async with self._uploads.hold_turn(run.id):
+            parts = connection_of(request).body_parts(_MOST_BODY_BYTES, _BODY_S)
             async with aclosing(parts):
                 body = b"".join([part async for part in parts])
             try:
@@ -273,7 +273,7 @@ class TrainingEndpoint(Resource):
         if self._reads.get(run.id, 0) >= MOST_TRAINING_READS:
             raise nothing_here()
         async with (
-            self._downloads.turn(run.id),
+            self._downloads.hold_turn(run.id),
             aclosing(self._trainings.asked(run.job, run.samples.split())) as messages,
             aclosing(self._while_open(token, messages)) as frames,
         ):

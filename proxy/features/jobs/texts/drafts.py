@@ -159,7 +159,7 @@ async def previewed(
             title=chapter.title,
             characters=chapter.end - chapter.start,
             seconds=round(sum(each.seconds for each in own), 3),
-            credits=credits.number(sum(each.likely for each in own)),
+            credits=credits.to_credits(sum(each.likely for each in own)),
         )
         for number, chapter in enumerate(fields.chapters, 1)
         if chapter.first
@@ -176,9 +176,9 @@ async def previewed(
         characters=draft.characters,
         steps=len(costs),
         seconds=round(sum(each.seconds for each in costs), 3),
-        credits=credits.number(sum(each.likely for each in costs)),
-        most_credits=credits.number(sum(each.most for each in costs)),
-        available=None if available is None else credits.number(available),
+        credits=credits.to_credits(sum(each.likely for each in costs)),
+        most_credits=credits.to_credits(sum(each.most for each in costs)),
+        available=None if available is None else credits.to_credits(available),
     )
 
 
@@ -187,7 +187,7 @@ async def _costs(
 ) -> AsyncIterator[_Cost]:
     """Yield the costs of the steps that are spoken."""
     assert at.speaking is not None, "a worker speaks"
-    terms = of_step(background.terms, is_checked=at.context.find_or(NO_CHECK).checks_jobs)
+    terms = of_step(background.terms, is_checked=at.context.find_shared_or(NO_CHECK).checks_jobs)
     paces = Paces(files.store)
     for number in range(1, len(draft.pieces) + 1):
         call = await draft.plan(number, terms)

@@ -57,7 +57,7 @@ class VoiceModels(Resource):
         VoiceEntry,
         form=VoiceModelForm,
         files=(FILE, INDEX),
-        once="voice",
+        makes_once="voice",
         failures=_OF_BRINGING,
     )
     async def bring_voice_model(self, request: Request) -> Response:
@@ -69,7 +69,7 @@ class VoiceModels(Resource):
             if form.voice is not None:
                 record = await self._voices.own(request, form.voice)
                 await self._intake.give(record, file, format_)
-                return reply(await tools.entry(request, record.id))
+                return reply(await tools.voice_entry(request, record.id))
 
             async def make(id_: str = "", digest: str = "") -> str:
                 beginning = Beginning(payer=caller.key, id=id_, request=digest)
@@ -78,10 +78,10 @@ class VoiceModels(Resource):
                 return made.id
 
             if key is None:
-                return reply(await tools.entry(request, await make()))
+                return reply(await tools.voice_entry(request, await make()))
             digest = digest_of_fields(msgspec.structs.asdict(form), file.digest)
             id_, is_replayed = await self._keyed.run(once_of(request, key, digest), make)
-            return reply(await tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
+            return reply(await tools.voice_entry(request, id_), headers=REPLAYED if is_replayed else None)
 
     @endpoint(
         "POST",
@@ -108,7 +108,7 @@ class VoiceModels(Resource):
             else:
                 terms = None if owner is None else terms_of(voices.admin_tools, owner)
                 named = {"name": form.name} if account is None else {}
-                act = await voices.admin_tools.act(
+                act = await voices.admin_tools.act_if_admin(
                     request, "voice.created", new_id("voice"), account, **named
                 )
                 record = await self._intake.make(account, form, file, format_, terms, Beginning(act))

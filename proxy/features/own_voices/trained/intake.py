@@ -24,7 +24,7 @@ from proxy.features.own_voices.trained.bodies import FILE, MOST_BYTES, UploadedM
 from proxy.features.own_voices.trained.model_limiter import FREE_BYTES, TOO_SLOW, ModelLimiter, ModelPlaces
 from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation, needs_of
 from proxy.file_store.memory_file import open_memory_file
-from proxy.http.body import open_body
+from proxy.http.body import connection_of
 from proxy.http.form import RequestForm, form_values, stream_form
 from proxy.speech import speech_request
 from proxy.storage.trained_model import TrainedModel
@@ -76,7 +76,10 @@ class TrainedIntake:
         self, request: Request, account: str, type_: type[F]
     ) -> AsyncIterator[tuple[F, ModelUpload]]:
         """Read a form, and hold its files while the block runs. Raises NoPlace, and a form's errors."""
-        with closing(ModelPlaces(self._limiter, account)) as slots, open_body(request).counted(FREE_BYTES):
+        with (
+            closing(ModelPlaces(self._limiter, account)) as slots,
+            connection_of(request).counted(FREE_BYTES),
+        ):
             async with AsyncExitStack() as files:
                 sinks = {
                     name: UploadedModel(await files.enter_async_context(open_memory_file(name)), most_bytes)

@@ -45,7 +45,7 @@ class ModelPlaces(MovingTimer):
         for pool in (self._limiter.small, self._limiter.large)[: 1 + (size > SMALL_BYTES)]:
             if pool not in self._places:
                 self.rest()
-                self._places[pool] = self._held.enter_context(await pool.wait(self._account))
+                self._places[pool] = self._held.enter_context(await pool.wait_for_place(self._account))
                 self._watch()
 
     def begin_transfer(self, on_slow: Callable[[], object]) -> None:
@@ -56,7 +56,7 @@ class ModelPlaces(MovingTimer):
         """Begin to measure the pace, if a transfer has begun."""
         self.moved = 0
         if self._on_slow is not None:
-            self.within(PACE_S)
+            self.expire_in(PACE_S)
 
     def expire(self) -> None:
         is_slow = self.moved < PACE_S * LEAST_BYTES_S
@@ -67,7 +67,7 @@ class ModelPlaces(MovingTimer):
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Wait for the turn to read or write a model, and hold it for the block. Raises NoPlace."""
-        return self._places[self._limiter.small].turn(WAIT_S)
+        return self._places[self._limiter.small].hold_turn(WAIT_S)
 
     def close(self) -> None:
         """Leave the places. A second call does nothing."""

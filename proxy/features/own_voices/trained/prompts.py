@@ -13,7 +13,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.own_voices.trained.prompt_texts import PROMPTS
 from proxy.http.endpoint import Query
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, endpoint, second
+from proxy.http.resource import Resource, endpoint, second_path
 
 NEEDED = 20
 """A training needs so many recordings, and `features/jobs/kinds/training` says so, too."""
@@ -46,7 +46,7 @@ class Prompts(Resource):
         VoicePromptList,
         queries=(_LANGUAGE,),
         failures=(InvalidRequest,),
-        also=second("/admin/voice_prompts", "list_voice_prompts_for_all"),
+        also=second_path("/admin/voice_prompts", "list_voice_prompts_for_all"),
     )
     async def list_voice_prompts(self, request: Request) -> Response:
         """Sentences to read for a training"""

@@ -72,10 +72,10 @@ class Ear:
         self.ends.append(end)
         self.has_ended.set()
 
-    def mark(self) -> int:
+    def count_written(self) -> int:
         return len(self.data)
 
-    def share_sent(self, since: int) -> float | None:
+    def share_sent(self, bytes_before: int) -> float | None:
         return self.share
 
     async def _open(self) -> None:

@@ -17,10 +17,10 @@ from proxy.features.jobs.core.records import JOBS, Job, Made
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch.bodies import BatchBody, BatchList, BatchObject
 from proxy.features.jobs.kinds.batch.kind import BATCHES, BatchKind, failed_lines, shown_batch
-from proxy.http.body import raw_body
+from proxy.http.body import read_raw_body
 from proxy.http.endpoint import Query
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import Page, table_page
+from proxy.http.lists import Page, read_table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
@@ -58,7 +58,7 @@ class Batches(Resource):
         """Have the lines of an uploaded file spoken, within a day"""
         caller: Caller = caller_of(request.scope)
         terms, _ = await self._admission.admit(caller)
-        raw = await raw_body(request)
+        raw = await read_raw_body(request)
         query = speech_request.parse(BatchBody, raw)
         key = read_key(request.headers.getlist("idempotency-key"))
         tags, id_ = request.headers.getlist(TAG_HEADER), request.scope["state"]["request_id"]
@@ -74,13 +74,13 @@ class Batches(Resource):
     async def list_batches(self, request: Request) -> Response:
         """The account's batches, the newest first"""
         account = caller_of(request.scope).account
-        listed: Page[Job] = await table_page(
+        listed: Page[Job] = await read_table_page(
             request,
             BATCHES,
             self._store,
             account,
-            usual=_USUAL_BATCHES,
-            most=_MOST_BATCHES,
+            usual_rows=_USUAL_BATCHES,
+            most_rows=_MOST_BATCHES,
         )
         ids = [job.id for job in listed.rows]
         made, failed = await records.made(self._store, ids), await failed_lines(self._store, ids)

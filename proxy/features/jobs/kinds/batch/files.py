@@ -94,7 +94,7 @@ class BatchFiles:
     ) -> StoredFile | SoundZip | None:
         """Return a file of a batch. None: it is empty. Raises RateLimited, NoPlace and StorageFailed."""
         await counter.count("file", scope)
-        async with self._places.turn(job.account):
+        async with self._places.hold_turn(job.account):
             text = await self._files.whole(job.account, job.digest)
             rows = await self._files.store.read_long(_LINES, {"job": job.id})
             return await asyncio.to_thread(self._made, job, what, text, rows)

@@ -87,7 +87,7 @@ class TrainingParts(NamedTuple):
     @classmethod
     def of(cls, context: AppContext, files: JobFiles) -> TrainingParts:
         assert context.engines is not None, "a command trains nothing"
-        book = NO_RESERVATIONS if context.link is None else context.link.book
+        book = NO_RESERVATIONS if context.link is None else context.link.memory_reservations
         trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, book)
         learning = TrainingInput(
             context.store, context.vault, context.own_voices, context.find(Grants), context.samples
