@@ -274,32 +274,39 @@ class Pace:
 
     def __init__(self) -> None:
         self._held_s = self._estimated_s = self._made_s = 0.0
-        self._first_s = self._jobs = 0.0
+        self._first_s = self._jobs = self._part_s = 0.0
         self._between_s = self._between_made_s = 0.0
+        self.ended: tuple[float, float] | None = None
 
     @property
     def value(self) -> float | None:
         return self._held_s / self._estimated_s if self._estimated_s >= LEAST_SPOKEN_S else None
 
-    def learn(self, held_s: float, estimated_s: float, made_s: float, first_s: float) -> None:
+    def learn(
+        self, held_s: float, estimated_s: float, made_s: float, first_s: float, running: int = 1
+    ) -> None:
         """Divides a sum by a sum and takes no mean of ratios, so that many short jobs do not outweigh a long
-        one."""
+        one. So many jobs were `running`, with this one."""
         if estimated_s > 0.0:
             self._held_s = self._held_s * _KEEPS + held_s
             self._estimated_s = self._estimated_s * _KEEPS + estimated_s
             self._made_s = self._made_s * _KEEPS + made_s
             self._first_s = self._first_s * _KEEPS + first_s
             self._jobs = self._jobs * _KEEPS + 1.0
+            self._part_s = self._part_s * _KEEPS + held_s / running
 
-    def learn_silence(self, held_s: float, estimated_s: float) -> None:
+    def learn_silence(self, held_s: float, estimated_s: float, running: int) -> None:
         """Learn from a job that was given up without a sound, if it took longer than what is known."""
         if held_s > estimated_s * (self.value or 1.0):
-            self.learn(held_s, estimated_s, estimated_s, held_s)
+            self.learn(held_s, estimated_s, estimated_s, held_s, running)
 
-    def learn_between(self, between_s: float, made_s: float) -> None:
-        """Learn from the time between two ends while jobs waited, and from the sound of all slots in it."""
-        self._between_s = self._between_s * _KEEPS + between_s
-        self._between_made_s = self._between_made_s * _KEEPS + made_s
+    def learn_end(self, now: float, made_s: float) -> None:
+        """Learn from the time between two ends while jobs waited, and from the sound that all slots made
+        until then. `ended` is the last end; it is None if no job waited then."""
+        if self.ended is not None:
+            self._between_s = self._between_s * _KEEPS + now - self.ended[0]
+            self._between_made_s = self._between_made_s * _KEEPS + made_s - self.ended[1]
+        self.ended = now, made_s
 
     def first_s(self, estimated_s: float) -> float:
         """Return the time in a slot until the first sound. It comes by the end of a text at the latest."""
@@ -314,12 +321,16 @@ class Pace:
             return max(self.value or 0.0, _least(running))
         return held_s / made_s * self._length
 
-    def together(self, running: Sequence[Running]) -> float:
-        """Return the pace of all slots together while jobs wait, or 0 if it is not known."""
-        if self._between_made_s < LEAST_SPOKEN_S or not running:
+    def together(self, running: Sequence[Running], slots: int, shares_time: bool) -> float:
+        """Return the pace of all slots together while jobs wait, or 0 if it is not known. Jobs that share the
+        time of a processor tell it before there was a line."""
+        if self._between_made_s >= LEAST_SPOKEN_S:
+            pace = self._between_s / self._between_made_s * self._length
+        elif shares_time and self.value is not None:
+            pace = self._part_s / self._estimated_s
+        else:
             return 0.0
-        pace = self._between_s / self._between_made_s * self._length
-        return max(pace, _least(running) / len(running))
+        return max(pace, _least(running) / slots) if running else 0.0
 
     @property
     def _length(self) -> float:

@@ -18,6 +18,8 @@ RESERVE = 0.5
 """The part of its patience with which a job comes back early: the pace may fall meanwhile."""
 LATE_S = 5.0
 """A job that is later than this loses its turn."""
+_KEEPS = 0.9
+_MOSTLY = 0.5
 MOST = 256
 """The most reserved turns. Other jobs get a time to come back, but no turn."""
 
@@ -56,6 +58,8 @@ class ReservedTurns:
 
     def __init__(self) -> None:
         self.line: Sequence[ReservedTurn] = ()
+        # The share of the last turns that were used: most clients may never come back.
+        self._used = 1.0
 
     def __repr__(self) -> str:
         return f"<ReservedTurns {len(self.line)}>"
@@ -64,9 +68,11 @@ class ReservedTurns:
         """Return how many turns are ahead of a job that comes. It uses up the turn of its account, if one is
         due."""
         line = [each for each in self.line if now <= each.back_at + LATE_S]
+        self._used *= _KEEPS ** (len(self.line) - len(line))
         own = (at for at, each in enumerate(line) if each.tenant == tenant and each.back_at <= now)
         if (at := next(own, None)) is not None:
             del line[at]
+            self._used += (1.0 - self._used) * (1.0 - _KEEPS)
         self.line = line
         return place(line, tenant) if at is None else at
 
@@ -80,5 +86,9 @@ class ReservedTurns:
         self.line = [*self.line[:ahead], turn, *self.line[ahead:]][:MOST]
 
     def seconds(self, ahead: int) -> float:
-        """Return the estimated seconds of the first turns."""
-        return sum(each.estimated_s for each in self.line[:ahead])
+        """Return the estimated seconds of the first turns that will be used."""
+        return self._used * sum(each.estimated_s for each in self.line[:ahead])
+
+    def is_due(self, ahead: int, now: float) -> bool:
+        """Tell whether a free slot waits for one of the first turns, which may be used in a moment."""
+        return self._used > _MOSTLY and any(each.back_at < now + LATE_S for each in self.line[:ahead])

@@ -21,7 +21,7 @@ from speech_engine.host.batch import Batch
 from speech_engine.host.fair import IDLE, WAITED_FOR, FairOrder, Pace, forecast
 from speech_engine.host.messages import HealthReport
 from speech_engine.host.recent_sound import RecentSound
-from speech_engine.host.reserved_turns import LONGEST_RETRY_S, ReservedTurns, retry_s
+from speech_engine.host.reserved_turns import LONGEST_RETRY_S, SHORTEST_RETRY_S, ReservedTurns, retry_s
 from speech_engine.host.slot_turn import SlotTurn
 from speech_engine.values import SpeechJob, Urgency
 
@@ -29,6 +29,8 @@ REVIEW_EVERY_S = 0.25
 """The time between two looks at the whole line: jobs that run may have become slow."""
 CLEARLY_LATE = 0.25
 """The patience with a job in line: the job leaves if its wait is a quarter too long, by an estimate."""
+SURELY_LATE = 0.75
+"""The part of the usual time to a first sound that a job must have left to get a slot."""
 
 IDLE_PART = 4
 """Work without a waiting client gets at most one in so many slots, but at least one slot."""
@@ -66,8 +68,6 @@ class Slots:
         self._has_lone_turn = False
         self._order: FairOrder[SlotTurn] = FairOrder()
         self._pace = Pace()
-        # The last end of a job while others waited, and the sound until then.
-        self._ended: tuple[float, float] | None = None
         self._made_s = 0.0
         self._reserved = ReservedTurns()
 
@@ -110,7 +110,8 @@ class Slots:
 
     def take_now(self, turn: SlotTurn) -> bool:
         """Take a slot if one is free and no turn waits, and return whether it was taken. A turn that runs
-        alone, or hears, or is idle, or is for a batch never gets one here: `take` knows their rules."""
+        alone, or hears, or is idle, or is for a batch never gets one here: `take` knows their rules, and
+        those of reserved turns."""
         if (
             self._order.waiting
             or self._next_alone is not None
@@ -120,20 +121,20 @@ class Slots:
             or turn.runs_alone
             or turn.hears
             or turn.urgency == "idle"
+            or self._reserved.line
         ):
             return False
         self._order.begin(turn)
         self._begin(turn)
-        if self._reserved.line:
-            self._reserved.enter(turn.tenant, time.monotonic())
         return True
 
     async def take(self, turn: SlotTurn) -> None:
         """Take a slot, in line behind the waiting jobs. Raises as `enter` does."""
         self._order.push(turn)
-        self._let_in()
         may_return = self._reserved.line and turn.urgency not in IDLE
         ahead = self._reserved.enter(turn.tenant, time.monotonic()) if may_return else 0
+        if not (ahead and self._reserved.is_due(ahead, time.monotonic())):
+            self._let_in()
         if turn not in self._running:
             await self._wait(turn, ahead)
 
@@ -209,11 +210,10 @@ class Slots:
         if newcomer is self._next_alone:
             return  # it has left the queue: a slot is reserved for it
         reserved_s, left_s = self._reserved.seconds(ahead), newcomer.left_s - self._first_s(newcomer)
+        free_in_s, pace = self._free_in_s()
+        longest_s = (sum(free_in_s) + (self._order.waiting_s + reserved_s) * pace) / len(free_in_s)
         # Skip the walk through the queue where its result cannot matter.
-        if (
-            self._longest_wait_s(reserved_s) > left_s
-            and (starts_in_s := self._starts_in_s(newcomer, reserved_s)) > left_s
-        ):
+        if longest_s > left_s and (starts_in_s := self._starts_in_s(newcomer, reserved_s)) > left_s:
             self._order.discard(newcomer)
             self._refuse(newcomer, _TOO_LONG, retry_s(starts_in_s, left_s), ahead)
         elif (fits_in_s := self._fits_behind_s(newcomer)) > left_s:
@@ -241,26 +241,23 @@ class Slots:
         self._order.end(turn, cost_s)
         held_s = time.monotonic() - turn.sound.began_at
         if turn.has_finished:
-            self._pace.learn(held_s, turn.estimated_s, turn.made_s, turn.sound.first_s or held_s)
+            first_s = turn.sound.first_s or held_s
+            self._pace.learn(held_s, turn.estimated_s, turn.made_s, first_s, self.running + 1)
         elif not turn.made_s:
-            self._pace.learn_silence(held_s, turn.estimated_s)
+            self._pace.learn_silence(held_s, turn.estimated_s, self.running + 1)
         if self._order.waiting or self._next_alone is not None:
-            self._learn_between(turn)
+            if self._order.head(WAITED_FOR) is None:
+                self._pace.ended = None  # idle work may wait while slots are free
+            elif self._pace.ended is None or turn.has_finished:
+                self._pace.learn_end(time.monotonic(), self._made_s)
             self._let_in()
         else:
-            self._ended = None
-
-    def _learn_between(self, turn: SlotTurn) -> None:
-        if self._order.head(WAITED_FOR) is None:
-            self._ended = None  # idle work may wait while slots are free
-        elif self._ended is None or turn.has_finished:
-            now, ended = time.monotonic(), self._ended
-            if ended is not None:
-                self._pace.learn_between(now - ended[0], self._made_s - ended[1])
-            self._ended = now, self._made_s
+            self._pace.ended = None
 
     def _let_in(self) -> None:
         while (turn := self._next_turn()) is not None:
+            if turn.place is not None and turn.left_s < self._first_s(turn) * SURELY_LATE:
+                self._refuse(turn, _TOO_LONG, SHORTEST_RETRY_S, 0)
             if not turn.is_waiting:
                 self._order.end(turn, 0.0)
                 continue
@@ -382,17 +379,13 @@ class Slots:
         """Predict the time from a slot to the first sound. A recording only has to have its slot in time."""
         return 0.0 if turn.hears else self._pace.first_s(turn.estimated_s)
 
-    def _longest_wait_s(self, reserved_s: float) -> float:
-        free_in_s, pace = self._free_in_s()
-        return (sum(free_in_s) + (self._order.waiting_s + reserved_s) * pace) / len(free_in_s)
-
     def _free_in_s(self) -> tuple[list[float], float]:
         """Return when the slots become free, and their pace; once it is known what they give together, they
         count as one. A slot whose job takes too long may be free at any moment."""
         running = [(turn.estimated_s, *turn.sound.lately()) for turn in self._running]
         now, pace = time.monotonic(), self._pace.now(running)
         busy = [max(0.0, turn.estimated_s * pace - (now - turn.sound.began_at)) for turn in self._running]
-        if together := self._pace.together(running):
+        if together := self._pace.together(running, self.count, self._batch is not None):
             return [min(busy)], together
         # Slots stay free for a turn that runs alone, but soon other turns can have them. A batch keeps them.
         free = 0 if self._batch is not None and busy else self.count - self.running
