@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 from statistics import quantiles
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ from tests.heard.judge import OTHERS, SENTENCES
 AT_ONCE = {"en": 6}
 _MOST_AT_ONCE = 16
 _MOST_TRIES = 6
+_LONGEST_S = 60.0
+"""The longest `Retry-After`: a longer wait is told in parts."""
 _SAME = "coral"
 """The name whose speaker hibari is."""
 
@@ -100,8 +102,12 @@ def _print_returns(tries: Sequence[Sequence[Told]]) -> None:
         spoken = sum(each[number - 1].status == 200 for each in back)
         if back:
             print(f"try {number}: {spoken} of {len(back)} were spoken when they came back")
-    codes = Counter(answer.code for each in tries for answer in each[:-1])
-    print(f"told by {dict(codes)}", flush=True)
+    later = [pair for each in tries for pair in pairwise(each)]
+    for at_most in (False, True):
+        back = [after for before, after in later if (float(before.retry_after) == _LONGEST_S) == at_most]
+        spoken = sum(each.status == 200 for each in back)
+        print(f"told {'60 s' if at_most else 'less than 60 s'}: {spoken} of {len(back)} were spoken")
+    print(f"told by {dict(Counter(before.code for before, _ in later))}", flush=True)
 
 
 def _times(answers: Sequence[Told]) -> str:
