@@ -239,7 +239,7 @@ async def test_an_answer_is_counted_if_its_client_leaves_while_it_is_closed(
         raise EngineFailed("enough")
 
     async with inside(tmp_path, CONFIG, {"one": SlowToEnd()}) as server:
-        monkeypatch.setattr(server.worker.pipeline, "_ended", (lambda call: told.append(call.id),))
+        monkeypatch.setattr(server.worker.pipeline, "_end_hooks", (lambda call: told.append(call.id),))
         answering = asyncio.create_task(answer(server, takes=break_off))
         await closing.wait()
         answering.cancel()
