@@ -202,10 +202,10 @@ class SpeakerComparison:
 
 def _compared_part(recording: RatedRecording) -> bytes:
     # It loads numpy, which a worker does only where it is needed.
-    from proxy.audio.recordings.derivation import SampleSpec, derive
+    from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 
     spec = SampleSpec(0.0, _MOST_S, COMPARED_RATE_HZ)
-    return derive(recording.master, recording.quality, spec)
+    return derive_sample(recording.master, recording.quality, spec)
 
 
 @asynccontextmanager

@@ -118,7 +118,7 @@ class VoiceRecordings:
         writer, words = self._library_writer, form.ref_text
         waits = await can_wait(self._hearings, writer, account, words, voice.language)
         writer.rights_of(words, terms, grant, awaits_words=waits)
-        async with self._intake.accepted(account, audio, AUDIO) as accepted:
+        async with self._intake.accept_upload(account, audio, AUDIO) as accepted:
             if waits and accepted.seconds > MOST_S:
                 waits, _ = False, writer.rights_of(words, terms, grant)
             compared = await self._compare(account, accepted, grant)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from proxy.errors import Conflict
-from proxy.file_store.once import KEY_HEADER, FindDigest, Once
+from proxy.file_store.once import HEADER_NAME, FindDigest, Once
 from proxy.storage import tombstones
 from proxy.storage.store import Store
 
@@ -43,6 +43,6 @@ class KeyedMaking:
             what = self._what
             raise Conflict(
                 f"The {what} that this Idempotency-Key made was deleted; a new {what} needs a new key.",
-                param=KEY_HEADER,
+                param=HEADER_NAME,
             )
         return digest

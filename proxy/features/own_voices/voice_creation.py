@@ -96,7 +96,7 @@ class VoiceCreation:
         writer, words = self._library_writer, new.ref_text
         waits = await can_wait(self._hearings, writer, account, words, new.language)
         rights = writer.rights_of(words, terms, grant, awaits_words=waits)
-        async with self._intake.accepted(account, audio, "audio_sample") as accepted:
+        async with self._intake.accept_upload(account, audio, "audio_sample") as accepted:
             if waits and accepted.seconds > MOST_S:
                 waits, rights = False, writer.rights_of(words, terms, grant)
             self._clones.check_targets(places, [accepted.seconds], rights)

@@ -121,7 +121,7 @@ class TrainingPiece(NamedTuple):
                 "Trainings elsewhere need server.public_url: rented machines fetch and bring all by it."
             )
         stop_s = limits.most_s - min(_LEAVING_S, limits.most_s / 4)
-        training = RemoteTraining(url=await links.training_price(run.id), stop_s=stop_s)
+        training = RemoteTraining(url=await links.of_training(run.id), stop_s=stop_s)
         return RemoteWork(key=run.id, most_s=limits.most_s, training=training)
 
 

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.audio.recordings.derivation import pcm_of
+from proxy.audio.recordings.derivation import to_pcm
 from proxy.audio.recordings.master import Master, make_master
-from proxy.audio.recordings.measures import STEP_S, speech_of
+from proxy.audio.recordings.measures import STEP_S, speech_steps
 from proxy.features.jobs.kinds.cut.piece import CutPiece
 
 MOST_S = 15.0
@@ -26,7 +26,7 @@ def find_pieces(master: bytes, begin_ms: int, *, is_last: bool) -> list[CutPiece
     """Find the pieces of a stretch that begins there, in order. At its borders a word may be cut in two,
     unless the recording begins or ends there. It takes milliseconds for each second: call it in a thread."""
     whole, begin_s = Master(master), begin_ms / 1000
-    speech = speech_of(whole)
+    speech = speech_steps(whole)
     return [
         _piece(
             run,
@@ -43,7 +43,7 @@ def sound_of(master: bytes, begin_ms: int, piece: CutPiece) -> bytes:
     whole = Master(master)
     first, last = (round((at_s - begin_ms / 1000) * whole.rate_hz) for at_s in (piece.start_s, piece.end_s))
     samples = whole.read(first, last)
-    return make_master(pcm_of(samples), whole.rate_hz, 2)
+    return make_master(to_pcm(samples), whole.rate_hz, 2)
 
 
 def _joined(speech: NDArray[np.bool_]) -> Sequence[Run]:
