@@ -13,7 +13,7 @@ from policies import language
 from speech_engine import Alphabet, Pronunciation, Segment
 from speech_engine.redacted import Redacted
 from speech_engine.text import cleaning
-from speech_engine.text.words import words_of
+from speech_engine.text.words import word_finder
 
 NO_LEXICON = "none"
 """The name in a request that uses no lexicon. No lexicon may have it."""
@@ -170,7 +170,7 @@ def count_added(words: Words, text: str) -> int:
         return 0
     lengths: dict[str, int] = {}
     added = 0
-    for found in words_of(words).find(cleaning.cleaned_text(text)):
+    for found in word_finder(words).find(cleaning.cleaned_text(text)):
         length = lengths.get(found.spoken)
         if length is None:
             length = lengths[found.spoken] = _spoken_length(found.spoken)
@@ -205,7 +205,7 @@ def find_pronunciations(
     if not sounds:
         return ()
     # The text may have the word in other letters than the lexicon, so the search finds its number.
-    words = words_of({each.word: str(number) for number, each in enumerate(sounds)})
+    words = word_finder({each.word: str(number) for number, each in enumerate(sounds)})
     numbers: dict[str, int] = {}
     for segment in segments:
         for match in words.find(segment.spoken):

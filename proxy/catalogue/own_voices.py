@@ -67,18 +67,18 @@ NO_VOICES: VoicesById = {}
 class OwnVoices(Protocol):
     """The saved voices. These bodies are those of a server without the feature."""
 
-    async def of_account(self, account: str, before: VoicesById = NO_VOICES) -> Sequence[LibraryVoice]:
+    async def of_account(self, account: str, known: VoicesById = NO_VOICES) -> Sequence[LibraryVoice]:
         """Return the voices of an account with their clones, the newest first.
 
-        `before` has those of the last read. A voice that cannot be opened has no texts, and its id as its
+        `known` has those of the last read. A voice that cannot be opened has no texts, and its id as its
         name.
         """
-        del account, before
+        del account, known
         return ()
 
-    async def of_operator(self, before: VoicesById = NO_VOICES) -> Sequence[LibraryVoice]:
+    async def of_operator(self, known: VoicesById = NO_VOICES) -> Sequence[LibraryVoice]:
         """Return the voices that the operator saved for all accounts, the newest first."""
-        del before
+        del known
         return ()
 
     async def get(self, id_: str) -> VoiceRecord | None:

@@ -22,8 +22,8 @@ from proxy.storage import audit
 
 
 class ShownAlert(msgspec.Struct, frozen=True, kw_only=True):
-    """Trouble with its time of begin, on a `machine` or with the whole. `mailed_at` is null in its first
-    minute, and `gone_at` is set in the minute after its end."""
+    """A trouble of one `machine`, or of the whole cluster. `mailed_at` is null in its first minute, and
+    `gone_at` is set in the minute after its end."""
 
     kind: str
     title: str

@@ -84,13 +84,13 @@ class AnnouncedHosts(Resource):
         self._check(host.address)
         if not self._store.is_shared:
             raise Conflict("Hosts announce themselves to gateways on PostgreSQL; this one is on SQLite.")
-        whose = {"id": host.machine, "key": caller_of(request.scope).key}
-        known = {**whose, "name": host.address, "version": __version__}
+        identity = {"id": host.machine, "key": caller_of(request.scope).key}
+        known = {**identity, "name": host.address, "version": __version__}
         row = Statement(_PUT, {**known, "engines": encode_json(host.engines)})
-        _, _, put = await self._store.write(Statement(_LOCK), Statement(_FORGET), row)
-        if not put and await self._store.read(_OF_OTHER, whose):
+        _, _, stored = await self._store.write(Statement(_LOCK), Statement(_FORGET), row)
+        if not stored and await self._store.read(_OF_OTHER, identity):
             raise Conflict("Another key has announced this 'machine'.", param="machine")
-        if not put:
+        if not stored:
             raise NoPlace("announced hosts")
         return reply(KnownHost(address=host.address))
 

@@ -83,7 +83,7 @@ class VerdictExchange:
                     news.sort(key=lambda each: each.digest)
                     await self._store.write(*(_change(engine, each) for each in news))
             except StorageFailed:
-                # They may be written already, and a death must not count twice.
+                # The commit may have happened, and a death must not count twice.
                 suspects.news[:0] = [each._replace(is_only=False) for each in news]
                 raise
         read_at = time.monotonic()

@@ -48,7 +48,7 @@ async def remove_follower(store: Store, id_: str) -> None:
     await store.write(Statement("DELETE FROM followers WHERE id = :id", {"id": id_}))
 
 
-async def are_behind(store: Store, life: str, moment: int) -> bool:
+async def has_followers_behind(store: Store, life: str, moment: int) -> bool:
     """Tell whether another living process may still use data that was erased before `moment`."""
     alive = await exact_now(store) - round(LIVES_S * SECOND_US)
     return bool(await store.read(_BEHIND, {"life": life, "moment": moment, "alive": alive}))

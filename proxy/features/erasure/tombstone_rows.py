@@ -1,4 +1,4 @@
-"""The rows of tombstones, as erasures write them and go through them. See storage/tombstones.py."""
+"""How erasures write and list the rows of tombstones. See storage/tombstones.py."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SINCE = f"SELECT {COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
 _BY_OLDER = f"""
 SELECT {COLUMNS} FROM erasures WHERE by_schema < :known AND {schema.is_by_older_sql("by_schema", "began")}
 """
-# 1 is long ago, so the task is due at once.
+# The time 1 is long ago, so the task is due at once.
 _AGAIN = """
 UPDATE erasures SET by_schema = :known, digests = :digests, pending = :pending, completed = NULL, due = 1,
     lease = 0
@@ -57,7 +57,7 @@ def digests_in(recordings: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({str(name) for name in safe_names(recordings)}))
 
 
-async def erase(
+async def erase_subject(
     store: Store,
     tombstone: Tombstone,
     act: Act | None = None,
@@ -105,13 +105,15 @@ async def erase(
 
 
 async def erase_again(store: Store, steps: Sequence[str]) -> int:
-    """Erase in all tables what an older version has erased, and begin its steps anew. Return the number."""
+    """Erase in all tables what an older version has erased, and start all steps again. Return the number."""
     version: Params = {"known": schema.known_version()}
     found = [tombstone_of(row) for row in await store.read_long(_BY_OLDER, version)]
     for each in found:
         digests = {*each.digests, *await digests_of(store, each.subject)}
         lists = {"digests": encode_json(sorted(digests)), "pending": encode_json(steps)}
-        await erase(store, each, also=(Statement(_AGAIN, {**version, **lists, "subject": each.subject}),))
+        await erase_subject(
+            store, each, also=(Statement(_AGAIN, {**version, **lists, "subject": each.subject}),)
+        )
     return len(found)
 
 
@@ -131,7 +133,7 @@ def may_be_needed(store: Store, subject: str) -> bool:
     return erasable is not None and bool(erasable.only_if)
 
 
-async def is_left(store: Store, subject: str, step: str) -> bool:
+async def has_remains(store: Store, subject: str, step: str) -> bool:
     """Tell whether rows remain that keep this step of an erasure from being done."""
     remains = [table.remains for table in store.tables if table.remains is not None]
     for sql in [each.sql for each in remains if each.step == step]:
@@ -144,7 +146,7 @@ async def list_since(store: Store, since: int) -> list[Tombstone]:
     return [tombstone_of(row) for row in await store.read(_SINCE, {"since": since})]
 
 
-async def batches(store: Store) -> AsyncIterator[list[Tombstone]]:
+async def tombstone_batches(store: Store) -> AsyncIterator[list[Tombstone]]:
     """Yield all tombstones, 500 at once."""
     after = ""
     while rows := await store.read_long(_PAGE, {"after": after}):

@@ -20,7 +20,7 @@ from proxy.catalogue.library import AccountLibrary
 from proxy.config import credits
 from proxy.config.sections import Config
 from proxy.errors import NotFound
-from proxy.features.jobs.core.fields import of_step
+from proxy.features.jobs.core.fields import step_terms
 from proxy.features.jobs.core.making import check_length
 from proxy.http.body import read_raw_body
 from proxy.http.replies import reply
@@ -35,8 +35,8 @@ from proxy.speech.split_text import EMOTION
 
 
 class Controls(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields that all models that would speak can follow: a `pitch` from the least to the most, one of
-    the `emotions`, so many characters of `instructions`, and a `seed`."""
+    """What all models that would speak can follow: the lowest and the highest `pitch`, the `emotions`, the
+    most characters of `instructions`, and whether a `seed` counts."""
 
     pitch: tuple[float, float]
     emotions: tuple[str, ...]
@@ -48,7 +48,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a request for speech would get. `language`, `model`, `voice`, `substitute` and `ignored` are as in
     the headers of its answer. If it is not `is_trained`, a model that follows rules would speak some of it.
 
-    `characters`, `seconds` and `credits` are the most that is expected: so many credits would be held. An
+    `characters`, `seconds` and `credits` are the most that is expected. That many credits would be held. An
     answer from the cache may cost less. `available` credits are left, null for no limit, and are
     `available_minutes` of speech, null if that cannot be said. The emotion tags in `dropped_tags` would be
     left out. The text does not have the names of the cast in `unused_names`. Each of `other_names` begins
@@ -103,7 +103,7 @@ class Estimates(Resource):
         speech = parse_speech(body, defaults, self._speaking.plans.client_fields)
         if speech.answer == "background":
             check_length(terms, len(speech.text), "input")
-            terms = of_step(terms)
+            terms = step_terms(terms)
         call = await self._speaking.prepare_call(request.scope["state"]["request_id"], caller, speech, terms)
         hold = await self._speaking.pipeline.estimate(call)
         payer = Payer(account=hold.account, key=hold.key, anchor=hold.anchor, terms=hold.terms)

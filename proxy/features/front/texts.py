@@ -32,12 +32,12 @@ def language_of(wanted: str, accepted: str) -> str:
     if wanted in LANGUAGES:
         return wanted
     ours = {base_tag(tag): tag for tag in LANGUAGES}
-    weighed = [_weighed(part) for part in accepted[:500].split(",")]
+    weighed = [_weighted_tag(part) for part in accepted[:500].split(",")]
     found = [(weight, -place, ours[tag]) for place, (tag, weight) in enumerate(weighed) if tag in ours]
     return max(found)[2] if found else LANGUAGES[0]
 
 
-def _weighed(part: str) -> tuple[str, float]:
+def _weighted_tag(part: str) -> tuple[str, float]:
     tag, _, weight = part.partition(";")
     number = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", weight)
     return base_tag(tag.strip().lower()), float(number[1]) if number else float(not weight.strip())

@@ -1,4 +1,5 @@
-"""The end of entries: after the days of their plan, and with voices that were erased as they were written."""
+"""Deletes entries after the days of their plan, and those of erased voices that were written during an
+erasure."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ class HistoryRetention:
         self.stored = stored
         self._store = store
         self._metrics = metrics
-        # All erasures at first, then the recent ones.
+        # The first look is at all erasures, a later one at those since the look before.
         self._since = 0
 
     async def run(self) -> None:

@@ -16,10 +16,10 @@ from proxy.features.lexicons.section import SECTION
 
 
 def check_lexicons(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
-    return [_lexicon(name, words) for name, words in SECTION.of(config).items()]
+    return [_lexicon_finding(name, words) for name, words in SECTION.of(config).items()]
 
 
-def _lexicon(name: str, words: Words) -> Finding:
+def _lexicon_finding(name: str, words: Words) -> Finding:
     count = f"{len(words)} word(s)"
     if lexicon.is_language_tag(name):
         return ok("lexicon", f"{count}, in texts of the language {name}", name=name)

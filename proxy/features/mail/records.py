@@ -51,7 +51,8 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Rank(IntEnum):
-    """The place of a mail in the queue: receipts and alerts, sign-ins of users and of strangers, the rest."""
+    """The order in which mails are sent: receipts and alerts, sign-ins of users and of strangers, the
+    rest."""
 
     FIRST, OF_USER, OF_STRANGER, REST = range(4)
 
@@ -81,7 +82,7 @@ class MailRow(Redacted, QueuedTask, frozen=True, kw_only=True):
 
 TASKS = TaskTable("mails", MailRow, "until > 0", place="rank", earliest="due")
 _COLUMNS = ("id", "account", "subject", "notice", "wrapped", "sealed", "created", "until")
-# A commit may have parameters of its own in the same statement's condition: none of them begins so.
+# The condition has parameters of its own, none of which begins with mail_.
 _ADD = f"""
 INSERT INTO mails ({", ".join(_COLUMNS)}, rank)
 SELECT CAST(:mail_id AS TEXT), CAST(:mail_account AS TEXT), CAST(:mail_subject AS TEXT),

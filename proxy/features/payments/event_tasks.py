@@ -1,4 +1,5 @@
-"""Each task fetches what a webhook named from its provider, books it, and wakes its order."""
+"""The task of each payment event: it fetches the payment that a webhook named, books it, and wakes its
+order."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ from proxy.features.payments.records import EVENT_TASKS, NEVER, EventRecord, Pay
 from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.store import AlreadyExists, Condition, Statement, Store
 
-_STORED_US = 30 * 86_400 * SECOND_US
+_DELETE_AFTER_US = 30 * 86_400 * SECOND_US
 _HOUR_S = 3600.0
-_NOTE = """
+_UPSERT_EVENT = """
 INSERT INTO payment_events (id, account, received, created, changed, due)
 VALUES (:id, '', 1, CAST(:now AS BIGINT), CAST(:now AS BIGINT), CAST(:now AS BIGINT))
 ON CONFLICT (id) DO UPDATE SET received = payment_events.received + 1, changed = CAST(:now AS BIGINT),
@@ -52,10 +53,10 @@ class EventTasks(TaskKind[EventRecord]):
         """Give each provider half of the places, so that one that hangs does not block the other."""
         return {"": self.most_at_once, queued.id.partition(":")[0]: self.most_at_once // 2}
 
-    async def note(self, provider: str, object_id: str) -> None:
+    async def note_webhook(self, provider: str, object_id: str) -> None:
         """Note a webhook about an object. One that comes during a fetch causes another fetch."""
         now = await self._store.now()
-        await self._store.write(Statement(_NOTE, {"id": f"{provider}:{object_id}", "now": now}))
+        await self._store.write(Statement(_UPSERT_EVENT, {"id": f"{provider}:{object_id}", "now": now}))
         self.look_now()
 
     async def work(self, held: EventRecord) -> Result:
@@ -63,9 +64,9 @@ class EventTasks(TaskKind[EventRecord]):
         if (provider := self.providers.get(name)) is None:
             return Delayed("The provider is not configured.", _HOUR_S, is_try=False)
         for _ in range(_TRIES):
-            rows = await records.payment_rows(self._store, held.id)
+            rows = await records.payment_by_id(self._store, held.id)
             try:
-                payment = await provider.payment(object_id)
+                payment = await provider.find_payment(object_id)
             except ProviderFailed as error:
                 return Delayed(error.reason, error.retry_after_s)
             reference = "" if payment is None else payment.reference
@@ -86,4 +87,4 @@ class EventTasks(TaskKind[EventRecord]):
 
     async def delete_old(self) -> None:
         now = await self._store.now()
-        await self._store.write(Statement(_DELETE, {"before": now - _STORED_US, "now": now}))
+        await self._store.write(Statement(_DELETE, {"before": now - _DELETE_AFTER_US, "now": now}))

@@ -94,8 +94,8 @@ class Sales(NamedTuple):
         return f"{text} ({'≈ ' if minutes.is_about else ''}{number:g} min)"
 
 
-class LateClient:
-    """A client of providers, opened at its first request: most servers sell nothing."""
+class LazyClient:
+    """The HTTP client for providers. It is opened at the first request, since most servers sell nothing."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream

@@ -1,4 +1,4 @@
-"""The operator's own account of samples. Its usage is in no customer's."""
+"""The server's own account for samples, so that their usage is no customer's."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ WHERE accounts.name = :name
 
 
 async def open_account(store: Store) -> Caller:
-    """Return the caller of the account `samples`, or of `samples-2` and so on if others have these names.
+    """Return the caller of the account `samples`, or of `samples-2` and so on if customers have these names.
 
-    Nobody gets its key, so nobody else speaks for it.
+    Its key is shown to nobody, so only the server uses it.
     """
     number = 1
     while True:

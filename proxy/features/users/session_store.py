@@ -1,4 +1,4 @@
-"""The sessions of one worker: a cookie leads to a session, its user, and the user's own row in `keys`."""
+"""The sessions of one worker. The cookie of a session leads to its user, and to the user's row in `keys`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 HOUR_US = 3600 * SECOND_US
 IDLE_US = 7 * 24 * HOUR_US
-WHOLE_US = 30 * 24 * HOUR_US
+LONGEST_US = 30 * 24 * HOUR_US
 """A session ends after a week without a use, and in any case after thirty days."""
 _MOST_STORED = 10_000
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -42,10 +42,10 @@ WHERE sessions.hash IN ({{hashes}}) AND keys.kind = 'user'
 _SEEN = "UPDATE sessions SET seen = :now WHERE id IN ({ids}) AND seen < :now"
 _OF_USER = "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
 _IS_OWN = "id = :subject AND user_id = :user"
-_END_SOME = """
+_END_BATCH = """
 DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = :user LIMIT :limit) RETURNING id
 """
-_SOME = MOST_ROWS - 1
+_BATCH = MOST_ROWS - 1
 _TIDY = "DELETE FROM sessions WHERE created <= :whole OR seen <= :idle"
 
 _log = structlog.get_logger()
@@ -61,7 +61,7 @@ class SessionRow(NamedTuple):
 
 class _Answer(NamedTuple):
     session: Session | None
-    good_for_s: float = 0.0
+    valid_for_s: float = 0.0
 
 
 def new_secret() -> str:
@@ -70,12 +70,12 @@ def new_secret() -> str:
 
 
 def cookie(secret: str) -> str:
-    whole_s = WHOLE_US // SECOND_US
+    whole_s = LONGEST_US // SECOND_US
     return f"{COOKIE}={secret}; Path=/; Max-Age={whole_s}; Secure; HttpOnly; SameSite=Strict"
 
 
 def is_over(began: int, seen: int, now: int) -> bool:
-    return now >= min(began + WHOLE_US, seen + IDLE_US)
+    return now >= min(began + LONGEST_US, seen + IDLE_US)
 
 
 class UserSessions:
@@ -86,7 +86,7 @@ class UserSessions:
         self._store = store
         self._answers: ReadCache[str, _Answer] = ReadCache(
             self._read,
-            lambda answer: answer.good_for_s,
+            lambda answer: answer.valid_for_s,
             max_weight=_MOST_STORED,
             most_together=MOST_TOGETHER,
             gathers_unknown=True,
@@ -122,7 +122,7 @@ class UserSessions:
 
     async def tidy(self) -> None:
         now = await self._store.now()
-        await self._store.write(Statement(_TIDY, {"whole": now - WHOLE_US, "idle": now - IDLE_US}))
+        await self._store.write(Statement(_TIDY, {"whole": now - LONGEST_US, "idle": now - IDLE_US}))
 
     async def _read(self, digests: Sequence[str]) -> dict[str, _Answer]:
         hashes, params = in_list(digests)
@@ -148,7 +148,7 @@ class UserSessions:
         if before is not None and before.session is not None and before.session.caller == caller:
             # The same object, so that its cached terms and plans stay valid.
             session = before.session
-        end = min(began + WHOLE_US, seen + IDLE_US)
+        end = min(began + LONGEST_US, seen + IDLE_US)
         return _Answer(session, min(valid_for_s(status, now), (end - now) / SECOND_US))
 
     async def _note_seen(self, unseen: Sequence[str], now: int) -> None:
@@ -167,7 +167,7 @@ async def list_of_user(store: Store, user: str) -> list[SessionRow]:
     return [each for each in found if not is_over(each.created, each.seen, now)]
 
 
-async def end(store: Store, user: str, act: Act) -> bool:
+async def end_session(store: Store, user: str, act: Act) -> bool:
     """End the session that the act is about, and tell whether the user has it. Forget it afterwards."""
     facts: Params = {"user": user}
     *_, rows = await store.write(
@@ -177,13 +177,13 @@ async def end(store: Store, user: str, act: Act) -> bool:
     return bool(rows)
 
 
-async def end_all(store: Store, act: Act) -> int:
+async def end_sessions(store: Store, act: Act) -> int:
     """End all sessions of the user that the act is about, and count them. Forget them afterwards."""
-    some = Statement(_END_SOME, {"user": act.subject, "limit": _SOME})
+    some = Statement(_END_BATCH, {"user": act.subject, "limit": _BATCH})
     rows, *_ = await store.write(some, *audit.insert_statements(act))
     ended = len(rows)
-    while len(rows) == _SOME:
-        (rows,) = await write_in_turn(store, _SOME, some)
+    while len(rows) == _BATCH:
+        (rows,) = await write_in_turn(store, _BATCH, some)
         ended += len(rows)
     return ended
 
@@ -220,7 +220,7 @@ def is_own_page(scope: Scope, own_origin: str) -> bool:
 
 
 def is_foreign_page(scope: Scope, own_origin: str) -> bool:
-    """Tell whether a page has sent the request that is none of this server. Programs send no such headers."""
+    """Tell whether a page of another server has sent the request. Programs send no such headers."""
     headers = Headers(scope=scope)
     is_page = any(name in headers for name in ("sec-fetch-site", "sec-fetch-dest", "origin"))
     return is_page and not is_own_page(scope, own_origin)

@@ -98,7 +98,7 @@ def add_statements(
     return (*only_if.locks, Statement(_ADD.format(only_if=only_if.sql), {**only_if.params, **params}))
 
 
-def sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> WebhookDelivery:
+def new_sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> WebhookDelivery:
     """Return a delivery for one webhook that is tried once, under our lease."""
     bits = secrets.token_hex(12)
     return WebhookDelivery(
@@ -117,7 +117,7 @@ def sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> We
     )
 
 
-async def add(store: Store, held: WebhookDelivery, act: Act | None = None) -> None:
+async def add_delivery(store: Store, held: WebhookDelivery, act: Act | None = None) -> None:
     await store.write(insert(_INSERT, held), *audit.insert_statements(act))
 
 
@@ -133,7 +133,7 @@ async def list_open(store: Store, now: int, limit: int, full: Collection[str]) -
     return await TASKS.list_open(store, now, limit, Condition(_NOT_FULL.format(names), params))
 
 
-async def resend(store: Store, id_: str, act: Act | None = None) -> bool:
+async def requeue(store: Store, id_: str, act: Act | None = None) -> bool:
     """Send an ended delivery again. False: it has not ended."""
     row: Params = {"subject": id_, "now": await store.now()}
     *_, rows = await store.write(

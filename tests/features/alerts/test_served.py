@@ -55,7 +55,7 @@ async def test_a_test_reaches_every_address_and_the_list_shows_what_is_wrong(tmp
         assert "@" not in f"{act}"
         new = msgspec.structs.replace(FAILED, mailed=None)
         changes = (AlertChange("save", new), AlertChange("send", FAILED))
-        await server.worker.store.write(*map(records.statement, changes))
+        await server.worker.store.write(*map(records.change_statement, changes))
         status, shown = await asked(server, "GET", "/admin/alerts")
         assert (status, shown["data"]) == (
             200,

@@ -95,7 +95,7 @@ async def test_a_use_is_written_down_but_not_each_one_of_a_minute(
         os.utime(path, ns=(long_ago, written))
         assert found(await ask(server)) == "hit"
         assert path.stat().st_atime_ns == long_ago
-        monkeypatch.setattr("proxy.features.cache.clips.TOUCHED_S", 0.0)
+        monkeypatch.setattr("proxy.features.cache.clips.TOUCH_EVERY_S", 0.0)
         assert found(await ask(server)) == "hit"
         await asyncio.to_thread(until, lambda: time.time() - path.stat().st_atime < 60)
         assert path.stat().st_mtime_ns == written

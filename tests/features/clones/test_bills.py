@@ -269,7 +269,7 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time of the attempt is over between the commit and its answer."""
-    keep = counts.keep
+    keep = counts.store_hold
 
     async def keep_and_die(store: Store, hold: DurableHold, fence: int, most: int | None) -> bool:
         await keep(store, hold, fence, most)
@@ -277,7 +277,7 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
 
     async with open_store("sqlite", tmp_path) as store, clone_rig(store) as rig:
         voice = await owned_voice(store, plan="short")
-        monkeypatch.setattr(counts, "mark_durable", keep_and_die)
+        monkeypatch.setattr(counts, "store_hold", keep_and_die)
         id_ = await rig.want(voice, payer=KEY)
         with suppress(asyncio.CancelledError):
             await rig.step()

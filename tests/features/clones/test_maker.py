@@ -280,7 +280,7 @@ async def test_a_provider_gets_no_clip(rig: CloneRig) -> None:
 
     made = await rig.row(await rig.want(voice))
     recordings = CloneRecordings(rig.store, saved(rig.store), Source(), granted(rig.store))
-    place = rig.clone_tasks.places.clone_target(made.engine, made.credential)
-    request = await recordings.request(made, place, None)
+    place = rig.clone_tasks.targets.find_target(made.engine, made.credential)
+    request = await recordings.build_request(made, place, None)
     assert request is not None
     assert (asked, len(request.samples)) == ([first.digest], 1)

@@ -133,7 +133,7 @@ def test_what_always_holds_of_a_slot(slots: int | None, additions: int | None, u
     if gives_way is not None:
         assert not refusal
         assert used[gives_way] == min(used.values()), "the one not used for longest"
-        assert used[gives_way] + rules.SPARED_S * SECOND_US <= NOW
+        assert used[gives_way] + rules.RECENT_USE_S * SECOND_US <= NOW
 
 
 @each_row(

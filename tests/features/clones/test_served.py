@@ -265,14 +265,14 @@ async def test_a_deleted_voice_is_gone_at_the_provider_before_its_receipt_is_com
         receipt = (await server.ask("GET", f"/v1/audio/voices/erasures/{voice}")).json()
         assert (receipt["pending"], receipt["completed"] is None) == ([], False)
         assert minimax.fake.account.voices == {}
-        assert await records.is_gone(server.worker.store, voice)
+        assert await records.has_no_copies(server.worker.store, voice)
 
 
 @pytest.mark.clock
 async def test_a_provider_that_is_away_holds_the_receipt_up(
     minimax: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.clones.clone_tasks._GONE_WITHIN_S", 0.3)
+    monkeypatch.setattr("proxy.features.clones.clone_tasks._WAIT_UNTIL_GONE_S", 0.3)
     async with inside(tmp_path, minimax.config()) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
         await clone_with(server, voice, "ready")

@@ -13,7 +13,7 @@ from proxy.config.finding import NO_RESULTS
 from proxy.config.sections import VaultSection
 from proxy.engines.registry import Registry
 from proxy.features.consents import hearings
-from proxy.features.consents.feature import words
+from proxy.features.consents.feature import check_words
 from proxy.features.consents.hearings import COUNTED, HearingRow, Hearings, HearingUse, WordChange
 from proxy.features.consents.rules import phrase
 from proxy.features.erasure.erasure import Erasure
@@ -252,4 +252,4 @@ async def test_one_that_must_be_heard_is_not(store: Store) -> None:
 )
 def test_check_finds_a_refusal_without_ears(tmp_path: Path, text: str, verdicts: list[str]) -> None:
     config = load(tmp_path, text)
-    assert [each.verdict for each in words(config, PLUGINS, NO_RESULTS)] == verdicts
+    assert [each.verdict for each in check_words(config, PLUGINS, NO_RESULTS)] == verdicts

@@ -32,7 +32,7 @@ async def store(shared_postgres: Postgres, tmp_path: Path) -> AsyncIterator[Stor
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.features.erasure.erasure._FOLLOW_EVERY_S", 0.02)
-    monkeypatch.setattr("proxy.features.erasure.erasure._OTHERS_S", 0.5)
+    monkeypatch.setattr("proxy.features.erasure.erasure._OTHERS_WAIT_S", 0.5)
     monkeypatch.setattr("proxy.features.erasure.erasure._LOOK_EVERY_S", 0.02)
 
 
@@ -110,7 +110,7 @@ async def test_a_server_whose_database_was_away_for_long_forgets_what_was_erased
     late = erasure_with(store, things, tmp_path)
     await late.follow_others()
     await erasure_with(store, Things(), tmp_path).erase_voice(voice)
-    late._seen -= 300_000_000
+    late._seen_until -= 300_000_000
     await store.write(Statement("UPDATE erasures SET began = began - 200000000"))
     await late.follow_others()
     assert late.is_erased(voice.id)

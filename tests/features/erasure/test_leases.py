@@ -48,7 +48,7 @@ async def step(erasure: Erasure) -> None:
 async def test_others_leave_it_alone_until_its_worker_was_killed(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.erasure.erasure._WAITED_S", 0.01)
+    monkeypatch.setattr("proxy.features.erasure.erasure._RECEIPT_WAIT_S", 0.01)
     monkeypatch.setattr("proxy.queue.tasks.TaskKind.closing_s", 0.01)
     voice, things, its_own = Owned(await add_voice(store, ACCOUNT), ACCOUNT), Things(), Things()
     first, second = erasure_with(store, its_own, tmp_path), erasure_with(store, things, tmp_path)

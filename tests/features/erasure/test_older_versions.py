@@ -85,7 +85,7 @@ async def test_an_older_version_leaves_an_erasure_of_a_newer_one_to_it(
     stone = Tombstone(subject="voice_x", account=ACCOUNT, digests=(), began=1, pending=("files",), lease=1)
     with monkeypatch.context() as patch:
         upgrade(store, patch)
-        await tombstone_rows.erase(store, stone)
+        await tombstone_rows.erase_subject(store, stone)
     assert await older.look() == []
     upgrade(store, monkeypatch)
     assert [each.subject for each in await newer.look()] == ["voice_x"]

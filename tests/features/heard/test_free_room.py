@@ -59,7 +59,7 @@ IN_MEMORY = InMemory()
 
 async def spend(room: FreeRoom, now: int, parts: list[tuple[float, bool]]) -> tuple[float, float]:
     """What a request is charged for, and what is free, if some of its parts are wrong."""
-    left_s = await room.left_s("ada", moment(1, 10), now, sum(length for length, _ in parts))
+    left_s = await room.remaining_s("ada", moment(1, 10), now, sum(length for length, _ in parts))
     charged_s = free_s = 0.0
     for length_s, is_wrong in parts:
         if is_wrong and length_s <= left_s:
@@ -105,7 +105,7 @@ async def test_the_room_is_of_an_account_and_a_cycle(store: Store) -> None:
     room = FreeRoom(store)
 
     async def left_s(account: str, wanted_s: float = 5.0) -> float:
-        return await room.left_s(account, moment(1, 10), moment(4, 12), wanted_s)
+        return await room.remaining_s(account, moment(1, 10), moment(4, 12), wanted_s)
 
     assert await left_s("ada") == pytest.approx(1 + 33.0)
     assert await left_s("ada", wanted_s=0.5) == pytest.approx(1.0), "the longer sum is not needed"

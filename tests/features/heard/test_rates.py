@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from policies.misheard import Misheard, move_misheard_last
 from policies.routing import Candidate, Voice
-from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.heard.rates import DAY_US, MisheardRates
 from proxy.speech.part import Part
 from proxy.speech.part_check import CheckResult, PartVerdict, WrongWords
@@ -72,7 +72,7 @@ async def test_the_rates_of_an_erased_voice_go_and_do_not_come_back(store: Store
     await rates.write_counts()
     assert len(await rates.find_rates("voice_1")) == 1
     gone = Tombstone(subject="voice_1", account="acc_1", digests=(), began=await store.now())
-    assert await erase(store, gone)
+    assert await erase_subject(store, gone)
     assert await rates.of_models() == []
     note(rates, "right", 600, voice=own)
     await rates.write_counts()

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from proxy.errors import InvalidRequest
-from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.jobs.core import ends, opening, records, removals
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import StepAttempt
@@ -234,7 +234,7 @@ async def test_a_settlement_that_comes_after_the_erasure_is_forgotten_with_its_s
         tombstone = Tombstone(
             subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()
         )
-        assert await erase(store, replace(tombstone, lease=0))
+        assert await erase_subject(store, replace(tombstone, lease=0))
         engine.goes_on.set()
         await job_with(server, made["id"], "done", "failed")
         assert await records.list_clips(store, made["id"]) == []
@@ -266,7 +266,7 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
 
         async def leave_and_try_again(job: Job, held: JobStep, attempt: StepAttempt) -> None:
             kind._carry_out = speak  # type: ignore[method-assign]
-            await ends.end(store, job, "canceled", kind._notices)
+            await ends.end_job(store, job, "canceled", kind._notices)
             kind.check_leases_now()
             try:
                 await asyncio.Event().wait()

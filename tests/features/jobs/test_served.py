@@ -211,7 +211,7 @@ async def test_a_cancel_ends_a_step_under_way_and_what_was_spoken_stays(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The first one is the first that is spoken.
-    monkeypatch.setattr(records, "OF_ACCOUNT", 1)
+    monkeypatch.setattr(records, "STEPS_OF_ACCOUNT", 1)
     engine = FirstOnly()
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         made = await new_job(server, text_of(4), model="one", voice="one")
@@ -340,7 +340,7 @@ async def test_a_job_that_is_deleted_while_its_cancel_waits_was_canceled(
         async def settled(_steps: Steps, id_: str) -> None:
             assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).is_success
 
-        monkeypatch.setattr(Steps, "settled", settled)
+        monkeypatch.setattr(Steps, "wait_for_steps_of", settled)
         canceled = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
 

@@ -12,7 +12,7 @@ from proxy.features.mail import smtp
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter, Rank
 from proxy.features.mail.section import MailSection
-from proxy.features.users.records import ceilings
+from proxy.features.users.records import mail_ceilings
 from proxy.storage.store import Store
 from tests.databases import lay_tables
 from tests.features.mail.receiver import CUTS, HANGS, Receiver, receiver
@@ -61,7 +61,7 @@ async def test_mails_go_by_their_rank(rig: MailRig, monkeypatch: pytest.MonkeyPa
 
 
 async def test_strangers_leave_users_a_part_of_the_ceiling(rig: MailRig) -> None:
-    rig.mails.ceilings = ceilings(8)
+    rig.mails.ceilings = mail_ceilings(8)
     for number in range(20):
         await put(rig, f"stranger{number}@example.net", Rank.OF_STRANGER)
     async with receiver() as served:
@@ -81,7 +81,7 @@ async def test_strangers_leave_users_a_part_of_the_ceiling(rig: MailRig) -> None
 
 
 async def test_below_its_ceiling_there_is_no_trouble(rig: MailRig) -> None:
-    rig.mails.ceilings = ceilings(8)
+    rig.mails.ceilings = mail_ceilings(8)
     await put(rig, "stranger@example.net", Rank.OF_STRANGER)
     async with receiver() as served:
         await sent_by(rig, served)

@@ -35,7 +35,9 @@ _COUNT = "SELECT count(*) AS n FROM receipts"
 
 async def facts_of(server: Inside, answer: httpx2.Response) -> ClipFacts:
     assert answer.status_code == 200, answer.text
-    found = await receipts.find(server.worker.store, answer.headers["x-request-id"], server.account.id)
+    found = await receipts.find_receipt(
+        server.worker.store, answer.headers["x-request-id"], server.account.id
+    )
     assert found is not None
     return found.facts
 

@@ -96,7 +96,7 @@ async def test_an_id_is_taken_once_and_never_after_its_erasure(store: Store, voi
     assert await add(store, clip(voice))
     with pytest.raises(AlreadyExists):
         await add(store, clip(voice))
-    assert await tombstone_rows.erase(store, tombstone("clip_1", NEXT))
+    assert await tombstone_rows.erase_subject(store, tombstone("clip_1", NEXT))
     assert not await add(store, clip(voice))
 
 
@@ -111,10 +111,10 @@ async def test_a_tombstone_takes_the_clip_alone(store: Store, voice: str) -> Non
     await add(store, clip(voice))
     await add(store, clip(voice, "clip_2"))
     assert await tombstone_rows.digests_of(store, "clip_1") == (NEXT,)
-    assert await tombstone_rows.erase(store, tombstone("clip_1", NEXT))
+    assert await tombstone_rows.erase_subject(store, tombstone("clip_1", NEXT))
     assert [each.id for each in await samples.list_of_voice(store, voice)] == ["", "clip_2"]
     assert await revision(store, voice) == 4
-    assert not await tombstone_rows.erase(store, tombstone("clip_1", NEXT))
+    assert not await tombstone_rows.erase_subject(store, tombstone("clip_1", NEXT))
 
 
 async def test_a_clip_is_no_thing_of_its_own_when_an_account_goes(store: Store, voice: str) -> None:
@@ -134,12 +134,12 @@ async def test_a_voice_is_not_erased_beside_a_recording_that_its_tombstone_does_
     await store.write(Statement(_CLONE, {"voice": voice, "account": ACCOUNT}))
     known = await tombstones.list_recordings(store, voice)
     await add(store, clip(voice))
-    assert not await tombstone_rows.erase(store, tombstone(voice, FIRST), recordings=known)
+    assert not await tombstone_rows.erase_subject(store, tombstone(voice, FIRST), recordings=known)
     assert await tombstones.get(store, ACCOUNT, voice) is None
     assert len(await samples.list_of_voice(store, voice)) == 2
     assert await store.read(clones) == [{"state": "ready"}]
     more = await tombstones.list_recordings(store, voice)
-    assert await tombstone_rows.erase(store, tombstone(voice, FIRST, NEXT), recordings=more)
+    assert await tombstone_rows.erase_subject(store, tombstone(voice, FIRST, NEXT), recordings=more)
     assert await store.read("SELECT * FROM samples") == []
     assert await store.read(clones) == [{"state": "doomed"}]
 
@@ -184,7 +184,7 @@ async def test_one_of_two_waits_for_the_other(shared_postgres: Postgres, tmp_pat
         voice = await add_voice(one, ACCOUNT, FIRST)
         works = {
             "add": lambda store: add(store, clip(voice)),
-            "erase": lambda store: tombstone_rows.erase(
+            "erase": lambda store: tombstone_rows.erase_subject(
                 store, tombstone(voice, FIRST), recordings=frozenset({FIRST})
             ),
         }

@@ -111,15 +111,15 @@ class TinyProvider:
         await self.at("after the fetch")
         return found
 
-    async def payment(self, object_id: str) -> FetchedPayment | None:
+    async def find_payment(self, object_id: str) -> FetchedPayment | None:
         return self.paid.get(object_id)
 
-    async def since(self, moment: int) -> AsyncIterator[FetchedPayment]:
+    async def payments_since(self, moment: int) -> AsyncIterator[FetchedPayment]:
         del moment
         for payment in self.paid.values():
             yield payment
 
-    def event(self, request: ProviderWebhook) -> str | None:
+    def webhook_object(self, request: ProviderWebhook) -> str | None:
         del request
         return None
 
@@ -225,7 +225,7 @@ class Shop:
 
     async def cancel(self, order: OrderRecord) -> OrderRecord:
         act = audit.new_act(await self.clock.now(), "key_ada", "order.cancelled", order.id, order.account)
-        return await self.orders.cancel(order, act)
+        return await self.orders.cancel_order(order, act)
 
     async def buy(self, account: str, offer: str) -> str:
         """Order, pay and have it booked; return the payment's id."""
@@ -236,7 +236,7 @@ class Shop:
 
     async def hook(self, order: str) -> None:
         """What a webhook comes to, and all that is due then."""
-        await self.orders.wake("mercadopago", order)
+        await self.orders.wake_order("mercadopago", order)
         await self.work()
 
     async def work(self) -> None:

@@ -17,10 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from policies.cycles import start_of_day
 from proxy.errors import Conflict, NotAllowed
 from proxy.feature_list import open_store
-from proxy.features.payments.paid_months import Month, left
+from proxy.features.payments.paid_months import Month, unspent_allowance
 from proxy.features.payments.plan_changes import month_of
 from proxy.features.payments.records import OrderRecord
-from proxy.features.payments.rules import PaidAmount, target
+from proxy.features.payments.rules import PaidAmount, credits_worth
 from proxy.ledger.verify import verify
 from proxy.storage import accounts, entries
 from proxy.storage.accounts import Account, Change
@@ -193,7 +193,7 @@ class Market(RuleBasedStateMachine):
             money = PaidAmount(paid.amount, paid.refunded, paid.disputed)
             assert (row.refunded, row.disputed) == (paid.refunded, paid.disputed)
             booked = sum(by_reference[f"pay:{row.id}:{number}"] for number in range(1, row.booked + 1))
-            assert row.credited == target(row.credits, money) == booked
+            assert row.credited == credits_worth(row.credits, money) == booked
         months = {month.id: month for month in await self.shop.months(self.ada)}
         offers = {order.id: order.offer for order in self.orders}
         for row in rows:
@@ -217,7 +217,7 @@ class Market(RuleBasedStateMachine):
             if month.lost is not None:
                 ended[month.pool] += month.allowance - month.lost
             elif month.pool_balance is not None:
-                ended[month.pool] += month.allowance - left(month, month.pool_balance)
+                ended[month.pool] += month.allowance - unspent_allowance(month, month.pool_balance)
             elif is_changed:
                 ended[month.pool] += month.allowance - month.carried
             elif not self.has_given and not is_changed:

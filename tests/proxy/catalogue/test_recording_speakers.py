@@ -8,7 +8,7 @@ from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosts.hosted import HostedEngine
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.features.models.entries import GalleryEntry, GalleryFile
-from proxy.features.models.listing import Galleries, Listed
+from proxy.features.models.listing import Galleries, GalleryModel
 from speech_engine import EngineVoice, Language, Sample
 from speech_engine.model_files import ModelFormat
 from tests.proxy.api.scripted import Scripted
@@ -18,11 +18,11 @@ _FILES = (GalleryFile(name="weights.bin", urls=("https://hub.test/weights.bin",)
 _FORMAT = ModelFormat(files=())
 
 
-def _listed(name: str, tag: str, licence: str = "MIT", *, speaks_samples: bool = True) -> Listed:
+def _listed(name: str, tag: str, licence: str = "MIT", *, speaks_samples: bool = True) -> GalleryModel:
     entry = GalleryEntry(
         title=name, languages=(tag,), licence=licence, files=_FILES, speaks_samples=speaks_samples
     )
-    return Listed(name, "toy", _FORMAT, entry)
+    return GalleryModel(name, "toy", _FORMAT, entry)
 
 
 GALLERIES = Galleries(

@@ -50,7 +50,9 @@ def request(number: int = 1, *, account: str = "acc_a", body: bytes = b"hello") 
 
 
 async def erase(store: Store, voice: str) -> None:
-    assert await tombstone_rows.erase(store, Tombstone(subject=voice, account="a", digests=(), began=1))
+    assert await tombstone_rows.erase_subject(
+        store, Tombstone(subject=voice, account="a", digests=(), began=1)
+    )
 
 
 async def keep(

@@ -271,7 +271,7 @@ async def test_an_object_without_a_row_of_what_was_erased_is_removed_soon(
         await vault.erase("acc_a", [digest])
     else:
         tombstone = Tombstone(subject="voice_1", account="acc_a", digests=(digest,), began=1)
-        assert await tombstone_rows.erase(store, tombstone)
+        assert await tombstone_rows.erase_subject(store, tombstone)
         await vault.tidy()
         _age(tmp_path / "voices" / "acc_a", 3601)
         await vault.tidy()

@@ -19,7 +19,7 @@ from proxy.speech.speech_body import MAX_INPUT
 from speech_engine import Segment
 from speech_engine.text import cleaning, comparing, english_readings, said, sounds
 from speech_engine.text.sentences import sentence_ends
-from speech_engine.text.words import words_of
+from speech_engine.text.words import word_finder
 from tests.tables import each_row, soak
 
 pytestmark = pytest.mark.slow
@@ -73,7 +73,7 @@ READERS: dict[str, Callable[[str], object]] = {
         for turn in text_tags.find_turns(text)
     ],
     "pieces": lambda text: segments.fit_segments((Segment(text, 0, len(text)),), 100),
-    "words of a lexicon": lambda text: list(words_of(WORDS).find(text)),
+    "words of a lexicon": lambda text: list(word_finder(WORDS).find(text)),
     "added by a lexicon": lambda text: lexicon.count_added(WORDS, text),
     "length": lambda text: estimate.speech_seconds(text, 1.0),
     "words for times": lambda text: list(word_times.find_words(text, Segment(text, 0, len(text)))),

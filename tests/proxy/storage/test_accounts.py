@@ -148,13 +148,13 @@ async def test_closing_twice_keeps_the_first_time(store: Store) -> None:
 async def test_a_closed_account_loses_what_it_saved_and_others_lose_nothing(store: Store) -> None:
     ada, bob = [await accounts.create(store, name=name, plan="free") for name in ("ada", "bob")]
     for owner in (ada.id, bob.id):
-        await lexicons.put(store, owner, "en", {"SQL": "sequel"}, most=9)
+        await lexicons.put_lexicon(store, owner, "en", {"SQL": "sequel"}, most=9)
         await add_cast(store, owner, "talk")
     await add_cast(store, None, "stage")
     await accounts.close(store, ada.id)
-    assert await lexicons.of_account(store, ada.id) == []
+    assert await lexicons.list_of_account(store, ada.id) == []
     assert [voice.name for voice in await voices.of_account(store, ada.id)] == []
-    assert [lexicon.name for lexicon in await lexicons.of_account(store, bob.id)] == ["en"]
+    assert [lexicon.name for lexicon in await lexicons.list_of_account(store, bob.id)] == ["en"]
     assert [voice.name for voice in await voices.of_account(store, bob.id)] == ["talk"]
 
 

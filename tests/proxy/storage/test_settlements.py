@@ -94,11 +94,13 @@ async def test_receipts_come_with_their_ends_and_each_account_finds_its_own(stor
     assert await settle(store, *ends) == [[]] * 3
     found = FoundReceipt("req_1", "acc_ada", FACTS, 10)
     assert (
-        await receipts.find(store, "req_1", "acc_ada") == await receipts.find(store, "req_1", None) == found
+        await receipts.find_receipt(store, "req_1", "acc_ada")
+        == await receipts.find_receipt(store, "req_1", None)
+        == found
     )
     for request, account in (("req_1", "acc_ben"), ("req_3", "acc_ada"), ("req_2", "acc_ada")):
-        assert await receipts.find(store, request, account) is None
-    assert await receipts.find(store, "req_2", None) is None
+        assert await receipts.find_receipt(store, request, account) is None
+    assert await receipts.find_receipt(store, "req_2", None) is None
     assert await store.read("SELECT request FROM receipts ORDER BY request") == [
         {"request": "req_1"},
         {"request": "req_3"},
@@ -116,17 +118,17 @@ async def test_receipts_come_with_their_ends_and_each_account_finds_its_own(stor
 async def test_clips_that_need_keys_are_known(
     store: Store, changed: dict[str, str], needs_keys: bool
 ) -> None:
-    assert not await receipts.has_keyed(store)
+    assert not await receipts.needs_mark_keys(store)
     facts = msgspec.structs.replace(FACTS, **changed)
     assert await settle(store, receipted("req_1", facts=facts)) == [[]]
-    assert await receipts.has_keyed(store) == needs_keys
+    assert await receipts.needs_mark_keys(store) == needs_keys
 
 
 async def test_an_end_that_is_refused_leaves_no_receipt(store: Store) -> None:
     assert await settle(store, end("req_1", 10)) == [[]]
     (outcome,) = await settle(store, receipted("req_1"))
     assert isinstance(outcome, AlreadyExists)
-    assert await receipts.find(store, "req_1", None) is None
+    assert await receipts.find_receipt(store, "req_1", None) is None
 
 
 async def test_the_end_of_a_free_request_moves_nothing(store: Store) -> None:

@@ -14,7 +14,7 @@ from proxy.audio.formats import wav_header
 from proxy.catalogue.voice_records import ComparisonResult
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
 from proxy.features.jobs.kinds.cut import kind as cut_kind
-from proxy.features.jobs.kinds.cut.pauses import find_pieces, sound_of
+from proxy.features.jobs.kinds.cut.pauses import cut_master, find_pieces
 from proxy.features.transcriptions import long_recordings
 from proxy.ledger.verify import verify
 from proxy.storage import usage
@@ -50,7 +50,7 @@ pytestmark = [
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cut_kind, "LEAST_MS", 2_000)
-    monkeypatch.setattr(cut_kind, "_ROWS", 1)
+    monkeypatch.setattr(cut_kind, "_CLIPS_OF_COMMIT", 1)
     monkeypatch.setattr(long_recordings, "MOST_MS", 12_000)
 
 
@@ -271,4 +271,4 @@ def test_pieces_are_cut_in_pauses(
     ]
     assert len(pieces) - len(found) == left
     for piece in found:
-        assert rig.seconds_of(sound_of(master, begin_ms, piece)) == pytest.approx(piece.plays_s, abs=0.001)
+        assert rig.seconds_of(cut_master(master, begin_ms, piece)) == pytest.approx(piece.plays_s, abs=0.001)

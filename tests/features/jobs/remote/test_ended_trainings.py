@@ -216,7 +216,7 @@ async def test_a_voice_that_goes_while_its_recordings_are_read_is_gone(
         job, training = await JOBS.get(store, None, id_), await records.get(store, id_)
         assert job is not None
         assert training is not None
-        info = trains.trainers.info(training.engine)
+        info = trains.trainers.trained_model_info(training.engine)
         assert info is not None
         assert await trains._learning.training_inputs(job, training, info) is not None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.jobs.core import encoding, file_writer
 from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.encoding import FileSteps
@@ -162,7 +162,7 @@ async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
             tombstone = Tombstone(
                 subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()
             )
-            assert await erase(store, tombstone)
+            assert await erase_subject(store, tombstone)
         halted.goes_on.set()
         failed = await job_with(server, made["id"], "done", "failed")
         assert (failed["status"], "erased" in failed["error"]) == ("failed", True)
@@ -219,7 +219,7 @@ async def test_a_blob_is_kept_however_long_an_encoding_takes(
     noticed while the rest is encoded, and at the latest before the end."""
     async with jobs_inside(tmp_path, store_url) as server:
         store, vault = server.worker.store, server.worker.open_context.context.vault
-        monkeypatch.setattr(encoding, "_KEEP_S", keep_s)
+        monkeypatch.setattr(encoding, "_PROTECT_EVERY_S", keep_s)
         halted = Encoding(server, monkeypatch)
         made = await new_job(server, text_of(6), response_format="flac")
         await halted.is_there.wait()

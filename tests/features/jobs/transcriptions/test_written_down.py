@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from proxy.errors import DecodingFailed
 from proxy.features.jobs.core import records
-from proxy.features.jobs.kinds.transcription.kind import placed
+from proxy.features.jobs.kinds.transcription.kind import shift_segments
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.long_recordings import StretchRequest
 from proxy.ledger.verify import verify
@@ -264,7 +264,7 @@ def test_a_step_is_parted_from_the_one_before_where_its_language_has_blanks(
 ) -> None:
     words = (TranscriptWord(1.0, 1.5, text.strip()),)
     segment = TranscriptSegment(start_s=1.0, end_s=2.0, text=text, language=language, words=words)
-    first, second = placed([segment, replace(segment, text="Two.")], begin_s)
+    first, second = shift_segments([segment, replace(segment, text="Two.")], begin_s)
     assert (first.text, first.start_s, first.end_s) == (is_, begin_s + 1.0, begin_s + 2.0)
     assert first.words == (TranscriptWord(begin_s + 1.0, begin_s + 1.5, text.strip()),)
     assert second.text == "Two."
