@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from policies.estimate import expected_s, seconds
+from policies.estimate import expected_s, speech_seconds
 from proxy.audio.formats import wav_header
 from speech_engine.text.said import words_of
 from tests.features.sockets.native import Spoken, Talker, talking

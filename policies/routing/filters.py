@@ -1,4 +1,4 @@
-"""The filters that a model must pass to speak a request, in their order. Each says why it refuses."""
+"""The filters that a model must pass to speak a request, in their order, and their errors."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class FilterInput(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """`passes` judges one model. `refusal` makes the error for the models that reached this filter last."""
+    """`passes` judges one model. `refusal` makes the error if the last models did not pass this filter."""
 
     name: Name
     passes: Callable[[Model, FilterInput], bool]
@@ -61,7 +61,7 @@ class Filter(NamedTuple):
 
 
 def only_hear(models: Sequence[Model]) -> bool:
-    """Tell whether there are models, and all hear and speak nothing."""
+    """Tell whether there are models, and all of them hear and do not speak."""
     return bool(models) and all(model.info.hears and not model.info.speaks for model in models)
 
 

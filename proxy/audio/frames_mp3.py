@@ -20,7 +20,7 @@ _SAMPLE_RATES_HZ = {0: (11_025, 12_000, 8_000), 2: (22_050, 24_000, 16_000), 3: 
 _LAYER_3 = 1
 _MONO = 3
 _MOST_FRAME_KINDS = 16
-"""The most kinds of frames in one expression. A stream with more kinds goes frame by frame."""
+"""The most kinds of frames that are skipped together. Frames of further kinds are read one by one."""
 
 _HEADER_BYTES = 4
 _ID3V1_BYTES = 128
@@ -29,7 +29,7 @@ _VBRI_AT = 36
 _INDEX_MARKS = (b"Xing", b"Info")
 _VBRI_MARKS = (b"VBRI",)
 _MOST_TAKEN_OUT = 2**20
-"""The most bytes of manifests, pictures and indexes that are stored of one file."""
+"""The most bytes of manifests, pictures and indexes of one file that are kept to rebuild it."""
 _MANIFEST_MARK = b"jumdc2pa"
 """The description of a C2PA store in a tag."""
 # By (MPEG 1, mono).

@@ -1,7 +1,7 @@
 """The large libraries of sound: libav, numpy and soxr, 26 MiB in memory.
 
-A worker that only passes on encoded sound never loads them. So modules that need them are imported inside
-functions. The import takes a tenth of a second, which is too long for the event loop.
+A worker that only passes on encoded sound never loads them, so modules that need them are imported inside
+functions. The import takes a tenth of a second, which would block the event loop for too long.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class RecordingSpeakers:
 
         It is also "" while an engine starts, because its models are not known yet.
         """
-        if not self._is_complete or self.able(tag):
+        if not self._is_complete or self.model_names(tag):
             return ""
         where = f" in the language '{tag}'" if tag else ""
         problem = f"Nothing on this server can speak a voice of a recording{where}."

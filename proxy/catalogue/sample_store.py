@@ -93,7 +93,7 @@ class SampleStore:
         self._derived.forget_if(lambda derived: derived.digest in gone)
 
     async def _derive(self, key: _Key) -> _Derived:
-        from proxy.audio.recordings.derivation import derive
+        from proxy.audio.recordings.derivation import derive_sample
 
         quality = await samples.find_quality(self._store, key.account, key.digest)
         if quality is None:
@@ -101,7 +101,7 @@ class SampleStore:
         master = await self._vault.open(key.account, key.digest)
         facts = msgspec.json.decode(quality, type=SampleQuality)
         try:
-            pcm = await asyncio.to_thread(derive, master, facts, key.spec)
+            pcm = await asyncio.to_thread(derive_sample, master, facts, key.spec)
         except UnusableRecording as error:
             raise SampleUnavailable(str(error)) from None
         return _Derived(key.digest, pcm)

@@ -14,7 +14,7 @@ import msgspec
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from speech_engine.redacted import Redacted
 
-KEY_HEADER = "Idempotency-Key"
+HEADER_NAME = "Idempotency-Key"
 REPLAYED = {"x-voxgate-replayed": "true"}
 
 FindDigest = Callable[[str, str], Awaitable[str | None]]
@@ -39,7 +39,7 @@ class Once(Redacted, msgspec.Struct, frozen=True):
         if not hmac.compare_digest(self.digest, digest):
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was sent before with another body; a new request needs a new key.",
-                param=KEY_HEADER,
+                param=HEADER_NAME,
             )
 
     async def make(
@@ -67,7 +67,7 @@ class Once(Redacted, msgspec.Struct, frozen=True):
         """Return the failure of a request that comes again before it has ended."""
         return RequestUnderWay(
             "A request with this Idempotency-Key is still under way. Try again when it has ended.",
-            param=KEY_HEADER,
+            param=HEADER_NAME,
         )
 
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import msgspec
 
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.features.books.reading.book import Book, ReadRules
@@ -25,7 +25,7 @@ _MOST_ANSWER_BYTES = 16 * 1024 * 1024
 _SPEC = HelperSpec(
     module="proxy.features.books.reading_child",
     is_for_one=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     again_within_s=_AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_ANSWER_BYTES,
 )

@@ -204,10 +204,10 @@ class SpeakerComparison:
 
 def _derive_compared(recording: RatedRecording) -> bytes:
     # This import loads numpy, so it is made only when needed.
-    from proxy.audio.recordings.derivation import SampleSpec, derive
+    from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 
     spec = SampleSpec(0.0, _COMPARED_S, COMPARED_RATE_HZ)
-    return derive(recording.master, recording.quality, spec)
+    return derive_sample(recording.master, recording.quality, spec)
 
 
 @asynccontextmanager

@@ -102,7 +102,7 @@ class ConsentStore:
             raise _too_many_consents()
         digest, seconds, quality = None, None, "{}"
         if new.recording is not None:
-            async with self._intake.accepted(account, new.recording, "recording") as accepted:
+            async with self._intake.accept_upload(account, new.recording, "recording") as accepted:
                 if accepted.seconds > MOST_RECORDING_S:
                     raise invalid_audio(f"it has more than {MOST_RECORDING_S:g} seconds", "recording")
                 digest = await self._vault.put(account, accepted.master)

@@ -63,7 +63,7 @@ class ConversionSources:
         """
         # The size of the sound is unknown until the file is decoded.
         with self.places.reserve_place(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
-            pcm, seconds = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
+            pcm, seconds = await self._intake.decode_sound(account, upload.audio, FILE, SOURCE_HZ)
             place.shrink_to(len(upload.audio) + len(pcm))
             digest = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
             yield source_sound(pcm, seconds, digest, grant, upload.audio)

@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from proxy.audio.formats import SoundFailed
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.features.dubs.child_orders import Counted, SoundAnswer, SoundOrder
@@ -24,7 +24,7 @@ _PART_WITHIN_S = 60.0
 _SPEC = HelperSpec(
     module="proxy.features.dubs.sound_child",
     is_for_one=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     again_within_s=4.0,
     most_answer_bytes=16 * 1024 * 1024,
 )

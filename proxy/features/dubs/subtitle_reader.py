@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.features.dubs.child_orders import RefusedSubtitles, SubtitleAnswer, SubtitleOrder
@@ -22,7 +22,7 @@ _WITHIN_S = 60.0
 _SPEC = HelperSpec(
     module="proxy.features.dubs.reading_child",
     is_for_one=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     again_within_s=4.0,
     most_answer_bytes=2 * MOST_BYTES,
 )

@@ -158,7 +158,7 @@ class Mails(TaskKind[MailRow]):
         most = max((limit.most for limit in self.ceilings.values()), default=0)
         trouble = Trouble("sign_in_mails", "mails_a_minute", f"{most} a minute: strangers wait")
         with suppress(LimitsUnavailable):
-            return (trouble,) if await self._limits.full(_REACHED) else ()
+            return (trouble,) if await self._limits.find_full(_REACHED) else ()
         return ()
 
     async def work(self, held: MailRow) -> Result:
@@ -207,7 +207,7 @@ class Mails(TaskKind[MailRow]):
         if (ceiling := self.ceilings.get(rank)) is None:
             return 0.0
         try:
-            full = await (self._limits.count_request(ceiling) if counts else self._limits.full(ceiling))
+            full = await (self._limits.count_request(ceiling) if counts else self._limits.find_full(ceiling))
             if full is not None:
                 await self._limits.count_request(_NOTED)
         except LimitsUnavailable:

@@ -121,7 +121,7 @@ class VoiceRecordings:
         writer, words = self._library_writer, form.ref_text
         awaits_words = await will_hear_words(self._hearings, writer, account, words, voice.language)
         writer.clone_rights(words, terms, grant, awaits_words=awaits_words)
-        async with self._intake.accepted(account, audio, AUDIO_FIELD) as accepted:
+        async with self._intake.accept_upload(account, audio, AUDIO_FIELD) as accepted:
             if awaits_words and accepted.seconds > MOST_HEARD_S:
                 awaits_words, _ = False, writer.clone_rights(words, terms, grant)
             compared = await self._compare(account, accepted, grant)

@@ -139,7 +139,7 @@ class ReferenceSpeech:
         """Yield the voice of a request's recording. Raises InvalidRequest and NotFound."""
         consent = "" if reference.consent == _STATED_CONSENT else reference.consent
         grant = await self._grants.find_grant(account, consent, CONSENT) if consent else None
-        async with self._intake.accepted(account, reference.audio, AUDIO) as accepted:
+        async with self._intake.accept_upload(account, reference.audio, AUDIO) as accepted:
             recording, seconds = RequestRecording(accepted.master, accepted.quality), accepted.seconds
         start_s, end_s = speech_range_s(recording.quality, seconds)
         async with self._samples.lend(account, recording, self._engines) as digest:

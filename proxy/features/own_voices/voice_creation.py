@@ -93,7 +93,7 @@ class VoiceCreation:
         writer, words = self._library_writer, new.ref_text
         awaits_words = await will_hear_words(self._hearings, writer, account, words, new.language)
         rights = writer.clone_rights(words, terms, grant, awaits_words=awaits_words)
-        async with self._intake.accepted(account, audio, "audio_sample") as accepted:
+        async with self._intake.accept_upload(account, audio, "audio_sample") as accepted:
             if awaits_words and accepted.seconds > MOST_HEARD_S:
                 awaits_words, rights = False, writer.clone_rights(words, terms, grant)
             self._clones.check_targets(targets, [accepted.seconds], rights)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import (
     LEAST_RATE_HZ,
@@ -43,7 +43,7 @@ _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 _SPEC = HelperSpec(
     module="proxy.features.transcriptions.long_reading_child",
     is_for_one=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     again_within_s=AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_STRETCH_BYTES,
 )

@@ -61,7 +61,7 @@ class SessionRow(NamedTuple):
 
 class _Answer(NamedTuple):
     session: Session | None
-    good_for_s: float = 0.0
+    valid_for_s: float = 0.0
 
 
 def new_secret() -> str:
@@ -86,7 +86,7 @@ class UserSessions:
         self._store = store
         self._answers: ReadCache[str, _Answer] = ReadCache(
             self._read,
-            lambda answer: answer.good_for_s,
+            lambda answer: answer.valid_for_s,
             max_weight=_MOST_STORED,
             most_together=MOST_TOGETHER,
             gathers_unknown=True,

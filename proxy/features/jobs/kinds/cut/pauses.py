@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.audio.recordings.derivation import pcm_of
+from proxy.audio.recordings.derivation import to_pcm
 from proxy.audio.recordings.master import Master, make_master
-from proxy.audio.recordings.measures import STEP_S, speech_of
+from proxy.audio.recordings.measures import STEP_S, speech_steps
 from proxy.features.jobs.kinds.cut.piece import CutPiece
 
 MOST_S = 15.0
@@ -28,7 +28,7 @@ def find_pieces(master: bytes, begin_ms: int, *, is_last: bool) -> list[CutPiece
     borders of the stretch are left out, since a word may be cut in two there, unless the recording itself
     begins or ends there. Call it in a thread: it takes milliseconds for each second of sound."""
     whole, begin_s = Master(master), begin_ms / 1000
-    speech = speech_of(whole)
+    speech = speech_steps(whole)
     return [
         _piece(
             run,
@@ -46,7 +46,7 @@ def cut_master(master: bytes, begin_ms: int, piece: CutPiece) -> bytes:
     whole = Master(master)
     first, last = (round((at_s - begin_ms / 1000) * whole.rate_hz) for at_s in (piece.start_s, piece.end_s))
     samples = whole.read(first, last)
-    return make_master(pcm_of(samples), whole.rate_hz, 2)
+    return make_master(to_pcm(samples), whole.rate_hz, 2)
 
 
 def _join_runs(speech: NDArray[np.bool_]) -> Sequence[Run]:

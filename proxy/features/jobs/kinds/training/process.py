@@ -165,7 +165,7 @@ class TrainingProcess:
         if self._memory_gb is None:
             return
         refusal = await self._book.reserve_memory(self._holder, self._memory_gb, found)
-        if refusal is not None and refusal.lasting:
+        if refusal is not None and refusal.is_lasting:
             raise TrainingBroken(refusal.reason, lasting=True)
         if refusal is not None:
             raise TrainingBroken(refusal.reason, memory_after_s=refusal.again_s or 0.0)
