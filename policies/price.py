@@ -6,9 +6,10 @@ The cost is money that a provider takes. It changes no balance of credits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import msgspec
+from msgspec.structs import astuple
 
 MICRO = 1_000_000
 """Micro-credits in a credit."""
@@ -49,7 +50,7 @@ class PricedPart(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class MostCharge(NamedTuple):
+class MostCharge(msgspec.Struct, frozen=True):
     """The most that a part may cost as a `whole`. Of that, a price by job of its speech and of its repetition
     is one for all parts."""
 
@@ -59,7 +60,7 @@ class MostCharge(NamedTuple):
     repeated_by_job: int = 0
 
     def higher(self, other: MostCharge) -> MostCharge:
-        return MostCharge(*map(max, self, other))
+        return MostCharge(*map(max, astuple(self), astuple(other)))
 
 
 def most_together(parts: Sequence[MostCharge]) -> int:

@@ -160,7 +160,7 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
     connection.set_head(200, answer_headers(answer, MEDIA_TYPES[answer.call.request.form.format]))
     while (data := await answer.next_chunk()) is not None:
         await connection.send(data, answer.run_ahead)
-    await connection.end(answer.last(), answer.settle)
+    await connection.end(answer.last_bytes(), answer.settle)
 
 
 async def _write_file(connection: Connection, answer: Answer) -> None:
@@ -169,7 +169,7 @@ async def _write_file(connection: Connection, answer: Answer) -> None:
     with answer.reading():
         while (data := await answer.next_chunk()) is not None:
             await connection.send(data)
-    await connection.end(answer.last(), answer.settle)
+    await connection.end(answer.last_bytes(), answer.settle)
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
@@ -199,7 +199,7 @@ async def write_report(
             await connection.send(first_piece + b64encode(data))
             first_piece = b""
     # The times of all words may be long, too.
-    await write_end(connection, answer, first_piece + b64encode(answer.last()) + frame.end)
+    await write_end(connection, answer, first_piece + b64encode(answer.last_bytes()) + frame.end)
 
 
 async def write_end(connection: Connection, answer: Answer, rest: bytes) -> None:
@@ -217,7 +217,7 @@ async def _write_events(connection: Connection, answer: Answer) -> None:
         while (data := await answer.next_chunk()) is not None:
             word_event = b"" if words is None else words.next_word_event()
             await connection.send(delta_event(data) + word_event, answer.run_ahead)
-        last = delta_event(answer.last()) + (b"" if words is None else words.next_word_event())
+        last = delta_event(answer.last_bytes()) + (b"" if words is None else words.next_word_event())
     except EngineError as error:
         await connection.send(encode_event(AudioError(error=from_engine(error).body().error)))
         raise

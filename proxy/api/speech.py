@@ -109,8 +109,8 @@ class SpeechEndpoint:
             )
             await (await self._background.make_job(background_request))(scope, receive, send)
             return
-        speak = partial(self._answering.speak, state, request, terms)
-        await self._answering.answer_once(connection, state, terms, sha256(deployment + body).digest, speak)
+        content, speak = deployment + body, partial(self._answering.speak, state, request, terms)
+        await self._answering.answer_once(connection, state, terms, lambda: sha256(content).digest(), speak)
 
     async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
         """Answer a request that was made here, such as a voice's preview. It counts as speech."""

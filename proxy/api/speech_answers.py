@@ -123,7 +123,7 @@ def speech_report(answer: Answer, first_character: int = 0) -> SpeechReport:
     call, words = answer.call, _words(answer)
     check = call.totals.check_report(answer.whole_samples)
     if check is not None and first_character:
-        check = check.without(first_character)
+        check = check.without_start(first_character)
     if words and first_character:
         words = [
             replace(
@@ -137,13 +137,13 @@ def speech_report(answer: Answer, first_character: int = 0) -> SpeechReport:
         audio_format=call.request.form.format,
         duration_seconds=round(answer.seconds, 3),
         sample_rate=answer.speech.sample_rate_hz,
-        voice_used=call.plan.voice_id(call.request),
+        voice_used=call.plan.voice_id,
         # `Speech.engine` is `engine/model`.
         model_used=answer.speech.engine,
         language=call.plan.language,
         words=words,
         usage=speech_usage(answer),
-        ignored=call.ignored() or UNSET,
+        ignored=call.ignored_fields() or UNSET,
         substitute=call.totals.substitute or UNSET,
         check=check or UNSET,
     )

@@ -51,7 +51,7 @@ SOME_ANSWER_HEADERS = {
 def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     """Return the headers of a good answer."""
     speech, call = answer.speech, answer.call
-    voice, language = call.plan.voice_id(call.request), call.plan.language
+    voice, language = call.plan.voice_id, call.plan.language
     engine = speech.engine
     headers = _raw_headers(media_type, engine, voice, language, speech.sample_rate_hz, call.totals.cache)
     treatment = call.plan.treatment and call.plan.treatment_of(engine)
@@ -62,9 +62,9 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
         headers = (*headers, (b"x-voxgate-check", check_value.encode()))
     for headers_of in answer.observers.headers:
         headers = (*headers, *headers_of())
-    if voices := call.totals.tell():
+    if voices := call.totals.announce_substitutes():
         headers = (*headers, (b"x-voxgate-substitute", _header_text(voices).encode()))
-    if (cast := call.plan.cast(call.request)) and (unused := text_tags.unused_names(call.request.text, cast)):
+    if (cast := call.plan.cast) and (unused := text_tags.unused_names(call.request.text, cast)):
         headers = (*headers, (b"x-voxgate-cast-unused", _header_text(", ".join(unused)).encode()))
     request = call.request
     if request.instructions or request.extra or request.ignored:
@@ -76,7 +76,7 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
 
 
 def _with_ignored(headers: tuple[RawHeader, ...], call: SpeechCall) -> tuple[RawHeader, ...]:
-    ignored = ", ".join(call.ignored())
+    ignored = ", ".join(call.ignored_fields())
     return (*headers, (b"x-voxgate-ignored", ignored.encode())) if ignored else headers
 
 

@@ -52,7 +52,7 @@ class ReaderWatch(MovingTimer):
         """Start the watch: bytes wait for the client."""
         self.is_on, self._counted_until_s = True, asyncio.get_running_loop().time()
         self._taken_bytes = self._reader.count_taken()
-        self.at(self._counted_until_s + self._reader.stall_s)
+        self.expire_at(self._counted_until_s + self._reader.stall_s)
 
     def end_watch(self) -> None:
         if self.is_on:
@@ -76,7 +76,7 @@ class ReaderWatch(MovingTimer):
             self._taken_bytes = bytes_taken
             self._count_time()
             # After a cut, the lost connection closes this timer.
-            self.at(self._counted_until_s + self._reader.stall_s)
+            self.expire_at(self._counted_until_s + self._reader.stall_s)
 
     def _count_time(self) -> None:
         """Count the time since the last count. At the end of a window, cut off a client that was too slow in

@@ -80,7 +80,7 @@ class RequestProtocol(HttpToolsProtocol):
                 transport.close()
                 return
             self._is_spare = self.open_connections.is_spare(self)
-        self._clock.within(self.head_s)
+        self._clock.expire_in(self.head_s)
 
     def cut_off(self) -> None:
         self.transport.abort()
@@ -168,7 +168,7 @@ class RequestProtocol(HttpToolsProtocol):
     def allow_body(self, within_s: float) -> None:
         if self._phase == _BODY:
             self._body_within_s = within_s
-            self._clock.within(within_s)
+            self._clock.expire_in(within_s)
 
     def on_body(self, body: bytes) -> None:
         if self._phase != _BODY:
@@ -209,7 +209,7 @@ class RequestProtocol(HttpToolsProtocol):
         elif not self.cycle.keep_alive:
             self._linger()
         elif self._phase == _IDLE:
-            self._clock.at(time.monotonic() + self.timeout_keep_alive)
+            self._clock.expire_at(time.monotonic() + self.timeout_keep_alive)
 
     def offer_socket(self) -> None:
         """Let the application make a WebSocket of the connection."""
@@ -248,11 +248,11 @@ class RequestProtocol(HttpToolsProtocol):
     def _set_clock(self) -> None:
         self._clock_phase = self._phase
         if self._phase == _HEAD:
-            self._clock.within(self.head_s)
+            self._clock.expire_in(self.head_s)
         elif self._phase == _BODY:
-            self._clock.within(self._body_within_s)
+            self._clock.expire_in(self._body_within_s)
         else:
-            self._clock.within(self.timeout_keep_alive)
+            self._clock.expire_in(self.timeout_keep_alive)
 
     def _end_phase(self) -> None:
         if self._is_over or self._phase == _IDLE:
@@ -261,13 +261,13 @@ class RequestProtocol(HttpToolsProtocol):
         elif self._phase == _HEAD:
             if self._is_answering:
                 # The client still reads its previous answer.
-                self._clock.within(self.head_s)
+                self._clock.expire_in(self.head_s)
             else:
                 self._refuse(
                     RequestTimeout(f"The head of the request did not come within {self.head_s:g} s.")
                 )
         elif self.flow.read_paused:
-            self._clock.within(self._body_within_s)  # it is the server that does not read
+            self._clock.expire_in(self._body_within_s)  # it is the server that does not read
         else:
             late = f"The body of the request did not come within {self._body_within_s:g} s."
             self._refuse(RequestTimeout(late))
@@ -309,7 +309,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._is_over = True
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._clock.within(_LINGER_S)
+        self._clock.expire_in(_LINGER_S)
 
 
 class _Clock(MovingTimer):

@@ -199,7 +199,7 @@ class ClientSocket(StoppableBlock):
     def _note_message(self) -> None:
         self.last_message = asyncio.get_running_loop().time()
         if not self._speaking_count:
-            self._idle.at(self.last_message + IDLE_S)
+            self._idle.expire_at(self.last_message + IDLE_S)
 
 
 class SocketEndpoint(NamedTuple):

@@ -11,7 +11,7 @@ from policies.routing import Candidate, PostSpeaker
 from proxy.audio.formats import OutputForm
 from proxy.audio.frames import COUNTED_FORMATS
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
-from proxy.speech.client_fields import decoded, extra_of
+from proxy.speech.client_fields import decode_extra, extra_of
 from speech_engine import SpeechJob, UnsupportedInstructions, Urgency
 
 
@@ -69,7 +69,7 @@ def job_of(
         plays_rate=factor,
         follows_s=follows_s,
         instructions=instructions,
-        extra=decoded(extra_of(request.extra, info)) if request.extra else {},
+        extra=decode_extra(extra_of(request.extra, info)) if request.extra else {},
         # A model that takes no seed says a sentence otherwise if it is cut otherwise.
         goes_whole=call.plan.is_checked_first(run.number) and (info.seeds or not run.again),
     )
@@ -131,7 +131,7 @@ def _begins_at(call: SpeechCall, run: PartRun, now: float) -> float:
     began = now if totals.first_byte_ms is None else totals.began + totals.first_byte_ms / 1000
     if run.begins is not None:
         return began + run.begins / totals.sample_rate_hz
-    before = totals.parts[run.number - 1]
-    made_s = 0.0 if totals.check is None else totals.check.lengths_s[before.number]
-    length_s = (made_s or before.estimated_s) + before.part.pause_s
-    return began + (before.begins or 0) / totals.sample_rate_hz + length_s
+    part_before = totals.parts[run.number - 1]
+    made_s = 0.0 if totals.check is None else totals.check.lengths_s[part_before.number]
+    length_s = (made_s or part_before.estimated_s) + part_before.part.pause_s
+    return began + (part_before.begins or 0) / totals.sample_rate_hz + length_s

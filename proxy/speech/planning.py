@@ -43,41 +43,27 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     """The parts to speak, and the terms.
 
     Most plans have one part. The parts are in the order of the text, and their characters add up to it. The
-    answer names `voice` and `language`. `voices` has the ids of the requested voice, of the voices
+    answer names `voice_id` and `language`. `voices` has the ids of the requested voice, of the voices
     that speak, of the members of casts, and of the clips of recorded voices. `own_voices` are the ids among
-    them that an account saved, and may erase. `treatment` changes the sound, unless it is None. The parts of
-    a plan with a `check` are heard, unless there is an `obstacle`.
+    them that an account saved, and may erase. `cast` has the names of the cast, none if one voice speaks. If
+    the plan `is_joined`, a relay joins the parts as PCM: also a single one, if a pause follows it.
+    `treatment` changes the sound, unless it is None. The parts of a plan with a `check` are heard, unless
+    there is an `obstacle`.
     """
 
     voice: Voice
+    voice_id: str
     language: str
     parts: tuple[Part, ...]
     estimated_s: float
     terms: Terms
     voices: frozenset[str]
     own_voices: frozenset[str]
+    cast: tuple[str, ...] = ()
+    is_joined: bool = False
     treatment: Treatment | None = None
     check: CheckKind | None = None
     obstacle: str = ""
-
-    @property
-    def is_joined(self) -> bool:
-        """Whether a relay joins the parts as PCM: also a single one, if a pause follows it."""
-        is_checked = self.check is not None and not self.obstacle
-        return is_checked or len(self.parts) > 1 or self.parts[0].pause_s > 0
-
-    def voice_id(self, request: SpeechRequest) -> str:
-        """Return the id of the voice for the answer: of an inline cast, the voices that speak."""
-        if not request.cast:
-            return self.voice.id
-        whole = f"+{self.voice.id}+"
-        places = {whole.find(f"+{part.voice.id}+"): part.voice.id for part in self.parts}
-        places.pop(-1, None)  # a route's own voice for sentences of another language
-        return "+".join(places[place] for place in sorted(places)) or self.voice.id
-
-    def cast(self, request: SpeechRequest) -> tuple[str, ...]:
-        """Return the names of the cast; none if one voice speaks."""
-        return tuple([name for name, _ in request.cast or self.voice.cast])
 
     @property
     def is_checked(self) -> bool:
@@ -176,7 +162,7 @@ class Planner:
                 self._build_plan(voice, request, terms, parts, own), check=check, obstacle=obstacle
             )
         parts = self._part_check.at_sentences(parts, request.text, request.speed)
-        return replace(self._build_plan(voice, request, terms, parts, own, is_joined=True), check=check)
+        return replace(self._build_plan(voice, request, terms, parts, own, is_checked=True), check=check)
 
     def _obstacle(self, request: SpeechRequest, parts: Sequence[Part]) -> str:
         """Return why no part of a request can be checked, or "" if one can."""
@@ -309,7 +295,7 @@ class Planner:
         plain_parts: Sequence[Part],
         own: AccountLibrary,
         *,
-        is_joined: bool = False,
+        is_checked: bool = False,
     ) -> SpeechPlan:
         # Each language is merged once, since a cast may have many parts.
         lexicons: dict[str, Lexicon] = {}
@@ -325,17 +311,19 @@ class Planner:
         voices.update(clip for part in parts for clip in _clips_of(part))
         voices.update(part.post.whose.id for part in parts if part.post is not None)
         models = [model for part in parts for candidate in part.candidates for model in candidate.models]
+        is_joined = is_checked or len(parts) > 1 or parts[0].pause_s > 0
         return SpeechPlan(
             voice=voice,
+            voice_id=_speaking_ids(voice, parts) if request.cast else voice.id,
             language=_main_language(parts),
             parts=tuple(parts),
             estimated_s=sum(part.estimated_s + part.pause_s for part in parts),
             terms=terms,
             voices=frozenset(voices),
             own_voices=frozenset(id_ for id_ in voices if id_.startswith((OWN_VOICE, OWN_CLIP))),
-            treatment=self._treat(
-                models, terms, has_parts=is_joined or len(parts) > 1 or parts[0].pause_s > 0
-            ),
+            cast=tuple(name for name, _ in request.cast or voice.cast),
+            is_joined=is_joined,
+            treatment=self._treat(models, terms, has_parts=is_joined),
         )
 
     def explain(
@@ -375,6 +363,14 @@ def _clips_of(part: Part) -> list[str]:
     if post is not None:
         spoken |= {sample.digest for sample in find_samples(post.voice)}
     return [id_ for id_, digest in clips if digest in spoken]
+
+
+def _speaking_ids(voice: Voice, parts: Sequence[Part]) -> str:
+    """Return the ids of the voices of an inline cast that speak, in the order of the cast."""
+    whole = f"+{voice.id}+"
+    places = {whole.find(f"+{part.voice.id}+"): part.voice.id for part in parts}
+    places.pop(-1, None)  # a route's own voice for sentences of another language
+    return "+".join(places[place] for place in sorted(places)) or voice.id
 
 
 def _main_language(parts: Sequence[Part]) -> str:

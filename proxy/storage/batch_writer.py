@@ -97,10 +97,7 @@ class BatchWriter:
     def _gather(self, turns: int) -> None:
         if turns > 0 and len(self._waiting) < _GATHERED_ITEMS:
             self._loop.call_soon(self._gather, turns - 1)
-        else:
-            self._begin_batch()
-
-    def _begin_batch(self) -> None:
+            return
         items, self._waiting = self._waiting[:ITEMS_A_BATCH], self._waiting[ITEMS_A_BATCH:]
         # An item may replace its content until this line reads it.
         contents = [item.content for item in items]

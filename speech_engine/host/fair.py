@@ -39,10 +39,6 @@ class Ticket:
         self.charged_s = max(estimated_s, LEAST_S)
         self.cost = self.charged_s / share
 
-    def charge(self, seconds: float) -> None:
-        self.charged_s = max(seconds, LEAST_S)
-        self.cost = self.charged_s / self.share
-
 
 T = TypeVar("T", bound=Ticket)
 
@@ -100,7 +96,8 @@ class _Line(Generic[T]):
     def charge(self, ticket: T, seconds: float) -> None:
         """Corrects the cost of a running job. Never gives credit for a time without waiting."""
         before = ticket.cost
-        ticket.charge(seconds)
+        ticket.charged_s = max(seconds, LEAST_S)
+        ticket.cost = ticket.charged_s / ticket.share
         self.start = max(self.floor, self.start + ticket.cost - before)
 
 

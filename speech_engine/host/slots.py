@@ -24,9 +24,13 @@ from speech_engine.values import SpeechJob, Urgency
 
 
 class SlotTurn(Ticket):
-    """A job's turn, from its arrival to the moment when it leaves its slot. `place` is there if it waits."""
+    """A job's turn, from its arrival to the moment when it leaves its slot.
+
+    A turn that waits has a `place`, and `patience_s`: the time that it had left when its wait began.
+    """
 
     place: asyncio.Future[None] | None = None
+    patience_s = 0.0
     sound: RecentSound
     rate_hz = 0
     has_finished = hears = False
@@ -44,7 +48,6 @@ class SlotTurn(Ticket):
         super().__init__(tenant, estimated_s, share, urgency)
         self.job = job
         self.deadline_at = deadline_at
-        self.patience_s = self.left_s
         self.runs_alone = runs_alone
 
     @property
@@ -184,10 +187,17 @@ class Slots:
         turn.sound = RecentSound()
         self._running.add(turn)
 
-    def leave(self, turn: SlotTurn) -> None:
-        """Give the slot to the next job in line."""
+    def leave(self, turn: SlotTurn, *, was_used: bool = True) -> None:
+        """Give the slot to the next job in line. A slot that was not used costs hardly anything."""
+        self._running.remove(turn)
+        if turn.runs_alone:
+            self._has_lone_turn = False
         # A job that broke off before any audio has held the slot too.
-        self._release(turn, turn.made_s or turn.estimated_s)
+        self._order.end(turn, (turn.made_s or turn.estimated_s) if was_used else 0.0)
+        if turn.has_finished:
+            self._pace.learn(time.monotonic() - turn.sound.began_at, turn.estimated_s, turn.made_s)
+        if self._order.waiting or self._next_alone is not None:
+            self._let_in()
 
     def begin_answer(self) -> None:
         """Note that the answer to a turn has a reader. It may take longer than the slot is held."""
@@ -205,7 +215,7 @@ class Slots:
         return "live" if job.urgency == "ahead" else job.urgency
 
     async def _wait(self, turn: SlotTurn) -> None:
-        turn.place = asyncio.get_running_loop().create_future()
+        turn.place, turn.patience_s = asyncio.get_running_loop().create_future(), turn.left_s
         self._judge(turn)
         # Now that it has a place, it learns if it would fit too late.
         self._let_in()
@@ -217,7 +227,7 @@ class Slots:
         except BaseException as error:
             if turn in self._running:
                 # The turn was cancelled at the moment when the slot was given: pass the slot on.
-                self._release(turn, 0.0)
+                self.leave(turn, was_used=False)
             elif turn is self._next_alone:
                 self._next_alone = None
                 self._order.end(turn, 0.0)
@@ -244,16 +254,6 @@ class Slots:
             loser = self._order.newest_of_longest(newcomer)
             _tell(loser, "The queue is full.", self._starts_in_s(loser))
             self._order.discard(loser)
-
-    def _release(self, turn: SlotTurn, cost_s: float) -> None:
-        self._running.remove(turn)
-        if turn.runs_alone:
-            self._has_lone_turn = False
-        self._order.end(turn, cost_s)
-        if turn.has_finished:
-            self._pace.learn(time.monotonic() - turn.sound.began_at, turn.estimated_s, turn.made_s)
-        if self._order.waiting or self._next_alone is not None:
-            self._let_in()
 
     def _let_in(self) -> None:
         while (turn := self._next_turn()) is not None:

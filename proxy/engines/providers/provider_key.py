@@ -41,7 +41,6 @@ from speech_engine import (
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import hello_of
 from speech_engine.host.slots import Slots, SlotTurn
-from speech_engine.work import job_of
 
 if TYPE_CHECKING:
     from proxy.access.provider_states import ProviderStates
@@ -151,9 +150,8 @@ class ProviderKey:
         if not isinstance(work, (Speak, Convert, Hear)):
             return await self._enter_apart(work, deadline, on_dispatch)
         job = work.job
-        speech = job_of(work)
-        turn = KeyTurn(job.tenant, deadline, job.estimated_s, job.share, False, speech, job.urgency)
-        turn.hears = speech is None
+        turn = KeyTurn(job.tenant, deadline, job.estimated_s, job.share, urgency=job.urgency)
+        turn.hears = isinstance(work, Hear)
         if not self.breaker.is_closed:
             turn.probes_since = self.breaker.since
             self.breaker = breaker.start_try(self.breaker, turn.tenant)

@@ -71,9 +71,9 @@ class Clip:
     def seconds(self) -> float:
         return self.about.samples / self.about.sample_rate_hz
 
-    def read(self, at: int, count: int) -> bytes:
+    def read(self, offset: int, count: int) -> bytes:
         assert self.rest is not None
-        data = os.pread(self.rest.fileno(), min(count, self.about.audio_bytes - at), at)
+        data = os.pread(self.rest.fileno(), min(count, self.about.audio_bytes - offset), offset)
         if not data:
             raise OSError("a kept answer was cut short")
         return data

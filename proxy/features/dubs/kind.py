@@ -119,7 +119,7 @@ class DubKind(DraftKind):
         ignored, language, voices = set[str](), "", list[str]()
         for line in _first_lines(text.lines):
             call = await _call(speaking, fields, line, background.id, caller, of_step(terms))
-            ignored.update(call.ignored())
+            ignored.update(call.ignored_fields())
             language = language or call.plan.language
             voices.append(call.plan.voice.id)
         form = OutputForm(format_, fields.rate_hz, fields.kbit_s, is_usual=False)

@@ -120,7 +120,7 @@ class Estimates(Resource):
             Estimate(
                 language=call.plan.language,
                 model=", ".join(dict.fromkeys(model.name for each in models for model in each)),
-                voice=call.plan.voice_id(speech),
+                voice=call.plan.voice_id,
                 substitute=call.totals.substitute or None,
                 is_trained=all(any(model.info.is_trained for model in each) for each in models),
                 characters=_characters(call),
@@ -128,10 +128,10 @@ class Estimates(Resource):
                 credits=credits.to_credits(hold.amount),
                 available=None if available is None else credits.to_credits(available),
                 available_minutes=minutes_for(available, terms, self._config),
-                ignored=call.ignored(),
+                ignored=call.ignored_fields(),
                 dropped_tags=_dropped_tags(call, spoken),
-                unused_names=text_tags.unused_names(speech.text, call.plan.cast(speech)),
-                other_names=text_tags.other_names(speech.text, call.plan.cast(speech)),
+                unused_names=text_tags.unused_names(speech.text, call.plan.cast),
+                other_names=text_tags.other_names(speech.text, call.plan.cast),
                 controls=self._controls(call, spoken, own),
             )
         )

@@ -47,7 +47,10 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
     jobs = OpenJobs(context)
     if jobs.working is None:
         yield FeatureInstance(
-            context.with_shared(jobs.kinds), jobs.at, alone=(jobs.retention.run,), files=(jobs.files,)
+            context.with_shared(jobs.kinds),
+            jobs.at,
+            tasks_of_one_server=(jobs.retention.run,),
+            files=(jobs.files,),
         )
         return
     steps, encoding, trainings = jobs.working
@@ -63,7 +66,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
             context.with_shared(jobs.cutting).with_shared(jobs.kinds),
             at,
             task_kinds=(steps, encoding, trainings.task_kinds),
-            alone=(jobs.retention.run, trainings.bills.run),
+            tasks_of_one_server=(jobs.retention.run, trainings.bills.run),
             alone_here=alone_here,
             memories=(trainings.task_kinds,),
             files=(jobs.files, trainings.ends),

@@ -242,5 +242,5 @@ async def _collect(sound: bytearray, answer: Answer) -> None:
     await answer.collect()
     while (data := await answer.next_chunk()) is not None:
         sound += data
-    sound += answer.last()
+    sound += answer.last_bytes()
     await answer.settle()

@@ -153,7 +153,9 @@ def test_who_repeats_a_speech_and_whose_voice_that_is_are_in_its_facts() -> None
     ana = Voice(id="ana", name="ana", consent="of ana")
     first = Candidate(Model("one", replace(sung, id="m", licence="CPML")), EngineVoice("v"), post=post)
     part = Part(ana, "en", (first,), 0, 1, 1.0, 1)
-    facts = PlannedFacts(SpeechPlan(ana, "en", (part,), 1.0, terms(UNLIMITED), frozenset(), frozenset()))
+    facts = PlannedFacts(
+        SpeechPlan(ana, ana.id, "en", (part,), 1.0, terms(UNLIMITED), frozenset(), frozenset())
+    )
     assert facts.consents == ("of ana", "of anna")
     assert facts.speakers[first.speaker] == (
         ClipSpeaker("one/m", "CPML", is_trained=True),

@@ -100,7 +100,7 @@ async def answer(
         while await answer.next_chunk() is not None:
             if takes is not None:
                 takes(answer)
-        answer.last()
+        answer.last_bytes()
         await answer.settle()
 
     totals = Totals(request, plan)

@@ -110,7 +110,7 @@ def call(text: str, *front_ends: str, lexicon: Lexicon | None = None, parts: int
     if lexicon is not None:
         part = msgspec.structs.replace(part, lexicon=lexicon)
     request = parse_speech(msgspec.json.encode({"model": "m", "voice": "ana", "input": text}), Defaults())
-    plan = SpeechPlan(VOICE, "en", (part,) * parts, 1.0, terms(DEAR), frozenset(), frozenset())
+    plan = SpeechPlan(VOICE, VOICE.id, "en", (part,) * parts, 1.0, terms(DEAR), frozenset(), frozenset())
     return SpeechCall("req_1", CALLER, request, plan, Totals(request, plan))
 
 
@@ -128,7 +128,7 @@ async def test_a_hold_is_for_the_dearest_candidate_by_the_text_that_it_speaks() 
             made = call("x" * length, "short", "long")
             await texts.prepare(made, 5.0)
             (run,) = made.totals.parts
-            most, seconds = run.dearest(made.terms)
+            most, seconds = run.highest_charge(made.terms)
             assert (most.whole, round(seconds, 1)) == (dearest, 12.0)
 
 

@@ -301,7 +301,7 @@ class Steps(TaskKind[JobStep]):
             with answer.reading():
                 while (data := await answer.next_chunk()) is not None:
                     sound += data
-            sound += answer.last()
+            sound += answer.last_bytes()
             assert len(sound) == size, "a whole answer has the size that it said"
             clip.crc32, clip.played = await asyncio.to_thread(
                 sound_facts, bytes(sound), call.request.form.format

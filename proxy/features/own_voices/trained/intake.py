@@ -78,7 +78,7 @@ class TrainedIntake:
         """Read a form, and hold its files while the block runs. Raises NoPlace, and a form's errors."""
         with (
             closing(ModelPlaces(self._limiter, account)) as slots,
-            connection_of(request).counted(FREE_BYTES),
+            connection_of(request).counted_body(FREE_BYTES),
         ):
             async with AsyncExitStack() as files:
                 sinks = {

@@ -56,7 +56,7 @@ class ModelPlaces(MovingTimer):
         """Begin to measure the pace, if a transfer has begun."""
         self.moved = 0
         if self._on_slow is not None:
-            self.within(PACE_S)
+            self.expire_in(PACE_S)
 
     def expire(self) -> None:
         is_slow = self.moved < PACE_S * LEAST_BYTES_S

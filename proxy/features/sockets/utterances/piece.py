@@ -151,7 +151,7 @@ class SpokenPiece:
         while (data := await answer.next_chunk()) is not None:
             await self._give(answer, data)
         await self._wait_for_turn()
-        last = answer.last()
+        last = answer.last_bytes()
         self._is_settling = True
         await answer.settle()
         self._is_charged = self.is_finished = True
@@ -197,9 +197,9 @@ class SpokenPiece:
             request_id=call.id,
             start_ms=round(self._words.begins_s * 1000),
             model=answer.speech.engine,
-            voice=call.plan.voice_id(call.request),
+            voice=call.plan.voice_id,
             language=call.plan.language,
-            substitute=call.totals.tell(),
+            substitute=call.totals.announce_substitutes(),
         )
 
     async def _deliver(

@@ -53,7 +53,7 @@ class PiecePlanner:
         if plays_at is not None:
             caller = await self._callers.by_id(caller.key)
         call = await self._speaking.prepare_call(id_, caller, request, self.terms)
-        if call.plan.cast(request):
+        if call.plan.cast:
             raise InvalidRequest(NO_CAST, param="voice")
         if len(request.text) > MAX_INPUT:
             raise InvalidRequest(

@@ -48,7 +48,7 @@ async def drafted(
     most = SECTION.of(at.config).step_characters
     plan = partial(_planned, at.speaking, id_, caller, body)
     call = await plan(body.text[begins : begins + MOST_CHARACTERS])
-    names = call.plan.cast(call.request)
+    names = call.plan.cast
     borders = [place for place, _ in body.of_file.gaps]
     pieces, chapters = await asyncio.to_thread(
         cut, body.text, body.chapters, call.plan.language, names, most, body.chosen, borders
@@ -68,7 +68,7 @@ async def drafted(
         pauses=tuple(body.of_file.pauses(body.text, pieces)),
         own=body.of_file.own,
     )
-    ignored = {*call.ignored(), *await _dropped_tags(fields, body.text, pieces, plan)}
+    ignored = {*call.ignored_fields(), *await _dropped_tags(fields, body.text, pieces, plan)}
     return replace(fields, ignored=tuple(sorted(ignored))), pieces
 
 

@@ -84,7 +84,7 @@ class SpeechKind(DraftKind):
         fields = again_fields(before, job.id, job.steps, body)
         # A voice that is gone, or may not be used any more, is refused at once.
         call = await planner(at, background, fields, text, pieces)(1, of_step(background.terms))
-        ignored = {*call.ignored(), *({EMOTION} & {*before.ignored})}
+        ignored = {*call.ignored_fields(), *({EMOTION} & {*before.ignored})}
         fields = replace(fields, voice=call.plan.voice.id, ignored=tuple(sorted(ignored)))
         plan = planner(at, background, fields, text, pieces)
         return JobDraft(
