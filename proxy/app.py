@@ -19,7 +19,7 @@ from proxy.api.usage import Usage
 from proxy.api.usage_stats import UsageStatistics
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.catalogue.library import Library
 from proxy.catalogue.misheard_rates import NoMisheardRates
 from proxy.catalogue.voice_samples import NoVoiceSamples
@@ -158,7 +158,7 @@ class Worker:
         # it.
         memories = (library, recent_plans, context.levels, kernel.account_samples)
         self.open_context.set_derived_things(
-            DerivedThings(memories, (kernel.answers,), self.engines.drop_samples)
+            DerivedData(memories, (kernel.answers,), self.engines.drop_samples)
         )
 
 

@@ -30,10 +30,10 @@ from proxy.api.server import ServerLink
 from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.absent import NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
-from proxy.catalogue.catalogue import CommandFor, no_command
+from proxy.catalogue.catalogue import FindModelCommand, no_model_command
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, VoiceFiles, VoiceMemory
+from proxy.catalogue.erasing import DerivedData, Erasing, Purges, VoiceFiles, VoiceMemory
 from proxy.catalogue.library import Library
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.people import Income, People
@@ -92,7 +92,7 @@ class AppContext(NamedTuple):
     words: SavedWords = NoSavedWords()
     source: Source = NoStoredSpeech()
     purges: Purges = NothingStored()
-    addable: CommandFor = no_command
+    addable: FindModelCommand = no_model_command
     shared: tuple[object, ...] = ()
 
     def with_shared(self, shared_object: object) -> AppContext:
@@ -180,7 +180,7 @@ class FeatureInstance(NamedTuple):
 
     context: AppContext
     additions_for: Callable[[RevisionContext], Additions] = lambda _: Additions()
-    set_derived_things: Callable[[DerivedThings], None] = lambda _: None
+    set_derived_things: Callable[[DerivedData], None] = lambda _: None
     task_kinds: tuple[TaskKind[Any], ...] = ()
     tasks_of_one_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     tasks_of_each_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
@@ -269,11 +269,11 @@ class OpenFeatures(NamedTuple):
     context: AppContext
     features: tuple[FeatureInstance, ...]
 
-    def set_derived_things(self, things: DerivedThings) -> None:
+    def set_derived_things(self, things: DerivedData) -> None:
         """Tell all features where data is derived of voices: the kernel's, and that of all features."""
         memories = [memory for feature in self.features for memory in feature.memories]
         files = [each for feature in self.features for each in feature.files]
-        all_things = DerivedThings(
+        all_things = DerivedData(
             (*things.memories, *memories), (*things.files, *files), things.drop, self._is_gone_remotely
         )
         for feature in self.features:

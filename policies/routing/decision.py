@@ -210,7 +210,7 @@ def _ranked(able: Iterable[tuple[Model, Speaker]], *, is_built_in: bool) -> list
     return [each for _, run in runs for each in sorted(run, key=lambda each: not each[1].is_of_gender)]
 
 
-def late_last(candidates: Sequence[Candidate], late: Container[str]) -> list[Candidate]:
+def move_late_last(candidates: Sequence[Candidate], late: Container[str]) -> list[Candidate]:
     """Return the candidates with those of late engines moved behind their neighbours of the same kind."""
     runs = groupby(candidates, key=lambda each: each.model.info.is_trained)
     return [each for _, run in runs for each in sorted(run, key=lambda each: each.model.engine in late)]
@@ -243,7 +243,7 @@ def _front_end(info: ModelInfo, route: Route | None, query: RoutingQuery, rules:
         return route.front_end if route.front_end in names.installed else PLAIN
     if info.reads_numbers:
         return PLAIN
-    return names.by_language.get(language.base(query.language), PLAIN)
+    return names.by_language.get(language.base_tag(query.language), PLAIN)
 
 
 _Spoken = tuple[str, speech_engine.Voice]

@@ -96,7 +96,7 @@ def find_language(info: ModelInfo, tag: str) -> Language | None:
         if known.tag == tag:
             return known
     by_tag = {known.tag.lower(): known for known in info.languages}
-    return by_tag.get(tag.lower()) or by_tag.get(language.base(tag)) or by_tag.get(ANY_LANGUAGE)
+    return by_tag.get(tag.lower()) or by_tag.get(language.base_tag(tag)) or by_tag.get(ANY_LANGUAGE)
 
 
 def _does_task(model: Model, inputs: FilterInput) -> bool:
@@ -190,7 +190,7 @@ def _is_in_plan(model: Model, inputs: FilterInput) -> bool:
         return True
     if not inputs.query.converts:
         return is_allowed(model, terms)
-    price = terms.prices.of_conversion(model.engine, model.info.id)
+    price = terms.prices.conversion_price(model.engine, model.info.id)
     return is_allowed(model, terms) and price is not None
 
 

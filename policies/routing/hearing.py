@@ -67,7 +67,7 @@ def _rules(query: HearQuery, terms: Terms, licences: Licences) -> list[_Rule]:
         ),
         (lambda model: is_allowed(model, terms), shared("plan")[1]),
         (
-            lambda model: terms.prices.of_transcription(model.engine, model.info.id) is not None,
+            lambda model: terms.prices.transcription_price(model.engine, model.info.id) is not None,
             _refusal("model", "transcription_not_priced", unsold, is_forbidden=True),
         ),
         shared("jobs"),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 import speech_engine
 from policies import namesakes
-from policies.namesakes import Share
+from policies.namesakes import NameShare
 from policies.routing.values import Binding, Model, RoutingQuery, Voice
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples, Trained
 from speech_engine.names import StandsIn
@@ -36,7 +36,7 @@ class Speaker(NamedTuple):
     obstacle: str = ""
     lack: Lack = ""
     is_able: bool = True
-    share: Share | None = None
+    share: NameShare | None = None
     is_distinct: bool = True
     stands_in: StandsIn = ""
 
@@ -64,7 +64,7 @@ def _find_untrained(voice: Voice, model: Model, query: RoutingQuery) -> Speaker 
         return None
     if not binding.shares:
         return Speaker(binding.voice, binding.credential, binding.obstacle, stands_in=binding.stands_in)
-    if (share := namesakes.find(binding.shares, query.language)) is None:
+    if (share := namesakes.find_share(binding.shares, query.language)) is None:
         return Speaker(binding.voice, is_able=False)
     return Speaker(EngineVoice(share.voice), share=share)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 import speech_engine
-from policies.language import Source, base
-from policies.namesakes import Share
+from policies.language import Source, base_tag
+from policies.namesakes import NameShare
 from speech_engine import EngineVoice, ModelInfo, Sample, Samples, Trained
 from speech_engine.names import StandsIn
 
@@ -28,7 +28,7 @@ class Binding(msgspec.Struct, frozen=True):
     voice: speech_engine.Voice
     credential: str = ""
     obstacle: str = ""
-    shares: tuple[Share, ...] = ()
+    shares: tuple[NameShare, ...] = ()
     stands_in: StandsIn = ""
 
 
@@ -171,7 +171,7 @@ class Routes:
         If `en-NG` has no route that can be used, the route of `en` speaks it.
         """
         lower = tag.lower()
-        tags = (lower, base(lower)) if "-" in lower else (lower,)
+        tags = (lower, base_tag(lower)) if "-" in lower else (lower,)
         return [self._by_tag[each] for each in tags if each in self._by_tag]
 
 
@@ -235,7 +235,7 @@ class Candidate(msgspec.Struct, frozen=True):
     voice: speech_engine.Voice
     front_end: str = PLAIN
     credential: str = ""
-    share: Share | None = None
+    share: NameShare | None = None
     alias_of: str = ""
     post: PostSpeaker | None = None
     is_robot: bool = False

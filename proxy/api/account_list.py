@@ -13,7 +13,7 @@ from policies.cycles import cycle_at
 from proxy.api import agreed_terms
 from proxy.api.accounts import AccountEntry, account_entry, paid_by_currency
 from proxy.api.admin_tools import AdminTools
-from proxy.catalogue.people import title_of
+from proxy.catalogue.people import account_title
 from proxy.config import credits
 from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Query
@@ -22,7 +22,7 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage import account_sums, accounts
 from proxy.storage.account_sums import CycleSums
 from proxy.storage.accounts import Account
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import ALWAYS, Condition
 
 _FIND = Query("find", "Only those with this in their name, or at the beginning of their id or of an address.")
@@ -73,7 +73,7 @@ class AccountListing(Resource):
         ids, store = request.query_params.get("ids"), self._store
         condition = self._name_condition(request) if ids is None else _ids_condition(ids)
         place_of = partial(accounts.ROWS.place_of, store, None)
-        page = await read_page(request, place_of, partial(accounts.page, store, only=condition))
+        page = await read_page(request, place_of, partial(accounts.list_page, store, only=condition))
         names = [account.id for account in page.rows]
         addresses = await self._admin_tools.people.addresses(names)
         sums = {} if ids is not None else await self._sums(page.rows)
@@ -82,7 +82,7 @@ class AccountListing(Resource):
             users = [*addresses.get(account.id, ())]
             return AccountRow(
                 **msgspec.structs.asdict(account_entry(account)),
-                title=title_of(account.name, users),
+                title=account_title(account.name, users),
                 users=users,
                 paid_until=iso_time_or_none(account.paid_until),
                 sums=sums.get(account.id),
@@ -100,7 +100,7 @@ class AccountListing(Resource):
         if not find:
             return ALWAYS
         text = find.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        users = self._admin_tools.people.beginning_with(f"{text.casefold()}%")
+        users = self._admin_tools.people.condition_address_like(f"{text.casefold()}%")
         sql = f"({_NAME_MATCHES} OR {users.sql})"
         params = {"part": f"%{text}%", "folded": f"%{text.casefold()}%", "start": f"{text}%"}
         return Condition(sql, {**params, **users.params})
@@ -108,7 +108,7 @@ class AccountListing(Resource):
     async def _sums(self, rows: Sequence[Account]) -> Mapping[str, AccountSums]:
         now, tools = await self._store.now(), self._admin_tools
         starts = {account.id: cycle_at(account.anchor, now).start for account in rows}
-        found = await account_sums.of_cycles(self._store, starts)
+        found = await account_sums.read_cycle_sums(self._store, starts)
         paid = await tools.income.sums_paid([*starts])
 
         def account_sums_of(account: Account, sums: CycleSums) -> AccountSums:
@@ -130,5 +130,5 @@ def _ids_condition(ids: str) -> Condition:
     id_list = ids.split(",")
     if len(id_list) > _MOST_IDS or "\0" in ids:
         raise InvalidRequest(f"Invalid value for 'ids': it must be {_MOST_IDS} ids at most.", param="ids")
-    names, params = any_of(id_list)
+    names, params = in_list(id_list)
     return Condition(f"id IN ({names})", params)

@@ -19,7 +19,7 @@ from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.agreed_terms import AgreedChange, ShownOverrides
 from proxy.api.balance import Balance, ShownCycle
 from proxy.api.keys import KeyEntry
-from proxy.catalogue.people import UserEntry, title_of
+from proxy.catalogue.people import UserEntry, account_title
 from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import Name, NeededReason, read_body
@@ -125,10 +125,10 @@ class Accounts(Resource):
         paid = await self._admin_tools.income.sums_paid([account.id])
         addresses = await self._admin_tools.people.addresses([account.id])
         cycle = cycle_at(account.anchor, await self._store.now())
-        micro_usd = await costs.total(self._store, account.id, cycle.start, is_account=True)
+        micro_usd = await costs.sum_costs(self._store, account.id, cycle.start, is_account=True)
         details = AccountDetails(
             **msgspec.structs.asdict(account_entry(account)),
-            title=title_of(account.name, addresses.get(account.id, ())),
+            title=account_title(account.name, addresses.get(account.id, ())),
             cycle=account_balance.cycle if account_balance else None,
             balance=account_balance.balance if account_balance else None,
             streams=account_balance.running if account_balance else 0,

@@ -60,7 +60,7 @@ class AdminTools(NamedTuple):
         if account is None and "@" in id_or_name and (id_ := await self.people.account_of(id_or_name)):
             account = await accounts.get(self.store, id_)
         if account is None:
-            newest = await accounts.page(self.store, NEWEST, _MOST_NAMED)
+            newest = await accounts.list_page(self.store, NEWEST, _MOST_NAMED)
             names = [each.name for each in newest if each.closed is None]
             raise NotFound(
                 f"There is no account '{id_or_name[:80]}'. {names_hint(id_or_name, names, 'accounts')}",

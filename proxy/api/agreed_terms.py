@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies.limits import LIMITS, with_limits
-from policies.plans import AgreedTerms, MissingLimits, Prices, Terms, terms
+from policies.plans import AgreedTerms, MissingLimits, Prices, Terms, build_terms
 from policies.price import Price
 from proxy.config import credits
 from proxy.config.plans import read_prices
@@ -87,7 +87,7 @@ def check_terms(plan: str, agreed: AgreedTerms, config: Config) -> None:
             param="plan",
         )
     try:
-        terms(config.plans[plan], agreed)
+        build_terms(config.plans[plan], agreed)
     except MissingLimits as error:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in error.missing)
         raise InvalidRequest(
@@ -100,7 +100,7 @@ def check_terms(plan: str, agreed: AgreedTerms, config: Config) -> None:
 def terms_in_force(account: Account, config: Config) -> Terms | None:
     """Return the terms, or None if the plan is gone, or if the account lacks a limit that it leaves open."""
     try:
-        return terms(config.plans[account.plan], account.agreed, has_paid=account.has_paid)
+        return build_terms(config.plans[account.plan], account.agreed, has_paid=account.has_paid)
     except (KeyError, MissingLimits):
         return None
 
@@ -115,9 +115,9 @@ def shown_prices(prices: Prices) -> ShownPrices:
         speech=shown_price(prices.speech),
         cached=shown_price(prices.cached),
         clone=shown_price(prices.clone),
-        conversion=_price_or_none(prices.of_usual_conversion()),
-        training=_price_or_none(prices.of_training()),
-        transcription=_price_or_none(prices.of_usual_transcription()),
+        conversion=_price_or_none(prices.usual_conversion_price()),
+        training=_price_or_none(prices.training_price()),
+        transcription=_price_or_none(prices.usual_transcription_price()),
         models={model: shown_price(price) for model, price in prices.models.items()},
     )
 

@@ -55,7 +55,9 @@ class Audit(Resource):
             request,
             # None: a page may begin after a row of any account.
             partial(audit.ROWS.place_of, store, None),
-            lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
+            lambda place, limit: audit.list_acts(
+                store, account=account, since=since, place=place, limit=limit
+            ),
         )
         return await page.list_response(ActList, _shown_act)
 

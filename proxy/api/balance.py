@@ -51,8 +51,8 @@ class AccountBalance(NamedTuple):
 
 async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:
     payer = Payer(account=account, key=key, anchor=anchor, terms=terms)
-    position = await ledger.holds.position(payer)
-    pools = await entries.pools(ledger.store, account)
+    position = await ledger.holds.account_state(payer)
+    pools = await entries.read_pools(ledger.store, account)
     start, end = position.cycle.start, position.cycle.end
     left, granted = position.credits.allowance, position.credits.granted
     balance = Balance(
@@ -62,7 +62,7 @@ async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, term
         granted=credits.to_credits(granted),
         available=_credits_or_none(position.credits.available),
     )
-    clones_used = await durable_holds.clones_used(ledger.store, account, start)
+    clones_used = await durable_holds.count_clones(ledger.store, account, start)
     return AccountBalance(
         ShownCycle(iso_time(start), iso_time(end)),
         balance,

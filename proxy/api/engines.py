@@ -77,7 +77,7 @@ class EngineList(Resource):
         return reply(EngineStatuses(data=tuple(shown_engines), faults=faults))
 
     async def _shown_engine(self, status: EngineStatus) -> ShownEngine:
-        used_up = await self._budgets.used_up(status.name)
+        used_up = await self._budgets.find_used_up(status.name)
         if used_up is not None and status.state == "ready":
             status = msgspec.structs.replace(status, state="budget", reason=used_up[0])
         engine = self._engines[status.name]
@@ -100,7 +100,7 @@ class EngineList(Resource):
             },
             voices=[voice.id for voice in engine.voices()],
             unlisted_voices=engine.unlisted_voices,
-            budgets=await self._budgets.spends(status.name),
+            budgets=await self._budgets.read_spends(status.name),
         )
 
 

@@ -86,7 +86,7 @@ class Dependencies(NamedTuple):
         """Return the engines whose budget is used up. If the database cannot be reached, there are none."""
         try:
             async with asyncio.timeout(_BUDGETS_TIMEOUT_S):
-                return {name for name, _ in self.engines.items() if await self.budgets.used_up(name)}
+                return {name for name, _ in self.engines.items() if await self.budgets.find_used_up(name)}
         except (StorageFailed, TimeoutError):
             return set()
 
@@ -173,7 +173,7 @@ class HealthEndpoints(Resource):
 
     def _default_model_problem(self) -> str:
         try:
-            models = self._dependencies.catalogue.resolve_model(self._default_model)
+            models = self._dependencies.catalogue.resolve_models(self._default_model)
         except RequestFailed as failure:
             return f"default_model {self._default_model}: {failure.message}"
         if any(self._dependencies.engines.is_usable(model.engine) for model in models):

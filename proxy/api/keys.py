@@ -10,7 +10,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.limits import OF_KEYS, Caps, with_limits
+from policies.limits import KEY_LIMITS, Caps, with_limits
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.api.balance import ShownCaps
 from proxy.errors import InvalidRequest, NotFound
@@ -24,7 +24,7 @@ from proxy.storage.rows import new_id
 from speech_engine.redacted import Redacted
 
 
-@with_limits(OF_KEYS, lambda row: row.number | None, default=None)
+@with_limits(KEY_LIMITS, lambda row: row.number | None, default=None)
 class NewCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The key's own limits, if they are lower than the account's, and its pace."""
 
@@ -39,7 +39,7 @@ class KeyFields(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1, le=100 * 365 * 86_400, description="a number of seconds, at least 1")]
         | None
     ) = None
-    caps: Annotated[NewCaps, Meta(description=f"an object with {', '.join(OF_KEYS)} and pace")] = NewCaps()
+    caps: Annotated[NewCaps, Meta(description=f"an object with {', '.join(KEY_LIMITS)} and pace")] = NewCaps()
 
     def record(self, account: str, role: Role, now: int) -> NewKeyRecord:
         """Return the record of such a key, made `now`, in microseconds."""

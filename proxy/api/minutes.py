@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from policies.plans import Plan, Terms
-from policies.price import Minutes, Priced, minutes_of
+from policies.price import Minutes, Priced, minutes_for_credits
 from proxy.config import natural
 from proxy.config.sections import Config
 
 
 def minutes_for(micro_credits: int | None, plan: Priced, config: Config) -> Minutes | None:
     """Return the minutes that these micro-credits buy with `tts-1`. None: it cannot be said."""
-    return minutes_of(micro_credits, plan, config.models.get("tts-1", ()))
+    return minutes_for_credits(micro_credits, plan, config.models.get("tts-1", ()))
 
 
 def allowed_minutes(plan: Plan | Terms, config: Config) -> Minutes | None:
@@ -29,7 +29,7 @@ def priced_models(plan: Plan, config: Config) -> tuple[list[str], list[str]]:
     for full in sorted(full_names):
         engine, _, model = full.partition("/")
         if engine in (config.engines if plan.engines is None else plan.engines):
-            (models_with_price if plan.prices.of_model(engine, model).micro else free_models).append(full)
+            (models_with_price if plan.prices.speech_price(engine, model).micro else free_models).append(full)
     return models_with_price, free_models
 
 

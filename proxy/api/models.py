@@ -144,7 +144,7 @@ class Models(Resource):
         ]
 
     def _alias_entry(self, alias: str) -> ModelEntry:
-        models = self._catalogue.alias_models(alias)
+        models = self._catalogue.models_of_alias(alias)
         return ModelEntry(
             id=alias,
             owned_by="voxgate",

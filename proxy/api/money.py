@@ -186,8 +186,10 @@ class Money(Resource):
         store = self._ledger.store
         page = await read_page(
             request,
-            lambda id_: entries.place_of(store, id_, account),
-            lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
+            lambda id_: entries.find_place(store, id_, account),
+            lambda place, limit: entries.list_of_account(
+                store, account, at=place.at, id_=place.id, limit=limit
+            ),
         )
         return await page.list_response(EntryList, _shown_entry)
 
@@ -206,7 +208,7 @@ class Money(Resource):
         amount = None if new.credits is None else micro_credits_of(new.credits, "credits")
         if not is_printable(id_):
             raise NotFound("There is no request with such an id; see voxgate usage --wide.", param="request")
-        entries_of_request = await entries.of_request(self._ledger.store, id_)
+        entries_of_request = await entries.read_of_request(self._ledger.store, id_)
         charged = -sum(entry.amount for entry in entries_of_request if entry.kind == "spend")
         # A request that was charged nothing is refused below, for every account.
         account = await self._open_account(entries_of_request[0].account) if entries_of_request else None

@@ -53,7 +53,7 @@ class PlanPage(Resource):
     @endpoint("GET", "/admin/plans", PlanList)
     async def list_plans(self, _request: Request) -> Response:
         """The plans of the configuration"""
-        account_counts = await accounts.by_plan(self._admin_tools.store)
+        account_counts = await accounts.count_by_plan(self._admin_tools.store)
         plans = self._admin_tools.config.plans
         data = [_shown_plan(plan, account_counts.get(plan.name, 0)) for plan in plans.values()]
         missing = {name: count for name, count in account_counts.items() if name not in plans}

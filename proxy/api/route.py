@@ -236,7 +236,7 @@ def _explained_step(step: PostStep, decision: Decision, terms: Terms | None) -> 
     if post.speaker is None:
         return replace(unused_step, reason="" if post.error is None else post.error.message)
     model = post.speaker.model
-    price = None if terms is None else terms.prices.of_work("conversion", model.engine, model.info.id)
+    price = None if terms is None else terms.prices.work_price("conversion", model.engine, model.info.id)
     return replace(
         unused_step,
         is_used=bool(decision.candidates),

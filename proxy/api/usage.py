@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.price import Operation, Per
-from policies.usage_sides import DIMENSIONS, By
+from policies.usage_sides import DIMENSIONS, Dimension
 from proxy.access.admission import UsageThrottle
 from proxy.access.callers import caller_of, caller_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
@@ -37,7 +37,7 @@ from proxy.http.replies import CsvReply, reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech.usage_tag import query_tag
 from proxy.storage import usage, usage_sums
-from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
+from proxy.storage.rows import LAST_MOMENT, NEWEST, PagePlace
 from proxy.storage.store import Store
 from proxy.storage.usage import CheckSums, Outcome, Period, UsageRow
 from proxy.storage.usage_sums import UsageSum
@@ -157,7 +157,7 @@ class Reports:
         caller = caller_or_none(request.scope)
         limit, by, as_csv = query_limit(request), _query_by(request), _query_is_csv(request)
         period = await self._period(request, account, is_summed=by is not None)
-        turn = self._throttle.one(caller)
+        turn = self._throttle.hold_turn(caller)
         if by is None and not as_csv:
             return await self._page(request, period)
         if request.query_params.get("after"):
@@ -179,28 +179,28 @@ class Reports:
         since, until = query_time_micros(request, "since"), query_time_micros(request, "until")
         until = LAST_MOMENT if until is None else until
         if since is None and is_summed:
-            since = min(until, await self._store.now()) - LOOK_BACK_DAYS * usage_sums.DAY
+            since = min(until, await self._store.now()) - LOOK_BACK_DAYS * usage_sums.DAY_US
         return Period(account, since or 0, until, query_tag(request.query_params.get("tag")))
 
     async def _page(self, request: Request, period: Period) -> Response:
         page = await read_page(
             request,
-            lambda id_: usage.place_of(self._store, id_, period.account),
-            lambda place, limit: usage.page(self._store, period, place, limit),
+            lambda id_: usage.find_place(self._store, id_, period.account),
+            lambda place, limit: usage.list_page(self._store, period, place, limit),
         )
         return await page.list_response(UsageList, lambda row: _as_view(self._entry_type, _entry_fields(row)))
 
-    async def _sums(self, period: Period, by: By, most_rows: int) -> list[Any]:
-        groups = await usage_sums.sums(
+    async def _sums(self, period: Period, by: Dimension, most_rows: int) -> list[Any]:
+        groups = await usage_sums.list_sums(
             self._store, period, by, most_rows, has_runs=self._entry_type is AdminUsageEntry
         )
         return [_as_view(self._group_type, _group_fields(each)) for each in groups]
 
     async def _all_sums(
-        self, turn: AbstractContextManager[None], period: Period, by: By, limit: int | None
+        self, turn: AbstractContextManager[None], period: Period, by: Dimension, limit: int | None
     ) -> AsyncGenerator[list[msgspec.Struct], None]:
         with turn:
-            groups = await self._sums(period, by, limit or usage_sums.ALL)
+            groups = await self._sums(period, by, limit or usage_sums.NO_LIMIT)
         # An account may have as many voices as requests. There is a first batch, even if it is empty.
         for start in range(0, max(1, len(groups)), MOST_ROWS):
             yield groups[start : start + MOST_ROWS]
@@ -212,11 +212,13 @@ class Reports:
         place = NEWEST
         with turn:
             while True:
-                rows = await usage.page(self._store, period, place, limit or MOST_ROWS, is_one_of_many=True)
+                rows = await usage.list_page(
+                    self._store, period, place, limit or MOST_ROWS, is_one_of_many=True
+                )
                 yield [_as_view(self._entry_type, _entry_fields(row)) for row in rows]
                 if limit is not None or len(rows) < MOST_ROWS:
                     return
-                place = Place(rows[-1].started, rows[-1].id)
+                place = PagePlace(rows[-1].started, rows[-1].id)
 
 
 class Usage(Resource):
@@ -253,7 +255,7 @@ class Usage(Resource):
         return await self._all_reports.answer_usage(request, await self._admin_tools.query_account(request))
 
 
-def _query_by(request: Request) -> By | None:
+def _query_by(request: Request) -> Dimension | None:
     text = request.query_params.get("by")
     if not text:
         return None

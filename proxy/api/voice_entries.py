@@ -182,7 +182,7 @@ class VoiceEntries:
         self._samples = samples
 
     def entry_of(self, voice: Voice) -> VoiceEntry:
-        saved = self.known.saved(voice)
+        saved = self.known.saved_record(voice)
         kind = None if saved is None else saved.row.kind
         entry = VoiceEntry(
             id=voice.id,
@@ -201,7 +201,7 @@ class VoiceEntries:
             engines=self.known.engines(voice),
             alias_of=self.known.alias_of(voice) or UNSET,
             title=title_of(voice.name) if saved is None else voice.name,
-            shown_as=self.known.shown_as(voice) or UNSET,
+            shown_as=self.known.listed_id(voice) or UNSET,
         )
         if (sample := self._samples.sample_of(voice)) is not None:
             measurements = {name: value for name in _MEASURED if (value := getattr(sample, name)) is not None}

@@ -33,7 +33,7 @@ from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
 from proxy.http.lists import query_choice, query_limit
 from proxy.http.replies import reply
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 
 _MOST_DESCRIBED = 500
 _MINE = Query("mine", "`true` gives only the voices of the caller's own account.", ("true", "false"))
@@ -64,7 +64,7 @@ class VoiceTools(NamedTuple):
 
     async def voice_entries(self, request: Request) -> VoiceEntries:
         """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
-        return self._entries(request, await self.library.newest(_caller_account(request)))
+        return self._entries(request, await self.library.read_newest(_caller_account(request)))
 
     def _entries(self, request: Request, library: AccountLibrary) -> VoiceEntries:
         caller = caller_or_none(request.scope)
@@ -131,7 +131,7 @@ class Voices:
             # This runs in a thread: an engine may list thousands of voices, each with a description.
             described = _check_description(query["describe"])
             matches = await asyncio.to_thread(
-                matching.match, described, voices, entries.known.may_speak, entries.measured_words
+                matching.match_voices, described, voices, entries.known.may_speak, entries.measured_words
             )
             voices = [match.voice for match in matches]
             scores = {match.voice.id: match for match in matches}
@@ -142,7 +142,7 @@ class Voices:
         if scores is not None:
             matched = [entries.matched_entry(scores[voice.id]) for voice in voices]
             return reply(VoiceMatches(data=matched, voices=matched, has_more=has_more))
-        listed = await in_turns(entries.entry_of, voices)
+        listed = await map_in_turns(entries.entry_of, voices)
         hint = entries.speakers.hint(query.get("language") or None) or UNSET
         return reply(VoiceList(data=listed, voices=listed, has_more=has_more, hint=hint))
 
@@ -155,7 +155,7 @@ class Voices:
 
 def _filter_voices(known: KnownVoices, request: Request) -> list[Voice]:
     query = request.query_params
-    voices = known.in_language(query["language"]) if query.get("language") else known.voices
+    voices = known.voices_in_language(query["language"]) if query.get("language") else known.voices
     if gender := query.get("gender"):
         voices = [voice for voice in voices if (voice.gender or "").lower() == gender.lower()]
     if engine := query.get("engine"):

@@ -18,17 +18,17 @@ from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, Words, WordsBeside
 from policies.routing import Voice
-from proxy.catalogue.own_voices import NONE, Known, LibraryVoice, OwnVoices
+from proxy.catalogue.own_voices import NO_VOICES, LibraryVoice, OwnVoices, VoicesById
 from proxy.catalogue.saved_words import SavedWords, WordRevisions, read_words
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.reader import names_hint
 from proxy.errors import InvalidRequest
 from proxy.storage import library_revisions
 from proxy.storage.library_revisions import OPERATOR
-from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, of_one
+from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, read_singly
 from proxy.storage.store import Store
 
-SAVED_THINGS = ("voice_not_found", "lexicon_not_found")
+MAY_BE_JUST_SAVED = ("voice_not_found", "lexicon_not_found")
 """The codes of failures that name something which another worker may have saved a moment ago."""
 
 _CACHED_S = 5.0
@@ -37,7 +37,7 @@ _MOST_BYTES = 32_000_000
 """The most bytes of all libraries together, with the operator's."""
 _LIBRARY_BYTES = 1000
 """The bytes of a library without own voices and words."""
-_BELIEVED_S = 60.0
+_TRUSTED_S = 60.0
 """The time for which a revision is trusted on a shared database. During an upgrade, a server of a version
 without revisions may use the database, too. It changes libraries and does not raise their revisions."""
 
@@ -62,7 +62,7 @@ class _Names:
 class VoiceCache:
     """Voices with their names, made once and shared by libraries. `saved` has the saved records."""
 
-    def __init__(self, listed: tuple[Voice, ...] = (), saved: Known = NONE) -> None:
+    def __init__(self, listed: tuple[Voice, ...] = (), saved: VoicesById = NO_VOICES) -> None:
         self.listed = listed
         self.saved = saved
         self.weight = sum(each.weight for each in saved.values())
@@ -116,7 +116,7 @@ class AccountLibrary:
     def has_lexicons(self) -> bool:
         return self._lexicons.has_own
 
-    def having(self, voice: Voice) -> AccountLibrary:
+    def with_voice(self, voice: Voice) -> AccountLibrary:
         """Return a library with one voice more, which is the first."""
         own = VoiceCache((voice, *self.own.listed), self.own.saved)
         return AccountLibrary(own, self._shared, self._lexicons)
@@ -144,7 +144,7 @@ class AccountLibrary:
         return lexicon
 
 
-NOTHING = AccountLibrary(_EMPTY, _EMPTY, Lexicons({}))
+EMPTY_LIBRARY = AccountLibrary(_EMPTY, _EMPTY, Lexicons({}))
 """The library of a caller without an account, on a server without lexicons."""
 
 
@@ -186,7 +186,7 @@ class _OwnPart(NamedTuple):
     characters: int = 0
     read_at: float = 0.0
 
-    def is_as(self, other: _OwnPart) -> bool:
+    def has_same_data(self, other: _OwnPart) -> bool:
         """Tell whether the other has the very same data. Its revision may be another."""
         return self.voices is other.voices and self.lexicons is other.lexicons
 
@@ -229,11 +229,11 @@ class Library:
         self._nothing = _OwnPart(0, _EMPTY, Lexicons(shared))
         self._operators = _EMPTY
         self._clock = clock
-        self._believed_s = _BELIEVED_S if store.is_shared else math.inf
+        self._trusted_s = _TRUSTED_S if store.is_shared else math.inf
         # The operator's voices. Those that are read for a revision are never older than it. Only the last
         # revision is stored.
         self._by_revision: ReadCache[int, VoiceCache] = ReadCache(
-            of_one(self._read_operators), lambda _voices: self._believed_s, max_weight=1, clock=clock
+            read_singly(self._read_operators), lambda _voices: self._trusted_s, max_weight=1, clock=clock
         )
         self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
             self._read,
@@ -256,7 +256,7 @@ class Library:
     async def get(self, account: str) -> AccountLibrary:
         return (await self._accounts.get(account)).library
 
-    async def newest(self, account: str) -> AccountLibrary:
+    async def read_newest(self, account: str) -> AccountLibrary:
         """Return a library with what other workers and machines have saved until now."""
         return await self.read_again(account) or await self.get(account)
 
@@ -308,7 +308,7 @@ class Library:
 
     async def _read(self, accounts: Sequence[str]) -> dict[str, _LibraryRead]:
         """Read libraries. One with an unchanged revision stays the same object, and its plans stay valid."""
-        revisions = await library_revisions.read(self._store, (OPERATOR, *accounts))
+        revisions = await library_revisions.read_revisions(self._store, (OPERATOR, *accounts))
         shared = await self._by_revision.get(revisions.get(OPERATOR, 0))
         found: dict[str, _LibraryRead] = {}
         for account in accounts:
@@ -316,7 +316,7 @@ class Library:
             if before is not None and self._is_due(before.own) and account != accounts[0]:
                 continue  # that takes several queries, and the first account must not wait for them
             own = await self._read_own(account, revisions.get(account, 0), before)
-            if before is not None and before.own.is_as(own) and before.shared is shared:
+            if before is not None and before.own.has_same_data(own) and before.shared is shared:
                 found[account] = before._replace(own=own)  # its revision may be newer
             else:
                 found[account] = _LibraryRead(AccountLibrary(own.voices, shared, own.lexicons), own, shared)
@@ -324,7 +324,7 @@ class Library:
 
     def _is_due(self, own: _OwnPart) -> bool:
         """Tell whether a part is read again though its revision is as it was."""
-        return own.is_sealed or self._clock() - own.read_at >= self._believed_s
+        return own.is_sealed or self._clock() - own.read_at >= self._trusted_s
 
     async def _read_operators(self, revision: int) -> VoiceCache:
         if not revision and not self._store.is_shared:
@@ -344,7 +344,7 @@ class Library:
         if known is not None and known.revision == revision and not self._is_due(known):
             return known
         saved, words = await asyncio.gather(
-            self._own_voices.of_account(account, NONE if known is None else known.voices.saved),
+            self._own_voices.of_account(account, NO_VOICES if known is None else known.voices.saved),
             self._saved_words.revisions(account),
         )
         part = await self._with_lexicons(account, words, known)

@@ -50,9 +50,11 @@ def _bring_up_to_date(config: Config) -> int:
     async def migrate() -> int:
         section = msgspec.structs.replace(config.storage, migrate=True)
         async with storage.open_store(section, Path(config.data), all_tables()) as store:
-            return await schema.version_of(store)
+            return await schema.read_version(store)
 
-    lock = nullcontext() if is_postgres(config.storage.url) else data_folder.locked(Path(config.data))
+    lock = (
+        nullcontext() if is_postgres(config.storage.url) else data_folder.lock_data_folder(Path(config.data))
+    )
     with lock:
         return asyncio.run(migrate())
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from policies.limits import OF_KEYS
+from policies.limits import KEY_LIMITS
 from proxy.cli.admin_requests import data_folder_of
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands import tables
@@ -111,7 +111,7 @@ def _show_new_key(row: dict[str, Any]) -> list[Part]:
 
 
 @KEYS.command("create", _show_new_key, cls=_AccountCommand)
-@limit_options(OF_KEYS, int | None, None, lambda row: f"Its own {row.what}, fewer than its account's.")
+@limit_options(KEY_LIMITS, int | None, None, lambda row: f"Its own {row.what}, fewer than its account's.")
 def keys_create(
     account: Annotated[str, typer.Option(help="The account, by id or name.")],
     role: Annotated[str, typer.Option(help="speech, admin, or host for voxgate host.")] = "speech",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from policies.language import base
+from policies.language import base_tag
 
 _TEXTS: Mapping[str, str] = {
     "en": """
@@ -68,7 +68,9 @@ Ontem fez 25 graus e hoje está muito mais frio.|Cerca de 60% dos lugares já es
 
 def proof_sentences(language: str) -> Sequence[str]:
     """Return the sentences of a language, or none."""
-    return [each for line in _TEXTS.get(base(language), "").split("\n") for each in line.split("|") if each]
+    return [
+        each for line in _TEXTS.get(base_tag(language), "").split("\n") for each in line.split("|") if each
+    ]
 
 
 LANGUAGES = tuple(_TEXTS)

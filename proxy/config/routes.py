@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from policies.language import usual
+from policies.language import canonical_tag
 from policies.routing import PostStep, Route
 from policies.text_tags import EMOTIONS, NEUTRAL
 from proxy.config.reader import Reader, did_you_mean
@@ -87,7 +87,7 @@ def missing_engines(route: Route, engines: Engines) -> dict[str, str]:
 
 
 def _make_route(section: RouteSection, post: tuple[PostStep, ...] = (), *, is_shipped: bool = False) -> Route:
-    fields = {**msgspec.structs.asdict(section), "language": usual(section.language), "post": post}
+    fields = {**msgspec.structs.asdict(section), "language": canonical_tag(section.language), "post": post}
     return Route(**fields, is_shipped=is_shipped)
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 import speech_engine
 from policies import price
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import Model
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config
@@ -97,8 +97,8 @@ async def _speak_sentence(catalogue: Catalogue, engine: str, key: ProviderKey) -
     parts = [f"{engine}/{info.id}", f"{seconds:.2f} s of audio", f"first byte after {first_ms:.0f} ms"]
     if units is not None:
         parts.append(f"{units:g} units")
-    if (rate := catalogue.rate(Model(engine, info))) is not None:
-        micro = price.micro_usd(rate, seconds=seconds, characters=len(_sentence_for(info)), units=units)
+    if (rate := catalogue.provider_rate(Model(engine, info))) is not None:
+        micro = price.cost_micro_usd(rate, seconds=seconds, characters=len(_sentence_for(info)), units=units)
         parts.append(f"${micro / 1e6:.6f}")
     return ", ".join(parts)
 
@@ -138,4 +138,4 @@ def _sentence_for(info: speech_engine.ModelInfo) -> str:
 
 def _speaks_english(info: speech_engine.ModelInfo) -> bool:
     tags = {language.tag for language in info.languages}
-    return not tags or speech_engine.ANY_LANGUAGE in tags or "en" in {base(tag) for tag in tags}
+    return not tags or speech_engine.ANY_LANGUAGE in tags or "en" in {base_tag(tag) for tag in tags}

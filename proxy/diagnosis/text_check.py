@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 
 from policies import routing
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import PostStep, Route
 from proxy.config import model_names
 from proxy.config.config_toml import Config
@@ -154,7 +154,7 @@ def _front_end_fault(registry: Registry, results: ProbeResults, route: Route) ->
     if name not in registry.plugins("front_end"):
         return _missing_front_end(name)
     made_for = results.front_ends.get(name, frozenset())
-    if not made_for or base(route.language) in made_for:
+    if not made_for or base_tag(route.language) in made_for:
         return ""
     return f"prepared by {name}, which was made for {', '.join(sorted(made_for))}"
 
@@ -226,7 +226,7 @@ def _post_fault(
         plan.name
         for plan in config.plans.values()
         if (plan.engines is not None and engine not in plan.engines)
-        or plan.prices.of_conversion(engine, name) is None
+        or plan.prices.conversion_price(engine, name) is None
     ]
     if not refused:
         return ""

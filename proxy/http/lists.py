@@ -21,7 +21,7 @@ from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Query
 from proxy.http.replies import reply
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import NEWEST, Place, in_turns
+from proxy.storage.rows import NEWEST, PagePlace, map_in_turns
 from proxy.storage.store import Store
 
 PAGE = (
@@ -71,7 +71,7 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
         self, listing: type[Listing], show_row: Callable[[Row], msgspec.Struct], **more_fields: Any
     ) -> Response:
         """Answer with each row as `show_row` returns it, and with the `more_fields` of the listing."""
-        data = await in_turns(show_row, self.rows)
+        data = await map_in_turns(show_row, self.rows)
         answer = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more_fields)
         # Encoding in one go would delay other requests.
         return reply(answer) if len(data) <= _USUAL_ROWS else await asyncio.to_thread(reply, answer)
@@ -79,8 +79,8 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
 
 async def read_page(
     request: Request,
-    place_of: Callable[[str], Awaitable[Place | None]],
-    read_rows: Callable[[Place, int], Awaitable[Sequence[Row]]],
+    place_of: Callable[[str], Awaitable[PagePlace | None]],
+    read_rows: Callable[[PagePlace, int], Awaitable[Sequence[Row]]],
     *,
     usual_rows: int = _USUAL_ROWS,
     most_rows: int = MOST_ROWS,

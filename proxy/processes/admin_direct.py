@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from proxy.api.admin_resources import record_endpoints
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.engines import registry
@@ -28,7 +28,7 @@ from proxy.storage.store import Statement
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Yield a transport to the admin handlers. Raise DataHeld if a server has the data folder."""
-    with data_folder.locked(Path(config.data)):
+    with data_folder.lock_data_folder(Path(config.data)):
         async with _open_context(config) as (kernel, open_context):
             context = open_context.context
             admin_tools = context.admin_tools(lambda: names_of_engines(registry.load(), config))
@@ -71,7 +71,7 @@ async def _open_context(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatu
         open_kernel(config, plugins, all_tables()) as kernel,
         open_features(kernel.context(), features_of(config), all_features()) as open_context,
     ):
-        open_context.set_derived_things(DerivedThings(files=(kernel.answers,)))
+        open_context.set_derived_things(DerivedData(files=(kernel.answers,)))
         for kind in open_context.task_kinds:
             await kind.finish_interrupted()
         yield kernel, open_context

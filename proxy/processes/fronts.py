@@ -87,7 +87,7 @@ class WorkFront:
         if within_s is not None:
             self._drain_s = within_s
         for kind in self._task_kinds:
-            kind.take_no_more()
+            kind.stop_taking()
         self._stop_requested.set()
 
     async def run(self) -> None:

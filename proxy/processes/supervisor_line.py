@@ -23,7 +23,7 @@ from proxy.telemetry import logs
 from speech_engine.host import pipe_messages
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.cluster_messages import ProcessJobs
-from speech_engine.host.pipe import ParentPipe, remove_socket, tell
+from speech_engine.host.pipe import ParentPipe, call_on_loop, remove_socket
 
 _RELOAD_S = 20.0
 """The supervisor reads the file, and waits up to 5 s for a worker's list of the plans in use."""
@@ -85,7 +85,7 @@ class SupervisorLine:
             )
         except TimeoutError:
             return LoadRefusal("the server is busy", again_s=TRY_AGAIN_S)
-        return LoadRefusal(booked.refusal, lasting=booked.lasting) if booked.refusal else None
+        return LoadRefusal(booked.refusal, is_lasting=booked.lasting) if booked.refusal else None
 
     def note_peak(self, holder: str, gb: float) -> None:
         self._pipe.send(BookedPeak(holder, gb))
@@ -127,7 +127,7 @@ class SupervisorInbox:
         loop = asyncio.get_running_loop()
 
         def on_message(message: pipe_messages.Message) -> None:
-            tell(loop, self._messages.put_nowait, message)
+            call_on_loop(loop, self._messages.put_nowait, message)
 
         def on_end() -> None:
             logs.flush_logs()

@@ -74,16 +74,16 @@ def is_whole_backup(file: Path) -> bool:
 def back_up(config: Config, target: Path) -> BackupSummary:
     """Write a whole backup, also while the server runs, in place of an older one. Raise StorageFailed."""
     data = Path(config.data)
-    part_file = sqlite_backup.part_of(target)
+    part_file = sqlite_backup.temporary_path(target)
     try:
         sqlite_backup.check_target(data / sqlite_backup.DATABASE, target, plain_tar.first_bytes(ABOUT))
         with open(part_file, "xb", opener=open_private) as archive:
             summary = _write_members(config, data, target, archive)
-        sqlite_backup.put(part_file, target)
+        sqlite_backup.move_into_place(part_file, target)
     except OSError as error:
         raise StorageFailed(f"{target} cannot be written: {error.strerror}") from None
     finally:
-        sqlite_backup.remove(part_file)
+        sqlite_backup.remove_if_there(part_file)
     return msgspec.structs.replace(summary, bytes=target.stat().st_size)
 
 
@@ -105,7 +105,7 @@ def _write_members(config: Config, data: Path, target: Path, archive: BinaryIO) 
             files.append(sqlite_backup.DATABASE)
     backed_up = [each for feature in all_features() for each in feature.backed_up]
     replaced = [each.name for each in backed_up if each.merge is None]
-    names = (master_keys.FILE, *replaced, natural.FILE)
+    names = (master_keys.MASTER_KEY_FILE, *replaced, natural.FILE)
     files += [name for name in names if _add_file(archive, name, data / name)]
     # A bucket is no part of it.
     recordings_root = recordings_folder(config.vault, data)
@@ -118,7 +118,7 @@ def _write_members(config: Config, data: Path, target: Path, archive: BinaryIO) 
 
 
 @contextmanager
-def _copied_database(config: Config, data: Path, target: Path) -> Iterator[sqlite_backup.Copy | None]:
+def _copied_database(config: Config, data: Path, target: Path) -> Iterator[sqlite_backup.BackupCopy | None]:
     """Yield a copy of the database, or None for PostgreSQL. Remove the copy at the end."""
     if is_postgres(config.storage.url):
         yield None
@@ -127,17 +127,17 @@ def _copied_database(config: Config, data: Path, target: Path) -> Iterator[sqlit
     try:
         yield back_up_database(data, copy_path)
     finally:
-        sqlite_backup.remove(copy_path)
+        sqlite_backup.remove_if_there(copy_path)
 
 
-def back_up_database(data: Path, target: Path) -> sqlite_backup.Copy:
+def back_up_database(data: Path, target: Path) -> sqlite_backup.BackupCopy:
     """Copy the database of a data folder. Raise StorageFailed."""
     database = data / sqlite_backup.DATABASE
     if not database.exists():
         raise StorageFailed(f"there is no database {database} yet; voxgate serve makes it")
     try:
         # No server may start in the middle: it would bring the schema up to date.
-        with data_folder.locked(data):
+        with data_folder.lock_data_folder(data):
             return sqlite_backup.back_up(database, target)
     except DataHeld:
         return sqlite_backup.back_up(database, target)

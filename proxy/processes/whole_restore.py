@@ -210,7 +210,7 @@ def _check_unpacked(unpacked: Unpacked, file: Path, config: Config, stack: ExitS
         raise StorageFailed(f"{file} has no {DATABASE}; nothing was changed")
     try:
         return stack.enter_context(
-            sqlite_backup.checked(unpacked.stage / DATABASE, Path(config.data), all_tables())
+            sqlite_backup.open_checked_copy(unpacked.stage / DATABASE, Path(config.data), all_tables())
         )
     except StorageFailed as error:
         # The folder of the unpacked file is gone when the operator reads this.
@@ -239,11 +239,11 @@ def _new_settings(unpacked: Unpacked, file: Path, data: Path, toml: bytes | None
 _BACKED_UP = [each for feature in all_features() for each in feature.backed_up]
 _MERGES = {each.name: each.merge for each in _BACKED_UP if each.merge is not None}
 _CHECKS: dict[str, Callable[[bytes, str], object]] = {
-    master_keys.FILE: key_ring.check,
+    master_keys.MASTER_KEY_FILE: key_ring.check_ring,
     **{each.name: each.check for each in _BACKED_UP if each.check is not None},
 }
 _MOST_BYTES_BY_NAME = {
-    **dict.fromkeys((master_keys.FILE, natural.FILE, CONFIG), _MOST_SMALL_BYTES),
+    **dict.fromkeys((master_keys.MASTER_KEY_FILE, natural.FILE, CONFIG), _MOST_SMALL_BYTES),
     **{each.name: each.most_bytes for each in _BACKED_UP},
     DATABASE: 2**62,
 }
@@ -327,20 +327,20 @@ def restored_config(file: Path, config_file: Path | None) -> Iterator[tuple[Conf
     if content is None:
         yield load_config(config_file), None
         return
-    part_file = sqlite_backup.part_of(config_path)
+    part_file = sqlite_backup.temporary_path(config_path)
     try:
         with open(part_file, "xb", opener=open_private) as opened:
             opened.write(content)
         config = load_config(part_file)
         _check_folders(file, config, config_path)
         yield config, content
-        sqlite_backup.put(part_file, config_path)
+        sqlite_backup.move_into_place(part_file, config_path)
     except OSError as error:
         raise StorageFailed(f"{config_path} cannot be written: {error.strerror}") from None
     except RecursionError:
         raise StorageFailed(f"the {CONFIG} in {file} has tables in tables without end") from None
     finally:
-        sqlite_backup.remove(part_file)
+        sqlite_backup.remove_if_there(part_file)
 
 
 def _check_folders(file: Path, config: Config, config_path: Path) -> None:

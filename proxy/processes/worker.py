@@ -23,7 +23,7 @@ from proxy.access import dev_key
 from proxy.api.server import ServerLink
 from proxy.app import Worker, open_worker
 from proxy.audio import libraries
-from proxy.catalogue.cluster import AloneTask
+from proxy.catalogue.cluster import LeaderTask
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
@@ -110,7 +110,7 @@ async def _serve(
     inbox = SupervisorInbox(pipe, [each.getsockname() for each in control])
     plugins = registry.load()
     if _has_local_engine(config, plugins):
-        libraries.load()
+        libraries.load_libraries()
     line = SupervisorLine(pipe)
     host, port = ("", 0) if http is None else http.getsockname()[:2]
     link = ServerLink(
@@ -144,13 +144,13 @@ async def _serve(
         helper_tasks += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
         if control and http is not None:
             # Only worker number 0 of a server has both sockets.
-            tasks_of_one_server: list[AloneTask] = [
+            tasks_of_one_server: list[LeaderTask] = [
                 partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
                 *worker.tasks_of_one_server,
             ]
             if (vault := worker.kernel.vault).is_shared:
                 tasks_of_one_server.append(partial(vault.keep_tidy, worker.metrics))
-            helper_tasks.append(asyncio.create_task(worker.cluster.run_alone(tasks_of_one_server)))
+            helper_tasks.append(asyncio.create_task(worker.cluster.run_while_leading(tasks_of_one_server)))
         if control:
             helper_tasks += [asyncio.create_task(task()) for task in worker.tasks_of_each_server]
         for helper in helper_tasks:
@@ -173,7 +173,7 @@ async def _serve(
 async def _revoke_dev_key(worker: Worker, config: Config) -> None:
     """Before a client is served: `make serve` may have run on this data folder, and its key has no limits."""
     is_open = not (config.server.dev_key or is_local(config.server.host))
-    if config.serves and is_open and await dev_key.revoke(worker.store, Path(config.data)):
+    if config.serves and is_open and await dev_key.revoke_dev_key(worker.store, Path(config.data)):
         _log.warning("server.dev_key.revoked", reason="others can reach this server")
 
 
@@ -202,7 +202,7 @@ def _end_if_helper_failed(worker: Worker, front: Front, helper: asyncio.Task[Non
 async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key: bool) -> None:
     """Send `Ready` to the supervisor when the engines have started or failed."""
     needs_key = makes_key and config.server.dev_key
-    key = await dev_key.ensure(worker.store, Path(config.data)) if needs_key else None
+    key = await dev_key.ensure_dev_key(worker.store, Path(config.data)) if needs_key else None
     await worker.engines.wait_until_started(SETTLE_S)
     pipe.send(Ready(key))
 

@@ -14,7 +14,7 @@ from policies.plans import Terms
 from policies.price import MostCharge, Operation
 from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
-from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, OutputForm
+from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, OUTPUT_RATE_HZ, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.attempt import Attempt
 from proxy.speech.check_totals import CheckReport, CheckTotals
@@ -142,11 +142,11 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     def charge_of(self, candidate: Candidate, text: PreparedText, seconds: float, terms: Terms) -> MostCharge:
         """Return the price of the part if this candidate speaks for so many seconds."""
         kind: Operation = "speech" if self.source is None else "conversion"
-        spoken = terms.prices.of_work(kind, candidate.model.engine, candidate.model.info.id)
+        spoken = terms.prices.work_price(kind, candidate.model.engine, candidate.model.info.id)
         whole = price.estimate_charge(spoken, estimated_s=seconds, characters=text.characters)
         by_job, repeated_by_job, post = whole if spoken.per == "job" else 0, 0, candidate.post
         if post is not None:
-            repeated = terms.prices.of_work("conversion", post.model.engine, post.model.info.id)
+            repeated = terms.prices.work_price("conversion", post.model.engine, post.model.info.id)
             charge = price.estimate_charge(repeated, estimated_s=seconds, characters=0)
             whole, repeated_by_job = whole + charge, charge if repeated.per == "job" else 0
         return MostCharge(whole, whole - by_job - repeated_by_job, by_job, repeated_by_job)
@@ -363,7 +363,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
         if self.plan.treatment is None:
             return form
         models = [model for part in self.plan.parts for each in part.candidates for model in each.models]
-        source = TRAINED if any(model.info.is_trained for model in models) else RULES
+        source = IPTC_TRAINED if any(model.info.is_trained for model in models) else IPTC_RULES
         return msgspec.structs.replace(form, source=source)
 
     def form_by(self, speaker: str) -> OutputForm:

@@ -13,7 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from policies import provider_waits
-from policies.routing import Candidate, PostSpeaker, late_last
+from policies.routing import Candidate, PostSpeaker, move_late_last
 from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
@@ -116,7 +116,7 @@ class FirstAudio:
             late = {name for name in names if name in late or not self._engines.is_usable(name)}
             if "same_speaker" in stands_in:
                 late |= {name for name in names if self._engines.is_busy(name)}
-        return late_last(candidates, late) if late else candidates
+        return move_late_last(candidates, late) if late else candidates
 
     def likely(self, call: SpeechCall, run: PartRun) -> Candidate:
         """Return the candidate that would speak a part now: the first that can, if its engine is usable.
@@ -217,7 +217,7 @@ class FirstAudio:
             # A provider bills instructions as text. The account does not pay for them.
             characters=text.spoken_characters + len(stream.job.instructions),
             output=stream,
-            rate=self._catalogue.rate(model),
+            rate=self._catalogue.provider_rate(model),
             given_sound=source,
         )
         call.totals.attempts.append(attempt)
@@ -260,7 +260,7 @@ class FirstAudio:
             model=post.model,
             characters=0,
             output=stream,
-            rate=self._catalogue.rate(post.model),
+            rate=self._catalogue.provider_rate(post.model),
             given_sound=spoken,
         )
         call.totals.attempts.append(attempt)

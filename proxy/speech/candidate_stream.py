@@ -209,8 +209,8 @@ class CandidateStream:
             self.units = self.units if event.units is None else event.units
             events, self._events = self._events, None
             await events.close()
-            given_sound = self.given_sound
-            if given_sound is not None and self.seconds < estimate.repeated_s(given_sound.seconds)[0]:
+            given = self.given_sound
+            if given is not None and self.seconds < estimate.repetition_bounds_s(given.seconds)[0]:
                 raise EngineFailed("The engine has made far less sound than it heard.")
             return Chunk()
         if self.seconds >= self._turn_ends_s:
@@ -260,7 +260,7 @@ class CandidateStream:
         self.seconds += samples / rate_hz
         noted_s = self.seconds
         if self.given_sound is not None:
-            if self.seconds > estimate.repeated_s(self.given_sound.seconds)[1]:
+            if self.seconds > estimate.repetition_bounds_s(self.given_sound.seconds)[1]:
                 raise EngineFailed("The engine has made far more sound than it heard.")
             # Only the length of the original speech counts for the cap.
             noted_s = min(noted_s, self.given_sound.seconds)

@@ -32,7 +32,11 @@ def job_of(
         )
     # The repetition of a recording is about as long as the recording.
     source, estimated_s = run.source, text.estimated_s
-    cap_s = estimate.cap_seconds(estimated_s) if source is None else estimate.repeated_s(source.seconds)[1]
+    cap_s = (
+        estimate.cap_seconds(estimated_s)
+        if source is None
+        else estimate.repetition_bounds_s(source.seconds)[1]
+    )
     # The last engine decides the form of the sound.
     recording_info = candidate.models[-1].info
     can_pass_through = (
@@ -49,7 +53,7 @@ def job_of(
         share=call.plan.terms.share,
         model=info.id,
         voice=candidate.voice,
-        segments=segments.fit(text.segments, info.max_characters),
+        segments=segments.fit_segments(text.segments, info.max_characters),
         language=part.language,
         speed=native_speed,
         pitch=request.pitch,

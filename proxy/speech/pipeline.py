@@ -226,12 +226,12 @@ def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     terms = call.plan.terms
     if stored is None:
         most, lengths_s = zip(*[part.highest_charge(terms) for part in call.totals.parts], strict=True)
-        amount, estimated_s = price.most_together(most), sum(lengths_s)
+        amount, estimated_s = price.most_charge(most), sum(lengths_s)
     else:
         # Its length is known, so the price is exact.
         estimated_s = stored.samples / stored.sample_rate_hz
         whole = price.PricedPart(terms.prices.cached, stored.samples, len(call.request.text))
-        amount = price.total((whole,), stored.sample_rate_hz)
+        amount = price.total_charge((whole,), stored.sample_rate_hz)
     return HoldRequest(
         request_id=call.id,
         account=call.caller.account,

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from policies import estimate, language, routing
 from policies.language import Detect, LanguageChoice
-from policies.lexicon import EMPTY, Lexicon
+from policies.lexicon import EMPTY_LEXICON, Lexicon
 from policies.plans import Terms
 from policies.routing import Decision, FrontEndNames, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import NOTHING, AccountLibrary
+from proxy.catalogue.library import EMPTY_LIBRARY, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.part import Part
@@ -110,7 +110,7 @@ class Planner:
         catalogue: Catalogue,
         front_ends: FrontEndNames = FrontEndNames(),  # noqa: B008 - frozen
         detect: Detect | None = None,
-        default_language: str = language.DEFAULT,
+        default_language: str = language.DEFAULT_TAG,
         pause_ms: int = 0,
         treat: Treat = untreated,
         check_provenance: Callable[[], None] = no_proof,
@@ -138,7 +138,7 @@ class Planner:
             return await asyncio.to_thread(self.plan, request, terms, own)
         return self.plan(request, terms, own)
 
-    def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = NOTHING) -> SpeechPlan:
+    def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = EMPTY_LIBRARY) -> SpeechPlan:
         """Plan a request. `own` are the account's own voices and lexicons.
 
         If no candidate is left, it raises InvalidRequest or NotFound with the field that excluded the last
@@ -176,7 +176,9 @@ class Planner:
     ) -> tuple[Voice, Sequence[Span]]:
         return self.splitter.split(request, own, lambda part, span: self.decide(part, terms, span, own))
 
-    def part(self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = NOTHING) -> Part:
+    def part(
+        self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = EMPTY_LIBRARY
+    ) -> Part:
         """Plan one part. Raises what `plan` raises if no candidate is left."""
         decision = self.decide(request, terms, span, own)
         query = decision.query
@@ -191,7 +193,7 @@ class Planner:
             candidates=candidates_of(request, span, decision),
             start=span.start,
             end=span.end,
-            estimated_s=estimate.seconds(text, request.speed) if source is None else source.seconds,
+            estimated_s=estimate.speech_seconds(text, request.speed) if source is None else source.seconds,
             characters=span.characters,
             source=query.source,
             route=None if decision.route is None else decision.route.language,
@@ -201,7 +203,7 @@ class Planner:
         )
 
     def decide(
-        self, request: SpeechRequest, terms: Terms | None, span: Span, own: AccountLibrary = NOTHING
+        self, request: SpeechRequest, terms: Terms | None, span: Span, own: AccountLibrary = EMPTY_LIBRARY
     ) -> Decision:
         """Return the decision on a part. If no candidate is left, it has an error.
 
@@ -216,7 +218,7 @@ class Planner:
         error = decision.error
         # An engine that is away may speak this language.
         is_final = error is None or error.retry_after_s is not None or decision.lacks_post
-        if is_final or self._catalogue.coming(request.model, chosen.tag):
+        if is_final or self._catalogue.starting_engines(request.model, chosen.tag):
             return decision
         for other in self.splitter.alternatives(chosen, span, request.text):
             decision = self._decide_in(other, request, terms, span, own)
@@ -250,9 +252,9 @@ class Planner:
             converts=source is not None,
             receivers=receivers,
         )
-        offer = self._catalogue.offer(request.model, chosen.tag, own.operators)
+        offer = self._catalogue.find_offer(request.model, chosen.tag, own.operators)
         decided = routing.decide(offer, span.voice, query, terms, self._rules)
-        decision = self._catalogue.with_aliases(decided, request.model, terms)
+        decision = self._catalogue.with_voice_owners(decided, request.model, terms)
         if span.voice.account is None and not span.voice.members and not offer.steps:
             # Decisions with saved voices are not stored, because saved voices can be deleted. A post-step
             # may have a saved voice of the operator.
@@ -270,8 +272,8 @@ class Planner:
             return UpstreamFailed(
                 error.message, param=error.field, code=error.code, retry_after_s=error.retry_after_s
             )
-        if not error.is_forbidden and (coming := self._catalogue.coming(model, query.language)):
-            return self._catalogue.not_up(coming[0])
+        if not error.is_forbidden and (coming := self._catalogue.starting_engines(model, query.language)):
+            return self._catalogue.not_up_error(coming[0])
         failure = NotAllowed if error.is_forbidden else InvalidRequest
         return failure(f"{error.message} {advice}".rstrip(), param=error.field, code=error.code)
 
@@ -303,7 +305,7 @@ class Planner:
             if part.language not in lexicons:
                 lexicons[part.language] = own.lexicon(request.lexicon, part.language)
         parts = [
-            part if (words := lexicons[part.language]) is EMPTY else replace(part, lexicon=words)
+            part if (words := lexicons[part.language]) is EMPTY_LEXICON else replace(part, lexicon=words)
             for part in plain_parts
         ]
         voices = {voice.id, *(part.voice.id for part in parts)}
@@ -327,7 +329,7 @@ class Planner:
         )
 
     def explain(
-        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = NOTHING
+        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = EMPTY_LIBRARY
     ) -> list[tuple[Span, Decision]]:
         """Return the decisions of `plan`, with their errors. Without terms, no plan limits them."""
         _, spans = self._spans(request, terms, own)

@@ -76,8 +76,8 @@ class _Tickets(Generic[T]):
         return next(reversed(next(filter(None, reversed(self._by_urgency.values())))))
 
 
-class _Line(Generic[T]):
-    """The jobs of one tenant. `start` is its virtual time, which is never before `floor`. If two lines have
+class _TenantQueue(Generic[T]):
+    """The jobs of one tenant. `start` is its virtual time, which is never before `floor`. If two queues have
     the same `start`, the lower `number` goes first. `cost` is the cost of the waiting jobs together."""
 
     def __init__(self) -> None:
@@ -112,21 +112,21 @@ class FairOrder(Generic[T]):
         self.waiting_s = 0.0
         self.running = 0
         self._now = 0.0
-        self._lines: dict[str, _Line[T]] = {}
-        self._away: set[str] = set()
+        self._queues: dict[str, _TenantQueue[T]] = {}
+        self._absent_tenants: set[str] = set()
         self._numbers = itertools.count(1)
 
     def __repr__(self) -> str:
-        return f"<FairOrder of {len(self._lines)} tenants, {self.waiting} waiting>"
+        return f"<FairOrder of {len(self._queues)} tenants, {self.waiting} waiting>"
 
     def begin(self, ticket: T) -> None:
         """Begin a job at once. No other waits."""
-        self._start(self._come(ticket), ticket)
+        self._start(self._enter(ticket), ticket)
 
     def push(self, ticket: T) -> None:
-        line = self._come(ticket)
-        line.tickets.add(ticket)
-        line.cost += ticket.cost
+        queue = self._enter(ticket)
+        queue.tickets.add(ticket)
+        queue.cost += ticket.cost
         self.waiting += 1
         self.waiting_s += ticket.estimated_s
 
@@ -136,9 +136,9 @@ class FairOrder(Generic[T]):
         """Returns the next job to run, out of those with these urgencies that may. One that may not lets
         other tenants pass."""
         firsts = [
-            (line.start, line.number, first)
-            for line in self._waiting_lines()
-            if (first := line.tickets.first(urgencies)) is not None and may_run(first)
+            (queue.start, queue.number, first)
+            for queue in self._waiting_queues()
+            if (first := queue.tickets.first(urgencies)) is not None and may_run(first)
         ]
         return min(firsts, key=lambda each: each[:2])[2] if firsts else None
 
@@ -146,35 +146,35 @@ class FairOrder(Generic[T]):
         """Takes out the next waiting job. Its estimate is charged until the real length is known."""
         ticket = head or self.head()
         assert ticket is not None
-        line = self._lines[ticket.tenant]
-        self._take_out(line, ticket)
-        self._start(line, ticket)
+        queue = self._queues[ticket.tenant]
+        self._take_out(queue, ticket)
+        self._start(queue, ticket)
         return ticket
 
-    def made(self, ticket: T, seconds: float) -> None:
+    def note_made(self, ticket: T, seconds: float) -> None:
         """Adds audio of a running job. Audio past the estimate is charged at once: a tenant must not take
         the other slots with a low estimate."""
         ticket.made_s += seconds
         if ticket.made_s > ticket.charged_s:
-            self._lines[ticket.tenant].charge(ticket, ticket.made_s)
+            self._queues[ticket.tenant].charge(ticket, ticket.made_s)
 
     def end(self, ticket: T, cost_s: float) -> None:
         """Ends a running job, with its real cost in seconds."""
-        line = self._lines[ticket.tenant]
-        line.charge(ticket, cost_s)
+        queue = self._queues[ticket.tenant]
+        queue.charge(ticket, cost_s)
         if not self.waiting:
             # No job had to wait for this one, so the others must not fall behind: time passes for all.
             self._now += ticket.cost / self.running
-        line.running -= 1
+        queue.running -= 1
         self.running -= 1
-        self._leave(ticket.tenant, line)
+        self._leave(ticket.tenant, queue)
 
     def discard(self, ticket: T) -> None:
         """Takes out a waiting job; any other job is left alone."""
-        line = self._lines.get(ticket.tenant)
-        if line is not None and ticket in line.tickets:
-            self._take_out(line, ticket)
-            self._leave(ticket.tenant, line)
+        queue = self._queues.get(ticket.tenant)
+        if queue is not None and ticket in queue.tickets:
+            self._take_out(queue, ticket)
+            self._leave(ticket.tenant, queue)
 
     def order(self) -> Iterator[T]:
         """Yields all waiting jobs in the order of their turns: jobs with a waiting client come first.
@@ -184,7 +184,7 @@ class FairOrder(Generic[T]):
         return itertools.chain(self._order_of(WAITED_FOR), self._order_of(IDLE))
 
     def _order_of(self, urgencies: Collection[Urgency]) -> Iterator[T]:
-        heads = [(line.start, line.number, line.tickets.of(urgencies)) for line in self._waiting_lines()]
+        heads = [(queue.start, queue.number, queue.tickets.of(urgencies)) for queue in self._waiting_queues()]
         heapq.heapify(heads)
         while heads:
             start, _, tickets = heads[0]
@@ -196,61 +196,62 @@ class FairOrder(Generic[T]):
             heapq.heapreplace(heads, (start + ticket.cost, next(self._numbers), tickets))
 
     def newest_of_longest(self, newcomer: T) -> T:
-        """Chooses a job to leave a full queue: the last of the longest line; in a tie, the newcomer's.
+        """Chooses a job to send away when all queues are full: the last of the longest queue; in a tie, the
+        newcomer's.
 
         A job without a waiting client goes before all others.
         """
-        lines, own = self._waiting_lines(), self._lines[newcomer.tenant]
-        lines = [line for line in lines if line.tickets.last().urgency in IDLE] or lines
-        return max(lines, key=lambda line: (line.ahead_of_newest, line is own)).tickets.last()
+        queues, own = self._waiting_queues(), self._queues[newcomer.tenant]
+        queues = [queue for queue in queues if queue.tickets.last().urgency in IDLE] or queues
+        return max(queues, key=lambda queue: (queue.ahead_of_newest, queue is own)).tickets.last()
 
-    def _waiting_lines(self) -> list[_Line[T]]:
-        return [line for line in self._lines.values() if line.tickets.count]
+    def _waiting_queues(self) -> list[_TenantQueue[T]]:
+        return [queue for queue in self._queues.values() if queue.tickets.count]
 
-    def _come(self, ticket: T) -> _Line[T]:
-        line = self._lines.get(ticket.tenant)
-        if line is None:
-            line = self._lines[ticket.tenant] = _Line()
-        self._away.discard(ticket.tenant)
-        if not line.tickets.count:
+    def _enter(self, ticket: T) -> _TenantQueue[T]:
+        queue = self._queues.get(ticket.tenant)
+        if queue is None:
+            queue = self._queues[ticket.tenant] = _TenantQueue()
+        self._absent_tenants.discard(ticket.tenant)
+        if not queue.tickets.count:
             # A tenant that was away begins beside the others: no credit for idling, no forgiven debts.
-            line.floor, line.start = self._now, max(self._now, line.start)
-            line.number = next(self._numbers)
-        return line
+            queue.floor, queue.start = self._now, max(self._now, queue.start)
+            queue.number = next(self._numbers)
+        return queue
 
-    def _start(self, line: _Line[T], ticket: T) -> None:
-        line.running += 1
+    def _start(self, queue: _TenantQueue[T], ticket: T) -> None:
+        queue.running += 1
         self.running += 1
-        self._now = max(self._now, line.start)
-        line.start += ticket.cost
-        line.number = next(self._numbers)
-        if self._away:
+        self._now = max(self._now, queue.start)
+        queue.start += ticket.cost
+        queue.number = next(self._numbers)
+        if self._absent_tenants:
             self._forget()
 
-    def _take_out(self, line: _Line[T], ticket: T) -> None:
-        line.tickets.remove(ticket)
+    def _take_out(self, queue: _TenantQueue[T], ticket: T) -> None:
+        queue.tickets.remove(ticket)
         self.waiting -= 1
         # Rounding errors must not grow over the days.
-        line.cost = line.cost - ticket.cost if line.tickets.count else 0.0
+        queue.cost = queue.cost - ticket.cost if queue.tickets.count else 0.0
         self.waiting_s = self.waiting_s - ticket.estimated_s if self.waiting else 0.0
 
-    def _leave(self, tenant: str, line: _Line[T]) -> None:
-        if not line.running and not line.tickets.count:
-            self._away.add(tenant)
+    def _leave(self, tenant: str, queue: _TenantQueue[T]) -> None:
+        if not queue.running and not queue.tickets.count:
+            self._absent_tenants.add(tenant)
             self._forget()
 
     def _forget(self) -> None:
         """Drops tenants that would return with a new tenant's time. Tenants ahead of their share stay."""
         if not self.waiting and not self.running:
-            self._lines.clear()
-            self._away.clear()
+            self._queues.clear()
+            self._absent_tenants.clear()
             self._now = 0.0
-        for tenant in [name for name in self._away if self._lines[name].start <= self._now]:
-            self._away.remove(tenant)
-            del self._lines[tenant]
+        for tenant in [name for name in self._absent_tenants if self._queues[name].start <= self._now]:
+            self._absent_tenants.remove(tenant)
+            del self._queues[tenant]
 
 
-_KEEPS = 0.9
+_PAST_WEIGHT = 0.9
 """The weight of the past: a tenth less for each job, so that about twenty jobs hide a cold start."""
 
 LEAST_SPOKEN_S = 5.0
@@ -277,9 +278,9 @@ class Pace:
         """Divides a sum by a sum and takes no mean of ratios, so that many short jobs do not outweigh a long
         one."""
         if estimated_s > 0.0:
-            self._held_s = self._held_s * _KEEPS + held_s
-            self._estimated_s = self._estimated_s * _KEEPS + estimated_s
-            self._made_s = self._made_s * _KEEPS + made_s
+            self._held_s = self._held_s * _PAST_WEIGHT + held_s
+            self._estimated_s = self._estimated_s * _PAST_WEIGHT + estimated_s
+            self._made_s = self._made_s * _PAST_WEIGHT + made_s
 
     def beside(self, running: Iterable[tuple[float, float]]) -> float:
         """Return the pace of jobs that run, from the `lately` of each; if they have made little, the value.

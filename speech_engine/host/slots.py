@@ -26,10 +26,10 @@ from speech_engine.values import SpeechJob, Urgency
 class SlotTurn(Ticket):
     """A job's turn, from its arrival to the moment when it leaves its slot.
 
-    A turn that waits has a `place`, and `patience_s`: the time that it had left when its wait began.
+    A turn that waits has an `admission`, and `patience_s`: the time that it had left when its wait began.
     """
 
-    place: asyncio.Future[None] | None = None
+    admission: asyncio.Future[None] | None = None
     patience_s = 0.0
     sound: RecentSound
     rate_hz = 0
@@ -52,7 +52,7 @@ class SlotTurn(Ticket):
 
     @property
     def is_waiting(self) -> bool:
-        return self.place is None or not self.place.done()
+        return self.admission is None or not self.admission.done()
 
     @property
     def left_s(self) -> float:
@@ -63,14 +63,14 @@ SHORTEST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 REVIEW_EVERY_S = 0.25
 """The time between two looks at the whole line: jobs that run may have become slow."""
-CLEARLY_LATE = 0.25
-"""The patience with a job in line: the job leaves if its wait is a quarter too long, by an estimate."""
+LATE_SHARE = 0.25
+"""A waiting job is sent away if its estimated wait is longer than its deadline by this share."""
 
 IDLE_PART = 4
 """Work without a waiting client gets at most one in so many slots, but at least one slot."""
 
 MOST_AHEAD = 32
-"""The most jobs ahead of a newcomer that are shown to the batch: more would only take longer."""
+"""The most jobs ahead of a newcomer that the batch is asked about: more would only take longer."""
 
 SHORT_PART, LONG_S = 4, 30.0
 """One in so many slots is for recordings that are shorter, and for speech."""
@@ -124,7 +124,7 @@ class Slots:
         self._let_in()
 
     async def enter(
-        self, tenant: str, deadline_s: float, *asked: Any, hears: bool = False, **options: Any
+        self, tenant: str, deadline_s: float, *details: Any, hears: bool = False, **options: Any
     ) -> SlotTurn:
         """Take one slot, in the way of `SlotTurn`; a free one costs no wait. A turn that `runs_alone` gets it
         when all slots are free and all answers are read, and then no other turn gets one.
@@ -132,7 +132,7 @@ class Slots:
         Raises EngineBusy as soon as there is no room to wait, or the wait would be too long. Raises
         EngineTimeout past the deadline.
         """
-        turn = SlotTurn(tenant, time.monotonic() + deadline_s, *asked, **options)
+        turn = SlotTurn(tenant, time.monotonic() + deadline_s, *details, **options)
         turn.hears = hears
         if turn.job is not None:
             turn.urgency = self._urgency_of(turn.job)
@@ -169,18 +169,18 @@ class Slots:
         """Count the audio that came out of the slot or was heard in it, and its end."""
         match event:
             case Audio(pcm=pcm) if turn.rate_hz > 0:
-                self._made(turn, len(pcm) / 2 / turn.rate_hz)
+                self._count_made(turn, len(pcm) / 2 / turn.rate_hz)
             case Encoded(samples=int(samples)) if turn.rate_hz > 0:
-                self._made(turn, samples / turn.rate_hz)
+                self._count_made(turn, samples / turn.rate_hz)
             case Transcript(up_to_s=up_to_s):
-                self._made(turn, max(0.0, up_to_s - turn.made_s))
+                self._count_made(turn, max(0.0, up_to_s - turn.made_s))
             case Started(sample_rate_hz=rate_hz):
                 turn.rate_hz = rate_hz
             case Finished():
                 turn.has_finished = True
 
-    def _made(self, turn: SlotTurn, seconds: float) -> None:
-        self._order.made(turn, seconds)
+    def _count_made(self, turn: SlotTurn, seconds: float) -> None:
+        self._order.note_made(turn, seconds)
         turn.sound.add(seconds)
 
     def _begin(self, turn: SlotTurn) -> None:
@@ -215,7 +215,7 @@ class Slots:
         return "live" if job.urgency == "ahead" else job.urgency
 
     async def _wait(self, turn: SlotTurn) -> None:
-        turn.place, turn.patience_s = asyncio.get_running_loop().create_future(), turn.left_s
+        turn.admission, turn.patience_s = asyncio.get_running_loop().create_future(), turn.left_s
         self._judge(turn)
         # Now that it has a place, it learns if it would fit too late.
         self._let_in()
@@ -223,7 +223,7 @@ class Slots:
             self._look_in(REVIEW_EVERY_S)
         try:
             async with asyncio.timeout_at(turn.deadline_at):
-                await turn.place
+                await turn.admission
         except BaseException as error:
             if turn in self._running:
                 # The turn was cancelled at the moment when the slot was given: pass the slot on.
@@ -246,13 +246,13 @@ class Slots:
         # Skip the walk through the queue where its result cannot matter.
         if self._longest_wait_s() > left_s and (starts_in_s := self._starts_in_s(newcomer)) > left_s:
             self._order.discard(newcomer)
-            _tell(newcomer, _TOO_LONG, starts_in_s - left_s)
+            _send_away(newcomer, _TOO_LONG, starts_in_s - left_s)
         elif (fits_in_s := self._fits_behind_s(newcomer)) > left_s:
             self._order.discard(newcomer)
-            _tell(newcomer, _TOO_LONG, fits_in_s)
+            _send_away(newcomer, _TOO_LONG, fits_in_s)
         elif self._order.waiting > self.limit:
             loser = self._order.newest_of_longest(newcomer)
-            _tell(loser, "The queue is full.", self._starts_in_s(loser))
+            _send_away(loser, "The queue is full.", self._starts_in_s(loser))
             self._order.discard(loser)
 
     def _let_in(self) -> None:
@@ -265,8 +265,8 @@ class Slots:
                 return
             self._begin(turn)
             self._has_lone_turn = turn.runs_alone
-            if turn.place is not None:
-                turn.place.set_result(None)
+            if turn.admission is not None:
+                turn.admission.set_result(None)
 
     @property
     def _is_empty(self) -> bool:
@@ -316,8 +316,8 @@ class Slots:
         later_s = self._batch.fits_in_s(turn.job, self._admitted)
         if later_s == 0.0:
             return True
-        if turn.place is not None and later_s > turn.left_s:
-            _tell(turn, _TOO_LONG, later_s)
+        if turn.admission is not None and later_s > turn.left_s:
+            _send_away(turn, _TOO_LONG, later_s)
             return True
         self._look_in(min(later_s, REVIEW_EVERY_S))
         return False
@@ -355,8 +355,8 @@ class Slots:
         fits_in_s = 0.0 if head is None else self._fits_behind_s(head)
         for turn, free_in_s in self._forecast():
             starts_in_s, left_s = max(free_in_s, fits_in_s), turn.left_s
-            if starts_in_s - left_s > turn.patience_s * CLEARLY_LATE:
-                _tell(turn, _TOO_LONG, starts_in_s - left_s)
+            if starts_in_s - left_s > turn.patience_s * LATE_SHARE:
+                _send_away(turn, _TOO_LONG, starts_in_s - left_s)
                 late.append(turn)
         for turn in late:
             self._order.discard(turn)
@@ -391,8 +391,8 @@ class Slots:
         return busy + [0.0] * (self.count - self.running)
 
 
-def _tell(turn: SlotTurn, reason: str, retry_after_s: float) -> None:
+def _send_away(turn: SlotTurn, reason: str, retry_after_s: float) -> None:
     # A turn that was cancelled in this step is done already and only has not left yet.
-    if turn.place is not None and turn.is_waiting:
+    if turn.admission is not None and turn.is_waiting:
         retry_after_s = min(LONGEST_RETRY_S, max(SHORTEST_RETRY_S, retry_after_s))
-        turn.place.set_exception(EngineBusy(reason, retry_after_s=retry_after_s))
+        turn.admission.set_exception(EngineBusy(reason, retry_after_s=retry_after_s))

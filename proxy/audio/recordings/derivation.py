@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 
-from policies.sample_quality import SampleQuality, stretch_s
+from policies.sample_quality import SampleQuality, speech_range_s
 from proxy.audio.fitting import Resample
 from proxy.audio.loudness import Gain
 from proxy.audio.recordings.master import Floats, Master
@@ -56,7 +56,7 @@ def derive(master: bytes, quality: SampleQuality, spec: SampleSpec) -> bytes:
 
 def _stretch(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tuple[int, int]:
     """Return the speech and its margins. If that is too short, the silence around it helps."""
-    start, end = stretch_s(quality, whole.seconds)
+    start, end = speech_range_s(quality, whole.seconds)
     if end - start < spec.least_s:
         if whole.seconds < spec.least_s:
             raise UnusableRecording(

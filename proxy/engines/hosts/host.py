@@ -78,8 +78,8 @@ class EngineSuspects:
         (killer,) = begun
         return killer
 
-    def note_whole(self, digest: bytes) -> None:
-        if self._texts.note_whole(digest):
+    def note_spoken(self, digest: bytes) -> None:
+        if self._texts.note_spoken(digest):
             self.tell_changes()
 
     def tell_changes(self) -> None:
@@ -338,15 +338,15 @@ class Host:
             self._running_jobs.pop(tick.ended, None)
             self._lone_jobs.discard(tick.ended)
             if tick.is_whole:
-                self._suspects.note_whole(tick.digest)
+                self._suspects.note_spoken(tick.digest)
 
     def _ask_to_load(self, found: DeviceMemory) -> None:
         needs_gb = self.spec.memory_gb
-        refusal = None if needs_gb is None else self._book.ask(self.holder, needs_gb, found)
+        refusal = None if needs_gb is None else self._book.book_memory(self.holder, needs_gb, found)
         if refusal is None:
             if self.supervisor.child is not None:
                 self.supervisor.child.send(pipe_messages.MayLoad())
-        elif refusal.lasting:
+        elif refusal.is_lasting:
             self.supervisor.kill(refusal.reason, is_last=True)
         else:
             self.supervisor.put_off(refusal.reason, refusal.again_s)

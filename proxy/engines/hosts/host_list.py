@@ -134,7 +134,7 @@ class Hosts:
         holder = (question.holder, worker)
         self._worker_bookings.setdefault(worker, set()).add(holder)
         found = DeviceMemory(question.device, question.free_gb, question.total_gb)
-        return self._book.ask(holder, question.needs_gb, found)
+        return self._book.book_memory(holder, question.needs_gb, found)
 
     def note_peak(self, worker: int, holder: str, gb: float) -> None:
         self._book.note_peak((holder, worker), gb)
@@ -214,7 +214,7 @@ class Hosts:
         self._wake_next()
 
     def _wake_next(self) -> None:
-        turns = self._book.turns()
+        turns = self._book.book_waiting()
         for host in self._hosts:
             if host.holder in turns:
                 host.supervisor.wake()

@@ -241,7 +241,7 @@ class ProviderKey:
         if outcome != "refused":  # a refused key concerns all accounts
             own = self._own.pop(turn.tenant, CLOSED)
             is_probe = turn.own_probes_since == own.since
-            own = breaker.end_try(own, outcome, breaker.OURS, now, is_probe=is_probe)
+            own = breaker.end_try(own, outcome, breaker.OWN_CALL, now, is_probe=is_probe)
             if own != CLOSED:
                 self._set_own(turn.tenant, own)
 
@@ -251,7 +251,7 @@ class ProviderKey:
         self.first_answer.set()
         outcome = _outcome(error)
         if outcome is not None:
-            self._set_breaker(breaker.end_other_call(self.breaker, outcome, _now()), error)
+            self._set_breaker(breaker.end_own_call(self.breaker, outcome, _now()), error)
 
     def adopt(self, state: KeyState, now: float) -> None:
         """Learn what the other gateways know of this key."""

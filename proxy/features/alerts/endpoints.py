@@ -22,8 +22,8 @@ from proxy.storage import audit
 
 
 class ShownAlert(msgspec.Struct, frozen=True, kw_only=True):
-    """Trouble with its time of begin, on a `machine` or with the whole. `mailed_at` is null in its first
-    minute, and `gone_at` is set in the minute after its end."""
+    """A trouble of one `machine`, or of the whole cluster. `mailed_at` is null in its first minute, and
+    `gone_at` is set in the minute after its end."""
 
     kind: str
     title: str
@@ -71,7 +71,7 @@ class Alerts(Resource):
         statements = await mail_statements(self._mails, self._section, alert, now)
         act = await tools.act_if_admin(request, "alerts.tested", "alerts", None)
         await tools.store.write(*audit.insert_statements(act), *statements)
-        self._mails.look_soon()
+        self._mails.look_now()
         return reply(AlertTest(mails=len(statements)))
 
 

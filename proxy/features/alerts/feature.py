@@ -25,8 +25,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     mails, watch = context.find(Mails), None
     if context.engines is not None:
         data = Path(context.config_at_start.data)
-        others = [each for each in context.shared if isinstance(each, HasTroubles)]
-        watch = Watch(context.store, mails, context.engines, data, others, context.cluster)
+        sources = [each for each in context.shared if isinstance(each, HasTroubles)]
+        watch = Watch(context.store, mails, context.engines, data, sources, context.cluster)
 
     def additions_for(revision: RevisionContext) -> Additions:
         section = SECTION.of(revision.config)

@@ -23,7 +23,7 @@ BLOCK_BYTES = 256 * 1024
 
 _LENGTH_BYTES = 4
 _MOST_ABOUT_BYTES = 4 * 1024 * 1024
-TOUCHED_S = 60.0
+TOUCH_EVERY_S = 60.0
 """A clip's use is written at most once in this time."""
 
 
@@ -85,7 +85,7 @@ class Clip:
 
 def load(path: Path, oldest: float) -> Clip | None:
     """Load a clip and note its use. Return None if there is none, or if it is too old or damaged."""
-    file = locked_files.find(path)
+    file = locked_files.open_whole(path)
     if file is None:
         return None
     clip = None
@@ -115,7 +115,7 @@ def touch(path: str) -> None:
 
 def _touch(file: str | int, stat: os.stat_result) -> None:
     now = time.time_ns()
-    if now - stat.st_atime_ns > TOUCHED_S * 1e9:
+    if now - stat.st_atime_ns > TOUCH_EVERY_S * 1e9:
         os.utime(file, ns=(now, stat.st_mtime_ns))
 
 

@@ -1,5 +1,4 @@
-"""/admin/machines: the machines on this database. Orders to them are for commands alone, as those to a
-server."""
+"""/admin/machines: the machines on this database. Orders to them are for commands only."""
 
 from __future__ import annotations
 
@@ -82,11 +81,11 @@ class MachineOrders(Resource):
     async def give_order(self, request: Request) -> Response:
         """Let machines load, unload or restart an engine, or reload"""
         order = await read_body(request, NewMachineOrder)
-        chosen = orders.addressees(await machines.list_all(self._store), order.machines)
+        chosen = orders.find_living(await machines.list_all(self._store), order.machines)
         unknown = [each.name for each in chosen if order.engine and order.engine not in each.engine_states]
         if unknown:
             raise InvalidRequest(f"{', '.join(unknown)} has no engine {order.engine!r}.", param="engine")
-        return reply(OrderOutcomes(data=await orders.give(self._store, order, chosen)))
+        return reply(OrderOutcomes(data=await orders.give_order(self._store, order, chosen)))
 
 
 def _shown(machine: Machine, leader: str) -> ShownMachine:

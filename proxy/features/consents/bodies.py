@@ -11,7 +11,7 @@ from starlette.requests import Request
 from proxy.errors import InvalidRequest
 from proxy.features.consents import rules
 from proxy.features.consents.consent_store import NewConsent, ReadableConsent
-from proxy.features.consents.records import USUAL_USES, Use, Words
+from proxy.features.consents.records import DEFAULT_USES, Use, Words
 from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, read_body
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.lists import Listing
@@ -36,7 +36,7 @@ class ConsentBody(msgspec.Struct, frozen=True, kw_only=True):
     language: LanguageTag
     statement: Statement | None = None
     providers: EngineNames | None = None
-    uses: Uses = USUAL_USES
+    uses: Uses = DEFAULT_USES
 
     def __repr__(self) -> str:
         return "<ConsentBody>"

@@ -38,7 +38,7 @@ def _uses(row: dict[str, Any]) -> str:
     return ", ".join(row["uses"])
 
 
-def _table(row: dict[str, Any]) -> list[Part]:
+def _consent_table(row: dict[str, Any]) -> list[Part]:
     parts = _list_table({"data": [row]})
     if row["statement"]:
         parts.append(Line(row["statement"]))
@@ -47,7 +47,7 @@ def _table(row: dict[str, Any]) -> list[Part]:
     return parts
 
 
-@CONSENTS.command("add", _table)
+@CONSENTS.command("add", _consent_table)
 def consents_add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who agrees.")],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A recording of the phrase.")] = None,
@@ -62,7 +62,7 @@ def consents_add(
         raise CommandRefused("--account: whose consent is it? Name the account")
     if (file is None) == (not statement):
         raise CommandRefused("give a FILE with the phrase, or --statement: one of them")
-    engines, what_for = _names(providers), _names(uses)
+    engines, what_for = _split_names(providers), _split_names(uses)
     if file is not None:
         fields: dict[str, Any] = {"account": account, "name": name, "language": language}
         fields |= {"providers[]": engines, "uses[]": what_for}
@@ -75,7 +75,7 @@ def consents_add(
     return AdminRequest("POST", "consents", {"account": account, **body})
 
 
-def _names(written: str) -> list[str]:
+def _split_names(written: str) -> list[str]:
     return [name.strip() for name in written.split(",") if name.strip()]
 
 
@@ -85,7 +85,7 @@ def consents_list(account: OfAccount = None) -> AdminRequest:
     return AdminRequest("GET", "consents", query={"account": account}, pages="all")
 
 
-@CONSENTS.command("show", _table)
+@CONSENTS.command("show", _consent_table)
 def consents_show(consent: _Consent) -> AdminRequest:
     """Show a consent with its statement."""
     return AdminRequest("GET", admin_path("consents", consent))

@@ -24,10 +24,10 @@ from proxy.http.resource import Resource, account_of, endpoint, second_path
 from proxy.storage.rows import new_id
 
 _ROOT, _ADMIN = "/v1/audio/voice_consents", "/admin/consents"
-_USUAL = 20
-_MOST = 100
+_DEFAULT_ENTRIES = 20
+_MOST_ENTRIES = 100
 _PAGE = (
-    Query("limit", f"How many, 1 to {_MOST}. Without it, {_USUAL}."),
+    Query("limit", f"How many, 1 to {_MOST_ENTRIES}. Without it, {_DEFAULT_ENTRIES}."),
     Query("after", "The `last_id` of the page before."),
 )
 
@@ -39,7 +39,7 @@ class Consents(Resource):
         self._admin_tools = admin_tools
         self._consents = consents
         config = admin_tools.config
-        # Where an engine works at a runner, the runner gets the voice.
+        # If an engine works at a runner, the runner receives the voice.
         self._providers = frozenset({*config.engines, *config.plugins_of("runner")})
 
     @endpoint(
@@ -73,10 +73,10 @@ class Consents(Resource):
             account = owner.id
         assert account is not None, "the body of an operator names one"
         check_providers(new.providers, self._providers)
-        # As with voices, what names a person is in no audit row.
+        # As with voices, the audit has no name of a person.
         act = await self._admin_tools.act_if_admin(request, "consent.created", new_id("cons"), account)
         made = bodies.new_consent(new, recording, actor_of(request))
-        stored = await self._consents.keep(account, made, act)
+        stored = await self._consents.store_consent(account, made, act)
         return self._reply(request, stored, 200 if act is None else 201)
 
     @endpoint("GET", _ROOT, bodies.ConsentList, queries=_PAGE, failures=(InvalidRequest,), pace="list")
@@ -87,10 +87,10 @@ class Consents(Resource):
             request,
             partial(consents.place_of, store, account),
             partial(consents.page, store, account),
-            usual_rows=_USUAL,
-            most_rows=_MOST,
+            usual_rows=_DEFAULT_ENTRIES,
+            most_rows=_MOST_ENTRIES,
         )
-        entries = [bodies.consent_entry(self._consents.open(row)) for row in found.rows]
+        entries = [bodies.consent_entry(self._consents.open_if_possible(row)) for row in found.rows]
         first = entries[0].id if entries else None
         return reply(
             bodies.ConsentList(data=entries, first_id=first, last_id=found.last_id, has_more=found.has_more)
@@ -125,7 +125,7 @@ class Consents(Resource):
     )
     async def get_voice_consent(self, request: Request) -> Response:
         """One consent"""
-        return self._reply(request, await self._found(request))
+        return self._reply(request, await self._find_consent(request))
 
     @endpoint(
         "POST", f"{_ROOT}/{{id}}", bodies.ConsentEntry, body=bodies.ConsentName, failures=(NotFound, Conflict)
@@ -146,7 +146,7 @@ class Consents(Resource):
     )
     async def delete_voice_consent(self, request: Request) -> Response:
         """Delete a consent that no voice needs"""
-        found = await self._found(request)
+        found = await self._find_consent(request)
         act = await self._admin_tools.act_if_admin(request, "consent.deleted", found.id, found.record.account)
         await self._consents.delete(found, act)
         return reply(bodies.DeletedConsent(id=found.id))
@@ -165,7 +165,8 @@ class Consents(Resource):
             request, partial(consents.place_of, store, account), partial(consents.page, store, account)
         )
         return await listed.list_response(
-            bodies.AccountConsentList, lambda row: bodies.account_consent(self._consents.open(row))
+            bodies.AccountConsentList,
+            lambda row: bodies.account_consent(self._consents.open_if_possible(row)),
         )
 
     @staticmethod
@@ -173,5 +174,5 @@ class Consents(Resource):
         shown = bodies.account_consent if account_of(request) is None else bodies.consent_entry
         return reply(shown(consent), status)
 
-    async def _found(self, request: Request) -> ReadableConsent:
+    async def _find_consent(self, request: Request) -> ReadableConsent:
         return await self._consents.find_consent(account_of(request), request.path_params["id"])

@@ -1,4 +1,4 @@
-"""The server's side of decoding originals: a process for each, which reads the file once and in order."""
+"""Decodes originals in processes: one for each, which reads the file once and in order."""
 
 from __future__ import annotations
 

@@ -86,9 +86,9 @@ def _models(calls: Iterable[SpeechCall], facts: Iterable[PlannedFacts]) -> tuple
     return tuple(dict.fromkeys(found))
 
 
-def signed_receipt(receipt: bytes, at: RevisionContext) -> bytes:
+def signed_receipt(receipt: bytes, revision: RevisionContext) -> bytes:
     """Return a receipt with its signature, or without one where the server keeps no receipts."""
-    ring = at.context.find_shared_or(ReceiptRing())
+    ring = revision.context.find_shared_or(ReceiptRing())
     claims = {"iss": ring.operator, **msgspec.json.decode(receipt)}
     answer = {"object": "audio.receipt", "id": claims["request"], "claims": claims}
     if (keys := ring.keys) is not None:

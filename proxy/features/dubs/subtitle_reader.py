@@ -1,4 +1,4 @@
-"""The server's side of reading subtitles: a process for each file, one at a time."""
+"""Reads subtitles in processes: one for each file, one at a time."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def unusable(field: str, why: str) -> InvalidRequest:
 
 
 async def ask_with_file(order: bytes, file: StoredFile, life: Life) -> bytes:
-    """Give a process its order, and the file once it is confined. Raises HelperFailed, VaultFailed."""
+    """Send an order to a process, and the file once it is confined. Raises HelperFailed, VaultFailed."""
     await life.ask(order)
     async with aclosing(file.parts(range(file.size))) as parts:
         async for part in parts:

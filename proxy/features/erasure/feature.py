@@ -98,6 +98,12 @@ FEATURE = Feature(
     tables=(Table("followers"),),
     paths=("/admin/erasures",),
     backed_up=(
-        BackedUp(journal.FILE, journal.MOST_BYTES, journal.check, journal.merge, object_journal.lines_in),
+        BackedUp(
+            journal.FILE,
+            journal.MOST_BYTES,
+            journal.check_journal,
+            journal.merge_backup,
+            object_journal.signed_lines,
+        ),
     ),
 )

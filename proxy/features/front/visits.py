@@ -1,4 +1,4 @@
-"""The pages for visitors, made when somebody opens one, and kept until something in them changes."""
+"""The pages for visitors. Each is made when it is first opened, and stored until something in it changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FROM_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-r
 
 
 class VisitorFront(PublicFront):
-    """The front of one worker. `use_revision` makes it anew for each revision of the configuration."""
+    """The front of one worker, for the latest revision of the configuration."""
 
     def __init__(self) -> None:
         self.look = Look({}, ())
@@ -42,7 +42,7 @@ class VisitorFront(PublicFront):
         if reader is None:
             return fill_shell(shell)
         visitor = self._visitor(request)
-        # Of a page, strangers cause nothing but this comparison.
+        # For a stored page, a visit costs only this comparison.
         if (now := reader.sample_state()) != self._pages_of:
             self._pages, self._pages_of = {}, now
         pages, key = self._pages, (shell, visitor)

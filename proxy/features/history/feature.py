@@ -15,7 +15,7 @@ from proxy.features.history.section import SECTION
 from proxy.speech.speaking import OnTheWay
 
 
-def history(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
+def check_history(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
     section = SECTION.of(config)
     found = f"up to {section.account_mb} MB of an account, for {section.days:g} day(s) or those of its plan"
     is_on = stored_days(config).longest_us > 0
@@ -52,5 +52,5 @@ FEATURE = Feature(
     _open,
     tables=(TABLE,),
     paths=("/v1/history",),
-    text_checks=(history,),
+    text_checks=(check_history,),
 )

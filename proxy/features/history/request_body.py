@@ -7,7 +7,7 @@ from typing import Any
 from proxy.speech.client_fields import decode_extra
 from proxy.speech.speech_request import SpeechRequest
 
-_USUAL: dict[str, object] = {
+_DEFAULTS: dict[str, object] = {
     "speed": 1.0,
     "language": None,
     "pitch": 0.0,
@@ -36,8 +36,8 @@ def body_of(request: SpeechRequest) -> dict[str, Any]:
         body["sample_rate"] = request.form.sample_rate_hz
     if request.form.kbit_s is not None:
         body["bitrate"] = request.form.kbit_s
-    for name, usual in _USUAL.items():
-        if (value := getattr(request, name)) != usual:
+    for name, default in _DEFAULTS.items():
+        if (value := getattr(request, name)) != default:
             body[name] = value
     if request.by_sentence:
         body["language"] = "auto"

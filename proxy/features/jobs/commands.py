@@ -104,7 +104,7 @@ def jobs_watch(
     """Follow a job until its end. The status is 0 if it is done, 1 if not, 2 if it goes on."""
     data = Path(here.config().data)
     if not data_folder.is_held(data):
-        # Without a server, each look would lock the data folder, and no process works on the job.
+        # Without a server, no process works on the job, and each request would lock the data folder.
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
     until, seen = time.monotonic() + 60 * minutes, None
     while True:

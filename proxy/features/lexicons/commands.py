@@ -63,7 +63,7 @@ def lexicons_set(
 ) -> AdminRequest:
     """Set the words of an account's lexicon. They replace its old words."""
     _check_named(account)
-    words = {**(_read(file) if file else _NOTHING), **dict(map(_entry, entries or ()))}
+    words = {**(_read_file(file) if file else _NOTHING), **dict(map(_parse_entry, entries or ()))}
     if not words:
         raise CommandRefused("give a word and what is spoken for it: nginx='engine x', or --file WORDS.csv")
     # Imported here: it is slow, and no other command needs it.
@@ -91,18 +91,18 @@ def _check_named(account: str) -> None:
         raise CommandRefused("--account: name an account; lexicons for everybody are in the config file")
 
 
-def _entry(text: str) -> tuple[str, str]:
+def _parse_entry(text: str) -> tuple[str, str]:
     word, equals, spoken = text.partition("=")
     if not equals:
         raise CommandRefused(f"{text!r} has no =; write word=spoken")
     return word, spoken
 
 
-def _read(file: Path) -> dict[str, str]:
+def _read_file(file: Path) -> dict[str, str]:
     try:
         text = file.read_text("utf-8-sig")
         if file.suffix == ".csv":
-            return _rows(csv.reader(text.splitlines(), skipinitialspace=True), file)
+            return _read_csv(csv.reader(text.splitlines(), skipinitialspace=True), file)
         found = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
     except (OSError, ValueError, csv.Error) as error:
         raise CommandRefused(f"--file: {file} cannot be read: {error}") from None
@@ -111,7 +111,7 @@ def _read(file: Path) -> dict[str, str]:
     return found
 
 
-def _rows(rows: Iterable[list[str]], file: Path) -> dict[str, str]:
+def _read_csv(rows: Iterable[list[str]], file: Path) -> dict[str, str]:
     words: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
         cells = [cell.strip() for cell in row]

@@ -24,7 +24,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     mails = Mails(context.store, context.vault, context.limits, ca_file, context.metrics.registry)
     mails.front = context.find_shared_or(mails.front)
     mails.revise(context.config_at_start)
-    context.find(DeliveryTasks).also = mails.notice_statements
+    context.find(DeliveryTasks).mail_statements = mails.notice_statements
 
     def additions_for(revision: RevisionContext) -> Additions:
         mails.revise(revision.config)
@@ -38,10 +38,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     )
 
 
-def _look(config: Config) -> Iterator[Finding]:
-    from proxy.features.mail.mail_check import look
+def _check_server(config: Config) -> Iterator[Finding]:
+    from proxy.features.mail.mail_check import check_server
 
-    yield from look(config)
+    yield from check_server(config)
 
 
-FEATURE = Feature("mail", _open, tables=(records.TABLE,), doctor=(("mail", _look),))
+FEATURE = Feature("mail", _open, tables=(records.TABLE,), doctor=(("mail", _check_server),))

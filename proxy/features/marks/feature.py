@@ -85,16 +85,16 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
 
 def _check(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:
-    from proxy.features.marks.marking_check import marking
+    from proxy.features.marks.marking_check import check_marking
 
-    yield from marking(config, registry, results)
-    yield from _look(config)
+    yield from check_marking(config, registry, results)
+    yield from _check_certificate(config)
 
 
-def _look(config: Config) -> Iterator[Finding]:
-    from proxy.features.marks.marking_check import certificate
+def _check_certificate(config: Config) -> Iterator[Finding]:
+    from proxy.features.marks.marking_check import check_certificate
 
-    yield from certificate(config)
+    yield from check_certificate(config)
 
 
 FEATURE = Feature(
@@ -111,9 +111,9 @@ FEATURE = Feature(
         "/admin/marking",
     ),
     backed_up=(
-        *(BackedUp(name, _SMALL, key_ring.check) for name in (MARK_KEYS, RECEIPT_KEYS)),
+        *(BackedUp(name, _SMALL, key_ring.check_ring) for name in (MARK_KEYS, RECEIPT_KEYS)),
         BackedUp(TEST_CERTIFICATE, _SMALL),
     ),
     checks=(_check,),
-    doctor=(("certificate", _look),),
+    doctor=(("certificate", _check_certificate),),
 )

@@ -113,7 +113,9 @@ class Receipts(Resource):
     async def get_receipt(self, request: Request) -> Response:
         """The signed receipt of a clip, by the id of its request"""
         id_, key = request.path_params["id"], self._usable_keys().newest
-        found = await receipts.find(self._store, id_, account_of(request)) if id_.isprintable() else None
+        found = (
+            await receipts.find_receipt(self._store, id_, account_of(request)) if id_.isprintable() else None
+        )
         if found is None or not found.facts.has_receipt:
             if not self._is_on:
                 raise _receipts_off()

@@ -1,4 +1,5 @@
-"""What makes or changes a voice, as JSON or a form with a recording, and what is said of its end."""
+"""Bodies of requests that make or change a voice, as JSON or as a form with a recording, and of the
+replies."""
 
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ Mix = Annotated[
 
 
 class DescribedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said of every voice when it is made. It is found by its description and tags."""
+    """The fields that describe a new voice of any kind. The search reads the description and the tags."""
 
     name: Name
     description: ReasonText = ""
@@ -251,18 +252,18 @@ def not_designed(param: str) -> InvalidRequest:
     )
 
 
-def weights_of(mix: tuple[MixMember, ...]) -> dict[str, float]:
+def normalized_weights(mix: tuple[MixMember, ...]) -> dict[str, float]:
     """Return the weights of a mix, which add up to 1. Raises InvalidRequest."""
     return dict(mix_shares(mix, "mix"))
 
 
-async def saved_voice(store: Store, record: VoiceRecord) -> SavedVoice:
-    """Return an opened voice as operators see it."""
-    formats = await trained_models.formats_of(store, [record.id])
-    return shown(record, formats.get(record.id, ()))
+async def read_saved_voice(store: Store, record: VoiceRecord) -> SavedVoice:
+    """Return an opened voice as operators see it, with the formats of its trained models."""
+    formats = await trained_models.list_formats(store, [record.id])
+    return saved_voice_body(record, formats.get(record.id, ()))
 
 
-def shown(record: VoiceRecord, formats: Sequence[str] = ()) -> SavedVoice:
+def saved_voice_body(record: VoiceRecord, formats: Sequence[str] = ()) -> SavedVoice:
     members = dict(record.members)
     is_bound = record.kind == "catalogue"
     return struct_from(

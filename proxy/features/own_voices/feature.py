@@ -44,8 +44,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     async with open_voice_use(context.store, context.metrics) as use:
 
         def additions_for(revision: RevisionContext) -> Additions:
-            retention.plans, words.forget = revision.config.plans, revision.library.forget
-            lists = revision.voices
+            retention.plans, words.forget_library = revision.config.plans, revision.library.forget
+            voice_tools = revision.voices
             library_writer = LibraryWriter(
                 context.store,
                 context.vault,
@@ -53,7 +53,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 revision.context.purges,
                 saved.clones,
                 revision.config.voices,
-                None if lists is None else lists.catalogue,
+                None if voice_tools is None else voice_tools.catalogue,
             )
             voice_creation = VoiceCreation(
                 context.vault, library_writer, intake, grants, context.erasing, saved.clones, hearings
@@ -61,7 +61,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             recordings = VoiceRecordings(
                 context.vault, library_writer, intake, grants, context.erasing, hearings, words
             )
-            voices = RequestedVoices(lists, revision.admin_tools, library_writer)
+            voices = RequestedVoices(voice_tools, revision.admin_tools, library_writer)
             served = trained_endpoints(context, voices, voice_creation, model_limiter)
             # The paths of samples first: the id of a voice may have slashes.
             served += VoiceSamples(voices, recordings, revision.context).endpoints

@@ -1,5 +1,5 @@
-"""The saved voice that a request names, and the owner's terms: the caller's own voice under /v1, and any
-account's voice under /admin."""
+"""Finds the saved voice that a request names, and the terms of its owner. Under /v1 it is a voice of the
+caller, under /admin a voice of any account."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from proxy.catalogue.library import Library
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.reader import names_hint
 from proxy.errors import Conflict, NotFound
-from proxy.features.own_voices.library_writer import LibraryWriter, not_own
+from proxy.features.own_voices.library_writer import LibraryWriter, voice_not_own
 from proxy.file_store.once import Once
 from proxy.http.endpoint import Struct
 from proxy.http.idempotency import read_key
@@ -37,10 +37,12 @@ def voice_endpoint(
     makes_once: str = "",
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
-    """Declare that a method answers this end of a path under each root. See `answers`.
+    """Declare that a method answers the paths that end with `tail`, under each root of `ROOTS`. See
+    `endpoint`.
 
-    `admin` is the name and the summary under /admin/voices, for the saved voice of any account. `makes_once`
-    is for callers alone: an operator's requests have no keys.
+    `admin` is the name and the summary of the same endpoint under /admin/voices. `makes_once`
+    is for callers callers
+    alone: an operator's requests have no Idempotency-Keys.
     """
 
     also = None
@@ -69,33 +71,34 @@ def voice_endpoint(
 
 
 class RequestedVoices(NamedTuple):
-    """The parts that the handlers of both roots share. A command serves /admin alone, and has no `lists`."""
+    """The parts that the handlers of both roots share. A command serves /admin alone, and has no
+    `voice_tools`."""
 
-    lists: VoiceTools | None
+    voice_tools: VoiceTools | None
     admin_tools: AdminTools
     library_writer: LibraryWriter
 
     @property
     def tools(self) -> VoiceTools:
-        assert self.lists is not None, "only a server answers under /v1"
-        return self.lists
+        assert self.voice_tools is not None, "only a server answers under /v1"
+        return self.voice_tools
 
     async def requested_voice(self, request: Request) -> VoiceRecord:
         """Return the row of the voice in the path. Raises NotFound.
 
-        Under /admin, the row has its texts, unless they cannot be opened.
+        Under /admin, its texts are opened, if they can be.
         """
         if account_of(request) is None:
             return await find_voice(self.admin_tools, self.library_writer.library, request)
-        return await self.own(request, request.path_params["id"])
+        return await self.own_voice(request, request.path_params["id"])
 
-    async def own(self, request: Request, name: str) -> VoiceRecord:
+    async def own_voice(self, request: Request, name: str) -> VoiceRecord:
         """Return the row of a voice of the caller's account. Raises NotFound."""
         record = await self.library_writer.library.find_record(caller_of(request.scope).account, name)
         if record is None:
-            # It is a voice of others, or there is no such voice at all.
+            # If the caller cannot speak with a voice of this name either, `voice_named` raises.
             (await self.tools.voice_entries(request)).known.voice_named(name)
-            raise not_own(name)
+            raise voice_not_own(name)
         return record
 
     async def open_account(self, id_or_name: str) -> Account:
@@ -103,10 +106,10 @@ class RequestedVoices(NamedTuple):
         check_open(owner)
         return owner
 
-    async def terms(self, request: Request, account: str) -> Terms:
+    async def account_terms(self, request: Request, account: str) -> Terms:
         """Return the terms of the account's plan. Under /admin, raises Conflict if it is not in force."""
         if account_of(request) is None:
-            return terms_of(self.admin_tools, await self.open_account(account))
+            return terms_in_force(self.admin_tools, await self.open_account(account))
         return self.tools.plans.terms(caller_of(request.scope))
 
     async def record_act(self, request: Request, action: str, record: VoiceRecord) -> None:
@@ -116,24 +119,25 @@ class RequestedVoices(NamedTuple):
         ) is not None:
             await self.library_writer.store.write(*audit.insert_statements(act))
 
-    async def request_of(self, account: str, id_: str) -> str | None:
+    async def find_request_digest(self, account: str, id_: str) -> str | None:
+        """Return the digest of the request that made a voice. None: there is no such voice."""
         record = await self.library_writer.find_voice(account, id_)
         return None if record is None else record.request
 
 
-def key_of(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
     """Return the Idempotency-Key of a caller's request. Raises InvalidRequest."""
     if account_of(request) is None:
         return None
     return read_key(request.headers.getlist("idempotency-key"))
 
 
-def once_of(request: Request, key: str, digest: bytes) -> Once:
+def once_for(request: Request, key: str, digest: bytes) -> Once:
     account = caller_of(request.scope).account
     return Once(request.scope["state"]["request_id"], account, key, digest)
 
 
-def terms_of(admin_tools: AdminTools, owner: Account) -> Terms:
+def terms_in_force(admin_tools: AdminTools, owner: Account) -> Terms:
     """Return the terms of an account's plan. Raises Conflict if it is not in force."""
     terms = agreed_terms.terms_in_force(owner, admin_tools.config)
     if terms is None:

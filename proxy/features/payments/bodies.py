@@ -7,13 +7,13 @@ from typing import Literal
 
 import msgspec
 
-from policies.limits import COUNTED, limit_values, with_limits
+from policies.limits import COUNT_LIMITS, limit_values, with_limits
 from policies.plans import Plan
 from policies.price import Minutes
 from proxy.config import credits
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.provider import FetchedPayment
-from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
+from proxy.features.payments.records import NEVER, MonthSpan, OrderRecord, PaymentRecord
 from proxy.features.payments.rules import OrderState
 from proxy.features.payments.section import ProviderName, SoldOffer
 from proxy.http.body import Name, NeededReason
@@ -21,7 +21,7 @@ from proxy.http.lists import Listing, iso_time, iso_time_or_none
 from proxy.http.replies import struct_from
 
 
-@with_limits(COUNTED, lambda row: row.plain | None)
+@with_limits(COUNT_LIMITS, lambda row: row.plain | None)
 class OfferLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of a plan. Null is no limit, or one that each account has of its own."""
 
@@ -181,7 +181,7 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
     failed: dict[str, str]
 
 
-def money(minor: int) -> str:
+def format_money(minor: int) -> str:
     """Write minor units as people do: 2990 is "29.90"."""
     return f"{minor // 100}.{minor % 100:02d}"
 
@@ -192,7 +192,7 @@ def shown_offer(offer: SoldOffer, sales: Sales) -> ShownOffer:
     return ShownOffer(
         object=offer.kind,
         name=offer.name,
-        amount=money(offer.amount),
+        amount=format_money(offer.amount),
         currency=offer.currency,
         providers=tuple(each for each in offer.providers if each in sales.providers),
         features=offer.features,
@@ -216,17 +216,17 @@ def shown_start(sales: Sales) -> StartPlan | None:
 
 
 def _limits(plan: Plan) -> OfferLimits:
-    values = limit_values(plan, COUNTED)
+    values = limit_values(plan, COUNT_LIMITS)
     return OfferLimits(**{name: each if isinstance(each, int) else None for name, each in values.items()})
 
 
 def shown_payment(row: PaymentRecord) -> ShownPayment:
     return ShownPayment(
         id=row.id,
-        amount=money(row.amount),
+        amount=format_money(row.amount),
         currency=row.currency,
-        refunded=money(row.refunded),
-        disputed=money(row.disputed),
+        refunded=format_money(row.refunded),
+        disputed=format_money(row.disputed),
         credited=credits.to_credits(row.credited),
         created=iso_time(row.created),
     )
@@ -239,20 +239,20 @@ def shown_order(
     row: OrderRecord,
     now: int,
     *,
-    month: tuple[int, int] | None = None,
+    month: MonthSpan | None = None,
     payments: Sequence[PaymentRecord] = (),
     changes: Changes = NO_CHANGES,
 ) -> ShownOrder:
-    bought = None if month is None else BoughtTime(starts=iso_time(month[0]), ends=iso_time(month[1]))
+    bought = None if month is None else BoughtTime(starts=iso_time(month.starts), ends=iso_time(month.ends))
     facts = {"month": bought, "ends": changes.ends, "silenced": changes.silenced}
-    return struct_from(ShownOrder, row, **_facts(row, now, payments), **facts)
+    return struct_from(ShownOrder, row, **_common_fields(row, now, payments), **facts)
 
 
 def admin_order(row: OrderRecord, now: int, payments: Sequence[PaymentRecord] = ()) -> AdminOrder:
     return struct_from(
         AdminOrder,
         row,
-        **_facts(row, now, payments),
+        **_common_fields(row, now, payments),
         month=None,
         ends=None,
         silenced=[],
@@ -261,12 +261,12 @@ def admin_order(row: OrderRecord, now: int, payments: Sequence[PaymentRecord] = 
     )
 
 
-def _facts(row: OrderRecord, now: int, payments: Sequence[PaymentRecord]) -> dict[str, object]:
+def _common_fields(row: OrderRecord, now: int, payments: Sequence[PaymentRecord]) -> dict[str, object]:
     is_open = row.state == "open" and now < row.expires
     return {
         "object": "order",
         "state": row.state_at(now),
-        "amount": money(row.amount),
+        "amount": format_money(row.amount),
         "credits": credits.to_credits(row.credits) if row.kind == "pack" else None,
         "url": row.url if is_open and row.url else None,
         "created": iso_time(row.created),
@@ -282,6 +282,6 @@ def unknown_payment(provider: str, payment: FetchedPayment) -> UnknownPayment:
         UnknownPayment,
         payment,
         provider=provider,
-        amount=money(payment.amount),
-        refunded=money(payment.refunded),
+        amount=format_money(payment.amount),
+        refunded=format_money(payment.refunded),
     )

@@ -45,12 +45,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         yield FeatureInstance(shared, additions_for)
 
 
-def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:
+def _check_recognisers(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:
     if not any(info.hears for models in results.models.values() for info in models):
-        yield from _names(config)
+        yield from _check_model_names(config)
 
 
-def _names(config: Config) -> Iterator[Finding]:
+def _check_model_names(config: Config) -> Iterator[Finding]:
     """Yield a note if OpenAI's names of models that hear mean none. An own name may mean one all the same."""
     if not config.models.keys() & natural.hearing_candidates({}).keys():
         yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.BRINGS_EARS)
@@ -60,6 +60,6 @@ FEATURE = Feature(
     "transcriptions",
     _open,
     paths=("/v1/audio/transcriptions", "/v1/audio/translations"),
-    checks=(_ears,),
-    doctor=(("hearing", _names),),
+    checks=(_check_recognisers,),
+    doctor=(("hearing", _check_model_names),),
 )

@@ -43,9 +43,11 @@ class SignInRequests(Resource):
         """Ask for a mail with a link and a code to sign in"""
         _check_page(request, self._sessions)
         sent = await read_body(request, bodies.NewSignIn)
-        asked = await self._sign_ins.request(sent.address, _language(request), _address(request))
+        pending = await self._sign_ins.request_sign_in(
+            sent.address, _language(request), _client_address(request)
+        )
         return reply(
-            bodies.PendingSignIn(id=asked.id, expires=iso_time(asked.created + LINK_S * 1_000_000)), 202
+            bodies.PendingSignIn(id=pending.id, expires=iso_time(pending.created + LINK_S * 1_000_000)), 202
         )
 
 
@@ -79,8 +81,8 @@ class Confirmations(Resource):
                 param="token",
                 code="missing_required_parameter",
             )
-        done = await self._sign_ins.confirm(
-            request.path_params["id"], sent.token, sent.code, _address(request), old
+        done = await self._sign_ins.confirm_sign_in(
+            request.path_params["id"], sent.token, sent.code, _client_address(request), old
         )
         if old is not None:
             self._sessions.forget(old.id)
@@ -115,7 +117,9 @@ class OwnSessions(Resource):
         """Sign out: end one of your sessions"""
         own, id_ = session_of(request.scope), request.path_params["id"]
         act = await self._admin_tools.audit_row(request, "session.ended", id_, own.caller.account)
-        is_there = is_printable(id_) and await session_store.end(self._admin_tools.store, own.user, act)
+        is_there = is_printable(id_) and await session_store.end_session(
+            self._admin_tools.store, own.user, act
+        )
         if not is_there:
             raise NotFound(f"You have no session '{id_[:80]}'.", param="id")
         self._sessions.forget(id_)
@@ -172,7 +176,7 @@ class AdminUsers(Resource):
     @endpoint("DELETE", "/admin/users/{id}", bodies.RemovedUser, failures=(NotFound,))
     async def remove_user(self, request: Request) -> Response:
         """Erase a user: its sessions end, and its address is forgotten"""
-        user = await self._found(request)
+        user = await self._find_user(request)
         act = await self._admin_tools.audit_row(request, "user.removed", user.id, user.account)
         await self._admin_tools.erasing.erase(user, act)
         self._sessions.forget(user.id)
@@ -181,13 +185,13 @@ class AdminUsers(Resource):
     @endpoint("POST", "/admin/users/{id}/sign-out", bodies.SignedOut, failures=(NotFound,))
     async def sign_out_user(self, request: Request) -> Response:
         """End all sessions of a user"""
-        user = await self._found(request)
+        user = await self._find_user(request)
         act = await self._admin_tools.audit_row(request, "user.signed_out", user.id, user.account)
-        ended = await session_store.end_all(self._store, act)
+        ended = await session_store.end_sessions(self._store, act)
         self._sessions.forget(user.id)
         return reply(bodies.SignedOut(id=user.id, sessions=ended))
 
-    async def _found(self, request: Request) -> records.User:
+    async def _find_user(self, request: Request) -> records.User:
         id_ = request.path_params["id"]
         user = await records.ROWS.get(self._store, None, id_) if is_printable(id_) else None
         if user is None:
@@ -201,7 +205,7 @@ def _check_page(request: Request, sessions: UserSessions) -> None:
         raise NotAllowed("Only this server's own pages may do this for their visitors.", code="foreign_page")
 
 
-def _address(request: Request) -> str:
+def _client_address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 

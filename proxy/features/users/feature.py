@@ -24,7 +24,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.users.own_keys import OwnKeys
     from proxy.features.users.session_store import UserSessions, origin_of
     from proxy.features.users.sign_ins import SignIns
-    from proxy.features.users.users_check import plan_of
+    from proxy.features.users.users_check import new_account_plan
     from proxy.http.endpoint import Endpoint
     from proxy.telemetry.background import repeat
 
@@ -36,16 +36,19 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     def additions_for(revision: RevisionContext) -> Additions:
         config = revision.config
         section = sign_ins.section = SECTION.of(config)
-        mails.ceilings = records.ceilings(section.mails_a_minute)
+        mails.ceilings = records.mail_ceilings(section.mails_a_minute)
         directory.sign_in = "mail" if mails.is_on else "invitation"
         directory.terms, directory.privacy = section.terms, section.privacy
-        directory.may_sign_up, directory.plan = section.sign_up == "open" and mails.is_on, plan_of(config)
+        directory.may_sign_up, directory.plan = (
+            section.sign_up == "open" and mails.is_on,
+            new_account_plan(config),
+        )
         if section.sign_up == "closed":
             directory.sign_in = "closed"
             return Additions()
-        sign_ins.plan, sessions.origin = plan_of(config), origin_of(config.server.public_url)
+        sign_ins.plan, sessions.origin = new_account_plan(config), origin_of(config.server.public_url)
         admin_tools = revision.admin_tools
-        admin_tools.callers.also_forget = sessions.forget
+        admin_tools.callers.forget_sessions = sessions.forget
         served: list[Endpoint] = [
             *endpoints.Confirmations(sign_ins, sessions).endpoints,
             *endpoints.OwnSessions(admin_tools, sessions).endpoints,
@@ -73,9 +76,9 @@ def _missing(config: Config) -> str:
 
 
 def _check(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    from proxy.features.users.users_check import check
+    from proxy.features.users.users_check import check_users
 
-    yield from check(config, registry)
+    yield from check_users(config, registry)
 
 
 FEATURE = Feature(

@@ -28,20 +28,22 @@ from proxy.storage.rows import encode_json
 from proxy.storage.store import Statement
 from speech_engine.redacted import Redacted
 
-_OF_USER = ("mails", "language")
+_PERSON_FIELDS = ("mails", "language")
 """Fields that belong to a person, whom no API key is."""
-_PREFER = "UPDATE accounts SET preferred_voice = :voice WHERE id = :id AND closed IS NULL"
-_FAVOUR = "UPDATE accounts SET favourite_voices = :voices WHERE id = :id AND closed IS NULL"
+_SET_PREFERRED = "UPDATE accounts SET preferred_voice = :voice WHERE id = :id AND closed IS NULL"
+_SET_FAVOURITES = "UPDATE accounts SET favourite_voices = :voices WHERE id = :id AND closed IS NULL"
 
 
-def prefer_statement(account: str, voice: str) -> Statement:
+def preferred_voice_statement(account: str, voice: str) -> Statement:
     """Set the voice of the account's requests that name none; "" is none. Forget its callers afterwards."""
-    return Statement(_PREFER, {"id": account, "voice": voice})
+    return Statement(_SET_PREFERRED, {"id": account, "voice": voice})
 
 
-def favour_statement(account: str, voices: Sequence[str]) -> Statement:
+def favourite_voices_statement(account: str, voices: Sequence[str]) -> Statement:
     """Set the favourite voices of an account, by their ids."""
-    return Statement(_FAVOUR, {"id": account, "voices": "".join(encode_json(each) for each in voices)})
+    return Statement(
+        _SET_FAVOURITES, {"id": account, "voices": "".join(encode_json(each) for each in voices)}
+    )
 
 
 class MeChange(msgspec.Struct, frozen=True):
@@ -101,12 +103,12 @@ class SelfService(Resource):
         if change.preferred_voice is not UNSET:
             voice = await self._voice_id(caller, change.preferred_voice)
             details["preferred_voice"] = voice or None
-            statements.append(prefer_statement(caller.account, voice))
+            statements.append(preferred_voice_statement(caller.account, voice))
         if change.favourite_voices is not UNSET:
             favourites = await self._favourite_ids(caller, change.favourite_voices)
             details["favourite_voices"] = len(favourites)
-            statements.append(favour_statement(caller.account, favourites))
-        if details.keys() & set(_OF_USER):
+            statements.append(favourite_voices_statement(caller.account, favourites))
+        if details.keys() & set(_PERSON_FIELDS):
             if (session := session_or_none(request.scope)) is None:
                 raise SessionNeeded
             statements.append(

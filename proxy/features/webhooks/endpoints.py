@@ -120,7 +120,7 @@ class Webhooks(Resource):
     async def rotate_webhook_secret(self, request: Request) -> Response:
         """Give a webhook another secret, and show it, once"""
         keeps = (await read_optional_body(request, bodies.SecretRotation)).keep_old_secret_active_for_24_hours
-        change = WebhookChange(rotated=True, keeps_older=keeps)
+        change = WebhookChange(rotates_secret=True, keeps_old_secret=keeps)
         return reply(bodies.with_secret(await self._change(request, "webhook.rotated", change)))
 
     @account_endpoint(

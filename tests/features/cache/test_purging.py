@@ -63,7 +63,7 @@ async def test_a_purge_takes_what_it_names_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, own: str, others: str
 ) -> None:
     # A worker knows of its own purges, however long it believes its memory.
-    monkeypatch.setattr("proxy.features.cache.clip_store.BELIEVED_S", 3600.0)
+    monkeypatch.setattr("proxy.features.cache.clip_store.TRUSTED_S", 3600.0)
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         bob = await keeping.other_account(server)
         for _ in range(2):

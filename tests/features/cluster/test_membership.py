@@ -84,7 +84,7 @@ async def test_tasks_run_alone_until_another_machine_leads() -> None:
         finally:
             running -= 1
 
-    alone = asyncio.create_task(cluster.run_alone([task, task]))
+    alone = asyncio.create_task(cluster.run_while_leading([task, task]))
     for leads in (True, False, True):
         cluster.lead(leads)
         for _ in range(5):
@@ -98,7 +98,7 @@ async def test_tasks_run_alone_until_another_machine_leads() -> None:
         raise RuntimeError
 
     with pytest.raises(ExceptionGroup):
-        await cluster.run_alone([task, failing])
+        await cluster.run_while_leading([task, failing])
 
 
 async def test_a_machine_without_its_database_leads_no_more(
@@ -131,7 +131,7 @@ async def test_rows_are_renewed_put_again_and_removed(site: Site) -> None:
         (row,) = await machines.list_all(store)
         assert row.silent < 5e6
         # As after a restore of an older database.
-        await machines.remove(store, row.id)
+        await machines.remove_machine(store, row.id)
         await member(first)._renew()
         assert [each.id for each in await living(store)] == [row.id]
         async with site.machine("b") as second:
@@ -228,7 +228,7 @@ async def test_an_order_that_takes_long_stops_no_renewal_and_is_carried_out_once
 
         def give(action: Literal["load", "unload"]) -> asyncio.Task[list[OrderOutcome]]:
             order = orders.NewMachineOrder(machines=("x",), action=action, engine="tone")
-            return asyncio.create_task(orders.give(first.store, order, [machine]))
+            return asyncio.create_task(orders.give_order(first.store, order, [machine]))
 
         first_one = give("load")
         await soon(lambda: orders_of(first))

@@ -41,7 +41,7 @@ async def _spoken(folder: Path) -> AsyncIterator[tuple[Inside, FileSteps, str]]:
 
 def _begin(files: FileSteps) -> None:
     files.at_once = 1
-    files.look_soon()
+    files.look_now()
 
 
 async def test_a_dub_waits_for_its_feature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ async def test_the_doctor_connects() -> None:
     def findings(url: str) -> list[Finding]:
         mail = MailSection(url=url, sender="voices@example.org")
         config = Config(upstream=Upstream(ca_file=str(CERTIFICATE)), features={"mail": mail})
-        return [*mail_check.look(config)]
+        return [*mail_check.check_server(config)]
 
     assert findings("") == []
     async with receiver() as served:

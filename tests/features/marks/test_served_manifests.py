@@ -333,7 +333,7 @@ async def test_a_manifest_goes_with_its_usage(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         answer = await ask(server)
         assert (await sidecar(server, answer)).is_success
-        await usage.delete(server.worker.store, await server.worker.store.now() + 1, 10)
+        await usage.delete_oldest(server.worker.store, await server.worker.store.now() + 1, 10)
         assert (await sidecar(server, answer)).status_code == 404
         (row,) = await server.worker.store.read("SELECT count(*) AS kept FROM manifests")
         assert row["kept"] == 0

@@ -99,7 +99,7 @@ def test_each_counts_as_it_did(tmp_path: Path, subtests: pytest.Subtests) -> Non
 def test_what_is_written_today_counts_too(tmp_path: Path) -> None:
     galleries, built_in = open_galleries(registry.load()), config_toml.built_in_models()
     layer = natural_voices.natural_layer(
-        natural.Layer(), natural_voices.chosen(galleries), config_toml.built_in_models()
+        natural.Layer(), natural_voices.first_models(galleries), config_toml.built_in_models()
     )
     for listed in galleries.listed:
         layer, _ = natural_voices.with_speech(layer, listed, built_in)

@@ -12,4 +12,4 @@ def test_what_lay_behind_the_place_is_gone(tmp_path: Path) -> None:
     with part.open(3, told) as file:
         file.write(b"new")
     assert part.path.read_bytes() == b"as new"
-    assert (part.size, part.known()) == (6, told)
+    assert (part.size, part.read_info()) == (6, told)

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.errors import NoPlace, RequestTimeout
 from proxy.features.own_voices.trained import bodies, model_limiter
-from proxy.features.own_voices.trained.leaving import ModelStream
+from proxy.features.own_voices.trained.model_export import ModelStream
 from proxy.features.own_voices.trained.model_limiter import ModelLimiter, ModelPlaces
 from proxy.helpers.limiter import FairLimiter
 from proxy.http.server_protocol import ServerProtocol
@@ -194,8 +194,8 @@ async def test_a_reader_that_stops_loses_the_place_of_its_file(monkeypatch: pyte
     stream = ModelStream("voice.pth", ModelPlaces(room_, "slow"))
     stream.file.write(bytes(MIB))
     stream.file.seek(0)
-    await stream.slots.grow(MIB)
-    stream.slots.begin_transfer(stream.close)
+    await stream.places.grow(MIB)
+    stream.places.begin_transfer(stream.close)
     assert await stream.next_chunk()
     other = ModelPlaces(room_, "other")
     await other.grow(MIB)
@@ -220,7 +220,7 @@ async def test_no_large_file_is_closed_on_the_loop(server: Inside, monkeypatch: 
         return Noted(os.memfd_create(name), "r+b")
 
     monkeypatch.setattr("proxy.file_store.memory_file.memory_file", noted)
-    monkeypatch.setattr("proxy.features.own_voices.trained.leaving.memory_file", noted)
+    monkeypatch.setattr("proxy.features.own_voices.trained.model_export.memory_file", noted)
     entry = await made(server, tone_voice(220))
     assert (await server.ask("GET", f"/v1/audio/voices/{entry['id']}/model")).status_code == 200
     await soon(lambda: len(closed) == 5)

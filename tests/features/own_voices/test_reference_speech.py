@@ -236,7 +236,7 @@ async def test_a_consent_says_which_providers_may_receive_the_recording(tmp_path
         assert (refused.status_code, envelope(refused)["code"]) == (403, "consent_not_given")
         spoken = await sent(server, consent=consent)
         assert spoken.status_code == 200
-        receipt = await receipts.find(server.worker.store, spoken.headers["x-request-id"], None)
+        receipt = await receipts.find_receipt(server.worker.store, spoken.headers["x-request-id"], None)
         record = await consents.get(server.worker.store, None, consent)
         assert record is not None
     assert receipt is not None

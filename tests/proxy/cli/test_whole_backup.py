@@ -21,7 +21,7 @@ from proxy.file_store.vault import Vault, VaultFailed
 from proxy.processes import whole_backup
 from proxy.processes.plain_tar import first_bytes
 from proxy.processes.whole_backup import ABOUT, is_whole_backup
-from proxy.storage.sqlite_backup import DATABASE, REPLACED
+from proxy.storage.sqlite_backup import DATABASE, REPLACED_DATABASE
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.api.inside import TONE
 from tests.proxy.cli.test_backup import names
@@ -101,7 +101,7 @@ def test_one_file_and_one_command_bring_an_installation_back(
     with pytest.raises(VaultFailed):
         asyncio.run(heard(new / "data", "acc_2", gone_digest))
     assert asyncio.run(heard(new / "data", "acc_1", digest)) == PLAIN
-    assert (new / "data" / REPLACED).exists()
+    assert (new / "data" / REPLACED_DATABASE).exists()
     assert not [*new.rglob(".restore-*")]
     assert not [*new.rglob(".config*")]
     assert kept != gone

@@ -17,7 +17,7 @@ from proxy.config.natural import FILE, Layer
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from proxy.feature_list import all_sections
-from proxy.features.models.natural_file import read as layer_of
+from proxy.features.models.natural_file import read_checked as layer_of
 from tests.proxy.config.files import load
 from tests.tables import each_row
 

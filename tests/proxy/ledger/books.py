@@ -110,7 +110,7 @@ class Books:
     excused: int = 0
     """How far below the floor somebody wanted it: corrections, smaller plans, requests that came late."""
 
-    def take(
+    def take_hold(
         self, request: str, key: str, text: Text, terms: Terms, now: int, expires: int
     ) -> Refusal | None:
         live = [hold for hold in self.taken.values() if hold.expires > now]

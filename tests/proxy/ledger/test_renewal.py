@@ -196,7 +196,7 @@ async def test_a_hold_that_nobody_renewed_for_long_is_swept_away(
     now = await lossy.now()
     monkeypatch.setattr("proxy.ledger.stored_holds.HOLD_S", -601)
     async with open_ledger(lossy, Metrics()) as dead:
-        await dead.holds.take(wanted("req_dead"))
+        await dead.holds.take_hold(wanted("req_dead"))
     monkeypatch.undo()
     async with holding(ledger, wanted("req_live")):
         assert await held(lossy) == ["req_dead", "req_live"]

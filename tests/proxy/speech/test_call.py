@@ -5,7 +5,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from policies.price import Rate
 from policies.routing import Candidate, Model, Voice
 from proxy.http.replies import encode_json
@@ -63,7 +63,7 @@ def totals(parts: int) -> Totals:
         for number in range(parts)
     )
     plan = SpeechPlan(
-        VOICE, VOICE.id, "en", planned, float(parts), terms(UNLIMITED), frozenset(), frozenset()
+        VOICE, VOICE.id, "en", planned, float(parts), build_terms(UNLIMITED), frozenset(), frozenset()
     )
     request = parse_speech(encode_json({"model": "m", "voice": "ana", "input": text}), Defaults())
     return Totals(request, plan)

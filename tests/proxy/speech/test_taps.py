@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from msgspec.structs import replace
 
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from proxy.access.callers import Caller
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed
@@ -91,7 +91,9 @@ async def answer(
 ) -> None:
     body = {"model": "m", "voice": "ana", "input": "Hello there.", "response_format": "pcm"}
     request = speech_request.parse_speech(encode_json(body), speech_request.Defaults())
-    plan = replace(server.worker.planner.plan(request, terms(UNLIMITED)), own_voices=frozenset({"voice_1"}))
+    plan = replace(
+        server.worker.planner.plan(request, build_terms(UNLIMITED)), own_voices=frozenset({"voice_1"})
+    )
     caller = Caller(server.account.id, "key_1", "unlimited", "speech")
 
     async def take_all(answer: Answer) -> None:

@@ -69,7 +69,7 @@ class ClusterSuspects:
     def end(self, call: str, *, is_whole: bool = False) -> None:
         """Note that a call is over. `is_whole`: its text was spoken to its end."""
         digest = self._calls.pop(call, b"")
-        if is_whole and self._texts.note_whole(digest):
+        if is_whole and self._texts.note_spoken(digest):
             self._tell(TextNews(digest, "whole"))
 
     def note_crash(self, begun: Sequence[str], killer: str) -> None:

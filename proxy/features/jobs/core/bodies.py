@@ -1,4 +1,4 @@
-"""Jobs as answers show them."""
+"""The bodies of answers about jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from policies.price import MICRO
 from proxy.features.jobs.core.fields import Files, SealedFields
-from proxy.features.jobs.core.records import Job, Kind, Made, Waits
+from proxy.features.jobs.core.records import Job, Kind, StepTotals, Waits
 from proxy.http.lists import Listing, iso_time, iso_time_or_none
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
@@ -83,7 +83,7 @@ class DeletedJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(NamedTuple):
-    """How far a job is, as its kind knows it. `credits` are in millionths."""
+    """The progress of a job, as its kind computes it. `credits` are in millionths of a credit."""
 
     has_begun: bool
     steps_done: int = 0
@@ -94,7 +94,7 @@ class Progress(NamedTuple):
     is_settling: bool = False
 
     @classmethod
-    def of(cls, made: Made) -> Progress:
+    def of(cls, made: StepTotals) -> Progress:
         """Return the progress of a job whose steps are spoken."""
         return cls(made.steps > 0, made.steps, made.seconds, made.credits, made.substitute)
 

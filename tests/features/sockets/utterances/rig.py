@@ -159,7 +159,7 @@ class Rig:
         assert told.usage.characters == usage.characters
         assert abs(told.usage.seconds - usage.seconds) < 1e-6
         for row in rows:
-            paid = await entries.spent(worker.store, row.id)
+            paid = await entries.read_spending(worker.store, row.id)
             assert -sum(entry.amount for entry in paid) == row.credits
         assert (await verify(worker.store)).is_clean
         assert " 0 live" in repr(worker.ledger)

@@ -13,7 +13,7 @@ from proxy.errors import IdempotencyKeyReused, InvalidRequest, NotFound
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.making import count_canceled
-from proxy.features.jobs.core.records import JOBS, Job, Made
+from proxy.features.jobs.core.records import JOBS, Job, StepTotals
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch.bodies import BatchBody, BatchList, BatchObject
 from proxy.features.jobs.kinds.batch.kind import BATCHES, BatchKind, failed_lines, shown_batch
@@ -64,8 +64,8 @@ class Batches(Resource):
         tags, id_ = request.headers.getlist(TAG_HEADER), request.scope["state"]["request_id"]
         background = BackgroundRequest(id_, self._admission, caller, terms, raw, Defaults(), key, tags)
         job, headers = await self._kind.make_batch(background, query)
-        self._steps.look_soon()
-        self._kind.notices.look_soon()
+        self._steps.look_now()
+        self._kind.notices.look_now()
         return await self._reply_with(job, headers)
 
     @endpoint(
@@ -83,10 +83,12 @@ class Batches(Resource):
             most_rows=_MOST_BATCHES,
         )
         ids = [job.id for job in listed.rows]
-        made, failed = await records.made(self._store, ids), await failed_lines(self._store, ids)
+        totals, failed = await records.read_totals(self._store, ids), await failed_lines(self._store, ids)
         return await listed.list_response(
             BatchList,
-            lambda job: shown_batch(self._vault, job, made.get(job.id, Made()), failed.get(job.id, 0)),
+            lambda job: shown_batch(
+                self._vault, job, totals.get(job.id, StepTotals()), failed.get(job.id, 0)
+            ),
         )
 
     @endpoint("GET", "/v1/batches/{id}", BatchObject, failures=(NotFound,))
@@ -99,9 +101,9 @@ class Batches(Resource):
         """End a batch. The finished lines stay"""
         job = await self._find(request)
         await count_canceled(self._admission, caller_of(request.scope), job)
-        await ends.end(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
-        self._steps.look_at_leases()
-        self._kind.notices.look_soon()
+        await ends.end_job(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
+        self._steps.check_leases_now()
+        self._kind.notices.look_now()
         return await self._reply_with(await self._find(request))
 
     async def _find(self, request: Request) -> Job:
@@ -114,6 +116,9 @@ class Batches(Resource):
         return job
 
     async def _reply_with(self, job: Job, headers: dict[str, str] | None = None) -> Response:
-        made, failed = await records.made(self._store, [job.id]), await failed_lines(self._store, [job.id])
-        shown = shown_batch(self._vault, job, made.get(job.id, Made()), failed.get(job.id, 0))
+        totals, failed = (
+            await records.read_totals(self._store, [job.id]),
+            await failed_lines(self._store, [job.id]),
+        )
+        shown = shown_batch(self._vault, job, totals.get(job.id, StepTotals()), failed.get(job.id, 0))
         return reply(shown, headers=headers)
