@@ -35,7 +35,7 @@ it."""
 
 encode_json = msgspec.json.Encoder().encode
 
-StructType = TypeVar("Shown", bound=msgspec.Struct)
+StructType = TypeVar("StructType", bound=msgspec.Struct)
 
 _TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
 

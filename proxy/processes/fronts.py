@@ -50,7 +50,7 @@ class HttpFront:
         self._server = uvicorn_server(worker.public, protocol, _drain_seconds(config))
 
     def revise(self, config: Config) -> None:
-        self._connections.revise(config.server)
+        self._connections.revise_limits(config.server)
         self._server.config.timeout_graceful_shutdown = _drain_seconds(config)
 
     def let_clients_go(self) -> None:

@@ -47,7 +47,7 @@ class VisitorFront(PublicFront):
             self._pages, self._pages_of = {}, now
         pages, key = self._pages, (shell, visitor)
         if key not in pages:
-            facts = await reader.read_facts(await self._voices.entries(request))
+            facts = await reader.read_facts(await self._voices.voice_entries(request))
             tools = self._admin_tools
             url = tools.config.server.public_url
             page = FrontPage(self._section, self.look, tools.people, facts, visitor, url)

@@ -86,7 +86,7 @@ class Jobs(JobResource):
     )
     async def list_jobs(self, request: Request) -> Response:
         """The account's jobs, the newest first"""
-        account = await self._tools.owner(request)
+        account = await self._tools.owner_of_request(request)
         listed = await read_table_page(request, JOBS, self._store, account)
         shown = {job.id: job for job in await self._kinds.show_jobs(listed.rows)}
         return await listed.list_response(JobList, lambda job: shown[job.id])

@@ -50,7 +50,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
         yield FeatureInstance(
             context.with_shared(jobs.kinds),
             jobs.additions_for,
-            alone=(jobs.retention.run,),
+            tasks_of_one_server=(jobs.retention.run,),
             files=(jobs.files,),
         )
         return
@@ -67,8 +67,8 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
             context.with_shared(jobs.cutting).with_shared(jobs.kinds),
             additions_for,
             task_kinds=(steps, encoding, trainings.task_kinds),
-            alone=(jobs.retention.run, trainings.bills.run),
-            alone_here=rented.lone_tasks,
+            tasks_of_one_server=(jobs.retention.run, trainings.bills.run),
+            tasks_of_each_server=rented.lone_tasks,
             memories=(trainings.task_kinds,),
             files=(jobs.files, trainings.ends),
         )

@@ -111,7 +111,7 @@ class Signer:
 
     def prepare(self, *, wants_stamp: bool = True) -> None:
         """Start the process, if there is none, while the file is still being spoken."""
-        self._queue(wants_stamp).warm()
+        self._queue(wants_stamp).start_early()
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
         """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable.

@@ -357,7 +357,7 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
     short = ConversionUpload(form, USUAL_FORMS["wav"], of_seconds(6.0))
     async with room.taken("acc_1", short, None):
         # The file counts beside its sound.
-        assert room.places.taken == len(short.audio) + 288_000
+        assert room.places.taken_weight == len(short.audio) + 288_000
         with pytest.raises(NoPlace):
             async with room.taken("acc_2", short, None):
                 pass
@@ -366,7 +366,7 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
     with pytest.raises(InvalidRequest):
         async with room.taken("acc_2", short._replace(audio=b"no recording"), None):
             pass
-    assert room.places.taken == 0
+    assert room.places.taken_weight == 0
 
 
 async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:

@@ -71,7 +71,7 @@ async def test_what_breaks_after_it_was_let_in_is_counted_once(
     async def break_down(*_: object) -> None:
         raise ValueError("a fault of ours")
 
-    monkeypatch.setattr(Pipeline, "_begin", break_down)
+    monkeypatch.setattr(Pipeline, "_begin_speech", break_down)
     assert (await server.speech()).status_code == 500
     assert await sums(server, "outcome") == {"failed": 1}
     assert await sums(server, "refusal") == {}

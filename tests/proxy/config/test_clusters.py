@@ -40,14 +40,14 @@ def test_the_environment_says_where_a_machine_is(tmp_path: Path) -> None:
     text = f'[host]\nlisten = "[::]:7070"\n{TLS}'
     one = load(tmp_path, text, VOXGATE_HOST__ADDRESS="fd00::5")
     other = load(tmp_path, text, VOXGATE_HOST__ADDRESS="10.0.0.6")
-    assert str(one.host.announced) == "[fd00::5]:7070"
+    assert str(one.host.announced_address) == "[fd00::5]:7070"
     assert one.digest == other.digest
 
 
 def test_this_machine_alone_does_without_tls(tmp_path: Path) -> None:
     for listen in ("127.0.0.1:7070", "[::1]:7070", "localhost:7070"):
         loaded = load(tmp_path, f'[host]\nlisten = "{listen}"\n{ENGINE}')
-        assert str(loaded.host.announced) == listen
+        assert str(loaded.host.announced_address) == listen
         assert loaded.clusters == {"gpu": ClusterSection(hosts=("127.0.0.1:7070",))}
         assert loaded.engines["tone"].cluster == "gpu"
 

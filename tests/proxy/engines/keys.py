@@ -126,6 +126,6 @@ async def count_audio(engine: CloudEngine, request: SpeechJob | None = None) -> 
 def later(engine: CloudEngine, seconds: float = 1000.0) -> None:
     """As if so much time had gone by since its breakers opened."""
     for key in engine.keys:
-        if key.set_breaker.is_closed:
+        if key.breaker.is_closed:
             continue
-        key.set_breaker = msgspec.structs.replace(key.set_breaker, since=key.set_breaker.since - seconds)
+        key.breaker = msgspec.structs.replace(key.breaker, since=key.breaker.since - seconds)

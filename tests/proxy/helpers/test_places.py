@@ -53,7 +53,7 @@ def test_half_of_all_places_are_for_accounts_that_hold_none(
     fair = pool(places, of_account)
     got = [len(taken(fair, f"acc_{number}")) for number in range(accounts)]
     assert got == shares + [0] * (accounts - len(shares))
-    assert fair.taken == sum(shares)
+    assert fair.taken_weight == sum(shares)
 
 
 def test_the_operator_has_a_place_when_accounts_hold_all_others_and_takes_none_of_theirs() -> None:
@@ -80,9 +80,9 @@ def test_an_account_that_has_left_may_have_the_last_place() -> None:
     fair.reserve_place("acc_back").give_back()
     taken(fair, "acc_1")
     taken(fair, "acc_2")
-    assert fair.taken == 3
+    assert fair.taken_weight == 3
     fair.reserve_place("acc_back")
-    assert fair.taken == 4
+    assert fair.taken_weight == 4
 
 
 def test_a_refusal_says_when_to_come_back() -> None:
@@ -109,7 +109,7 @@ async def test_every_exit_gives_place_and_turn_back(leaves: str) -> None:
     await settled()
     task = asyncio.create_task(work()) if is_waiting else before
     await settled()
-    assert fair.taken == 1 + is_waiting
+    assert fair.taken_weight == 1 + is_waiting
     if "cancelled" in leaves:
         task.cancel()
     if leaves in ("ends", "fails") or is_waiting:
@@ -117,7 +117,7 @@ async def test_every_exit_gives_place_and_turn_back(leaves: str) -> None:
     await asyncio.wait([before, task])
     assert repr(fair) == "<FairLimiter for tries, 0 of 10 taken>"
     async with asyncio.timeout(60.0), fair.hold_turn("acc"):
-        assert fair.taken == 1
+        assert fair.taken_weight == 1
 
 
 @pytest.mark.parametrize("account", ["acc_busy", "acc_other"], ids=["its own turn", "any turn"])
@@ -128,10 +128,10 @@ async def test_a_wait_is_bounded_and_leaves_nothing(account: str) -> None:
             with pytest.raises(NoPlace):
                 async with fair.hold_turn(account):
                     pytest.fail("there was no turn")
-            assert fair.taken == 1
+            assert fair.taken_weight == 1
         async with asyncio.timeout(60.0), place.hold_turn():
-            assert fair.taken == 1
-    assert fair.taken == 0
+            assert fair.taken_weight == 1
+    assert fair.taken_weight == 0
 
 
 async def test_an_account_has_one_turn_and_others_go_before_its_next_ones() -> None:
@@ -166,7 +166,7 @@ async def test_a_place_has_many_turns_between_which_others_have_theirs() -> None
 
     await asyncio.gather(work("acc_a"), work("acc_b"))
     assert order == ["acc_a", "acc_b"] * 3
-    assert fair.taken == 0
+    assert fair.taken_weight == 0
 
 
 async def test_who_waits_for_a_place_gets_the_next_one_that_its_account_may_have() -> None:
@@ -175,7 +175,7 @@ async def test_who_waits_for_a_place_gets_the_next_one_that_its_account_may_have
     async def work(account: str, number: int) -> None:
         async with fair.hold_turn(account, waits=True):
             order.append(f"{account}{number}")
-            assert fair.taken <= 4
+            assert fair.taken_weight <= 4
             await settled()
 
     many = [asyncio.create_task(work("a", number)) for number in range(4)]
@@ -184,7 +184,7 @@ async def test_who_waits_for_a_place_gets_the_next_one_that_its_account_may_have
     other = asyncio.create_task(work("b", 0))
     await asyncio.gather(*many, other)
     assert order == ["a0", "b0", "a1", "a2", "a3"]
-    assert fair.taken == 0
+    assert fair.taken_weight == 0
 
 
 async def test_the_wait_for_a_place_is_bounded_and_leaves_nothing() -> None:
@@ -197,8 +197,8 @@ async def test_the_wait_for_a_place_is_bounded_and_leaves_nothing() -> None:
         await settled()
         waiting.cancel()
         await asyncio.wait([waiting])
-        assert fair.taken == 1
-    assert fair.taken == 0
+        assert fair.taken_weight == 1
+    assert fair.taken_weight == 0
 
 
 def test_the_wait_for_a_place_is_taken_off_the_wait_for_a_turn() -> None:

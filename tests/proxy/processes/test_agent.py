@@ -38,9 +38,9 @@ async def test_gateways_hear_of_the_progress_of_ten_processes_a_second_and_of_th
     service = Service(hosts, EngineSwitch(hosts))
     for percent in range(1, 100):
         for process in range(12):
-            hosts._changed(HostState("xtts", process, 1, "starting", loaded=percent / 100))
+            hosts._note_state(HostState("xtts", process, 1, "starting", loaded=percent / 100))
     assert not told
-    hosts._changed(HostState("xtts", 0, 1, "ready"))
+    hosts._note_state(HostState("xtts", 0, 1, "ready"))
     running = asyncio.create_task(service.run())
     await soon(lambda: len(told) == 12)
     running.cancel()

@@ -83,7 +83,7 @@ class TrainedIntake:
         errors."""
         with (
             closing(ModelPlaces(self._limiter, account)) as places,
-            connection_of(request).counted(FREE_BYTES),
+            connection_of(request).counted_body(FREE_BYTES),
         ):
             async with AsyncExitStack() as files:
                 sinks = {
