@@ -69,7 +69,7 @@ class CloneOrders:
         if billed:
             await self.clone_tasks.bills.check_clone_count(account, terms, len(billed))
 
-    async def check_saved_clone(
+    async def check_saved(
         self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
     ) -> list[CloneTarget]:
         """Check the targets for a saved voice, and return them. An operator's voice has no `terms`."""

@@ -18,7 +18,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     kinds.add_kind(kind)
 
     def additions_for(revision: RevisionContext) -> Additions:
-        kind.at = revision
+        kind.revision = revision
         return Additions()
 
     async with AsyncExitStack() as stack:

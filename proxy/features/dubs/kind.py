@@ -68,7 +68,7 @@ _decode_report = msgspec.json.Decoder(Report).decode
 
 
 class DubKind(DraftKind):
-    """Dubs, as the newest revision speaks and marks them. `at` is set before it works."""
+    """Dubs, as the newest revision speaks and marks them. `revision` is set before it works."""
 
     name = "dub"
     body = DubBody
@@ -152,8 +152,8 @@ class DubKind(DraftKind):
 
     @property
     def _speaking(self) -> Speaking:
-        assert self.at.speaking is not None, "a worker speaks"
-        return self.at.speaking
+        assert self.revision.speaking is not None, "a worker speaks"
+        return self.revision.speaking
 
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
         await libraries.ensure_loaded()
@@ -210,7 +210,7 @@ class DubKind(DraftKind):
     async def _planned(self, job: Job, fields: DubFields, text: DubText) -> dict[str, SpeechCall]:
         """Plan a line of each speaker. Raises RequestFailed."""
         # All is spoken and charged, so the account gets its files, suspended or without the key.
-        callers = self.at.admin_tools.callers
+        callers = self.revision.admin_tools.callers
         caller = await callers.by_id(job.key, may_be_suspended=True, may_be_over=True)
         terms = step_terms(self._speaking.admission.terms(caller))
         return {

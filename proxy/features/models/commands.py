@@ -190,12 +190,10 @@ def models_pull(
     name: _Name,
     accept: _Accepted = None,
     source: Annotated[
-        str,
-        typer.Option("--from", metavar="FOLDER|URL", help="Where its files are instead."),
+        str, typer.Option("--from", metavar="FOLDER|URL", help="Where its files are instead.")
     ] = "",
     sha256: Annotated[
-        list[str] | None,
-        typer.Option(help="A digest that the gallery lacks; may be repeated."),
+        list[str] | None, typer.Option(help="A digest that the gallery lacks; may be repeated.")
     ] = None,
     token: Annotated[str, typer.Option(help="env:NAME or file:PATH: a token for a gated model.")] = "",
     again: Annotated[bool, typer.Option("--again", help="Fetch it, though it is there.")] = False,

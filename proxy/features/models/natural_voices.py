@@ -92,11 +92,7 @@ class FetchedModels(NamedTuple):
 
 
 def fetch_and_build(
-    store: ModelStore,
-    registry: Registry,
-    listed: Sequence[GalleryModel],
-    say: Say,
-    progress: Progress,
+    store: ModelStore, registry: Registry, listed: Sequence[GalleryModel], say: Say, progress: Progress
 ) -> FetchedModels:
     """Fetch the models, and build their environments at the same time. The caller holds the store's lock, and
     the licences have been accepted."""

@@ -27,7 +27,12 @@ from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import RefText
 from proxy.features.own_voices.library_writer import LibraryWriter
 from proxy.features.own_voices.recording_storage import TRIES, consent_condition, store_recording
-from proxy.features.own_voices.sample_words import MOST_HEARD_S, FoundSample, SampleWords, will_hear_words
+from proxy.features.own_voices.sample_words import (
+    MOST_TRANSCRIBED_S,
+    FoundSample,
+    SampleWords,
+    will_hear_words,
+)
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip, texts_of_recordings
 from proxy.features.own_voices.voice_creation import VoiceOrigin
 from proxy.file_store.vault import Vault
@@ -122,7 +127,7 @@ class VoiceRecordings:
         awaits_words = await will_hear_words(self._hearings, writer, account, words, voice.language)
         writer.clone_rights(words, terms, grant, awaits_words=awaits_words)
         async with self._intake.accept_upload(account, audio, AUDIO_FIELD) as accepted:
-            if awaits_words and accepted.seconds > MOST_HEARD_S:
+            if awaits_words and accepted.seconds > MOST_TRANSCRIBED_S:
                 awaits_words, _ = False, writer.clone_rights(words, terms, grant)
             compared = await self._compare(account, accepted, grant)
             texts = ClipTexts(
@@ -175,8 +180,7 @@ class VoiceRecordings:
         account = owner_account(voice)
         if id_ == first_recording_id(voice.id):
             raise Conflict(
-                "The voice was made of this recording, so it is deleted only with the voice.",
-                param="sample",
+                "The voice was made of this recording, so it is deleted only with the voice.", param="sample"
             )
         row = await self.find_clip_row(account, id_)
         if row is None or row.voice != voice.id or await self._erasing.erase(row, act) is None:

@@ -89,13 +89,7 @@ class VoiceEditing(Resource):
         files=(_AUDIO,),
         request_headers=(TAG,),
         makes_once="voice",
-        failures=(
-            errors.NotAllowed,
-            errors.NotFound,
-            errors.Conflict,
-            errors.NoPlace,
-            errors.DecodingFailed,
-        ),
+        failures=(errors.NotAllowed, errors.NotFound, errors.Conflict, errors.NoPlace, errors.DecodingFailed),
     )
     async def create_voice(self, request: Request) -> Response:
         """Make a voice of a recording, or save a cast or a mix as a voice"""

@@ -66,11 +66,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             # The paths of samples first: the id of a voice may have slashes.
             served += VoiceSamples(voices, recordings, revision.context).endpoints
             served += VoiceEditing(voices, voice_creation, export).endpoints
-            return Additions(
-                served,
-                on_the_way=OnTheWay((VoiceUseObservers(use).opener,)),
-                forms=forms,
-            )
+            return Additions(served, on_the_way=OnTheWay((VoiceUseObservers(use).opener,)), forms=forms)
 
         yield FeatureInstance(
             context._replace(own_voices=saved).with_shared(saved),

@@ -193,12 +193,7 @@ async def update_voice(
 
     Raises AlreadyExists if the name of the row is taken.
     """
-    row: Params = {
-        **_values(now),
-        "was": was.revision,
-        "was_sealed": was.sealed,
-        "other_name": other_name,
-    }
+    row: Params = {**_values(now), "was": was.revision, "was_sealed": was.sealed, "other_name": other_name}
     rows, *_ = await store.write(
         Statement(_UPDATE, row),
         *audit.insert_statements(act, _VOICE_WAS_ADDED),

@@ -23,7 +23,7 @@ from proxy.storage.samples import SampleRecord
 from proxy.storage.store import Condition, Params, Statement, Store
 from speech_engine.hearing import HEARING_HZ
 
-MOST_HEARD_S = 60.0
+MOST_TRANSCRIBED_S = 60.0
 """The length of the longest recording whose words are recognised."""
 MOST_REF_TEXT_CHARACTERS = 1000
 """The most characters of `ref_text`."""
@@ -48,7 +48,7 @@ async def will_hear_words(
     and the account may use the recognition."""
     if words or not writer.wants_words or not hearings.ears.may_hear(language or ""):
         return False
-    return await hearings.has_time_left(account, MOST_HEARD_S)
+    return await hearings.has_time_left(account, MOST_TRANSCRIBED_S)
 
 
 class FoundSample(NamedTuple):
@@ -88,7 +88,7 @@ class SampleWords:
         from proxy.audio.recordings.derivation import whole_sound
 
         found = await self._find_sample(task)
-        if found is None or found.row.seconds > MOST_HEARD_S:
+        if found is None or found.row.seconds > MOST_TRANSCRIBED_S:
             return None
         master = await self._vault.open(task.account, found.row.digest)
         pcm = await asyncio.to_thread(whole_sound, master, HEARING_HZ)

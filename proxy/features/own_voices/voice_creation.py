@@ -33,7 +33,7 @@ from proxy.features.own_voices.bodies import (
 )
 from proxy.features.own_voices.library_writer import LibraryWriter, name_taken, too_many_voices
 from proxy.features.own_voices.recording_storage import TRIES, consent_condition, store_recording
-from proxy.features.own_voices.sample_words import MOST_HEARD_S, will_hear_words
+from proxy.features.own_voices.sample_words import MOST_TRANSCRIBED_S, will_hear_words
 from proxy.features.own_voices.seals import open_voice, seal_voice
 from proxy.file_store.vault import Vault
 from proxy.storage import tombstones, trained_models
@@ -94,7 +94,7 @@ class VoiceCreation:
         awaits_words = await will_hear_words(self._hearings, writer, account, words, new.language)
         rights = writer.clone_rights(words, terms, grant, awaits_words=awaits_words)
         async with self._intake.accept_upload(account, audio, "audio_sample") as accepted:
-            if awaits_words and accepted.seconds > MOST_HEARD_S:
+            if awaits_words and accepted.seconds > MOST_TRANSCRIBED_S:
                 awaits_words, rights = False, writer.clone_rights(words, terms, grant)
             self._clones.check_targets(targets, [accepted.seconds], rights)
             record = await self._new_record(

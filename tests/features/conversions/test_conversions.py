@@ -355,16 +355,16 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
     room = ConversionSources(RecordingIntake(context.find(Decoder)), most_bytes=most)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = ConversionUpload(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with room.taken("acc_1", short, None):
+    async with room.decode_source("acc_1", short, None):
         # The file counts beside its sound.
         assert room.places.taken_weight == len(short.audio) + 288_000
         with pytest.raises(NoPlace):
-            async with room.taken("acc_2", short, None):
+            async with room.decode_source("acc_2", short, None):
                 pass
-    async with room.taken("acc_2", short, None) as source:
+    async with room.decode_source("acc_2", short, None) as source:
         assert source.seconds == pytest.approx(6.0)
     with pytest.raises(InvalidRequest):
-        async with room.taken("acc_2", short._replace(audio=b"no recording"), None):
+        async with room.decode_source("acc_2", short._replace(audio=b"no recording"), None):
             pass
     assert room.places.taken_weight == 0
 
@@ -374,11 +374,11 @@ async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_th
     room = ConversionSources(RecordingIntake(context.find(Decoder)), most_bytes=29_600_000)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = ConversionUpload(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with room.taken("acc_1", short, None):
+    async with room.decode_source("acc_1", short, None):
         with pytest.raises(NoPlace):
-            async with room.taken("acc_1", short, None):
+            async with room.decode_source("acc_1", short, None):
                 pass
-        async with room.taken("acc_2", short, None):
+        async with room.decode_source("acc_2", short, None):
             pass
 
 

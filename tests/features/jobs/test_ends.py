@@ -189,8 +189,8 @@ async def test_why_a_voice_cannot_speak_is_kept_without_its_name(
 ) -> None:
     async with jobs_inside(tmp_path) as server:
 
-        async def fails(job: Job, held: JobStep, attempt: StepAttempt) -> None:
-            del job, held, attempt
+        async def fails(job: Job, step: JobStep, attempt: StepAttempt) -> None:
+            del job, step, attempt
             raise failure("The voice 'Ana Souza' cannot speak now.", param="voice", code="voice_not_ready")
 
         kind_of(server)._carry_out = fails  # type: ignore[method-assign]

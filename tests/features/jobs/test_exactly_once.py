@@ -248,8 +248,8 @@ async def test_a_voice_that_is_erased_before_its_last_step_ends_leaves_no_job_op
         kind = kind_of(server)
         speak = kind._carry_out
 
-        async def speak_and_erase(job: Job, held: JobStep, attempt: StepAttempt) -> None:
-            await speak(job, held, attempt)
+        async def speak_and_erase(job: Job, step: JobStep, attempt: StepAttempt) -> None:
+            await speak(job, step, attempt)
             await removals.remove_voice(server.worker.store, voice)
 
         kind._carry_out = speak_and_erase  # type: ignore[method-assign]
@@ -264,7 +264,7 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
         kind, store = kind_of(server), server.worker.store
         speak = kind._carry_out
 
-        async def leave_and_try_again(job: Job, held: JobStep, attempt: StepAttempt) -> None:
+        async def leave_and_try_again(job: Job, step: JobStep, attempt: StepAttempt) -> None:
             kind._carry_out = speak  # type: ignore[method-assign]
             await ends.end_job(store, job, "canceled", kind._notices)
             kind.check_leases_now()
@@ -284,8 +284,8 @@ async def test_who_has_lost_its_lease_fails_no_job(tmp_path: Path, store_url: st
         kind, store = kind_of(server), server.worker.store
         speak = kind._carry_out
 
-        async def fail_late(job: Job, held: JobStep, attempt: StepAttempt) -> None:
-            del job, held, attempt
+        async def fail_late(job: Job, step: JobStep, attempt: StepAttempt) -> None:
+            del job, step, attempt
             kind._carry_out = speak  # type: ignore[method-assign]
             await store.write(Statement("UPDATE job_steps SET fence = fence + 1, lease = 0"))
             raise InvalidRequest("It cannot be said.")

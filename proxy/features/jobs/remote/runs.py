@@ -228,7 +228,7 @@ class Runs:
             job=piece.of_job,
             step=piece.step,
             content=piece.digest,
-            samples=piece.samples_column,
+            samples=piece.joined_digests,
             begun=now,
             asked_by=asked_by,
             over_at=asked_by + math.ceil(limits.over_s * SECOND_US),

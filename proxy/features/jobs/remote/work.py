@@ -64,7 +64,7 @@ class SpeechPiece(NamedTuple):
         return "" if self.job is None else self.job.step.rpartition(".")[0]
 
     @property
-    def samples_join_digests(self) -> str:
+    def joined_digests(self) -> str:
         """The digests of the recordings that are sent with it, as a row has them."""
         return _join_digests(sample.digest for sample in self.samples)
 
@@ -114,7 +114,7 @@ class TrainingPiece(NamedTuple):
         return self.order.step
 
     @property
-    def samples_join_digests(self) -> str:
+    def joined_digests(self) -> str:
         return _join_digests(self.order.digests)
 
     async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:

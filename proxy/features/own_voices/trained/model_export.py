@@ -52,11 +52,7 @@ class ModelStream:
 
 class ModelExport:
     def __init__(
-        self,
-        vault: Vault,
-        trained: TrainedVoiceStore,
-        intake: TrainedIntake,
-        limiter: ModelLimiter,
+        self, vault: Vault, trained: TrainedVoiceStore, intake: TrainedIntake, limiter: ModelLimiter
     ) -> None:
         self._vault = vault
         self._trained = trained

@@ -218,7 +218,7 @@ async def test_a_voice_that_goes_while_its_recordings_are_read_is_gone(
         assert training is not None
         info = trains.trainers.trained_model_info(training.engine)
         assert info is not None
-        assert await trains._learning.training_inputs(job, training, info) is not None
+        assert await trains._input_reader.training_inputs(job, training, info) is not None
 
         async def read_late(of: Store, id_: str) -> list[SampleRecord]:
             monkeypatch.setattr(samples, "list_of_voice", of_voice)
@@ -226,7 +226,7 @@ async def test_a_voice_that_goes_while_its_recordings_are_read_is_gone(
             return await of_voice(of, id_)
 
         monkeypatch.setattr(samples, "list_of_voice", read_late)
-        assert await trains._learning.training_inputs(job, training, info) is None
+        assert await trains._input_reader.training_inputs(job, training, info) is None
 
 
 @simulated
