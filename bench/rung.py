@@ -130,7 +130,7 @@ async def _app(name: str, data: Path, storage: str, limits: str) -> AsyncIterato
         if name != "pipeline":
             assert isinstance(worker.app, Edge)
             worker.app.direct["POST", "/v1/audio/speech"].app = Rung(name, worker)
-        yield worker.public, await dev_key.ensure(worker.store, data)
+        yield worker.public, await dev_key.ensure_dev_key(worker.store, data)
 
 
 async def _serve(name: str, data: str, storage: str = "sqlite", limits: str = "memory") -> None:

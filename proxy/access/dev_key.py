@@ -13,7 +13,7 @@ from proxy.storage.store import Store
 _ACCOUNT = "dev"
 
 
-async def ensure(store: Store, data: Path) -> str:
+async def ensure_dev_key(store: Store, data: Path) -> str:
     """Return the saved key if it still works, or a new one."""
     file = data / "dev-key"
     saved = file.read_text().strip() if file.exists() else ""
@@ -30,7 +30,7 @@ async def ensure(store: Store, data: Path) -> str:
     return secret.reveal()
 
 
-async def revoke(store: Store, data: Path) -> bool:
+async def revoke_dev_key(store: Store, data: Path) -> bool:
     """Revoke the saved key, and return whether it worked until now: others can reach this server."""
     file = data / "dev-key"
     saved = file.read_text().strip() if file.exists() else ""

@@ -44,8 +44,8 @@ class Limits:
             return None
         left = await self._windows.count(limits)
         if isinstance(left, FullWindow):
-            raise _refusal(left, terms.plan)
-        # The request that was counted just now leaves its windows last.
+            raise _rate_limited(left, terms.plan)
+        # All of a limit is free again when the request that was counted just now leaves the window.
         windows: list[Window] = []
         for limit, remaining in zip(limits, left, strict=True):
             windows.append(Window(limit.most, remaining, rate.WINDOW_S))
@@ -56,9 +56,9 @@ class Limits:
         left = await self._windows.count(limits)
         return left if isinstance(left, FullWindow) else None
 
-    async def full(self, *limits: Limit) -> FullWindow | None:
+    async def find_full(self, *limits: Limit) -> FullWindow | None:
         """Return the window of the first limit that is reached, and count nothing."""
-        return await self._windows.full(limits)
+        return await self._windows.find_full(limits)
 
     async def check(self) -> None:
         """Raise LimitsUnavailable if requests cannot be counted."""
@@ -87,7 +87,7 @@ def rate_headers(window: Window) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def _refusal(full: FullWindow, plan: str) -> RateLimited:
+def _rate_limited(full: FullWindow, plan: str) -> RateLimited:
     limit = full.limit
     window = Window(limit.most, 0, min(full.reset_s, rate.WINDOW_S))
     whose = f"your plan '{plan}'" if limit.kind == "account" else "this key"
@@ -130,7 +130,7 @@ class MemoryWindows:
             left.append(limit.most - len(moments))
         return left
 
-    async def full(self, limits: Sequence[Limit]) -> FullWindow | None:
+    async def find_full(self, limits: Sequence[Limit]) -> FullWindow | None:
         now = self._clock()
         return next((full for limit in limits if (full := self._full(limit, now))), None)
 

@@ -21,7 +21,7 @@ from proxy.http.body import (
     SignedCredits,
     SomeCredits,
     is_printable,
-    micro,
+    micro_credits_of,
     read_body,
 )
 from proxy.http.lists import PAGE, Listing, iso_time, read_page
@@ -117,7 +117,7 @@ class Money(Resource):
         """Give an account extra credits. They do not expire."""
         account = await self._open_account(request.path_params["id"])
         new = await read_body(request, NewGrant)
-        amount = micro(new.credits, "credits")
+        amount = micro_credits_of(new.credits, "credits")
         if new.reference is not None and new.reference.startswith(RESERVED_REFERENCES):
             raise InvalidRequest(
                 f"Invalid value for 'reference': one that begins with {', '.join(RESERVED_REFERENCES)} is "
@@ -141,7 +141,7 @@ class Money(Resource):
         """Add or remove granted credits to fix a mistake."""
         account = await self._open_account(request.path_params["id"])
         new = await read_body(request, NewCorrection)
-        amount = micro(new.credits, "credits")
+        amount = micro_credits_of(new.credits, "credits")
         if amount == 0:
             raise InvalidRequest("Invalid value for 'credits': it must not be 0.", param="credits")
         details = _audit_details(amount, new.reason)
@@ -205,7 +205,7 @@ class Money(Resource):
         """Refund a request, in full or in part. Only one refund is possible."""
         id_ = request.path_params["id"]
         new = await read_body(request, NewRefund)
-        amount = None if new.credits is None else micro(new.credits, "credits")
+        amount = None if new.credits is None else micro_credits_of(new.credits, "credits")
         if not is_printable(id_):
             raise NotFound("There is no request with such an id; see voxgate usage --wide.", param="request")
         entries_of_request = await entries.read_of_request(self._ledger.store, id_)

@@ -157,7 +157,7 @@ class Reports:
         caller = caller_or_none(request.scope)
         limit, by, as_csv = query_limit(request), _query_by(request), _query_is_csv(request)
         period = await self._period(request, account, is_summed=by is not None)
-        turn = self._throttle.one(caller)
+        turn = self._throttle.hold_turn(caller)
         if by is None and not as_csv:
             return await self._page(request, period)
         if request.query_params.get("after"):

@@ -50,7 +50,7 @@ class UsageStatistics(Resource):
         """The cycle so far: minutes, requests and credits by operation, credits left, voices"""
         caller = caller_of(request.scope)
         terms, account = self._plans.terms(caller), caller.account
-        with self._throttle.one(caller):
+        with self._throttle.hold_turn(caller):
             balance = await read_balance(self._ledger, account, caller.key, caller.anchor, terms)
             cycle = cycle_at(caller.anchor, await self._ledger.store.now())
             period = Period(account, cycle.start, cycle.end)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import InvalidRequest
-from proxy.file_store.master_keys import rotate_some
+from proxy.file_store.master_keys import rewrap_some
 from proxy.http.body import read_body
 from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
@@ -57,7 +57,7 @@ class VaultRotation(Resource):
         if not rows.skip:
             # Before the rows, so that the old key is needed until the lines are signed.
             await self._admin_tools.erasing.sign_lines()
-        step = await rotate_some(store, self._admin_tools.vault.masters, rows.skip)
+        step = await rewrap_some(store, self._admin_tools.vault.masters, rows.skip)
         if step is None:
             return reply(Rotation(master=None, rewrapped=0, damaged=0, left=0, missing=[]))
         if step.rewrapped and step.left == rows.skip + step.damaged:

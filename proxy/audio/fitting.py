@@ -95,7 +95,7 @@ class Speed:
             yield frame.to_ndarray().tobytes()
 
 
-def _stages(factor: float) -> tuple[float, ...]:
+def _tempo_stages(factor: float) -> tuple[float, ...]:
     """Split a factor into equal factors of 0.5 to 2 each.
 
     Above 2, the filter drops samples instead of blending them, and it fails on a chunk of one sample.
@@ -109,6 +109,6 @@ def _tempo_graph(factor: float, rate_hz: int) -> av.filter.Graph:
     # By default each graph starts a thread for every core, and each answer has a graph.
     graph.threads = 1
     source = graph.add_abuffer(sample_rate=rate_hz, format="s16", layout="mono")
-    tempos = [graph.add("atempo", str(stage)) for stage in _stages(factor)]
+    tempos = [graph.add("atempo", str(stage)) for stage in _tempo_stages(factor)]
     graph.link_nodes(source, *tempos, graph.add("abuffersink")).configure()
     return graph

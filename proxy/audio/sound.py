@@ -46,7 +46,7 @@ class Sound:
         self._source_rate_hz = source_rate_hz
         self._factor = factor
         self._steps = (
-            *_fitting(source_rate_hz, form.sample_rate_hz, factor, decibels),
+            *_fitting_steps(source_rate_hz, form.sample_rate_hz, factor, decibels),
             FadeOut(form.sample_rate_hz),
         )
         self._half = b""
@@ -74,7 +74,7 @@ class Sound:
         self._encoder.close()
 
 
-def _fitting(source_rate_hz: int, rate_hz: int, factor: float, decibels: float) -> list[Step]:
+def _fitting_steps(source_rate_hz: int, rate_hz: int, factor: float, decibels: float) -> list[Step]:
     # The imports stand here for the reason that proxy/audio/libraries.py gives.
     steps: list[Step] = []
     if source_rate_hz != rate_hz:

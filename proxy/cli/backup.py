@@ -61,7 +61,7 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
     if not file.is_file():
         raise CommandRefused(f"{file}: there is no such file; name one that voxgate backup has made")
     data = Path(config.data)
-    with data_folder.locked(data):
+    with data_folder.lock_data_folder(data):
         is_replaced = (data / sqlite_backup.DATABASE).exists()
         copy = sqlite_backup.restore(file, data, all_tables())
         # Voices that were erased since the backup must not come back.
@@ -86,7 +86,10 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Pr
 
     with whole_restore.restored_config(file, config_file) as (config, content):
         data = Path(config.data)
-        with whole_restore.removed_on_failure(data / data_folder.LOCK), data_folder.locked(data):
+        with (
+            whole_restore.removed_on_failure(data / data_folder.LOCK_FILE),
+            data_folder.lock_data_folder(data),
+        ):
             is_replaced = (data / sqlite_backup.DATABASE).exists()
             whole = whole_restore.restore_whole(file, config, content, confirm_settings)
             replayed = asyncio.run(replay_erasures(config))
@@ -139,7 +142,7 @@ def _print_whole(whole: BackupSummary, form: PrintForm, then: str = "") -> None:
     lines = [
         f"{whole.file}: {whole.bytes / 1e6:,.2f} MB, {whole.recordings} recordings, {', '.join(whole.files)}."
     ]
-    if master_keys.FILE in whole.files and not then:
+    if master_keys.MASTER_KEY_FILE in whole.files and not then:
         lines.append("This file has every recording and the master key that opens them: keep it as a secret.")
     if not whole.schema:
         lines.append("The database is PostgreSQL's: copy it with pg_dump and pg_restore, before this.")

@@ -52,7 +52,9 @@ def _bring_up_to_date(config: Config) -> int:
         async with storage.open_store(section, Path(config.data), all_tables()) as store:
             return await schema.read_version(store)
 
-    lock = nullcontext() if is_postgres(config.storage.url) else data_folder.locked(Path(config.data))
+    lock = (
+        nullcontext() if is_postgres(config.storage.url) else data_folder.lock_data_folder(Path(config.data))
+    )
     with lock:
         return asyncio.run(migrate())
 

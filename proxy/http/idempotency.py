@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 
 from proxy.errors import InvalidRequest
 from proxy.file_store.answers import StoredAnswer, StoredAnswers
-from proxy.file_store.once import PARAM, Once
+from proxy.file_store.once import KEY_HEADER, Once
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 from proxy.ledger import Ledger, Payer
@@ -19,7 +19,7 @@ _KEY = re.compile(r"[ -~]{1,255}")
 
 KEY_FIELD = b"idempotency-key"
 KEY_HEADER = Header(
-    PARAM,
+    KEY_HEADER,
     "A request that comes again with the same key is answered with the same bytes, and charged once.",
     "^[ -~]{1,255}$",
 )
@@ -79,7 +79,7 @@ def read_key(values: Sequence[str]) -> str | None:
         return None
     if len(values) > 1 or not _KEY.fullmatch(values[0]):
         raise InvalidRequest(
-            f"Invalid header '{PARAM}': it must come once, with 1 to 255 printable ASCII characters.",
-            param=PARAM,
+            f"Invalid header '{KEY_HEADER}': it must come once, with 1 to 255 printable ASCII characters.",
+            param=KEY_HEADER,
         )
     return values[0]

@@ -28,7 +28,7 @@ from proxy.storage.store import Statement
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Yield a transport to the admin handlers. Raise DataHeld if a server has the data folder."""
-    with data_folder.locked(Path(config.data)):
+    with data_folder.lock_data_folder(Path(config.data)):
         async with _open_context(config) as (kernel, open_context):
             context = open_context.context
             admin_tools = context.admin_tools(lambda: names_of_engines(registry.load(), config))

@@ -337,7 +337,7 @@ def run_host(
         _log.warning("server.confinement.missing", what="not dumpable")
     with ExitStack() as stack:
         # Several `voxgate host` on one machine share this folder, because it has the models.
-        stack.enter_context(data_folder.locked(Path(config.data), is_shared=True))
+        stack.enter_context(data_folder.lock_data_folder(Path(config.data), is_shared=True))
 
         async def run() -> int:
             # In the loop: gRPC's server belongs to the loop in which it is made.

@@ -59,7 +59,7 @@ def runtime_folder(data: Path) -> Iterator[Path]:
     `data/run` points there.
     """
     folder = Path(tempfile.mkdtemp(prefix="voxgate-", dir=runtime_base()))
-    link = data / data_folder.RUNTIME
+    link = data / data_folder.RUNTIME_LINK
     link.unlink(missing_ok=True)
     link.symlink_to(folder)
     try:
@@ -89,7 +89,7 @@ def control_socket(folder: Path) -> socket.socket:
 def control_address(data: Path) -> str | None:
     """Return the path of a running server's control.sock, if there is one."""
     try:
-        address = Path(os.readlink(data / data_folder.RUNTIME)) / CONTROL_SOCKET
+        address = Path(os.readlink(data / data_folder.RUNTIME_LINK)) / CONTROL_SOCKET
     except OSError:
         return None
     return str(address) if address.exists() else None

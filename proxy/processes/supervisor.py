@@ -70,7 +70,7 @@ def _serve(config: Config, reread: Callable[[], Config], registry: Registry, ann
     if not forbid_dumps():
         _log.warning("server.confinement.missing", what="not dumpable")
     with ExitStack() as stack:
-        stack.enter_context(data_folder.locked(Path(config.data)))
+        stack.enter_context(data_folder.lock_data_folder(Path(config.data)))
         http = None
         if config.serves:
             http = stack.enter_context(runtime.open_listener(config.server.host, config.server.port))

@@ -105,7 +105,7 @@ def _write_members(config: Config, data: Path, target: Path, archive: BinaryIO) 
             files.append(sqlite_backup.DATABASE)
     backed_up = [each for feature in all_features() for each in feature.backed_up]
     replaced = [each.name for each in backed_up if each.merge is None]
-    names = (master_keys.FILE, *replaced, natural.FILE)
+    names = (master_keys.MASTER_KEY_FILE, *replaced, natural.FILE)
     files += [name for name in names if _add_file(archive, name, data / name)]
     # A bucket is no part of it.
     recordings_root = recordings_folder(config.vault, data)
@@ -137,7 +137,7 @@ def back_up_database(data: Path, target: Path) -> sqlite_backup.BackupCopy:
         raise StorageFailed(f"there is no database {database} yet; voxgate serve makes it")
     try:
         # No server may start in the middle: it would bring the schema up to date.
-        with data_folder.locked(data):
+        with data_folder.lock_data_folder(data):
             return sqlite_backup.back_up(database, target)
     except DataHeld:
         return sqlite_backup.back_up(database, target)

@@ -239,11 +239,11 @@ def _new_settings(unpacked: Unpacked, file: Path, data: Path, toml: bytes | None
 _BACKED_UP = [each for feature in all_features() for each in feature.backed_up]
 _MERGES = {each.name: each.merge for each in _BACKED_UP if each.merge is not None}
 _CHECKS: dict[str, Callable[[bytes, str], object]] = {
-    master_keys.FILE: key_ring.check,
+    master_keys.MASTER_KEY_FILE: key_ring.check_ring,
     **{each.name: each.check for each in _BACKED_UP if each.check is not None},
 }
 _MOST_BYTES_BY_NAME = {
-    **dict.fromkeys((master_keys.FILE, natural.FILE, CONFIG), _MOST_SMALL_BYTES),
+    **dict.fromkeys((master_keys.MASTER_KEY_FILE, natural.FILE, CONFIG), _MOST_SMALL_BYTES),
     **{each.name: each.most_bytes for each in _BACKED_UP},
     DATABASE: 2**62,
 }

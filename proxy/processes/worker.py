@@ -110,7 +110,7 @@ async def _serve(
     inbox = SupervisorInbox(pipe, [each.getsockname() for each in control])
     plugins = registry.load()
     if _has_local_engine(config, plugins):
-        libraries.load()
+        libraries.load_libraries()
     line = SupervisorLine(pipe)
     host, port = ("", 0) if http is None else http.getsockname()[:2]
     link = ServerLink(
@@ -173,7 +173,7 @@ async def _serve(
 async def _revoke_dev_key(worker: Worker, config: Config) -> None:
     """Before a client is served: `make serve` may have run on this data folder, and its key has no limits."""
     is_open = not (config.server.dev_key or is_local(config.server.host))
-    if config.serves and is_open and await dev_key.revoke(worker.store, Path(config.data)):
+    if config.serves and is_open and await dev_key.revoke_dev_key(worker.store, Path(config.data)):
         _log.warning("server.dev_key.revoked", reason="others can reach this server")
 
 
@@ -202,7 +202,7 @@ def _end_if_helper_failed(worker: Worker, front: Front, helper: asyncio.Task[Non
 async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key: bool) -> None:
     """Send `Ready` to the supervisor when the engines have started or failed."""
     needs_key = makes_key and config.server.dev_key
-    key = await dev_key.ensure(worker.store, Path(config.data)) if needs_key else None
+    key = await dev_key.ensure_dev_key(worker.store, Path(config.data)) if needs_key else None
     await worker.engines.wait_until_started(SETTLE_S)
     pipe.send(Ready(key))
 

@@ -14,7 +14,7 @@ from policies.plans import Terms
 from policies.price import MostCharge, Operation
 from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
-from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, OutputForm
+from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, OUTPUT_RATE_HZ, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.attempt import Attempt
 from proxy.speech.check_totals import CheckReport, CheckTotals
@@ -363,7 +363,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
         if self.plan.treatment is None:
             return form
         models = [model for part in self.plan.parts for each in part.candidates for model in each.models]
-        source = TRAINED if any(model.info.is_trained for model in models) else RULES
+        source = IPTC_TRAINED if any(model.info.is_trained for model in models) else IPTC_RULES
         return msgspec.structs.replace(form, source=source)
 
     def form_by(self, speaker: str) -> OutputForm:

@@ -15,7 +15,7 @@ from policies import language, lexicon
 from policies.lexicon import MOST_INLINE_WORDS, NO_LEXICON, Words
 from policies.markdown.reading import Markdown
 from policies.text_tags import NEUTRAL, EmotionTags
-from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm, form_of
+from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm, find_form
 from proxy.config import fields
 from proxy.config.sections import Server
 from proxy.errors import InvalidRequest
@@ -390,7 +390,7 @@ def _emotion(word: str) -> str | None:
 
 def form_value(format_: str, body: SpeechBody) -> OutputForm:
     """Return the form of the sound of a request, in this format. Raises InvalidRequest."""
-    form = form_of(format_, body.sample_rate, body.bitrate)
+    form = find_form(format_, body.sample_rate, body.bitrate)
     if isinstance(form, fields.FieldFault):
         raise _invalid(form._replace(value=getattr(body, form.field)))
     return form

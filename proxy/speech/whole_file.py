@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from proxy.audio.formats import Chunk, OutputForm, true_wav
+from proxy.audio.formats import Chunk, OutputForm, final_wav_header
 from proxy.errors import NoDiskSpace, ReaderTooSlow
 from proxy.speech.speech_stream import PIECE_BYTES, WholeBytes
 from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota, SpillReservation
@@ -76,7 +76,7 @@ class AnswerFile:
         self._head, self._tag = b"", b""
         if form.format == "wav":
             # It began as a stream of unknown length. Now the sizes are known.
-            self._head, self._tag = true_wav(sound.size, rate_hz, is_tagged=bool(form.source))
+            self._head, self._tag = final_wav_header(sound.size, rate_hz, is_tagged=bool(form.source))
 
     @property
     def size(self) -> int:

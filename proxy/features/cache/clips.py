@@ -85,7 +85,7 @@ class Clip:
 
 def load(path: Path, oldest: float) -> Clip | None:
     """Load a clip and note its use. Return None if there is none, or if it is too old or damaged."""
-    file = locked_files.find(path)
+    file = locked_files.open_whole(path)
     if file is None:
         return None
     clip = None

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy.audio.formats import FORMATS, RATES_HZ, OutputForm, form_of
+from proxy.audio.formats import FORMATS, RATES_HZ, OutputForm, find_form
 from proxy.config.fields import FieldFault
 from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
 from proxy.features.consents.grants import Grant, Grants
@@ -190,7 +190,7 @@ def output_form(form: ConversionForm) -> OutputForm:
             f"'provenance' cannot be c2pa with {format_}, but with {', '.join(MANIFEST_FORMATS)}.",
             param="provenance",
         )
-    made = form_of(format_, form.sample_rate, form.bitrate)
+    made = find_form(format_, form.sample_rate, form.bitrate)
     if isinstance(made, FieldFault):
         raise InvalidRequest(
             f"Invalid value for '{made.field}': it must be {made.expected}.", param=made.field

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.audio.encode import Encoder
-from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, Chunk, OutputForm, true_wav
+from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, Chunk, OutputForm, final_wav_header
 from proxy.audio.sound import FadeOut, Step
 from proxy.features.dubs.line_values import Fit, Lines
 from proxy.features.dubs.mixing import Ducking, to_floats, to_pcm
@@ -111,7 +111,7 @@ class DubFile:
         begin, tag = length_writer(form, samples), b""
         if form.format == "wav":
             size = WAV_HEADER_BYTES + samples * SAMPLE_BYTES
-            head, tag = true_wav(size, form.sample_rate_hz, is_tagged=bool(form.source))
+            head, tag = final_wav_header(size, form.sample_rate_hz, is_tagged=bool(form.source))
             begin = partial(_with_head, head)
         return cls(making, making.writer(FILES[name], clips, begin), await open_encoder_in_thread(form), tag)
 

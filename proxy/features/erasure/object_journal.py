@@ -200,7 +200,7 @@ async def replay_once_a_start(data: Path, machine: str, replay: Callable[[], Awa
     try:
         lock = None
         while lock is None:
-            if (lock := await asyncio.to_thread(locked_files.take, file)) is None:
+            if (lock := await asyncio.to_thread(locked_files.take_lock, file)) is None:
                 await asyncio.sleep(_LOCK_EVERY_S)
         try:
             if not file.exists() or file.read_text() != machine:

@@ -25,7 +25,7 @@ from proxy.features.history.records import (
     SealedRequest,
 )
 from proxy.features.history.section import MEGABYTE, HistorySection
-from proxy.file_store.sealed_blobs import Blob, StoredFile
+from proxy.file_store.sealed_blobs import BlobRange, StoredFile
 from proxy.file_store.vault import VaultFailed
 from proxy.http.endpoint import Query
 from proxy.http.lists import PAGE, SINCE, UNTIL, Listing, query_time_micros, read_page
@@ -163,7 +163,7 @@ class History(Resource):
         row = await self._find_entry(request)
         if not row.digest:
             raise Conflict("Of this entry the text alone is stored.", param="id")
-        sound = StoredFile(self._store, row.account, [Blob(row.digest, 0, row.sound_bytes)])
+        sound = StoredFile(self._store, row.account, [BlobRange(row.digest, 0, row.sound_bytes)])
         name, media_type = f"{row.id}.{row.sound_format}", MEDIA_TYPES[row.sound_format]
         return file_reply(sound, name, media_type, request.headers.get("range"))
 

@@ -111,7 +111,7 @@ FEATURE = Feature(
         "/admin/marking",
     ),
     backed_up=(
-        *(BackedUp(name, _SMALL, key_ring.check) for name in (MARK_KEYS, RECEIPT_KEYS)),
+        *(BackedUp(name, _SMALL, key_ring.check_ring) for name in (MARK_KEYS, RECEIPT_KEYS)),
         BackedUp(TEST_CERTIFICATE, _SMALL),
     ),
     checks=(_check,),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from proxy.errors import Conflict
-from proxy.file_store.once import PARAM, Find, Once
+from proxy.file_store.once import HEADER_NAME, FindDigest, Once
 from proxy.storage import tombstones
 from proxy.storage.store import Store
 
@@ -23,7 +23,7 @@ class KeyedCreation:
     """Creates objects of one kind. Their ids begin with `prefix`, and messages call one `noun`. `find`
     returns the digest of the request that created an object, or None."""
 
-    def __init__(self, store: Store, prefix: str, noun: str, find: Find) -> None:
+    def __init__(self, store: Store, prefix: str, noun: str, find: FindDigest) -> None:
         self._store = store
         self._prefix = prefix
         self._noun = noun
@@ -54,6 +54,6 @@ class KeyedCreation:
             noun = self._noun
             raise Conflict(
                 f"The {noun} that this Idempotency-Key made was deleted; a new {noun} needs a new key.",
-                param=PARAM,
+                param=HEADER_NAME,
             )
         return digest

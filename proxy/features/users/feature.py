@@ -48,7 +48,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             return Additions()
         sign_ins.plan, sessions.origin = new_account_plan(config), origin_of(config.server.public_url)
         admin_tools = revision.admin_tools
-        admin_tools.callers.also_forget = sessions.forget
+        admin_tools.callers.forget_sessions = sessions.forget
         served: list[Endpoint] = [
             *endpoints.Confirmations(sign_ins, sessions).endpoints,
             *endpoints.OwnSessions(admin_tools, sessions).endpoints,

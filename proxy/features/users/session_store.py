@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from policies.tasks import SECOND_US
-from proxy.access.callers import caller_at, good_for_s, key_fault
+from proxy.access.callers import key_fault, to_caller, valid_for_s
 from proxy.access.sessions import COOKIE, FRESH_US, Session
 from proxy.errors import SessionEnded
 from proxy.features.users import records
@@ -142,14 +142,14 @@ class UserSessions:
         status, began, seen = status_of(row), row["began"], row["seen"]
         if key_fault(status, now) is not None or is_over(began, seen, now):
             return _Answer(None)
-        caller = caller_at(status, now)
+        caller = to_caller(status, now)
         session = Session(row["session"], row["user_id"], caller, began + FRESH_US)
         before = self._answers.last_known(row["session_hash"])
         if before is not None and before.session is not None and before.session.caller == caller:
             # The same object, so that its cached terms and plans stay valid.
             session = before.session
         end = min(began + LONGEST_US, seen + IDLE_US)
-        return _Answer(session, min(good_for_s(status, now), (end - now) / SECOND_US))
+        return _Answer(session, min(valid_for_s(status, now), (end - now) / SECOND_US))
 
     async def _note_seen(self, unseen: Sequence[str], now: int) -> None:
         ids, params = in_list(unseen)

@@ -125,7 +125,7 @@ async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) ->
     other.with_name(f"{other.name}.part").write_bytes(b"half")
     other.with_name(f"{other.name}.lock").touch()
     whole.with_name("d" * 64).write_bytes(b"without rows, after a kill in the middle of a purge")
-    under_way = locked_files.take(whole.with_name("e" * 64))
+    under_way = locked_files.take_lock(whole.with_name("e" * 64))
     assert under_way is not None
     left = {whole.name, f"{'e' * 64}.lock"}
     async with reopened(tmp_path, server, Scripted()) as again:

@@ -12,7 +12,7 @@ from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices import retention
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip
-from proxy.file_store.master_keys import MasterKeySource, rotate_some
+from proxy.file_store.master_keys import MasterKeySource, rewrap_some
 from proxy.file_store.vault import Vault
 from proxy.storage import accounts, blobs, library_revisions, samples, tombstones
 from proxy.storage.blobs import BlobRow
@@ -209,7 +209,7 @@ async def test_the_words_of_a_clip_hang_on_the_master_key(store: Store, tmp_path
     voice = await add_voice(store, ACCOUNT)
     sealed = await seal_clip(vault, clip(voice), ClipTexts(words="Good morning.", request="ab"))
     assert await add(store, sealed)
-    step = await rotate_some(store, MasterKeySource(BOTH, tmp_path))
+    step = await rewrap_some(store, MasterKeySource(BOTH, tmp_path))
     assert step is not None
     assert (step.rewrapped, step.damaged, step.left) == (1, 0, 0)
     row = await samples.find_clip(store, ACCOUNT, "clip_1")

@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from proxy.access.callers import Caller
-from proxy.access.refusals import MOST, RefusalTotals
+from proxy.access.refusals import MOST_KINDS, RefusalTotals
 from proxy.errors import RateLimited
 from proxy.speech.pipeline import Pipeline
 from proxy.storage import refusals
@@ -107,10 +107,10 @@ async def test_a_flood_is_one_commit_and_one_row(store: Store) -> None:
 
 async def test_no_more_kinds_are_kept_than_fit(store: Store) -> None:
     totals = RefusalTotals(store)
-    for number in range(MOST + 10):
+    for number in range(MOST_KINDS + 10):
         caller = Caller(account="acc_ada", key=f"key_{number}", plan="free", role="speech")
         totals.count_refusal(caller, "/v1/audio/speech", FAILURE)
-    assert len(totals._counts) == MOST
+    assert len(totals._counts) == MOST_KINDS
 
 
 async def test_while_the_database_is_away_refusals_wait(store: Store) -> None:

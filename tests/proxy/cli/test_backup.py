@@ -141,7 +141,7 @@ def test_a_backup_below_a_file_is_refused(run: Run, folder: Path) -> None:
 def test_a_restore_beside_a_server_is_refused(run: Run, folder: Path) -> None:
     run("accounts", "create", "ada")
     run("backup", str(folder / "backup.db"))
-    with data_folder.locked(folder / "data"):
+    with data_folder.lock_data_folder(folder / "data"):
         assert "another voxgate already runs" in refused(run("restore", str(folder / "backup.db")))
         assert "missing.tar: there is no such file" in refused(run("restore", str(folder / "missing.tar")))
     assert not (folder / "data" / REPLACED_DATABASE).exists()

@@ -288,7 +288,7 @@ def test_the_upgrade_brings_the_database_up_to_date_which_a_server_may_not(tmp_p
     refused = run("accounts", "list", *at, environ={})
     assert refused.returncode == 1
     assert b"run voxgate database upgrade" in refused.stderr
-    with data_folder.locked(tmp_path / "data"):
+    with data_folder.lock_data_folder(tmp_path / "data"):
         assert b"another voxgate already runs" in run("database", "upgrade", *at, environ={}).stderr
     done = run("database", "upgrade", *at, environ={})
     assert (done.returncode, done.stdout.decode()) == (

@@ -13,7 +13,7 @@ from zipfile import ZipFile, ZipInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.audio.formats import WAV_HEADER_BYTES, true_wav
+from proxy.audio.formats import WAV_HEADER_BYTES, final_wav_header
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.encoded_records import list_encoded
@@ -140,7 +140,7 @@ def _join_clips(files: JobFiles, clips: Sequence[JobClip], format_: str) -> Stor
         return StoredFile.of_blobs(files, clips)
     samples = sum(clip.bytes for clip in clips)
     is_tagged = any(clip.source for clip in clips)
-    head, tag = true_wav(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
+    head, tag = final_wav_header(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
     return StoredFile.of_blobs(files, clips, head, tag)
 
 

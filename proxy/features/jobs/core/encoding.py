@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from proxy.audio.encode import Encoder, flac_with_length, open_encoder
-from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, USUAL_KBITS, OutputForm, SoundFailed
+from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, SAMPLE_BYTES, USUAL_KBITS, OutputForm, SoundFailed
 from proxy.errors import ErrorDetail, RequestFailed
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.encoded_records import EncodedBlob
@@ -230,7 +230,7 @@ def form_of_file(format_: str, fields: StepFields, clips: Sequence[JobClip]) -> 
     """Return the form of a job's file. If one of the clips was marked as synthetic speech, the file is
     marked, too."""
     sources = {clip.source for clip in clips}
-    source = next((each for each in (TRAINED, RULES) if each in sources), "")
+    source = next((each for each in (IPTC_TRAINED, IPTC_RULES) if each in sources), "")
     rate_hz = clips[0].sample_rate_hz
     return OutputForm(format_, rate_hz, fields.kbit_s, is_usual=False, source=source)
 

@@ -10,7 +10,7 @@ from proxy.features.jobs.core.fields import StepFields
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.m4b_facts import M4bChapter
 from proxy.features.jobs.core.records import JobClip
-from proxy.file_store.sealed_blobs import Blob, StoredFile
+from proxy.file_store.sealed_blobs import BlobRange, StoredFile
 
 OWN_PAUSE_S = 0.19
 """The silence between two joined steps without an added pause: each answer has some at its beginning and its
@@ -34,11 +34,11 @@ class JoinedSound:
         lengths = added_silences(clips, fields)
         # Pauses of the same length share their bytes.
         silences = {length: silence(length) for length in set(lengths)}
-        segments = list[bytes | Blob]()
+        segments = list[bytes | BlobRange]()
         for clip, length in zip(clips, lengths, strict=True):
             if length:
                 segments.append(silences[length])
-            segments.append(Blob(clip.digest, 0, clip.bytes))
+            segments.append(BlobRange(clip.digest, 0, clip.bytes))
         self.file = StoredFile(files, clips[0].account, segments)
         self.samples = self.file.size // SAMPLE_BYTES
         ends = [*accumulate(n + clip.bytes // SAMPLE_BYTES for n, clip in zip(lengths, clips, strict=True))]

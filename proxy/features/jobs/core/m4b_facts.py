@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from proxy.audio.formats import COMMENT
+from proxy.audio.formats import MACHINE_COMMENT
 from proxy.features.jobs.core.records import Job
 from speech_engine.redacted import Redacted
 
@@ -56,7 +56,7 @@ class M4bFacts(Redacted, msgspec.Struct, frozen=True):
             "artist": ", ".join(self.authors),
             "composer": ", ".join(self.narrators),
             "date": self.year,
-            "comment": COMMENT,
+            "comment": MACHINE_COMMENT,
         }
         return {name: value for name, value in named.items() if value}
 

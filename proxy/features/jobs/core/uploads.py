@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from proxy.errors import InvalidRequest, NotFound
-from proxy.file_store.sealed_blobs import Blob, SealedBlobs, StoredFile
+from proxy.file_store.sealed_blobs import BlobRange, SealedBlobs, StoredFile
 from proxy.file_store.vault import SealedRecord
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
@@ -217,14 +217,14 @@ async def find_file(store: Store, account: str, id_: str, param: str, purpose: P
 async def file_content(files: SealedBlobs, file: UploadedFile) -> StoredFile:
     held = await held_content(files, file.account, file.id)
     # A file of an earlier version has no rows of blobs.
-    return held if held.size else StoredFile(files, file.account, [Blob(file.digest, 0, file.bytes)])
+    return held if held.size else StoredFile(files, file.account, [BlobRange(file.digest, 0, file.bytes)])
 
 
 async def held_content(files: SealedBlobs, account: str, id_: str) -> StoredFile:
     """Return the content of a file that a job holds. The file itself may be deleted. It is empty if nothing
     is held."""
     rows = await files.store.read(_BLOBS, {"file": id_, "account": account})
-    return StoredFile(files, account, [Blob(row["digest"], 0, row["bytes"]) for row in rows])
+    return StoredFile(files, account, [BlobRange(row["digest"], 0, row["bytes"]) for row in rows])
 
 
 async def remove_file(files: SealedBlobs, id_: str, account: str) -> bool:

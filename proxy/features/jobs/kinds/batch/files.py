@@ -19,7 +19,7 @@ from proxy.features.jobs.core.content import SoundZip, whole_reply
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
 from proxy.features.jobs.kinds.batch.lines import decode_line, named_lines
-from proxy.file_store.sealed_blobs import BEGINNING, Blob, StoredFile
+from proxy.file_store.sealed_blobs import PREFIX_BYTES, BlobRange, StoredFile
 from proxy.helpers.limiter import FairLimiter
 from proxy.http.replies import encode_json
 from proxy.storage.store import Row
@@ -104,7 +104,7 @@ class BatchFiles:
         self, job: Job, content: FileContent, text: bytes, rows: Sequence[Row]
     ) -> StoredFile | SoundZip | None:
         lines = [msgspec.convert(row, _Line) for row in rows]
-        segments: list[bytes | Blob]
+        segments: list[bytes | BlobRange]
         if content == "errors":
             failed = (line for line in lines if not line.digest and line.state != "wanted")
             named = ((line, decode_line(text[line.first : line.last]).custom_id) for line in failed)
@@ -118,10 +118,10 @@ class BatchFiles:
         return StoredFile(self._files, job.account, segments) if segments else None
 
     def _sound(self, job: Job, line: _Line) -> StoredFile:
-        return StoredFile(self._files, job.account, [Blob(line.digest or "", 0, line.bytes or 0)])
+        return StoredFile(self._files, job.account, [BlobRange(line.digest or "", 0, line.bytes or 0)])
 
 
-def _answer(line: _Line, custom_id: str, file: str) -> Iterator[bytes | Blob]:
+def _answer(line: _Line, custom_id: str, file: str) -> Iterator[bytes | BlobRange]:
     """Yield the parts of a line of the output. The report about the sound, in its middle, is read from the
     vault."""
     begin = {"id": _request_of(line), "custom_id": custom_id}
@@ -130,7 +130,7 @@ def _answer(line: _Line, custom_id: str, file: str) -> Iterator[bytes | Blob]:
     yield head.removesuffix(b"}}}")
     if line.told and line.told_bytes is not None:
         yield b","
-        yield Blob(line.told, 1, line.told_bytes - BEGINNING)
+        yield BlobRange(line.told, 1, line.told_bytes - PREFIX_BYTES)
     else:
         yield b"}"
     yield b'},"error":null}\n'
