@@ -32,7 +32,7 @@ def check_rows(rows: Sequence[UsageRow], per: str, submitted: int, sentence: str
     for number, row in enumerate(rows):
         assert row.outcome in ("finished", "left")
         was_submitted, sentences = number < submitted, row.characters // len(sentence)
-        estimated_s = sentences * seconds(sentence.strip(), 1.0)
+        estimated_s = sentences * speech_seconds(sentence.strip(), 1.0)
         expected = charge(row, per, was_submitted=was_submitted, estimated_s=estimated_s)
         if per == "second" and was_submitted and row.outcome == "left":
             # The blanks between two sentences count or not.
