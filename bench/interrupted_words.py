@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from policies.estimate import expected_s, seconds
+from policies.estimate import expected_s, speech_seconds
 from proxy.audio.formats import wav_header
 from speech_engine.text.said import words_of
 from tests.features.sockets.native import Spoken, Talker, talking
@@ -50,7 +50,7 @@ def measure(url: str, key: str, model: str = "kokoro/standard", voice: str = "ko
         with talking(url, key, model=model, voice=voice, language="en") as talker:
             for number, sentence in enumerate(sentences):
                 text = f"{sentence} {sentences[(number + 1) % len(sentences)]}"
-                length_s = expected_s(seconds(text, 1.0), 0, None, 1.0)
+                length_s = expected_s(speech_seconds(text, 1.0), 0, None, 1.0)
                 for _ in range(EACH):
                     found.append(_interrupt(talker, client, text, chosen.uniform(FIRST_S, length_s)))
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores"
