@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -43,33 +44,39 @@ class Interruption(NamedTuple):
 
 
 def measure(url: str, key: str, model: str = "kokoro/standard", voice: str = "kokoro/af_heart") -> None:
-    load, chosen, found = os.getloadavg()[0], random.Random(7), list[Interruption]()
-    sentences = (*SENTENCES, *OTHERS)
-    headers = {"authorization": f"Bearer {key}"}
-    with httpx2.Client(base_url=url, headers=headers, timeout=120.0) as client:
-        with talking(url, key, model=model, voice=voice, language="en") as talker:
-            for number, sentence in enumerate(sentences):
-                text = f"{sentence} {sentences[(number + 1) % len(sentences)]}"
-                length_s = expected_s(speech_seconds(text, 1.0), 0, None, 1.0)
-                for _ in range(EACH):
-                    found.append(_interrupt(talker, client, text, chosen.uniform(FIRST_S, length_s)))
+    load, found = os.getloadavg()[0], list[Interruption]()
+    # It may be ended early: those until then count.
+    with suppress(KeyboardInterrupt):
+        for each in _interruptions(url, key, model, voice):
+            found.append(each)
+            if max(abs(each.told - each.timed), abs(each.told - each.heard)) > _SHOWN_OFF:
+                counts = f"told {each.told}, timed {each.timed}, heard {each.heard}"
+                print(f"{each.played_ms} ms: {counts}: {each.shown}", flush=True)
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores"
     print(f"{now}, load {load:.1f} to {os.getloadavg()[0]:.1f}: {model}, {voice}, {len(found)} interruptions")
     print("|beside|exact|within one word|within two|mean, words|\n|-|-|-|-|-|")
     _row("times of the ears", [each.told - each.timed for each in found])
     _row("the sound until then", [each.told - each.heard for each in found])
-    for each in found:
-        if max(abs(each.told - each.timed), abs(each.told - each.heard)) > _SHOWN_OFF:
-            print(
-                f"{each.played_ms} ms: told {each.told}, timed {each.timed}, heard {each.heard}: {each.shown}"
-            )
+
+
+def _interruptions(url: str, key: str, model: str, voice: str) -> Iterator[Interruption]:
+    chosen, sentences = random.Random(7), (*SENTENCES, *OTHERS)
+    texts = [f"{a} {b}" for a, b in zip(sentences, (*sentences[1:], sentences[0]), strict=True)]
+    headers = {"authorization": f"Bearer {key}"}
+    with httpx2.Client(base_url=url, headers=headers, timeout=120.0) as client:
+        with talking(url, key, model=model, voice=voice, language="en") as talker:
+            for text in texts * EACH:
+                length_s = expected_s(speech_seconds(text, 1.0), 0, None, 1.0)
+                yield _interrupt(talker, client, text, chosen.uniform(FIRST_S, length_s))
 
 
 def _interrupt(talker: Talker, client: httpx2.Client, text: str, played_s: float) -> Interruption:
     talker.texts(text)
     talker.done()
     spoken, played_s = _played(talker, played_s)
-    end = talker.interrupt(spoken, played_ms=round(played_s * 1000)).end
+    talker.cancel(played_ms=round(played_s * 1000))
+    # Its end may come before the answer.
+    end = talker.read_until("audio.cancelled").end
     # What came after the interruption was not played, and helps to time the last word.
     sound = spoken.sound
     until = round(played_s * _RATE_HZ) * _SAMPLE_BYTES

@@ -326,7 +326,7 @@ def realtime(server: Server, key: str, words: Iterator[str]) -> bytes:
         speech = client.text_to_speech
         # The library always dials with TLS.
         speech._ws_base_url = f"{_ws(server)}/elevenlabs"
-        sound = speech.convertrealtime("alloy", text=words, model_id="tts-1", output_format="pcm_24000")
+        sound = speech.convert_realtime("alloy", text=words, model_id="tts-1", output_format="pcm_24000")
         return b"".join(sound)
 
 

@@ -106,7 +106,7 @@ class Bot:
         if ends:
             await self._worker.queue_frame(LLMFullResponseEndFrame())
         if enough_s:
-            await self._ear.reach(lambda: self._heard_s() >= enough_s)
+            await self._ear.reach(lambda: self.heard_s() >= enough_s)
             await self._worker.queue_frame(InterruptionFrame())
             await self._ear.reach(lambda: self._ear.is_interrupted)
         else:
@@ -130,7 +130,7 @@ class Bot:
     async def note_usable(self, *_: object) -> None:
         self._ear.changed.set()
 
-    def _heard_s(self) -> float:
+    def heard_s(self) -> float:
         return len(self._ear.pcm) / 2 / max(self._ear.rates, default=1)
 
 
@@ -231,7 +231,9 @@ async def waits(server: Server) -> Any:
 async def stalls(server: Server) -> Any:
     """Its sound stops in the middle for seconds, again and again."""
     async with _bot(server, model=_STALLING, voice="ada") as bot:
-        return {"turn": await bot.turn(_SHORT), **bot.ends()}
+        turn = await bot.turn(_SHORT)
+        await asyncio.sleep(_PAUSE_S)
+        return {"turn": turn, "later_s": bot.heard_s(), **bot.ends()}
 
 
 async def speaks_as_printed(server: Server) -> Any:
