@@ -44,7 +44,7 @@ def jumps(lines: Lines, made: Fit) -> int:
 CUE = st.tuples(st.integers(0, 60_000), st.integers(0, 8_000), st.integers(0, 15_000), st.integers(0, 3))
 
 
-@given(st.lists(CUE, min_size=1, max_size=30), st.to_floats(1.0, MOST_PACE), st.booleans(), st.booleans())
+@given(st.lists(CUE, min_size=1, max_size=30), st.floats(1.0, MOST_PACE), st.booleans(), st.booleans())
 def test_nothing_overlaps_and_no_pace_passes_its_bounds(
     cues: list[tuple[int, int, int, int]], most: float, fills: bool, may_overlap: bool
 ) -> None:

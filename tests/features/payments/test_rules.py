@@ -42,7 +42,7 @@ def test_a_payment_is_worth_its_part_that_is_kept(credits: int, paid: PaidAmount
 @given(st.integers(0, 10**15), money)
 def test_no_payment_is_worth_more_than_its_order_or_less_than_nothing(credits: int, paid: PaidAmount) -> None:
     worth = credits_worth(credits, paid)
-    assert 0 <= worth * paid.paid <= credits * paid.rest < (worth + 1) * paid.paid or credits == 0
+    assert 0 <= worth * paid.paid <= credits * paid.remaining < (worth + 1) * paid.paid or credits == 0
 
 
 @each_row(
