@@ -33,7 +33,7 @@ from proxy.features.dubs.track import OriginalBed, PlacedClip, track_speech, wri
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.m4b import M4bEncoder
 from proxy.features.jobs.core.m4b_facts import M4bChapter, M4bFacts
-from proxy.file_store.sealed_blobs import Blob, StoredFile
+from proxy.file_store.sealed_blobs import BlobRange, StoredFile
 from proxy.file_store.vault import Vault
 from tests import speech_clips
 from tests.features.books.epubs import epub, nav, xhtml
@@ -74,7 +74,9 @@ async def _row(what: str, work: Callable[[], Awaitable[object]]) -> None:
 
 async def _stored(files: JobFiles, data: bytes) -> StoredFile:
     parts = [data[at : at + _MB] for at in range(0, len(data), _MB)]
-    return StoredFile(files, "acc_1", [Blob(await files.put("acc_1", each), 0, len(each)) for each in parts])
+    return StoredFile(
+        files, "acc_1", [BlobRange(await files.put("acc_1", each), 0, len(each)) for each in parts]
+    )
 
 
 async def books(files: JobFiles) -> None:

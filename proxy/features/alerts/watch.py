@@ -71,24 +71,24 @@ class Watch:
         known = [each for each in await records.list_all(self._store) if self._is_ours(each.machine)]
         now = await self._store.now()
         statements: list[Statement] = []
-        unsettled_engines = {name for name, engine in self._engines.items() if engine.state in _UNSETTLED}
-        for change in alerts.changes(known, found, now, unsettled_engines):
+        starting = {name for name, engine in self._engines.items() if engine.state in _UNSETTLED}
+        for change in alerts.alert_changes(known, found, now, starting):
             statements += [*await self._mail(change, now), records.change_statement(change)]
         if statements:
             await self._store.write(*statements)
-            self._mails.look_soon()
+            self._mails.look_now()
 
     async def troubles(self) -> list[Trouble]:
         """Return all troubles of this machine, and those of the cluster if it leads."""
         found = [each for name, engine in self._engines.items() for each in _engine_troubles(name, engine)]
-        found += alerts.of_disk(*await asyncio.to_thread(disk_room, self._data))
+        found += alerts.disk_troubles(*await asyncio.to_thread(disk_room, self._data))
         found = [each._replace(machine=self._cluster.machine) for each in found]
         if not self._cluster.leads:
             return found
         if self.budgets is not None:
             for name, _ in self._engines.items():
-                for spend in await self.budgets.spends(name):
-                    found += alerts.of_budget(name, spend.period, spend.usd, spend.of_usd)
+                for spend in await self.budgets.read_spends(name):
+                    found += alerts.budget_troubles(name, spend.period, spend.usd, spend.of_usd)
         for other in self._sources:
             found += await other.troubles()
         return found
@@ -134,7 +134,7 @@ async def mail_statements(
 def _engine_troubles(name: str, engine: LiveEngine) -> Iterator[Trouble]:
     keys = engine.keys if isinstance(engine, CloudEngine) else ()
     refused = [key.number for key in keys if key.breaker.is_refused and not key.breaker.is_closed]
-    return alerts.of_engine(name, engine.state, refused)
+    return alerts.engine_troubles(name, engine.state, refused)
 
 
 def _to_minute(moment: int) -> str:

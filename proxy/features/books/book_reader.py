@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import msgspec
 
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.features.books.reading.book import Book, ReadRules
@@ -25,7 +25,7 @@ _MOST_ANSWER_BYTES = 16 * 1024 * 1024
 _SPEC = HelperSpec(
     module="proxy.features.books.reading_child",
     is_for_one=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     again_within_s=_AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_ANSWER_BYTES,
 )
@@ -62,8 +62,8 @@ class BookReader:
             raise _unusable(
                 "this server reads no EPUBs, as it lacks the package lxml: pip install voxgate[books]"
             )
-        async with self._places.turn(account, waits=waits):
-            asking = self._helper.talk(partial(_send_book, order, file), within_s=_WITHIN_S)
+        async with self._places.hold_turn(account, waits=waits):
+            asking = self._helper.run_with_process(partial(_send_book, order, file), within_s=_WITHIN_S)
             try:
                 answer: _Answer = await read_apart(asking, _decoder.decode)
             except UnusableRecording:

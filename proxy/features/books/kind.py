@@ -38,12 +38,12 @@ class BookKind(SpeechKind):
         super().__init__(files)
         self._reader = reader
 
-    async def read_text(self, background: BackgroundRequest, at: RevisionContext) -> JobFields:
+    async def read_text(self, background: BackgroundRequest, revision: RevisionContext) -> JobFields:
         request = await asyncio.to_thread(parse_book, background.body, background.defaults)
         account = background.caller.account
-        file = await uploads.find(self.store, account, request.body.input_file_id, FILE, "user_data")
+        file = await uploads.find_file(self.store, account, request.body.input_file_id, FILE, "user_data")
         name = self.files.vault.open_record(account, file.id, file.seal, FileSeal).name
-        content = await uploads.content(self.files, file)
+        content = await uploads.file_content(self.files, file)
         book = await self._reader.read(account, content, name, request.body.read)
         fields = await asyncio.to_thread(book_fields, request, book, name, background.defaults)
         return await self.with_cover(background, fields)

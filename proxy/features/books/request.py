@@ -14,7 +14,7 @@ from proxy.features.books.reading.book import AboutBook, Book, Gap, ReadRules
 from proxy.features.jobs.core.fields import ENCODED, M4B
 from proxy.features.jobs.core.previews import LeftOut
 from proxy.features.jobs.core.uploads import FileId
-from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, OfFile, parse_job
+from proxy.features.jobs.kinds.speech.request import FileLayout, JobBody, JobFields, parse_job
 from proxy.features.jobs.texts.chapters import MOST_CHAPTERS, MOST_TITLE
 from proxy.speech import speech_request
 from proxy.speech.planning import MOST_JOB_PAUSES_S
@@ -111,14 +111,14 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
     read = parse_job(msgspec.json.encode(fields), defaults)
     return replace(
         read,
-        of_file=OfFile(
+        layout=FileLayout(
             gaps=tuple(gaps),
             paragraph_s=body.pauses.paragraph,
             left_out=tuple(
                 LeftOut(where=each.where, rule=each.rule, characters=each.characters, sample=each.sample)
                 for each in book.left_out
             ),
-            holds={**read.of_file.holds, body.input_file_id: FILE},
+            holds={**read.layout.holds, body.input_file_id: FILE},
             own=msgspec.Raw(msgspec.json.encode(own)),
         ),
     )

@@ -370,13 +370,13 @@ class Replay:
         self._piece_was_sent = self._at + len(self._piece) < self.size
         return self.last_chunk() if self._piece_was_sent else None
 
-    async def read(self, at: int, count: int) -> bytes:
-        """Return `count` bytes of the sound from `at` on, or the rest. Raises EngineFailed."""
+    async def read(self, offset: int, count: int) -> bytes:
+        """Return `count` bytes of the sound from `offset` on, or the rest. Raises EngineFailed."""
         if self._clip.rest is None:
-            return self._clip.start[at : at + count]
+            return self._clip.start[offset : offset + count]
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, self._clip.read, at, count)
+            return await loop.run_in_executor(self._threads, self._clip.read, offset, count)
         except OSError as error:
             raise EngineFailed(f"A kept answer could not be read: {error.strerror}.") from None
 

@@ -71,9 +71,9 @@ class Clip:
     def seconds(self) -> float:
         return self.about.samples / self.about.sample_rate_hz
 
-    def read(self, at: int, count: int) -> bytes:
+    def read(self, offset: int, count: int) -> bytes:
         assert self.rest is not None
-        data = os.pread(self.rest.fileno(), min(count, self.about.audio_bytes - at), at)
+        data = os.pread(self.rest.fileno(), min(count, self.about.audio_bytes - offset), offset)
         if not data:
             raise OSError("a kept answer was cut short")
         return data
@@ -85,7 +85,7 @@ class Clip:
 
 def load(path: Path, oldest: float) -> Clip | None:
     """Load a clip and note its use. Return None if there is none, or if it is too old or damaged."""
-    file = locked_files.find(path)
+    file = locked_files.open_whole(path)
     if file is None:
         return None
     clip = None

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.config.addresses import is_local, is_postgres
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
@@ -44,13 +44,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     await membership.open()
     looking = RepeatingTask("look at other machines", membership.look, RENEW_S, context.metrics)
 
-    def revision_additions(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         membership.config = revision.config
         return Additions(endpoints, for_commands)
 
     try:
         async with sharing_verdicts(context):
-            yield FeatureInstance(context, revision_additions, alone_here=(membership.run,))
+            yield FeatureInstance(context, additions_for, tasks_of_each_server=(membership.run,))
     finally:
         await looking.close()
         await membership.close()
@@ -87,7 +87,7 @@ async def _read_machines(config: Config) -> tuple[list[Machine], float, str]:
 
     store = await PostgresStore.open(config.storage.url, _ANSWER_S)
     try:
-        found, clock_offset_s = await machines.list_all(store), time.time() - await store.now() / SECOND
+        found, clock_offset_s = await machines.list_all(store), time.time() - await store.now() / SECOND_US
         others = [each for each in found if each.is_alive and each.folder != config.data]
         workers = config.server.workers + machines.workers_of(others)
         return found, clock_offset_s, await connections_note(store, config.storage.connections, workers)

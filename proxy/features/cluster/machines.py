@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.storage.rows import decode_json, read_known
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
@@ -24,7 +24,7 @@ LIVES_S = 15
 """A machine that has not renewed its row for so long is dead, or cannot reach the database."""
 RENEW_S = 5.0
 NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
-DAY_US = 86_400 * SECOND
+DAY_US = 86_400 * SECOND_US
 
 Kind = Literal["server", "worker"]
 Differing = Literal["version", "config", "keys"]
@@ -52,7 +52,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @property
     def is_alive(self) -> bool:
-        return self.silent_us < LIVES_S * SECOND
+        return self.silent_us < LIVES_S * SECOND_US
 
     @cached_property
     def key_ids(self) -> Mapping[str, list[str]]:

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.api.server import ServerLink
 from proxy.errors import InvalidRequest, UpstreamFailed
 from proxy.features.cluster.machines import NOW, Machine
-from proxy.storage.rows import any_of, new_id
+from proxy.storage.rows import in_list, new_id
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tables import Table
 
@@ -21,7 +21,7 @@ TABLE = Table("machine_orders")
 
 WAITS_S = 15.0
 _LOOK_S = 0.2
-_EXPIRES_US = 60 * SECOND
+_EXPIRES_US = 60 * SECOND_US
 _OPEN = f"""
 SELECT id, action, engine, at_once FROM machine_orders
 WHERE machine = :machine AND ended IS NULL AND asked > {NOW} - {_EXPIRES_US} ORDER BY asked, id
@@ -89,9 +89,9 @@ class OrderRunner:
         """Carry out an order, and return why it was refused. Raises UpstreamFailed."""
         match action:
             case "reload":
-                return (await self._link.reload()).refusal
+                return (await self._link.reload_config()).refusal
             case "load" | "unload" | "restart":
-                return (await self._link.switch(engine, action, at_once)).refusal
+                return (await self._link.switch_engine(engine, action, at_once)).refusal
             case _:
                 return f"this version does not know {action!r}"
 
@@ -134,7 +134,7 @@ async def give_order(store: Store, order: NewMachineOrder, chosen: Sequence[Mach
         )
     )
     refusals: dict[str, str] = {}
-    some, params = any_of([*ids])
+    some, params = in_list([*ids])
     deadline = asyncio.get_running_loop().time() + WAITS_S
     while len(refusals) < len(ids) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(_LOOK_S)

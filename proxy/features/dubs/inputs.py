@@ -56,8 +56,8 @@ class DubInputs:
         return replace(text, samples=before.samples, takes_first=before.takes_first)
 
     async def _find(self, account: str, field: str, id_: str) -> StoredFile:
-        found = await uploads.find(self._files.store, account, id_, field, "user_data")
-        return await uploads.content(self._files, found)
+        found = await uploads.find_file(self._files.store, account, id_, field, "user_data")
+        return await uploads.file_content(self._files, found)
 
     async def _read_lines(
         self, account: str, content: Mapping[str, StoredFile], fields: DubFields

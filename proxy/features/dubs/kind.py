@@ -42,10 +42,10 @@ from proxy.features.dubs.request import (
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.again import AgainBody, again_fields
 from proxy.features.jobs.core.content import no_sound, whole_reply
-from proxy.features.jobs.core.encoded_records import list_encoded, stored_of
+from proxy.features.jobs.core.encoded_records import list_encoded, stored_bytes_of
 from proxy.features.jobs.core.encoding import FileMaking, form_of_file
-from proxy.features.jobs.core.ends import ERASED
-from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES, of_step
+from proxy.features.jobs.core.ends import SOUND_ERASED
+from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES, step_terms
 from proxy.features.jobs.core.kind import Columns, PlannedStep, Words
 from proxy.features.jobs.core.making import check_length
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
@@ -68,12 +68,12 @@ _decode_report = msgspec.json.Decoder(Report).decode
 
 
 class DubKind(DraftKind):
-    """Dubs, as the newest revision speaks and marks them. `at` is set before it works."""
+    """Dubs, as the newest revision speaks and marks them. `revision` is set before it works."""
 
     name = "dub"
     body = DubBody
     makes_files = True
-    at: RevisionContext
+    revision: RevisionContext
     words: ClassVar[Words] = {
         "en": {"kind": "Dub", "results": "Files"},
         "es": {"kind": "Doblaje", "results": "Archivos"},
@@ -85,14 +85,14 @@ class DubKind(DraftKind):
         self._inputs = DubInputs(self.files)
         stack.push_async_callback(self._inputs.close_readers)
 
-    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
+    async def read_request(self, background: BackgroundRequest, revision: RevisionContext) -> JobDraft:
         body, fields = await asyncio.to_thread(parse_dub, background.body, background.defaults)
         check_length(background.terms, 0, "input_file_id")  # it refuses a plan without jobs
         text = await self._inputs.read_inputs(background.caller.account, fields, body.length_s)
         return await self._draft(background, fields, text, body.response_format, body.tag)
 
     async def draft_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobDraft:
         fields, text = self._fields(job), await self._text(job)
         if body.input_file_id is not None:
@@ -118,8 +118,8 @@ class DubKind(DraftKind):
         check_length(terms, text.characters, INPUT)
         ignored, language, voices = set[str](), "", list[str]()
         for line in _first_lines(text.lines):
-            call = await _call(speaking, fields, line, background.id, caller, of_step(terms))
-            ignored.update(call.ignored())
+            call = await _call(speaking, fields, line, background.id, caller, step_terms(terms))
+            ignored.update(call.ignored_fields())
             language = language or call.plan.language
             voices.append(call.plan.voice.id)
         form = OutputForm(format_, fields.rate_hz, fields.kbit_s, is_usual=False)
@@ -152,8 +152,8 @@ class DubKind(DraftKind):
 
     @property
     def _speaking(self) -> Speaking:
-        assert self.at.speaking is not None, "a worker speaks"
-        return self.at.speaking
+        assert self.revision.speaking is not None, "a worker speaks"
+        return self.revision.speaking
 
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
         await libraries.ensure_loaded()
@@ -210,9 +210,9 @@ class DubKind(DraftKind):
     async def _planned(self, job: Job, fields: DubFields, text: DubText) -> dict[str, SpeechCall]:
         """Plan a line of each speaker. Raises RequestFailed."""
         # All is spoken and charged, so the account gets its files, suspended or without the key.
-        callers = self.at.admin_tools.callers
+        callers = self.revision.admin_tools.callers
         caller = await callers.by_id(job.key, may_be_suspended=True, may_be_over=True)
-        terms = of_step(self._speaking.admission.terms(caller))
+        terms = step_terms(self._speaking.admission.terms(caller))
         return {
             line.speaker: await _call(self._speaking, fields, line, job.id, caller, terms)
             for line in _first_lines(text.lines)
@@ -226,7 +226,7 @@ class DubKind(DraftKind):
         if size > MOST_JOB_BYTES:
             message = f"The files of a job have at most {MOST_JOB_BYTES} bytes; these may have {size}."
             raise InvalidRequest(message, param="results", code="files_too_large")
-        if await stored_of(self.store, account) + size > MOST_ACCOUNT_BYTES:
+        if await stored_bytes_of(self.store, account) + size > MOST_ACCOUNT_BYTES:
             message = f"The files of an account's jobs have at most {MOST_ACCOUNT_BYTES} bytes; delete some."
             raise NotAllowed(message, code="too_many_jobs")
 
@@ -237,13 +237,13 @@ class DubKind(DraftKind):
         if job.state != "done":
             return ()
         if not await list_encoded(self.store, job.id, FILES["track"]):
-            return (f"{ERASED.message} Its lines, stems and track are gone.",)
+            return (f"{SOUND_ERASED.message} Its lines, stems and track are gone.",)
         try:
             return report_warnings(await self._report(job))
         except (Conflict, VaultFailed):
             return ()  # no reason to hide the job
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         name, range_ = request.query_params.get("file") or "track", request.headers.get("range")
         if name not in FILES and name != "report.csv":
             known = ", ".join((*FILES, "report.csv"))
@@ -254,7 +254,7 @@ class DubKind(DraftKind):
             return whole_reply(file, f"{job.id}.csv", "text/csv", range_)
         file = await self._file(job, name)
         if name == "receipt.json":
-            signed = await asyncio.to_thread(signed_receipt, await file.read_whole(), at)
+            signed = await asyncio.to_thread(signed_receipt, await file.read_whole(), revision)
             file = StoredFile(self.files, job.account, [signed])
         if name.endswith(".json"):
             return whole_reply(file, f"{job.id}_{name}", "application/json", range_)

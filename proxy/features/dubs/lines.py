@@ -131,7 +131,7 @@ def choose_shorts(lines: Sequence[DubLine], rules: FitRules, *, may_overlap: boo
 
 
 def expected_s(text: str) -> float:
-    return estimate.seconds(text, 1.0) / 1.2
+    return estimate.speech_seconds(text, 1.0) / 1.2
 
 
 def steps_of_cues(lines: Sequence[DubLine], cues: Sequence[int]) -> tuple[int, ...]:

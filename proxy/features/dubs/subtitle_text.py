@@ -12,7 +12,7 @@ from operator import attrgetter
 
 import msgspec
 
-from policies.text_tags import MOST_CHARACTERS, name_key, other_names
+from policies.text_tags import MOST_NAME_CHARACTERS, likely_names, name_key
 from speech_engine.redacted import Redacted
 
 MOST_TURNS = 5_000
@@ -69,7 +69,7 @@ def read_subtitles(data: bytes, cast: Sequence[str]) -> Subtitles:
         raise UnusableSubtitles(
             "they have no cue with a text" if cues else "they have no cue: no line of times"
         )
-    if others := other_names("\n".join(turn.text for turn in turns), cast):
+    if others := likely_names("\n".join(turn.text for turn in turns), cast):
         warnings = (*warnings, f"These look like names, but have no voice, and are read: {', '.join(others)}")
     return Subtitles(turns=sorted(turns, key=attrgetter("start_ms")), mute=mute, warnings=warnings)
 
@@ -158,7 +158,7 @@ def _read_turns(lines: Sequence[str], names: Mapping[str, str]) -> list[tuple[st
             offset = tag.end()
             if voice := _VOICE.fullmatch(tag[1] or ""):
                 name = _plain(voice[1])
-                found.append((names.get(name_key(name), name[:MOST_CHARACTERS]), []))
+                found.append((names.get(name_key(name), name[:MOST_NAME_CHARACTERS]), []))
             elif tag[1] == "/v":
                 found.append(("", []))
         found[-1][1].append(" ")
@@ -171,11 +171,11 @@ def _add_text(
 ) -> None:
     if is_begin and (dash := _DASH.match(text.lstrip())):
         text = text.lstrip()[dash.end() :]
-    name, colon, rest = text[: MOST_CHARACTERS + 10].partition(":")
+    name, colon, rest = text[: MOST_NAME_CHARACTERS + 10].partition(":")
     known = names.get(name_key(_SOUND.sub(" ", name))) if colon else None
     if known is not None:
         found.append((known, []))
-        text = rest + text[MOST_CHARACTERS + 10 :]
+        text = rest + text[MOST_NAME_CHARACTERS + 10 :]
     found[-1][1].append(text)
 
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.audio.encode import Encoder
-from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, Chunk, OutputForm, true_wav
+from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, Chunk, OutputForm, final_wav_header
 from proxy.audio.sound import FadeOut, Step
 from proxy.features.dubs.line_values import Fit, Lines
 from proxy.features.dubs.mixing import Ducking, to_floats, to_pcm
 from proxy.features.dubs.request import FILES
-from proxy.features.jobs.core.encoding import FileMaking, beginning, opened
+from proxy.features.jobs.core.encoding import FileMaking, length_writer, open_encoder_in_thread
 from proxy.features.jobs.core.fields import M4A
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
@@ -108,12 +108,12 @@ class DubFile:
         if form.format == M4A:
             mp4 = await making.open_mp4(form, samples)
             return cls(making, making.writer(FILES[name], clips, head_bytes=mp4.head_bytes), mp4, mp4=mp4)
-        begin, tag = beginning(form, samples), b""
+        begin, tag = length_writer(form, samples), b""
         if form.format == "wav":
             size = WAV_HEADER_BYTES + samples * SAMPLE_BYTES
-            head, tag = true_wav(size, form.sample_rate_hz, is_tagged=bool(form.source))
+            head, tag = final_wav_header(size, form.sample_rate_hz, is_tagged=bool(form.source))
             begin = partial(_with_head, head)
-        return cls(making, making.writer(FILES[name], clips, begin), await opened(form), tag)
+        return cls(making, making.writer(FILES[name], clips, begin), await open_encoder_in_thread(form), tag)
 
     async def add_sound(self, pcm: bytes) -> None:
         if pcm:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.audio.formats import OutputForm, form_of
+from proxy.audio.formats import OutputForm, find_form
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.fields import FieldFault
 from proxy.config.sections import Config
@@ -134,7 +134,7 @@ class FieldReader:
             return self._default_model
         if name.startswith("eleven_") and name not in self._aliases:
             try:
-                self._catalogue.resolve_model(name)
+                self._catalogue.resolve_models(name)
             except (NotFound, UpstreamFailed):
                 return self._default_model
         return name
@@ -145,7 +145,7 @@ def parse_output_format(name: str) -> OutputForm:
     kind, _, numbers = name.partition("_")
     rate, _, kbit_s = numbers.partition("_")
     if name in OUTPUT_FORMATS:
-        form = form_of(_OTHER_NAMES.get(kind, kind), int(rate), int(kbit_s) if kbit_s else None)
+        form = find_form(_OTHER_NAMES.get(kind, kind), int(rate), int(kbit_s) if kbit_s else None)
         assert not isinstance(form, FieldFault), "the list has what the encoders have"
         return form
     raise UnsupportedFormat(

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from policies.routing import Model, spoken_languages
 from proxy.access.callers import caller_of
 from proxy.api.balance import read_balance
-from proxy.api.voice_entries import Entries, VoiceEntry
+from proxy.api.voice_entries import VoiceEntries, VoiceEntry
 from proxy.api.voices import VoiceTools
 from proxy.errors import InvalidRequest
 from proxy.features.elevenlabs_api.failures import PREFIX
@@ -28,7 +28,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger import Ledger
 from proxy.speech.speech_body import MAX_INPUT
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 
 _CATEGORIES = {"audio_sample": "cloned", "mix": "generated"}
 _USUAL_PAGE, _MOST_PAGE = 10, 100
@@ -48,14 +48,14 @@ class CatalogueLists(Resource):
         catalogue = self._tools.catalogue
         aliases, models = catalogue.list_models(terms)
         most = min(MAX_INPUT, terms.max_characters or MAX_INPUT)
-        named = [(alias, catalogue.alias_models(alias)) for alias in aliases]
+        named = [(alias, catalogue.models_of_alias(alias)) for alias in aliases]
         named += [(model.name, [model]) for model in models]
         return reply([_model_shape(name, of, most) for name, of in named if _may_speak(of)])
 
     @endpoint("GET", f"{PREFIX}/v1/voices", pace="list")
     async def list_voices(self, request: Request) -> Response:
         """All voices"""
-        entries = await self._tools.entries(request)
+        entries = await self._tools.voice_entries(request)
         return reply(VoicesShape(await _all_voices(entries)))
 
     @endpoint("GET", f"{PREFIX}/v2/voices", pace="list")
@@ -63,7 +63,7 @@ class CatalogueLists(Resource):
         """A page of the voices"""
         query = request.query_params
         size, ids = _page_size(query.get("page_size", "")), {*query.getlist("voice_ids")}
-        found = await _all_voices(await self._tools.entries(request))
+        found = await _all_voices(await self._tools.voice_entries(request))
         if ids:
             found = [voice for voice in found if voice.voice_id in ids]
         if category := query.get("category"):
@@ -80,7 +80,7 @@ class CatalogueLists(Resource):
     @endpoint("GET", f"{PREFIX}/v1/voices/{{id:path}}")
     async def get_voice(self, request: Request) -> Response:
         """One voice"""
-        entry = await self._tools.entry(request, request.path_params["id"])
+        entry = await self._tools.voice_entry(request, request.path_params["id"])
         return reply(_voice_shape(entry))
 
     @endpoint("GET", f"{PREFIX}/v1/user/subscription")
@@ -117,10 +117,10 @@ def _model_shape(name: str, models: Iterable[Model], most_characters: int) -> Mo
     )
 
 
-async def _all_voices(entries: Entries) -> list[VoiceShape]:
+async def _all_voices(entries: VoiceEntries) -> list[VoiceShape]:
     """Return the voices that speak alone: a cast needs names in its text."""
     voices = [voice for voice in entries.known.voices if not voice.cast]
-    return await in_turns(lambda voice: _voice_shape(entries.entry(voice)), voices)
+    return await map_in_turns(lambda voice: _voice_shape(entries.entry_of(voice)), voices)
 
 
 def _voice_shape(entry: VoiceEntry) -> VoiceShape:

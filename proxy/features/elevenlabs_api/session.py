@@ -23,6 +23,7 @@ from proxy.features.elevenlabs_api.messages import (
     error_message,
     read_message,
 )
+from proxy.features.elevenlabs_api.ssml_texts import SsmlTexts
 from proxy.features.sockets.utterances.utterance import MOST_TEXT, Utterance
 from proxy.features.sockets.utterances.utterances import Utterances
 from proxy.features.sockets.utterances.values import (
@@ -33,9 +34,8 @@ from proxy.features.sockets.utterances.values import (
     UtteranceSettings,
 )
 from proxy.http.replies import encode_json
-from proxy.http.socket import LEAVING, ClientSocket
+from proxy.http.socket import LEAVING_MESSAGE, ClientSocket
 from proxy.ledger import Ledger, StreamsTaken
-from proxy.speech.ssml_body import read_speech
 from proxy.storage.store import StorageFailed
 
 _log = structlog.get_logger()
@@ -79,11 +79,24 @@ class _Context:
         self.utterance: Utterance | None = None
         self.task: asyncio.Task[None] | None = None
         self.failure: RequestFailed | None = None
-        self.mark = session.socket.mark
+        self.count_written = session.socket.count_written
         self.share_sent = session.socket.share_sent
         self._session = session
         self._text = ""
         self._letters = LetterTimes()
+        self._ssml = SsmlTexts()
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether an element of SSML waits for its end."""
+        return self._ssml.is_holding
+
+    def read_text(self, text: str, *, is_flush: bool) -> tuple[str, Words]:
+        """Return what can be said by now. Raises InvalidRequest."""
+        # What is too long is refused when it is added, and not read before.
+        if not self.fields.is_ssml or len(text) > MOST_TEXT:
+            return text, {}
+        return self._ssml.read_elements(text, is_flush=is_flush)
 
     def add_text(self, text: str, sounds: Words) -> None:
         """Raises InvalidRequest."""
@@ -148,7 +161,7 @@ class StreamInputSession:
                         with suppress(TimeoutError):
                             async with asyncio.timeout(_LAST_WORDS_S):
                                 for context in list(self._open.values()):
-                                    await self._fail(context, ServerBusy(LEAVING))
+                                    await self._fail(context, ServerBusy(LEAVING_MESSAGE))
                     raise
                 reading.cancel()
                 await self._interrupt_all()
@@ -195,8 +208,18 @@ class StreamInputSession:
             except TimeoutError:
                 # A context that waits for text would hold its stream for ever.
                 utterances = [each.utterance for each in self._open.values() if each.utterance is not None]
-                if loop.time() - self.last_sound >= idle_s and all(each.is_silent for each in utterances):
+                if loop.time() - self.last_sound < idle_s or not all(each.is_silent for each in utterances):
+                    continue
+                if self.options.is_single and utterances:
+                    # As with ElevenLabs, what it has not said yet is said before the end.
+                    await self._end_single()
+                else:
                     self._end_session(1000, f"No message came within {idle_s:g} s.")
+
+    async def _end_single(self) -> None:
+        for context in list(self._open.values()):
+            self._contexts.end_context(context.name)
+            await self._finish(ContextStep("finish", context.name))
 
     async def _open_context(self, step: ContextStep) -> None:
         context = self._open[step.context] = _Context(step.context, self.options.fields, self)
@@ -209,12 +232,14 @@ class StreamInputSession:
 
     async def _say(self, step: ContextStep) -> None:
         context = self._open.get(step.context)
-        if context is None or context.failure is not None:
-            return
+        if context is not None and context.failure is None:
+            await self._add_text(context, step.text)
+
+    async def _add_text(self, context: _Context, sent: str, *, is_flush: bool = False) -> None:
         try:
-            # What is too long is refused below, and not read before.
-            is_read = context.fields.is_ssml and len(step.text) <= MOST_TEXT
-            text, sounds = _read_ssml(step.text) if is_read else (step.text, {})
+            text, sounds = context.read_text(sent, is_flush=is_flush)
+            if not text or (context.utterance is None and text.isspace()):
+                return
             if context.utterance is None:
                 await self._begin_utterance(context)
             context.add_text(text, sounds)
@@ -255,11 +280,19 @@ class StreamInputSession:
             await self._close_context(context)
 
     async def _flush(self, step: ContextStep) -> None:
-        if (context := self._open.get(step.context)) is not None and context.utterance is not None:
+        context = await self._with_all_text(step)
+        if context is not None and context.utterance is not None:
             context.utterance.flush()
 
+    async def _with_all_text(self, step: ContextStep) -> _Context | None:
+        """Return a context that has all text that was sent, or None if there is none."""
+        context = self._open.get(step.context)
+        if context is not None and context.failure is None and context.is_holding:
+            await self._add_text(context, "", is_flush=True)
+        return self._open.get(step.context)
+
     async def _finish(self, step: ContextStep) -> None:
-        if (context := self._open.get(step.context)) is None:
+        if (context := await self._with_all_text(step)) is None:
             return
         if context.utterance is None:
             await self._close_context(context)
@@ -333,10 +366,3 @@ class StreamInputSession:
 
     def _context_id(self, context: str) -> str | UnsetType:
         return UNSET if self.options.is_single else context
-
-
-def _read_ssml(text: str) -> tuple[str, Words]:
-    """Return what elements of SSML in a text say, and the sounds of its words. Raises InvalidRequest."""
-    read = read_speech(text, is_lenient=True)
-    # A blank at the end divides its words from those of the next message.
-    return f"{read.text} " if text[-1:].isspace() else read.text, read.words

@@ -69,7 +69,7 @@ async def _write_lines(connection: Connection, answer: Answer) -> None:
     connection.set_head(200, answer_headers(answer, "application/x-ndjson"))
     while (data := await answer.next_chunk()) is not None:
         await connection.send(_line(data, times.known_alignment()), answer.run_ahead)
-    last = answer.last()
+    last = answer.last_bytes()
     await write_end(connection, answer, _line(last, times.last_alignment()))
 
 

@@ -17,17 +17,17 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.api.server import ServerLink
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
+from proxy.catalogue.erasing import DerivedData, ForgetEverywhere, OwnedRecord
 from proxy.errors import NotFound
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.followers import exact_now, has_followers_behind, put_follower, remove_follower
 from proxy.features.erasure.journal import ErasureJournal, JournalLine
 from proxy.features.erasure.object_journal import ObjectJournal, replay_once_a_start
 from proxy.file_store.vault import Vault
-from proxy.queue.tasks import LEASE_S, Again, Done, Result, TaskKind
+from proxy.queue.tasks import LEASE_S, Delayed, Done, Result, TaskKind
 from proxy.storage import accounts, schema, tombstones
 from proxy.storage.audit import Act
 from proxy.storage.rows import LAST_MOMENT, encode_json, new_id
@@ -44,13 +44,13 @@ _SILENCE_WAIT_S = 5.0
 _DROP_WAIT_S = 7.0
 _LOOK_EVERY_S = 5.0
 _FOLLOW_EVERY_S = 1.0
-_NOTE_EVERY_US = 5 * SECOND
+_NOTE_EVERY_US = 5 * SECOND_US
 """How often a follower notes in the database that it is alive. During an erasure, each turn does."""
 _OTHERS_WAIT_S = 6.0
 _OTHERS_LOOK_EVERY_S = 0.25
-_OVERLAP_US = 60 * SECOND
+_OVERLAP_US = 60 * SECOND_US
 """A tombstone is committed at most so long after its time `began`."""
-_ABANDONED_US = 60 * SECOND
+_ABANDONED_US = 60 * SECOND_US
 _NOT_COMPLETE = Condition("completed IS NULL", {})
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 
@@ -68,15 +68,15 @@ class Erasure(TaskKind[Tombstone]):
     name = "erasures that are not complete"
     table = tombstone_rows.TASKS
     # Many at once: each may wait for a provider that cannot be reached.
-    at_once = 16
-    outlives = False
+    most_at_once = 16
+    may_outlive_worker = False
 
     def __init__(
         self,
         store: Store,
         vault: Vault,
         data: Path,
-        spread: Spread | None = None,
+        spread: ForgetEverywhere | None = None,
         erased: ErasedVoices | None = None,
         machine: str = "",
         on_read: Callable[[], None] | None = None,
@@ -85,7 +85,7 @@ class Erasure(TaskKind[Tombstone]):
         elsewhere has it."""
         super().__init__(store)
         self._on_read = on_read
-        self.things = DerivedThings()
+        self.things = DerivedData()
         self.erased = erased or ErasedVoices()
         self.replayed = 0
         self._vault = vault
@@ -100,7 +100,7 @@ class Erasure(TaskKind[Tombstone]):
         self._seen_until = self._noted_at = 0
         self._noting: asyncio.Task[None] | None = None
 
-    def reach(self, things: DerivedThings) -> None:
+    def reach(self, things: DerivedData) -> None:
         self.things = things
 
     def is_erased(self, voice_id: str) -> bool:
@@ -180,7 +180,7 @@ class Erasure(TaskKind[Tombstone]):
         if self.lines is not None:
             await self.lines.accept(lines)
             await self.replay_journal()
-            self.look_soon()
+            self.look_now()
 
     async def repeat_for_older(self) -> None:
         """Erase and close once more what an older version has erased and closed on this newer database."""
@@ -188,7 +188,7 @@ class Erasure(TaskKind[Tombstone]):
         closed = await accounts.close_again(self._store)
         if erased or closed:
             _log.info("erasure.repeat.complete", erased=erased, closed=closed)
-            self.look_soon()
+            self.look_now()
 
     async def list_open(self, now: int) -> list[Tombstone]:
         # On a shared database, a server of an older version works on new tombstones without a lease.
@@ -198,7 +198,7 @@ class Erasure(TaskKind[Tombstone]):
             "(lease > 0 OR due > 0 OR began < :before) AND by_schema <= :known",
             {"before": before, "known": schema.known_version()},
         )
-        return await self.table.list_open(self._store, now, 2 * self.at_once, not_theirs)
+        return await self.table.list_open(self._store, now, 2 * self.most_at_once, not_theirs)
 
     async def follow_others(self) -> None:
         """Forget the erased records of other servers on this database, and record the progress."""
@@ -248,14 +248,14 @@ class Erasure(TaskKind[Tombstone]):
         """Write the journal, then the tombstone in one commit with the deletion. None: there is no record."""
         nameless = act and msgspec.structs.replace(act, details="{}")
         while True:
-            recordings, now = await tombstones.recordings_of(self._store, subject), await self._store.now()
+            recordings, now = await tombstones.list_recordings(self._store, subject), await self._store.now()
             tombstone = Tombstone(
                 subject=subject,
                 account=account or "",
                 digests=tombstone_rows.digests_in(recordings),
                 began=now,
                 pending=_STEPS,
-                lease=now + LEASE_S * SECOND,
+                lease=now + LEASE_S * SECOND_US,
             )
             await self._journal.write_down(tombstone)
             if await tombstone_rows.erase_subject(
@@ -263,7 +263,7 @@ class Erasure(TaskKind[Tombstone]):
             ):
                 return tombstone
             # Try again if a recording was added meanwhile, since the tombstone must name it.
-            if not await tombstones.recordings_of(self._store, subject) - recordings:
+            if not await tombstones.list_recordings(self._store, subject) - recordings:
                 break
         if tombstone_rows.may_be_needed(self._store, subject):
             # The erasure was refused, because something needs the record. A later start must not repeat it.
@@ -272,7 +272,7 @@ class Erasure(TaskKind[Tombstone]):
 
     async def _receipt_soon(self, tombstone: Tombstone) -> Receipt:
         """Finish an erasure, and return the receipt: after a while even if it is incomplete."""
-        await asyncio.wait([self.begin_held(tombstone)], timeout=_RECEIPT_WAIT_S)
+        await asyncio.wait([self.start_held(tombstone)], timeout=_RECEIPT_WAIT_S)
         found = await tombstones.get(self._store, tombstone.account, tombstone.subject)
         return found or tombstone
 
@@ -297,15 +297,15 @@ class Erasure(TaskKind[Tombstone]):
         if pending:
             if (*pending,) != held.pending:
                 _log.warning("erasure.finish.pending", pending=pending)
-            return Again(after_s=_LOOK_EVERY_S, is_try=False, values={"pending": encode_json(pending)})
+            return Delayed(after_s=_LOOK_EVERY_S, is_try=False, values={"pending": encode_json(pending)})
         return Done({"pending": "[]", "completed": await self._store.now()})
 
-    def only_if(self, held: Tombstone) -> Condition:
+    def commit_condition(self, held: Tombstone) -> Condition:
         """A worker of an older version takes no lease, and may have completed the erasure meanwhile."""
         del held
         return _NOT_COMPLETE
 
-    def noted(self, held: Tombstone, result: Result) -> None:
+    def after_attempt(self, held: Tombstone, result: Result) -> None:
         if isinstance(result, Done):
             _log.info("erasure.finish.complete")
 
@@ -353,8 +353,8 @@ async def open_erasure(
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
     machine = link.machine if link else ""
-    on_read = partial(link.tell, TombstonesRead()) if link and has_clusters else None
-    erasure = Erasure(store, vault, data, link and link.spread, erased, machine, on_read)
+    on_read = partial(link.tell_cluster, TombstonesRead()) if link and has_clusters else None
+    erasure = Erasure(store, vault, data, link and link.spread_tombstone, erased, machine, on_read)
     if vault.is_shared and machine:
         await replay_once_a_start(data, machine, erasure.replay_journal)
     else:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine, decode_line, without_known
 from proxy.file_store import locked_files
@@ -82,7 +82,7 @@ class ObjectJournal:
         until = asyncio.get_running_loop().time() + _UNCOMMITTED_S
         while unknown := await _without_tombstone(store, await self._list_names()):
             # Another machine may be between its line and its tombstone.
-            young = await store.now() - round(_UNCOMMITTED_S * SECOND)
+            young = await store.now() - round(_UNCOMMITTED_S * SECOND_US)
             is_settled = not store.is_shared or all(name.at < young for names in unknown for name in names)
             if is_settled or asyncio.get_running_loop().time() > until:
                 break
@@ -200,7 +200,7 @@ async def replay_once_a_start(data: Path, machine: str, replay: Callable[[], Awa
     try:
         lock = None
         while lock is None:
-            if (lock := await asyncio.to_thread(locked_files.take, file)) is None:
+            if (lock := await asyncio.to_thread(locked_files.take_lock, file)) is None:
                 await asyncio.sleep(_LOCK_EVERY_S)
         try:
             if not file.exists() or file.read_text() != machine:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from policies.language import base
+from policies.language import base_tag
 from policies.plans import UNLIMITED, Plan
 from policies.price import Minutes
 from policies.routing import Model, Voice
 from proxy.api.admin_tools import AdminTools
 from proxy.api.front import LANGUAGES
 from proxy.api.minutes import allowed_minutes
-from proxy.api.voice_entries import Entries, VoiceEntry
+from proxy.api.voice_entries import VoiceEntries, VoiceEntry
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.people import Offered
@@ -73,15 +73,15 @@ class Speakers(NamedTuple):
 
     @property
     def languages(self) -> set[str]:
-        return {base(each.language) for each in self.voices if each.language}
+        return {base_tag(each.language) for each in self.voices if each.language}
 
     def choose_shown(self, first: Sequence[str]) -> list[str]:
         """Return the ids of the voices that are shown: these first, then one of each language in turn, with
         genders in turn."""
         groups: dict[str, list[Voice]] = defaultdict(list)
         for voice in self.voices:
-            groups[base(voice.language or "")].append(voice)
-        ours = [base(tag) for tag in LANGUAGES]
+            groups[base_tag(voice.language or "")].append(voice)
+        ours = [base_tag(tag) for tag in LANGUAGES]
         order = sorted(groups, key=lambda tag: (tag not in ours, -len(groups[tag]), tag))
         others: list[Voice] = []
         while any(groups.values()) and len(others) < _MOST_SHOWN_VOICES:
@@ -131,7 +131,7 @@ class FactsReader:
             self._speakers = speakers_of(catalogue.voices(), catalogue.models())
             self._shown_ids = self._speakers.choose_shown(self._first)
 
-    async def read_facts(self, entries: Entries) -> Facts:
+    async def read_facts(self, entries: VoiceEntries) -> Facts:
         config, people, income = (
             self._admin_tools.config,
             self._admin_tools.people,
@@ -160,7 +160,7 @@ class FactsReader:
         shown = [samples.sample_of(voice) for voice in self.speakers.voices if voice.id in ids]
         return [catalogue.live.revision, *shown, *map(samples.front_sample, LANGUAGES)]
 
-    def _clips(self, entries: Entries) -> list[FrontClip]:
+    def _clips(self, entries: VoiceEntries) -> list[FrontClip]:
         found = [(tag, self._voices.samples.front_sample(tag)) for tag in LANGUAGES]
         return [
             FrontClip(tag, sample.text, sample.address, voice)
@@ -169,9 +169,9 @@ class FactsReader:
         ]
 
 
-def _find_shown(entries: Entries, id_: str) -> ShownVoice | None:
+def _find_shown(entries: VoiceEntries, id_: str) -> ShownVoice | None:
     with suppress(NotFound, UpstreamFailed):
-        return _shown_voice(entries.entry(entries.known.voice_named(id_)))
+        return _shown_voice(entries.entry_of(entries.known.voice_named(id_)))
     return None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from policies.contrast import DARK, LEAST, LIGHT, Accent, Scheme, accent_of, least_contrast
+from policies.contrast import DARK, LEAST_CONTRAST, LIGHT, Accent, Scheme, accent_of, least_contrast
 from proxy.features.front.logo import Logo, LogoRefused, read_logo
 from proxy.features.front.markup import Html, html, joined
 from proxy.features.front.section import FrontSection
@@ -69,7 +69,7 @@ def _ending(logo: Logo) -> str:
 
 
 def _add_file(files: dict[str, Compressed], ending: str, media: str, content: bytes) -> None:
-    files[f"{hashlib.sha256(content).hexdigest()[:16]}.{ending}"] = Compressed.of(media, content)
+    files[f"{hashlib.sha256(content).hexdigest()[:16]}.{ending}"] = Compressed.compress(media, content)
 
 
 def _schemes(section: FrontSection) -> list[tuple[str, str, Scheme]]:
@@ -78,13 +78,15 @@ def _schemes(section: FrontSection) -> list[tuple[str, str, Scheme]]:
 
 def _faint_colours(section: FrontSection) -> Iterator[LookFault]:
     for key, colour, scheme in _schemes(section):
-        if colour and (found := least_contrast(colour, scheme)) < LEAST:
+        if colour and (found := least_contrast(colour, scheme)) < LEAST_CONTRAST:
             ground = "dark" if scheme is DARK else "light"
             contrast = (
                 f"{colour} has a contrast of {found:.1f} on {ground} ground, so the page has our colour"
             )
             yield LookFault(
-                key, contrast, f"take a {'lighter' if scheme is DARK else 'darker'} one: {LEAST} is the least"
+                key,
+                contrast,
+                f"take a {'lighter' if scheme is DARK else 'darker'} one: {LEAST_CONTRAST} is the least",
             )
 
 

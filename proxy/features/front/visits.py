@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from starlette.requests import Request
 
 from proxy.api.admin_tools import AdminTools
-from proxy.api.front import LANGUAGE, PublicFront, filled
+from proxy.api.front import LANGUAGE, PublicFront, fill_shell
 from proxy.api.voices import VoiceTools
 from proxy.features.front.facts import FactsReader
 from proxy.features.front.look import Look, read_look
@@ -40,19 +40,19 @@ class VisitorFront(PublicFront):
     async def document(self, request: Request, shell: str) -> Compressed:
         reader = self._reader
         if reader is None:
-            return filled(shell)
+            return fill_shell(shell)
         visitor = self._visitor(request)
         # For a stored page, a visit costs only this comparison.
         if (now := reader.sample_state()) != self._pages_of:
             self._pages, self._pages_of = {}, now
         pages, key = self._pages, (shell, visitor)
         if key not in pages:
-            facts = await reader.read_facts(await self._voices.entries(request))
+            facts = await reader.read_facts(await self._voices.voice_entries(request))
             tools = self._admin_tools
             url = tools.config.server.public_url
             page = FrontPage(self._section, self.look, tools.people, facts, visitor, url)
             language, styles = visitor.language, self.look.links()
-            pages[key] = filled(
+            pages[key] = fill_shell(
                 shell,
                 language=language,
                 look="has-front",

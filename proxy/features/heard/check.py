@@ -129,7 +129,7 @@ class TranscriptCheck(MadePartCheck):
                         again = await self._hear_and_compare(made, wanted, sound, prepare, full_window=True)
             found = min(found, again, key=lambda each: (_rank(each), len(each.runs)))
         verdict = found.verdict
-        model, language = made.candidate.model.name, languages.base(made.job.language)
+        model, language = made.candidate.model.name, languages.base_tag(made.job.language)
         if verdict == "wrong" and (model, language) in CALLED_WRONG:
             verdict = "unsure"
         words = tuple([wanted.wrong_words(run) for run in found.runs])
@@ -143,7 +143,7 @@ class TranscriptCheck(MadePartCheck):
         name = own
         if own == PLAIN:
             # The model reads numbers itself.
-            name = self._front_ends.names.by_language.get(languages.base(language), PLAIN)
+            name = self._front_ends.names.by_language.get(languages.base_tag(language), PLAIN)
         is_local = made.candidate.model.info.is_local
         wanted = await self._front_ends.use(
             name,

@@ -220,8 +220,7 @@ class PartsOfCall(CheckedParts):
         for each in tries:
             if each is not best.source:
                 await each.close()
-        run.give_to(best.stream.candidate)
-        run.winner = best.stream.candidate
+        run.candidate = run.winner = best.stream.candidate
         self._note(run, best)
         return CheckedPart(best.source, best.stream, best.chunks)
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from policies.misheard import Misheard, misheard_last
+from policies.misheard import Misheard, move_misheard_last
 from policies.routing import Model
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.catalogue.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
 from proxy.features.heard.made_part import MadePart
 from proxy.features.heard.records import RATES
@@ -28,7 +28,7 @@ from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 from speech_engine.text.said import words_of
 
-DAY_US = 86_400 * SECOND
+DAY_US = 86_400 * SECOND_US
 DAYS = 90
 """Older rows are deleted."""
 _EVERY_S = 60.0
@@ -119,7 +119,7 @@ class MisheardRates(NoMisheardRates):
             for each in part.candidates
             if (known := self._known.get(_known_name(part, each.model)))
         }
-        return msgspec.structs.replace(part, candidates=tuple(misheard_last(part.candidates, found)))
+        return msgspec.structs.replace(part, candidates=tuple(move_misheard_last(part.candidates, found)))
 
     async def find_rates(self, voice: str) -> Sequence[MisheardRate]:
         rows = await self._store.read(_OF_VOICE, {"voice": voice, "least": LEAST_WORDS})

@@ -39,7 +39,7 @@ def _pieces(part: Part, text: str, speed: float, least_s: float) -> Iterator[Par
     ends = [0]
     for end in sorted(borders | {len(own)}):
         piece = own[ends[-1] : end]
-        if is_speech(piece) and estimate.seconds(piece, speed) >= least_s:
+        if is_speech(piece) and estimate.speech_seconds(piece, speed) >= least_s:
             ends.append(end)
     if ends[-1] < len(own):
         # A short rest belongs to the piece before it.
@@ -56,7 +56,7 @@ def _pieces(part: Part, text: str, speed: float, least_s: float) -> Iterator[Par
             start=part.start + begin,
             end=part.start + end,
             characters=end - begin + before,
-            estimated_s=estimate.seconds(own[begin:end], speed),
+            estimated_s=estimate.speech_seconds(own[begin:end], speed),
             pause_s=part.pause_s if end == len(own) else pause_s,
             requested_pause_s=part.requested_pause_s if end == len(own) else 0.0,
         )

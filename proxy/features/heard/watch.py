@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
-from policies.alerts import Trouble, of_unchecked
+from policies.alerts import Trouble, unchecked_troubles
 from proxy.speech.part_check import PartVerdict
 
 LATE, FAILED = "late", "failed"
@@ -54,7 +54,7 @@ class CheckWatch:
         self._forget(asyncio.get_running_loop().time())
         parts = sum(bucket.parts for bucket in self._buckets)
         missed = sum(bucket.missed for bucket in self._buckets)
-        return [*of_unchecked(missed, parts)]
+        return [*unchecked_troubles(missed, parts)]
 
     def _forget(self, now: float) -> None:
         while self._buckets and now - self._buckets[0].began > _WINDOW_S:

@@ -34,7 +34,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     async with aclosing(HistoryWriter(store, context.metrics.registry)) as writer:
         entries = HistoryEntries(writer)
 
-        def revision_additions(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             writer.section = section = SECTION.of(revision.config)
             retention.stored = entries.stored = stored = stored_days(revision.config)
             return Additions(
@@ -43,7 +43,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             )
 
         yield FeatureInstance(
-            context.sharing(entries), revision_additions, alone=(retention.run,), files=(store,)
+            context.with_shared(entries), additions_for, tasks_of_one_server=(retention.run,), files=(store,)
         )
 
 

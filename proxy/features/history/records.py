@@ -14,8 +14,8 @@ from proxy.speech.check_totals import CheckReport
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import LAST_MOMENT, any_of
-from proxy.storage.spoken_voices import BY_VOICE, has_erased
+from proxy.storage.rows import LAST_MOMENT, in_list
+from proxy.storage.spoken_voices import BY_VOICE, has_erased_sql
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement
 from proxy.storage.stored_days import StoredDays, list_old
 from proxy.storage.tables import PathColumn, Remains, Table
@@ -80,7 +80,7 @@ SELECT id FROM (
 ) AS entries WHERE total > CAST(:most AS BIGINT) LIMIT :limit
 """
 _OF_VOICE = f"SELECT id FROM history WHERE {BY_VOICE.format(':voice')} LIMIT :limit"
-_ERASED = f"SELECT id FROM history WHERE {has_erased('history', 'began >= :since AND ')} LIMIT :limit"
+_ERASED = f"SELECT id FROM history WHERE {has_erased_sql('history', 'began >= :since AND ')} LIMIT :limit"
 _DROP_KEYS = drop_keys("history", "digest")
 
 TABLE = Table(
@@ -106,14 +106,14 @@ class HistoryStore(SealedBlobs):
 
     async def usage_of(self, ids: Sequence[str]) -> dict[str, Row]:
         """Return outcome, error and micro-credits of these requests. Old usage may be deleted."""
-        names, params = any_of(ids or [""])
+        names, params = in_list(ids or [""])
         return {row["id"]: row for row in await self.store.read(_USAGE.format(names), params)}
 
     async def add(self, row: HistoryRow) -> bool:
         """Add an entry, unless its account was closed or one of its voices was erased meanwhile."""
         condition = ALWAYS
         if row.voices:
-            names, params = any_of(row.voices.split(), "subject")
+            names, params = in_list(row.voices.split(), "subject")
             sql = f"NOT EXISTS (SELECT 1 FROM erasures WHERE subject IN ({names}))"
             condition = Condition(sql, params)
         values = msgspec.structs.asdict(row)
@@ -121,7 +121,7 @@ class HistoryStore(SealedBlobs):
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Delete entries with their keys and their sound. Return how many there were."""
-        names, params = any_of(ids)
+        names, params = in_list(ids)
         only = f"history.id IN ({names})"
         _, rows = await write_in_turn(
             self.store,

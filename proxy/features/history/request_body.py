@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.speech.client_fields import decoded
+from proxy.speech.client_fields import decode_extra
 from proxy.speech.speech_request import SpeechRequest
 
 _DEFAULTS: dict[str, object] = {
@@ -41,7 +41,7 @@ def body_of(request: SpeechRequest) -> dict[str, Any]:
             body[name] = value
     if request.by_sentence:
         body["language"] = "auto"
-    return {**body, **decoded(request.extra)}
+    return {**body, **decode_extra(request.extra)}
 
 
 def _voice(request: SpeechRequest) -> str | dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.config.sections import Config
 from proxy.features.history.records import HistoryStore
 from proxy.features.history.section import SECTION
@@ -14,7 +14,7 @@ from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 600.0
-_OVERLAP_US = 3600 * SECOND
+_OVERLAP_US = 3600 * SECOND_US
 
 _log = structlog.get_logger()
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, admin_path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import Grid, Line, Part, grid
+from proxy.commands.tables import Grid, Line, Part, make_grid
 from proxy.errors import CommandRefused
 
 LEXICONS = Group("lexicons", "Lexicons: the pronunciation of words.")
@@ -28,7 +28,7 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
     if "words" in answer:
         return [Grid(("word", "spoken"), [*answer["words"].items()])]
     columns = {"name": "name", "whose": "owner", "words": "size", "revision": "revision"}
-    return [grid(answer, columns)]
+    return [make_grid(answer, columns)]
 
 
 def _row_table(answer: dict[str, Any]) -> list[Part]:
@@ -45,7 +45,7 @@ def lexicons_list(
     account: OfAccount = None,
 ) -> AdminRequest:
     """List the lexicons of an account and of the configuration. With a name, list its words."""
-    resource = "lexicons" if name is None else path("lexicons", name)
+    resource = "lexicons" if name is None else admin_path("lexicons", name)
     return AdminRequest("GET", resource, query={"account": account})
 
 
@@ -71,7 +71,7 @@ def lexicons_set(
 
     if (wrong := lexicon.words_fault(words, is_named=True)) is not None:
         raise CommandRefused(f"the lexicon must have {wrong}")
-    return AdminRequest("PUT", path("lexicons", name), {"account": account, "words": words})
+    return AdminRequest("PUT", admin_path("lexicons", name), {"account": account, "words": words})
 
 
 @LEXICONS.command("delete", _deletion)
@@ -83,7 +83,7 @@ def lexicons_delete(
     """Delete an account's lexicon."""
     _check_named(account)
     question = "" if is_sure else f"Delete the lexicon {name} and its words for good?"
-    return AdminRequest("DELETE", path("lexicons", name), query={"account": account}, question=question)
+    return AdminRequest("DELETE", admin_path("lexicons", name), query={"account": account}, question=question)
 
 
 def _check_named(account: str) -> None:

@@ -22,18 +22,20 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     ca_file = context.config_at_start.upstream.ca_file
     mails = Mails(context.store, context.vault, context.limits, ca_file, context.metrics.registry)
-    mails.front = context.find_or(mails.front)
+    mails.front = context.find_shared_or(mails.front)
     mails.revise(context.config_at_start)
     context.find(DeliveryTasks).mail_statements = mails.notice_statements
 
-    def revision_additions(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         mails.revise(revision.config)
         return Additions()
 
     # A command sends no waiting mails: its server does, when it is back.
     task_kinds = () if context.engines is None else (mails,)
     tidying = partial(repeat, "deletion of old mails", mails.tidy, _TIDY_S, context.metrics, tidies=True)
-    yield FeatureInstance(context.sharing(mails), revision_additions, task_kinds=task_kinds, alone=(tidying,))
+    yield FeatureInstance(
+        context.with_shared(mails), additions_for, task_kinds=task_kinds, tasks_of_one_server=(tidying,)
+    )
 
 
 def _check_server(config: Config) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from policies.alerts import Trouble
-from policies.tasks import SECOND, delay_s
+from policies.tasks import SECOND_US, delay_s
 from proxy.access.limits import Limits
 from proxy.access.windows import Limit
 from proxy.api.front import PublicFront
@@ -21,7 +21,7 @@ from proxy.features.mail import records, texts
 from proxy.features.mail.records import Letter, MailRow, Notice
 from proxy.features.mail.section import SECTION, MailSection, read_url
 from proxy.file_store.vault import Vault, VaultFailed
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.rows import UnknownRow, encode_json, new_id
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 
@@ -60,7 +60,7 @@ class Mails(TaskKind[MailRow]):
 
     name = "mail"
     table = records.TASKS
-    outlives = False
+    may_outlive_worker = False
 
     def __init__(
         self, store: Store, vault: Vault, limits: Limits, ca_file: str, registry: CollectorRegistry
@@ -101,7 +101,7 @@ class Mails(TaskKind[MailRow]):
         only_if: Condition = ALWAYS,
         rank: str = "",
     ) -> tuple[Statement, ...]:
-        """Return the statements that send a mail, for the commit of its cause at `now`. `look_soon` then
+        """Return the statements that send a mail, for the commit of its cause at `now`. `look_now` then
         sends it at once.
 
         It is deleted after `within_s`, and with the erasure of `subject`, such as a user. For statements in
@@ -114,7 +114,7 @@ class Mails(TaskKind[MailRow]):
         texts.render(letter.kind, letter.language, letter.facts)
         id_ = new_id("mail")
         seal = await self._vault.seal_record(account, id_, letter)
-        until = now + round(within_s * SECOND)
+        until = now + round(within_s * SECOND_US)
         row = MailRow(
             id=id_,
             account=account,
@@ -133,7 +133,7 @@ class Mails(TaskKind[MailRow]):
         if not (self.is_on and account and event in records.MAILED):
             return ()
         notice = encode_json(Notice(event, data["id"]))
-        until = now + round(DAY_S * SECOND)
+        until = now + round(DAY_S * SECOND_US)
         row = MailRow(id=new_id("mail"), account=account, notice=notice, created=now, until=until)
         return records.add_statements(row, only_if, records.rank_of(event))
 
@@ -158,7 +158,7 @@ class Mails(TaskKind[MailRow]):
         most = max((limit.most for limit in self.ceilings.values()), default=0)
         trouble = Trouble("sign_in_mails", "mails_a_minute", f"{most} a minute: strangers wait")
         with suppress(LimitsUnavailable):
-            return (trouble,) if await self._limits.full(_REACHED) else ()
+            return (trouble,) if await self._limits.find_full(_REACHED) else ()
         return ()
 
     async def work(self, held: MailRow) -> Result:
@@ -173,7 +173,7 @@ class Mails(TaskKind[MailRow]):
         if letter is None:
             return Done(also=(records.SENT,))
         if wait_s := await self._wait_s(held.rank, counts=True):
-            return Again(after_s=wait_s, is_try=False)
+            return Delayed(after_s=wait_s, is_try=False)
         rest, reason = await self._send_to_all(held, letter)
         if not reason:
             return Done(also=(records.SENT,))
@@ -207,7 +207,7 @@ class Mails(TaskKind[MailRow]):
         if (ceiling := self.ceilings.get(rank)) is None:
             return 0.0
         try:
-            full = await (self._limits.count_request(ceiling) if counts else self._limits.full(ceiling))
+            full = await (self._limits.count_request(ceiling) if counts else self._limits.find_full(ceiling))
             if full is not None:
                 await self._limits.count_request(_NOTED)
         except LimitsUnavailable:
@@ -261,11 +261,11 @@ class Mails(TaskKind[MailRow]):
             _log.info("mail.send.complete", mail=held.id)
         return outcome
 
-    async def _again(self, held: MailRow, reason: str, values: Params | None = None) -> Again:
+    async def _again(self, held: MailRow, reason: str, values: Params | None = None) -> Delayed:
         """Return a retry after the queue's delay, or at the end of the row's time, if that is sooner."""
-        wait_us = round(delay_s(held.tries + 1) * SECOND)
+        wait_us = round(delay_s(held.tries + 1) * SECOND_US)
         due = min(await self._store.now() + wait_us, held.until)
-        return Again(reason, values={"due": due, **(values or {})})
+        return Delayed(reason, values={"due": due, **(values or {})})
 
     async def tidy(self) -> None:
         """Delete mails that are too old: without [mail], no worker takes them."""

@@ -101,7 +101,7 @@ def add_statements(row: MailRow, only_if: Condition, rank: str) -> tuple[Stateme
     """Return the statements that add a mail, if `only_if` is true in their commit. `rank` is SQL."""
     params: Params = {f"mail_{name}": getattr(row, name) for name in _COLUMNS}
     sql = _ADD.format(only_if=only_if.sql, rank=rank)
-    return (*only_if.held, Statement(sql, {**only_if.params, **params}))
+    return (*only_if.locks, Statement(sql, {**only_if.params, **params}))
 
 
 def delete_expired_statement(now: int) -> Statement:

@@ -22,7 +22,7 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.mail.addresses import is_mail_address
 from proxy.features.mail.section import SmtpServer
 
@@ -58,7 +58,7 @@ def new_message(row: str, at: int, sender: str, to: str, subject: str, body: str
     mail["From"] = _address(from_, name)
     mail["To"] = _address(to)
     mail["Subject"] = subject
-    mail["Date"] = format_datetime(datetime.fromtimestamp(at // SECOND, UTC))
+    mail["Date"] = format_datetime(datetime.fromtimestamp(at // SECOND_US, UTC))
     mail["Message-ID"] = f"<{row}.{digest_of(row, to)}@{domain_of(from_)}>"
     # With this header, machines do not answer with a note of absence.
     mail["Auto-Submitted"] = "auto-generated"

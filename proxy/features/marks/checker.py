@@ -90,7 +90,7 @@ class ProvenanceChecker:
         Raises UnusableRecording, NoPlace, and MarksUnavailable: a failed search is not "not found". If it is
         cancelled, its processes end.
         """
-        async with self._places.turn(account):
+        async with self._places.hold_turn(account):
             async with self._decoder.turn(account):
                 decoded = await self._decoder.decode_samples(data)
             config = self._config

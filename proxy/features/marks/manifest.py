@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from proxy import __version__
-from proxy.audio.formats import RULES, TRAINED
+from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signing import PARENT
 
@@ -66,7 +66,7 @@ def _created_action(facts: ManifestFacts, speaker: ClipSpeaker) -> dict[str, Any
         "action": "c2pa.created",
         "when": _iso_time(facts.made),
         "softwareAgent": {"name": speaker.model},
-        "digitalSourceType": TRAINED if speaker.is_trained else RULES,
+        "digitalSourceType": IPTC_TRAINED if speaker.is_trained else IPTC_RULES,
     }
 
 

@@ -105,7 +105,7 @@ class Manifests:
 
     async def _sign(self, found: FoundReceipt, stored: StoredManifest | None) -> bytes:
         # An account's manifests are signed one after the other, so two requests at once get the same one.
-        async with self._places.turn(found.account):
+        async with self._places.hold_turn(found.account):
             newest = await manifests.find_manifest(self._store, found.request)
             if newest is not None and newest != stored:
                 return newest.data

@@ -222,7 +222,7 @@ class _SignedFileObserver(_FileObserver):
     def end(self, error: BaseException | None) -> None:
         """Give the place back, if the file is not being signed."""
         if self._place is not None:
-            self._place.leave()
+            self._place.give_back()
 
     def _unavailable(self) -> UpstreamFailed:
         self._call.totals.error = "manifest_unavailable"

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Store
 from proxy.storage.tables import Table
 from proxy.storage.usage import CheckSums
@@ -108,7 +108,7 @@ async def facts_of_requests(store: Store, account: str, requests: Collection[str
     """Return the facts of an account's clips by request. Requests without a receipt are left out."""
     if not requests:
         return {}
-    names, params = any_of([*requests])
+    names, params = in_list([*requests])
     rows = await store.read_long(_OF_REQUESTS.format(names), {**params, "account": account})
     found = {row["request"]: msgspec.json.decode(row["facts"], type=ClipFacts) for row in rows}
     return {request: facts for request, facts in found.items() if facts.has_receipt}

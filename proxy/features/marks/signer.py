@@ -111,7 +111,7 @@ class Signer:
 
     def prepare(self, *, wants_stamp: bool = True) -> None:
         """Start the process, if there is none, while the file is still being spoken."""
-        self._queue(wants_stamp).warm()
+        self._queue(wants_stamp).start_early()
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
         """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable.
@@ -160,7 +160,7 @@ class Signer:
         signing = queue.start_work(
             self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
         )
-        place.leave_after(signing)
+        place.give_back_after(signing)
         return await asyncio.shield(signing)
 
     async def _embed(
@@ -201,7 +201,7 @@ class Signer:
 
     def _take_place(self, account: str) -> FairPlace:
         try:
-            return self._places.take(account)
+            return self._places.reserve_place(account)
         except NoPlace:
             self._signatures.labels("failed").inc()
             raise SignerUnavailable from None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.file_store.key_ring import KeyRing, RingKey, parse_keys
 from proxy.file_store.locked_files import new_secret
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
@@ -21,7 +21,7 @@ from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
 from speech_engine.redacted import Redacted
 
-SETTLE_US = 15 * SECOND
+SETTLE_US = 15 * SECOND_US
 """How long a new key is not used, so that all machines have read it before."""
 TABLE = Table("ring_keys", owner="''", sealed=True)
 

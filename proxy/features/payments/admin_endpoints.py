@@ -12,9 +12,9 @@ from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import OrderStore
 from proxy.features.payments.provider import Provider, ProviderFailed
 from proxy.features.payments.records import NEEDY_ORDERS, ORDERS, OTHER_ORDERS, OrderRecord
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.endpoint import Query
-from proxy.http.lists import PAGE, SINCE, query_choice, query_time, table_page
+from proxy.http.lists import PAGE, SINCE, query_choice, query_time_micros, read_table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 
@@ -42,7 +42,7 @@ class AdminOrders(Resource):
         """The orders of all accounts, the newest first"""
         account, store = await self._admin_tools.query_account(request), self._admin_tools.store
         now, table = await store.now(), _TABLES[query_choice(request, _ATTENTION)]
-        listed = await table_page(request, table, store, account)
+        listed = await read_table_page(request, table, store, account)
         return await listed.list_response(bodies.AdminOrderList, lambda row: bodies.admin_order(row, now))
 
     @endpoint(
@@ -50,7 +50,7 @@ class AdminOrders(Resource):
     )
     async def compare_payments(self, request: Request) -> Response:
         """Payments at the providers that no order here has, as after a restored backup"""
-        since = query_time(request, "since")
+        since = query_time_micros(request, "since")
         if since is None:
             raise InvalidRequest(
                 "Missing required parameter: 'since'.", param="since", code="missing_required_parameter"
@@ -87,7 +87,7 @@ class AdminOrders(Resource):
     )
     async def resolve_order(self, request: Request) -> Response:
         """Note that a person has dealt with an order that needed attention"""
-        resolution, order = await body(request, bodies.Resolution), await self._find_order(request)
+        resolution, order = await read_body(request, bodies.Resolution), await self._find_order(request)
         if not order.attention:
             raise Conflict("The order needs no attention.")
         facts = {"note": resolution.note, "attention": order.attention}

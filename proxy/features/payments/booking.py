@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from policies.price import in_credits
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
 from proxy.features.payments import paid_months, plan_changes, records
@@ -34,7 +34,7 @@ from proxy.storage.store import AlreadyExists, Params, Statement
 PAID_AFTER_CLOSING = "it was paid for an account that is closed"
 MONTH_LOST = "a month was given back after its end, or cannot be had any more"
 REFUND_FAILED = "its refund has failed since: what was taken for it has to be given back by hand"
-REFUND_CHECK_US = 60 * SECOND
+REFUND_CHECK_US = 60 * SECOND_US
 
 _log = structlog.get_logger()
 

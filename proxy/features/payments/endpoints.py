@@ -14,12 +14,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.plans import Terms, terms
+from policies.plans import Terms, build_terms
 from policies.routing import Offer, RoutingQuery, Rules, Voice, decide
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.voices import VoiceTools
-from proxy.api.welcome import CONSOLE_PLACE, to_console
+from proxy.api.welcome import CONSOLE_LOCATION, redirect_to_console
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config import credits
 from proxy.errors import (
@@ -39,10 +39,10 @@ from proxy.features.payments.order_store import NewOrder, OrderStore
 from proxy.features.payments.provider import Provider, ProviderFailed, ProviderWebhook
 from proxy.features.payments.records import ORDERS, OrderRecord
 from proxy.features.payments.section import SoldOffer
-from proxy.http.body import body, raw_body
-from proxy.http.endpoint import Endpoint, Query, json
+from proxy.http.body import read_body, read_raw_body
+from proxy.http.endpoint import Endpoint, Query, json_answer
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import PAGE, query_choice, table_page
+from proxy.http.lists import PAGE, query_choice, read_table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
@@ -94,9 +94,9 @@ class Orders(Resource):
     async def create_order(self, request: Request) -> Response:
         """Order a month of a plan, or a pack of credits, and get the page of the provider where it is paid"""
         key = read_key(request.headers.getlist("idempotency-key"))
-        new, caller = await body(request, bodies.NewOrderBody), caller_of(request.scope)
+        new, caller = await read_body(request, bodies.NewOrderBody), caller_of(request.scope)
         offer = self._find_offer(new)
-        account = await self._admin_tools.account(caller.account)
+        account = await self._admin_tools.find_account(caller.account)
         check_open(account)
         changes = await self._changes(caller, offer.kind, offer.name)
         act = await self._admin_tools.audit_row(request, "order.created", "", account.id)
@@ -125,7 +125,7 @@ class Orders(Resource):
         store = self._admin_tools.store
         now, account = await store.now(), caller_of(request.scope).account
         months = await self._orders.month_spans(account)
-        listed = await table_page(request, ORDERS, store, account)
+        listed = await read_table_page(request, ORDERS, store, account)
         return await listed.list_response(
             bodies.OrderList, lambda row: bodies.shown_order(row, now, month=months.get(row.id))
         )
@@ -158,10 +158,10 @@ class Orders(Resource):
         act = await self._admin_tools.audit_row(request, "order.cancelled", order.id, order.account)
         return reply(await self._shown_order(await self._orders.cancel_order(order, act)))
 
-    @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_PLACE, access="open")
+    @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_LOCATION, access="open")
     async def show_order_page(self, request: Request) -> Response:
         """Leads a buyer from the provider to the order in the console, without what the provider adds"""
-        return to_console(request, f"#/orders/{quote(request.path_params['id'], safe='')}/back")
+        return redirect_to_console(request, f"#/orders/{quote(request.path_params['id'], safe='')}/back")
 
     def _find_offer(self, new: bodies.NewOrderBody) -> SoldOffer:
         if (new.plan is None) == (new.pack is None):
@@ -182,7 +182,9 @@ class Orders(Resource):
         if ending is None:
             return bodies.Changes(silenced=silenced)
         minutes = self._sales.minutes_in(ending.credits, name)
-        ends = bodies.EndedMonth(plan=ending.plan, credits=credits.number(ending.credits), minutes=minutes)
+        ends = bodies.EndedMonth(
+            plan=ending.plan, credits=credits.to_credits(ending.credits), minutes=minutes
+        )
         return bodies.Changes(ends, silenced)
 
     async def _silenced(self, caller: Caller, plan_after: str) -> list[str]:
@@ -194,7 +196,7 @@ class Orders(Resource):
         except NotAllowed:
             # Nothing speaks now.
             return []
-        after = terms(plan, caller.agreed, caller.caps, has_paid=True)
+        after = build_terms(plan, caller.agreed, caller.caps, has_paid=True)
         own = (await self._voices.library.get(caller.account)).own.listed
         language = self._admin_tools.config.server.default_language
         # Each voice is compared with each model.
@@ -213,7 +215,7 @@ def webhook_endpoints(providers: Iterable[Provider], store: Store, note: NoteWeb
             partial(_receive_webhook, each, store, note),
             f"receive_{each.name}_event",
             f"{_PROVIDERS[each.name]} says that a payment has changed",
-            json(Received),
+            json_answer(Received),
             access="open",
             failures=(InvalidRequest, RequestTimeout, RequestTooLarge, RateLimited),
             pace="webhook",
@@ -223,7 +225,7 @@ def webhook_endpoints(providers: Iterable[Provider], store: Store, note: NoteWeb
 
 
 async def _receive_webhook(provider: Provider, store: Store, note: NoteWebhook, request: Request) -> Response:
-    body = await raw_body(request, _MOST_WEBHOOK_BYTES)
+    body = await read_raw_body(request, _MOST_WEBHOOK_BYTES)
     webhook = ProviderWebhook(body, request.query_params, request.headers, await store.now())
     object_id = provider.webhook_object(webhook)
     if object_id is not None:

@@ -41,14 +41,14 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             event_tasks.providers = sales.providers
             return sales
 
-        def revision_additions(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             sales, tools = revise(revision.config), revision.admin_tools
 
             def on_booked(account: str) -> None:
                 # Another plan is in force here at once, and in other workers within seconds.
                 tools.callers.forget(account)
-                month_tasks.look_soon()
-                mails.look_soon()
+                month_tasks.look_now()
+                mails.look_now()
 
             order_tasks.on_booked = on_booked
             if _missing(revision.config):
@@ -62,14 +62,14 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             ]
             return Additions(endpoints)
 
-        orders.look_soon = order_tasks.look_soon
+        orders.look_now = order_tasks.look_now
         revise(context.config_at_start)
         # A command asks no provider for payments: its server does, when it is back.
         task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)
         name = "deletion of old payment events"
         tidying = partial(repeat, name, event_tasks.delete_old, _TIDY_S, context.metrics, tidies=True)
         yield FeatureInstance(
-            context.sharing(orders), revision_additions, task_kinds=task_kinds, alone=(tidying,)
+            context.with_shared(orders), additions_for, task_kinds=task_kinds, tasks_of_one_server=(tidying,)
         )
 
 
@@ -82,7 +82,7 @@ FEATURE = Feature(
     _open,
     tables=records.TABLES,
     paths=("/v1/plans", "/v1/orders", "/orders", "/admin/orders", "/webhooks"),
-    missing=_missing,
+    missing_setting=_missing,
     checks=(config_checks.check_offers, shop_checks.check_shop),
     doctor=(("payments", config_checks.check_providers),),
 )

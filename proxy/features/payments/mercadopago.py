@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.errors import InvalidRequest
 from proxy.features.payments.calls import ProviderCalls, Query, T
 from proxy.features.payments.provider import (
@@ -216,4 +216,4 @@ def _is_number(text: str) -> bool:
 
 
 def _iso_time(micros: int) -> str:
-    return datetime.fromtimestamp(micros // SECOND, UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(micros // SECOND_US, UTC).isoformat(timespec="milliseconds")

@@ -15,7 +15,7 @@ from proxy.features.payments.paid_months import MailKind, Month, MonthChange, Mo
 from proxy.features.payments.plan_changes import ACTOR, PlanReading
 from proxy.features.payments.records import NEVER, MonthRecord
 from proxy.ledger import Ledger
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage import audit, entries
 from proxy.storage.audit import Act
 from proxy.storage.entries import GRANTED
@@ -34,14 +34,14 @@ class MonthTasks(TaskKind[MonthRecord]):
     sales: Sales
     name = "paid months"
     table = records.MONTH_TASKS
-    outlives = False
+    may_outlive_worker = False
 
     def __init__(self, ledger: Ledger, mails: Mails | None = None) -> None:
         super().__init__(ledger.store)
         self._ledger = ledger
         self._mails = mails
 
-    def only_if(self, held: MonthRecord) -> Condition:
+    def commit_condition(self, held: MonthRecord) -> Condition:
         """If a booking has changed the month meanwhile, the result is refused and the task runs again."""
         names = ("state", "starts", "ends", "is_paid")
         return Condition(_IS_UNCHANGED, {f"{name}_seen": getattr(held, name) for name in names})
@@ -53,7 +53,7 @@ class MonthTasks(TaskKind[MonthRecord]):
                 return await self._work(reading, held)
             except AlreadyExists:
                 continue
-        return Again("Its changes were refused: another worker changes the account.", 1.0)
+        return Delayed("Its changes were refused: another worker changes the account.", 1.0)
 
     async def _work(self, reading: PlanReading, held: MonthRecord) -> Result:
         month = reading.plan_state.month(held.id)
@@ -66,7 +66,7 @@ class MonthTasks(TaskKind[MonthRecord]):
             return await self._end_plan(reading, held, change)
         return await self._update_by_clock(reading, held)
 
-    async def _update_by_clock(self, reading: PlanReading, held: MonthRecord) -> Again:
+    async def _update_by_clock(self, reading: PlanReading, held: MonthRecord) -> Delayed:
         """Write the state that a month has now, and send the mail that is due about its end."""
         now = reading.plan_state.now
         month = paid_months.with_state_at(plan_changes.month_of(held), now)
@@ -75,7 +75,7 @@ class MonthTasks(TaskKind[MonthRecord]):
         due = paid_months.next_due(month, now)
         values = {"state": month.state, "mailed": mailed, "due": NEVER if due is None else due}
         also = await self._mail(reading, month, kind, if_finished)
-        return Again(is_try=False, values=values, also=also)
+        return Delayed(is_try=False, values=values, also=also)
 
     async def _end_plan(self, reading: PlanReading, held: MonthRecord, change: MonthChange) -> Done:
         """Write the end of an account's paid plan. Requests have used its next plan since the last month
@@ -91,7 +91,7 @@ class MonthTasks(TaskKind[MonthRecord]):
         ]
         await plan_changes.write_change(self._ledger, reading, [], statements)
         if self._mails is not None:
-            self._mails.look_soon()
+            self._mails.look_now()
         return Done(values={"due": NEVER})
 
     async def _carry_unspent(self, reading: PlanReading, month: Month) -> Result:
@@ -100,9 +100,9 @@ class MonthTasks(TaskKind[MonthRecord]):
         now = reading.plan_state.now
         if not month.is_paid or reading.is_closed:
             return Done(values={"due": NEVER})
-        held = await self._ledger.holds.held(reading.account, month.pool)
+        held = await self._ledger.holds.held_allowance(reading.account, month.pool)
         # Read after the holds: a request that settles between counts twice, and is never missed.
-        pools = await entries.pools(self._store, reading.account)
+        pools = await entries.read_pools(self._store, reading.account)
         target = paid_months.carry_target(month, pools.get(month.pool, 0), held, now)
         if target.credits or target.pool_amount or target.is_final:
             state: MonthState = "carried" if target.is_final else "replaced"
@@ -133,7 +133,7 @@ class MonthTasks(TaskKind[MonthRecord]):
         assert month.replaced is not None, "a replaced month has its moment"
         last = month.replaced + paid_months.LATEST_ENTRY_US
         due = now + _HELD_RETRY_US if held else max(last, now + _HELD_RETRY_US)
-        return Again(is_try=False, values={"due": due})
+        return Delayed(is_try=False, values={"due": due})
 
     async def _mail(
         self, reading: PlanReading, month: Month, kind: MailKind | None, only_if: Condition

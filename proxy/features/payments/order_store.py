@@ -11,7 +11,7 @@ import msgspec
 from policies.alerts import Trouble
 from policies.plans import AgreedTerms
 from policies.price import in_credits
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.catalogue.people import Income
 from proxy.errors import Conflict, IdempotencyKeyReused, NotAllowed, NotFound
 from proxy.features.payments import bodies, paid_months, plan_changes, records
@@ -25,14 +25,14 @@ from proxy.storage import audit
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import lock_account
-from proxy.storage.rows import any_of, new_id
+from proxy.storage.rows import in_list, new_id
 from proxy.storage.store import Params, Statement
 
 MOST_OPEN_ORDERS = 5
-OPEN_US = 23 * 3600 * SECOND
+OPEN_US = 23 * 3600 * SECOND_US
 """How long an order can be paid. Stripe allows 24 hours by its own clock."""
-FIRST_LOOK_US = 60 * SECOND
-LOOK_US = 10 * SECOND
+FIRST_LOOK_US = 60 * SECOND_US
+LOOK_US = 10 * SECOND_US
 """A look by its owner wakes an order at most once in this time."""
 
 _INSERT = f"""
@@ -100,14 +100,14 @@ class EndingPlan(NamedTuple):
 
 
 class OrderStore(Income):
-    """The orders of all accounts, and what they paid. `sales` is what is sold now. `look_soon` lets the tasks
+    """The orders of all accounts, and what they paid. `sales` is what is sold now. `look_now` lets the tasks
     of orders look for due ones at once."""
 
     sales: Sales
 
     def __init__(self, ledger: Ledger) -> None:
         # A command has no tasks, so it begins none.
-        self.look_soon: Callable[[], None] = lambda: None
+        self.look_now: Callable[[], None] = lambda: None
         self._ledger = ledger
         self._store = ledger.store
 
@@ -157,7 +157,7 @@ class OrderStore(Income):
         )
         stored = await self.find_order(None, order.id)
         if stored.cancelled is not None:
-            self.look_soon()
+            self.look_now()
         return stored
 
     async def find_order(self, account: str | None, id_: str) -> OrderRecord:
@@ -173,7 +173,7 @@ class OrderStore(Income):
     async def sums_paid(self, accounts: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
         if not accounts:
             return {}
-        names, params = any_of(accounts)
+        names, params = in_list(accounts)
         found: dict[str, dict[str, int]] = {}
         for row in await self._store.read(_SUMS_PAID.format(accounts=names), params):
             found.setdefault(row["account"], {})[row["currency"]] = int(row["total"])
@@ -217,20 +217,20 @@ class OrderStore(Income):
     async def note_look(self, order: OrderRecord) -> None:
         """Note that the owner looks at an order. It wakes the order, every ten seconds at most."""
         await self._store.write(Statement(_LOOK, {"id": order.id, "now": await self._store.now()}))
-        self.look_soon()
+        self.look_now()
 
     async def wake_order(self, provider: str, id_: str) -> bool:
         """Have an order's provider asked soon. False: this provider has no such order."""
         woken: Params = {"id": id_, "provider": provider, "now": await self._store.now()}
         (rows,) = await self._store.write(Statement(_WAKE, woken))
-        self.look_soon()
+        self.look_now()
         return bool(rows)
 
     async def cancel_order(self, order: OrderRecord, act: Act) -> OrderRecord:
         """Let an open order expire now. Its task ends the checkout. Raises Conflict once it is paid."""
         cancelled = Statement(_CANCEL, {"id": order.id, "now": act.at})
         await self._store.write(cancelled, *audit.insert_statements(act, _IS_CANCELLED))
-        self.look_soon()
+        self.look_now()
         found = await self.find_order(None, order.id)
         if found.state != "open":
             raise Conflict("The order is paid, so it cannot be cancelled.", code="order_paid")

@@ -12,7 +12,7 @@ from proxy.features.payments.booking import Booking
 from proxy.features.payments.order_store import OrderStore
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed
 from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
-from proxy.queue.tasks import Again, Result, TaskKind
+from proxy.queue.tasks import Delayed, Result, TaskKind
 from proxy.storage.store import AlreadyExists, Condition, Params, Store
 
 _TRIES = 5
@@ -23,8 +23,8 @@ class OrderTasks(TaskKind[OrderRecord]):
 
     name = "orders"
     table = records.ORDER_TASKS
-    at_once = 16
-    outlives = False
+    most_at_once = 16
+    may_outlive_worker = False
 
     def __init__(self, store: Store, orders: OrderStore, booking: Booking) -> None:
         super().__init__(store)
@@ -32,11 +32,11 @@ class OrderTasks(TaskKind[OrderRecord]):
         self._orders = orders
         self._booking = booking
 
-    def takes(self, queued: OrderRecord) -> Mapping[Hashable, int]:
+    def concurrency_limits(self, queued: OrderRecord) -> Mapping[Hashable, int]:
         """Give each provider half of the places, so that one that hangs does not block the other."""
-        return {"": self.at_once, queued.provider: self.at_once // 2}
+        return {"": self.most_at_once, queued.provider: self.most_at_once // 2}
 
-    def only_if(self, held: OrderRecord) -> Condition:
+    def commit_condition(self, held: OrderRecord) -> Condition:
         """If the order was woken during the attempt, the result is refused and the task runs again."""
         return Condition("wakes = :wakes_seen", {"wakes_seen": held.wakes})
 
@@ -55,14 +55,14 @@ class OrderTasks(TaskKind[OrderRecord]):
             except ProviderFailed as error:
                 if error.is_final:
                     return await self._look_later(held, error.reason)
-                return Again(error.reason, error.retry_after_s)
+                return Delayed(error.reason, error.retry_after_s)
             try:
                 if await self._booking.book(order, rows, fetched):
                     self.on_booked(order.account)
             except AlreadyExists:
                 continue
             return await self._look_later(held, rows=rows, is_ended=order.cancelled is not None)
-        return Again("Its bookings were refused: another worker books, or a reference is taken.", 1.0)
+        return Delayed("Its bookings were refused: another worker books, or a reference is taken.", 1.0)
 
     async def book_named_payment(
         self, provider: str, rows: Sequence[PaymentRecord], fetched: FetchedPayment
@@ -82,7 +82,7 @@ class OrderTasks(TaskKind[OrderRecord]):
         rows: Sequence[PaymentRecord] = (),
         *,
         is_ended: bool = False,
-    ) -> Again:
+    ) -> Delayed:
         order = await self._orders.find_order(None, held.id)
         now = await self._store.now()
         due = payments.next_look(created=order.created, expires=order.expires, paid=order.paid, now=now)
@@ -90,4 +90,4 @@ class OrderTasks(TaskKind[OrderRecord]):
             due = payments.next_look_after_refusal(created=order.created, now=now)
         due = min(NEVER if due is None else due, self._booking.refund_check_at(rows))
         ended: Params = {"url": ""} if is_ended else {}
-        return Again(error, is_try=False, values={"due": due, "tries": 0, **ended})
+        return Delayed(error, is_try=False, values={"due": due, "tries": 0, **ended})

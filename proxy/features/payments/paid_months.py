@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from policies.cycles import cycle_at, day_at
+from policies.cycles import cycle_at, start_of_day
 
 MonthState = Literal["ahead", "running", "past", "replaced", "carried", "dropped"]
 MailKind = Literal["month_ends", "month_ended"]
@@ -49,7 +49,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     def pool(self) -> int:
         """The pool that it spends from. Pools begin at midnight; a first month may start later on that
         day."""
-        return day_at(self.starts)
+        return start_of_day(self.starts)
 
     @property
     def has_run(self) -> bool:

@@ -64,8 +64,8 @@ async def read_plan(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
     if plan is None or plan.allowance is not None:
         # Read before the balances: a request that settles between counts twice, and is never missed.
         # Without an allowance, a large one that never settles would be a gift to the next plan.
-        held = await ledger.holds.held(account, pool)
-    balances = await entries.pools(store, account)
+        held = await ledger.holds.held_allowance(account, pool)
+    balances = await entries.read_pools(store, account)
     plan_state = PlanState(
         now=now,
         plan=row["plan"],

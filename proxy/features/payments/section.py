@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from proxy.config.credits import micro
+from proxy.config.credits import to_micro_credits
 from proxy.config.reader import Reader, Section
 from proxy.config.secret import named_secret
 from proxy.config.sections import Switch
@@ -204,7 +204,7 @@ def _read_amount(reader: Reader, key: str, priced: _WrittenOffer) -> int:
 
 def _read_credits(reader: Reader, key: str, pack: _WrittenPack) -> int:
     try:
-        return micro(pack.credits)
+        return to_micro_credits(pack.credits)
     except ValueError:
         reader.fault(f"{key}.credits", f"must have 6 decimals at most; got {pack.credits!r}")
         return 0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from policies.plans import Plan
-from proxy.api.minutes import is_speech_free, minutes, priced_models
+from proxy.api.minutes import is_speech_free, minutes_for, priced_models
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, wrong
@@ -105,7 +105,7 @@ def _check_pack_price(config: Config, section: PaymentsSection, pack: SoldOffer)
         plan = config.plans.get(offer.name)
         if plan is None or offer.currency != pack.currency or not isinstance(plan.allowance, int):
             continue
-        own, bought = minutes(plan.allowance, plan, config), minutes(pack.credits, plan, config)
+        own, bought = minutes_for(plan.allowance, plan, config), minutes_for(pack.credits, plan, config)
         if own is not None and bought is not None and own.number and bought.number:
             of_plans.append(offer.amount / own.number / 100)
             of_pack.append(pack.amount / bought.number / 100)

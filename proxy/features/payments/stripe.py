@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.errors import InvalidRequest
 from proxy.features.payments.calls import ProviderCalls, Query
 from proxy.features.payments.provider import (
@@ -27,7 +27,7 @@ from proxy.features.payments.section import StripeSection
 from speech_engine.http import HttpClient
 
 VERSION = "2026-10-28.endive"
-_TOLERANCE_US = 300 * SECOND
+_TOLERANCE_US = 300 * SECOND_US
 _HOLDS = frozenset({"needs_response", "under_review", "lost"})
 """The states of a dispute in which the bank has the money. An inquiry (`warning_…`) takes none."""
 _OBJECT = re.compile(r"(pi|cs)_[A-Za-z0-9_]{1,200}", re.ASCII)
@@ -118,7 +118,7 @@ class Stripe:
             "client_reference_id": request.order,
             "success_url": request.return_url,
             "cancel_url": request.return_url,
-            "expires_at": request.expires // SECOND,
+            "expires_at": request.expires // SECOND_US,
         }
         headers = {**_FORM, "idempotency-key": request.order}
         made = await self._calls.change_object(
@@ -153,7 +153,7 @@ class Stripe:
         return None if intent is None else await self._fetched(intent)
 
     async def payments_since(self, moment: int) -> AsyncIterator[FetchedPayment]:
-        asked: Query = {"created[gte]": moment // SECOND, "limit": _PAGE, "expand[]": "data.latest_charge"}
+        asked: Query = {"created[gte]": moment // SECOND_US, "limit": _PAGE, "expand[]": "data.latest_charge"}
         for _ in range(_MOST_PAGES):
             page = await self._calls.get_object(_Intents, "/v1/payment_intents", asked)
             for intent in page.data:
@@ -182,7 +182,7 @@ class Stripe:
         parts = [part.partition("=") for part in request.headers.get("stripe-signature", "").split(",")]
         t = next((value for name, _, value in parts if name == "t"), "")
         is_number = t.isascii() and t.isdecimal() and len(t) < 12
-        is_in_time = is_number and abs(request.now - int(t) * SECOND) <= _TOLERANCE_US
+        is_in_time = is_number and abs(request.now - int(t) * SECOND_US) <= _TOLERANCE_US
         expected = hmac.digest(self._secret, f"{t}.".encode() + request.body, "sha256").hex().encode()
         # While its secret is changed, an event has two signatures.
         signatures = [value.encode() for name, _, value in parts if name == "v1"]

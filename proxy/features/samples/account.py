@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from policies.plans import UNLIMITED, Terms, terms
+from policies.plans import UNLIMITED, Terms, build_terms
 from proxy.access.callers import Caller
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
@@ -12,7 +12,7 @@ from proxy.storage.store import Store
 
 NAME = "samples"
 _KEY = "samples of voices"
-TERMS: Terms = replace(terms(UNLIMITED), one_shot=False)
+TERMS: Terms = replace(build_terms(UNLIMITED), one_shot=False)
 """No plan's limits, and nothing costs credits."""
 _FIND = """
 SELECT keys.id, keys.account, accounts.name, accounts.closed, accounts.anchor FROM accounts

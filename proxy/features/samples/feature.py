@@ -31,7 +31,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     samples = ShownSamples(store)
     worker = SampleWorker(context.store, store, context.engines, context.find(Activity))
 
-    def revision_additions(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         config, section = revision.config, SECTION.of(revision.config)
         assert revision.voices is not None, "a server has voices"
         assert revision.speaking is not None, "a server speaks"
@@ -58,7 +58,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             (partial(worker.make_in_quiet, context.metrics),) if context.config_at_start.serves else ()
         )
         yield FeatureInstance(
-            context.sharing(samples).sharing(worker), revision_additions, alone_here=alone_here
+            context.with_shared(samples).with_shared(worker), additions_for, tasks_of_each_server=alone_here
         )
     finally:
         await looking.close()

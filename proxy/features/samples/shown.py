@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import Voice
 from proxy.catalogue.voice_samples import FrontSample, MadeSample, NoVoiceSamples
 from proxy.features.samples.folder import MeasuredSample, SampleFolder, StoredSample
@@ -28,11 +28,11 @@ class ShownSamples(NoVoiceSamples):
         self._records_by_voice: tuple[object, Mapping[EngineVoiceId, list[MeasuredSample]]] = (None, {})
 
     def sample_of(self, voice: Voice, language: str | None = None) -> MadeSample | None:
-        wanted = base(language or voice.language or "")
+        wanted = base_tag(language or voice.language or "")
         for binding in voice.bindings:
             if isinstance(binding.voice, EngineVoice):
                 found = self._by_voice().get((binding.engine, binding.voice.id), ())
-                of_tag = [each for each in found if base(each.language) == wanted]
+                of_tag = [each for each in found if base_tag(each.language) == wanted]
                 if chosen := [*of_tag, *(() if language else found)]:
                     return _shown(chosen[0])
                 if (binding.engine, binding.voice.id) in self._unmade_voices():
@@ -48,7 +48,7 @@ class ShownSamples(NoVoiceSamples):
     def front_sample(self, language: str) -> FrontSample | None:
         for sample in self._store.samples.values():
             record = sample.record
-            if record.kind == "long" and base(record.language) == base(language):
+            if record.kind == "long" and base_tag(record.language) == base_tag(language):
                 return FrontSample(
                     address=_address(record), voice=f"{record.engine}/{record.voice}", text=record.text
                 )

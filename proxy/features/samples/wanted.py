@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import Model, speaks
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import LiveEngine
@@ -121,7 +121,9 @@ class WantedSamples:
         for info in () if engine.state != "ready" else engine.models():
             model = Model(name, info)
             is_usable = info.speaks and not info.runner
-            if is_usable and (not is_free or (info.is_local and self._catalogue.rate(model) is None)):
+            if is_usable and (
+                not is_free or (info.is_local and self._catalogue.provider_rate(model) is None)
+            ):
                 for voice in engine.voices():
                     yield model, voice
 
@@ -130,7 +132,7 @@ class WantedSamples:
     ) -> WantedSample | None:
         """Return the longer sample of a language. Its voice is the first one of the front,
         else the default voice of the server, else any with a trained model."""
-        natural = [each for each in found if each.rank < 2 and base(each.language) == base(tag)]
+        natural = [each for each in found if each.rank < 2 and base_tag(each.language) == base_tag(tag)]
         preferred = [*front, *self._bound_voices([self._default_voice or ""])]
         ranks = {voice: rank for rank, voice in reversed([*enumerate(preferred)])}
         first = min(

@@ -10,7 +10,7 @@ import structlog
 from msgspec.structs import replace
 
 from proxy.access.callers import Caller
-from proxy.catalogue.library import NOTHING
+from proxy.catalogue.library import EMPTY_LIBRARY
 from proxy.engines.engine_list import Engines
 from proxy.errors import RequestFailed
 from proxy.features.samples.account import TERMS, open_account
@@ -111,7 +111,7 @@ class SampleWorker:
         plans, id_ = self._speaking.plans, new_id("req")
         try:
             request = parse_speech(body, Defaults())
-            call = await plans.planned_call(id_, self._caller, request, TERMS, NOTHING)
+            call = await plans.planned_call(id_, self._caller, request, TERMS, EMPTY_LIBRARY)
         except RequestFailed:
             return None
         (part, *others) = call.plan.parts
@@ -241,5 +241,5 @@ async def _collect(sound: bytearray, answer: Answer) -> None:
     await answer.collect()
     while (data := await answer.next_chunk()) is not None:
         sound += data
-    sound += answer.last()
+    sound += answer.last_bytes()
     await answer.settle()

@@ -351,7 +351,7 @@ class _Listener:
         self._form = form
         self._index = index
         self._socket = socket
-        self.mark = socket.mark
+        self.count_written = socket.count_written
         self.share_sent = socket.share_sent
 
     async def piece_began(self, start: PieceStart) -> None:

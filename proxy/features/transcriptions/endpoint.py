@@ -125,7 +125,7 @@ class Transcriptions:
             request = read_request(form, self._task)
             hear = partial(self._hear, state, terms, request, file)
             digest = partial(digest_of_fields, (self._task, request.form), file)
-            await self._answering.once(connection, state, terms, digest, hear)
+            await self._answering.answer_once(connection, state, terms, digest, hear)
 
     async def _hear(
         self, state: dict[str, Any], terms: Terms, request: HearRequest, file: bytes, connection: Connection

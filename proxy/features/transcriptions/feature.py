@@ -24,12 +24,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.transcriptions.long_decoder import open_long_decoder
     from proxy.features.transcriptions.word_times import WordTimes
 
-    entries = context.find_or(HistoryEntries())
+    entries = context.find_shared_or(HistoryEntries())
     async with open_decoder(context.shared) as decoder, open_long_decoder() as long_decoder:
         parts = HearingParts(context.metrics, decoder, long_decoder)
         ears = None if context.engines is None else Ears(context.engines, parts.metrics)
 
-        def revision_additions(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
             if speaking is None or answering is None or hearing is None:
                 return Additions()
@@ -39,10 +39,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             tasks = get_args(Task)
             return Additions([Transcriptions(task, *objects).endpoint() for task in tasks])
 
-        shared = context.sharing(decoder).sharing(parts)
+        shared = context.with_shared(decoder).with_shared(parts)
         if ears is not None:
-            shared = shared.sharing(ears).sharing(WordTimes(ears, decoder))
-        yield FeatureInstance(shared, revision_additions)
+            shared = shared.with_shared(ears).with_shared(WordTimes(ears, decoder))
+        yield FeatureInstance(shared, additions_for)
 
 
 def _check_recognisers(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:
@@ -52,7 +52,7 @@ def _check_recognisers(config: Config, _registry: Registry, results: ProbeResult
 
 def _check_model_names(config: Config) -> Iterator[Finding]:
     """Yield a note if OpenAI's names of models that hear mean none. An own name may mean one all the same."""
-    if not config.models.keys() & natural.ears({}).keys():
+    if not config.models.keys() & natural.hearing_candidates({}).keys():
         yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.BRINGS_EARS)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from policies.language import usual
+from policies.language import canonical_tag
 from proxy.errors import InvalidRequest
 from proxy.http.form import RequestForm, form_values, json_or_text
 from proxy.speech import speech_request
@@ -120,7 +120,9 @@ def read_request(
     values = form_values(RequestForm(own, {}), lists=_LISTS)
     values |= {name: json_or_text(str(values[name])) for name in _JSON if name in values}
     read = speech_request.read(as_, values)
-    read = replace(read, language=usual(read.language), languages=tuple(map(usual, read.languages)))
+    read = replace(
+        read, language=canonical_tag(read.language), languages=tuple(map(canonical_tag, read.languages))
+    )
     _check_together(read)
     return HearRequest(read, task, tuple(ignored))
 

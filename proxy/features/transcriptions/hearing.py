@@ -147,7 +147,7 @@ class HearTotals:
 
 def highest_charge(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
     """Return the most that hearing so many seconds may cost."""
-    prices = [terms.prices.of_work("transcription", model.engine, model.info.id) for model in models]
+    prices = [terms.prices.work_price("transcription", model.engine, model.info.id) for model in models]
     return max(price.estimate_charge(each, estimated_s=seconds, characters=0) for each in prices)
 
 
@@ -201,7 +201,7 @@ class Hearing:
         and UpstreamFailed."""
         form = request.form
         query = HearQuery(form.language, request.task, request.format, needs_times=request.times != "")
-        found = self._catalogue.resolve_model(form.model)
+        found = self._catalogue.resolve_models(form.model)
         models, error = decide_hearing(found, query, terms, self._catalogue.licences)
         if error is not None:
             failure = NotAllowed if error.is_forbidden else InvalidRequest
@@ -259,7 +259,7 @@ class Hearing:
     async def begin_attempt(self, model: Model, call: HearCall, totals: HearTotals) -> _Attempt:
         """Note that a model is to hear a recording. Raises UpstreamFailed if its budget is used up."""
         await self._budgets.check_budgets(model.engine, call.caller.account, call.terms)
-        attempt = _Attempt(model, self._catalogue.rate(model))
+        attempt = _Attempt(model, self._catalogue.provider_rate(model))
         totals.attempts.append(attempt)
         return attempt
 

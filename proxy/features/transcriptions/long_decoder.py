@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import (
     LEAST_RATE_HZ,
@@ -43,7 +43,7 @@ _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 _SPEC = HelperSpec(
     module="proxy.features.transcriptions.long_reading_child",
     is_for_one=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     again_within_s=AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_STRETCH_BYTES,
 )
@@ -70,12 +70,12 @@ class LongDecoder:
         self._helper = Helper(_SPEC)
 
     def __repr__(self) -> str:
-        return f"<LongDecoder, {self._places.taken} surveys begun>"
+        return f"<LongDecoder, {self._places.taken_weight} surveys begun>"
 
     async def survey(self, account: str, file: bytes, *, waits: bool = False) -> LongSurvey:
         """Measure the length of a recording, and its quiet places. Raises InvalidRequest, DecodingFailed and
         NoPlace, which comes later if a caller whose number is bounded `waits`."""
-        async with self._places.turn(account, waits=waits):
+        async with self._places.hold_turn(account, waits=waits):
             survey = await self._read(SurveyRequest(file), _read_survey)
         if survey.is_cut:
             raise too_long(f"{LONGEST_S // 3600} hours")
@@ -91,7 +91,7 @@ class LongDecoder:
         """Return a stretch as a master. Raises as `survey` does."""
         from proxy.audio.recordings.master import make_master
 
-        async with self._stretches.turn(account, waits=True):
+        async with self._stretches.hold_turn(account, waits=True):
             made = await self._read(request, checked_sound)
         return await asyncio.to_thread(make_master, made.pcm, made.rate_hz, made.sample_bytes)
 

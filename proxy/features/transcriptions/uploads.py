@@ -51,7 +51,7 @@ class Uploads:
 
     def take(self, account: str) -> FairPlace:
         """Take a place for the largest upload. Raises NoPlace."""
-        return self._places.take(account, MOST_FILE_BYTES + _SOUND_BYTES)
+        return self._places.reserve_place(account, MOST_FILE_BYTES + _SOUND_BYTES)
 
     async def read_upload(
         self, connection: Connection, place: FairPlace, fields: Collection[str] = FIELDS
@@ -72,7 +72,7 @@ class Uploads:
                 param=FILE,
                 code="missing_required_parameter",
             )
-        place.lighten(len(file.data) + _SOUND_BYTES)
+        place.shrink_to(len(file.data) + _SOUND_BYTES)
         return form, bytes(file.data)
 
     async def decode_upload(self, account: str, file: bytes) -> DecodedUpload:

@@ -11,7 +11,7 @@ import structlog
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from proxy.api.speech_answers import SpeechReport, SpeechReporter, WordTime, report
+from proxy.api.speech_answers import SpeechReport, SpeechReporter, WordTime, speech_report
 from proxy.audio.formats import wav_header
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import UnusableRecording
@@ -40,8 +40,8 @@ class WordTimes(SpeechReporter):
         self._ears = ears
         self._decoder = decoder
 
-    async def report(self, answer: Answer, begin: int = 0, sound: bytes = b"") -> SpeechReport:
-        computed = report(answer, begin)
+    async def report(self, answer: Answer, first_character: int = 0, sound: bytes = b"") -> SpeechReport:
+        computed = speech_report(answer, first_character)
         groups, is_step = _sentences(answer, computed), bool(sound)
         is_short = len(groups) <= _MOST_SENTENCES and computed.duration_seconds <= _MOST_S
         if not groups or not self._ears.can_time(computed.language) or not (is_step or is_short):
@@ -50,7 +50,7 @@ class WordTimes(SpeechReporter):
         if computed.audio_format == "pcm":
             sound = wav_header(len(sound) // 2, computed.sample_rate) + sound
         starts_s = [group[0].start_seconds for group in groups]
-        texts = _sentence_texts(groups, answer.call.request.text[begin:])
+        texts = _sentence_texts(groups, answer.call.request.text[first_character:])
         within_s = _STEP_WITHIN_S if is_step else _ANSWER_WITHIN_S
         try:
             async with asyncio.timeout(within_s):

@@ -33,7 +33,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     sign_ins = SignIns(context.store, context.vault, mails)
     mails.recipients = directory.recipients
 
-    def revision_additions(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         config = revision.config
         section = sign_ins.section = SECTION.of(config)
         mails.ceilings = records.mail_ceilings(section.mails_a_minute)
@@ -48,7 +48,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             return Additions()
         sign_ins.plan, sessions.origin = new_account_plan(config), origin_of(config.server.public_url)
         admin_tools = revision.admin_tools
-        admin_tools.callers.also_forget = sessions.forget
+        admin_tools.callers.forget_sessions = sessions.forget
         served: list[Endpoint] = [
             *endpoints.Confirmations(sign_ins, sessions).endpoints,
             *endpoints.OwnSessions(admin_tools, sessions).endpoints,
@@ -67,7 +67,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     tidying = partial(repeat, "deletion of old sign-ins", tidy, _TIDY_S, context.metrics, tidies=True)
     yield FeatureInstance(
-        context.sharing(directory), revision_additions, memories=(sessions,), alone=(tidying,)
+        context.with_shared(directory), additions_for, memories=(sessions,), tasks_of_one_server=(tidying,)
     )
 
 
@@ -86,6 +86,6 @@ FEATURE = Feature(
     _open,
     tables=(records.USERS, records.SIGN_INS, records.COUNTS, records.SESSIONS),
     paths=("/sign-in", "/v1/sign-ins", "/v1/me", "/v1/keys", "/admin/users"),
-    missing=_missing,
+    missing_setting=_missing,
     checks=(_check,),
 )

@@ -19,8 +19,8 @@ from proxy.errors import InvalidRequest, NotAllowed, SessionEnded, SessionNeeded
 from proxy.features.mail.addresses import MOST_CHARACTERS
 from proxy.features.mail.folding import folded_address
 from proxy.features.users import records
-from proxy.http.body import Name, body
-from proxy.http.lists import iso
+from proxy.http.body import Name, read_body
+from proxy.http.lists import iso_time
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, audit
@@ -89,7 +89,7 @@ class SelfService(Resource):
     @endpoint("POST", "/v1/me", MeAnswer, body=MeChange, failures=(NotAllowed, UpstreamFailed))
     async def change_me(self, request: Request) -> Response:
         """Set the preferred and favourite voices; a person who has signed in, also language and mails"""
-        change, caller = await body(request, MeChange), caller_of(request.scope)
+        change, caller = await read_body(request, MeChange), caller_of(request.scope)
         details: dict[str, Any] = {
             name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET
         }
@@ -131,7 +131,7 @@ class SelfService(Resource):
     )
     async def close_me(self, request: Request) -> Response:
         """Close the account for good, with all its users, keys and voices"""
-        sent, session = await body(request, Closing), session_of(request.scope)
+        sent, session = await read_body(request, Closing), session_of(request.scope)
         user = await self._admin_tools.people.user(session.user)
         account = await accounts.get(self._store, session.caller.account)
         if user is None or account is None or account.closed is not None:
@@ -142,8 +142,8 @@ class SelfService(Resource):
                 param="address",
             )
         act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
-        closed = await self._admin_tools.close(account, act)
-        answer = reply(ClosedAccount(id=closed.id, closed=iso(closed.closed or act.at)))
+        closed = await self._admin_tools.close_account(account, act)
+        answer = reply(ClosedAccount(id=closed.id, closed=iso_time(closed.closed or act.at)))
         answer.headers["set-cookie"] = records.ENDED_COOKIE
         return answer
 
@@ -159,7 +159,7 @@ class SelfService(Resource):
         if name is None:
             return ""
         try:
-            return (await self._voices.usable(caller, name)).id
+            return (await self._voices.usable_voice(caller, name)).id
         except (InvalidRequest, UpstreamFailed) as failure:
             failure.param = param
             raise

@@ -13,7 +13,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.mail.records import Rank
 from proxy.storage.disk_names import account_name
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store, Value
 from proxy.storage.tables import Erasable, PathColumn, Table
 from speech_engine.redacted import Redacted
@@ -179,12 +179,12 @@ class UserDirectory(People):
         found: dict[str, list[str]] = {}
         if not accounts:
             return {}
-        names, params = any_of(accounts)
+        names, params = in_list(accounts)
         for row in await self._store.read(_ADDRESSES.format(names=names), params):
             found.setdefault(row["account"], []).append(row["address"])
         return found
 
-    def beginning_with(self, pattern: str) -> Condition:
+    def condition_address_like(self, pattern: str) -> Condition:
         return Condition(_ADDRESS_BEGINS, {"address": pattern})
 
     async def recipients(self, account: str) -> Sequence[tuple[str, str]]:

@@ -12,8 +12,8 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from policies.tasks import SECOND
-from proxy.access.callers import caller_at, good_for_s, key_fault
+from policies.tasks import SECOND_US
+from proxy.access.callers import key_fault, to_caller, valid_for_s
 from proxy.access.sessions import COOKIE, FRESH_US, Session
 from proxy.errors import SessionEnded
 from proxy.features.users import records
@@ -22,11 +22,11 @@ from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
 from proxy.storage.key_records import STATUS_COLUMNS, status_of
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
-HOUR_US = 3600 * SECOND
+HOUR_US = 3600 * SECOND_US
 IDLE_US = 7 * 24 * HOUR_US
 LONGEST_US = 30 * 24 * HOUR_US
 """A session ends after a week without a use, and in any case after thirty days."""
@@ -61,7 +61,7 @@ class SessionRow(NamedTuple):
 
 class _Answer(NamedTuple):
     session: Session | None
-    good_for_s: float = 0.0
+    valid_for_s: float = 0.0
 
 
 def new_secret() -> str:
@@ -70,7 +70,7 @@ def new_secret() -> str:
 
 
 def cookie(secret: str) -> str:
-    whole_s = LONGEST_US // SECOND
+    whole_s = LONGEST_US // SECOND_US
     return f"{COOKIE}={secret}; Path=/; Max-Age={whole_s}; Secure; HttpOnly; SameSite=Strict"
 
 
@@ -86,7 +86,7 @@ class UserSessions:
         self._store = store
         self._answers: ReadCache[str, _Answer] = ReadCache(
             self._read,
-            lambda answer: answer.good_for_s,
+            lambda answer: answer.valid_for_s,
             max_weight=_MOST_STORED,
             most_together=MOST_TOGETHER,
             gathers_unknown=True,
@@ -125,7 +125,7 @@ class UserSessions:
         await self._store.write(Statement(_TIDY, {"whole": now - LONGEST_US, "idle": now - IDLE_US}))
 
     async def _read(self, digests: Sequence[str]) -> dict[str, _Answer]:
-        hashes, params = any_of(digests)
+        hashes, params = in_list(digests)
         rows = await self._store.read(_BY_HASH.format(hashes=hashes), params)
         now = await self._store.now()
         found = {row["session_hash"]: self._answer(row, now) for row in rows}
@@ -142,17 +142,17 @@ class UserSessions:
         status, began, seen = status_of(row), row["began"], row["seen"]
         if key_fault(status, now) is not None or is_over(began, seen, now):
             return _Answer(None)
-        caller = caller_at(status, now)
+        caller = to_caller(status, now)
         session = Session(row["session"], row["user_id"], caller, began + FRESH_US)
         before = self._answers.last_known(row["session_hash"])
         if before is not None and before.session is not None and before.session.caller == caller:
             # The same object, so that its cached terms and plans stay valid.
             session = before.session
         end = min(began + LONGEST_US, seen + IDLE_US)
-        return _Answer(session, min(good_for_s(status, now), (end - now) / SECOND))
+        return _Answer(session, min(valid_for_s(status, now), (end - now) / SECOND_US))
 
     async def _note_seen(self, unseen: Sequence[str], now: int) -> None:
-        ids, params = any_of(unseen)
+        ids, params = in_list(unseen)
         try:
             await self._store.write(Statement(_SEEN.format(ids=ids), {**params, "now": now}))
         except StorageFailed as error:

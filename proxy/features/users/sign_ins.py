@@ -16,9 +16,9 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from policies.limits import Caps
-from policies.networks import WIDER, networks_of
+from policies.networks import WIDER_TIMES, networks_of
 from policies.plans import AgreedTerms
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.sessions import Session
 from proxy.catalogue.people import made_up_name
 from proxy.errors import Conflict, InvalidRequest, RateLimited
@@ -35,7 +35,7 @@ from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import lock_account
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
-from proxy.storage.rows import any_of, encode_json, new_id
+from proxy.storage.rows import encode_json, in_list, new_id
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
@@ -43,8 +43,8 @@ LINK_S = 15 * 60
 INVITE_S = 72 * 3600
 MOST_TRIES = 5
 MOST_NEW_ACCOUNTS = 10
-_DAY_US = 86_400 * SECOND
-_WINDOW_US = LINK_S * SECOND
+_DAY_US = 86_400 * SECOND_US
+_WINDOW_US = LINK_S * SECOND_US
 _CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _CODE_LENGTH = 8
 _CONFIRM_TRIES = 3
@@ -163,7 +163,7 @@ class SignIns:
             token=digest(token),
             code=await self._code_digest(id_, code),
             created=now,
-            until=now + LINK_S * SECOND,
+            until=now + LINK_S * SECOND_US,
         )
         letter = Letter(
             kind="sign_in", facts={"link": self._link(id_, token), "code": code}, to=folded, language=language
@@ -180,7 +180,7 @@ class SignIns:
         )
         mailbox = await self._vault.name_digest("", f"mailbox:{mailbox_of(folded)}")
         # One network has 3 mails to a mailbox of the 10, so a stranger cannot use up those of its owner.
-        most = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER * 10, narrow: 10}
+        most = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER_TIMES * 10, narrow: 10}
         turn, below = self._turn, records.counts_below(most, now - _WINDOW_US)
         # Requests of one network wait for each other, and not for those of other networks.
         async with self._networks.setdefault(wide, asyncio.Lock()), self._places:
@@ -195,7 +195,7 @@ class SignIns:
                 "Too many sign-ins were asked for. Use the newest mail, or try again in 15 minutes.",
                 retry_after_s=LINK_S,
             )
-        self._mails.look_soon()
+        self._mails.look_now()
         return row
 
     async def invite(self, address: str, account: str, is_operator: bool, act: Act) -> tuple[str, int]:
@@ -208,7 +208,7 @@ class SignIns:
             raise Conflict(
                 f"This address is the user {known.id} already. Remove the user first.", param="address"
             )
-        token, until = new_secret(), act.at + INVITE_S * SECOND
+        token, until = new_secret(), act.at + INVITE_S * SECOND_US
         row = SignIn(
             id=act.subject,
             address=folded,
@@ -243,7 +243,7 @@ class SignIns:
         if row is None or not await self._is_right(row, token, code):
             raise SignInFailed
         narrow, wide = (f"accounts of {network}" for network in networks_of(client))
-        most = {} if row.is_invite else {wide: WIDER * MOST_NEW_ACCOUNTS, narrow: MOST_NEW_ACCOUNTS}
+        most = {} if row.is_invite else {wide: WIDER_TIMES * MOST_NEW_ACCOUNTS, narrow: MOST_NEW_ACCOUNTS}
         for _ in range(_CONFIRM_TRIES):
             now = await self._store.now()
             user = await records.find_by_address(self._store, row.address)
@@ -258,7 +258,7 @@ class SignIns:
             if not (user or await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params)):
                 raise RateLimited(
                     "Too many new accounts from your network today. Try again tomorrow.",
-                    retry_after_s=_DAY_US // SECOND,
+                    retry_after_s=_DAY_US // SECOND_US,
                 )
             if (row := await self._open.get(id_)) is None:
                 break
@@ -271,7 +271,7 @@ class SignIns:
                 pass  # there may be more
 
     async def _read_open(self, ids: Sequence[str]) -> dict[str, SignIn | None]:
-        listed, params = any_of(ids)
+        listed, params = in_list(ids)
         sql = f"{SIGN_IN_ROWS.select} {_IS_OPEN.format(ids=listed)}"
         rows = await self._store.read(sql, {**params, "now": await self._store.now()})
         return {**dict.fromkeys(ids), **{row["id"]: SIGN_IN_ROWS.read(row) for row in rows}}

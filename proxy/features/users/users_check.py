@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.plans import MissingLimits, Plan, terms
+from policies.plans import MissingLimits, Plan, build_terms
 from proxy.api.accounts import default_plan
 from proxy.api.minutes import is_speech_free
 from proxy.config.config_toml import Config
@@ -34,7 +34,7 @@ def check_users(config: Config, registry: Registry) -> Iterator[Finding]:
         do = "set [server] public_url: links lead there, and cookies need https"
         yield wrong("sign-up", "links have no address", do)
     try:
-        terms(config.plans[new_account_plan(config)])
+        build_terms(config.plans[new_account_plan(config)])
     except KeyError:
         names = ", ".join(config.plans)
         yield wrong("sign-up", f'[users] plan = "{section.plan}" is no plan', f"the plans are: {names}")

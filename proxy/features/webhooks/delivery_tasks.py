@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.catalogue.notices import Notices
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
@@ -18,7 +18,7 @@ from proxy.features.webhooks.section import WebhookSection
 from proxy.features.webhooks.sender import Sender, TryOutcome, WebhookRequest
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.http.hosts import KnownHosts
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage import accounts
 from proxy.storage.audit import Act
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
@@ -51,8 +51,8 @@ class DeliveryTasks(TaskKind[WebhookDelivery], Notices):
 
     name = "webhooks"
     table = deliveries.TASKS
-    at_once = 32
-    outlives = False
+    most_at_once = 32
+    may_outlive_worker = False
 
     def __init__(self, store: Store, vault: Vault, sender: Sender, registry: CollectorRegistry) -> None:
         super().__init__(store)
@@ -75,7 +75,7 @@ class DeliveryTasks(TaskKind[WebhookDelivery], Notices):
 
         So no event is lost, and a rollback sends none. `data` has ids alone, never a text of a person.
         Nothing is sent unless `only_if` is true in the commit; for statements in the commit of a task's end,
-        use `finished` of its table. `look_soon` then sends it at once.
+        use `finished` of its table. `look_now` then sends it at once.
         """
         sent = deliveries.add_statements(account, event, data, now, only_if) if self.section.on else ()
         return (*sent, *self.mail_statements(account, event, data, now, only_if))
@@ -86,19 +86,19 @@ class DeliveryTasks(TaskKind[WebhookDelivery], Notices):
         names = [*self.section.allow, *by_account.get(account, ())]
         if by_account and (found := await accounts.get(self._store, account)) is not None:
             names += by_account.get(found.name, ())
-        return KnownHosts(names).has
+        return KnownHosts(names).has_name
 
-    def takes(self, task: WebhookDelivery) -> Mapping[Hashable, int]:
+    def concurrency_limits(self, task: WebhookDelivery) -> Mapping[Hashable, int]:
         """See `TaskKind`. A host, a webhook and an account have few places each, so none can block all
         others."""
-        return {"": self.at_once, **own_limits(task), ("host", task.host): _MOST_OF_HOST}
+        return {"": self.most_at_once, **own_limits(task), ("host", task.host): _MOST_OF_HOST}
 
     async def list_open(self, now: int) -> list[WebhookDelivery]:
         if not self.section.on:
             return []
         # Deliveries without a place are not listed: they would hide those that have one.
         full = {place[1] for place in self.full_limits() if isinstance(place, tuple)}
-        return await deliveries.list_open(self._store, now, 2 * self.at_once, full)
+        return await deliveries.list_open(self._store, now, 2 * self.most_at_once, full)
 
     async def work(self, held: WebhookDelivery) -> Result:
         webhook, is_test = await records.get(self._store, None, held.webhook), not held.began
@@ -114,7 +114,7 @@ class DeliveryTasks(TaskKind[WebhookDelivery], Notices):
             await records.note_failure(self._store, webhook, now)
         if verdict == "again":
             seen: Params = {"status": outcome.status, "answered": now}
-            return Again(outcome.reason, outcome.retry_after_s, values=seen)
+            return Delayed(outcome.reason, outcome.retry_after_s, values=seen)
         reason = GONE if verdict == "gone" else FAILED
         is_off = verdict == "gone" or (not is_test and rules.must_turn_off(now, webhook.failing_since))
         off = (records.turn_off_statement(webhook.id, reason, self.table.finished),) if is_off else ()
@@ -144,18 +144,18 @@ class DeliveryTasks(TaskKind[WebhookDelivery], Notices):
         if (fault := rules.target_fault(target, is_allowed)) is not None:
             return TryOutcome(None, f"Nothing is sent to its URL: {fault}.", fault)
         now, body = await self._store.now(), held.body
-        headers = signing.headers(held.event, now // SECOND, body, seal.secrets(now))
+        headers = signing.headers(held.event, now // SECOND_US, body, seal.secrets(now))
         request = WebhookRequest(held.account, seal.url, headers, body, is_allowed(target.host))
         return await self._sender.send(request)
 
     async def begin_new(self, held: WebhookDelivery, act: Act | None) -> asyncio.Task[None]:
         """Add a delivery under our lease, and begin it."""
         await deliveries.add_delivery(self._store, held, act)
-        return self.begin_held(held)
+        return self.start_held(held)
 
-    def noted(self, held: WebhookDelivery, result: Result) -> None:
+    def after_attempt(self, held: WebhookDelivery, result: Result) -> None:
         del held
-        if isinstance(result, Again):
+        if isinstance(result, Delayed):
             self._tries.labels("again").inc()
         elif isinstance(result, Done):
             self._tries.labels("delivered" if result.values["state"] == "delivered" else "failed").inc()

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from policies.network_addresses import is_address, port_fault
 from policies.network_addresses import is_public as is_public
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 
 MOST_URL = 2000
-DAY_US = 86_400 * SECOND
+DAY_US = 86_400 * SECOND_US
 RETRIED_US = DAY_US
 """How long a delivery is tried. Then it has failed."""
 TURN_OFF_AFTER_US = 3 * DAY_US

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 
 _TRIES = 5
 _RETRY_S = 2.0
-_OLDER_US = 24 * 3600 * SECOND
+_OLDER_US = 24 * 3600 * SECOND_US
 
 
 class ReadableWebhook(NamedTuple):
@@ -131,7 +131,7 @@ class WebhookStore:
         account's are under way, NoPlace if too many of others are."""
         self._check_on()
         sample = deliveries.new_sample(webhook, event, await self.store.now(), LEASE_S)
-        if not self._delivery_tasks.has_place(sample):
+        if not self._delivery_tasks.may_start(sample):
             raise self._too_many(sample)
         task = await self._delivery_tasks.begin_new(sample, act)
         await asyncio.wait([task])
@@ -155,7 +155,7 @@ class WebhookStore:
             raise Conflict("Its webhook is off; turn it on first.")
         if not await deliveries.requeue(self.store, found.id, act):
             raise Conflict("The delivery is still being tried.")
-        self._delivery_tasks.look_soon()
+        self._delivery_tasks.look_now()
         return await self.find_delivery(None, found.id)
 
     def _too_many(self, sample: WebhookDelivery) -> RateLimited | NoPlace:

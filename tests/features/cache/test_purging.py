@@ -94,7 +94,7 @@ async def test_a_clip_that_began_before_a_purge_does_not_land_after_it(tmp_path:
         assert len((await first).content) == RATE_HZ
         await keeping.landed(tmp_path)
         assert not keeping.stored(tmp_path)
-        assert "voxgate_cache_failures_total 0.0" in server.worker.metrics.text()
+        assert "voxgate_cache_failures_total 0.0" in server.worker.metrics.page_text()
         assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
 
 

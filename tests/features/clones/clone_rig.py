@@ -93,7 +93,7 @@ class CloneRig(NamedTuple):
             credential=credential,
             payer=payer,
         )
-        return (await self.clone_tasks.want(task, pays_again=pays_again)).id
+        return (await self.clone_tasks.order_clone(task, pays_again=pays_again)).id
 
     async def step(self) -> None:
         """Do once what there is to do, without waiting for what is due later."""
@@ -115,7 +115,7 @@ class CloneRig(NamedTuple):
             subject=voice.id, account=voice.account, digests=(), began=await self.store.now(), pending=()
         )
         assert await erase_subject(self.store, tombstone)
-        self.clone_tasks.look_soon()
+        self.clone_tasks.look_now()
 
 
 def voices_at(rig: CloneRig, engine: str) -> list[str]:

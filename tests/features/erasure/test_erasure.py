@@ -221,4 +221,4 @@ async def test_the_levels_of_voices_are_forgotten(tmp_path: Path) -> None:
         levels = server.worker.open_context.context.levels
         levels.loudness_level(candidate("one", "v"))
         await erase(server, await add_voice(server))
-        assert len(levels._known) == 0
+        assert len(levels._levels) == 0

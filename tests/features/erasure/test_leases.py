@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.config.sections import VaultSection
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault
 from proxy.storage import answer_claims
 from proxy.storage.answer_claims import Claim
-from proxy.storage.schema import migrate, shipped
+from proxy.storage.schema import known_migrations, migrate
 from proxy.storage.store import Statement, Store
 from tests.features.erasure.test_steps import ACCOUNT, Things
 from tests.proxy.file_store.owned import Owned, add_voice
@@ -22,7 +22,7 @@ BEFORE_LEASES = 11
 
 def erasure_with(store: Store, things: Things, folder: Path) -> Erasure:
     erasure = Erasure(store, Vault(store, VaultSection(), folder), folder)
-    erasure.things = DerivedThings((things,), (things,), things.drop, things.wait_for_providers)
+    erasure.things = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
     return erasure
 
 
@@ -84,7 +84,7 @@ async def test_erasures_of_the_version_before_are_finished_and_those_that_it_is_
 ) -> None:
     store = await open_bare(new_store_url, tmp_path)
     try:
-        await migrate(store, shipped()[:BEFORE_LEASES])
+        await migrate(store, known_migrations()[:BEFORE_LEASES])
         now = await store.now()
         await store.write(as_before("a", now - 61_000_000))
         await migrate(store)
@@ -122,6 +122,6 @@ async def test_what_the_version_before_completes_meanwhile_stays_complete(
 async def test_the_answer_of_a_voice_that_was_erased_meanwhile_is_not_written_down(store: Store) -> None:
     claim = Claim(id="one", account="acc_a", request="req_1", body_digest="b", voices=("voice_a", "voice_b"))
     assert await answer_claims.add(store, claim)
-    assert await answer_claims.keep(store, claim)
+    assert await answer_claims.write_answer(store, claim)
     await store.write(as_before("voice_b", 1))
-    assert not await answer_claims.keep(store, claim)
+    assert not await answer_claims.write_answer(store, claim)

@@ -312,7 +312,7 @@ async def test_a_whole_backup_has_the_lines_of_a_folder(tmp_path: Path) -> None:
     assert (made.recordings, FILE in made.files) == (0, True)
     new = load_config(installed("new"), {})
     (tmp_path / "new" / "data").mkdir()
-    await asyncio.to_thread(whole_restore.restore, tmp_path / "all.tar", new, None, lambda _lines: None)
+    await asyncio.to_thread(whole_restore.restore_whole, tmp_path / "all.tar", new, None, lambda _lines: None)
     async with open_store("sqlite", Path(new.data)) as store:
         await bring_back(store, VOICES[0])
         assert await _replayed(store, Path(new.data), new.vault) == 1

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import structlog
 
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.config.sections import VaultSection
 from proxy.feature_list import all_tables
 from proxy.features.clones import records
@@ -100,7 +100,7 @@ def things() -> Things:
 async def erasure(store: SharedStore, things: Things, tmp_path: Path) -> AsyncIterator[Erasure]:
     vault = Vault(store, VaultSection(), tmp_path)
     made = Erasure(store, vault, tmp_path)
-    made.things = DerivedThings((things,), (things,), things.drop, things.wait_for_providers)
+    made.things = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
     yield made
     things.gone.set()
     await made.close()
@@ -203,7 +203,7 @@ async def test_only_what_is_pending_is_done_again_and_the_database_after_late_fi
 async def test_another_server_s_fresh_erasure_is_left_to_it_on_a_shared_database(
     erasure: Erasure, store: SharedStore, things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("proxy.queue.tasks._LONGEST_WAIT_S", 0.0)
     now = await store.now()
     for name, began in (("voice_fresh", now), ("voice_old", now - 61_000_000)):
         tombstone = Tombstone(subject=name, account=ACCOUNT, digests=(), began=began, pending=("files",))
@@ -263,7 +263,7 @@ async def test_an_erasure_that_waits_for_an_object_looks_again_once_in_five_seco
     own, its, others = Things(), Things(), Tombstone(subject="voice_b", account="acc_b", digests=(), began=0)
     own.failing = its.failing = {"files"}
     eraser, follower = (Erasure(store, Vault(store, VaultSection(), tmp_path), tmp_path) for _ in range(2))
-    eraser.things, follower.things = DerivedThings(files=(own,)), DerivedThings(files=(its,))
+    eraser.things, follower.things = DerivedData(files=(own,)), DerivedData(files=(its,))
     working = RepeatingTask("erasures", eraser.turn, 0.1, Metrics())
     following = RepeatingTask("others", follower.follow_others, 1.0, Metrics())
     try:
@@ -325,7 +325,7 @@ async def test_a_replayed_erasure_has_the_recordings_of_the_row_and_of_the_journ
 ) -> None:
     voice = await voice_of(store, "ab" * 32)
     task = CloneTask(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
-    assert await records.want(store, task) is not None
+    assert await records.add_task(store, task) is not None
     before = Tombstone(subject=voice.id, account=ACCOUNT, digests=("cd" * 32,), began=5)
     ErasureJournal(tmp_path).append(before)
     await erasure.replay_journal()
@@ -353,7 +353,7 @@ async def test_a_process_that_makes_no_clones_leaves_the_receipt_open_while_a_pr
     """As a command without a server does it: there, no feature waits for providers."""
     voice = await voice_of(store)
     task = CloneTask(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
-    assert await records.want(store, task) is not None
+    assert await records.add_task(store, task) is not None
     assert (await erasure.erase_voice(voice)).pending == ("providers",)
     await store.write(Statement("DELETE FROM bindings"))
     (receipt,) = await erasure.finish_interrupted()

@@ -46,7 +46,7 @@ async def test_a_tombstone_takes_the_voice_its_samples_and_what_the_audit_said_o
     assert await tombstone_rows.erase_subject(store, tombstone(voice, 5, "d1", "d2"))
     assert [row["id"] for row in await store.read("SELECT id FROM voices")] == [other]
     assert await rows(store, "samples") == 1
-    said = {each.subject: each.details for each in await audit.list_(store, limit=10)}
+    said = {each.subject: each.details for each in await audit.list_acts(store, limit=10)}
     assert said[voice] == "{}"
     assert CANARY in said[other]
     found = await tombstones.get(store, "acc_a", voice)
@@ -72,7 +72,7 @@ async def test_a_consent_goes_only_when_no_voice_needs_it(store: Store) -> None:
     consent = await add_consent(store, "acc_a", "d1")
     voice = await add_voice(store, "acc_a", "d2")
     await store.write(Statement("UPDATE voices SET consent = :consent", {"consent": consent}))
-    assert await consents.needed_by(store, consent) == voice
+    assert await consents.find_dependent_voice(store, consent) == voice
     assert not await tombstone_rows.erase_subject(store, tombstone(consent), act("aud_1", consent))
     assert (await rows(store, "consents"), await rows(store, "audit"), await rows(store, "erasures")) == (
         1,
@@ -97,11 +97,11 @@ async def test_a_refused_erasure_leaves_the_details_of_earlier_acts(store: Store
     assert not await tombstone_rows.erase_subject(
         store, tombstone(voice), act("aud_4", voice), recordings=("d9",)
     )
-    details = [each.details for each in await audit.list_(store, limit=10)]
+    details = [each.details for each in await audit.list_acts(store, limit=10)]
     assert [CANARY in each for each in details] == [True, True]
     assert await tombstone_rows.erase_subject(store, tombstone(voice), recordings=("d2",))
     assert await tombstone_rows.erase_subject(store, tombstone(consent))
-    assert [each.details for each in await audit.list_(store, limit=10)] == ["{}", "{}"]
+    assert [each.details for each in await audit.list_acts(store, limit=10)] == ["{}", "{}"]
 
 
 async def test_erasures_are_open_until_they_are_complete(store: Store) -> None:

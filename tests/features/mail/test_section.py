@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from proxy.config.finding import Finding
-from proxy.config.reload import merge
+from proxy.config.reload import merge_config
 from proxy.config.sections import Config, Upstream
 from proxy.features.mail import mail_check
 from proxy.features.mail.section import SECTION, MailSection, SmtpServer, read_url
@@ -66,7 +66,7 @@ def test_a_secret_stays_in_the_environment(tmp_path: Path) -> None:
     # A worker gets it as plain data.
     plain = msgspec.structs.replace(config, features=msgspec.to_builtins(config.features))
     assert SECTION.of(plain).sender == "Voices <voices@example.org>"
-    assert SECTION.of(merge(Config(), config, (SECTION,)).config).url == url
+    assert SECTION.of(merge_config(Config(), config, (SECTION,)).config).url == url
 
 
 async def test_the_doctor_connects() -> None:

@@ -217,7 +217,7 @@ def _index(vectors: Any) -> bytes:
 
 
 async def _kept(server: Inside) -> tuple[Any, int]:
-    (model,) = (await trained_models.of_account(server.worker.store, server.account.id)).popitem()[1]
+    (model,) = (await trained_models.list_of_account(server.worker.store, server.account.id)).popitem()[1]
     data = await server.worker.open_context.context.vault.open(model.account, model.digest)
     return BytesIO(data), len(data)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies.cycles import cycle_at
-from policies.plans import Plan, Prices, terms
+from policies.plans import Plan, Prices, build_terms
 from policies.price import MICRO, Price
 from proxy.errors import QuotaExceeded
 from proxy.features.mail.mails import Mails
@@ -258,7 +258,7 @@ class Shop:
             account=account.id,
             key=f"key_{account.id}",
             anchor=account.anchor,
-            terms=terms(PLANS[account.plan], account.agreed),
+            terms=build_terms(PLANS[account.plan], account.agreed),
             amount=credits * MICRO,
             estimated_s=float(credits),
         )
@@ -274,7 +274,7 @@ class Shop:
         return held is not None
 
     async def granted(self, account: str) -> float:
-        return (await entries.pools(self.clock, account)).get(entries.GRANTED, 0) / MICRO
+        return (await entries.read_pools(self.clock, account)).get(entries.GRANTED, 0) / MICRO
 
     async def left(self, account: str) -> float:
         """What is left of the allowance of the plan in force."""
@@ -282,7 +282,7 @@ class Shop:
         pool = cycle_at(read.anchor, await self.clock.now()).start
         allowance = PLANS[read.plan].allowance
         assert isinstance(allowance, int)
-        return (allowance + (await entries.pools(self.clock, account)).get(pool, 0)) / MICRO
+        return (allowance + (await entries.read_pools(self.clock, account)).get(pool, 0)) / MICRO
 
     async def months(self, account: str) -> list[MonthRecord]:
         rows = await self.clock.read(

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from policies.cycles import day_at
+from policies.cycles import start_of_day
 from proxy.errors import Conflict, NotAllowed
 from proxy.feature_list import open_store
 from proxy.features.payments.paid_months import Month, unspent_allowance
@@ -205,7 +205,7 @@ class Market(RuleBasedStateMachine):
 
     async def _conserved(self) -> None:
         """Allowances bought = spent + left + carried, month by month. A plan that was given is not bought."""
-        pools = await entries.pools(self.shop.clock, self.ada)
+        pools = await entries.read_pools(self.shop.clock, self.ada)
         months = [month_of(each) for each in await self.shop.months(self.ada)]
         back = await self._given_back(months)
         ended: Counter[int] = Counter()
@@ -213,7 +213,7 @@ class Market(RuleBasedStateMachine):
             if not month.has_run or month.state == "ahead":
                 continue
             assert month.allowance is not None
-            is_changed = month.replaced is not None and day_at(month.replaced) == month.pool
+            is_changed = month.replaced is not None and start_of_day(month.replaced) == month.pool
             if month.lost is not None:
                 ended[month.pool] += month.allowance - month.lost
             elif month.pool_balance is not None:
@@ -242,7 +242,7 @@ class Market(RuleBasedStateMachine):
             if row["pool"] in operators or not row["reason"].startswith("left"):
                 back[row["pool"]] += row["amount"]
         for month in months:
-            is_later = month.replaced is not None and day_at(month.replaced) > month.pool
+            is_later = month.replaced is not None and start_of_day(month.replaced) > month.pool
             if month.pool in operators and month.pool_balance is None and is_later and month.lost is None:
                 # Another task took what it carried out of the pool.
                 back[month.pool] += month.carried

@@ -8,7 +8,7 @@ import pytest
 
 from policies.alerts import Trouble
 from policies.price import MICRO
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.errors import NotAllowed
 from proxy.features.payments.booking import Booking
 from proxy.features.payments.event_tasks import EventTasks
@@ -132,7 +132,7 @@ async def test_a_worker_that_lost_its_lease_mails_nothing_about_a_month(shop: Sh
         shop.clock.seconds = (month.ends - START) / 1e6 - DAY_S
         tasks = MonthTasks(shop.workers[0].ledger, mail.mails)
         tasks.sales = shop.orders.sales
-        held = await MONTH_TASKS.take(shop.clock, month, SECOND)
+        held = await MONTH_TASKS.take(shop.clock, month, SECOND_US)
         assert held is not None
         late = await tasks.work(held)
         assert late is not None
@@ -330,7 +330,7 @@ async def test_orders_settle_without_any_webhook(shop: Shop) -> None:
     shop.provider.refund("1", 2990)
     await shop.later(DAY_S)
     assert await shop.granted(ada) == 0
-    assert (await shop.orders.find_order(ada, order.id)).due > await shop.clock.now() + SECOND
+    assert (await shop.orders.find_order(ada, order.id)).due > await shop.clock.now() + SECOND_US
 
 
 async def test_a_wake_during_an_attempt_causes_another(shop: Shop) -> None:

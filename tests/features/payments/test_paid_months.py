@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from policies.cycles import cycle_at, day_at
+from policies.cycles import cycle_at, start_of_day
 from proxy.features.payments.paid_months import (
     LATEST_ENTRY_US,
     BoughtMonth,
@@ -107,7 +107,7 @@ def test_a_month_that_is_given_back_leaves_no_hole(given: str, left: list[str]) 
 
 
 def test_the_last_month_that_is_given_back_ends_the_plan_now() -> None:
-    account = replace(with_months(1), balances={day_at(NOW): -300}, now=NOW + DAY)
+    account = replace(with_months(1), balances={start_of_day(NOW): -300}, now=NOW + DAY)
     change = refund_month(account, "1")
     assert (change.plan, change.paid_until, change.spent) == ("free", None, 300)
     assert change.months[0].lost == 700
@@ -119,7 +119,7 @@ def test_the_last_month_that_is_given_back_ends_the_plan_now() -> None:
     [(0, 0, 1000, 0), (-400, 0, 600, 400), (-1300, 0, 0, 1300), (-400, 3, None, 0)],
 )
 def test_another_plan_begins_now(balance: int, days: int, carried: int | None, spent: int) -> None:
-    account = replace(with_months(2), balances={day_at(NOW): balance}, now=NOW + days * DAY)
+    account = replace(with_months(2), balances={start_of_day(NOW): balance}, now=NOW + days * DAY)
     change = buy_month(account, bought("3", "mini", 100))
     assert (change.plan, change.anchor, change.spent) == ("mini", account.now, spent)
     assert dict(change.credits).get("2") == 1000, "the month ahead is whole"

@@ -17,7 +17,7 @@ from openai.types.webhooks import (
     BatchFailedWebhookEvent,
 )
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.webhooks import delivery_tasks as couriers
 from proxy.features.webhooks import records
 from proxy.features.webhooks.records import Event
@@ -57,7 +57,7 @@ async def test_an_event_arrives_signed_as_the_sdk_reads_it(rig: WebhookRig) -> N
             "id": told.headers["webhook-id"],
             "object": "event",
             "type": READY,
-            "created_at": row.created // SECOND,
+            "created_at": row.created // SECOND_US,
             "data": {"id": "bind_7", "voice": "voice_1"},
         }
         assert told.headers["content-type"] == "application/json"
@@ -281,8 +281,8 @@ async def test_an_account_and_a_host_have_so_many_places(rig: WebhookRig) -> Non
         await soon(lambda: len(hangs.told) >= couriers._MOST_OF_HOST)
         assert await rig.delivery_tasks.look() == []
         # More accounts wait for this host than are listed, and no place of their own is full.
-        rig.delivery_tasks.at_once = couriers._MOST_OF_HOST + 1
-        for number in range(2 * rig.delivery_tasks.at_once):
+        rig.delivery_tasks.most_at_once = couriers._MOST_OF_HOST + 1
+        for number in range(2 * rig.delivery_tasks.most_at_once):
             await rig.webhook(account := await rig.account(f"waiting {number}"), hangs.url)
             await rig.tell(account)
         rig.delivery_tasks.section = WebhookSection(on=True, allow=("127.0.0.1", "localhost"))

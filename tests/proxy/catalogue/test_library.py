@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from policies.lexicon import EMPTY
-from proxy.catalogue.library import NOTHING, Library
+from policies.lexicon import EMPTY_LEXICON
+from proxy.catalogue.library import EMPTY_LIBRARY, Library
 from proxy.errors import InvalidRequest
 from proxy.feature_list import open_store
 from proxy.features.lexicons import records as lexicons
@@ -66,12 +66,12 @@ async def test_its_lexicons_come_before_the_operators(
 
 
 async def test_a_lexicon_that_nobody_has_is_refused_by_its_field(ada: Account, library: Library) -> None:
-    for own in (await library.get(ada.id), NOTHING):
+    for own in (await library.get(ada.id), EMPTY_LIBRARY):
         with pytest.raises(InvalidRequest) as caught:
             own.lexicon("x" * 500, "pt")
         assert (caught.value.param, caught.value.code) == ("lexicon", "lexicon_not_found")
         assert len(caught.value.message) < 200
-    assert NOTHING.lexicon(None, "pt") is EMPTY
+    assert EMPTY_LIBRARY.lexicon(None, "pt") is EMPTY_LEXICON
 
 
 async def test_a_library_is_looked_up_once_in_five_seconds(
@@ -210,7 +210,7 @@ async def test_the_own_come_before_very_many_of_the_operators_without_a_copy_of_
     assert found.voices["stage 8"].account is None
     assert "nobody" not in found.voices
     assert found.saved(own) is not None
-    more = found.having(found.voices["stage 8"])
+    more = found.with_voice(found.voices["stage 8"])
     assert more.listed[0].name == "stage 8"
     assert len(more.own.listed) == 2
 
@@ -233,7 +233,7 @@ async def test_a_voice_that_came_and_went_between_two_looks_costs_one_look(
     await add(store, ada.id, "mine")
     before = await library.get(ada.id)
     gone = await add(store, ada.id, "gone")
-    await voices.delete(store, gone)
+    await voices.delete_voice(store, gone)
     looks = []
     for _ in range(3):
         store.seconds += 6.0

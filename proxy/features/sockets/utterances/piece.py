@@ -151,7 +151,7 @@ class SpokenPiece:
         while (data := await answer.next_chunk()) is not None:
             await self._give_sound(answer, data)
         await self._wait_for_turn()
-        last = answer.last()
+        last = answer.last_bytes()
         self._is_settling = True
         await answer.settle()
         self._is_charged = self.is_finished = True
@@ -169,7 +169,7 @@ class SpokenPiece:
         """Send sound, and what is told with it. It is given out with the first step, before any wait."""
         delivery, start = self._delivery, None
         if self._words is None:
-            self._bytes_mark = delivery.listener.mark()
+            self._bytes_mark = delivery.listener.count_written()
             start = self._begin_turn(answer)
         words_of = self._words
         assert words_of is not None, "it has begun"
@@ -197,9 +197,9 @@ class SpokenPiece:
             request_id=call.id,
             start_ms=round(self._words.begins_s * 1000),
             model=answer.speech.engine,
-            voice=call.plan.voice_id(call.request),
+            voice=call.plan.voice_id,
             language=call.plan.language,
-            substitute=call.totals.tell(),
+            substitute=call.totals.announce_substitutes(),
         )
 
     async def _send_step(
@@ -223,7 +223,7 @@ class SpokenPiece:
     @property
     def _length_s(self) -> float:
         if self.call is None or self._answer is None:
-            return estimate.expected_s(estimate.seconds(self.cut.text, 1.0), 0, None, 1.0)
+            return estimate.expected_s(estimate.speech_seconds(self.cut.text, 1.0), 0, None, 1.0)
         stored, attempts = self._answer.speech.stored, self.call.totals.attempts
         if stored is not None:
             return stored.samples / self._answer.speech.sample_rate_hz
