@@ -97,7 +97,9 @@ async def test_five_tries_of_a_code_and_no_more_of_a_thousand(rig: Rig) -> None:
     sent = await rig.ask()
     for number in range(1000):
         with pytest.raises(SignInFailed):
-            await (rig.other if number % 2 else rig.sign_ins).confirm_sign_in(sent.id, "", f"WRONG{number:03}", HOME)
+            await (rig.other if number % 2 else rig.sign_ins).confirm_sign_in(
+                sent.id, "", f"WRONG{number:03}", HOME
+            )
     with pytest.raises(SignInFailed):
         await rig.sign_ins.confirm_sign_in(sent.id, "", sent.code, HOME)
     (row,) = await rig.store.read("SELECT tries FROM sign_ins")

@@ -327,7 +327,10 @@ def test_what_an_answer_means(status: int, error: type[Exception] | None) -> Non
             assert list(line.inputs()) == [b"x"]
             line.send_message(TrainingProgress(stage="preparing"))
             return
-        for ask in (lambda: list(line.inputs()), lambda: line.send_message(TrainingProgress(stage="preparing"))):
+        for ask in (
+            lambda: list(line.inputs()),
+            lambda: line.send_message(TrainingProgress(stage="preparing")),
+        ):
             with pytest.raises(error) as told:
                 ask()
             assert "secret" not in str(told.value)
