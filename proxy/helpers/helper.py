@@ -94,8 +94,7 @@ class Life:
         self.ready: Any = None
         self.users = 0
         self.is_over = False
-        self.answers = 0
-        """How many numbered answers came."""
+        self.numbered_answer_count = 0
         self._answers_by_number: dict[int, asyncio.Future[Any]] = {}
 
     async def exchange(self, number: int, question: msgspec.Struct, within_s: float) -> Any:
@@ -115,7 +114,7 @@ class Life:
         try:
             async with aclosing(self.child.messages_of(unpack)) as messages:
                 async for message in messages:
-                    self.answers += 1
+                    self.numbered_answer_count += 1
                     waiting = self._answers_by_number.get(getattr(message, "number", 0))
                     if waiting is not None and not waiting.done():
                         waiting.set_result(message)

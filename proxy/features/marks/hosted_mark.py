@@ -160,13 +160,13 @@ class HostedMarkStream:
             raise SoundFailed(f"the mark {name} has ended")
         # If this step did not take its answer, the next step would get it.
         self._is_broken = True
-        before = self.life.answers
+        before = self.life.numbered_answer_count
         try:
             answer = await self.life.exchange(self.number, message, self._mark.step_s)
         except HelperFailed:
             raise SoundFailed(f"the process of the mark {name} ended") from None
         except TimeoutError:
-            if self.life.answers == before:
+            if self.life.numbered_answer_count == before:
                 self._mark.helper.kill_process(self.life)  # it is frozen: it answered no step in this time
             raise SoundFailed(f"the mark {name} gave no sound within {self._mark.step_s:g} s") from None
         assert isinstance(answer, plugin_messages.MarkedSound)
