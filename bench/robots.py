@@ -104,9 +104,9 @@ def _print_returns(tries: Sequence[Sequence[Told]]) -> None:
             print(f"try {number}: {spoken} of {len(back)} were spoken when they came back")
     later = [pair for each in tries for pair in pairwise(each)]
     for at_most in (False, True):
-        back = [after for before, after in later if (float(before.retry_after) == _LONGEST_S) == at_most]
-        spoken = sum(each.status == 200 for each in back)
-        print(f"told {'60 s' if at_most else 'less than 60 s'}: {spoken} of {len(back)} were spoken")
+        returned = [after for before, after in later if (float(before.retry_after) == _LONGEST_S) == at_most]
+        spoken = sum(each.status == 200 for each in returned)
+        print(f"told {'60 s' if at_most else 'less than 60 s'}: {spoken} of {len(returned)} were spoken")
     print(f"told by {dict(Counter(before.code for before, _ in later))}", flush=True)
 
 

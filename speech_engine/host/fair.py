@@ -289,9 +289,9 @@ class Pace:
             self._held_s = self._held_s * _PAST_WEIGHT + held_s
             self._estimated_s = self._estimated_s * _PAST_WEIGHT + estimated_s
             self._made_s = self._made_s * _PAST_WEIGHT + made_s
-            self._first_s = self._first_s * _KEEPS + first_s
-            self._jobs = self._jobs * _KEEPS + 1.0
-            self._part_s = self._part_s * _KEEPS + held_s / running
+            self._first_s = self._first_s * _PAST_WEIGHT + first_s
+            self._jobs = self._jobs * _PAST_WEIGHT + 1.0
+            self._part_s = self._part_s * _PAST_WEIGHT + held_s / running
 
     def learn_silence(self, held_s: float, estimated_s: float, running: int) -> None:
         """Learn from a job that was given up without a sound, if it took longer than what is known."""
@@ -302,8 +302,8 @@ class Pace:
         """Learn from the time between two ends while jobs waited, and from the sound that all slots made
         until then. `ended` is the last end; it is None if no job waited then."""
         if self.ended is not None:
-            self._between_s = self._between_s * _KEEPS + now - self.ended[0]
-            self._between_made_s = self._between_made_s * _KEEPS + made_s - self.ended[1]
+            self._between_s = self._between_s * _PAST_WEIGHT + now - self.ended[0]
+            self._between_made_s = self._between_made_s * _PAST_WEIGHT + made_s - self.ended[1]
         self.ended = now, made_s
 
     def first_s(self, estimated_s: float) -> float:

@@ -266,6 +266,19 @@ CASES = {
         set(),
         ReadRules(depth=1),
     ),
+    "a chapter that a mark leads to": Case(
+        epub(
+            {
+                "a.xhtml": xhtml(
+                    '<h1>One</h1><p id="one">It is told below.<sup><a href="#two">2</a></sup></p>'
+                    '<section id="two"><h2>2. Two</h2><p>It was told above.<a href="#one">[1]</a></p>'
+                    "</section>"
+                ),
+            }
+        ),
+        [("One", ["One", "It is told below.", "2. Two", "It was told above."])],
+        {"note_mark"},
+    ),
     "without titles": Case(
         epub(
             {

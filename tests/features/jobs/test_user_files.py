@@ -199,6 +199,20 @@ async def test_a_job_holds_its_files_until_it_is_deleted(tmp_path: Path, store_u
             assert await _kept(server, table) == 0
 
 
+async def test_a_file_stays_for_as_long_again_after_a_suspension(tmp_path: Path, store_url: str) -> None:
+    async with jobs_inside(tmp_path, store_url) as server:
+        file = await _user_file(server, b"Read me.")
+        store = server.worker.store
+        now, day_us = await store.now(), 86_400 * 1_000_000
+        times = {"created": now - 31 * day_us, "expires": now - day_us}
+        await store.write(Statement("UPDATE job_files SET created = :created, expires = :expires", times))
+        for switch in ("suspended = 1", f"suspended = NULL, resumed = {now - 29 * day_us}"):
+            await store.write(Statement(f"UPDATE accounts SET {switch}"))
+            assert await uploads.list_old(store, now, 9) == []
+        await store.write(Statement(f"UPDATE accounts SET resumed = {now - 31 * day_us}"))
+        assert await uploads.list_old(store, now, 9) == [(file["id"], server.account.id)]
+
+
 async def test_held_files_count_as_stored(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         _add_letters(server)

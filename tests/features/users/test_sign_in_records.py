@@ -64,7 +64,7 @@ async def test_one_use_makes_one_account_whoever_comes_first(rig: Rig) -> None:
     sent = await rig.ask()
     workers = [rig.sign_ins, rig.other] * 4
     done = await asyncio.gather(
-        *(each.confirm(sent.id, sent.token, "", HOME) for each in workers), return_exceptions=True
+        *(each.confirm_sign_in(sent.id, sent.token, "", HOME) for each in workers), return_exceptions=True
     )
     assert sum(isinstance(each, SignInFailed) for each in done) == 7
     assert [await rig.number_of(table) for table in ("accounts", "users", "keys", "sessions")] == [1] * 4
@@ -76,7 +76,7 @@ async def test_two_sign_ins_of_a_new_address_at_once_make_one_user(rig: Rig) -> 
     first, second = await rig.ask("Ada@Example.org"), await rig.ask("ada@EXAMPLE.org", CAFE)
     done = await asyncio.gather(
         rig.sign_ins.confirm_sign_in(first.id, first.token, "", HOME),
-        rig.other.confirm(second.id, "", f"{second.code[:4].lower()} {second.code[4:]}", CAFE),
+        rig.other.confirm_sign_in(second.id, "", f"{second.code[:4].lower()} {second.code[4:]}", CAFE),
     )
     assert done[0].user == done[1].user
     assert done[0].session != done[1].session
@@ -97,7 +97,7 @@ async def test_five_tries_of_a_code_and_no_more_of_a_thousand(rig: Rig) -> None:
     sent = await rig.ask()
     for number in range(1000):
         with pytest.raises(SignInFailed):
-            await (rig.other if number % 2 else rig.sign_ins).confirm(sent.id, "", f"WRONG{number:03}", HOME)
+            await (rig.other if number % 2 else rig.sign_ins).confirm_sign_in(sent.id, "", f"WRONG{number:03}", HOME)
     with pytest.raises(SignInFailed):
         await rig.sign_ins.confirm_sign_in(sent.id, "", sent.code, HOME)
     (row,) = await rig.store.read("SELECT tries FROM sign_ins")
@@ -110,7 +110,7 @@ async def test_five_tries_of_a_code_and_no_more_of_a_thousand(rig: Rig) -> None:
 async def test_concurrent_tries_are_counted_before_they_are_compared(rig: Rig) -> None:
     sent = await rig.ask()
     await asyncio.gather(
-        *(rig.other.confirm(sent.id, "", "WRONG", HOME) for _ in range(12)), return_exceptions=True
+        *(rig.other.confirm_sign_in(sent.id, "", "WRONG", HOME) for _ in range(12)), return_exceptions=True
     )
     (row,) = await rig.store.read("SELECT tries FROM sign_ins")
     assert row["tries"] == 5

@@ -258,6 +258,30 @@ async def test_a_pong_may_wait_behind_what_is_not_read_yet() -> None:
     assert not client.wire.is_over
 
 
+@simulated
+async def test_a_pong_may_wait_behind_what_its_client_has_not_taken() -> None:
+    client = Client(FramePace())
+    client.wire.answers_pings, client.wire.unsent = False, 1
+    await asyncio.sleep(200.0)
+    assert not client.wire.is_over
+    client.wire.unsent = 0
+    await asyncio.sleep(50.0)
+    assert client.wire.is_over
+
+
+@simulated
+async def test_of_a_client_that_takes_no_pongs_nothing_more_is_read() -> None:
+    client = Client(FramePace())
+    client.wire.unsent = 64 * 1024
+    client.flood(PING)
+    await asyncio.sleep(5.0)
+    assert (client.read, client.wire.is_paused) == (0, True)
+    client.wire.unsent = 0
+    client.protocol.resume_writing()
+    await asyncio.sleep(5.0)
+    assert client.read > 1000
+
+
 def socket_of(client: Client) -> ClientSocket:
     """A socket of the client, before its handshake."""
     peer = object.__new__(ServerProtocol)

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from proxy.errors import AccountSuspended, StorageUnavailable
 from proxy.http.socket import ClientSocket, SocketEndpoint
+from tests.proxy.api.owning import new_key
 from tests.proxy.http.socket_rig import ECHO, ECHOING, SocketPort, frame, socket_port
 from tests.proxy.http.sockets import calling
 from tests.proxy.http.test_socket import handshake
@@ -271,6 +272,15 @@ async def test_a_full_worker_closes_the_longest_idle_socket_of_whoever_has_most(
         for client in (first, third):
             await client.send("b")
             assert await client.recv() == "b"
+
+
+async def test_a_full_worker_closes_no_socket_of_an_account_with_fewer_idle_ones(port: SocketPort) -> None:
+    limit(port, sockets=3)
+    bob = await new_key(port.inside, "bob")
+    async with port.connect(key=bob) as longest, port.connect() as second, port.connect(), port.connect():
+        assert (await closed(second))[0] == 1013
+        await longest.send("a")
+        assert await longest.recv() == "a"
 
 
 async def test_a_worker_whose_sockets_all_speak_refuses_another(port: SocketPort, speaker: Speaker) -> None:

@@ -148,3 +148,21 @@ async def test_a_bill_that_its_writer_leaves_while_another_writes_it_is_not_owed
         await price.forget(BINDING, ACCOUNT)
         await ledger.holds.pending.all_written.wait()
         assert await position(ledger) == (70, 0)
+
+
+async def test_an_account_that_left_before_the_end_pays_its_part_alone(store: Store) -> None:
+    await store.write(Statement(_WANTED))
+    part = 10 * MICRO
+    made = Purchase(payer="key_1", engine="tone", model="standard", voice="voice_1", part=part)
+    async with open_ledger(store, Metrics()) as ledger:
+        assert await reserve(ledger)
+        hold = await durable_holds.get(store, BINDING)
+        assert hold is not None
+        price = FixedPrice(ledger, "training")
+        assert await price.charge(hold, made)
+        (row,) = await store.read("SELECT outcome, credits, price_micro FROM usage")
+        assert row == {"outcome": "left", "credits": part, "price_micro": JOB.amount}
+        await counts.release(store, BINDING)
+        await price.forget(BINDING, ACCOUNT)
+        await ledger.holds.pending.all_written.wait()
+        assert await position(ledger) == (90, 0)

@@ -325,9 +325,9 @@ def test_what_an_answer_means(status: int, error: type[Exception] | None) -> Non
         line = HttpLine(url, ("http",))
         if error is None:
             assert list(line.inputs()) == [b"x"]
-            line.tell(TrainingProgress(stage="preparing"))
+            line.send_message(TrainingProgress(stage="preparing"))
             return
-        for ask in (lambda: list(line.inputs()), lambda: line.tell(TrainingProgress(stage="preparing"))):
+        for ask in (lambda: list(line.inputs()), lambda: line.send_message(TrainingProgress(stage="preparing"))):
             with pytest.raises(error) as told:
                 ask()
             assert "secret" not in str(told.value)

@@ -317,7 +317,7 @@ class TrainingEndpoint(Resource):
         once."""
         run = await self._find_open_run(token)
         self._read_limit.check_reads_left(run.id)
-        async with self._downloads.turn(run.id):
+        async with self._downloads.hold_turn(run.id):
             # During the wait, other downloads may have used up the limit.
             self._read_limit.check_reads_left(run.id)
             if is_read:

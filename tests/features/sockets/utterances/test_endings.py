@@ -17,6 +17,7 @@ from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, Ear, Rig, Spoke
 from tests.proxy.api.scripted import Halt, Scripted, sound, spoken
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
+from tests.waiting import soon
 
 ONE = "This is a sentence of about seventy characters, and takes five seconds. "
 PLAN = """
@@ -199,6 +200,32 @@ async def test_a_failed_piece_is_free_and_ends_the_utterance(tmp_path: Path) -> 
 
 
 @simulated
+async def test_what_was_read_ahead_of_a_piece_that_failed_is_free(tmp_path: Path) -> None:
+    times, halt = iter(range(9)), Halt()
+
+    async def fail_second() -> None:
+        if next(times) == 1:
+            await halt()
+            raise errors.EngineFailed("it broke")
+
+    engines = two(Started(RATE_HZ), *sound(4.0), fail_second, *sound(1.0), Finished(), billed_on_submit=True)
+    async with rig(tmp_path, config(per="character"), engines=engines, plan="paid") as one:
+        speech = await one.begin(ONE, model="one/m")
+        for number in (1, 2):
+            speech.utterance.flush()
+            await speech.ear.has_sound(5.0 * number - 4.9)
+            speech.utterance.add(ONE)
+        speech.utterance.flush()
+        await soon(lambda: len(engines["one"].jobs) == 3)
+        halt.goes_on.set()
+        end = await speech.whole()
+        rows = await one.check(end)
+    assert end.failure is not None
+    assert outcomes(rows) == ["finished", "failed", "failed"]
+    assert [row.credits for row in rows[1:]] == [0, 0]
+
+
+@simulated
 async def test_a_piece_that_fails_ahead_lets_the_one_before_end(tmp_path: Path) -> None:
     times = iter(range(9))
 
@@ -363,4 +390,8 @@ async def test_the_limit_of_the_plan_counts_all_text(tmp_path: Path) -> None:
         with pytest.raises(RequestFailed) as refused:
             speech.utterance.add(ONE * 2)
         assert refused.value.code == "text_too_long"
+        speech.utterance.add(ONE)
+        with pytest.raises(RequestFailed) as refused:
+            speech.utterance.add(ONE)
+        assert refused.value.code == "text_too_long", "each of the two is short enough"
         await speech.interrupt()
