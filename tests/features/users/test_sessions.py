@@ -280,7 +280,7 @@ async def test_known_and_unknown_addresses_are_alike(
             asked.extend([sql] if is_asking.get() else [])
             return await read(sql, params)
 
-        monkeypatch.setattr(SignIns, "request", noted_request)
+        monkeypatch.setattr(SignIns, "request_sign_in", noted_request)
         monkeypatch.setattr(store, "write", noted_write)
         monkeypatch.setattr(store, "read", noted_read)
         seen = set()
