@@ -29,11 +29,11 @@ from proxy.features.books.reading.book import ReadRules
 from proxy.features.dubs.child_orders import SoundOrder
 from proxy.features.dubs.mixing import Ducking
 from proxy.features.dubs.original_sound import OriginalSounds
-from proxy.features.dubs.track import OriginalBed, Placed, speech, write_track
+from proxy.features.dubs.track import OriginalBed, PlacedClip, track_speech, write_track
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.m4b import M4bEncoder
 from proxy.features.jobs.core.m4b_facts import M4bChapter, M4bFacts
-from proxy.file_store.sealed_blobs import Blob, StoredFile
+from proxy.file_store.sealed_blobs import BlobRange, StoredFile
 from proxy.file_store.vault import Vault
 from tests import speech_clips
 from tests.features.books.epubs import epub, nav, xhtml
@@ -74,7 +74,9 @@ async def _row(what: str, work: Callable[[], Awaitable[object]]) -> None:
 
 async def _stored(files: JobFiles, data: bytes) -> StoredFile:
     parts = [data[at : at + _MB] for at in range(0, len(data), _MB)]
-    return StoredFile(files, "acc_1", [Blob(await files.put("acc_1", each), 0, len(each)) for each in parts])
+    return StoredFile(
+        files, "acc_1", [BlobRange(await files.put("acc_1", each), 0, len(each)) for each in parts]
+    )
 
 
 async def books(files: JobFiles) -> None:
@@ -159,13 +161,13 @@ async def dubs(files: JobFiles) -> None:
     digest = await files.put("acc_1", minute[: length * SAMPLE_BYTES])
     clip: Any = type("Clip", (), {"account": "acc_1", "digest": digest})()
     for pace in (1.0, 1.15):
-        lines = [Placed(clip, 0, length, number * samples // LINES, pace) for number in range(LINES)]
+        lines = [PlacedClip(clip, 0, length, number * samples // LINES, pace) for number in range(LINES)]
         places = [(each.start, each.start + round(length / pace)) for each in lines]
 
-        async def mix(lines: list[Placed] = lines, places: list[tuple[int, int]] = places) -> None:
+        async def mix(lines: list[PlacedClip] = lines, places: list[tuple[int, int]] = places) -> None:
             outs: Any = {"track": _Nowhere()}
             bed = OriginalBed(_repeated(minute), Ducking(places, rate_hz))
-            await write_track(speech(files, lines, samples, rate_hz), None, bed, outs, rate_hz)
+            await write_track(track_speech(files, lines, samples, rate_hz), None, bed, outs, rate_hz)
 
         await _row(f"an hour is mixed with {LINES:,} lines at pace {pace}", mix)
 

@@ -94,7 +94,7 @@ def main() -> None:
 async def _serve(config: Path, data: Path) -> dict[str, Counter[str]]:
     environ = {"VOXGATE_SERVER__DATA": str(data)}
     async with open_worker(load_config(config, environ), registry.load()) as worker:
-        key = await dev_key.ensure(worker.store, data)
+        key = await dev_key.ensure_dev_key(worker.store, data)
         # Without the protocol's number, asyncio would leave Nagle's algorithm on.
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
             listening.bind(("127.0.0.1", 0))

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.sentences import sentences
-from proxy.features.dubs.fitting import fit
+from proxy.features.dubs.fitting import fit_lines
 from proxy.features.dubs.line_values import USUAL_PACE, Fit, FitRules, Lines, fitted_length
-from proxy.features.dubs.mixing import sounding
+from proxy.features.dubs.mixing import sound_bounds
 from speech_engine.text.said import words_of
 from tests.heard.judge import OTHERS, SENTENCES, edits, transcript
 from tests.heard.natural import EARS, ESPEAK, JOE, speaking
@@ -135,7 +135,7 @@ def greedy(lines: Lines) -> Fit:
 
 
 WAYS: dict[str, Callable[[Lines], Fit]] = {
-    "ours": lambda lines: fit(lines, FitRules()),
+    "ours": lambda lines: fit_lines(lines, FitRules()),
     "greedy": greedy,
     "squeezed": squeezed,
 }
@@ -176,7 +176,7 @@ def fits(desk: Desk) -> None:
         lengths = list[int]()
         for step in range(1, CUES + 1):
             pcm = desk.content(f"/v1/jobs/{id_}/steps/{step}/content").content
-            first, last = sounding(pcm, RATE_HZ)
+            first, last = sound_bounds(pcm, RATE_HZ)
             lengths.append(last - first)
         files = list[Lines]()
         for seed in range(TIMINGS):

@@ -5,6 +5,7 @@ Each way in has a folder of its own with empty caches; only the package registri
     python -m bench.first_minute                       # all ways
     python -m bench.first_minute serve uvx             # some
     python -m bench.first_minute upgraded --before fb42e541
+    python -m bench.first_minute natural --load 20     # beside twenty busy processes
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,8 +53,8 @@ class Clip(NamedTuple):
 class Place:
     """A folder with empty caches, and a clone of the repository if a way in needs one."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.source = folder, folder / "source"
+    def __init__(self, folder: Path, load: int) -> None:
+        self.folder, self.source, self.load = folder, folder / "source", load
         caches = {
             "XDG_CACHE_HOME": "cache",
             "PIP_CACHE_DIR": "pip",
@@ -157,6 +159,26 @@ def serve(place: Place, _before: str) -> Clip:
     return clip(place, *place.make("serve", "PORT=0"), since=began)
 
 
+def natural(place: Place, _before: str) -> Clip:
+    """The packages of the server are installed, and no voice and no engine's environment is there."""
+    place.clone()
+    _run(*place.make("install"), environ=place.environ)
+    with busy(place.load):
+        return clip(place, *place.make("serve", "PORT=0"))
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    command = (sys.executable, "-c", "while True: pass")
+    processes = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 def without_npm(place: Place, _before: str) -> Clip:
     """As `serve`, on a machine with every program but Node's."""
     programs = place.folder / "programs"
@@ -224,6 +246,7 @@ def _wheel(place: Place) -> str:
 
 WAYS: Mapping[str, Callable[[Place, str], Clip]] = {
     "serve": serve,
+    "natural": natural,
     "without-npm": without_npm,
     "without-index": without_index,
     "plain": plain,
@@ -238,12 +261,13 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("ways", nargs="*", metavar="WAY", help=f"of: {', '.join(WAYS)}")
     asked.add_argument("--before", default="fb42e541", help="the older commit of `upgraded`")
+    asked.add_argument("--load", type=int, default=0, help="how many busy processes `natural` has beside it")
     given = asked.parse_args()
     if unknown := set(given.ways) - WAYS.keys():
         asked.error(f"no way in: {', '.join(sorted(unknown))}; there are {', '.join(WAYS)}")
     for name in given.ways or WAYS:
         with tempfile.TemporaryDirectory(prefix="first-minute-") as folder:
-            print(f"{name:14}{WAYS[name](Place(Path(folder)), given.before)}", flush=True)
+            print(f"{name:14}{WAYS[name](Place(Path(folder), given.load), given.before)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import httpx2
 import numpy as np
 
 from bench.heard_sentences import sentence
-from proxy.features.heard.free_room import FIRST_S, SHARE
+from proxy.features.heard.free_room import ALWAYS_FREE_S, FREE_SHARE
 from proxy.storage.usage import CheckSums
 from tests.faults import damaging_plugin
 from tests.faults.books import books
@@ -109,7 +109,7 @@ def main() -> None:
         found = books("sqlite", Path(name) / "data")
     sums = [each for row in found.rows.values() if (each := CheckSums.of_column(row.checked))]
     total = {name: sum(getattr(each, name) for each in sums) for name in CheckSums.__struct_fields__}
-    most_s = FIRST_S + SHARE * (total["checked_s"] - total["free_s"])
+    most_s = ALWAYS_FREE_S + FREE_SHARE * (total["checked_s"] - total["free_s"])
     print(
         f"{total['checked_s']:.0f} s checked, {total['unchecked_s']:.0f} s not, {total['again']} sentences "
         f"said again, {total['wrong']} places wrong, {total['free_s']:.1f} s free of {most_s:.1f}; "

@@ -28,10 +28,10 @@ _TOGETHER = 4
 
 async def measure(url: str, folder: Path, jobs: int) -> list[str]:
     async with jobs_inside(folder, url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         handed_in = await _fill(server, jobs)
-        kind_of(server).at_once = 4
-        kind_of(server).look_soon()
+        kind_of(server).most_at_once = 4
+        kind_of(server).look_now()
         begun, done = [], []
         for number in range(ROUNDS):
             key = await new_key(server, f"other_{number}", "metered")
@@ -39,7 +39,7 @@ async def measure(url: str, folder: Path, jobs: int) -> list[str]:
             begun.append(one)
             done.append(two)
         (left,) = await server.worker.store.read("SELECT count(*) AS jobs FROM jobs WHERE state = 'open'")
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
     return [
         f"{jobs} handed in, each p50 {1000 * statistics.median(handed_in):.1f} ms; {left['jobs']} still open",
         f"another's begins after p50 {statistics.median(begun):.2f} s, most {max(begun):.2f} s; "

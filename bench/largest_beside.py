@@ -31,7 +31,7 @@ from proxy.access.admission import MOST_A_MINUTE
 from proxy.config.sections import Server
 from proxy.feature_list import load_config
 from proxy.http.server_protocol import server_protocol
-from proxy.processes.worker import SWITCH_S
+from proxy.processes.worker import THREAD_SWITCH_S
 from tests.proxy.http.largest import Row, rows_of
 from tests.proxy.http.largest_rig import MOST, Rig, rig
 from tests.proxy.http.sockets import Address, serving
@@ -160,7 +160,7 @@ async def main() -> None:
             for each in started:
                 each.start()
             bench = Bench(sending, ours, mine)
-            sys.setswitchinterval(SWITCH_S)
+            sys.setswitchinterval(THREAD_SWITCH_S)
             print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
             print(f"{'':34} p95 alone, beside, ratio, longest; good requests, status, median ms")
             for row in rows_of(sending.served):

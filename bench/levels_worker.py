@@ -20,7 +20,7 @@ import numpy as np
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.host.log import HostLogger
 from speech_engine.host.onnx_engine import OnnxEngine, StopSwitch
-from speech_engine.host.silence import TAIL_MS, Sound, finished
+from speech_engine.host.silence import TAIL_MS, Sound, finish_piece
 from speech_engine.loudness import loudness_of, true_peaks
 
 
@@ -49,7 +49,9 @@ async def made_alone(engine: OnnxEngine[Any, Any], voice: str, language: str, te
         def spoken(stop: StopSwitch) -> Sound:
             pieces = engine.read(text, found, 0)
             sounds = [engine.sounds(network, piece, found, 1.0, stop) for piece in pieces]
-            return np.concatenate([part for sound in sounds for part in finished(sound, rate_hz, TAIL_MS)])
+            return np.concatenate(
+                [part for sound in sounds for part in finish_piece(sound, rate_hz, TAIL_MS)]
+            )
 
         return await engine.run(spoken)
 

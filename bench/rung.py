@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench.clip import PLUGIN, clip
 from policies import price
-from policies.plans import UNLIMITED, Plan, Prices, terms
+from policies.plans import UNLIMITED, Plan, Prices, build_terms
 from policies.price import MICRO, Price
 from proxy.access import dev_key
 from proxy.app import Worker, open_worker
@@ -49,7 +49,7 @@ METERED = Plan(
     prices=Prices(speech=_SECOND),
 )
 """Every limit is looked at and none is reached."""
-_OFF = terms(UNLIMITED)
+_OFF = build_terms(UNLIMITED)
 _SAMPLES = 6 * 24_000
 _PART = SpentPart(engine="clip", model="clip", characters=43, estimated_s=3.0, samples=_SAMPLES)
 _SPENT = Spent(
@@ -130,7 +130,7 @@ async def _app(name: str, data: Path, storage: str, limits: str) -> AsyncIterato
         if name != "pipeline":
             assert isinstance(worker.app, Edge)
             worker.app.direct["POST", "/v1/audio/speech"].app = Rung(name, worker)
-        yield worker.public, await dev_key.ensure(worker.store, data)
+        yield worker.public, await dev_key.ensure_dev_key(worker.store, data)
 
 
 async def _serve(name: str, data: str, storage: str = "sqlite", limits: str = "memory") -> None:

@@ -23,7 +23,7 @@ class Job(Ticket):
 
 
 def counted(order: FairOrder[Job], job: Job) -> None:
-    order.made(job, job.real_s)
+    order.note_made(job, job.real_s)
     order.end(job, job.made_s)
 
 

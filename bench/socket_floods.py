@@ -22,7 +22,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import uvloop
 
@@ -55,6 +55,28 @@ FRAMES = {
 }
 """What a flooding socket sends again and again. The clients of `unread` read no echo."""
 HANDSHAKES = ("wrong_keys", "half", "behind")
+_CONTEXTS = [
+    json.dumps({"context_id": f"c{number}", **more}).encode()
+    for number in range(10_000)
+    for more in ({"text": "Hello "}, {"close_context": True})
+]
+_LONG = "It is a long way, and nobody listens. " * 25
+_UNHEARD: list[dict[str, Any]] = [
+    {"type": "session.config", "model": "tts-1", "voice": "alloy"},
+    *[{"type": "input.text", "text": _LONG}] * 15,
+    {"type": "input.done"},
+]
+SPOKEN: dict[str, tuple[str, bytes]] = {
+    "contexts": (
+        "/elevenlabs/v1/text-to-speech/alloy/multi-stream-input",
+        b"".join(frame(0x81, message) for message in _CONTEXTS),
+    ),
+    "slow": (
+        "/v1/audio/speech/stream",
+        b"".join(frame(0x81, json.dumps(message).encode()) for message in _UNHEARD),
+    ),
+}
+"""Floods of sockets that speak: where they go, and what each sends. The clients of `slow` do not read."""
 COUNTS = (1, 20, 100)
 
 
@@ -119,23 +141,23 @@ def site() -> Iterator[Site]:
             process.wait()
 
 
-def handshake(key: str, address: str = "203.0.113.1", end: str = "\r\n\r\n") -> bytes:
+def handshake(key: str, address: str = "203.0.113.1", end: str = "\r\n\r\n", *, path: str = ECHO) -> bytes:
     lines = [
-        f"GET {ECHO} HTTP/1.1",
+        f"GET {path} HTTP/1.1",
         "Host: x",
         "Connection: Upgrade",
         "Upgrade: websocket",
         "Sec-WebSocket-Version: 13",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        f"Authorization: Bearer {key}",
+        f"xi-api-key: {key}" if path.startswith("/elevenlabs") else f"Authorization: Bearer {key}",
         f"X-Forwarded-For: {address}",
     ]
     return ("\r\n".join(lines) + end).encode()
 
 
-async def _open(port: int, key: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open(port: int, key: str, path: str = ECHO) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(handshake(key))
+    writer.write(handshake(key, path=path))
     head = await reader.readuntil(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101"), head
     return reader, writer
@@ -154,6 +176,26 @@ async def _flood_socket(port: int, key: str, name: str) -> None:
         if reading is not None:
             reading.cancel()
         writer.transport.abort()
+
+
+async def _flood_speech(port: int, key: str, name: str) -> None:
+    """Open sockets one after the other, as each is closed after its twentieth error."""
+    path, data = SPOKEN[name]
+    while True:
+        reader, writer = await _open(port, key, path)
+        reading = None if name == "slow" else asyncio.create_task(_swallow(reader))
+        try:
+            while True:
+                writer.write(data)
+                await writer.drain()
+                if name == "slow":
+                    await asyncio.sleep(2 * FLOOD_S)
+        except ConnectionError:
+            pass
+        finally:
+            if reading is not None:
+                reading.cancel()
+            writer.transport.abort()
 
 
 async def _swallow(reader: asyncio.StreamReader) -> None:
@@ -188,6 +230,8 @@ async def _attack(name: str, count: int, port: int, keys: Sequence[str]) -> None
     for number in range(count):
         if name in HANDSHAKES:
             each = _flood_handshakes(port, name, numbers)
+        elif name in SPOKEN:
+            each = _flood_speech(port, keys[number % len(keys)], name)
         elif name == "idle":
             await _open(port, keys[number % len(keys)])
             continue
@@ -251,7 +295,7 @@ def measure(place: Site, name: str, count: int, keys: Sequence[str]) -> str:
 
 
 def main(names: Sequence[str]) -> None:
-    chosen = names or (*FRAMES, *HANDSHAKES, "idle")
+    chosen = names or (*FRAMES, *SPOKEN, *HANDSHAKES, "idle")
     with site() as place:
         uvloop.run(listen(place.port, 2.0))
         for name in chosen:

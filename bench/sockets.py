@@ -3,7 +3,8 @@
 `first` compares the first sound of an utterance, from the moment its first sentence is closed, with that of a
 plain request for the same sentence, by turns on one server. `interrupt` counts from `input.cancel` to
 `audio.cancelled`, which comes when the engine has ended and the charge is committed. `growth` speaks 2,000
-utterances on ten sockets for half an hour, and prints the memory of the worker.
+utterances on ten sockets for half an hour, and prints the memory of the worker. `heard URL KEY` asks a server
+that runs how near `text_spoken` is to what was heard: `bench/interrupted_words.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import httpx2
 import psutil
 
+from bench import interrupted_words
 from tests.features.sockets.native import Talker, at
 from tests.heard.natural import ESPEAK, JOE, speaking
 from tests.server import ALONE, Server, running
@@ -39,6 +41,9 @@ LONG = "He counted the boats, and then he counted them again, because one was mi
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["heard"]:
+        interrupted_words.measure(*sys.argv[2:])
+        return
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     wanted = [part for part in _PARTS if part in sys.argv[1:]] or list(_PARTS)
     if "first" in wanted:
@@ -119,12 +124,7 @@ def _interrupt(server: Server) -> None:
         for _ in range(INTERRUPTIONS):
             talker.texts(LONG)
             talker.read_until("audio.start")
-            end = time.monotonic() + chosen.uniform(0.0, 0.5)
-            while (left_s := end - time.monotonic()) > 0:
-                try:
-                    talker.next(left_s)
-                except TimeoutError:
-                    break
+            talker.read_until(by=time.monotonic() + chosen.uniform(0.0, 0.5))
             began = time.perf_counter()
             talker.cancel()
             talker.spoken()

@@ -74,12 +74,12 @@ async def main(addresses: dict[str, str]) -> None:
 async def _measure(
     store: Store, name: str, key: ApiKey, found: dict[tuple[str, int], dict[str, list[float]]]
 ) -> None:
-    if await key_records.by_hash(store, key.digest) is None:
+    if await key_records.find_by_hash(store, key.digest) is None:
         account = await accounts.create(store, name=secrets.token_hex(8), plan="free")
         await key_records.create(store, key, key_records.NewKeyRecord(account=account.id))
     work: dict[str, Callable[[], Awaitable[object]]] = {
         "usage rows": lambda: store.write(_new_row()),
-        "key lookups": lambda: key_records.by_hash(store, key.digest),
+        "key lookups": lambda: key_records.find_by_hash(store, key.digest),
         "clock": store.now,
     }
     for what, do in work.items():
@@ -115,19 +115,21 @@ async def _cpu_us(store: Store, together: int, content: Callable[[str], Content]
         for item in items:
             store.submit(item)
         for item in items:
-            assert isinstance(await item.answered, list)
+            assert isinstance(await item.outcome, list)
         cpu_s += time.process_time() - began
     return cpu_s / commits / together * 1e6
 
 
 def _end(id_: str) -> End:
     row = msgspec.structs.replace(_ROW, id=id_, started=time.time_ns() // 1000)
-    return End("finished", row, [entries.spend(id_, row.account, 1, 1000, at=row.started, actor=row.key)])
+    return End(
+        "finished", row, [entries.make_spend_entry(id_, row.account, 1, 1000, at=row.started, actor=row.key)]
+    )
 
 
 def _statements(id_: str) -> tuple[Statement, ...]:
     end = _end(id_)
-    return (usage.insert_statement(end.usage), *entries.statements(end.entries))
+    return (usage.insert_statement(end.usage), *entries.insert_all_statements(end.entries))
 
 
 async def _rate(do: Callable[[], Awaitable[object]], tasks: int) -> float:

@@ -71,7 +71,7 @@ async def _measure(stores: list[PostgresStore]) -> tuple[float, float]:
         while (began := time.monotonic()) < until:
             taking = UnitWrite(await _new_take(store))
             store.submit(taking)
-            assert isinstance(await taking.answered, list)
+            assert isinstance(await taking.outcome, list)
             times.append(time.monotonic() - began)
 
     await asyncio.gather(*map(gateway, stores))

@@ -1,4 +1,4 @@
-"""The decision whether one more request may begin: by the streams of account and key, and by the credits.
+"""The decision whether one more request may begin, by the running requests and the credits of its account.
 
 `storage/holds.py` builds its SQL from the same table of limits.
 """
@@ -15,7 +15,7 @@ from policies.plans import Terms
 
 
 class Split(msgspec.Struct, frozen=True):
-    """An amount in micro-credits by pool, never negative."""
+    """An amount in micro-credits, divided over the pools that pay it. No part is negative."""
 
     allowance: int = 0
     granted: int = 0
@@ -40,8 +40,8 @@ class CreditBalance(msgspec.Struct, frozen=True):
         return None if self.allowance is None else self.allowance + self.granted
 
 
-def split(amount: int, balance: CreditBalance) -> Split | None:
-    """Return how to hold `amount`, or None if the account has less.
+def split_hold(amount: int, balance: CreditBalance) -> Split | None:
+    """Return how much of `amount` each pool holds, or None if the account has less.
 
     An amount of zero is always held, even if the account owes credits.
     """
@@ -64,7 +64,7 @@ def split_charge(charge: int, hold: Split) -> Split:
     return Split(allowance, charge - allowance)
 
 
-class Live(msgspec.Struct, frozen=True):
+class RunningRequests(msgspec.Struct, frozen=True):
     """The numbers of running requests of the account, and of this key."""
 
     account: int
@@ -72,17 +72,20 @@ class Live(msgspec.Struct, frozen=True):
 
 
 class StreamLimit(msgspec.Struct, frozen=True):
-    """A limit of running requests. `name` is also its column in the database, and `counted` selects the
-    counted holds in SQL, where `{key}` is the key of the request."""
+    """A limit of running requests. `name` is also its column in the database.
+
+    `limit_of` reads the limit, `count_of` the number that it limits. `counted_sql` selects the counted holds,
+    where `{key}` is the key of the request.
+    """
 
     name: Literal["streams", "key_streams"]
-    most: Callable[[Terms], int | None]
-    live: Callable[[Live], int]
-    counted: str
+    limit_of: Callable[[Terms], int | None]
+    count_of: Callable[[RunningRequests], int]
+    counted_sql: str
 
 
 STREAM_LIMITS = (
-    # A hold without a key is a job's, and no stream.
+    # The hold of a job has no key, and does not count.
     StreamLimit("streams", attrgetter("streams"), attrgetter("account"), "key <> ''"),
     StreamLimit("key_streams", attrgetter("key.streams"), attrgetter("key"), "key = {key}"),
 )
@@ -90,21 +93,19 @@ STREAM_LIMITS = (
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """The limit that is reached. `limit` counts streams, or the micro-credits that are available.
-
-    If the account owes credits, the number is below zero.
-    """
+    """The reason of a refusal. `limit` is the most streams, or the available micro-credits, which are below
+    zero if the account owes credits."""
 
     reason: Literal["streams", "key_streams", "credits"]
     limit: int
 
 
-def admit(amount: int, terms: Terms, live: Live, balance: CreditBalance) -> Split | Refusal:
+def admit(amount: int, terms: Terms, live: RunningRequests, balance: CreditBalance) -> Split | Refusal:
     """Return the split of the request's hold, or the first limit that the request would break. Streams are
     checked first, because they become free again soon."""
     for limit in STREAM_LIMITS:
-        most = limit.most(terms)
-        if most is not None and limit.live(live) >= most:
+        most = limit.limit_of(terms)
+        if most is not None and limit.count_of(live) >= most:
             return Refusal(limit.name, most)
-    hold = split(amount, balance)
+    hold = split_hold(amount, balance)
     return Refusal("credits", balance.available or 0) if hold is None else hold

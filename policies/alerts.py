@@ -1,4 +1,4 @@
-"""When an operator is told of trouble: which values are trouble, and the life of an alert.
+"""Which values are trouble, and when an operator is told of it.
 
 An alert is sent once its trouble has lasted for a minute, and its end once the trouble is over for a minute.
 So a restart, or trouble that comes and goes, sends one mail of each.
@@ -11,12 +11,12 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 
-LASTS_US = 60 * SECOND
-NEAR, USED = 0.8, 1.0
-LEAST_FREE = 0.05
-MOST_UNCHECKED, LEAST_PARTS = 0.2, 20
+CONFIRMED_AFTER_US = 60 * SECOND_US
+NEAR_PART, USED_PART = 0.8, 1.0
+LEAST_FREE_PART = 0.05
+MOST_UNCHECKED_PART, LEAST_PARTS = 0.2, 20
 
 Kind = Literal[
     "engine_failed",
@@ -48,7 +48,7 @@ TITLES: dict[Kind, str] = {
 
 class Trouble(NamedTuple):
     """Something that is wrong now. `name` is that of an engine, a disk or an order, and never of a person.
-    `detail` has figures and states alone. `machine` is where it is, "" for trouble of the whole."""
+    `detail` has only figures and states. `machine` is "" for trouble that belongs to no single machine."""
 
     kind: Kind
     name: str
@@ -61,8 +61,8 @@ class Trouble(NamedTuple):
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """Trouble that was seen since `since`. `mailed` is when it was sent, and `gone` when it was not there any
-    more."""
+    """Trouble that was first seen at `since`. `mailed` is when the mail was sent. `gone` is since when the
+    trouble is over. Times are microseconds."""
 
     id: str
     kind: Kind
@@ -86,9 +86,9 @@ class AlertChange(NamedTuple):
     alert: Alert
 
 
-def of_engine(name: str, state: str, refused_keys: Collection[int]) -> Iterator[Trouble]:
-    """Yield what is wrong with an engine. A `resting` one whose keys are not refused has a provider that does
-    not answer."""
+def engine_troubles(name: str, state: str, refused_keys: Collection[int]) -> Iterator[Trouble]:
+    """Yield what is wrong with an engine. If it is `resting` and no key is refused, its provider does not
+    answer."""
     if state == "failed" or (state == "resting" and not refused_keys):
         yield Trouble("engine_failed", name, f"state {state}")
     if state == "waiting":
@@ -97,39 +97,39 @@ def of_engine(name: str, state: str, refused_keys: Collection[int]) -> Iterator[
         yield Trouble("key_refused", f"{name}, key {number}")
 
 
-def of_budget(engine: str, period: str, usd: float, of_usd: float) -> Iterator[Trouble]:
-    """Yield that a budget is nearly used, and that it is used up: a used one is both."""
-    part = usd / of_usd if of_usd else 1.0
-    detail = f"{usd:.2f} of {of_usd:.2f} USD"
-    if part >= NEAR:
+def budget_troubles(engine: str, period: str, spent_usd: float, budget_usd: float) -> Iterator[Trouble]:
+    """Yield that a budget is nearly used, and that it is used up. A budget that is used up yields both."""
+    part = spent_usd / budget_usd if budget_usd else 1.0
+    detail = f"{spent_usd:.2f} of {budget_usd:.2f} USD"
+    if part >= NEAR_PART:
         yield Trouble("budget_near", f"{engine}, {period}", detail)
-    if part >= USED:
+    if part >= USED_PART:
         yield Trouble("budget_used", f"{engine}, {period}", detail)
 
 
-def of_disk(free_bytes: int, total_bytes: int) -> Iterator[Trouble]:
-    if total_bytes and free_bytes / total_bytes < LEAST_FREE:
+def disk_troubles(free_bytes: int, total_bytes: int) -> Iterator[Trouble]:
+    if total_bytes and free_bytes / total_bytes < LEAST_FREE_PART:
         yield Trouble("disk_full", "data", f"{free_bytes / 1e9:.2f} of {total_bytes / 1e9:.2f} GB free")
 
 
-def of_unchecked(unchecked: int, parts: int) -> Iterator[Trouble]:
-    """Yield that the ears are too slow or broken: more than a fifth of the parts were not heard."""
-    if parts >= LEAST_PARTS and unchecked > MOST_UNCHECKED * parts:
+def unchecked_troubles(unchecked: int, parts: int) -> Iterator[Trouble]:
+    """Yield trouble if more than a fifth of the parts were not heard: the ears are too slow or broken."""
+    if parts >= LEAST_PARTS and unchecked > MOST_UNCHECKED_PART * parts:
         yield Trouble("parts_unchecked", "ears", f"{100 * unchecked / parts:.0f} % of {parts} in ten minutes")
 
 
-def changes(
-    known: Iterable[Alert], found: Iterable[Trouble], now: int, unsure: Collection[str] = ()
+def alert_changes(
+    known: Iterable[Alert], found: Iterable[Trouble], now: int, starting: Collection[str] = ()
 ) -> Iterator[AlertChange]:
-    """Yield what changes in the alerts, if this trouble is found at `now`. Engines in `unsure` are starting,
-    so their alerts stay."""
+    """Yield the changes of the known alerts, if this trouble is found at `now`. Alerts of `starting` engines
+    stay."""
     there = {trouble.id: trouble for trouble in found}
     for alert in known:
         trouble = there.pop(alert.id, None)
         if trouble is None:
-            if alert.name.partition(", ")[0] not in unsure:
+            if alert.name.partition(", ")[0] not in starting:
                 yield from _without(alert, now)
-        elif alert.mailed is None and now - alert.since >= LASTS_US:
+        elif alert.mailed is None and now - alert.since >= CONFIRMED_AFTER_US:
             yield AlertChange("send", _with(alert, detail=trouble.detail, mailed=now))
         elif alert.gone is not None:
             yield AlertChange("save", _with(alert, gone=None))
@@ -142,7 +142,7 @@ def _without(alert: Alert, now: int) -> Iterator[AlertChange]:
         yield AlertChange("drop", alert)
     elif alert.gone is None:
         yield AlertChange("save", _with(alert, gone=now))
-    elif now - alert.gone >= LASTS_US:
+    elif now - alert.gone >= CONFIRMED_AFTER_US:
         yield AlertChange("end", alert)
 
 

@@ -1,9 +1,9 @@
 """A circuit breaker: closed, open for a while, or half open with one try of each account.
 
-Each key of each engine has one, so that a key without credit does not stop the others. A provider may fail
-only at the texts of one account. So two witnesses are needed to call a provider faulty: two accounts, or an
-account and a call of our own. A failed connection needs no second witness. Each account also has its own
-breaker without this rule: then the provider rests for this account alone.
+Each key of each engine has a breaker, so that a key without credit does not stop the others. A provider may
+fail only at the texts of one account, so faults open the breaker only if two witnesses saw them: two
+accounts, or an account and a call of our own. A failed connection needs no second witness. Each account also
+has a breaker that needs one witness: while it is open, the provider rests for this account alone.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import msgspec
 Outcome = Literal["well", "faulty", "unreached", "refused"]
 """The result of a try. `well`: the provider spoke. `faulty`: it failed, perhaps only at this text.
 `unreached`: there was no connection, which no text can cause. `refused`: it refused our key or our credit, so
-a second try does not help. A refusal of the request itself is no outcome."""
+a second try does not help. A refusal of the request itself is not noted."""
 
-OURS = ""
-"""The witness in place of an account, where no text can be the cause."""
+OWN_CALL = ""
+"""The witness of a fault that no account's text has caused."""
 
-FAULTS = 5
+MOST_FAULTS = 5
 """The faults in a row that open the breaker."""
-FIRST_S = 5.0
-LONGEST_S = 300.0
+FIRST_OPEN_S = 5.0
+LONGEST_OPEN_S = 300.0
 QUIET_S = 10.0
 """For this time after the provider spoke, accounts alone cannot open the breaker: otherwise two accounts
 could silence it for all others."""
 
 
 class Breaker(msgspec.Struct, frozen=True):
-    """The state of one breaker. `faults` counts the faults in a row. It is open for `open_s` from `since`.
+    """The state of one breaker, which is open for `open_s` from `since`, and then half open.
 
-    `witnesses` saw the faults: at most two accounts, and `OURS`. An open breaker counts them since it opened.
-    While it is half open, each account may have one try: `probing`. If `is_refused`, a refusal opened it, not
-    faults.
+    `faults` counts the faults in a row. `witnesses` saw them: at most two accounts, and `OWN_CALL`. Those of
+    an open breaker saw faults since it opened. In `probing` are the accounts that have used their one try of
+    a half-open breaker. If `is_refused`, a refusal opened it, not faults.
     """
 
     faults: int = 0
@@ -52,7 +52,7 @@ class Breaker(msgspec.Struct, frozen=True):
     @property
     def is_doubtful(self) -> bool:
         """Whether one account alone has seen enough faults, so that a call of our own should check."""
-        return self.is_closed and self.faults >= FAULTS and not _is_believed(self.witnesses)
+        return self.is_closed and self.faults >= MOST_FAULTS and not _is_believed(self.witnesses)
 
 
 CLOSED = Breaker()
@@ -70,7 +70,7 @@ def wait_s(breaker: Breaker, now: float) -> float:
 
 
 def start_try(breaker: Breaker, account: str) -> Breaker:
-    """Note that a try begins. If the breaker is open, this try is the account's only one: a probe."""
+    """Note that a try begins. If the breaker is half open, the try is a probe, the account's only one."""
     if breaker.is_closed:
         return breaker
     return msgspec.structs.replace(breaker, probing=breaker.probing | {account})
@@ -94,18 +94,18 @@ def end_try(
     if outcome == "well":
         return CLOSED
     if outcome == "refused":
-        return Breaker(breaker.faults + 1, LONGEST_S, now, is_refused=True)
-    after = _with_fault(breaker, OURS if outcome == "unreached" else account)
+        return Breaker(breaker.faults + 1, LONGEST_OPEN_S, now, is_refused=True)
+    after = _with_fault(breaker, OWN_CALL if outcome == "unreached" else account)
     if breaker.is_closed:
-        is_due = after.faults >= FAULTS and (quiet_s >= QUIET_S or OURS in after.witnesses)
-        return Breaker(after.faults, FIRST_S, now) if is_due and _is_believed(after.witnesses) else after
+        is_due = after.faults >= MOST_FAULTS and (quiet_s >= QUIET_S or OWN_CALL in after.witnesses)
+        return Breaker(after.faults, FIRST_OPEN_S, now) if is_due and _is_believed(after.witnesses) else after
     if _is_believed(after.witnesses):
         return _open_longer(after, now)
     return abandon_try(after, account)
 
 
-def end_other_call(breaker: Breaker, outcome: Outcome, now: float) -> Breaker:
-    """Note the outcome of a call of our own that was not for speech.
+def end_own_call(breaker: Breaker, outcome: Outcome, now: float) -> Breaker:
+    """Note the outcome of a call that no account caused, such as a list of models.
 
     A good answer resets faults, but proves nothing about credit. A bad answer extends an open breaker only if
     a probe of an account has failed, too.
@@ -114,22 +114,22 @@ def end_other_call(breaker: Breaker, outcome: Outcome, now: float) -> Breaker:
         ends = breaker.is_doubtful if breaker.is_closed else not breaker.is_refused
         return CLOSED if ends else breaker
     if breaker.is_closed:
-        return end_try(breaker, outcome, OURS, now, is_probe=False)
+        return end_try(breaker, outcome, OWN_CALL, now, is_probe=False)
     if outcome == "refused":
         return breaker
-    after = _with_fault(breaker, OURS)
-    return _open_longer(after, now) if breaker.witnesses - {OURS} else after
+    after = _with_fault(breaker, OWN_CALL)
+    return _open_longer(after, now) if breaker.witnesses - {OWN_CALL} else after
 
 
 def _with_fault(breaker: Breaker, witness: str) -> Breaker:
     seen = breaker.witnesses
-    witnesses = seen if len(seen) > 1 and witness != OURS else seen | {witness}
+    witnesses = seen if len(seen) > 1 and witness != OWN_CALL else seen | {witness}
     return msgspec.structs.replace(breaker, faults=breaker.faults + 1, witnesses=witnesses)
 
 
 def _is_believed(witnesses: frozenset[str]) -> bool:
-    return OURS in witnesses or len(witnesses) > 1
+    return OWN_CALL in witnesses or len(witnesses) > 1
 
 
 def _open_longer(breaker: Breaker, now: float) -> Breaker:
-    return Breaker(breaker.faults, min(LONGEST_S, breaker.open_s * 2), now)
+    return Breaker(breaker.faults, min(LONGEST_OPEN_S, breaker.open_s * 2), now)

@@ -1,15 +1,15 @@
-"""The contrast of colours, by WCAG 2.2, and the colours that go with an operator's own."""
+"""The contrast of colours by WCAG 2.2, and the colours that are derived from an operator's own."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-LEAST = 4.5
-"""The least contrast of a text and its ground."""
+LEAST_CONTRAST = 4.5
+"""The least contrast of a text to its background."""
 
 
 class Scheme(NamedTuple):
-    """The grounds of a colour scheme, and the ink towards which a colour becomes deeper."""
+    """The background of pages and of cards, and the colour that others are mixed with to be readable."""
 
     page: str
     card: str
@@ -21,7 +21,7 @@ DARK = Scheme("#121118", "#1b1a22", "#ffffff")
 
 
 class Accent(NamedTuple):
-    """A colour, a soft ground of it, and the colour of texts on that ground."""
+    """An operator's colour, a pale background of it, and a colour for texts on that background."""
 
     colour: str
     soft: str
@@ -35,7 +35,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def least_contrast(colour: str, scheme: Scheme) -> float:
-    """Return the contrast to the ground of the scheme that is nearer to the colour."""
+    """Return the contrast to that background of the scheme which is nearer to the colour."""
     return min(contrast(colour, scheme.page), contrast(colour, scheme.card))
 
 
@@ -44,17 +44,17 @@ def accent_of(colour: str, scheme: Scheme) -> Accent:
     deep = next(
         mixed
         for tenths in range(11)
-        if contrast(mixed := _mix(colour, scheme.ink, tenths / 10), soft) >= LEAST
+        if contrast(mixed := _mix(colour, scheme.ink, tenths / 10), soft) >= LEAST_CONTRAST
     )
     return Accent(colour, soft, deep)
 
 
-def _parts(colour: str) -> list[int]:
+def _channels(colour: str) -> list[int]:
     return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
 
 
 def _luminance(colour: str) -> float:
-    parts = [part / 255 for part in _parts(colour)]
+    parts = [part / 255 for part in _channels(colour)]
     red, green, blue = [
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     ]
@@ -63,5 +63,5 @@ def _luminance(colour: str) -> float:
 
 def _mix(one: str, other: str, share: float) -> str:
     """Return a colour with this share of the other one."""
-    mixed = [round(a + (b - a) * share) for a, b in zip(_parts(one), _parts(other), strict=True)]
+    mixed = [round(a + (b - a) * share) for a, b in zip(_channels(one), _channels(other), strict=True)]
     return "#" + "".join(f"{part:02x}" for part in mixed)

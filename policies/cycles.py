@@ -1,4 +1,5 @@
-"""Months from an account's anchor day. A cycle is derived from the clock; no job starts a new one."""
+"""The cycles of an account: months from its anchor day. They follow from the clock, and no task starts
+one."""
 
 from __future__ import annotations
 
@@ -26,12 +27,12 @@ def cycle_at(anchor: int, now: int) -> Cycle:
     day = _moment(anchor).day
     today = _moment(now).date()
     month = (today.year, today.month)
-    if today < _on(month, day):
-        month = _next(month, -1)
-    return Cycle(_midnight(_on(month, day)), _midnight(_on(_next(month, 1), day)))
+    if today < _day_in_month(month, day):
+        month = _shift_month(month, -1)
+    return Cycle(_midnight(_day_in_month(month, day)), _midnight(_day_in_month(_shift_month(month, 1), day)))
 
 
-def day_at(now: int) -> int:
+def start_of_day(now: int) -> int:
     """Return the start of the day that contains `now`, UTC."""
     return _midnight(_moment(now).date())
 
@@ -41,12 +42,12 @@ def _moment(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-def _on(month: tuple[int, int], day: int) -> date:
+def _day_in_month(month: tuple[int, int], day: int) -> date:
     year, number = month
     return date(year, number, min(day, monthrange(year, number)[1]))
 
 
-def _next(month: tuple[int, int], steps: int) -> tuple[int, int]:
+def _shift_month(month: tuple[int, int], steps: int) -> tuple[int, int]:
     index = month[0] * 12 + month[1] - 1 + steps
     return index // 12, index % 12 + 1
 

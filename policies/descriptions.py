@@ -1,4 +1,4 @@
-"""The words that describe a voice in English, Portuguese, Spanish and Thai, and their meanings."""
+"""Words that describe a voice in English, Portuguese, Spanish and Thai, and their meanings for the search."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _FILLER = (
 )
 
 
-def plain(text: str) -> str:
+def search_form(text: str) -> str:
     """Return lower case without accents on Latin letters. Hyphens and underscores become blanks."""
     parts = unicodedata.normalize("NFD", text.lower().replace("-", " ").replace("_", " "))
     plain_letters = [character for character in parts if not "\u0300" <= character <= "\u036f"]
@@ -108,7 +108,7 @@ def plain(text: str) -> str:
 def _meanings_of(kind: str, table: Mapping[str, str]) -> dict[str, str]:
     """Return the meaning of each word in a table, such as `quality:warm`. A meaning's own words are added."""
     return {
-        plain(word): " ".join(f"{kind}:{meaning}" for meaning in meanings.split())
+        search_form(word): " ".join(f"{kind}:{meaning}" for meaning in meanings.split())
         for meanings, words in table.items()
         for word in (*words.split(), *meanings.split())
     }
@@ -117,7 +117,7 @@ def _meanings_of(kind: str, table: Mapping[str, str]) -> dict[str, str]:
 def _meanings_of_people() -> dict[str, str]:
     """Return the meaning of each word for people: a gender, and for some words an age."""
     return {
-        plain(word): " ".join(
+        search_form(word): " ".join(
             f"gender:{meaning}" if meaning in ("female", "male") else f"age:{meaning}"
             for meaning in meanings.split()
         )
@@ -126,17 +126,17 @@ def _meanings_of_people() -> dict[str, str]:
     }
 
 
-_LANGUAGE_TAGS = {plain(word): tag for tag, words in _LANGUAGE.items() for word in words.split()}
+_LANGUAGE_TAGS = {search_form(word): tag for tag, words in _LANGUAGE.items() for word in words.split()}
 
 
 def language_named(word: str) -> str:
     """Return the tag of a language by its name, such as French or francês, or "" for another word."""
-    return _LANGUAGE_TAGS.get(plain(word), "")
+    return _LANGUAGE_TAGS.get(search_form(word), "")
 
 
 VOCABULARY = WordFinder(
     {
-        **dict.fromkeys(map(plain, _FILLER.split()), ""),
+        **dict.fromkeys(map(search_form, _FILLER.split()), ""),
         **_meanings_of("quality", _QUALITY),
         **_meanings_of("age", _AGE),
         **{word: f"language:{tag}" for word, tag in _LANGUAGE_TAGS.items()},

@@ -1,8 +1,8 @@
-"""The bookings of device memory: which process may load now, and which one must wait.
+"""The bookings of device memory: which process may load its model now, and which one must wait.
 
 Two processes that load at the same time would both see the same free memory, so each books its needs first.
-The booking stays while the process lives, as it takes most of the memory only when it speaks. If more was
-measured, the measured amount is booked.
+The booking stays while the process lives, since it takes most of the memory only when it speaks. If the
+process was measured to use more, that amount is booked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 TRY_AGAIN_S = 15.0
-"""The wait for memory that other programs hold: they do not report when they free it."""
+"""The wait before another try while other programs hold the memory: they do not report when they free it."""
 
 Holder = tuple[str, int]
 """A process: its engine, and its number there."""
@@ -25,13 +25,13 @@ class DeviceMemory(NamedTuple):
 
 
 class LoadRefusal(NamedTuple):
-    """The reason why a process may not load. If it is `lasting`, the device is too small.
+    """The reason why a process may not load. If it `is_lasting`, the device is too small.
 
-    Otherwise the process tries again when `turns` returns it, or after `again_s`.
+    Otherwise the process tries again when `book_waiting` returns it, or after `again_s`.
     """
 
     reason: str
-    lasting: bool = False
+    is_lasting: bool = False
     again_s: float | None = None
 
 
@@ -53,7 +53,7 @@ class DeviceReservations:
         self._booked: dict[Holder, _Booking] = {}
         self._waiting: dict[Holder, _Booking] = {}
 
-    def ask(self, holder: Holder, needs_gb: float, memory: DeviceMemory) -> LoadRefusal | None:
+    def book_memory(self, holder: Holder, needs_gb: float, memory: DeviceMemory) -> LoadRefusal | None:
         """Book the needs of a process, and return None if it may load now. Otherwise return the reason."""
         self._booked.pop(holder, None)
         device, free_gb, total_gb = memory
@@ -62,15 +62,15 @@ class DeviceReservations:
         if needs_gb > total_gb:
             self._waiting.pop(holder, None)
             return LoadRefusal(
-                f"memory_gb: the engine needs {needs_gb:g} GB, and {device} has {found}", lasting=True
+                f"memory_gb: the engine needs {needs_gb:g} GB, and {device} has {found}", is_lasting=True
             )
         if not self._has_room(wanted):
             self._waiting[holder] = wanted
             return LoadRefusal(f"waits for {needs_gb:.1f} GB of {device}: {self._holders(device)}")
         self._waiting.pop(holder, None)
         # A loading process has not taken its booked memory yet, so that memory still looks free.
-        promised_gb = sum(each.gb - each.peak_gb for each in self._booked.values() if each.device == device)
-        if needs_gb > free_gb - promised_gb:
+        unused_gb = sum(each.gb - each.peak_gb for each in self._booked.values() if each.device == device)
+        if needs_gb > free_gb - unused_gb:
             holders = self._holders(device)
             reason = f"waits for {needs_gb:.1f} GB of {device}, which has {found}"
             return LoadRefusal(f"{reason}; {holders}" if holders else reason, again_s=TRY_AGAIN_S)
@@ -78,7 +78,7 @@ class DeviceReservations:
         return None
 
     def note_peak(self, holder: Holder, peak_gb: float) -> None:
-        """Note the most that a process has used so far."""
+        """Note the most memory that a process has used so far."""
         if holder in self._booked:
             self._booked[holder] = self._booked[holder]._replace(peak_gb=peak_gb)
 
@@ -87,8 +87,8 @@ class DeviceReservations:
         self._booked.pop(holder, None)
         self._waiting.pop(holder, None)
 
-    def turns(self) -> list[Holder]:
-        """Book room for waiting processes that fit now, in order of arrival. Return them: they try again.
+    def book_waiting(self) -> list[Holder]:
+        """Book memory for waiting processes that fit now, in order of arrival. Return them, to try again.
 
         A process that fits does not wait for an earlier one that does not fit.
         """

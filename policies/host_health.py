@@ -1,4 +1,4 @@
-"""The health of a host: when it is frozen or idle, when it starts again, and the texts that may kill it."""
+"""The health of a host process: when it is frozen or idle, when it restarts, and which texts may kill it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-CRASHES = 5
-WITHIN_S = 60.0
+MOST_CRASHES = 5
+CRASH_WINDOW_S = 60.0
 LONGEST_DELAY_S = 5.0
 
 
-def is_frozen(working: int, last_sign: float, now: float, limit_s: float) -> bool:
-    """Return whether a host with work has shown no sign of progress for longer than the limit.
+def is_frozen(running_jobs: int, last_progress: float, now: float, limit_s: float) -> bool:
+    """Return whether a host with jobs has made no progress for longer than the limit.
 
-    `working` does not count work that waits for slow readers.
+    `running_jobs` does not count jobs that wait for slow readers.
     """
-    return working > 0 and now - last_sign > limit_s
+    return running_jobs > 0 and now - last_progress > limit_s
 
 
 def is_idle(jobs: int, last_job: float, now: float, limit_s: float) -> bool:
-    """Return whether a host had no job for the limit; a limit of 0 means never."""
+    """Return whether a host has had no job for as long as the limit. A limit of 0 means never."""
     return limit_s > 0.0 and not jobs and now - last_job >= limit_s
 
 
 class Crash(NamedTuple):
-    """The end of a process: its moment, and whether it had work or was still loading."""
+    """The crash of a host: its moment, and whether it had jobs or was still loading."""
 
     at: float
     was_busy: bool = False
@@ -40,10 +40,10 @@ def restart_delay_s(crashes: Sequence[Crash], now: float) -> float | None:
     work never counts: otherwise a few requests could stop the engine for everyone. A process that crashed
     five times in a row while loading is given up, even if that took half an hour.
     """
-    if len(crashes) >= CRASHES and all(crash.was_loading for crash in crashes[-CRASHES:]):
+    if len(crashes) >= MOST_CRASHES and all(crash.was_loading for crash in crashes[-MOST_CRASHES:]):
         return None
-    recent = [crash for crash in crashes if now - crash.at < WITHIN_S]
-    if not recent[-1].was_busy and sum(not crash.was_busy for crash in recent) >= CRASHES:
+    recent = [crash for crash in crashes if now - crash.at < CRASH_WINDOW_S]
+    if not recent[-1].was_busy and sum(not crash.was_busy for crash in recent) >= MOST_CRASHES:
         return None
     if len(recent) <= 1:
         return 0.0
@@ -52,15 +52,15 @@ def restart_delay_s(crashes: Sequence[Crash], now: float) -> float | None:
 
 SUSPECT_S = 600.0
 QUARANTINE_S = 900.0
-MOST = 1000
-"""The most texts of each kind. The oldest is forgotten first, which costs one more crash."""
+MOST_TEXTS = 1000
+"""The most suspects, and the most texts in quarantine. A forgotten text may cause one more crash."""
 
 
 class SuspectTexts:
     """The texts that may have killed hosts of one engine.
 
     A dead host does not say which job killed it, so each of its jobs runs alone next time. If the host dies
-    again, that text is refused. Texts are digests under a key of this server process.
+    again, that text is refused for a while. A text is known by its digest under a key of this server process.
     """
 
     def __init__(self) -> None:
@@ -72,8 +72,9 @@ class SuspectTexts:
     ) -> bytes | None:
         """Note the digests that ran in a host when it died. Return the digest that is now in quarantine.
 
-        The first death of a text that ran alone is not enough: a process may be killed from outside. A text
-        that `is_alone` had its first death elsewhere. `others` ran beside these, and have unknown digests.
+        A text is put there if it ran alone and is a suspect from an earlier death: one death is not enough,
+        since a process may also be killed from outside. With `is_alone`, another process saw the earlier
+        death. `others` counts jobs that ran beside these and whose digests are unknown.
         """
         is_only = len(running) == 1 and not others
         if is_only and (self._suspects.pop(running[0], 0.0) > now or is_alone):
@@ -83,13 +84,13 @@ class SuspectTexts:
             _add(self._suspects, digest, now + SUSPECT_S)
         return None
 
-    def note_whole(self, digest: bytes) -> bool:
+    def note_spoken(self, digest: bytes) -> bool:
         """Note that a text was spoken to its end. Return whether it was a suspect before."""
         return self._suspects.pop(digest, None) is not None
 
     def replace(self, verdicts: Iterable[tuple[bytes, bool, float]]) -> None:
-        """Take these verdicts in place of all others: a digest, whether it is refused, and the end. Those
-        that end first come first."""
+        """Replace all verdicts by these: a digest, whether it is refused, and the moment when the verdict
+        ends. They are in the order of their ends."""
         self._suspects.clear()
         self._quarantine.clear()
         for digest, is_refused, until in verdicts:
@@ -106,5 +107,5 @@ class SuspectTexts:
 def _add(memory: OrderedDict[bytes, float], digest: bytes, until: float) -> None:
     memory[digest] = until
     memory.move_to_end(digest)
-    if len(memory) > MOST:
+    if len(memory) > MOST_TEXTS:
         memory.popitem(last=False)

@@ -23,20 +23,20 @@ def host_subset(
     """Return the hosts that `gateway` uses, in their order.
 
     It uses all of at most `most_hosts` hosts, and about `most_hosts` of more: more than that only where the
-    gateways are too few for the hosts. `gateway` counts as one of the living `gateways`. A gateway that
-    comes or goes, or a host, changes little for the others: that is about the share of one in all pairs.
-    It takes two microseconds for each pair of gateway and host: call it when either has changed.
+    gateways are too few for the hosts. `gateway` counts as one of the living `gateways`. A gateway
+    or a host that comes or goes changes only few of the other pairs. It takes two microseconds for each pair
+    of gateway and host, so call it only when either list has changed.
     """
     if len(hosts) <= most_hosts:
         return list(hosts)
     others = {*gateways} - {gateway}
-    wanted = most_hosts * (len(others) + 1) / len(hosts)
-    return [host for host in hosts if _belongs(host, gateway, others, wanted)]
+    gateways_a_host = most_hosts * (len(others) + 1) / len(hosts)
+    return [host for host in hosts if _belongs(host, gateway, others, gateways_a_host)]
 
 
-def _belongs(host: str, gateway: str, others: Collection[str], wanted: float) -> bool:
-    # A part of the hosts has one gateway more, so that the mean is exact, and few pairs change with it.
-    count = max(LEAST_GATEWAYS, int(wanted + _weight("", host)))
+def _belongs(host: str, gateway: str, others: Collection[str], gateways_a_host: float) -> bool:
+    # Some hosts have one gateway more than others, so that the mean is exact and few pairs change with it.
+    count = max(LEAST_GATEWAYS, int(gateways_a_host + _weight("", host)))
     own = _weight(gateway, host), gateway
     return sum((_weight(other, host), other) > own for other in others) < count
 

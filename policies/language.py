@@ -1,7 +1,4 @@
-"""The language of a text and of each sentence: from the request, the voice, the script or a detector.
-
-The detector is an argument: a function of a text and of the language that most texts are in, or None.
-"""
+"""The language of a text and of each of its sentences, by the script of its letters or by a detector."""
 
 from __future__ import annotations
 
@@ -15,14 +12,16 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-DEFAULT = "en"
+DEFAULT_TAG = "en"
 
 Detect = Callable[[str, str], Sequence[str]]
-"""`RankingDetector.rank`: the likely tags of a text, the likeliest first; none when unsure."""
+"""Takes a text and the language that most texts are in. Returns the likely tags, the likeliest first, or none
+if it is unsure. `RankingDetector.rank` is one."""
 
 Source = Literal["request", "voice", "script", "detected", "default"]
 
-_SHARE = 0.3
+_LEAST_SHARE = 0.3
+"""The least share of a script in the letters of a text, so that it decides the language."""
 
 _SCRIPTS = (
     (0x0370, 0x03FF, "el"),
@@ -43,43 +42,45 @@ _SCRIPTS = (
     (0xAC00, 0xD7A3, "ko"),
     (0x20000, 0x2FA1F, "zh"),
 )
-_FIRSTS = [first for first, _, _ in _SCRIPTS]
-_BEFORE_SCRIPTS = chr(_FIRSTS[0])
-OF_A_SCRIPT = frozenset(language for _, _, language in _SCRIPTS)
+_SCRIPT_STARTS = [first for first, _, _ in _SCRIPTS]
+_BEFORE_SCRIPTS = chr(_SCRIPT_STARTS[0])
+SCRIPT_LANGUAGES = frozenset(language for _, _, language in _SCRIPTS)
 
-_SHARED = {
+_OTHERS_IN_SCRIPT = {
     "ru": frozenset(("be", "bg", "kk", "ky", "mk", "mn", "sr", "tg", "uk")),
     "ar": frozenset(("fa", "ps", "sd", "ug", "ur")),
     "hi": frozenset(("mr", "ne")),
     "bn": frozenset(("as",)),
     "he": frozenset(("yi",)),
 }
-"""Other languages in the same script. A detector can only help with these scripts."""
+"""Other languages in the same script. The other scripts need no detector."""
 
-_NEVER_LATIN = (OF_A_SCRIPT | frozenset[str]().union(*_SHARED.values())) - {"sr"}
+_NEVER_LATIN = (SCRIPT_LANGUAGES | frozenset[str]().union(*_OTHERS_IN_SCRIPT.values())) - {"sr"}
 """Languages that are never written in Latin letters. Serbian is written in both scripts."""
 
 _ALSO_HAN = frozenset(("ja", "ko"))
-"""Other languages of Han letters. A sentence may have no kana, and a detector guesses at a few letters."""
+"""Other languages with Han letters. A Japanese sentence may have no kana, and a detector only guesses at a
+few letters."""
 
 _DETECTED_LENGTH = 2000
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]*|[\w.+-]{1,64}@[\w.-]+")
-_HINT = re.compile(r"://|www\.|@")
+_MAY_HAVE_ADDRESS = re.compile(r"://|www\.|@")
 _OPENING = re.compile(r"(?<=\s)\S*$")
 _LATIN = re.compile("[A-Za-zªºÀ-\u036f\u1e00-\u1eff\u2c60-\u2c7f\ua720-\ua7ff\uff21-\uff5a]")
 
 _FEWEST_WORDS = 3
-"""A sentence with fewer words has the language of the one before: "Ciao, Maria." changes no English text."""
+"""A sentence with fewer words has the language of the sentence before, such as "Ciao, Maria." in an English
+text."""
 
 _PHRASE_LETTERS = {"th": 15, "zh": 8, "ja": 10}
-"""The fewest letters of a phrase without spaces: more than a name, a place or a quoted word."""
+"""The fewest letters of a phrase in a script without spaces. Fewer may be a name or a quoted word."""
 
 # A region has two letters, a script four.
 _CASES: dict[int, Callable[[str], str]] = {2: str.upper, 4: str.title}
 
 
 class LanguageChoice(msgspec.Struct, frozen=True):
-    """The language of a text, and how it was found. A region is that of a request, a voice or the default."""
+    """The language of a text, and how it was found. Only a request, a voice or the default name a region."""
 
     tag: str
     source: Source
@@ -93,25 +94,25 @@ class LanguageSpan(NamedTuple):
     tag: str
 
 
-def means(tag: str, sought: str) -> bool:
+def tag_matches(tag: str, sought: str) -> bool:
     """Tell whether one tag means another: `pt` means all of Portuguese, `pt-BR` also plain `pt`."""
     tag, sought = tag.casefold(), sought.casefold()
     return tag == sought or tag == sought.partition("-")[0] or tag.partition("-")[0] == sought
 
 
 @lru_cache(1024)
-def base(tag: str) -> str:
+def base_tag(tag: str) -> str:
     """Return the base language of a tag: `pt` for `pt-BR`."""
     return tag.split("-", 1)[0].lower()
 
 
-def usual(tag: str) -> str:
+def canonical_tag(tag: str) -> str:
     """Return a tag as people usually write it: `PT-br` → `pt-BR`, `zh-hant-tw` → `zh-Hant-TW`."""
     first, *rest = tag.split("-")
     return "-".join((first.lower(), *(_CASES.get(len(part), str.lower)(part) for part in rest)))
 
 
-def by_script(text: str) -> str | None:
+def language_of_script(text: str) -> str | None:
     """Return the language of the script that has most letters, and at least 30 %. Any kana is Japanese.
 
     An English sentence that quotes one Thai word stays English. If several languages share the script, the
@@ -120,7 +121,7 @@ def by_script(text: str) -> str | None:
     if not text or max(text) < _BEFORE_SCRIPTS:
         return None
     counts: Counter[str | None] = Counter(
-        _language_of(ord(character)) for character in text if character.isalpha()
+        _language_of_letter(ord(character)) for character in text if character.isalpha()
     )
     letters = counts.total()
     if counts["ja"]:
@@ -130,64 +131,63 @@ def by_script(text: str) -> str | None:
         return None
     # Han letters stand in Korean and Japanese texts too. Names decide a tie, so that order does not matter.
     count, _, language = max((count, tag != "zh", tag or "") for tag, count in counts.items())
-    return language if count >= letters * _SHARE else None
+    return language if count >= letters * _LEAST_SHARE else None
 
 
-def _language_of(point: int) -> str | None:
-    first, last, language = _SCRIPTS[bisect_right(_FIRSTS, point) - 1]
+def _language_of_letter(point: int) -> str | None:
+    first, last, language = _SCRIPTS[bisect_right(_SCRIPT_STARTS, point) - 1]
     return language if first <= point <= last else None
 
 
-def alternatives(
-    choice: LanguageChoice, text: str, detect: Detect | None = None, default: str = DEFAULT
+def alternative_languages(
+    choice: LanguageChoice, text: str, detect: Detect | None = None, default: str = DEFAULT_TAG
 ) -> Iterator[LanguageChoice]:
-    """Yield the other languages for a text if no model speaks the detected one, the likeliest first.
+    """Yield the other languages that a text may have, the likeliest first, if no model speaks `choice`.
 
-    A text in Latin letters ends with the default, a text in a script of several languages with the one that
-    most people speak. There are none for a language that is more than a guess, or that has its own letters.
+    The last one for a text in Latin letters is the default, and for a script of several languages the one
+    that most people speak. There are none unless `choice` was detected, and none for mixed letters.
     """
     if choice.source != "detected":
         return
     prose = _ADDRESS.sub(" ", text)
-    script = by_script(prose)
+    script = language_of_script(prose)
     if script is None and not _is_mostly_latin(prose):
         return
     last = LanguageChoice(default, "default") if script is None else LanguageChoice(script, "script")
-    tags = dict.fromkeys(_guesses(prose, script, detect, default))
+    tags = dict.fromkeys(_detected_languages(prose, script, detect, default))
     others = [LanguageChoice(tag, "detected") for tag in tags]
     yield from (each for each in [*others, last] if each.tag != choice.tag)
 
 
-def of_text(text: str, detect: Detect | None = None, usual: str = DEFAULT) -> LanguageChoice:
-    """Return the language that a text shows by itself, without its web and mail addresses: by its script, or
-    else by the detector. If it shows none, it is in the usual language.
-
-    If it shows the base language of the `usual` one, it is the usual one, with its region.
-    """
+def language_of_text(
+    text: str, detect: Detect | None = None, default_tag: str = DEFAULT_TAG
+) -> LanguageChoice:
+    """Return the language of a text by its script, or else by the detector, or else the default. Web and mail
+    addresses do not count. If it is the base language of `default_tag`, it has its region, too."""
     # The search for addresses costs more than all the rest, and few texts have any.
-    prose = _ADDRESS.sub(" ", text) if _HINT.search(text) else text
-    script = None if prose.isascii() else by_script(prose)
-    if script and script not in _SHARED:
-        return LanguageChoice(_with_region(script, usual), "script")
-    if guesses := _guesses(prose, script, detect, usual):
+    prose = _ADDRESS.sub(" ", text) if _MAY_HAVE_ADDRESS.search(text) else text
+    script = None if prose.isascii() else language_of_script(prose)
+    if script and script not in _OTHERS_IN_SCRIPT:
+        return LanguageChoice(_with_region(script, default_tag), "script")
+    if guesses := _detected_languages(prose, script, detect, default_tag):
         return LanguageChoice(guesses[0], "detected")
-    if script and base(usual) not in _SHARED[script]:
-        return LanguageChoice(_with_region(script, usual), "script")
-    return LanguageChoice(usual, "default")
+    if script and base_tag(default_tag) not in _OTHERS_IN_SCRIPT[script]:
+        return LanguageChoice(_with_region(script, default_tag), "script")
+    return LanguageChoice(default_tag, "default")
 
 
-def _guesses(prose: str, script: str | None, detect: Detect | None, usual: str) -> list[str]:
+def _detected_languages(prose: str, script: str | None, detect: Detect | None, default_tag: str) -> list[str]:
     """Return the detected languages that are written in this script, or, without one, in Latin letters."""
-    base_usual, found = base(usual), []
-    for guess in detect(prose[:_DETECTED_LENGTH], base_usual) if detect is not None else ():
-        tag = base(guess)
-        if tag == script or (tag in _SHARED[script] if script else tag not in _NEVER_LATIN):
-            found.append(usual if tag == base_usual else tag)
+    default_base, found = base_tag(default_tag), []
+    for guess in detect(prose[:_DETECTED_LENGTH], default_base) if detect is not None else ():
+        tag = base_tag(guess)
+        if tag == script or (tag in _OTHERS_IN_SCRIPT[script] if script else tag not in _NEVER_LATIN):
+            found.append(default_tag if tag == default_base else tag)
     return found
 
 
-def _with_region(tag: str, usual: str) -> str:
-    return usual if base(usual) == tag else tag
+def _with_region(tag: str, default_tag: str) -> str:
+    return default_tag if base_tag(default_tag) == tag else tag
 
 
 def _is_mostly_latin(prose: str) -> bool:
@@ -197,45 +197,45 @@ def _is_mostly_latin(prose: str) -> bool:
     return sum(_LATIN.match(letter) is not None for letter in letters) * 2 >= len(letters)
 
 
-def sentences(
-    text: str, ends: Iterable[int], whole: str, detect: Detect | None = None, default: str = DEFAULT
+def sentence_languages(
+    text: str, ends: Iterable[int], whole: str, detect: Detect | None = None, default: str = DEFAULT_TAG
 ) -> tuple[LanguageSpan, ...]:
     """Return the language of each sentence. `ends` are their ends, `whole` is the language of the text.
 
-    A short sentence, or a sentence of which the detector is not sure, has the language of the sentence before
-    it. The first has the language of the text. Latin letters take the last language that is written in them.
-    A phrase in another script is a piece of its own; a name or a quoted word is not. The pieces cover the
-    text. A piece in the language of the whole text has its region too.
+    A short sentence, or one of which the detector is not sure, has the language of the sentence before, or of
+    the text. Latin letters after another script have the last language that was written in them. A phrase in
+    another script is a span of its own; a name or a quoted word is not. The spans cover the text. If a span
+    has the base language of the text, it has its region, too.
     """
-    pieces: list[LanguageSpan] = []
-    latin, scripted = whole if base(whole) not in _NEVER_LATIN else default, whole
+    spans: list[LanguageSpan] = []
+    latin, scripted = whole if base_tag(whole) not in _NEVER_LATIN else default, whole
     for start, end in pairwise(sorted({0, *ends, len(text)})):
         cuts = [start + cut for cut in _phrase_starts(text[start:end])]
         for first, last in pairwise((start, *cuts, end)):
-            before = pieces[-1].tag if pieces else whole
+            before = spans[-1].tag if spans else whole
             # After a cut, the phrase before is in another script: its language says nothing about this one.
             is_latin = _is_latin(text[first:last])
             tag = _tag_of(text[first:last], detect, latin if cuts or is_latin else before, scripted)
-            tag = whole if tag == base(whole) else tag
-            pieces.append(LanguageSpan(first, last, tag))
-            latin = tag if base(tag) not in _NEVER_LATIN else latin
+            tag = whole if tag == base_tag(whole) else tag
+            spans.append(LanguageSpan(first, last, tag))
+            latin = tag if base_tag(tag) not in _NEVER_LATIN else latin
             scripted = tag if is_latin is False else scripted
-    return tuple(pieces)
+    return tuple(spans)
 
 
-def _tag_of(sentence: str, detect: Detect | None, unsure: str, scripted: str) -> str:
+def _tag_of(sentence: str, detect: Detect | None, default_tag: str, scripted: str) -> str:
     """Return the tag of one sentence. `scripted` is the last language that was not in Latin letters."""
     words = sum(any(map(str.isalpha, word)) for word in sentence.split())
-    choice = of_text(sentence, detect if words >= _FEWEST_WORDS else None, unsure)
-    could_be = _ALSO_HAN if base(choice.tag) == "zh" else _SHARED.get(base(choice.tag), ())
-    return scripted if choice.source == "script" and base(scripted) in could_be else choice.tag
+    choice = language_of_text(sentence, detect if words >= _FEWEST_WORDS else None, default_tag)
+    could_be = _ALSO_HAN if base_tag(choice.tag) == "zh" else _OTHERS_IN_SCRIPT.get(base_tag(choice.tag), ())
+    return scripted if choice.source == "script" and base_tag(scripted) in could_be else choice.tag
 
 
 def _is_latin(text: str) -> bool | None:
     """Tell whether all letters are Latin; None if there are no letters."""
     if max(text) < _BEFORE_SCRIPTS:
         return any(map(str.isalpha, text)) or None
-    scripts = [_language_of(ord(character)) for character in text if character.isalpha()]
+    scripts = [_language_of_letter(ord(character)) for character in text if character.isalpha()]
     return not any(scripts) if scripts else None
 
 
@@ -245,7 +245,7 @@ def _phrase_starts(sentence: str) -> Iterator[int]:
         return
     phrase: str | None = ""
     end_before = 0
-    for script, first, end in _runs(sentence):
+    for script, first, end in _script_runs(sentence):
         if _is_phrase(script, sentence[first:end]):
             if phrase not in ("", script):
                 # An opening quote or bracket belongs to the phrase; the space before it does not.
@@ -255,10 +255,12 @@ def _phrase_starts(sentence: str) -> Iterator[int]:
         end_before = end
 
 
-def _runs(sentence: str) -> Iterator[tuple[str | None, int, int]]:
+def _script_runs(sentence: str) -> Iterator[tuple[str | None, int, int]]:
     """Find the runs of letters in one script: the language, the first letter, and the end of the last."""
     letters = [
-        (at, _language_of(ord(character))) for at, character in enumerate(sentence) if character.isalpha()
+        (at, _language_of_letter(ord(character)))
+        for at, character in enumerate(sentence)
+        if character.isalpha()
     ]
     if any(script == "ja" for _, script in letters):
         letters = [(at, "ja" if script == "zh" else script) for at, script in letters]

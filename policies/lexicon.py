@@ -1,4 +1,4 @@
-"""Lexicons: the spoken forms of words that engines do not know, and their order for a text."""
+"""Lexicons: the spoken forms of words that engines do not know, and which of them count for a text."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from policies import language
 from speech_engine import Alphabet, Pronunciation, Segment
 from speech_engine.redacted import Redacted
 from speech_engine.text import cleaning
-from speech_engine.text.words import words_of
+from speech_engine.text.words import word_finder
 
-NONE_BY_NAME = "none"
-"""A name that no lexicon has. A request with this name uses no lexicon at all."""
+NO_LEXICON = "none"
+"""The name in a request that uses no lexicon. No lexicon may have it."""
 MOST_WORDS = 1000
-MOST_INLINE = 100
+MOST_INLINE_WORDS = 100
 MOST_LEXICONS = 50
-MOST_WORD = 100
-MOST_SPOKEN = 200
+MOST_WORD_CHARACTERS = 100
+MOST_SPOKEN_CHARACTERS = 200
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -30,17 +30,20 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _IPA = re.compile(r"/([^/<>&\"]*[^/<>&\"\s][^/<>&\"]*)/")
 _PINYIN = re.compile(r"(\([a-zü]{1,6}[1-5]\))+", re.IGNORECASE)
 
-_MOST_STORED = 256
-_SOUNDS = frozenset(("Ll", "Lo", "Lu"))
+_MOST_CACHED = 256
+_SOUND_CATEGORIES = frozenset(("Ll", "Lo", "Lu"))
 """Categories of the signs of IPA that are sounds, and not stress, length or accents."""
-_SPOKEN = _SOUNDS | {"Nd", "Nl", "No"}
+_SPOKEN_CATEGORIES = _SOUND_CATEGORIES | {"Nd", "Nl", "No"}
 
 Words = Mapping[str, str]
+"""The spoken form of each word."""
 _Layers = tuple[tuple[int, str], ...]
+"""Lexicons: the number of each one's owner, 0 for the account and 1 for the operator, and its name."""
 
 
 class WordsBeside(dict[str, str]):
-    """Entries that come before those of a lexicon: `beside` is its name, `none`, or entries."""
+    """Entries of a request that come before those of the lexicon `beside`. It is a name or `none`. If it is
+    entries, they are added to these."""
 
     def __init__(self, words: Words, beside: str | Words | None) -> None:
         super().__init__({**(beside if isinstance(beside, Mapping) else {}), **words})
@@ -60,7 +63,7 @@ class Lexicon(Redacted, msgspec.Struct, frozen=True):
     digest: str = ""
 
 
-EMPTY = Lexicon()
+EMPTY_LEXICON = Lexicon()
 
 
 class Lexicons:
@@ -87,30 +90,30 @@ class Lexicons:
 
         `requested` is a name, `none`, or the request's own entries, which come before all others.
         """
-        if requested == NONE_BY_NAME or (requested is None and not any(self._owners)):
-            return EMPTY
+        if requested == NO_LEXICON or (requested is None and not any(self._owners)):
+            return EMPTY_LEXICON
         if requested is not None and not isinstance(requested, str):
             named = requested.beside if isinstance(requested, WordsBeside) else None
-            beside = () if named == NONE_BY_NAME else self._layers(named, tag)
-            if beside is None:
+            others = () if named == NO_LEXICON else self._layers(named, tag)
+            if others is None:
                 return None
-            return merge([requested, *map(self._words, beside)], own=1 + _own_layers(beside))
+            return merge_lexicons([requested, *map(self._words, others)], own=1 + _count_own(others))
         layers = self._layers(requested, tag)
         if not layers:
-            return None if layers is None else EMPTY
+            return None if layers is None else EMPTY_LEXICON
         lexicon = self._merged.get(layers)
         if lexicon is None:
-            if len(self._merged) >= _MOST_STORED:
+            if len(self._merged) >= _MOST_CACHED:
                 self._merged.clear()
-            lexicon = self._merged[layers] = merge(
-                [self._words(layer) for layer in layers], own=_own_layers(layers)
+            lexicon = self._merged[layers] = merge_lexicons(
+                [self._words(layer) for layer in layers], own=_count_own(layers)
             )
         return lexicon
 
     def _layers(self, name: str | None, tag: str) -> _Layers | None:
-        """Return the owners and names of the lexicons for a text, the strongest first. A lexicon may be named
-        for the tag, or a shorter form of it: `zh-Hant-TW`, `zh-Hant`, `zh`."""
-        parts = language.usual(tag).split("-")
+        """Return the lexicons for a text, the strongest first, or None if no lexicon has this name. Those
+        named for the tag, or for a shorter form of it, are added: `zh-Hant-TW`, `zh-Hant`, `zh`."""
+        parts = language.canonical_tag(tag).split("-")
         names = ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
         if name is not None:
             usual = usual_name(name)
@@ -118,26 +121,26 @@ class Lexicons:
                 return None
             names = list(dict.fromkeys((usual, *names)))
         return tuple(
-            (place, each)
-            for place, owner in enumerate(self._owners)
+            (number, each)
+            for number, owner in enumerate(self._owners)
             if owner
             for each in names
             if each in owner
         )
 
     def _words(self, layer: tuple[int, str]) -> Words:
-        place, name = layer
-        return self._owners[place][name]
+        number, name = layer
+        return self._owners[number][name]
 
 
-def _own_layers(layers: _Layers) -> int:
-    return sum(place == 0 for place, _ in layers)
+def _count_own(layers: _Layers) -> int:
+    return sum(number == 0 for number, _ in layers)
 
 
-def merge(layers: Sequence[Words], own: int = 0) -> Lexicon:
+def merge_lexicons(layers: Sequence[Words], own: int = 0) -> Lexicon:
     """Merge lexicons: the first layer that has a word decides. A word in lower case matches in any case.
 
-    The first `own` layers are the account's or the request's.
+    The first `own` layers belong to the account or the request.
     """
     entries: dict[str, str] = {}
     own_entries: dict[str, str] = {}
@@ -161,12 +164,13 @@ def merge(layers: Sequence[Words], own: int = 0) -> Lexicon:
 
 
 def count_added(words: Words, text: str) -> int:
-    """Count the characters that entries add to a text. IPA counts by its sounds, pinyin by syllables."""
+    """Count the characters that entries add to a text. A sound of IPA counts as one, and so does a syllable
+    of pinyin."""
     if not words:
         return 0
     lengths: dict[str, int] = {}
     added = 0
-    for found in words_of(words).find(cleaning.cleaned_text(text)):
+    for found in word_finder(words).find(cleaning.cleaned_text(text)):
         length = lengths.get(found.spoken)
         if length is None:
             length = lengths[found.spoken] = _spoken_length(found.spoken)
@@ -190,7 +194,7 @@ def _spoken_length(spoken: str) -> int:
         return len(spoken)
     if sound.alphabet == "pinyin":
         return sound.sounds.count("(")
-    return sum(unicodedata.category(sign) in _SOUNDS for sign in sound.sounds)
+    return sum(unicodedata.category(sign) in _SOUND_CATEGORIES for sign in sound.sounds)
 
 
 def find_pronunciations(
@@ -201,7 +205,7 @@ def find_pronunciations(
     if not sounds:
         return ()
     # The text may have the word in other letters than the lexicon, so the search finds its number.
-    words = words_of({each.word: str(number) for number, each in enumerate(sounds)})
+    words = word_finder({each.word: str(number) for number, each in enumerate(sounds)})
     numbers: dict[str, int] = {}
     for segment in segments:
         for match in words.find(segment.spoken):
@@ -213,36 +217,36 @@ def find_pronunciations(
 
 
 def sound_of(word: str, spoken: str) -> Pronunciation | None:
-    """Return the sound of an entry: `/…/` is IPA, `(chu3)(li3)` is pinyin. None means other words."""
+    """Return the sound of an entry: `/…/` is IPA, `(chu3)(li3)` is pinyin. None: its spoken form is words."""
     if (ipa := _IPA.fullmatch(spoken)) is not None:
         return Pronunciation(word, "ipa", ipa[1].strip())
     return Pronunciation(word, "pinyin", spoken) if _PINYIN.fullmatch(spoken) else None
 
 
-def is_tag(name: str) -> bool:
+def is_language_tag(name: str) -> bool:
     """Tell whether a name is a language tag. Such a lexicon counts for every text in that language."""
     return _LANGUAGE.fullmatch(name) is not None
 
 
 def usual_name(name: str) -> str:
     """Return a language tag as people usually write it, and any other name unchanged."""
-    return language.usual(name) if _TAG.fullmatch(name) else name
+    return language.canonical_tag(name) if _TAG.fullmatch(name) else name
 
 
 def name_fault(name: str) -> str | None:
-    """Return the description of a valid name, or None if this name is valid."""
-    if name.lower() == NONE_BY_NAME or not _NAME.fullmatch(name):
+    """Return what a name must be, or None if this name is valid."""
+    if name.lower() == NO_LEXICON or not _NAME.fullmatch(name):
         return "a name of 1 to 64 letters, digits, _, . and -, other than none"
     return None
 
 
 def usual_words(words: Words) -> dict[str, str]:
     """Return entries in the form that is stored and searched: composed letters, no blanks around them."""
-    return {_usual(word): _usual(spoken) for word, spoken in words.items()}
+    return {_usual_text(word): _usual_text(spoken) for word, spoken in words.items()}
 
 
 def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False) -> str | None:
-    """Return the description of valid entries, with the first entry that is wrong, or None if all are valid.
+    """Return what entries must be, with the first one that is wrong, or None if all are valid.
 
     The entry is shown by its number, because its text is the user's. With `is_named`, it is shown by its word
     unless the word itself is wrong: the operator wrote it in a file or a command.
@@ -251,8 +255,11 @@ def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False)
         return f"at most {most} words; got {len(words)}"
     for number, (word, spoken) in enumerate(words.items(), 1):
         entry = f"entry {number}"
-        for text, what, most_characters in ((word, "word", MOST_WORD), (spoken, "spoken form", MOST_SPOKEN)):
-            if not 1 <= len(text) <= most_characters or _CONTROL.search(text) or not _usual(text):
+        for text, what, most_characters in (
+            (word, "word", MOST_WORD_CHARACTERS),
+            (spoken, "spoken form", MOST_SPOKEN_CHARACTERS),
+        ):
+            if not 1 <= len(text) <= most_characters or _CONTROL.search(text) or not _usual_text(text):
                 return (
                     f"words with what is said for them; {entry} has a {what} that is not 1 to "
                     f"{most_characters} printable characters"
@@ -265,10 +272,10 @@ def words_fault(words: Words, most: int = MOST_WORDS, *, is_named: bool = False)
         ):
             return f"words with what is said for them; between the slashes of {entry} is no IPA"
         # In IPA, stress and length alone are no sound.
-        if not any(unicodedata.category(sign) in _SPOKEN for sign in _usual(spoken)):
+        if not any(unicodedata.category(sign) in _SPOKEN_CATEGORIES for sign in _usual_text(spoken)):
             return f"words with what is said for them; the spoken form of {entry} has no letter or digit"
     return None
 
 
-def _usual(text: str) -> str:
+def _usual_text(text: str) -> str:
     return " ".join(cleaning.cleaned_text(text).split())

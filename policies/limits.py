@@ -13,7 +13,7 @@ import msgspec
 
 S = TypeVar("S", bound=msgspec.Struct)
 N = TypeVar("N")
-"""The type of a limit that counts, besides None: `int`, or `int | Agreed`."""
+"""The type of a limit besides None: `int`, or `int | Agreed` in a plan."""
 
 
 class LimitRow(NamedTuple):
@@ -21,7 +21,7 @@ class LimitRow(NamedTuple):
 
     A plan may leave a limit in `count` or in `credits` to each account; `voxgate accounts` has its option.
     Credits are stored as micro-credits. A limit in `usd` is between the operator and providers only.
-    A limit `per_request` can be compared with one request alone; others count the requests of an account.
+    A limit `per_request` is for each request alone. Others are for all requests of an account together.
     """
 
     what: str
@@ -36,7 +36,7 @@ class LimitRow(NamedTuple):
 
     @property
     def number(self) -> Any:
-        """The type of a number within the limit's own bounds, as people write it."""
+        """The type of a number that people write, with the bounds of the limit."""
         number = int if self.unit == "count" else float
         return Annotated[number, msgspec.Meta(ge=self.least, le=self.most, description=self.description)]
 
@@ -85,8 +85,8 @@ LIMITS: Mapping[str, LimitRow] = {
 }
 AGREED_LIMITS: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit != "usd"}
 """The limits that a plan may leave to each account."""
-COUNTED: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit == "count"}
-OF_KEYS: Mapping[str, LimitRow] = {name: LIMITS[name] for name in Caps.__struct_fields__ if name in LIMITS}
+COUNT_LIMITS: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit == "count"}
+KEY_LIMITS: Mapping[str, LimitRow] = {name: LIMITS[name] for name in Caps.__struct_fields__ if name in LIMITS}
 
 
 def with_limits(

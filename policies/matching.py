@@ -10,21 +10,21 @@ from typing import NamedTuple
 import msgspec
 
 from policies import language
-from policies.descriptions import VOCABULARY, plain
+from policies.descriptions import VOCABULARY, search_form
 from policies.routing import Voice
 
 _WORD = re.compile(r"\w{3,}")
 _TAG = re.compile(r"\b([a-z]{2}-[A-Za-z]{2})\b")
 _POINTS = {"gender": 3, "language": 3, "age": 2, "quality": 2, "word": 1}
-_ONLY_ONE = ("gender", "language")
+_EXCLUSIVE_KINDS = ("gender", "language")
 """A voice that differs in one of these is no match."""
 _AKIN = ({"deep", "low"}, {"calm", "measured"}, {"calm", "slow"})
-"""Pairs of qualities that are alike. One counts half for the other."""
+"""Pairs of alike qualities. If one is wanted, the other counts half."""
 
-Speaks = Callable[[Voice, str], bool]
-"""Returns whether an engine speaks this language with the voice."""
-Measured = Callable[[Voice], tuple[str, ...]]
-"""Returns words for what was measured of the voice, such as low and quick."""
+SpeaksLanguage = Callable[[Voice, str], bool]
+"""Takes a voice and a language. Tells whether an engine speaks the language with the voice."""
+MeasuredWords = Callable[[Voice], tuple[str, ...]]
+"""Takes a voice. Returns words for what was measured of its sound, such as low and quick."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -42,11 +42,11 @@ class _Trait(NamedTuple):
     value: str
 
 
-def match(
+def match_voices(
     description: str,
     voices: Iterable[Voice],
-    speaks: Speaks | None = None,
-    measured: Measured = lambda _: (),
+    speaks: SpeaksLanguage | None = None,
+    measured: MeasuredWords = lambda _: (),
 ) -> list[Match]:
     """Return the voices that fit, the best first. If two fit equally, their ids decide.
 
@@ -66,17 +66,17 @@ def match(
 
 def _described_traits(description: str) -> list[_Trait]:
     """Return the traits of a description. "British English" is one trait, not two."""
-    traits = _traits(description)
+    traits = _traits_in(description)
     tags = {trait.value for trait in traits if trait.kind == "language"}
-    general = {language.base(tag) for tag in tags if tag != language.base(tag)}
+    general = {language.base_tag(tag) for tag in tags if tag != language.base_tag(tag)}
     return [trait for trait in traits if trait.kind != "language" or trait.value not in general]
 
 
 def _points(
-    traits: Iterable[_Trait], voice: Voice, speaks: Speaks | None, measured: tuple[str, ...]
+    traits: Iterable[_Trait], voice: Voice, speaks: SpeaksLanguage | None, measured: tuple[str, ...]
 ) -> dict[_Trait, float]:
     """Return the points of the voice for each requested trait, or nothing if the voice is known to differ."""
-    known = _known(voice) | {_Trait("quality", word) for word in measured}
+    known = _voice_traits(voice) | {_Trait("quality", word) for word in measured}
     tags = [trait for trait in traits if trait.kind == "language"]
     spoken = [trait for trait in tags if speaks is None or speaks(voice, trait.value)]
     if tags and not spoken:
@@ -90,7 +90,7 @@ def _points(
         likeness = (_likeness(trait, other) for other in known if other.kind == trait.kind)
         part = max(likeness, default=half.get(trait, 0.0))
         points[trait] = part * _POINTS[trait.kind]
-    for kind in _ONLY_ONE:
+    for kind in _EXCLUSIVE_KINDS:
         of_kind = [points[trait] for trait in points if trait.kind == kind]
         if of_kind and not any(of_kind) and any(other.kind == kind for other in known):
             return {}
@@ -100,17 +100,17 @@ def _points(
 def _likeness(described: _Trait, trait: _Trait) -> float:
     if described.kind != "language":
         return 1.0 if described == trait else 0.5 if {described.value, trait.value} in _AKIN else 0.0
-    if described.value.lower() in (trait.value.lower(), language.base(trait.value)):
+    if described.value.lower() in (trait.value.lower(), language.base_tag(trait.value)):
         return 1.0
     # The request is Brazilian Portuguese, and the voice speaks some other Portuguese.
-    return 0.5 if language.base(described.value) == language.base(trait.value) else 0.0
+    return 0.5 if language.base_tag(described.value) == language.base_tag(trait.value) else 0.0
 
 
 @lru_cache(maxsize=8192)
-def _known(voice: Voice) -> frozenset[_Trait]:
+def _voice_traits(voice: Voice) -> frozenset[_Trait]:
     """Return the traits from a voice's fields, and those of other kinds from its name and description."""
-    from_text = _traits(" ".join((voice.name, voice.description, *voice.tags)))
-    from_fields = _traits(voice.age or "")
+    from_text = _traits_in(" ".join((voice.name, voice.description, *voice.tags)))
+    from_fields = _traits_in(voice.age or "")
     if voice.gender:
         from_fields.append(_Trait("gender", voice.gender.lower()))
     if voice.language:
@@ -119,10 +119,10 @@ def _known(voice: Voice) -> frozenset[_Trait]:
     return frozenset((*from_fields, *(trait for trait in from_text if trait.kind not in kinds)))
 
 
-def _traits(text: str) -> list[_Trait]:
+def _traits_in(text: str) -> list[_Trait]:
     """Return the traits that a text names, in order, each once."""
-    traits = [_Trait("language", language.usual(tag)) for tag in _TAG.findall(text)]
-    cleaned = plain(_TAG.sub(" ", text))
+    traits = [_Trait("language", language.canonical_tag(tag)) for tag in _TAG.findall(text)]
+    cleaned = search_form(_TAG.sub(" ", text))
     rest, at = [], 0
     for word in VOCABULARY.find(cleaned):
         rest.append(cleaned[at : word.start])

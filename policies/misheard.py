@@ -1,4 +1,4 @@
-"""When a model is heard wrong so much more often than another that the other one speaks first."""
+"""The order of candidates by how often their words are heard wrong."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import NamedTuple
 from policies.routing import Candidate
 
 _Z = 1.96
-"""For 95 % of all samples."""
-_TIMES = 2.0
+"""The normal quantile of a confidence interval of 95 %."""
+_FAR_ABOVE_TIMES = 2.0
 
 
 class Misheard(NamedTuple):
-    """Words that were heard wrong, of those that were heard."""
+    """How many words were heard, and how many of them wrong."""
 
     wrong: int
     words: int
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Return the least and the most that the true rate may be (Wilson)."""
+        """The bounds of the true rate, by Wilson."""
         if not self.words:
             return 0.0, 1.0
         rate, squared = self.wrong / self.words, _Z * _Z / self.words
@@ -31,19 +31,20 @@ class Misheard(NamedTuple):
         return max(0.0, middle - width), min(1.0, middle + width)
 
     def is_far_above(self, other: Misheard) -> bool:
-        return self.bounds[0] > _TIMES * other.bounds[1]
+        return self.bounds[0] > _FAR_ABOVE_TIMES * other.bounds[1]
 
 
-def misheard_last(candidates: Sequence[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
-    """Return the candidates, each behind its neighbours of the same kind that are heard right far more often.
+def move_misheard_last(candidates: Sequence[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
+    """Return the candidates, with each moved behind neighbours that are heard wrong far less often.
 
-    `rates` are those of a model by its name. A kind is of one origin, and of one speaker or another.
+    `rates` has the rate of each model's name. Only neighbours of one kind change places: both natural or both
+    rule-based, and both with the voice itself or both with another speaker.
     """
     kinds = groupby(candidates, key=lambda each: (each.model.info.is_trained, each.is_other_speaker))
-    return [each for _, kind in kinds for each in _sorted(kind, rates)]
+    return [each for _, kind in kinds for each in _sort_kind(kind, rates)]
 
 
-def _sorted(kind: Iterable[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
+def _sort_kind(kind: Iterable[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
     ordered: list[Candidate] = []
     for each in kind:
         place, own = len(ordered), rates.get(each.model.name)

@@ -1,4 +1,4 @@
-"""Mixes of voices: their limits, their weights, and the mix as one voice."""
+"""Mixes of voices: how they are written, their limits and weights, and the mix as one voice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import Voice
 
 MOST_MIXED = 8
@@ -17,14 +17,14 @@ MOST_WEIGHT = 1000.0
 _DIGITS = 6
 _WRITTEN = re.compile(r"\s*([^\s()][^()]*?)\s*(?:\(([^()]*)\)\s*)?")
 
-Weighted = tuple[str, float]
+WeightedVoice = tuple[str, float]
 """The id or name of a voice, and its weight."""
 
 
-def read(name: str) -> tuple[Weighted, ...]:
-    """Return the members of a mix that is written as one name: `anna(2)+ben`. Return () if it is none.
+def read_mix(name: str) -> tuple[WeightedVoice, ...]:
+    """Return the members of a mix that is written as one name: `anna(2)+ben`. Return () for any other name.
 
-    A weight that is no number is NaN, which `fault` refuses.
+    A weight that is no number is NaN, which `mix_fault` refuses.
     """
     written = name.split("+")
     parts = [part for part in map(_WRITTEN.fullmatch, written) if part is not None]
@@ -40,36 +40,36 @@ def _number(weight: str | None) -> float:
         return math.nan
 
 
-def fault(members: Sequence[Weighted]) -> str | None:
+def mix_fault(members: Sequence[WeightedVoice]) -> str | None:
     """Return what is wrong with a mix, or None."""
     if not 1 <= len(members) <= MOST_MIXED:
         return f"it must have 1 to {MOST_MIXED} voices; it has {len(members)}"
     for name, weight in members:
         if not (math.isfinite(weight) and 0 < weight <= MOST_WEIGHT):
             return f"the weight of '{name[:80]}' must be a number above 0, up to {MOST_WEIGHT:g}"
-    for name, share in shares(members):
+    for name, share in normalise_weights(members):
         if not share:
             return f"the weight of '{name[:80]}' is too small beside the others; nobody would hear that voice"
-    return repeated([name for name, _ in members])
+    return repeated_voice_fault([name for name, _ in members])
 
 
-def repeated(voices: Sequence[str]) -> str | None:
-    """Return the fault of a mix that has a voice twice, or None. A voice has a name and an id, so callers
-    check both the sent words and the ids."""
+def repeated_voice_fault(voices: Sequence[str]) -> str | None:
+    """Return what is wrong with a mix that has a voice twice, or None. A voice has a name and an id, so
+    callers check both the names that were sent and the ids."""
     for number, voice in enumerate(voices):
         if voice in voices[:number]:
             return f"it has '{voice[:80]}' twice; give that voice the sum of the weights"
     return None
 
 
-def shares(members: Sequence[Weighted]) -> tuple[Weighted, ...]:
+def normalise_weights(members: Sequence[WeightedVoice]) -> tuple[WeightedVoice, ...]:
     """Return the members with weights that add up to 1, so that equal mixes are equal values."""
     total = sum(weight for _, weight in members)
     return tuple((name, round(weight / total, _DIGITS)) for name, weight in members)
 
 
-def mixed(voice: Voice, members: Sequence[Voice]) -> Voice:
-    """Return a voice with a mix in the form for routing: with its members, in the order of the mix.
+def mix_voices(voice: Voice, members: Sequence[Voice]) -> Voice:
+    """Return the voice of a mix with its members, in their order, as routing needs it.
 
     Its revision contains their revisions. It has their language and their gender, if these are equal. The
     language of members from several regions is without a region.
@@ -81,12 +81,14 @@ def mixed(voice: Voice, members: Sequence[Voice]) -> Voice:
         members=tuple(members),
         mix=tuple((member.id, weight) for member, (_, weight) in zip(members, voice.mix, strict=True)),
         revision=f"{voice.revision}({revisions})",
-        language=voice.language or _common(languages) or _common([each and base(each) for each in languages]),
+        language=voice.language
+        or _common(languages)
+        or _common([each and base_tag(each) for each in languages]),
         gender=voice.gender or _common([member.gender for member in members]),
     )
 
 
-def mixed_id(members: Sequence[Weighted]) -> str:
+def mix_id(members: Sequence[WeightedVoice]) -> str:
     """Return the id of an unsaved mix."""
     return "+".join(f"{name}*{weight:g}" for name, weight in members)
 

@@ -1,4 +1,4 @@
-"""The assignment of well-known names to an engine's voices: each name gets its own voice if possible."""
+"""The assignment of OpenAI's names to the voices of one engine: each name gets its own voice if possible."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from speech_engine import ANY_LANGUAGE, VoiceInfo
 
 _WORD = re.compile(r"[a-z]+")
 _GENDERS = ("female", "male")
-"""A voice without one of these genders may be of any gender."""
+"""A voice with no gender, or another one, may be of any gender."""
 
 Names = Mapping[str, str | None]
 """The names in their order, each with its gender if it has one."""
 
 
-class Share(msgspec.Struct, frozen=True):
-    """The voice behind a name in texts of one language, whose tag is in small letters.
+class NameShare(msgspec.Struct, frozen=True):
+    """The engine's voice that speaks for a name in texts of one language, whose tag is in lower case.
 
-    If no voice of this language has the gender of the name, `other_gender` is the voice's gender.
+    If no voice of this language has the gender of the name, `other_gender` is the voice's gender, else "".
     """
 
     language: str
@@ -34,80 +34,84 @@ class Share(msgspec.Struct, frozen=True):
         return not self.other_gender
 
 
-def share(names: Names, voices: Sequence[VoiceInfo]) -> dict[str, tuple[Share, ...]]:
+def share_names(names: Names, voices: Sequence[VoiceInfo]) -> dict[str, tuple[NameShare, ...]]:
     """Return the shares of each name, one for each language and each region that the voices are for.
 
-    A name goes to its namesake, or to a voice of its gender, of the region if there is one, else of the
-    language. Earlier names and earlier voices come first. The region of a language's first voice has no share
-    of its own: a name keeps its speaker in `en` and in `en-US`.
+    A name gets the voice that has this name, or else a voice of its gender: one of the region if there is
+    one, else one of the language. Earlier names and earlier voices come first. The region of a language's
+    first voice has no share of its own, so that a name has the same speaker in `en` and in `en-US`.
     """
     voices = [voice for voice in voices if voice.shares_names]
-    shares: dict[str, list[Share]] = {name: [] for name in names}
+    shares: dict[str, list[NameShare]] = {name: [] for name in names}
     spoken = [(voice.language or ANY_LANGUAGE).lower() for voice in voices]
-    first_regions = {language.base(tag): tag for tag in reversed(spoken)}.values()
-    bases = [language.base(tag) for tag in spoken]
+    first_regions = {language.base_tag(tag): tag for tag in reversed(spoken)}.values()
+    bases = [language.base_tag(tag) for tag in spoken]
     regions = [tag for tag in spoken if tag not in first_regions]
     for tag in dict.fromkeys((*regions, *bases)):
-        for name, found in _Sharing(tag, names, voices).share().items():
-            shares[name].append(found)
-    return {name: tuple(found) for name, found in shares.items() if found}
+        for name, share in _Assignment(tag, names, voices).assign().items():
+            shares[name].append(share)
+    return {name: tuple(of_name) for name, of_name in shares.items() if of_name}
 
 
-def find(shares: Sequence[Share], tag: str) -> Share | None:
-    """Return the share for the region of a text, or else for its language. None: no voice speaks it."""
+def find_share(shares: Sequence[NameShare], tag: str) -> NameShare | None:
+    """Return the share for the region of a text, or else for its language, or None if no voice speaks it."""
     by_language = {each.language: each for each in shares}
-    exact = by_language.get(tag.lower()) or by_language.get(language.base(tag))
+    exact = by_language.get(tag.lower()) or by_language.get(language.base_tag(tag))
     return exact or by_language.get(ANY_LANGUAGE)
 
 
-class _Sharing:
-    """The sharing in one region or language. `near` are the voices of the region, `all` of the language."""
+class _Assignment:
+    """The assignment in one region or language. A voice bears the names that it speaks for."""
 
     def __init__(self, tag: str, names: Names, voices: Sequence[VoiceInfo]) -> None:
         self._tag = tag
         self._names = names
-        self._all = [voice for voice in voices if _speaks(voice, language.base(tag))]
-        self._near = [voice for voice in self._all if _speaks(voice, tag)]
-        # A voice of no gender may be of any.
-        self._genders = {voice.id: _gender(voice) or "" for voice in self._all}
-        self._bearers: dict[str, list[str]] = {voice.id: [] for voice in self._all}
-        self._found: dict[str, Share] = {}
+        self._of_language = [voice for voice in voices if _is_for_language(voice, language.base_tag(tag))]
+        self._of_region = [voice for voice in self._of_language if _is_for_language(voice, tag)]
+        self._genders = {voice.id: _gender(voice) or "" for voice in self._of_language}
+        self._borne_names: dict[str, list[str]] = {voice.id: [] for voice in self._of_language}
+        self._shares: dict[str, NameShare] = {}
 
-    def share(self) -> dict[str, Share]:
+    def assign(self) -> dict[str, NameShare]:
         for name in self._names:
-            own = _namesake(name, self._near)
-            if own is not None and not self._bearers[own]:
-                self._give(name, own)
-        pools = {name: self._pool(gender) for name, gender in self._names.items() if name not in self._found}
-        for name, pool in pools.items():
-            if (free := next((voice for voice in pool if not self._bearers[voice]), None)) is not None:
-                self._give(name, free)
+            own = _namesake(name, self._of_region)
+            if own is not None and not self._borne_names[own]:
+                self._assign_voice(name, own)
+        suitable = {
+            name: self._suitable_voices(gender)
+            for name, gender in self._names.items()
+            if name not in self._shares
+        }
+        for name, voices in suitable.items():
+            if (free := next((voice for voice in voices if not self._borne_names[voice]), None)) is not None:
+                self._assign_voice(name, free)
         # The other names become aliases, spread evenly. Names of a gender that no voice has come last.
-        near = [voice.id for voice in self._near]
-        for name, pool in sorted(pools.items(), key=lambda each: not each[1]):
-            if name not in self._found:
-                borne = pool or [id_ for id_ in near if self._bearers[id_]] or near
-                voice = min(borne, key=lambda each: len(self._bearers[each]))
-                self._give(name, voice, "" if pool else self._genders[voice])
-        return self._found
+        of_region = [voice.id for voice in self._of_region]
+        for name, voices in sorted(suitable.items(), key=lambda each: not each[1]):
+            if name not in self._shares:
+                choices = voices or [id_ for id_ in of_region if self._borne_names[id_]] or of_region
+                voice = min(choices, key=lambda each: len(self._borne_names[each]))
+                self._assign_voice(name, voice, "" if voices else self._genders[voice])
+        return self._shares
 
-    def _give(self, name: str, voice: str, other_gender: str = "") -> None:
-        self._found[name] = Share(self._tag, name, voice, other_gender)
-        self._bearers[voice].append(name)
+    def _assign_voice(self, name: str, voice: str, other_gender: str = "") -> None:
+        self._shares[name] = NameShare(self._tag, name, voice, other_gender)
+        self._borne_names[voice].append(name)
 
-    def _pool(self, gender: str | None) -> list[str]:
-        """Return the voices of a gender, or else the voices without a gender."""
+    def _suitable_voices(self, gender: str | None) -> list[str]:
+        """Return the voices of a gender, or else the voices that may be of any gender. Those of the region
+        come before those of the language. Without a gender, return the voices of the region."""
         if gender is None:
-            return [voice.id for voice in self._near]
+            return [voice.id for voice in self._of_region]
         for sought in (gender.lower(), None):
-            for voices in (self._near, self._all):
-                if of_it := [voice.id for voice in voices if _gender(voice) == sought]:
-                    return of_it
+            for voices in (self._of_region, self._of_language):
+                if suitable := [voice.id for voice in voices if _gender(voice) == sought]:
+                    return suitable
         return []
 
 
-def _speaks(voice: VoiceInfo, tag: str) -> bool:
-    return voice.language is None or tag in (voice.language.lower(), language.base(voice.language))
+def _is_for_language(voice: VoiceInfo, tag: str) -> bool:
+    return voice.language is None or tag in (voice.language.lower(), language.base_tag(voice.language))
 
 
 def _gender(voice: VoiceInfo) -> str | None:
@@ -115,6 +119,6 @@ def _gender(voice: VoiceInfo) -> str | None:
 
 
 def _namesake(name: str, voices: Sequence[VoiceInfo]) -> str | None:
-    """Return the voice that has the name, or a name such as `af_nova`."""
+    """Return the voice whose id is the name, or contains it as a word, such as `af_nova`."""
     exact = next((voice.id for voice in voices if voice.id.lower() == name), None)
     return exact or next((voice.id for voice in voices if name in _WORD.findall(voice.id.lower())), None)

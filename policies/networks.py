@@ -1,11 +1,12 @@
-"""The networks of a client, by which strangers are counted: one of its own, and a wider one around it."""
+"""The two networks by which clients without an account are limited: a client's own, and a wider one around
+it."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-WIDER = 3
-"""A wider network may do so many times what one client may."""
+WIDER_TIMES = 3
+"""How many times the limit of a client's own network the wider network has."""
 _LONGEST_NAME = 64
 
 
@@ -21,9 +22,9 @@ def networks_of(address: str) -> tuple[str, str]:
         return address[:_LONGEST_NAME], address[:_LONGEST_NAME]
     parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     if isinstance(parsed, IPv6Address):
-        return _network(parsed, 64), _network(parsed, 48)
-    return str(parsed), _network(parsed, 24)
+        return _network_text(parsed, 64), _network_text(parsed, 48)
+    return str(parsed), _network_text(parsed, 24)
 
 
-def _network(address: IPv4Address | IPv6Address, bits: int) -> str:
+def _network_text(address: IPv4Address | IPv6Address, bits: int) -> str:
     return str(ip_network((address.packed, bits), strict=False))

@@ -11,18 +11,18 @@ _ITEM = re.compile(r"[ \t]*(?:[-*+\u2022]|\d{1,3}[.)])[ \t]+\S")
 
 
 def paragraph_starts(text: str) -> Iterator[int]:
-    """Yield the places where lines of a sent text, with its marks, begin a paragraph."""
+    """Yield the places in a text, with its Markdown, where a line begins a paragraph."""
     at, before = 0, ""
     for line in text.splitlines(keepends=True):
-        is_after = not before.strip() or _HEADING.match(before)
-        if at and (is_after or _HEADING.match(line) or _ITEM.match(line)):
+        ends_paragraph = not before.strip() or _HEADING.match(before)
+        if at and (ends_paragraph or _HEADING.match(line) or _ITEM.match(line)):
             yield at
         at, before = at + len(line), line
 
 
-def paragraphs(text: str, starts: Iterable[int]) -> list[tuple[int, int]]:
-    """Return the ranges of a text that begin at these places. One without a letter or digit belongs to the
-    one before it, or at the beginning to the next one."""
+def paragraph_ranges(text: str, starts: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the ranges of a text between these places. A range without a letter or digit is joined to the
+    range before it, or at the beginning of the text to the next one."""
     ranges: list[tuple[int, int]] = []
     has_words = False
     for begin, end in pairwise((0, *starts, len(text))):

@@ -7,13 +7,13 @@ from typing import Literal
 
 import msgspec
 
-from policies.limits import OF_KEYS, Caps, PlanLimits, limit_values
+from policies.limits import KEY_LIMITS, Caps, PlanLimits, limit_values
 from policies.price import FREE, Operation, Price
 
 Agreed = Literal["account"]
 """The word in place of a limit, if each account of the plan has its own."""
 CheckTerm = Literal["heard", "behind"]
-"""Whether speech is heard before it is sent, or for the first sentence while it plays."""
+"""Whether the server hears its speech before it is sent, or (`behind`) the first sentence while it plays."""
 ConsentRule = Literal["required", "waived"]
 """Whether a voice from recordings needs the consent of its speaker."""
 
@@ -21,9 +21,9 @@ ConsentRule = Literal["required", "waived"]
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
     """The prices of each kind of work; `clone` is for a voice at a provider.
 
-    If `conversion` is None, it has the price of the model's speech if that is by time. If `transcription` is
-    None, it is priced as a conversion is. If `training` is None, it is offered only where speech is free.
-    `models` has other prices for some models. Its keys are `engine/model`, or the name of an engine.
+    If `conversion` is None, a conversion costs what the model's speech costs, if that is sold by time. If
+    `transcription` is None, it costs what a conversion costs. If `training` is None, it is offered only where
+    speech is free. `models` has the speech prices of some models. Its keys are `engine/model`, or an engine.
     """
 
     speech: Price = FREE
@@ -34,44 +34,46 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     transcription: Price | None = None
     models: Mapping[str, Price] = {}
 
-    def of_model(self, engine: str, model: str) -> Price:
+    def speech_price(self, engine: str, model: str) -> Price:
         return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
 
-    def of_conversion(self, engine: str, model: str) -> Price | None:
-        """Return the price of a conversion, or None if speech is sold by characters: a recording has none."""
-        return self._conversion_beside(self.of_model(engine, model))
+    def conversion_price(self, engine: str, model: str) -> Price | None:
+        """Return the price of a conversion, or None if there is none: speech is sold by characters, and a
+        recording has no characters."""
+        return self._conversion_price_for(self.speech_price(engine, model))
 
-    def of_transcription(self, engine: str, model: str) -> Price | None:
-        """Return the price of a transcription, or None if it has none, as a conversion."""
-        return self.transcription or self.of_conversion(engine, model)
+    def transcription_price(self, engine: str, model: str) -> Price | None:
+        """Return the price of a transcription, or None if neither it nor a conversion has one."""
+        return self.transcription or self.conversion_price(engine, model)
 
-    def of_usual_transcription(self) -> Price | None:
-        return self.transcription or self.of_usual_conversion()
+    def usual_transcription_price(self) -> Price | None:
+        return self.transcription or self.usual_conversion_price()
 
-    def of_usual_conversion(self) -> Price | None:
-        """Return the price of a conversion by a model without a price of its own, or None as above."""
-        return self._conversion_beside(self.speech)
+    def usual_conversion_price(self) -> Price | None:
+        """Return the price of a conversion by a model that is not in `models`, or None."""
+        return self._conversion_price_for(self.speech)
 
-    def of_training(self) -> Price | None:
-        """Return the price of a training, or None if it is not offered: speech is sold."""
+    def training_price(self) -> Price | None:
+        """Return the price of a training, or None if it is not offered, since it has no price and speech is
+        sold."""
         if self.training is not None:
             return self.training
         is_sold = self.speech.micro or any(price.micro for price in self.models.values())
         return None if is_sold else FREE
 
-    def _conversion_beside(self, of_speech: Price) -> Price | None:
+    def _conversion_price_for(self, of_speech: Price) -> Price | None:
         if self.conversion is not None:
             return self.conversion
         return None if of_speech.per == "character" and of_speech.micro else of_speech
 
-    def of_work(self, kind: Operation, engine: str, model: str) -> Price:
-        """Return the price of a model's work. Work without a price was refused before."""
+    def work_price(self, kind: Operation, engine: str, model: str) -> Price:
+        """Return the price of a model's work. Work without a price must have been refused before."""
         if kind == "speech":
-            # This repeats `of_model` to save a call: every request comes here twice.
+            # This repeats `speech_price` to save a call: every request comes here twice.
             return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
         if kind == "sample":
             return FREE
-        of_kind = self.of_transcription if kind == "transcription" else self.of_conversion
+        of_kind = self.transcription_price if kind == "transcription" else self.conversion_price
         return of_kind(engine, model) or FREE
 
 
@@ -154,14 +156,15 @@ def plan_at(now: int, plan: str, paid_until: int | None, lapsed_plan: str) -> st
     return plan if paid_until is None or now < paid_until else lapsed_plan
 
 
-def terms(
+def build_terms(
     plan: Plan,
     agreed: AgreedTerms = AgreedTerms(),  # noqa: B008 - frozen
     caps: Caps = Caps(),  # noqa: B008 - frozen
     *,
     has_paid: bool = False,
 ) -> Terms:
-    """Return the terms of a request. Raises MissingLimits if the account lacks a limit of its own.
+    """Return the terms of a request. Raises MissingLimits if the account lacks a limit that its plan leaves
+    to it.
 
     An account that `has_paid` once is a paying one for licences, on a free plan as well.
     """
@@ -169,7 +172,7 @@ def terms(
     missing = tuple(name for name, limit in limits.items() if limit == "account")
     if missing:
         raise MissingLimits(plan.name, missing)
-    for name, row in OF_KEYS.items():
+    for name, row in KEY_LIMITS.items():
         if row.per_request:
             lower = [limit for limit in (limits[name], getattr(caps, name)) if limit is not None]
             limits[name] = min(lower, default=None)

@@ -1,5 +1,4 @@
-"""The sentence that a voice says in a preview, by language. A voice without one of these languages says it in
-English.
+"""The sentence that a voice says in a preview, by language. A voice of any other language says it in English.
 
 The project wrote these texts. No native speaker has read any of them.
 """
@@ -8,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from policies.language import base
+from policies.language import base_tag
 
 _TEXTS: Mapping[str, str] = {
     "ar": "مرحبا، هكذا يبدو صوتي.",
@@ -37,8 +36,8 @@ _TEXTS: Mapping[str, str] = {
 
 def preview_text(tag: str | None) -> str:
     """Return the sentence for a voice of this language."""
-    return _TEXTS.get(base(tag or "en"), _TEXTS["en"])
+    return _TEXTS.get(base_tag(tag or "en"), _TEXTS["en"])
 
 
 def has_preview_text(tag: str) -> bool:
-    return base(tag) in _TEXTS
+    return base_tag(tag) in _TEXTS

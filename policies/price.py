@@ -1,4 +1,4 @@
-"""The price of a request in micro-credits, rounded up once, and the cost of an attempt.
+"""The price of a request in micro-credits, and the cost of an attempt in US dollars.
 
 The cost is money that a provider takes. It changes no balance of credits.
 """
@@ -6,9 +6,10 @@ The cost is money that a provider takes. It changes no balance of credits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
 
 import msgspec
+from msgspec.structs import astuple
 
 MICRO = 1_000_000
 """Micro-credits in a credit."""
@@ -16,7 +17,7 @@ MICRO = 1_000_000
 Per = Literal["minute", "character", "job"]
 
 Operation = Literal["speech", "clone", "conversion", "training", "transcription", "sample"]
-"""The kinds of charged work. A `sample` is the operator's own, and free."""
+"""The kinds of work in usage. A `sample` is made for the operator, and free."""
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -37,9 +38,9 @@ def in_credits(micro: int) -> str:
 
 
 class PricedPart(msgspec.Struct, frozen=True):
-    """A part of an answer: its price, the samples that were written, and the characters that it speaks.
+    """A part of an answer: its price, the samples that were written, and the characters of its text.
 
-    With `at_least_s`, at least that much time is charged. A price by job is one for all parts of a `kind`.
+    With `at_least_s`, at least that much time is charged. Parts of one `kind` pay a price by job only once.
     """
 
     price: Price
@@ -49,7 +50,7 @@ class PricedPart(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class MostCharge(NamedTuple):
+class MostCharge(msgspec.Struct, frozen=True):
     """The most that a part may cost as a `whole`. Of that, a price by job of its speech and of its repetition
     is one for all parts."""
 
@@ -59,10 +60,10 @@ class MostCharge(NamedTuple):
     repeated_by_job: int = 0
 
     def higher(self, other: MostCharge) -> MostCharge:
-        return MostCharge(*map(max, self, other))
+        return MostCharge(*map(max, astuple(self), astuple(other)))
 
 
-def most_together(parts: Sequence[MostCharge]) -> int:
+def most_charge(parts: Sequence[MostCharge]) -> int:
     """Return the most that the parts of a request may cost together."""
     if len(parts) == 1:
         return parts[0].whole
@@ -70,19 +71,18 @@ def most_together(parts: Sequence[MostCharge]) -> int:
     return min(sum([most.whole for most in parts]), jobs + sum([most.by_length for most in parts]))
 
 
-def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
-    """Return the charge for all parts of an answer, each by its own price. Only the sum is rounded.
+def total_charge(pieces: Iterable[PricedPart], rate_hz: int) -> int:
+    """Return the charge for all parts of an answer, each by its own price. Only the sum is rounded, upwards.
 
-    A part of which nothing was written is free. A price by job or by character charges the whole text of a
-    part: samples do not show which characters they contain.
-    Of prices by job, the dearest one of a kind of work counts, once.
+    A part without samples is free. A price by character charges the whole text of a part, because samples do
+    not show which characters they contain. Of the prices by job of one kind, only the highest is charged.
     """
     by_time = others = 0
     jobs: dict[str, int] = {}
     for piece in pieces:
         length, price = piece.samples * MICRO, piece.price
         if piece.at_least_s is not None:
-            length = max(length, _estimated(piece.at_least_s) * rate_hz)
+            length = max(length, _microseconds(piece.at_least_s) * rate_hz)
         if length <= 0:
             continue
         if price.per == "minute":
@@ -94,18 +94,19 @@ def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
     return others + sum(jobs.values()) - (-by_time // (60 * rate_hz * MICRO))
 
 
-def share(micro: int, part: int, whole: int) -> int:
-    """Return the charge for a part of a job: that share of its price, rounded upwards."""
+def share_of_charge(micro: int, part: int, whole: int) -> int:
+    """Return the charge for `part` of the `whole` steps of a job: that share of its price, rounded
+    upwards."""
     return -(-micro * min(part, whole) // whole)
 
 
 def estimate_charge(price: Price, *, estimated_s: float, characters: int) -> int:
     """Return the charge before anything was spoken. Only a price by the minute needs the estimate."""
-    return total((PricedPart(price, _estimated(estimated_s), characters),), MICRO)
+    return total_charge((PricedPart(price, _microseconds(estimated_s), characters),), MICRO)
 
 
-def _estimated(seconds: float) -> int:
-    """Return millionths of a second, at least one: an estimate of zero would cost nothing."""
+def _microseconds(seconds: float) -> int:
+    """Return microseconds, at least one: an estimate of zero would cost nothing."""
     return max(1, round(seconds * MICRO))
 
 
@@ -125,9 +126,9 @@ class Rate(msgspec.Struct, frozen=True):
         return self.per in _SECONDS
 
 
-def micro_usd(rate: Rate, *, seconds: float, characters: int, units: float | None) -> int:
-    """Return the cost of an attempt. Without the provider's count of units, characters count. For a rate by
-    character, units count if there are no characters, as in a conversion."""
+def cost_micro_usd(rate: Rate, *, seconds: float, characters: int, units: float | None) -> int:
+    """Return the cost of an attempt. `units` are the provider's count; if it gives none, the characters
+    count. For a rate by character, the units count if there are no characters, as in a conversion."""
     if rate.is_by_time:
         amount = seconds / _SECONDS[rate.per]
     elif rate.per == "job":
@@ -144,7 +145,8 @@ _CHARACTERS_A_MINUTE = 15 * 60
 
 
 class Minutes(msgspec.Struct, frozen=True):
-    """Minutes of speech. It `is_about` so many if speech is sold by character, or models differ in price."""
+    """Minutes of speech. The number `is_about` right if speech is sold by character, or models differ in
+    price."""
 
     number: float
     is_about: bool
@@ -157,11 +159,11 @@ class SpeechPrices(Protocol):
     def speech(self) -> Price: ...
     @property
     def models(self) -> Mapping[str, Price]: ...
-    def of_model(self, engine: str, model: str) -> Price: ...
+    def speech_price(self, engine: str, model: str) -> Price: ...
 
 
 class Priced(Protocol):
-    """A plan, or the terms of a request: who may speak, and what it costs."""
+    """A plan, or the terms of a request: the engines that may speak, and their prices."""
 
     @property
     def engines(self) -> tuple[str, ...] | None: ...
@@ -169,16 +171,16 @@ class Priced(Protocol):
     def prices(self) -> SpeechPrices: ...
 
 
-def minutes_of(credits: int | None, plan: Priced, models: Sequence[str] = ()) -> Minutes | None:
-    """Return the minutes of speech that these micro-credits buy. None: speech is free, has a price by job, or
-    there is no limit. Where the prices of models differ, the first of `models` counts that the plan may use:
-    these are the candidates of `tts-1`.
+def minutes_for_credits(credits: int | None, plan: Priced, models: Sequence[str] = ()) -> Minutes | None:
+    """Return the minutes of speech that these micro-credits buy. None: there is no limit, or speech is free
+    or has a price by job. If the prices of models differ, the price of the first of `models` counts that the
+    plan may use. Callers pass the candidates of `tts-1`.
     """
     prices = plan.prices
     differ = any(price != prices.speech for price in prices.models.values())
     named = [full.partition("/") for full in models]
     first = next((each for each in named if plan.engines is None or each[0] in plan.engines), None)
-    price = prices.of_model(first[0], first[2]) if differ and first else prices.speech
+    price = prices.speech_price(first[0], first[2]) if differ and first else prices.speech
     if credits is None or not price.micro or price.per == "job":
         return None
     by_character = price.per == "character"

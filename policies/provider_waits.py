@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from speech_engine.names import StandsIn
 
 WINDOW_S = 60.0
-TRIES = 3
+MOST_TRIES = 3
 """The most tries of one request on one engine, the first one included."""
 
 _BASE_S = 0.2
@@ -29,12 +29,12 @@ def pace_wait_s(times: Sequence[float], most: int, now: float) -> float:
 
 
 def retry_delay_s(tries: int, retry_after_s: float | None, chance: float, left_s: float) -> float | None:
-    """Return the wait after so many tries, or None if there is no other try.
+    """Return the wait before the next try, or None if there is no next one.
 
     If the provider sent a time, the wait is a little longer than that. Otherwise the delay doubles with each
     try, reduced by up to a half by `chance` (0 to 1), so that failed requests do not return together.
     """
-    if tries >= TRIES:
+    if tries >= MOST_TRIES:
         return None
     if retry_after_s is not None and retry_after_s > 0:
         delay_s = retry_after_s * (1 + 0.1 * chance)
@@ -44,15 +44,15 @@ def retry_delay_s(tries: int, retry_after_s: float | None, chance: float, left_s
 
 
 def first_audio_share_s(left_s: float, others: int) -> float:
-    """Return the time to first audio for this candidate, with `others` behind it.
+    """Return the seconds that this candidate has until its first audio, if `others` candidates follow it.
 
-    The last candidate may take all the time. Each candidate before leaves two fifths for the next ones.
+    The last candidate may take all the time that is left. Each earlier one leaves two fifths for the next.
     """
     return left_s if others <= 0 else left_s * _FIRST_SHARE
 
 
 def stand_in_s(stands_in: StandsIn) -> float:
-    """Return how long a natural voice may give no sound before another engine's begins, too."""
+    """Return how long a natural voice may be silent before the voice of another engine starts beside it."""
     return _STANDS_IN_S.get(stands_in, 0.0)
 
 
@@ -62,8 +62,8 @@ def is_late(misses: Sequence[float], now: float) -> bool:
 
 
 def hearing_s(sound_s: float) -> float:
-    """Return the extra time to first audio of an engine that uploads and processes a whole sound first.
+    """Return the extra seconds to first audio of an engine that first receives and processes a whole sound.
 
-    A quarter of the sound's length is ten times the usual upload time, and five times the engines' time.
+    A quarter of the sound's length is ten times the usual upload, and five times the usual processing.
     """
     return min(_LONGEST_HEARING_S, _HEARING_SHARE * sound_s)

@@ -1,4 +1,4 @@
-"""Requests a minute, in the form of headers for clients."""
+"""The limit of requests a minute, as headers tell it to clients."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ STEPS_A_REQUEST = 500
 
 
 class Window(msgspec.Struct, frozen=True):
-    """The state of a limit after a request: how many are left, and when all of them are free again."""
+    """The state of a limit after a request: how many requests are left, and in how long all are free
+    again."""
 
     limit: int
     remaining: int
     reset_s: float
 
 
-def tightest(windows: list[Window]) -> Window | None:
+def tightest_window(windows: list[Window]) -> Window | None:
     """Return the window that will refuse first: the account's or the key's."""
     first = windows[0] if windows else None
     for window in windows[1:]:
@@ -28,8 +29,8 @@ def tightest(windows: list[Window]) -> Window | None:
     return first
 
 
-def requests_of(steps: int) -> int:
-    """Return as how many requests a job counts: one for each 500 steps that it begins."""
+def requests_of_job(steps: int) -> int:
+    """Return as how many requests a job counts: one for each 500 steps or a part of them."""
     return max(1, math.ceil(steps / STEPS_A_REQUEST))
 
 
@@ -39,8 +40,8 @@ def retry_after_s(seconds: float) -> int:
 
 
 @lru_cache(256)
-def duration(seconds: float) -> str:
-    """Write a duration as Go does, which is the form of OpenAI's headers: `12ms`, `1s`, `6m0s`."""
+def duration_text(seconds: float) -> str:
+    """Return a duration as Go writes it, and OpenAI's headers too: `12ms`, `1s`, `6m0s`."""
     millis = max(0, math.ceil(seconds * 1000))
     if 0 < millis < 1000:
         return f"{millis}ms"

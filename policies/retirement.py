@@ -1,4 +1,4 @@
-"""The last days of a provider's models, and of the lists that contain them. Days are days of UTC."""
+"""When a provider's models end, and when a list of models has none left. Days are days of UTC."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ WARNED_DAYS = 60
 
 
 class Retirement(NamedTuple):
-    """The models of one list that end soon or have ended, sorted by day. If all models of the list end,
-    `ends` is the last of their days."""
+    """The models of a list that end soon or have ended, with their last days, sorted by day. If every model
+    of the list has a last day, `ends` is the latest of them."""
 
     models: tuple[tuple[str, date], ...]
     ends: date | None

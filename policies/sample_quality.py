@@ -14,7 +14,8 @@ _MARGIN_S = 0.15
 
 class SampleQuality(msgspec.Struct, frozen=True, kw_only=True):
     """The rating of a recording. `reasons` explain a rating below the best to its sender. With a `refusal`,
-    it cannot be used for a voice. The speech is between `starts_s` and `ends_s`."""
+    it cannot be used for a voice. The speech is between `starts_s` and `ends_s`. `clipped` is the share of
+    samples that are cut off at full scale."""
 
     rating: Rating
     reasons: tuple[str, ...] = ()
@@ -27,6 +28,6 @@ class SampleQuality(msgspec.Struct, frozen=True, kw_only=True):
     ends_s: float = 0.0
 
 
-def stretch_s(quality: SampleQuality, seconds: float) -> tuple[float, float]:
+def speech_range_s(quality: SampleQuality, seconds: float) -> tuple[float, float]:
     """Return the start and the end of the speech, with margins. An engine gets only this stretch."""
     return max(0.0, quality.starts_s - _MARGIN_S), min(seconds, quality.ends_s + _MARGIN_S)

@@ -20,7 +20,8 @@ class SampleMeasures(msgspec.Struct, frozen=True, kw_only=True):
     """The measurements of a recording. Levels are in decibels below full scale.
 
     `change_db` is the change of the spectrum over time, which is large in speech and small in noise or tones.
-    Without a pause, the quietest moments of speech count as noise in `snr_db`.
+    Without a pause, the quietest moments of speech count as noise in `snr_db`. `clipped` is the share of
+    samples that are cut off at full scale.
     """
 
     seconds: float
@@ -65,7 +66,7 @@ def is_clipped(quality: SampleQuality) -> bool:
 
 def judge_sample(measures: SampleMeasures) -> SampleQuality:
     """Rate a recording: high if all values are high, low if one is below medium."""
-    met = [
+    rated = [
         (measures.snr_db, _SNR),
         (measures.speech_s, _SPEECH),
         (measures.bandwidth_hz, _BANDWIDTH),
@@ -74,11 +75,13 @@ def judge_sample(measures: SampleMeasures) -> SampleQuality:
     ]
     has_pause = measures.speech_s < _MOST_SPEECH * measures.seconds
     reasons = [
-        _PAUSE if rule is _SNR and not has_pause else rule.advice for value, rule in met if value < rule.high
+        _PAUSE if rule is _SNR and not has_pause else rule.advice
+        for value, rule in rated
+        if value < rule.high
     ]
     refusal = _refusal(measures)
     rating: Rating = "medium" if reasons else "high"
-    if refusal or any(value < rule.medium for value, rule in met):
+    if refusal or any(value < rule.medium for value, rule in rated):
         rating = "low"
     return SampleQuality(
         rating=rating,

@@ -1,4 +1,4 @@
-"""Cut segments to the length that an engine takes. Sentences are never joined or moved."""
+"""Cut segments to the length that an engine takes. Segments are never joined."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEVER_LAST = frozenset("เแโใไເແໂໃໄ")
 _JOINER = "\u200d"
 
 
-def fit(segments: Iterable[Segment], limit: int) -> tuple[Segment, ...]:
+def fit_segments(segments: Iterable[Segment], limit: int) -> tuple[Segment, ...]:
     """Cut segments that are longer than `limit` at blanks, or within a word that is too long itself.
 
     Marks, and the vowels of Thai and Lao, stay with their letter. The source ranges of the pieces cover the
@@ -37,7 +37,7 @@ def _cut(segment: Segment, limit: int) -> list[Segment]:
         end = _end_of_piece(spoken, begin, limit)
         text = spoken[begin:end].strip()
         if text:
-            source_end = _source_of(segment, end)
+            source_end = _source_place(segment, end)
             first = spoken.index(text, begin)
             pieces.append(
                 Segment(text, start, source_end, _rewritten_within(segment, first, first + len(text)))
@@ -51,8 +51,9 @@ def _cut(segment: Segment, limit: int) -> list[Segment]:
     return pieces
 
 
-def moved(segment: Segment, by: int, *, ends_paragraph: bool) -> Segment:
-    """Return a segment of a paragraph as one of the text, in which its paragraph begins at `by`."""
+def shift_segment(segment: Segment, by: int, *, ends_paragraph: bool) -> Segment:
+    """Return a segment of a paragraph with its places in the whole text, where the paragraph begins at
+    `by`."""
     return msgspec.structs.replace(
         segment,
         source_start=segment.source_start + by,
@@ -65,28 +66,31 @@ def moved(segment: Segment, by: int, *, ends_paragraph: bool) -> Segment:
     )
 
 
-def _source_of(segment: Segment, at: int) -> int:
-    """Return the source of a place in `spoken`. It is exact outside text that was rewritten or collapsed."""
+def _source_place(segment: Segment, at: int) -> int:
+    """Return the place in the source for a place in `spoken`. Within text that was rewritten or collapsed, it
+    is interpolated."""
     rewritten = segment.rewritten
     number = bisect_right(rewritten, at, key=lambda one: one.spoken_end)
     spoken_from, source_from = 0, segment.source_start
     if number:
         spoken_from, source_from = rewritten[number - 1].spoken_end, rewritten[number - 1].source_end
     if number == len(rewritten):
-        return _between(at, Rewritten(spoken_from, len(segment.spoken), source_from, segment.source_end))
+        return _interpolated_place(
+            at, Rewritten(spoken_from, len(segment.spoken), source_from, segment.source_end)
+        )
     one = rewritten[number]
     if at > one.spoken_start:
-        return _between(at, one)
-    return _between(at, Rewritten(spoken_from, one.spoken_start, source_from, one.source_start))
+        return _interpolated_place(at, one)
+    return _interpolated_place(at, Rewritten(spoken_from, one.spoken_start, source_from, one.source_start))
 
 
-def _between(at: int, one: Rewritten) -> int:
+def _interpolated_place(at: int, one: Rewritten) -> int:
     width, length = one.source_end - one.source_start, one.spoken_end - one.spoken_start
     return one.source_start + width * (at - one.spoken_start) // max(1, length)
 
 
 def _rewritten_within(segment: Segment, begin: int, end: int) -> tuple[Rewritten, ...]:
-    """Return the rewritten ranges of a piece. If an expansion is cut, both pieces have its whole source."""
+    """Return the rewritten ranges of a piece. If such a range is cut, both pieces have its whole source."""
     first = bisect_right(segment.rewritten, begin, key=lambda one: one.spoken_end)
     last = bisect_left(segment.rewritten, end, key=lambda one: one.spoken_start)
     return tuple(

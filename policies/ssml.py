@@ -24,7 +24,7 @@ _ELEMENTS = ("p", "s", "break", "sub", "phoneme")
 _ROOT = re.compile(r"\s*(<\?[^>]*>\s*)?<speak[\s/>]")
 _NO_MARKUP = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)|<(?![A-Za-z/?!])")
 _PARAGRAPH = "\0"
-"""XML cannot have it."""
+"""The mark of a paragraph's end. No XML can have this character."""
 _BLANKS = re.compile(r"[ \t\r\n\0]+")
 _SENTENCE_ENDS = frozenset(".!?…。！？।؟៕")
 _CLOSING = "\"'”’»›)]」』】》 \t\r\n"
@@ -32,7 +32,7 @@ _MOST_SHOWN = 40
 
 
 class SsmlText(NamedTuple):
-    """What is read, the words with a sound of their own, and the language, or ""."""
+    """The text to speak, the sounds of words that `<phoneme>` gives, and the language, or ""."""
 
     text: str
     words: Mapping[str, str]
@@ -40,7 +40,7 @@ class SsmlText(NamedTuple):
 
 
 class SsmlFault(Exception):
-    """It cannot be read. The message is a part of a sentence, and `line` and `column` begin with 1."""
+    """The SSML cannot be read. The message is a part of a sentence. `line` and `column` begin with 1."""
 
     def __init__(self, code: Code, message: str, line: int, column: int) -> None:
         super().__init__(message)
@@ -50,10 +50,10 @@ class SsmlFault(Exception):
 
 
 def read_ssml(ssml: str, *, is_lenient: bool = False) -> SsmlText:
-    """Return what an SSML document says. Raises SsmlFault. Nothing is fetched, and no entity is defined.
+    """Return the text of an SSML document. Raises SsmlFault. Nothing is fetched, and no entity is defined.
 
-    If it `is_lenient`, a text with some elements in it will do. It needs no root, an unknown element is read
-    as its text, and `&` and `<` may stand for themselves.
+    With `is_lenient`, the document may be a text with some elements: it needs no root, an unknown element is
+    replaced by its text, and `&` and `<` may stand for themselves.
 
     >>> read_ssml('R&B <loud>now</loud> <break time="1s"/>', is_lenient=True).text
     'R&B now [pause 1s]'
@@ -68,7 +68,7 @@ def read_ssml(ssml: str, *, is_lenient: bool = False) -> SsmlText:
 class _Reading:
     def __init__(self, is_lenient: bool) -> None:
         self._is_lenient = is_lenient
-        # The text is one, so what it says of its encoding does not count.
+        # The document is a text already, so the encoding that it declares does not count.
         self._parser = expat.ParserCreate("utf-8")
         self._parser.buffer_text = True
         self._parser.StartDoctypeDeclHandler = self._refuse_dtd
@@ -78,9 +78,9 @@ class _Reading:
         self._open = list[str]()
         self._pieces = list[str]()
         self._unended: int | None = None
-        """The last piece of words in a sentence that has not ended."""
+        """The number of the last piece with words, if its sentence has not ended."""
         self._replaced: list[str] | None = None
-        """The text within an element that is not read as it stands."""
+        """The text within an element that is replaced, such as `<sub>`, or None outside of one."""
         self._sound, self._sound_at = "", (1, 1)
         self._words = dict[str, str]()
         self._language = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-SECOND = 1_000_000
+SECOND_US = 1_000_000
 FIRST_DELAY_S = 5.0
 LONGEST_DELAY_S = 3600.0
 

@@ -1,7 +1,7 @@
-"""The tags of a text, which are not spoken: `[Ana] [happy] Olá! [Ben] Hi.`
+"""Tags in a text, which are not spoken: `[Ana] [happy] Olá! [Ben] Hi.`
 
 A name of the cast changes the speaker until the next name. At the beginning of a line it may also be written
-as scripts have it: `ANA: Olá!`. An emotion counts until the next emotion or the end of the turn.
+as in scripts: `ANA: Olá!`. An emotion counts until the next emotion or the end of the speaker's turn.
 `[pause 0.5s]` is silence. Other words in brackets are part of the text: some providers read tags of their
 own.
 """
@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 from speech_engine.text import cleaning
 
 MOST_NAMES = 16
-MOST_CHARACTERS = 64
+MOST_NAME_CHARACTERS = 64
 """The most characters of a name."""
 _MOST_WORDS = 3
 
@@ -36,10 +36,9 @@ def cast_fault(names: Sequence[str]) -> str | None:
     if not 1 <= len(names) <= MOST_NAMES:
         return f"it must have 1 to {MOST_NAMES} names; it has {len(names)}"
     for name in names:
-        if not name_key(name) or len(name) > MOST_CHARACTERS or _UNUSABLE.search(name):
-            return (
-                f"a name must have 1 to {MOST_CHARACTERS} characters, and no brackets or control characters"
-            )
+        if not name_key(name) or len(name) > MOST_NAME_CHARACTERS or _UNUSABLE.search(name):
+            most = f"1 to {MOST_NAME_CHARACTERS} characters"
+            return f"a name must have {most}, and no brackets or control characters"
     if len({name_key(name) for name in names}) < len(names):
         return "its names must differ by more than capital letters and blanks"
     return None
@@ -78,12 +77,12 @@ EMOTIONS: tuple[str, ...] = (
 
 _TAG = re.compile(r"\[([^\[\]\n]+)\]")
 _LINE = re.compile(
-    # Each part has a most, so that no text takes long. Marks of Markdown may be around the name.
+    # Each repetition is limited, so that no text takes long. Marks of Markdown may be around the name.
     r"^[ \t\ufeff*_#>-]{0,8}+([^\s\[\]][^\[\]\n]{0,63}?)[ \t*_]{0,4}(?::[*_]{0,3}(?!\S)|\uff1a[*_]{0,3})",
     re.MULTILINE,
 )
-"""The name that begins a line. A blank or the end of the line follows its colon, but for the wide colon of
-Chinese and Japanese, which has its blank within."""
+"""The name that begins a line. Behind its colon is a blank or the end of the line; the wide colon of Chinese
+and Japanese needs none."""
 _EMOTIONS = frozenset(EMOTIONS)
 _PAUSE = re.compile(
     # As with emotions, `[pause 1s](address)` is a link.
@@ -111,8 +110,8 @@ class Pause(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """The text of one speaker, from `start` to `end`. `tags` are the emotions in it. Its name, if it has one,
-    is before it and begins at `named`. A text without a cast is one turn."""
+    """The text of one speaker, from `start` to `end`. `tags` are its emotions. If the text names the
+    speaker, the name begins at `named`, before `start`. A text without a cast is one turn."""
 
     name: str
     start: int
@@ -129,13 +128,15 @@ class Passage(NamedTuple):
     emotion: str | None = None
 
 
-def turns(text: str, names: Iterable[str] = (), start: int = 0, end: int = sys.maxsize) -> tuple[Turn, ...]:
-    """Return the turns of a text, or of a part of it, in order and without silent ones. The first member
-    speaks before the first name."""
+def find_turns(
+    text: str, names: Iterable[str] = (), start: int = 0, end: int = sys.maxsize
+) -> tuple[Turn, ...]:
+    """Return the turns of a text, or of a part of it, in order, without those that have nothing to speak.
+    Before the first name, the first member of the cast speaks."""
     cast = {name_key(name): name for name in names}
     found = list[Turn]()
     name, named, within = next(iter(cast.values()), ""), None, list[Tag]()
-    for tag in _tags(text, cast, start, end):
+    for tag in _names_and_emotions(text, cast, start, end):
         if tag.kind == "name":
             found.append(Turn(name, start, tag.start, tuple(within), named))
             name, named, start, within = tag.value, tag.start, tag.end, []
@@ -147,13 +148,17 @@ def turns(text: str, names: Iterable[str] = (), start: int = 0, end: int = sys.m
 
 def unused_names(text: str, names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of a cast that the text never has as a tag."""
-    used = {tag.value for tag in _tags(text, {name_key(name): name for name in names}) if tag.kind == "name"}
+    used = {
+        tag.value
+        for tag in _names_and_emotions(text, {name_key(name): name for name in names})
+        if tag.kind == "name"
+    }
     return tuple([name for name in names if name not in used])
 
 
-def other_names(text: str, names: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return what looks like names of a script and is not in its cast, the most frequent first: up to three
-    words that begin two lines or more. They would be read."""
+def likely_names(text: str, names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return what looks like a speaker's name but is not in the cast, the most frequent first: up to three
+    words before a colon that begin two lines or more. They would be read aloud."""
     cast = {name_key(name) for name in names}
     shown, count = dict[str, str](), Counter[str]()
     for found in _LINE.finditer(text):
@@ -170,15 +175,15 @@ def other_names(text: str, names: Iterable[str] = ()) -> tuple[str, ...]:
 
 def first_emotion(text: str, start: int = 0, end: int = sys.maxsize) -> Tag | None:
     """Return the first tag of an emotion in a text, or in a part of it."""
-    return next(_tags(text, {}, start, end), None) if "[" in text else None
+    return next(_names_and_emotions(text, {}, start, end), None) if "[" in text else None
 
 
-def emotions(text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[Tag]:
+def find_emotion_tags(text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[Tag]:
     """Yield all tags of emotions in a text, or in a part of it."""
-    return _tags(text, {}, start, end)
+    return _names_and_emotions(text, {}, start, end)
 
 
-def passages(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage, ...]:
+def split_turn(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage, ...]:
     """Split a turn at the tags that a voice with these emotions can express, and return the passages that
     have something to say. Every voice can express `[neutral]`."""
     found, start, emotion = list[Passage](), turn.start, None
@@ -190,7 +195,7 @@ def passages(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage,
     return tuple([each for each in found if cleaning.is_speech(text[each.start : each.end])])
 
 
-def pauses(text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[Pause]:
+def find_pauses(text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[Pause]:
     """Yield the pauses of a text, or of a part of it: `[pause 0.5s]`, `[pause 500ms]`, `[pause:0.5s]`."""
     for found in _PAUSE.finditer(text, start, end):
         yield Pause(*found.span(), float(found[1]) / (1000 if len(found[2]) > 1 else 1))
@@ -199,28 +204,30 @@ def pauses(text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[Pause]
 def excessive_pause(text: str, most_s: float) -> Pause | None:
     """Return the first pause that is too long, or with which all pauses are longer than `most_s`."""
     total_s = 0.0
-    for pause in pauses(text):
+    for pause in find_pauses(text):
         total_s += pause.seconds
         if pause.seconds > MOST_PAUSE_S or total_s > most_s:
             return pause
     return None
 
 
-def tags(text: str) -> Iterator[Tag | Pause]:
+def find_tags(text: str) -> Iterator[Tag | Pause]:
     """Yield the emotions and pauses of a text, in order."""
-    return merge(emotions(text), pauses(text), key=lambda tag: tag.start)
+    return merge(find_emotion_tags(text), find_pauses(text), key=lambda tag: tag.start)
 
 
 def without_tags(text: str) -> str:
-    """Return the text with its emotions and pauses replaced by blanks, so that places stay."""
+    """Return the text with blanks in place of its emotions and pauses, so that all places stay the same."""
     pieces, end = list[str](), 0
-    for tag in tags(text) if "[" in text else ():
+    for tag in find_tags(text) if "[" in text else ():
         pieces += [text[end : tag.start], " " * (tag.end - tag.start)]
         end = tag.end
     return "".join([*pieces, text[end:]])
 
 
-def _tags(text: str, cast: dict[str, str], start: int = 0, end: int = sys.maxsize) -> Iterator[Tag]:
+def _names_and_emotions(
+    text: str, cast: dict[str, str], start: int = 0, end: int = sys.maxsize
+) -> Iterator[Tag]:
     in_brackets = _TAG.finditer(text, start, end)
     # A name has no brackets, so no two tags overlap.
     in_lines = _LINE.finditer(text, start, end) if cast else iter(())

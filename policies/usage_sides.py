@@ -1,10 +1,10 @@
-"""The dimensions of usage sums, for the API, its OpenAPI document, and the command line."""
+"""The dimensions by which usage is summed, for the API, its OpenAPI document, and the command line."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
-By = Literal[
+Dimension = Literal[
     "day",
     "month",
     "engine",
@@ -20,4 +20,4 @@ By = Literal[
     "refusal",
     "tag",
 ]
-DIMENSIONS: tuple[By, ...] = get_args(By)
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)

@@ -1,4 +1,4 @@
-"""Wires a worker: its objects are made here, and given to those that need them."""
+"""Wires a worker: makes its objects, and gives each the others that it needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from proxy.api.usage import Usage
 from proxy.api.usage_stats import UsageStatistics
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.catalogue.library import Library
 from proxy.catalogue.misheard_rates import NoMisheardRates
 from proxy.catalogue.voice_samples import NoVoiceSamples
@@ -31,13 +31,13 @@ from proxy.feature import (
     OpenFeatures,
     RevisionContext,
     closed_paths,
-    names_of_open,
+    open_feature_names,
     open_features,
 )
 from proxy.feature_list import all_features, all_tables, features_of
 from proxy.http import layers
 from proxy.http.closed_paths import ClosedPaths
-from proxy.http.endpoint import for_admins, for_clients
+from proxy.http.endpoint import admin_endpoints, client_endpoints
 from proxy.http.idempotency import Idempotency
 from proxy.http.open_sockets import OpenSockets
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
@@ -60,9 +60,13 @@ class Worker:
         self.store, self.ledger, self.metrics = kernel.store, kernel.ledger, kernel.metrics
         self.engines, self.refusals, self.erasing = parts.engines, parts.refusals, context.erasing
         # Worker 0 of the oldest server on the database runs these.
-        self.tasks_alone = [task for feature in open_context.features for task in feature.alone]
+        self.tasks_of_one_server = [
+            task for feature in open_context.features for task in feature.tasks_of_one_server
+        ]
         # Worker 0 of every server runs these.
-        self.tasks_here = [task for feature in open_context.features for task in feature.alone_here]
+        self.tasks_of_each_server = [
+            task for feature in open_context.features for task in feature.tasks_of_each_server
+        ]
         self.task_kinds, self.cluster = open_context.task_kinds, context.cluster
         self.server_state, self._link = health.ServerState(), link
         self._admin_tools = context.admin_tools(lambda: self.engines.names)
@@ -87,15 +91,15 @@ class Worker:
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         library = context.library(config)
-        rates, samples = context.find_or(NoMisheardRates()), context.find_or(NoVoiceSamples())
+        rates, samples = context.find_shared_or(NoMisheardRates()), context.find_shared_or(NoVoiceSamples())
         voices = VoiceTools(catalogue, library, plans, rates, samples)
-        names = names_of_open(all_features(), config)
+        names = open_feature_names(all_features(), config)
         admin_tools = self._admin_tools._replace(config=config, features=names)
         self.admission = Admission(plans, self.parts.limits)
         speaking = Speaking(self.admission, library)
         idempotency = Idempotency(self.kernel.answers, self.metrics, self.ledger)
-        answering = Answering(speaking, idempotency, context.find_or(SpeechReporter()))
-        additions = self.open_context.at(
+        answering = Answering(speaking, idempotency, context.find_shared_or(SpeechReporter()))
+        additions = self.open_context.additions_for(
             RevisionContext(config, admin_tools, library, context, voices, budgets, speaking, answering)
         )
         # Features have `speaking` already. It works from here on.
@@ -109,19 +113,19 @@ class Worker:
         admin_routes = [
             *admin_resources.record_endpoints(admin_tools),
             *admin_resources.engine_endpoints(admin_tools, dependencies, self.planner, library),
-            *for_admins(additions.endpoints),
+            *admin_endpoints(additions.endpoints),
         ]
         client_routes = [
-            *speech.routes(speech_endpoint, forms, background),
+            *speech.speech_endpoints(speech_endpoint, forms, background),
             *Models(catalogue, plans).endpoints,
-            *voice_routes.routes(voices, speech_endpoint, server.default_model),
-            *for_clients(additions.endpoints),
+            *voice_routes.voice_endpoints(voices, speech_endpoint, server.default_model),
+            *client_endpoints(additions.endpoints),
             *Me(admin_tools, voices).endpoints,
             # `record_endpoints` has its endpoints for operators.
-            *for_clients(Usage(admin_tools).endpoints),
+            *client_endpoints(Usage(admin_tools).endpoints),
             *UsageStatistics(admin_tools, plans, library).endpoints,
             *readiness.endpoints,
-            *welcome.routes(admin_tools),
+            *welcome.welcome_endpoints(admin_tools),
         ]
         self.endpoints = welcome.with_openapi([*client_routes, *admin_routes], server.public_catalogue)
         own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints
@@ -150,9 +154,12 @@ class Worker:
             speech_parts, server, catalogue, budgets, additions.on_the_way
         )
         speaking.wire(recent_plans, self.pipeline)
-        # Tell the features where this worker has data that is derived of voices: an erasure deletes it.
+        # An erasure deletes all data that is derived of a voice, so the features learn where this worker has
+        # it.
         memories = (library, recent_plans, context.levels, kernel.account_samples)
-        self.open_context.reach(DerivedThings(memories, (kernel.answers,), self.engines.drop_samples))
+        self.open_context.set_derived_things(
+            DerivedData(memories, (kernel.answers,), self.engines.drop_samples)
+        )
 
 
 @asynccontextmanager

@@ -19,9 +19,8 @@ class ClientLeft(Exception):
 
 
 class CommandRefused(Exception):
-    """A command cannot be carried out. The message is for the person who typed it.
-
-    If the server has refused a request of the command, the code is the server's."""
+    """A command cannot be carried out. The message is for the person who typed it. If the server refused a
+    request of the command, `code` is the server's."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -391,8 +390,7 @@ def from_engine(error: EngineError) -> RequestFailed:
     for kind in type(error).__mro__:
         if (request_fault := _REQUEST_FAULTS.get(kind)) is not None:
             code, param = request_fault
-            if kind is engine_errors.UnsupportedOption:
-                param = error.detail
+            param = error.detail if kind is engine_errors.UnsupportedOption else param
             return InvalidRequest(error.message, code=code, param=param or None)
         if (engine_fault := _ENGINE_FAULTS.get(kind)) is not None:
             code, message = engine_fault

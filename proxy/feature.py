@@ -1,7 +1,7 @@
 """A feature is a folder that app.py opens with the rest of the server.
 
-A feature knows the kernel and the features that open before it, in the order of `proxy/feature_list.py`. If
-the kernel, or an earlier feature, calls it, `catalogue/` has its protocol.
+A feature may import the kernel and the features that open before it, in the order of `proxy/feature_list.py`.
+If the kernel, or an earlier feature, calls it, `catalogue/` has the protocol for that.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from proxy.api.server import ServerLink
 from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.absent import NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
-from proxy.catalogue.catalogue import CommandFor, no_command
+from proxy.catalogue.catalogue import FindModelCommand, no_model_command
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, VoiceFiles, VoiceMemory
+from proxy.catalogue.erasing import DerivedData, Erasing, Purges, VoiceFiles, VoiceMemory
 from proxy.catalogue.library import Library
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.people import Income, People
 from proxy.catalogue.saved_words import SavedWords
 from proxy.config.config_toml import Config
-from proxy.config.feature_switches import is_off, out_of_off
+from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
@@ -61,16 +61,16 @@ from proxy.telemetry.metrics import Metrics
 from speech_engine import Names
 
 T = TypeVar("T")
-_NO_SERVER: Any = None
-"""In place of what a command does not have."""
+_NOT_IN_COMMANDS: Any = None
+"""Stands for what only a worker has."""
 
 
 class AppContext(NamedTuple):
     """The kernel, and the additions of earlier features, for a feature that opens.
 
-    `link` leads to the server of a worker, which has `limits`. A command has neither. The kernel uses
-    `erasing` and the fields after it, which stand for absent features until a feature replaces them. `shared`
-    is for later features alone.
+    `link` leads from a worker to its server, and `limits` are the worker's. A command has neither. The kernel
+    uses `erasing` and the fields up to `addable`. Each stands for an absent feature until a feature replaces
+    it. Only later features use `shared`.
     """
 
     config_at_start: Config
@@ -85,24 +85,24 @@ class AppContext(NamedTuple):
     levels: LoudnessLevels
     front_end_revision: Callable[[str], str]
     cluster: ClusterView
-    limits: Limits = _NO_SERVER
+    limits: Limits = _NOT_IN_COMMANDS
     link: ServerLink | None = None
     erasing: Erasing = NothingToErase()
     own_voices: OwnVoices = NoOwnVoices()
     words: SavedWords = NoSavedWords()
     source: Source = NoStoredSpeech()
     purges: Purges = NothingStored()
-    addable: CommandFor = no_command
+    addable: FindModelCommand = no_model_command
     shared: tuple[object, ...] = ()
 
-    def sharing(self, more: object) -> AppContext:
+    def with_shared(self, shared_object: object) -> AppContext:
         """Return the context with one more object for later features."""
-        return self._replace(shared=(*self.shared, more))
+        return self._replace(shared=(*self.shared, shared_object))
 
     def find(self, type_: type[T]) -> T:
         return next(each for each in self.shared if isinstance(each, type_))
 
-    def find_or(self, default: T) -> T:
+    def find_shared_or(self, default: T) -> T:
         """Return the shared object of the type of the default, or the default if no feature shares one."""
         return next((each for each in self.shared if isinstance(each, type(default))), default)
 
@@ -118,8 +118,8 @@ class AppContext(NamedTuple):
             self.vault,
             self.erasing,
             known_names,
-            self.find_or(People()),
-            self.find_or(Income()),
+            self.find_shared_or(People()),
+            self.find_shared_or(Income()),
         )
 
     def library(self, config: Config) -> Library:
@@ -168,22 +168,23 @@ async def no_remote_copies(_voice: str) -> bool:
 class FeatureInstance(NamedTuple):
     """An open feature. `context` is the context of later features, with this one's additions.
 
-    An erasure reaches its `memories` and `files`.
+    An erasure deletes a voice from its `memories` and `files`.
 
-    `reach` gets all data that is derived of voices, at each revision, and `is_gone` waits a moment and tells
-    whether no other system has data of an erased voice. A command finishes the tasks that a killed server
-    left; in a server, every worker runs them. Its worker number 0 runs `alone_here`, as that of each `voxgate
-    worker` does. The worker number 0 of the oldest server on the database runs `alone`; for seconds, two
-    servers may run it.
+    `additions_for` is called at each revision of the configuration, and then `set_derived_things` with all
+    data that is derived of voices. `is_gone_remotely` waits a moment, and tells whether no other system has
+    data of an erased voice. Every worker runs the `task_kinds`, and a command finishes the tasks that a
+    killed server left. Worker 0 of each server and of each `voxgate worker` runs `tasks_of_each_server`.
+    Worker 0 of the oldest server on the database runs `tasks_of_one_server`; for seconds, two servers may run
+    them.
     """
 
     context: AppContext
-    at: Callable[[RevisionContext], Additions] = lambda _: Additions()
-    reach: Callable[[DerivedThings], None] = lambda _: None
+    additions_for: Callable[[RevisionContext], Additions] = lambda _: Additions()
+    set_derived_things: Callable[[DerivedData], None] = lambda _: None
     task_kinds: tuple[TaskKind[Any], ...] = ()
-    alone: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
-    alone_here: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
-    is_gone: Callable[[str], Awaitable[bool]] = no_remote_copies
+    tasks_of_one_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    tasks_of_each_server: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
+    is_gone_remotely: Callable[[str], Awaitable[bool]] = no_remote_copies
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()
 
@@ -193,7 +194,7 @@ Check = Callable[[Config, Registry, ProbeResults], Iterable[Finding]]
 
 
 class BackedUp(NamedTuple):
-    """A file of the data folder that a whole backup has.
+    """A file of the data folder that is in a whole backup.
 
     `check` raises for harmful content. `merge` merges a backup's file into the present one, and the backup
     copies it last; without it, a backup's file replaces the present one. `gather` returns more lines for it,
@@ -212,16 +213,16 @@ class Feature(NamedTuple):
     commands are beside it in the list, since a command needs them without it.
 
     Its tables exist even where it does not open. `paths` are the roots of its endpoints, below /v1 or /admin
-    or neither: what is not found below them may be `missing` a setting of the configuration, which it names,
-    or the feature is off. `checks` check its requirements, and `text_checks`, printed
-    last, the handling of texts. A command without a server loads plugins if a feature `needs_plugins`.
+    or neither. `missing_setting` returns the setting without which none of them answers, or "" if there is
+    none missing. `checks` check its requirements, and `text_checks`, printed last, the handling of texts. A
+    command without a server loads plugins if a feature `needs_plugins`.
     """
 
     name: str
     open: Callable[[AppContext], AbstractAsyncContextManager[FeatureInstance]]
     tables: Tables = ()
     paths: tuple[str, ...] = ()
-    missing: Callable[[Config], str] = lambda _: ""
+    missing_setting: Callable[[Config], str] = lambda _: ""
     backed_up: tuple[BackedUp, ...] = ()
     checks: tuple[Check, ...] = ()
     text_checks: tuple[Check, ...] = ()
@@ -232,25 +233,25 @@ class Feature(NamedTuple):
 def closed_paths(features: Sequence[Feature], config: Config) -> Mapping[str, str]:
     """Return the roots of features that do not answer, each with the sentence that says how to open it."""
     return {
-        root: is_off(feature.name, setting)
+        root: off_sentence(feature.name, setting)
         for feature in features
-        if (setting := closed_by(feature, config))
+        if (setting := how_to_open(feature, config))
         for root in feature.paths
     }
 
 
-def names_of_open(features: Sequence[Feature], config: Config) -> tuple[str, ...]:
-    return tuple(feature.name for feature in features if not closed_by(feature, config))
+def open_feature_names(features: Sequence[Feature], config: Config) -> tuple[str, ...]:
+    return tuple(feature.name for feature in features if not how_to_open(feature, config))
 
 
-def closed_by(feature: Feature, config: Config) -> str:
-    """Return what an operator does to turn a feature on, "" if it is on."""
+def how_to_open(feature: Feature, config: Config) -> str:
+    """Return what an operator must do so that a feature answers, or "" if it does."""
     if feature.name in config.features_off:
-        return out_of_off(feature.name)
-    return feature.missing(config)
+        return how_to_turn_on(feature.name)
+    return feature.missing_setting(config)
 
 
-async def _refuse_used(store: Store, off: Sequence[Feature]) -> None:
+async def _refuse_features_with_rows(store: Store, off: Sequence[Feature]) -> None:
     """Raise StorageFailed if a feature that is off has rows: nobody would erase, settle or end them."""
     for feature in off:
         for table in feature.tables:
@@ -258,7 +259,7 @@ async def _refuse_used(store: Store, off: Sequence[Feature]) -> None:
             if row["number"]:
                 raise StorageFailed(
                     f"features.off has {feature.name}, whose table {table.name} has {row['number']} row(s), "
-                    f"and a feature can be off only while it has none: {out_of_off(feature.name)}"
+                    f"and a feature can be off only while it has none: {how_to_turn_on(feature.name)}"
                 )
 
 
@@ -268,34 +269,34 @@ class OpenFeatures(NamedTuple):
     context: AppContext
     features: tuple[FeatureInstance, ...]
 
-    def reach(self, things: DerivedThings) -> None:
-        """Give all features the data that is derived of voices: the kernel's and their own."""
+    def set_derived_things(self, things: DerivedData) -> None:
+        """Tell all features where data is derived of voices: the kernel's, and that of all features."""
         memories = [memory for feature in self.features for memory in feature.memories]
         files = [each for feature in self.features for each in feature.files]
-        whole = DerivedThings(
-            (*things.memories, *memories), (*things.files, *files), things.drop, self._is_gone
+        all_things = DerivedData(
+            (*things.memories, *memories), (*things.files, *files), things.drop, self._is_gone_remotely
         )
         for feature in self.features:
-            feature.reach(whole)
+            feature.set_derived_things(all_things)
 
-    async def _is_gone(self, voice: str) -> bool:
-        return all([await feature.is_gone(voice) for feature in self.features])
+    async def _is_gone_remotely(self, voice: str) -> bool:
+        return all([await feature.is_gone_remotely(voice) for feature in self.features])
 
     @property
     def task_kinds(self) -> list[TaskKind[Any]]:
         return [kind for feature in self.features for kind in feature.task_kinds]
 
-    def at(self, revision: RevisionContext) -> Additions:
-        served = [feature.at(revision) for feature in self.features]
+    def additions_for(self, revision: RevisionContext) -> Additions:
+        additions = [feature.additions_for(revision) for feature in self.features]
         return Additions(
-            endpoints=[endpoint for each in served for endpoint in each.endpoints],
-            for_commands=[endpoint for each in served for endpoint in each.for_commands],
-            on_the_way=OnTheWay.of_all(each.on_the_way for each in served),
-            forms=next((each.forms for each in served if each.forms is not None), None),
-            background=next((each.background for each in served if each.background is not None), None),
-            sessions=next((each.sessions for each in served if each.sessions is not None), None),
-            dialects=[dialect for each in served for dialect in each.dialects],
-            sockets=[socket for each in served for socket in each.sockets],
+            endpoints=[endpoint for each in additions for endpoint in each.endpoints],
+            for_commands=[endpoint for each in additions for endpoint in each.for_commands],
+            on_the_way=OnTheWay.of_all(each.on_the_way for each in additions),
+            forms=next((each.forms for each in additions if each.forms is not None), None),
+            background=next((each.background for each in additions if each.background is not None), None),
+            sessions=next((each.sessions for each in additions if each.sessions is not None), None),
+            dialects=[dialect for each in additions for dialect in each.dialects],
+            sockets=[socket for each in additions for socket in each.sockets],
         )
 
 
@@ -307,7 +308,7 @@ async def open_features(
 
     Raises StorageFailed if one that is `known`, and does not open, has rows.
     """
-    await _refuse_used(context.store, [each for each in known if each not in features])
+    await _refuse_features_with_rows(context.store, [each for each in known if each not in features])
     opened = []
     async with AsyncExitStack() as stack:
         for feature in features:

@@ -55,11 +55,11 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "elevenlabs_api": ("sockets",),
     "console": (),
 }
-"""Each feature with those that it imports. They come before it."""
+"""Each feature, with the features that it imports. Those come before it."""
 
 
-def modules(part: str) -> list[ModuleType]:
-    """Return the modules with this name in the folders of features, such as `section`."""
+def feature_modules(part: str) -> list[ModuleType]:
+    """Return the modules of this name, such as `section`, of all features that have one."""
     names = (f"proxy.features.{name}.{part}" for name in FEATURES)
     return [import_module(name) for name in names if find_spec(name)]
 
@@ -67,7 +67,7 @@ def modules(part: str) -> list[ModuleType]:
 @cache
 def all_sections() -> Sections:
     """Return the sections of all features that have one."""
-    return tuple(module.SECTION for module in modules("section"))
+    return tuple(module.SECTION for module in feature_modules("section"))
 
 
 def load_config(
@@ -80,7 +80,7 @@ def load_config(
 
 
 def natural_plugins() -> Mapping[str, str]:
-    """Return the plugins whose engines natural.toml may have, as `natural.read` takes them."""
+    """Return the plugins whose engines natural.toml may have, as `natural.read_layer` takes them."""
     from proxy.engines import registry
 
     return registry.load().pullable()

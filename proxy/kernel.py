@@ -1,4 +1,4 @@
-"""The kernel: the parts that exist before any feature, for a server and for a command."""
+"""The kernel: the objects of a worker or a command that are opened before any feature."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from proxy.telemetry.metrics import Metrics
 class Kernel(NamedTuple):
     """The objects that live as long as a worker or a command, in the order in which they are opened.
 
-    `samples` contains `account_samples`, and the recordings of current requests.
+    `samples` has the recordings of requests under way, and those of `account_samples`.
     """
 
     config: Config

@@ -1,4 +1,4 @@
-"""What an engine that hears is asked, and what it answers."""
+"""The job of an engine that hears, and the transcript that it yields."""
 
 from __future__ import annotations
 

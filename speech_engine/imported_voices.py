@@ -20,7 +20,7 @@ V = TypeVar("V")
 
 MODEL = "standard"
 MOST_CHARACTERS = 400
-"""Of a sentence: about half a minute, which a network makes in one piece."""
+"""The limit of a sentence: about half a minute of sound, which a network makes in one piece."""
 
 _Few = Annotated[int, msgspec.Meta(ge=0, le=64)]
 

@@ -9,10 +9,10 @@ TARGET_LUFS = -20.0
 MOST_PEAK = 10 ** (-1.0 / 20)
 """The highest peak, -1 dBTP, as a part of full scale."""
 QUIETEST_LUFS = -60.0
-"""What a voice may state at the least. What is quieter is silence."""
+"""The lowest loudness that a voice may state. A quieter sound is silence."""
 
-_MOST_DB, _LEAST_DB = 15.0, -20.0
-"""The limits of a gain. A voice that is much quieter is mostly noise, and would be loud noise."""
+_MOST_GAIN_DB, _LEAST_GAIN_DB = 15.0, -20.0
+"""The limits of a gain. A voice that is much quieter is mostly noise, which would become loud."""
 
 STEP_S = 0.1
 """The loudness of sound is measured in steps of this length."""
@@ -29,10 +29,10 @@ def is_sound(power: float) -> bool:
 
 def gain_db(lufs: float | None) -> float:
     """Return the gain that brings a voice of this loudness to that of all, or 0 if none is known."""
-    # A number that is none is not below zero.
+    # A comparison with NaN is false.
     if lufs is None or not lufs <= 0.0:
         return 0.0
-    return min(max(TARGET_LUFS - lufs, _LEAST_DB), _MOST_DB)
+    return min(max(TARGET_LUFS - lufs, _LEAST_GAIN_DB), _MOST_GAIN_DB)
 
 
 def factor_of(decibels: float) -> float:

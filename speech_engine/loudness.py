@@ -23,17 +23,17 @@ _FULL_SCALE = 32768.0
 _IMPULSE_RESPONSE_S = 0.1
 """The length of the filters' impulse response. After it, the response is 100 dB lower."""
 
-_AHEAD_S, _RELEASE_S = 0.005, 0.08
+_LOOK_AHEAD_S, _RELEASE_S = 0.005, 0.08
 _REACH = 6
 """The samples on each side from which the sound between two samples is interpolated."""
-_BETWEEN = tuple(
+_QUARTER_FILTERS = tuple(
     np.sinc(_offsets) * np.cos(np.pi / 2 * _offsets / (_REACH + 0.5)) ** 2
     for _offsets in (np.arange(1 - _REACH, _REACH + 1) - part / 4 for part in (1, 2, 3))
 )
 """The filters for the quarters between two samples."""
 _SAFE_PEAK = MOST_PEAK / math.sqrt(2)
 """With lower samples, speech has no peak between them that is too high."""
-_UNHEARD = 1e-4
+_INAUDIBLE = 1e-4
 
 
 def lufs(powers: list[float]) -> float | None:
@@ -58,20 +58,20 @@ class Meter:
         self._step = round(STEP_S * sample_rate_hz)
         self._reach = round(_IMPULSE_RESPONSE_S * sample_rate_hz) - 1
         self._weighting = _weighting(sample_rate_hz)
-        self._before: Samples = np.zeros(self._reach)
-        self._waiting = b""
+        self._past: Samples = np.zeros(self._reach)
+        self._incomplete_step = b""
 
     def feed(self, pcm: bytes) -> None:
-        waiting = self._waiting + pcm
+        waiting = self._incomplete_step + pcm
         size = self._step * _SAMPLE_BYTES
         for at in range(0, len(waiting) - size + 1, size):
-            self._weigh(waiting[at : at + size])
-        self._waiting = waiting[len(waiting) // size * size :]
+            self._add_step(waiting[at : at + size])
+        self._incomplete_step = waiting[len(waiting) // size * size :]
 
-    def _weigh(self, pcm: bytes) -> None:
+    def _add_step(self, pcm: bytes) -> None:
         samples = np.frombuffer(pcm, "<i2") / _FULL_SCALE
-        reached = np.concatenate((self._before, samples))
-        self._before = reached[-self._reach :]
+        reached = np.concatenate((self._past, samples))
+        self._past = reached[-self._reach :]
         size = 2 * (len(self._weighting) - 1)
         weighted = np.fft.irfft(np.fft.rfft(reached, size) * self._weighting, size)
         centre = weighted[self._reach : self._reach + len(samples)]
@@ -86,8 +86,8 @@ class Limiter:
     """
 
     def __init__(self, rate_hz: int) -> None:
-        self._ahead = round(_AHEAD_S * rate_hz)
-        self._second = rate_hz
+        self._ahead = round(_LOOK_AHEAD_S * rate_hz)
+        self._rate_hz = rate_hz
         self._decay = math.exp(-1 / (_RELEASE_S * rate_hz))
         # It begins with samples that were given already: the interpolation needs them.
         self._held: Samples = np.zeros(_REACH)
@@ -99,10 +99,10 @@ class Limiter:
         count = max(0, len(whole) - self._ahead - 2 * _REACH)
         self._held = whole[count:]
         sound = whole[_REACH : _REACH + count]
-        is_over = self._curve[-1] < _UNHEARD and np.max(np.abs(whole), initial=0.0) < _SAFE_PEAK
+        is_over = self._curve[-1] < _INAUDIBLE and np.max(np.abs(whole), initial=0.0) < _SAFE_PEAK
         if not count:
             return sound
-        made = sound if is_over else sound * (1 - self._softer(whole, count))
+        made = sound if is_over else sound * (1 - self._reductions(whole, count))
         self._is_new = False
         return made
 
@@ -111,14 +111,14 @@ class Limiter:
         self._held = self._held[-_REACH:]
         return rest
 
-    def _softer(self, whole: Samples, count: int) -> Samples:
+    def _reductions(self, whole: Samples, count: int) -> Samples:
         """Return by how much each sample gets softer, as a part of it."""
         needed = 1 - MOST_PEAK / np.maximum(true_peaks(whole), MOST_PEAK)
         coming = np.lib.stride_tricks.sliding_window_view(needed, self._ahead + 1).max(axis=1)
         # A sound that begins with a peak is softer from its first sample on.
         curve = [np.full(self._ahead, coming[0]) if self._is_new else self._curve]
-        for at in range(0, count, self._second):
-            part = coming[at : at + self._second]
+        for at in range(0, count, self._rate_hz):
+            part = coming[at : at + self._rate_hz]
             decays = self._decay ** np.arange(1, len(part) + 1)
             curve.append(np.maximum.accumulate(np.append(curve[-1][-1], part / decays))[1:] * decays)
         joined = np.concatenate(curve)
@@ -130,7 +130,7 @@ class Limiter:
 
 def true_peaks(samples: Samples) -> Samples:
     """Return the peaks at the samples and between them, of all but the first and the last six."""
-    gaps = np.max([np.abs(np.convolve(samples, each, "valid")) for each in _BETWEEN], axis=0)
+    gaps = np.max([np.abs(np.convolve(samples, each, "valid")) for each in _QUARTER_FILTERS], axis=0)
     return np.asarray(np.maximum(np.abs(samples[_REACH:-_REACH]), np.maximum(gaps[:-1], gaps[1:])))
 
 

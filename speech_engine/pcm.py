@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from speech_engine.errors import EngineFailed
 
 _SAMPLE_BYTES = 2
-_ENCODED = (b"ID3", b"OggS", b"RIFF", b"fLaC")
+_ENCODED_BEGINNINGS = (b"ID3", b"OggS", b"RIFF", b"fLaC")
 
 
 class RepeatablePcm:
@@ -39,16 +39,16 @@ class PcmReader:
     def __init__(self, pcm: bytes, piece_bytes: int) -> None:
         self._pcm = pcm
         self._piece_bytes = piece_bytes
-        self._at = 0
+        self._offset = 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        piece = self._pcm[self._at : self._at + self._piece_bytes]
+        piece = self._pcm[self._offset : self._offset + self._piece_bytes]
         if not piece:
             raise StopAsyncIteration
-        self._at += len(piece)
+        self._offset += len(piece)
         return piece
 
 
@@ -60,32 +60,32 @@ class PcmPieces:
 
     def __init__(self, sample_rate_hz: int, most_samples: int | None = None, fault: str = "") -> None:
         self._piece_bytes = _SAMPLE_BYTES * (sample_rate_hz // 10)
-        self._left = None if most_samples is None else _SAMPLE_BYTES * most_samples
+        self._bytes_left = None if most_samples is None else _SAMPLE_BYTES * most_samples
         self._half = b""
         self._fault = fault
-        self._is_new = bool(fault)
+        self._checks_beginning = bool(fault)
 
     @property
     def is_full(self) -> bool:
         """Whether the job's limit of samples is reached: the rest need not be read."""
-        return self._left == 0
+        return self._bytes_left == 0
 
     def begin(self) -> None:
         """Starts another stream: half a sample at the end of the last one is dropped."""
         self._half = b""
-        self._is_new = bool(self._fault)
+        self._checks_beginning = bool(self._fault)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        if self._is_new and data:
-            self._is_new = False
+        if self._checks_beginning and data:
+            self._checks_beginning = False
             if is_encoded(data):
                 raise EngineFailed(self._fault)
         data = self._half + data
         whole = len(data) - len(data) % _SAMPLE_BYTES
         self._half = data[whole:]
-        end = whole if self._left is None else min(whole, self._left)
-        if self._left is not None:
-            self._left -= end
+        end = whole if self._bytes_left is None else min(whole, self._bytes_left)
+        if self._bytes_left is not None:
+            self._bytes_left -= end
         for start in range(0, end, self._piece_bytes):
             yield data[start : min(start + self._piece_bytes, end)]
 
@@ -95,7 +95,7 @@ def is_encoded(head: bytes) -> bool:
 
     There is no test for a bare MPEG frame, because its first two bytes can also be a sample.
     """
-    return head.startswith(_ENCODED)
+    return head.startswith(_ENCODED_BEGINNINGS)
 
 
 def wav_file(pcm: bytes | bytearray, rate_hz: int) -> bytes:

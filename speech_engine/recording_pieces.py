@@ -20,15 +20,15 @@ from speech_engine.pcm import wav_file
 MOST_PIECE_S = 300.0
 """A request is in memory several times, so no piece has more than 10 MB. Some providers take up to 25."""
 
-_LATER_S = 120.0
+_LATER_PIECE_S = 120.0
 """The longest wait for the answer to a later piece. A job's deadline is only for the first one."""
 _SECOND_BYTES = 2 * HEARING_HZ
 _SEARCH_S = 30.0
-_BLOCK = HEARING_HZ // 50
+_BLOCK_SAMPLES = HEARING_HZ // 50
 _PAUSE_BLOCKS = 15
-_LATE_S = 30.0
+_MOST_LATE_S = 30.0
 """Recognisers fill their last window, so a time may lie so far behind the end."""
-MOST_TEXT = 32_768
+MOST_TEXT_CHARACTERS = 32_768
 
 
 class WavPiece(NamedTuple):
@@ -64,7 +64,7 @@ async def transcript_events(
         async for piece in pieces:
             # Some servers take nearly as long as the piece.
             first_s = max(deadline_s, (piece.end_s - piece.start_s) / 2)
-            async with ask(piece, _LATER_S if piece.start_s else first_s) as answer:
+            async with ask(piece, _LATER_PIECE_S if piece.start_s else first_s) as answer:
                 up_to_s = piece.end_s
                 # It is billed now, whatever the answer is.
                 yield ProviderCount(up_to_s)
@@ -94,10 +94,12 @@ def _quiet_cut(pcm: bytearray, most_bytes: int) -> int:
     first = max(most_bytes // 2, most_bytes - round(_SEARCH_S * _SECOND_BYTES)) // 2 * 2
     samples = array("h", bytes(pcm[first:most_bytes]))
     # Every fourth sample is enough for a level.
-    levels = [sum(map(abs, samples[at : at + _BLOCK : 4])) for at in range(0, len(samples), _BLOCK)]
+    levels = [
+        sum(map(abs, samples[at : at + _BLOCK_SAMPLES : 4])) for at in range(0, len(samples), _BLOCK_SAMPLES)
+    ]
     pauses = [sum(levels[at : at + _PAUSE_BLOCKS]) for at in range(max(1, len(levels) - _PAUSE_BLOCKS))]
     quietest = max(range(len(pauses)), key=lambda at: (-pauses[at], at))
-    return first + 2 * min(len(samples), _BLOCK * (quietest + _PAUSE_BLOCKS // 2))
+    return first + 2 * min(len(samples), _BLOCK_SAMPLES * (quietest + _PAUSE_BLOCKS // 2))
 
 
 class TimedText(NamedTuple):
@@ -116,7 +118,7 @@ class SegmentJoiner:
     """Makes the segments of a whole recording from those of its pieces, in order."""
 
     def __init__(self) -> None:
-        self._at_s = 0.0
+        self._earliest_s = 0.0
         self._has_text = False
 
     def join(
@@ -132,18 +134,20 @@ class SegmentJoiner:
         text = found.text.strip()
         if not text:
             return None
-        if len(text) > MOST_TEXT:
+        if len(text) > MOST_TEXT_CHARACTERS:
             raise EngineFailed("The provider's text is longer than one of this recording.")
-        start_s, end_s = self._placed(piece, found)
+        start_s, end_s = self._bounded_times(piece, found)
         is_parted = found.text[:1].isspace() or base_tag(language) not in UNSPACED
         lead = " " if self._has_text and is_parted else ""
-        self._has_text, self._at_s = True, start_s
+        self._has_text, self._earliest_s = True, start_s
         timed = []
         for word in words:
-            word_start_s, word_end_s = self._placed(piece, word)
-            self._at_s = min(word_start_s, end_s)
-            timed.append(TranscriptWord(self._at_s, min(word_end_s, end_s), cut(word.text), word.logprob))
-        self._at_s = start_s
+            word_start_s, word_end_s = self._bounded_times(piece, word)
+            self._earliest_s = min(word_start_s, end_s)
+            timed.append(
+                TranscriptWord(self._earliest_s, min(word_end_s, end_s), cut(word.text), word.logprob)
+            )
+        self._earliest_s = start_s
         return TranscriptSegment(
             start_s=start_s,
             end_s=end_s,
@@ -153,15 +157,15 @@ class SegmentJoiner:
             **numbers,
         )
 
-    def _placed(self, piece: WavPiece, found: TimedText) -> tuple[float, float]:
+    def _bounded_times(self, piece: WavPiece, found: TimedText) -> tuple[float, float]:
         end_s = piece.seconds if found.end_s == float("inf") else found.end_s
-        if not all(-1.0 <= time_s <= piece.seconds + _LATE_S for time_s in (found.start_s, end_s)):
+        if not all(-1.0 <= time_s <= piece.seconds + _MOST_LATE_S for time_s in (found.start_s, end_s)):
             raise EngineFailed("The provider's times are none of this recording.")
-        start_s = min(max(self._at_s, piece.start_s, piece.start_s + found.start_s), piece.end_s)
+        start_s = min(max(self._earliest_s, piece.start_s, piece.start_s + found.start_s), piece.end_s)
         return start_s, max(start_s, min(piece.start_s + end_s, piece.end_s))
 
 
-def words_of(segment: TimedText, words: deque[TimedText]) -> list[TimedText]:
+def take_words(segment: TimedText, words: deque[TimedText]) -> list[TimedText]:
     """Take the words of a segment from the front of all words. Providers leave marks out of them, so each
     word gets the part of the segment's text from its place to the next one's, with the marks beside it."""
     text, places = segment.text.strip(), list[tuple[int, TimedText]]()

@@ -45,8 +45,8 @@ MOST_CORE_LINES = 52_950
 MOST_LINES = 3_000
 LARGE = {
     "marks": (5_930, "C2PA's manifests take 2,000 lines, and two plugins hide and find the marks"),
-    "models": (4_680, "it pulls, imports and cuts models, and reads strangers' files without libraries"),
-    "own_voices": (4_380, "recordings, their words, library voices and trained files have one owner and end"),
+    "models": (4_800, "it pulls, imports and cuts models, and reads strangers' files without libraries"),
+    "own_voices": (4_520, "recordings, their words, library voices and trained files have one owner and end"),
     "payments": (3_720, "orders, months and their books, and the wire forms of two providers"),
     "jobs/core": (4_250, "rows, steps, ends and files of all kinds, and clips that a later job takes over"),
     "jobs/remote": (3_930, "a provider's plugin and the process on the rented machine belong to it"),

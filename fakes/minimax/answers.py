@@ -10,7 +10,7 @@ import msgspec
 from starlette.responses import HTMLResponse, Response
 
 from fakes.minimax.sound import Clip
-from plugins.minimax.reading import characters
+from plugins.minimax.reading import billed_characters
 
 TRACE = "04ece790375f3ca2edbb44e8c4c200bf"
 _HEADERS = {"trace-id": TRACE}
@@ -40,7 +40,7 @@ def extra_info(text: str, clip: Clip, setting: Any) -> dict[str, Any]:
         "bitrate": setting.bitrate,
         "word_count": len(text.split()),
         "invisible_character_ratio": 0,
-        "usage_characters": characters(text),
+        "usage_characters": billed_characters(text),
         "audio_format": setting.format,
         "audio_channel": setting.channel,
     }

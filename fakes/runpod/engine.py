@@ -12,7 +12,7 @@ from fakes.runpod.working import echo
 from speech_engine import Hosted
 from speech_engine.device import CPU
 from speech_engine.host.log import HostLogger
-from speech_engine.host.remote_calls import fetched
+from speech_engine.host.remote_calls import fetch_recording
 from speech_engine.host.remote_training import HttpLine
 from speech_engine.host.remote_worker import RemoteTrainer, RemoteWorker, as_json, open_remote_worker
 from speech_engine.runner import decode_work
@@ -46,7 +46,7 @@ class EngineHandler:
         if hosted.trainer:
             begin = BeginTraining(name="engine", module=hosted.trainer, settings=b"{}")
             trainer = RemoteTrainer(begin, partial(HttpLine, schemes=_SCHEMES))
-        fetch, log = partial(fetched, schemes=_SCHEMES), HostLogger("far end")
+        fetch, log = partial(fetch_recording, schemes=_SCHEMES), HostLogger("far end")
         async with open_remote_worker(
             hosted.module, b"{}", CPU, log, fetch=fetch, trainer=trainer
         ) as self._end:

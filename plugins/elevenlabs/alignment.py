@@ -33,7 +33,7 @@ class Alignment(msgspec.Struct, frozen=True):
         return f"<Alignment of {len(self.characters)} characters>"
 
 
-class _Spoken(NamedTuple):
+class _PlacedWord(NamedTuple):
     at: int
     segment: int
     start: int
@@ -49,14 +49,14 @@ class WordTimes:
     def __init__(self, call: Call, segments: tuple[Segment, ...], begin: int, sample_rate_hz: int) -> None:
         self._text = call.text
         self._begin = begin
-        self._latest = begin
+        self._latest_sample = begin
         self._rate_hz = sample_rate_hz
-        self._at = 0
+        self._text_place = 0
         self._latest_s = 0.0
         self._waiting = deque(_words(call, segments))
-        self._timed: deque[tuple[_Spoken, int]] = deque()
+        self._timed: deque[tuple[_PlacedWord, int]] = deque()
 
-    def hear(self, alignment: Alignment, samples: int) -> None:
+    def add_times(self, alignment: Alignment, samples: int) -> None:
         """Take the times of one line. `samples` is the audio before that line."""
         times = alignment.character_start_times_seconds
         # Times count from the start of the answer. If they step back, they count from their own line.
@@ -64,9 +64,9 @@ class WordTimes:
         if times and times[0] < self._latest_s - 1e-6:
             offset_s = (samples - self._begin) / self._rate_hz
         for character, time_s in zip(alignment.characters, times, strict=False):
-            self._hear_one(character, time_s + offset_s)
+            self._add_character(character, time_s + offset_s)
 
-    def due(self, samples: int, *, is_over: bool = False) -> list[Words]:
+    def take_due(self, samples: int, *, is_over: bool = False) -> list[Words]:
         """Return the words that the audio has reached. At the end, return all words with a time."""
         found: dict[int, list[Word]] = {}
         while self._timed and (is_over or self._timed[0][1] <= samples):
@@ -74,19 +74,19 @@ class WordTimes:
             found.setdefault(spoken.segment, []).append(Word(min(offset, samples), spoken.start, spoken.end))
         return [Words(tuple(words), segment) for segment, words in found.items()]
 
-    def _hear_one(self, character: str, time_s: float) -> None:
-        place = self._text.find(character, self._at, self._at + len(character) + _LOOK_AHEAD)
+    def _add_character(self, character: str, time_s: float) -> None:
+        place = self._text.find(character, self._text_place, self._text_place + len(character) + _LOOK_AHEAD)
         if place < 0 or not character:
             return
-        self._at = place + len(character)
+        self._text_place = place + len(character)
         self._latest_s = max(self._latest_s, time_s)
-        while self._waiting and self._waiting[0].at < self._at:
+        while self._waiting and self._waiting[0].at < self._text_place:
             # Keep the words in order even if the times are not: the server takes no word before the last.
-            self._latest = max(self._latest, self._begin + round(time_s * self._rate_hz))
-            self._timed.append((self._waiting.popleft(), self._latest))
+            self._latest_sample = max(self._latest_sample, self._begin + round(time_s * self._rate_hz))
+            self._timed.append((self._waiting.popleft(), self._latest_sample))
 
 
-def _words(call: Call, segments: tuple[Segment, ...]) -> Iterator[_Spoken]:
+def _words(call: Call, segments: tuple[Segment, ...]) -> Iterator[_PlacedWord]:
     """Yield the words of a call.
 
     From `call.segment` on, the call contains whole segments, with other text between them.
@@ -99,7 +99,7 @@ def _words(call: Call, segments: tuple[Segment, ...]) -> Iterator[_Spoken]:
             return
         at = start + len(spoken)
         for match in _WORD.finditer(spoken):
-            yield _Spoken(start + match.start(), number, match.start(), match.end())
+            yield _PlacedWord(start + match.start(), number, match.start(), match.end())
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -117,27 +117,27 @@ class LineReader:
     """A reader of one answer: takes its bytes, cut anywhere, and yields its lines."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._line = bytearray()
 
     def feed(self, piece: bytes) -> Iterator[Line]:
         """Yield the lines that this piece completes. Raises EngineFailed at an unreadable line."""
         first, *others = piece.split(b"\n")
-        self._held += first
-        if len(self._held) > MOST_BYTES:
+        self._line += first
+        if len(self._line) > MOST_BYTES:
             raise EngineFailed("ElevenLabs' answer has a line without an end.")
         if others:
-            held, self._held = bytes(self._held), bytearray(others.pop())
+            held, self._line = bytes(self._line), bytearray(others.pop())
             for line in (held, *others):
                 if line.strip():
-                    yield _read(line)
+                    yield _read_line(line)
 
     def flush(self) -> Iterator[Line]:
         """Yield the last line if it has no end."""
-        if self._held.strip():
-            yield _read(bytes(self._held))
+        if self._line.strip():
+            yield _read_line(bytes(self._line))
 
 
-def _read(line: bytes) -> Line:
+def _read_line(line: bytes) -> Line:
     found = decoded(Line, line)
     if found.audio_base64 is None and found.alignment is None and found.detail is None:
         raise EngineFailed("ElevenLabs' answer has a line that says nothing.")

@@ -19,7 +19,7 @@ from speech_engine.values import EngineVoice, Voice
 T = TypeVar("T")
 
 _VOICE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_LISTS_S = 9.0
+_USUAL_WAIT_S = 9.0
 
 
 def voice_id(voice: Voice) -> str:
@@ -46,40 +46,40 @@ class Api:
         return f"<Api {self._base_url}, {self.most_at_once or 'unknown'} at once>"
 
     @asynccontextmanager
-    async def ask(
+    async def exchange(
         self,
         method: str,
         path: str,
         *,
         query: Mapping[str, str] | None = None,
         body: msgspec.Struct | HttpForm | None = None,
-        within_s: float = _LISTS_S,
+        within_s: float = _USUAL_WAIT_S,
     ) -> AsyncIterator[HttpAnswer]:
         """Give an answer that is no refusal, or raise EngineError. The end of the block ends the exchange."""
         async with self._http.send(self._request(method, path, query, body, within_s)) as answer:
-            self._note(answer.headers)
+            self._note_limit(answer.headers)
             if not 200 <= answer.status < 300:
-                raise await self.refused(answer)
+                raise await self.error_of(answer)
             yield answer
 
-    async def look(self, type_: type[T], path: str, query: Mapping[str, str] | None = None) -> T | None:
+    async def read_json(self, type_: type[T], path: str, query: Mapping[str, str] | None = None) -> T | None:
         """Return a whole JSON answer, or None if the key lacks the permission to read it."""
-        async with self._http.send(self._request("GET", path, query, None, _LISTS_S)) as answer:
-            self._note(answer.headers)
+        async with self._http.send(self._request("GET", path, query, None, _USUAL_WAIT_S)) as answer:
+            self._note_limit(answer.headers)
             body = await answer.read()
             if 200 <= answer.status < 300:
                 return decoded(type_, body)
-            refusal = refusals.read(body)
-            error = self.refusal(answer, refusal)
+            refusal = refusals.read_refusal(body)
+            error = self.log_refusal(answer, refusal)
             if refusal.name == refusals.MISSING_PERMISSIONS:
                 return None
             raise error
 
-    async def refused(self, answer: HttpAnswer) -> EngineError:
+    async def error_of(self, answer: HttpAnswer) -> EngineError:
         """Return the error for an answer whose body is a refusal, with any status."""
-        return self.refusal(answer, refusals.read(await cloud.refusal_body(answer)))
+        return self.log_refusal(answer, refusals.read_refusal(await cloud.refusal_body(answer)))
 
-    def refusal(self, answer: HttpAnswer, refusal: refusals.Refusal) -> EngineError:
+    def log_refusal(self, answer: HttpAnswer, refusal: refusals.Refusal) -> EngineError:
         """Log a refusal and return its error. ElevenLabs' support needs the request id in the log."""
         self._log.warning(
             "elevenlabs.request.refused",
@@ -87,7 +87,7 @@ class Api:
             code=refusal.name,
             request=answer.headers.get("request-id", "")[:64],
         )
-        return refusals.error(refusal, answer.status, answer.headers)
+        return refusals.error_of_refusal(refusal, answer.status, answer.headers)
 
     def _request(
         self,
@@ -100,7 +100,7 @@ class Api:
         address = f"{self._base_url}{path}"
         return cloud.request(method, address, self._headers, within_s, query=query, body=body)
 
-    def _note(self, headers: Mapping[str, str]) -> None:
+    def _note_limit(self, headers: Mapping[str, str]) -> None:
         most = headers.get("maximum-concurrent-requests", "")
         if most.isascii() and most.isdecimal() and int(most) != self.most_at_once:
             self.most_at_once = int(most)

@@ -27,7 +27,7 @@ class Cloner:
 
     async def clone(self, request: CloneRequest) -> str:
         """Add a voice and return its id. There is only one try: a second could leave a voice twice."""
-        upload = self._api.ask("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S)
+        upload = self._api.exchange("POST", "/v1/voices/add", body=_form(request), within_s=_UPLOAD_S)
         try:
             async with upload as answer:
                 added = decoded(_Added, await answer.read())
@@ -61,18 +61,18 @@ class Cloner:
             for each in await self._search(prefix)
             if each.name is not None and each.name.startswith(prefix)
         )
-        subscription = await self._api.look(listings.Subscription, "/v1/user/subscription")
+        subscription = await self._api.read_json(listings.Subscription, "/v1/user/subscription")
         if subscription is None:
             return CloneList(found)
         return CloneList(found, subscription.slots_left, subscription.additions_left)
 
     async def delete_voice(self, id: str) -> None:
-        async with self._api.ask("DELETE", f"/v1/voices/{voice_id(EngineVoice(id))}") as answer:
+        async with self._api.exchange("DELETE", f"/v1/voices/{voice_id(EngineVoice(id))}") as answer:
             await answer.read()
 
     async def _search(self, text: str) -> tuple[listings.ListedVoice, ...]:
         """Return the cloned voices that a search for a name finds. The search also looks at other fields."""
-        found, is_whole = await listings.pages(self._api, {"search": text, "category": "cloned"})
+        found, is_whole = await listings.find_voices(self._api, {"search": text, "category": "cloned"})
         if found is None:
             raise errors.EngineCannot(
                 "The ElevenLabs key may not list voices, so its clones cannot be found."

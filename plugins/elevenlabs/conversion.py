@@ -61,7 +61,7 @@ class Converter:
         self, path: ConversionPath, job: SpeechJob, voice: str, form: HttpForm, minutes: float
     ) -> AsyncGenerator[Event, None]:
         sound, output_format = open_sound(job, self._settings)
-        async with self._api.ask(
+        async with self._api.exchange(
             "POST",
             f"/v1/{path}/{voice}/stream",
             query=query(output_format, self._settings),

@@ -26,7 +26,7 @@ SAMPLE_S = (3.0, 120.0)
 """ElevenLabs names no bounds. It says that more than two minutes of a voice make it no better."""
 
 CREDITS_A_MINUTE = 1000.0
-"""Of a recording that is converted."""
+"""The price of a minute of a recording that is converted."""
 
 _PAGE = "100"
 _MOST_PAGES = 20
@@ -45,7 +45,7 @@ class ListedModel(msgspec.Struct, frozen=True):
     languages: tuple[ListedLanguage, ...] | None = None
 
     @property
-    def is_able(self) -> bool:
+    def speaks_or_converts(self) -> bool:
         return bool(self.can_do_text_to_speech and self.languages) or self.can_do_voice_conversion
 
     def info(self, settings: ElevenLabsSettings) -> ModelInfo:
@@ -163,10 +163,10 @@ async def models(api: Api, settings: ElevenLabsSettings) -> tuple[ModelInfo, ...
 
     A model that speaks and names no language is left out, because no request could have a route to it.
     """
-    listed = await api.look(tuple[ListedModel, ...], "/v1/models")
+    listed = await api.read_json(tuple[ListedModel, ...], "/v1/models")
     if listed is None:
         raise EngineUnauthorized("The ElevenLabs key may not read the list of models.")
-    able = {each.model_id: each for each in listed if each.is_able}
+    able = {each.model_id: each for each in listed if each.speaks_or_converts}
     names = dict.fromkeys(settings.models or able)
     hearing = (hearing_model(name) for name in settings.transcribes if name not in able)
     return (*(able[name].info(settings) for name in names if name in able), *hearing)
@@ -178,17 +178,17 @@ async def voices(api: Api) -> tuple[tuple[VoiceInfo, ...], bool]:
     If the key may not list voices, return none. The engine can still speak with a voice by its id.
     Voices that were cloned through this server are left out.
     """
-    listed, is_whole = await pages(api, {})
+    listed, is_whole = await find_voices(api, {})
     found = {each.voice_id: each.info() for each in listed or () if not (each.name or "").startswith(OURS)}
     return tuple(found.values()), is_whole
 
 
-async def pages(api: Api, search: Mapping[str, str]) -> tuple[tuple[ListedVoice, ...] | None, bool]:
+async def find_voices(api: Api, search: Mapping[str, str]) -> tuple[tuple[ListedVoice, ...] | None, bool]:
     """Return the voices that a search finds, and whether these are all; None if the key may not list them."""
     found: list[ListedVoice] = []
     query = {"page_size": _PAGE, **search}
     for number in range(_MOST_PAGES):
-        page = await api.look(VoicePage, "/v2/voices", query)
+        page = await api.read_json(VoicePage, "/v2/voices", query)
         if page is None:
             return (tuple(found) if number else None), False
         found += [each for each in page.voices if each.is_usable]
@@ -203,7 +203,7 @@ async def check_credit(api: Api) -> None:
 
     If the key may not read the credit, do not raise: only the next request can show it.
     """
-    subscription = await api.look(Subscription, "/v1/user/subscription")
+    subscription = await api.read_json(Subscription, "/v1/user/subscription")
     if subscription is not None and subscription.is_spent:
         raise EngineExhausted("The ElevenLabs account has used up its credits.")
 

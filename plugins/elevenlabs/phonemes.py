@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from speech_engine.text.words import words_of
+from speech_engine.text.words import word_finder
 from speech_engine.values import Alphabet, Pronunciation, Segment
 
 _MODELS = frozenset(("eleven_flash_v2", "eleven_turbo_v2", "eleven_monolingual_v1"))
@@ -37,5 +37,5 @@ def tagged(segments: Sequence[Segment], pronunciations: Sequence[Pronunciation])
         and not re.search(r"\s", each.word)
         and not _UNFIT & {*each.word, *each.sounds}
     }
-    words, replace = words_of(tags), msgspec.structs.replace
-    return tuple(replace(each, spoken=words.replaced(each.spoken), rewritten=()) for each in segments)
+    words, replace = word_finder(tags), msgspec.structs.replace
+    return tuple(replace(each, spoken=words.replace_words(each.spoken), rewritten=()) for each in segments)

@@ -81,16 +81,16 @@ class Refusal(msgspec.Struct, frozen=True):
         return self.code or self.status
 
 
-def read(body: bytes) -> Refusal:
+def read_refusal(body: bytes) -> Refusal:
     """Read a refusal. If the body is no JSON (a gateway's page), the refusal has no names.
 
     This never raises.
     """
     reply = cloud.refusal_of(body)
-    return of_detail(reply.get("detail") if isinstance(reply, dict) else None)
+    return refusal_of_detail(reply.get("detail") if isinstance(reply, dict) else None)
 
 
-def of_detail(detail: Any) -> Refusal:
+def refusal_of_detail(detail: Any) -> Refusal:
     match detail:
         case {**names}:
             return Refusal(_word(names.get("code")), _word(names.get("status")), _word(names.get("param")))
@@ -99,17 +99,17 @@ def of_detail(detail: Any) -> Refusal:
     return Refusal()
 
 
-def error(refusal: Refusal, http_status: int, headers: Mapping[str, str]) -> errors.EngineError:
+def error_of_refusal(refusal: Refusal, http_status: int, headers: Mapping[str, str]) -> errors.EngineError:
     """Return the error to raise.
 
     Its detail has the names that an operator can look up. The provider's prose is not in the message, and
     not in the detail.
     """
     about = f"HTTP {http_status}" + (f", {refusal.name}" if refusal.name else "")
-    return cloud.refusal(_kind(refusal, http_status), _SENTENCES, http_status, headers, about)
+    return cloud.refusal(_error_class(refusal, http_status), _SENTENCES, http_status, headers, about)
 
 
-def _kind(refusal: Refusal, http_status: int) -> type[errors.EngineError]:
+def _error_class(refusal: Refusal, http_status: int) -> type[errors.EngineError]:
     named = _BY_NAME.get(refusal.code) or _BY_NAME.get(refusal.status)
     if named is errors.UnsupportedText and refusal.param == "language_code":
         return errors.UnsupportedLanguage

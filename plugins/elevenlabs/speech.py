@@ -81,7 +81,7 @@ async def expect_sound(api: Api, answer: HttpAnswer) -> None:
     """Raise the error of an answer that should be only audio, and is a refusal or a gateway's page."""
     # Played as samples, it would be noise at full volume.
     if _NO_SOUND.match(answer.headers.get("content-type", "")):
-        raise await api.refused(answer)
+        raise await api.error_of(answer)
 
 
 class Speech:
@@ -100,7 +100,7 @@ class Speech:
         units = 0.0
         for call in calls:
             is_first = call is calls[0]
-            async with self._api.ask(
+            async with self._api.exchange(
                 "POST",
                 self._path,
                 query=query(self._format, self._settings),
@@ -112,7 +112,7 @@ class Speech:
                 if is_first:
                     yield Started(SAMPLE_RATE_HZ)
                 begin = self._sound.samples
-                timed = self._timed(answer, call) if self._settings.word_times else None
+                timed = self._timed_answer(answer, call) if self._settings.word_times else None
                 if timed is None:
                     await expect_sound(self._api, answer)
                 while not self._sound.is_full and (piece := await answer.next_piece()):
@@ -127,7 +127,7 @@ class Speech:
             self._sound.end_of_call()
         yield Finished(units)
 
-    def _timed(self, answer: HttpAnswer, call: Call) -> _TimedAnswer:
+    def _timed_answer(self, answer: HttpAnswer, call: Call) -> _TimedAnswer:
         times = WordTimes(call, self._job.segments, self._sound.samples, SAMPLE_RATE_HZ)
         return _TimedAnswer(self._api, answer, self._sound, times, call.segment)
 
@@ -149,16 +149,16 @@ class _TimedAnswer:
     def end(self) -> Iterator[Audio | Encoded | Words]:
         if not self._sound.is_full:
             yield from self._events(self._lines.flush())
-        yield from self._times.due(self._sound.samples, is_over=not self._sound.is_full)
+        yield from self._times.take_due(self._sound.samples, is_over=not self._sound.is_full)
 
     def _events(self, lines: Iterator[Line]) -> Iterator[Audio | Encoded | Words]:
         for line in lines:
             if line.detail is not None:
-                raise self._api.refusal(self._answer, refusals.of_detail(line.detail))
+                raise self._api.log_refusal(self._answer, refusals.refusal_of_detail(line.detail))
             if line.alignment is not None:
-                self._times.hear(line.alignment, self._sound.samples)
+                self._times.add_times(line.alignment, self._sound.samples)
             yield from self._sound.feed(self._segment, line.audio_base64 or b"")
-            yield from self._times.due(self._sound.samples)
+            yield from self._times.take_due(self._sound.samples)
             if self._sound.is_full:
                 return
 

@@ -60,7 +60,9 @@ class Transcription:
     @asynccontextmanager
     async def _ask(self, piece: WavPiece, within_s: float) -> AsyncIterator[HttpAnswer]:
         form = piece.form(self._fields())
-        asking = self._api.ask("POST", "/v1/speech-to-text", query=self._query, body=form, within_s=within_s)
+        asking = self._api.exchange(
+            "POST", "/v1/speech-to-text", query=self._query, body=form, within_s=within_s
+        )
         try:
             async with asking as answer:
                 yield answer

@@ -1,4 +1,4 @@
-"""Numbers as they are written (`1.234,56`) and as they are write_out. Every rule with a number needs
+"""Numbers as they are written (`1.234,56`) and as words. Every rule with a number needs
 both."""
 
 from __future__ import annotations

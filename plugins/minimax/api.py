@@ -41,17 +41,17 @@ class Exchange:
     async def read(self, type_: type[T]) -> T:
         """Return the whole answer. Raises the error that the answer reports, if any."""
         answer = decoded(type_, await self._answer.read())
-        self.judge(answer)
+        self.raise_error(answer)
         return answer
 
-    def judge(self, answer: Answer) -> None:
+    def raise_error(self, answer: Answer) -> None:
         """Raise the error that `base_resp` reports, if any."""
         self.trace = answer.trace_id or self.trace
         if answer.base_resp is not None and answer.base_resp.status_code != 0:
             self.code = answer.base_resp.status_code
-            raise faults.of_code(answer.base_resp)
+            raise faults.error_of_code(answer.base_resp)
 
-    async def judge_status(self) -> None:
+    async def raise_status_error(self) -> None:
         """Raise the error for a status other than 200. If the body has a code, the code is more exact."""
         if self.status == 200:
             return
@@ -60,8 +60,8 @@ class Exchange:
         except EngineFailed:
             # The body is a gateway's page, or a part of one. The status must be enough.
             answer = Answer()
-        self.judge(answer)
-        raise faults.of_status(self.status, self._answer.headers)
+        self.raise_error(answer)
+        raise faults.error_of_status(self.status, self._answer.headers)
 
 
 class Api:
@@ -83,7 +83,7 @@ class Api:
         async with self._http.send(self._request(path, body, within_s)) as answer:
             exchange = Exchange(answer)
             try:
-                await exchange.judge_status()
+                await exchange.raise_status_error()
                 yield exchange
             except EngineError as error:
                 self._log.warning(
@@ -96,7 +96,7 @@ class Api:
                 )
                 raise
 
-    async def ask(
+    async def request(
         self, path: str, body: msgspec.Struct | HttpForm | Query, type_: type[T], within_s: float
     ) -> T:
         async with self.open(path, body, within_s) as exchange:

@@ -11,14 +11,14 @@ from plugins.minimax.api import Api, Exchange
 from plugins.minimax.models import MODELS, MOST_CHARACTERS, SAMPLE_RATE_HZ
 from plugins.minimax.output import Output, output_for
 from plugins.minimax.plugin import MinimaxSettings
-from plugins.minimax.reading import SpeechReader, characters
+from plugins.minimax.reading import SpeechReader, billed_characters
 from plugins.minimax.request import speech_body
 from speech_engine import Context, Event, Finished, ModelInfo, SpeechJob, Started, VoiceInfo, errors
 from speech_engine.cloud import joined
 
 _SLOTS = 16
-_END_S = 0.25
-_SPEECH = "/v1/t2a_v2"
+_READ_OUT_S = 0.25
+_SPEECH_PATH = "/v1/t2a_v2"
 
 
 class MinimaxEngine(voices.Cloner):
@@ -57,8 +57,8 @@ class MinimaxEngine(voices.Cloner):
             # The deadline is for the job's first audio. A later call may wait as long as a gap in an answer.
             within_s = self._settings.silence_s if number else job.deadline_s
             output.begin()
-            async with self._api.open(_SPEECH, body, within_s) as exchange:
-                reader = SpeechReader(exchange.judge)
+            async with self._api.open(_SPEECH_PATH, body, within_s) as exchange:
+                reader = SpeechReader(exchange.raise_error)
                 while not (reader.is_over or output.is_full) and (piece := await exchange.next_piece()):
                     for event in _events(output, call.segment, reader.feed(piece)):
                         yield event
@@ -67,7 +67,7 @@ class MinimaxEngine(voices.Cloner):
                     for event in _events(output, call.segment, reader.flush()):
                         yield event
             # MiniMax may not say what it billed.
-            units += characters(body.text) if reader.units is None else reader.units
+            units += billed_characters(body.text) if reader.units is None else reader.units
             if output.is_full:
                 break
         yield Finished(units=float(units))
@@ -83,7 +83,7 @@ def _events(output: Output, segment: int, parts: Iterator[bytes]) -> Iterator[Ev
 async def _read_out(exchange: Exchange) -> None:
     """Read an answer to its end after its audio is complete. A connection is used again only after that."""
     try:
-        async with asyncio.timeout(_END_S):
+        async with asyncio.timeout(_READ_OUT_S):
             while await exchange.next_piece():
                 pass
     except (TimeoutError, errors.EngineError):

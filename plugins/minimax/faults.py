@@ -52,14 +52,14 @@ _BY_STATUS: dict[int, tuple[type[errors.EngineError], str]] = {
 }
 
 
-def of_code(base: BaseResp) -> errors.EngineError:
+def error_of_code(base: BaseResp) -> errors.EngineError:
     kind, message = _BY_CODE.get(base.status_code, _FAILURE)
     if base.status_code == _INVALID:
         kind, message = _invalid(base.status_msg)
     return kind(f"{message}.", detail=f"code {base.status_code}")
 
 
-def of_status(status: int, headers: Mapping[str, str]) -> errors.EngineError:
+def error_of_status(status: int, headers: Mapping[str, str]) -> errors.EngineError:
     kind, message = _BY_STATUS.get(status, _FAILURE)
     sentences = {each: f"{sentence}." for each, sentence in (_FAILURE, (kind, message))}
     return cloud.refusal(kind, sentences, status, headers, f"HTTP {status}")

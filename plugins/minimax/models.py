@@ -60,7 +60,7 @@ TAGS = tuple(_NAMES)
 NAMES = frozenset(_NAMES.values())
 
 
-def boost(tag: str) -> str:
+def language_name(tag: str) -> str:
     """Return MiniMax's name of a language, or `auto` if it has none.
 
     With `auto`, MiniMax detects the language itself.

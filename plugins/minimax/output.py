@@ -38,11 +38,11 @@ class Mp3Output:
     def __init__(self, job: SpeechJob, bitrate: int) -> None:
         # This need not be exact, because the server counts the frames.
         seconds = None if job.max_samples is None else job.max_samples / SAMPLE_RATE_HZ
-        self._left = None if seconds is None else round(seconds * bitrate / 8)
+        self._bytes_left = None if seconds is None else round(seconds * bitrate / 8)
 
     @property
     def is_full(self) -> bool:
-        return self._left is not None and self._left <= 0
+        return self._bytes_left is not None and self._bytes_left <= 0
 
     def begin(self) -> None:
         pass
@@ -52,8 +52,8 @@ class Mp3Output:
             if self.is_full:
                 return
             data = audio[start : start + _PIECE_BYTES]
-            if self._left is not None:
-                self._left -= len(data)
+            if self._bytes_left is not None:
+                self._bytes_left -= len(data)
             yield Encoded(MP3, data)
 
 

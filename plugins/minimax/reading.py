@@ -39,18 +39,18 @@ class SpeechReader:
         self._stream: EventStream | None = None
         self._is_whole = False
         self._whole = bytearray()
-        self._digits: bytes | None = None  # the odd digit so far, inside the audio of a whole answer
+        self._odd_digit: bytes | None = None  # the odd digit so far, inside the audio of a whole answer
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """Yield the audio that this piece completes. Raises the classes of `speech_engine.errors`."""
         if self._stream is not None:
             yield from self._events(self._stream.feed(piece))
             return
-        if self._digits is not None:
-            digits, end, piece = (self._digits + piece).partition(b'"')
+        if self._odd_digit is not None:
+            digits, end, piece = (self._odd_digit + piece).partition(b'"')
             even = len(digits) - (0 if end else len(digits) % 2)
-            yield from self._sound(digits[:even].decode("latin-1"))
-            self._digits = None if end else digits[even:]
+            yield from self._decode_hex(digits[:even].decode("latin-1"))
+            self._odd_digit = None if end else digits[even:]
             piece = end + piece
         self._whole += piece
         if len(self._whole) > _MOST_BYTES:
@@ -61,10 +61,10 @@ class SpeechReader:
             if not self._is_whole:
                 self._stream = EventStream()
                 yield from self._events(self._stream.feed(bytes(start)))
-        if self._is_whole and self._digits is None and (found := _AUDIO.search(self._whole)):
+        if self._is_whole and self._odd_digit is None and (found := _AUDIO.search(self._whole)):
             piece = bytes(self._whole[found.end() :])
             del self._whole[found.end() :]
-            self._digits = b""
+            self._odd_digit = b""
             yield from self.feed(piece)
 
     def flush(self) -> Iterator[bytes]:
@@ -72,7 +72,7 @@ class SpeechReader:
         if self._stream is not None:
             yield from self._events(self._stream.flush())
         elif self._whole:
-            yield from self._event(bytes(self._whole), is_whole=True)
+            yield from self._read_event(bytes(self._whole), is_whole=True)
         if not self.is_over:
             raise EngineFailed("MiniMax's answer was cut off before its end.")
         if not self._has_sound:
@@ -82,9 +82,9 @@ class SpeechReader:
     def _events(self, events: list[bytes]) -> Iterator[bytes]:
         for event in events:
             if not self.is_over and event.strip() != _SENTINEL:
-                yield from self._event(event)
+                yield from self._read_event(event)
 
-    def _event(self, data: bytes, *, is_whole: bool = False) -> Iterator[bytes]:
+    def _read_event(self, data: bytes, *, is_whole: bool = False) -> Iterator[bytes]:
         answer = decoded(SpeechAnswer, data)
         if is_whole and answer.base_resp is None:
             raise EngineFailed("MiniMax's answer is not what it promises.")
@@ -94,9 +94,9 @@ class SpeechReader:
         status = answer.data.status if answer.data else None
         self.is_over = is_whole or status == _END
         if not (self.is_over and self._has_sound):
-            yield from self._sound((answer.data and answer.data.audio) or "")
+            yield from self._decode_hex((answer.data and answer.data.audio) or "")
 
-    def _sound(self, digits: str) -> Iterator[bytes]:
+    def _decode_hex(self, digits: str) -> Iterator[bytes]:
         try:
             audio = bytes.fromhex(digits)
         except ValueError:
@@ -106,7 +106,7 @@ class SpeechReader:
             yield audio
 
 
-def characters(text: str) -> int:
+def billed_characters(text: str) -> int:
     """Count a Han character as 2 and everything else as 1, blanks and pause marks too.
 
     MiniMax does so, as far as its published answers show. If it says what it billed, that number is used.

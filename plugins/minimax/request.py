@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import UNSET
 
 from plugins.minimax import wire
-from plugins.minimax.models import MP3, SAMPLE_RATE_HZ, boost
+from plugins.minimax.models import MP3, SAMPLE_RATE_HZ, language_name
 from plugins.minimax.plugin import MinimaxSettings
 from speech_engine import EngineVoice, Mix, Pronunciation, SpeechJob, Voice, VoiceNotFound
 
@@ -17,7 +17,7 @@ _MOST_PARTS = 4
 def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: str) -> wire.SpeechBody:
     """Return the body of one call. Raises VoiceNotFound if the voice is not one of the account's."""
     weights = _weights(job.voice)
-    tone = _tone(settings, job.pronunciations)
+    tone = _pronunciations(settings, job.pronunciations)
     return wire.SpeechBody(
         model=job.model,
         text=text,
@@ -37,13 +37,13 @@ def speech_body(settings: MinimaxSettings, job: SpeechJob, text: str, format_: s
             format=format_,
             bitrate=settings.bitrate if format_ == MP3 else UNSET,
         ),
-        language_boost=boost(job.language),
+        language_boost=language_name(job.language),
         pronunciation_dict=wire.PronunciationDict(tone) if tone else UNSET,
         timbre_weights=weights or UNSET,
     )
 
 
-def _tone(settings: MinimaxSettings, pronunciations: Sequence[Pronunciation]) -> tuple[str, ...]:
+def _pronunciations(settings: MinimaxSettings, pronunciations: Sequence[Pronunciation]) -> tuple[str, ...]:
     """Return the operator's pronunciations, then the lexicon's.
 
     A word with a slash is left out, because its end cannot be told.

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from plugins.minimax import wire
 from plugins.minimax.api import Api, Query
-from plugins.minimax.models import FIRST_USE_MODEL, MP3, SAMPLE_RATE_HZ, boost
+from plugins.minimax.models import FIRST_USE_MODEL, MP3, SAMPLE_RATE_HZ, language_name
 from speech_engine import (
     CloneInfo,
     CloneList,
@@ -64,7 +64,7 @@ class KnownVoices(NamedTuple):
 
 
 async def known(api: Api) -> KnownVoices:
-    found = await api.ask("/v1/get_voice", wire.VoicesBody("all"), wire.VoicesAnswer, _ANSWER_S)
+    found = await api.request("/v1/get_voice", wire.VoicesBody("all"), wire.VoicesAnswer, _ANSWER_S)
     own = (*(found.voice_cloning or ()), *(found.voice_generation or ()))
     return KnownVoices((*(found.system_voice or ()),), own)
 
@@ -88,12 +88,12 @@ class Cloner:
         body = wire.CloneBody(
             file_id=file_id,
             voice_id=request.name,
-            language_boost=UNSET if request.language is None else boost(request.language),
+            language_boost=UNSET if request.language is None else language_name(request.language),
             need_noise_reduction=request.denoise,
         )
         is_taken = False
         try:
-            await self._api.ask(_CLONE, body, wire.Answer, _CLONE_S)
+            await self._api.request(_CLONE, body, wire.Answer, _CLONE_S)
         except errors.CloneNameUsed:
             # Only we use this id, so our own earlier request has made the voice, and its answer was lost.
             is_taken = True
@@ -118,7 +118,7 @@ class Cloner:
 
     async def list_clones(self, prefix: str) -> CloneList:
         """List the clones that have spoken, and uploaded recordings. MiniMax limits the number of neither."""
-        answer = await self._api.ask(
+        answer = await self._api.request(
             "/v1/get_voice", wire.VoicesBody("voice_cloning"), wire.VoicesAnswer, _ANSWER_S
         )
         ids = [row.voice_id for row in answer.voice_cloning or ()]
@@ -141,13 +141,13 @@ class Cloner:
             language_boost="auto",
         )
         try:
-            await self._api.ask(_SPEECH, body, wire.SpeechAnswer, _CLONE_S)
+            await self._api.request(_SPEECH, body, wire.SpeechAnswer, _CLONE_S)
         except errors.VoiceNotFound:
             return False
         return True
 
     async def delete_voice(self, id: str) -> None:
-        await self._api.ask("/v1/delete_voice", wire.DeleteBody(id), wire.Answer, _ANSWER_S)
+        await self._api.request("/v1/delete_voice", wire.DeleteBody(id), wire.Answer, _ANSWER_S)
 
     async def _uploaded(self, name: str, sample: CloneSample) -> int:
         suffix = _SUFFIXES.get(sample.media_type.partition(";")[0].strip().lower())
@@ -157,17 +157,17 @@ class Cloner:
             raise errors.UnusableSample("MiniMax takes recordings of at most 20 MB.")
         file = HttpFile("file", f"{name}.{suffix}", sample.data, sample.media_type)
         form = HttpForm((("purpose", _PURPOSE),), (file,))
-        answer = await self._api.ask("/v1/files/upload", form, wire.UploadAnswer, _CLONE_S)
+        answer = await self._api.request("/v1/files/upload", form, wire.UploadAnswer, _CLONE_S)
         if answer.file is None:
             raise errors.EngineFailed("MiniMax took a file without saying what it is called.")
         return answer.file.file_id
 
     async def _recordings(self, prefix: str) -> list[wire.ListedFile]:
-        answer = await self._api.ask(_FILES, Query({"purpose": _PURPOSE}), wire.FilesAnswer, _ANSWER_S)
+        answer = await self._api.request(_FILES, Query({"purpose": _PURPOSE}), wire.FilesAnswer, _ANSWER_S)
         return [file for file in answer.files or () if file.filename.startswith(prefix)]
 
     async def _forget(self, file_id: int) -> None:
-        await self._api.ask("/v1/files/delete", wire.FileBody(file_id), wire.Answer, _ANSWER_S)
+        await self._api.request("/v1/files/delete", wire.FileBody(file_id), wire.Answer, _ANSWER_S)
 
 
 def _voice(row: wire.VoiceRow) -> VoiceInfo:

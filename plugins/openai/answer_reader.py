@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from plugins.openai import kinds
-from plugins.openai.refusals import in_band, read
+from plugins.openai.refusals import error_in_place_of_audio, read_refusal
 from plugins.openai.settings import PASSED_ON, Format
 from plugins.openai.wav import LEAST_HZ, MOST_HZ, WavBody
 from speech_engine import Audio, Encoded, EngineFailed, Event, SpeechJob, Started
@@ -73,7 +73,7 @@ class AnswerReader:
                 raise EngineFailed("The provider answered without any audio.")
             events = self._events(self._decide_kind())
         if self._kind == "text":
-            raise in_band(read(self._head))
+            raise error_in_place_of_audio(read_refusal(self._head))
         if self._wav is not None and not self._wav.has_begun:
             raise EngineFailed("The provider's WAV ended in its header.")
         return events
@@ -104,7 +104,7 @@ class AnswerReader:
         if self._kind == "text":
             self._head += data
             if len(self._head) > _LONGEST_REFUSAL:
-                raise in_band(read(b""))
+                raise error_in_place_of_audio(read_refusal(b""))
             return []
         if self._kind == "pcm":
             return self._pcm(data, self._pcm_hz)

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from plugins.openai import kinds
-from plugins.openai.refusals import detail_of, in_band
+from plugins.openai.refusals import detail_of, error_in_place_of_audio
 from speech_engine import EngineError, EngineFailed, HttpAnswer
 from speech_engine.cloud import EventStream, decoded
 
@@ -28,22 +28,22 @@ class Deltas:
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         for data in self._stream.feed(piece):
-            yield from self._audio(data)
+            yield from self._read_event(data)
 
     def end(self) -> Iterator[bytes]:
         for data in self._stream.flush():
-            yield from self._audio(data)
+            yield from self._read_event(data)
         if not self.is_done:
             raise EngineFailed("The provider's answer ended before it was done.")
 
-    def _audio(self, data: bytes) -> Iterator[bytes]:
+    def _read_event(self, data: bytes) -> Iterator[bytes]:
         if data == _DONE:
             self.is_done = True
             return
         event = decoded(dict[str, Any], data, "The provider sent an event that is not JSON.")
         kind = str(event.get("type", ""))
         if event.get("error") or kind.endswith("error"):
-            raise in_band(detail_of(event))
+            raise error_in_place_of_audio(detail_of(event))
         if kind.endswith(".done"):
             self.is_done = True
             usage = event.get("usage", event.get("token_usage"))

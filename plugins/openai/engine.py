@@ -16,7 +16,7 @@ from plugins.openai import lists
 from plugins.openai.answer_reader import AnswerReader
 from plugins.openai.deltas import AudioBody
 from plugins.openai.lists import Lists
-from plugins.openai.refusals import refused
+from plugins.openai.refusals import refusal_of_answer
 from plugins.openai.settings import PASSED_ON, SAMPLE_HZ, Format, OpenAISettings
 from plugins.openai.transcription import Transcription
 from speech_engine import (
@@ -42,7 +42,7 @@ from speech_engine.pcm import wav_file
 from speech_engine.samples import NO_SAMPLES
 
 _OTHER_VOICES = "This engine speaks with the voices its server has, and with no others."
-_LATER_S = 20.0
+_LATER_CALL_S = 20.0
 """The longest wait for a later call of a long text. The job's deadline is only for the first audio."""
 
 
@@ -64,7 +64,7 @@ class OpenAIEngine:
         self._voice_field = settings.voice_field
         self._shutdown_dates: dict[str, str] = {}
         self._lists = Lists(settings, http)
-        self._voices = tuple(self._with_known(lists.named(id_)) for id_ in settings.first_voices)
+        self._voices = tuple(self._complete_voice(lists.voice_named(id_)) for id_ in settings.first_voices)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Return the models of the settings, or else of the server's list.
@@ -82,21 +82,21 @@ class OpenAIEngine:
 
     async def refresh(self) -> None:
         # The settings may name all models and voices. The request still shows that the server is up.
-        listed = await self._lists.first(self._settings.model_list or "/audio/models")
+        listed = await self._lists.fetch_first(self._settings.model_list or "/audio/models")
         ids = lists.model_ids(listed)
         if not ids:
-            listed = await self._lists.first("/models")
-            ids = lists.for_speech(lists.model_ids(listed))
+            listed = await self._lists.fetch_first("/models")
+            ids = lists.speech_models(lists.model_ids(listed))
         self._shutdown_dates = lists.shutdown_dates(listed)
-        if not self._settings.models and self._settings.kind.speaks:
+        if not self._settings.models and self._settings.preset_facts.speaks:
             ids = tuple(id_ for id_ in ids if id_ not in self._settings.transcribes)
             self._models = ids or self._models
         if not self._settings.voices:
-            voices = lists.voices(await self._lists.first("/audio/voices", "/voices"))
-            self._voices = tuple(self._with_known(voice) for voice in voices) or self._voices
+            voices = lists.voices(await self._lists.fetch_first("/audio/voices", "/voices"))
+            self._voices = tuple(self._complete_voice(voice) for voice in voices) or self._voices
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        format_ = self._format(job)
+        format_ = self._choose_format(job)
         reader = AnswerReader(job, format_, self._settings.rate_hz(job.model))
         units: list[float] = []
         is_full = False
@@ -104,7 +104,7 @@ class OpenAIEngine:
             reader.begin(call.segment)
             async with self._http.send(self._request(job, call, format_)) as answer:
                 if answer.status != 200:
-                    raise await refused(answer)
+                    raise await refusal_of_answer(answer)
                 reader.state_rate(answer.headers.get("content-type", ""))
                 body = AudioBody(answer)
                 while not body.is_over and not is_full:
@@ -152,7 +152,7 @@ class OpenAIEngine:
             url=self._speech_url,
             headers=self._headers if isinstance(request_body, HttpForm) else self._json_headers,
             body=request_body if isinstance(request_body, HttpForm) else msgspec.json.encode(request_body),
-            within_s=job.deadline_s if call.segment == 0 else _LATER_S,
+            within_s=job.deadline_s if call.segment == 0 else _LATER_CALL_S,
         )
 
     def _with_recording(
@@ -165,14 +165,14 @@ class OpenAIEngine:
         write = json_body if self._settings.recordings == "json" else form_body
         return write(body, self._samples.pcm(job, sample), SAMPLE_HZ, sample)
 
-    def _format(self, job: SpeechJob) -> Format:
+    def _choose_format(self, job: SpeechJob) -> Format:
         """Return the server's first format that the job can take, else one of plain samples."""
         for format_ in self._settings.formats:
             if format_ in PASSED_ON and format_ in job.formats:
                 return format_
         return self._settings.uncompressed
 
-    def _with_known(self, voice: VoiceInfo) -> VoiceInfo:
+    def _complete_voice(self, voice: VoiceInfo) -> VoiceInfo:
         """Return the voice with the language and gender of its name, where the server gives none."""
         known = self._settings.known_voice(voice.id)
         if known is None:

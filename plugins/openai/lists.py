@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plugins.openai.refusals import refused
+from plugins.openai.refusals import refusal_of_answer
 from plugins.openai.server import ServerSettings
 from speech_engine import HttpClient, VoiceInfo
 from speech_engine.cloud import decoded, request
@@ -18,7 +18,7 @@ BUILT_IN = (
 
 _LIST_S = 8.0
 """The longest wait for a list. A whole refresh has ten seconds."""
-_NO_LIST = (403, 404, 405, 501)
+_NO_ACCESS = (403, 404, 405, 501)
 """The list does not exist, or this key may not read it. Some keys may only speak. A 403 for a list that the
 key could read before is still a failure."""
 
@@ -29,7 +29,7 @@ class Lists:
         self._http = http
         self._readable: set[str] = set()
 
-    async def first(self, *paths: str) -> Any:
+    async def fetch_first(self, *paths: str) -> Any:
         """Return the first of these lists that the server has, or None if it has none."""
         for path in paths:
             question = request("GET", self._settings.url(path), self._settings.http_headers, _LIST_S)
@@ -37,13 +37,13 @@ class Lists:
                 if answer.status == 200:
                     self._readable.add(path)
                     return decoded(Any, await answer.read(), "The provider's list is not JSON.")
-                if answer.status not in _NO_LIST or (answer.status == 403 and path in self._readable):
-                    raise await refused(answer)
+                if answer.status not in _NO_ACCESS or (answer.status == 403 and path in self._readable):
+                    raise await refusal_of_answer(answer)
         return None
 
 
 def model_ids(answer: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(id_ for entry in _entries(answer, "data", "models") if (id_ := _id(entry))))
+    return tuple(dict.fromkeys(id_ for entry in _entries(answer, "data", "models") if (id_ := _id_of(entry))))
 
 
 def shutdown_dates(answer: Any) -> dict[str, str]:
@@ -51,11 +51,11 @@ def shutdown_dates(answer: Any) -> dict[str, str]:
     return {
         id_: day
         for entry in _entries(answer, "data", "models")
-        if (id_ := _id(entry)) and (day := _text_at(entry, "shutdown_date"))
+        if (id_ := _id_of(entry)) and (day := _text_at(entry, "shutdown_date"))
     }
 
 
-def for_speech(ids: tuple[str, ...]) -> tuple[str, ...]:
+def speech_models(ids: tuple[str, ...]) -> tuple[str, ...]:
     """Return the models whose names say that they speak, or all models if no name says so.
 
     A server may list its models for all purposes together.
@@ -72,13 +72,15 @@ def voices(answer: Any) -> tuple[VoiceInfo, ...]:
             gender=_text_at(entry, "gender"),
         )
         for entry in _entries(answer, "voices", "data", "items")
-        if (id_ := _id(entry))
+        if (id_ := _id_of(entry))
     }
-    uploads = {id_: named(id_) for entry in _entries(answer, "uploaded_voices") if (id_ := _id(entry))}
+    uploads = {
+        id_: voice_named(id_) for entry in _entries(answer, "uploaded_voices") if (id_ := _id_of(entry))
+    }
     return tuple({**by_id, **uploads}.values())
 
 
-def named(id_: str) -> VoiceInfo:
+def voice_named(id_: str) -> VoiceInfo:
     return VoiceInfo(id=id_, name=id_)
 
 
@@ -91,7 +93,7 @@ def _entries(answer: Any, *keys: str) -> list[Any]:
     return []
 
 
-def _id(entry: Any) -> str:
+def _id_of(entry: Any) -> str:
     """Return the id without blanks around it. No request can name an id that has them."""
     if isinstance(entry, str):
         return entry.strip()

@@ -55,9 +55,9 @@ _SENTENCES: dict[type[errors.EngineError], str] = {
     errors.UnsupportedLanguage: "The provider's model does not speak the language.",
     errors.ContentRefused: "The provider's moderation refuses this text.",
 }
-_OF_THE_REQUEST = (400, 404, 413, 422)
+_REQUEST_STATUSES = (400, 404, 413, 422)
 # OpenAI's own checks name the field in the message alone, before anything that was sent.
-_CHECKED = re.compile(r"\[\{'type': '[a-z_.]{1,64}', 'loc': \('body', '([a-z_]{1,64})'")
+_CHECK_MESSAGE = re.compile(r"\[\{'type': '[a-z_.]{1,64}', 'loc': \('body', '([a-z_]{1,64})'")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -68,30 +68,30 @@ class RefusalDetail(NamedTuple):
     field: str = ""
 
     @property
-    def shown(self) -> str:
+    def loggable_code(self) -> str:
         """Return the code if it is shaped like a code. Anything else could be a part of the text."""
         return self.code if _CODE.fullmatch(self.code) else ""
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> errors.EngineError:
     """Return the error for an answer whose status is not 200."""
-    detail = read(body)
-    shown = f"HTTP {status} {detail.shown}".strip()
-    return cloud.refusal(_class(status, detail), _SENTENCES, status, headers, shown)
+    detail = read_refusal(body)
+    shown = f"HTTP {status} {detail.loggable_code}".strip()
+    return cloud.refusal(_error_class(status, detail), _SENTENCES, status, headers, shown)
 
 
-async def refused(answer: HttpAnswer) -> errors.EngineError:
+async def refusal_of_answer(answer: HttpAnswer) -> errors.EngineError:
     return refusal(answer.status, answer.headers, await cloud.refusal_body(answer))
 
 
-def in_band(detail: RefusalDetail) -> errors.EngineError:
+def error_in_place_of_audio(detail: RefusalDetail) -> errors.EngineError:
     """Return the error for a refusal in place of audio. The server may have done a part of the work."""
     cls = _CODES.get(detail.code, errors.EngineFailed)
-    shown = detail.shown or "an error"
+    shown = detail.loggable_code or "an error"
     return cls(_SENTENCES[cls], detail=f"{shown} in place of audio")
 
 
-def read(body: bytes) -> RefusalDetail:
+def read_refusal(body: bytes) -> RefusalDetail:
     """Read the detail from a body: OpenAI's envelope, FastAPI's `detail`, or a bare object.
 
     Any other body gives an empty detail.
@@ -111,13 +111,13 @@ def detail_of(answer: object) -> RefusalDetail:
         return RefusalDetail()
     codes = [_text(inner.get(key)) for key in ("code", "type", "error")]
     known = next((code for code in codes if code in _CODES), None)
-    checked = _CHECKED.match(_text(inner.get("message")))
+    checked = _CHECK_MESSAGE.match(_text(inner.get("message")))
     field = _text(inner.get("param")) or (checked[1] if checked else "")
     return RefusalDetail(known or next(filter(None, codes), ""), field)
 
 
-def _class(status: int, detail: RefusalDetail) -> type[errors.EngineError]:
-    if status in _OF_THE_REQUEST:
+def _error_class(status: int, detail: RefusalDetail) -> type[errors.EngineError]:
+    if status in _REQUEST_STATUSES:
         return _CODES.get(detail.code) or _FIELDS.get(detail.field) or errors.UnsupportedRequest
     if status == 429 and _CODES.get(detail.code) is errors.EngineExhausted:
         return errors.EngineExhausted

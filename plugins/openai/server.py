@@ -11,7 +11,7 @@ from msgspec import Meta
 
 # The days after which known hosts end their speech models: OpenAI's from its SDK (openai 3.52), Azure's from
 # its documentation of 2026-07-07. A host's own list is newer, so it has priority.
-_OF_OPENAI = {
+_OPENAI_DAYS = {
     "tts-1": "2027-01-06",
     "tts-1-hd": "2027-01-06",
     "gpt-4o-mini-tts": "2027-01-06",
@@ -26,7 +26,7 @@ _OF_OPENAI = {
     "gpt-4o-mini-transcribe": "2027-02-26",
     "gpt-4o-mini-transcribe-2025-12-15": "2027-02-26",
 }
-_OF_AZURE = {
+_AZURE_DAYS = {
     "tts": "2026-12-15",
     "tts-1": "2026-12-15",
     "tts-hd": "2026-12-15",
@@ -35,18 +35,18 @@ _OF_AZURE = {
     "gpt-4o-mini-tts": "2026-12-15",
     "gpt-realtime-2.1-mini": "2027-06-25",
 }
-_OF_OPENROUTER = {f"openai/{model}": day for model, day in _OF_OPENAI.items()}
-_BY_HOST: Mapping[str, Mapping[str, str]] = {
-    "api.openai.com": _OF_OPENAI,
-    "openai.azure.com": _OF_AZURE,
-    "openrouter.ai": _OF_OPENROUTER,
+_OPENROUTER_DAYS = {f"openai/{model}": day for model, day in _OPENAI_DAYS.items()}
+_DAYS_BY_HOST: Mapping[str, Mapping[str, str]] = {
+    "api.openai.com": _OPENAI_DAYS,
+    "openai.azure.com": _AZURE_DAYS,
+    "openrouter.ai": _OPENROUTER_DAYS,
 }
 
 
 def shutdown_day(base_url: str, model: str) -> str:
     """Return the last day of a model at a host, or an empty text."""
     host = (urlsplit(base_url).hostname or "").lower()
-    for known, days in _BY_HOST.items():
+    for known, days in _DAYS_BY_HOST.items():
         if host == known or host.endswith(f".{known}"):
             return days.get(model, "")
     return ""

@@ -27,7 +27,7 @@ _ClientField = Annotated[str, Meta(pattern=rf"^(?!(?:{_NO_CLIENT_FIELD})\Z)[A-Za
 
 SAMPLE_HZ = 24_000
 _RATE_HZ = 24_000
-_LONGEST = 4096
+_MOST_CHARACTERS = 4096
 _NO_PRESET = Preset({}, knows_names=True)
 
 PASSED_ON = ("mp3", "opus", "aac")
@@ -77,7 +77,7 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
     send_language: Annotated[bool, Meta(description="true or false")] = False
     max_characters: Annotated[
         int, Meta(ge=1, le=1_000_000, description="a number of characters, 1 to 1000000")
-    ] = _LONGEST
+    ] = _MOST_CHARACTERS
     speed: Annotated[
         tuple[_Factor, _Factor],
         Meta(description="the slowest and the fastest speed it knows, such as [0.25, 4.0]"),
@@ -107,39 +107,39 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
 
     def __post_init__(self) -> None:
         defaults = {field.name: field.default for field in msgspec.structs.fields(type(self))}
-        for name, expected in self.kind.required.items():
+        for name, expected in self.preset_facts.required.items():
             if getattr(self, name) == defaults[name]:
                 raise ValueError(f"{name}: {expected}")
-        for name, value in self.kind.settings.items():
+        for name, value in self.preset_facts.settings.items():
             if getattr(self, name) == (defaults[name] if name != "extra" else {}):
                 msgspec.structs.force_setattr(self, name, value)
         if both := {*self.models} & {*self.transcribes}:
             raise ValueError(f"transcribes: without {min(both)}, which is in models")
 
     @property
-    def kind(self) -> Preset:
+    def preset_facts(self) -> Preset:
         return PRESETS[self.preset] if self.preset else _NO_PRESET
 
     def known_voice(self, id_: str) -> PresetVoice | None:
-        return self.kind.voice(id_)
+        return self.preset_facts.voice(id_)
 
     @property
     def model_list(self) -> str:
         """Return the path of the server's own list of models for speech, or an empty text."""
-        return self.kind.model_list
+        return self.preset_facts.model_list
 
     @property
     def voice_field(self) -> str:
-        return self.kind.voice_field
+        return self.preset_facts.voice_field
 
     @property
     def first_voices(self) -> tuple[str, ...]:
         """Return the voices to offer until the server has listed its own."""
-        return self.voices or self.kind.unlisted
+        return self.voices or self.preset_facts.unlisted
 
     def names(self) -> Names:
         """Return the answer for OpenAI's names. A server may know them all without listing them."""
-        return as_they_are((*BUILT_IN, *self.voices) if self.kind.knows_names else ())
+        return as_they_are((*BUILT_IN, *self.voices) if self.preset_facts.knows_names else ())
 
     def request_model(self, id_: str, language: str) -> str:
         known = preset_model(self.preset, id_)
@@ -170,7 +170,7 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         known = preset_model(self.preset, id_)
         is_any = self.languages == (ANY_LANGUAGE,)
         tags = known.languages if known and known.languages and is_any else self.languages
-        own_length = known.max_characters if known and self.max_characters == _LONGEST else None
+        own_length = known.max_characters if known and self.max_characters == _MOST_CHARACTERS else None
         made = ModelInfo(
             id=id_,
             shutdown_date=shutdown_date or self.shutdown_date(id_),

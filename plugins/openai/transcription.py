@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from plugins.openai.refusals import refused
+from plugins.openai.refusals import refusal_of_answer
 from plugins.openai.settings import OpenAISettings
 from speech_engine import (
     EngineFailed,
@@ -25,17 +25,17 @@ from speech_engine.cloud import decoded, request
 from speech_engine.hearing import MOST_SEGMENTS
 from speech_engine.language_names import base_tag, language_tag
 from speech_engine.recording_pieces import (
-    MOST_TEXT,
+    MOST_TEXT_CHARACTERS,
     SegmentJoiner,
     TimedText,
     WavPiece,
+    take_words,
     transcript_events,
-    words_of,
 )
 
 _LISTS_NAMES = "*gpt-transcribe*"
 """The models that take lists of languages and keywords."""
-_MANY = msgspec.Meta(max_length=MOST_SEGMENTS)
+_LENGTH_LIMIT = msgspec.Meta(max_length=MOST_SEGMENTS)
 
 
 class _Word(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ class _Segment(msgspec.Struct, frozen=True):
     no_speech_prob: float | None = None
     compression_ratio: float | None = None
     temperature: float | None = None
-    tokens: Annotated[tuple[int, ...], _MANY] | None = None
+    tokens: Annotated[tuple[int, ...], _LENGTH_LIMIT] | None = None
 
 
 class _Language(msgspec.Struct, frozen=True):
@@ -62,9 +62,9 @@ class _Language(msgspec.Struct, frozen=True):
 class _Answer(msgspec.Struct, frozen=True):
     text: str
     language: str | None = None
-    languages: Annotated[tuple[_Language, ...], _MANY] | None = None
-    segments: Annotated[tuple[_Segment, ...], _MANY] | None = None
-    words: Annotated[tuple[_Word, ...], _MANY] | None = None
+    languages: Annotated[tuple[_Language, ...], _LENGTH_LIMIT] | None = None
+    segments: Annotated[tuple[_Segment, ...], _LENGTH_LIMIT] | None = None
+    words: Annotated[tuple[_Word, ...], _LENGTH_LIMIT] | None = None
 
 
 class Transcription:
@@ -83,16 +83,16 @@ class Transcription:
             raise UnsupportedRequest("The provider's model does not translate.")
 
     def events(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        return transcript_events(pcm, self._job.deadline_s, self._ask, self._segments)
+        return transcript_events(pcm, self._job.deadline_s, self._send_piece, self._segments)
 
     @asynccontextmanager
-    async def _ask(self, piece: WavPiece, within_s: float) -> AsyncIterator[HttpAnswer]:
+    async def _send_piece(self, piece: WavPiece, within_s: float) -> AsyncIterator[HttpAnswer]:
         url = self._settings.url(f"/audio/{'translations' if self._translates else 'transcriptions'}")
         form = piece.form(self._fields())
         question = request("POST", url, self._settings.http_headers, within_s, body=form)
         async with self._http.send(question) as answer:
             if answer.status != 200:
-                raise await refused(answer)
+                raise await refusal_of_answer(answer)
             yield answer
 
     def _fields(self) -> Iterator[tuple[str, str]]:
@@ -107,7 +107,7 @@ class Transcription:
             prompts.pop()
         elif len(languages) == 1 and not self._translates:
             yield "language", languages[0]
-        if (prompt := " ".join(filter(None, prompts))) and self._settings.kind.takes_prompts:
+        if (prompt := " ".join(filter(None, prompts))) and self._settings.preset_facts.takes_prompts:
             yield "prompt", prompt
         if job.temperature is not None:
             yield "temperature", str(job.temperature)
@@ -128,13 +128,13 @@ class Transcription:
             raise EngineFailed("The provider's transcript has no times.")
         words = deque(TimedText(each.word, each.start, each.end) for each in found.words or ())
         for each in found.segments or ():
-            if len(each.text) > MOST_TEXT:
+            if len(each.text) > MOST_TEXT_CHARACTERS:
                 raise EngineFailed("The provider's transcript is far too long.")
             timed = TimedText(each.text, each.start, each.end)
             yield self._joiner.join(
                 piece,
                 timed,
-                words_of(timed, words) if self._has_words else (),
+                take_words(timed, words) if self._has_words else (),
                 language,
                 avg_logprob=each.avg_logprob or 0.0,
                 no_speech=each.no_speech_prob or 0.0,

@@ -21,45 +21,45 @@ class WavBody:
     def __init__(self) -> None:
         self.sample_rate_hz = 0
         self.has_begun = False
-        self._held = b""
-        self._left: int | None = None
+        self._header = b""
+        self._bytes_left: int | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Return the PCM in these bytes. Raises EngineFailed if voxgate cannot play this WAV."""
         if not self.has_begun:
-            self._held += data
+            self._header += data
             if not self._skip_header():
                 return b""
-            data, self._held = self._held, b""
-        if self._left is not None:
+            data, self._header = self._header, b""
+        if self._bytes_left is not None:
             # A list of tags may follow the samples. If it were played, it would be audible.
-            data = data[: self._left]
-            self._left -= len(data)
+            data = data[: self._bytes_left]
+            self._bytes_left -= len(data)
         return data
 
     def _skip_header(self) -> bool:
-        at = _RIFF_BYTES
-        while len(self._held) >= at + _CHUNK_BYTES:
-            name, size = self._held[at : at + 4], _number(self._held[at + 4 : at + 8])
+        offset = _RIFF_BYTES
+        while len(self._header) >= offset + _CHUNK_BYTES:
+            name, size = self._header[offset : offset + 4], _number(self._header[offset + 4 : offset + 8])
             if name == b"data":
-                self._begin_data(at + _CHUNK_BYTES, size)
+                self._begin_data(offset + _CHUNK_BYTES, size)
                 return True
-            end = at + _CHUNK_BYTES + size + size % 2
+            end = offset + _CHUNK_BYTES + size + size % 2
             if end > _LONGEST_HEADER:
                 raise EngineFailed("The provider's WAV has no beginning that makes sense.")
-            if len(self._held) < end:
+            if len(self._header) < end:
                 return False
             if name == b"fmt ":
-                self._read_format(self._held[at + _CHUNK_BYTES : end])
-            at = end
+                self._read_format(self._header[offset + _CHUNK_BYTES : end])
+            offset = end
         return False
 
-    def _begin_data(self, at: int, size: int) -> None:
+    def _begin_data(self, offset: int, size: int) -> None:
         if not self.sample_rate_hz:
             raise EngineFailed("The provider's WAV does not say what its samples are.")
-        self._held = self._held[at:]
+        self._header = self._header[offset:]
         self.has_begun = True
-        self._left = None if size == 0 or size >= _UNKNOWN_SIZE else size
+        self._bytes_left = None if size == 0 or size >= _UNKNOWN_SIZE else size
 
     def _read_format(self, chunk: bytes) -> None:
         kind, channels, rate_hz = _number(chunk[:2]), _number(chunk[2:4]), _number(chunk[4:8])

@@ -83,7 +83,11 @@ class Cld2Detector:
         if letters < _FEWEST_LETTERS:
             return ()
         is_short = letters < _SHORT_LETTERS
-        hint = _hint(usual) if is_short else {}
+        hint: dict[str, str] = {}
+        if is_short and usual in _known():
+            # English has the weaker of two hints. The stronger one makes English of every third greeting in
+            # another language. A language that CLD2 does not know, or knows by another code, gets no hint.
+            hint["hintLanguageHTTPHeaders" if usual == "en" else "hintLanguage"] = usual
         try:
             is_reliable, _, ranked = pycld2.detect(prose, isPlainText=True, bestEffort=is_short, **hint)
         except (pycld2.error, ValueError):
@@ -93,29 +97,15 @@ class Cld2Detector:
             return ()
         if is_short:
             code = ranked[0][1]
-            return _guesses_at_short(_TAGS.get(code, code))
+            tag = _TAGS.get(code, code)
+            spoken_as = _SHORT_TAGS.get(tag, tag)
+            return (spoken_as,) if spoken_as in _COMMON else ()
         return _guesses_at_long([_TAGS.get(code, code) for _, code, _, _ in ranked])
-
-
-def _hint(usual: str) -> dict[str, str]:
-    """Return the argument that favours a language.
-
-    A language that CLD2 does not know, or knows by another code, gets no hint. English has the weaker of two
-    hints. The stronger one makes English of every third greeting in another language.
-    """
-    if usual not in _known():
-        return {}
-    return {"hintLanguageHTTPHeaders" if usual == "en" else "hintLanguage": usual}
 
 
 @cache
 def _known() -> frozenset[str]:
     return frozenset(code for _, code in pycld2.LANGUAGES)
-
-
-def _guesses_at_short(tag: str) -> tuple[str, ...]:
-    spoken_as = _SHORT_TAGS.get(tag, tag)
-    return (spoken_as,) if spoken_as in _COMMON else ()
 
 
 def _guesses_at_long(tags: list[str]) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ MOST_TRIES = 4
 MOST_PAUSE_S = 10.0
 """The longest pause. A call should end within a minute, so a longer `retry-after` goes to the caller."""
 _FIRST_PAUSE_S = 0.5
-_TEMPORARY = frozenset({408, 429})
+_TEMPORARY_STATUSES = frozenset({408, 429})
 
 _SENTENCES: dict[type[errors.EngineError], str] = {
     errors.EngineUnauthorized: "Runpod does not accept the key.",
@@ -71,7 +71,7 @@ class Api:
         self._log = context.log
         self._sleep = sleep
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
@@ -93,7 +93,7 @@ class Api:
         tries = 0
         while True:
             tries += 1
-            outcome = await self._outcome(request, most_bytes)
+            outcome = await self._send_once(request, most_bytes)
             result = outcome.status if isinstance(outcome, ApiReply) else outcome
             headers = outcome.headers if isinstance(outcome, ApiReply) else {}
             pause = pause_s(tries, random.random(), headers)
@@ -105,10 +105,10 @@ class Api:
             raise outcome
         return outcome
 
-    async def rest(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         await self._sleep(seconds)
 
-    async def _outcome(self, request: HttpRequest, most_bytes: int) -> ApiReply | errors.EngineError:
+    async def _send_once(self, request: HttpRequest, most_bytes: int) -> ApiReply | errors.EngineError:
         try:
             async with self._http.send(request) as answer:
                 return ApiReply(answer.status, answer.headers, await answer.read(most_bytes))
@@ -132,14 +132,14 @@ class Api:
         )
 
 
-def checked(reply: ApiReply, *fine: int) -> ApiReply:
+def require_status(reply: ApiReply, *fine: int) -> ApiReply:
     if reply.status not in fine:
         raise reply.refusal()
     return reply
 
 
 def is_temporary(status: int) -> bool:
-    return status in _TEMPORARY or status >= 500
+    return status in _TEMPORARY_STATUSES or status >= 500
 
 
 def may_repeat(outcome: int | errors.EngineError, *, is_safe: bool) -> bool:
@@ -155,15 +155,15 @@ def may_repeat(outcome: int | errors.EngineError, *, is_safe: bool) -> bool:
     return is_safe and (isinstance(outcome, errors.EngineError) or is_temporary(outcome))
 
 
-def pause_s(tries: int, dice: float, headers: Mapping[str, str]) -> float | None:
+def pause_s(tries: int, chance: float, headers: Mapping[str, str]) -> float | None:
     """Return the pause after this number of tries, or None if there is no further try.
 
-    `dice`, from 0 to 1, spreads callers that failed together. The pause is at least the `retry-after`.
+    `chance`, from 0 to 1, spreads callers that failed together. The pause is at least the `retry-after`.
     """
     if tries >= MOST_TRIES:
         return None
     waited_s = retry_after_s(headers) or 0.0
-    pause = max(waited_s, _FIRST_PAUSE_S * 2 ** (tries - 1)) * (1.0 + 0.5 * dice)
+    pause = max(waited_s, _FIRST_PAUSE_S * 2 ** (tries - 1)) * (1.0 + 0.5 * chance)
     return pause if pause <= MOST_PAUSE_S * 1.5 and waited_s <= MOST_PAUSE_S else None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from plugins.runpod.api import Api, checked, is_temporary
+from plugins.runpod.api import Api, is_temporary, require_status
 from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.runner import NotBegun
 
@@ -65,21 +65,21 @@ class Cloud:
 
     async def pods(self) -> tuple[Pod, ...]:
         """Return all pods of the account, including those of other deployments."""
-        return checked(await self._api.ask("GET", "pods"), 200).read(_Pods).pods
+        return require_status(await self._api.request("GET", "pods"), 200).read(_Pods).pods
 
     async def pod(self, id_: str) -> Pod | None:
         """Return a pod, or None if it does not exist or was terminated."""
-        reply = await self._api.ask("GET", f"pods/{id_}")
+        reply = await self._api.request("GET", f"pods/{id_}")
         if reply.status == 404:
             return None
-        pod = checked(reply, 200).read(Pod)
+        pod = require_status(reply, 200).read(Pod)
         return None if pod.status == "TERMINATED" else pod
 
     async def prices(self, *, is_secure: bool) -> dict[str, float]:
         """Return the price of an hour for each GPU, in the secure cloud or in the community cloud."""
-        reply = await self._api.ask("GET", "catalog/gpus?include=AVAILABILITY&product=POD")
+        reply = await self._api.request("GET", "catalog/gpus?include=AVAILABILITY&product=POD")
         price_by_gpu: dict[str, float] = {}
-        for gpu in checked(reply, 200).read(_Gpus).gpus:
+        for gpu in require_status(reply, 200).read(_Gpus).gpus:
             price = gpu.price.secure if is_secure else gpu.price.community
             if price:
                 price_by_gpu[gpu.id] = price
@@ -91,7 +91,7 @@ class Cloud:
         Raises NotBegun if no pod was created for another reason. Raises EngineFailed if a pod may exist.
         """
         try:
-            reply = await self._api.ask("POST", "pods", order, within_s=_CREATE_S)
+            reply = await self._api.request("POST", "pods", order, within_s=_CREATE_S)
         except EngineUnavailable as error:
             raise NotBegun("Runpod cannot be reached.", detail=error.reason) from None
         except EngineError as error:
@@ -112,10 +112,10 @@ class Cloud:
 
     async def terminate(self, id_: str) -> None:
         """Terminate a pod and wait until it is gone. Raises EngineError if it may still exist."""
-        reply = await self._api.ask("DELETE", f"pods/{id_}")
-        checked(reply, 200, 204, 404, 409)
+        reply = await self._api.request("DELETE", f"pods/{id_}")
+        require_status(reply, 200, 204, 404, 409)
         for _ in range(_TERMINATION_CHECKS):
             if await self.pod(id_) is None:
                 return
-            await self._api.rest(_TERMINATION_PAUSE_S)
+            await self._api.pause(_TERMINATION_PAUSE_S)
         raise EngineFailed("Runpod has not ended a pod that was terminated.")

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from plugins.runpod.api import MOST_ANSWER_BYTES, Api, checked, is_temporary
+from plugins.runpod.api import MOST_ANSWER_BYTES, Api, is_temporary, require_status
 from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.redacted import Redacted
 from speech_engine.runner import (
@@ -30,7 +30,7 @@ _SAMPLE_BYTES = 3
 _RUN_S = 30.0
 _FORGET_MS = 10_000
 _PAUSE_S = 1.0
-_MOST_LOOKS = 5
+_MOST_CHECKS = 5
 
 _STATUSES: dict[str, RemoteStatus] = {
     "IN_QUEUE": "queued",
@@ -81,7 +81,7 @@ class Jobs:
         """
         body = msgspec.json.encode({"input": msgspec.Raw(work), "policy": policy})
         try:
-            reply = await self._api.ask("POST", "run", body, is_safe=is_safe, within_s=_RUN_S)
+            reply = await self._api.request("POST", "run", body, is_safe=is_safe, within_s=_RUN_S)
         except EngineUnavailable as error:
             raise NotBegun("Runpod cannot be reached.", detail=error.reason) from None
         except EngineError as error:
@@ -101,16 +101,16 @@ class Jobs:
     ) -> JobStatus | None:
         """Return the job, or None if it does not exist. With `then_forget`, Runpod may delete it soon."""
         query = f"?ttl={_FORGET_MS}" if then_forget else ""
-        reply = await self._api.ask("GET", f"status/{quote(id_, safe='')}{query}", most_bytes=most_bytes)
-        return None if reply.status == 404 else checked(reply, 200).read(JobStatus)
+        reply = await self._api.request("GET", f"status/{quote(id_, safe='')}{query}", most_bytes=most_bytes)
+        return None if reply.status == 404 else require_status(reply, 200).read(JobStatus)
 
     async def stream(self, id_: str) -> list[Any]:
         """Return the output since the last call. Runpod gives each output only once."""
-        reply = await self._api.ask("GET", f"stream/{quote(id_, safe='')}")
+        reply = await self._api.request("GET", f"stream/{quote(id_, safe='')}")
         if reply.status == 404:
             return []
         # The SDK reads an object that holds the list. The documentation shows the list alone.
-        body: Any = checked(reply, 200).read(object)
+        body: Any = require_status(reply, 200).read(object)
         listed = body.get("stream") if isinstance(body, dict) else body
         try:
             return [part.output for part in msgspec.convert(listed, tuple[_Part, ...])]
@@ -122,22 +122,22 @@ class Jobs:
 
         Raises EngineFailed, which names the `server`, if the job goes on.
         """
-        reply = await self._api.ask("POST", f"cancel/{quote(id_, safe='')}", is_safe=True)
-        checked(reply, 200, 400, 404, 409)
-        for _ in range(_MOST_LOOKS):
+        reply = await self._api.request("POST", f"cancel/{quote(id_, safe='')}", is_safe=True)
+        require_status(reply, 200, 400, 404, 409)
+        for _ in range(_MOST_CHECKS):
             job = await self.status(id_, then_forget=True)
             if job is None or job.remote_status not in OPEN:
                 return job
-            await self._api.rest(_PAUSE_S)
+            await self._api.pause(_PAUSE_S)
         raise EngineFailed(f"{server} has not ended a job that was canceled.")
 
     async def health(self) -> RunnerHealth:
-        health = checked(await self._api.ask("GET", "health"), 200).read(_Health)
+        health = require_status(await self._api.request("GET", "health"), 200).read(_Health)
         machines = sum(health.workers.get(name, 0) for name in ("idle", "initializing", "running"))
         return RunnerHealth(machines=machines, waiting=health.jobs.get("inQueue", 0))
 
-    async def load(self) -> int:
-        jobs = checked(await self._api.ask("GET", "health"), 200).read(_Health).jobs
+    async def count_open(self) -> int:
+        jobs = require_status(await self._api.request("GET", "health"), 200).read(_Health).jobs
         return jobs.get("inQueue", 0) + jobs.get("inProgress", 0)
 
 

@@ -28,7 +28,7 @@ _STARTING_S = 5.0
 
 
 class OwnPods:
-    """The pods of one deployment. A pod gets work only if it lives `lasts_s` longer.
+    """The pods of one deployment. A pod gets work only if it lives `needed_life_s` longer.
 
     `now` returns seconds since 1970.
     """
@@ -40,7 +40,7 @@ class OwnPods:
         context: Context,
         sleep: Sleep,
         now: Callable[[], float],
-        lasts_s: float,
+        needed_life_s: float,
     ) -> None:
         self.cloud = Cloud(Api(settings.management_url, settings.api_key, context, sleep))
         self._settings = settings
@@ -49,31 +49,31 @@ class OwnPods:
         self._log = context.log
         self._sleep = sleep
         self._now = now
-        self._lasts_s = lasts_s
-        self._recently: dict[str, tuple[float, Pod]] = {}
+        self._needed_life_s = needed_life_s
+        self._recent_pods: dict[str, tuple[float, Pod]] = {}
 
-    async def chosen_or_made(self, key: str) -> Pod:
+    async def choose_or_create(self, key: str) -> Pod:
         """Return a pod for the work with this key. Raises NotBegun if no pod was created and none is free."""
         try:
             async with asyncio.timeout(_READ_S):
-                choice = await self._choice()
+                choice = await self._choose()
         except NotBegun:
             raise
         except EngineError as error:
             raise NotBegun(error.message, detail=error.detail, retry_after_s=error.retry_after_s) from None
         except TimeoutError:
             raise NotBegun("Runpod did not answer in time.") from None
-        return choice if isinstance(choice, Pod) else await self._made(key, choice)
+        return choice if isinstance(choice, Pod) else await self._create_pod(key, choice)
 
-    async def _choice(self) -> Pod | Mapping[str, float]:
+    async def _choose(self) -> Pod | Mapping[str, float]:
         """Choose a running pod with room, else a new pod if the caps allow it, else any of our pods.
 
         For a new pod, return the price of each GPU that it may have.
         """
-        alive = await self.alive()
-        ours = [pod for pod in alive if self._lasts(pod)]
+        alive = await self.paid_pods()
+        ours = [pod for pod in alive if self._lives_long_enough(pod)]
         running = [pod for pod in ours if pod.status == "RUNNING"]
-        loads = await asyncio.gather(*(self.load(pod) for pod in running))
+        loads = await asyncio.gather(*(self.count_open_jobs(pod) for pod in running))
         known = [(load, pod.id, pod) for load, pod in zip(loads, running, strict=True) if load is not None]
         load, _, freest = min(known, default=(0, "", None))
         if freest is not None and load < self._pods.jobs_per_pod:
@@ -99,17 +99,17 @@ class OwnPods:
             if gpu in known and spent + known[gpu] <= self._pods.usd_per_hour
         }
 
-    async def _made(self, key: str, prices: Mapping[str, float]) -> Pod:
+    async def _create_pod(self, key: str, prices: Mapping[str, float]) -> Pod:
         """Create a pod with the first available GPU.
 
         After a lost answer, search for the pod by its name. It is never created twice.
         """
         for gpu in prices:
             try:
-                pod = await self.cloud.create(self._order(key, gpu))
+                pod = await self.cloud.create(self._pod_order(key, gpu))
             except EngineFailed:
                 async with asyncio.timeout(_FOUND_S):
-                    pod = await self.made_for(key)
+                    pod = await self.find_pod_of(key)
                 if pod is None:
                     raise
             if pod is None:
@@ -125,19 +125,19 @@ class OwnPods:
         """
         is_stored = False
         try:
-            alive = sorted(await self.alive(), key=lambda pod: (pod.made_at, pod.id))
+            alive = sorted(await self.paid_pods(), key=lambda pod: (pod.made_at, pod.id))
             before = [pod for pod in alive if (pod.made_at, pod.id) < (made.made_at, made.id)]
             costs = [pod.cost or 0.0 for pod in (*before, made)]
             fits = len(before) < self._pods.most_pods and sum(costs) <= self._pods.usd_per_hour
-            is_stored = fits and self._lasts(made)
+            is_stored = fits and self._lives_long_enough(made)
         finally:
             if not is_stored:
-                await asyncio.shield(self.end(made.id, "caps"))
+                await asyncio.shield(self.terminate(made.id, "caps"))
         if not is_stored:
             raise NotBegun(_NO_POD, retry_after_s=_AGAIN_S)
         return made
 
-    def _order(self, key: str, gpu: str) -> dict[str, Any]:
+    def _pod_order(self, key: str, gpu: str) -> dict[str, Any]:
         at, name = self._pods, self._name_for(key)
         order: dict[str, Any] = {
             "name": name,
@@ -171,23 +171,23 @@ class OwnPods:
         key = self._settings.stop_key
         return at.env | own | ({"VOXGATE_STOP_KEY": key} if key else {})
 
-    async def made_for(self, key: str) -> Pod | None:
+    async def find_pod_of(self, key: str) -> Pod | None:
         name = self._name_for(key)
-        alive = [pod for pod in await self.alive() if pod.name == name]
+        alive = [pod for pod in await self.paid_pods() if pod.name == name]
         return min(alive, key=lambda pod: (pod.made_at, pod.id)) if alive else None
 
-    async def recent(self, id_: str) -> Pod | None:
+    async def read_pod(self, id_: str) -> Pod | None:
         """Return a pod, from a cache of a few seconds, because Runpod allows few requests a minute."""
         now = self._now()
-        if id_ in self._recently and now < self._recently[id_][0]:
-            return self._recently[id_][1]
+        if id_ in self._recent_pods and now < self._recent_pods[id_][0]:
+            return self._recent_pods[id_][1]
         pod = await self.cloud.pod(id_)
-        self._recently.pop(id_, None)
+        self._recent_pods.pop(id_, None)
         if pod is not None:
-            self._recently[id_] = (now + (_FRESH_S if pod.status == "RUNNING" else _STARTING_S), pod)
+            self._recent_pods[id_] = (now + (_FRESH_S if pod.status == "RUNNING" else _STARTING_S), pod)
         return pod
 
-    async def alive(self) -> list[Pod]:
+    async def paid_pods(self) -> list[Pod]:
         """Return the pods of this deployment that cost money."""
         return [
             pod
@@ -197,16 +197,16 @@ class OwnPods:
             and is_ours(pod.name, self._pods.deployment)
         ]
 
-    def _lasts(self, pod: Pod) -> bool:
-        return self._now() + self._lasts_s <= pod.made_at + self._pods.deadline_s
+    def _lives_long_enough(self, pod: Pod) -> bool:
+        return self._now() + self._needed_life_s <= pod.made_at + self._pods.deadline_s
 
-    async def load(self, pod: Pod) -> int | None:
+    async def count_open_jobs(self, pod: Pod) -> int | None:
         try:
-            return await self.jobs(pod).load()
+            return await self.jobs(pod).count_open()
         except EngineError:
             return None
 
-    async def end(self, id_: str, reason: str) -> bool:
+    async def terminate(self, id_: str, reason: str) -> bool:
         """Terminate a pod and return whether it is gone. If not, it still costs money: log a warning."""
         try:
             await self.cloud.terminate(id_)
@@ -214,7 +214,7 @@ class OwnPods:
             self._log.warning("runpod.pod.bills_on", pod=id_, reason=reason, error=error.reason)
             return False
         self._log.info("runpod.pod.ended", pod=id_, reason=reason)
-        self._recently.pop(id_, None)
+        self._recent_pods.pop(id_, None)
         return True
 
     def jobs(self, pod: Pod) -> Jobs:
@@ -230,4 +230,4 @@ class OwnPods:
         return hmac.new(self._settings.api_key.encode(), f"pod {name}".encode(), "sha256").hexdigest()
 
     def forget(self, id_: str) -> None:
-        self._recently.pop(id_, None)
+        self._recent_pods.pop(id_, None)

@@ -37,18 +37,18 @@ _MARGIN_S = 60
 _TURN_S = 5.0
 
 
-class _Place(NamedTuple):
+class _WorkName(NamedTuple):
     """The name of a piece of work: its pod, when it was submitted, and its key."""
 
     pod: str
-    at: int
+    submitted_at: int
     key: str
 
     def __str__(self) -> str:
-        return f"{self.pod}/{self.at}/{self.key}"
+        return f"{self.pod}/{self.submitted_at}/{self.key}"
 
     @classmethod
-    def named(cls, name: str) -> _Place:
+    def parse(cls, name: str) -> _WorkName:
         pod, _, rest = name.partition("/")
         at, _, key = rest.partition("/")
         return cls(pod, int(at) if at.isdigit() else 0, key)
@@ -79,7 +79,7 @@ class PodRunner:
         self._paid: dict[str, _Paid] = {}
         self._choosing = asyncio.Lock()
         self._wait_s = self._pods.start_s + settings.queue_s
-        self._own = OwnPods(settings, self._pods, context, sleep, now, self._wait_s + settings.most_s)
+        self._own_pods = OwnPods(settings, self._pods, context, sleep, now, self._wait_s + settings.most_s)
 
     @property
     def limits(self) -> RunnerLimits:
@@ -101,38 +101,38 @@ class PodRunner:
         except TimeoutError:
             raise NotBegun("Another pod is being made.", retry_after_s=_TURN_S) from None
         try:
-            pod = await self._own.chosen_or_made(work.key)
+            pod = await self._own_pods.choose_or_create(work.key)
             self._needed[pod.id] = self._now()
         finally:
             self._choosing.release()
-        return str(_Place(pod.id, int(self._now()), work.key))
+        return str(_WorkName(pod.id, int(self._now()), work.key))
 
     async def find(self, key: str) -> str | None:
         """Return the name of the work in the pod that was created for it, or None.
 
         In another pod the work was not begun, because its name was not returned yet.
         """
-        pod = await self._own.made_for(key)
-        return None if pod is None else str(_Place(pod.id, int(pod.made_at), key))
+        pod = await self._own_pods.find_pod_of(key)
+        return None if pod is None else str(_WorkName(pod.id, int(pod.made_at), key))
 
     async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
-        place = _Place.named(name)
-        pod = await self._own.recent(place.pod)
+        place = _WorkName.parse(name)
+        pod = await self._own_pods.read_pod(place.pod)
         if pod is None:
             return RemoteState(status="lost", reason="The pod is no more.")
         if pod.status in BROKEN:
-            await self._own.end(pod.id, "broken")
+            await self._own_pods.terminate(pod.id, "broken")
             return RemoteState(status="lost", reason=f"The pod ended: {pod.status}.")
         if pod.status != "RUNNING":
             if self._now() < pod.made_at + self._pods.start_s:
                 return RemoteState(status="queued", usd=0.0)
-            await self._own.end(pod.id, "start")
+            await self._own_pods.terminate(pod.id, "start")
             return RemoteState(status="lost", reason="The pod did not start in time.")
         try:
-            job = await self._handed(pod, place, work)
+            job = await self._job_in_pod(pod, place, work)
         except EngineError:
             # The pod may have ended.
-            self._own.forget(pod.id)
+            self._own_pods.forget(pod.id)
             raise
         if job is None:
             return RemoteState(status="lost", usd=0.0, reason="It was not begun in time.")
@@ -144,40 +144,44 @@ class PodRunner:
         return finished_state(job.output, since, usd)
 
     async def cancel(self, name: str) -> float | None:
-        place = _Place.named(name)
-        pod = await self._own.cloud.pod(place.pod)
+        place = _WorkName.parse(name)
+        pod = await self._own_pods.cloud.pod(place.pod)
         if pod is None or pod.status != "RUNNING":
             # Only a running pod has work.
             return None
-        job = await self._own.jobs(pod).cancel(place.key, "A pod")
+        job = await self._own_pods.jobs(pod).cancel(place.key, "A pod")
         return None if job is None else self._usd(pod, place.key)
 
     async def health(self) -> RunnerHealth:
-        ours = await self._own.alive()
-        loads = await asyncio.gather(*(self._own.load(pod) for pod in ours if pod.status == "RUNNING"))
+        ours = await self._own_pods.paid_pods()
+        loads = await asyncio.gather(
+            *(self._own_pods.count_open_jobs(pod) for pod in ours if pod.status == "RUNNING")
+        )
         return RunnerHealth(machines=len(ours), waiting=sum(load or 0 for load in loads))
 
     async def tidy(self, live: Mapping[str, float]) -> None:
         began = self._now()
-        every = await self._own.cloud.pods()
+        every = await self._own_pods.cloud.pods()
         pods = [pod for pod in every if is_ours(pod.name, self._pods.deployment)]
         now = self._now()
         used: dict[str, float] = {}
         for name, over_s in live.items():
-            pod = _Place.named(name).pod
+            pod = _WorkName.parse(name).pod
             used[pod] = max(used.get(pod, 0.0), began - over_s)
         self._needed = last_needed(self._needed, pods, used)
         going = to_terminate(pods, self._needed, now, self._pods)
-        are_gone = await asyncio.gather(*(self._own.end(id_, reason) for id_, reason in going.items()))
+        are_gone = await asyncio.gather(
+            *(self._own_pods.terminate(id_, reason) for id_, reason in going.items())
+        )
         if left := are_gone.count(False):
             raise EngineFailed(f"{left} pods bill and could not be ended.")
 
-    async def _handed(self, pod: Pod, place: _Place, work: RemoteWork) -> JobStatus | None:
+    async def _job_in_pod(self, pod: Pod, place: _WorkName, work: RemoteWork) -> JobStatus | None:
         """Return the job in its pod. Hand the work over if the pod does not have it yet."""
-        jobs, most_bytes = self._own.jobs(pod), most_result_bytes(work)
+        jobs, most_bytes = self._own_pods.jobs(pod), most_result_bytes(work)
         if (job := await jobs.status(place.key, most_bytes)) is not None:
             return job
-        if self._now() >= place.at + self._wait_s:
+        if self._now() >= place.submitted_at + self._wait_s:
             return None
         policy = {"executionTimeout": round(min(work.most_s, self._settings.most_s) * 1000)}
         # A pod begins each key only once, so the next `look` may safely send the work again.

@@ -17,7 +17,7 @@ from plugins.rvc.generator import take_excitation
 from plugins.rvc.retrieval import Neighbours
 from plugins.rvc.voice_rules import VECTORS, VoiceLayout, layout_of, work_of_a_frame
 from speech_engine.host.weights import fill
-from speech_engine.model_files.safetensors import read_all
+from speech_engine.model_files.safetensors import read_tensors_and_texts
 
 _USUAL_WORK = 470_000_000
 """The multiplications of a frame of most voices: version 2, with pitch, at 40 kHz."""
@@ -54,7 +54,7 @@ def read_voice(data: bytes) -> tuple[VoiceLayout, dict[str, Any], Any | None]:
 
     Raise UnusableModel with the file's fault.
     """
-    _, metadata = read_all(BytesIO(data), len(data))
+    _, metadata = read_tensors_and_texts(BytesIO(data), len(data))
     tensors = load(data)
     vectors = tensors.pop(VECTORS, None)
     return layout_of(metadata), tensors, vectors

@@ -17,7 +17,7 @@ from plugins.rvc.faiss_index import read_vectors, write_flat_index
 from plugins.rvc.voice_rules import VECTORS, VoiceConfig, VoiceLayout, check_tensors, layout_of, read_layout
 from speech_engine.model_declarations import WIDTHS
 from speech_engine.model_files import TensorInfo, UnusableModel
-from speech_engine.model_files.safetensors import VALUES, header_of, read_all
+from speech_engine.model_files.safetensors import VALUES_KEY, header_of, read_tensors_and_texts
 from speech_engine.model_files.torch_writer import write_archive
 from speech_engine.trained_files import TrainedFacts, TrainedFiles, UnusableSource
 
@@ -46,7 +46,7 @@ class VoiceHeader(NamedTuple):
 
 def read_voice_header(file: BinaryIO, size: int) -> VoiceHeader:
     """Read and check the header of a voice's file. Raise UnusableModel with its fault."""
-    tensors, metadata = read_all(file, size)
+    tensors, metadata = read_tensors_and_texts(file, size)
     layout = layout_of(metadata)
     check_tensors(layout, tensors)
     return VoiceHeader(layout, tensors)
@@ -69,7 +69,7 @@ class RvcFiles:
     def bring(self, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
         model = sources["model"]
         size = _size(model)
-        tensors, metadata = read_all(model, size)
+        tensors, metadata = read_tensors_and_texts(model, size)
         layout = _layout_of_source(metadata, tensors)
         check_tensors(layout, tensors)
         brought = {
@@ -118,7 +118,7 @@ def _layout_of_source(metadata: Mapping[str, str], tensors: Mapping[str, TensorI
     if metadata.get("format") == "rvc":
         return layout_of(metadata)
     try:
-        values: dict[str, Any] = json.loads(metadata.get(VALUES, "{}"))
+        values: dict[str, Any] = json.loads(metadata.get(VALUES_KEY, "{}"))
     except (ValueError, RecursionError):
         values = {}
     if "config" not in values:

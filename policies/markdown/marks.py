@@ -1,4 +1,4 @@
-"""The marks of Markdown that mean nothing else, found in time that grows with the text.
+"""The marks of Markdown in a text that can mean nothing else. The time grows linearly with the text.
 
 They are paired `**`, `__` and backticks; `*` and `_` close around words and sentences; `# `, `- ` and `* `
 that begin a line; and links with a text. Signs that may have a meaning stay: `2 * 3`, `5*3`, `2**3`,
@@ -29,8 +29,8 @@ _OPERAND = re.compile(rf"(?:{_WORD.pattern})|[-+.(\[{{]")
 _LINE_MARK = re.compile(r"^[ \t]*((?:#{1,6}|[-*])[ \t]+)(?=\S)", re.MULTILINE)
 # After a `- `: "- 5 °C" and "- US$ 50" may be less than nothing.
 _AMOUNT = re.compile(r"(?:[A-Z]{0,3}[$\u00a2-\u00a5\u0e3f\u20a0-\u20cf] ?)?[.,]?\d")
-# Without brackets in its address, so that no search begins twice at one place; and what was found is not
-# given back, so that none tries each of many blanks again.
+# The address has no brackets, so that no search begins twice at one place. The quantifiers are possessive, so
+# that no search tries each of many blanks again.
 _LINK = re.compile(
     r"!?\[([^\[\]\n]*)\]\([ \t]*+<?((?:[^\s()<>\[\]]|\([^\s()<>\[\]]*\))*+)>?"
     r"(?:[ \t]++(?:\"[^\"\n\[]*\"|'[^'\n\[]*'))?+[ \t]*+\)"
@@ -47,8 +47,8 @@ _BEGINS, _ENDS = "¿¡\"'“‘„«「『(（", ".!?…,:;\"'”’»」』)）
 _Span = tuple[int, int]
 
 
-def unmarked(text: str) -> list[int]:
-    """Return the places of a text that are no marks, in order."""
+def unmarked_places(text: str) -> list[int]:
+    """Return the places of the characters that are no marks, in order."""
     marks = _Marks(text)
     marks.find_fences()
     for start, end in _blocks(text):
@@ -60,7 +60,8 @@ def unmarked(text: str) -> list[int]:
 
 
 class _Marks:
-    """The marks of one text so far. `verbatim` text is code: its signs are no marks."""
+    """The marks found so far in one text. In `gone`, a mark's characters are 1. In `verbatim`, those of code
+    are 1: its signs are no marks."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -71,7 +72,7 @@ class _Marks:
         self.gone[start:end] = b"\1" * (end - start)
 
     def find_fences(self) -> None:
-        """Leave out the lines around a block of code. A block without an end is none."""
+        """Leave out the lines with backticks around a block of code. A block without an end is no block."""
         opened: re.Match[str] | None = None
         for line in _FENCE.finditer(self.text):
             if opened is None:
@@ -125,7 +126,8 @@ class _Marks:
                 opened[run[0]] = run.span()
 
     def find_line_marks(self) -> None:
-        """Leave out the marks of titles and lists. A `- ` before a number is one only beside others."""
+        """Leave out the marks of titles and lists. A `- ` before a number is a mark only beside other
+        bullets."""
         found = [each for each in _LINE_MARK.finditer(self.text) if not self.verbatim[each.start(1)]]
         is_beside = False
         for number, mark in enumerate(found):
@@ -136,7 +138,7 @@ class _Marks:
                 self.leave_out(*mark.span(1))
 
     def find_links(self) -> None:
-        """Leave out the address behind a text. Without a text, the host is read."""
+        """Leave out the address of a link. If the link has no text, its host is read."""
         for link in _LINK.finditer(self.text):
             before = self.text[max(0, link.start() - 1) : link.start()]
             if self.verbatim[link.start()] or before == "]" or _WORD.match(before):
@@ -235,23 +237,26 @@ _BARE_LINK = re.compile(
     re.IGNORECASE,
 )
 _SUFFIX = re.compile("'[a-z]{1,2}$")
-_NOT_OF_IT = ".,;:!?'_|"
-"""At the end of a link, these belong to the sentence."""
+_SENTENCE_SIGNS = ".,;:!?'_|"
+"""Signs that belong to the sentence if they end a link."""
 
 
-def unread(text: str) -> Iterator[int]:
-    """Yield the places of a text that belong to a bare link, but not to its host."""
+def unread_link_places(text: str) -> Iterator[int]:
+    """Yield the places that belong to a bare link, but not to its host. They are not read."""
     if "://" not in text and "www." not in text.lower():
         return
     for link in _BARE_LINK.finditer(text):
-        start, end = link.start(), link.end("host") + len(_own(text[link.end("host") : link.end()]))
+        start, end = (
+            link.start(),
+            link.end("host") + len(_without_sentence_signs(text[link.end("host") : link.end()])),
+        )
         if text[max(0, start - 1) : start] == "<" and text[end : end + 1] == ">":
             start, end = start - 1, end + 1
         yield from range(start, link.start("host"))
         yield from range(link.end("host"), end)
 
 
-def _own(rest: str) -> str:
+def _without_sentence_signs(rest: str) -> str:
     """Return the end of a link without the sentence's signs: "(see https://a.org/b_(c))." has one of its
     brackets.
 
@@ -259,7 +264,7 @@ def _own(rest: str) -> str:
     """
     closed = rest.count(")") - rest.count("(")
     end = len(rest)
-    while end and (rest[end - 1] in _NOT_OF_IT or (rest[end - 1] == ")" and closed > 0)):
+    while end and (rest[end - 1] in _SENTENCE_SIGNS or (rest[end - 1] == ")" and closed > 0)):
         closed -= rest[end - 1] == ")"
         end -= 1
     return _SUFFIX.sub("", rest[:end])

@@ -1,4 +1,4 @@
-"""A text without its marks, with the place of each character in the text that was sent.
+"""A text without its Markdown, with the place of each character in the text that was sent.
 
 A reading only removes characters. Charges and limits count the text that was sent.
 """
@@ -14,12 +14,16 @@ from policies.markdown import marks
 from speech_engine.text.cleaning import is_speech
 
 Markdown = Literal["auto", "off", "on"]
-"""`on` is in the stored jobs of older versions alone. It means `auto`."""
+"""`on` is only in stored jobs of older versions. It means `auto`."""
 
-_PERHAPS = re.compile(r"[*_`#/\]]|-[ \t]").search
+_MAY_HAVE_A_MARK = re.compile(r"[*_`#/\]]|-[ \t]").search
 _NEVER = re.compile("(?!)").search
-MAY_HAVE_MARKS: Mapping[Markdown, Callable[[str], object]] = {"auto": _PERHAPS, "off": _NEVER, "on": _PERHAPS}
-"""A quick look at a text: most have no marks, and need no reading."""
+MAY_HAVE_MARKS: Mapping[Markdown, Callable[[str], object]] = {
+    "auto": _MAY_HAVE_A_MARK,
+    "off": _NEVER,
+    "on": _MAY_HAVE_A_MARK,
+}
+"""A quick check of a text, true if it may have marks. Most texts have none, and need no reading."""
 
 
 class Reading(NamedTuple):
@@ -37,12 +41,12 @@ class Reading(NamedTuple):
         return Reading(self.text[first:last], self.places[first:last])
 
 
-def read(text: str, markdown: Markdown) -> Reading | None:
+def read_markdown(text: str, markdown: Markdown) -> Reading | None:
     """Return the reading of a text, or None without marks. It takes milliseconds: call it in a thread."""
     if not MAY_HAVE_MARKS[markdown](text):
         return None
-    unread = frozenset(marks.unread(text))
-    places = tuple([place for place in marks.unmarked(text) if place not in unread])
+    unread = frozenset(marks.unread_link_places(text))
+    places = tuple([place for place in marks.unmarked_places(text) if place not in unread])
     read_text = "".join([text[place] for place in places])
     if len(places) == len(text) or not is_speech(read_text):
         return None

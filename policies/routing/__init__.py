@@ -12,7 +12,7 @@ from policies.routing.decision import (
     Verdict,
     decide,
     find_owners,
-    late_last,
+    move_late_last,
 )
 from policies.routing.filters import find_language, is_allowed, may_see, speaks, spoken_languages
 from policies.routing.speakers import (
@@ -69,9 +69,9 @@ __all__ = [
     "find_speaker",
     "is_allowed",
     "is_cloned_for",
-    "late_last",
     "may_receive",
     "may_see",
+    "move_late_last",
     "needs_text",
     "speaks",
     "spoken_languages",

@@ -31,7 +31,7 @@ from policies.routing.values import (
 from speech_engine import ModelInfo
 
 _NO_SUBSTITUTE = "The natural voice is not available right now, and no other speaks in its place."
-_COMING = "The natural voice is not up yet. It may still be fetched or loaded: ask again in a minute."
+_NOT_UP_YET = "The natural voice is not up yet. It may still be fetched or loaded: ask again in a minute."
 
 
 class FrontEndNames(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class FrontEndNames(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """The rules for all requests of one revision of the configuration.
+    """The settings for all requests of one revision of the configuration.
 
     Without `robot_fallback`, a rule-based model never speaks in place of a natural one.
     """
@@ -63,10 +63,10 @@ class RoutingResult(msgspec.Struct, frozen=True):
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """The models behind the request's `model`.
 
-    If `is_pinned`, the request names the models itself, and no route replaces them. `routed` is the route of
-    the request's language. `beyond_route` are the other models of the alias, for recorded voices that no
-    model of the route can speak. A list that `is_built_in` was not written by the operator. The engines in
-    `unknown` are in the list, but have never been up.
+    If it `is_pinned`, the request names the models itself, and no route replaces them. `routed` is the route
+    of the request's language. `beyond_route` are the other models of the alias, for recorded voices that no
+    model of the route can speak. The order of a list that `is_built_in` was not chosen by the operator.
+    `unknown` are engines of the list that have never been up.
     """
 
     models: tuple[Model, ...]
@@ -167,7 +167,7 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
     if is_for_job and (may_come or not all(speaker.stands_in for _, speaker in able)):
         able = [each for each in able if not each[1].stands_in]  # a job waits for the voice itself
     if not able and error is None:
-        message = _COMING if may_come else _NO_SUBSTITUTE
+        message = _NOT_UP_YET if may_come else _NO_SUBSTITUTE
         error = NoCandidate("model", "engine_unavailable", message, retry_after_s=2.0)
     return Decision(
         voice=voice,
@@ -200,7 +200,7 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
 
 
 def _ranked(able: Iterable[tuple[Model, Speaker]], *, is_built_in: bool) -> list[tuple[Model, Speaker]]:
-    """Order the able models: rule-based models come last, unless the operator wrote the order.
+    """Order the able models: rule-based models come last, unless the operator chose the order.
 
     Among neighbours of one kind, models with a voice of the right gender come first.
     """
@@ -210,7 +210,7 @@ def _ranked(able: Iterable[tuple[Model, Speaker]], *, is_built_in: bool) -> list
     return [each for _, run in runs for each in sorted(run, key=lambda each: not each[1].is_of_gender)]
 
 
-def late_last(candidates: Sequence[Candidate], late: Container[str]) -> list[Candidate]:
+def move_late_last(candidates: Sequence[Candidate], late: Container[str]) -> list[Candidate]:
     """Return the candidates with those of late engines moved behind their neighbours of the same kind."""
     runs = groupby(candidates, key=lambda each: each.model.info.is_trained)
     return [each for _, run in runs for each in sorted(run, key=lambda each: each.model.engine in late)]
@@ -243,17 +243,17 @@ def _front_end(info: ModelInfo, route: Route | None, query: RoutingQuery, rules:
         return route.front_end if route.front_end in names.installed else PLAIN
     if info.reads_numbers:
         return PLAIN
-    return names.by_language.get(language.base(query.language), PLAIN)
+    return names.by_language.get(language.base_tag(query.language), PLAIN)
 
 
 _Spoken = tuple[str, speech_engine.Voice]
 
 
 class NameOwners(msgspec.Struct, frozen=True):
-    """The names that own the engines' voices, according to some decisions.
+    """The names that own the engines' voices. The other names of such a voice are its aliases.
 
     `first` has the first name that speaks with a voice, `later` the first name that would speak with it after
-    a failure of others. A name never owns a voice of another gender.
+    other candidates failed. A name never owns a voice of another gender.
     """
 
     first: Mapping[_Spoken, str]
@@ -292,26 +292,26 @@ def find_owners(decisions: Iterable[Decision]) -> NameOwners:
     return NameOwners(first, later)
 
 
-_LATER_S = 5.0
+_RETRY_S = 5.0
 
 
 def find_post(steps: Sequence[FoundStep], inputs: FilterInput) -> Post | None:
-    """Return the first step for the emotion of a query, with its engine. Conversions have no post-step."""
+    """Return the first step for the emotion of a query, with its model. Conversions have no post-step."""
     query = inputs.query
     if query.converts:
         return None
     for found in steps:
         if found.step.emotion is None or found.step.emotion == query.emotion:
-            return _judge(found, inputs)
+            return _judge_step(found, inputs)
     return None
 
 
-def _judge(found: FoundStep, inputs: FilterInput) -> Post:
+def _judge_step(found: FoundStep, inputs: FilterInput) -> Post:
     step, model, voice = found.step, found.model, found.voice
     if model is None or voice is None:
         # The configuration is wrong, or the engine is starting. The request is not at fault.
         message = f"The post-step of this language's route cannot be done: {found.lack}."
-        return Post(step, error=NoCandidate("model", "post_step_not_ready", message, retry_after_s=_LATER_S))
+        return Post(step, error=NoCandidate("model", "post_step_not_ready", message, retry_after_s=_RETRY_S))
     if not may_be_used(inputs.voice, "conversion"):
         # The post-step converts the speech of this voice, so the voice must allow conversion.
         return Post(step, error=_as_of_post_step(no_use(inputs.voice, "conversion")))
@@ -331,7 +331,7 @@ def _judge(found: FoundStep, inputs: FilterInput) -> Post:
 
 
 def _receivers(voice: Voice) -> tuple[str, ...] | None:
-    """Return the engines that may receive the speech: those that may receive all its voices. None is all."""
+    """Return the engines that may receive speech of this voice and of all its members. None is all."""
     agreed = [each.providers for each in (voice, *voice.members) if each.providers is not None]
     if not agreed:
         return None
@@ -339,10 +339,10 @@ def _receivers(voice: Voice) -> tuple[str, ...] | None:
 
 
 def _as_of_post_step(refusal: NoCandidate) -> NoCandidate:
-    """Return the refusal of the post-step's model. Unless it is forbidden, the operator must mend it, so the
-    request may be tried again."""
+    """Return the error of a request whose post-step was refused. Unless it is forbidden, only the operator
+    can mend it, so the request may be tried again."""
     message = f"The post-step of this language's route cannot be done: {refusal.message}"
     if refusal.is_forbidden:
         refusal.field, refusal.message = "model", message
         return refusal
-    return NoCandidate("model", "post_step_not_ready", message, retry_after_s=_LATER_S)
+    return NoCandidate("model", "post_step_not_ready", message, retry_after_s=_RETRY_S)

@@ -1,4 +1,4 @@
-"""The filters that a model must pass to speak a request, in their order. Each says why it refuses."""
+"""The filters that a model must pass to speak a request, in their order, and their errors."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class FilterInput(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """`passes` judges one model. `refusal` makes the error for the models that reached this filter last."""
+    """`passes` judges one model. `refusal` makes the error if the last models did not pass this filter."""
 
     name: Name
     passes: Callable[[Model, FilterInput], bool]
@@ -61,7 +61,7 @@ class Filter(NamedTuple):
 
 
 def only_hear(models: Sequence[Model]) -> bool:
-    """Tell whether there are models, and all hear and speak nothing."""
+    """Tell whether there are models, and all of them hear and do not speak."""
     return bool(models) and all(model.info.hears and not model.info.speaks for model in models)
 
 
@@ -96,7 +96,7 @@ def find_language(info: ModelInfo, tag: str) -> Language | None:
         if known.tag == tag:
             return known
     by_tag = {known.tag.lower(): known for known in info.languages}
-    return by_tag.get(tag.lower()) or by_tag.get(language.base(tag)) or by_tag.get(ANY_LANGUAGE)
+    return by_tag.get(tag.lower()) or by_tag.get(language.base_tag(tag)) or by_tag.get(ANY_LANGUAGE)
 
 
 def _does_task(model: Model, inputs: FilterInput) -> bool:
@@ -190,7 +190,7 @@ def _is_in_plan(model: Model, inputs: FilterInput) -> bool:
         return True
     if not inputs.query.converts:
         return is_allowed(model, terms)
-    price = terms.prices.of_conversion(model.engine, model.info.id)
+    price = terms.prices.conversion_price(model.engine, model.info.id)
     return is_allowed(model, terms) and price is not None
 
 

@@ -1,4 +1,4 @@
-"""Which models may hear a recording: those behind the request's name, in their order."""
+"""The models that may transcribe a recording, of those behind the request's `model`, in their order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from speech_engine.hearing import Task
 
 
 class HearQuery(NamedTuple):
-    """The needs of a request. Without a `language`, the model finds it. Some formats need times."""
+    """The needs of a request. Without a `language`, the model detects it. Some formats need times."""
 
     language: str = ""
     task: Task = "transcribe"
@@ -22,7 +22,7 @@ class HearQuery(NamedTuple):
 
 
 class HearDecision(NamedTuple):
-    """The models that may hear, or the `error` of the rule that refused the last one."""
+    """The models that may transcribe, or the `error` of the rule that refused the last ones."""
 
     models: tuple[Model, ...]
     error: NoCandidate | None = None
@@ -31,7 +31,7 @@ class HearDecision(NamedTuple):
 def decide_hearing(
     models: Sequence[Model], query: HearQuery, terms: Terms, licences: Licences
 ) -> HearDecision:
-    """Judge the models by one rule after the other."""
+    """Return the models that pass all rules, which are applied one after the other."""
     left = tuple(models)
     for passes, refusal in _rules(query, terms, licences):
         able = tuple(model for model in left if passes(model))
@@ -67,7 +67,7 @@ def _rules(query: HearQuery, terms: Terms, licences: Licences) -> list[_Rule]:
         ),
         (lambda model: is_allowed(model, terms), shared("plan")[1]),
         (
-            lambda model: terms.prices.of_transcription(model.engine, model.info.id) is not None,
+            lambda model: terms.prices.transcription_price(model.engine, model.info.id) is not None,
             _refusal("model", "transcription_not_priced", unsold, is_forbidden=True),
         ),
         shared("jobs"),

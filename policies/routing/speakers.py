@@ -9,14 +9,14 @@ from msgspec.structs import replace
 
 import speech_engine
 from policies import namesakes
-from policies.namesakes import Share
+from policies.namesakes import NameShare
 from policies.routing.values import Binding, Model, RoutingQuery, Voice
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples, Trained
 from speech_engine.names import StandsIn
 
 MOST_SAMPLES = 4
-"""The most recordings of a voice that a model gets. While a model listens to a recording of half a minute,
-its slot is taken; and many voices share the memory of a host, which holds ninety recordings."""
+"""The most recordings of a voice that a model gets. Each one takes the time of a slot, and memory of a host,
+which holds ninety recordings for all voices."""
 
 Lack = Literal["", "length", "text", "limit"]
 """The reason why a model cannot use the recordings of a voice: they are too short (`length`), their words
@@ -26,9 +26,9 @@ are unknown (`text`), or they are too long (`limit`), so the words of the part t
 class Speaker(NamedTuple):
     """A voice in the form that one model gets.
 
-    With an `obstacle` or a `lack`, the model cannot speak with it. If it is not `is_able`, the voice does not
-    speak the language of the text. `share` is the engine's voice behind one of OpenAI's names. A mix is not
-    `is_distinct` if its shares give two members the same voice. `stands_in` is that of `KnownName`.
+    With an `obstacle` or a `lack`, the model cannot speak with it. If not `is_able`, the voice does not speak
+    the language of the text. `share` is the engine's voice behind one of OpenAI's names. A mix is not
+    `is_distinct` if its shares give two members the same voice. `stands_in` is as in `KnownName`.
     """
 
     voice: speech_engine.Voice
@@ -36,7 +36,7 @@ class Speaker(NamedTuple):
     obstacle: str = ""
     lack: Lack = ""
     is_able: bool = True
-    share: Share | None = None
+    share: NameShare | None = None
     is_distinct: bool = True
     stands_in: StandsIn = ""
 
@@ -64,7 +64,7 @@ def _find_untrained(voice: Voice, model: Model, query: RoutingQuery) -> Speaker 
         return None
     if not binding.shares:
         return Speaker(binding.voice, binding.credential, binding.obstacle, stands_in=binding.stands_in)
-    if (share := namesakes.find(binding.shares, query.language)) is None:
+    if (share := namesakes.find_share(binding.shares, query.language)) is None:
         return Speaker(binding.voice, is_able=False)
     return Speaker(EngineVoice(share.voice), share=share)
 

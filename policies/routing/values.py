@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 import speech_engine
-from policies.language import Source, base
-from policies.namesakes import Share
+from policies.language import Source, base_tag
+from policies.namesakes import NameShare
 from speech_engine import EngineVoice, ModelInfo, Sample, Samples, Trained
 from speech_engine.names import StandsIn
 
@@ -19,16 +19,16 @@ PLAIN = "plain"
 class Binding(msgspec.Struct, frozen=True):
     """A voice on one engine, as the engine knows it.
 
-    `credential` is the provider account that has the voice; "" means any account. `obstacle` says why the
+    `credential` is the provider account that has the voice, "" for any account. `obstacle` says why the
     engine cannot speak with it now. With `shares`, the language of the text selects one of several voices of
-    the engine, and `voice` is the first of them. `stands_in` is that of `KnownName`.
+    the engine, and `voice` is the first of them. `stands_in` is as in `KnownName`.
     """
 
     engine: str
     voice: speech_engine.Voice
     credential: str = ""
     obstacle: str = ""
-    shares: tuple[Share, ...] = ()
+    shares: tuple[NameShare, ...] = ()
     stands_in: StandsIn = ""
 
 
@@ -36,12 +36,12 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     """A voice as routing sees it, from the configuration, an engine's list or the library.
 
     A `cast` has no bindings: it pairs each name with the voice that speaks it. `samples` are recordings: a
-    model that speaks samples needs no binding for this voice. The language of a recorded voice was stated by
-    its speaker, so the language detected in a text has priority. Only `providers`, among engines that are not
-    local, may receive the voice, and only for `uses`; None allows all. A `mix` has the ids of voices and
-    their weights; routing fills `members` with these voices. `account` is the owner. `consent` is the digest
-    of the speaker's consent record, or "". `clips` are the ids and digests of the recordings that can be
-    erased separately. `trained` pairs each format with the digest of a model trained for this voice. If it
+    model that speaks samples needs no binding for this voice. The language of a recorded voice is only what
+    its speaker stated, so the language detected in a text has priority. Only `providers`, among engines that
+    are not local, may receive the voice, and only for `uses`; None allows all. A `mix` has the ids of voices
+    and their weights; routing fills `members` with these voices. `account` is the owner. `consent` is the
+    digest of the speaker's consent record, or "". `clips` are the ids and digests of the recordings that can
+    be erased separately. `trained` pairs each format with the digest of a model trained for this voice. If it
     `awaits_words`, the words of a recording are still to be heard.
     """
 
@@ -78,7 +78,7 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """The voice in messages. A person recognizes an account's own voice by its name, not by its id."""
+        """The text that names the voice in messages. People know an account's own voice by its name."""
         return self.id if self.account is None else self.name
 
     def on(self, engine: str) -> Binding | None:
@@ -93,7 +93,8 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def voice_text(voice: speech_engine.Voice) -> str:
-    """Return a text for people: the engine's own id, or the digests and parts of the voice."""
+    """Return a text that names the voice for people: the engine's id, or digests of recordings or of a
+    model."""
     if isinstance(voice, EngineVoice):
         return voice.id
     if isinstance(voice, Trained):
@@ -137,8 +138,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     Candidates are `engine/model`. Without candidates, the request's own models speak. With `sentences`, the
     route speaks the sentences of its language in texts of several languages. If none of its engines has the
-    request's voice, `voice` speaks instead. The first step of `post` for the emotion repeats the speech. A
-    route that `is_shipped` may name models that are not installed.
+    request's voice, `voice` speaks instead. The first step of `post` for the request's emotion converts the
+    speech. A route that `is_shipped` may name models that are not installed.
     """
 
     language: str
@@ -171,7 +172,7 @@ class Routes:
         If `en-NG` has no route that can be used, the route of `en` speaks it.
         """
         lower = tag.lower()
-        tags = (lower, base(lower)) if "-" in lower else (lower,)
+        tags = (lower, base_tag(lower)) if "-" in lower else (lower,)
         return [self._by_tag[each] for each in tags if each in self._by_tag]
 
 
@@ -185,7 +186,8 @@ class FoundStep(msgspec.Struct, frozen=True):
 
 
 class PostSpeaker(msgspec.Struct, frozen=True):
-    """The model that repeats the speech of a candidate. `voice` is its engine's form of the voice `whose`."""
+    """The model that converts the speech of a candidate. `voice` is its engine's form of the voice
+    `whose`."""
 
     model: Model
     voice: speech_engine.Voice
@@ -195,7 +197,7 @@ class PostSpeaker(msgspec.Struct, frozen=True):
 
 
 class Post(msgspec.Struct, frozen=True):
-    """The post-step of a request, with its speaker. If no model can do it, `error` says why."""
+    """The post-step of a request, with the model that does it. If no model can, `error` says why."""
 
     step: PostStep
     speaker: PostSpeaker | None = None
@@ -207,7 +209,7 @@ class RoutingQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     With `by_sentence`, the request gave `auto` as its language. A request that `converts` has a recording
     instead of a text: among engines that are not local, only `receivers` may get it; None allows all. With a
-    `post`, another model repeats the speech of the candidates.
+    `post`, another model converts the speech of the candidates.
     """
 
     language: str
@@ -235,7 +237,7 @@ class Candidate(msgspec.Struct, frozen=True):
     voice: speech_engine.Voice
     front_end: str = PLAIN
     credential: str = ""
-    share: Share | None = None
+    share: NameShare | None = None
     alias_of: str = ""
     post: PostSpeaker | None = None
     is_robot: bool = False
@@ -264,17 +266,17 @@ class Candidate(msgspec.Struct, frozen=True):
 
     @property
     def is_other_speaker(self) -> bool:
-        """Whether another natural speaker stands in for the one that was asked for."""
+        """Whether another natural speaker speaks in place of the requested one."""
         return self.stands_in in ("same_gender", "other_gender")
 
     @property
     def needs_note(self) -> bool:
-        """Whether it may speak only in an answer whose headers say so."""
+        """Whether an answer by this candidate must say so in its headers."""
         return self.is_robot or self.is_other_speaker
 
     @property
     def sound(self) -> tuple[str, speech_engine.Voice, speech_engine.Voice | None, float]:
-        """The key of its sound: its models and voices."""
+        """The values that decide its sound: its models and voices."""
         if self.post is None:
             return self.speaker, self.voice, None, 0.0
         return self.speaker, self.voice, self.post.voice, self.post.pitch

@@ -1,4 +1,4 @@
-"""The limits of a caller: the terms of its plan, requests a minute, and one sum of usage at a time."""
+"""The checks of a caller: the terms of its plan, requests a minute, and one sum of usage at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cachetools import LRUCache
 from starlette.types import Scope
 
 from policies import rate
-from policies.plans import MissingLimits, Plan, Terms, terms
+from policies.plans import MissingLimits, Plan, Terms, build_terms
 from policies.rate import Window
 from proxy.access.callers import Caller, caller_or_none
 from proxy.access.limits import Limits
@@ -26,10 +26,9 @@ class Plans:
 
     def __init__(self, plans: Mapping[str, Plan]) -> None:
         self._plans = plans
-        # The terms by key, with the caller for whom they were made. They are valid for this very object only,
-        # so they need no expiry as in a ReadCache.
+        # By key, the caller and its terms. They are valid only for this very object, so they need no expiry.
         self._admitted: dict[str, tuple[Caller, Terms]] = {}
-        # Callers with equal agreements share one object, and so the decisions that are cached for it.
+        # Callers with equal agreements share one `Terms`, and so the decisions that are cached for it.
         self._shared: LRUCache[tuple[str, str, str, bool], Terms] = LRUCache(_MOST_STORED)
 
     def __contains__(self, name: str) -> bool:
@@ -62,7 +61,7 @@ class Plans:
         agreed = (plan.name, encode_json(caller.agreed), encode_json(caller.caps), caller.has_paid)
         try:
             if (shared := self._shared.get(agreed)) is None:
-                shared = self._shared[agreed] = terms(
+                shared = self._shared[agreed] = build_terms(
                     plan, caller.agreed, caller.caps, has_paid=caller.has_paid
                 )
         except MissingLimits as error:
@@ -94,9 +93,9 @@ class Admission:
         return caller_terms, await self._limits.admit(caller.account, caller.key, caller_terms)
 
     async def count_steps(self, caller: Caller, steps: int) -> None:
-        """Count what so many steps of a job are worth beside the one request that was counted. Raises as
-        `admit` does."""
-        if more := rate.requests_of(steps) - 1:
+        """Count the further requests that a job with so many steps is worth, beside the one that was counted.
+        Raises as `admit` does."""
+        if more := rate.requests_of_job(steps) - 1:
             await self._limits.admit(caller.account, caller.key, self._plans.terms(caller), more)
 
 
@@ -121,8 +120,8 @@ MOST_A_MINUTE: dict[RequestClass, int] = {
 class RequestCounter:
     """Counts the requests a minute other than speech, by class: a class that costs more has a lower limit.
 
-    All keys of an account share its limits. Where no key is needed, an address has them. Speech is counted by
-    its plan. Health and the clients of control.sock, which own the server, are not counted.
+    All keys of an account share its limits. Requests without a key are counted by address. Speech is limited
+    by its plan. Requests for health, and those over control.sock, are not counted.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -154,8 +153,9 @@ class UsageThrottle:
         self._busy_accounts: set[str] = set()
 
     @contextmanager
-    def one(self, caller: Caller | None) -> Iterator[None]:
-        """Hold the account's one turn for a sum or an export. Raises RateLimited if the turn is taken."""
+    def hold_turn(self, caller: Caller | None) -> Iterator[None]:
+        """Let the account make no other sum or export during the block. Raises RateLimited if one is under
+        way."""
         if caller is None:
             yield
             return

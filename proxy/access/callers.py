@@ -1,7 +1,8 @@
 """Find the caller by API key: the first step of a request, before its body is read.
 
-A good answer is cached for five seconds at most. After that, a revoked key fails in every worker. Keys in use
-are looked up together. The worker that revokes a key calls `forget`, so that the key fails there at once.
+A caller is cached for at most five seconds, so a revoked key fails in every worker after that time. The
+worker that revokes a key calls `forget`, so that the key fails there at once. Keys in use are looked up
+together.
 """
 
 from __future__ import annotations
@@ -68,10 +69,10 @@ class _KeyAnswer(NamedTuple):
 
 
 class Callers:
-    """The callers of one worker, by their keys. `also_forget` forgets those that come by a session."""
+    """The callers of one worker, by their keys. `forget_sessions` forgets those that come by a session."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
-        self.also_forget: Callable[[str], object] = lambda _id: None
+        self.forget_sessions: Callable[[str], object] = lambda _id: None
         self._store = store
         # By digest, so that no secret stays in memory.
         self._answers: ReadCache[str, _KeyAnswer] = ReadCache(
@@ -88,27 +89,29 @@ class Callers:
         if not api_key.is_well_formed(secret):
             is_ours = secret.startswith(api_key.PREFIX)
             ours = f"This server's keys begin with {api_key.PREFIX}."
-            raise InvalidKey(_message(secret, "Check that it was copied whole." if is_ours else ours))
+            raise InvalidKey(
+                _invalid_key_message(secret, "Check that it was copied whole." if is_ours else ours)
+            )
         answer = await self._answers.get(api_key.digest(secret))
         if answer.caller is None:
-            raise InvalidKey(_message(secret, answer.fault))
+            raise InvalidKey(_invalid_key_message(secret, answer.fault))
         return answer.caller
 
     async def by_id(self, key: str, *, may_be_suspended: bool = False, may_be_over: bool = False) -> Caller:
-        """Return the caller of a key by its id, as it is now. Raises InvalidKey and AccountSuspended. A key
-        that `may_be_over` may be revoked or expired: it tells whose work was done."""
-        record, now = await key_records.by_id(self._store, key), await self._store.now()
+        """Return the caller of a key by its id, as it is now. Raises InvalidKey and AccountSuspended. With
+        `may_be_over`, the key may be revoked or expired: it only names the payer of work that was done."""
+        record, now = await key_records.find_by_id(self._store, key), await self._store.now()
         known = None if record is None or may_be_over else key_fault(record, now)
         fault = "No such key exists here." if record is None else known
         if record is None or fault is not None:
             raise InvalidKey(f"The key {key} is no good any more. {fault}")
-        caller = caller_at(record, now)
+        caller = to_caller(record, now)
         if caller.is_suspended and not may_be_suspended:
             raise AccountSuspended
         return caller
 
     def recent_caller(self, secret: str) -> Caller | None:
-        """Return the caller whose key this is, if it was looked up within the last seconds."""
+        """Return the caller with this key, if it was looked up within the last seconds."""
         answer = self._answers.cached(api_key.digest(secret)) if secret.isascii() else None
         return None if answer is None else answer.caller
 
@@ -121,10 +124,10 @@ class Callers:
         self._answers.forget_if(
             lambda answer: answer.caller is not None and id_ in (answer.caller.key, answer.caller.account)
         )
-        self.also_forget(id_)
+        self.forget_sessions(id_)
 
     async def _read(self, digests: Sequence[str]) -> dict[str, _KeyAnswer]:
-        records = await key_records.by_hashes(self._store, digests)
+        records = await key_records.find_by_hashes(self._store, digests)
         now = await self._store.now()
         return {digest: self._answer(digest, records.get(digest), now) for digest in digests}
 
@@ -133,20 +136,20 @@ class Callers:
             return _KeyAnswer(None, fault="No such key exists here.")
         if (fault := key_fault(record, now)) is not None:
             return _KeyAnswer(None, fault=fault)
-        caller, before = caller_at(record, now), self._answers.last_known(digest)
+        caller, before = to_caller(record, now), self._answers.last_known(digest)
         if before is not None and before.caller == caller:
             # Return the same object, so that its cached terms and plans stay valid.
             caller = before.caller
-        return _KeyAnswer(caller, good_for_s(record, now))
+        return _KeyAnswer(caller, valid_for_s(record, now))
 
 
-def good_for_s(record: KeyStatus, now: int) -> float:
+def valid_for_s(record: KeyStatus, now: int) -> float:
     """Return how long a caller may be cached: until its key expires, or its plan ends."""
     ends = [end for end in (record.expires, record.paid_until) if end is not None and end > now]
     return min((CACHED_S, *((end - now) / 1e6 for end in ends)))
 
 
-def caller_at(record: KeyStatus, now: int) -> Caller:
+def to_caller(record: KeyStatus, now: int) -> Caller:
     return Caller(
         account=record.account,
         key=record.id,
@@ -172,7 +175,7 @@ def key_fault(record: KeyStatus, now: int) -> str | None:
     return None
 
 
-def _message(secret: str, reason: str) -> str:
+def _invalid_key_message(secret: str, reason: str) -> str:
     # Only a text as long as a key is masked: four characters of a short word would be most of it.
     match = _MASKED.fullmatch(secret)
     masked = f": {match[1] or ''}…{secret[-4:]}" if match else ""

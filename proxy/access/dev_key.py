@@ -13,12 +13,12 @@ from proxy.storage.store import Store
 _ACCOUNT = "dev"
 
 
-async def ensure(store: Store, data: Path) -> str:
+async def ensure_dev_key(store: Store, data: Path) -> str:
     """Return the saved key if it still works, or a new one."""
     file = data / "dev-key"
     saved = file.read_text().strip() if file.exists() else ""
     if api_key.is_well_formed(saved):
-        record = await key_records.by_hash(store, api_key.digest(saved))
+        record = await key_records.find_by_hash(store, api_key.digest(saved))
         if record is not None and record.revoked is None and record.closed is None:
             return saved
     account = await _open_account(store)
@@ -30,13 +30,13 @@ async def ensure(store: Store, data: Path) -> str:
     return secret.reveal()
 
 
-async def revoke(store: Store, data: Path) -> bool:
+async def revoke_dev_key(store: Store, data: Path) -> bool:
     """Revoke the saved key, and return whether it worked until now: others can reach this server."""
     file = data / "dev-key"
     saved = file.read_text().strip() if file.exists() else ""
     if not api_key.is_well_formed(saved):
         return False
-    record = await key_records.by_hash(store, api_key.digest(saved))
+    record = await key_records.find_by_hash(store, api_key.digest(saved))
     is_alive = record is not None and record.revoked is None and record.closed is None
     if record is not None and is_alive:
         await key_records.revoke(store, record.id)

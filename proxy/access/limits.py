@@ -44,21 +44,21 @@ class Limits:
             return None
         left = await self._windows.count(limits)
         if isinstance(left, FullWindow):
-            raise _refusal(left, terms.plan)
-        # The request that was counted just now leaves its windows last.
+            raise _rate_limited(left, terms.plan)
+        # All of a limit is free again when the request that was counted just now leaves the window.
         windows: list[Window] = []
         for limit, remaining in zip(limits, left, strict=True):
             windows.append(Window(limit.most, remaining, rate.WINDOW_S))
-        return windows[0] if len(windows) == 1 else rate.tightest(windows)
+        return windows[0] if len(windows) == 1 else rate.tightest_window(windows)
 
     async def count_request(self, *limits: Limit) -> FullWindow | None:
         """Count one request. If a limit is reached, return its window; then nothing is counted."""
         left = await self._windows.count(limits)
         return left if isinstance(left, FullWindow) else None
 
-    async def full(self, *limits: Limit) -> FullWindow | None:
+    async def find_full(self, *limits: Limit) -> FullWindow | None:
         """Return the window of the first limit that is reached, and count nothing."""
-        return await self._windows.full(limits)
+        return await self._windows.find_full(limits)
 
     async def check(self) -> None:
         """Raise LimitsUnavailable if requests cannot be counted."""
@@ -83,11 +83,11 @@ def rate_headers(window: Window) -> list[tuple[bytes, bytes]]:
     return [
         (b"x-ratelimit-limit-requests", b"%d" % window.limit),
         (b"x-ratelimit-remaining-requests", b"%d" % window.remaining),
-        (b"x-ratelimit-reset-requests", rate.duration(window.reset_s).encode()),
+        (b"x-ratelimit-reset-requests", rate.duration_text(window.reset_s).encode()),
     ]
 
 
-def _refusal(full: FullWindow, plan: str) -> RateLimited:
+def _rate_limited(full: FullWindow, plan: str) -> RateLimited:
     limit = full.limit
     window = Window(limit.most, 0, min(full.reset_s, rate.WINDOW_S))
     whose = f"your plan '{plan}'" if limit.kind == "account" else "this key"
@@ -130,7 +130,7 @@ class MemoryWindows:
             left.append(limit.most - len(moments))
         return left
 
-    async def full(self, limits: Sequence[Limit]) -> FullWindow | None:
+    async def find_full(self, limits: Sequence[Limit]) -> FullWindow | None:
         now = self._clock()
         return next((full for limit in limits if (full := self._full(limit, now))), None)
 

@@ -1,7 +1,7 @@
-"""Requests a minute, counted in Redis for all workers. Only a Redis address imports this module.
+"""Requests a minute, counted in Redis for all workers. This module is imported only if a Redis is configured.
 
-The storage and the form of a window are those of `limits`. The library counts for one limit at a time. Here a
-question is one script for all limits of a request: one way to Redis and back, and no count in between.
+Windows are stored as the library `limits` stores them. The library counts for one limit at a time. Here one
+script counts for all limits of a request: in one round trip, and without another count in between.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ T = TypeVar("T")
 _SOCKET_S = 1.0
 _MOST_CONNECTIONS = 32
 _ANSWER_S = 1.5
-"""The time for one question. A client gets its 503 long before it would give up."""
+"""The time for one answer of Redis. A client gets its 503 long before it would give up."""
 
 _log = structlog.get_logger()
 
 _PREFIX = "voxgate"
 _MICRO = 1_000_000
 _MOST_ANSWER_BYTES = 64 * 1024
-_NONSENSE = (ValueError, TypeError, IndexError, RecursionError)
+_UNREADABLE_ANSWER = (ValueError, TypeError, IndexError, RecursionError)
 
-# A window is a list of moments in seconds, the newest first. Redis tells the time: it is one for all workers.
-# KEYS: the windows. ARGV: the seconds of a window, whether to count, and the most and the cost of each.
-# It returns 0 and the number of requests that each window still takes, or the number of a full one and its
-# two times in µs.
-_QUESTION = """
+# A window is a list of moments in seconds, the newest first, by the clock of Redis, which all workers share.
+# KEYS: the windows. ARGV: the seconds of a window, `count` or `look`, and the limit and the cost of each. It
+# returns 0 and the number of requests that each window still takes, or the number of the first full window,
+# and `wait_s` and `reset_s` of `FullWindow` in µs.
+_COUNT_SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local window_s = tonumber(ARGV[1])
@@ -94,7 +94,8 @@ return answer
 
 
 class _BoundedParser(_AsyncRESP2Parser):
-    """The library reads any answer into memory, and holds the loop while it parses a long list."""
+    """A parser that refuses long answers. The library would read any answer into memory, and block the event
+    loop while it parses a long list."""
 
     async def _read(self, length: int) -> bytes:
         self._check(length)
@@ -116,13 +117,13 @@ class RedisWindows:
         self._storage = storage
         # The library has no type for its connection.
         self._bridge: Any = storage.bridge
-        self._script = self.script(_QUESTION)
+        self._script = self.script(_COUNT_SCRIPT)
 
     async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
-        return await ask(self._answer("count", limits))
+        return await ask_redis(self._answer("count", limits))
 
-    async def full(self, limits: Sequence[Limit]) -> FullWindow | None:
-        answer = await ask(self._answer("look", limits))
+    async def find_full(self, limits: Sequence[Limit]) -> FullWindow | None:
+        answer = await ask_redis(self._answer("look", limits))
         return answer if isinstance(answer, FullWindow) else None
 
     def key(self, kind: str, name: str) -> str:
@@ -134,7 +135,7 @@ class RedisWindows:
 
     async def check_writable(self) -> None:
         """Try a write: a full Redis or a read-only copy still answers reads."""
-        await ask(self._storage.incr("check", WINDOW_S))
+        await ask_redis(self._storage.incr("check", WINDOW_S))
 
     async def _answer(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
         keys = [self.key(limit.kind, limit.name) for limit in limits]
@@ -149,7 +150,7 @@ class RedisWindows:
 
 @asynccontextmanager
 async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
-    """Open the windows. They connect at the first request: a worker starts even if Redis is away."""
+    """Open the windows. They connect at the first request, so a worker starts even if Redis is away."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=_MOST_CONNECTIONS,
@@ -157,7 +158,7 @@ async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
         socket_timeout=_SOCKET_S,
         socket_connect_timeout=_SOCKET_S,
         parser_class=_BoundedParser,
-        # A command that was sent may have counted. The request fails and is never counted twice.
+        # There are no retries: a command that was sent may have counted, and no request is counted twice.
         retry=Retry(NoBackoff(), 0),
     )
     # The pool has the address. The library needs a port in it, and names a socket in another way.
@@ -169,12 +170,12 @@ async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
         await pool.disconnect()
 
 
-async def ask(question: Awaitable[T], within_s: float = _ANSWER_S, *, is_logged: bool = True) -> T:
+async def ask_redis(question: Awaitable[T], within_s: float = _ANSWER_S, *, is_logged: bool = True) -> T:
     """Return the answer of Redis. Raises LimitsUnavailable, also for an answer that makes no sense."""
     try:
         async with asyncio.timeout(within_s):
             return await question
-    except (RedisError, OSError, *_NONSENSE) as error:
+    except (RedisError, OSError, *_UNREADABLE_ANSWER) as error:
         if is_logged:
             _log.error("limits.failed", reason=f"{type(error).__name__}: {error}"[:200])
         raise LimitsUnavailable() from None

@@ -1,8 +1,8 @@
 """Slow down failed logins: a client that guesses keys must wait, before the database is read.
 
-Failures are counted by address, and by the first characters of the key: guesses at one key may come from many
-addresses. A key that was good before is not held to these limits, so that other clients' failures do not stop
-it.
+Failures are counted by address, and by the first characters of the key, since guesses at one key may come
+from many addresses. These limits do not apply to a key that was good before, so that failures of other
+clients do not stop it.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Logins:
         if (caller := self._callers.recent_caller(secret)) is not None:
             return caller
         limits = _limits(secret, address)
-        if not self._callers.is_known(secret) and (full := await self._limits.full(*limits)) is not None:
-            raise _refusal(full)
+        if not self._callers.is_known(secret) and (full := await self._limits.find_full(*limits)) is not None:
+            raise _rate_limited(full)
         try:
             return await self._callers.identify(secret)
         except InvalidKey:
             # Concurrent requests all passed the check, so those over the limit are found only now.
             if (full := await self._limits.count_request(*limits)) is not None:
-                raise _refusal(full) from None
+                raise _rate_limited(full) from None
             raise
 
 
@@ -53,6 +53,6 @@ def _limits(secret: str, address: str) -> list[Limit]:
     return limits
 
 
-def _refusal(full: FullWindow) -> RateLimited:
+def _rate_limited(full: FullWindow) -> RateLimited:
     whose = "from your address" if full.limit.kind == "failures-address" else "that begin like this one"
     return full.refusal(f"Too many wrong API keys {whose}: more than {full.limit.most} within a minute.")

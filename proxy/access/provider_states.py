@@ -1,7 +1,7 @@
 """The states of providers' keys in Redis, for all gateways: requests a minute, breakers, pauses and probes.
 
-Redis tells the time: a worker sends and receives ages only, as the clocks of machines may differ. While Redis
-is away, each worker goes on with what it knew.
+Times are by the clock of Redis: a worker sends and receives only ages, as the clocks of machines may differ.
+While Redis is away, each worker uses the states that it knows.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 
 import msgspec
 
-from policies.breaker import LONGEST_S
-from proxy.access.limits_redis import RedisWindows, ask
+from policies.breaker import LONGEST_OPEN_S
+from proxy.access.limits_redis import RedisWindows, ask_redis
 from proxy.access.windows import FullWindow, KeyState, Limit
 from proxy.errors import LimitsUnavailable
 
 KIND = "provider"
 CLAIM_MS = 5000
 """A claim of a killed worker ends after this time. A living worker renews its claims each second."""
-_RECORD_S = int(LONGEST_S) + 60
+_RECORD_S = int(LONGEST_OPEN_S) + 60
 _ANSWER_S = 0.5
-"""A request waits so long at most, and only once: then Redis counts as away."""
+"""The longest wait of a request for Redis. After it, Redis counts as away, and no further request waits."""
 
 # KEYS: the record, the pause and the quiet time of each provider key, then the claims.
 # ARGV: the worker, how long a record stays, the number of provider keys; for each its news, their age, and
@@ -79,8 +79,8 @@ return (is_new or redis.call('GET', KEYS[1]) == ARGV[1]) and 1 or 0
 
 
 class ProviderStates:
-    """The states in a Redis, for one worker. While it `is_away`, only `exchange` asks it. `has_news` is set
-    when the worker should tell something at once."""
+    """The states in a Redis, for one worker. While Redis `is_away`, only `exchange` calls it. `has_news` is
+    set when the worker should call `exchange` at once."""
 
     def __init__(self, windows: RedisWindows) -> None:
         self.is_away = False
@@ -93,8 +93,8 @@ class ProviderStates:
         self._seen: dict[str, bytes] = {}
 
     async def exchange(self, reports: Mapping[str, KeyState]) -> dict[str, KeyState]:
-        """Tell the states of keys by their names, and return what all gateways know. News are returned once,
-        and to other workers. Return nothing if Redis is away."""
+        """Send the states of keys, by name, and return the states that all gateways know. News are returned
+        once, and only to other workers than their sender. Return nothing if Redis is away."""
         keys = [self._key(f"{name}/{part}") for name in reports for part in ("breaker", "pause", "quiet")]
         arguments: list[bytes | float] = [self._worker, _RECORD_S, len(reports)]
         for news, age_s, pause_s, quiet_s in reports.values():
@@ -120,12 +120,14 @@ class ProviderStates:
         return KeyState(news if is_new else b"", age_us / 1_000_000, pause_ms / 1000, quiet_ms / 1000)
 
     async def count_key_request(self, name: str, most: int) -> float | None:
-        """Count a request and return 0, or return the time until one may pass. None: Redis is away."""
+        """Count a request and return 0. If the limit is reached, return the seconds until one may pass. None:
+        Redis is away."""
         left = await self._ask(self._windows.count((Limit(KIND, name, most),)))
         return left.wait_s if isinstance(left, FullWindow) else None if left is None else 0.0
 
     async def claim(self, name: str, account: str) -> bool:
-        """Return whether no other worker has a probe of this account under way. Then `end_claim` follows."""
+        """Claim the probe of this account. Return False if another worker has it. Otherwise call `end_claim`
+        after the probe."""
         key = self._key(f"{name}/probe/{account}")
         is_ours = None if self.is_away else await self._ask(self._claim([key], [self._worker, CLAIM_MS]))
         if is_ours:
@@ -143,7 +145,7 @@ class ProviderStates:
 
     async def _ask(self, question: Awaitable[Any]) -> Any:
         try:
-            return await ask(question, _ANSWER_S, is_logged=not self.is_away)
+            return await ask_redis(question, _ANSWER_S, is_logged=not self.is_away)
         except LimitsUnavailable:
             self.is_away = True
             return None

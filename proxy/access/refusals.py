@@ -1,7 +1,7 @@
-"""Refused requests are counted in memory, and added to the database's sums every few seconds.
+"""The counts of refused requests, which are added to those of the database every few seconds.
 
-So a flood of refusals costs few commits and rows. A killed worker loses its last counts; its log has a line
-of every request.
+So a flood of refusals costs few commits and rows. A killed worker loses its last counts, but its log has a
+line for each request.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
-EVERY_S = 5.0
-MOST = 5000
-"""The most kinds of refusals that wait for a write. Others are only in the log."""
+WRITE_EVERY_S = 5.0
+MOST_KINDS = 5000
+"""The most kinds of refusals that are counted between two writes. Further kinds are only in the log."""
 
 
 class RefusalTotals:
@@ -31,17 +31,17 @@ class RefusalTotals:
         self._counts: Counter[RefusalKind] = Counter()
 
     def count_refusal(self, caller: Caller, route: str, failure: RequestFailed) -> None:
-        """Count a refusal. A request with a charge, or with a row in usage, was not refused."""
+        """Count a refusal. A request that has a charge or a row in usage must not be counted."""
         kind = RefusalKind(caller.account, caller.key, route, failure.status, failure.code)
-        if kind in self._counts or len(self._counts) < MOST:
+        if kind in self._counts or len(self._counts) < MOST_KINDS:
             self._counts[kind] += 1
 
     async def write_totals(self) -> None:
         """Write the counts. If the database is away, they are written later."""
         if not self._counts:
             return
-        # The time is read first: a cancellation then loses nothing, and a write that has begun is carried
-        # out.
+        # The time is read before the counts are taken, so that a cancellation loses none: a write that has
+        # begun is carried out.
         now = await self._store.now()
         counts, self._counts = self._counts, Counter()
         try:
@@ -55,7 +55,7 @@ class RefusalTotals:
 async def open_refusals(store: Store, metrics: Metrics) -> AsyncIterator[RefusalTotals]:
     """Write the counts every few seconds until the end of the block."""
     totals = RefusalTotals(store)
-    writing = RepeatingTask("refusals", totals.write_totals, EVERY_S, metrics)
+    writing = RepeatingTask("refusals", totals.write_totals, WRITE_EVERY_S, metrics)
     try:
         yield totals
     finally:

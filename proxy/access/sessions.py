@@ -11,11 +11,12 @@ from proxy.access.callers import Caller
 
 COOKIE = "__Host-voxgate"
 FRESH_US = 15 * 60 * 1_000_000
-"""A session is fresh for so long after its sign-in, in microseconds."""
+"""How long after its sign-in a session is fresh, in microseconds."""
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A session, its user and its caller, whose key is the user's own row. It was `fresh_until` then."""
+    """A session, its user and its caller. The caller's key is the user's own row. The session is fresh until
+    `fresh_until`, in microseconds."""
 
     id: str
     user: str

@@ -1,5 +1,5 @@
-"""Moving windows of a minute, in which requests are counted: the interface of memory and Redis. And the state
-of a provider's key that Redis carries to all gateways."""
+"""The interface of moving windows of a minute, in which requests are counted, in memory or in Redis; and the
+state of a provider's key, which gateways exchange over Redis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from policies import rate
-from policies.networks import WIDER, networks_of
+from policies.networks import WIDER_TIMES, networks_of
 from proxy.errors import RateLimited
 
 
@@ -27,9 +27,9 @@ class Limit(msgspec.Struct, frozen=True):
 
 
 def address_limits(kind: str, address: str, most: int) -> tuple[Limit, ...]:
-    """Return the limits of what a client without a key does, by its network and by the wider one."""
+    """Return the limits for a client without a key: that of its network, and that of the wider network."""
     near, wide = networks_of(address)
-    return (Limit(kind, near, most), *((Limit(kind, wide, WIDER * most),) if wide != near else ()))
+    return (Limit(kind, near, most), *((Limit(kind, wide, WIDER_TIMES * most),) if wide != near else ()))
 
 
 class FullWindow(NamedTuple):
@@ -46,8 +46,8 @@ class FullWindow(NamedTuple):
 
 
 class KeyState(NamedTuple):
-    """The state of a key that a worker tells or learns: news, if any, and how old they are; what is left of a
-    pause, and of the quiet time after the provider spoke."""
+    """The state of a key that a worker sends or receives. `news` is its breaker, or empty, and `age_s` their
+    age. `pause_s` and `quiet_s` are left of a pause, and of the quiet time after the provider spoke."""
 
     news: bytes
     age_s: float
@@ -65,7 +65,7 @@ class Windows(Protocol):
         """
         ...
 
-    async def full(self, limits: Sequence[Limit]) -> FullWindow | None:
+    async def find_full(self, limits: Sequence[Limit]) -> FullWindow | None:
         """Return the window of the first limit that is reached, if any."""
         ...
 

@@ -11,24 +11,26 @@ from starlette.responses import Response
 
 from policies.cycles import cycle_at
 from proxy.api import agreed_terms
-from proxy.api.accounts import AccountEntry, paid_texts, shown
+from proxy.api.accounts import AccountEntry, account_entry, paid_by_currency
 from proxy.api.admin_tools import AdminTools
-from proxy.catalogue.people import title_of
+from proxy.catalogue.people import account_title
 from proxy.config import credits
 from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Query
-from proxy.http.lists import PAGE, Listing, iso_or_none, page
+from proxy.http.lists import PAGE, Listing, iso_time_or_none, read_page
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import account_sums, accounts
 from proxy.storage.account_sums import CycleSums
 from proxy.storage.accounts import Account
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import ALWAYS, Condition
 
 _FIND = Query("find", "Only those with this in their name, or at the beginning of their id or of an address.")
 _IDS = Query("ids", "Only these, up to 100 ids with commas between, without `sums`.")
-_MOST_FOUND, _MOST_IDS = 254, 100
-_NAMED = "name LIKE :part ESCAPE '!' OR lower(name) LIKE :folded ESCAPE '!' OR id LIKE :start ESCAPE '!'"
+_MOST_FIND_CHARACTERS, _MOST_IDS = 254, 100
+_NAME_MATCHES = (
+    "name LIKE :part ESCAPE '!' OR lower(name) LIKE :folded ESCAPE '!' OR id LIKE :start ESCAPE '!'"
+)
 
 
 class AccountSums(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,64 +71,64 @@ class AccountListing(Resource):
     async def list_accounts(self, request: Request) -> Response:
         """All accounts, the newest first, with what they used and paid"""
         ids, store = request.query_params.get("ids"), self._store
-        only = self._found(request) if ids is None else _among(ids)
+        condition = self._name_condition(request) if ids is None else _ids_condition(ids)
         place_of = partial(accounts.ROWS.place_of, store, None)
-        listed = await page(request, place_of, partial(accounts.page, store, only=only))
-        names = [account.id for account in listed.rows]
+        page = await read_page(request, place_of, partial(accounts.list_page, store, only=condition))
+        names = [account.id for account in page.rows]
         addresses = await self._admin_tools.people.addresses(names)
-        sums = {} if ids is not None else await self._sums(listed.rows)
+        sums = {} if ids is not None else await self._sums(page.rows)
 
         def row(account: Account) -> AccountRow:
             users = [*addresses.get(account.id, ())]
             return AccountRow(
-                **msgspec.structs.asdict(shown(account)),
-                title=title_of(account.name, users),
+                **msgspec.structs.asdict(account_entry(account)),
+                title=account_title(account.name, users),
                 users=users,
-                paid_until=iso_or_none(account.paid_until),
+                paid_until=iso_time_or_none(account.paid_until),
                 sums=sums.get(account.id),
             )
 
-        return await listed.list_response(AccountList, row)
+        return await page.list_response(AccountList, row)
 
-    def _found(self, request: Request) -> Condition:
+    def _name_condition(self, request: Request) -> Condition:
         find = request.query_params.get("find", "").strip()
-        if len(find) > _MOST_FOUND or "\0" in find:
+        if len(find) > _MOST_FIND_CHARACTERS or "\0" in find:
             raise InvalidRequest(
-                f"Invalid value for 'find': it must be a text of {_MOST_FOUND} characters at most.",
+                f"Invalid value for 'find': it must be a text of {_MOST_FIND_CHARACTERS} characters at most.",
                 param="find",
             )
         if not find:
             return ALWAYS
         text = find.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        users = self._admin_tools.people.beginning_with(f"{text.casefold()}%")
-        sql = f"({_NAMED} OR {users.sql})"
+        users = self._admin_tools.people.condition_address_like(f"{text.casefold()}%")
+        sql = f"({_NAME_MATCHES} OR {users.sql})"
         params = {"part": f"%{text}%", "folded": f"%{text.casefold()}%", "start": f"{text}%"}
         return Condition(sql, {**params, **users.params})
 
     async def _sums(self, rows: Sequence[Account]) -> Mapping[str, AccountSums]:
         now, tools = await self._store.now(), self._admin_tools
         starts = {account.id: cycle_at(account.anchor, now).start for account in rows}
-        found = await account_sums.of_cycles(self._store, starts)
+        found = await account_sums.read_cycle_sums(self._store, starts)
         paid = await tools.income.sums_paid([*starts])
 
-        def of(account: Account, sums: CycleSums) -> AccountSums:
-            terms = agreed_terms.in_force(account, tools.config)
+        def account_sums_of(account: Account, sums: CycleSums) -> AccountSums:
+            terms = agreed_terms.terms_in_force(account, tools.config)
             allowance = None if terms is None else terms.allowance
             return AccountSums(
                 minutes=round(sums.audio_ms / 60_000, 2),
-                credits=credits.number(sums.used),
-                allowance=None if allowance is None else credits.number(allowance),
-                granted=credits.number(sums.granted),
-                paid=paid_texts(paid.get(account.id, {})),
+                credits=credits.to_credits(sums.used),
+                allowance=None if allowance is None else credits.to_credits(allowance),
+                granted=credits.to_credits(sums.granted),
+                paid=paid_by_currency(paid.get(account.id, {})),
                 cost_usd=sums.micro_usd / 1_000_000,
             )
 
-        return {account.id: of(account, found[account.id]) for account in rows}
+        return {account.id: account_sums_of(account, found[account.id]) for account in rows}
 
 
-def _among(ids: str) -> Condition:
-    wanted = ids.split(",")
-    if len(wanted) > _MOST_IDS or "\0" in ids:
+def _ids_condition(ids: str) -> Condition:
+    id_list = ids.split(",")
+    if len(id_list) > _MOST_IDS or "\0" in ids:
         raise InvalidRequest(f"Invalid value for 'ids': it must be {_MOST_IDS} ids at most.", param="ids")
-    names, params = any_of(wanted)
+    names, params = in_list(id_list)
     return Condition(f"id IN ({names})", params)

@@ -19,12 +19,12 @@ from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.agreed_terms import AgreedChange, ShownOverrides
 from proxy.api.balance import Balance, ShownCycle
 from proxy.api.keys import KeyEntry
-from proxy.catalogue.people import UserEntry, title_of
+from proxy.catalogue.people import UserEntry, account_title
 from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
-from proxy.http.body import Name, NeededReason, body
-from proxy.http.lists import MOST, iso_or_none
-from proxy.http.replies import reply, shown_as
+from proxy.http.body import Name, NeededReason, read_body
+from proxy.http.lists import MOST_ROWS, iso_time_or_none
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, costs, key_records
 from proxy.storage.accounts import Account, Change
@@ -99,14 +99,14 @@ class Accounts(Resource):
     @endpoint("POST", "/admin/accounts", AccountEntry, status=201, body=NewAccount, failures=(Conflict,))
     async def create_account(self, request: Request) -> Response:
         """Make an account"""
-        new = await body(request, NewAccount)
+        new = await read_body(request, NewAccount)
         # It is a part of paths. Older accounts may have a slash.
         if "/" in new.name or new.name in (".", ".."):
             raise InvalidRequest(
                 "Invalid value for 'name': it must have no '/', and not be '.' or '..'.", param="name"
             )
         plan = new.plan or default_plan(self._config)
-        agreed = self._agree(AgreedTerms(), new.agreed, plan)
+        agreed = self._changed_terms(AgreedTerms(), new.agreed, plan)
         details = {"name": new.name, **_plan_details(plan, agreed)}
         id_ = new_id("acc")
         act = await self._admin_tools.audit_row(request, "account.created", id_, id_, **details)
@@ -114,39 +114,39 @@ class Accounts(Resource):
             created = await accounts.create(self._store, name=new.name, plan=plan, agreed=agreed, act=act)
         except AlreadyExists:
             raise Conflict(f"There is an account with the name '{new.name}' already.", param="name") from None
-        return reply(shown(created), 201)
+        return reply(account_entry(created), 201)
 
     @endpoint("GET", "/admin/accounts/{id:path}", AccountDetails, failures=(NotFound,))
     async def get_account(self, request: Request) -> Response:
         """One account, by id or name, with its balance and its keys"""
-        account = await self._admin_tools.account(request.path_params["id"])
-        records = await key_records.page(self._store, account.id, NEWEST, MOST)
-        account_balance = await self._admin_tools.balance(account)
+        account = await self._admin_tools.find_account(request.path_params["id"])
+        records = await key_records.page(self._store, account.id, NEWEST, MOST_ROWS)
+        account_balance = await self._admin_tools.balance_of(account)
         paid = await self._admin_tools.income.sums_paid([account.id])
         addresses = await self._admin_tools.people.addresses([account.id])
         cycle = cycle_at(account.anchor, await self._store.now())
-        micro_usd = await costs.total(self._store, account.id, cycle.start, is_account=True)
-        whole = AccountDetails(
-            **msgspec.structs.asdict(shown(account)),
-            title=title_of(account.name, addresses.get(account.id, ())),
+        micro_usd = await costs.sum_costs(self._store, account.id, cycle.start, is_account=True)
+        details = AccountDetails(
+            **msgspec.structs.asdict(account_entry(account)),
+            title=account_title(account.name, addresses.get(account.id, ())),
             cycle=account_balance.cycle if account_balance else None,
             balance=account_balance.balance if account_balance else None,
             streams=account_balance.running if account_balance else 0,
-            keys=[keys.shown(key) for key in records],
-            paid_until=iso_or_none(account.paid_until),
-            paid=paid_texts(paid.get(account.id, {})),
+            keys=[keys.key_entry(key) for key in records],
+            paid_until=iso_time_or_none(account.paid_until),
+            paid=paid_by_currency(paid.get(account.id, {})),
             cost_usd=micro_usd / 1_000_000,
             users=[*await self._admin_tools.people.users_of(account.id)],
         )
-        return reply(whole)
+        return reply(details)
 
     @endpoint(
         "POST", "/admin/accounts/{id:path}", AccountEntry, body=AccountChange, failures=(NotFound, Conflict)
     )
     async def change_account(self, request: Request) -> Response:
         """Change an account's plan, or what is agreed with it alone"""
-        account = await self._admin_tools.account(request.path_params["id"])
-        change = await body(request, AccountChange)
+        account = await self._admin_tools.find_account(request.path_params["id"])
+        change = await read_body(request, AccountChange)
         if change.plan is UNSET and change.agreed is UNSET:
             raise InvalidRequest(
                 "Missing required parameter: 'plan', or 'agreed'.",
@@ -154,29 +154,31 @@ class Accounts(Resource):
                 code="missing_required_parameter",
             )
 
-        async def decide(read: Account) -> Change:
-            check_open(read)
-            plan = read.plan if change.plan is UNSET else change.plan
-            agreed = self._agree(read.agreed, change.agreed, plan)
-            before = _plan_details(read.plan, read.agreed)
-            details = {"name": read.name, **_plan_details(plan, agreed), "before": before}
-            act = await self._admin_tools.audit_row(request, "account.changed", read.id, read.id, **details)
+        async def decide(current: Account) -> Change:
+            check_open(current)
+            plan = current.plan if change.plan is UNSET else change.plan
+            agreed = self._changed_terms(current.agreed, change.agreed, plan)
+            before = _plan_details(current.plan, current.agreed)
+            details = {"name": current.name, **_plan_details(plan, agreed), "before": before}
+            act = await self._admin_tools.audit_row(
+                request, "account.changed", current.id, current.id, **details
+            )
             return Change(plan, agreed, act, sets_plan=change.plan is not UNSET)
 
-        changed = await accounts.change(self._store, account.id, decide)
-        if changed == "overtaken":
+        changed_account = await accounts.change(self._store, account.id, decide)
+        if changed_account == "overtaken":
             raise Conflict(
                 f"The account '{account.name}' is being changed by others; read it, and try again."
             )
         self._admin_tools.callers.forget(account.id)
-        return reply(shown(changed or account))
+        return reply(account_entry(changed_account or account))
 
     @endpoint("DELETE", "/admin/accounts/{id:path}", AccountEntry, failures=(NotFound,))
     async def close_account(self, request: Request) -> Response:
         """Close an account: its keys stop working, its usage stays"""
-        account = await self._admin_tools.account(request.path_params["id"])
+        account = await self._admin_tools.find_account(request.path_params["id"])
         act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
-        return reply(shown(await self._admin_tools.close(account, act)))
+        return reply(account_entry(await self._admin_tools.close_account(account, act)))
 
     @endpoint(
         "POST",
@@ -187,7 +189,7 @@ class Accounts(Resource):
     )
     async def suspend_account(self, request: Request) -> Response:
         """Suspend an account: its keys are refused and its jobs wait, and nothing of it is deleted"""
-        account = await self._admin_tools.account(request.path_params["id"])
+        account = await self._admin_tools.find_account(request.path_params["id"])
         check_open(account)
         caller = caller_or_none(request.scope)
         if caller is not None and caller.account == account.id:
@@ -196,7 +198,7 @@ class Accounts(Resource):
                 "out. Use a key of another account, or voxgate accounts suspend on the server.",
                 param="account",
             )
-        return await self._switch(request, account, "account.suspended", accounts.suspend)
+        return await self._suspend_or_resume(request, account, "account.suspended", accounts.suspend)
 
     @endpoint(
         "POST",
@@ -207,42 +209,43 @@ class Accounts(Resource):
     )
     async def resume_account(self, request: Request) -> Response:
         """End the suspension of an account: its keys work again, and its jobs go on"""
-        account = await self._admin_tools.account(request.path_params["id"])
+        account = await self._admin_tools.find_account(request.path_params["id"])
         check_open(account)
-        return await self._switch(request, account, "account.resumed", accounts.resume)
+        return await self._suspend_or_resume(request, account, "account.resumed", accounts.resume)
 
-    async def _switch(
+    async def _suspend_or_resume(
         self,
         request: Request,
         account: Account,
         action: str,
         switch: Callable[[Store, str, Act], Awaitable[Account | None]],
     ) -> Response:
-        reason = (await body(request, SuspensionReason)).reason
+        reason = (await read_body(request, SuspensionReason)).reason
         act = await self._admin_tools.audit_row(request, action, account.id, account.id, reason=reason)
-        changed = await switch(self._store, account.id, act)
+        changed_account = await switch(self._store, account.id, act)
         self._admin_tools.callers.forget(account.id)
-        return reply(shown(changed or account))
+        return reply(account_entry(changed_account or account))
 
-    def _agree(self, before: AgreedTerms, change: AgreedChange | UnsetType, plan: str) -> AgreedTerms:
-        agreed = before if change is UNSET else agreed_terms.changed(before, change, self._config)
-        agreed_terms.check(plan, agreed, self._config)
+    def _changed_terms(self, before: AgreedTerms, change: AgreedChange | UnsetType, plan: str) -> AgreedTerms:
+        agreed = before if change is UNSET else agreed_terms.apply_change(before, change, self._config)
+        agreed_terms.check_terms(plan, agreed, self._config)
         return agreed
 
 
-def shown(account: Account) -> AccountEntry:
+def account_entry(account: Account) -> AccountEntry:
     times = {
-        name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "suspended", "anchor")
+        name: iso_time_or_none(getattr(account, name))
+        for name in ("created", "closed", "suspended", "anchor")
     }
-    return shown_as(AccountEntry, account, agreed=agreed_terms.shown(account.agreed), **times)
+    return struct_from(AccountEntry, account, agreed=agreed_terms.shown_overrides(account.agreed), **times)
 
 
-def paid_texts(paid: Mapping[str, int]) -> dict[str, str]:
+def paid_by_currency(paid: Mapping[str, int]) -> dict[str, str]:
     return {currency: f"{Decimal(amount).scaleb(-2):.2f}" for currency, amount in paid.items()}
 
 
 def _plan_details(plan: str, agreed: AgreedTerms) -> dict[str, object]:
-    return {"plan": plan, "agreed": agreed_terms.shown(agreed)}
+    return {"plan": plan, "agreed": agreed_terms.shown_overrides(agreed)}
 
 
 def default_plan(config: Config) -> str:

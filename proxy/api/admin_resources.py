@@ -15,7 +15,7 @@ from proxy.api.route import Explanations
 from proxy.api.usage import Usage
 from proxy.api.vault import VaultRotation
 from proxy.catalogue.library import Library
-from proxy.http.endpoint import Endpoint, for_admins
+from proxy.http.endpoint import Endpoint, admin_endpoints
 from proxy.speech.planning import Planner
 
 # Money comes before the accounts, whose names may have slashes in them.
@@ -24,7 +24,9 @@ _RECORDS = (Money, AccountListing, Accounts, Keys, PlanPage, Audit, Usage, Vault
 
 def record_endpoints(admin_tools: AdminTools) -> list[Endpoint]:
     """Return the endpoints that need only the database; the CLI also uses them without a server."""
-    return for_admins([endpoint for resource in _RECORDS for endpoint in resource(admin_tools).endpoints])
+    return admin_endpoints(
+        [endpoint for resource in _RECORDS for endpoint in resource(admin_tools).endpoints]
+    )
 
 
 def engine_endpoints(

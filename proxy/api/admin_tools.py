@@ -13,13 +13,13 @@ from proxy.api import agreed_terms
 from proxy.api.balance import AccountBalance, read_balance
 from proxy.catalogue.erasing import Erasing, Purges
 from proxy.catalogue.people import Income, People
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.config.sections import Config
 from proxy.errors import Conflict, NotFound
 from proxy.file_store.vault import Vault
-from proxy.http.body import can_be_named
+from proxy.http.body import is_printable
 from proxy.http.endpoint import Query, Struct
-from proxy.http.resource import Details, Method, account_of, endpoint, second
+from proxy.http.resource import Details, Method, account_of, endpoint, second_path
 from proxy.ledger import Ledger
 from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account
@@ -29,8 +29,8 @@ from proxy.storage.store import Store
 from speech_engine import Names
 
 ACCOUNT_QUERY = Query("account", "Only this account's, by its id or name.")
-CONTROL = "control"
-"""The actor of a request without a key: it came over control.sock, whose user owns the server."""
+CONTROL_ACTOR = "control"
+"""The actor of a request without a key: it came over control.sock, which only the server's owner can open."""
 
 _MOST_NAMED = 200
 
@@ -54,48 +54,49 @@ class AdminTools(NamedTuple):
     income: Income = Income()
     features: tuple[str, ...] = ()
 
-    async def account(self, id_or_name: str) -> Account:
-        """Return the account with this id or name, or of this user's address. Raises NotFound."""
-        account = await accounts.get(self.store, id_or_name) if can_be_named(id_or_name) else None
+    async def find_account(self, id_or_name: str) -> Account:
+        """Return the account with this id or name, or that of the user with this address. Raises NotFound."""
+        account = await accounts.get(self.store, id_or_name) if is_printable(id_or_name) else None
         if account is None and "@" in id_or_name and (id_ := await self.people.account_of(id_or_name)):
             account = await accounts.get(self.store, id_)
         if account is None:
-            newest = await accounts.page(self.store, NEWEST, _MOST_NAMED)
+            newest = await accounts.list_page(self.store, NEWEST, _MOST_NAMED)
             names = [each.name for each in newest if each.closed is None]
             raise NotFound(
-                f"There is no account '{id_or_name[:80]}'. {possible(id_or_name, names, 'accounts')}",
+                f"There is no account '{id_or_name[:80]}'. {names_hint(id_or_name, names, 'accounts')}",
                 param="account",
             )
         return account
 
-    async def balance(self, account: Account) -> AccountBalance | None:
+    async def balance_of(self, account: Account) -> AccountBalance | None:
         """Return the account's balance, or None if its plan is not in force."""
-        terms = agreed_terms.in_force(account, self.config)
+        terms = agreed_terms.terms_in_force(account, self.config)
         if terms is None:
             return None
         return await read_balance(self.ledger, account.id, "", account.anchor, terms)
 
-    async def close(self, account: Account, act: Act) -> Account:
-        """Close an account: its keys are dead when this returns, and what it owned is erased."""
-        closed = await accounts.close(self.store, account.id, act)
+    async def close_account(self, account: Account, act: Act) -> Account:
+        """Close an account. When this returns, its keys no longer work, and what it owned is erased."""
+        closed_account = await accounts.close(self.store, account.id, act)
         self.callers.forget(account.id)
         await self.purges.purge_account(account.id)
         await self.erasing.erase_account(account.id)
-        return closed or account
+        return closed_account or account
 
     async def query_account(self, request: Request) -> str | None:
         """Return the id of the account that the query names, or None if it names none."""
         id_or_name = request.query_params.get("account")
-        return None if id_or_name is None else (await self.account(id_or_name)).id
+        return None if id_or_name is None else (await self.find_account(id_or_name)).id
 
-    async def owner(self, request: Request) -> str | None:
+    async def owner_of_request(self, request: Request) -> str | None:
         """Return the caller's account under /v1; under /admin the one that the query names, or None."""
         return account_of(request) or await self.query_account(request)
 
-    async def act(
+    async def act_if_admin(
         self, request: Request, action: str, subject: str, account: str | None, **details: object
     ) -> Act | None:
-        """Return the audit row of what an operator does, and None under /v1."""
+        """Return the audit row of an operator's action. Return None under /v1, where nobody is an
+        operator."""
         if account_of(request) is not None:
             return None
         return await self.audit_row(request, action, subject, account or "", **details)
@@ -104,11 +105,11 @@ class AdminTools(NamedTuple):
         self, request: Request, action: str, subject: str, account: str, **details: object
     ) -> Act:
         now = await self.store.now()
-        return audit.new_act(now, actor(request), action, subject, account, **details)
+        return audit.new_act(now, actor_of(request), action, subject, account, **details)
 
 
-def of_any_account(details: Details) -> Details:
-    """Return what an endpoint says under /admin, where the query may name an account."""
+def with_account_query(details: Details) -> Details:
+    """Return the details of an endpoint under /admin, where the query may name an account."""
     return {
         **details,
         "queries": (ACCOUNT_QUERY, *details.get("queries", ())),
@@ -130,7 +131,7 @@ def account_endpoint(
 
     def declare(method: Method) -> Method:
         name = f"{method.__name__}_of"
-        also = second(f"/admin{path}", name, summary=summary, **of_any_account(details))
+        also = second_path(f"/admin{path}", name, summary=summary, **with_account_query(details))
         return endpoint(verb, f"/v1{path}", *structs, also=also, **details)(method)
 
     return declare
@@ -144,6 +145,6 @@ def check_open(account: Account) -> None:
         )
 
 
-def actor(request: Request) -> str:
+def actor_of(request: Request) -> str:
     caller = caller_or_none(request.scope)
-    return CONTROL if caller is None else caller.key
+    return CONTROL_ACTOR if caller is None else caller.key

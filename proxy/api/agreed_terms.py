@@ -8,14 +8,14 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies.limits import LIMITS, with_limits
-from policies.plans import AgreedTerms, MissingLimits, Prices, Terms, terms
+from policies.plans import AgreedTerms, MissingLimits, Prices, Terms, build_terms
 from policies.price import Price
 from proxy.config import credits
 from proxy.config.plans import read_prices
-from proxy.config.reader import Reader, possible
+from proxy.config.reader import Reader, names_hint
 from proxy.config.sections import Config
 from proxy.errors import InvalidRequest
-from proxy.http.body import EngineNames, micro
+from proxy.http.body import EngineNames, micro_credits_of
 from proxy.storage.accounts import Account
 
 
@@ -64,14 +64,14 @@ class ShownOverrides(msgspec.Struct, frozen=True, kw_only=True):
     prices: ShownPrices | None
 
 
-def changed(before: AgreedTerms, change: AgreedChange, config: Config) -> AgreedTerms:
+def apply_change(before: AgreedTerms, change: AgreedChange, config: Config) -> AgreedTerms:
     """Return the agreed terms after the change. Raises InvalidRequest, which names the field."""
     fields = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
     for name, row in LIMITS.items():
         if row.unit == "credits" and fields.get(name) is not None:
-            fields[name] = micro(fields[name], f"agreed.{name}")
+            fields[name] = micro_credits_of(fields[name], f"agreed.{name}")
     if fields.get("engines") is not None:
-        fields["engines"] = tuple(_known(engine, config) for engine in fields["engines"])
+        fields["engines"] = tuple(_check_engine(engine, config) for engine in fields["engines"])
     if fields.get("prices") is not None:
         fields["prices"] = read_prices(
             _Strict("the request"), "agreed.prices", fields["prices"], config.engines
@@ -79,14 +79,15 @@ def changed(before: AgreedTerms, change: AgreedChange, config: Config) -> Agreed
     return msgspec.structs.replace(before, **fields)
 
 
-def check(plan: str, agreed: AgreedTerms, config: Config) -> None:
+def check_terms(plan: str, agreed: AgreedTerms, config: Config) -> None:
     """Raise InvalidRequest if there is no such plan, or if the account lacks a limit that it leaves open."""
     if plan not in config.plans:
         raise InvalidRequest(
-            f"There is no plan '{plan[:80]}'. {possible(plan, config.plans, 'plans')}", param="plan"
+            f"There is no plan '{plan[:80]}'. {names_hint(plan, config.plans, 'plans')}",
+            param="plan",
         )
     try:
-        terms(config.plans[plan], agreed)
+        build_terms(config.plans[plan], agreed)
     except MissingLimits as error:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in error.missing)
         raise InvalidRequest(
@@ -96,15 +97,15 @@ def check(plan: str, agreed: AgreedTerms, config: Config) -> None:
         ) from None
 
 
-def in_force(account: Account, config: Config) -> Terms | None:
+def terms_in_force(account: Account, config: Config) -> Terms | None:
     """Return the terms, or None if the plan is gone, or if the account lacks a limit that it leaves open."""
     try:
-        return terms(config.plans[account.plan], account.agreed, has_paid=account.has_paid)
+        return build_terms(config.plans[account.plan], account.agreed, has_paid=account.has_paid)
     except (KeyError, MissingLimits):
         return None
 
 
-def shown(agreed: AgreedTerms) -> ShownOverrides:
+def shown_overrides(agreed: AgreedTerms) -> ShownOverrides:
     prices = None if agreed.prices is None else shown_prices(agreed.prices)
     return ShownOverrides(engines=agreed.engines, prices=prices, **credits.shown_limits(agreed))
 
@@ -114,15 +115,16 @@ def shown_prices(prices: Prices) -> ShownPrices:
         speech=shown_price(prices.speech),
         cached=shown_price(prices.cached),
         clone=shown_price(prices.clone),
-        conversion=_price_or_none(prices.of_usual_conversion()),
-        training=_price_or_none(prices.of_training()),
-        transcription=_price_or_none(prices.of_usual_transcription()),
+        conversion=_price_or_none(prices.usual_conversion_price()),
+        training=_price_or_none(prices.training_price()),
+        transcription=_price_or_none(prices.usual_transcription_price()),
         models={model: shown_price(price) for model, price in prices.models.items()},
     )
 
 
 class _Strict(Reader):
-    """Refuses at the first fault: a client corrects one field at a time, and must know which one."""
+    """Raises InvalidRequest at the first fault, with the field as its `param`: a client gets one fault at
+    once."""
 
     def fault(self, key: str, text: str) -> NoReturn:
         raise InvalidRequest(f"Invalid value for '{key}': {text}.", param=key)
@@ -131,10 +133,10 @@ class _Strict(Reader):
         self.fault(key, text)
 
 
-def _known(engine: str, config: Config) -> str:
+def _check_engine(engine: str, config: Config) -> str:
     if engine not in config.engines:
         raise InvalidRequest(
-            f"There is no engine '{engine[:80]}'. {possible(engine, config.engines, 'engines')}",
+            f"There is no engine '{engine[:80]}'. {names_hint(engine, config.engines, 'engines')}",
             param="agreed.engines",
         )
     return engine
@@ -145,4 +147,4 @@ def _price_or_none(price: Price | None) -> ShownPrice | None:
 
 
 def shown_price(price: Price) -> ShownPrice:
-    return ShownPrice(credits.number(price.micro), price.per)
+    return ShownPrice(credits.to_credits(price.micro), price.per)

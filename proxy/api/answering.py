@@ -19,10 +19,10 @@ from proxy.api.speech_answers import (
     JsonFrame,
     SpeechReporter,
     WordEvents,
-    delta,
-    done,
-    event,
-    report,
+    delta_event,
+    done_event,
+    encode_event,
+    speech_report,
 )
 from proxy.api.speech_headers import WORD_TIMES, answer_headers
 from proxy.audio.formats import MEDIA_TYPES
@@ -43,7 +43,8 @@ BUFFERED_WAV_S = 60.0
 """Up to this estimated length a WAV is sent whole, with true sizes in its header: some players need them."""
 
 MOST_LAST_BYTES = 64 * 1024
-"""The most bytes that go out when a request is settled, and holds no stream of its account any more."""
+"""The most bytes that are sent after the settlement, when the request is no longer one of its account's
+streams."""
 
 _PACE = "x-voxgate-pace"
 _PACE_FIELD, _TAG_FIELD = _PACE.encode(), TAG_HEADER.encode()
@@ -59,7 +60,7 @@ Write = Callable[[Connection, Answer], Awaitable[None]]
 
 
 class AnswerWriter(NamedTuple):
-    """Writes an answer in a shape of its own: as the sound comes, or whole."""
+    """Writes an answer in a shape of its own. With `goes_whole`, only after all of it was spoken."""
 
     write: Write
     goes_whole: bool
@@ -73,7 +74,7 @@ class Answering:
         self._idempotency = idempotency
         self._reporter = reporter
 
-    def once(
+    def answer_once(
         self,
         connection: Connection,
         state: dict[str, Any],
@@ -81,14 +82,14 @@ class Answering:
         digest: Callable[[], bytes],
         respond: Callable[[Connection], Awaitable[None]],
     ) -> Awaitable[None]:
-        """Call `respond`, or send the stored answer to this Idempotency-Key. `digest` returns the digest of
-        the request's content."""
-        key = self._idempotency.key(connection) if KEY_FIELD in connection.fields else None
+        """Send the stored answer to the request's Idempotency-Key, else call `respond`. `digest` returns the
+        digest of the request's content."""
+        key = self._idempotency.key_of(connection) if KEY_FIELD in connection.fields else None
         if key is None:
             return respond(connection)
-        return self._once(key, connection, state, terms, digest, respond)
+        return self._answer_once(key, connection, state, terms, digest, respond)
 
-    async def _once(
+    async def _answer_once(
         self,
         key: str,
         connection: Connection,
@@ -102,7 +103,7 @@ class Answering:
         body_digest = await asyncio.to_thread(digest)
         once = Once(state["request_id"], caller.account, key, body_digest)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._idempotency.answer(connection, once, payer, respond)
+        await self._idempotency.answer_once(connection, once, payer, respond)
 
     async def speak(
         self,
@@ -113,8 +114,8 @@ class Answering:
         own_voice: Voice | None = None,
         writer: AnswerWriter | None = None,
     ) -> None:
-        """Answer a request that was admitted, with another `writer` than that of its answer if one is given.
-        Raises RequestFailed."""
+        """Answer a request that was admitted. Without a `writer`, `request.answer` decides how the answer is
+        written. Raises RequestFailed."""
         caller: Caller = state["caller"]
         tag = request.tag
         if _TAG_FIELD in connection.fields:
@@ -159,7 +160,7 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
     connection.set_head(200, answer_headers(answer, MEDIA_TYPES[answer.call.request.form.format]))
     while (data := await answer.next_chunk()) is not None:
         await connection.send(data, answer.run_ahead)
-    await connection.end(answer.last(), answer.settle)
+    await connection.end(answer.last_bytes(), answer.settle)
 
 
 async def _write_file(connection: Connection, answer: Answer) -> None:
@@ -168,41 +169,41 @@ async def _write_file(connection: Connection, answer: Answer) -> None:
     with answer.reading():
         while (data := await answer.next_chunk()) is not None:
             await connection.send(data)
-    await connection.end(answer.last(), answer.settle)
+    await connection.end(answer.last_bytes(), answer.settle)
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
     size = await answer.collect()
-    await write_report(connection, answer, report(answer), size)
+    await write_report(connection, answer, speech_report(answer), size)
 
 
 async def _write_timed_json(reporter: SpeechReporter, connection: Connection, answer: Answer) -> None:
     size = await answer.collect()
     with answer.reading():
-        about = await reporter.report(answer)
-    is_computed = any(word.interpolated for word in about.words or ())
-    found = "interpolated" if is_computed else about.word_times or ""
-    await write_report(connection, answer, about, size, found)
+        report = await reporter.report(answer)
+    is_computed = any(word.interpolated for word in report.words or ())
+    how_timed = "interpolated" if is_computed else report.word_times or ""
+    await write_report(connection, answer, report, size, how_timed)
 
 
 async def write_report(
-    connection: Connection, answer: Answer, about: msgspec.Struct, size: int, times: str = ""
+    connection: Connection, answer: Answer, report: msgspec.Struct, size: int, times: str = ""
 ) -> None:
-    """Write one JSON object: the audio of a collected answer, of `size` bytes, and what is told of it."""
-    frame = JsonFrame.of(about, size)
-    more = ((WORD_TIMES.encode(), times.encode()),) if times else ()
-    _set_whole_head(connection, answer, "application/json", frame.size, more)
-    before = frame.begin
+    """Write one JSON object: the audio of a collected answer, of `size` bytes, and its report."""
+    frame = JsonFrame.around_audio(report, size)
+    more_headers = ((WORD_TIMES.encode(), times.encode()),) if times else ()
+    _set_whole_head(connection, answer, "application/json", frame.size, more_headers)
+    first_piece = frame.begin
     with answer.reading():
         while (data := await answer.next_chunk()) is not None:
-            await connection.send(before + b64encode(data))
-            before = b""
+            await connection.send(first_piece + b64encode(data))
+            first_piece = b""
     # The times of all words may be long, too.
-    await write_end(connection, answer, before + b64encode(answer.last()) + frame.end)
+    await write_end(connection, answer, first_piece + b64encode(answer.last_bytes()) + frame.end)
 
 
 async def write_end(connection: Connection, answer: Answer, rest: bytes) -> None:
-    """Write the rest of an answer. Only its last bytes are sent when the request is settled."""
+    """Write the rest of an answer. All but its last bytes are sent before the request is settled."""
     while len(rest) > MOST_LAST_BYTES:
         await connection.send(rest[:MOST_LAST_BYTES])
         rest = rest[MOST_LAST_BYTES:]
@@ -214,13 +215,13 @@ async def _write_events(connection: Connection, answer: Answer) -> None:
     connection.set_head(200, answer_headers(answer, "text/event-stream; charset=utf-8"))
     try:
         while (data := await answer.next_chunk()) is not None:
-            news = b"" if words is None else words.next()
-            await connection.send(delta(data) + news, answer.run_ahead)
-        last = delta(answer.last()) + (b"" if words is None else words.next())
+            word_event = b"" if words is None else words.next_word_event()
+            await connection.send(delta_event(data) + word_event, answer.run_ahead)
+        last = delta_event(answer.last_bytes()) + (b"" if words is None else words.next_word_event())
     except EngineError as error:
-        await connection.send(event(AudioError(error=from_engine(error).body().error)))
+        await connection.send(encode_event(AudioError(error=from_engine(error).body().error)))
         raise
-    await connection.end(last + done(answer), answer.settle)
+    await connection.end(last + done_event(answer), answer.settle)
 
 
 _WRITERS: dict[str, Write] = {
@@ -232,7 +233,7 @@ _WRITERS: dict[str, Write] = {
 
 
 def _deliver(write: Write, connection: Connection, answer: Answer) -> Awaitable[None]:
-    connection.on_left = answer.note_departure
+    connection.on_client_left = answer.note_departure
     return write(connection, answer)
 
 
@@ -242,7 +243,7 @@ def _at_live_pace(write: Write, connection: Connection, answer: Answer) -> Await
 
 
 def _set_whole_head(
-    connection: Connection, answer: Answer, media_type: str, size: int, more: Iterable[RawHeader] = ()
+    connection: Connection, answer: Answer, media_type: str, size: int, more_headers: Iterable[RawHeader] = ()
 ) -> None:
     headers = answer_headers(answer, media_type)
-    connection.set_head(200, [*headers, *more, (b"content-length", b"%d" % size)])
+    connection.set_head(200, [*headers, *more_headers, (b"content-length", b"%d" % size)])

@@ -1,4 +1,4 @@
-"""The page at /docs: the OpenAPI document as a person reads it, made here, without a script."""
+"""The page at /docs: the OpenAPI document as HTML for people. The page has no script."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-_PAGE = Path(__file__).with_name("page")
-_LOOK = "api.css"
+_PAGE_FOLDER = Path(__file__).with_name("page")
+_STYLES = "api.css"
 
 Schema = Mapping[str, Any]
 
@@ -26,26 +26,26 @@ def api_html(document: Schema) -> str:
     tags = dict.fromkeys(operation["tags"][0] for _, _, operation in operations)
     groups = {tag: [each for each in operations if each[2]["tags"][0] == tag] for tag in tags}
     body = [
-        f'<h1>The API of this server</h1><p class="quiet">{_text(document["info"]["description"])} '
+        f'<h1>The API of this server</h1><p class="quiet">{_text_html(document["info"]["description"])} '
         'A program reads the same as <a href="openapi.json">openapi.json</a>.</p>',
-        f"<nav aria-label='Requests'>{''.join(_contents(tag, group) for tag, group in groups.items())}</nav>",
-        *(_operation(*each, document["components"]) for group in groups.values() for each in group),
+        f"<nav aria-label='Requests'>{''.join(_contents_html(*each) for each in groups.items())}</nav>",
+        *(_operation_html(*each, document["components"]) for group in groups.values() for each in group),
         '<h2 id="objects">Objects</h2>',
-        *(_object(name, schema) for name, schema in document["components"]["schemas"].items()),
+        *(_object_html(name, schema) for name, schema in document["components"]["schemas"].items()),
     ]
     title = f"voxgate {document['info']['version']}: the API"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>'
-        f"<style>\n{(_PAGE / _LOOK).read_text()}</style></head><body>"
+        f"<style>\n{(_PAGE_FOLDER / _STYLES).read_text()}</style></head><body>"
         '<header><p class="brand">voxgate</p><nav><a href=".">Try it</a>'
         '<a href="#objects">Objects</a></nav></header>'
         f"<main>{''.join(body)}</main></body></html>"
     )
 
 
-def _contents(tag: str, group: Iterable[tuple[str, str, Schema]]) -> str:
+def _contents_html(tag: str, group: Iterable[tuple[str, str, Schema]]) -> str:
     links = "".join(
         f'<li><a href="#{escape(operation["operationId"])}">{escape(f"{method} {path}")}</a></li>'
         for method, path, operation in group
@@ -53,99 +53,104 @@ def _contents(tag: str, group: Iterable[tuple[str, str, Schema]]) -> str:
     return f"<h2>{escape(tag.capitalize())}</h2><ul>{links}</ul>"
 
 
-def _operation(method: str, path: str, operation: Schema, components: Schema) -> str:
+def _operation_html(method: str, path: str, operation: Schema, components: Schema) -> str:
     is_open = {} in operation.get("security", ())
     needs = "Needs no key." if is_open else operation.get("description", "Needs a key.")
     parts = [
         f'<section class="card stack" id="{escape(operation["operationId"])}">'
         f"<h2><code>{escape(f'{method} {path}')}</code></h2>"
-        f'<p>{_text(operation["summary"])}. <span class="quiet">{_text(needs)}</span></p>',
-        _table("Parameters", map(_parameter, operation.get("parameters", ()))),
+        f'<p>{_text_html(operation["summary"])}. <span class="quiet">{_text_html(needs)}</span></p>',
+        _table_html("Parameters", map(_parameter_row, operation.get("parameters", ()))),
         *(
-            _table(f"Body: {media}", _fields(content["schema"], components["schemas"]))
+            _table_html(f"Body: {media}", _field_rows(content["schema"], components["schemas"]))
             for media, content in operation.get("requestBody", {}).get("content", {}).items()
         ),
-        _answers(operation["responses"], components["responses"]),
+        _answers_html(operation["responses"], components["responses"]),
     ]
     return "".join(parts) + "</section>"
 
 
-def _answers(answers: Mapping[str, Schema], known: Mapping[str, Schema]) -> str:
+def _answers_html(answers: Mapping[str, Schema], shared_answers: Mapping[str, Schema]) -> str:
     rows = []
     for status, answer in answers.items():
-        described = known[_last(answer["$ref"])] if "$ref" in answer else answer
+        answer_schema = shared_answers[_last_part(answer["$ref"])] if "$ref" in answer else answer
         kinds = dict.fromkeys(
-            f"{escape(media)}: {_type(content['schema'])}" if media == "application/json" else escape(media)
-            for media, content in described["content"].items()
+            f"{escape(media)}: {_type_html(content['schema'])}"
+            if media == "application/json"
+            else escape(media)
+            for media, content in answer_schema["content"].items()
         )
-        rows.append((f"<code>{escape(status)}</code>", ", ".join(kinds), _text(described["description"])))
-    table = _table("", rows)
+        rows.append(
+            (f"<code>{escape(status)}</code>", ", ".join(kinds), _text_html(answer_schema["description"]))
+        )
+    table = _table_html("", rows)
     return f"<details><summary>Answers</summary>{table}</details>"
 
 
-def _object(name: str, schema: Schema) -> str:
-    about = _text(schema.get("description", ""))
+def _object_html(name: str, schema: Schema) -> str:
+    description_html = _text_html(schema.get("description", ""))
     return (
-        f'<section class="card stack" id="schema-{escape(name)}"><h3>{escape(name)}</h3><p>{about}</p>'
-        f"{_table('', _fields(schema, {}))}</section>"
+        f'<section class="card stack" id="schema-{escape(name)}"><h3>{escape(name)}</h3>'
+        f"<p>{description_html}</p>"
+        f"{_table_html('', _field_rows(schema, {}))}</section>"
     )
 
 
-def _parameter(parameter: Schema) -> tuple[str, ...]:
+def _parameter_row(parameter: Schema) -> tuple[str, ...]:
     where = "" if parameter["in"] == "query" else f" in the {parameter['in']}"
     return (
         f"<code>{escape(parameter['name'])}</code>",
-        _type(parameter["schema"]) + where,
-        _text(parameter["description"]),
+        _type_html(parameter["schema"]) + where,
+        _text_html(parameter["description"]),
     )
 
 
-def _fields(schema: Schema, schemas: Mapping[str, Schema]) -> Iterator[tuple[str, ...]]:
+def _field_rows(schema: Schema, schemas: Mapping[str, Schema]) -> Iterator[tuple[str, ...]]:
     if "$ref" in schema:
-        schema = schemas[_last(schema["$ref"])]
+        schema = schemas[_last_part(schema["$ref"])]
     for part in schema.get("allOf", ()):
-        yield from _fields(part, schemas)
+        yield from _field_rows(part, schemas)
     required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
-        notes = [_meaning(field)]
+        notes = [_meaning_html(field)]
         if name in required:
             notes.append("required")
         elif field.get("default") not in (None, ""):
             notes.append(f"usually <code>{escape(msgspec.json.encode(field['default']).decode())}</code>")
-        yield (f"<code>{escape(name)}</code>", _type(field), "; ".join(filter(None, notes)))
+        yield (f"<code>{escape(name)}</code>", _type_html(field), "; ".join(filter(None, notes)))
 
 
-def _meaning(field: Schema) -> str:
+def _meaning_html(field: Schema) -> str:
     texts = [field.get("description", ""), *(each.get("description", "") for each in field.get("anyOf", ()))]
-    return _text(next(filter(None, texts), ""))
+    return _text_html(next(filter(None, texts), ""))
 
 
-def _type(schema: Schema) -> str:
+def _type_html(schema: Schema) -> str:
     if "$ref" in schema:
-        name = escape(_last(schema["$ref"]))
+        name = escape(_last_part(schema["$ref"]))
         return f'<a href="#schema-{name}">{name}</a>'
     if "enum" in schema:
         return " | ".join(f"<code>{escape(str(each))}</code>" for each in schema["enum"])
     for several in ("anyOf", "oneOf"):
         if several in schema:
-            return " or ".join(dict.fromkeys(map(_type, schema[several])))
+            return " or ".join(dict.fromkeys(map(_type_html, schema[several])))
     kind = schema.get("type", "object" if "properties" in schema else "anything")
     if kind == "array":
-        return f"list of {_type(schema.get('items') or {})}"
+        return f"list of {_type_html(schema.get('items') or {})}"
     return "a file" if schema.get("format") == "binary" else escape(str(kind))
 
 
-def _table(caption: str, rows: Iterable[tuple[str, ...]]) -> str:
+def _table_html(caption: str, rows: Iterable[tuple[str, ...]]) -> str:
     lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     if not lines:
         return ""
     return f"<table>{f'<caption>{escape(caption)}</caption>' if caption else ''}{lines}</table>"
 
 
-def _text(text: str) -> str:
+def _text_html(text: str) -> str:
     """Escape a text, with what stands in backticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
 
 
-def _last(reference: str) -> str:
+def _last_part(reference: str) -> str:
     return reference.rpartition("/")[2]

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.lists import PAGE, SINCE, Listing, iso, page, query_time
+from proxy.http.lists import PAGE, SINCE, Listing, iso_time, query_time_micros, read_page
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import audit
 from proxy.storage.audit import Act
@@ -49,17 +49,19 @@ class Audit(Resource):
     async def list_audit(self, request: Request) -> Response:
         """Who changed what, the newest first"""
         account = await self._admin_tools.query_account(request)
-        since = query_time(request, "since") or 0
+        since = query_time_micros(request, "since") or 0
         store = self._admin_tools.store
-        listed = await page(
+        page = await read_page(
             request,
             # None: a page may begin after a row of any account.
             partial(audit.ROWS.place_of, store, None),
-            lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
+            lambda place, limit: audit.list_acts(
+                store, account=account, since=since, place=place, limit=limit
+            ),
         )
-        return await listed.list_response(ActList, _shown)
+        return await page.list_response(ActList, _shown_act)
 
 
-def _shown(act: Act) -> ShownAct:
-    plain = msgspec.structs.asdict(act)
-    return ShownAct(**{**plain, "at": iso(act.at), "details": decode_json(act.details)})
+def _shown_act(act: Act) -> ShownAct:
+    fields = msgspec.structs.asdict(act)
+    return ShownAct(**{**fields, "at": iso_time(act.at), "details": decode_json(act.details)})

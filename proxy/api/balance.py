@@ -9,7 +9,7 @@ import msgspec
 from policies.limits import Caps
 from policies.plans import Terms
 from proxy.config import credits
-from proxy.http.lists import iso
+from proxy.http.lists import iso_time
 from proxy.ledger import Ledger, Payer
 from proxy.storage import durable_holds, entries
 
@@ -51,20 +51,20 @@ class AccountBalance(NamedTuple):
 
 async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:
     payer = Payer(account=account, key=key, anchor=anchor, terms=terms)
-    position = await ledger.holds.position(payer)
-    pools = await entries.pools(ledger.store, account)
+    position = await ledger.holds.account_state(payer)
+    pools = await entries.read_pools(ledger.store, account)
     start, end = position.cycle.start, position.cycle.end
     left, granted = position.credits.allowance, position.credits.granted
     balance = Balance(
-        allowance=_number(terms.allowance),
-        used=credits.number(-pools.get(start, 0)),
-        left=_number(left),
-        granted=credits.number(granted),
-        available=_number(position.credits.available),
+        allowance=_credits_or_none(terms.allowance),
+        used=credits.to_credits(-pools.get(start, 0)),
+        left=_credits_or_none(left),
+        granted=credits.to_credits(granted),
+        available=_credits_or_none(position.credits.available),
     )
-    clones_used = await durable_holds.clones_used(ledger.store, account, start)
+    clones_used = await durable_holds.count_clones(ledger.store, account, start)
     return AccountBalance(
-        ShownCycle(iso(start), iso(end)),
+        ShownCycle(iso_time(start), iso_time(end)),
         balance,
         position.live.account,
         clones_used,
@@ -72,5 +72,5 @@ async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, term
     )
 
 
-def _number(micro: int | None) -> float | None:
-    return None if micro is None else credits.number(micro)
+def _credits_or_none(micro: int | None) -> float | None:
+    return None if micro is None else credits.to_credits(micro)

@@ -73,17 +73,17 @@ class EngineList(Resource):
     async def list_engines(self, _request: Request) -> Response:
         """Engines with their state, and plugins that failed"""
         faults = [FailedPlugin(fault.name, fault.stage, fault.reason) for fault in self._registry.faults]
-        shown = [await self._shown(status) for status in await self._engines.statuses()]
-        return reply(EngineStatuses(data=tuple(shown), faults=faults))
+        shown_engines = [await self._shown_engine(status) for status in await self._engines.statuses()]
+        return reply(EngineStatuses(data=tuple(shown_engines), faults=faults))
 
-    async def _shown(self, status: EngineStatus) -> ShownEngine:
-        used_up = await self._budgets.used_up(status.name)
+    async def _shown_engine(self, status: EngineStatus) -> ShownEngine:
+        used_up = await self._budgets.find_used_up(status.name)
         if used_up is not None and status.state == "ready":
             status = msgspec.structs.replace(status, state="budget", reason=used_up[0])
         engine = self._engines[status.name]
         return ShownEngine(
             **msgspec.structs.asdict(status),
-            languages={f"{status.name}/{info.id}": _spoken(info) for info in engine.models()},
+            languages={f"{status.name}/{info.id}": _spoken_languages(info) for info in engine.models()},
             licences={f"{status.name}/{info.id}": info.licence for info in engine.models()},
             shutdown_dates={
                 f"{status.name}/{info.id}": info.shutdown_date
@@ -100,9 +100,9 @@ class EngineList(Resource):
             },
             voices=[voice.id for voice in engine.voices()],
             unlisted_voices=engine.unlisted_voices,
-            budgets=await self._budgets.spends(status.name),
+            budgets=await self._budgets.read_spends(status.name),
         )
 
 
-def _spoken(info: ModelInfo) -> list[SpokenLanguage]:
+def _spoken_languages(info: ModelInfo) -> list[SpokenLanguage]:
     return [SpokenLanguage(language.tag, language.quality) for language in info.languages]

@@ -15,9 +15,9 @@ from proxy.http.replies import Compressed
 LANGUAGES = ("en", "pt-BR", "th", "es")
 """Those of the page and of the console."""
 LANGUAGE = Query("lang", "The language of the page, in place of the one that the browser prefers.", LANGUAGES)
-PAGE = "text/html; charset=utf-8"
+HTML_TYPE = "text/html; charset=utf-8"
 NAME = "voxgate"
-_PLACES = re.compile("LANGUAGE|LOOK|<!-- (?:head|look|front) -->")
+_PLACEHOLDERS = re.compile("LANGUAGE|LOOK|<!-- (?:head|look|front) -->")
 _ICON = re.compile(r'<link rel="icon"[^>]*>\n')
 
 
@@ -29,14 +29,14 @@ class PublicFront:
     async def document(self, request: Request, shell: str) -> Compressed:
         """Return the page: the console's `shell`, with what a visitor sees in it."""
         del request
-        return filled(shell)
+        return fill_shell(shell)
 
 
-def filled(
+def fill_shell(
     shell: str, *, language: str = "en", look: str = "", head: str = "", styles: str = "", body: str = ""
 ) -> Compressed:
-    """Put HTML into the places of a shell. Without a `head`, search engines leave the page alone. An icon in
-    the `styles` replaces that of the shell."""
+    """Put HTML into the placeholders of a shell. Without a `head`, search engines do not index the page. An
+    icon in the `styles` replaces that of the shell."""
     if 'rel="icon"' in styles:
         shell = _ICON.sub("", shell, count=1)
     parts = {
@@ -46,5 +46,5 @@ def filled(
         "<!-- look -->": styles,
         "<!-- front -->": body,
     }
-    shell = _PLACES.sub(lambda place: parts[place[0]], shell)
-    return Compressed.of(PAGE, shell.encode())
+    shell = _PLACEHOLDERS.sub(lambda place: parts[place[0]], shell)
+    return Compressed.compress(HTML_TYPE, shell.encode())

@@ -20,12 +20,12 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.errors import LimitsUnavailable, RequestFailed
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, endpoint, second
+from proxy.http.resource import Resource, endpoint, second_path
 from proxy.ledger.budgets import Budgets
 from proxy.storage.store import StorageFailed, Store
 
-_STORE_S = 2.0
-_BUDGETS_S = 2.0
+_STORE_TIMEOUT_S = 2.0
+_BUDGETS_TIMEOUT_S = 2.0
 
 
 class Liveness(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Dependencies(NamedTuple):
     registry: Registry
     budgets: Budgets
 
-    async def degraded(self) -> list[DegradedPart]:
+    async def degraded_parts(self) -> list[DegradedPart]:
         plugins = [DegradedPart(plugin=f.name, stage=f.stage, reason=f.reason) for f in self.registry.faults]
         models = [
             DegradedPart(model=name, reason=reason) for name, reason in self.catalogue.unusable_models()
@@ -62,10 +62,10 @@ class Dependencies(NamedTuple):
         voices = [
             DegradedPart(voice=name, reason=reason) for name, reason in self.catalogue.unusable_voices()
         ]
-        return [*await self._engines(), *plugins, *models, *voices]
+        return [*await self._degraded_engines(), *plugins, *models, *voices]
 
-    async def _engines(self) -> list[DegradedPart]:
-        spent = await self._spent()
+    async def _degraded_engines(self) -> list[DegradedPart]:
+        spent = await self._engines_over_budget()
         states = {
             name: "budget" if engine.state == "ready" and name in spent else engine.state
             for name, engine in self.engines.items()
@@ -82,11 +82,11 @@ class Dependencies(NamedTuple):
         loaded = self.engines.loaded(name)
         return "" if loaded is None else f", {loaded:.0%} loaded"
 
-    async def _spent(self) -> set[str]:
+    async def _engines_over_budget(self) -> set[str]:
         """Return the engines whose budget is used up. If the database cannot be reached, there are none."""
         try:
-            async with asyncio.timeout(_BUDGETS_S):
-                return {name for name, _ in self.engines.items() if await self.budgets.used_up(name)}
+            async with asyncio.timeout(_BUDGETS_TIMEOUT_S):
+                return {name for name, _ in self.engines.items() if await self.budgets.find_used_up(name)}
         except (StorageFailed, TimeoutError):
             return set()
 
@@ -98,11 +98,12 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class ServerState:
-    """The state of the whole server, as the supervisor reports it to a worker."""
+    """The state of the whole server, as the supervisor reports it to a worker. `failed_workers` has the
+    workers that are not started again, by number, with the reason."""
 
     def __init__(self) -> None:
         self.is_draining = False
-        self.given_up: dict[int, str] = {}
+        self.failed_workers: dict[int, str] = {}
 
 
 class HealthEndpoints(Resource):
@@ -120,7 +121,7 @@ class HealthEndpoints(Resource):
         self._default_model = server.default_model
         self._default_voice = server.default_voice
         self._server_state = server_state
-        self._look: asyncio.Task[Readiness] | None = None
+        self._running_check: asyncio.Task[Readiness] | None = None
 
     @endpoint(
         "GET",
@@ -128,7 +129,7 @@ class HealthEndpoints(Resource):
         Liveness,
         access="open",
         pace="own",
-        also=second("/health", "is_live_by_other_path", summary="as /healthz"),
+        also=second_path("/health", "is_live_by_other_path", summary="as /healthz"),
     )
     async def is_live(self, _request: Request) -> Response:
         """200 while the process answers"""
@@ -137,48 +138,48 @@ class HealthEndpoints(Resource):
     @endpoint("GET", "/readyz", Readiness, access="open", pace="own", unready=Readiness)
     async def is_ready(self, _request: Request) -> Response:
         """200 if it can serve, else 503"""
-        # Anyone may ask: there is one look at a time, which answers all that come meanwhile.
-        if self._look is None or self._look.done():
-            self._look = asyncio.create_task(self._readiness())
-        readiness = await asyncio.shield(self._look)
+        # Anyone may ask, so one check at a time answers all requests that come meanwhile.
+        if self._running_check is None or self._running_check.done():
+            self._running_check = asyncio.create_task(self._check_readiness())
+        readiness = await asyncio.shield(self._running_check)
         return reply(readiness, 503 if readiness.reasons else 200)
 
-    async def _readiness(self) -> Readiness:
-        storage, limits = await asyncio.gather(self._storage(), self._counts())
+    async def _check_readiness(self) -> Readiness:
+        storage, limits = await asyncio.gather(self._storage_problem(), self._limits_problem())
         draining = "draining: the server is shutting down" if self._server_state.is_draining else ""
-        found = (draining, storage, limits, self._model(), self._voice())
+        found = (draining, storage, limits, self._default_model_problem(), self._default_voice_problem())
         reasons = [reason for reason in found if reason]
-        given_up = self._server_state.given_up.items()
-        degraded = [*await self._dependencies.degraded()]
+        given_up = self._server_state.failed_workers.items()
+        degraded = [*await self._dependencies.degraded_parts()]
         degraded += [
             DegradedPart(worker=number, state="failed", reason=reason) for number, reason in given_up
         ]
         return Readiness("unready" if reasons else "ready", reasons, degraded)
 
-    async def _storage(self) -> str:
+    async def _storage_problem(self) -> str:
         try:
-            async with asyncio.timeout(_STORE_S):
+            async with asyncio.timeout(_STORE_TIMEOUT_S):
                 await self._store.read("SELECT 1 AS one", {})
         except (StorageFailed, TimeoutError):
             return "storage: the database does not answer"
         return ""
 
-    async def _counts(self) -> str:
+    async def _limits_problem(self) -> str:
         try:
             await self._limits.check()
         except LimitsUnavailable:
             return "limits: requests cannot be counted"
         return ""
 
-    def _model(self) -> str:
+    def _default_model_problem(self) -> str:
         try:
-            models = self._dependencies.catalogue.resolve_model(self._default_model)
+            models = self._dependencies.catalogue.resolve_models(self._default_model)
         except RequestFailed as failure:
             return f"default_model {self._default_model}: {failure.message}"
         if any(self._dependencies.engines.is_usable(model.engine) for model in models):
             return ""
         return f"default_model {self._default_model}: none of its engines is ready"
 
-    def _voice(self) -> str:
+    def _default_voice_problem(self) -> str:
         obstacle = self._dependencies.catalogue.voice_obstacle(self._default_voice)
         return f"default_voice {self._default_voice}: {obstacle}" if obstacle else ""

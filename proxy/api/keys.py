@@ -10,12 +10,12 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.limits import OF_KEYS, Caps, with_limits
+from policies.limits import KEY_LIMITS, Caps, with_limits
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.api.balance import ShownCaps
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import AccountName, Label, body, can_be_named
-from proxy.http.lists import PAGE, Listing, iso, iso_or_none, page
+from proxy.http.body import AccountName, Label, is_printable, read_body
+from proxy.http.lists import PAGE, Listing, iso_time, iso_time_or_none, read_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import api_key, key_records
@@ -24,7 +24,7 @@ from proxy.storage.rows import new_id
 from speech_engine.redacted import Redacted
 
 
-@with_limits(OF_KEYS, lambda row: row.number | None, default=None)
+@with_limits(KEY_LIMITS, lambda row: row.number | None, default=None)
 class NewCaps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The key's own limits, if they are lower than the account's, and its pace."""
 
@@ -39,11 +39,11 @@ class KeyFields(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=1, le=100 * 365 * 86_400, description="a number of seconds, at least 1")]
         | None
     ) = None
-    caps: Annotated[NewCaps, Meta(description=f"an object with {', '.join(OF_KEYS)} and pace")] = NewCaps()
+    caps: Annotated[NewCaps, Meta(description=f"an object with {', '.join(KEY_LIMITS)} and pace")] = NewCaps()
 
-    def record(self, account: str, role: Role, at: int) -> NewKeyRecord:
-        """Return the values of such a key that is made at this moment."""
-        expires = None if self.expires_in_s is None else at + self.expires_in_s * 1_000_000
+    def record(self, account: str, role: Role, now: int) -> NewKeyRecord:
+        """Return the record of such a key, made `now`, in microseconds."""
+        expires = None if self.expires_in_s is None else now + self.expires_in_s * 1_000_000
         caps = Caps(**msgspec.structs.asdict(self.caps))
         return NewKeyRecord(account=account, role=role, name=self.name, expires=expires, caps=caps)
 
@@ -90,43 +90,43 @@ class Keys(Resource):
     async def list_keys(self, request: Request) -> Response:
         """Keys, without their secrets, the newest first"""
         account = await self._admin_tools.query_account(request)
-        listed = await page(
+        page = await read_page(
             request,
             partial(key_records.place_of, self._store, account),
             partial(key_records.page, self._store, account),
         )
-        return await listed.list_response(KeyList, shown)
+        return await page.list_response(KeyList, key_entry)
 
     @endpoint("POST", "/admin/keys", MintedKey, status=201, body=NewKey, failures=(NotFound,))
     async def create_key(self, request: Request) -> Response:
         """Make a key; its secret is shown this once"""
-        new = await body(request, NewKey)
-        account = await self._admin_tools.account(new.account)
+        new = await read_body(request, NewKey)
+        account = await self._admin_tools.find_account(new.account)
         if account.closed is not None:
             raise InvalidRequest(f"The account '{account.name}' is closed.", param="account")
         act = await self._admin_tools.audit_row(
             request, "key.created", new_id("key"), account.id, role=new.role, name=new.name, caps=new.caps
         )
         record, secret = new.record(account.id, new.role, act.at), api_key.mint()
-        return minted(await key_records.create(self._store, secret, record, act), secret)
+        return minted_key_reply(await key_records.create(self._store, secret, record, act), secret)
 
     @endpoint("DELETE", "/admin/keys/{id}", KeyEntry, failures=(NotFound,))
     async def revoke_key(self, request: Request) -> Response:
         """End a key"""
-        return await revoke(self._admin_tools, request, await self._get(request.path_params["id"]))
+        return await revoke(self._admin_tools, request, await self._find_key(request.path_params["id"]))
 
     @endpoint("POST", "/admin/keys/{id}/rotate", MintedKey, status=201, failures=(InvalidRequest, NotFound))
     async def rotate_key(self, request: Request) -> Response:
         """Replace a key by a new one with the same rights"""
-        return await rotate(self._admin_tools, request, await self._get(request.path_params["id"]))
+        return await rotate(self._admin_tools, request, await self._find_key(request.path_params["id"]))
 
-    async def _get(self, id_: str) -> KeyRecord:
+    async def _find_key(self, id_: str) -> KeyRecord:
         if id_.startswith(api_key.PREFIX):
             # The message must not repeat a secret.
             raise NotFound(
                 "A key is named by its id (key_…), not by its secret; see voxgate keys list.", param="id"
             )
-        key = await key_records.get(self._store, None, id_) if can_be_named(id_) else None
+        key = await key_records.get(self._store, None, id_) if is_printable(id_) else None
         if key is None or key.kind == "user":
             raise NotFound(
                 f"There is no key '{id_[:80]}'; see voxgate keys list for ids (key_…).", param="id"
@@ -138,7 +138,7 @@ async def revoke(admin_tools: AdminTools, request: Request, key: KeyRecord) -> R
     act = await admin_tools.audit_row(request, "key.revoked", key.id, key.account)
     revoked = await key_records.revoke(admin_tools.store, key.id, act)
     admin_tools.callers.forget(key.id)
-    return reply(shown(revoked or key))
+    return reply(key_entry(revoked or key))
 
 
 async def rotate(admin_tools: AdminTools, request: Request, key: KeyRecord) -> Response:
@@ -151,20 +151,20 @@ async def rotate(admin_tools: AdminTools, request: Request, key: KeyRecord) -> R
             param="id",
         )
     admin_tools.callers.forget(key.id)
-    return minted(rotated, secret)
+    return minted_key_reply(rotated, secret)
 
 
-def shown(record: KeyRecord) -> KeyEntry:
-    return KeyEntry(**_plain(record))
+def key_entry(record: KeyRecord) -> KeyEntry:
+    return KeyEntry(**_entry_fields(record))
 
 
-def minted(record: KeyRecord, secret: api_key.ApiKey) -> Response:
-    return reply(MintedKey(**_plain(record), key=secret.reveal()), 201)
+def minted_key_reply(record: KeyRecord, secret: api_key.ApiKey) -> Response:
+    return reply(MintedKey(**_entry_fields(record), key=secret.reveal()), 201)
 
 
-def _plain(record: KeyRecord) -> dict[str, Any]:
-    times = {"created": iso(record.created)}
-    ends = {name: iso_or_none(getattr(record, name)) for name in ("expires", "revoked")}
+def _entry_fields(record: KeyRecord) -> dict[str, Any]:
+    times = {"created": iso_time(record.created)}
+    ends = {name: iso_time_or_none(getattr(record, name)) for name in ("expires", "revoked")}
     caps = ShownCaps(**msgspec.structs.asdict(record.caps))
     columns = {name: getattr(record, name) for name in KeyEntry.__struct_fields__}
     return {**columns, **times, **ends, "caps": caps}

@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.limits import COUNTED, limit_values, with_limits
+from policies.limits import COUNT_LIMITS, limit_values, with_limits
 from policies.plans import ConsentRule, Terms
 from policies.price import Minutes
 from proxy.access.callers import caller_of
@@ -16,12 +16,12 @@ from proxy.access.sessions import session_or_none
 from proxy.api.admin_tools import AdminTools
 from proxy.api.agreed_terms import ShownPrices, shown_prices
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
-from proxy.api.minutes import allowed_minutes, minutes
+from proxy.api.minutes import allowed_minutes, minutes_for
 from proxy.api.voices import VoiceTools
-from proxy.catalogue.people import UserEntry, title_of
+from proxy.catalogue.people import UserEntry, account_title
 from proxy.errors import InvalidKey, NotAllowed
-from proxy.http.lists import iso_or_none
-from proxy.http.replies import reply, shown_as
+from proxy.http.lists import iso_time_or_none
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, key_records
 from proxy.storage.accounts import Account
@@ -65,7 +65,7 @@ class NextPlan(msgspec.Struct, frozen=True):
     minutes: Minutes | None
 
 
-@with_limits(COUNTED, lambda row: row.plain | None)
+@with_limits(COUNT_LIMITS, lambda row: row.plain | None)
 class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The account's limits, for all its keys together. Null is no limit; `engines` null means all."""
 
@@ -121,26 +121,26 @@ class Me(Resource):
         session, library = session_or_none(request.scope), await self._library.get(account.id)
         return reply(
             MeAnswer(
-                account=OwnAccount(account.id, account.name, title_of(account.name, addresses)),
+                account=OwnAccount(account.id, account.name, account_title(account.name, addresses)),
                 user=None if session is None else await self._people.user(session.user),
-                key=shown_as(OwnKey, key, caps=shown_as(ShownCaps, key.caps)),
-                plan=self._plan(terms),
-                limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNTED)),
+                key=struct_from(OwnKey, key, caps=struct_from(ShownCaps, key.caps)),
+                plan=self._own_plan(terms),
+                limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNT_LIMITS)),
                 prices=shown_prices(terms.prices),
                 cycle=account_balance.cycle,
                 credits=account_balance.balance,
-                minutes=minutes(account_balance.available, terms, self._config),
+                minutes=minutes_for(account_balance.available, terms, self._config),
                 streams=account_balance.running,
                 clones_used=account_balance.clones_used,
                 voices_used=len(library.own.saved),
                 preferred_voice=account.preferred_voice or None,
                 favourite_voices=account.favourite_voices,
-                paid_until=iso_or_none(account.paid_until),
+                paid_until=iso_time_or_none(account.paid_until),
                 next_plan=self._next_plan(account),
             )
         )
 
-    def _plan(self, terms: Terms) -> OwnPlan:
+    def _own_plan(self, terms: Terms) -> OwnPlan:
         price = self._plans.by_name[terms.plan].price
         return OwnPlan(terms.plan, price, terms.consent, allowed_minutes(terms, self._config))
 

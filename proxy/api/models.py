@@ -19,7 +19,7 @@ from proxy.errors import NotAllowed, NotFound
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 
-_CREATED = 1_767_225_600
+_CREATED_S = 1_767_225_600
 """The start of 2026. Clients want a number in seconds that stays the same; nothing reads it."""
 
 
@@ -31,7 +31,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     object: Literal["model"] = "model"
-    created: int = _CREATED
+    created: int = _CREATED_S
     owned_by: str
     shutdown_date: str | None = None
     """The day from which a provider serves a model no more. An alias stays: its operator names another."""
@@ -91,13 +91,13 @@ class Models(Resource):
     @endpoint("GET", "/v1/models", ModelList, access="catalogue", failures=(NotAllowed,), pace="list")
     async def list_models(self, request: Request) -> Response:
         """The aliases and every engine/model that the caller's plan may use"""
-        return reply(ModelList(data=self._all(request)))
+        return reply(ModelList(data=self._usable_models(request)))
 
     @endpoint("GET", "/v1/models/{id:path}", ModelEntry, failures=(NotAllowed, NotFound))
     async def get_model(self, request: Request) -> Response:
         """One model"""
         id_ = request.path_params["id"]
-        for model in self._all(request):
+        for model in self._usable_models(request):
             if model.id == id_:
                 return reply(model)
         raise NotFound(
@@ -111,18 +111,18 @@ class Models(Resource):
     )
     async def list_audio_models(self, request: Request) -> Response:
         """The same models, each with a name"""
-        models = self._all(request)
-        named = [NamedModel(**msgspec.structs.asdict(model), name=model.id) for model in models]
-        return reply(AudioModelList(data=named, models=named))
+        models = self._usable_models(request)
+        named_models = [NamedModel(**msgspec.structs.asdict(model), name=model.id) for model in models]
+        return reply(AudioModelList(data=named_models, models=named_models))
 
-    def _all(self, request: Request) -> list[ModelEntry]:
+    def _usable_models(self, request: Request) -> list[ModelEntry]:
         """Raise NotAllowed if the caller's plan is not in force."""
         caller = caller_or_none(request.scope)
         # Without a caller the catalogue is public, and shows what any plan may use.
         terms = None if caller is None else self._plans.terms(caller)
         aliases, models = self._catalogue.list_models(terms)
         return [
-            *map(self._alias, aliases),
+            *map(self._alias_entry, aliases),
             *(
                 ModelEntry(
                     id=model.name,
@@ -130,40 +130,40 @@ class Models(Resource):
                     shutdown_date=model.info.shutdown_date or None,
                     licence=model.info.licence or None,
                     is_trained=model.info.is_trained,
-                    converts=_only_if(model.info.converts),
-                    trains=_only_if(model.info.trains),
-                    clones=_only_if(is_cloned_for(model.info)),
+                    converts=_true_or_unset(model.info.converts),
+                    trains=_true_or_unset(model.info.trains),
+                    clones=_true_or_unset(is_cloned_for(model.info)),
                     mixes=model.info.most_mixed if model.info.mixes else UNSET,
                     speaks=UNSET if model.info.speaks else False,
                     spoken_languages=spoken_languages(model.info) if model.info.speaks else UNSET,
-                    jobs_only=_only_if(bool(model.info.runner)),
-                    **_of_ears([model]),
+                    jobs_only=_true_or_unset(bool(model.info.runner)),
+                    **_hearing_fields([model]),
                 )
                 for model in models
             ),
         ]
 
-    def _alias(self, alias: str) -> ModelEntry:
-        models = self._catalogue.alias_models(alias)
+    def _alias_entry(self, alias: str) -> ModelEntry:
+        models = self._catalogue.models_of_alias(alias)
         return ModelEntry(
             id=alias,
             owned_by="voxgate",
             speaks=False if only_hear(models) else UNSET,
-            jobs_only=_only_if(self._catalogue.is_for_jobs_only(alias)),
-            **_of_ears(models),
+            jobs_only=_true_or_unset(self._catalogue.is_for_jobs_only(alias)),
+            **_hearing_fields(models),
         )
 
 
-def _of_ears(models: Sequence[Model]) -> dict[str, Any]:
+def _hearing_fields(models: Sequence[Model]) -> dict[str, Any]:
     ears = [model.info for model in models if model.info.hears]
     tags = [tag for info in ears for tag in spoken_languages(info)]
     return {
-        "hears": _only_if(bool(ears)),
-        "translates": _only_if(any(info.translates for info in ears)),
-        "times_words": _only_if(any(info.times_words for info in ears)),
+        "hears": _true_or_unset(bool(ears)),
+        "translates": _true_or_unset(any(info.translates for info in ears)),
+        "times_words": _true_or_unset(any(info.times_words for info in ears)),
         "transcribed_languages": [*dict.fromkeys(tags)] or UNSET,
     }
 
 
-def _only_if(jobs_only: bool) -> Literal[True] | UnsetType:
-    return True if jobs_only else UNSET
+def _true_or_unset(condition: bool) -> Literal[True] | UnsetType:
+    return True if condition else UNSET

@@ -20,12 +20,12 @@ from proxy.http.body import (
     ReasonText,
     SignedCredits,
     SomeCredits,
-    body,
-    can_be_named,
-    micro,
+    is_printable,
+    micro_credits_of,
+    read_body,
 )
-from proxy.http.lists import PAGE, Listing, iso, page
-from proxy.http.replies import encode_json, reply, shown_as
+from proxy.http.lists import PAGE, Listing, iso_time, read_page
+from proxy.http.replies import encode_json, reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger import movements, verify
 from proxy.ledger.movements import Reason
@@ -116,18 +116,18 @@ class Money(Resource):
     async def grant_credits(self, request: Request) -> Response:
         """Give an account extra credits. They do not expire."""
         account = await self._open_account(request.path_params["id"])
-        new = await body(request, NewGrant)
-        amount = micro(new.credits, "credits")
+        new = await read_body(request, NewGrant)
+        amount = micro_credits_of(new.credits, "credits")
         if new.reference is not None and new.reference.startswith(RESERVED_REFERENCES):
             raise InvalidRequest(
                 f"Invalid value for 'reference': one that begins with {', '.join(RESERVED_REFERENCES)} is "
                 "the server's own.",
                 param="reference",
             )
-        details = {**_details(amount, new.reason), "reference": new.reference}
-        reason = await self._reason(request, "credits.granted", account.id, account.id, details)
+        details = {**_audit_details(amount, new.reason), "reference": new.reference}
+        reason = await self._audited_reason(request, "credits.granted", account.id, account.id, details)
         entry = await movements.grant(self._ledger, account.id, amount, new.reference, reason)
-        return await self._moved(account, entry)
+        return await self._reply_with_balance(account, entry)
 
     @endpoint(
         "POST",
@@ -140,13 +140,15 @@ class Money(Resource):
     async def correct_credits(self, request: Request) -> Response:
         """Add or remove granted credits to fix a mistake."""
         account = await self._open_account(request.path_params["id"])
-        new = await body(request, NewCorrection)
-        amount = micro(new.credits, "credits")
+        new = await read_body(request, NewCorrection)
+        amount = micro_credits_of(new.credits, "credits")
         if amount == 0:
             raise InvalidRequest("Invalid value for 'credits': it must not be 0.", param="credits")
-        details = _details(amount, new.reason)
-        reason = await self._reason(request, "credits.corrected", account.id, account.id, details)
-        return await self._moved(account, await movements.correct(self._ledger, account.id, amount, reason))
+        details = _audit_details(amount, new.reason)
+        reason = await self._audited_reason(request, "credits.corrected", account.id, account.id, details)
+        return await self._reply_with_balance(
+            account, await movements.correct(self._ledger, account.id, amount, reason)
+        )
 
     @endpoint(
         "POST",
@@ -159,15 +161,17 @@ class Money(Resource):
     async def reset_cycle(self, request: Request) -> Response:
         """Give an account back what it spent of its allowance in this cycle."""
         account = await self._open_account(request.path_params["id"])
-        reason = (await body(request, CycleReset)).reason
+        reason = (await read_body(request, CycleReset)).reason
         act = await self._admin_tools.audit_row(request, "cycle.reset", account.id, account.id)
 
         def reason_for(amount: int, reference: str) -> Reason:
-            details = {**_details(amount, reason), "reference": reference}
+            details = {**_audit_details(amount, reason), "reference": reference}
             statements = audit.insert_statements(replace(act, details=encode_json(details).decode()))
             return Reason(act.actor, reason, statements)
 
-        return await self._moved(account, await movements.reset_cycle(self._ledger, account, reason_for))
+        return await self._reply_with_balance(
+            account, await movements.reset_cycle(self._ledger, account, reason_for)
+        )
 
     @endpoint(
         "GET",
@@ -178,14 +182,16 @@ class Money(Resource):
     )
     async def list_entries(self, request: Request) -> Response:
         """Every movement of an account's credits, the newest first"""
-        account = (await self._admin_tools.account(request.path_params["id"])).id
+        account = (await self._admin_tools.find_account(request.path_params["id"])).id
         store = self._ledger.store
-        listed = await page(
+        page = await read_page(
             request,
-            lambda id_: entries.place_of(store, id_, account),
-            lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
+            lambda id_: entries.find_place(store, id_, account),
+            lambda place, limit: entries.list_of_account(
+                store, account, at=place.at, id_=place.id, limit=limit
+            ),
         )
-        return await listed.list_response(EntryList, _shown)
+        return await page.list_response(EntryList, _shown_entry)
 
     @endpoint(
         "POST",
@@ -198,21 +204,23 @@ class Money(Resource):
     async def refund_request(self, request: Request) -> Response:
         """Refund a request, in full or in part. Only one refund is possible."""
         id_ = request.path_params["id"]
-        new = await body(request, NewRefund)
-        amount = None if new.credits is None else micro(new.credits, "credits")
-        if not can_be_named(id_):
+        new = await read_body(request, NewRefund)
+        amount = None if new.credits is None else micro_credits_of(new.credits, "credits")
+        if not is_printable(id_):
             raise NotFound("There is no request with such an id; see voxgate usage --wide.", param="request")
-        spent = await entries.of_request(self._ledger.store, id_)
-        charged = -sum(entry.amount for entry in spent if entry.kind == "spend")
+        entries_of_request = await entries.read_of_request(self._ledger.store, id_)
+        charged = -sum(entry.amount for entry in entries_of_request if entry.kind == "spend")
         # A request that was charged nothing is refused below, for every account.
-        account = await self._open_account(spent[0].account) if spent else None
-        details = _details(charged if amount is None else amount, new.reason)
-        reason = await self._reason(request, "credits.refunded", id_, account.id if account else "", details)
+        account = await self._open_account(entries_of_request[0].account) if entries_of_request else None
+        details = _audit_details(charged if amount is None else amount, new.reason)
+        reason = await self._audited_reason(
+            request, "credits.refunded", id_, account.id if account else "", details
+        )
         refunds = await movements.refund(self._ledger, id_, amount, reason)
         assert account is not None, "what was charged nothing is refused above"
         refund = Refund(
-            data=[_shown(entry) for entry in refunds],
-            credits=credits.number(sum(entry.amount for entry in refunds)),
+            data=[_shown_entry(entry) for entry in refunds],
+            credits=credits.to_credits(sum(entry.amount for entry in refunds)),
             balance=await self._balance(account),
         )
         return reply(refund, 201)
@@ -222,38 +230,38 @@ class Money(Resource):
         """Check that the books agree with each other"""
         return reply(await verify.verify(self._ledger.store))
 
-    async def _moved(self, account: Account, entry: Entry) -> Response:
-        shown = msgspec.structs.asdict(_shown(entry))
-        return reply(MovedEntry(**shown, balance=await self._balance(account)), 201)
+    async def _reply_with_balance(self, account: Account, entry: Entry) -> Response:
+        entry_fields = msgspec.structs.asdict(_shown_entry(entry))
+        return reply(MovedEntry(**entry_fields, balance=await self._balance(account)), 201)
 
     async def _balance(self, account: Account) -> Balance | None:
-        account_balance = await self._admin_tools.balance(account)
+        account_balance = await self._admin_tools.balance_of(account)
         return account_balance.balance if account_balance else None
 
     async def _open_account(self, id_or_name: str) -> Account:
         """Return the account. Raises NotFound, and Conflict if it is closed."""
-        account = await self._admin_tools.account(id_or_name)
+        account = await self._admin_tools.find_account(id_or_name)
         check_open(account)
         return account
 
-    async def _reason(
+    async def _audited_reason(
         self, request: Request, action: str, subject: str, account: str, details: Mapping[str, Any]
     ) -> Reason:
         act = await self._admin_tools.audit_row(request, action, subject, account, **details)
         return Reason(act.actor, details["reason"], audit.insert_statements(act))
 
 
-def _details(amount: int, reason: str) -> dict[str, Any]:
-    return {"credits": credits.number(amount), "reason": reason}
+def _audit_details(amount: int, reason: str) -> dict[str, Any]:
+    return {"credits": credits.to_credits(amount), "reason": reason}
 
 
-def _shown(entry: Entry) -> ShownEntry:
+def _shown_entry(entry: Entry) -> ShownEntry:
     is_granted = entry.pool == GRANTED
-    return shown_as(
+    return struct_from(
         ShownEntry,
         entry,
-        at=iso(entry.at),
-        credits=credits.number(entry.amount),
+        at=iso_time(entry.at),
+        credits=credits.to_credits(entry.amount),
         pool="granted" if is_granted else "allowance",
-        cycle=None if is_granted else iso(entry.pool),
+        cycle=None if is_granted else iso_time(entry.pool),
     )

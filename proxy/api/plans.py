@@ -18,11 +18,11 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts
 
 
-def _limit(row: LimitRow) -> Any:
+def _limit_type(row: LimitRow) -> Any:
     return row.plain | None if row.unit == "usd" else row.plain | Agreed | None
 
 
-@with_limits(LIMITS, _limit)
+@with_limits(LIMITS, _limit_type)
 class ShownPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A plan with its limits. Null means no limit, and `account` means that each account has its own.
     `allowance` is in credits a cycle. `engines` null means all. `accounts` counts open accounts."""
@@ -53,14 +53,14 @@ class PlanPage(Resource):
     @endpoint("GET", "/admin/plans", PlanList)
     async def list_plans(self, _request: Request) -> Response:
         """The plans of the configuration"""
-        account_counts = await accounts.by_plan(self._admin_tools.store)
+        account_counts = await accounts.count_by_plan(self._admin_tools.store)
         plans = self._admin_tools.config.plans
-        data = [_shown(plan, account_counts.get(plan.name, 0)) for plan in plans.values()]
+        data = [_shown_plan(plan, account_counts.get(plan.name, 0)) for plan in plans.values()]
         missing = {name: count for name, count in account_counts.items() if name not in plans}
         return reply(PlanList(data=data, missing=missing))
 
 
-def _shown(plan: Plan, accounts_: int) -> ShownPlan:
+def _shown_plan(plan: Plan, account_count: int) -> ShownPlan:
     return ShownPlan(
         name=plan.name,
         price=plan.price,
@@ -70,6 +70,6 @@ def _shown(plan: Plan, accounts_: int) -> ShownPlan:
         local_only=plan.local_only,
         one_shot=plan.one_shot,
         share=plan.share,
-        accounts=accounts_,
+        accounts=account_count,
         **credits.shown_limits(plan),
     )

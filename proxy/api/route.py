@@ -17,7 +17,7 @@ from proxy.api.admin_tools import AdminTools
 from proxy.api.agreed_terms import ShownPrice, shown_price
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, ErrorDetail, NotFound, UpstreamFailed
-from proxy.http.body import AccountName, raw_body
+from proxy.http.body import AccountName, read_raw_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
@@ -32,21 +32,23 @@ _NO_ACCOUNT = ""
 """The id of no account. Its library has only the voices and lexicons for all accounts."""
 
 
-def _text(most: int, description: str) -> Meta:
+def _text_limit(most_characters: int, description: str) -> Meta:
     """The limit is for the OpenAPI document. A longer text is refused as in a request for speech."""
-    return Meta(description=description, extra_json_schema={"maxLength": most})
+    return Meta(description=description, extra_json_schema={"maxLength": most_characters})
 
 
 class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A request for speech that is only explained. Without `model` or `voice` the server's default is used.
     Without `account` no plan refuses anything."""
 
-    input: Annotated[str, Meta(min_length=1), _text(MAX_INPUT, f"a text of 1 to {MAX_INPUT} characters")]
+    input: Annotated[
+        str, Meta(min_length=1), _text_limit(MAX_INPUT, f"a text of 1 to {MAX_INPUT} characters")
+    ]
     model: Annotated[_Name, Meta(description="the id of a model")] | None = None
     voice: Annotated[_Name | VoiceReference, Meta(description="as in a request for speech")] | None = None
-    language: Annotated[str, _text(35, "a language tag such as en, pt-BR or es-419, or auto")] = ""
+    language: Annotated[str, _text_limit(35, "a language tag such as en, pt-BR or es-419, or auto")] = ""
     pitch: Annotated[float, Meta(description="a number of semitones from -12 to 12")] = 0.0
-    emotion: Annotated[str, _text(64, "a text of 1 to 64 characters")] | None = None
+    emotion: Annotated[str, _text_limit(64, "a text of 1 to 64 characters")] | None = None
     account: AccountName | None = None
 
 
@@ -141,22 +143,22 @@ class Explanations(Resource):
     )
     async def explain_route(self, request: Request) -> Response:
         """Show which model would speak a request, and what every filter says. Nothing is spoken."""
-        body = await raw_body(request)
+        body = await read_raw_body(request)
         question = speech_request.parse(RouteQuestion, body)
         server = self._admin_tools.config.server
         speech = speech_request.parse_speech(
             body, speech_request.Defaults(server.default_model, server.default_voice)
         )
-        account = None if question.account is None else await self._admin_tools.account(question.account)
-        own = await self._library.get(_NO_ACCOUNT if account is None else account.id)
+        account = None if question.account is None else await self._admin_tools.find_account(question.account)
+        library = await self._library.get(_NO_ACCOUNT if account is None else account.id)
         terms = self._terms(account)
-        explained = self._planner.explain(speech, terms, own)
+        explanation = self._planner.explain(speech, terms, library)
         return reply(
             RouteAnswer(
                 model=speech.model,
                 account=None if account is None else account.id,
                 plan=None if account is None else account.plan,
-                parts=[self._part(speech, span, decision, terms) for span, decision in explained],
+                parts=[self._explained_part(speech, span, decision, terms) for span, decision in explanation],
             )
         )
 
@@ -164,12 +166,12 @@ class Explanations(Resource):
         """Return the account's terms. Raises Conflict if its plan is not in force."""
         if account is None:
             return None
-        terms = agreed_terms.in_force(account, self._admin_tools.config)
+        terms = agreed_terms.terms_in_force(account, self._admin_tools.config)
         if terms is None:
             raise Conflict(f"The plan '{account.plan}' of this account is not in force.", param="account")
         return terms
 
-    def _part(
+    def _explained_part(
         self, speech: SpeechRequest, span: Span, decision: Decision, terms: Terms | None
     ) -> ExplainedPart:
         return ExplainedPart(
@@ -178,7 +180,7 @@ class Explanations(Resource):
             voice=decision.voice.id,
             language=decision.query.language,
             source=decision.query.source,
-            route=None if decision.route is None else _route(decision.route, decision, terms),
+            route=None if decision.route is None else _shown_route(decision.route, decision, terms),
             models=[
                 JudgedModel(model=each.model.name, refused_by=each.refused_by, reason=each.reason)
                 for each in decision.verdicts
@@ -203,20 +205,20 @@ class Explanations(Resource):
         return ShownRefusal(failure.message, failure.kind, failure.param, failure.code, failure.status)
 
 
-def _route(route: Route, decision: Decision, terms: Terms | None) -> ShownRoute:
+def _shown_route(route: Route, decision: Decision, terms: Terms | None) -> ShownRoute:
     return ShownRoute(
         language=route.language,
         candidates=route.candidates,
         front_end=route.front_end,
         sentences=route.sentences,
         voice=route.voice,
-        post=[_step(step, decision, terms) for step in route.post],
+        post=[_explained_step(step, decision, terms) for step in route.post],
     )
 
 
-def _step(step: PostStep, decision: Decision, terms: Terms | None) -> ExplainedStep:
+def _explained_step(step: PostStep, decision: Decision, terms: Terms | None) -> ExplainedStep:
     post = decision.query.post
-    shown = ExplainedStep(
+    unused_step = ExplainedStep(
         engine=step.engine,
         voice=step.voice,
         when=step.when,
@@ -227,16 +229,16 @@ def _step(step: PostStep, decision: Decision, terms: Terms | None) -> ExplainedS
         price=None,
     )
     if not decision.steps:
-        return replace(shown, reason="the request names its model itself")
+        return replace(unused_step, reason="the request names its model itself")
     if post is None or post.step != step:
         is_later = post is not None and step.emotion in (None, decision.query.emotion)
-        return replace(shown, reason="another step is used" if is_later else f"it is for {step.when}")
+        return replace(unused_step, reason="another step is used" if is_later else f"it is for {step.when}")
     if post.speaker is None:
-        return replace(shown, reason="" if post.error is None else post.error.message)
+        return replace(unused_step, reason="" if post.error is None else post.error.message)
     model = post.speaker.model
-    price = None if terms is None else terms.prices.of_work("conversion", model.engine, model.info.id)
+    price = None if terms is None else terms.prices.work_price("conversion", model.engine, model.info.id)
     return replace(
-        shown,
+        unused_step,
         is_used=bool(decision.candidates),
         model=model.name,
         voice=voice_text(post.speaker.voice),

@@ -13,7 +13,7 @@ from proxy import __version__
 from proxy.config.sections import Config
 from proxy.engines.memory_reservations import NO_RESERVATIONS, MemoryReservations
 from proxy.errors import InvalidRequest, NotFound
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.tombstones import Tombstone
@@ -22,17 +22,17 @@ from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, Reloa
 
 
 class ServerLink(NamedTuple):
-    """The server of a worker: the id of its start, the place where it listens, and the way to its
-    supervisor."""
+    """What a worker knows of its server: the id of its start (`machine`), where it listens, and how to reach
+    the supervisor and the cluster."""
 
     machine: str
     host: str
     port: int
-    reload: Callable[[], Awaitable[ReloadResult]]
-    spread: Callable[[Tombstone], Awaitable[bool]]
-    switch: Callable[[str, EngineAction, bool], Awaitable[EngineSwitched]]
-    book: MemoryReservations = NO_RESERVATIONS
-    tell: Callable[[ClusterWord], None] = lambda _word: None
+    reload_config: Callable[[], Awaitable[ReloadResult]]
+    spread_tombstone: Callable[[Tombstone], Awaitable[bool]]
+    switch_engine: Callable[[str, EngineAction, bool], Awaitable[EngineSwitched]]
+    memory_reservations: MemoryReservations = NO_RESERVATIONS
+    tell_cluster: Callable[[ClusterWord], None] = lambda _word: None
 
 
 class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ class ServerEndpoints(Resource):
     @endpoint("POST", "/admin/reload", Reloaded, failures=(InvalidRequest,))
     async def reload_config(self, _request: Request) -> Response:
         """Read the configuration again"""
-        result = await self._link.reload()
+        result = await self._link.reload_config()
         if result.refusal:
             raise InvalidRequest(result.refusal, param="config")
         return reply(Reloaded(changed=result.changed, needs_restart=result.needs_restart))
@@ -97,11 +97,11 @@ class ServerEndpoints(Resource):
     async def switch_engine(self, request: Request) -> Response:
         """Load, unload or restart an engine"""
         name = request.path_params["name"]
-        order = await body(request, SwitchEngine)
+        order = await read_body(request, SwitchEngine)
         if name not in self._config.engines:
             known = ", ".join(self._config.engines)
             raise NotFound(f"There is no engine {name!r}. The engines are: {known}.")
-        refusal = (await self._link.switch(name, order.action, order.now)).refusal
+        refusal = (await self._link.switch_engine(name, order.action, order.now)).refusal
         if refusal:
             raise InvalidRequest(refusal, param="name")
         return reply(SwitchedEngine(name=name, action=order.action))

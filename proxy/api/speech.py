@@ -22,7 +22,7 @@ from proxy.api.speech_answers import (
 from proxy.api.speech_forms import Background, BackgroundRequest, SpeechForms
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.config.feature_switches import is_off, out_of_off
+from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.config.sections import Server
 from proxy.errors import (
     DecodingFailed,
@@ -39,7 +39,7 @@ from proxy.errors import (
 )
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
-from proxy.http.endpoint import Endpoint, json
+from proxy.http.endpoint import Endpoint, json_answer
 from proxy.http.idempotency import KEY_FIELD, KEY_HEADER, read_key
 from proxy.speech import speech_request
 from proxy.speech.speaking import Speaking
@@ -78,16 +78,18 @@ class SpeechEndpoint:
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
         terms, state["rate"] = await self._speaking.admission.admit(caller)
-        kind = connection.fields.get(b"content-type", b"").lower()
+        content_type = connection.fields.get(b"content-type", b"").lower()
         defaults, deployment = self._defaults, b""
         if "deployment" in state:
             defaults = replace(defaults, model=state["deployment"])
             deployment = state["deployment"].encode()
-        if kind.startswith(b"multipart/"):
-            if not kind.startswith(b"multipart/form-data"):
+        if content_type.startswith(b"multipart/"):
+            if not content_type.startswith(b"multipart/form-data"):
                 raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
             if self._forms is None:
-                raise UnsupportedMediaType(f"Send JSON. {is_off('own_voices', out_of_off('own_voices'))}")
+                raise UnsupportedMediaType(
+                    f"Send JSON. {off_sentence('own_voices', how_to_turn_on('own_voices'))}"
+                )
             await self._speak_form(self._forms, state, terms, connection, defaults)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
@@ -96,19 +98,19 @@ class SpeechEndpoint:
         request = speech_request.parse_speech(body, defaults, self._speaking.plans.client_fields)
         if request.answer == "background":
             if self._background is None:
-                message = is_off("jobs", out_of_off("jobs"))
+                message = off_sentence("jobs", how_to_turn_on("jobs"))
                 raise NotFound(message, param="background", code="feature_off")
             # Its key makes the id of a job. Its answer is not stored: a stored answer is valid by a row of
             # usage, and a 202 has none.
             key = read_key(connection.headers(KEY_FIELD))
             tags = connection.headers(TAG_HEADER.encode())
-            later = BackgroundRequest(
+            background_request = BackgroundRequest(
                 state["request_id"], self._speaking.admission, caller, terms, body, defaults, key, tags
             )
-            await (await self._background.make_job(later))(scope, receive, send)
+            await (await self._background.make_job(background_request))(scope, receive, send)
             return
-        speak = partial(self._answering.speak, state, request, terms)
-        await self._answering.once(connection, state, terms, sha256(deployment + body).digest, speak)
+        content, speak = deployment + body, partial(self._answering.speak, state, request, terms)
+        await self._answering.answer_once(connection, state, terms, lambda: sha256(content).digest(), speak)
 
     async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
         """Answer a request that was made here, such as a voice's preview. It counts as speech."""
@@ -126,12 +128,12 @@ class SpeechEndpoint:
     ) -> None:
         """Speak with the voice that comes with the request."""
         fields = self._speaking.plans.client_fields()
-        form = forms.speaking(connection, state["caller"], terms, defaults, fields)
+        form = forms.open_form(connection, state["caller"], terms, defaults, fields)
         async with form as (request, voice):
             await self._answering.speak(state, request, terms, connection, voice)
 
 
-def routes(
+def speech_endpoints(
     endpoint: SpeechEndpoint, forms: SpeechForms | None, background: Background | None
 ) -> list[Endpoint]:
     return [
@@ -144,7 +146,7 @@ def routes(
             {
                 **dict.fromkeys(MEDIA_TYPES.values(), ()),
                 "text/event-stream": (AudioDelta, AudioWords, AudioDone, AudioError),
-                **json(SpokenAnswer),
+                **json_answer(SpokenAnswer),
             },
             body=SpeechBody,
             form=None if forms is None else forms.form,

@@ -106,40 +106,44 @@ class JsonFrame(Redacted, msgspec.Struct, frozen=True):
     size: int
 
     @classmethod
-    def of(cls, about: msgspec.Struct, audio_bytes: int) -> JsonFrame:
-        """Return the frame of an answer that is collected, with so many bytes of audio."""
+    def around_audio(cls, report: msgspec.Struct, audio_bytes: int) -> JsonFrame:
+        """Return the frame of a collected answer, with `audio_bytes` bytes of audio."""
         # The audio is the first field, and the fields of the report follow it.
-        begin, end = b'{"audio_base64":"', b'",' + encode_json(about).removeprefix(b"{")
+        begin, end = b'{"audio_base64":"', b'",' + encode_json(report).removeprefix(b"{")
         # Base64 writes 4 characters for each 3 bytes begun.
         return cls(begin, end, len(begin) + 4 * -(-audio_bytes // 3) + len(end))
 
 
-def report(answer: Answer, begin: int = 0) -> SpeechReport:
+def speech_report(answer: Answer, first_character: int = 0) -> SpeechReport:
     """Return the report of a collected answer.
 
-    `begin` is the number of characters before the text that is reported. The places of words are counted from
-    there.
+    `first_character` is the number of characters before the text that is reported. The places of words are
+    counted from there.
     """
     call, words = answer.call, _words(answer)
     check = call.totals.check_report(answer.whole_samples)
-    if check is not None and begin:
-        check = check.without(begin)
-    if words and begin:
+    if check is not None and first_character:
+        check = check.without_start(first_character)
+    if words and first_character:
         words = [
-            replace(word, source_start=word.source_start - begin, source_end=word.source_end - begin)
+            replace(
+                word,
+                source_start=word.source_start - first_character,
+                source_end=word.source_end - first_character,
+            )
             for word in words
         ]
     return SpeechReport(
         audio_format=call.request.form.format,
         duration_seconds=round(answer.seconds, 3),
         sample_rate=answer.speech.sample_rate_hz,
-        voice_used=call.plan.voice_id(call.request),
+        voice_used=call.plan.voice_id,
         # `Speech.engine` is `engine/model`.
         model_used=answer.speech.engine,
         language=call.plan.language,
         words=words,
         usage=speech_usage(answer),
-        ignored=call.ignored() or UNSET,
+        ignored=call.ignored_fields() or UNSET,
         substitute=call.totals.substitute or UNSET,
         check=check or UNSET,
     )
@@ -149,18 +153,18 @@ class SpeechReporter:
     """Reports speech with the times of its words that were computed. A feature shares a subclass with
     `AppContext.sharing` that hears when they are said."""
 
-    async def report(self, answer: Answer, begin: int = 0, sound: bytes = b"") -> SpeechReport:
-        """Report a collected answer; `begin` is that of `report`. A step of a job brings its `sound`. Without
-        it a client waits, so this takes a few seconds at most. Raises EngineError."""
+    async def report(self, answer: Answer, first_character: int = 0, sound: bytes = b"") -> SpeechReport:
+        """Report a collected answer; `first_character` is as in `speech_report`. A step of a job brings its
+        `sound`. Without it a client waits, so this takes a few seconds at most. Raises EngineError."""
         del sound
-        return report(answer, begin)
+        return speech_report(answer, first_character)
 
 
-def done(answer: Answer) -> bytes:
+def done_event(answer: Answer) -> bytes:
     """Return the last event of a whole answer."""
     substitute = answer.call.totals.substitute or UNSET
     check = answer.call.totals.check_report(answer.whole_samples) or UNSET
-    return event(AudioDone(usage=speech_usage(answer), substitute=substitute, check=check))
+    return encode_event(AudioDone(usage=speech_usage(answer), substitute=substitute, check=check))
 
 
 def speech_usage(answer: Answer) -> SpeechUsage:
@@ -182,23 +186,23 @@ class WordEvents:
         self._answer = answer
         self._words_sent = 0
 
-    def next(self) -> bytes:
-        """Return an event with the words since the last one, or nothing if there are none."""
+    def next_word_event(self) -> bytes:
+        """Return an event with the words since the last one, or b"" if there are none."""
         words = _words(self._answer, self._words_sent) or []
         self._words_sent += len(words)
-        return event(AudioWords(words=words)) if words else b""
+        return encode_event(AudioWords(words=words)) if words else b""
 
 
-def delta(data: bytes) -> bytes:
-    return event(AudioDelta(audio=base64.b64encode(data).decode()))
+def delta_event(data: bytes) -> bytes:
+    return encode_event(AudioDelta(audio=base64.b64encode(data).decode()))
 
 
-def event(value: AudioDelta | AudioWords | AudioDone | AudioError) -> bytes:
+def encode_event(value: AudioDelta | AudioWords | AudioDone | AudioError) -> bytes:
     return b"data: " + encode_json(value) + b"\n\n"
 
 
-def _words(answer: Answer, start: int = 0) -> list[WordTime] | None:
-    """Return the words after the first `start` ones, or None without words."""
+def _words(answer: Answer, first_word: int = 0) -> list[WordTime] | None:
+    """Return the words from `first_word` on, or None without words."""
     words, text = answer.speech.words, answer.call.request.text
     if words is None:
         return None
@@ -210,5 +214,5 @@ def _words(answer: Answer, start: int = 0) -> list[WordTime] | None:
             word.source_end,
             word.is_interpolated or UNSET,
         )
-        for word in words[start:]
+        for word in words[first_word:]
     ]

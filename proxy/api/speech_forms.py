@@ -1,4 +1,5 @@
-"""Other ways to ask for speech, which features serve: a form with its own voice, or in the background."""
+"""Interfaces of features that take other requests for speech: a form with its own voice, or a background
+job."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ class SpeechForms(Protocol):
     form: type[msgspec.Struct]
     files: tuple[str, ...]
 
-    def speaking(
+    def open_form(
         self,
         connection: Connection,
         caller: Caller,
@@ -33,7 +34,7 @@ class SpeechForms(Protocol):
         defaults: Defaults,
         client_fields: frozenset[str],
     ) -> AbstractAsyncContextManager[tuple[SpeechRequest, Voice]]:
-        """Read a form, and lend its voice until the block is left. Yields the request and the voice.
+        """Read a form. Yields the request and its voice, which exists until the block is left.
 
         Raises InvalidRequest, NotFound, NotAllowed if the plan allows no such requests, and QuotaExceeded.
         """
@@ -53,9 +54,9 @@ class BackgroundRequest(Redacted, msgspec.Struct, frozen=True):
     key: str | None
     tags: Sequence[str] = ()
 
-    def tag(self, of_body: str | None) -> str:
+    def tag(self, body_tag: str | None) -> str:
         """Return the tag, which the header or the body has. Raises InvalidRequest."""
-        return read_tag(self.tags, of_body)
+        return read_tag(self.tags, body_tag)
 
 
 class Background(Protocol):

@@ -12,7 +12,7 @@ from proxy.http.connection import RawHeader
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 
-_MOST_IN_A_HEADER = 1000
+_MOST_HEADER_CHARACTERS = 1000
 """The most characters of a voice's name. A cast has a long name, and proxies take only a few thousand
 characters for all headers."""
 
@@ -51,21 +51,21 @@ SOME_ANSWER_HEADERS = {
 def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     """Return the headers of a good answer."""
     speech, call = answer.speech, answer.call
-    voice, language = call.plan.voice_id(call.request), call.plan.language
+    voice, language = call.plan.voice_id, call.plan.language
     engine = speech.engine
     headers = _raw_headers(media_type, engine, voice, language, speech.sample_rate_hz, call.totals.cache)
     treatment = call.plan.treatment and call.plan.treatment_of(engine)
     if treatment is not None and treatment.filter is not None:
         headers = (*headers, *treatment.filter.headers)
     if (check := call.plan.check) is not None:
-        told = f"unchecked; {call.plan.obstacle}" if call.plan.obstacle else check
-        headers = (*headers, (b"x-voxgate-check", told.encode()))
-    for more in answer.observers.headers:
-        headers = (*headers, *more())
-    if voices := call.totals.tell():
-        headers = (*headers, (b"x-voxgate-substitute", _in_a_header(voices).encode()))
-    if (cast := call.plan.cast(call.request)) and (unused := text_tags.unused_names(call.request.text, cast)):
-        headers = (*headers, (b"x-voxgate-cast-unused", _in_a_header(", ".join(unused)).encode()))
+        check_value = f"unchecked; {call.plan.obstacle}" if call.plan.obstacle else check
+        headers = (*headers, (b"x-voxgate-check", check_value.encode()))
+    for headers_of in answer.observers.headers:
+        headers = (*headers, *headers_of())
+    if voices := call.totals.announce_substitutes():
+        headers = (*headers, (b"x-voxgate-substitute", _header_text(voices).encode()))
+    if (cast := call.plan.cast) and (unused := text_tags.unused_names(call.request.text, cast)):
+        headers = (*headers, (b"x-voxgate-cast-unused", _header_text(", ".join(unused)).encode()))
     request = call.request
     if request.instructions or request.extra or request.ignored:
         return _with_ignored(headers, call)
@@ -76,7 +76,7 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
 
 
 def _with_ignored(headers: tuple[RawHeader, ...], call: SpeechCall) -> tuple[RawHeader, ...]:
-    ignored = ", ".join(call.ignored())
+    ignored = ", ".join(call.ignored_fields())
     return (*headers, (b"x-voxgate-ignored", ignored.encode())) if ignored else headers
 
 
@@ -93,7 +93,7 @@ def _raw_headers(
         ("content-type", media_type),
         ("x-accel-buffering", "no"),
         ("x-voxgate-engine", engine),
-        ("x-voxgate-voice", _in_a_header(voice)),
+        ("x-voxgate-voice", _header_text(voice)),
         ("x-voxgate-language", language),
         ("x-voxgate-sample-rate", str(sample_rate_hz)),
         ("x-voxgate-cache", cache),
@@ -101,9 +101,9 @@ def _raw_headers(
     return tuple((name.encode(), value.encode("latin-1", "replace")) for name, value in headers)
 
 
-def _in_a_header(name: str) -> str:
-    """Write a name in printable ASCII, as a header needs it: engines name voices as they like."""
+def _header_text(name: str) -> str:
+    """Return a name in printable ASCII, cut to what a header may have. Engines name voices as they like."""
     if name.isascii() and name.isprintable():
-        return name[:_MOST_IN_A_HEADER]
+        return name[:_MOST_HEADER_CHARACTERS]
     letters = [quote(letter, safe="/ ") for letter in name]
-    return "".join(letters[: bisect_right(list(accumulate(map(len, letters))), _MOST_IN_A_HEADER)])
+    return "".join(letters[: bisect_right(list(accumulate(map(len, letters))), _MOST_HEADER_CHARACTERS)])

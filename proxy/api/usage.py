@@ -15,19 +15,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.price import Operation, Per
-from policies.usage_sides import DIMENSIONS, By
+from policies.usage_sides import DIMENSIONS, Dimension
 from proxy.access.admission import UsageThrottle
 from proxy.access.callers import caller_of, caller_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
-from proxy.http.lists import MOST, PAGE, SINCE, UNTIL, Listing, iso, page, query_limit, query_time
+from proxy.http.lists import (
+    MOST_ROWS,
+    PAGE,
+    SINCE,
+    UNTIL,
+    Listing,
+    iso_time,
+    query_limit,
+    query_time_micros,
+    read_page,
+)
 from proxy.http.replies import CsvReply, reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech.usage_tag import query_tag
 from proxy.storage import usage, usage_sums
-from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
+from proxy.storage.rows import LAST_MOMENT, NEWEST, PagePlace
 from proxy.storage.store import Store
 from proxy.storage.usage import CheckSums, Outcome, Period, UsageRow
 from proxy.storage.usage_sums import UsageSum
@@ -128,90 +138,94 @@ _QUERIES = (
 )
 _View = tuple[type[UsageEntry], type[UsageGroup]]
 """The fields of a request and of a group that a reader may see."""
-_OWN: _View = (UsageEntry, UsageGroup)
-_ALL: _View = (AdminUsageEntry, AdminUsageGroup)
+_CLIENT_VIEW: _View = (UsageEntry, UsageGroup)
+_OPERATOR_VIEW: _View = (AdminUsageEntry, AdminUsageGroup)
 LOOK_BACK_DAYS = 400
 """Sums without `since` go back so far: a year, and a month to compare it with."""
 
 
 class Reports:
-    """The answers about usage, with the fields of one view."""
+    """Answers queries of usage, with the fields of one view."""
 
     def __init__(self, store: Store, throttle: UsageThrottle, view: _View) -> None:
         self._store = store
         self._throttle = throttle
         self._entry_type, self._group_type = view
 
-    async def answer(self, request: Request, account: str | None) -> Response:
+    async def answer_usage(self, request: Request, account: str | None) -> Response:
         """Answer the query for one account, or for all. Raises InvalidRequest and RateLimited."""
         caller = caller_or_none(request.scope)
         limit, by, as_csv = query_limit(request), _query_by(request), _query_is_csv(request)
         period = await self._period(request, account, is_summed=by is not None)
-        turn = self._throttle.one(caller)
+        turn = self._throttle.hold_turn(caller)
         if by is None and not as_csv:
             return await self._page(request, period)
         if request.query_params.get("after"):
             raise InvalidRequest("Invalid value for 'after': neither sums nor CSV are paged.", param="after")
         if by is None:
-            return CsvReply("usage.csv", self._entry_type.__struct_fields__, self._all(turn, period, limit))
+            return CsvReply(
+                "usage.csv", self._entry_type.__struct_fields__, self._all_rows(turn, period, limit)
+            )
         if as_csv:
             sums = self._all_sums(turn, period, by, limit)
             return CsvReply("usage.csv", self._group_type.__struct_fields__, sums)
-        most = limit or MOST
+        most_rows = limit or MOST_ROWS
         with turn:
             # One more than is shown tells whether there are more.
-            groups = await self._sums(period, by, most + 1)
-        return reply(UsageGroups(data=groups[:most], has_more=len(groups) > most))
+            groups = await self._sums(period, by, most_rows + 1)
+        return reply(UsageGroups(data=groups[:most_rows], has_more=len(groups) > most_rows))
 
     async def _period(self, request: Request, account: str | None, *, is_summed: bool) -> Period:
-        since, until = query_time(request, "since"), query_time(request, "until")
+        since, until = query_time_micros(request, "since"), query_time_micros(request, "until")
         until = LAST_MOMENT if until is None else until
         if since is None and is_summed:
-            since = min(until, await self._store.now()) - LOOK_BACK_DAYS * usage_sums.DAY
+            since = min(until, await self._store.now()) - LOOK_BACK_DAYS * usage_sums.DAY_US
         return Period(account, since or 0, until, query_tag(request.query_params.get("tag")))
 
     async def _page(self, request: Request, period: Period) -> Response:
-        listed = await page(
+        page = await read_page(
             request,
-            lambda id_: usage.place_of(self._store, id_, period.account),
-            lambda place, limit: usage.page(self._store, period, place, limit),
+            lambda id_: usage.find_place(self._store, id_, period.account),
+            lambda place, limit: usage.list_page(self._store, period, place, limit),
         )
-        return await listed.list_response(UsageList, lambda row: _shown(self._entry_type, _entry(row)))
+        return await page.list_response(UsageList, lambda row: _as_view(self._entry_type, _entry_fields(row)))
 
-    async def _sums(self, period: Period, by: By, most: int) -> list[Any]:
-        groups = await usage_sums.sums(
-            self._store, period, by, most, has_runs=self._entry_type is AdminUsageEntry
+    async def _sums(self, period: Period, by: Dimension, most_rows: int) -> list[Any]:
+        groups = await usage_sums.list_sums(
+            self._store, period, by, most_rows, has_runs=self._entry_type is AdminUsageEntry
         )
-        return [_shown(self._group_type, _group(each)) for each in groups]
+        return [_as_view(self._group_type, _group_fields(each)) for each in groups]
 
     async def _all_sums(
-        self, turn: AbstractContextManager[None], period: Period, by: By, limit: int | None
+        self, turn: AbstractContextManager[None], period: Period, by: Dimension, limit: int | None
     ) -> AsyncGenerator[list[msgspec.Struct], None]:
         with turn:
-            groups = await self._sums(period, by, limit or usage_sums.ALL)
+            groups = await self._sums(period, by, limit or usage_sums.NO_LIMIT)
         # An account may have as many voices as requests. There is a first batch, even if it is empty.
-        for start in range(0, max(1, len(groups)), MOST):
-            yield groups[start : start + MOST]
+        for start in range(0, max(1, len(groups)), MOST_ROWS):
+            yield groups[start : start + MOST_ROWS]
 
-    async def _all(
+    async def _all_rows(
         self, turn: AbstractContextManager[None], period: Period, limit: int | None
     ) -> AsyncGenerator[list[msgspec.Struct], None]:
-        """Read up to the limit, or to the end. No more than one page is in memory."""
+        """Yield the entries of the period, up to the limit. No more than one page is in memory."""
         place = NEWEST
         with turn:
             while True:
-                rows = await usage.page(self._store, period, place, limit or MOST, is_one_of_many=True)
-                yield [_shown(self._entry_type, _entry(row)) for row in rows]
-                if limit is not None or len(rows) < MOST:
+                rows = await usage.list_page(
+                    self._store, period, place, limit or MOST_ROWS, is_one_of_many=True
+                )
+                yield [_as_view(self._entry_type, _entry_fields(row)) for row in rows]
+                if limit is not None or len(rows) < MOST_ROWS:
                     return
-                place = Place(rows[-1].started, rows[-1].id)
+                place = PagePlace(rows[-1].started, rows[-1].id)
 
 
 class Usage(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
-        self._own = Reports(admin_tools.store, admin_tools.usage_throttle, _OWN)
-        self._all = Reports(admin_tools.store, admin_tools.usage_throttle, _ALL)
+        self._own_reports = Reports(admin_tools.store, admin_tools.usage_throttle, _CLIENT_VIEW)
+        self._all_reports = Reports(admin_tools.store, admin_tools.usage_throttle, _OPERATOR_VIEW)
 
     @endpoint(
         "GET",
@@ -225,7 +239,7 @@ class Usage(Resource):
     )
     async def list_usage(self, request: Request) -> Response:
         """The account's requests with their cost, or sums of them"""
-        return await self._own.answer(request, caller_of(request.scope).account)
+        return await self._own_reports.answer_usage(request, caller_of(request.scope).account)
 
     @endpoint(
         "GET",
@@ -238,10 +252,10 @@ class Usage(Resource):
     )
     async def list_all_usage(self, request: Request) -> Response:
         """The requests of all accounts with their cost, or sums of them"""
-        return await self._all.answer(request, await self._admin_tools.query_account(request))
+        return await self._all_reports.answer_usage(request, await self._admin_tools.query_account(request))
 
 
-def _query_by(request: Request) -> By | None:
+def _query_by(request: Request) -> Dimension | None:
     text = request.query_params.get("by")
     if not text:
         return None
@@ -258,29 +272,29 @@ def _query_is_csv(request: Request) -> bool:
     return text == "csv"
 
 
-def _shown(type_: type[Any], plain: dict[str, Any]) -> Any:
-    """Keep only the fields that the view has."""
-    return type_(**{name: plain[name] for name in type_.__struct_fields__})
+def _as_view(type_: type[Any], fields: dict[str, Any]) -> Any:
+    """Return a struct of the view, with the fields that it has."""
+    return type_(**{name: fields[name] for name in type_.__struct_fields__})
 
 
-def _entry(row: UsageRow) -> dict[str, Any]:
+def _entry_fields(row: UsageRow) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(row),
-        "started": iso(row.started),
+        "started": iso_time(row.started),
         "operation": row.kind,
         "check": CheckSums.of_column(row.checked),
         "audio_ms": row.samples * 1000 // row.sample_rate_hz,
-        "credits": credits.number(row.credits),
-        "refunded": credits.number(row.refunded),
-        "price": credits.number(row.price_micro),
-        "cost_usd": credits.number(row.micro_usd),
+        "credits": credits.to_credits(row.credits),
+        "refunded": credits.to_credits(row.refunded),
+        "price": credits.to_credits(row.price_micro),
+        "cost_usd": credits.to_credits(row.micro_usd),
     }
 
 
-def _group(group: UsageSum) -> dict[str, Any]:
+def _group_fields(group: UsageSum) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(group),
-        "credits": credits.number(group.credits),
-        "refunded": credits.number(group.refunded),
-        "cost_usd": credits.number(group.micro_usd),
+        "credits": credits.to_credits(group.credits),
+        "refunded": credits.to_credits(group.refunded),
+        "cost_usd": credits.to_credits(group.micro_usd),
     }

@@ -50,11 +50,11 @@ class UsageStatistics(Resource):
         """The cycle so far: minutes, requests and credits by operation, credits left, voices"""
         caller = caller_of(request.scope)
         terms, account = self._plans.terms(caller), caller.account
-        with self._throttle.one(caller):
+        with self._throttle.hold_turn(caller):
             balance = await read_balance(self._ledger, account, caller.key, caller.anchor, terms)
             cycle = cycle_at(caller.anchor, await self._ledger.store.now())
             period = Period(account, cycle.start, cycle.end)
-            sums = await usage_sums.sums(self._ledger.store, period, "operation")
+            sums = await usage_sums.list_sums(self._ledger.store, period, "operation")
         library = await self._library.get(account)
         return reply(
             UsageStats(
@@ -67,7 +67,7 @@ class UsageStatistics(Resource):
                         each.name,
                         each.requests,
                         each.audio_ms / 60_000,
-                        credits.number(each.credits - each.refunded),
+                        credits.to_credits(each.credits - each.refunded),
                     )
                     for each in sums
                 ],

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import InvalidRequest
-from proxy.file_store.master_keys import rotate_some
-from proxy.http.body import body
-from proxy.http.replies import reply, shown_as
+from proxy.file_store.master_keys import rewrap_some
+from proxy.http.body import read_body
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import audit
 
@@ -52,17 +52,17 @@ class VaultRotation(Resource):
     @endpoint("POST", "/admin/vault/rotations", Rotation, body=NextRows, failures=(InvalidRequest,))
     async def rotate_master_key(self, request: Request) -> Response:
         """Wrap some keys anew with the newest master key"""
-        rows = await body(request, NextRows)
+        rows = await read_body(request, NextRows)
         store = self._admin_tools.store
         if not rows.skip:
             # Before the rows, so that the old key is needed until the lines are signed.
             await self._admin_tools.erasing.sign_lines()
-        step = await rotate_some(store, self._admin_tools.vault.masters, rows.skip)
+        step = await rewrap_some(store, self._admin_tools.vault.masters, rows.skip)
         if step is None:
             return reply(Rotation(master=None, rewrapped=0, damaged=0, left=0, missing=[]))
         if step.rewrapped and step.left == rows.skip + step.damaged:
             act = await self._admin_tools.audit_row(request, "master_key.rotated", step.master, "")
             await store.write(*audit.insert_statements(act))
         return reply(
-            shown_as(Rotation, step, missing=[MissingMaster(use.id, use.rows) for use in step.missing])
+            struct_from(Rotation, step, missing=[MissingMaster(use.id, use.rows) for use in step.missing])
         )

@@ -19,7 +19,7 @@ from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.catalogue.voice_samples import NoVoiceSamples, Pace, Pitch
 from proxy.storage.trained_model import TrainedModel
 
-_CREATED = 1_767_225_600
+_CREATED_S = 1_767_225_600
 
 EntryType = Literal["catalogue", "cast", "mix", "audio_sample"]
 _TYPES: dict[str, EntryType] = {"sample": "audio_sample", "mix": "mix", "cast": "cast"}
@@ -92,7 +92,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["audio.voice"] = "audio.voice"
     name: str
-    created_at: int = _CREATED
+    created_at: int = _CREATED_S
     type: EntryType = "catalogue"
     voice_id: str
     value: str
@@ -163,7 +163,7 @@ class VoiceNames(msgspec.Struct, frozen=True, kw_only=True):
     has_more: bool = False
 
 
-class Entries:
+class VoiceEntries:
     """Makes the entries of one caller's voices. `unused_days` is the limit of the caller's plan, if any.
 
     `speakers` are the models that speak recordings for this caller.
@@ -181,13 +181,13 @@ class Entries:
         self._unused_days = unused_days
         self._samples = samples
 
-    def entry(self, voice: Voice) -> VoiceEntry:
-        saved = self.known.saved(voice)
+    def entry_of(self, voice: Voice) -> VoiceEntry:
+        saved = self.known.saved_record(voice)
         kind = None if saved is None else saved.row.kind
-        plain = VoiceEntry(
+        entry = VoiceEntry(
             id=voice.id,
             name=voice.name,
-            created_at=_CREATED if voice.created is None else voice.created // 1_000_000,
+            created_at=_CREATED_S if voice.created is None else voice.created // 1_000_000,
             type="cast" if voice.cast else _TYPES.get(kind or "", "catalogue"),
             voice_id=voice.id,
             value=voice.id,
@@ -201,31 +201,31 @@ class Entries:
             engines=self.known.engines(voice),
             alias_of=self.known.alias_of(voice) or UNSET,
             title=title_of(voice.name) if saved is None else voice.name,
-            shown_as=self.known.shown_as(voice) or UNSET,
+            shown_as=self.known.listed_id(voice) or UNSET,
         )
         if (sample := self._samples.sample_of(voice)) is not None:
-            told = {name: value for name in _MEASURED if (value := getattr(sample, name)) is not None}
-            plain = replace(plain, sample=sample.address or None, **told)
-        return plain if saved is None or kind == "cast" else self._owned(plain, saved)
+            measurements = {name: value for name in _MEASURED if (value := getattr(sample, name)) is not None}
+            entry = replace(entry, sample=sample.address or None, **measurements)
+        return entry if saved is None or kind == "cast" else self._with_own_fields(entry, saved)
 
-    def measured(self, voice: Voice) -> tuple[str, ...]:
-        """Return the words for what was measured of a voice."""
+    def measured_words(self, voice: Voice) -> tuple[str, ...]:
+        """Return the words for a voice's measured pitch and pace, such as "low" and "quick"."""
         sample = self._samples.sample_of(voice)
         return () if sample is None else tuple(filter(None, (sample.pitch, sample.pace)))
 
-    def matched(self, match: Match) -> MatchedVoice:
-        plain = msgspec.structs.asdict(self.entry(match.voice))
-        return MatchedVoice(**plain, score=match.score, reasons=list(match.reasons))
+    def matched_entry(self, match: Match) -> MatchedVoice:
+        fields = msgspec.structs.asdict(self.entry_of(match.voice))
+        return MatchedVoice(**fields, score=match.score, reasons=list(match.reasons))
 
-    def _owned(self, plain: VoiceEntry, saved: LibraryVoice) -> VoiceEntry:
+    def _with_own_fields(self, catalogue_entry: VoiceEntry, saved: LibraryVoice) -> VoiceEntry:
         record, parts = saved.record, saved.parts
-        whole = replace(plain, labels=dict(record.labels))
+        entry = replace(catalogue_entry, labels=dict(record.labels))
         if record.kind == "mix":
             mix = [MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()]
-            whole = replace(whole, mix=mix)
+            entry = replace(entry, mix=mix)
         else:
-            whole = replace(
-                whole,
+            entry = replace(
+                entry,
                 consent=record.consent,
                 clones=[
                     CloneState(engine=each.engine, state=each.state, error=each.error)
@@ -233,24 +233,24 @@ class Entries:
                 ],
             )
         if parts.trained:
-            whole = replace(whole, trained=[_facts(model) for model in parts.trained])
+            entry = replace(entry, trained=[_model_facts(model) for model in parts.trained])
         if parts.samples:
-            if not whole.engines and (hint := self.speakers.hint(record.language or None)):
-                whole = replace(whole, hint=hint)
+            if not entry.engines and (hint := self.speakers.hint(record.language or None)):
+                entry = replace(entry, hint=hint)
             quality = msgspec.json.decode(parts.samples[0].quality, type=VoiceQuality)
             emotions = {sample.tag for sample in parts.samples}
-            spoken = [emotion for emotion in EMOTIONS if emotion in emotions]
-            whole = replace(whole, quality=quality, emotions=spoken or UNSET)
-        if (compared := record.compared) is not None:
-            speaker = ComparedSpeakers(answer=compared.answer, score=compared.score)
-            whole = replace(whole, speaker=speaker)
+            voice_emotions = [emotion for emotion in EMOTIONS if emotion in emotions]
+            entry = replace(entry, quality=quality, emotions=voice_emotions or UNSET)
+        if (comparison := record.compared) is not None:
+            speaker = ComparedSpeakers(answer=comparison.answer, score=comparison.score)
+            entry = replace(entry, speaker=speaker)
         if self._unused_days is not None and record.account is not None:
-            ends = record.ends_at(self._unused_days) // 1_000_000
-            whole = replace(whole, expires_at=ends)
-        return whole
+            expires_at = record.ends_at(self._unused_days) // 1_000_000
+            entry = replace(entry, expires_at=expires_at)
+        return entry
 
 
-def _facts(model: TrainedModel) -> VoiceModelFacts:
+def _model_facts(model: TrainedModel) -> VoiceModelFacts:
     return VoiceModelFacts(
         format=model.format,
         bytes=model.bytes,

@@ -12,7 +12,7 @@ from proxy.api.voices import LIST_QUERIES, Voices, VoiceTools
 from proxy.audio.formats import FORMATS, MEDIA_TYPES
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.connection import Connection
-from proxy.http.endpoint import Endpoint, Query, json
+from proxy.http.endpoint import Endpoint, Query, json_answer
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 
@@ -38,23 +38,23 @@ class Preview:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         query = request.query_params
-        entry = await self._tools.entry(request, request.path_params["id"])
-        # The language of a voice is its own: another one would not let it be known.
+        entry = await self._tools.voice_entry(request, request.path_params["id"])
+        # The query counts only for a voice without a language.
         tag = entry.language or query.get("language")
         language = tag if tag and has_preview_text(tag) else None
         raw = {
             "model": query.get("model") or self._default_model,
             "voice": entry.id,
-            "input": _text(entry, tag),
+            "input": _preview_input(entry, tag),
             "response_format": query.get("response_format") or "mp3",
             "language": language,
             "cache": True,
         }
-        spoken = speech_request.parse_speech(encode_json(raw), speech_request.Defaults())
-        await self._speech.speak(scope, Connection(scope, receive, send), spoken)
+        preview_request = speech_request.parse_speech(encode_json(raw), speech_request.Defaults())
+        await self._speech.speak(scope, Connection(scope, receive, send), preview_request)
 
 
-def _text(entry: VoiceEntry, tag: str | None) -> str:
+def _preview_input(entry: VoiceEntry, tag: str | None) -> str:
     text = preview_text(tag)
     if not entry.cast:
         return text
@@ -62,23 +62,25 @@ def _text(entry: VoiceEntry, tag: str | None) -> str:
 
 
 ROOTS = (("/v1/audio/voices", ""), ("/v1/voices", "_by_short_path"))
-"""Each with what comes after the names of its operations."""
+"""The roots, each with the suffix of the names of its operations."""
 
 
-def routes(tools: VoiceTools, speech: SpeechEndpoint, default_model: str) -> list[Endpoint]:
+def voice_endpoints(tools: VoiceTools, speech: SpeechEndpoint, default_model: str) -> list[Endpoint]:
     voices, preview = Voices(tools), Preview(tools, speech, default_model)
-    return [endpoint for root, suffix in ROOTS for endpoint in _routes(root, suffix, voices, preview)]
+    return [
+        endpoint for root, suffix in ROOTS for endpoint in _endpoints_below(root, suffix, voices, preview)
+    ]
 
 
-def _routes(root: str, suffix: str, voices: Voices, preview: Preview) -> list[Endpoint]:
+def _endpoints_below(root: str, suffix: str, voices: Voices, preview: Preview) -> list[Endpoint]:
     return [
         Endpoint(
             "GET",
             root,
-            voices.list_,
+            voices.list_voices,
             f"list_voices{suffix}",
             "All voices, the account's own first",
-            json(VoiceList, VoiceMatches, VoiceNames),
+            json_answer(VoiceList, VoiceMatches, VoiceNames),
             access="catalogue",
             queries=LIST_QUERIES,
             failures=(InvalidRequest,),
@@ -98,10 +100,10 @@ def _routes(root: str, suffix: str, voices: Voices, preview: Preview) -> list[En
         Endpoint(
             "GET",
             f"{root}/{{id:path}}",
-            voices.retrieve,
+            voices.get_voice,
             f"get_voice{suffix}",
             "One voice",
-            json(VoiceEntry),
+            json_answer(VoiceEntry),
             failures=(NotFound,),
         ),
     ]

@@ -17,7 +17,7 @@ from policies.routing import Voice
 from proxy.access.admission import Plans
 from proxy.access.callers import Caller, caller_or_none
 from proxy.api.voice_entries import (
-    Entries,
+    VoiceEntries,
     VoiceEntry,
     VoiceList,
     VoiceMatches,
@@ -33,7 +33,7 @@ from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
 from proxy.http.lists import query_choice, query_limit
 from proxy.http.replies import reply
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 
 _MOST_DESCRIBED = 500
 _MINE = Query("mine", "`true` gives only the voices of the caller's own account.", ("true", "false"))
@@ -54,7 +54,7 @@ LIST_QUERIES = (
 
 
 class VoiceTools(NamedTuple):
-    """What the handlers of voices use. Each revision of the configuration has its own."""
+    """The tools of the handlers of voices. Each revision of the configuration has its own."""
 
     catalogue: Catalogue
     library: Library
@@ -62,41 +62,41 @@ class VoiceTools(NamedTuple):
     misheard_rates: NoMisheardRates = NoMisheardRates()
     samples: NoVoiceSamples = NoVoiceSamples()
 
-    async def entries(self, request: Request) -> Entries:
+    async def voice_entries(self, request: Request) -> VoiceEntries:
         """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
-        return self._entries(request, await self.library.newest(_account(request)))
+        return self._entries(request, await self.library.read_newest(_caller_account(request)))
 
-    def _entries(self, request: Request, own: AccountLibrary) -> Entries:
+    def _entries(self, request: Request, library: AccountLibrary) -> VoiceEntries:
         caller = caller_or_none(request.scope)
         terms = None if caller is None else self.plans.terms(caller)
         unused_days = None if terms is None else terms.voices_unused_days
 
         speakers = RecordingSpeakers(self.catalogue, terms)
-        return Entries(KnownVoices(own, self.catalogue, terms), speakers, unused_days, self.samples)
+        return VoiceEntries(KnownVoices(library, self.catalogue, terms), speakers, unused_days, self.samples)
 
-    async def entry(self, request: Request, id_: str) -> VoiceEntry:
-        entries = self._entries(request, await self.library.get(_account(request)))
+    async def voice_entry(self, request: Request, id_: str) -> VoiceEntry:
+        entries = self._entries(request, await self.library.get(_caller_account(request)))
         try:
-            return entries.entry(entries.known.voice_named(id_))
+            return entries.entry_of(entries.known.voice_named(id_))
         except NotFound:
             # Another worker may have saved it a moment ago.
-            if (newer := await self.library.read_again(_account(request))) is None:
+            if (newer := await self.library.read_again(_caller_account(request))) is None:
                 raise
             entries = self._entries(request, newer)
-            return entries.entry(entries.known.voice_named(id_))
+            return entries.entry_of(entries.known.voice_named(id_))
 
-    async def usable(self, caller: Caller, name: str) -> Voice:
+    async def usable_voice(self, caller: Caller, name: str) -> Voice:
         """Return a voice that the caller may speak with, by its id or name. Raises InvalidRequest."""
-        own = await self.library.get(caller.account)
+        library = await self.library.get(caller.account)
         try:
-            voice = self.catalogue.resolve_voice(name, own.voices)
+            voice = self.catalogue.resolve_voice(name, library.voices)
         except InvalidRequest:
             # Another worker may have saved it a moment ago.
             if (newer := await self.library.read_again(caller.account)) is None:
                 raise
-            own, voice = newer, self.catalogue.resolve_voice(name, newer.voices)
+            library, voice = newer, self.catalogue.resolve_voice(name, newer.voices)
         terms = self.plans.terms(caller)
-        engines = {*KnownVoices(own, self.catalogue, terms).engines(voice)}
+        engines = {*KnownVoices(library, self.catalogue, terms).engines(voice)}
         models, (_, allowed) = self.catalogue.models(), self.catalogue.list_models(terms)
         # An engine that has not been up yet may have any model.
         if engines and engines <= {each.engine for each in models} - {each.engine for each in allowed}:
@@ -108,7 +108,7 @@ class VoiceTools(NamedTuple):
         return voice
 
 
-def _account(request: Request) -> str:
+def _caller_account(request: Request) -> str:
     caller = caller_or_none(request.scope)
     return "" if caller is None else caller.account
 
@@ -119,68 +119,68 @@ class Voices:
     def __init__(self, tools: VoiceTools) -> None:
         self._tools = tools
 
-    async def list_(self, request: Request) -> Response:
+    async def list_voices(self, request: Request) -> Response:
         query = request.query_params
-        has_names_alone = query_choice(request, _FORMAT) == "names"
+        wants_names_alone = query_choice(request, _FORMAT) == "names"
         query_choice(request, _MINE)
         limit = query_limit(request)
-        entries = await self._tools.entries(request)
-        found = _filtered(entries.known, request)
+        entries = await self._tools.voice_entries(request)
+        voices = _filter_voices(entries.known, request)
         scores = None
         if "describe" in query:
             # This runs in a thread: an engine may list thousands of voices, each with a description.
-            described = _described(query["describe"])
+            described = _check_description(query["describe"])
             matches = await asyncio.to_thread(
-                matching.match, described, found, entries.known.may_speak, entries.measured
+                matching.match_voices, described, voices, entries.known.may_speak, entries.measured_words
             )
-            found = [match.voice for match in matches]
+            voices = [match.voice for match in matches]
             scores = {match.voice.id: match for match in matches}
-        found, has_more = _page(found, query.get("after"), limit)
-        if has_names_alone:
-            ids = [voice.id for voice in found]
+        voices, has_more = _cut_page(voices, query.get("after"), limit)
+        if wants_names_alone:
+            ids = [voice.id for voice in voices]
             return reply(VoiceNames(data=ids, voices=ids, has_more=has_more))
         if scores is not None:
-            matched = [entries.matched(scores[voice.id]) for voice in found]
+            matched = [entries.matched_entry(scores[voice.id]) for voice in voices]
             return reply(VoiceMatches(data=matched, voices=matched, has_more=has_more))
-        listed = await in_turns(entries.entry, found)
+        listed = await map_in_turns(entries.entry_of, voices)
         hint = entries.speakers.hint(query.get("language") or None) or UNSET
         return reply(VoiceList(data=listed, voices=listed, has_more=has_more, hint=hint))
 
-    async def retrieve(self, request: Request) -> Response:
-        entry = await self._tools.entry(request, request.path_params["id"])
+    async def get_voice(self, request: Request) -> Response:
+        entry = await self._tools.voice_entry(request, request.path_params["id"])
         if rates := await self._tools.misheard_rates.find_rates(entry.id):
             entry = replace(entry, misheard=list(rates))
         return reply(entry)
 
 
-def _filtered(known: KnownVoices, request: Request) -> list[Voice]:
+def _filter_voices(known: KnownVoices, request: Request) -> list[Voice]:
     query = request.query_params
-    found = known.in_language(query["language"]) if query.get("language") else known.voices
+    voices = known.voices_in_language(query["language"]) if query.get("language") else known.voices
     if gender := query.get("gender"):
-        found = [voice for voice in found if (voice.gender or "").lower() == gender.lower()]
+        voices = [voice for voice in voices if (voice.gender or "").lower() == gender.lower()]
     if engine := query.get("engine"):
-        found = [voice for voice in found if engine in known.engines(voice)]
+        voices = [voice for voice in voices if engine in known.engines(voice)]
     if query.get("mine") == "true":
-        found = [voice for voice in found if known.is_own(voice)]
-    return found
+        voices = [voice for voice in voices if known.is_own(voice)]
+    return voices
 
 
-def _page(found: Sequence[Voice], after: str | None, limit: int | None) -> tuple[list[Voice], bool]:
+def _cut_page(voices: Sequence[Voice], after: str | None, limit: int | None) -> tuple[list[Voice], bool]:
     """Return a page, and whether there is a next one. Raises InvalidRequest if no voice is `after`."""
     start = 0
     if after:
-        places = [place for place, voice in enumerate(found) if voice.id == after]
-        if not places:
+        positions = [position for position, voice in enumerate(voices) if voice.id == after]
+        if not positions:
             raise InvalidRequest(
                 "Invalid value for 'after': it must be the id of the last voice of the page before.",
                 param="after",
             )
-        start = places[0] + 1
-    end = len(found) if limit is None else start + limit
-    return list(found[start:end]), end < len(found)
+        start = positions[0] + 1
+    end = len(voices) if limit is None else start + limit
+    return list(voices[start:end]), end < len(voices)
 
 
-def _described(text: str) -> str:
+def _check_description(text: str) -> str:
     if not text.strip() or len(text) > _MOST_DESCRIBED:
         raise InvalidRequest(
             f"Invalid value for 'describe': it must be a text of 1 to {_MOST_DESCRIBED} characters.",

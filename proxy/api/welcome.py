@@ -17,8 +17,8 @@ from proxy.api.admin_tools import AdminTools
 from proxy.api.api_page import api_html
 from proxy.catalogue.people import SignIn
 from proxy.helpers.lazy_value import LazyValue
-from proxy.http.endpoint import JSON, Endpoint, json
-from proxy.http.openapi import document
+from proxy.http.endpoint import JSON, Endpoint, json_answer
+from proxy.http.openapi import openapi_document
 from proxy.http.replies import Compressed, encode_json, reply
 
 PAGE_HEADERS = {
@@ -27,8 +27,8 @@ PAGE_HEADERS = {
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     "cache-control": "no-cache",
 }
-CONSOLE_PLACE = {"location": "Where the console is, from the address of the request."}
-"""The header of an answer that leads there."""
+CONSOLE_LOCATION = {"location": "Where the console is, from the address of the request."}
+"""The header of a redirect to the console, for OpenAPI."""
 
 
 def _page_headers(html: str) -> dict[str, str]:
@@ -58,45 +58,50 @@ class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[str, ...]
 
 
-class Description:
-    """The OpenAPI document, for programs and for people. Both are made at the first request for either: on
-    most servers there is none."""
+class ApiDescription:
+    """The OpenAPI document, as JSON for programs and as HTML for people. Both are made at the first request
+    for either, which most servers never get."""
 
-    def __init__(self, described: Sequence[Endpoint], public_catalogue: bool) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], public_catalogue: bool) -> None:
         self._public_catalogue = public_catalogue
-        self._made = LazyValue(self._make)
+        self._documents = LazyValue(self._make_documents)
         html: dict[str, tuple[()]] = {"text/html": ()}
         self.endpoints = [
-            *described,
-            Endpoint("GET", "/openapi.json", self.show, "openapi", "This document", json(), access="open"),
+            *endpoints,
+            Endpoint(
+                "GET", "/openapi.json", self.show, "openapi", "This document", json_answer(), access="open"
+            ),
             Endpoint("GET", "/docs", self.show_page, "docs", "The same, as a page", html, access="open"),
         ]
 
     async def show(self, request: Request) -> Response:
-        shown, _, _ = await self._made.get()
-        return shown.compressed_response(request, {})
+        openapi, _, _ = await self._documents.get()
+        return openapi.compressed_response(request, {})
 
     async def show_page(self, request: Request) -> Response:
-        _, page, headers = await self._made.get()
+        _, page, headers = await self._documents.get()
         return page.compressed_response(request, headers)
 
-    def _make(self) -> tuple[Compressed, Compressed, dict[str, str]]:
-        made = document(self.endpoints, self._public_catalogue)
-        html = api_html(made)
-        page = Compressed.of("text/html; charset=utf-8", html.encode())
-        return Compressed.of(JSON, encode_json(made)), page, _page_headers(html)
+    def _make_documents(self) -> tuple[Compressed, Compressed, dict[str, str]]:
+        """Return the JSON, the HTML, and the headers of the HTML."""
+        openapi = openapi_document(self.endpoints, self._public_catalogue)
+        html = api_html(openapi)
+        page = Compressed.compress("text/html; charset=utf-8", html.encode())
+        return Compressed.compress(JSON, encode_json(openapi)), page, _page_headers(html)
 
 
-def routes(admin_tools: AdminTools) -> list[Endpoint]:
+def welcome_endpoints(admin_tools: AdminTools) -> list[Endpoint]:
     async def welcome(request: Request) -> Response:
         return reply(welcome_answer(request, admin_tools))
 
-    return [Endpoint("GET", "/v1", welcome, "welcome_v1", "The same", json(WelcomeAnswer), access="open")]
+    return [
+        Endpoint("GET", "/v1", welcome, "welcome_v1", "The same", json_answer(WelcomeAnswer), access="open")
+    ]
 
 
 def with_openapi(endpoints: Sequence[Endpoint], public_catalogue: bool) -> list[Endpoint]:
     """Add the endpoint that describes all of them, and itself."""
-    return Description(endpoints, public_catalogue).endpoints
+    return ApiDescription(endpoints, public_catalogue).endpoints
 
 
 def welcome_answer(request: Request, admin_tools: AdminTools) -> WelcomeAnswer:
@@ -110,8 +115,8 @@ def welcome_answer(request: Request, admin_tools: AdminTools) -> WelcomeAnswer:
     )
 
 
-def to_console(request: Request, fragment: str = "") -> Response:
-    """Lead a browser to the console. Without a `fragment` it takes that of its own address along.
+def redirect_to_console(request: Request, fragment: str = "") -> Response:
+    """Redirect a browser to the console. Without a `fragment`, the browser keeps that of its own address.
 
     The address is relative: the server may lie below a path of a proxy.
     """

@@ -41,11 +41,11 @@ class Sink:
 
 _EMPTY_ANSWER_S = 0.1
 _SPEECH_KBIT_S = 24
-"""With fewer, Opus needs its mode for speech."""
+"""Below this bit rate, Opus needs its mode for speech."""
 
 
 class CompressedEncoder:
-    """A libav encoder and muxer. Each chunk tells how many samples its bytes complete."""
+    """A libav encoder and muxer. Each chunk says how many samples its bytes complete."""
 
     def __init__(self, codec: Codec, form: OutputForm) -> None:
         self._codec = codec

@@ -11,7 +11,8 @@ from proxy.audio.formats import AUDIO_FORMATS, SAMPLE_BYTES, Chunk, OutputForm, 
 
 
 class Encoder(Protocol):
-    """`feed` takes whole samples. `flush` ends the answer. `close` always comes, perhaps early or twice."""
+    """`feed` takes whole samples. `flush` ends the answer. `close` is always called, perhaps early or
+    twice."""
 
     def feed(self, pcm: bytes) -> Chunk: ...
 
@@ -36,8 +37,8 @@ _FLAC_LENGTH, _FLAC_LENGTH_BITS = slice(18, 26), 36
 
 
 def flac_with_length(flac: bytes, samples: int) -> bytes:
-    """Return the beginning of a FLAC stream with its number of samples, which the encoder did not know yet:
-    players show it, and seek by it."""
+    """Return the beginning of a FLAC stream with its number of samples added, which the encoder did not know.
+    Players show it, and need it to seek."""
     rest = int.from_bytes(flac[_FLAC_LENGTH]) >> _FLAC_LENGTH_BITS << _FLAC_LENGTH_BITS
     length_bits = rest | samples & (1 << _FLAC_LENGTH_BITS) - 1
     return flac[: _FLAC_LENGTH.start] + length_bits.to_bytes(8) + flac[_FLAC_LENGTH.stop :]

@@ -17,10 +17,11 @@ _PEAK = np.float32(32767)
 
 
 class Resample:
-    """A `Step`. After the flush, n samples have become n x target / source, rounded.
+    """A `Step` that changes the sample rate. After the flush, n samples have become n x target / source,
+    rounded.
 
-    It works on floats: soxr adds dither to 16-bit samples, and silence would not stay silent. To a lower rate
-    it also removes the frequencies that the rate cannot have.
+    It works on floats, since soxr adds dither to 16-bit samples, and silence would not stay silent. For a
+    lower rate, it also removes the frequencies that this rate cannot have.
     """
 
     def __init__(self, source_rate_hz: int, target_rate_hz: int = OUTPUT_RATE_HZ) -> None:
@@ -43,12 +44,15 @@ class Resample:
 
 SLOWEST, FASTEST = 0.25, 4.0
 
-# The filter's window at 24 kHz or less. The slowest chain never held back nearly as many windows as this.
+# The filter's window at 24 kHz or less, and the most windows of silence that a flush needs. The slowest chain
+# needed far fewer.
 _WINDOW = 2048
 _MOST_WINDOWS = 32
 
 
 class Speed:
+    """A `Step` that changes the speed by a factor, at the same pitch."""
+
     def __init__(self, factor: float, rate_hz: int = OUTPUT_RATE_HZ) -> None:
         if not SLOWEST <= factor <= FASTEST:
             raise ValueError(f"a speed of {factor} was asked for; it can be {SLOWEST} to {FASTEST}")
@@ -95,7 +99,7 @@ class Speed:
             yield frame.to_ndarray().tobytes()
 
 
-def _stages(factor: float) -> tuple[float, ...]:
+def _tempo_stages(factor: float) -> tuple[float, ...]:
     """Split a factor into equal factors of 0.5 to 2 each.
 
     Above 2, the filter drops samples instead of blending them, and it fails on a chunk of one sample.
@@ -109,6 +113,6 @@ def _tempo_graph(factor: float, rate_hz: int) -> av.filter.Graph:
     # By default each graph starts a thread for every core, and each answer has a graph.
     graph.threads = 1
     source = graph.add_abuffer(sample_rate=rate_hz, format="s16", layout="mono")
-    tempos = [graph.add("atempo", str(stage)) for stage in _stages(factor)]
+    tempos = [graph.add("atempo", str(stage)) for stage in _tempo_stages(factor)]
     graph.link_nodes(source, *tempos, graph.add("abuffersink")).configure()
     return graph

@@ -132,16 +132,16 @@ class OutputForm(msgspec.Struct, frozen=True):
     source: str = ""
 
 
-TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-RULES = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
+IPTC_TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+IPTC_RULES = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
 """IPTC's terms: a trained model made the sound, or a program with fixed rules made it."""
 
-COMMENT = "Spoken by a machine (synthetic speech)."
+MACHINE_COMMENT = "Spoken by a machine (synthetic speech)."
 
 
 def machine_tags(source: str) -> dict[str, str]:
     """Return the tags of a container: a comment for people, and IPTC's term for programs."""
-    return {"comment": COMMENT, "DIGITALSOURCETYPE": source}
+    return {"comment": MACHINE_COMMENT, "DIGITALSOURCETYPE": source}
 
 
 USUAL_FORMS: dict[str, OutputForm] = {
@@ -149,7 +149,7 @@ USUAL_FORMS: dict[str, OutputForm] = {
 }
 
 
-def form_of(format_: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm | FieldFault:
+def find_form(format_: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm | FieldFault:
     """Return the form for the rates that a request names. If the format lacks one, return the fault."""
     audio_format, usual = AUDIO_FORMATS[format_], USUAL_FORMS[format_]
     rate_hz = rate_hz or usual.sample_rate_hz
@@ -229,7 +229,7 @@ def silence(samples: int) -> bytes:
     return bytes(samples * SAMPLE_BYTES)
 
 
-def true_wav(streamed_bytes: int, rate_hz: int, *, is_tagged: bool) -> tuple[bytes, bytes]:
+def final_wav_header(streamed_bytes: int, rate_hz: int, *, is_tagged: bool) -> tuple[bytes, bytes]:
     """Return the header with the true sizes for a WAV that was streamed, and the tag to append to it.
 
     The new header replaces the streamed one, and is as long. The tag is empty if it has no room.
@@ -242,7 +242,7 @@ def true_wav(streamed_bytes: int, rate_hz: int, *, is_tagged: bool) -> tuple[byt
     return header[:4] + riff_bytes.to_bytes(4, "little") + header[8:], _WAV_TAG
 
 
-_COMMENT_TEXT = COMMENT.encode() + b"\0"
+_COMMENT_TEXT = MACHINE_COMMENT.encode() + b"\0"
 _INFO_CHUNK = (
     b"INFOICMT" + len(_COMMENT_TEXT).to_bytes(4, "little") + _COMMENT_TEXT + b"\0" * (len(_COMMENT_TEXT) % 2)
 )

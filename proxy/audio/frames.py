@@ -10,7 +10,7 @@ from proxy.audio.frames_mp3 import Mp3Frames
 from speech_engine import EngineFailed
 
 OPUS_RATE_HZ = 48_000
-"""Positions count samples at this rate, independent of the rate of the sound."""
+"""The positions of Opus in Ogg count samples at this rate, whatever the rate of the sound."""
 
 _MARK = b"OggS"
 _HEADER_BYTES = 27
@@ -23,7 +23,7 @@ _NO_PACKET_ENDS = -1
 def last_granule(pages: bytes) -> int | None:
     """Return the position at the end of the last whole packet in `pages`, or None without one.
 
-    Every page is whole. A muxer buffers packets, so only its pages show the written sound.
+    Every page must be whole. A muxer buffers packets, so only its pages show which sound was written.
     """
     granule = None
     at = 0

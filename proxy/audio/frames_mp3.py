@@ -19,8 +19,8 @@ _BIT_RATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _SAMPLE_RATES_HZ = {0: (11_025, 12_000, 8_000), 2: (22_050, 24_000, 16_000), 3: (44_100, 48_000, 32_000)}
 _LAYER_3 = 1
 _MONO = 3
-_KINDS = 16
-"""The most kinds of frames in one expression. A stream with more kinds goes frame by frame."""
+_MOST_FRAME_KINDS = 16
+"""The most kinds of frames that are skipped together. Frames of further kinds are read one by one."""
 
 _HEADER_BYTES = 4
 _ID3V1_BYTES = 128
@@ -29,7 +29,7 @@ _VBRI_AT = 36
 _INDEX_MARKS = (b"Xing", b"Info")
 _VBRI_MARKS = (b"VBRI",)
 _MOST_TAKEN_OUT = 2**20
-"""The most bytes of manifests, pictures and indexes that are stored of one file."""
+"""The most bytes of manifests, pictures and indexes of one file that are kept to rebuild it."""
 _MANIFEST_MARK = b"jumdc2pa"
 """The description of a C2PA store in a tag."""
 # By (MPEG 1, mono).
@@ -129,7 +129,7 @@ class Mp3Frames:
             self._forget_original()
         if self._keeps_original:
             self._keep_taken_out(skipped_ranges)
-        out = _cut(self._held, skipped_ranges)
+        out = _join_ranges(self._held, skipped_ranges)
         self._held, self._at = self._held[self._at :], 0
         return Chunk(out, samples, self._sample_rate_hz)
 
@@ -211,7 +211,7 @@ class Mp3Frames:
                 f"the engine's MP3 stream changes from {self._sample_rate_hz} to {header.sample_rate_hz} Hz"
             )
         self._sample_rate_hz = header.sample_rate_hz
-        if begin not in self._seen and len(self._seen) < _KINDS:
+        if begin not in self._seen and len(self._seen) < _MOST_FRAME_KINDS:
             self._shortest = min(self._shortest, header.frame_bytes) if self._seen else header.frame_bytes
             self._seen[begin] = header
             # All frames of one sample rate have as many samples.
@@ -220,7 +220,7 @@ class Mp3Frames:
         return header
 
 
-def _cut(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+def _join_ranges(data: bytes, spans: list[tuple[int, int]]) -> bytes:
     if not spans:
         return b""
     end = spans[0][0]

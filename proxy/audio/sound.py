@@ -1,7 +1,7 @@
-"""The path of one answer's sound: an engine's PCM → its rate → its speed → a soft end → its format.
+"""The steps from an engine's PCM to the answer: the sample rate, the speed, the gain, a soft end, the format.
 
-The code is synchronous, and the event loop may run it: 100 ms of an engine's sound cost about a millisecond.
-At a quarter of the speed these become 400 ms, and cost up to four milliseconds.
+The code is synchronous and fast enough for the event loop: 100 ms of an engine's sound take about a
+millisecond. At a quarter of the speed they become 400 ms, and take up to four milliseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class Step(Protocol):
 
 
 class Sound:
-    """The sound of one answer. `feed` takes an engine's sound, `flush` is called at its end, `close` always.
+    """The sound of one answer. `feed` takes an engine's sound. `flush` is called at its end, and `close`
+    always.
 
     The samples of the chunks add up to the audible length, after the change of speed. `factor` is the part of
     the speed that the engine did not apply itself, and `decibels` is a gain.
@@ -46,7 +47,7 @@ class Sound:
         self._source_rate_hz = source_rate_hz
         self._factor = factor
         self._steps = (
-            *_fitting(source_rate_hz, form.sample_rate_hz, factor, decibels),
+            *_fitting_steps(source_rate_hz, form.sample_rate_hz, factor, decibels),
             FadeOut(form.sample_rate_hz),
         )
         self._half = b""
@@ -74,7 +75,7 @@ class Sound:
         self._encoder.close()
 
 
-def _fitting(source_rate_hz: int, rate_hz: int, factor: float, decibels: float) -> list[Step]:
+def _fitting_steps(source_rate_hz: int, rate_hz: int, factor: float, decibels: float) -> list[Step]:
     # The imports stand here for the reason that proxy/audio/libraries.py gives.
     steps: list[Step] = []
     if source_rate_hz != rate_hz:
@@ -94,7 +95,7 @@ def _fitting(source_rate_hz: int, rate_hz: int, factor: float, decibels: float) 
 
 
 _QUIET = 150
-"""A sample below it is silence before a pause or after it: 46 dB below full scale."""
+"""Samples below this value are silence: 46 dB below full scale."""
 
 
 class SilentEnds:
@@ -136,8 +137,8 @@ FADE_SAMPLES = OUTPUT_RATE_HZ // _FADES_A_SECOND
 class FadeOut:
     """A `Step`. It holds the last samples back until the flush, and leads them to zero.
 
-    An engine may stop in the middle of a wave, and so does a stretched sound that is cut to its length. This
-    works on few samples, without numpy: see proxy/audio/libraries.py.
+    An engine may stop in the middle of a wave, and a stretched sound is cut there. The few samples need no
+    numpy: see proxy/audio/libraries.py.
     """
 
     def __init__(self, rate_hz: int = OUTPUT_RATE_HZ) -> None:

@@ -1,6 +1,6 @@
-"""What stands in for features that do not open: no saved words, no own voices, no erasures.
+"""Stand-ins for features that are off: no saved words, no own voices, no erasures.
 
-The bodies are in the interfaces.
+Most bodies are those of the interfaces.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ def resolve_members(
     field: str,
     saved: Voice | None = None,
 ) -> dict[str, Voice]:
-    """Return the voice of each member. Raises InvalidRequest.
+    """Return the voice of each member of a cast. Raises InvalidRequest.
 
-    `own` has the account's voices. `saved` is the voice that has this cast, if it is saved already. If
-    `field` ends in a dot, an error names the field and the member.
+    `own` has the account's voices. `saved` is the saved voice that has this cast, None for that of a request.
+    An error names the `field`. If the field ends in a dot, the name of the member is added to it.
     """
     members: dict[str, Voice] = {}
     for name, voice_name in cast:
@@ -43,7 +43,7 @@ def resolve_members(
     return members
 
 
-def resolve_named(catalogue: Catalogue, name: str, own: AccountLibrary) -> Voice:
+def resolve_voice_or_mix(catalogue: Catalogue, name: str, own: AccountLibrary) -> Voice:
     """Return the voice of a request by its id or name. If there is none, the name may be a written mix.
 
     Raises InvalidRequest, which names the field, and UpstreamFailed.
@@ -51,21 +51,21 @@ def resolve_named(catalogue: Catalogue, name: str, own: AccountLibrary) -> Voice
     try:
         voice = catalogue.resolve_voice(name, own.voices)
     except (InvalidRequest, UpstreamFailed):
-        if not (members := mixing.read(name)):
+        if not (members := mixing.read_mix(name)):
             raise
-        if (wrong := mixing.fault(members)) is not None:
+        if (wrong := mixing.mix_fault(members)) is not None:
             raise InvalidRequest(f"Invalid value for 'voice': {wrong}.", param="voice") from None
-        return resolve_unsaved_mix(catalogue, mixing.shares(members), own, "voice")
+        return resolve_unsaved_mix(catalogue, mixing.normalise_weights(members), own, "voice")
     return resolve_mix(catalogue, voice, own, "voice")
 
 
 def resolve_unsaved_mix(
-    catalogue: Catalogue, members: Sequence[mixing.Weighted], own: AccountLibrary, field: str
+    catalogue: Catalogue, members: Sequence[mixing.WeightedVoice], own: AccountLibrary, field: str
 ) -> Voice:
     """Return a mix that a request has. Raises InvalidRequest, which names the field."""
     resolved = resolve_mix(catalogue, Voice(id="", name="", mix=tuple(members)), own, field, is_saved=False)
     # Usage stores this id, so it has the ids of voices: a name may be personal data.
-    id_ = mixing.mixed_id(resolved.mix)
+    id_ = mixing.mix_id(resolved.mix)
     return replace(resolved, id=id_, name=id_)
 
 
@@ -92,11 +92,11 @@ def resolve_mix(
                 param=field,
             )
         members.append(member)
-    check_single([member.id for member in members], field)
-    return mixing.mixed(voice, members)
+    check_no_voice_twice([member.id for member in members], field)
+    return mixing.mix_voices(voice, members)
 
 
-def check_single(ids: Sequence[str], field: str) -> None:
+def check_no_voice_twice(ids: Sequence[str], field: str) -> None:
     """Raise InvalidRequest, which names the field, if a mix has a voice twice: by its id and by its name."""
-    if (wrong := mixing.repeated(ids)) is not None:
+    if (wrong := mixing.repeated_voice_fault(ids)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': {wrong}.", param=field)

@@ -1,4 +1,4 @@
-"""Clones at providers, for saved voices and their makers. A later feature makes them."""
+"""The interface of clones at providers, for code that saves voices. The feature `clones` implements it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple, Protocol
 from policies.plans import Terms
 from proxy.catalogue.own_voices import SavedClone
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.config.feature_switches import is_off, out_of_off
+from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.storage.store import Statement
 from speech_engine import ModelInfo
 
-PARAM = "engines"
+ENGINES_FIELD = "engines"
 """The field of a request that names engines for clones."""
 
 
@@ -26,7 +26,7 @@ class CloneTarget(NamedTuple):
 
 
 class CloneRights(NamedTuple):
-    """The permitted places for a clone of a voice.
+    """The engines that may get a clone of a voice.
 
     `engines` are those of the plan, `providers` those that the consent names; None is all.
     """
@@ -43,20 +43,20 @@ class CloneRights(NamedTuple):
         """Raise NotAllowed if the voice may not be cloned there. A recording stays with a local engine."""
         if self.engines is not None and place.engine not in self.engines:
             raise NotAllowed(
-                f"Your plan does not have '{place.engine}'.", param=PARAM, code="model_not_allowed"
+                f"Your plan does not have '{place.engine}'.", param=ENGINES_FIELD, code="model_not_allowed"
             )
         if place.info.is_local:
             return
         if self.is_local_only:
             raise NotAllowed(
                 f"Your plan keeps recordings on this server, and '{place.engine}' is elsewhere.",
-                param=PARAM,
+                param=ENGINES_FIELD,
                 code="plan_is_local_only",
             )
         if self.providers is not None and place.engine not in self.providers:
             raise NotAllowed(
                 f"The consent of the voice does not name '{place.engine}'.",
-                param=PARAM,
+                param=ENGINES_FIELD,
                 code="consent_not_given",
             )
 
@@ -75,11 +75,12 @@ class Cloning(Protocol):
         return False
 
     def find_targets(self, engines: Iterable[str], credential: str = "") -> list[CloneTarget]:
-        """Return where to clone. Raises InvalidRequest, and UpstreamFailed while an engine is starting."""
+        """Return the accounts at providers for clones on these engines. Raises InvalidRequest, and
+        UpstreamFailed while an engine is starting."""
         del credential
         if tuple(engines):
-            message = is_off("clones", out_of_off("clones"))
-            raise InvalidRequest(message, param=PARAM, code="feature_off")
+            message = off_sentence("clones", how_to_turn_on("clones"))
+            raise InvalidRequest(message, param=ENGINES_FIELD, code="feature_off")
         return []
 
     def check_targets(
@@ -94,7 +95,8 @@ class Cloning(Protocol):
     async def check_bill(
         self, account: str, terms: Terms, places: Iterable[CloneTarget], voice: str | None = None
     ) -> None:
-        """Refuse clones that an account cannot pay for. What a saved `voice` has already costs nothing.
+        """Refuse clones that an account cannot pay for. A clone that the saved `voice` has already costs
+        nothing.
 
         Raises NotAllowed and QuotaExceeded.
         """
@@ -103,7 +105,8 @@ class Cloning(Protocol):
     async def check_saved(
         self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
     ) -> list[CloneTarget]:
-        """Return where to clone a saved voice, after the same checks. The operator's own has no `terms`."""
+        """Make the same checks for a saved voice, and return the targets. A voice of the operator has no
+        `terms`."""
         del record, terms
         return self.find_targets(engines, credential)
 
@@ -115,7 +118,7 @@ class Cloning(Protocol):
         return ()
 
     def begin_clones(self, record: VoiceRecord) -> None:
-        """Begin the clones of a voice whose tasks were committed with it."""
+        """Begin the clone tasks that were committed with a voice."""
         del record
 
     async def order(
@@ -127,7 +130,7 @@ class Cloning(Protocol):
         tag: str = "",
         pays_again: bool = False,
     ) -> object:
-        """Have a saved voice cloned at places that were checked. Raises NotFound if it is gone."""
+        """Clone a saved voice at targets that were checked. Raises NotFound if the voice was deleted."""
         del record, places, payer, tag, pays_again
         return None
 

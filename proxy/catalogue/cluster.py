@@ -1,17 +1,19 @@
-"""This machine among all machines on its database, for the kernel and earlier features."""
+"""This machine among all machines that share its database, for code that opens before the feature
+`cluster`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 
-AloneTask = Callable[[], Coroutine[None, None, None]]
+LeaderTask = Callable[[], Coroutine[None, None, None]]
 
 
 class ClusterView:
-    """What one process knows of the cluster. The feature `cluster` updates it; on SQLite it stays as it is.
+    """What this process knows of the cluster. The feature `cluster` updates it. On SQLite, this machine is
+    alone and leads.
 
-    `machine` is the name of this machine, "" if it can have no others. `others` are the names of the other
+    `machine` is the name of this machine, "" if it shares no database. `others` are the names of the other
     living machines. One machine `leads`: the oldest living server.
     """
 
@@ -30,7 +32,7 @@ class ClusterView:
         on.set()
         off.clear()
 
-    async def run_alone(self, tasks: Sequence[AloneTask]) -> None:
+    async def run_while_leading(self, tasks: Sequence[LeaderTask]) -> None:
         """Run the tasks while this machine leads. They are cancelled when another one does."""
         while True:
             await self._leading.wait()

@@ -9,23 +9,21 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from policies import namesakes
-from policies.namesakes import Share
+from policies.namesakes import NameShare
 from policies.routing import Binding, Voice, voice_text
 from proxy.config.config_toml import known_names, voices_to_bind
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.config.sections import VoiceSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.plugin_instances import who_knows
 from speech_engine import EngineVoice
 
-_Shares = Mapping[str, tuple[Share, ...]] | None
+_Shares = Mapping[str, tuple[NameShare, ...]] | None
 
 
 class _Bound(NamedTuple):
-    """The voices at one revision of the engines' lists: as requests find them, and as they are offered.
-
-    No engine has the `silent` ones.
-    """
+    """The voices at one revision of the engines' lists. Requests find `voices`, and lists show `offered`. No
+    engine has the `silent` ones."""
 
     revision: int
     voices: Mapping[str, Voice]
@@ -37,11 +35,11 @@ class ConfiguredVoices:
     """The voices of one revision of the configuration.
 
     A binding is missing if its engine knows all its voices, and this one is not among them. An engine that is
-    not up yet, or that knows only some, may have it. A missing binding is not offered, but is tried if the
-    engine may learn a voice by its use.
+    not up yet, or that knows only some of its voices, may have it. A missing binding is not offered. It is
+    tried all the same if the engine may get to know a voice by its use.
 
-    OpenAI's names have no bindings in the configuration. They are bound to the engines that know them. A
-    binding to such a name, on an engine whose voices are shared, is to its share.
+    OpenAI's names have no bindings in the configuration. They are bound to the engines that know them. If an
+    engine shares its voices among the names, a binding to a name gets the voices that `namesakes` assigns.
     """
 
     def __init__(self, sections: Mapping[str, VoiceSection], engines: Engines) -> None:
@@ -50,8 +48,8 @@ class ConfiguredVoices:
             for name, section in sections.items()
             if section.is_known_name and who_knows(name, engines.names)
         }
-        self._written = {
-            name: _voice(name, section)
+        self._unbound = {
+            name: _unbound_voice(name, section)
             for name, section in sections.items()
             if name in self._names or not section.is_known_name
         }
@@ -59,35 +57,35 @@ class ConfiguredVoices:
         self._last_bound = _Bound(-1, {}, (), frozenset())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._written
+        return name in self._unbound
 
     def get(self, name: str) -> Voice | None:
-        return self._bound().voices.get(name)
+        return self._current().voices.get(name)
 
     def offered(self) -> tuple[Voice, ...]:
-        return self._bound().offered
+        return self._current().offered
 
     def is_silent(self, name: str) -> bool:
-        return name in self._bound().silent
+        return name in self._current().silent
 
-    def missing(self, name: str) -> list[Binding]:
-        voice = self._written.get(name)
+    def missing_bindings(self, name: str) -> list[Binding]:
+        voice = self._unbound.get(name)
         return [binding for binding in (voice.bindings if voice else ()) if self._is_missing(binding)]
 
-    def all_missing(self) -> list[tuple[str, Binding]]:
-        return [(name, binding) for name in self._written for binding in self.missing(name)]
+    def all_missing_bindings(self) -> list[tuple[str, Binding]]:
+        return [(name, binding) for name in self._unbound for binding in self.missing_bindings(name)]
 
-    def _bound(self) -> _Bound:
+    def _current(self) -> _Bound:
         """Return the current voices. A voice stays the same object until an engine's list changes."""
         revision = self._engines.revision
         if self._last_bound.revision != revision:
             written = self._bind()
-            voices = {name: self._keep(voice, self._may_be_tried) for name, voice in written.items()}
+            voices = {name: self._with_bindings(voice, self._may_be_tried) for name, voice in written.items()}
             offered = {
-                name: self._keep(voice, lambda each: not self._is_missing(each))
+                name: self._with_bindings(voice, lambda each: not self._is_missing(each))
                 for name, voice in written.items()
             }
-            # A voice that has no binding at all is another matter: its engines are not configured.
+            # A voice that was never bound is not hidden: its engines are not configured.
             bound = {name for name, voice in written.items() if voice.bindings or name in self._names}
             hidden = {name for name in bound if not offered[name].bindings}
             hidden |= {name for name, voice in offered.items() if any(who in hidden for _, who in voice.cast)}
@@ -101,21 +99,22 @@ class ConfiguredVoices:
         shares = {engine: self._shares(engine) for engine, known in names.items() if known == "shared"}
         return {
             name: self._bind_name(voice, shares) if name in self._names else _bind_shares(voice, shares)
-            for name, voice in self._written.items()
+            for name, voice in self._unbound.items()
         }
 
     def _bind_name(self, voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
         bindings: list[Binding] = []
         for engine, known in self._engines.names.items():
             if known == "shared":
-                bindings += _shared(Binding(engine, EngineVoice(voice.name)), shares[engine])
+                bindings += _share_bindings(Binding(engine, EngineVoice(voice.name)), shares[engine])
             elif voice.name in known:
                 own = known[voice.name]
                 bindings.append(Binding(engine, EngineVoice(own.voice), stands_in=own.stands_in))
         return replace(voice, bindings=tuple(bindings))
 
-    def _keep(self, voice: Voice, keeps: Callable[[Binding], bool]) -> Voice:
-        """Return a voice with some of its bindings. An OpenAI name gets their tags, if all agree."""
+    def _with_bindings(self, voice: Voice, keeps: Callable[[Binding], bool]) -> Voice:
+        """Return a voice with the bindings for which `keeps` is true. An OpenAI name gets the tags of their
+        voices, if these are equal."""
         bound_here = tuple(binding for binding in voice.bindings if keeps(binding))
         if voice.id in self._names:
             return replace(voice, bindings=bound_here, tags=self._same_tags(voice.name, bound_here))
@@ -127,18 +126,18 @@ class ConfiguredVoices:
         return tags.pop() if len(tags) == 1 else ()
 
     def _shares(self, engine: str) -> _Shares:
-        """Return how an engine's voices are shared, or None while it has not been up."""
+        """Return how an engine's voices are shared among names, or None while it has not been up."""
         if engine not in self._engines or not self._engines[engine].models():
             return None
         written = {
-            each.voice for voice in self._written.values() for each in voice.bindings if each.engine == engine
+            each.voice for voice in self._unbound.values() for each in voice.bindings if each.engine == engine
         }
         names = {
             name: gender
             for name, gender in known_names().items()
             if name in self._names or EngineVoice(name) in written
         }
-        return namesakes.share(names, self._engines[engine].voices())
+        return namesakes.share_names(names, self._engines[engine].voices())
 
     def _may_be_tried(self, binding: Binding) -> bool:
         return not self._is_missing(binding) or self._engines[binding.engine].tries_unknown_voices
@@ -154,7 +153,7 @@ class ConfiguredVoices:
         return all(info.id != id_ for info in engine.voices())
 
 
-def _voice(name: str, section: VoiceSection) -> Voice:
+def _unbound_voice(name: str, section: VoiceSection) -> Voice:
     return Voice(
         id=name,
         name=name,
@@ -170,7 +169,7 @@ def _voice(name: str, section: VoiceSection) -> Voice:
 
 def _bind_shares(voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
     bound = [
-        _shared(each, shares[each.engine])
+        _share_bindings(each, shares[each.engine])
         if each.engine in shares and voice_text(each.voice) in known_names()
         else [each]
         for each in voice.bindings
@@ -178,18 +177,18 @@ def _bind_shares(voice: Voice, shares: Mapping[str, _Shares]) -> Voice:
     return replace(voice, bindings=tuple(chain.from_iterable(bound)))
 
 
-def _shared(binding: Binding, shares: _Shares) -> list[Binding]:
+def _share_bindings(binding: Binding, shares: _Shares) -> list[Binding]:
     if shares is None:
-        # It may have any voice, once it is up.
+        # The engine has not been up, and may have any voice.
         return [binding]
     found = shares.get(voice_text(binding.voice), ())
     return [replace(binding, voice=EngineVoice(found[0].voice), shares=found)] if found else []
 
 
-def unknown_voice(name: str, known: Iterable[str]) -> str:
+def unknown_voice_message(name: str, known: Iterable[str]) -> str:
     problem = f"The voice '{name[:80]}' does not exist."
     if name in voices_to_bind():
         return (
             f"{problem} The operator of this server can bind it: voxgate voices add {name} --bind minimax=ID."
         )
-    return f"{problem} {possible(name, known, 'voices')}"
+    return f"{problem} {names_hint(name, known, 'voices')}"

@@ -1,6 +1,6 @@
-"""The server's own ears: it hears recordings for itself, such as that of a consent.
+"""The interface by which the server hears recordings for itself, such as that of a consent.
 
-A feature shares a subclass of `NoEars` with `AppContext.sharing`. Where no feature does, nothing is heard.
+A feature shares a subclass of `NoEars` with `AppContext.sharing`. Without it, nothing is heard.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from speech_engine.hearing import HEARING_HZ, TranscriptWord
 from speech_engine.redacted import Redacted
 
 WINDOW_S = 28.0
-"""The words of a longer sound are not looked for: recognisers hear it in several windows."""
+"""The longest sound in which known words are timed. Recognisers hear a longer one in several windows."""
 
 
 class OwnRecording(NamedTuple):
@@ -38,8 +38,8 @@ class OwnRecording(NamedTuple):
 
 
 class OwnTranscript(Redacted, msgspec.Struct, frozen=True):
-    """`is_reliable`: few words of this language are heard wrong. `avg_logprob` is that of the least sure
-    segment."""
+    """The words of a recording. If it `is_reliable`, the model hears few words of this language wrong.
+    `avg_logprob` is the least one of its segments."""
 
     text: str
     is_reliable: bool
@@ -54,9 +54,9 @@ class GoodEars(NamedTuple):
 
 
 class MadeSpeech(NamedTuple):
-    """A recording of a known text that an engine has made. One that is no `is_speech` is made of tones.
+    """Sound that an engine has made of a known text. If it is not `is_speech`, it consists of tones.
 
-    Its windows have at most this `share` of the model beside one account that waits for a transcription.
+    While one account waits for a transcription, hearing this gets at most this `share` of the model.
     """
 
     recording: OwnRecording
@@ -70,8 +70,8 @@ class MadeSpeech(NamedTuple):
 
 
 class KnownTranscript(NamedTuple):
-    """What was heard of a known text. `words` are those of the text, with their starts, and how likely each
-    is in this sound; there are none if that was not looked for."""
+    """The words that were heard, as `text`. `words` are those of the known text, with their starts and how
+    likely each is in this sound, or empty if they were not timed."""
 
     text: str
     words: tuple[TranscriptWord, ...] = ()
@@ -84,7 +84,7 @@ class NoEars:
     """The ears of a server whose engines hear nothing."""
 
     def may_hear(self, language: str) -> bool:
-        """Tell whether a local model hears this language, or one may that has not started yet."""
+        """Tell whether a local model hears this language, or may hear it once it has started."""
         del language
         return False
 
@@ -103,8 +103,8 @@ class NoEars:
         raise EngineUnavailable("No local model hears.")
 
     def find_model(self, language: str, terms: Terms) -> Model:
-        """Return the local model that hears this language for an account that pays. Raises NotFound,
-        NotAllowed, and UpstreamFailed while it starts."""
+        """Return the local model that hears this language under these terms. Raises NotFound, NotAllowed, and
+        UpstreamFailed while it starts."""
         del language, terms
         raise NotFound(
             "No local model hears this language. The operator can get one: voxgate models pull whisper-base",
@@ -121,10 +121,11 @@ class NoEars:
     async def score_words(
         self, recording: OwnRecording, texts: Sequence[str], starts_s: Sequence[float], within_s: float
     ) -> Sequence[TranscriptSegment]:
-        """Find known words: a segment for each text, which begins about at its start. Raises EngineError."""
+        """Return a segment with scored words for each of the known texts, which begin about at `starts_s`.
+        Raises EngineError."""
         raise EngineUnavailable("No local model hears.")
 
     async def sounds(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
-        """Return how texts sound, or None if no engine tells it."""
+        """Return the phonemes of each text, or None if no engine knows them."""
         del texts, language
         return None

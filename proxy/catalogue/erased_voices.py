@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from proxy.errors import VoiceErased
 
 _MOST_KNOWN = 100_000
-"""The most voices that are remembered. A stream that began before an erasure ends long before so many other
-voices are erased."""
+"""The most voices that are remembered. A stream ends long before so many other voices are erased."""
 
 
 class ErasedVoices:
@@ -28,7 +27,7 @@ class ErasedVoices:
         return f"<ErasedVoices {len(self._erased)} erased, {self._streams.total()} heard>"
 
     def note_erased(self, voice: str) -> bool:
-        """Note that a voice is erased. Return False if that is known."""
+        """Note that a voice is erased. Return False if that was known."""
         if voice in self._erased:
             return False
         self._erased[voice] = None

@@ -1,7 +1,7 @@
-"""The erasure of voices and consents, for handlers and for the holders of derived data. Features run it.
+"""The interfaces of erasing voices and consents: for handlers, and for objects that have data of voices.
 
-A holder of data that is derived of voices implements an interface of this file, and its feature adds it to
-`FeatureInstance`. A writer of rows must also check the tombstone in its own commit: see
+An object with data that is derived from voices implements `VoiceMemory` or `VoiceFiles`, and its feature adds
+it to `FeatureInstance`. A writer of rows must check the tombstone in its own commit: see
 storage/tombstones.py.
 """
 
@@ -13,12 +13,12 @@ from typing import NamedTuple, Protocol
 from proxy.storage.audit import Act
 from proxy.storage.tombstones import Tombstone
 
-Spread = Callable[[Tombstone], Awaitable[bool]]
-"""Lets every worker of this server forget, and returns whether all did."""
+ForgetEverywhere = Callable[[Tombstone], Awaitable[bool]]
+"""Lets every worker of this server forget an erased voice. Returns whether all did."""
 
 
 class OwnedRecord(Protocol):
-    """A voice or a consent. The operator's has no account."""
+    """A voice or a consent. If it is the operator's, `account` is None."""
 
     @property
     def id(self) -> str: ...
@@ -36,14 +36,14 @@ class Erasing(Protocol):
     replayed: int
 
     async def erase(self, record: OwnedRecord, act: Act | None = None) -> Tombstone | None:
-        """Erase a voice or a consent. None: it is gone already, or another record needs it."""
+        """Erase a voice or a consent. None: it was erased before, or another record needs it."""
         del record, act
         return None
 
     async def erase_voice(
         self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
     ) -> Tombstone:
-        """Erase a voice, which is unusable when this returns. Raises NotFound if it is gone already."""
+        """Erase a voice, which is unusable when this returns. Raises NotFound if it was erased before."""
         ...
 
     async def erase_account(self, account: str) -> None:
@@ -55,13 +55,13 @@ class Erasing(Protocol):
         ...
 
     async def forget(self, tombstone: Tombstone) -> bool:
-        """Forget in this worker a voice that any worker erases, and tell whether it is unused."""
+        """Forget the erased voice in this worker. Return whether no stream uses it any more."""
         del tombstone
         return True
 
 
 class Purges(Protocol):
-    """The speech that was made with earlier voices and words. Without the feature, none is stored."""
+    """The deletion of stored speech. Without its feature, none is stored."""
 
     async def purge_voice(self, account: str | None, voice_id: str) -> None:
         """Drop the speech by this voice, of the account or, without one, of all accounts."""
@@ -77,16 +77,16 @@ class Purges(Protocol):
 
 
 class VoiceMemory(Protocol):
-    """Something in a worker's memory that is derived of voices."""
+    """An object that has data of voices in a worker's memory."""
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None: ...
 
 
 class VoiceFiles(Protocol):
-    """Something on this machine's disk that is derived of voices."""
+    """An object that has data of voices on this machine's disk."""
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove the data that is derived of a voice. `is_late`: its rows may be gone already.
+        """Remove the data that is derived from a voice. With `is_late`, its rows may be deleted already.
 
         Raises OSError and StorageFailed.
         """
@@ -94,17 +94,18 @@ class VoiceFiles(Protocol):
 
 
 async def no_providers(_voice: str) -> bool:
-    """Say that no provider has a copy, where there are no clones."""
+    """Return that no provider has a copy, since there are no clones."""
     return True
 
 
 async def no_hosts(_digests: Collection[str]) -> None:
-    """Drop recordings where no host has any."""
+    """Do nothing, since no host has recordings."""
 
 
-class DerivedThings(NamedTuple):
-    """All of this worker's data of voices. `drop` drops it on the hosts, and raises EngineError if one is
-    silent. `wait_for_providers` waits a moment, and tells whether all providers have deleted their copies."""
+class DerivedData(NamedTuple):
+    """All objects of this worker that have data of voices. `drop` drops recordings on the hosts, and raises
+    EngineError if a host does not answer. `wait_for_providers` waits a moment, and returns whether all
+    providers have deleted their copies."""
 
     memories: Sequence[VoiceMemory] = ()
     files: Sequence[VoiceFiles] = ()

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from policies import routing
-from policies.language import base
+from policies.language import base_tag
 from policies.plans import Terms
 from policies.routing import Model, Voice, may_receive
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.configured_voices import unknown_voice
+from proxy.catalogue.configured_voices import unknown_voice_message
 from proxy.catalogue.library import AccountLibrary
 from proxy.catalogue.own_voices import LibraryVoice
 from proxy.errors import NotFound
@@ -18,10 +18,10 @@ from speech_engine import ModelInfo
 
 
 class KnownVoices:
-    """The voices of one caller. The caller's own come first. Without terms, the list is public."""
+    """The voices of one caller, whose own come first. Without terms, they are those of the public list."""
 
     def __init__(self, own: AccountLibrary, catalogue: Catalogue, terms: Terms | None = None) -> None:
-        entries = [catalogue.with_speaker(voice, terms) for voice in catalogue.voices()]
+        entries = [catalogue.named_speaker(voice, terms) for voice in catalogue.voices()]
         listed = [each.voice for each in entries]
         self._aliases = {each.voice.id: each.alias_of for each in entries if each.alias_of}
         # The names of each speaker, the one that lists show first.
@@ -30,7 +30,7 @@ class KnownVoices:
             if each.spoken is not None:
                 names_of[each.spoken].append(each.voice)
         for same in names_of.values():
-            same.sort(key=catalogue.name_rank)
+            same.sort(key=catalogue.name_order)
         self._speakers = {voice.id: same[0].id for same in names_of.values() for voice in same}
         self.voices = [*own.listed, *listed]
         self._own = own
@@ -45,33 +45,35 @@ class KnownVoices:
 
     def voice_named(self, name: str) -> Voice:
         """Return a voice by id or name, as a speech request would find it. Raises NotFound, and
-        UpstreamFailed for one that an engine may still bring."""
+        UpstreamFailed if an engine that is starting may have it."""
         voice = self._own.voices.get(name) or self._by_id.get(name) or self._by_name.get(name)
         if voice is None:
-            self._catalogue.check_known(name)
-            raise no_voice(name, (each.id for each in self.voices))
+            self._catalogue.refuse_if_starting(name)
+            raise voice_not_found(name, (each.id for each in self.voices))
         return voice
 
-    def saved(self, voice: Voice) -> LibraryVoice | None:
+    def saved_record(self, voice: Voice) -> LibraryVoice | None:
         """Return the saved record of a voice, or None if the configuration or an engine has it."""
         found = self._own.saved(voice.id)
         return found if found is not None and found.voice is voice else None
 
     def alias_of(self, voice: Voice) -> str:
-        """Return the owner of the voice, if this is only another name for it, else ""."""
+        """Return the name that owns the engine's voice, if this is only another name for it, else ""."""
         return self._aliases.get(voice.id, "")
 
-    def shown_as(self, voice: Voice) -> str:
+    def listed_id(self, voice: Voice) -> str:
         """Return the id under which lists show the speaker of a voice, or "" for an account's own voice."""
-        return "" if self.saved(voice) else self._speakers.get(voice.id, voice.id)
+        return "" if self.saved_record(voice) else self._speakers.get(voice.id, voice.id)
 
     def is_own(self, voice: Voice) -> bool:
-        found = self.saved(voice)
+        found = self.saved_record(voice)
         return found is not None and found.row.account is not None
 
     def engines(self, voice: Voice) -> list[str]:
         """Return the engines that speak with a voice. A cast has those of its members."""
-        return list(dict.fromkeys(engine for each in self._speaking(voice) for engine in self._engines(each)))
+        return list(
+            dict.fromkeys(engine for each in self._members_or_self(voice) for engine in self._engines(each))
+        )
 
     def _engines(self, voice: Voice) -> list[str]:
         if voice.mix:
@@ -86,24 +88,26 @@ class KnownVoices:
         return bound + [
             engine
             for engine, infos in self._models.items()
-            if any(_has(voice, info) and may_receive(voice, Model(engine, info)) for info in infos)
+            if any(
+                _speaks_recorded(voice, info) and may_receive(voice, Model(engine, info)) for info in infos
+            )
         ]
 
-    def in_language(self, tag: str) -> list[Voice]:
-        """Return the voices of a language; `pt` finds `pt-BR` too.
+    def voices_in_language(self, tag: str) -> list[Voice]:
+        """Return the voices of a language. `pt` finds `pt-BR`, too.
 
-        After them come those that have every language that one of their engines speaks: voices without a
-        language, and those of recordings in another one.
+        After them come voices that can speak it without being made for it: voices without a language, and
+        recorded voices in another language.
         """
         lower = tag.lower()
-        of_it: list[Voice] = []
+        of_language: list[Voice] = []
         of_any: list[Voice] = []
         for voice in self.voices:
-            if voice.language and lower in (voice.language.lower(), base(voice.language)):
-                of_it.append(voice)
+            if voice.language and lower in (voice.language.lower(), base_tag(voice.language)):
+                of_language.append(voice)
             elif voice.language is None or (voice.is_recorded and self.engines(voice)):
                 of_any.append(voice)
-        return [voice for voice in (*of_it, *of_any) if self.may_speak(voice, tag)]
+        return [voice for voice in (*of_language, *of_any) if self.may_speak(voice, tag)]
 
     def may_speak(self, voice: Voice, tag: str) -> bool:
         engines = self.engines(voice)
@@ -117,7 +121,7 @@ class KnownVoices:
             self._spoken[engine, tag] = known
         return known
 
-    def _speaking(self, voice: Voice) -> list[Voice]:
+    def _members_or_self(self, voice: Voice) -> list[Voice]:
         if not voice.cast:
             return [voice]
         voices = [self._member(voice, name) for _, name in voice.cast]
@@ -127,11 +131,11 @@ class KnownVoices:
         return self._own.members(voice).get(name) or self._by_id.get(name) or self._by_name.get(name)
 
 
-def _has(voice: Voice, info: ModelInfo) -> bool:
+def _speaks_recorded(voice: Voice, info: ModelInfo) -> bool:
     return bool(voice.trained_for(info)) or (info.speaks_samples and bool(voice.samples))
 
 
-def no_voice(id_: str, known: Iterable[str] = ()) -> NotFound:
+def voice_not_found(id_: str, known: Iterable[str] = ()) -> NotFound:
     names = [*known]
-    message = unknown_voice(id_, names) if names else f"The voice '{id_[:80]}' does not exist."
+    message = unknown_voice_message(id_, names) if names else f"The voice '{id_[:80]}' does not exist."
     return NotFound(message, param="voice", code="voice_not_found")

@@ -1,10 +1,10 @@
 """The saved voices and lexicons of accounts, over those of the operator.
 
 The operator's voices are read once for each of their revisions, and all accounts share them. An account's own
-are read again when its revision has changed. Revisions are read again after some seconds, many accounts at
-once, so every worker sees a change after that time. The worker that makes a change calls `forget`, so it sees
-the change at once. An unknown name is looked up once more, by `read_again`, because another worker may just
-have saved it.
+voices are read again when the revision of its library has changed. Revisions are read again after some
+seconds, many accounts at once, so every worker sees a change after that time. The worker that makes a change
+calls `forget`, so it sees the change at once. An unknown name is looked up once more, by `read_again`,
+because another worker may just have saved it.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from typing import NamedTuple
 
 from policies.lexicon import Lexicon, Lexicons, Words, WordsBeside
 from policies.routing import Voice
-from proxy.catalogue.own_voices import NONE, Known, LibraryVoice, OwnVoices
+from proxy.catalogue.own_voices import NO_VOICES, LibraryVoice, OwnVoices, VoicesById
 from proxy.catalogue.saved_words import SavedWords, WordRevisions, read_words
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.errors import InvalidRequest
 from proxy.storage import library_revisions
 from proxy.storage.library_revisions import OPERATOR
-from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, of_one
+from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, read_singly
 from proxy.storage.store import Store
 
-SAVED_THINGS = ("voice_not_found", "lexicon_not_found")
-"""The codes of failures that name something which another worker may have saved a moment ago."""
+MAY_BE_JUST_SAVED = ("voice_not_found", "lexicon_not_found")
+"""The codes of errors about a name that another worker may have saved a moment ago."""
 
 _CACHED_S = 5.0
 """The age at which the saved data of an account is read again."""
 _MOST_BYTES = 32_000_000
 """The most bytes of all libraries together, with the operator's."""
 _LIBRARY_BYTES = 1000
-"""The bytes of a library without own voices and words."""
-_BELIEVED_S = 60.0
-"""The time for which a revision is trusted on a shared database. During an upgrade, a server of a version
-without revisions may use the database, too. It changes libraries and does not raise their revisions."""
+"""The bytes of a library without voices and words of its own."""
+_TRUSTED_S = 60.0
+"""How long a revision is trusted on a shared database. During an upgrade, a server of a version without
+revisions may use the database, too. It changes libraries and does not raise their revisions."""
 
 
 class _Names:
-    """Voices by id, by name, and by both: an id comes before a name, and an earlier voice before a later."""
+    """Voices by id, by name, and by both: an id hides an equal name, and an earlier voice a later one."""
 
     def __init__(self, voices: Sequence[Voice]) -> None:
         self.by_id = {voice.id: voice for voice in voices}
@@ -51,7 +51,8 @@ class _Names:
         self.by_both = self.by_name | self.by_id
 
     def over(self, others: _Names) -> Mapping[str, Voice]:
-        """Return these names, then the others. Nothing is copied: there may be very many."""
+        """Return these voices by id and name, and the others after them. Nothing is copied: there may be very
+        many."""
         if not others.by_id:
             return self.by_both
         if not self.by_id:
@@ -62,7 +63,7 @@ class _Names:
 class VoiceCache:
     """Voices with their names, made once and shared by libraries. `saved` has the saved records."""
 
-    def __init__(self, listed: tuple[Voice, ...] = (), saved: Known = NONE) -> None:
+    def __init__(self, listed: tuple[Voice, ...] = (), saved: VoicesById = NO_VOICES) -> None:
         self.listed = listed
         self.saved = saved
         self.weight = sum(each.weight for each in saved.values())
@@ -75,11 +76,11 @@ class VoiceCache:
         return cls(tuple(each.voice for each in saved), {each.row.id: each for each in saved})
 
     def row_named(self, name: str) -> VoiceRecord | None:
-        """Return the row of a voice by its name, which the row itself may have sealed."""
+        """Return the row of a voice by its name, also if the row has the name only sealed."""
         return next((each.row for each in self.saved.values() if each.record.name == name), None)
 
     def renewed(self, saved: Sequence[LibraryVoice]) -> VoiceCache:
-        """Return this cache if its voices are the very same, else a new one."""
+        """Return this cache if it has exactly these voices, else a new one."""
         is_same = len(saved) == len(self.saved) and all(self.saved.get(each.row.id) is each for each in saved)
         return self if is_same else VoiceCache.of(saved)
 
@@ -90,7 +91,8 @@ _EMPTY = VoiceCache()
 class AccountLibrary:
     """The library of one account: its voices and lexicons, and those of the operator after them.
 
-    `voices` has the voices by id and by name. An id comes before a name, and the account's own before both.
+    `voices` has the voices by id and by name. An id hides an equal name, and the account's own voice one of
+    the operator.
     """
 
     def __init__(self, own: VoiceCache, shared: VoiceCache, lexicons: Lexicons) -> None:
@@ -103,6 +105,7 @@ class AccountLibrary:
 
     @property
     def operators(self) -> Mapping[str, Voice]:
+        """The operator's voices by id and name, without casts."""
         return self._shared.singles.by_both
 
     @property
@@ -116,16 +119,17 @@ class AccountLibrary:
     def has_lexicons(self) -> bool:
         return self._lexicons.has_own
 
-    def having(self, voice: Voice) -> AccountLibrary:
-        """Return a library with one voice more, which is the first."""
+    def with_voice(self, voice: Voice) -> AccountLibrary:
+        """Return a library with this voice before all others."""
         own = VoiceCache((voice, *self.own.listed), self.own.saved)
         return AccountLibrary(own, self._shared, self._lexicons)
 
     def members(self, composed: Voice | None = None) -> Mapping[str, Voice]:
-        """Return the saved voices that may be members of a cast or a mix. They hide the catalogue's voices.
+        """Return the saved voices that may be members of a cast or a mix, by id and name. A cast is never a
+        member.
 
-        `composed` is the cast or mix, None for that of a request. If it is the operator's, no saved voice may
-        be a member, because it means the same for every account. A cast is never a member.
+        `composed` is the cast or mix, None for that of a request. The operator's own has no saved members,
+        because it means the same for every account.
         """
         return self._singles if composed is None or composed.id in self._composed else {}
 
@@ -137,19 +141,19 @@ class AccountLibrary:
             name = str(name)
             raise InvalidRequest(
                 f"The lexicon '{name[:80]}' does not exist. "
-                f"{possible(name, self._lexicons.names, 'lexicons')}",
+                f"{names_hint(name, self._lexicons.names, 'lexicons')}",
                 param="lexicon",
                 code="lexicon_not_found",
             )
         return lexicon
 
 
-NOTHING = AccountLibrary(_EMPTY, _EMPTY, Lexicons({}))
+EMPTY_LIBRARY = AccountLibrary(_EMPTY, _EMPTY, Lexicons({}))
 """The library of a caller without an account, on a server without lexicons."""
 
 
 class _Texts(Mapping[str, Words]):
-    """Lexicons that are parsed when a text needs them: an account with many lexicons seldom needs all."""
+    """Lexicons, each of which is parsed when a text first needs it. An account with many seldom needs all."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
@@ -175,8 +179,8 @@ class _Texts(Mapping[str, Words]):
 class _OwnPart(NamedTuple):
     """An account's own saved data, at this revision of its library, read at `read_at`.
 
-    Sealed voices have clones and recordings, which have no revision: they are read each time. `words` are the
-    revisions of its lexicons.
+    Sealed voices may have clones and recordings, which have no revision, so they are read each time. `words`
+    are the revisions of its lexicons.
     """
 
     revision: int
@@ -186,8 +190,8 @@ class _OwnPart(NamedTuple):
     characters: int = 0
     read_at: float = 0.0
 
-    def is_as(self, other: _OwnPart) -> bool:
-        """Tell whether the other has the very same data. Its revision may be another."""
+    def has_same_data(self, other: _OwnPart) -> bool:
+        """Tell whether the other part has the same voices and lexicons. Its revision may differ."""
         return self.voices is other.voices and self.lexicons is other.lexicons
 
     @property
@@ -208,8 +212,8 @@ class _LibraryRead(NamedTuple):
 class Library:
     """The libraries of all accounts, for one revision of the configuration.
 
-    The configured lexicons count for every account. `clock` counts seconds and never goes back. The names of
-    the `configured` voices hide those that the operator has saved before.
+    The configured lexicons, `shared`, count for every account. `clock` returns seconds and never goes back. A
+    saved voice of the operator is hidden if a `configured` voice has its name.
     """
 
     def __init__(
@@ -229,11 +233,11 @@ class Library:
         self._nothing = _OwnPart(0, _EMPTY, Lexicons(shared))
         self._operators = _EMPTY
         self._clock = clock
-        self._believed_s = _BELIEVED_S if store.is_shared else math.inf
-        # The operator's voices. Those that are read for a revision are never older than it. Only the last
-        # revision is stored.
+        self._trusted_s = _TRUSTED_S if store.is_shared else math.inf
+        # The operator's voices at their last revision. They are read after the revision, so they are not
+        # older.
         self._by_revision: ReadCache[int, VoiceCache] = ReadCache(
-            of_one(self._read_operators), lambda _voices: self._believed_s, max_weight=1, clock=clock
+            read_singly(self._read_operators), lambda _voices: self._trusted_s, max_weight=1, clock=clock
         )
         self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
             self._read,
@@ -256,8 +260,8 @@ class Library:
     async def get(self, account: str) -> AccountLibrary:
         return (await self._accounts.get(account)).library
 
-    async def newest(self, account: str) -> AccountLibrary:
-        """Return a library with what other workers and machines have saved until now."""
+    async def read_newest(self, account: str) -> AccountLibrary:
+        """Return a library with all that other workers and machines have saved until now."""
         return await self.read_again(account) or await self.get(account)
 
     async def read_again(self, account: str) -> AccountLibrary | None:
@@ -270,7 +274,7 @@ class Library:
     async def find_record(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         """Return the row of a saved voice of this account (None: the operator) by its id or its name.
 
-        Another account's voice changes neither the answer nor what is read.
+        Whether another account has such a voice changes neither the answer nor the rows that are read.
         """
         if not id_or_name.isprintable():
             return None
@@ -283,19 +287,17 @@ class Library:
         return row if newer is None else newer.own.row_named(id_or_name)
 
     async def find_any(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        """Return a voice by its id, of any account, or by its name in this one. It is for operators.
+        """Return a voice of any account by its id, or one of this account by its name. It is for operators.
 
-        Texts that cannot be opened are left out.
+        If its texts cannot be opened, they are empty.
         """
         row = await self._own_voices.get(id_or_name) if id_or_name.isprintable() else None
         row = row or await self.find_record(account, id_or_name)
         return None if row is None else self._own_voices.open(row)
 
     def forget(self, account: str | None) -> None:
-        """Forget a library, or all of them (None). Call this after the commit.
-
-        None is for a change of the operator's part, which is in every library.
-        """
+        """Forget the library of an account. Call this after the commit of a change. None forgets all
+        libraries, after a change of the operator's voices, which are in each of them."""
         if account is None:
             self._accounts.forget_if(lambda _read: True)
         else:
@@ -308,23 +310,23 @@ class Library:
 
     async def _read(self, accounts: Sequence[str]) -> dict[str, _LibraryRead]:
         """Read libraries. One with an unchanged revision stays the same object, and its plans stay valid."""
-        revisions = await library_revisions.read(self._store, (OPERATOR, *accounts))
+        revisions = await library_revisions.read_revisions(self._store, (OPERATOR, *accounts))
         shared = await self._by_revision.get(revisions.get(OPERATOR, 0))
         found: dict[str, _LibraryRead] = {}
         for account in accounts:
             before = self._accounts.last_known(account)
             if before is not None and self._is_due(before.own) and account != accounts[0]:
-                continue  # that takes several queries, and the first account must not wait for them
+                continue  # reading it takes several queries, and the first account must not wait for them
             own = await self._read_own(account, revisions.get(account, 0), before)
-            if before is not None and before.own.is_as(own) and before.shared is shared:
+            if before is not None and before.own.has_same_data(own) and before.shared is shared:
                 found[account] = before._replace(own=own)  # its revision may be newer
             else:
                 found[account] = _LibraryRead(AccountLibrary(own.voices, shared, own.lexicons), own, shared)
         return found
 
     def _is_due(self, own: _OwnPart) -> bool:
-        """Tell whether a part is read again though its revision is as it was."""
-        return own.is_sealed or self._clock() - own.read_at >= self._believed_s
+        """Tell whether a part must be read again although its revision is the same."""
+        return own.is_sealed or self._clock() - own.read_at >= self._trusted_s
 
     async def _read_operators(self, revision: int) -> VoiceCache:
         if not revision and not self._store.is_shared:
@@ -333,7 +335,7 @@ class Library:
         saved = [each for each in found if each.record.name not in self._configured]
         voices = await asyncio.to_thread(self._operators.renewed, saved)
         self._operators = voices
-        # All accounts together have the room that the operator's library leaves.
+        # The libraries of all accounts share the bytes that the operator's voices leave.
         self._accounts.max_weight = max(_MOST_BYTES // 4, _MOST_BYTES - voices.weight)
         return voices
 
@@ -344,7 +346,7 @@ class Library:
         if known is not None and known.revision == revision and not self._is_due(known):
             return known
         saved, words = await asyncio.gather(
-            self._own_voices.of_account(account, NONE if known is None else known.voices.saved),
+            self._own_voices.of_account(account, NO_VOICES if known is None else known.voices.saved),
             self._saved_words.revisions(account),
         )
         part = await self._with_lexicons(account, words, known)

@@ -1,4 +1,4 @@
-"""How often a voice is heard wrong. A feature shares a subclass of `NoMisheardRates`."""
+"""How often the words of a voice are heard wrong. A feature shares a subclass of `NoMisheardRates`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import msgspec
 
 LEAST_WORDS = 500
-"""A rate of fewer words says nothing."""
+"""The fewest words of a rate."""
 
 
 class MisheardRate(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model was heard with a voice in a language, over so many `words`, by the recogniser `recogniser`.
+    """How many of the `words` that a model spoke with a voice in a language the `recogniser` heard wrong.
 
-    A part of each rate is the recogniser's own. So `usual_per_thousand` is the rate of all voices that this
-    server has for everybody.
+    A part of each rate is mistakes of the recogniser. `usual_per_thousand` is the rate of all voices that
+    this server offers to everybody, to compare with. `again` counts the parts that were spoken again.
     """
 
     engine: str

@@ -1,4 +1,4 @@
-"""The voices that accounts and the operator have saved, for libraries. A feature stores them."""
+"""The interface of the voices that accounts and the operator have saved. A feature stores them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ITEM_BYTES = 200
 
 
 class SavedClone(NamedTuple):
-    """A voice's clone on an engine, for its owner, and for routing if it speaks or will speak."""
+    """A voice's clone on an engine. It has a `binding` for routing if it speaks or will speak."""
 
     engine: str
     state: str
@@ -25,8 +25,8 @@ class SavedClone(NamedTuple):
 
 
 class VoiceParts(NamedTuple):
-    """A voice's data in other tables. Only `providers` may receive it, if the consent names some, and only
-    for its `uses`.
+    """A voice's data in other tables. Only `providers` may receive the voice, and only for the `uses`; None
+    allows all.
 
     `consent` is the digest of the consent's record, and `trained` are its models, one for each format.
     """
@@ -43,7 +43,7 @@ NO_PARTS = VoiceParts()
 
 
 class LibraryVoice(NamedTuple):
-    """A voice of a library. `row` is the record as the database has it, `record` is opened."""
+    """A voice of a library. `row` is the record as the database has it, `record` has its opened texts."""
 
     row: VoiceRecord
     parts: VoiceParts
@@ -60,25 +60,25 @@ class LibraryVoice(NamedTuple):
         return _VOICE_BYTES + _ITEM_BYTES * sum(map(len, lists)) + sum(map(len, texts))
 
 
-Known = Mapping[str, LibraryVoice]
-NONE: Known = {}
+VoicesById = Mapping[str, LibraryVoice]
+NO_VOICES: VoicesById = {}
 
 
 class OwnVoices(Protocol):
     """The saved voices. These bodies are those of a server without the feature."""
 
-    async def of_account(self, account: str, before: Known = NONE) -> Sequence[LibraryVoice]:
+    async def of_account(self, account: str, known: VoicesById = NO_VOICES) -> Sequence[LibraryVoice]:
         """Return the voices of an account with their clones, the newest first.
 
-        `before` has those of the last read. A voice that cannot be opened has no texts, and its id as its
+        `known` has those of the last read. A voice that cannot be opened has no texts, and its id as its
         name.
         """
-        del account, before
+        del account, known
         return ()
 
-    async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
+    async def of_operator(self, known: VoicesById = NO_VOICES) -> Sequence[LibraryVoice]:
         """Return the voices that the operator saved for all accounts, the newest first."""
-        del before
+        del known
         return ()
 
     async def get(self, id_: str) -> VoiceRecord | None:

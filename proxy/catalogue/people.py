@@ -1,7 +1,7 @@
-"""Facts about accounts that features know: their users, and what they paid.
+"""The interfaces of features that know the users of accounts, and what accounts paid.
 
-A feature shares a subclass of these with `AppContext.sharing`. Where no feature does, an account has no users
-and has paid nothing.
+A feature shares a subclass with `AppContext.sharing`. Without it, accounts have no users and have paid
+nothing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def made_up_name() -> str:
     return f"account-{secrets.token_hex(6)}"
 
 
-def title_of(name: str, addresses: Sequence[str]) -> str:
+def account_title(name: str, addresses: Sequence[str]) -> str:
     """Return the name of an account for people: an address of its users, if its own name was made up."""
     return addresses[0] if addresses and _MADE_UP.fullmatch(name) else name
 
 
 class UserEntry(Redacted, msgspec.Struct, frozen=True):
-    """A person who signs in. With `mails`, the person hears of trainings and jobs by mail."""
+    """A person who signs in. With `mails`, the person gets mails about trainings and jobs."""
 
     id: str
     address: str
@@ -43,9 +43,9 @@ SignIn = Literal["closed", "invitation", "mail"]
 
 
 class People:
-    """The users of accounts. `sign_in` tells how they sign in: by a mailed link, or only by an invitation. If
-    it is closed, an API key is needed. If `may_sign_up`, everybody with an address gets an account, which
-    begins with the `plan`. `terms` and `privacy` are links for those who sign in, or ""."""
+    """The users of accounts. `sign_in` says how they sign in: by a mailed link, only by an invitation, or not
+    at all, so that an API key is needed. If `may_sign_up`, everybody with an address gets an account, which
+    begins with the `plan`. `terms` and `privacy` are links for the sign-in page, or ""."""
 
     sign_in: SignIn = "closed"
     may_sign_up = False
@@ -70,8 +70,8 @@ class People:
         del accounts
         return {}
 
-    def beginning_with(self, pattern: str) -> Condition:
-        """Return the condition of accounts with a user whose address is LIKE a pattern; `!` escapes."""
+    def condition_address_like(self, pattern: str) -> Condition:
+        """Return the SQL condition of accounts with a user whose address is LIKE a pattern. `!` escapes."""
         del pattern
         return Condition("1 = 0", {})
 
@@ -106,6 +106,6 @@ class Income:
         return ()
 
     async def sums_paid(self, accounts: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
-        """Return what accounts paid, without what was given back, by currency in its minor unit."""
+        """Return what each account paid, less refunds, by currency in its minor unit."""
         del accounts
         return {}

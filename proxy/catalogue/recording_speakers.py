@@ -1,6 +1,6 @@
 """The models that can speak with the voice of a recording, and advice if there are none.
 
-Handlers ask for them before a client records anything, because the recording would be useless without one.
+Handlers check this before a client records anything, because without a model the recording would be useless.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from policies.routing import Decision, Model, Offer, Rules, decide, is_cloned_fo
 from proxy.catalogue.catalogue import Catalogue
 
 _HELPED = frozenset({"voice_not_available", "unsupported_language"})
-"""The error codes of refusals that another model might not make."""
+"""The codes of errors that another model might not have."""
 _MOST_NAMED = 5
 _OPERATOR = "The operator of this server can add it with:"
 
@@ -26,11 +26,11 @@ class RecordingSpeakers:
         self._is_paid = terms is not None and terms.is_paid
 
     def hint(self, tag: str | None = None) -> str:
-        """Return advice if no model can speak a recording in this language, or in any; else "".
+        """Return advice if no model can speak a recording in this language, or in any language; else "".
 
-        The advice is also "" while an engine starts, because its models are not known yet.
+        It is also "" while an engine starts, because its models are not known yet.
         """
-        if not self._is_complete or self.able(tag):
+        if not self._is_complete or self.model_names(tag):
             return ""
         where = f" in the language '{tag}'" if tag else ""
         problem = f"Nothing on this server can speak a voice of a recording{where}."
@@ -41,8 +41,8 @@ class RecordingSpeakers:
             return f"{problem} No model is known that the operator could add for it."
         return f"{problem} {_OPERATOR} {command}"
 
-    def able(self, tag: str | None) -> list[str]:
-        """Return the names of `models`."""
+    def model_names(self, tag: str | None) -> list[str]:
+        """Return the names of the models that `models` returns."""
         return [each.name for each in self.models(tag)]
 
     def models(self, tag: str | None) -> list[Model]:

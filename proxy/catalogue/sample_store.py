@@ -1,7 +1,7 @@
-"""The recordings of accounts for models: opened, and cut, levelled and resampled for a model.
+"""The recordings of accounts as models need them: opened, cut, levelled and resampled.
 
-Derived samples stay in memory for a minute, since the processes of an engine request them one by one. They
-are never on the disk.
+They stay in memory for a minute, since the processes of an engine request them one after the other. They are
+never on the disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from proxy.engines.hosts.sample_source import ModelFileReader, SampleUnavailable
 from proxy.file_store.sealed_file import SealedFileReader
 from proxy.file_store.vault import Vault
 from proxy.storage import samples, trained_model
-from proxy.storage.read_cache import ReadCache, of_one
+from proxy.storage.read_cache import ReadCache, read_singly
 from proxy.storage.store import StorageFailed, Store
 from speech_engine import ModelInfo
 
@@ -59,7 +59,7 @@ class SampleStore:
         self._store = store
         self._vault = vault
         self._derived: ReadCache[_Key, _Derived] = ReadCache(
-            of_one(self._derive),
+            read_singly(self._derive),
             lambda _derived: _CACHED_S,
             max_weight=_MOST_BYTES,
             weight=lambda derived: len(derived.pcm),
@@ -67,7 +67,7 @@ class SampleStore:
 
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
         """Return a recording of this account as the model needs it. Raises SampleUnavailable."""
-        # The large libraries of sound are loaded with it: by the first recording, and not at the start.
+        # This loads large libraries of sound, so the first recording imports it, and not the start.
         from proxy.audio.recordings.derivation import SampleSpec
 
         least_s, most_s = info.sample_s
@@ -80,7 +80,7 @@ class SampleStore:
     async def model(self, tenant: str, digest: str) -> ModelFileReader:
         """Return the file of a voice of this account, "" for the operator. Raises SampleUnavailable."""
         try:
-            size = await trained_model.size_of(self._store, tenant, digest)
+            size = await trained_model.find_size(self._store, tenant, digest)
             if size is not None:
                 return _SealedFile(size, await self._vault.reader(tenant, digest))
         except StorageFailed as error:
@@ -93,15 +93,15 @@ class SampleStore:
         self._derived.forget_if(lambda derived: derived.digest in gone)
 
     async def _derive(self, key: _Key) -> _Derived:
-        from proxy.audio.recordings.derivation import derive
+        from proxy.audio.recordings.derivation import derive_sample
 
-        quality = await samples.quality_of(self._store, key.account, key.digest)
+        quality = await samples.find_quality(self._store, key.account, key.digest)
         if quality is None:
             raise SampleUnavailable(f"the account has no recording {key.digest[:8]}")
         master = await self._vault.open(key.account, key.digest)
         facts = msgspec.json.decode(quality, type=SampleQuality)
         try:
-            pcm = await asyncio.to_thread(derive, master, facts, key.spec)
+            pcm = await asyncio.to_thread(derive_sample, master, facts, key.spec)
         except UnusableRecording as error:
             raise SampleUnavailable(str(error)) from None
         return _Derived(key.digest, pcm)

@@ -1,4 +1,4 @@
-"""The words of accounts and of the operator, for their libraries. A feature stores them."""
+"""The interface of the lexicons of accounts and of the operator. A feature stores them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.errors import NotAllowed
 from proxy.storage.rows import decode_json
 
 WordRevisions = tuple[tuple[str, int, int], ...]
-"""Name, revision and time of each lexicon of an account. It differs after every change."""
+"""Name, revision and time of each lexicon of an account. Any change of them makes another value."""
 
 
 class SavedWords(Protocol):

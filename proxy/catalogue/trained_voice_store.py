@@ -1,4 +1,4 @@
-"""The models that were trained for accounts' voices: sealed, each with the row that names it, and read."""
+"""The files of models that were trained for accounts' voices, and the rows that name them."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class TrainedVoiceStore:
         ]
 
     def statements(self, model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence[Statement]:
-        """Return the statements that give the voice its model, and replace one of this format.
+        """Return the statements that give the voice its model, in place of one of this format.
 
-        They do nothing if the voice was erased, or if `only_if` is untrue. Write them last in the commit.
+        They do nothing if the voice was erased, or if `only_if` is false. Write them last in the commit.
         """
         return trained_models.put_statements(model, only_if)
 
@@ -60,12 +60,12 @@ class TrainedVoiceStore:
         return await trained_models.is_stored(self._store, model.id)
 
     async def drop(self, model: TrainedModel) -> None:
-        """Drop the file of a model if no voice has it: after a failed commit."""
+        """Delete the file of a model if no voice has it. Call this after a failed commit."""
         await self._vault.drop(model.account, [model.digest])
 
     async def of_voice(self, account: str, voice: str) -> Sequence[TrainedModel]:
-        """List the models of a voice, one for each format. Those of another account's voice are none."""
-        return await trained_models.of_voice(self._store, account, voice)
+        """List the models of a voice of this account, one for each format."""
+        return await trained_models.list_of_voice(self._store, account, voice)
 
     async def read(self, account: str, voice: str, format_: str) -> bytes:
         """Return the file of a voice's model. Raises VaultFailed if it has none in this format."""

@@ -1,4 +1,4 @@
-"""A saved voice as its owner made it, for the kernel and the features that make or clone it."""
+"""The record of a saved voice, for the kernel and for the features that create or clone voices."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DAY_US = 86_400_000_000
 Recognised = Literal[True] | UnsetType
 Kind = Literal["sample", "mix", "cast", "catalogue"]
 
-DESCRIBED = ("name", "description", "tags", "labels", "language", "gender")
-"""The fields that the maker of a voice sets, and may change."""
+DESCRIPTION_FIELDS = ("name", "description", "tags", "labels", "language", "gender")
+"""The fields that the owner of a voice sets, and may change."""
 
 
-class Compared(msgspec.Struct, frozen=True):
-    """The answer to whether a voice's sample and its consent have one speaker, and the score behind it."""
+class ComparisonResult(msgspec.Struct, frozen=True):
+    """The answer whether a voice's sample and its consent have the same speaker, and the score behind it."""
 
     answer: str
     score: float | None = None
@@ -28,9 +28,9 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class VoiceTexts(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """What of a voice names a person. `texts` are the words of its samples; no column has them. If they are
-    `recognised`, the server has heard them, or will. `request` is a digest of the request with an
-    Idempotency-Key that made it."""
+    """The fields of a voice that may name a person. They are sealed together. `texts` are the words of its
+    samples. If they are `recognised`, the server has heard them, or will. `request` is a digest of the
+    request that created the voice with an Idempotency-Key."""
 
     name: str
     description: str = ""
@@ -59,7 +59,7 @@ class VoiceRecord(VoiceTexts, frozen=True, kw_only=True):
     gender: str | None = None
     quality: str | None = None
     consent: str | None = None
-    compared: Compared | None = None
+    compared: ComparisonResult | None = None
     used: int | None = None
     wrapped: str = ""
     sealed: str = ""

@@ -1,4 +1,5 @@
-"""Samples of voices, and what was measured of them. A feature shares a subclass of `NoVoiceSamples`."""
+"""Samples by which visitors hear a voice, and measurements of their sound. A feature shares a subclass of
+`NoVoiceSamples`."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ Pace = Literal["slow", "measured", "quick"]
 
 
 class MadeSample(msgspec.Struct, frozen=True, kw_only=True):
-    """A sample. `address` begins with /v1, and is "" while the sample is still to be made. The words and
-    numbers are measured of the sound; a sound without a clear pitch has none."""
+    """A sample. `address` begins with /v1, and is "" while the sample is not made yet. The other values are
+    measured. A sound without a clear pitch has no pitch."""
 
     address: str
     pitch_hz: float | None = None
@@ -33,7 +34,7 @@ class FrontSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoVoiceSamples:
-    """The samples of a server that makes none. Each method answers from memory, and causes no speech."""
+    """The samples of a server that makes none. The methods answer from memory, and cause no speech."""
 
     def sample_of(self, voice: Voice, language: str | None = None) -> MadeSample | None:
         """Return the sample of a voice, in its own language or in that of the front, if it is made."""

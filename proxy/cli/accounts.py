@@ -11,8 +11,16 @@ import typer
 from policies.limits import AGREED_LIMITS
 from policies.plans import AgreedTerms
 from proxy.commands import tables
-from proxy.commands.command import AdminRequest, Group, path
-from proxy.commands.options import Account, Credits, Sure, credits_of, limit_options, needs_yes, whole
+from proxy.commands.command import AdminRequest, Group, admin_path
+from proxy.commands.options import (
+    Account,
+    Credits,
+    Sure,
+    limit_options,
+    read_credits,
+    read_whole_number,
+    require_yes,
+)
 from proxy.errors import CommandRefused
 
 ACCOUNTS = Group(
@@ -28,7 +36,7 @@ _SIGNED = {"ignore_unknown_options": True}
 _NONE = "none"
 _AGREED_FORM = 'write one such as {"rpm": 60}, or --agreed none to remove what is agreed'
 
-_of_account = limit_options(
+_agreed_limit_options = limit_options(
     AGREED_LIMITS, str, "", lambda row: f"Agreed {row.what}; `none` removes the agreement."
 )
 _Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
@@ -41,8 +49,8 @@ _AgreedFile = Annotated[
 ]
 
 
-@ACCOUNTS.command("create", tables.account)
-@_of_account
+@ACCOUNTS.command("create", tables.show_account)
+@_agreed_limit_options
 def accounts_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new account.")],
     plan: Annotated[str | None, typer.Option(help="Its plan; else free, or the first plan.")] = None,
@@ -51,11 +59,11 @@ def accounts_create(
     agreed: _AgreedFile = None,
 ) -> AdminRequest:
     """Make an account."""
-    body = {"name": name, "plan": plan, "agreed": _agreed(agreed, limits)}
+    body = {"name": name, "plan": plan, "agreed": _read_agreement(agreed, limits)}
     return AdminRequest("POST", "accounts", body)
 
 
-@ACCOUNTS.command("list", tables.account_list)
+@ACCOUNTS.command("list", tables.show_account_list)
 def accounts_list(
     find: Annotated[
         str | None, typer.Option(help="Only those with this in a name, or at the beginning of an address.")
@@ -65,14 +73,14 @@ def accounts_list(
     return AdminRequest("GET", "accounts", query={"find": find}, pages="all")
 
 
-@ACCOUNTS.command("show", tables.account)
+@ACCOUNTS.command("show", tables.show_account)
 def accounts_show(account: Account) -> AdminRequest:
     """Show one account, by id or name, with its balance and its keys."""
-    return AdminRequest("GET", path("accounts", account))
+    return AdminRequest("GET", admin_path("accounts", account))
 
 
-@ACCOUNTS.command("set-plan", tables.account)
-@_of_account
+@ACCOUNTS.command("set-plan", tables.show_account)
+@_agreed_limit_options
 def accounts_set_plan(
     account: Account,
     plan: Annotated[str | None, typer.Argument(metavar="PLAN", help="The new plan.")] = None,
@@ -86,15 +94,15 @@ def accounts_set_plan(
     """Change an account's plan, or what is agreed. Older agreements stay, unless new ones replace them."""
     if plan is not None and plan_option is not None:
         raise CommandRefused("PLAN: name the plan once")
-    wanted = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
-    body = {name: value for name, value in wanted.items() if value is not None}
+    changes = {"plan": plan or plan_option, "agreed": _read_agreement(agreed, limits)}
+    body = {name: value for name, value in changes.items() if value is not None}
     if not body:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREED_LIMITS)
         raise CommandRefused(f"PLAN: name a plan, or what is agreed: {options}, --agreed")
-    return AdminRequest("POST", path("accounts", account), body)
+    return AdminRequest("POST", admin_path("accounts", account), body)
 
 
-@ACCOUNTS.command("grant", tables.entry, context_settings=_SIGNED)
+@ACCOUNTS.command("grant", tables.show_entry, context_settings=_SIGNED)
 def accounts_grant(
     account: Account,
     credits: Credits,
@@ -107,55 +115,55 @@ def accounts_grant(
     """Give credits on top of the allowance. They stay until they are spent."""
     if credits.startswith("-"):
         raise CommandRefused("CREDITS: a grant is above 0; to remove credits, use voxgate accounts correct")
-    body = {"credits": credits_of(credits, "CREDITS"), "reference": reference, "reason": reason}
-    return AdminRequest("POST", path("accounts", account, "grants"), body)
+    body = {"credits": read_credits(credits, "CREDITS"), "reference": reference, "reason": reason}
+    return AdminRequest("POST", admin_path("accounts", account, "grants"), body)
 
 
-@ACCOUNTS.command("correct", tables.entry, context_settings=_SIGNED)
+@ACCOUNTS.command("correct", tables.show_entry, context_settings=_SIGNED)
 def accounts_correct(account: Account, credits: Credits, reason: _Reason) -> AdminRequest:
     """Add credits, or remove some (-5), to correct a mistake."""
-    body = {"credits": credits_of(credits, "CREDITS"), "reason": reason}
-    return AdminRequest("POST", path("accounts", account, "corrections"), body)
+    body = {"credits": read_credits(credits, "CREDITS"), "reason": reason}
+    return AdminRequest("POST", admin_path("accounts", account, "corrections"), body)
 
 
-@ACCOUNTS.command("reset-cycle", tables.entry)
+@ACCOUNTS.command("reset-cycle", tables.show_entry)
 def accounts_reset_cycle(account: Account, reason: _Reason) -> AdminRequest:
     """Give back what an account spent of its allowance in this cycle."""
-    return AdminRequest("POST", path("accounts", account, "reset-cycle"), {"reason": reason})
+    return AdminRequest("POST", admin_path("accounts", account, "reset-cycle"), {"reason": reason})
 
 
-@ACCOUNTS.command("suspend", tables.account)
+@ACCOUNTS.command("suspend", tables.show_account)
 def accounts_suspend(account: Account, reason: _Reason) -> AdminRequest:
     """Suspend an account at once. Its keys are refused and its jobs wait; nothing of it is deleted."""
-    return AdminRequest("POST", path("accounts", account, "suspend"), {"reason": reason})
+    return AdminRequest("POST", admin_path("accounts", account, "suspend"), {"reason": reason})
 
 
-@ACCOUNTS.command("resume", tables.account)
+@ACCOUNTS.command("resume", tables.show_account)
 def accounts_resume(account: Account, reason: _Reason) -> AdminRequest:
     """End the suspension of an account. Its keys work again, and its jobs go on."""
-    return AdminRequest("POST", path("accounts", account, "resume"), {"reason": reason})
+    return AdminRequest("POST", admin_path("accounts", account, "resume"), {"reason": reason})
 
 
-@ACCOUNTS.command("close", tables.account)
+@ACCOUNTS.command("close", tables.show_account)
 def accounts_close(account: Account, is_sure: Sure = False) -> AdminRequest:
     """Close an account. Its keys stop working, its voices and lexicons are deleted, its usage stays."""
     question = f"Close the account {account} for good, and delete its voices and lexicons?"
-    place = path("accounts", account)
-    needs_yes(is_sure)
-    return AdminRequest("DELETE", place, question="" if is_sure else question)
+    path = admin_path("accounts", account)
+    require_yes(is_sure)
+    return AdminRequest("DELETE", path, question="" if is_sure else question)
 
 
-def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:
+def _read_agreement(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:
     """Return the agreements of the file. Options replace those of the same name."""
-    agreed = _read(file) if file else {}
+    agreed = _read_agreed_file(file) if file else {}
     for name, text in limits.items():
-        read = credits_of if AGREED_LIMITS[name].unit == "credits" else whole
+        read = read_credits if AGREED_LIMITS[name].unit == "credits" else read_whole_number
         if text:
             agreed[name] = None if text == _NONE else read(text, f"--{name.replace('_', '-')}")
     return agreed or None
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read_agreed_file(file: Path) -> dict[str, Any]:
     if str(file) == _NONE:
         return dict.fromkeys(AgreedTerms.__struct_fields__)
     try:

@@ -17,9 +17,9 @@ from typer.core import TyperGroup
 
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest, Command, CommandContext, CommandResult, Group
-from proxy.commands.options import asks, be_sure
-from proxy.commands.tables import Form, Show, print_answer
-from proxy.config.feature_switches import is_off, out_of_off
+from proxy.commands.options import confirm_or_refuse, must_ask
+from proxy.commands.tables import PrintForm, Show, print_answer
+from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
 
@@ -32,44 +32,48 @@ _SHORT_S = 30.0
 _LONG_S = 3600.0
 
 
-def show_answer(ask: AdminRequest, config_file: Path | None, form: Form, show: Show) -> Any:
+def show_answer(admin_request: AdminRequest, config_file: Path | None, form: PrintForm, show: Show) -> Any:
     """Send a request. Print the answer, and return it."""
-    found = answer_to(ask, config_file, form)
+    found = send_request(admin_request, config_file, form)
     print_answer(found, form, show)
     return found
 
 
-def answer_to(ask: AdminRequest, config_file: Path | None, form: Form) -> Any:
+def send_request(admin_request: AdminRequest, config_file: Path | None, form: PrintForm) -> Any:
     """Send a request, and return the answer. Raise CommandRefused."""
     import asyncio
 
     from proxy.processes.admin_client import admin_client, ask_once
 
-    if ask.new_file is not None:
-        return _save(config_file, ask, ask.new_file)
+    if admin_request.new_file is not None:
+        return _save_answer(config_file, admin_request, admin_request.new_file)
     data_folder = data_folder_of(config_file)
-    if ask.question and asks(is_sure=False):
-        if ask.must_exist:
+    if admin_request.question and must_ask(is_sure=False):
+        if admin_request.must_exist:
             # It fails here if the thing does not exist.
-            ask_once(data_folder, "GET", ask.path, **ask.query)
-        be_sure(False, ask.question)
-    data = {name: _read(file) for name, file in ask.files.items()}
+            ask_once(data_folder, "GET", admin_request.path, **admin_request.query)
+        confirm_or_refuse(False, admin_request.question)
+    data = {name: _read_file(file) for name, file in admin_request.files.items()}
 
     async def request() -> Any:
-        within_s = _LONG_S if ask.is_long or ask.pages or data else _SHORT_S
+        within_s = _LONG_S if admin_request.is_long or admin_request.pages or data else _SHORT_S
         async with admin_client(data_folder, within_s) as client:
             if data:
-                fields = {name: field for name, field in ask.body.items() if field}
-                return await client.send(ask.path, fields, data, **ask.query)
-            if ask.pages:
-                return await _rows(client, ask, with_names=form is not True)
-            return await client.ask(ask.method, ask.path, ask.body, **ask.query)
+                fields = {name: field for name, field in admin_request.body.items() if field}
+                return await client.send_form(admin_request.path, fields, data, **admin_request.query)
+            if admin_request.pages:
+                return await _read_rows(client, admin_request, with_names=form is not True)
+            return await client.request_json(
+                admin_request.method, admin_request.path, admin_request.body, **admin_request.query
+            )
 
     if not data:
         return asyncio.run(request())
     from rich.console import Console
 
-    with Console(stderr=True).status(f"{next(iter(ask.files.values())).name}: {ask.work} …"):
+    with Console(stderr=True).status(
+        f"{next(iter(admin_request.files.values())).name}: {admin_request.work} …"
+    ):
         return asyncio.run(request())
 
 
@@ -80,45 +84,45 @@ def data_folder_of(config_file: Path | None) -> DataFolder:
     return DataFolder(server_of(config_file).data, lambda: load_config(config_file))
 
 
-def _read(file: Path) -> bytes:
+def _read_file(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
         raise CommandRefused(f"{file}: {error.strerror}") from None
 
 
-async def _rows(client: AdminClient, ask: AdminRequest, with_names: bool) -> Any:
+async def _read_rows(client: AdminClient, admin_request: AdminRequest, with_names: bool) -> Any:
     """Return rows, for tables also with the names of accounts whose ids are in them."""
     answer = await (
-        _all_pages(client, ask.path, **ask.query)
-        if ask.pages == "all"
-        else client.ask("GET", ask.path, **ask.query)
+        _all_pages(client, admin_request.path, **admin_request.query)
+        if admin_request.pages == "all"
+        else client.request_json("GET", admin_request.path, **admin_request.query)
     )
     ids = sorted({row["account"] for row in answer["data"] if row.get("account")})
     if not with_names or not ids:
         return answer
     names: dict[str, str] = {}
     for start in range(0, len(ids), _MOST_IDS):
-        found = await client.ask("GET", "accounts", ids=",".join(ids[start : start + _MOST_IDS]))
+        found = await client.request_json("GET", "accounts", ids=",".join(ids[start : start + _MOST_IDS]))
         names |= {row["id"]: row["title"] for row in found["data"]}
     return {**answer, "account_names": names}
 
 
 async def _all_pages(client: AdminClient, path: str, **query: str | int | None) -> Any:
     rows: list[Any] = []
-    page = await client.ask("GET", path, limit=_MOST_A_PAGE, **query)
+    page = await client.request_json("GET", path, limit=_MOST_A_PAGE, **query)
     while page["has_more"]:
         rows += page["data"]
-        page = await client.ask("GET", path, limit=_MOST_A_PAGE, after=page["last_id"], **query)
+        page = await client.request_json("GET", path, limit=_MOST_A_PAGE, after=page["last_id"], **query)
     return {**page, "data": rows + page["data"]}
 
 
-def _save(config_file: Path | None, ask: AdminRequest, file: Path) -> dict[str, Any]:
+def _save_answer(config_file: Path | None, admin_request: AdminRequest, file: Path) -> dict[str, Any]:
     """Write an answer that is no JSON to a new file, which only its owner can read."""
     import os
 
     data = bytearray()
-    write_answer_parts(config_file, ask.path, data.extend, **ask.query)
+    write_answer_parts(config_file, admin_request.path, data.extend, **admin_request.query)
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             opened.write(data)
@@ -137,14 +141,14 @@ def write_answer_parts(
 
     async def write_parts() -> None:
         async with admin_client(data_folder_of(config_file), _LONG_S) as client:
-            async with aclosing(client.parts(path, **query)) as parts:
+            async with aclosing(client.stream_parts(path, **query)) as parts:
                 async for part in parts:
                     write(part)
 
     asyncio.run(write_parts())
 
 
-def failures() -> tuple[type[Exception], ...]:
+def shown_failures() -> tuple[type[Exception], ...]:
     """Return the exceptions that are shown to the operator as one line."""
     from proxy.config.config_toml import ConfigError
     from proxy.storage.store import StorageFailed
@@ -163,32 +167,32 @@ class _Suggesting(TyperGroup):
 
 def typer_group(group: Group) -> typer.Typer:
     cls = type("Suggesting", (_Suggesting,), {"instead": group.instead})
-    made = typer.Typer(help=group.about, no_args_is_help=True, cls=cls)
+    app = typer.Typer(help=group.about, no_args_is_help=True, cls=cls)
     for name, function in group.typer_functions.items():
-        made.command(name)(function)
+        app.command(name)(function)
     for command in group.commands:
-        made.command(command.name, **command.settings)(runner(command))
-    return made
+        app.command(command.name, **command.settings)(typer_function(command))
+    return app
 
 
-def runner(command: Command) -> Callable[..., None]:
+def typer_function(command: Command) -> Callable[..., None]:
     """Return a function for typer, with the command's options, `--config` and `--json`."""
 
-    def run(*, form: Form, config_file: Path | None = None, **options: Any) -> None:
+    def run(*, form: PrintForm, config_file: Path | None = None, **options: Any) -> None:
         here = CommandContext(config_file, form, load_config)
-        if places:
+        if context_names:
             # No server answers it, so none says that its feature is off.
             _refuse_off(command, here)
-        status = _run(command, here, {**options, **dict.fromkeys(places, here)})
+        status = _run_command(command, here, {**options, **dict.fromkeys(context_names, here)})
         if status:
             sys.exit(status)
 
     own = inspect.signature(command.function, eval_str=True).parameters.values()
-    places = [each.name for each in own if each.annotation is CommandContext]
+    context_names = [each.name for each in own if each.annotation is CommandContext]
     shared = {"form": Printed} if command.without_config else {"config_file": ConfigFile, "form": Printed}
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
-        *(each.replace(kind=keyword) for each in own if each.name not in places),
+        *(each.replace(kind=keyword) for each in own if each.name not in context_names),
         *(
             inspect.Parameter(name, keyword, default=None, annotation=option)
             for name, option in shared.items()
@@ -205,10 +209,10 @@ def _refuse_off(command: Command, here: CommandContext) -> None:
     _, _, name = command.function.__module__.partition("proxy.features.")
     feature = name.partition(".")[0]
     if feature and feature in here.config().features_off:
-        raise CommandRefused(is_off(feature, out_of_off(feature)))
+        raise CommandRefused(off_sentence(feature, how_to_turn_on(feature)))
 
 
-def _run(command: Command, here: CommandContext, options: dict[str, Any]) -> int:
+def _run_command(command: Command, here: CommandContext, options: dict[str, Any]) -> int:
     """Send the request, print the answer, and return the command's status."""
     step = command.function(**options)
     if step is None:
@@ -218,10 +222,10 @@ def _run(command: Command, here: CommandContext, options: dict[str, Any]) -> int
         print_answer(step.answer, here.form, lambda answer: (*command.show(answer), *then))
         return step.status
     if isinstance(step, Generator):
-        return _run_all(command, here, step)
+        return _run_steps(command, here, step)
     try:
-        answer = answer_to(step, here.config_file, here.form)
-    except failures() as error:
+        answer = send_request(step, here.config_file, here.form)
+    except shown_failures() as error:
         if step.failed_status == 1:
             raise
         typer.secho(str(error), fg="red", err=True)
@@ -230,13 +234,15 @@ def _run(command: Command, here: CommandContext, options: dict[str, Any]) -> int
     return step.status(answer)
 
 
-def _run_all(command: Command, here: CommandContext, steps: Generator[AdminRequest, Any, int | None]) -> int:
+def _run_steps(
+    command: Command, here: CommandContext, steps: Generator[AdminRequest, Any, int | None]
+) -> int:
     answer = None
     while True:
         try:
             request = steps.send(answer)
         except StopIteration as end:
             return end.value or 0
-        answer = answer_to(request, here.config_file, here.form)
+        answer = send_request(request, here.config_file, here.form)
         if request.is_shown(answer):
             print_answer(answer, here.form, command.show)

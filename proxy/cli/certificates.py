@@ -12,7 +12,7 @@ from proxy.commands.tables import Grid, Line, Part
 
 CERTIFICATES = Group("certificates", "Certificates: how gateways and hosts know one another.")
 
-_PLACES = (
+_FILES = (
     ("host.pem", "hosts", "host.certificate"),
     ("host.key", "hosts", "host.key"),
     ("gateways-authority.pem", "hosts", "host.authority"),
@@ -25,7 +25,7 @@ _PLACES = (
 """Each file, the machines that need it, and the key of their configuration that names it."""
 
 
-def _show(answer: dict[str, Any]) -> list[Part]:
+def _show_certificates(answer: dict[str, Any]) -> list[Part]:
     rows = [
         (row["file"], "new" if row["is_new"] else "as before", row["machines"], row["key"])
         for row in answer["data"]
@@ -39,16 +39,21 @@ def _show(answer: dict[str, Any]) -> list[Part]:
     ]
 
 
-@CERTIFICATES.command("make", _show, without_config=True)
+@CERTIFICATES.command("make", _show_certificates, without_config=True)
 def make(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files are, or will be.")],
 ) -> CommandResult:
     """Make certificates for hosts and gateways, and their authorities."""
     from proxy.engines.hosts.cluster import authorities
 
-    made = authorities.make(folder)
+    made_pairs = authorities.make(folder)
     rows = [
-        {"file": file, "is_new": file.rpartition(".")[0] in made.names, "machines": machines, "key": key}
-        for file, machines, key in _PLACES
+        {
+            "file": file,
+            "is_new": file.rpartition(".")[0] in made_pairs.names,
+            "machines": machines,
+            "key": key,
+        }
+        for file, machines, key in _FILES
     ]
-    return CommandResult({"folder": str(folder), "data": rows, "ends": made.end.isoformat()})
+    return CommandResult({"folder": str(folder), "data": rows, "ends": made_pairs.end.isoformat()})

@@ -1,4 +1,4 @@
-"""How speech is heard: the report of `voxgate say --heard`, `voxgate voices heard`, `voxgate engines prove`.
+"""How well speech is heard, in `voxgate say --heard`, `voxgate voices heard` and `voxgate engines prove`.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from proxy import __version__
-from proxy.cli.proof_sentences import LANGUAGES, sentences
-from proxy.cli.sound import Serving, SoundRequest, write_answer
+from proxy.cli.proof_sentences import LANGUAGES, proof_sentences
+from proxy.cli.sound import ServerClient, SoundRequest, write_answer
 from proxy.commands.command import Command, CommandContext, CommandResult, Group
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
-from proxy.feature_list import modules
+from proxy.feature_list import feature_modules
 
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
@@ -35,53 +35,59 @@ _MOST_VOICES = 3
 """So many voices are tried, until a model speaks with one of them."""
 
 
-def write_checked(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def write_checked(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Write an answer that comes as JSON with its report. Raise CommandRefused."""
     answer = io.BytesIO()
-    serving.fetch(answer, "POST", sound_request.path, **sound_request.body)
+    server_client.fetch(answer, "POST", sound_request.path, **sound_request.body)
     report = json.loads(answer.getvalue())
     size = to.write(base64.b64decode(report["audio_base64"]))
     facts = {"engine": report["model_used"], "voice": report["voice_used"], "language": report["language"]}
     return {**facts, "substitute": report.get("substitute"), "bytes": size, "check": report.get("check")}
 
 
-def _spoken(serving: Serving, body: dict[str, Any]) -> dict[str, Any]:
-    """Speak one sentence whole, as a checked part is. Return its report; `behind` says nothing again."""
-    asked = {**body, "check": "behind", "response_format": "json", "audio_format": "wav"}
+def _speak_checked(server_client: ServerClient, body: dict[str, Any]) -> dict[str, Any]:
+    """Speak one sentence and return its report. With the check `behind`, wrong words are not said again."""
+    checked_body = {**body, "check": "behind", "response_format": "json", "audio_format": "wav"}
     answer = io.BytesIO()
-    serving.fetch(answer, "POST", _SPEECH, json=asked)
+    server_client.fetch(answer, "POST", _SPEECH, json=checked_body)
     found: dict[str, Any] = json.loads(answer.getvalue())
     return found
 
 
-def _first_sound_ms(serving: Serving, body: dict[str, Any]) -> float:
+def _first_sound_ms(server_client: ServerClient, body: dict[str, Any]) -> float:
     """Return how long a listener waits for the first sound of a sentence that is not checked."""
-    asked = {**body, "check": "off", "response_format": "pcm", "stream_format": "sse"}
-    began = time.monotonic()
-    next((event for event in serving.spoken_events(_SPEECH, json=asked) if "audio" in event), None)
-    return 1000 * (time.monotonic() - began)
+    checked_body = {**body, "check": "off", "response_format": "pcm", "stream_format": "sse"}
+    start_s = time.monotonic()
+    next(
+        (event for event in server_client.spoken_events(_SPEECH, json=checked_body) if "audio" in event), None
+    )
+    return 1000 * (time.monotonic() - start_s)
 
 
-def rate(serving: Serving, model: str, voice: str, language: str) -> tuple[dict[str, Any], bytes]:
-    """Speak the sentences of a language. Return how they are heard, and the sound of the last one. Raise
-    CommandRefused."""
+def measure_speech(
+    server_client: ServerClient, model: str, voice: str, language: str
+) -> tuple[dict[str, Any], bytes]:
+    """Speak the sentences of a language. Return the report of how they are heard, and the sound of the last
+    one. Raise CommandRefused."""
     words = wrong = unsure = unchecked = 0
     sound = ""
-    places, seconds, texts = list[dict[str, Any]](), 0.0, sentences(language)
+    wrong_words, seconds, texts = list[dict[str, Any]](), 0.0, proof_sentences(language)
     body = {"model": model, "voice": voice, "language": language}
-    firsts = [_first_sound_ms(serving, {**body, "input": text}) for text in texts[:_FIRST_SOUNDS]]
-    began = time.monotonic()
+    first_sounds_ms = [
+        _first_sound_ms(server_client, {**body, "input": text}) for text in texts[:_FIRST_SOUNDS]
+    ]
+    start_s = time.monotonic()
     for text in texts:
-        answer = _spoken(serving, {**body, "input": text})
+        answer = _speak_checked(server_client, {**body, "input": text})
         spoken = answer.get("check", {})
         seconds, sound = seconds + answer["duration_seconds"], answer["audio_base64"]
         if not spoken.get("checked_s"):
             unchecked += 1
             continue
         words += len(text.split())
-        wrong += _count(spoken.get("wrong", ()))
-        unsure += _count(spoken.get("unsure", ()))
-        places += [{"text": text, **each} for each in spoken.get("wrong", ())]
+        wrong += _count_words(spoken.get("wrong", ()))
+        unsure += _count_words(spoken.get("unsure", ()))
+        wrong_words += [{"text": text, **each} for each in spoken.get("wrong", ())]
     report = {
         "model": model,
         "voice": voice,
@@ -91,19 +97,19 @@ def rate(serving: Serving, model: str, voice: str, language: str) -> tuple[dict[
         "words": words,
         "wrong_per_thousand": round(1000 * wrong / words, 1) if words else None,
         "unsure_per_thousand": round(1000 * unsure / words, 1) if words else None,
-        "first_sound_ms": round(median(firsts)),
+        "first_sound_ms": round(median(first_sounds_ms)),
         "seconds": round(seconds, 1),
-        "realtime_factor": round(seconds / (time.monotonic() - began), 2),
-        "wrong": places,
+        "realtime_factor": round(seconds / (time.monotonic() - start_s), 2),
+        "wrong": wrong_words,
     }
     return report, base64.b64decode(sound)
 
 
-def _count(found: Any) -> int:
+def _count_words(found: Any) -> int:
     return sum(max(1, len(each["wanted"].split())) for each in found)
 
 
-def _table(answer: dict[str, Any]) -> list[Part]:
+def _show_reports(answer: dict[str, Any]) -> list[Part]:
     columns = (
         *("model", "voice", "language", "words", "wrong ‰", "unsure ‰", "first sound", "processor", "alike"),
         "unchecked",
@@ -128,10 +134,10 @@ def _table(answer: dict[str, Any]) -> list[Part]:
         for each in answer["data"]
         for word in each["wrong"]
     ]
-    return [*_about(answer), Grid(columns, rows), *wrong]
+    return [*_proof_lines(answer), Grid(columns, rows), *wrong]
 
 
-def _about(answer: dict[str, Any]) -> Iterator[Line]:
+def _proof_lines(answer: dict[str, Any]) -> Iterator[Line]:
     if machine := answer.get("machine"):
         yield Line(f"voxgate {answer['version']}, engine {answer['engine']} ({answer['plugin']}), {machine}")
         for name, digest in answer["digests"].items():
@@ -142,7 +148,7 @@ def _about(answer: dict[str, Any]) -> Iterator[Line]:
 VOICE_CHECK = Group("voices", "")
 
 
-@VOICE_CHECK.command("heard", _table)
+@VOICE_CHECK.command("heard", _show_reports)
 def measure_voice(
     here: CommandContext,
     voice: Annotated[str, typer.Argument(metavar="VOICE", help="A voice, by its id.")],
@@ -156,12 +162,12 @@ def measure_voice(
     """
     server = here.server()
 
-    def write(serving: Serving, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
-        found = language or _get(serving, f"{_VOICES}/{voice}")["language"]
+    def write(server_client: ServerClient, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
+        found = language or _get_json(server_client, f"{_VOICES}/{voice}")["language"]
         spoken = found or server.default_language
-        if not sentences(spoken):
+        if not proof_sentences(spoken):
             raise CommandRefused(f"there are no sentences in {spoken!r}; there are: {', '.join(LANGUAGES)}")
-        report, _ = rate(serving, model or server.default_model, voice, spoken)
+        report, _ = measure_speech(server_client, model or server.default_model, voice, spoken)
         return {"data": [report]}
 
     return CommandResult(write_answer(server, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
@@ -192,11 +198,11 @@ def prove(
         "data": [],
     }
 
-    def write(serving: Serving, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
+    def write(server_client: ServerClient, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
         for model, spoken in row["languages"].items():
             tags = [each["tag"] for each in spoken]
-            for language in LANGUAGES if "*" in tags else [each for each in tags if sentences(each)]:
-                _prove_one(config, serving, report, model, language)
+            for language in LANGUAGES if "*" in tags else [each for each in tags if proof_sentences(each)]:
+                _prove_one(config, server_client, report, model, language)
         return report
 
     return CommandResult(
@@ -213,14 +219,16 @@ def _processor_s(config: Config, engine: str) -> float | None:
     return used_s
 
 
-def _prove_one(config: Config, serving: Serving, report: dict[str, Any], model: str, language: str) -> None:
+def _prove_one(
+    config: Config, server_client: ServerClient, report: dict[str, Any], model: str, language: str
+) -> None:
     """Add how a model is heard in a language, with the first voice that it can speak with."""
     query = {"engine": report["engine"], "language": language, "limit": _MOST_VOICES}
     why = "it has no voice"
-    for voice in _get(serving, _VOICES, params=query)["data"]:
+    for voice in _get_json(server_client, _VOICES, params=query)["data"]:
         before_s = _processor_s(config, report["engine"])
         try:
-            found, wav = rate(serving, model, voice["id"], language)
+            found, wav = measure_speech(server_client, model, voice["id"], language)
         except CommandRefused as refused:
             if not refused.code:
                 raise
@@ -230,27 +238,27 @@ def _prove_one(config: Config, serving: Serving, report: dict[str, Any], model: 
         if before_s is not None and after_s is not None:
             found["processor_per_second"] = round((after_s - before_s) / found["seconds"], 3)
         if "quality" in voice:
-            found["likeness"] = _likeness(config, serving, voice["id"], wav)
+            found["likeness"] = _likeness(config, server_client, voice["id"], wav)
         report["data"].append(found)
         return
     report["not_proved"].append(f"{model} in {language}: {why}")
 
 
-def _likeness(config: Config, serving: Serving, voice: str, wav: bytes) -> dict[str, Any] | None:
+def _likeness(config: Config, server_client: ServerClient, voice: str, wav: bytes) -> dict[str, Any] | None:
     """Return how like a voice's recording its speech is, if there is a comparer."""
     import asyncio
 
     export = io.BytesIO()
-    serving.fetch(export, "GET", f"{_VOICES}/{voice}/export")
+    server_client.fetch(export, "GET", f"{_VOICES}/{voice}/export")
     compared = [
-        asyncio.run(module.likeness(config, export.getvalue(), wav)) for module in modules("likeness")
+        asyncio.run(module.likeness(config, export.getvalue(), wav)) for module in feature_modules("likeness")
     ]
     return next(filter(None, compared), None)
 
 
-def _get(serving: Serving, path: str, **more: Any) -> dict[str, Any]:
+def _get_json(server_client: ServerClient, path: str, **more: Any) -> dict[str, Any]:
     answer = io.BytesIO()
-    serving.fetch(answer, "GET", path, **more)
+    server_client.fetch(answer, "GET", path, **more)
     found: dict[str, Any] = json.loads(answer.getvalue())
     return found
 
@@ -271,4 +279,4 @@ def _machine() -> str:
     return ", ".join([names[0] if names else platform.machine(), f"{os.cpu_count()} cores", load])
 
 
-PROVE = Command("prove", prove, _table)
+PROVE = Command("prove", prove, _show_reports)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proxy.cli.from_openai import Url, from_openai, show
+from proxy.cli.from_openai import Url, from_openai, show_changes
 from proxy.commands.command import Command, CommandContext, CommandResult, Group
 from proxy.commands.tables import Line, Part
 
@@ -47,14 +47,16 @@ def _bring_up_to_date(config: Config) -> int:
     from proxy.file_store import data_folder
     from proxy.storage import schema
 
-    async def bring() -> int:
+    async def migrate() -> int:
         section = msgspec.structs.replace(config.storage, migrate=True)
         async with storage.open_store(section, Path(config.data), all_tables()) as store:
-            return await schema.version_of(store)
+            return await schema.read_version(store)
 
-    held = nullcontext() if is_postgres(config.storage.url) else data_folder.locked(Path(config.data))
-    with held:
-        return asyncio.run(bring())
+    lock = (
+        nullcontext() if is_postgres(config.storage.url) else data_folder.lock_data_folder(Path(config.data))
+    )
+    with lock:
+        return asyncio.run(migrate())
 
 
 def _migrate(
@@ -69,7 +71,7 @@ def _migrate(
 
 
 def _show_either(answer: dict[str, Any]) -> list[Part]:
-    return _show_schema(answer) if "schema" in answer else show(answer)
+    return _show_schema(answer) if "schema" in answer else show_changes(answer)
 
 
 MIGRATE = Command("migrate", _migrate, _show_either, settings={"hidden": True})

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.tables import Form, Grid, Line, print_answer
+from proxy.commands.tables import Grid, Line, PrintForm, print_answer
 from proxy.config.finding import Finding
 from proxy.feature_list import load_config
 
@@ -49,7 +49,7 @@ def check(
         findings = list(check_plugin(plugin, own_config, voice))
     else:
         loaded, plugins = load_config(config_file), registry.load()
-        results = probes.ask(loaded, plugins)
+        results = probes.run_probes(loaded, plugins)
         spoken: list[Finding] = []
         if live:
             from proxy.diagnosis.live_check import check_live
@@ -69,22 +69,22 @@ def doctor(config_file: ConfigFile = None, form: Printed = None) -> None:
     _report(list(examine(config_file)), form)
 
 
-def _report(findings: list[Finding], form: Form) -> None:
+def _report(findings: list[Finding], form: PrintForm) -> None:
     if not print_findings(findings, form):
         sys.exit(1)
 
 
-def print_findings(findings: list[Finding], form: Form) -> bool:
+def print_findings(findings: list[Finding], form: PrintForm) -> bool:
     """Print findings as a table, or as JSON. Return whether nothing is wrong."""
     is_ok = all(finding.verdict != "wrong" for finding in findings)
     rows = [
         {"check": f.what, "name": f.name, "state": f.verdict, "found": f.found, "do": f.do} for f in findings
     ]
-    print_answer({"ok": is_ok, "data": rows}, form, lambda _: [_table(findings)])
+    print_answer({"ok": is_ok, "data": rows}, form, lambda _: [_findings_table(findings)])
     return is_ok
 
 
-def _table(findings: list[Finding]) -> Grid:
+def _findings_table(findings: list[Finding]) -> Grid:
     # The advice follows in the same column: a column of its own would be too narrow in 80 columns.
     rows = [(_MARKS[f.verdict], f.what, f.name, f"{f.found} → {f.do}" if f.do else f.found) for f in findings]
     return Grid(("", "what", "name", "found"), rows)

@@ -72,8 +72,8 @@ def dub(
         body |= {"original": "replace"} if replace else {}
         files |= {"original_file_id": original} if original else {}
         files |= {"short_file_id": short} if short else {}
-    wanted = file_jobs.FileJob(body, {} if job else files, file, out, again, job)
-    return file_jobs.make_file(here, wanted, is_sure=yes, report="report")
+    file_job = file_jobs.FileJob(body, {} if job else files, file, out, again, job)
+    return file_jobs.make_file(here, file_job, is_sure=yes, report="report")
 
 
 def cue_numbers(text: str) -> list[int]:
@@ -84,7 +84,7 @@ def cue_numbers(text: str) -> list[int]:
     return [int(each) for each in parts]
 
 
-def _shown(answer: dict[str, Any]) -> list[Part]:
+def _show_dub(answer: dict[str, Any]) -> list[Part]:
     late = [
         Line(f"cue {each['number']}, {each['speaker']}: {each['shift']:.2f} s late", "yellow")
         for each in answer["report"]["cues"]
@@ -98,4 +98,4 @@ def _shown(answer: dict[str, Any]) -> list[Part]:
     return [*file_jobs.saved_parts(answer), *late, *cut]
 
 
-DUB = Command("dub", dub, _shown)
+DUB = Command("dub", dub, _show_dub)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import typer
 
-from proxy.cli.admin_requests import runner, show_answer
+from proxy.cli.admin_requests import show_answer, typer_function
 from proxy.cli.checked_speech import PROVE
 from proxy.cli.diagnosis import print_findings
 from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
@@ -71,8 +71,8 @@ def _add_command(action: str, about: str) -> None:
         if not data_folder.is_held(Path(data)):
             raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
         body = {"action": action, "now": now}
-        ask = AdminRequest("POST", f"engines/{quote(name, safe='')}/switch", body)
-        show_answer(ask, config_file, form, _switched)
+        admin_request = AdminRequest("POST", f"engines/{quote(name, safe='')}/switch", body)
+        show_answer(admin_request, config_file, form, _show_switched)
 
     engines.command(action, help=about)(switch)
 
@@ -83,10 +83,10 @@ _add_command(
 _add_command("unload", "End the hosts of an engine, so that its memory is free.")
 _add_command("restart", "End the hosts of an engine, and start new ones. With --all, machine by machine.")
 
-engines.command(PROVE.name)(runner(PROVE))
+engines.command(PROVE.name)(typer_function(PROVE))
 
 
-def _switched(answer: dict[str, Any]) -> list[Part]:
+def _show_switched(answer: dict[str, Any]) -> list[Part]:
     done = {"load": "is loaded, or loads", "unload": "is unloaded", "restart": "starts again"}[
         answer["action"]
     ]

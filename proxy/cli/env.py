@@ -15,8 +15,8 @@ import typer
 
 from proxy.cli import options
 from proxy.cli.options import PluginName, Printed
-from proxy.commands.options import Sure, be_sure
-from proxy.commands.tables import Form, Grid, Line, Part, print_answer
+from proxy.commands.options import Sure, confirm_or_refuse
+from proxy.commands.tables import Grid, Line, Part, PrintForm, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def env_build(
     hosted = _find_hosted(registry.load(plugin_folder.entries_of(folder) if folder else ()), plugin)
     recipe = environments.recipe(plugin, hosted, torch)
     with _progress_printer(form) as say:
-        made, is_new = environment_build.build(recipe, say, index and index.replace("{torch}", torch))
-    print_answer({**_row(made, "current", plugin), "built": is_new}, form, _build_result)
+        environment, is_new = environment_build.build(recipe, say, index and index.replace("{torch}", torch))
+    print_answer({**_environment_row(environment, "current", plugin), "built": is_new}, form, _build_result)
 
 
 @env.command("list")
@@ -79,11 +79,13 @@ def env_list(form: Printed = None) -> None:
         for name, hosted in _plugins_with_packages(registry.load()).items()
     }
     rows = []
-    for found in environments.every():
-        fitting = _plugins_that_fit(found, recipes)
-        rows += [_row(found, "current", name) for name in fitting]
-        state = "stale" if found.is_ours else "other"
-        rows += [_row(found, state, name) for name in sorted(found.plugins - set(fitting))]
+    for environment in environments.every():
+        fitting = _plugins_that_fit(environment, recipes)
+        rows += [_environment_row(environment, "current", name) for name in fitting]
+        state = "stale" if environment.is_ours else "other"
+        rows += [
+            _environment_row(environment, state, name) for name in sorted(environment.plugins - set(fitting))
+        ]
     current = {row["plugin"] for row in rows if row["state"] == "current"}
     rows += [
         {"plugin": name, "hash": recipe.digest, "state": "missing", "bytes": 0, "torch": "", "folder": ""}
@@ -105,19 +107,19 @@ def env_remove(
     from proxy.engines import registry
     from proxy.engines.environments import environment_build, environments
 
-    if any(plugin in found.plugins for found in environments.every()):
-        be_sure(is_sure, f"Delete {'stale' if stale else 'the'} environments of {plugin}?")
+    if any(plugin in environment.plugins for environment in environments.every()):
+        confirm_or_refuse(is_sure, f"Delete {'stale' if stale else 'the'} environments of {plugin}?")
     recipes = {
         name: environments.recipe(name, hosted)
         for name, hosted in _plugins_with_packages(registry.load()).items()
     }
     others: set[str] = set()  # the plugins that `is_needed` finds in the same environments
 
-    def is_needed(found: Environment) -> bool:
-        fitting = set(_plugins_that_fit(found, recipes))
+    def is_needed(environment: Environment) -> bool:
+        fitting = set(_plugins_that_fit(environment, recipes))
         if stale:
             return bool(fitting)
-        sharing = fitting & found.plugins - {plugin}
+        sharing = fitting & environment.plugins - {plugin}
         others.update(sharing)
         return bool(sharing) and not shared
 
@@ -130,23 +132,25 @@ def env_remove(
         raise CommandRefused(
             f"this installation has no environment of {plugin!r} (run voxgate env list to see them)"
         )
-    rows = [{"plugin": plugin, "hash": found.recipe.digest, "state": "removed"} for found in removed]
+    rows = [
+        {"plugin": plugin, "hash": environment.recipe.digest, "state": "removed"} for environment in removed
+    ]
     print_answer({"data": rows}, form, _environments_table)
 
 
-def _plugins_that_fit(found: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
+def _plugins_that_fit(environment: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
     """Return the installed plugins that would run in an environment."""
     from proxy.engines.environments import environments
 
     return [
         name
         for name, recipe in recipes.items()
-        if found.has_python and environments.is_current(found, recipe)
+        if environment.has_python and environments.is_current(environment, recipe)
     ]
 
 
 @contextmanager
-def _progress_printer(form: Form) -> Iterator[Say]:
+def _progress_printer(form: PrintForm) -> Iterator[Say]:
     """Show progress on stderr: as JSON lines, or as `progress_line` does."""
     from proxy.engines.environments.progress_line import progress_line, say
 
@@ -176,7 +180,7 @@ def _plugins_with_packages(loaded: Registry) -> dict[str, Hosted]:
 
 def _find_hosted(loaded: Registry, plugin: str) -> Hosted:
     """Return how a plugin is hosted. Raise EnvironmentRefused if it needs no environment, or has failed."""
-    from proxy.config.reader import possible
+    from proxy.config.reader import names_hint
     from proxy.engines.environments.environments import EnvironmentRefused
 
     listing = _plugins_with_packages(loaded)
@@ -188,18 +192,18 @@ def _find_hosted(loaded: Registry, plugin: str) -> Hosted:
     if fault is not None:
         raise EnvironmentRefused(f"the plugin {plugin} failed at {fault.stage}: {fault.reason}")
     raise EnvironmentRefused(
-        f"no plugin called {plugin!r} is installed. {possible(plugin, listing, 'plugins with packages')}"
+        f"no plugin called {plugin!r} is installed. {names_hint(plugin, listing, 'plugins with packages')}"
     )
 
 
-def _row(found: Environment, state: str, plugin: str) -> dict[str, Any]:
+def _environment_row(environment: Environment, state: str, plugin: str) -> dict[str, Any]:
     return {
         "plugin": plugin,
-        "hash": found.recipe.digest,
+        "hash": environment.recipe.digest,
         "state": state,
-        "bytes": found.size_bytes(),
-        "torch": found.recipe.torch,
-        "folder": str(found.folder),
+        "bytes": environment.size_bytes(),
+        "torch": environment.recipe.torch,
+        "folder": str(environment.folder),
     }
 
 

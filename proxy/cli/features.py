@@ -1,4 +1,4 @@
-"""`voxgate features`: the features of this version, and what a configuration makes of them."""
+"""`voxgate features`: the features of this version, and which of them a configuration turns on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from proxy.commands.tables import Grid, Line, Part
 
 def features(here: CommandContext) -> CommandResult:
     """List the features, and which are on."""
-    from proxy.feature import closed_by
+    from proxy.feature import how_to_open
     from proxy.feature_list import FEATURES, all_features
 
     config = here.config()
@@ -18,7 +18,7 @@ def features(here: CommandContext) -> CommandResult:
         [
             {
                 "name": each.name,
-                "on": not (closed := closed_by(each, config)),
+                "on": not (closed := how_to_open(each, config)),
                 "to_turn_on": closed,
                 "needs": FEATURES[each.name],
                 "tables": [table.name for table in each.tables],
@@ -29,7 +29,7 @@ def features(here: CommandContext) -> CommandResult:
     )
 
 
-def _show(answer: list[dict[str, Any]]) -> list[Part]:
+def _show_features(answer: list[dict[str, Any]]) -> list[Part]:
     rows: list[tuple[str | Line, ...]] = [
         (
             each["name"],
@@ -47,4 +47,4 @@ def _show(answer: list[dict[str, Any]]) -> list[Part]:
     ]
 
 
-FEATURE_LIST = Command("features", features, _show)
+FEATURE_LIST = Command("features", features, _show_features)

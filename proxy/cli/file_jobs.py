@@ -1,5 +1,5 @@
-"""Jobs of files that a command has made by the running server, as any client asks it: its files are uploaded,
-the price is shown and agreed to, and what was made is saved. Books and dubs have this in common.
+"""Jobs that make a file, for the commands of books and dubs. The command is a client of the running server:
+it uploads files, shows the price and asks for consent, makes the job, and saves its file.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
@@ -14,7 +14,15 @@ from typing import Annotated, Any, BinaryIO, NamedTuple
 
 import typer
 
-from proxy.cli.sound import JOBS, Serving, SoundRequest, read_recording, save_streamed, steps_of, write_answer
+from proxy.cli.sound import (
+    JOBS,
+    ServerClient,
+    SoundRequest,
+    read_recording,
+    save_streamed,
+    steps_text,
+    write_answer,
+)
 from proxy.commands.command import CommandContext, CommandResult
 from proxy.commands.tables import Grid, Line, Part, print_parts
 from proxy.errors import CommandRefused
@@ -34,8 +42,9 @@ _SILENCE_S = 600.0
 
 
 class FileJob(NamedTuple):
-    """What a command wants made: the request without its `files`, which are named by their fields. `again` is
-    the job that is said again, `job` one that goes on. `source` is the file beside which it is saved."""
+    """A job that makes a file: the `body` of the request, and its `files` by the fields that get their ids.
+    `again` is the id of the job that is said again, `job` that of one that goes on. Without `out`, the file
+    is saved beside `source`."""
 
     body: Mapping[str, Any]
     files: Mapping[str, Path]
@@ -48,25 +57,27 @@ class FileJob(NamedTuple):
         return Path(self.out) if self.out is not None else self.source.with_suffix(f".{format_}")
 
 
-def make_file(here: CommandContext, wanted: FileJob, *, is_sure: bool, report: str = "") -> CommandResult:
-    """Have a job made and save its file. With `report`, its JSON of this name is in the answer. Raise
-    CommandRefused."""
-    target = wanted.target(wanted.body.get("response_format", "sound"))
-    if not target.parent.is_dir() or target.resolve() in [each.resolve() for each in wanted.files.values()]:
+def make_file(here: CommandContext, file_job: FileJob, *, is_sure: bool, report: str = "") -> CommandResult:
+    """Make the job, wait for it, and save its file. With `report`, the answer has the job's JSON file of this
+    name. Raise CommandRefused."""
+    target = file_job.target(file_job.body.get("response_format", "sound"))
+    if not target.parent.is_dir() or target.resolve() in [each.resolve() for each in file_job.files.values()]:
         raise CommandRefused(f"--out {target}: there is no folder, or it is a file that is read")
 
-    def write(serving: Serving, asked: SoundRequest, to: BinaryIO) -> dict[str, Any]:
-        del asked, to
-        job = wanted.job or _begin(serving, wanted, here, is_sure=is_sure)
-        done = serving.follow_job(job, steps_of)
-        path = f"{JOBS}/{done['id']}/content"
-        file = wanted.target(done["format"])
-        size = save_streamed(serving, path, file)
-        facts: dict[str, Any] = {name: done[name] for name in ("id", "seconds", "credits", "warnings")}
-        facts |= {report: serving.json("GET", path, params={"file": f"{report}.json"})} if report else {}
+    def write(server_client: ServerClient, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+        del request, to
+        job = file_job.job or _create_job(server_client, file_job, here, is_sure=is_sure)
+        job_row = server_client.follow_job(job, steps_text)
+        path = f"{JOBS}/{job_row['id']}/content"
+        file = file_job.target(job_row["format"])
+        size = save_streamed(server_client, path, file)
+        facts: dict[str, Any] = {name: job_row[name] for name in ("id", "seconds", "credits", "warnings")}
+        facts |= (
+            {report: server_client.json("GET", path, params={"file": f"{report}.json"})} if report else {}
+        )
         return {**facts, "file": str(file), "bytes": size}
 
-    request = SoundRequest(JOBS, {}, "", wanted.out)
+    request = SoundRequest(JOBS, {}, "", file_job.out)
     return CommandResult(write_answer(here.server(), request, io.BytesIO(), write, silence_s=_SILENCE_S))
 
 
@@ -75,8 +86,8 @@ def voice_fields(voices: list[str] | None, again: str | None) -> dict[str, Any]:
     cast = named_pairs([each for each in voices or () if "=" in each], "--voice", "NAME=VOICE")
     alone = [each for each in voices or () if "=" not in each]
     if len(alone) > 1 or (alone and (cast or again)):
-        wanted = "NAME=VOICE for each name" if again else "one voice, or NAME=VOICE for each name"
-        raise CommandRefused(f"--voice: name {wanted}")
+        expected = "NAME=VOICE for each name" if again else "one voice, or NAME=VOICE for each name"
+        raise CommandRefused(f"--voice: name {expected}")
     if again:
         return {"cast": cast} if cast else {}
     return {"voice": {"cast": cast}} if cast else {"voice": alone[0]} if alone else {}
@@ -91,40 +102,42 @@ def check_options(again: str | None, *, first: Mapping[str, object], later: Mapp
 
 
 def named_pairs(texts: list[str] | None, option: str, example: str) -> dict[str, str]:
-    """Return what stands behind the first = of each text by what stands before. Raise CommandRefused."""
+    """Read texts such as "NAME=VALUE", and return the values by name. Raise CommandRefused."""
     pairs = [each.partition("=") for each in texts or ()]
     if not all(name.strip() and value.strip() for name, _, value in pairs):
         raise CommandRefused(f"{option}: write {example}")
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _begin(serving: Serving, wanted: FileJob, here: CommandContext, *, is_sure: bool) -> str:
+def _create_job(
+    server_client: ServerClient, file_job: FileJob, here: CommandContext, *, is_sure: bool
+) -> str:
     """Upload the files, show what the job will say and cost, ask once, and make it. Raise CommandRefused."""
-    path, ids = f"{JOBS}/{wanted.again}/again" if wanted.again else JOBS, dict[str, str]()
+    path, ids = f"{JOBS}/{file_job.again}/again" if file_job.again else JOBS, dict[str, str]()
     try:
-        for field, file in wanted.files.items():
+        for field, file in file_job.files.items():
             data = read_recording(file, _MOST_BYTES, _TOO_LARGE)
             form = {"data": {"purpose": "user_data"}, "files": {"file": (file.name, data)}}
-            ids[field] = serving.json("POST", _FILES, **form)["id"]
-        body = {**wanted.body, **ids}
-        if wanted.again:
-            preview = serving.json("POST", path, json={**body, "preview": True})
+            ids[field] = server_client.json("POST", _FILES, **form)["id"]
+        body = {**file_job.body, **ids}
+        if file_job.again:
+            preview = server_client.json("POST", path, json={**body, "preview": True})
         else:
-            preview = serving.json("POST", f"{JOBS}/preview", json=body)
+            preview = server_client.json("POST", f"{JOBS}/preview", json=body)
         if here.form is not True:
             print_parts(_preview_parts(preview), sys.stderr)
-        if not is_sure and not _agrees(preview):
+        if not is_sure and not _confirm_price(preview):
             raise CommandRefused("nothing was spoken")
-        job: str = serving.json("POST", path, json=body)["id"]
+        job: str = server_client.json("POST", path, json=body)["id"]
         typer.echo(f"The job {job} speaks it. It goes on if you leave: --job {job} fetches it.", err=True)
     finally:
         # A job has what it needs of them.
         for id_ in ids.values():
-            serving.json("DELETE", f"{_FILES}/{id_}")
+            server_client.json("DELETE", f"{_FILES}/{id_}")
     return job
 
 
-def _agrees(preview: dict[str, Any]) -> bool:
+def _confirm_price(preview: dict[str, Any]) -> bool:
     if not sys.stdin.isatty():
         raise CommandRefused("this needs your yes: add --yes, as there is no terminal to ask you")
     return typer.confirm(f"Speak it for about {preview['credits']:g} credits?", err=True)

@@ -24,17 +24,17 @@ from proxy.commands.tables import Line, Part
 
 _MOST_ENTRIES, _MOST_BYTES, _MOST_FILE_BYTES = 200_000, 200_000_000, 1_000_000
 _MOST_CALL, _MOST_FOUND, _NEAR_LINES, _LONGEST_SHOWN = 5_000, 100, 12, 300
-_KINDS = {".py": "python", ".pyw": "python", ".json": "n8n"}
-_KINDS |= dict.fromkeys((".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts"), "javascript")
-_KINDS |= dict.fromkeys((".sh", ".bash", ".zsh"), "shell")
-_LEFT_OUT = {"node_modules", "site-packages", "venv", "vendor", "__pycache__"}
+_KIND_BY_ENDING = {".py": "python", ".pyw": "python", ".json": "n8n"}
+_KIND_BY_ENDING |= dict.fromkeys((".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts"), "javascript")
+_KIND_BY_ENDING |= dict.fromkeys((".sh", ".bash", ".zsh"), "shell")
+_SKIPPED_FOLDERS = {"node_modules", "site-packages", "venv", "vendor", "__pycache__"}
 
 _AUDIO = r"audio/(speech|transcriptions|translations)\b"
-_CALL = re.compile(r"\??\.\s*audio\s*\??\.\s*(speech|transcriptions|translations)\b")
+_AUDIO_CALL = re.compile(r"\??\.\s*audio\s*\??\.\s*(speech|transcriptions|translations)\b")
 _BEFORE_CALL = re.compile(r"([\w$]+|\))\s*\Z")
 _CREATE = re.compile(r"(?:\s*\.\s*\w+){1,4}\s*\(")
 _CLIENT = re.compile(r"(?<!class )\b(?:Async)?OpenAI\s*\(")
-_NAMED = re.compile(r"([\w$]+)\s*(?::[^=\n]{0,80})?=\s*(?:await\s+)?(?:new\s+)?(?:\w+\.)?\Z")
+_ASSIGNED_NAME = re.compile(r"([\w$]+)\s*(?::[^=\n]{0,80})?=\s*(?:await\s+)?(?:new\s+)?(?:\w+\.)?\Z")
 _OTHER_USE = re.compile(
     r"(?<![\w$])([\w$]{1,100})\s*\??\.\s*(?:beta|chat|responses|embeddings|images|files|batches)\b"
 )
@@ -47,7 +47,7 @@ _TOKEN = re.compile(
 _KEY = re.compile(r"OPENAI_API_KEY|\bsk-[\w-]{8,}|(?<=Bearer )[\w.-]{8,}")
 _SECRET = re.compile(r"(\bsk-|(?:api_key|apiKey)\s*[=:]\s*[\"']|Bearer )[\w.-]{6,}")
 _FIELD = re.compile(r"[\"']?\b(model|voice|instructions)\\?[\"']?\s*[=:]\s*\\?[\"']([^\"'\\\n]{1,80})")
-_ENDS = (
+_RETIREMENT_NOTE = (
     "OpenAI ends whisper-1, its gpt-4o models that transcribe, and translations on 2027-02-26; here these "
     "names stay, with a model that hears: voxgate models pull whisper-base"
 )
@@ -56,11 +56,12 @@ _ADDRESS = re.compile(r"https?://[\w.:\[\]/-]+")
 
 Url = Annotated[str, typer.Option(help="voxgate's address, with /v1.")]
 Edit = tuple[int, int, str]
-"""Where a text starts and ends, and the new one."""
+"""Where the old text starts and ends, and the new text."""
 
 
 class _Source:
-    """A file that was read, with the clients that it makes: name to (opening bracket, end)."""
+    """A file that was read. Each of `clients` is an OpenAI client that it makes: its name, and where the
+    brackets of its arguments open and end."""
 
     def __init__(self, path: Path, kind: str, text: str) -> None:
         self.path, self.kind, self.text = path, kind, text
@@ -68,35 +69,39 @@ class _Source:
         self.edits, self.notes = list[Edit](), list[dict[str, Any]]()
         code = kind in ("python", "javascript")
         self.clients = [*self._clients()] if code else []
-        calls = islice(_CALL.finditer(text), _MOST_FOUND) if code else ()
+        calls = islice(_AUDIO_CALL.finditer(text), _MOST_FOUND) if code else ()
         self.calls = [match for match in calls if not self.is_comment(match.start())]
         self.other_uses = {match[1] for match in _OTHER_USE.finditer(text)} if code else set()
 
     def note(self, line: int, text: str) -> None:
-        found = {"file": _shown(str(self.path)), "line": line + 1, "note": _shown(text)}
+        found = {
+            "file": _without_secrets(str(self.path)),
+            "line": line + 1,
+            "note": _without_secrets(text),
+        }
         self.notes += [] if found in self.notes or len(self.notes) >= _MOST_FOUND else [found]
 
-    def line(self, place: int) -> int:
-        return bisect_right(self.starts, place) - 1
+    def line_of(self, offset: int) -> int:
+        return bisect_right(self.starts, offset) - 1
 
-    def lines(self, first: int, last: int) -> tuple[int, int]:
+    def span_of_lines(self, first: int, last: int) -> tuple[int, int]:
         """Return where these lines start and end, without the last line break."""
         starts = [*self.starts, len(self.text) + 1]
         return starts[max(first, 0)], starts[min(last + 1, len(starts) - 1)] - 1
 
-    def is_comment(self, place: int) -> bool:
-        start, end = self.lines(self.line(place), self.line(place))
+    def is_comment(self, offset: int) -> bool:
+        start, end = self.span_of_lines(self.line_of(offset), self.line_of(offset))
         return self.text[start:end].lstrip().startswith(("#", "//", "*"))
 
     def _clients(self) -> Iterator[tuple[str, int, int]]:
         for match in islice(_CLIENT.finditer(self.text), _MOST_FOUND):
-            end = _end(self.text, match.end() - 1)
+            end = _end_of_brackets(self.text, match.end() - 1)
             if end and not self.is_comment(match.start()):
-                named = _NAMED.search(self.text[max(0, match.start() - 200) : match.start()])
+                named = _ASSIGNED_NAME.search(self.text[max(0, match.start() - 200) : match.start()])
                 yield named[1] if named else "", match.end() - 1, end
 
 
-def _end(text: str, opening: int) -> int:
+def _end_of_brackets(text: str, opening: int) -> int:
     """Return the end of the brackets that open here, or 0."""
     depth = 0
     for match in _TOKEN.finditer(text, opening, opening + _MOST_CALL):
@@ -106,7 +111,7 @@ def _end(text: str, opening: int) -> int:
     return 0
 
 
-def _value(text: str, start: int, end: int, name: str) -> tuple[int, int] | None:
+def _value_span(text: str, start: int, end: int, name: str) -> tuple[int, int] | None:
     """Return where the value of an argument is, empty for JavaScript's `{ apiKey }`."""
     found = re.compile(rf"\b{name}\b(?:\s*[=:]\s*|(?=\s*[,}}]))").search(text, start, end)
     if found is None:
@@ -123,35 +128,39 @@ class _Migration:
     def __init__(self, url: str, sources: Sequence[_Source]) -> None:
         self._url, self._sources = url, sources
 
-    def find(self) -> None:
+    def find_changes(self) -> None:
         for source in self._sources:
             for call in source.calls:
                 before = sum(len(each.edits) for each in self._sources)
                 self._move_call(source, call)
                 is_moved = before < sum(len(each.edits) for each in self._sources)
                 if call[1] != "speech" and is_moved:
-                    source.note(source.line(call.start()), _ENDS)
+                    source.note(source.line_of(call.start()), _RETIREMENT_NOTE)
             if re.search(_AUDIO, source.text) and (source.kind != "n8n" or '"nodes"' in source.text):
                 self._move_urls(source)
             if source.kind == "n8n":
-                self._look_at_nodes(source)
+                self._note_nodes(source)
 
-    def _pair(self, kind: str, key: str = '"YOUR_KEY"') -> tuple[str, str]:
+    def _arguments(self, kind: str, key: str = '"YOUR_KEY"') -> tuple[str, str]:
         if kind == "python":
             return f'base_url="{self._url}"', f"api_key={key}"
         return f'baseURL: "{self._url}"', f"apiKey: {key}"
 
     def _move_call(self, source: _Source, call: re.Match[str]) -> None:
-        text, place, pair = source.text, call.start(), ", ".join(self._pair(source.kind))
+        text, offset, pair = source.text, call.start(), ", ".join(self._arguments(source.kind))
         if create := _CREATE.match(text, call.end()):
-            self._look_at_fields(source, call.end(), _end(text, create.end() - 1) or create.end())
-        before = _BEFORE_CALL.search(text[max(0, place - 100) : place])
-        name, at = (before[1], place - len(before[0]) + len(before[1])) if before else ("?", place)
-        found = [(source, each) for each in source.clients if each[0] == name or each[2] == at]
-        alike = [each for each in self._sources if each.kind == source.kind]
-        found = found or [(each, client) for each in alike for client in each.clients if client[0] == name]
-        options = _OPTIONS.finditer(text, max(0, at - _MOST_CALL), at)
-        if any(_end(text, each.end() - 1) == at for each in options):
+            self._note_unknown_fields(
+                source, call.end(), _end_of_brackets(text, create.end() - 1) or create.end()
+            )
+        before = _BEFORE_CALL.search(text[max(0, offset - 100) : offset])
+        name, name_end = (before[1], offset - len(before[0]) + len(before[1])) if before else ("?", offset)
+        found = [(source, each) for each in source.clients if each[0] == name or each[2] == name_end]
+        same_kind = [each for each in self._sources if each.kind == source.kind]
+        found = found or [
+            (each, client) for each in same_kind for client in each.clients if client[0] == name
+        ]
+        options = _OPTIONS.finditer(text, max(0, name_end - _MOST_CALL), name_end)
+        if any(_end_of_brackets(text, each.end() - 1) == name_end for each in options):
             return  # it was moved
         if found and not any(name in each.other_uses for each in (source, *(owner for owner, _ in found))):
             for owner, (_, opening, end) in found:
@@ -160,58 +169,58 @@ class _Migration:
         new = f".with_options({pair})" if source.kind == "python" else f".withOptions({{ {pair} }})"
         if name == "openai" and source.kind == "python" and re.search(r"^import openai\b", text, re.M):
             new = f".OpenAI({pair})"
-        source.edits.append((place, place, new))
+        source.edits.append((offset, offset, new))
 
     def _move_client(self, source: _Source, opening: int, end: int) -> None:
         text, kind = source.text, source.kind
         names = ("base_url", "api_key") if kind == "python" else ("baseURL", "apiKey")
-        base, key = (_value(text, opening, end, name) for name in names)
-        written, old_key = (text[slice(*each)] if each else "" for each in (base, key))
-        if written[:1] in ('"', "'", "`") and "api.openai.com" not in written:
+        base, key = (_value_span(text, opening, end, name) for name in names)
+        old_url, old_key = (text[slice(*each)] if each else "" for each in (base, key))
+        if old_url[:1] in ('"', "'", "`") and "api.openai.com" not in old_url:
             return  # it is another server's, or voxgate's already
         new_key = _new_key(old_key)
-        for there, new in ((base, f'"{self._url}"'), (key, new_key)):
-            if there:
-                source.edits.append((*there, new if there[0] < there[1] else f": {new}"))
-        pair = zip(self._pair(kind, new_key), (base, key), strict=True)
-        if missing := ", ".join(part for part, there in pair if there is None):
+        for span, new in ((base, f'"{self._url}"'), (key, new_key)):
+            if span:
+                source.edits.append((*span, new if span[0] < span[1] else f": {new}"))
+        pair = zip(self._arguments(kind, new_key), (base, key), strict=True)
+        if missing := ", ".join(part for part, span in pair if span is None):
             source.edits.append(_insertion(kind, text[opening + 1 : end - 1], opening + 1, missing))
 
     def _move_urls(self, source: _Source) -> None:
-        text, near = source.text, set[int]()
+        text, url_lines = source.text, set[int]()
         root = self._url.removesuffix("/v1")
 
-        def is_ours(place: int) -> bool:
-            in_client = any(start < place < end for _, start, end in source.clients)
-            return not in_client and not source.is_comment(place)
+        def is_ours(offset: int) -> bool:
+            in_client = any(start < offset < end for _, start, end in source.clients)
+            return not in_client and not source.is_comment(offset)
 
         for match in islice(_URL.finditer(text), _MOST_FOUND):
             if is_ours(match.start()):
                 source.edits.append((*match.span(), root + match[1]))
-                near.add(source.line(match.start()))
+                url_lines.add(source.line_of(match.start()))
         matches = [*islice(re.finditer(f"/{_AUDIO}", text), _MOST_FOUND)]
         paths = [match.start() for match in matches]
-        near |= {source.line(place) for place in paths} if near else set()
-        for match in matches if near else ():
+        url_lines |= {source.line_of(offset) for offset in paths} if url_lines else set()
+        for match in matches if url_lines else ():
             if match[1] != "speech" and not source.is_comment(match.start()):
-                source.note(source.line(match.start()), _ENDS)
+                source.note(source.line_of(match.start()), _RETIREMENT_NOTE)
         is_audio_alone = not source.clients and not _OTHER_URL.search(text)
-        for match in _KEY.finditer(text) if near else ():
-            line = source.line(match.start())
-            is_near = any(abs(line - each) <= _NEAR_LINES for each in near)
+        for match in _KEY.finditer(text) if url_lines else ():
+            line = source.line_of(match.start())
+            is_near = any(abs(line - each) <= _NEAR_LINES for each in url_lines)
             if (is_near or is_audio_alone) and is_ours(match.start()):
                 new = "VOXGATE_API_KEY" if match[0] == "OPENAI_API_KEY" else "YOUR_KEY"
                 source.edits.append((*match.span(), new))
-        for place in paths:
-            line = source.line(place)
-            self._look_at_fields(source, *source.lines(line - _NEAR_LINES, line + _NEAR_LINES))
-            if not near and not source.is_comment(place) and root not in text:
+        for offset in paths:
+            line = source.line_of(offset)
+            self._note_unknown_fields(source, *source.span_of_lines(line - _NEAR_LINES, line + _NEAR_LINES))
+            if not url_lines and not source.is_comment(offset) and root not in text:
                 source.note(line, f"its address is made elsewhere: let it be {self._url}")
 
-    def _look_at_fields(self, source: _Source, start: int, end: int) -> None:
+    def _note_unknown_fields(self, source: _Source, start: int, end: int) -> None:
         from proxy.config import config_toml, natural
 
-        models = {*config_toml.built_in_models(), *natural.ears({})}
+        models = {*config_toml.built_in_models(), *natural.hearing_candidates({})}
         known = {"model": models, "voice": config_toml.built_in_voices()}
         for match in _FIELD.finditer(source.text, start, end):
             name, value = match.groups()
@@ -219,19 +228,19 @@ class _Migration:
             if name == "instructions":
                 note = "instructions: no voice as installed follows them; x-voxgate-ignored says so"
             if name == "instructions" or value not in known[name]:
-                source.note(source.line(match.start()), note)
+                source.note(source.line_of(match.start()), note)
 
-    def _look_at_nodes(self, source: _Source) -> None:
+    def _note_nodes(self, source: _Source) -> None:
         note = f"the credential of this node, in n8n: Base URL {self._url}, API Key YOUR_KEY"
         try:
             for node in json.loads(source.text)["nodes"]:
-                how = node["parameters"]
-                does = how.get("resource"), how.get("operation", "generate")
-                is_audio = does[0] == "audio" and does[1] in ("generate", "transcribe", "translate")
+                parameters = node["parameters"]
+                resource, operation = parameters.get("resource"), parameters.get("operation", "generate")
+                is_audio = resource == "audio" and operation in ("generate", "transcribe", "translate")
                 if node["type"].endswith(".openAi") and is_audio:
-                    place = max(source.text.find(json.dumps(node["name"], ensure_ascii=False)), 0)
-                    for each in (note,) if does[1] == "generate" else (note, _ENDS):
-                        source.note(source.line(place), each)
+                    offset = max(source.text.find(json.dumps(node["name"], ensure_ascii=False)), 0)
+                    for each in (note,) if operation == "generate" else (note, _RETIREMENT_NOTE):
+                        source.note(source.line_of(offset), each)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return  # it is no workflow
 
@@ -245,63 +254,68 @@ def _new_key(old: str) -> str:
         is_text = match[0][0] in "\"'`" and len(match[0]) > 2 and "OPENAI_API_KEY" not in match[0]
         return '"YOUR_KEY"' if is_text else match[0]
 
-    return _shown(_TOKEN.sub(part, old).replace("OPENAI_API_KEY", "VOXGATE_API_KEY"))
+    return _without_secrets(_TOKEN.sub(part, old).replace("OPENAI_API_KEY", "VOXGATE_API_KEY"))
 
 
-def _insertion(kind: str, inside: str, place: int, missing: str) -> Edit:
+def _insertion(kind: str, inside: str, offset: int, missing: str) -> Edit:
     """Return the edit that adds arguments to those inside the brackets."""
     if kind == "python":
         separator = ", " if inside[:1] != "\n" else ","
-        return place, place, missing + separator if inside.strip() else missing
+        return offset, offset, missing + separator if inside.strip() else missing
     if inside.lstrip().startswith("{"):
-        brace = place + inside.index("{") + 1
+        brace = offset + inside.index("{") + 1
         return brace, brace, f" {missing},"
     rest = f"...{inside.strip()}, " if inside.strip() else ""
-    return place, place + len(inside), f"{{ {rest}{missing} }}"
+    return offset, offset + len(inside), f"{{ {rest}{missing} }}"
 
 
 def _changes(source: _Source) -> Iterator[dict[str, Any]]:
     """Yield the lines with edits, as they are and as they would be. Secrets are not shown."""
     edits = sorted(set(source.edits))
-    spans = [(source.line(start), source.line(end)) for start, end, _ in edits]
+    spans = [(source.line_of(start), source.line_of(end)) for start, end, _ in edits]
     cuts = [0, *(at for at, (one, two) in enumerate(pairwise(spans), 1) if two[0] > one[1]), len(edits)]
     for first, last in pairwise(cuts) if edits else ():
-        start, end = source.lines(spans[first][0], spans[last - 1][1])
+        start, end = source.span_of_lines(spans[first][0], spans[last - 1][1])
         if end - start > _LONGEST_SHOWN:  # a workflow on one line
             start, end = max(start, edits[first][0] - 80), min(end, edits[last - 1][1] + 80)
-        new, place = "", start
+        new, offset = "", start
         for begins, ends, text in edits[first:last]:
-            new, place = new + _shown(source.text[place:begins]) + text, ends
-        old, new = _shown(source.text[start:end]), new + _shown(source.text[place:end])
-        yield {"file": _shown(str(source.path)), "line": spans[first][0] + 1, "old": old, "new": new}
+            new, offset = new + _without_secrets(source.text[offset:begins]) + text, ends
+        old, new = _without_secrets(source.text[start:end]), new + _without_secrets(source.text[offset:end])
+        yield {
+            "file": _without_secrets(str(source.path)),
+            "line": spans[first][0] + 1,
+            "old": old,
+            "new": new,
+        }
 
 
-def _shown(text: str) -> str:
+def _without_secrets(text: str) -> str:
     return "".join(each for each in _SECRET.sub(r"\1…", text) if each.isprintable() or each in "\n\t")
 
 
-def _read(root: Path) -> tuple[list[_Source], list[str]]:
+def _read_sources(root: Path) -> tuple[list[_Source], list[str]]:
     """Read what may have calls below a folder. Return it, and what was left out."""
-    sources, left, entries, size = list[_Source](), list[str](), 0, 0
-    top = os.walk(root, onerror=lambda error: left.append(f"{error.filename}: {error.strerror}"))
+    sources, left_out, entries, size = list[_Source](), list[str](), 0, 0
+    top = os.walk(root, onerror=lambda error: left_out.append(f"{error.filename}: {error.strerror}"))
     for folder, folders, names in top if root.is_dir() else ((root.parent, list[str](), [root.name]),):
-        folders[:] = sorted(each for each in folders if each[0] != "." and each not in _LEFT_OUT)
+        folders[:] = sorted(each for each in folders if each[0] != "." and each not in _SKIPPED_FOLDERS)
         entries += len(names)
         for path in (Path(folder, name) for name in sorted(names)):
-            kind = _KINDS.get(path.suffix.lower())
-            data = _content(path) if kind else b""
+            kind = _KIND_BY_ENDING.get(path.suffix.lower())
+            data = _plain_bytes(path) if kind else b""
             size += len(data)
             if len(data) > _MOST_FILE_BYTES:
-                left.append(f"{path}: larger than {_MOST_FILE_BYTES // 1_000_000} MB")
+                left_out.append(f"{path}: larger than {_MOST_FILE_BYTES // 1_000_000} MB")
             elif kind and b"\0" not in data and (b"OpenAI" in data or b"audio" in data):
                 sources.append(_Source(path, kind, data.decode(errors="replace").replace("\r", "")))
         if entries > _MOST_ENTRIES or size > _MOST_BYTES:
-            left.append(f"all that comes after {folder}: name a smaller folder")
+            left_out.append(f"all that comes after {folder}: name a smaller folder")
             break
-    return sources, left
+    return sources, left_out
 
 
-def _content(path: Path) -> bytes:
+def _plain_bytes(path: Path) -> bytes:
     """Return the bytes of a plain file, and one more than the most, or none. No link is followed."""
     with suppress(OSError):
         if stat.S_ISREG(path.lstat().st_mode):
@@ -322,15 +336,15 @@ def from_openai(
     """
     if not _ADDRESS.fullmatch(url):
         raise typer.BadParameter(f"--url is no address: {url}")
-    sources, left = _read(path)
-    _Migration(url.rstrip("/"), sources).find()
+    sources, left_out = _read_sources(path)
+    _Migration(url.rstrip("/"), sources).find_changes()
     changes = [each for source in sources for each in _changes(source)]
     notes = [note for source in sources for note in source.notes]
-    answer = {"changes": changes, "notes": notes, "left_out": [_shown(each) for each in left]}
+    answer = {"changes": changes, "notes": notes, "left_out": [_without_secrets(each) for each in left_out]}
     return CommandResult(answer, status=1 if changes else 0)
 
 
-def show(answer: dict[str, Any]) -> list[Part]:
+def show_changes(answer: dict[str, Any]) -> list[Part]:
     shown = list[Part]()
     for change in answer["changes"]:
         shown.append(Line(f"{change['file']}:{change['line']}", "bold"))
@@ -343,4 +357,4 @@ def show(answer: dict[str, Any]) -> list[Part]:
     return [*shown, Line(last if count else "No line calls OpenAI's audio at its own address.")]
 
 
-FROM_OPENAI = Command("from-openai", from_openai, show, without_config=True)
+FROM_OPENAI = Command("from-openai", from_openai, show_changes, without_config=True)

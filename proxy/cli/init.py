@@ -34,12 +34,12 @@ def shop(
     """
     text, file = _SHOP.read_text(), Path("config.toml")
     if public_url is not None:
-        written = f"public_url = {json.dumps(_checked(public_url), ensure_ascii=False)}"
-        text = _PUBLIC_URL.sub(lambda _: written, text, count=1)
+        line = f"public_url = {json.dumps(_check_public_url(public_url), ensure_ascii=False)}"
+        text = _PUBLIC_URL.sub(lambda _: line, text, count=1)
     if Path("secrets").exists():
         text = text.replace("# secrets_file", "secrets_file")
     try:
-        # Also in place of a link: what is there stays.
+        # O_EXCL also refuses a link: what is there stays.
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as opened:
             opened.write(text)
     except FileExistsError:
@@ -50,7 +50,7 @@ def shop(
     check(config_file=file, form=form)
 
 
-def _checked(public_url: str) -> str:
+def _check_public_url(public_url: str) -> str:
     """Return the address. Raise ConfigError if a server could not have it."""
     from proxy.config.config_file import read_server
     from proxy.config.reader import Reader

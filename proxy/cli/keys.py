@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from policies.limits import OF_KEYS
+from policies.limits import KEY_LIMITS
 from proxy.cli.admin_requests import data_folder_of
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands import tables
-from proxy.commands.command import AdminRequest, Group, path
-from proxy.commands.options import Key, OfAccount, Sure, limit_options, span_s
+from proxy.commands.command import AdminRequest, Group, admin_path
+from proxy.commands.options import Key, OfAccount, Sure, limit_options, read_span_s
 from proxy.commands.tables import Line, Part, print_answer
 
 if TYPE_CHECKING:
@@ -38,20 +38,20 @@ def keys_rotate_master(config_file: ConfigFile = None, form: Printed = None) -> 
 
     async def rotate(status: Status) -> dict[str, Any]:
         async with admin_client(data_folder_of(config_file), _STEP_S) as client:
-            return await _all_steps(client, status)
+            return await _rotate_in_steps(client, status)
 
     with Console(stderr=True, quiet=form is True).status("wrapping keys anew") as status:
         rotated = asyncio.run(rotate(status))
-    print_answer(rotated, form, _result)
+    print_answer(rotated, form, _show_rotation)
     if rotated["damaged"] or rotated["missing"]:
         sys.exit(1)
 
 
-async def _all_steps(client: AdminClient, status: Status) -> dict[str, Any]:
+async def _rotate_in_steps(client: AdminClient, status: Status) -> dict[str, Any]:
     rewrapped, damaged, step = 0, 0, {}
     is_done = False
     while not is_done:
-        step = await client.ask("POST", "vault/rotations", {"skip": damaged})
+        step = await client.request_json("POST", "vault/rotations", {"skip": damaged})
         rewrapped, damaged = rewrapped + step["rewrapped"], damaged + step["damaged"]
         status.update(f"{rewrapped} keys wrapped anew, {step['left'] - damaged} left")
         # Rows that another run wraps at the same moment are in neither number, and the next step sees them.
@@ -59,7 +59,7 @@ async def _all_steps(client: AdminClient, status: Status) -> dict[str, Any]:
     return {**step, "rewrapped": rewrapped, "damaged": damaged}
 
 
-def _result(answer: dict[str, Any]) -> list[Part]:
+def _show_rotation(answer: dict[str, Any]) -> list[Part]:
     if answer["master"] is None:
         return [Line("Nothing is sealed yet, so there is nothing to do.")]
     parts: list[Part] = [
@@ -82,7 +82,7 @@ KEYS = Group(
 )
 
 
-class _OfAnAccount(TyperCommand):
+class _AccountCommand(TyperCommand):
     """A command whose error shows the right line if the account is typed without its option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -92,24 +92,26 @@ class _OfAnAccount(TyperCommand):
         except typer.BadParameter:
             if first is None or "account" in ctx.params:
                 raise
-            typed = f"{ctx.command_path} --account {shlex.quote(first)}"
-            raise typer.BadParameter(f"name the account behind it: {typed}", param_hint="--account") from None
+            right_command = f"{ctx.command_path} --account {shlex.quote(first)}"
+            raise typer.BadParameter(
+                f"name the account behind it: {right_command}", param_hint="--account"
+            ) from None
 
 
-def _key_table(row: dict[str, Any]) -> list[Part]:
-    return tables.keys({"data": [row]})
+def _show_key(row: dict[str, Any]) -> list[Part]:
+    return tables.show_keys({"data": [row]})
 
 
-def _new_key(row: dict[str, Any]) -> list[Part]:
+def _show_new_key(row: dict[str, Any]) -> list[Part]:
     return [
         Line(row["key"], "bold"),
         Line("Shown only this once; only its hash is kept.", "dim"),
-        *_key_table(row),
+        *_show_key(row),
     ]
 
 
-@KEYS.command("create", _new_key, cls=_OfAnAccount)
-@limit_options(OF_KEYS, int | None, None, lambda row: f"Its own {row.what}, fewer than its account's.")
+@KEYS.command("create", _show_new_key, cls=_AccountCommand)
+@limit_options(KEY_LIMITS, int | None, None, lambda row: f"Its own {row.what}, fewer than its account's.")
 def keys_create(
     account: Annotated[str, typer.Option(help="The account, by id or name.")],
     role: Annotated[str, typer.Option(help="speech, admin, or host for voxgate host.")] = "speech",
@@ -121,24 +123,30 @@ def keys_create(
 ) -> AdminRequest:
     """Make a key and print it. It is shown only once."""
     caps = limits if pace is None else {**limits, "pace": pace}
-    body = {"account": account, "role": role, "name": name, "expires_in_s": span_s(expires), "caps": caps}
+    body = {
+        "account": account,
+        "role": role,
+        "name": name,
+        "expires_in_s": read_span_s(expires),
+        "caps": caps,
+    }
     return AdminRequest("POST", "keys", body)
 
 
-@KEYS.command("list", tables.keys)
+@KEYS.command("list", tables.show_keys)
 def keys_list(account: OfAccount = None) -> AdminRequest:
     """List keys, without their secrets, which are not kept."""
     return AdminRequest("GET", "keys", query={"account": account}, pages="all")
 
 
-@KEYS.command("revoke", _key_table)
+@KEYS.command("revoke", _show_key)
 def keys_revoke(key: Key, is_sure: Sure = False) -> AdminRequest:
     """Revoke a key, by its id, for good."""
     question = "" if is_sure else f"Revoke the key {key} for good?"
-    return AdminRequest("DELETE", path("keys", key), question=question, must_exist=False)
+    return AdminRequest("DELETE", admin_path("keys", key), question=question, must_exist=False)
 
 
-@KEYS.command("rotate", _new_key)
+@KEYS.command("rotate", _show_new_key)
 def keys_rotate(key: Key) -> AdminRequest:
     """Replace a key by another like it. Account, role, name, expiry and caps stay."""
-    return AdminRequest("POST", path("keys", key, "rotate"))
+    return AdminRequest("POST", admin_path("keys", key, "rotate"))

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.cli.admin_requests import answer_to
+from proxy.cli.admin_requests import send_request
 from proxy.commands.command import AdminRequest
-from proxy.commands.tables import Form, Line, Part, print_answer
+from proxy.commands.tables import Line, Part, PrintForm, print_answer
 from proxy.errors import CommandRefused
 
 OneMachine = Annotated[
@@ -23,9 +23,9 @@ OneMachine = Annotated[
 AllMachines = Annotated[bool, typer.Option("--all", help="All machines on the database.")]
 
 _READY_S = 120.0
-_LOOK_S = 6.0
+_POLL_S = 6.0
 """A machine renews its states every 5 s."""
-_ON_THE_WAY = ("starting", "restarting", "waiting")
+_NOT_READY_YET = ("starting", "restarting", "waiting")
 
 
 def give_order(
@@ -33,36 +33,38 @@ def give_order(
     machine: str | None,
     is_for_all: bool,
     config_file: Path | None,
-    form: Form,
+    form: PrintForm,
     *,
     engine: str = "",
     now: bool = False,
 ) -> None:
-    """Let one machine or all do something, print what became of it, and exit with 1 if one did not.
+    """Let one machine or all do an action, print each outcome, and exit with 1 if one has failed.
 
     Engines restart machine by machine: the next one begins when the one before it is ready.
     """
     if machine is not None and is_for_all:
         raise CommandRefused("give --machine or --all, not both")
-    names = [machine] if machine is not None else _living(config_file)
+    names = [machine] if machine is not None else _living_machines(config_file)
     one_by_one = action == "restart"
     outcomes: list[dict[str, Any]] = []
     for batch in [[name] for name in names] if one_by_one else [names]:
         body = {"machines": batch, "action": action, "engine": engine, "now": now}
-        outcomes += answer_to(AdminRequest("POST", "machines/orders", body), config_file, form)["data"]
+        outcomes += send_request(AdminRequest("POST", "machines/orders", body), config_file, form)["data"]
         if any(map(_has_failed, outcomes)):
             break
         if one_by_one and batch[0] != names[-1]:
             outcomes[-1]["refusal"] = _why_not_ready(batch[0], engine, config_file)
             if outcomes[-1]["refusal"]:
                 break
-    print_answer({"object": "list", "data": outcomes, "not_asked": len(names) - len(outcomes)}, form, _lines)
+    print_answer(
+        {"object": "list", "data": outcomes, "not_asked": len(names) - len(outcomes)}, form, _show_outcomes
+    )
     if any(map(_has_failed, outcomes)):
         sys.exit(1)
 
 
-def _living(config_file: Path | None) -> list[str]:
-    answer = answer_to(AdminRequest("GET", "machines"), config_file, None)
+def _living_machines(config_file: Path | None) -> list[str]:
+    answer = send_request(AdminRequest("GET", "machines"), config_file, None)
     if names := [each["id"] for each in answer["data"] if each["is_alive"]]:
         return names
     raise CommandRefused(
@@ -74,15 +76,15 @@ def _why_not_ready(id_: str, engine: str, config_file: Path | None) -> str:
     """Wait until an engine has started, and return why it has not."""
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
-        time.sleep(_LOOK_S)
-        found = answer_to(AdminRequest("GET", "machines"), config_file, None)["data"]
+        time.sleep(_POLL_S)
+        found = send_request(AdminRequest("GET", "machines"), config_file, None)["data"]
         living = [each for each in found if each["id"] == id_ and each["is_alive"]]
         states = [each for machine in living for each in machine["engines"] if each["name"] == engine]
         if not states:
             return "it ended"
         if states[0]["state"] == "failed":
             return f"{engine} failed: {states[0]['reason']}"
-        if states[0]["state"] not in _ON_THE_WAY:
+        if states[0]["state"] not in _NOT_READY_YET:
             return ""
     return f"{engine} is not ready after {_READY_S:.0f} s"
 
@@ -91,7 +93,7 @@ def _has_failed(outcome: dict[str, Any]) -> bool:
     return bool(outcome["is_silent"] or outcome["refusal"])
 
 
-def _lines(answer: dict[str, Any]) -> list[Part]:
+def _show_outcomes(answer: dict[str, Any]) -> list[Part]:
     lines = []
     for each in answer["data"]:
         said = "did not answer" if each["is_silent"] else each["refusal"] or "done"

@@ -19,7 +19,7 @@ import typer
 
 from proxy import __version__
 from proxy.cli.accounts import ACCOUNTS
-from proxy.cli.admin_requests import failures, runner, show_answer, typer_group
+from proxy.cli.admin_requests import show_answer, shown_failures, typer_function, typer_group
 from proxy.cli.backup import backup, restore
 from proxy.cli.book import BOOK
 from proxy.cli.certificates import CERTIFICATES
@@ -39,21 +39,28 @@ from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
 from proxy.cli.transcribe import TRANSCRIBE
-from proxy.commands.command import MORE_COMES, AdminRequest, Command, FeatureCommands, Group, merge_groups
+from proxy.commands.command import (
+    EXIT_WITH_MORE_TO_COME,
+    AdminRequest,
+    Command,
+    FeatureCommands,
+    Group,
+    merge_groups,
+)
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
-from proxy.feature_list import load_config, modules
+from proxy.feature_list import feature_modules, load_config
 
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
 
-_SERVING = """\
+_BANNER = """\
 voxgate serves on {base}/v1
 Clients need a key. To make one: voxgate accounts create{config} NAME, then \
 voxgate keys create{config} --account NAME
 Open {base}/ with it"""
 
-_TRY = """\
+_TRIAL_BANNER = """\
 voxgate serves on {base}/v1
 key: {key}
 Open {base}/#key={key}
@@ -95,7 +102,7 @@ def main() -> None:
         make_app(_named_command())()
     except SystemExit:
         raise
-    except failures() as error:
+    except shown_failures() as error:
         from rich.console import Console
 
         Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
@@ -117,7 +124,7 @@ def serve(
     ] = None,
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    is_trial = is_tried_out(config_file)
+    is_trial = is_trial_server(config_file)
 
     def load() -> Config:
         config = load_config(config_file, server=server)
@@ -128,18 +135,18 @@ def serve(
 
     options = {"host": host, "port": port, "workers": workers}
     server = {key: value for key, value in options.items() if value is not None}
-    rest = None
+    later_fetch = None
     if voices == "natural" or (voices is None and is_trial):
-        rest = _fetch_voices(config_file, load())
+        later_fetch = _fetch_voices(config_file, load())
     try:
-        _run(load, announce)
+        _run_server(load, announce)
     finally:
-        if rest is not None:
-            rest.terminate()
-            rest.wait()
+        if later_fetch is not None:
+            later_fetch.terminate()
+            later_fetch.wait()
 
 
-def is_tried_out(config_file: Path | None) -> bool:
+def is_trial_server(config_file: Path | None) -> bool:
     """Tell whether this is a trial: without a configuration file or a public address, and without
     the data of a server that began otherwise."""
     from proxy.config import config_toml
@@ -172,10 +179,10 @@ def _fetch_voices(config_file: Path | None, config: Config) -> subprocess.Popen[
     if supervisor.is_running(config):
         return None  # the start is refused, with that as the reason
     start_checks.try_ports(config.server)
-    named = () if config_file is None else ("--config", str(config_file))
+    config_option = () if config_file is None else ("--config", str(config_file))
     # The script's folder stays out of the import path: `python -m proxy` is a file beside our `http`.
-    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", *named)
-    is_more = subprocess.run((*command, "--at-start"), check=False).returncode == MORE_COMES
+    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", *config_option)
+    is_more = subprocess.run((*command, "--at-start"), check=False).returncode == EXIT_WITH_MORE_TO_COME
     return subprocess.Popen((*command, "--beside")) if is_more else None
 
 
@@ -193,7 +200,7 @@ def worker(config_file: ConfigFile = None) -> None:
     def announce(_base_url: str, _dev_key: str | None) -> None:
         print("voxgate works on jobs", flush=True)  # noqa: T201 - printed for a person
 
-    _run(load, announce)
+    _run_server(load, announce)
 
 
 def host(
@@ -217,8 +224,10 @@ def host(
 
     logs.configure_logs("host")
     # As variables, since what the file says is checked against them: only loopback does without TLS.
-    given = {"VOXGATE_HOST__LISTEN": listen, "VOXGATE_HOST__ADDRESS": address}
-    config = load_config(config_file, {**os.environ, **{name: text for name, text in given.items() if text}})
+    variables = {"VOXGATE_HOST__LISTEN": listen, "VOXGATE_HOST__ADDRESS": address}
+    config = load_config(
+        config_file, {**os.environ, **{name: text for name, text in variables.items() if text}}
+    )
     unknown = [name for name in engine or () if name not in config.engines]
     if unknown:
         raise CommandRefused(f"engines: there is no [engines.{unknown[0]}] in {config.source}")
@@ -232,7 +241,7 @@ def host(
     sys.exit(run_host(config, specs, announce, ends_with_stdin=ends_with_stdin))
 
 
-def _run(load: Callable[[], Config], announce: Callable[[str, str | None], None]) -> NoReturn:
+def _run_server(load: Callable[[], Config], announce: Callable[[str, str | None], None]) -> NoReturn:
     from msgspec.structs import replace
 
     from proxy.diagnosis.text_check import front_end_remarks
@@ -243,11 +252,11 @@ def _run(load: Callable[[], Config], announce: Callable[[str, str | None], None]
     logs.configure_logs("supervisor")
     plugins = registry.load()
 
-    def read() -> Config:
+    def load_with_remarks() -> Config:
         config = load()
         return replace(config, warnings=(*config.warnings, *front_end_remarks(config, plugins)))
 
-    sys.exit(supervisor.serve(read(), read, plugins, announce))
+    sys.exit(supervisor.serve(load_with_remarks(), load_with_remarks, plugins, announce))
 
 
 def reload(
@@ -281,54 +290,64 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
 
 def all_commands() -> FeatureCommands:
     """Return the commands of all features, in the order of the features."""
-    places = zip(*(module.COMMANDS for module in modules("commands")), strict=True)
-    return FeatureCommands(*(tuple(chain.from_iterable(place)) for place in places))
+    kinds = zip(*(module.COMMANDS for module in feature_modules("commands")), strict=True)
+    return FeatureCommands(*(tuple(chain.from_iterable(commands)) for commands in kinds))
 
 
-_OF_FEATURES = all_commands()
+_FEATURE_COMMANDS = all_commands()
 
 # Both in the order of the help, which begins with the commands for a new operator.
-_FIRST: tuple[Command | Callable[..., None], ...] = (
+_FIRST_COMMANDS: tuple[Command | Callable[..., None], ...] = (
     *(serve, worker, host, say, convert, TRANSCRIBE, BOOK, DUB, train, FROM_OPENAI, reload, check),
     *(doctor, FEATURE_LIST, PLANS, usage, AUDIT, MIGRATE),
 )
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command
-    for command in (*_FIRST, *_OF_FEATURES.commands, backup, restore)
+    for command in (*_FIRST_COMMANDS, *_FEATURE_COMMANDS.commands, backup, restore)
 }
 _GROUPS: dict[str, Group | typer.Typer] = {
     "engines": engines,
     **merge_groups(
-        (ACCOUNTS, *_OF_FEATURES.key_groups, KEYS, LEDGER, *_OF_FEATURES.groups, VOICE_CHECK, CERTIFICATES)
+        (
+            ACCOUNTS,
+            *_FEATURE_COMMANDS.key_groups,
+            KEYS,
+            LEDGER,
+            *_FEATURE_COMMANDS.groups,
+            VOICE_CHECK,
+            CERTIFICATES,
+        )
     ),
     "route": route,
     "env": env,
     **merge_groups((INIT, DATABASE)),
-    **merge_groups(_OF_FEATURES.last_groups),
+    **merge_groups(_FEATURE_COMMANDS.last_groups),
 }
 
 
-def make_app(only: str = "") -> typer.Typer:
+def make_app(only_command: str = "") -> typer.Typer:
     """Make the app of all commands, or of the one command or group with a name.
 
     To build all of them takes longer than most of them run.
     """
-    made = typer.Typer(
+    app = typer.Typer(
         name="voxgate",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         # Plain help: its lines can be copied, and it starts in half the time.
         rich_markup_mode=None,
     )
-    made.callback()(root)
+    app.callback()(root)
     for name, command in _COMMANDS.items():
-        if only in ("", name):
+        if only_command in ("", name):
             settings = command.settings if isinstance(command, Command) else {}
-            made.command(name, **settings)(runner(command) if isinstance(command, Command) else command)
+            app.command(name, **settings)(
+                typer_function(command) if isinstance(command, Command) else command
+            )
     for name, group in _GROUPS.items():
-        if only in ("", name):
-            made.add_typer(typer_group(group) if isinstance(group, Group) else group, name=name)
-    return made
+        if only_command in ("", name):
+            app.add_typer(typer_group(group) if isinstance(group, Group) else group, name=name)
+    return app
 
 
 def _named_command() -> str:
@@ -346,4 +365,4 @@ def banner(base: str, key: str | None, config_file: Path | None = None) -> str:
     """
     config = "" if config_file is None else f" --config {shlex.quote(str(config_file))}"
     reachable = base.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-    return (_SERVING if key is None else _TRY).format(base=reachable, key=key, config=config)
+    return (_BANNER if key is None else _TRIAL_BANNER).format(base=reachable, key=key, config=config)

@@ -11,13 +11,13 @@ from typing import Annotated
 
 import typer
 
-from proxy.commands.tables import Form
+from proxy.commands.tables import PrintForm
 from proxy.errors import CommandRefused
 
 NAMED_BY = "VOXGATE_SERVICE"
 """This variable may name another unit, or a file of variables."""
 
-_PLACES = (
+_SERVICE_FILES = (
     "/etc/systemd/system/voxgate.service",
     "/usr/lib/systemd/system/voxgate.service",
     "/etc/voxgate/environment",
@@ -37,36 +37,38 @@ def apply_service_environment(config_file: Path | None) -> Path | None:
     Nothing is added if --config, VOXGATE_CONFIG or ./config.toml names another configuration.
     """
     unit = os.environ.get(NAMED_BY)
-    places = _PLACES if unit is None else (unit,)
-    found = next((Path(place) for place in places if os.path.isfile(place)), None)
+    files = _SERVICE_FILES if unit is None else (unit,)
+    found = next((Path(file) for file in files if os.path.isfile(file)), None)
     if found is None:
         return config_file
-    here = Path("config.toml")
-    named = config_file or os.environ.get("VOXGATE_CONFIG") or (here if here.exists() else None)
-    variables = dict(_read(found, is_needed=named is None))
+    local_file = Path("config.toml")
+    chosen = config_file or os.environ.get("VOXGATE_CONFIG") or (local_file if local_file.exists() else None)
+    variables = dict(_service_variables(found, is_needed=chosen is None))
     theirs = variables.get("VOXGATE_CONFIG")
-    if named is None or (theirs is not None and Path(named).resolve() == Path(theirs).resolve()):
+    if chosen is None or (theirs is not None and Path(chosen).resolve() == Path(theirs).resolve()):
         for name, value in variables.items():
             os.environ.setdefault(name, value)
     return config_file
 
 
-def _read(file: Path, is_needed: bool) -> Iterator[tuple[str, str]]:
+def _service_variables(file: Path, is_needed: bool) -> Iterator[tuple[str, str]]:
     """Yield the variables of a unit with its drop-ins, or of a file of variables. The last one counts."""
-    texts = [_text(file, is_needed, " ")]
+    texts = [_read_text(file, is_needed, " ")]
     if file.suffix != ".service":
-        yield from _variables(texts[0])
+        yield from _variables_in(texts[0])
         return
-    texts += [_text(each, is_needed, " ") for each in sorted(file.with_name(f"{file.name}.d").glob("*.conf"))]
+    texts += [
+        _read_text(each, is_needed, " ") for each in sorted(file.with_name(f"{file.name}.d").glob("*.conf"))
+    ]
     for setting, value in _SETTING.findall("\n".join(texts)):
         if setting == "Environment":
-            yield from _variables("\n".join(_words(file, value, is_needed)))
+            yield from _variables_in("\n".join(_split_words(file, value, is_needed)))
         else:
             # Often only root can read it, since it has secrets. A command reports each secret that it lacks.
-            yield from _variables(_text(Path(value.strip().removeprefix("-")), is_needed=False))
+            yield from _variables_in(_read_text(Path(value.strip().removeprefix("-")), is_needed=False))
 
 
-def _words(unit: Path, value: str, is_needed: bool) -> list[str]:
+def _split_words(unit: Path, value: str, is_needed: bool) -> list[str]:
     try:
         return shlex.split(value)
     except ValueError as error:
@@ -78,14 +80,14 @@ def _words(unit: Path, value: str, is_needed: bool) -> list[str]:
         ) from None
 
 
-def _variables(text: str) -> Iterator[tuple[str, str]]:
+def _variables_in(text: str) -> Iterator[tuple[str, str]]:
     for name, value in _LINE.findall(text):
-        plain = value.strip()
-        is_quoted = len(plain) > 1 and plain[0] == plain[-1] and plain[0] in "\"'"
-        yield name, plain[1:-1] if is_quoted else plain
+        stripped = value.strip()
+        is_quoted = len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in "\"'"
+        yield name, stripped[1:-1] if is_quoted else stripped
 
 
-def _text(file: Path, is_needed: bool, joint: str = "") -> str:
+def _read_text(file: Path, is_needed: bool, joint: str = "") -> str:
     """Return a file without its comments. `joint` replaces the end of a line that goes on in the next."""
     try:
         return _CONTINUED.sub(joint, _COMMENT.sub("", file.read_text()))
@@ -106,5 +108,5 @@ ConfigFile = Annotated[
         help="The config file; else VOXGATE_CONFIG, else ./config.toml, else that of the service.",
     ),
 ]
-Printed = Annotated[Form, typer.Option("--json/--wide", help="Print JSON, or tables with all columns.")]
+Printed = Annotated[PrintForm, typer.Option("--json/--wide", help="Print JSON, or tables with all columns.")]
 PluginName = Annotated[str, typer.Argument(metavar="PLUGIN", help="The plugin's name.")]

@@ -1,11 +1,11 @@
-"""Twenty sentences of daily life a language, some with numbers, times and money, to find out how a voice is
-heard."""
+"""Twenty sentences of daily life in each language, some with numbers, times and money. Commands measure with
+them how well a voice is heard."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from policies.language import base
+from policies.language import base_tag
 
 _TEXTS: Mapping[str, str] = {
     "en": """
@@ -66,9 +66,11 @@ Ontem fez 25 graus e hoje está muito mais frio.|Cerca de 60% dos lugares já es
 }
 
 
-def sentences(language: str) -> Sequence[str]:
+def proof_sentences(language: str) -> Sequence[str]:
     """Return the sentences of a language, or none."""
-    return [each for line in _TEXTS.get(base(language), "").split("\n") for each in line.split("|") if each]
+    return [
+        each for line in _TEXTS.get(base_tag(language), "").split("\n") for each in line.split("|") if each
+    ]
 
 
 LANGUAGES = tuple(_TEXTS)

@@ -12,8 +12,8 @@ from policies.usage_sides import DIMENSIONS
 from proxy.cli.admin_requests import show_answer, write_answer_parts
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands import tables
-from proxy.commands.command import AdminRequest, Command, Group, path
-from proxy.commands.options import Account, Limit, OfAccount, Since, credits_of
+from proxy.commands.command import AdminRequest, Command, Group, admin_path
+from proxy.commands.options import Account, Limit, OfAccount, Since, read_credits
 from proxy.commands.tables import Columns, Grid, Line, Part
 from proxy.errors import CommandRefused
 
@@ -44,8 +44,8 @@ def usage(
         sys.stdout.flush()
     else:
         # Tables show accounts by name.
-        ask = AdminRequest("GET", "usage", query=query, pages="named")
-        show_answer(ask, config_file, form, _sums_table if by else _usage_table)
+        admin_request = AdminRequest("GET", "usage", query=query, pages="named")
+        show_answer(admin_request, config_file, form, _sums_table if by else _usage_table)
 
 
 def plans() -> AdminRequest:
@@ -62,72 +62,72 @@ def audit(account: OfAccount = None, since: Since = None, limit: Limit = None) -
 
 _MORE = Line("There are more: see --limit and --csv.", "dim")
 
-_PRICED = ("speech", "cached", "clone", "conversion", "training", "transcription")
+_PRICED_KINDS = ("speech", "cached", "clone", "conversion", "training", "transcription")
 """The prices of a plan. The prices of single models are only in --json."""
-_ONLY_WIDE = ("voices", "clones", "keys", "max_characters", *_PRICED[1:])
+_ONLY_WIDE = ("voices", "clones", "keys", "max_characters", *_PRICED_KINDS[1:])
 
 
 def _plans_table(answer: dict[str, Any]) -> list[Part]:
     rows = []
     for row in answer["data"]:
-        limits = (tables.limit(row[name]) for name in AGREED_LIMITS)
-        prices = (_price(row["prices"][kind]) for kind in _PRICED)
+        limits = (tables.limit_text(row[name]) for name in AGREED_LIMITS)
+        prices = (_price_text(row["prices"][kind]) for kind in _PRICED_KINDS)
         rows.append((row["name"], row["price"] or "free", *limits, *prices, str(row["accounts"])))
-    columns = ("name", "price", *AGREED_LIMITS, *_PRICED, "accounts")
+    columns = ("name", "price", *AGREED_LIMITS, *_PRICED_KINDS, "accounts")
     return [Grid(columns, rows, wide=_ONLY_WIDE)]
 
 
-def _price(price: dict[str, Any] | None) -> str:
+def _price_text(price: dict[str, Any] | None) -> str:
     if price is None:
         return ""
-    return f"{tables.number(price['credits'])} a {price['per']}" if price["credits"] else "free"
+    return f"{tables.number_text(price['credits'])} a {price['per']}" if price["credits"] else "free"
 
 
-def _seconds(row: dict[str, Any]) -> str:
-    return tables.number(row["audio_ms"] / 1000)
+def _seconds_text(row: dict[str, Any]) -> str:
+    return tables.number_text(row["audio_ms"] / 1000)
 
 
 _AMOUNTS = {
-    "credits": tables.number_in("credits"),
-    "refunded": tables.number_in("refunded"),
-    "usd": tables.number_in("cost_usd"),
+    "credits": tables.number_cell("credits"),
+    "refunded": tables.number_cell("refunded"),
+    "usd": tables.number_cell("cost_usd"),
 }
 _USAGE: Columns = {
-    "started": tables.time_in("started"),
+    "started": tables.time_cell("started"),
     "account": "account",
     "model": lambda row: f"{row['engine']}/{row['model']}",
     "outcome": "outcome",
-    "s": _seconds,
+    "s": _seconds_text,
     **_AMOUNTS,
     **{name: name for name in ("voice", "cache", "id")},
 }
 _GROUPS: Columns = {
     "name": lambda row: row["account_name"] or row["name"],
     **{name: name for name in ("requests", "characters")},
-    "s": _seconds,
+    "s": _seconds_text,
     **_AMOUNTS,
 }
 _ACTS: Columns = {
-    "at": tables.time_in("at"),
+    "at": tables.time_cell("at"),
     "account": "account",
     "action": "action",
-    "details": lambda row: tables.facts(row["details"]),
+    "details": lambda row: tables.facts_text(row["details"]),
     "actor": "actor",
     "subject": "subject",
 }
 
 
 def _usage_table(answer: dict[str, Any]) -> list[Part]:
-    grid = tables.grid(answer, _USAGE, wide=("refunded", "voice", "cache", "id"))
+    grid = tables.make_grid(answer, _USAGE, wide=("refunded", "voice", "cache", "id"))
     return [grid, *([_MORE] if answer["has_more"] else [])]
 
 
 def _sums_table(answer: dict[str, Any]) -> list[Part]:
-    return [tables.grid(answer, _GROUPS), *([_MORE] if answer["has_more"] else [])]
+    return [tables.make_grid(answer, _GROUPS), *([_MORE] if answer["has_more"] else [])]
 
 
 def _audit_table(answer: dict[str, Any]) -> list[Part]:
-    return [tables.grid(answer, _ACTS, wide=("subject",))]
+    return [tables.make_grid(answer, _ACTS, wide=("subject",))]
 
 
 PLANS = Command("plans", plans, _plans_table)
@@ -138,7 +138,10 @@ LEDGER = Group("ledger", "The ledger: every movement of credits.")
 
 
 def _refund_table(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"{tables.number(answer['credits'])} credits were given back."), *tables.movement(answer)]
+    return [
+        Line(f"{tables.number_text(answer['credits'])} credits were given back."),
+        *tables.show_movement(answer),
+    ]
 
 
 def _verdict_table(answer: dict[str, Any]) -> list[Part]:
@@ -155,14 +158,16 @@ def _verdict_table(answer: dict[str, Any]) -> list[Part]:
     ]
 
 
-@LEDGER.command("entries", tables.entries)
+@LEDGER.command("entries", tables.show_entries)
 def ledger_entries(
     account: Account,
     limit: Limit = None,
     after: Annotated[str | None, typer.Option(help="The id of the last entry on the previous page.")] = None,
 ) -> AdminRequest:
     """List the movements of an account's credits, the newest first."""
-    return AdminRequest("GET", path("accounts", account, "entries"), query={"limit": limit, "after": after})
+    return AdminRequest(
+        "GET", admin_path("accounts", account, "entries"), query={"limit": limit, "after": after}
+    )
 
 
 @LEDGER.command("refund", _refund_table)
@@ -172,8 +177,8 @@ def ledger_refund(
     credits: Annotated[str, typer.Option(help="A part of the charge; else all of it.")] = "",
 ) -> AdminRequest:
     """Refund the charge of a request, once."""
-    body = {"credits": credits_of(credits, "--credits") if credits else None, "reason": reason}
-    return AdminRequest("POST", path("requests", request, "refund"), body)
+    body = {"credits": read_credits(credits, "--credits") if credits else None, "reason": reason}
+    return AdminRequest("POST", admin_path("requests", request, "refund"), body)
 
 
 @LEDGER.command("verify", _verdict_table)

@@ -10,7 +10,7 @@ import typer
 from proxy.cli.admin_requests import show_answer
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest
-from proxy.commands.options import named_voices
+from proxy.commands.options import read_named_voices
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
@@ -53,7 +53,7 @@ def explain(
         raise CommandRefused("no server runs here, so no engine can answer; start it: voxgate serve")
     if voice is not None and cast is not None:
         raise CommandRefused("--voice and --cast: use only one of them")
-    speaks = voice if cast is None else {"cast": named_voices(cast)}
+    speaks = voice if cast is None else {"cast": read_named_voices(cast)}
     fields = {"input": text, "voice": speaks, "model": model, "language": language, "emotion": emotion}
     fields |= {"account": key_of}
     body = {name: value for name, value in fields.items() if value is not None}
@@ -61,17 +61,17 @@ def explain(
 
 
 def _explanation(answer: dict[str, Any]) -> list[Part]:
-    return [line for part in answer["parts"] for line in _part(part)]
+    return [line for part in answer["parts"] for line in _part_lines(part)]
 
 
-def _part(part: dict[str, Any]) -> list[Part]:
-    routed = part["route"]["language"] if part["route"] else "none"
+def _part_lines(part: dict[str, Any]) -> list[Part]:
+    route_language = part["route"]["language"] if part["route"] else "none"
     lines: list[Part] = [
         Line(f"language: {part['language']} ({_SOURCES[part['source']]})"),
         Line(f"voice: {part['voice']}"),
         *([Line(f"emotion: {part['emotion'] or 'none'}")] if "emotion" in part else []),
-        Line(f"route: {routed}"),
-        *(Line(_post_step(step)) for step in (part["route"] or _NO_ROUTE)["post"]),
+        Line(f"route: {route_language}"),
+        *(Line(_post_step_line(step)) for step in (part["route"] or _NO_ROUTE)["post"]),
         *(Line(f"note: {note}", "yellow") for note in part["notes"]),
         _models_table(part),
     ]
@@ -80,7 +80,7 @@ def _part(part: dict[str, Any]) -> list[Part]:
     return lines
 
 
-def _post_step(step: dict[str, Any]) -> str:
+def _post_step_line(step: dict[str, Any]) -> str:
     """Return a line for a post-step: its use and price, or the reason why it is not used."""
     when = f" when {step['when']}" if step["when"] else ""
     if not step["is_used"]:

@@ -1,4 +1,4 @@
-"""Sound that a command asks a running server for, as any client does: saved, or played.
+"""Commands as clients of a running server: they ask for sound, and save or play it.
 
 The imports inside functions are slow, and `voxgate --help` needs none of them.
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple, NoReturn
 
 import typer
 
-from proxy.commands.tables import Form, Line, Part, print_answer
+from proxy.commands.tables import Line, Part, PrintForm, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ OutFile = Annotated[
     str | None, typer.Option(metavar="FILE", help="Save it there and play nothing; - is stdout.")
 ]
 JOBS = "/v1/jobs"
-_CONNECT_S, _SILENCE_S, _LOOK_S = 5.0, 120.0, 1.0
+_CONNECT_S, _SILENCE_S, _POLL_S = 5.0, 120.0, 1.0
 _PLAYED_AS = "wav"
 """What every player plays, and the server sends with true sizes."""
 _FORMATS = {
@@ -81,15 +81,15 @@ class SoundRequest(NamedTuple):
         return f"<SoundRequest {self.path} as {self.format}>"
 
 
-class Serving(NamedTuple):
-    """The running server, as a client of its own machine reaches it."""
+class ServerClient(NamedTuple):
+    """A client of the running server, on the same machine. `head` has the header with the key."""
 
     client: httpx2.Client
     base: str
     head: dict[str, str]
 
     def __repr__(self) -> str:
-        return f"<Serving at {self.base}>"
+        return f"<ServerClient at {self.base}>"
 
     def fetch(self, to: BinaryIO, method: str, path: str, **body: Any) -> tuple[httpx2.Headers, int]:
         """Write an answer as it comes, and return its headers and size.
@@ -112,25 +112,25 @@ class Serving(NamedTuple):
                 if line.startswith("data: {"):
                     yield json.loads(line.removeprefix("data: "))
 
-    def follow(
-        self, sound_request: SoundRequest, does: str, progress: Callable[[dict[str, Any]], str]
+    def run_job(
+        self, sound_request: SoundRequest, message: str, progress: Callable[[dict[str, Any]], str]
     ) -> dict[str, Any]:
-        """Make a job that `does` something, tell its progress, and return it once it is done.
+        """Make a job, print `message` with its id, and then its progress. Return the job once it is done.
 
         It goes on if the command ends first. Raise CommandRefused.
         """
         job = self.json("POST", sound_request.path, **sound_request.body)
-        typer.echo(does.format(job["id"]), err=True)
+        typer.echo(message.format(job["id"]), err=True)
         return self.follow_job(job["id"], progress)
 
     def follow_job(self, id_: str, progress: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
         """Tell the progress of a job, and return it once it is done. Raise CommandRefused."""
-        job, seen = self.json("GET", f"{JOBS}/{id_}"), ""
+        job, last_line = self.json("GET", f"{JOBS}/{id_}"), ""
         while job["ended"] is None:
-            if (reply_line := progress(job)) != seen:
+            if (reply_line := progress(job)) != last_line:
                 typer.echo(reply_line, err=True)
-                seen = reply_line
-            time.sleep(_LOOK_S)
+                last_line = reply_line
+            time.sleep(_POLL_S)
             job = self.json("GET", f"{JOBS}/{id_}")
         if job["status"] != "done":
             raise CommandRefused(
@@ -146,18 +146,20 @@ class Serving(NamedTuple):
         return found
 
 
-Write = Callable[[Serving, SoundRequest, BinaryIO], dict[str, Any]]
-"""Asks for sound, writes it as it comes, and returns what is told of it."""
+Write = Callable[[ServerClient, SoundRequest, BinaryIO], dict[str, Any]]
+"""Asks for sound, writes it as it comes, and returns facts about it, such as the engine."""
 
 
-def streamed(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def write_streamed(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Write an answer as it comes. Raise CommandRefused."""
-    head, size = serving.fetch(to, "POST", sound_request.path, **sound_request.body)
+    head, size = server_client.fetch(to, "POST", sound_request.path, **sound_request.body)
     facts = {name: head.get(f"x-voxgate-{name}") for name in ("engine", "voice", "language")}
     return {**facts, "substitute": head.get("x-voxgate-substitute"), "bytes": size}
 
 
-def hear(server: Server, sound_request: SoundRequest, form: Form, write: Write = streamed) -> None:
+def fetch_sound(
+    server: Server, sound_request: SoundRequest, form: PrintForm, write: Write = write_streamed
+) -> None:
     """Ask the running server. Play its answer or save it to `sound_request.out`. Raise CommandRefused."""
     out = sound_request.out
     if out == "-":
@@ -167,8 +169,8 @@ def hear(server: Server, sound_request: SoundRequest, form: Form, write: Write =
     sound = io.BytesIO()
     is_new = out is None or not Path(out).is_file()
     facts = write_answer(server, sound_request, sound, write)
-    file = save(sound.getvalue(), sound_request.format, out)
-    player = _play(file, sound_request.format) if out is None else None
+    file = save_sound(sound.getvalue(), sound_request.format, out)
+    player = _play_file(file, sound_request.format) if out is None else None
     if player is not None:
         file.unlink()
     answer = {
@@ -178,7 +180,7 @@ def hear(server: Server, sound_request: SoundRequest, form: Form, write: Write =
         "player": player,
     }
     answer["replaced"] = not is_new
-    print_answer(answer, form, _saved if out is None and player is None else _facts_of)
+    print_answer(answer, form, _show_not_played if out is None and player is None else _show_sound)
 
 
 def read_recording(recording: Path, most_bytes: int, too_large: str) -> bytes:
@@ -199,7 +201,7 @@ def read_long_recording(recording: Path) -> bytes:
     return read_recording(recording, most_bytes, "a recording has at most 25 MiB: send it as mp3 or opus")
 
 
-def check_out(out: str | None, form: Form) -> None:
+def check_out(out: str | None, form: PrintForm) -> None:
     if out == "-" and form is not None:
         raise CommandRefused("--out - and --json or --wide: stdout has room for only one of them")
 
@@ -223,7 +225,7 @@ def _dev_key(data: Path) -> str:
         return ""
 
 
-def save(sound: bytes, format_: str, out: str | None) -> Path:
+def save_sound(sound: bytes, format_: str, out: str | None) -> Path:
     """Save the sound, in a new file if none was named. It is whole: what failed replaces nothing."""
     try:
         if out is None:
@@ -236,17 +238,17 @@ def save(sound: bytes, format_: str, out: str | None) -> Path:
         raise CommandRefused(f"{out or tempfile.gettempdir()}: {error.strerror}") from None
 
 
-def save_streamed(serving: Serving, path: str, out: Path) -> int:
+def save_streamed(server_client: ServerClient, path: str, out: Path) -> int:
     """Save an answer as it comes, and return its size. Raise CommandRefused; then nothing is replaced."""
-    beside = out.resolve().with_name(f".voxgate-{secrets.token_hex(8)}")
+    temporary = out.resolve().with_name(f".voxgate-{secrets.token_hex(8)}")
     try:
-        with beside.open("xb") as file:
-            _, size = serving.fetch(file, "GET", path)
-        beside.rename(out.resolve())
+        with temporary.open("xb") as file:
+            _, size = server_client.fetch(file, "GET", path)
+        temporary.rename(out.resolve())
     except OSError as error:
         raise CommandRefused(f"{out}: {error.strerror}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return size
 
 
@@ -257,21 +259,21 @@ def _replace(out: Path, data: bytes) -> None:
         # A device or a pipe takes the sound, and stays what it is.
         target.write_bytes(data)
         return
-    beside = target.with_name(f".voxgate-{secrets.token_hex(8)}")
+    temporary = target.with_name(f".voxgate-{secrets.token_hex(8)}")
     try:
-        with beside.open("xb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
-            shutil.copymode(target, beside)
-        beside.rename(target)
+            shutil.copymode(target, temporary)
+        temporary.rename(target)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def steps_of(job: dict[str, Any]) -> str:
+def steps_text(job: dict[str, Any]) -> str:
     waits = f", waits for {job['waits_for']}" if job["waits_for"] else ""
     return f"{job['steps_done']} of {job['steps']} steps{waits}"
 
@@ -283,7 +285,7 @@ def write_answer(
     write: Write,
     silence_s: float = _SILENCE_S,
 ) -> dict[str, Any]:
-    """Write the sound of the running server, and return what is told of it. Raise CommandRefused."""
+    """Write the sound of the running server, and return the facts about it. Raise CommandRefused."""
     import httpx2
 
     base = _address(server)
@@ -294,7 +296,7 @@ def write_answer(
         key = os.environ.get("VOXGATE_KEY", "") or _dev_key(Path(server.data))
         head = {"authorization": f"Bearer {key}"} if key else {}
         try:
-            return write(Serving(client, base, head), sound_request, to)
+            return write(ServerClient(client, base, head), sound_request, to)
         except httpx2.ConnectError:
             raise CommandRefused(
                 f"no server of the folder {server.data} answers on {base}; "
@@ -314,8 +316,8 @@ def _address(server: Server) -> str:
         with suppress(CommandRefused):  # it is another user's, who lets only some in
             found = ask_once(DataFolder(server.data, _refuse_without_server), "GET", "server")
             host, port = found["host"], found["port"]
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+    host_to_call = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{host_to_call}]' if ':' in host_to_call else host_to_call}:{port}"
 
 
 def _refuse_without_server() -> NoReturn:
@@ -335,7 +337,7 @@ def _refusal(answer: httpx2.Response, base: str) -> CommandRefused:
     return CommandRefused(message, code)
 
 
-def _play(file: Path, format_: str) -> str | None:
+def _play_file(file: Path, format_: str) -> str | None:
     """Play a file with the first player that can, and return its name, or None if there is none."""
     for player in PLAYERS:
         program = shutil.which(player.name)
@@ -348,22 +350,22 @@ def _play(file: Path, format_: str) -> str | None:
     return None
 
 
-def _facts_of(answer: dict[str, Any]) -> list[Part]:
+def _show_sound(answer: dict[str, Any]) -> list[Part]:
     instead = ", in place of what was there" if answer["replaced"] else ""
     where = f"saved as {answer['file']}{instead}" if answer["file"] else f"played with {answer['player']}"
-    return [Line(f"{_speaker(answer)}, {where}"), *check_lines(answer.get("check"))]
+    return [Line(f"{_speaker_text(answer)}, {where}"), *check_lines(answer.get("check"))]
 
 
-def _saved(answer: dict[str, Any]) -> list[Part]:
+def _show_not_played(answer: dict[str, Any]) -> list[Part]:
     names = ", ".join(player.name for player in PLAYERS)
     return [
         Line(f"No player that works here plays {answer['format']} ({names}).", "yellow"),
-        Line(f"{_speaker(answer)}, saved as {answer['file']}"),
+        Line(f"{_speaker_text(answer)}, saved as {answer['file']}"),
         *check_lines(answer.get("check")),
     ]
 
 
-def _speaker(answer: dict[str, Any]) -> str:
+def _speaker_text(answer: dict[str, Any]) -> str:
     instead = f" (by {answer['substitute']})" if answer["substitute"] else ""
     # What was converted has no language.
     spoken = "" if answer["language"] == "und" else f" in {answer['language']}"

@@ -21,17 +21,17 @@ from proxy.cli.sound import (
     JOBS,
     FormatName,
     OutFile,
-    Serving,
+    ServerClient,
     SoundRequest,
     check_out,
+    fetch_sound,
     format_of,
-    hear,
     read_long_recording,
     read_recording,
-    save,
-    steps_of,
-    streamed,
+    save_sound,
+    steps_text,
     write_answer,
+    write_streamed,
 )
 from proxy.commands.tables import Line, Part, print_answer
 from proxy.errors import CommandRefused
@@ -76,7 +76,7 @@ def say(
     if is_checked:
         body |= {"response_format": "json", "audio_format": found_format, "check": "heard"}
     sound_request = SoundRequest("/v1/audio/speech", {"json": body}, found_format, out)
-    hear(server, sound_request, form, write_checked if is_checked else streamed)
+    fetch_sound(server, sound_request, form, write_checked if is_checked else write_streamed)
 
 
 def convert(
@@ -128,12 +128,12 @@ def convert(
     server = server_of(config_file)
     sound_request = SoundRequest("/v1/audio/conversions", body, found_format, out)
     try:
-        hear(server, sound_request, form)
+        fetch_sound(server, sound_request, form)
     except CommandRefused as refused:
         if refused.code != "recording_too_long":
             raise
         job_body = {**body, "data": {**fields, "kind": "conversion"}}
-        hear(server, sound_request._replace(path=JOBS, body=job_body), form, _write_job)
+        fetch_sound(server, sound_request._replace(path=JOBS, body=job_body), form, _write_job)
 
 
 def train(
@@ -164,45 +164,47 @@ def train(
         **({} if seed is None else {"seed": seed}),
     }
     sound_request = SoundRequest(JOBS, {"json": body}, "onnx", None if out is None else str(out))
-    made, write = io.BytesIO(), _follow
+    trained_file, write = io.BytesIO(), _train_and_wait
     if from_ is not None:
         files = {"file": (from_.name, read_long_recording(from_))}
-        cut = f"/v1/audio/voices/{quote(voice, safe='')}/samples?cut=true"
-        write = partial(_cut, SoundRequest(cut, {"files": files}, "json", None))
-    answer = write_answer(server_of(config_file), sound_request, made, write)
+        cut_request = f"/v1/audio/voices/{quote(voice, safe='')}/samples?cut=true"
+        write = partial(_cut_and_train, SoundRequest(cut_request, {"files": files}, "json", None))
+    answer = write_answer(server_of(config_file), sound_request, trained_file, write)
     if out is not None:
-        save(made.getvalue(), "onnx", str(out))
-    print_answer({**answer, "file": None if out is None else str(out)}, form, _trained)
+        save_sound(trained_file.getvalue(), "onnx", str(out))
+    print_answer({**answer, "file": None if out is None else str(out)}, form, _show_trained)
 
 
-def _write_job(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def _write_job(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Convert the recording with a job, and write the job's sound. Raise CommandRefused."""
-    job = serving.follow(sound_request, "It is long: the job {} converts it.", steps_of)
-    _, size = serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
+    job = server_client.run_job(sound_request, "It is long: the job {} converts it.", steps_text)
+    _, size = server_client.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
     job_fields = sound_request.body["data"]
     # A job does not tell which model spoke. This is the requested one.
     facts = {"engine": job_fields["model"], "voice": job_fields["voice"], "language": "und"}
     return {**facts, "substitute": job["substitute"] or None, "bytes": size}
 
 
-def _cut(cut: SoundRequest, serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def _cut_and_train(
+    cut_request: SoundRequest, server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO
+) -> dict[str, Any]:
     """Cut a recording into clips of the voice, then train it."""
-    job = serving.follow(cut, "The job {} cuts it.", steps_of)
+    job = server_client.run_job(cut_request, "The job {} cuts it.", steps_text)
     report = io.BytesIO()
-    serving.fetch(report, "GET", f"{JOBS}/{job['id']}/content")
+    server_client.fetch(report, "GET", f"{JOBS}/{job['id']}/content")
     found = json.loads(report.getvalue())
     left_out = sum(found["left_out"].values())
     typer.echo(f"{found['clips']} clips, {left_out} left out, {job['credits']:g} credits", err=True)
-    return _follow(serving, sound_request, to)
+    return _train_and_wait(server_client, sound_request, to)
 
 
-def _follow(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def _train_and_wait(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Ask for a training and wait for its end. With `out`, write the trained file."""
-    job = serving.follow(sound_request, "The job {} trains it.", _training_progress)
+    job = server_client.run_job(sound_request, "The job {} trains it.", _training_progress)
     training: dict[str, Any] = job["training"]
     if sound_request.out is not None:
         try:
-            serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
+            server_client.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
         except CommandRefused as refused:
             if refused.code != _NO_FILE:
                 raise
@@ -236,7 +238,7 @@ def _training_progress(job: dict[str, Any]) -> str:
     return f"step {training['step']} of {training['steps']}, {training['mel']:.1f} from its recordings{left}"
 
 
-def _trained(answer: dict[str, Any]) -> list[Part]:
+def _show_trained(answer: dict[str, Any]) -> list[Part]:
     lines: list[Part] = [Line(f"{answer['voice']} is trained, in {answer['steps']} steps.")]
     if answer["file"]:
         lines.append(Line(f"Saved as {answer['file']}."))

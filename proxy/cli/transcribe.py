@@ -9,7 +9,15 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from proxy.cli.sound import JOBS, Serving, SoundRequest, read_long_recording, save, steps_of, write_answer
+from proxy.cli.sound import (
+    JOBS,
+    ServerClient,
+    SoundRequest,
+    read_long_recording,
+    save_sound,
+    steps_text,
+    write_answer,
+)
 from proxy.commands.command import Command, CommandContext, CommandResult
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
@@ -54,13 +62,13 @@ def transcribe(
     for recording, file in _targets(recordings, out, found_format):
         try:
             data = read_long_recording(recording)
-            body, made = {"data": fields, "files": {"file": (recording.name, data)}}, io.BytesIO()
+            body, transcript = {"data": fields, "files": {"file": (recording.name, data)}}, io.BytesIO()
             request = SoundRequest(path, body, found_format, out)
-            facts = write_answer(here.server(), request, made, _write, silence_s=_SILENCE_S)
+            facts = write_answer(here.server(), request, transcript, _write_transcript, silence_s=_SILENCE_S)
             if file is None:
-                facts["transcript"] = made.getvalue().decode()
+                facts["transcript"] = transcript.getvalue().decode()
             else:
-                save(made.getvalue(), "", str(file))
+                save_sound(transcript.getvalue(), "", str(file))
             rows.append({"recording": str(recording), "file": file and str(file), **facts})
         except CommandRefused as refused:
             if len(recordings) == 1:
@@ -93,31 +101,31 @@ def _targets(
     return [(each, file) for file, each in found.items()]
 
 
-def _write(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def _write_transcript(server_client: ServerClient, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Write down one recording, with a job if it is too long for a request. Raise CommandRefused."""
     try:
-        head, _ = serving.fetch(to, "POST", request.path, **request.body)
+        head, _ = server_client.fetch(to, "POST", request.path, **request.body)
     except CommandRefused as refused:
         if refused.code != "recording_too_long":
             raise
-        return _write_job(serving, request, to)
+        return _write_job(server_client, request, to)
     return {name: head.get(f"x-voxgate-{name}") for name in ("engine", "language")} | {"job": None}
 
 
-def _write_job(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+def _write_job(server_client: ServerClient, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     fields = {**request.body["data"], "kind": "transcription"}
     if request.path.endswith("translations"):
         fields["task"] = "translate"
-    asked = request._replace(path=JOBS, body={**request.body, "data": fields})
-    job = serving.follow(asked, "It is long: the job {} writes it down.", steps_of)
-    serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content", params={"format": request.format})
+    job_request = request._replace(path=JOBS, body={**request.body, "data": fields})
+    job = server_client.run_job(job_request, "It is long: the job {} writes it down.", steps_text)
+    server_client.fetch(to, "GET", f"{JOBS}/{job['id']}/content", params={"format": request.format})
     return {"engine": fields["model"], "language": None, "job": job["id"]}
 
 
-def _shown(answer: dict[str, Any]) -> list[Part]:
+def _show_transcripts(answer: dict[str, Any]) -> list[Part]:
     saved = "{recording}: saved as {file}, by {engine}"
     rows = answer["data"]
     return [Line(saved.format_map(row) if row["file"] else row["transcript"].rstrip("\n")) for row in rows]
 
 
-TRANSCRIBE = Command("transcribe", transcribe, _shown)
+TRANSCRIBE = Command("transcribe", transcribe, _show_transcripts)

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
-from proxy.commands.tables import Form, Line, Show
+from proxy.commands.tables import Line, PrintForm, Show
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
     from proxy.config.sections import Config, Server
 
 
-MORE_COMES = 75
+EXIT_WITH_MORE_TO_COME = 75
 """The status of `voices natural --at-start` if something is left for `voices natural --beside`."""
 
 
@@ -66,7 +66,7 @@ class CommandContext(NamedTuple):
     """The context of a command: its `--config`, the form of its output, and the loader of configurations."""
 
     config_file: Path | None
-    form: Form
+    form: PrintForm
     load: Callable[[Path | None], Config]
 
     def config(self) -> Config:
@@ -99,8 +99,8 @@ class Command(NamedTuple):
 
 
 class Group:
-    """Commands behind one name: `voxgate consents …`. typer calls `typer_functions` directly. `instead` has
-    words that people try, each with the commands that are there."""
+    """Commands behind one name: `voxgate consents …`. typer calls `typer_functions` directly. `instead` maps
+    words that people try, such as "delete", to the commands that they should use."""
 
     def __init__(
         self,
@@ -127,24 +127,24 @@ class Group:
 
 def merge_groups(groups: Iterable[Group]) -> dict[str, Group]:
     """Return one group for each name, with the commands of all groups of that name."""
-    joined: dict[str, Group] = {}
+    merged_by_name: dict[str, Group] = {}
     for group in groups:
-        whole = joined.setdefault(group.name, Group(group.name, ""))
-        whole.about = whole.about or group.about
-        whole.commands += group.commands
-        whole.typer_functions = {**whole.typer_functions, **group.typer_functions}
-        whole.instead = {**whole.instead, **group.instead}
-    return joined
+        merged = merged_by_name.setdefault(group.name, Group(group.name, ""))
+        merged.about = merged.about or group.about
+        merged.commands += group.commands
+        merged.typer_functions = {**merged.typer_functions, **group.typer_functions}
+        merged.instead = {**merged.instead, **group.instead}
+    return merged_by_name
 
 
-def path(kind: str, name: str, *more: str) -> str:
+def admin_path(kind: str, name: str, *more_parts: str) -> str:
     """Return the path of a thing under /admin. `more` are further parts. Raise CommandRefused."""
     # Quoted: an account may be named "50/50", and "ada?" must not become "ada". A name such as ".." is
     # refused, because a path would lose it and mean something else.
     if not name.strip("./") or name.endswith("/"):
         listing = {"requests": "usage", "webhook_endpoints": "webhooks list"}.get(kind, f"{kind} list")
         raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {listing}")
-    return "/".join((kind, quote(name, safe=""), *more))
+    return "/".join((kind, quote(name, safe=""), *more_parts))
 
 
 class FeatureCommands(NamedTuple):

@@ -23,26 +23,26 @@ OfAccount = Annotated[str | None, typer.Option("--account", help="Only this acco
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask first, as on a terminal.")]
 
 _CREDITS = re.compile(r"-?\d{1,10}(\.\d{1,6})?", re.ASCII)
-_WHOLE = re.compile(r"\d{1,10}", re.ASCII)
-_SPAN = re.compile(r"([1-9]\d*)([smhdw])")
+_WHOLE_NUMBER = re.compile(r"\d{1,10}", re.ASCII)
+_SPAN_PATTERN = re.compile(r"([1-9]\d*)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-def credits_of(text: str, option: str) -> float:
+def read_credits(text: str, option: str) -> float:
     """Read credits as a number whose JSON has the same digits. Raise CommandRefused."""
     if not _CREDITS.fullmatch(text):
         raise CommandRefused(f"{option}: {text!r} is not a number of credits; write one such as 5 or 0.25")
     return float(text) if "." in text else int(text)
 
 
-def whole(text: str, option: str) -> int:
+def read_whole_number(text: str, option: str) -> int:
     """Read a whole number. Raise CommandRefused."""
-    if not _WHOLE.fullmatch(text):
+    if not _WHOLE_NUMBER.fullmatch(text):
         raise CommandRefused(f"{option}: {text!r} is neither a whole number nor none")
     return int(text)
 
 
-def named_voices(
+def read_named_voices(
     text: str, option: str = "--cast", named: str = "name", example: str = "Ana=nova,Ben=onyx"
 ) -> dict[str, str]:
     """Read names and their voices. Raise CommandRefused."""
@@ -52,11 +52,11 @@ def named_voices(
     return {name.strip(): voice.strip() for name, _, voice in pairs}
 
 
-def span_s(text: str) -> int | None:
-    """Read a time in seconds; "" is None. Raise CommandRefused."""
+def read_span_s(text: str) -> int | None:
+    """Read a span such as "30d", and return its seconds, or None for "". Raise CommandRefused."""
     if not text:
         return None
-    match = _SPAN.fullmatch(text)
+    match = _SPAN_PATTERN.fullmatch(text)
     if match is None:
         raise CommandRefused(
             f"--expires: {text!r} is not a time; write a number and s, m, h, d or w, as in 30d"
@@ -64,21 +64,21 @@ def span_s(text: str) -> int | None:
     return int(match[1]) * _SECONDS[match[2]]
 
 
-def asks(is_sure: bool) -> bool:
+def must_ask(is_sure: bool) -> bool:
     return not is_sure and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def needs_yes(is_sure: bool) -> None:
-    if not is_sure and not asks(is_sure):
+def require_yes(is_sure: bool) -> None:
+    if not is_sure and not must_ask(is_sure):
         raise CommandRefused("nothing was changed: without a terminal, add --yes")
 
 
-def be_sure(is_sure: bool, question: str) -> None:
+def confirm_or_refuse(is_sure: bool, question: str) -> None:
     """Ask a person at a terminal before a final change. Raise CommandRefused if the answer is no.
 
     A script has no terminal, and gets no question.
     """
-    if not asks(is_sure):
+    if not must_ask(is_sure):
         return
     if not typer.confirm(question, err=True):
         raise CommandRefused("nothing was changed")
@@ -106,8 +106,8 @@ def limit_options(
         parameters: list[inspect.Parameter] = []
         for parameter in signature.parameters.values():
             is_limits = parameter.name == "limits"
-            own = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            parameters += options if is_limits else [own]
+            own_parameter = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            parameters += options if is_limits else [own_parameter]
 
         @functools.wraps(command)
         def with_options(**options: Any) -> R:

@@ -11,16 +11,16 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from proxy.config import addresses
-from proxy.config.clusters import ClusterSection, HostSection, TlsFiles, address_of
-from proxy.config.reader import Reader, hint
+from proxy.config.clusters import ClusterSection, HostSection, TlsFiles, parse_address
+from proxy.config.reader import Reader, did_you_mean
 from proxy.config.secret import named_secret
 from proxy.config.sections import EngineSection, Storage
 
 S = TypeVar("S", bound=TlsFiles)
 
-_TLS = TlsFiles.__struct_fields__
+_TLS_KEYS = TlsFiles.__struct_fields__
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
-_OF_HOSTS = ("hosted", "runner", "processes", "device", "memory_gb", "on_demand")
+_KEYS_OF_HOSTS = ("hosted", "runner", "processes", "device", "memory_gb", "on_demand")
 """The keys of an engine that its hosts have in their own files."""
 
 
@@ -28,11 +28,11 @@ def read_host(reader: Reader, value: object, environ: Mapping[str, str], folder:
     section = reader.section(HostSection, value, "host") or HostSection()
     if section.listen and _are_addresses(reader, "host.listen", [section.listen]):
         last = 65535 - section.ports
-        if address_of(section.listen).port > last:
+        if parse_address(section.listen).port > last:
             reader.fault("host.listen", f"must have a port up to {last}: the host.ports follow it")
-        if section.announced.name in ("0.0.0.0", "::"):
+        if section.announced_address.name in ("0.0.0.0", "::"):
             reader.fault("host.address", "is missing: where others reach this machine")
-        section = _with_files(reader, section, "host", folder, [section.listen])
+        section = _with_absolute_files(reader, section, "host", folder, [section.listen])
     for one, other in (("gateways", "api_key"), ("api_key", "gateways")):
         if getattr(section, one) and not getattr(section, other):
             reader.fault(f"host.{other}", f"is missing: host.{one} needs it")
@@ -42,12 +42,12 @@ def read_host(reader: Reader, value: object, environ: Mapping[str, str], folder:
 
 def read_clusters(reader: Reader, value: object, folder: Path, storage: Storage) -> dict[str, ClusterSection]:
     clusters: dict[str, ClusterSection] = {}
-    for name, written in reader.table(value, "clusters").items():
+    for name, value_ in reader.table(value, "clusters").items():
         key = f"clusters.{name}"
         if not _NAME.fullmatch(name):
             reader.fault(key, "a cluster's name has at most 64 lower-case letters, digits, - and _")
         clusters[name] = ClusterSection()
-        if (section := reader.section(ClusterSection, written, key)) is None:
+        if (section := reader.section(ClusterSection, value_, key)) is None:
             continue
         if section.announced and not addresses.is_postgres(storage.url):
             reader.fault(f"{key}.announced", "needs PostgreSQL, where announced hosts are noted: storage.url")
@@ -60,8 +60,8 @@ def read_clusters(reader: Reader, value: object, folder: Path, storage: Storage)
                 reader.fault(f"{key}.networks", f'{network!r} is no network such as "10.0.5.0/24"')
         if _are_addresses(reader, f"{key}.hosts", section.hosts):
             # An announced host is never this machine.
-            places = (*section.hosts, *(["announced:1"] if section.announced else ()))
-            clusters[name] = _with_files(reader, section, key, folder, places)
+            addresses_ = (*section.hosts, *(["announced:1"] if section.announced else ()))
+            clusters[name] = _with_absolute_files(reader, section, key, folder, addresses_)
     return clusters
 
 
@@ -73,9 +73,9 @@ def check_clusters(
     for name, section in engines.items():
         cluster = section.cluster
         if cluster and cluster not in clusters:
-            why = f"there is no [clusters.{cluster}]; {hint(cluster, clusters)}"
+            why = f"there is no [clusters.{cluster}]; {did_you_mean(cluster, clusters)}"
             reader.fault(f"engines.{name}.cluster", why)
-        for key in _OF_HOSTS if cluster else ():
+        for key in _KEYS_OF_HOSTS if cluster else ():
             if getattr(section, key) != getattr(defaults, key):
                 why = f"must be left out beside cluster: the hosts of {cluster} have their own"
                 reader.fault(f"engines.{name}.{key}", why)
@@ -83,18 +83,19 @@ def check_clusters(
 
 def _are_addresses(reader: Reader, key: str, texts: Iterable[str]) -> bool:
     try:
-        return all(address_of(text) for text in texts)
+        return all(parse_address(text) for text in texts)
     except ValueError as error:
         reader.fault(key, f'must be "NAME:PORT", such as "gpu1:7070"; {error}')
         return False
 
 
-def _with_files(reader: Reader, section: S, key: str, folder: Path, places: Iterable[str]) -> S:
-    """Return the section with absolute paths, and report missing files: plain TCP never leaves a machine."""
-    files = {name: getattr(section, name) for name in _TLS}
-    is_local = all(addresses.is_local(address_of(place).name) for place in places)
+def _with_absolute_files(reader: Reader, section: S, key: str, folder: Path, addresses_: Iterable[str]) -> S:
+    """Return the section with absolute paths. Report missing files: without TLS, nothing leaves this
+    machine."""
+    files = {name: getattr(section, name) for name in _TLS_KEYS}
+    is_local = all(addresses.is_local(parse_address(place).name) for place in addresses_)
     if any(files.values()) or not is_local:
         why = "the other two need it" if is_local else "only loopback does without TLS"
-        for name in (name for name in _TLS if not files[name]):
+        for name in (name for name in _TLS_KEYS if not files[name]):
             reader.fault(f"{key}.{name}", f"is missing: {why}; voxgate certificates make FOLDER makes it")
     return replace(section, **{name: str((folder / file).absolute()) for name, file in files.items() if file})

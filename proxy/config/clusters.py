@@ -29,7 +29,7 @@ class HostAddress(NamedTuple):
         return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
 
 
-def address_of(text: str) -> HostAddress:
+def parse_address(text: str) -> HostAddress:
     """Return the parts of "NAME:PORT". Raises ValueError for any other text."""
     found = _NAME_AND_PORT.fullmatch(text)
     if found is None or not 0 < int(found["port"]) <= 65535:
@@ -78,9 +78,9 @@ class HostSection(Redacted, TlsFiles, frozen=True, forbid_unknown_fields=True):
         return self != HostSection()
 
     @property
-    def announced(self) -> HostAddress:
+    def announced_address(self) -> HostAddress:
         """Where gateways reach it. Raises ValueError where it does not listen."""
-        listen = address_of(self.listen)
+        listen = parse_address(self.listen)
         return listen._replace(name=self.address.strip("[]")) if self.address else listen
 
 

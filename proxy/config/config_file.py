@@ -22,28 +22,29 @@ _UNQUOTED = re.compile(r"^\s*([\w.-]+)\s*=\s*(?![Tt]rue\b|[Ff]alse\b)([A-Za-z/:]
 
 
 def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the configuration file: the one that is named, or VOXGATE_CONFIG, or ./config.toml, or none."""
-    here = Path("config.toml")
-    named = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
-    return named or (here if here.exists() else None)
+    """Return the configuration file: `path`, else VOXGATE_CONFIG, else ./config.toml if it exists, else
+    None."""
+    default_file = Path("config.toml")
+    explicit = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
+    return explicit or (default_file if default_file.exists() else None)
 
 
 def parse_file(file: Path) -> dict[str, Any]:
     text = ""
     try:
         text = file.read_text()
-        return natural.parse(text)
+        return natural.parse_toml(text)
     except FileNotFoundError:
         raise ConfigError(f"{file}: no such file") from None
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         # ValueError is raised for wrong TOML, for bytes that are not text, and for endless numbers.
-        raise ConfigError(f"{file}: not valid TOML: {error}{_advice(text, str(error))}") from None
+        raise ConfigError(f"{file}: not valid TOML: {error}{_advice_on_quotes(text, str(error))}") from None
 
 
-def _advice(text: str, error: str) -> str:
-    """Return what to do about a text without quotes, the usual fault."""
+def _advice_on_quotes(text: str, error: str) -> str:
+    """Return what to add to tomllib's message if a text lacks its quotes, the usual fault. Else return ""."""
     found = re.search(r"at line (\d+)", error)
     lines = text.split("\n")
     if found is None or int(found[1]) > len(lines):
@@ -62,10 +63,10 @@ def merge_environment(raw: dict[str, Any], environ: Mapping[str, str], sections:
             value = tomllib.loads(f"value = {text}")["value"]
         except (ValueError, RecursionError):
             value = text
-        put(raw, path, value)
+        put_at_path(raw, path, value)
 
 
-def put(raw: dict[str, Any], path: list[str], value: object) -> None:
+def put_at_path(raw: dict[str, Any], path: list[str], value: object) -> None:
     """Put a value at a path. If the file has no table on the way, its reader reports that fault instead."""
     table: object = raw
     for step in path[:-1]:
@@ -76,25 +77,25 @@ def put(raw: dict[str, Any], path: list[str], value: object) -> None:
         table[path[-1]] = value
 
 
-def server_key(raw: Mapping[str, Any], environ: Mapping[str, str], key: str, default: str) -> str:
-    """Return a text of [server] before the sections are read."""
+def early_server_text(raw: Mapping[str, Any], environ: Mapping[str, str], key: str, default: str) -> str:
+    """Return a text of [server] that is needed before its section is read and checked."""
     section = raw.get("server")
-    peek: dict[str, Any] = {"server": dict(section) if isinstance(section, dict) else {}}
-    merge_environment(peek, environ, ("server",))
-    found = peek["server"].get(key)
-    return found if isinstance(found, str) and found else default
+    raw_server: dict[str, Any] = {"server": dict(section) if isinstance(section, dict) else {}}
+    merge_environment(raw_server, environ, ("server",))
+    text = raw_server["server"].get(key)
+    return text if isinstance(text, str) and text else default
 
 
 def with_secrets(
     reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], folder: Path
 ) -> Mapping[str, str]:
-    """Return the environment with the variables of [server] secrets_file. They win, because systemd gives the
-    server those of its start, and a reload reads new ones."""
-    written = server_key(raw, environ, "secrets_file", "")
-    if not written:
+    """Return the environment with the variables of [server] secrets_file. The file's variables win: those
+    that systemd read from the same file are as old as the start, and a reload reads new ones."""
+    secrets_file = early_server_text(raw, environ, "secrets_file", "")
+    if not secrets_file:
         return environ
     try:
-        return {**environ, **read_secrets(folder / written)}
+        return {**environ, **read_secrets(folder / secrets_file)}
     except ConfigError as error:
         reader.fault("server.secrets_file", str(error))
         return environ
@@ -112,8 +113,8 @@ def read_server(reader: Reader, value: object) -> Server:
 
 
 def server_of(path: Path | None, environ: Mapping[str, str] = os.environ) -> Server:
-    """Return [server] alone, with the whole path of its data folder. It needs no secret, and no other section
-    must be right: the server that runs has read them. Raises ConfigError."""
+    """Return [server] alone, with the absolute path of its data folder. Secrets may be missing and other
+    sections wrong: the running server has read them. Raises ConfigError."""
     file = find_file(path, environ)
     raw = {} if file is None else parse_file(file)
     merge_environment(raw, environ, ("server",))

@@ -21,8 +21,15 @@ from msgspec.structs import replace
 
 from proxy.config import addresses, natural
 from proxy.config.cluster_reader import check_clusters, read_clusters, read_host
+from proxy.config.config_file import (
+    early_server_text,
+    merge_environment,
+    parse_file,
+    put_at_path,
+    read_server,
+    with_secrets,
+)
 from proxy.config.config_file import find_file as find_file
-from proxy.config.config_file import merge_environment, parse_file, put, read_server, server_key, with_secrets
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.feature_switches import NO_FEATURES, Needs, read_features_off
 from proxy.config.model_names import put_defaults_first, read_models
@@ -41,24 +48,15 @@ _SECTIONS = (
     *("server", "storage", "limits", "upstream", "vault", "plans", "engines", "models", "routes", "voices"),
     *("consent", "host", "clusters", "features", *(f"{kind}s" for kind in KINDS)),
 )
-_OWN = (
+# Keys that differ between machines, or that have an address: the digest leaves them out.
+_MACHINE_KEYS = (
     *("server.host", "server.port", "server.data", "server.secrets_file", "server.metrics", "server.dev_key"),
     *("storage.url", "limits.url", "upstream.proxy"),
 )
-_DIGITS = 12
-_FROM_ENVIRONMENT = (
-    *(
-        "server",
-        "storage",
-        "limits",
-        "upstream",
-        "vault",
-        "consent",
-        "engines",
-        "host",
-        "clusters",
-        "features",
-    ),
+_DIGEST_DIGITS = 12
+_SECTIONS_FROM_ENVIRONMENT = (
+    *("server", "storage", "limits", "upstream", "vault", "consent", "engines", "host", "clusters"),
+    "features",
 )
 
 
@@ -81,15 +79,15 @@ def load(
     _refuse_other_sections(reader, raw, (*_SECTIONS, *(section.name for section in sections)))
     folder = file.parent if file else Path()
     environ = with_secrets(reader, raw, environ, folder)
-    data = str((server or {}).get("data") or server_key(raw, environ, "data", Server().data))
-    layer = _natural(reader, folder / data, plugins)
-    counting = natural.lay_beneath(raw, layer)
-    own = (section.name for section in sections if section.from_environment)
-    merge_environment(raw, environ, (*_FROM_ENVIRONMENT, *own))
+    data = str((server or {}).get("data") or early_server_text(raw, environ, "data", Server().data))
+    layer = _read_natural(reader, folder / data, plugins)
+    effective_natural = natural.put_layer_beneath(raw, layer)
+    feature_sections = (section.name for section in sections if section.from_environment)
+    merge_environment(raw, environ, (*_SECTIONS_FROM_ENVIRONMENT, *feature_sections))
     for key, value in (server or {}).items():
-        put(raw, ["server", key], value)
+        put_at_path(raw, ["server", key], value)
     digest = _digest(raw)
-    config = _read(reader, raw, environ, folder, layer)
+    config = _read_core_sections(reader, raw, environ, folder, layer)
     features = {
         section.name: section.read_from(reader, raw.get(section.name, {}), environ, folder)
         for section in sections
@@ -104,43 +102,43 @@ def load(
         features_off=features_off,
         data=str((folder / config.server.data).absolute()),
         source=str(file or config.source),
-        natural=counting,
+        natural=effective_natural,
         digest=digest,
     )
 
 
 def _digest(raw: Mapping[str, Any]) -> str:
-    """Return a digest of the sections as they are written, so without named secrets. It leaves out what
+    """Return a digest of the sections as they are written: `env:NAME`, not the secret. It leaves out what
     differs between machines, and addresses, which may have a password."""
     shared = {
-        section: {key: value for key, value in table.items() if f"{section}.{key}" not in _OWN}
+        section: {key: value for key, value in table.items() if f"{section}.{key}" not in _MACHINE_KEYS}
         for section, table in raw.items()
         if isinstance(table, dict) and section != "host"
     }
     shared = {section: table for section, table in shared.items() if table}
     encoded = msgspec.json.encode((shared, raw.get("routes")), order="deterministic")
-    return hashlib.sha256(encoded).hexdigest()[:_DIGITS]
+    return hashlib.sha256(encoded).hexdigest()[:_DIGEST_DIGITS]
 
 
 def built_in_voices() -> frozenset[str]:
-    return frozenset(natural.shipped()["voices"])
+    return frozenset(natural.shipped_defaults()["voices"])
 
 
 def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
     """Return the names that the operator may bind to a voice, each with its language and gender."""
-    return dict(natural.shipped()["voices_to_bind"])
+    return dict(natural.shipped_defaults()["voices_to_bind"])
 
 
 def built_in_models() -> dict[str, list[str]]:
-    return {alias: list(names) for alias, names in natural.shipped()["models"].items()}
+    return {alias: list(names) for alias, names in natural.shipped_defaults()["models"].items()}
 
 
-def _natural(reader: Reader, data: Path, plugins: natural.Plugins) -> natural.Layer:
-    def leave_out(section: str, why: str) -> None:
-        reader.warn(natural.FILE, f"{section} is left out, your own configuration may have it: {why}")
+def _read_natural(reader: Reader, data: Path, plugins: natural.Plugins) -> natural.Layer:
+    def leave_out(section: str, reason: str) -> None:
+        reader.warn(natural.FILE, f"{section} is left out, your own configuration may have it: {reason}")
 
     try:
-        return natural.read(data, plugins, leave_out) or natural.Layer()
+        return natural.read_layer(data, plugins, leave_out) or natural.Layer()
     except ConfigError as error:
         reader.warn(natural.FILE, f"it is left out, and with it its voices: {error}")
         return natural.Layer()
@@ -148,35 +146,35 @@ def _natural(reader: Reader, data: Path, plugins: natural.Plugins) -> natural.La
 
 @cache
 def known_names() -> Mapping[str, str | None]:
-    """Return OpenAI's names with their genders."""
-    shipped = shipped_voices(natural.shipped()["voices"], {})
+    """Return OpenAI's names of voices with their genders."""
+    shipped = shipped_voices(natural.shipped_defaults()["voices"], {})
     return {name: voice.gender for name, voice in shipped.items()}
 
 
-def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any], known: Sequence[str]) -> None:
+def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any], section_names: Sequence[str]) -> None:
     for section in raw:
-        if section not in known:
-            reader.unknown(section, section, known)
+        if section not in section_names:
+            reader.fault_unknown_key(section, section, section_names)
 
 
-def _read(
+def _read_core_sections(
     reader: Reader,
     raw: Mapping[str, Any],
     environ: Mapping[str, str],
     folder: Path,
     layer: natural.Layer,
 ) -> Config:
-    """Read the kernel's sections. The aliases of `layer` need no entry in the file."""
-    shipped = natural.shipped()
+    """Read the sections that belong to no feature. The aliases of `layer` need no entry in the file."""
+    shipped = natural.shipped_defaults()
     server = read_server(reader, raw.get("server", {}))
     storage = read_storage(reader, raw.get("storage", {}), environ, folder)
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)
-    check_shared(reader, server, storage, limits)
+    check_workers_share_state(reader, server, storage, limits)
     engines = read_engines(reader, raw.get("engines", shipped["engines"]), environ, folder)
     clusters = read_clusters(reader, raw.get("clusters", {}), folder, storage)
     check_clusters(reader, engines, clusters)
-    built_in = natural.above(layer, engines)
-    voices = _beside(
+    built_in = natural.candidates_by_alias(layer, engines)
+    voices = _add_shipped(
         read_voices(reader, raw.get("voices", {}), engines, shipped["voices"]),
         shipped_voices(shipped["voices"], engines),
     )
@@ -185,9 +183,11 @@ def _read(
         kind: read_plugins(reader, raw.get(f"{kind}s", {}), f"{kind}s", environ, folder) for kind in KINDS
     }
     check_runners(reader, engines, plugins["runner"])
-    written = read_models(reader, raw.get("models", {}), engines)
-    offered = read_models(Reader("defaults"), {**built_in, **natural.ears(engines)}, engines)
-    models = put_defaults_first(_beside(written, offered), built_in, engines)
+    file_models = read_models(reader, raw.get("models", {}), engines)
+    shipped_models = read_models(
+        Reader("defaults"), {**built_in, **natural.hearing_candidates(engines)}, engines
+    )
+    models = put_defaults_first(_add_shipped(file_models, shipped_models), built_in, engines)
     return Config(
         server=server,
         storage=storage,
@@ -202,7 +202,9 @@ def _read(
         models=models,
         # A line `default = true` also changes the order, by the operator's choice.
         built_in_models=frozenset(
-            name for name, fulls in offered.items() if name not in written and models[name] == fulls
+            name
+            for name, fulls in shipped_models.items()
+            if name not in file_models and models[name] == fulls
         ),
         routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),
         plugins=plugins,
@@ -212,27 +214,27 @@ def _read(
     )
 
 
-def _beside(own: dict[str, T], shipped: dict[str, T]) -> dict[str, T]:
-    """Merge two tables. The file's entries come first in every list."""
-    return own | {name: value for name, value in shipped.items() if name not in own}
+def _add_shipped(from_file: dict[str, T], shipped: dict[str, T]) -> dict[str, T]:
+    """Return the file's entries, then the shipped entries of other names."""
+    return from_file | {name: value for name, value in shipped.items() if name not in from_file}
 
 
 def read_vault(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> VaultSection:
     section = reader.section(VaultSection, value, "vault") or VaultSection()
 
-    def key(written: str, name: str) -> str:
-        return _master_key(reader, written, f"vault.{name}", environ, folder)
+    def read_key(setting: str, name: str) -> str:
+        return _read_master_key(reader, setting, f"vault.{name}", environ, folder)
 
-    def secret(written: str, name: str) -> str:
-        return named_secret(reader, f"vault.{name}", written, environ, folder, "a key") if written else ""
+    def read_secret(setting: str, name: str) -> str:
+        return named_secret(reader, f"vault.{name}", setting, environ, folder, "a key") if setting else ""
 
     _check_store(reader, section)
     return replace(
         section,
-        access_key=secret(section.access_key, "access_key"),
-        secret_key=secret(section.secret_key, "secret_key"),
-        master_key=key(section.master_key, "master_key") if section.master_key else "",
-        old_master_keys=tuple(key(each, "old_master_keys") for each in section.old_master_keys),
+        access_key=read_secret(section.access_key, "access_key"),
+        secret_key=read_secret(section.secret_key, "secret_key"),
+        master_key=read_key(section.master_key, "master_key") if section.master_key else "",
+        old_master_keys=tuple(read_key(each, "old_master_keys") for each in section.old_master_keys),
         folder=str((folder / section.folder).absolute()) if section.folder else "",
     )
 
@@ -247,10 +249,10 @@ def _check_store(reader: Reader, section: VaultSection) -> None:
         reader.fault("vault.endpoint", "is not encrypted; take https://, or set vault.allow_http = true")
 
 
-def _master_key(reader: Reader, written: str, key: str, environ: Mapping[str, str], folder: Path) -> str:
-    secret = named_secret(reader, key, written, environ, folder, "a key")
+def _read_master_key(reader: Reader, setting: str, key: str, environ: Mapping[str, str], folder: Path) -> str:
+    secret = named_secret(reader, key, setting, environ, folder, "a key")
     if secret and not is_key(secret):
-        reader.fault(key, f"{written} {KEY_IS_RIGHT}")
+        reader.fault(key, f"{setting} {KEY_IS_RIGHT}")
         return ""
     return secret
 
@@ -259,15 +261,15 @@ def read_upstream(reader: Reader, value: object, environ: Mapping[str, str], fol
     section = reader.section(Upstream, value, "upstream") or Upstream()
     return replace(
         section,
-        proxy=_proxy(reader, section.proxy, environ, folder),
-        ca_file=_ca_file(reader, section.ca_file, folder),
+        proxy=_read_proxy(reader, section.proxy, environ, folder),
+        ca_file=_check_ca_file(reader, section.ca_file, folder),
     )
 
 
-def _proxy(reader: Reader, written: str, environ: Mapping[str, str], folder: Path) -> str:
+def _read_proxy(reader: Reader, setting: str, environ: Mapping[str, str], folder: Path) -> str:
     """Return the proxy's address. A fault never repeats it, because it may hold a password."""
     try:
-        url = resolve(written, environ, folder)
+        url = resolve(setting, environ, folder)
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ConfigError as error:
@@ -280,49 +282,51 @@ def _proxy(reader: Reader, written: str, environ: Mapping[str, str], folder: Pat
     return url
 
 
-def _ca_file(reader: Reader, written: str, folder: Path) -> str:
-    if not written:
+def _check_ca_file(reader: Reader, setting: str, folder: Path) -> str:
+    if not setting:
         return ""
-    file = (folder / written).absolute()
+    file = (folder / setting).absolute()
     try:
         ssl.create_default_context(cafile=file)
     except ssl.SSLError:
-        reader.fault("upstream.ca_file", f"{written!r} has no certificate, or one that cannot be read")
+        reader.fault("upstream.ca_file", f"{setting!r} has no certificate, or one that cannot be read")
     except OSError as error:
-        reader.fault("upstream.ca_file", f"{written!r} cannot be read: {error.strerror}")
+        reader.fault("upstream.ca_file", f"{setting!r} cannot be read: {error.strerror}")
     return str(file)
 
 
 def read_storage(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Storage:
     section = reader.section(Storage, value, "storage") or Storage()
-    url = _address(reader, "storage.url", section.url, addresses.check_storage, environ, folder)
+    url = _read_address(reader, "storage.url", section.url, addresses.check_storage, environ, folder)
     return msgspec.structs.replace(section, url=url)
 
 
 def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:
     section = reader.section(LimitsStore, value, "limits") or LimitsStore()
-    return LimitsStore(_address(reader, "limits.url", section.url, addresses.check_limits, environ, folder))
+    return LimitsStore(
+        _read_address(reader, "limits.url", section.url, addresses.check_limits, environ, folder)
+    )
 
 
-def _address(
+def _read_address(
     reader: Reader,
     key: str,
-    written: str,
+    setting: str,
     check: Callable[[str], None],
     environ: Mapping[str, str],
     folder: Path,
 ) -> str:
-    """Return the address that `written` names. A fault never repeats it, because it may hold a password."""
+    """Return the address that `setting` names. A fault never repeats it, because it may hold a password."""
     try:
-        url = resolve(written, environ, folder)
+        url = resolve(setting, environ, folder)
         check(url)
     except (ConfigError, ValueError) as error:
         reader.fault(key, str(error))
-        return written
+        return setting
     return url
 
 
-def check_shared(reader: Reader, server: Server, storage: Storage, limits: LimitsStore) -> None:
+def check_workers_share_state(reader: Reader, server: Server, storage: Storage, limits: LimitsStore) -> None:
     """Check that several workers have a store and limits that all of them can use."""
     if server.workers == 1:
         return

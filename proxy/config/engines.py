@@ -24,7 +24,7 @@ DEFAULT_CREDENTIAL = "default"
 
 RUNNERS = "runners"
 
-_TABLES = {"costs", "credentials"}
+_TABLE_KEYS = {"costs", "credentials"}
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -40,20 +40,20 @@ class CostSection(msgspec.Struct, frozen=True):
 def read_engines(
     reader: Reader, value: object, environ: Mapping[str, str], folder: Path
 ) -> dict[str, EngineSection]:
-    own = {field.key for field in fields.fields_of(EngineSection)} - {"settings", "fault"}
+    server_keys = {field.key for field in fields.fields_of(EngineSection)} - {"settings", "fault"}
     engines: dict[str, EngineSection] = {}
     for name, section in reader.table(value, "engines").items():
         key = f"engines.{name}"
         table = reader.table(section, key)
         if "/" in name or name != name.lower():
             reader.fault(key, "an engine's name must be lower case, without a slash")
-        common = {"plugin": name, **{k: v for k, v in table.items() if k in own - _TABLES}}
-        settings = {k: v for k, v in table.items() if k not in own}
+        common = {"plugin": name, **{k: v for k, v in table.items() if k in server_keys - _TABLE_KEYS}}
+        settings = {k: v for k, v in table.items() if k not in server_keys}
         settings, fault = resolve_settings(reader, settings, key, environ, folder)
-        credentials, fault_of_credentials = _credentials(reader, table, key, environ, folder)
+        credentials, fault_of_credentials = _read_credentials(reader, table, key, environ, folder)
         engines[name] = msgspec.structs.replace(
             reader.struct(EngineSection, common, key) or EngineSection(plugin=name),
-            costs=_costs(reader, table, f"{key}.costs"),
+            costs=_read_costs(reader, table, f"{key}.costs"),
             credentials=credentials,
             settings=settings,
             fault=fault or fault_of_credentials,
@@ -61,7 +61,7 @@ def read_engines(
     return engines
 
 
-def _credentials(
+def _read_credentials(
     reader: Reader, engine: Mapping[str, Any], engine_key: str, environ: Mapping[str, str], folder: Path
 ) -> tuple[dict[str, dict[str, Any]], str]:
     """Read [engines.NAME.credentials.LABEL]. The second value names a missing secret, or is "".
@@ -70,13 +70,13 @@ def _credentials(
     """
     found: dict[str, dict[str, Any]] = {}
     first_fault = ""
-    for label, written in reader.table(engine.get("credentials", {}), f"{engine_key}.credentials").items():
+    for label, table in reader.table(engine.get("credentials", {}), f"{engine_key}.credentials").items():
         key = f"{engine_key}.credentials.{label}"
         if not _LABEL.fullmatch(label):
             reader.fault(key, "a label has at most 64 letters, digits, - and _")
         if label == DEFAULT_CREDENTIAL and API_KEY in engine:
             reader.fault(key, f"{engine_key}.{API_KEY} is this credential already; remove one of the two")
-        found[label], fault = resolve_settings(reader, reader.table(written, key), key, environ, folder)
+        found[label], fault = resolve_settings(reader, reader.table(table, key), key, environ, folder)
         first_fault = first_fault or fault
     return found, first_fault
 
@@ -88,24 +88,24 @@ def resolve_settings(
 
     The second value names a missing secret, or is "". Without its secret, only this plugin does not serve.
     """
-    for where in fields.find_too_wide(settings, key):
-        reader.fault(where, "must be a number that fits 64 bits")
+    for key_suffix in fields.find_too_large(settings, key):
+        reader.fault(key_suffix, "must be a number that fits 64 bits")
 
-    def secret(value: Any) -> Any:
+    def resolve_value(value: Any) -> Any:
         if isinstance(value, str):
             return resolve(value, environ, folder)
-        return [secret(each) for each in value] if isinstance(value, list) else value
+        return [resolve_value(each) for each in value] if isinstance(value, list) else value
 
     resolved: dict[str, Any] = {}
     for name, value in settings.items():
         try:
-            resolved[name] = secret(value)
+            resolved[name] = resolve_value(value)
         except ConfigError as error:
             return settings, f"{key}.{name}: {error}"
     return resolved, ""
 
 
-def _costs(reader: Reader, engine: Mapping[str, Any], key: str) -> dict[str, Rate]:
+def _read_costs(reader: Reader, engine: Mapping[str, Any], key: str) -> dict[str, Rate]:
     costs: dict[str, Rate] = {}
     for model, value in reader.table(engine.get("costs", {}), key).items():
         section = reader.section(CostSection, value, f"{key}.{model}")
@@ -122,9 +122,9 @@ def read_plugins(
     Only the plugin knows its settings. `voxgate check` and the start of the server report wrong ones.
     """
     sections: dict[str, PluginSection] = {}
-    for name, written in reader.table(value, kind).items():
+    for name, table in reader.table(value, kind).items():
         key = f"{kind}.{name}"
-        settings, fault = resolve_settings(reader, reader.table(written, key), key, environ, folder)
+        settings, fault = resolve_settings(reader, reader.table(table, key), key, environ, folder)
         plugin = settings.pop("plugin", "") if kind == RUNNERS else ""
         if not isinstance(plugin, str):
             reader.fault(f"{key}.plugin", "must be a text in quotes")
@@ -157,10 +157,10 @@ def credentials_of(section: EngineSection) -> tuple[str, ...]:
 
 
 class KeySettings(NamedTuple):
-    """The settings with one key. `where` is the place of its credential in the section."""
+    """The settings with one key. `key_suffix` follows `engines.NAME` where the file has its credential."""
 
     credential: str
-    where: str
+    key_suffix: str
     raw: Mapping[str, Any]
 
 
@@ -171,17 +171,19 @@ def settings_by_key(type_: type[msgspec.Struct], section: EngineSection) -> list
     """
     found: list[KeySettings] = []
     if API_KEY in section.settings or not section.credentials:
-        found += _each_key(type_, DEFAULT_CREDENTIAL, "", section.settings)
+        found += _settings_of_each_key(type_, DEFAULT_CREDENTIAL, "", section.settings)
     for label, settings in section.credentials.items():
-        found += _each_key(type_, label, f".credentials.{label}", {**section.settings, **settings})
+        found += _settings_of_each_key(
+            type_, label, f".credentials.{label}", {**section.settings, **settings}
+        )
     return found
 
 
-def _each_key(
-    type_: type[msgspec.Struct], credential: str, where: str, raw: Mapping[str, Any]
+def _settings_of_each_key(
+    type_: type[msgspec.Struct], credential: str, key_suffix: str, raw: Mapping[str, Any]
 ) -> list[KeySettings]:
     keys = raw.get(API_KEY)
     is_one = any(field.key == API_KEY and field.type is str for field in fields.fields_of(type_))
     if not is_one or not isinstance(keys, list) or not keys:
-        return [KeySettings(credential, where, raw)]
-    return [KeySettings(credential, where, {**raw, API_KEY: key}) for key in keys]
+        return [KeySettings(credential, key_suffix, raw)]
+    return [KeySettings(credential, key_suffix, {**raw, API_KEY: key}) for key in keys]

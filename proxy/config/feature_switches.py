@@ -7,26 +7,26 @@ from typing import Annotated
 
 import msgspec
 
-from proxy.config.reader import Reader, hint
+from proxy.config.reader import Reader, did_you_mean
 
 KEY = "features.off"
 _ALWAYS_ON = {
     "erasure": "each start repeats what a restored backup has undone",
     "models": "each start reads natural.toml",
 }
-_HELD_BY_POSTGRES = "cluster"
+_ON_WITH_POSTGRES = "cluster"
 
 Needs = Mapping[str, tuple[str, ...]]
 """All features, each with those that it imports."""
 NO_FEATURES: Needs = {}
 
 
-def is_off(feature: str, setting: str) -> str:
-    """Return the sentence for a feature that does not answer. An operator changes `setting`."""
+def off_sentence(feature: str, setting: str) -> str:
+    """Return the sentence for a feature that does not answer, with the `setting` that turns it on."""
     return f"The feature {feature} is off on this server. To turn it on: {setting}."
 
 
-def out_of_off(feature: str) -> str:
+def how_to_turn_on(feature: str) -> str:
     return f"take {feature!r} out of off in [features]"
 
 
@@ -47,10 +47,10 @@ def read_features_off(reader: Reader, value: object, needs: Needs, *, is_shared:
 def _faults(off: tuple[str, ...], needs: Needs, *, is_shared: bool) -> Iterator[str]:
     for name in off:
         if name not in needs:
-            yield f"there is no feature {name!r}; {hint(name, needs)}"
+            yield f"there is no feature {name!r}; {did_you_mean(name, needs)}"
         elif name in _ALWAYS_ON:
             yield f"{name} cannot be off: {_ALWAYS_ON[name]}"
-        elif name == _HELD_BY_POSTGRES and is_shared:
+        elif name == _ON_WITH_POSTGRES and is_shared:
             yield f"{name} can be off on SQLite alone: on PostgreSQL, other servers look for this one"
     for name, needed in needs.items():
         missing = [each for each in needed if each in off]

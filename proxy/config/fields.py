@@ -15,7 +15,7 @@ import msgspec
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_NOTHING = (NoneType, msgspec.UnsetType)
+_ABSENT_TYPES = (NoneType, msgspec.UnsetType)
 
 
 class FieldFault(NamedTuple):
@@ -75,11 +75,11 @@ def description(annotation: Any) -> str:
         return description(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
         # The description of an optional field leaves out that it may be absent.
-        return " or ".join(description(arg) for arg in get_args(annotation) if arg not in _NOTHING)
+        return " or ".join(description(arg) for arg in get_args(annotation) if arg not in _ABSENT_TYPES)
     return f"of type {getattr(annotation, '__name__', annotation)}"
 
 
-def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False) -> T:
+def read_struct(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False) -> T:
     """Return the struct. Raises FieldFaults.
 
     Unknown keys are ignored here: see `unknown`. If a struct inside this one forbids them, they are faults.
@@ -96,7 +96,7 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
                 faults.append(FieldFault(field.key, "missing", field.expected))
             continue
         try:
-            values[field.name] = _value(field, value)
+            values[field.name] = _read_value(field, value)
         except msgspec.ValidationError:
             faults.append(FieldFault(field.key, "wrong", field.expected, value))
         except FieldFaults as inner:
@@ -111,40 +111,41 @@ def read(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False
         raise FieldFaults([FieldFault(field_name, "wrong", expected)]) from None
 
 
-def _value(field: Field, value: object) -> Any:
-    inner = _closed(field.type)
+def _read_value(field: Field, value: object) -> Any:
+    inner = _strict_struct(field.type)
     if inner is None or not isinstance(value, dict):
         return msgspec.convert(value, field.type)
-    if unknown_keys := unknown(inner, value):
+    if unknown_keys := find_unknown_keys(inner, value):
         known = ", ".join(each.key for each in fields_of(inner))
         raise FieldFaults([FieldFault(name, "unknown", f"one of {known}") for name in unknown_keys])
-    return read(inner, value)
+    return read_struct(inner, value)
 
 
-def _closed(annotation: Any) -> type[msgspec.Struct] | None:
-    """Return the struct of a field if it forbids other keys, so that each fault inside has its own name."""
+def _strict_struct(annotation: Any) -> type[msgspec.Struct] | None:
+    """Return the struct that a field has inside, if it forbids other keys. Its faults then have their own
+    names."""
     if get_origin(annotation) is Annotated:
-        return _closed(get_args(annotation)[0])
+        return _strict_struct(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        inside = [arg for arg in get_args(annotation) if arg not in _NOTHING]
-        return _closed(inside[0]) if len(inside) == 1 else None
+        inside = [arg for arg in get_args(annotation) if arg not in _ABSENT_TYPES]
+        return _strict_struct(inside[0]) if len(inside) == 1 else None
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
         return annotation if annotation.__struct_config__.forbid_unknown_fields else None
     return None
 
 
-def unknown(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> list[str]:
+def find_unknown_keys(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> list[str]:
     known = {field.key for field in fields_of(type_)}
     return [key for key in raw if key not in known]
 
 
-def find_too_wide(value: object, key: str) -> Iterator[str]:
+def find_too_large(value: object, key: str) -> Iterator[str]:
     """Return the keys under `key`, at any depth, whose integers are too large for a message to a process."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from find_too_wide(inner, f"{key}.{name}")
+            yield from find_too_large(inner, f"{key}.{name}")
     elif isinstance(value, list):
         for inner in value:
-            yield from find_too_wide(inner, key)
+            yield from find_too_large(inner, key)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         yield key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from proxy.config.reader import Reader, hint
+from proxy.config.reader import Reader, did_you_mean
 from proxy.config.sections import Config, EngineSection, Remark
 
 Engines = Mapping[str, EngineSection]
@@ -24,9 +24,9 @@ def hearing_model(section: EngineSection) -> str:
 
 def read_models(reader: Reader, value: object, engines: Engines) -> dict[str, tuple[str, ...]]:
     models: dict[str, tuple[str, ...]] = {}
-    for alias, listed in reader.table(value, "models").items():
+    for alias, entry in reader.table(value, "models").items():
         key = f"models.{alias}"
-        names = [listed] if isinstance(listed, str) else listed
+        names = [entry] if isinstance(entry, str) else entry
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             reader.fault(key, 'must be a list of models, ["engine/model"]')
             continue
@@ -61,7 +61,7 @@ def _check_model(reader: Reader, key: str, name: str, engines: Engines) -> None:
 
 
 CLONE = "clone"
-"""The line in `costs` for making a voice at the provider. It is no model."""
+"""The key in `costs` for making a voice at the provider. It stands where models stand, but is none."""
 
 
 def find_misnamed(config: Config, known: Known) -> list[Remark]:
@@ -69,32 +69,33 @@ def find_misnamed(config: Config, known: Known) -> list[Remark]:
     return [
         Remark(
             where,
-            f"{engine} has no model of {f'{engine}/{model}'!r}; {hint(model, known[engine])}",
+            f"{engine} has no model of {f'{engine}/{model}'!r}; {did_you_mean(model, known[engine])}",
         )
-        for where, engine, model in _names(config)
+        for where, engine, model in _all_named_models(config)
         if known.get(engine) and model not in known[engine]
     ]
 
 
-def _names(config: Config) -> Iterator[tuple[str, str, str]]:
-    """Return the place, the engine and the model of each name."""
-    yield from spoken_by(config)
+def _all_named_models(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield the key of the file, the engine and the model of each name."""
+    yield from models_to_speak(config)
     for engine, section in config.engines.items():
         for model in section.costs.keys() - {"*", CLONE}:
             yield f"engines.{engine}.costs.{model}", engine, model
     for plan in config.plans.values():
-        for full in plan.prices.models:
-            engine, slash, model = full.partition("/")
+        for full_name in plan.prices.models:
+            engine, slash, model = full_name.partition("/")
             if slash:
-                yield f"plans.{plan.name}.prices.models.{full}", engine, model
+                yield f"plans.{plan.name}.prices.models.{full_name}", engine, model
 
 
-def spoken_by(config: Config) -> Iterator[tuple[str, str, str]]:
-    """Return the models that aliases and the operator's routes name."""
-    written = [route for route in config.routes if not route.is_shipped]
-    routes = {f"routes.{route.language}": route.named_models for route in written}
+def models_to_speak(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield the key of the file, the engine and the model of each name in aliases and the operator's
+    routes."""
+    operator_routes = [route for route in config.routes if not route.is_shipped]
+    routes = {f"routes.{route.language}": route.named_models for route in operator_routes}
     for where, fulls in (*config.models.items(), *routes.items()):
-        for full in fulls:
-            engine, slash, model = full.partition("/")
+        for full_name in fulls:
+            engine, slash, model = full_name.partition("/")
             if slash:
                 yield where, engine, model

@@ -1,8 +1,9 @@
-"""natural.toml in the data folder: natural voices, as a layer above the defaults and beneath the file.
+"""natural.toml in the data folder: engines with natural voices. It overrides the shipped defaults, and
+config.toml overrides it.
 
-It is a layer of its own: a model's manifest has no place for aliases, their order, or licences that an
-operator has accepted. Only commands write it. It may come from a stranger's backup, so a section with other
-keys than commands write is left out, and a server starts without it.
+A model's manifest cannot hold aliases, their order, or licences that an operator has accepted. Only commands
+write natural.toml. But it may come from a stranger's backup, so a section that no command would write is left
+out, and a server starts without it.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ Plugins = Callable[[], Mapping[str, str]]
 LeaveOut = Callable[[str, str], None]
 """Called with the name of a section that is left out, and the reason. It may raise."""
 
-_NO_KEYS = re.compile(
+_COMMENTS_AND_STRINGS = re.compile(
     r"""#[^\n]*|\"{3}(?:[^"\\]|\\.|\"(?!\"\"))*+(?:\"{3}|\\?\Z)|'{3}.*?(?:'{3}|\Z)"""
     r"""|\"(?:[^"\\\n]|\\[^\n])*+\"?|'[^'\n]*'?""",
     re.DOTALL,
 )
-"""Comments and texts: a dot in them does not separate keys."""
+"""They are removed before dots are counted: a dot in them does not separate keys."""
 _Alias = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+\Z")]
 _Model = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+/.+\Z")]
 _Candidates = dict[_Alias, Annotated[list[_Model], msgspec.Meta(min_length=1)]]
@@ -74,26 +75,26 @@ class Layer(msgspec.Struct, frozen=True):
 
 
 @cache
-def shipped() -> Mapping[str, Any]:
-    """Return the shipped defaults, which are beneath this layer."""
+def shipped_defaults() -> Mapping[str, Any]:
+    """Return the content of defaults.toml."""
     return tomllib.loads((Path(__file__).parent / "defaults.toml").read_text())
 
 
-def parse(text: str) -> dict[str, Any]:
+def parse_toml(text: str) -> dict[str, Any]:
     """Return the tables of a stranger's TOML. Raise ValueError and RecursionError as tomllib does."""
     # For a key of n parts, tomllib takes memory for n * n.
-    if sum(line.count(".") ** 2 for line in _NO_KEYS.sub("", text).split("\n")) > 4_000_000:
+    if sum(line.count(".") ** 2 for line in _COMMENTS_AND_STRINGS.sub("", text).split("\n")) > 4_000_000:
         raise ValueError("it has too many dots in a line")
     return tomllib.loads(text)
 
 
-def read(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
+def read_layer(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
     """Return the layer, or None without a file. `leave_out` gets each section that commands do not write.
 
     Raise ConfigError if the file makes no sense."""
     file = data / FILE
     try:
-        raw = msgspec.convert(parse(_content(file).decode()), dict[str, dict[str, Any]])
+        raw = msgspec.convert(parse_toml(_read_plain_file(file).decode()), dict[str, dict[str, Any]])
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -108,33 +109,35 @@ def read(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | None:
     known = plugins() if raw.get("engines") else {}
     for name, section in raw.get("engines", {}).items():
         try:
-            engines[name] = _engine(name, section, known)
+            engines[name] = _checked_engine(name, section, known)
         except ValueError as fault:
             leave_out(f"engines.{name}", str(fault))
-    for alias, listed in raw.get("models", {}).items():
+    for alias, candidates in raw.get("models", {}).items():
         try:
-            models |= msgspec.convert({alias: listed}, _Candidates)
+            models |= msgspec.convert({alias: candidates}, _Candidates)
         except ValueError as fault:
             leave_out(f"models.{alias}", str(fault))
-    return Layer(engines, _of_engines({*engines, *shipped()["engines"]}, models, leave_out))
+    return Layer(engines, _keep_candidates_of({*engines, *shipped_defaults()["engines"]}, models, leave_out))
 
 
-def _of_engines(
+def _keep_candidates_of(
     engines: Container[str], models: Mapping[str, list[str]], leave_out: LeaveOut
 ) -> dict[str, list[str]]:
-    """Return the aliases without the candidates of other engines."""
-    found = {}
+    """Return the aliases with only the candidates of `engines`. `leave_out` gets each alias that loses
+    one."""
+    remaining = {}
     for alias, candidates in models.items():
-        own = [each for each in candidates if each.partition("/")[0] in engines]
-        if own != candidates:
-            others = ", ".join(each for each in candidates if each not in own)
-            leave_out(f"models.{alias}", f"the engines of {others} are not in this file")
-        if own:
-            found[alias] = own
-    return found
+        usable = [each for each in candidates if each.partition("/")[0] in engines]
+        if usable != candidates:
+            others = ", ".join(each for each in candidates if each not in usable)
+            leave_out(f"models.{alias}", f"the engines of {others} are neither in this file nor shipped")
+        if usable:
+            remaining[alias] = usable
+    return remaining
 
 
-def _engine(name: str, section: object, plugins: Mapping[str, str]) -> dict[str, Any]:
+def _checked_engine(name: str, section: object, plugins: Mapping[str, str]) -> dict[str, Any]:
+    """Return the section of an engine. Raise ValueError if no command would write it."""
     table = msgspec.convert(section, dict[str, Any])
     plugin = table.get("plugin", name)
     if not isinstance(plugin, str) or plugin not in plugins:
@@ -148,15 +151,16 @@ def _engine(name: str, section: object, plugins: Mapping[str, str]) -> dict[str,
     return table
 
 
-def _content(file: Path) -> bytes:
-    """Return the content of a plain file. A pipe would block every command, and a device has no end."""
-    # No link either, because voxgate never makes one.
+def _read_plain_file(file: Path) -> bytes:
+    """Return the content. Raise ValueError for a pipe, which would block every command, and for a device,
+    which has no end."""
+    # A link is refused, because voxgate never makes one here.
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is no plain file")
-        with open(descriptor, "rb", closefd=False) as opened:
-            content = opened.read(_MOST_BYTES + 1)
+        with open(descriptor, "rb", closefd=False) as opened_file:
+            content = opened_file.read(_MOST_BYTES + 1)
     finally:
         os.close(descriptor)
     if len(content) > _MOST_BYTES:
@@ -164,85 +168,91 @@ def _content(file: Path) -> bytes:
     return content
 
 
-def above(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
-    """Return the candidates of each alias that needs no file: the layer's, then the built-in candidates.
+def candidates_by_alias(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
+    """Return the candidates of the aliases that need no config.toml: the layer's, then the built-in ones.
 
-    An operator's engine in `engines` with a name of this layer counts only if it has the same plugin and no
-    runner, which would cost money.
+    `engines` are those of the configuration. One of them has the layer's candidates only if it has the plugin
+    of the layer's (or shipped) engine of that name, and no runner, which would cost money.
     """
-    meant = {**shipped()["engines"], **layer.engines}
-    same = [
+    our_engines = {**shipped_defaults()["engines"], **layer.engines}
+    usable_engines = [
         name
         for name, each in engines.items()
-        if name in meant and each.plugin == meant[name].get("plugin", name) and not each.runner
+        if name in our_engines and each.plugin == our_engines[name].get("plugin", name) and not each.runner
     ]
-    built_in = shipped()["models"]
-    own = _of_engines(same, layer.models, lambda _section, _why: None)
+    built_in = shipped_defaults()["models"]
+    from_layer = _keep_candidates_of(usable_engines, layer.models, lambda _section, _why: None)
     # A file of an older version does not have the dated names of 2023.
-    dated = {alias: own[short] for alias in built_in if (short := alias.removesuffix("-1106")) in own}
-    own = {**dated, **own}
+    dated = {
+        alias: from_layer[short] for alias in built_in if (short := alias.removesuffix("-1106")) in from_layer
+    }
+    from_layer = {**dated, **from_layer}
     return {
-        alias: list(dict.fromkeys((*own.get(alias, ()), *built_in.get(alias, ()))))
-        for alias in (*built_in, *(alias for alias in own if alias not in built_in))
+        alias: list(dict.fromkeys((*from_layer.get(alias, ()), *built_in.get(alias, ()))))
+        for alias in (*built_in, *(alias for alias in from_layer if alias not in built_in))
     }
 
 
 BRINGS_EARS = "voxgate models pull whisper-base, then a restart, brings a model that hears."
 
 
-def ears(engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
-    """Return the candidates of each built-in name of a model that hears. An engine with an imported model
-    hears with that one."""
-    own = {name: f"{name}/{id_}" for name, section in engines.items() if (id_ := hearing_model(section))}
-    built_in = shipped()["hearing"].items()
-    return {alias: [own.get(full.partition("/")[0], full) for full in listed] for alias, listed in built_in}
+def hearing_candidates(engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
+    """Return the candidates of each built-in name of a model that writes recordings down. An engine with an
+    imported model does it with that one."""
+    imported = {name: f"{name}/{id_}" for name, section in engines.items() if (id_ := hearing_model(section))}
+    built_in = shipped_defaults()["hearing"].items()
+    return {
+        alias: [imported.get(full_name.partition("/")[0], full_name) for full_name in full_names]
+        for alias, full_names in built_in
+    }
 
 
-def lay_beneath(raw: dict[str, Any], layer: Layer) -> tuple[str, ...]:
-    """Put a layer beneath a file's tables, in place. Return the sections of the layer that have an effect.
+def put_layer_beneath(raw: dict[str, Any], layer: Layer) -> tuple[str, ...]:
+    """Add a layer's sections to config.toml's tables `raw`, where it has none of that name. Return the
+    sections that were added.
 
-    A file without engines has the shipped engines. An alias that is a copy of a shipped alias has no effect:
-    a copied file is no choice of the operator.
+    A file without engines gets the shipped engines. An alias in `raw` that equals the shipped alias gives way
+    to the layer's: the operator copied it, and did not choose it.
     """
-    counting = []
-    engines = raw.get("engines", copy.deepcopy(shipped()["engines"]))
+    effective = []
+    engines = raw.get("engines", copy.deepcopy(shipped_defaults()["engines"]))
     if layer.engines and isinstance(engines, dict):
-        counting += [f"engines.{name}" for name in layer.engines if name not in engines]
+        effective += [f"engines.{name}" for name in layer.engines if name not in engines]
         raw["engines"] = {**copy.deepcopy(layer.engines), **engines}
     models = raw.get("models", {})
     if isinstance(models, dict):
-        copied = {name for name, listed in models.items() if listed == shipped()["models"].get(name)}
+        copied = {name for name, listed in models.items() if listed == shipped_defaults()["models"].get(name)}
         raw["models"] = {name: models[name] for name in models if name not in copied & layer.models.keys()}
-        counting += [f"models.{name}" for name in layer.models if name not in raw["models"]]
-    return tuple(counting)
+        effective += [f"models.{name}" for name in layer.models if name not in raw["models"]]
+    return tuple(effective)
 
 
-def write(data: Path, layer: Layer, remark: str = "") -> Path:
-    """Write a layer, whole or not at all. Raise OSError. `remark` is a comment about the reason."""
-    made = _written(data, layer, remark)
+def write_layer(data: Path, layer: Layer, remark: str = "") -> Path:
+    """Write a layer, whole or not at all. Raise OSError. `remark` becomes a comment at the top."""
+    temporary = _write_temporary(data, layer, remark)
     try:
-        return made.rename(data / FILE)
+        return temporary.rename(data / FILE)
     except BaseException:
-        made.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def write_first(data: Path, layer: Layer, remark: str) -> None:
-    """Write a layer, unless the file exists: it may name voices in use. Raise OSError."""
-    made = _written(data, layer, remark)
+def write_layer_if_absent(data: Path, layer: Layer, remark: str) -> None:
+    """Write a layer, unless the file exists: an existing one may name voices in use. Raise OSError."""
+    temporary = _write_temporary(data, layer, remark)
     try:
         with suppress(FileExistsError):
-            (data / FILE).hardlink_to(made)
+            (data / FILE).hardlink_to(temporary)
     finally:
-        made.unlink()
+        temporary.unlink()
 
 
-def _written(data: Path, layer: Layer, remark: str) -> Path:
+def _write_temporary(data: Path, layer: Layer, remark: str) -> Path:
     remarks = "".join(f"# {line}\n" for line in remark.splitlines())
-    made, path = tempfile.mkstemp(prefix=f".{FILE}-", dir=data)
+    descriptor, path = tempfile.mkstemp(prefix=f".{FILE}-", dir=data)
     try:
-        with os.fdopen(made, "w") as file:
-            file.write(f"{_HEAD}{remarks}\n{text(layer)}")
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{_HEAD}{remarks}\n{layer_as_toml(layer)}")
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
@@ -251,22 +261,24 @@ def _written(data: Path, layer: Layer, remark: str) -> Path:
     return Path(path)
 
 
-def text(layer: Layer) -> str:
-    parts = [_table(f"engines.{_key(name)}", section) for name, section in layer.engines.items()]
+def layer_as_toml(layer: Layer) -> str:
+    parts = [_toml_table(f"engines.{_toml_key(name)}", section) for name, section in layer.engines.items()]
     if layer.models:
-        parts.append(_table("models", layer.models))
+        parts.append(_toml_table("models", layer.models))
     return "\n".join(parts)
 
 
-def _table(name: str, values: Mapping[str, Any]) -> str:
-    return "".join((f"[{name}]\n", *(f"{_key(key)} = {_value(value)}\n" for key, value in values.items())))
+def _toml_table(name: str, values: Mapping[str, Any]) -> str:
+    return "".join(
+        (f"[{name}]\n", *(f"{_toml_key(key)} = {_toml_value(value)}\n" for key, value in values.items()))
+    )
 
 
-def _key(name: str) -> str:
+def _toml_key(name: str) -> str:
     is_bare = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-    return name if is_bare else _value(name)
+    return name if is_bare else _toml_value(name)
 
 
-def _value(value: str | list[str]) -> str:
+def _toml_value(value: str | list[str]) -> str:
     """Return a value of TOML: JSON's texts and lists are such values."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -11,20 +11,20 @@ import msgspec
 from policies.limits import LIMITS, LimitRow, limit_values, with_limits
 from policies.plans import UNLIMITED, Agreed, CheckTerm, ConsentRule, Plan, Prices
 from policies.price import FREE, Price
-from proxy.config.credits import micro
+from proxy.config.credits import to_micro_credits
 from proxy.config.reader import Reader
 from proxy.config.sections import EngineSection, Switch
 
 Engines = Mapping[str, EngineSection]
 
-_KINDS = ("speech", "cached", "clone", "conversion", "training", "transcription")
-_BY_JOB = {"clone": "a clone", "training": "a training"}
-_USUAL_KEYS = 50
-"""The most keys that the users of an account make, unless its plan says so."""
+_PRICED_KINDS = ("speech", "cached", "clone", "conversion", "training", "transcription")
+_PRICED_BY_JOB = {"clone": "a clone", "training": "a training"}
+_DEFAULT_KEYS = 50
+"""The most keys that the users of an account make, if its plan has no `keys`."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-def _written(row: LimitRow) -> Any:
+def _type_in_file(row: LimitRow) -> Any:
     """Return the type of a limit as the file has it."""
     if row.unit == "usd":
         return Annotated[row.number | None, msgspec.Meta(description=row.description)]
@@ -41,7 +41,7 @@ HistoryDays = Annotated[
 
 
 # rpm, streams, voices and the other limits are the rows of policies/limits.py.
-@with_limits(LIMITS, _written, default=None)
+@with_limits(LIMITS, _type_in_file, default=None)
 class PlanSection(msgspec.Struct, frozen=True):
     """A plan as the file has it. Without a key, there is no such limit or price."""
 
@@ -90,28 +90,28 @@ class PriceSection(msgspec.Struct, frozen=True):
 def read_plans(reader: Reader, value: object, engines: Engines) -> dict[str, Plan]:
     """Return the plans of one file, with UNLIMITED if the file has no plan of that name."""
     plans: dict[str, Plan] = {}
-    for name, written in reader.table(value, "plans").items():
+    for name, table in reader.table(value, "plans").items():
         key = f"plans.{name}"
         if not _NAME.fullmatch(name):
             reader.fault(key, "a plan's name must be of a to z, 0 to 9, - and _, 64 characters at most")
-        section = reader.section(PlanSection, written, key)
+        section = reader.section(PlanSection, table, key)
         if section is not None:
-            plans[name] = _plan(reader, name, section, engines)
+            plans[name] = _read_plan(reader, name, section, engines)
     plans.setdefault(UNLIMITED.name, UNLIMITED)
     return plans
 
 
-def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> Plan:
+def _read_plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> Plan:
     key = f"plans.{name}"
-    if _is_nothing(section.price):
+    if _reads_as_free(section.price):
         reader.fault(f"{key}.price", f'must be "" where the plan is free; {section.price!r} counts as paid')
     for engine in section.engines or ():
         _check_engine(reader, f"{key}.engines", engine, engines)
     limits = limit_values(section)
-    limits["keys"] = _USUAL_KEYS if limits["keys"] is None else limits["keys"]
+    limits["keys"] = _DEFAULT_KEYS if limits["keys"] is None else limits["keys"]
     for limit, row in LIMITS.items():
         if row.unit == "credits" and isinstance(limits[limit], int | float):
-            limits[limit] = _micro(reader, f"{key}.{limit}", limits[limit])
+            limits[limit] = _read_micro_credits(reader, f"{key}.{limit}", limits[limit])
     return Plan(
         name=name,
         price=section.price,
@@ -131,38 +131,42 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
     )
 
 
-def read_prices(reader: Reader, key: str, written: Mapping[str, Any], engines: Engines) -> Prices:
+def read_prices(reader: Reader, key: str, table: Mapping[str, Any], engines: Engines) -> Prices:
     """Return the prices of a plan, or the agreed prices of an account."""
-    for name in written:
-        if name not in (*_KINDS, "models"):
-            reader.unknown(f"{key}.{name}", name, (*_KINDS, "models"))
-    for name, what in _BY_JOB.items():
-        if isinstance(price := written.get(name), dict) and price.get("per") != "job":
-            reader.fault(f"{key}.{name}.per", f'must be "job": {what} has one price')
+    for name in table:
+        if name not in (*_PRICED_KINDS, "models"):
+            reader.fault_unknown_key(f"{key}.{name}", name, (*_PRICED_KINDS, "models"))
+    for name, job_name in _PRICED_BY_JOB.items():
+        if isinstance(price := table.get(name), dict) and price.get("per") != "job":
+            reader.fault(f"{key}.{name}.per", f'must be "job": {job_name} has one price')
     for name in ("conversion", "transcription"):
-        if isinstance(price := written.get(name), dict) and price.get("per") == "character":
+        if isinstance(price := table.get(name), dict) and price.get("per") == "character":
             reader.fault(f"{key}.{name}.per", "must be another: a recording has no characters")
-    models = reader.table(written.get("models", {}), f"{key}.models")
+    models = reader.table(table.get("models", {}), f"{key}.models")
     for model in models:
         _check_engine(reader, f"{key}.models", model.partition("/")[0], engines)
     return Prices(
-        **{kind: _price(reader, f"{key}.{kind}", written[kind]) for kind in _KINDS if kind in written},
-        models={model: _price(reader, f"{key}.models.{model}", price) for model, price in models.items()},
+        **{
+            kind: _read_price(reader, f"{key}.{kind}", table[kind]) for kind in _PRICED_KINDS if kind in table
+        },
+        models={
+            model: _read_price(reader, f"{key}.models.{model}", price) for model, price in models.items()
+        },
     )
 
 
-def _price(reader: Reader, key: str, value: object) -> Price:
+def _read_price(reader: Reader, key: str, value: object) -> Price:
     section = reader.section(PriceSection, value, key)
     if section is None:
         return FREE
-    amount = _micro(reader, f"{key}.credits", section.credits)
+    amount = _read_micro_credits(reader, f"{key}.credits", section.credits)
     return Price(amount * 60, "minute") if section.per == "second" else Price(amount, section.per)
 
 
-def _micro(reader: Reader, key: str, credits: float) -> int:
+def _read_micro_credits(reader: Reader, key: str, credits: float) -> int:
     """Return exact micro-credits. A rounded price would differ from the price in the file."""
     try:
-        return micro(credits)
+        return to_micro_credits(credits)
     except ValueError:
         reader.fault(key, f"must have 6 decimals at most; got {credits!r}")
         return 0
@@ -173,7 +177,7 @@ def _check_engine(reader: Reader, key: str, engine: str, engines: Engines) -> No
         reader.fault(key, f"{engine!r}: no [engines.{engine}] here; known: {', '.join(engines) or 'none'}")
 
 
-def _is_nothing(price: str) -> bool:
+def _reads_as_free(price: str) -> bool:
     """Tell whether people read this price as free, such as "$0", "0.00" or "free"."""
     digits = re.sub(r"\D", "", price)
     return price.strip().lower() == "free" or (bool(digits) and not digits.strip("0"))

@@ -17,14 +17,14 @@ T = TypeVar("T")
 _MOST_SHOWN = 12
 _MOST_COMPARED = 500
 _LONGEST_COMPARED = 80
-_LISTS = {
+_WHERE_LISTED = {
     "accounts": "voxgate accounts list",
     "lexicons": "GET /v1/lexicons",
     "models": "voxgate models search",
     "saved voices": "voxgate voices list",
     "voices": "GET /v1/audio/voices",
 }
-"""The command or endpoint that lists all names of a kind. Other kinds have few names."""
+"""By kind of name. Kinds that are not here have few names."""
 
 
 class ConfigError(Exception):
@@ -54,8 +54,8 @@ class Reader:
         if self._faults:
             raise ConfigError("\n".join(self._faults))
 
-    def unknown(self, key: str, name: str, known: Iterable[str]) -> None:
-        self.fault(key, f"no such key; {hint(name, known)}")
+    def fault_unknown_key(self, key: str, name: str, known: Iterable[str]) -> None:
+        self.fault(key, f"no such key; {did_you_mean(name, known)}")
 
     def table(self, value: object, key: str) -> dict[str, Any]:
         if isinstance(value, dict):
@@ -66,20 +66,20 @@ class Reader:
     def struct(self, type_: type[fields.T], raw: Mapping[str, Any], key: str) -> fields.T | None:
         """Return the struct, or None after a fault for each wrong field. Other keys are ignored."""
         try:
-            return fields.read(type_, raw)
+            return fields.read_struct(type_, raw)
         except fields.FieldFaults as error:
             for fault in error.faults:
-                got = "it is missing" if fault.kind == "missing" else f"got {_shown(fault.value)}"
+                got = "it is missing" if fault.kind == "missing" else f"got {_show_value(fault.value)}"
                 self.fault(f"{key}.{fault.field}", f"must be {fault.expected}; {got}")
             return None
 
     def section(self, type_: type[fields.T], value: object, key: str) -> fields.T | None:
-        """Return the struct as `struct` does. Here, other keys are faults."""
+        """Return the struct as `struct` does, but note a fault for each key that it does not have."""
         if not isinstance(value, dict):
             self.table(value, key)
             return None
-        for name in fields.unknown(type_, value):
-            self.unknown(f"{key}.{name}", name, [field.key for field in fields.fields_of(type_)])
+        for name in fields.find_unknown_keys(type_, value):
+            self.fault_unknown_key(f"{key}.{name}", name, [field.key for field in fields.fields_of(type_)])
         return self.struct(type_, value, key)
 
 
@@ -114,32 +114,32 @@ class Section(NamedTuple, Generic[T]):
 Sections = tuple[Section[Any], ...]
 
 
-def _shown(value: object) -> str:
+def _show_value(value: object) -> str:
     text = repr(value)
     # The address of a database may hold its password.
     return "an address" if "://" in text else text
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
 
 
-def possible(name: str, known: Iterable[str], kind: str) -> str:
+def names_hint(name: str, known: Iterable[str], kind: str) -> str:
     """Return the sentences that follow an unknown name: all names if they are few, else the most similar
-    names and the place of the list."""
+    names, and the command or endpoint that lists all."""
     # A provider may have thousands of voices, and a comparison with each takes time.
     names = [each for each, _ in zip(known, range(_MOST_COMPARED), strict=False)]
-    is_short = len(names) <= _MOST_SHOWN or kind not in _LISTS
-    most, likeness = (1, 0.6) if is_short else (3, 0.35)
-    near = difflib.get_close_matches(name[:_LONGEST_COMPARED], names, most, likeness)
-    guess = f"Did you mean {' or '.join(near)}? " if near else ""
+    is_short = len(names) <= _MOST_SHOWN or kind not in _WHERE_LISTED
+    most_similar, likeness = (1, 0.6) if is_short else (3, 0.35)
+    similar = difflib.get_close_matches(name[:_LONGEST_COMPARED], names, most_similar, likeness)
+    guess = f"Did you mean {' or '.join(similar)}? " if similar else ""
     if is_short:
         return f"{guess}The {kind} are: {', '.join(names) or 'none'}."
-    return f"{guess}{_LISTS[kind]} has all {kind}."
+    return f"{guess}{_WHERE_LISTED[kind]} has all {kind}."
 
 
-def hint(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint: the most similar name, or all names."""
     names = list(known)
-    near = nearest(name, names)
-    return f"did you mean {near}?" if near else f"known: {', '.join(names) or 'none'}"
+    similar = nearest_name(name, names)
+    return f"did you mean {similar}?" if similar else f"known: {', '.join(names) or 'none'}"

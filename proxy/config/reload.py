@@ -13,14 +13,15 @@ from proxy.config.sections import KINDS, Config, Server
 NEEDS_RESTART = (
     *("host", "port", "workers", "data", "stall_s", "least_bytes_per_s", "metrics", "dev_key", "detector"),
 )
-"""The keys of [server] that count only at the start. All keys of `_OPENED_ONCE` do, too."""
+"""The keys of [server] that are read only at the start, as `_SECTIONS_OPENED_ONCE` are."""
 
-_PLACE_OF_VAULT = ("folder", "store", "endpoint", "region", "access_key", "secret_key", "allow_http")
+_VAULT_LOCATION_KEYS = ("folder", "store", "endpoint", "region", "access_key", "secret_key", "allow_http")
 
-_OPENED_ONCE = (
+_SECTIONS_OPENED_ONCE = (
     *("storage", "limits", "upstream", "consent", "host", "clusters", "engines", "plugins", "features_off"),
 )
-_NO_SECTIONS = (
+# [server] is compared by key, and a feature's section by the feature. The others are no sections.
+_OTHER_FIELDS = (
     *("server", "features", "warnings", "secrets", "natural", "built_in_models", "data", "source", "serves"),
     "digest",
 )
@@ -34,39 +35,48 @@ class Reload(NamedTuple):
     needs_restart: tuple[str, ...]
 
 
-def merge(running: Config, read: Config, sections: Sections) -> Reload:
-    """Merge the running configuration with the new one. `sections` are those of features."""
+def merge_config(running: Config, new: Config, sections: Sections) -> Reload:
+    """Return the new configuration, with the running one's values where a restart is needed. `sections` are
+    those of features."""
     differing = [
         field
         for field in Server.__struct_fields__
-        if getattr(running.server, field) != getattr(read.server, field)
+        if getattr(running.server, field) != getattr(new.server, field)
     ]
     old_values = {field: getattr(running.server, field) for field in NEEDS_RESTART}
     old_sections = {
         name: getattr(running, name)
-        for name in (*_OPENED_ONCE, "data", "natural", "secrets", *_waiting_for_engines(running, read))
+        for name in (
+            *_SECTIONS_OPENED_ONCE,
+            "data",
+            "natural",
+            "secrets",
+            *_sections_waiting_for_engines(running, new),
+        )
     }
-    old_place = {field: getattr(running.vault, field) for field in _PLACE_OF_VAULT}
-    of_features = {each.name: each.of(running) for each in sections if each.needs_restart}
+    old_vault_location = {field: getattr(running.vault, field) for field in _VAULT_LOCATION_KEYS}
+    old_feature_sections = {each.name: each.of(running) for each in sections if each.needs_restart}
     config = msgspec.structs.replace(
-        read,
-        server=msgspec.structs.replace(read.server, **old_values),
-        vault=msgspec.structs.replace(read.vault, **old_place),
-        features=read.features | of_features,
+        new,
+        server=msgspec.structs.replace(new.server, **old_values),
+        vault=msgspec.structs.replace(new.vault, **old_vault_location),
+        features=new.features | old_feature_sections,
         **old_sections,
     )
-    before, after, merged = (dict(_parts(each, sections)) for each in (running, read, config))
-    differs = [name for name in before if before[name] != after[name]]
-    applied = [name for name in differs if merged[name] == after[name]]
+    running_sections, new_sections, merged_sections = (
+        dict(_named_sections(each, sections)) for each in (running, new, config)
+    )
+    differs = [name for name in running_sections if running_sections[name] != new_sections[name]]
+    applied = [name for name in differs if merged_sections[name] == new_sections[name]]
     changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + applied
-    waiting = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
-    waiting += [name for name in differs if name not in applied]
-    if waiting:
+    needs_restart = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
+    needs_restart += [name for name in differs if name not in applied]
+    if needs_restart:
         config = msgspec.structs.replace(config, digest=running.digest)
-    return Reload(config, tuple(changed), tuple(waiting))
+    return Reload(config, tuple(changed), tuple(needs_restart))
 
 
-def _parts(config: Config, sections: Sections) -> Iterator[tuple[str, object]]:
+def _named_sections(config: Config, sections: Sections) -> Iterator[tuple[str, object]]:
     """Yield all sections except [server] with their names, in the order of a reload's result."""
     for name in config.__struct_fields__:
         if name == "plugins":
@@ -74,20 +84,20 @@ def _parts(config: Config, sections: Sections) -> Iterator[tuple[str, object]]:
                 yield f"{kind}s", config.plugins_of(kind)
         elif name == "features_off":
             yield "features", config.features_off
-        elif name not in _NO_SECTIONS:
+        elif name not in _OTHER_FIELDS:
             yield name, getattr(config, name)
     for section in sections:
         yield section.name, section.of(config)
 
 
-def dropped_plans(running: Config, read: Config) -> tuple[str, ...]:
-    return tuple(name for name in running.plans if name not in read.plans)
+def dropped_plans(running: Config, new: Config) -> tuple[str, ...]:
+    return tuple(name for name in running.plans if name not in new.plans)
 
 
-def _waiting_for_engines(running: Config, read: Config) -> tuple[str, ...]:
-    """Return the sections that must wait for a restart, because they name engines that wait, too."""
-    if running.engines == read.engines:
+def _sections_waiting_for_engines(running: Config, new: Config) -> tuple[str, ...]:
+    """Return the sections that wait for a restart, because they may name engines that are not open yet."""
+    if running.engines == new.engines:
         return ()
-    plan_engines = {engine for plan in read.plans.values() for engine in plan.engines or ()}
+    plan_engines = {engine for plan in new.plans.values() for engine in plan.engines or ()}
     waiting = ("models", "built_in_models", "routes", "voices")
     return waiting if plan_engines <= running.engines.keys() else (*waiting, "plans")

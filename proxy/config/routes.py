@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from policies.language import usual
+from policies.language import canonical_tag
 from policies.routing import PostStep, Route
 from policies.text_tags import EMOTIONS, NEUTRAL
-from proxy.config.reader import Reader, hint
+from proxy.config.reader import Reader, did_you_mean
 from proxy.config.sections import EngineSection, Switch, Tag
 
 Engines = Mapping[str, EngineSection]
@@ -56,12 +56,12 @@ def read_routes(
         reader.fault("routes", "must be a list of tables, each under [[routes]]")
         return ()
     routes: dict[str, Route] = {}
-    for number, written in enumerate(value, 1):
-        key = _route_key(number, written)
-        section = reader.section(RouteSection, written, key)
+    for number, table in enumerate(value, 1):
+        key = _route_key(number, table)
+        section = reader.section(RouteSection, table, key)
         if section is None:
             continue
-        route = _route(section, _read_post(reader, f"{key}.post", section.post, engines))
+        route = _make_route(section, _read_post(reader, f"{key}.post", section.post, engines))
         # A copy of a shipped route has the same effect as the shipped route.
         if (shipped_copy := msgspec.structs.replace(route, is_shipped=True)) in shipped:
             route = shipped_copy
@@ -77,7 +77,7 @@ def read_routes(
 
 def shipped_routes(value: Sequence[Mapping[str, Any]]) -> tuple[Route, ...]:
     """Return all shipped routes. A shipped route without an engine causes no warning."""
-    return tuple(_route(msgspec.convert(written, RouteSection), is_shipped=True) for written in value)
+    return tuple(_make_route(msgspec.convert(table, RouteSection), is_shipped=True) for table in value)
 
 
 def missing_engines(route: Route, engines: Engines) -> dict[str, str]:
@@ -86,27 +86,27 @@ def missing_engines(route: Route, engines: Engines) -> dict[str, str]:
     return {candidate: engine for candidate, engine in engine_of.items() if engine not in engines}
 
 
-def _route(section: RouteSection, post: tuple[PostStep, ...] = (), *, is_shipped: bool = False) -> Route:
-    fields = {**msgspec.structs.asdict(section), "language": usual(section.language), "post": post}
+def _make_route(section: RouteSection, post: tuple[PostStep, ...] = (), *, is_shipped: bool = False) -> Route:
+    fields = {**msgspec.structs.asdict(section), "language": canonical_tag(section.language), "post": post}
     return Route(**fields, is_shipped=is_shipped)
 
 
 def _read_post(
-    reader: Reader, key: str, written: Sequence[Mapping[str, Any]], engines: Engines
+    reader: Reader, key: str, tables: Sequence[Mapping[str, Any]], engines: Engines
 ) -> tuple[PostStep, ...]:
     """Return the post-steps of a route. It is a fault if an earlier step covers the speech of a step."""
     steps: list[PostStep] = []
     earlier_emotions = set[str | None]()
-    for number, table in enumerate(written, 1):
+    for number, step_table in enumerate(tables, 1):
         step_key = f"{key}.{number}"
-        section = reader.section(PostSection, table, step_key)
+        section = reader.section(PostSection, step_table, step_key)
         if section is None:
             continue
         emotion = None if section.when is None else section.when.removeprefix(_WHEN_PREFIX).lower()
         if emotion == NEUTRAL:
             reader.fault(f"{step_key}.when", "neutral is how speech is without an emotion")
         elif emotion and emotion not in EMOTIONS:
-            reader.fault(f"{step_key}.when", f"{emotion!r} is no emotion; {hint(emotion, EMOTIONS)}")
+            reader.fault(f"{step_key}.when", f"{emotion!r} is no emotion; {did_you_mean(emotion, EMOTIONS)}")
         if None in earlier_emotions or emotion in earlier_emotions:
             reader.fault(f"{step_key}.when", "is never used: a step before it is for the same speech")
         earlier_emotions.add(emotion)
@@ -124,8 +124,8 @@ def _read_post(
     return tuple(steps)
 
 
-def _route_key(number: int, written: object) -> str:
-    tag = written.get("language") if isinstance(written, dict) else None
+def _route_key(number: int, table: object) -> str:
+    tag = table.get("language") if isinstance(table, dict) else None
     return f"routes.{tag if isinstance(tag, str) and tag else number}"
 
 

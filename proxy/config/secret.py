@@ -26,21 +26,21 @@ def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
         raise ConfigError(
             f"env:{name} is not set; export {name}, add it to server.secrets_file, or use file:PATH"
         )
-    secret = environ[name] if kind == "env" else _content(folder / name)
+    secret = environ[name] if kind == "env" else _read_text(folder / name)
     if not secret.strip():
         raise ConfigError(f"{text} is empty")
     return secret.strip()
 
 
 def named_secret(
-    reader: Reader, key: str, written: str, environ: Mapping[str, str], folder: Path, what: str = "it"
+    reader: Reader, key: str, setting: str, environ: Mapping[str, str], folder: Path, what: str = "it"
 ) -> str:
-    """Return the named secret, or "" after a fault. The fault never repeats `written`, which may be a key."""
-    if not written.startswith(("env:", "file:")):
+    """Return the named secret, or "" after a fault. The fault never repeats `setting`, which may be a key."""
+    if not setting.startswith(("env:", "file:")):
         reader.fault(key, f'must be "env:NAME" or "file:PATH"; {what} is never written in this file')
         return ""
     try:
-        return resolve(written, environ, folder)
+        return resolve(setting, environ, folder)
     except ConfigError as error:
         reader.fault(key, str(error))
         return ""
@@ -63,13 +63,13 @@ def variables(value: object) -> Iterator[str]:
         yield from variables(each)
 
 
-_OF_HOSTS = frozenset(
+_VARIABLES_FOR_HOSTS = frozenset(
     (
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP"),
         *("LD_LIBRARY_PATH", "LD_PRELOAD", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV", "VOXGATE_CONFIG"),
     )
 )
-_FAMILIES_OF_HOSTS = (
+_PREFIXES_FOR_HOSTS = (
     *("LC_", "XDG_", "PYTHON", "MALLOC_", "OMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "KMP_", "GOMP_"),
     *("CUDA_", "CUDNN_", "CUBLAS_", "NCCL_", "NVIDIA_", "HIP_", "HSA_", "ROCR_", "ROCM_", "MIOPEN_"),
     *("TORCH", "PYTORCH_", "TRITON_", "TRANSFORMERS_", "HF_HUB_", "TQDM_", "NUMBA_", "ESPEAK_"),
@@ -86,13 +86,13 @@ def environ_for_hosts(environ: Mapping[str, str], secrets: tuple[str, ...]) -> d
     return {
         name: value
         for name, value in environ.items()
-        if (name in _OF_HOSTS or name.startswith(_FAMILIES_OF_HOSTS))
+        if (name in _VARIABLES_FOR_HOSTS or name.startswith(_PREFIXES_FOR_HOSTS))
         and name not in secrets
         and not any(word in name for word in _SECRET_WORDS)
     }
 
 
-def _content(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         with file.open() as opened:
             return opened.read(_MOST_CHARACTERS)  # a device has no end

@@ -39,38 +39,38 @@ def read_secrets(file: Path) -> dict[str, str]:
     if len(content) > _MOST_BYTES:
         raise ConfigError(f"{file} has more than {_MOST_BYTES} bytes")
     try:
-        return _variables(file, content.decode())
+        return _parse_variables(file, content.decode())
     except UnicodeDecodeError:
         raise ConfigError(f"{file} is not text") from None
 
 
-def _check_owner(file: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
+def _check_owner(file: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
         raise ConfigError(f"{file} is no plain file")
-    if found.st_mode & 0o077:
+    if status.st_mode & 0o077:
         raise ConfigError(f"{file} is open to other users; run chmod 600 {file}")
-    if os.geteuid() not in (0, found.st_uid):
+    if os.geteuid() not in (0, status.st_uid):
         raise ConfigError(f"{file} belongs to another user; run chown to the service's user")
 
 
-def _variables(file: Path, text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _parse_variables(file: Path, text: str) -> dict[str, str]:
+    variables: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
-        plain = line.strip()
-        if not plain or plain[0] in "#;":
+        stripped = line.strip()
+        if not stripped or stripped[0] in "#;":
             continue
-        match = _LINE.fullmatch(plain)
-        if fault := _fault(plain, match):
+        match = _LINE.fullmatch(stripped)
+        if fault := _line_fault(stripped, match):
             raise ConfigError(f"{file}, line {number}: {fault}")
         assert match is not None
         name, value = match[1], match[2].strip()
-        if name in found:
+        if name in variables:
             raise ConfigError(f"{file}, line {number}: {name} is there twice; keep one")
-        found[name] = value[1:-1] if value[:1] in _QUOTES else value
-    return found
+        variables[name] = value[1:-1] if value[:1] in _QUOTES else value
+    return variables
 
 
-def _fault(line: str, match: re.Match[str] | None) -> str:
+def _line_fault(line: str, match: re.Match[str] | None) -> str:
     if line.startswith("export "):
         return 'leave out "export ": systemd takes NAME=value alone'
     if match is None or "\0" in line:

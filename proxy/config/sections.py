@@ -383,8 +383,8 @@ class Config(Redacted, msgspec.Struct, frozen=True):
     @property
     def used_clusters(self) -> dict[str, ClusterSection]:
         """The clusters that have engines."""
-        used = {section.cluster for section in self.engines.values()}
-        return {name: section for name, section in self.clusters.items() if name in used}
+        used_names = {section.cluster for section in self.engines.values()}
+        return {name: section for name, section in self.clusters.items() if name in used_names}
 
     def plugins_of(self, kind: InstanceKind) -> dict[str, PluginSection]:
         return self.plugins.get(kind, {})

@@ -9,13 +9,13 @@ import msgspec
 
 from policies import text_tags
 from proxy.config import fields
-from proxy.config.reader import Reader, nearest
+from proxy.config.reader import Reader, nearest_name
 from proxy.config.sections import ConsentSection, EngineSection, VoiceSection
 
 Engines = Mapping[str, EngineSection]
 _ONCE_BOUND = frozenset({"espeak", "piper", "kokoro", "openai", "realtime", "azure", "assemblyai"})
 """The engines to which OpenAI's names were bound in older defaults, of which files have copies."""
-_OWN = [field.key for field in fields.fields_of(VoiceSection) if field.key != "bindings"]
+_OWN_KEYS = [field.key for field in fields.fields_of(VoiceSection) if field.key != "bindings"]
 
 
 def read_voices(
@@ -34,19 +34,19 @@ def read_voices(
         if not is_copy:
             once_bound = _ONCE_BOUND if _is_known_name(shipped.get(name)) else frozenset[str]()
             _check_engines(reader, table, key, engines, once_bound)
-        voice = _voice(reader, table, key, engines)
+        voice = _read_voice(reader, table, key, engines)
         if voice.cast and voice.bindings:
             reader.fault(f"{key}.cast", "a cast has no engines of its own: only its voices have")
         elif voice.cast or voice.bindings or (is_copy and _is_known_name(table)):
             voices[name] = voice
-        elif not table.keys() - {*_OWN}:
+        elif not table.keys() - {*_OWN_KEYS}:
             reader.fault(key, 'binds no engine; add a line such as espeak = "f3"')
     return voices
 
 
 def _is_known_name(table: Mapping[str, Any] | None) -> bool:
     """Tell whether a shipped voice is one of OpenAI's names: it has no engines."""
-    return table is not None and not table.keys() - {*_OWN}
+    return table is not None and not table.keys() - {*_OWN_KEYS}
 
 
 def _check_engines(
@@ -56,12 +56,12 @@ def _check_engines(
 
     An engine in `once_bound` is never reported.
     """
-    known = [*_OWN, *engines]
+    known = [*_OWN_KEYS, *engines]
     for name in table:
         if name in once_bound - {*known}:
             continue
-        if name not in known and nearest(name, known):
-            reader.unknown(f"{key}.{name}", name, known)
+        if name not in known and nearest_name(name, known):
+            reader.fault_unknown_key(f"{key}.{name}", name, known)
         elif name not in known:
             reader.warn(f"{key}.{name}", f"the voice cannot speak there: no [engines.{name}] here")
 
@@ -69,12 +69,12 @@ def _check_engines(
 def shipped_voices(value: Mapping[str, Any], engines: Engines) -> dict[str, VoiceSection]:
     """Return OpenAI's names, and the shipped voices of the configured engines."""
     reader = Reader("defaults")
-    voices = {name: _voice(reader, table, f"voices.{name}", engines) for name, table in value.items()}
+    voices = {name: _read_voice(reader, table, f"voices.{name}", engines) for name, table in value.items()}
     return {name: voice for name, voice in voices.items() if voice.bindings or _is_known_name(value[name])}
 
 
 def check_casts(
-    reader: Reader, voices: Mapping[str, VoiceSection], written: Mapping[str, Any], engines: Engines
+    reader: Reader, voices: Mapping[str, VoiceSection], voice_tables: Mapping[str, Any], engines: Engines
 ) -> None:
     """Check that each member of a cast is a configured voice or an engine's voice.
 
@@ -87,12 +87,12 @@ def check_casts(
             key = f"voices.{name}.cast.{member}"
             if speaker in voices and voices[speaker].cast:
                 reader.fault(key, f"{speaker!r} is a cast itself; name a voice")
-            elif speaker not in {*voices, *written} and speaker.partition("/")[0] not in engines:
+            elif speaker not in {*voices, *voice_tables} and speaker.partition("/")[0] not in engines:
                 reader.fault(key, f'must be a voice of this file, or "engine/voice"; {speaker!r} is neither')
 
 
-def _voice(reader: Reader, table: Mapping[str, Any], key: str, engines: Engines) -> VoiceSection:
-    own = {name: table[name] for name in _OWN if name in table}
+def _read_voice(reader: Reader, table: Mapping[str, Any], key: str, engines: Engines) -> VoiceSection:
+    own = {name: table[name] for name in _OWN_KEYS if name in table}
     bindings: dict[str, str] = {}
     for engine, voice in table.items():
         if engine in own:

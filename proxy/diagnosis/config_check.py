@@ -12,11 +12,11 @@ from proxy.config import addresses, natural
 from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wrong
-from proxy.config.reader import nearest
+from proxy.config.reader import nearest_name
 from proxy.config.sections import KINDS
 from proxy.diagnosis import text_check
-from proxy.diagnosis.certificate_check import certificates
-from proxy.diagnosis.model_check import models, retirements
+from proxy.diagnosis.certificate_check import check_certificates
+from proxy.diagnosis.model_check import check_models, check_retirements
 from proxy.engines.environments.environments import EnvironmentRefused, interpreter
 from proxy.engines.plugin_instances import names_of_engines, who_knows
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
@@ -30,18 +30,18 @@ from speech_engine.plugin import Cautious
 def check_config(config: Config, registry: Registry, results: ProbeResults = NO_RESULTS) -> list[Finding]:
     """Return all findings of a configuration. `results` has the models and voices that only engines know."""
     findings = [ok("config", f"data in {config.data}", name=config.source)]
-    findings += _natural(config)
-    findings += _server(config, results.address)
-    findings += certificates(config)
+    findings += _natural_findings(config)
+    findings += _server_findings(config, results.address)
+    findings += check_certificates(config)
     findings += [
         wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=fault.name)
         for fault in registry.faults
     ]
-    engines = [finding for name in config.engines for finding in _engine(config, registry, name)]
+    engines = [finding for name in config.engines for finding in _engine_findings(config, registry, name)]
     findings += engines
-    sick = {each.name for each in engines if (each.what, each.verdict) == ("engine", "wrong")}
+    broken_engines = {each.name for each in engines if (each.what, each.verdict) == ("engine", "wrong")}
     if not config.host.is_used:
-        findings += [ok("plan", _plan(plan), name=plan.name) for plan in config.plans.values()]
+        findings += [ok("plan", _plan_text(plan), name=plan.name) for plan in config.plans.values()]
     findings += [
         note("plan", remark.text, name=remark.key)
         for remark in config.warnings
@@ -50,29 +50,29 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     for feature in features_of(config):
         for check in feature.checks:
             findings += check(config, registry, results)
-    findings += models(config, registry, results, sick)
-    findings += text_check.routes(config, registry, results, sick)
-    findings += retirements(config, registry, results.models)
-    findings += _settings(config, registry)
-    voices = _voices(config, registry)
+    findings += check_models(config, registry, results, broken_engines)
+    findings += text_check.check_routes(config, registry, results, broken_engines)
+    findings += check_retirements(config, registry, results.models)
+    findings += _setting_findings(config, registry)
+    voices = _spoken_names(config, registry)
     if not config.host.is_used:  # a host has no clients that could leave these out
-        findings += [_default_model(config), _default_voice(config, results, voices)]
-    findings += text_check.voices(config, results)
+        findings += [_default_model_finding(config), _default_voice_finding(config, results, voices)]
+    findings += text_check.check_voices(config, results)
     for feature in features_of(config):
         for check in feature.text_checks:
             findings += check(config, registry, results)
     return [*findings, ok("voices", ", ".join(voices) or "none of our own", name=f"{len(voices)}")]
 
 
-def _voices(config: Config, registry: Registry) -> list[str]:
+def _spoken_names(config: Config, registry: Registry) -> list[str]:
     names = names_of_engines(registry, config)
     return [
         name for name, section in config.voices.items() if not section.is_known_name or who_knows(name, names)
     ]
 
 
-def _natural(config: Config) -> Iterator[Finding]:
-    """Yield a finding about the sections that come from natural.toml, and a note if they do not count."""
+def _natural_findings(config: Config) -> Iterator[Finding]:
+    """Yield a finding about the sections from natural.toml, and a note for each that has no effect."""
     for remark in config.warnings:
         if remark.key == natural.FILE:
             yield note("config", remark.text, "run voxgate voices natural, or delete it", name=remark.key)
@@ -81,13 +81,13 @@ def _natural(config: Config) -> Iterator[Finding]:
         yield ok("config", f"{', '.join(config.natural)}: beneath your own file", name=file)
 
 
-def _server(config: Config, running_at: str) -> list[Finding]:
+def _server_findings(config: Config, running_address: str) -> list[Finding]:
     server = config.server
     metrics = ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none")
     if config.host.is_used:
-        says = f"voxgate host, with its processes on the {config.host.ports} ports behind"
-        return [ok("address", says, name=config.host.listen or "--listen"), metrics]
-    listens = f"; the running server listens on {running_at}" if running_at else ""
+        host_text = f"voxgate host, with its processes on the {config.host.ports} ports behind"
+        return [ok("address", host_text, name=config.host.listen or "--listen"), metrics]
+    listens = f"; the running server listens on {running_address}" if running_address else ""
     retention = (
         f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
     )
@@ -99,7 +99,7 @@ def _server(config: Config, running_at: str) -> list[Finding]:
     ]
 
 
-def _settings(config: Config, registry: Registry) -> list[Finding]:
+def _setting_findings(config: Config, registry: Registry) -> list[Finding]:
     """Return findings about the settings of plugins that are no engines, and about the detector."""
     findings = []
     for kind in KINDS:
@@ -117,11 +117,11 @@ def _settings(config: Config, registry: Registry) -> list[Finding]:
     return findings
 
 
-def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
+def _engine_findings(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
     section = config.engines[name]
     try:
         spec = registry.engine(name, section, config.data)
-        lacking = [
+        missing_findings = [
             wrong("engine", lack.what, lack.do, name=name)
             for lack in registry.missing(name, section, config.data)
         ]
@@ -129,15 +129,15 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
         yield wrong("engine", str(error), name=name)
         return
     if isinstance(spec, RemoteSpec):
-        yield from _remote_engine(registry, spec)
+        yield from _remote_engine_findings(registry, spec)
         return
     if isinstance(spec, HostedEngineSpec):
         try:
             interpreter(section.plugin, spec.hosted)
         except EnvironmentRefused as refused:
-            lacking.insert(0, wrong("engine", str(refused), name=name))
-    if lacking:
-        yield from lacking
+            missing_findings.insert(0, wrong("engine", str(refused), name=name))
+    if missing_findings:
+        yield from missing_findings
         return
     names = ", ".join(model.manifest.name for model in spec.models)
     model = f", {'model' if len(spec.models) == 1 else 'models'} {names}" if names else ""
@@ -151,10 +151,10 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
         for caution in settings.cautions() if isinstance(settings, Cautious) else ():
             yield note("engine", caution, name=name)
     if spec.licence:
-        yield _licence(config, name, spec.licence, names)
+        yield _licence_finding(config, name, spec.licence, names)
 
 
-def _remote_engine(registry: Registry, spec: RemoteSpec) -> Iterator[Finding]:
+def _remote_engine_findings(registry: Registry, spec: RemoteSpec) -> Iterator[Finding]:
     name, section = spec
     try:
         registry.first_settings(name, section, "")
@@ -165,21 +165,21 @@ def _remote_engine(registry: Registry, spec: RemoteSpec) -> Iterator[Finding]:
     if section.cluster:
         yield ok("engine", f"{section.plugin}, on the hosts of {spec.place}", name=name)
         return
-    most = f"up to ${section.budget_usd_day:g} a day and ${section.job_usd:g} a job"
-    yield ok("engine", f"{section.plugin}, for jobs only, at {spec.place}; {most}", name=name)
+    limits = f"up to ${section.budget_usd_day:g} a day and ${section.job_usd:g} a job"
+    yield ok("engine", f"{section.plugin}, for jobs only, at {spec.place}; {limits}", name=name)
 
 
-def _licence(config: Config, name: str, licence: str, models: str) -> Finding:
+def _licence_finding(config: Config, name: str, licence: str, models: str) -> Finding:
     """Return a finding about the limits of the licence of imported models, with the remedy."""
     terms, section = terms_of(licence), config.engines[name]
     found = f"{models} is under {licence}: {terms.says}"
     is_sold = config.server.commercial and any(plan.price for plan in config.plans.values())
     is_forbidden = is_sold and not terms.paid_use
-    lacking = f"plans with a price do not have it; name what allows it in engines.{name}.paid_use_basis"
+    no_paid_use = f"plans with a price do not have it; name what allows it in engines.{name}.paid_use_basis"
     if terms.must_accept and section.accept_licence.casefold() != licence.casefold():
         accept = f'it speaks for nobody before engines.{name}.accept_licence = "{licence}"'
-        also = f"; {lacking}" if is_forbidden and not section.paid_use_basis else ""
-        return wrong("licence", f"{found}; {accept}{also}", name=name)
+        addition = f"; {no_paid_use}" if is_forbidden and not section.paid_use_basis else ""
+        return wrong("licence", f"{found}; {accept}{addition}", name=name)
     if not is_forbidden:
         return ok("licence", found, name=name)
     if f"engines.{name}" in config.natural and not section.paid_use_basis:
@@ -187,10 +187,10 @@ def _licence(config: Config, name: str, licence: str, models: str) -> Finding:
         return ok("licence", f"{found}; plans with a price do not have it", name=name)
     if section.paid_use_basis:
         return ok("licence", f"{found}; paid plans have it by your paid_use_basis", name=name)
-    return note("licence", f"{found}; {lacking}", name=name)
+    return note("licence", f"{found}; {no_paid_use}", name=name)
 
 
-def _plan(plan: Plan) -> str:
+def _plan_text(plan: Plan) -> str:
     kinds = ("speech", "cached", "clone", "conversion", "training", "transcription")
     of_kinds = {kind: getattr(plan.prices, kind) for kind in kinds}
     prices = {kind: price for kind, price in of_kinds.items() if price is not None} | dict(plan.prices.models)
@@ -198,17 +198,17 @@ def _plan(plan: Plan) -> str:
     parts = [
         plan.price or "free",
         *(f"{name} {words.get(limit, limit)}" for name, limit in shown_limits(plan, AGREED_LIMITS).items()),
-        *(f"{what} {_price(price)}" for what, price in prices.items()),
+        *(f"{kind} {_price_text(price)}" for kind, price in prices.items()),
         *([] if plan.marking is None else [f"marked {'always' if plan.marking else 'never'}"]),
     ]
     return ", ".join(parts)
 
 
-def _price(price: Price) -> str:
+def _price_text(price: Price) -> str:
     return f"{in_credits(price.micro)}/{price.per}" if price.micro else "free"
 
 
-def _default_voice(config: Config, results: ProbeResults, voices: Collection[str]) -> Finding:
+def _default_voice_finding(config: Config, results: ProbeResults, voices: Collection[str]) -> Finding:
     name = config.server.default_voice
     section = config.voices.get(name)
     if section is not None and text_check.is_silent(section, results):
@@ -218,19 +218,19 @@ def _default_voice(config: Config, results: ProbeResults, voices: Collection[str
     do = (
         f'write [voices.{name}] with {next(iter(config.engines), "ENGINE")} = "VOICE", a voice of that engine'
     )
-    return _default(voices, "default_voice", name, why, do)
+    return _default_finding(voices, "default_voice", name, why, do)
 
 
-def _default_model(config: Config) -> Finding:
+def _default_model_finding(config: Config) -> Finding:
     name = config.server.default_model
     why = f"no line {name!r} in [models] names a model of an engine here"
     do = f'write "{name}" = ["{next(iter(config.engines), "ENGINE")}/MODEL"] in [models]'
-    return _default(config.models, "default_model", name, why, do)
+    return _default_finding(config.models, "default_model", name, why, do)
 
 
-def _default(known: Collection[str], key: str, name: str, why: str, do: str) -> Finding:
+def _default_finding(known: Collection[str], key: str, name: str, why: str, do: str) -> Finding:
     if name in known or "/" in name:
         return ok("default", name, name=key)
-    near = nearest(name, known)
+    similar = nearest_name(name, known)
     found = f"server.{key}: {name!r} is not configured: {why}; /readyz will say unready"
-    return wrong("default", found, f"did you mean {near}? Else {do}" if near else do, name=key)
+    return wrong("default", found, f"did you mean {similar}? Else {do}" if similar else do, name=key)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 import speech_engine
 from policies import price
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import Model
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config
@@ -35,14 +35,14 @@ async def check_live(config: Config, registry: Registry) -> tuple[list[Finding],
     The providers' charge is in no account's usage.
     """
     cloud = {name: section for name, section in config.engines.items() if _is_cloud(config, registry, name)}
-    only = replace(config, engines=cloud)
+    cloud_config = replace(config, engines=cloud)
     findings: list[Finding] = []
     models: Models = {}
-    async with open_engines(registry, only, Metrics().engines) as engines:
-        catalogue = Catalogue(only, engines)
+    async with open_engines(registry, cloud_config, Metrics().engines) as engines:
+        catalogue = Catalogue(cloud_config, engines)
         for name, engine in engines.items():
             if isinstance(engine, CloudEngine) and engine.keys:
-                findings += [await _try(catalogue, engine, key) for key in engine.keys]
+                findings += [await _try_key(catalogue, engine, key) for key in engine.keys]
                 models[name] = engine.models()
             else:
                 findings.append(wrong("live", engine.reason, name=name))
@@ -58,11 +58,11 @@ def _is_cloud(config: Config, registry: Registry, name: str) -> bool:
     return isinstance(spec, InProcessSpec) and spec.is_cloud
 
 
-async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> Finding:
+async def _try_key(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> Finding:
     name = f"{engine.name} key {key.number}" if len(engine.keys) > 1 else engine.name
     try:
         async with asyncio.timeout(LONGEST_S):
-            found = await _speak(catalogue, engine.name, key)
+            found = await _speak_sentence(catalogue, engine.name, key)
     except TimeoutError:
         return wrong("live", f"It did not finish within {LONGEST_S:g} s.", name=name)
     except speech_engine.EngineError as error:
@@ -70,13 +70,13 @@ async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> F
     return ok("live", found, name=name)
 
 
-async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
+async def _speak_sentence(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     if not key.hello.models:
         raise speech_engine.EngineFailed(key.reason or key.refresh_reason or "It names no model.")
     info = key.hello.models[0]
-    job = _job(info, _voice(catalogue, engine, key))
+    job = _make_job(info, _choose_voice(catalogue, engine, key))
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    start_s = loop.time()
     first_ms, audio_bytes, rate_hz, units = 0.0, 0, info.sample_rate_hz, None
     speech = SlotStream(key.engine, key.slots, speech_engine.Speak(job), _log)
     try:
@@ -85,7 +85,7 @@ async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
                 case speech_engine.Started(sample_rate_hz=stated_hz):
                     rate_hz = stated_hz
                 case speech_engine.Audio(pcm=pcm):
-                    first_ms = first_ms or (loop.time() - began) * 1000
+                    first_ms = first_ms or (loop.time() - start_s) * 1000
                     audio_bytes += len(pcm)
                 case speech_engine.Finished(units=counted):
                     units = counted
@@ -97,13 +97,13 @@ async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     parts = [f"{engine}/{info.id}", f"{seconds:.2f} s of audio", f"first byte after {first_ms:.0f} ms"]
     if units is not None:
         parts.append(f"{units:g} units")
-    if (rate := catalogue.rate(Model(engine, info))) is not None:
-        micro = price.micro_usd(rate, seconds=seconds, characters=len(_text(info)), units=units)
+    if (rate := catalogue.provider_rate(Model(engine, info))) is not None:
+        micro = price.cost_micro_usd(rate, seconds=seconds, characters=len(_sentence_for(info)), units=units)
         parts.append(f"${micro / 1e6:.6f}")
     return ", ".join(parts)
 
 
-def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> speech_engine.Voice:
+def _choose_voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> speech_engine.Voice:
     """Return the first voice that the configuration binds, else the engine's first voice."""
     bound = (
         binding.voice
@@ -111,16 +111,16 @@ def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> speech_engine
         for binding in voice.bindings
         if binding.engine == engine
     )
-    own = (speech_engine.EngineVoice(voice.id) for voice in key.hello.voices)
-    voice = next(bound, None) or next(own, None)
+    engine_voices = (speech_engine.EngineVoice(voice.id) for voice in key.hello.voices)
+    voice = next(bound, None) or next(engine_voices, None)
     if voice is None:
         raise speech_engine.VoiceNotFound("It names no voice; bind one of its own in [voices.NAME].")
     return voice
 
 
-def _job(info: speech_engine.ModelInfo, voice: speech_engine.Voice) -> speech_engine.SpeechJob:
+def _make_job(info: speech_engine.ModelInfo, voice: speech_engine.Voice) -> speech_engine.SpeechJob:
     tag = "en" if _speaks_english(info) else info.languages[0].tag
-    text = _text(info)
+    text = _sentence_for(info)
     return speech_engine.SpeechJob(
         id="check_live",
         tenant="check",
@@ -132,10 +132,10 @@ def _job(info: speech_engine.ModelInfo, voice: speech_engine.Voice) -> speech_en
     )
 
 
-def _text(info: speech_engine.ModelInfo) -> str:
+def _sentence_for(info: speech_engine.ModelInfo) -> str:
     return _SENTENCE if _speaks_english(info) else _IN_ANY_LANGUAGE
 
 
 def _speaks_english(info: speech_engine.ModelInfo) -> bool:
     tags = {language.tag for language in info.languages}
-    return not tags or speech_engine.ANY_LANGUAGE in tags or "en" in {base(tag) for tag in tags}
+    return not tags or speech_engine.ANY_LANGUAGE in tags or "en" in {base_tag(tag) for tag in tags}

@@ -10,27 +10,27 @@ from policies.retirement import Retirement, find_retirement, parse_day
 from proxy.config import model_names
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
-from proxy.config.model_names import STANDARD, Known, spoken_by
+from proxy.config.model_names import STANDARD, Known, models_to_speak
 from proxy.config.sections import EngineSection, Remark
 from proxy.engines.registry import EngineConfigError, Registry, RemoteSpec
 from speech_engine import Hosted, Language, ModelInfo
 from speech_engine.plugin import KnowsShutdowns
 
 RETIREMENT = "retirement"
-_STAYS = "name a model that stays, before or after it in the list"
-_HOW = "start the server and check again, or let the engine answer with check --live"
+_NAME_ANOTHER = "name a model that stays, before or after it in the list"
+_HOW_TO_CHECK = "start the server and check again, or let the engine answer with check --live"
 
 
-def models(
-    config: Config, registry: Registry, results: ProbeResults, sick: Collection[str]
+def check_models(
+    config: Config, registry: Registry, results: ProbeResults, broken_engines: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield a finding for each alias, and each wrong name of a model. `sick` are engines that cannot run."""
+    """Yield a finding for each alias, and each wrong name of a model. `broken_engines` cannot run."""
     known = known_models(config, registry, results)
     faults = [*model_names.find_misnamed(config, known), *find_without_cost(config, known)]
     faulty = {fault.key for fault in faults}
     for alias, names in config.models.items():
         if alias not in faulty:
-            yield _alias(config, registry, known, sick, alias, names)
+            yield _alias_finding(config, registry, known, broken_engines, alias, names)
     yield from (wrong("model", fault.text, name=fault.key) for fault in faults)
 
 
@@ -44,24 +44,24 @@ def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[Mod
     format_ = registry.plugins("engine")[section.plugin].model_format
     if format_ is not None and format_.names_models:
         return tuple(
-            _info(each.manifest.name + variant, each.manifest.languages)
+            _bare_info(each.manifest.name + variant, each.manifest.languages)
             for each in imported
             for variant in format_.variants
         )
     id_ = model_names.hearing_model(section) if format_ is not None and format_.hears else STANDARD
-    return (_info(id_, dict.fromkeys(tag for each in imported for tag in each.manifest.languages)),)
+    return (_bare_info(id_, dict.fromkeys(tag for each in imported for tag in each.manifest.languages)),)
 
 
-def _info(id_: str, tags: Iterable[str]) -> ModelInfo:
+def _bare_info(id_: str, tags: Iterable[str]) -> ModelInfo:
     return ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1)
 
 
 def known_models(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:
     """Return the models of engines whose settings list them, that answered, or that have imported models."""
-    listed = listed_models(config)
+    configured = listed_models(config)
     found: dict[str, Sequence[str]] = {}
     for name, section in config.engines.items():
-        named = [info.id for info in results.models.get(name, ())]
+        answered = [info.id for info in results.models.get(name, ())]
         try:
             settings = registry.first_settings(name, section, config.data)
             # A preset lists models, too, in the settings and not in the file.
@@ -69,32 +69,36 @@ def known_models(config: Config, registry: Registry, results: ProbeResults) -> d
             imported = [info.id for info in imported_infos(config, registry, name)]
         except EngineConfigError:
             by_settings, imported = None, []  # the finding of the engine has the reason
-        of_settings = list(by_settings) if isinstance(by_settings, tuple | list) else []
-        if models := listed.get(name) or of_settings or named or imported:
+        setting_models = list(by_settings) if isinstance(by_settings, tuple | list) else []
+        if models := configured.get(name) or setting_models or answered or imported:
             found[name] = models
     return found
 
 
-def _alias(
+def _alias_finding(
     config: Config,
     registry: Registry,
     known: Mapping[str, Sequence[str]],
-    sick: Collection[str],
+    broken_engines: Collection[str],
     alias: str,
     names: tuple[str, ...],
 ) -> Finding:
     engines = {full: full.partition("/")[0] for full in names}
-    there = [full for full, engine in engines.items() if engine not in sick]
-    lacking = [f"{engine}, for {full}, cannot run" for full, engine in engines.items() if engine in sick]
-    if not there:
-        return note("model", f"nothing speaks it: {', '.join(lacking)}", name=alias)
-    unknown = [full for full in there if engines[full] not in known and _may_be_wrong(config, registry, full)]
+    usable = [full for full, engine in engines.items() if engine not in broken_engines]
+    faults = [
+        f"{engine}, for {full}, cannot run" for full, engine in engines.items() if engine in broken_engines
+    ]
+    if not usable:
+        return note("model", f"nothing speaks it: {', '.join(faults)}", name=alias)
+    unknown = [
+        full for full in usable if engines[full] not in known and _may_be_wrong(config, registry, full)
+    ]
     if unknown:
-        lacking.append(f"not checked: whether there is {', '.join(unknown)}")
-    found = "; ".join((", ".join(there), *lacking))
+        faults.append(f"not checked: whether there is {', '.join(unknown)}")
+    found = "; ".join((", ".join(usable), *faults))
     return (
-        note("model", found, _HOW if unknown else "", name=alias)
-        if lacking
+        note("model", found, _HOW_TO_CHECK if unknown else "", name=alias)
+        if faults
         else ok("model", found, name=alias)
     )
 
@@ -108,13 +112,14 @@ def _may_be_wrong(config: Config, registry: Registry, full: str) -> bool:
     return is_cloud or model != STANDARD
 
 
-def retirements(
+def check_retirements(
     config: Config,
     registry: Registry,
     models: Mapping[str, tuple[ModelInfo, ...]],
     today: date | None = None,
 ) -> Iterator[Finding]:
-    """Yield a finding for each list with a model that ends soon or has ended, and for silent engines.
+    """Yield a finding for each alias or route with a model that ends soon or has ended, and for each engine
+    whose faulty settings hide that.
 
     A missing secret hides no day: the address and the preset tell the provider.
     """
@@ -126,22 +131,24 @@ def retirements(
     for name, full_names in lists.items():
         days = {full: _last_day(config, registry, models, full) for full in full_names}
         if (retirement := find_retirement(days, today)) is not None:
-            yield _ending(name, retirement, today)
+            yield _retirement_finding(name, retirement, today)
     named = dict.fromkeys(full.partition("/")[0] for full_names in lists.values() for full in full_names)
     for engine in named:
         if engine not in models and _is_unreadable(config, registry, engine):
             yield note(RETIREMENT, "not checked: its settings have a fault", "mend its section", name=engine)
 
 
-def _ending(name: str, retirement: Retirement, today: date) -> Finding:
-    ends = ", ".join(
+def _retirement_finding(name: str, retirement: Retirement, today: date) -> Finding:
+    models = ", ".join(
         f"{model} {'ends' if day > today else 'ended'} on {day} ({abs((day - today).days)} days)"
         for model, day in retirement.models
     )
     if retirement.has_ended(today):
-        return wrong(RETIREMENT, f"{ends}; nothing is left", "name a model that stays", name=name)
+        return wrong(RETIREMENT, f"{models}; nothing is left", "name a model that stays", name=name)
     rest = "; nothing is left then" if retirement.ends is not None else ""
-    return note(RETIREMENT, f"{ends}{rest}", _STAYS if retirement.ends is not None else "", name=name)
+    return note(
+        RETIREMENT, f"{models}{rest}", _NAME_ANOTHER if retirement.ends is not None else "", name=name
+    )
 
 
 def _last_day(
@@ -152,7 +159,7 @@ def _last_day(
     day = next((info.shutdown_date for info in models.get(engine, ()) if info.id == id_), "")
     section = config.engines.get(engine)
     if not day and section is not None:
-        with suppress(EngineConfigError):  # `retirements` yields a note about it
+        with suppress(EngineConfigError):  # `check_retirements` yields a note about it
             settings = registry.first_settings(engine, section, config.data)
             day = settings.shutdown_date(id_) if isinstance(settings, KnowsShutdowns) else ""
     return parse_day(day)
@@ -179,11 +186,13 @@ def listed_models(config: Config) -> Known:
 
 def find_without_cost(config: Config, known: Known) -> list[Remark]:
     """Return the models without a cost, of engines with a budget: the budget would not count them."""
-    offered = {(engine, model) for engine, models in known.items() for model in models}
-    offered |= {(engine, model) for _, engine, model in spoken_by(config) if engine not in known}
+    speaking_models = {(engine, model) for engine, models in known.items() for model in models}
+    speaking_models |= {
+        (engine, model) for _, engine, model in models_to_speak(config) if engine not in known
+    }
     return [
         Remark(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
-        for engine, model in sorted(offered)
+        for engine, model in sorted(speaking_models)
         if _is_unseen(config.engines.get(engine), model)
     ]
 

@@ -26,7 +26,7 @@ from speech_engine import Context, Engine, EngineRefreshes, Plugin
 from speech_engine.testing import EngineContract
 from speech_engine.testing.verdicts import RuleVerdict, verdicts
 
-_PATIENCE_S = 600.0
+_TIMEOUT_S = 600.0
 
 
 def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iter
         names = ", ".join(f"{plugin.kind} {plugin.name}" for plugin in plugins) or "nothing"
         yield ok("plugin", f"gives {names}", name=entry.name)
         engines = [plugin for plugin in plugins if plugin.kind == "engine"]
-        configured = [plugin for plugin in engines if _sections(plugin, config)]
+        configured = [plugin for plugin in engines if _sections_of(plugin, config)]
         for plugin in engines:
             if configured and plugin not in configured:
                 # Of several engines in a folder, only the configured engines are tried.
@@ -54,7 +54,7 @@ def check_plugin(folder: Path, config: Config | None, voice: str | None) -> Iter
 def _check_engine(
     folder: Path, loaded: Registry, plugin: Plugin[Any], config: Config | None, voice: str | None
 ) -> Iterator[Finding]:
-    name, section = next(iter(_sections(plugin, config)), (plugin.name, EngineSection(plugin.name)))
+    name, section = next(iter(_sections_of(plugin, config)), (plugin.name, EngineSection(plugin.name)))
     try:
         spec = loaded.engine(name, section, config.data if config else Config().data)
     except EngineConfigError as error:
@@ -67,10 +67,10 @@ def _check_engine(
         yield ok("engine", f"not tried: it works at {spec.place}", name=name)
         return
     upstream = config.upstream if config else Upstream()
-    yield from _findings(asyncio.run(_check_in_process(spec, upstream, voice)))
+    yield from _rule_findings(asyncio.run(_check_in_process(spec, upstream, voice)))
 
 
-def _sections(plugin: Plugin[Any], config: Config | None) -> list[tuple[str, EngineSection]]:
+def _sections_of(plugin: Plugin[Any], config: Config | None) -> list[tuple[str, EngineSection]]:
     sections = config.engines.items() if config else ()
     return [pair for pair in sections if pair[1].plugin == plugin.name]
 
@@ -83,34 +83,36 @@ def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> It
         # An author may have the packages installed here.
         interpreter, hint = sys.executable, f" ({refused} --plugin {folder})"
     command = [interpreter, "-P", "-m", "speech_engine.testing", spec.module, spec.name]
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, *([voice] if voice else [])],
         input=msgspec.json.encode(spec.section.settings),
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": plugin_folder.search_path(folder)},
-        timeout=_PATIENCE_S,
+        timeout=_TIMEOUT_S,
         check=False,
     )
-    found = [msgspec.json.decode(line, type=RuleVerdict) for line in done.stdout.splitlines()]
-    if found and found[-1].broken.startswith("ModuleNotFoundError"):
-        found[-1] = RuleVerdict(found[-1].rule, found[-1].broken + hint)
-    if done.returncode:
-        found.append(RuleVerdict("it does not end its process", f"it ended with status {done.returncode}"))
-    yield from _findings(found)
+    rule_verdicts = [msgspec.json.decode(line, type=RuleVerdict) for line in process.stdout.splitlines()]
+    if rule_verdicts and rule_verdicts[-1].broken.startswith("ModuleNotFoundError"):
+        rule_verdicts[-1] = RuleVerdict(rule_verdicts[-1].rule, rule_verdicts[-1].broken + hint)
+    if process.returncode:
+        rule_verdicts.append(
+            RuleVerdict("it does not end its process", f"it ended with status {process.returncode}")
+        )
+    yield from _rule_findings(rule_verdicts)
 
 
 async def _check_in_process(
     spec: InProcessSpec[Any], upstream: Upstream, voice: str | None
 ) -> list[RuleVerdict]:
     """Try the engine of each key, with the HTTP client of a server."""
-    found: list[RuleVerdict] = []
+    rule_verdicts: list[RuleVerdict] = []
     async with open_http(upstream) as http:
         context = Context(structlog.get_logger(), http=http, samples=EngineContract.recordings, sockets=http)
         for number, create in enumerate(spec.creators(context), 1):
             of_key = f" (key {number})" if len(spec.settings) > 1 else ""
             async for verdict in verdicts(partial(_open_refreshed, create), voice):
-                found.append(RuleVerdict(f"{verdict.rule}{of_key}", verdict.broken))
-    return found
+                rule_verdicts.append(RuleVerdict(f"{verdict.rule}{of_key}", verdict.broken))
+    return rule_verdicts
 
 
 @asynccontextmanager
@@ -122,8 +124,8 @@ async def _open_refreshed(create: Callable[[], AbstractAsyncContextManager[Engin
         yield engine
 
 
-def _findings(found: Iterable[RuleVerdict]) -> Iterator[Finding]:
-    for verdict in found:
+def _rule_findings(rule_verdicts: Iterable[RuleVerdict]) -> Iterator[Finding]:
+    for verdict in rule_verdicts:
         if verdict.broken:
             yield wrong("rule", verdict.broken, name=verdict.rule)
         else:

@@ -20,12 +20,12 @@ _ANY_PITCH = {"lowest": -12.0, "highest": 12.0}
 _NO_PITCH = {"lowest": 0.0, "highest": 0.0}
 
 
-def ask(config: Config, registry: Registry) -> ProbeResults:
+def run_probes(config: Config, registry: Registry) -> ProbeResults:
     """Return the answers of front-ends and of a running server. Without an answer, the results are empty."""
     # Imported here: the supervisor, which imports this module, needs no HTTP client.
     from proxy.processes.admin_client import ask_once
 
-    front_ends = asyncio.run(_front_ends(config, registry))
+    front_ends = asyncio.run(_front_end_languages(config, registry))
     rows: list[Any] = []
     address = ""
     saved = frozenset[str]()
@@ -40,13 +40,13 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
             pass  # it starts or stops, or another command has the folder
     # The file may be newer than the server, and name another plugin.
     plugins = {name: section.plugin for name, section in config.engines.items()}
-    there = [row for row in rows if plugins.get(row["name"]) == row["plugin"] and row["models"]]
+    answered = [row for row in rows if plugins.get(row["name"]) == row["plugin"] and row["models"]]
     return ProbeResults(
-        {row["name"]: _models(row) for row in there},
+        {row["name"]: _model_infos(row) for row in answered},
         _fixed_voices(config, registry)
         | {
             row["name"]: frozenset((*row["voices"], *row["unlisted_voices"]))
-            for row in there
+            for row in answered
             if row["unlisted_voices"] is not None
         },
         front_ends,
@@ -58,8 +58,8 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
 def _fixed_voices(config: Config, registry: Registry) -> dict[str, frozenset[str]]:
     """Return the voices of engines whose plugins know them without a running engine."""
     plugins = registry.plugins("engine")
-    used = {name: plugins.get(section.plugin) for name, section in config.engines.items()}
-    known = {name: plugin.voices for name, plugin in used.items() if plugin is not None}
+    used_plugins = {name: plugins.get(section.plugin) for name, section in config.engines.items()}
+    known = {name: plugin.voices for name, plugin in used_plugins.items() if plugin is not None}
     return {name: frozenset(voices) for name, voices in known.items() if voices is not None}
 
 
@@ -74,8 +74,8 @@ def _is_saved(config: Config, name: str) -> bool:
     return all(part["voice"].startswith("voice_") for part in answer["parts"])
 
 
-def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
-    """Return models with the fields that the check reads. The other fields have no true values."""
+def _model_infos(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
+    """Return a server's models with the fields that the check reads. The other fields have placeholders."""
     # A server from before an update does not send these two.
     own_speech = row.get("own_speech", row["languages"])
     converting = row.get("converting", dict.fromkeys(row["languages"], _ANY_PITCH))
@@ -94,14 +94,14 @@ def _models(row: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
     )
 
 
-async def _front_ends(config: Config, registry: Registry) -> dict[str, frozenset[str]]:
+async def _front_end_languages(config: Config, registry: Registry) -> dict[str, frozenset[str]]:
     """Return the languages of the front-ends in routes. They are not warmed, so no dictionary is read."""
-    named = {route.front_end for route in config.routes if route.front_end}
+    front_end_names = {route.front_end for route in config.routes if route.front_end}
     found = {}
     async with AsyncExitStack() as stack:
-        for name in sorted(named & registry.plugins("front_end").keys()):
+        for name in sorted(front_end_names & registry.plugins("front_end").keys()):
             section = config.plugin("front_end", name)
-            opened = await open_plugin(stack, registry, PluginRequest("front_end", name, section, False))
-            if opened is not None:
-                found[name] = frozenset(getattr(opened, "languages", ()))
+            front_end = await open_plugin(stack, registry, PluginRequest("front_end", name, section, False))
+            if front_end is not None:
+                found[name] = frozenset(getattr(front_end, "languages", ()))
     return found

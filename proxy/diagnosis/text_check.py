@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 
 from policies import routing
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import PostStep, Route
 from proxy.config import model_names
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
-from proxy.config.reader import hint
+from proxy.config.reader import did_you_mean
 from proxy.config.routes import missing_engines
 from proxy.config.sections import Remark, VoiceSection
 from proxy.diagnosis.model_check import imported_infos, known_models
@@ -21,10 +21,10 @@ from proxy.engines.registry import Registry
 from speech_engine import ModelInfo
 
 _SUCCESSORS = {r"^jf_\w+$": "af_heart", r"^jm_\w+$": "am_michael", r":up[\d.]+$": ""}
-"""The voices of earlier versions, by patterns, and those that a server has in their place."""
+"""Patterns of voices of earlier versions, and the voices in their place."""
 
 
-def routes(
+def check_routes(
     config: Config, registry: Registry, results: ProbeResults, broken_engines: Collection[str]
 ) -> list[Finding]:
     """Return a finding for each route. The engines in `broken_engines` cannot run."""
@@ -52,7 +52,7 @@ def _may_exist(config: Config, known: model_names.Known, candidate: str) -> bool
     return engine in config.engines and (engine not in known or model in known[engine])
 
 
-def voices(config: Config, results: ProbeResults) -> list[Finding]:
+def check_voices(config: Config, results: ProbeResults) -> list[Finding]:
     """Return findings about the voices in the file. One that no engine has is wrong."""
     from_file = [remark for remark in config.warnings if remark.key.startswith("voices.")]
     unknown = [
@@ -144,7 +144,7 @@ def _candidate_fault(
         return ""
     info = next((info for info in infos if info.id == name), None)
     if info is None:
-        return f"{engine} has no model of {candidate!r}; {hint(name, [info.id for info in infos])}"
+        return f"{engine} has no model of {candidate!r}; {did_you_mean(name, [info.id for info in infos])}"
     return "" if routing.speaks(info, tag) else f"{candidate} does not speak {tag} well enough"
 
 
@@ -154,7 +154,7 @@ def _front_end_fault(registry: Registry, results: ProbeResults, route: Route) ->
     if name not in registry.plugins("front_end"):
         return _missing_front_end(name)
     made_for = results.front_ends.get(name, frozenset())
-    if not made_for or base(route.language) in made_for:
+    if not made_for or base_tag(route.language) in made_for:
         return ""
     return f"prepared by {name}, which was made for {', '.join(sorted(made_for))}"
 
@@ -170,7 +170,7 @@ Impossibility = tuple[str, str]
 def _judge_post(
     config: Config, results: ProbeResults, broken_engines: Collection[str], route: Route
 ) -> tuple[list[str], list[str], list[Impossibility]]:
-    """Return texts about a route's post-steps: the working, the faulty and the impossible ones.
+    """Return three lists of texts about a route's post-steps: those that work, faults, and impossible ones.
 
     An impossible step is an error, because every request for it is refused. A fault is a note.
     """
@@ -199,8 +199,8 @@ def voice_hint(voice: str, results: ProbeResults, engine: str) -> str:
     for former, successor in _SUCCESSORS.items():
         if (by := re.sub(former, successor, voice)) != voice and by in results.voices[engine]:
             return f"it speaks no more, and {by} does"
-    near = hint(voice, sorted(results.voices[engine]))
-    return near if near.startswith("did") else "voxgate engines --json lists its voices"
+    hint = did_you_mean(voice, sorted(results.voices[engine]))
+    return hint if hint.startswith("did") else "voxgate engines --json lists its voices"
 
 
 def _post_fault(
@@ -215,7 +215,8 @@ def _post_fault(
         return f"{engine}, for {what}, cannot run"
     infos = results.models.get(engine, ())
     if infos and not _models_named(infos, name):
-        return f"{engine} has no model of {step.engine!r}; {hint(name, [info.id for info in infos])}"
+        hint = did_you_mean(name, [info.id for info in infos])
+        return f"{engine} has no model of {step.engine!r}; {hint}"
     if engine in _speaking_engines(route):
         return f"{what} does not repeat what {engine} speaks itself"
     section = config.voices.get(step.voice)
@@ -225,7 +226,7 @@ def _post_fault(
         plan.name
         for plan in config.plans.values()
         if (plan.engines is not None and engine not in plan.engines)
-        or plan.prices.of_conversion(engine, name) is None
+        or plan.prices.conversion_price(engine, name) is None
     ]
     if not refused:
         return ""

@@ -33,7 +33,9 @@ class NoReservations:
     async def reserve_memory(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
         del holder
         if needs_gb > found.total_gb:
-            return LoadRefusal(f"{found.device} has {found.total_gb:.1f} GB, not {needs_gb:g}", lasting=True)
+            return LoadRefusal(
+                f"{found.device} has {found.total_gb:.1f} GB, not {needs_gb:g}", is_lasting=True
+            )
         return None
 
     def note_peak(self, holder: str, gb: float) -> None:

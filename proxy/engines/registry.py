@@ -20,7 +20,7 @@ import structlog
 
 from proxy.config import fields
 from proxy.config.engines import DEFAULT_CREDENTIAL, settings_by_key
-from proxy.config.reader import hint
+from proxy.config.reader import did_you_mean
 from proxy.config.sections import EngineSection, PluginSection
 from proxy.engines import stored_models
 from speech_engine import Context, Engine, Hosted, Plugin
@@ -213,7 +213,9 @@ class Registry:
         section, models = _with_models(name, section, plugin, data, may_wait=may_wait)
         if not isinstance(plugin.create, Hosted):
             keys = settings_by_key(plugin.settings, section)
-            each = tuple(_settings(f"engines.{name}{key.where}", plugin.settings, key.raw) for key in keys)
+            each = tuple(
+                _settings(f"engines.{name}{key.key_suffix}", plugin.settings, key.raw) for key in keys
+            )
             labels = tuple(key.credential for key in keys)
             return InProcessSpec(name, plugin.create, each, is_cloud=True, credentials=labels, models=models)
         if section.credentials:
@@ -256,7 +258,7 @@ class Registry:
             return _settings(f"engines.{name}", plugin.settings, {})
         section, _ = _with_models(name, section, plugin, data, may_wait=may_wait)
         first = settings_by_key(plugin.settings, section)[0]
-        return _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
+        return _settings(f"engines.{name}{first.key_suffix}", plugin.settings, first.raw)
 
     def missing(self, name: str, section: EngineSection, data: str) -> tuple[Missing, ...]:
         """Return the things that a configured engine lacks on this machine. Raise EngineConfigError."""
@@ -279,7 +281,8 @@ class Registry:
         plugin = self._plugins.get((kind, called))
         if plugin is None:
             known = sorted(self.plugins(kind))
-            raise EngineConfigError(f"{key}: no {kind} called {called} is installed; {hint(called, known)}")
+            hint = did_you_mean(called, known)
+            raise EngineConfigError(f"{key}: no {kind} called {called} is installed; {hint}")
         if section.fault:
             raise EngineConfigError(section.fault)
         if plugin.model_format is not None:
@@ -298,7 +301,7 @@ class Registry:
                 raise EngineConfigError(
                     f"engines.{name}: the plugin {fault.name} failed at {fault.stage}: {fault.reason}"
                 )
-        why = hint(section.plugin, sorted(self.plugins("engine")))
+        why = did_you_mean(section.plugin, sorted(self.plugins("engine")))
         raise EngineConfigError(
             f"engines.{name}.plugin: no plugin called {section.plugin} is installed; {why}"
         )
@@ -382,9 +385,10 @@ def _fault(faults: list[PluginFault], name: str, stage: str, error: BaseExceptio
 
 def _settings(section: str, type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> msgspec.Struct:
     known = [field.key for field in fields.fields_of(type_)]
-    faults = [f"{section}.{key}: no such key; {hint(key, known)}" for key in fields.unknown(type_, raw)]
+    unknown = fields.find_unknown_keys(type_, raw)
+    faults = [f"{section}.{key}: no such key; {did_you_mean(key, known)}" for key in unknown]
     try:
-        settings = fields.read(type_, raw)
+        settings = fields.read_struct(type_, raw)
     except fields.FieldFaults as error:
         for fault in error.faults:
             problem = "it is missing" if fault.kind == "missing" else f"must be {fault.expected}"

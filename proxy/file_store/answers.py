@@ -66,7 +66,8 @@ class StoredAnswer:
 
 
 class AnswerRecording(FileRecording):
-    """An answer that goes to its client and to the disk. Set `voices`, then call `start_recording`."""
+    """The copy on the disk of an answer that goes to its client. Set `voices`, then call
+    `start_recording`."""
 
     def __init__(self, lock: Lock | None, head: Head, most_bytes: int, store: Store) -> None:
         super().__init__(lock, most_bytes)
@@ -80,7 +81,7 @@ class AnswerRecording(FileRecording):
 
     async def close(self, *, keep: bool = False) -> None:
         """Release the name. The file stays only if it is complete and none of its voices is erased."""
-        # The file has its name: an erasure from now on finds it.
+        # The file has its name already, so an erasure that begins now finds it.
         is_stored = keep and (not self.voices or await self._are_voices_there())
         await super().close(keep=is_stored)
 
@@ -96,7 +97,7 @@ class AnswerRecording(FileRecording):
 
 
 class StoredAnswers:
-    """All stored answers of this machine. They are in the folder only, and not in memory."""
+    """All stored answers of this machine. They are in a folder, and not in memory."""
 
     def __init__(self, store: Store, root: Path, megabytes: int, workers: int) -> None:
         self._store = store
@@ -113,8 +114,8 @@ class StoredAnswers:
 
     @asynccontextmanager
     async def claim(self, once: Once) -> AsyncIterator[StoredAnswer | AnswerRecording]:
-        """Yield the stored answer. Without one, yield a recording, which no other request can make until the
-        end of the block.
+        """Yield the stored answer of a request. If there is none, yield a recording of it, and keep the same
+        request from another one until the end of the block.
 
         Raises RequestUnderWay and IdempotencyKeyReused.
         """
@@ -139,13 +140,13 @@ class StoredAnswers:
                 lambda: {voice for _, head in _heads(self._folder) for voice in head.voices}
             )
             if erased := await tombstones.list_erased(self._store, voices):
-                await self._folder.run(partial(_remove_of, self._folder, erased))
+                await self._folder.run(partial(_remove_answers_of, self._folder, erased))
         except OSError as error:
             raise StorageFailed(f"the kept answers cannot be swept: {error.strerror}") from None
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
         del is_late
-        await self._folder.run(partial(_remove_of, self._folder, {voice}))
+        await self._folder.run(partial(_remove_answers_of, self._folder, {voice}))
 
     async def _find(self, path: Path, once: Once) -> StoredAnswer | None:
         try:
@@ -194,7 +195,7 @@ def answer_name(once: Once) -> str:
 
 
 def _load(path: Path, folder: BoundedFolder) -> StoredAnswer | None:
-    file = locked_files.find(path)
+    file = locked_files.open_whole(path)
     if file is None:
         return None
     with ExitStack() as unless_ours:
@@ -229,7 +230,7 @@ def _heads(folder: BoundedFolder) -> Iterator[tuple[Path, Head]]:
             yield folder.root / name, stored.head
 
 
-def _remove_of(folder: BoundedFolder, voices: Container[str]) -> None:
+def _remove_answers_of(folder: BoundedFolder, voices: Container[str]) -> None:
     for path, head in _heads(folder):
         if any(voice in voices for voice in head.voices):
             path.unlink(missing_ok=True)

@@ -1,5 +1,5 @@
-"""A relay before a bucket. obstore reads each answer into memory, however long: a store that sent without an
-end took 3 GB in seconds. So its connections pass here, as over a forward proxy, and TLS goes through unread.
+"""A forward proxy between obstore and a bucket, which limits the length of answers. obstore reads each answer
+into memory, however long: a store that sent without an end took 3 GB in seconds. TLS passes unread.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _PIECE_BYTES = 64 * 1024
 _WITHIN_S = 5.0
 _AGAIN_S = 0.1
 _REQUEST_BYTES = 256
-"""A signed request is longer. What TLS sends by itself is shorter, and asks for no answer."""
+"""A signed request is longer. Messages that TLS sends by itself are shorter, and need no answer."""
 
 
 class BoundedRelay:
-    """It breaks a connection on which more than `most_bytes` come in answer to one request. Only the owner of
-    its `url` may pass: other programs of the machine reach its port as well."""
+    """Breaks a connection on which more than `most_bytes` come in answer to one request. Only a client that
+    knows the `url` with its token may pass, because other programs of the machine reach the port, too."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes, token = most_bytes, secrets.token_hex(16)
@@ -56,17 +56,17 @@ class BoundedRelay:
                 self._pass_on(client, server)
 
     def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
-        come = 0
+        received = 0
         with selectors.DefaultSelector() as selector:
             selector.register(client, selectors.EVENT_READ, (client, server))
             selector.register(server, selectors.EVENT_READ, (server, client))
-            while come <= self._most_bytes:
+            while received <= self._most_bytes:
                 for key, _ in selector.select():
                     reader, writer = key.data
                     if not (data := reader.recv(_PIECE_BYTES)):
                         return
                     writer.sendall(data)
                     if reader is server:
-                        come += len(data)
+                        received += len(data)
                     elif len(data) > _REQUEST_BYTES:
-                        come = 0
+                        received = 0

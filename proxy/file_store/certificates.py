@@ -31,7 +31,8 @@ class MadeCertificate(NamedTuple):
 def make_certificate(
     name: x509.Name, end: datetime, authority: MadeCertificate | None = None, *extensions: x509.ExtensionType
 ) -> MadeCertificate:
-    """Make a certificate of P-256. Without an authority it is one, which signs itself."""
+    """Make a certificate with a key of P-256. Without an `authority`, it is an authority that signs
+    itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer, issuer_key = (authority.certificate.subject, authority.key) if authority else (name, key)
     builder = (

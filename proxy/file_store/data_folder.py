@@ -12,8 +12,8 @@ from stat import S_IMODE, S_ISVTX
 
 from proxy.errors import CannotServe, DataHeld
 
-_OF_OTHERS = 0o077
-_SHARED = frozenset(
+_OTHERS_MODE_BITS = 0o077
+_SYSTEM_FOLDERS = frozenset(
     (
         *("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/media", "/mnt", "/opt", "/proc", "/root"),
         *(
@@ -30,26 +30,27 @@ _SHARED = frozenset(
         ),
     )
 )
-"""Folders of the system. Sticky ones, as /tmp is, are known by their mode."""
+"""Folders of the system. Folders that all users may write, such as /tmp, are recognised by their sticky
+bit."""
 
-LOCK = "lock"
-RUNTIME = "run"
+LOCK_FILE = "lock"
+RUNTIME_LINK = "run"
 """A link to the runtime folder of the server that holds the data folder."""
 
-_LOOKS, _LOOK_S = 20, 0.02
+_LOCK_TRIES, _LOCK_PAUSE_S = 20, 0.02
 
 
 @contextmanager
-def locked(data: Path, *, is_shared: bool = False) -> Iterator[None]:
-    """Hold the data folder, at most until this process ends. Raise DataHeld if another process has it.
+def lock_data_folder(data: Path, *, is_shared: bool = False) -> Iterator[None]:
+    """Hold the lock of the data folder during the block. Raise DataHeld if another process has it.
 
-    Processes that only read it share it. At the end, root's files in it are given to the folder's owner: a
-    service with its own user needs them.
+    Processes that only read the folder share the lock. At the end, root's files in the folder are given to
+    the folder's owner, since a service that runs as this user needs them.
     """
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         _make_private(data)
-        descriptor = os.open(data / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(data / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise CannotServe(f"server.data: {data} cannot be written: {error.strerror}") from None
     try:
@@ -84,9 +85,9 @@ def give_to_owner(folder: Path, owner: os.stat_result) -> None:
 def _make_private(data: Path) -> None:
     """Close the folder to other users: it has keys and records. Raise CannotServe if it is not ours."""
     found = data.stat()
-    if not S_IMODE(found.st_mode) & _OF_OTHERS:
+    if not S_IMODE(found.st_mode) & _OTHERS_MODE_BITS:
         return
-    if found.st_mode & S_ISVTX or str(data.resolve()) in _SHARED:
+    if found.st_mode & S_ISVTX or str(data.resolve()) in _SYSTEM_FOLDERS:
         raise CannotServe(
             f"server.data: {data} is shared with others; name a folder of its own, such as {data}/voxgate"
         )
@@ -95,24 +96,24 @@ def _make_private(data: Path) -> None:
             f"server.data: others can read {data}, and it belongs to another user; run chmod 700 {data} as "
             "that user, or name another folder"
         )
-    data.chmod(S_IMODE(found.st_mode) & ~_OF_OTHERS)
+    data.chmod(S_IMODE(found.st_mode) & ~_OTHERS_MODE_BITS)
 
 
 def _lock(descriptor: int, kind: int) -> None:
     """Take the lock. It tries for a moment, since a process in `is_held` has the lock for an instant."""
-    for _ in range(_LOOKS):
+    for _ in range(_LOCK_TRIES):
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            time.sleep(_LOOK_S)
+            time.sleep(_LOCK_PAUSE_S)
     fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
 
 
 def is_held(data: Path) -> bool:
     """Return whether a process has the data folder. Make neither the folder nor the file."""
     try:
-        descriptor = os.open(data / LOCK, os.O_RDONLY)
+        descriptor = os.open(data / LOCK_FILE, os.O_RDONLY)
     except OSError:
         return False
     try:

@@ -1,4 +1,4 @@
-"""A folder of stored files for the event loop: their names, sizes and ages, whatever their content."""
+"""A folder of stored files with a bound of its size, for use on the event loop."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class BoundedFolder:
 
     @property
     def oldest(self) -> float:
-        """Files written before this moment are not given out again."""
+        """Files that were written before this moment, in seconds, are too old to be used."""
         return time.time() - self.stored_s
 
     async def lock_file(self, path: Path) -> Lock | None:
         """Take the lock of a file. Return None while this worker or another one makes the file."""
-        return await self.run_or_undo(partial(locked_files.take, path), Lock.release)
+        return await self.run_or_undo(partial(locked_files.take_lock, path), Lock.release)
 
     async def run_or_undo(self, step: Callable[[], T | None], undo: Callable[[T], None]) -> T | None:
         """Return the result of the step. If the caller is cancelled meanwhile, `undo` gets the result."""
@@ -58,7 +58,7 @@ class BoundedFolder:
             if done.cancelled() or done.exception() is not None:
                 return
             if (result := done.result()) is not None:
-                # It is rare and short, so it runs in the loop. At the end, the threads take no more work.
+                # `undo` is rare and short, so it runs in the event loop: the threads may take no more work.
                 undo(result)
 
         try:

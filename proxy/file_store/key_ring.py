@@ -94,6 +94,6 @@ def _new_line() -> bytes:
     return b64encode(locked_files.new_secret()) + b"\n"
 
 
-def check(content: bytes, where: str) -> None:
+def check_ring(content: bytes, where: str) -> None:
     """Raise VaultFailed for content that is no ring of keys."""
     parse_keys(content.decode("ascii", "replace"), where)

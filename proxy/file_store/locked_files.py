@@ -72,7 +72,7 @@ class Lock:
             os.close(folder_fd)
 
 
-def find(path: Path) -> FileIO | None:
+def open_whole(path: Path) -> FileIO | None:
     """Open a complete file, or return None. It stays readable when its name is removed or replaced."""
     try:
         return FileIO(path)
@@ -80,7 +80,7 @@ def find(path: Path) -> FileIO | None:
         return None
 
 
-def take(path: Path) -> Lock | None:
+def take_lock(path: Path) -> Lock | None:
     """Take the lock of a file. Return None while this process or another one holds it."""
     while True:
         try:
@@ -151,14 +151,14 @@ def _open_locked(name: str, folder_fd: int) -> FileIO | None:
             except BlockingIOError:
                 return None
             # The former holder may have removed the name after we opened it. Our lock would have no effect.
-            if _is_at(name, folder_fd, file):
+            if _has_name(name, folder_fd, file):
                 on_failure.pop_all()
                 return file
 
 
 def _remove_leftover(path: Path) -> bool:
     """Remove a lock with its unfinished file. Return false if a process still makes the file."""
-    lock = take(path.with_suffix(""))
+    lock = take_lock(path.with_suffix(""))
     if lock is None:
         return False
     try:
@@ -176,7 +176,7 @@ def _open_private(name: str, flags: int, *, folder: int) -> int:
     return os.open(name, flags, 0o600, dir_fd=folder)
 
 
-def _is_at(name: str, folder_fd: int, file: FileIO) -> bool:
+def _has_name(name: str, folder_fd: int, file: FileIO) -> bool:
     try:
         return os.path.samestat(os.stat(name, dir_fd=folder_fd), os.fstat(file.fileno()))
     except FileNotFoundError:
@@ -220,7 +220,7 @@ def ensure_secret(file: Path, make: Callable[[], bytes] = new_secret, *, is_chea
 
 def wait_for_lock(file: Path) -> Lock:
     """Take the lock of a file. Block until no other worker or command holds it."""
-    while (lock := take(file)) is None:
+    while (lock := take_lock(file)) is None:
         time.sleep(_RETRY_PAUSE_S)
     return lock
 

@@ -21,7 +21,7 @@ from proxy.storage import wrapped_keys
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.wrapped_keys import MasterUse, WrappedKey
 
-FILE = "master-key"
+MASTER_KEY_FILE = "master-key"
 """The file in the data folder, if `[vault] master_key` names no other key."""
 
 
@@ -34,7 +34,7 @@ class MasterKeySource:
     needed."""
 
     def __init__(self, section: VaultSection, data: Path) -> None:
-        self._file = data / FILE
+        self._file = data / MASTER_KEY_FILE
         self._older = [_parse(text, "vault.old_master_keys") for text in section.old_master_keys]
         self._named = _parse(section.master_key, "vault.master_key") if section.master_key else None
         self._keys: MasterKeys | None = None
@@ -105,7 +105,7 @@ class RotationStep(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[MasterUse, ...]
 
 
-async def rotate_some(
+async def rewrap_some(
     store: Store, source: MasterKeySource, skip: int = 0, limit: int = _ROWS_A_STEP
 ) -> RotationStep | None:
     """Wrap some keys anew with the newest master key. No file is touched.

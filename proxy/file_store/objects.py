@@ -29,18 +29,18 @@ from proxy.storage.disk_names import ANSWERS, ERASURES, OPERATOR, UnsafeName, fl
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Store
 
-FOLDER = "voices"
+RECORDINGS_FOLDER = "voices"
 
 _TRIES, _TRY_S, _MOST_S = 3, 4.5, 10.0
 _PAUSE_S = 0.2
 _PART_BYTES = 8 * 1024 * 1024
 _READ_BYTES = 2 * 1024 * 1024
 _MOST_ANSWER_BYTES = _READ_BYTES + 256 * 1024
-_RIGHT = re.compile(
+_OBJECT_NAME = re.compile(
     r"(?:[A-Za-z0-9][A-Za-z0-9_-]{0,79}/)?[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\.[a-z0-9]{1,40})?"
 )
 
-LEFT = ".left"
+LEFT_MARK = ".left"
 """An empty object `DIGEST-NONCE.left`: since it was written, an object is known to have no row."""
 _UNFINISHED = (PART, LOCK)
 
@@ -93,22 +93,24 @@ def open_objects(section: VaultSection, data: Path) -> Objects:
 
 
 def recordings_folder(section: VaultSection, data: Path) -> Path:
-    return Path(section.folder) if section.folder else data / FOLDER
+    return Path(section.folder) if section.folder else data / RECORDINGS_FOLDER
 
 
 def safe_name(name: str) -> str:
     """Return a name of an object. Raise UnsafeName: a row or a journal may say anything."""
-    if not _RIGHT.fullmatch(name):
+    if not _OBJECT_NAME.fullmatch(name):
         raise UnsafeName(f"{ascii(name)[:100]} cannot name an object")
     return name
 
 
-_RECORDING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}/[A-Za-z0-9][A-Za-z0-9_-]{0,79}(?:\.[0-9a-f]{16})?")
+_RECORDING_NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}/[A-Za-z0-9][A-Za-z0-9_-]{0,79}(?:\.[0-9a-f]{16})?"
+)
 
 
 def is_recording(name: str) -> bool:
     """Tell whether an object can be a recording: people keep notes beside them."""
-    return _RECORDING.fullmatch(name) is not None and name.partition("/")[0] not in (ERASURES, ANSWERS)
+    return _RECORDING_NAME.fullmatch(name) is not None and name.partition("/")[0] not in (ERASURES, ANSWERS)
 
 
 class Folder:

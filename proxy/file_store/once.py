@@ -1,6 +1,6 @@
-"""A request with an Idempotency-Key is done once: a repeated request gets the first result.
+"""Requests with an Idempotency-Key, which are done once: a repeated request gets the first result.
 
-The caller stores the proof: the bytes of the answer, or a row whose id is made from the key.
+Callers store a proof that it was done: the bytes of the answer, or a row whose id is made from the key.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import msgspec
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from speech_engine.redacted import Redacted
 
-PARAM = "Idempotency-Key"
+HEADER_NAME = "Idempotency-Key"
 REPLAYED = {"x-voxgate-replayed": "true"}
 
-Find = Callable[[str, str], Awaitable[str | None]]
-"""Returns the digest of the request that made the thing with this id, or None if the account has no such
-thing."""
+FindDigest = Callable[[str, str], Awaitable[str | None]]
+"""Takes an account and an id. Returns the digest of the request that made the row with this id, or None if
+the account has no such row."""
 
 
 class Once(Redacted, msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class Once(Redacted, msgspec.Struct, frozen=True):
     digest: bytes
 
     def id_of(self, prefix: str) -> str:
-        """Return the id of the thing that this key of the account makes, where an id is the proof."""
+        """Return the id of the row that a request with this key makes."""
         return f"{prefix}_{sha256(f'{prefix}{self.account}{self.key}'.encode()).hexdigest()[:24]}"
 
     def check_digest(self, digest: bytes) -> None:
@@ -39,15 +39,15 @@ class Once(Redacted, msgspec.Struct, frozen=True):
         if not hmac.compare_digest(self.digest, digest):
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was sent before with another body; a new request needs a new key.",
-                param=PARAM,
+                param=HEADER_NAME,
             )
 
     async def make(
-        self, id_: str, find: Find, make: Callable[[], Awaitable[object]], conflict: type[Exception]
+        self, id_: str, find: FindDigest, make: Callable[[], Awaitable[object]], conflict: type[Exception]
     ) -> bool:
-        """Make the row with the id of this key, and return whether it was there.
+        """Make the row with the id of this key, and return whether it existed before.
 
-        `make` raises `conflict` if another worker made it meanwhile, maybe for the same request. Raises
+        `make` raises `conflict` if another worker has made it meanwhile, maybe for the same request. Raises
         IdempotencyKeyReused, and the errors of `find` and `make`.
         """
         failure: Exception | None = None
@@ -67,7 +67,7 @@ class Once(Redacted, msgspec.Struct, frozen=True):
         """Return the failure of a request that comes again before it has ended."""
         return RequestUnderWay(
             "A request with this Idempotency-Key is still under way. Try again when it has ended.",
-            param=PARAM,
+            param=HEADER_NAME,
         )
 
 

@@ -1,4 +1,4 @@
-"""One stored file on its way to the disk, while the same bytes go to a client."""
+"""The writing of one stored file, while the same bytes go to a client."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from io import FileIO
 from proxy.file_store.locked_files import Lock
 
 BLOCK_BYTES = 256 * 1024
-"""So many bytes are written at once. A smaller file is written in one go, at its end."""
+"""The least bytes of a write before the end of the file."""
 
 _MOST_WAITING = 16 * BLOCK_BYTES
-"""The most bytes that may wait for the disk. With more, the answer goes on and is not stored."""
+"""The most bytes that may wait for the disk. If there are more, the file is given up."""
 
 
 class FileRecording:
-    """The bytes of one file. If the disk fails, the recording is given up and the answer goes on.
+    """The bytes of one file. If the disk fails, the recording is given up, and the answer to the client goes
+    on.
 
     The order is: `add` for each piece, `complete`, `close`. `close` may come at any time.
     """
@@ -64,7 +65,8 @@ class FileRecording:
             await asyncio.wait([self._writing])
 
     async def complete(self, tail: bytes = b"", name: str | None = None) -> None:
-        """Return when the whole file is on disk under its name, or will not be. `stat` tells which."""
+        """Return when the whole file is on disk under its name, or is given up. `stat` is set if it is
+        there."""
         await self.keep_up()
         if not self.is_given_up:
             await self._on_disk(partial(self._complete, self._take_waiting() + tail, name))

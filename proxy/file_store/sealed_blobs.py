@@ -1,4 +1,4 @@
-"""Files of features in the vault: sealed blobs with random beginnings, and any range of bytes out of them."""
+"""Files of features in the vault: sealed blobs with random prefixes, and ranges of their bytes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from proxy.file_store.vault import Vault
 from proxy.storage import blobs
 from proxy.storage.store import Store
 
-BEGINNING = 16
+PREFIX_BYTES = 16
 """The length of the prefix of each blob."""
 
 
 class SealedBlobs:
-    """Blobs that a feature puts into the vault. Prefixes differ, so no two are ever one blob. Every method
-    raises StorageFailed."""
+    """Blobs that a feature puts into the vault. Each has a random prefix, so that equal bytes are two blobs.
+    Every method raises StorageFailed."""
 
     def __init__(self, store: Store, vault: Vault) -> None:
         self.store = store
@@ -27,7 +27,7 @@ class SealedBlobs:
 
     async def put(self, account: str, data: bytes) -> str:
         """Store bytes, and return their digest. A row must name it within an hour."""
-        plain = secrets.token_bytes(BEGINNING) + data
+        plain = secrets.token_bytes(PREFIX_BYTES) + data
         del data  # it may be large
         return await self.vault.put(account, plain)
 
@@ -44,17 +44,18 @@ class SealedBlobs:
             await self.vault.drop(account, digests)
 
     async def keep(self, account: str, digests: Iterable[str]) -> bool:
-        """Protect these blobs from the clean-up for another hour. False: one of them is gone."""
+        """Protect these blobs from being deleted as unused for another hour. False: one of them was
+        deleted."""
         return all([await blobs.touch(self.store, account, digest) for digest in digests])
 
     async def whole(self, account: str, digest: str) -> bytes:
-        return (await self.vault.open(account, digest))[BEGINNING:]
+        return (await self.vault.open(account, digest))[PREFIX_BYTES:]
 
     async def part(self, account: str, digest: str, first: int, last: int) -> AsyncGenerator[bytes, None]:
-        """Yield what was put, from byte `first` up to `last`."""
+        """Yield the bytes that were put, from `first` to before `last`, in parts."""
         if first < last:
             reader = await self.vault.reader(account, digest)
-            reader.seek(BEGINNING + first)
+            reader.seek(PREFIX_BYTES + first)
             left = last - first
             while left:
                 data = (await reader.next_part())[:left]
@@ -65,8 +66,8 @@ class SealedBlobs:
         return b"".join([data async for data in self.part(account, digest, first, last)])
 
 
-class Blob(NamedTuple):
-    """A stored blob, from byte `first` up to `last`."""
+class BlobRange(NamedTuple):
+    """The bytes of a stored blob from `first` to before `last`."""
 
     digest: str
     first: int
@@ -89,7 +90,7 @@ class StoredBlob(Protocol):
 class StoredFile:
     """A file of bytes in memory and of blobs in the vault. Any range of it can be read."""
 
-    def __init__(self, files: SealedBlobs, account: str, segments: Sequence[bytes | Blob]) -> None:
+    def __init__(self, files: SealedBlobs, account: str, segments: Sequence[bytes | BlobRange]) -> None:
         self.segments = segments
         self._files = files
         self._account = account
@@ -100,7 +101,11 @@ class StoredFile:
         cls, files: SealedBlobs, rows: Sequence[StoredBlob], head: bytes = b"", tag: bytes = b""
     ) -> StoredFile:
         """Return blobs one after the other, perhaps with a head before them and a tag behind."""
-        segments: list[bytes | Blob] = [head, *(Blob(row.digest, 0, row.bytes) for row in rows), tag]
+        segments: list[bytes | BlobRange] = [
+            head,
+            *(BlobRange(row.digest, 0, row.bytes) for row in rows),
+            tag,
+        ]
         return cls(files, rows[0].account, [each for each in segments if each])
 
     @property
@@ -126,5 +131,5 @@ class StoredFile:
             at += 1
 
 
-def _size(segment: bytes | Blob) -> int:
+def _size(segment: bytes | BlobRange) -> int:
     return len(segment) if isinstance(segment, bytes) else segment.last - segment.first

@@ -1,4 +1,4 @@
-"""A sealed recording as an object: read a part at a time, each part in a thread of its own."""
+"""The reader of a sealed object, which reads it in parts, and opens each part in a thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _PART_BYTES = _PART_FRAMES * SEALED_FRAME_BYTES
 
 
 class SealedFileReader:
-    """Reads a recording from its start, or from a byte on. It keeps nothing open, so an erasure ends it."""
+    """Reads a recording from its start, or from the byte of `seek`. It keeps no file open, so that after an
+    erasure it can read no more."""
 
     def __init__(self, objects: Objects, name: str, digest: str, frames: SealedFrames, first: bytes) -> None:
         self._objects = objects
@@ -66,10 +67,10 @@ class SealedFileReader:
         return plain[skipped:]
 
     async def whole(self) -> bytes:
-        """Return all of it: in a bucket, each part would be a request. Raises VaultFailed."""
+        """Return the whole recording, with few requests to a bucket. Raises VaultFailed."""
         sealed, size = self._first, sealed_bytes(self._frames.plain_bytes) - HEAD_BYTES
         if len(sealed) < size:
-            # The first part comes again: to join the rest to it would copy all of it.
+            # The first part is read again, because joining the rest to it would copy all bytes.
             sealed = await _read(self._objects, self._name, self._digest, HEAD_BYTES, size)
         try:
             plain = await asyncio.to_thread(self._frames.open, 0, sealed)

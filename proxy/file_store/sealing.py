@@ -121,7 +121,7 @@ class MasterKeys:
         return any(hmac.compare_digest(erasure_signature(key, erasure), signature) for key in keys)
 
 
-def id_of_master(wrapped: str) -> str:
+def master_id_of(wrapped: str) -> str:
     """Return the id of the master key that wrapped this, or "" if this is no wrapped key."""
     try:
         return b64decode(wrapped[:_ID_CHARACTERS], validate=True)[1:].hex()
@@ -146,7 +146,7 @@ def new_key() -> bytes:
     return os.urandom(KEY_BYTES)
 
 
-def digest_of(owner_key: bytes, plain: bytes) -> str:
+def keyed_digest(owner_key: bytes, plain: bytes) -> str:
     """Return the digest of bytes by their owner's key, in hex. Another owner's digest of them differs."""
     return hmac.digest(owner_key, plain, "sha256").hex()
 

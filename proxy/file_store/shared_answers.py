@@ -46,7 +46,7 @@ from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
 RENEW_S = 6.0
-_AGAIN_S = 1.0
+_RETRY_S = 1.0
 _SETTLES_S = 15.0
 """A settlement that begins so long before the end of the lease commits before it ends, or never."""
 UPLOAD_S = 2.0
@@ -93,7 +93,7 @@ class Lease:
                 await self.renew()
             except StorageFailed as error:
                 _log.warning("answer.claim.failed", request=self.claim.request, reason=str(error))
-                pause_s = _AGAIN_S
+                pause_s = _RETRY_S
 
     @staticmethod
     def _end_of(began: float) -> float:
@@ -160,7 +160,7 @@ class SharedRecording(AnswerRecording):
 
         async def note() -> None:
             nonlocal is_noted
-            is_noted = await answer_claims.keep(self._store, self._claim)
+            is_noted = await answer_claims.write_answer(self._store, self._claim)
 
         await until_written(note, _TRIES)
         if not is_noted:

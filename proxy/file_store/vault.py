@@ -1,4 +1,4 @@
-"""The vault: recordings and texts that people own, sealed at rest. It knows owners, not speech.
+"""The vault: recordings and texts of accounts, sealed on the disk.
 
 A recording is a sealed object. Its row has its key, wrapped by the master key: without the row the object is
 unreadable. A text of a row is sealed under a key of that row. The digests of an account's recordings are made
@@ -25,12 +25,12 @@ import structlog
 from proxy.config.sections import VaultSection
 from proxy.file_store import sealing
 from proxy.file_store.master_keys import MasterKeySource, VaultFailed
-from proxy.file_store.objects import LEFT, Folder, VaultAway, is_recording, open_objects
+from proxy.file_store.objects import LEFT_MARK, Folder, VaultAway, is_recording, open_objects
 from proxy.file_store.sealed_file import SealedFileReader, damaged
 from proxy.storage import blobs, schema, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name
-from proxy.storage.read_cache import ReadCache, of_one
+from proxy.storage.read_cache import ReadCache, read_singly
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
@@ -47,7 +47,7 @@ _UNUSED_US = 60 * 60 * 1_000_000
 LEFT_OVER_S = 30 * 86_400.0
 """The time for which an object without a row stays: after a restore, the newest recordings have no rows."""
 _WRITING_S = 60.0
-"""An object without a row may be one that another process is writing, for so long at most."""
+"""The longest time for which an object without a row may be one that another process is writing."""
 _TRIES = 3
 
 _log = structlog.get_logger()
@@ -74,11 +74,11 @@ class Vault:
         self._store = store
         self._data = data
         self._account_keys: ReadCache[str, bytes] = ReadCache(
-            of_one(self._read_account_key), lambda _key: _CACHED_S, max_weight=_MOST_STORED
+            read_singly(self._read_account_key), lambda _key: _CACHED_S, max_weight=_MOST_STORED
         )
         self._under_way: set[asyncio.Task[object]] = set()
         self._being_put: set[str] = set()
-        # The objects without a row of erased recordings, and since when this process knows them.
+        # The objects of erased recordings that have no row, and since when this process knows them.
         self._left: dict[str, float] = {}
         self.revise(section)
 
@@ -92,7 +92,7 @@ class Vault:
         A voice or a consent has to name it within an hour. When this returns, it survives a power cut.
         """
         account_key = await self._account_keys.get(account)
-        digest = await asyncio.to_thread(sealing.digest_of, account_key, plain)
+        digest = await asyncio.to_thread(sealing.keyed_digest, account_key, plain)
         await self._finish(self._put(account, digest, plain))
         return digest
 
@@ -114,22 +114,22 @@ class Vault:
             return await self._reader_of(newer)
 
     async def drop(self, account: str, digests: Sequence[str]) -> None:
-        """Drop the recordings that no sample and no consent names: first the keys, then the objects."""
+        """Delete those of the recordings that no row names: first their keys, then their objects."""
         await self._finish(self._drop(account, digests))
 
     async def erase(self, account: str, digests: Sequence[str]) -> None:
-        """Drop recordings, with all that killed processes have left of them. Raises VaultFailed as long as an
-        object may be one that another process is writing."""
+        """Delete recordings, with the objects of them that killed processes have left. Raises VaultFailed as
+        long as another process may be writing such an object."""
         await self.drop(account, digests)
         listed = await self.objects.list(f"{owner_name(account)}/") if digests else []
         left = {each.name for each in listed if _owner_and_digest(each.name)[1] in digests}
         for digest in {_owner_and_digest(name)[1] for name in left}:
             if (row := await blobs.find(self._store, account, digest)) is not None:
-                left -= _names_of([row])
+                left -= _object_names([row])
         await self._finish(self._remove_left(left - self._being_put))
 
     async def drop_account(self, account: str) -> None:
-        """Drop the key of an account, and the rest of its objects. Its rows must be deleted before."""
+        """Delete the key of an account, and its remaining objects. Its rows must have been deleted before."""
         folder = account_name(account)  # this comes first; the operator is no account
         await self._store.write(*blobs.delete_account_statements(account))
         self._account_keys.forget(account)
@@ -138,7 +138,7 @@ class Vault:
                 await self.objects.remove(each.name)
 
     async def new_row_key(self, account: str, row_id: str) -> tuple[bytes, str]:
-        """Return a new key of a row, and the same wrapped for the row's column."""
+        """Return a new key for a row, and the wrapped key for the row's column."""
         keys, key = await self.ensure_masters(), sealing.new_key()
         return key, keys.wrap(key, account, sealing.row_subject(row_id))
 
@@ -161,7 +161,7 @@ class Vault:
     async def name_digest(self, account: str, name: str) -> str:
         """Return a digest of a name for a unique column, made with the account's own key."""
         account_key = await self._account_keys.get(account)
-        return f"hmac:{sealing.digest_of(account_key, b'name:' + name.encode())}"
+        return f"hmac:{sealing.keyed_digest(account_key, b'name:' + name.encode())}"
 
     async def tidy(self) -> None:
         """Remove leftovers of killed processes: unfinished files, and recordings that nothing names.
@@ -170,7 +170,7 @@ class Vault:
         """
         try:
             # A newer version may have tables that name recordings.
-            if await schema.version_of(self._store) <= schema.known_version():
+            if await schema.read_version(self._store) <= schema.known_version():
                 await self._tidy()
         except OSError as error:
             raise VaultFailed(f"the vault cannot be tidied: {error.strerror}") from None
@@ -186,14 +186,14 @@ class Vault:
     async def _reader_of(self, row: BlobRow) -> SealedFileReader:
         account, digest = row.account, row.digest
         try:
-            name, subject = object_of(row), sealing.blob_subject(digest)
+            name, subject = object_name(row), sealing.blob_subject(digest)
         except (sealing.Tampered, UnsafeName):
             raise damaged(f"recording {digest[:8]}") from None
         key = self._unwrap(row.wrapped, account, subject, f"recording {digest[:8]}")
         return await SealedFileReader.open(self.objects, name, row.size, key, account, digest)
 
     async def _finish(self, work: Coroutine[None, None, _T]) -> _T:
-        """Carry out a change to its end, even if the caller is cancelled: half of it would be left over."""
+        """Carry out a change to its end, even if the caller is cancelled."""
         task: asyncio.Task[_T] = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -215,7 +215,7 @@ class Vault:
         keys, key = await self.ensure_masters(), sealing.new_key()
         wrapped = keys.wrap(key, account, sealing.blob_subject(digest))
         row = BlobRow(account, digest, wrapped, len(plain), f"{digest}.{secrets.token_hex(8)}")
-        name, blob = object_of(row), await asyncio.to_thread(sealing.seal, plain, key, account, digest)
+        name, blob = object_name(row), await asyncio.to_thread(sealing.seal, plain, key, account, digest)
         self._being_put.add(name)
         try:
             await self.objects.put(name, blob)
@@ -233,7 +233,7 @@ class Vault:
             loser = before if is_ours else row
             if loser is not None:
                 try:
-                    await self.objects.remove(object_of(loser))
+                    await self.objects.remove(object_name(loser))
                 except VaultFailed as error:
                     # No row names it, so `tidy` removes it later.
                     _log.warning("vault.remove.failed", reason=str(error))
@@ -253,14 +253,14 @@ class Vault:
 
     async def _drop(self, account: str, digests: Sequence[str]) -> None:
         # After a failure, an erasure finds the objects again, and otherwise `tidy`.
-        for name in _names_of(await blobs.delete_unused(self._store, account, digests)):
+        for name in _object_names(await blobs.delete_unused(self._store, account, digests)):
             await self.objects.remove(name)
 
     async def _remove_left(self, names: set[str]) -> None:
         now, young = time.monotonic(), 0
         for name in sorted(names):
             since = self._left.setdefault(name, now)
-            if self._store.is_shared and now - since < _WRITING_S and not name.endswith(LEFT):
+            if self._store.is_shared and now - since < _WRITING_S and not name.endswith(LEFT_MARK):
                 young += 1
                 continue
             await self.objects.remove(name)
@@ -275,15 +275,15 @@ class Vault:
         # The objects are read first: the row of an object comes after it.
         everything = await self.objects.list()
         listed = [each for each in everything if is_recording(each.name)]
-        named = _names_of(await blobs.list_all(self._store))
-        marks = {each.name: each.modified for each in everything if each.name.endswith(LEFT)}
+        named = _object_names(await blobs.list_all(self._store))
+        marks = {each.name: each.modified for each in everything if each.name.endswith(LEFT_MARK)}
         still_left = set()
         for each in listed:
             if each.name in named:
                 continue
             owner, digest = _owner_and_digest(each.name)
             # Each object has its own: another one of the same digest may have lost its row just now.
-            mark = f"{each.name.replace('.', '-')}{LEFT}"
+            mark = f"{each.name.replace('.', '-')}{LEFT_MARK}"
             still_left.add(mark)
             if mark not in marks:
                 await self.objects.put(mark, b"")
@@ -303,7 +303,7 @@ class Vault:
         """Remove an object, unless it has got a row."""
         account = "" if owner == OPERATOR else owner
         row = await blobs.find(self._store, account, digest)
-        if row is None or name not in _names_of([row]):
+        if row is None or name not in _object_names([row]):
             await self.objects.remove(name)
 
     async def _read_account_key(self, account: str) -> bytes:
@@ -336,7 +336,7 @@ class Vault:
         except sealing.Tampered:
             raise damaged(what) from None
         if key is None:
-            unknown = sealing.id_of_master(wrapped)
+            unknown = sealing.master_id_of(wrapped)
             raise VaultFailed(f"master key {unknown} is not configured; name it in vault.old_master_keys")
         return key
 
@@ -359,7 +359,7 @@ async def open_vault(
         await vault.close()
 
 
-def object_of(row: BlobRow) -> str:
+def object_name(row: BlobRow) -> str:
     """Return the name of the object of a row. Rows of earlier versions name none. Raise UnsafeName."""
     name = row.object or DiskName(row.digest)
     if not f"{name}.".startswith(f"{DiskName(row.digest)}."):
@@ -367,12 +367,12 @@ def object_of(row: BlobRow) -> str:
     return f"{owner_name(row.account)}/{name}"
 
 
-def _names_of(rows: Iterable[BlobRow]) -> set[str]:
+def _object_names(rows: Iterable[BlobRow]) -> set[str]:
     """Return the names of the objects of rows. A row that was written elsewhere may name none of ours."""
     names = set()
     for row in rows:
         try:
-            names.add(object_of(row))
+            names.add(object_name(row))
         except UnsafeName as unsafe:
             _log.warning("vault.name.unsafe", reason=str(unsafe))
     return names

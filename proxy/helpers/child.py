@@ -66,7 +66,8 @@ class Child:
         is_silent: bool = False,
         most_frame_bytes: int = MOST_FRAME_BYTES,
     ) -> Child:
-        """Start a process. Its argv: the number of its pipe, the arguments, the numbers of what it inherits.
+        """Start a process. Its argv has the descriptor of its pipe, the arguments, and the inherited
+        descriptors.
 
         Without `environ` it gets our environment. One that `is_silent` writes into no log. Raises OSError.
         """
@@ -74,7 +75,7 @@ class Child:
         output = asyncio.subprocess.DEVNULL if is_silent else None
         try:
             process = await asyncio.create_subprocess_exec(
-                *_lowered(niceness),
+                *_nice_prefix(niceness),
                 *(interpreter, "-P", "-m", module),  # it must not import modules from the current folder
                 *(str(theirs.fileno()), *arguments, *map(str, inherit)),
                 pass_fds=(theirs.fileno(), *inherit),
@@ -124,7 +125,8 @@ class Child:
         await self._writer.drain()
 
     async def read(self) -> bytes | None:
-        """Return the next frame, None if its end of the pipe closed. Raises DecodeError if it is too long."""
+        """Return the next frame, or None if the child's end of the pipe closed. Raises DecodeError for one
+        that is too long."""
         try:
             size = pipe.length(await self._reader.readexactly(pipe.HEAD_BYTES))
             if size > self._most_frame_bytes:
@@ -146,7 +148,7 @@ class Child:
             return  # a child with a bad message is over: `wait_for_end` kills it
 
     async def wait_for_end(self) -> int:
-        """Return its exit status. Call this when the pipe has closed: a child that still runs is killed."""
+        """Return its exit status. Call this when the pipe has closed: a child that runs on is killed soon."""
         try:
             async with asyncio.timeout(_LINGER_S):
                 await self.process.wait()
@@ -173,5 +175,5 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
 
-def _lowered(niceness: int) -> tuple[str, ...]:
+def _nice_prefix(niceness: int) -> tuple[str, ...]:
     return (_NICE, "-n", str(niceness)) if niceness and _NICE is not None else ()

@@ -22,13 +22,13 @@ _log = structlog.get_logger()
 
 
 class _End(NamedTuple):
-    """The reason for the end of a process. With `waits` it was no crash: the next one begins after
-    `again_s`, or after `wake`."""
+    """Why a process ended. With `is_put_off` it was no crash: the next one begins after `restart_after_s`, or
+    after `wake`. With `is_last`, none follows."""
 
     reason: str
     is_last: bool = False
-    waits: bool = False
-    again_s: float | None = None
+    is_put_off: bool = False
+    restart_after_s: float | None = None
 
 
 class ChildSupervisor:
@@ -57,26 +57,26 @@ class ChildSupervisor:
         self._on_message = on_message
         self._has_work = has_work
         self._crashes: deque[Crash] = deque(maxlen=_CRASHES_COUNTED)
-        self._killed_for: _End | None = None
-        self._stopping = asyncio.Event()
+        self._end_by_kill: _End | None = None
+        self._stop_requested = asyncio.Event()
         self._awake = asyncio.Event()
 
     async def run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stop_requested.is_set():
             self.generation += 1
-            self._tell("starting")
-            end = await self._life()
-            if self._stopping.is_set():
+            self._set_state("starting")
+            end = await self._run_child()
+            if self._stop_requested.is_set():
                 return
             self.reason = cut(end.reason)
-            if end.waits:
-                self._tell("waiting")
-                pause, pause_s = self._awake, end.again_s
+            if end.is_put_off:
+                self._set_state("waiting")
+                pause, pause_s = self._awake, end.restart_after_s
             else:
-                delay_s = self._after_crash(end)
+                delay_s = self._delay_after_crash(end)
                 if delay_s is None:
                     return
-                pause, pause_s = self._stopping, delay_s
+                pause, pause_s = self._stop_requested, delay_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await pause.wait()
@@ -85,10 +85,10 @@ class ChildSupervisor:
         """Kill the process, for `reason`. That counts as a crash. With `is_last`, none follows."""
         self._end(_End(reason, is_last))
 
-    def put_off(self, reason: str, again_s: float | None) -> None:
-        """Kill the process. The next one begins after `wake`, or after `again_s`."""
+    def put_off(self, reason: str, restart_after_s: float | None) -> None:
+        """Kill the process. The next one begins after `wake`, or after `restart_after_s`."""
         self._awake.clear()
-        self._end(_End(reason, waits=True, again_s=again_s))
+        self._end(_End(reason, is_put_off=True, restart_after_s=restart_after_s))
 
     def wake(self) -> None:
         """Let the next process begin after `put_off`."""
@@ -96,12 +96,12 @@ class ChildSupervisor:
 
     def _end(self, end: _End) -> None:
         if self.child is not None:
-            self._killed_for = end
+            self._end_by_kill = end
             self.child.kill()
 
     def retire(self) -> None:
         """Start no other process after this one."""
-        self._stopping.set()
+        self._stop_requested.set()
         self._awake.set()
 
     async def stop(self, within_s: float) -> None:
@@ -111,50 +111,50 @@ class ChildSupervisor:
 
     def revive(self) -> None:
         """Forget earlier stops and crashes, so that `run` may be called again."""
-        self._stopping.clear()
+        self._stop_requested.clear()
         self._crashes.clear()
         self.reason = ""
 
-    async def _life(self) -> _End:
+    async def _run_child(self) -> _End:
         try:
             self.child = child = await self._begin()
         except OSError as error:
             # No process or file descriptor is free. This passes like a crash, and counts as one.
             return _End(f"the process could not be started: {error.strerror}")
-        if self._stopping.is_set():
+        if self._stop_requested.is_set():
             await child.stop(0.0)  # `stop` came before there was a child
-        broken = await self._live(child)
+        broken = await self._read_messages(child)
         code = await child.wait_for_end()
         self.child = None
-        end, self._killed_for = self._killed_for or _End(f"the process ended with status {code}"), None
+        end, self._end_by_kill = self._end_by_kill or _End(f"the process ended with status {code}"), None
         return end if broken is None else _End(broken.reason, broken.lasting)
 
-    def _after_crash(self, end: _End) -> float | None:
+    def _delay_after_crash(self, end: _End) -> float | None:
         """Return the pause before the next process, or None if there is none."""
         now = time.monotonic()
         self._crashes.append(Crash(now, self._has_work(), was_loading=self.state == "starting"))
         delay_s = restart_delay_s(list(self._crashes), now)
         if delay_s is None or end.is_last:
-            self._tell("failed")
+            self._set_state("failed")
             return None
-        self._tell("restarting")
+        self._set_state("restarting")
         return delay_s
 
-    async def _live(self, child: Child) -> Broken | None:
+    async def _read_messages(self, child: Child) -> Broken | None:
         async with aclosing(child.messages()) as messages:
             async for message in messages:
                 match message:
                     case Ready():
                         self.reason = ""
                         self._on_message(message)
-                        self._tell("ready")
+                        self._set_state("ready")
                     case Broken():
                         return message  # a library's thread may keep its pipe open
                     case _:
                         self._on_message(message)
         return None
 
-    def _tell(self, state: str) -> None:
+    def _set_state(self, state: str) -> None:
         self.state = state
         log = _log.info if state in ("starting", "ready") else _log.warning
         log(f"child.state.{state}", child=self.name, generation=self.generation, reason=self.reason)

@@ -16,16 +16,16 @@ async def ask_of_file(
     """Return the answer to a question about a file. The process gets the question, each piece of the file as
     it is read, and an empty frame. Raises as `Helper.ask`, and what `pieces` raises."""
 
-    async def give(life: Life) -> bytes:
+    async def send_file(life: Life) -> bytes:
         await life.send(question)
-        async with aclosing(pieces()) as given:
-            async for piece in given:
+        async with aclosing(pieces()) as opened:
+            async for piece in opened:
                 if piece:
                     await life.send(piece)
         return await life.ask(b"")
 
     async with asyncio.timeout(within_s), nullcontext() if helper.spec.is_for_one else helper.turn:
-        return await helper.talk(give)
+        return await helper.run_with_process(send_file)
 
 
 def file_pieces(pipe: ParentPipe) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """A helper is a child process that starts when it is needed, answers questions, and ends when it is idle.
 
-With `is_for_one`, each question gets its own process (a `Life`), so that a process sees the file of one
-stranger only. Any other helper has one process at a time, for all callers.
+Each process of a helper is a `Life`. With `is_for_one`, each question gets its own process, so that a process
+sees the file of one stranger only. Any other helper has one process at a time, for all callers.
 """
 
 from __future__ import annotations
@@ -28,24 +28,25 @@ _FIRST_USE_S = 10.0
 _INHERITED = ("LD_LIBRARY_PATH", "PYTHONPATH")
 
 _T = TypeVar("_T")
-_What = Literal["refused", "died", "nonsense"]
+_Cause = Literal["refused", "died", "nonsense"]
 
 
 class HelperFailed(Exception):
     """The helper gave no answer. The message has the reason.
 
-    If it was `refused`, the process could not be started, or cannot be used. If it `died`, the process ended
-    before its answer; its exit status is below 0 for a signal.
+    The cause is `refused` if the process could not be started, or cannot be used. It is `died` if the process
+    ended before its answer; then `status` is its exit status, below 0 for a signal. It is `nonsense` if the
+    answer cannot be read.
     """
 
-    def __init__(self, message: str = "", what: _What = "nonsense", status: int | None = None) -> None:
+    def __init__(self, message: str = "", cause: _Cause = "nonsense", status: int | None = None) -> None:
         super().__init__(message)
-        self.what = what
+        self.cause = cause
         self.status = status
 
     @property
     def has_used_its_time(self) -> bool:
-        """Whether it reached its limit of CPU time, as another process would."""
+        """Whether the process reached its limit of CPU time. With the same question, another would, too."""
         return self.status == -signal.SIGXCPU
 
 
@@ -79,7 +80,7 @@ class HelperSpec(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     is_numbered: bool = False
     """It answers many callers at once, by the numbers of their questions: see `Life.exchange`."""
     lives: int = 1
-    """With 2, a question of which the process dies goes to one more life, unless it has used up its time."""
+    """With 2, a question whose process dies goes to a second one, unless the first used up its CPU time."""
     again_within_s: float | None = None
     """A question whose process dies later than this is not tried again: both tries would take too long."""
     most_answer_bytes: int = MOST_FRAME_BYTES
@@ -95,33 +96,33 @@ class Life:
         self.is_over = False
         self.answers = 0
         """How many numbered answers came."""
-        self._waiting_calls: dict[int, asyncio.Future[Any]] = {}
+        self._answers_by_number: dict[int, asyncio.Future[Any]] = {}
 
     async def exchange(self, number: int, question: msgspec.Struct, within_s: float) -> Any:
         """Return the answer with this number. Raises HelperFailed and TimeoutError."""
         if self.is_over:
-            raise HelperFailed(what="died")
+            raise HelperFailed(cause="died")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting_calls[number] = answer
+        self._answers_by_number[number] = answer
         try:
             self.child.send(question)
             async with asyncio.timeout(within_s):
                 return await answer
         finally:
-            del self._waiting_calls[number]
+            del self._answers_by_number[number]
 
-    async def hand_out(self, unpack: Callable[[bytes], Any]) -> None:
+    async def distribute_answers(self, unpack: Callable[[bytes], Any]) -> None:
         try:
             async with aclosing(self.child.messages_of(unpack)) as messages:
                 async for message in messages:
                     self.answers += 1
-                    waiting = self._waiting_calls.get(getattr(message, "number", 0))
+                    waiting = self._answers_by_number.get(getattr(message, "number", 0))
                     if waiting is not None and not waiting.done():
                         waiting.set_result(message)
         finally:
-            for waiting in self._waiting_calls.values():
+            for waiting in self._answers_by_number.values():
                 if not waiting.done():
-                    waiting.set_exception(HelperFailed(what="died"))
+                    waiting.set_exception(HelperFailed(cause="died"))
 
     async def ask(self, question: bytes) -> bytes:
         """Return the answer. Raises HelperFailed."""
@@ -151,7 +152,7 @@ class Life:
 
 
 class Helper:
-    """The lives of one process. Close it."""
+    """Starts and ends the processes of a spec, and gives them questions. Its owner closes it."""
 
     def __init__(self, spec: HelperSpec) -> None:
         self.spec = spec
@@ -166,7 +167,7 @@ class Helper:
         self._idle: asyncio.TimerHandle | None = None
         self._rests_until = 0.0
         self._lives: set[Life] = set()
-        self._ending: set[asyncio.Task[Any]] = set()
+        self._ending_tasks: set[asyncio.Task[Any]] = set()
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -199,26 +200,29 @@ class Helper:
         The time includes the wait for the turn, and for the start. Raises HelperFailed and TimeoutError.
         """
         async with asyncio.timeout(within_s), nullcontext() if self.spec.is_for_one else self.turn:
-            return await self.talk(lambda life: life.ask(question))
+            return await self.run_with_process(lambda life: life.ask(question))
 
-    async def talk(self, talk: Callable[[Life], Awaitable[_T]], *, within_s: float | None = None) -> _T:
-        """Return the result of `talk` with a process. If the process dies, try others as the spec allows."""
+    async def run_with_process(
+        self, work: Callable[[Life], Awaitable[_T]], *, within_s: float | None = None
+    ) -> _T:
+        """Return the result of `work` with a process. If the process dies, try another, as the spec
+        allows."""
         most_s = math.inf if self.spec.again_within_s is None else self.spec.again_within_s
-        for left in reversed(range(self.spec.lives)):
+        for lives_left in reversed(range(self.spec.lives)):
             begun_s = time.monotonic()
             try:
-                async with asyncio.timeout(within_s), self.use() as life:
+                async with asyncio.timeout(within_s), self.use_process() as life:
                     begun_s = time.monotonic()
-                    return await talk(life)
+                    return await work(life)
             except HelperFailed as failed:
-                if failed.what != "died":
+                if failed.cause != "died":
                     raise
-                if not left or failed.has_used_its_time or time.monotonic() - begun_s > most_s:
+                if not lives_left or failed.has_used_its_time or time.monotonic() - begun_s > most_s:
                     raise
         raise AssertionError("it has no lives")
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[Life]:
+    async def use_process(self) -> AsyncIterator[Life]:
         """Use a process for a block. If the block fails, the process ends. Raises HelperFailed."""
         life = await self.take_process()
         is_whole = False
@@ -227,12 +231,12 @@ class Helper:
             is_whole = True
         finally:
             if not is_whole:
-                self.end(life)  # its later messages would look like answers to other questions
-            self.leave(life)
+                self.kill_process(life)  # its later messages would look like answers to other questions
+            self.return_process(life)
 
     async def take_process(self) -> Life:
-        """Return a process, started if there is none. The caller must `leave` it. Raises HelperFailed."""
-        starting = self._ensured()
+        """Return a process, started if there is none. Return it by `return_process`. Raises HelperFailed."""
+        starting = self._current_or_new()
         if self.spec.is_for_one:
             self._current = None
         try:
@@ -249,7 +253,7 @@ class Helper:
             self._current = asyncio.create_task(self._start())
         return life
 
-    def leave(self, life: Life) -> None:
+    def return_process(self, life: Life) -> None:
         """Give a process back. It ends after an idle time, or at once if it gets no more callers."""
         life.users -= 1
         if life.users:
@@ -257,16 +261,16 @@ class Helper:
         if self._life is life:
             self._end_after(self.spec.idle_s)
         else:
-            self.end(life)
+            self.kill_process(life)
 
-    def retire(self, life: Life) -> None:
+    def end_after_use(self, life: Life) -> None:
         """Let a process end with its last user. Later callers get a new one."""
         if self._life is life:
             self._current = None
         if not life.users:
-            self.end(life)
+            self.kill_process(life)
 
-    def end(self, life: Life) -> None:
+    def kill_process(self, life: Life) -> None:
         """Kill a process. A background task waits for its end, since the caller may have been cancelled."""
         if life.is_over:
             return
@@ -277,9 +281,9 @@ class Helper:
         life.child.kill()
         self._in_background(asyncio.create_task(life.child.wait_for_end()))
 
-    def warm(self) -> None:
+    def start_early(self) -> None:
         """Start a process that will be needed soon, if there is none."""
-        self._ensured()
+        self._current_or_new()
 
     async def close(self) -> None:
         """End all work and all processes, also those in use."""
@@ -291,16 +295,16 @@ class Helper:
         if self._current is not None:
             self._abandon(self._current)
         for life in tuple(self._lives):
-            self.end(life)
+            self.kill_process(life)
         self._end_after(None)
-        while self._ending:
-            await asyncio.wait(self._ending)
+        while self._ending_tasks:
+            await asyncio.wait(self._ending_tasks)
 
-    def _ensured(self) -> asyncio.Task[Life | HelperFailed]:
-        """Return the task of the current process or its start. It starts one if there is none."""
+    def _current_or_new(self) -> asyncio.Task[Life | HelperFailed]:
+        """Return the task that starts, or has started, the current process. Begin one if there is none."""
         life = self._life
         if isinstance(life, Life) and life.child.is_dead:
-            self.end(life)
+            self.kill_process(life)
         elif isinstance(life, HelperFailed) and asyncio.get_running_loop().time() >= self._rests_until:
             self._current = None
         if self._current is None:
@@ -333,7 +337,7 @@ class Helper:
             spec.module,
             *spec.arguments,
             interpreter=spec.interpreter,
-            environ=_few(*_INHERITED, *spec.variables) if is_ours else spec.environ,
+            environ=_environment_of(*_INHERITED, *spec.variables) if is_ours else spec.environ,
             inherit=spec.inherit,
             niceness=spec.niceness,
             is_silent=is_ours,
@@ -352,18 +356,18 @@ class Helper:
             raise HelperFailed(f"{name} ended while it started", "refused") from None
         finally:
             if not is_begun:
-                self.end(life)
+                self.kill_process(life)
         if isinstance(ready, Broken):
             raise HelperFailed(f"{name} cannot be used: {ready.reason}", "refused")
         life.ready = ready
         if spec.is_numbered:
-            self._in_background(asyncio.create_task(self._hand_out(life)))
+            self._in_background(asyncio.create_task(self._distribute_answers(life)))
         return life
 
-    async def _hand_out(self, life: Life) -> None:
-        await life.hand_out(self.spec.unpack)
+    async def _distribute_answers(self, life: Life) -> None:
+        await life.distribute_answers(self.spec.unpack)
         self.on_end(life)
-        self.end(life)
+        self.kill_process(life)
 
     def _abandon(self, starting: asyncio.Task[Life | HelperFailed]) -> None:
         """End a process that no caller will get, or cancel its start."""
@@ -373,7 +377,7 @@ class Helper:
             starting.cancel()
             self._in_background(starting)
         elif isinstance(life := starting.result(), Life):
-            self.end(life)
+            self.kill_process(life)
 
     def _end_after(self, seconds: float | None) -> None:
         """End the current process after so many seconds if it is idle then. None means never."""
@@ -384,13 +388,13 @@ class Helper:
 
     def _end_idle(self) -> None:
         if isinstance(life := self._life, Life) and not life.users:
-            self.end(life)
+            self.kill_process(life)
 
     def _in_background(self, ending: asyncio.Task[Any]) -> None:
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
+        self._ending_tasks.add(ending)
+        ending.add_done_callback(self._ending_tasks.discard)
 
 
-def _few(*names: str) -> dict[str, str]:
+def _environment_of(*names: str) -> dict[str, str]:
     # OpenBLAS's pool of threads would take most of its memory, and is not used.
     return {name: os.environ[name] for name in names if name in os.environ} | {"OPENBLAS_NUM_THREADS": "1"}

@@ -14,12 +14,12 @@ class LazyValue(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._made: asyncio.Task[T] | None = None
+        self._task: asyncio.Task[T] | None = None
 
     async def get(self) -> T:
         """Return the value. Raises what `make` raises."""
-        made = self._made
-        if made is None or (made.done() and (made.cancelled() or made.exception() is not None)):
-            made = self._made = asyncio.create_task(asyncio.to_thread(self._make))
+        task = self._task
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = self._task = asyncio.create_task(asyncio.to_thread(self._make))
         # A caller may leave. The others still wait.
-        return await asyncio.shield(made)
+        return await asyncio.shield(task)

@@ -1,5 +1,4 @@
-"""Writes the bytes of an answer, and counts them, so that a client that leaves pays for the bytes that it
-got.
+"""Writes the bytes of an answer, and counts them: a client that leaves pays only for the bytes that it got.
 
 The head and the first bytes are one write. uvicorn's own cycle makes two writes, and each wakes the client.
 """
@@ -28,37 +27,37 @@ _NOT_IN_VALUES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class AnswerCycle(RequestResponseCycle):
-    """A request and its answer. `written` counts the bytes of the answer that the transport has, head and
-    framing included; `written_before` those of a `100 Continue`. The head waits for the first bytes, but no
-    longer than this turn of the loop.
+    """A request and its answer. `answer_bytes` counts what the transport got of the answer, head and framing
+    included, and `continue_bytes` what it got of a `100 Continue` before. The head waits for the first bytes
+    of the body, but no longer than this turn of the loop.
     """
 
-    written = 0
-    written_before = 0
+    answer_bytes = 0
+    continue_bytes = 0
     is_receiving = False
-    """Whether the application waits for `message_event`. To set the event each time would cost every request
+    """Whether the application waits for `message_event`. Otherwise nobody sets it, which saves every request
     some calls."""
-    _knows_whole = False
+    _knows_body_is_whole = False
     """Whether the application knows that the body is whole."""
     _head = b""
 
     async def receive(self) -> ASGIReceiveEvent:
         if self.waiting_for_100_continue and not self.transport.is_closing():
-            self.written_before = _CONTINUE_BYTES
-        is_there = bool(self.body) or not (self.more_body or self._knows_whole)
-        if not is_there or self.waiting_for_100_continue or self.disconnected or self.response_complete:
-            message = await self._next_message(is_there=is_there)
+            self.continue_bytes = _CONTINUE_BYTES
+        has_data = bool(self.body) or not (self.more_body or self._knows_body_is_whole)
+        if not has_data or self.waiting_for_100_continue or self.disconnected or self.response_complete:
+            message = await self._next_message(has_data=has_data)
         else:
             message = {"type": "http.request", "body": bytes(self.body), "more_body": self.more_body}
             self.body = bytearray()
-        if self.flow.read_paused and (is_there or not self.more_body):
+        if self.flow.read_paused and (has_data or not self.more_body):
             # Reading was paused during a long body. It must go on, to notice a client that leaves.
             self.flow.resume_reading()
-        self._knows_whole = self._knows_whole or not self.more_body
+        self._knows_body_is_whole = self._knows_body_is_whole or not self.more_body
         return message
 
-    async def _next_message(self, *, is_there: bool) -> ASGIReceiveEvent:
-        if is_there:
+    async def _next_message(self, *, has_data: bool) -> ASGIReceiveEvent:
+        if has_data:
             self.message_event.set()
         self.is_receiving = True
         try:
@@ -72,7 +71,7 @@ class AnswerCycle(RequestResponseCycle):
         if self.disconnected:
             return
         if message["type"] == "http.response.start" and not self.response_started:
-            self._begin(message)
+            self._prepare_head(message)
             body: Any = message.get(FIRST_BODY)  # uvicorn's types do not know this key
             if body is None:
                 asyncio.get_running_loop().call_soon(self._write_head)
@@ -91,7 +90,7 @@ class AnswerCycle(RequestResponseCycle):
         self.keep_alive = False
         await answer(self.scope, self.receive, self.send)
 
-    def _begin(self, message: HTTPResponseStartEvent) -> None:
+    def _prepare_head(self, message: HTTPResponseStartEvent) -> None:
         status = message["status"]
         headers = [*self.default_headers, *message.get("headers", ())]
         # One search for all names: one for each name would cost more than the rest of the head.
@@ -152,5 +151,5 @@ class AnswerCycle(RequestResponseCycle):
         data = b"".join((self._head, *pieces))
         self._head = b""
         if data:
-            self.written += len(data)
+            self.answer_bytes += len(data)
             self.transport.write(data)

@@ -21,8 +21,8 @@ BODY_FAILURES = (InvalidRequest, RequestTimeout, RequestTooLarge)
 """The failures that any body may cause."""
 
 _MAX_BODY_BYTES = 64 * 1024
-# One body at a time: decoding keeps the interpreter's lock, and the loop would wait for all.
-_LARGE = ThreadPoolExecutor(1, thread_name_prefix="large-body")
+# One large body at a time: each holds the interpreter's lock while it is decoded, and the loop waits.
+_LARGE_BODY_THREAD = ThreadPoolExecutor(1, thread_name_prefix="large-body")
 # Control characters are refused: databases refuse a NUL, and terminals interpret the others.
 _PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
 
@@ -101,43 +101,43 @@ SignedCredits = Annotated[
 ]
 
 
-async def body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
-    raw = await raw_body(request, most_bytes)
+async def read_body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
+    raw = await read_raw_body(request, most_bytes)
     if len(raw) > _MAX_BODY_BYTES:
         # A body of this size would delay other requests.
         work = partial(speech_request.parse, type_, raw, most_bytes=most_bytes)
-        return await asyncio.get_running_loop().run_in_executor(_LARGE, work)
+        return await asyncio.get_running_loop().run_in_executor(_LARGE_BODY_THREAD, work)
     return speech_request.parse(type_, raw)
 
 
-async def optional_body(request: Request, type_: type[structs.T]) -> structs.T:
+async def read_optional_body(request: Request, type_: type[structs.T]) -> structs.T:
     """Read a body into a struct whose fields may all be left out, and so may the body."""
-    return speech_request.parse(type_, await raw_body(request) or b"{}")
+    return speech_request.parse(type_, await read_raw_body(request) or b"{}")
 
 
-async def raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes:
-    return await open_body(request).body(most_bytes)
+async def read_raw_body(request: Request, most_bytes: int = _MAX_BODY_BYTES) -> bytes:
+    return await connection_of(request).body(most_bytes)
 
 
-def open_body(request: Request | Connection) -> Connection:
+def connection_of(request: Request | Connection) -> Connection:
     if isinstance(request, Connection):
         return request
     return Connection(request.scope, request.receive, _no_send)
 
 
-def micro(number: float, field: str) -> int:
+def micro_credits_of(number: float, field: str) -> int:
     """Return millionths of a credit. Raises InvalidRequest if the number has more than 6 decimals."""
     try:
-        return credits.micro(number)
+        return credits.to_micro_credits(number)
     except ValueError:
         raise InvalidRequest(
             f"Invalid value for '{field}': it must have 6 decimals at most; got {number!r}.", param=field
         ) from None
 
 
-def can_be_named(id_or_name: str) -> bool:
+def is_printable(id_or_name: str) -> bool:
     return re.search(_PRINTABLE, id_or_name) is not None
 
 
 async def _no_send(_message: Any) -> None:
-    """Send nothing: these handlers return their answer."""
+    """Send nothing: a handler with a `Request` returns its answer."""

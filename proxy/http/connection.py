@@ -31,9 +31,9 @@ MOST_BODY_BYTES = 16 * 1024 * 1024
 counted."""
 
 LARGE_BODY_S = 30.0
-LEAST_BODY_BYTES_S = 64 * 1024
-"""A large body has `LARGE_BODY_S` seconds, and one more for each `LEAST_BODY_BYTES_S` bytes that have come.
-So a client that sends nothing loses its place."""
+LEAST_BODY_BYTES_PER_S = 64 * 1024
+"""A large body has `LARGE_BODY_S` seconds, and one more for each `LEAST_BODY_BYTES_PER_S` bytes that have
+come. So a client that sends nothing loses its place."""
 
 Settle = Callable[[], Awaitable[None]]
 RawHeader = tuple[bytes, bytes]
@@ -60,7 +60,9 @@ class Peer(Protocol):
     """Why the rest of the last body will not come, while the client may still read an answer."""
 
     @property
-    def is_behind(self) -> bool: ...
+    def is_behind(self) -> bool:
+        """Whether written bytes still wait for the kernel, because the client reads slowly."""
+        ...
 
     async def drain(self) -> None:
         """Wait until the kernel has all written bytes, or the peer has gone."""
@@ -71,7 +73,8 @@ class Peer(Protocol):
         ...
 
     def follow_closely(self) -> None:
-        """From now on, buffer as little as possible before the network, so that `is_behind` is exact."""
+        """From now on, buffer as little as possible in this process and the kernel, so that `is_behind` is
+        exact."""
         ...
 
 
@@ -113,10 +116,10 @@ class BodyQuota:
             )
         self._bytes[key] = total
 
-    def give_back(self, key: str, size: int) -> None:
-        left = self._bytes.get(key, 0) - size
-        if left > 0:
-            self._bytes[key] = left
+    def uncount_body(self, key: str, size: int) -> None:
+        remaining = self._bytes.get(key, 0) - size
+        if remaining > 0:
+            self._bytes[key] = remaining
         else:
             self._bytes.pop(key, None)
 
@@ -143,7 +146,7 @@ class Connection(StoppableBlock):
         self.was_cancelled = False
         self.recording: AnswerRecording | None = None
         # Called when the client leaves before its answer is complete, and nothing more is sent.
-        self.on_left: Callable[[], None] = nothing_to_do
+        self.on_client_left: Callable[[], None] = nothing_to_do
         self._has_client_left = False
         self._has_begun = False
         self._is_complete = False
@@ -178,8 +181,8 @@ class Connection(StoppableBlock):
     async def body(self, limit: int) -> bytes:
         """Read the whole body, without a byte order mark. Raises RequestTooLarge as soon as the body is
         surely longer than `limit`, RateLimited, and the peer's failure for an incomplete body."""
-        declared = self.fields.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > limit:
+        content_length = self.fields.get(b"content-length", b"")
+        if content_length.isdigit() and int(content_length) > limit:
             raise _too_large(limit)
         part, is_last = await self._body_part()
         if len(part) > limit:
@@ -187,35 +190,35 @@ class Connection(StoppableBlock):
         return (part if is_last else await self._whole_body(part, limit)).removeprefix(BOM_UTF8)
 
     async def body_parts(self, limit: int, within_s: float) -> AsyncGenerator[bytes, None]:
-        """Yield a body piece by piece. It must come within `within_s`, and not slower than the least rate.
-        The time that the caller takes for a piece does not count. The bytes are not counted with the key's
-        other bodies, because the caller limits how many such bodies are read at once. Raises what `body`
-        raises."""
-        declared = self.fields.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > limit:
+        """Yield a body piece by piece. It must come within `within_s`, and not slower than
+        `LEAST_BODY_BYTES_PER_S`. The time that the caller takes for a piece does not count. The bytes are not
+        counted with the key's other bodies, because the caller limits how many such bodies are read at once.
+        Raises what `body` raises."""
+        content_length = self.fields.get(b"content-length", b"")
+        if content_length.isdigit() and int(content_length) > limit:
             raise _too_large(limit)
         loop = asyncio.get_running_loop()
-        began, size, is_last = loop.time(), 0, False
+        start_s, size, is_last = loop.time(), 0, False
         while not is_last:
-            allowed_s = min(within_s, LARGE_BODY_S + size / LEAST_BODY_BYTES_S)
-            self._peer.allow_body(max(0.0, began + allowed_s - loop.time()))
+            allowed_s = min(within_s, LARGE_BODY_S + size / LEAST_BODY_BYTES_PER_S)
+            self._peer.allow_body(max(0.0, start_s + allowed_s - loop.time()))
             part, is_last = await self._body_part()
             size += len(part)
             if size > limit:
                 raise _too_large(limit)
             now = loop.time()
             yield part
-            began += loop.time() - now
+            start_s += loop.time() - now
 
     @contextmanager
-    def counted(self, size: int) -> Iterator[None]:
+    def counted_body(self, size: int) -> Iterator[None]:
         """Count `size` bytes with the key's other bodies while the block runs. Raises RateLimited."""
         quota, key = self._quota_and_key()
         quota.count_body(key, size)
         try:
             yield
         finally:
-            quota.give_back(key, size)
+            quota.uncount_body(key, size)
 
     def _quota_and_key(self) -> tuple[BodyQuota, str]:
         state = self._scope.get("state", {})
@@ -234,21 +237,22 @@ class Connection(StoppableBlock):
                 size += len(part)
                 parts.append(part)
         finally:
-            quota.give_back(key, size)
+            quota.uncount_body(key, size)
         return b"".join(parts)
 
     async def _body_part(self) -> tuple[bytes, bool]:
+        """Return the next bytes of the body, and whether they are the last."""
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientLeft
-        more = message.get("more_body", False)
-        if more and self._peer.body_failure is not None:
+        has_more = message.get("more_body", False)
+        if has_more and self._peer.body_failure is not None:
             raise self._peer.body_failure
-        return message.get("body", b""), not more
+        return message.get("body", b""), not has_more
 
     def stop_when_client_leaves(self) -> Self:
-        """Return a block, which begins after the body. When the client leaves, the block is cancelled, and
-        raises ClientLeft at its end."""
+        """Return a context manager for what follows the body. When the client leaves, the block is cancelled,
+        and raises ClientLeft at its end."""
         self._has_client_left = self._peer.is_gone
         if self._has_client_left and self._has_no_reader:
             raise ClientLeft
@@ -297,7 +301,7 @@ class Connection(StoppableBlock):
             self._cancel_unless_done()
 
     async def end(self, data: bytes, settle: Settle = nothing_to_settle) -> None:
-        """Settle, and then send the last bytes: they go out only when the settlement is on disk.
+        """Call `settle`, and then send the last bytes: they go out only when the settlement is on disk.
 
         A recorded answer is whole on disk before its settlement, so that a paid answer can be sent again.
         """
@@ -329,7 +333,7 @@ class Connection(StoppableBlock):
     def _note_client_left(self) -> None:
         if not self._is_complete:
             self._has_client_left = True
-            self.on_left()
+            self.on_client_left()
             self._cancel_unless_done()
 
     @property

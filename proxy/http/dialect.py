@@ -16,9 +16,9 @@ from proxy.http.replies import failure_reply
 class Dialect(NamedTuple):
     """What clients of another API expect below `prefix`, such as "/elevenlabs".
 
-    The key is in `key_header`, in small letters, and in no other header. `reply` answers each failure below
-    the prefix, also one that reached no endpoint. The `endpoints` are not in our OpenAPI document, since the
-    other API has its own.
+    They send the key in `key_header`, a name in small letters, and in no other. `reply` answers each failure
+    below the prefix, also that of a request that reached no endpoint. The `endpoints` are not in our OpenAPI
+    document, since the other API has its own.
     """
 
     prefix: str
@@ -42,7 +42,7 @@ def dialect_of(scope: Scope) -> Dialect | None:
     return dialect
 
 
-def reply_to(failure: RequestFailed, scope: Scope) -> Response:
+def failure_reply_for(failure: RequestFailed, scope: Scope) -> Response:
     """Return the answer to a failure in the shape of the path's dialect."""
     dialect = dialect_of(scope)
     return failure_reply(failure) if dialect is None else dialect.reply(failure, scope)

@@ -34,7 +34,7 @@ from proxy.errors import (
 )
 from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import FIRST_BODY, BodyQuota
-from proxy.http.dialect import Dialect, dialect_of, note_dialect, reply_to
+from proxy.http.dialect import Dialect, dialect_of, failure_reply_for, note_dialect
 from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import COMMON_HEADERS, NO_SNIFFING
@@ -54,26 +54,26 @@ _AZURE_ROOT = re.compile(r"/openai(?:/v1(?=/|\Z)|/deployments/(.+)(?=/audio/spee
 _OFFERED_KEY = re.compile(rb"(?:^|,)\s*openai-insecure-api-key\.([^,\s]+)")
 """A browser sets no header of a handshake, but can offer subprotocols. The name is OpenAI's."""
 
-Place = tuple[str, str]
+MethodAndPath = tuple[str, str]
 """A method and a path."""
 
 
 class Exchange:
     """One request and its answer: the id, the time, and how far the answer is.
 
-    `send` replaces the server's own: it adds the headers that every answer has. The other layers keep their
-    notes in `scope["state"]`: `request_id`, `caller`, `bodies` (what its key may send at once), `rate` (the
-    window that was counted), `route` (a description of the plan, for operators), `is_recorded` (whether
-    usage has a row of it, however it ends) and `deployment` (the model that a path of Azure names).
+    `send` replaces the server's own: it adds the headers that every answer has. The other layers share values
+    in `scope["state"]`: `request_id`, `caller`, `bodies` (the `BodyQuota`), `rate` (the caller's window of
+    requests a minute), `route` (which engines may speak, for operators), `is_recorded` (whether usage gets a
+    row of this request, however it ends) and `deployment` (the model that a path of Azure names).
     """
 
-    __slots__ = ("_began", "_scope", "_send", "code", "is_complete", "status")
+    __slots__ = ("_began_s", "_scope", "_send", "code", "is_complete", "status")
 
     def __init__(self, scope: Scope, send: Send, id_: str) -> None:
         self.status = 0
         self.is_complete = False
         self.code: str | msgspec.UnsetType = msgspec.UNSET
-        self._began = time.monotonic()
+        self._began_s = time.monotonic()
         self._scope = scope
         self._send = send
         scope.setdefault("state", {})["request_id"] = id_
@@ -89,7 +89,7 @@ class Exchange:
                 headers += rate_headers(window)
             if description is not None:
                 headers.append((b"x-voxgate-route", description.encode("ascii", "replace")))
-            elapsed_ms = round((time.monotonic() - self._began) * 1000)
+            elapsed_ms = round((time.monotonic() - self._began_s) * 1000)
             headers.append((b"x-request-id", state["request_id"].encode()))
             headers.append((b"openai-processing-ms", b"%d" % elapsed_ms))
             message["headers"] = headers
@@ -105,7 +105,7 @@ class Exchange:
         # This repeats `route_of`, to save a call for every request.
         route = getattr(self._scope.get("route"), "path", "unmatched")
         code = None if self.code is msgspec.UNSET else self.code
-        metrics.request_ended(route, self.status, code, aborted=self.status != 0 and not self.is_complete)
+        metrics.count_request(route, self.status, code, aborted=self.status != 0 and not self.is_complete)
         state = self._scope["state"]
         caller = state.get("caller")
         log_request(
@@ -115,7 +115,7 @@ class Exchange:
                 route=route,
                 status=self.status,
                 complete=self.is_complete,
-                ms=round((time.monotonic() - self._began) * 1000, 1),
+                ms=round((time.monotonic() - self._began_s) * 1000, 1),
                 account=caller.account if caller else None,
                 key=caller.key if caller else None,
                 code=self.code,
@@ -126,9 +126,9 @@ class Exchange:
 class KeyCheck:
     """Checks the key before route, method and body, so that a client without a key learns nothing.
 
-    With `hosts`, the name under which the request came is checked before its key. With `sessions`, the cookie
-    of a person who has signed in counts if no key is sent. Such a person reaches the paths `for_suspended`
-    with a suspended account as well.
+    With `hosts`, the header `Host` is checked before the key. With `sessions`, a request without a key may
+    have the cookie of a person who has signed in. If the account of that person is suspended, only the paths
+    `for_suspended` are open.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class KeyCheck:
 
     async def _is_known_without_key(self, scope: Scope) -> bool:
         """Tell whether the request needs no key: its path is open, or it has a session."""
-        is_open = self._open_paths.have(scope["method"], scope["path"])
+        is_open = self._open_paths.contain_path(scope["method"], scope["path"])
         try:
             session = await self._sessions.of_request(scope) if self._sessions else None
         except RequestFailed:
@@ -193,7 +193,7 @@ class KeyCheck:
         """Raise AccountSuspended, NotAllowed or SignInAgain."""
         assert self._sessions is not None, "it has the session"
         caller, is_admin = session.caller, scope["path"].startswith(ADMIN_ROOT)
-        if caller.is_suspended and not self._for_suspended.have(scope["method"], scope["path"]):
+        if caller.is_suspended and not self._for_suspended.contain_path(scope["method"], scope["path"]):
             raise AccountSuspended
         if scope["path"].startswith(HOSTS_ROOT):
             _check_role("speech", scope["path"])
@@ -206,9 +206,9 @@ class KeyCheck:
 class Edge:
     """One callable around all endpoints.
 
-    `direct` are routes that are reached without the router. Without `keys`, every client may do everything.
-    `around` is a middleware inside the id and the log line: CORS. `refusals` counts refused requests. Below
-    the prefix of one of `dialects`, key and failures are as that has them.
+    `direct` are routes that are found without the router. Without `keys`, every client may do everything.
+    `around` is a middleware, CORS; its answers have an id and a log line, too. `refusals` counts refused
+    requests. Below the prefix of one of `dialects`, key and failures are as that has them.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class Edge:
         routes: ASGIApp,
         metrics: Metrics,
         keys: KeyCheck | None = None,
-        direct: Mapping[Place, Route] | None = None,
+        direct: Mapping[MethodAndPath, Route] | None = None,
         around: Callable[[ASGIApp], ASGIApp] | None = None,
         refusals: RefusalTotals | None = None,
         dialects: Sequence[Dialect] = (),
@@ -229,7 +229,7 @@ class Edge:
         self._refusals = refusals
         self.direct = direct or {}
         self._answer = self._answer_or_fail if around is None else around(self._answer_or_fail)
-        # The ids stay unique after restarts, and cost less than random bytes for each request.
+        # A random token of this process and a number: cheaper than random bytes for each request.
         self._process_token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
 
@@ -280,7 +280,7 @@ class Edge:
             # The drain has ended. Without this answer, uvicorn would send plain text.
             if not exchange.status:
                 shutting_down = UpstreamFailed("The server is shutting down.", retry_after_s=1.0)
-                await reply_to(shutting_down, scope)(scope, receive, send)
+                await failure_reply_for(shutting_down, scope)(scope, receive, send)
             raise
         except StorageFailed as error:
             _log.error("storage.failed", request=scope["state"]["request_id"], reason=str(error))
@@ -289,10 +289,10 @@ class Edge:
             _log.error("request.failed", request=scope["state"]["request_id"], exc_info=without_values(error))
             failure = InternalError()
         if not exchange.status:
-            self._note(exchange, failure, scope)
-            await reply_to(failure, scope)(scope, receive, send)
+            self._note_refusal(exchange, failure, scope)
+            await failure_reply_for(failure, scope)(scope, receive, send)
 
-    def _note(self, exchange: Exchange, failure: RequestFailed, scope: Scope) -> None:
+    def _note_refusal(self, exchange: Exchange, failure: RequestFailed, scope: Scope) -> None:
         """Note a refusal for the log, and for the account of a known key unless usage has it."""
         exchange.code = failure.code
         state = scope["state"]
@@ -322,18 +322,18 @@ def presented_key(scope: Scope) -> str:
     """
     # This repeats `dialect_of`, to save a call for every request.
     if (dialect := scope.get("state", {}).get("dialect")) is not None:
-        sent: bytes = dict(scope["headers"]).get(dialect.key_header.encode(), b"")
-        return sent.decode("latin-1").strip()
-    azure_key = ""
+        key: bytes = dict(scope["headers"]).get(dialect.key_header.encode(), b"")
+        return key.decode("latin-1").strip()
+    other_key = ""
     for name, value in scope["headers"]:
         if name == b"authorization":
             scheme, _, rest = value.decode("latin-1").strip().partition(" ")
             return rest.strip() if scheme.lower() == "bearer" else ""
         if name == b"api-key":
-            azure_key = value.decode("latin-1").strip()
-        if name == b"sec-websocket-protocol" and (offered := _OFFERED_KEY.search(value)):
-            azure_key = azure_key or offered[1].decode("latin-1")
-    return azure_key
+            other_key = value.decode("latin-1").strip()
+        if name == b"sec-websocket-protocol" and (subprotocol := _OFFERED_KEY.search(value)):
+            other_key = other_key or subprotocol[1].decode("latin-1")
+    return other_key
 
 
 def _key_fault(scope: Scope) -> str:
@@ -342,15 +342,15 @@ def _key_fault(scope: Scope) -> str:
     fields, dialect = dict(scope["headers"]), dialect_of(scope)
     other_names = [b"xi-api-key", b"x-api-key"]
     if dialect is not None:
-        mend = f"Send it in the header '{dialect.key_header}'."
+        advice = f"Send it in the header '{dialect.key_header}'."
         other_names = [b"authorization", b"api-key", b"x-api-key"]
     else:
-        mend = "Send it in the Authorization header: Authorization: Bearer YOUR_KEY."
+        advice = "Send it in the Authorization header: Authorization: Bearer YOUR_KEY."
         if b"authorization" in fields:
-            return f"The header 'Authorization' came without the word Bearer and a key behind it. {mend}"
+            return f"The header 'Authorization' came without the word Bearer and a key behind it. {advice}"
     fault = "You didn't provide an API key."
     for name in other_names:
         if name in fields:
             fault = f"A key in the header '{name.decode()}' is not read here."
             break
-    return f"{fault} {mend}"
+    return f"{fault} {advice}"

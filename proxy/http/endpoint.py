@@ -51,13 +51,13 @@ class Header(NamedTuple):
 class Endpoint(NamedTuple):
     """One method on one path.
 
-    `answers` has the structs of a good answer by media type. It has no struct if the answer is bytes, or a
+    `answers` maps the media type of a good answer to its structs, or to () if the answer is bytes or a
     document that describes itself. `unready` is the body of a 503 that is no error, and `accepted` that of a
     202, whose header `location` is where to look. `headers` are on each good answer of this endpoint,
-    `some_headers` only on some; both map names to meanings. A body may be one of `other_bodies`, too. `form`,
-    or one of `other_forms`, has the texts of a body in multipart/form-data, and `files` its files. A direct
-    endpoint is found without the router, which costs time: its path has no parameters. With
-    `is_for_suspended`, a session of a suspended account reaches it.
+    `some_headers` only on some; both map names to meanings. The body is a `body` or one of `other_bodies`. In
+    multipart/form-data, the texts are a `form` or one of `other_forms`, and `files` are the names of its
+    files. An endpoint that `is_direct` is found without the router, which costs time: its path has no
+    parameters. With `is_for_suspended`, a session of a suspended account reaches it.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -118,16 +118,16 @@ class Endpoint(NamedTuple):
         return self.access in ("session", "fresh session")
 
 
-def json(*structs: Struct) -> Mapping[str, tuple[Struct, ...]]:
+def json_answer(*structs: Struct) -> Mapping[str, tuple[Struct, ...]]:
     """Declare an answer in JSON: any one of these structs."""
     return {JSON: structs}
 
 
-def for_clients(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+def client_endpoints(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
     return [endpoint for endpoint in endpoints if not endpoint.is_for_admins]
 
 
-def for_admins(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+def admin_endpoints(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
     return [endpoint for endpoint in endpoints if endpoint.is_for_admins]
 
 
@@ -139,11 +139,13 @@ class Paths:
     """The methods and paths of some endpoints."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
-        found = [(each.method, each.path) for each in endpoints]
-        self._plain = frozenset(each for each in found if "{" not in each[1])
-        self._patterns = tuple((method, compile_path(path)[0]) for method, path in found if "{" in path)
+        methods_and_paths = [(each.method, each.path) for each in endpoints]
+        self._plain = frozenset(each for each in methods_and_paths if "{" not in each[1])
+        self._patterns = tuple(
+            (method, compile_path(path)[0]) for method, path in methods_and_paths if "{" in path
+        )
 
-    def have(self, method: str, path: str) -> bool:
+    def contain_path(self, method: str, path: str) -> bool:
         wanted_method = "GET" if method == "HEAD" else method
         if (wanted_method, path) in self._plain:
             return True

@@ -1,7 +1,7 @@
-"""Bodies of multipart/form-data, read in memory. Recordings never touch the disk in plain.
+"""Bodies of multipart/form-data. Each piece of a file goes to a sink as it arrives, and each odd case is
+refused with a reason.
 
-Parsers of frameworks write large files to the disk. This parser gives each piece of a file to a sink as it
-arrives, and refuses each odd case with a reason.
+Parsers of frameworks write large files to the disk, where a recording must never be in plain.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from proxy.errors import InvalidRequest, UnsupportedMediaType
-from proxy.http.body import open_body
+from proxy.http.body import connection_of
 from proxy.http.connection import Connection
 from proxy.speech.json_size import MOST_STRUCTURE, json_size
 
@@ -28,30 +28,29 @@ MOST_HEAD_BYTES = 4096
 MOST_TEXT_BYTES = 64 * 1024
 MOST_ALL_TEXT_BYTES = 512 * 1024
 """The limit of all texts together. The limit of a whole body is the sum of this and of its files' limits, so
-heads and boundaries share this room with the texts."""
+it also covers heads and boundaries."""
 _MOST_FILE_NAME_BYTES = 255
-"""A text in a file's field counts as the file's content. A text of at most this length is only a file name,
-and is refused."""
-_MOST_LINE = 128
+"""A text in a file's field counts as the file's content. But a text of at most this length is taken for a
+file name, and refused."""
+_MOST_LINE_BYTES = 128
 _PIECE_BYTES, _TURN_BYTES = 64 * 1024, 512 * 1024
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
-_NO_ALIASES: Mapping[str, str] = {}
 # A parameter of a header: its value is a token, or a quoted text in which a backslash quotes the next byte.
 _PARAMETER = re.compile(rb';[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))[ \t]*')
 _QUOTED = re.compile(rb"\\(.)")
-_NO_BEGIN = "the body does not begin with its boundary"
+_NO_FIRST_BOUNDARY = "the body does not begin with its boundary"
 _PLAIN_ENCODINGS = (b"", b"binary", b"8bit", b"7bit")
 
 
 class FormFile(msgspec.Struct, frozen=True):
-    """A file of a form. `field` is the field that it came in. `called` is the client's name for it, which
-    must not get into paths and logs."""
+    """A file of a form, and the field that it came in. `client_name` is the client's name for it, which must
+    not get into paths and logs."""
 
     field: str
     media_type: str
     data: bytes
-    called: str = ""
+    client_name: str = ""
 
     def __repr__(self) -> str:
         return f"<FormFile {self.field}, {len(self.data)} bytes>"
@@ -82,7 +81,7 @@ class PieceSink(Protocol):
     def write(self, piece: bytes, /) -> object: ...
 
 
-class _Pieces:
+class _MemorySink:
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self.pieces: list[bytes] = []
@@ -100,8 +99,8 @@ async def read_form(
     name. Raises UnsupportedMediaType and the errors of `Connection.body`. Raises InvalidRequest, with a
     `param` unless the form itself is broken.
     """
-    connection, limit = open_body(request), sum(files.values()) + MOST_ALL_TEXT_BYTES
-    boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
+    connection, limit = connection_of(request), sum(files.values()) + MOST_ALL_TEXT_BYTES
+    boundary = read_boundary(connection.header(b"content-type").encode("latin-1"))
     return await parse_form(await connection.body(limit), boundary, files, fields)
 
 
@@ -110,20 +109,20 @@ async def stream_form(
     sinks: Mapping[str, PieceSink],
     fields: Collection[str],
     within_s: float,
-    grow: Callable[[int], Awaitable[None]],
+    reserve: Callable[[int], Awaitable[None]],
 ) -> RequestForm:
     """Read a form within `within_s` seconds, and give its files to their sinks.
 
-    The returned form has these files with empty `data`. `grow` gets the size of each piece before the piece
-    is stored. Its time does not count as the client's. Raises what `read_form` and `grow` raise.
+    The returned form has these files with empty `data`. `reserve` gets the size of each piece before the
+    piece is stored. Its time does not count as the client's. Raises what `read_form` and `reserve` raise.
     """
-    connection = open_body(request)
-    boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
+    connection = connection_of(request)
+    boundary = read_boundary(connection.header(b"content-type").encode("latin-1"))
     reader = FormReader(boundary, sinks, fields)
     most_bytes = sum(sink.most_bytes for sink in sinks.values()) + MOST_ALL_TEXT_BYTES
     async with aclosing(connection.body_parts(most_bytes, within_s)) as pieces:
         async for piece in pieces:
-            await grow(len(piece))
+            await reserve(len(piece))
             reader.feed(piece)
     return reader.end()
 
@@ -131,13 +130,13 @@ async def stream_form(
 async def parse_form(
     body: bytes, boundary: bytes, files: Mapping[str, int], fields: Collection[str]
 ) -> RequestForm:
-    """Parse a whole body, with turns for others. Raises InvalidRequest."""
-    sinks = {name: _Pieces(most_bytes) for name, most_bytes in files.items()}
+    """Parse a whole body, and let other tasks run in between. Raises InvalidRequest."""
+    sinks = {name: _MemorySink(most_bytes) for name, most_bytes in files.items()}
     reader = FormReader(boundary, sinks, fields)
-    for at in range(0, len(body), _PIECE_BYTES):  # the reader copies what it is fed
-        if at and at % _TURN_BYTES == 0:
+    for offset in range(0, len(body), _PIECE_BYTES):  # the reader copies what it is fed
+        if offset and offset % _TURN_BYTES == 0:
             await asyncio.sleep(0)
-        reader.feed(memoryview(body)[at : at + _PIECE_BYTES])
+        reader.feed(memoryview(body)[offset : offset + _PIECE_BYTES])
     form, body = reader.end(), b""  # its files are in the sinks, so nothing needs the body
     for name, file in form.files.items():
         form.files[name] = replace(file, data=b"".join(sinks[name].pieces))
@@ -145,7 +144,8 @@ async def parse_form(
 
 
 class FormReader:
-    """A form as it comes. `feed` and `end` raise InvalidRequest."""
+    """Parses a form as it comes, step by step. A step returns False to wait for more bytes. `feed` and `end`
+    raise InvalidRequest."""
 
     def __init__(self, boundary: bytes, sinks: Mapping[str, PieceSink], fields: Collection[str]) -> None:
         self._delimiter = b"\r\n--" + boundary
@@ -153,70 +153,71 @@ class FormReader:
         self._fields = fields
         self._form = RequestForm({}, {})
         self._buffer = bytearray()
-        self._step: Callable[[], bool] = self._begin
-        self._parts = 0
+        self._read_step: Callable[[], bool] = self._read_first_boundary
+        self._part_count = 0
         self._text_bytes = 0
         self._part: FormPart | None = None
-        self._taken = 0
+        self._part_bytes = 0
         self._text = bytearray()
 
     def feed(self, data: bytes | memoryview) -> None:
         self._buffer += data
-        while self._step():
+        while self._read_step():
             pass
 
     def end(self) -> RequestForm:
-        if self._step != self._rest:
-            has_begun = self._step != self._begin
-            raise broken_form("it is not whole: its closing boundary is missing" if has_begun else _NO_BEGIN)
+        if self._read_step != self._read_end:
+            has_begun = self._read_step != self._read_first_boundary
+            missing_end = "it is not whole: its closing boundary is missing"
+            raise broken_form(missing_end if has_begun else _NO_FIRST_BOUNDARY)
         return self._form
 
-    def _begin(self) -> bool:
+    def _read_first_boundary(self) -> bool:
         first = self._delimiter[2:]
         start = 2 if self._buffer.startswith(b"\r\n") else 0
         if len(self._buffer) < start + len(first):
             return False
         if not self._buffer.startswith(first, start):
-            raise broken_form(_NO_BEGIN)
+            raise broken_form(_NO_FIRST_BOUNDARY)
         del self._buffer[: start + len(first)]
-        self._step = self._line
+        self._read_step = self._read_boundary_end
         return True
 
-    def _line(self) -> bool:
-        """Read the bytes after a boundary: the end of the form, or the end of the line."""
+    def _read_boundary_end(self) -> bool:
+        """Read the bytes after a boundary: "--" ends the form, and a line end begins a part."""
         if len(self._buffer) < 2:
             return False
         if self._buffer.startswith(b"--"):
             del self._buffer[:2]
-            self._step = self._rest
+            self._read_step = self._read_end
             return True
-        line = self._buffer.find(b"\r\n", 0, _MOST_LINE)
-        if line < 0 and len(self._buffer) < _MOST_LINE:
+        line = self._buffer.find(b"\r\n", 0, _MOST_LINE_BYTES)
+        if line < 0 and len(self._buffer) < _MOST_LINE_BYTES:
             return False
         if line < 0 or self._buffer[:line].strip(b" \t"):
             raise broken_form("something else follows a boundary, or it is not whole")
-        self._parts += 1
-        if self._parts > MOST_PARTS:
+        self._part_count += 1
+        if self._part_count > MOST_PARTS:
             raise broken_form(f"it has more than {MOST_PARTS} parts")
         # The line's end stays in the buffer: with an empty head, it is the first half of the blank line.
         del self._buffer[:line]
-        self._step = self._head
+        self._read_step = self._read_head
         return True
 
-    def _head(self) -> bool:
+    def _read_head(self) -> bool:
         # The buffer begins with the end of the boundary's line: 2 bytes.
         blank = self._buffer.find(b"\r\n\r\n", 0, MOST_HEAD_BYTES + 2)
         if blank < 0:
             if len(self._buffer) >= MOST_HEAD_BYTES + 2:
                 raise broken_form(f"a part has no head, or one of more than {MOST_HEAD_BYTES} bytes")
             return False
-        self._part = part_of(bytes(self._buffer[2:blank]))
-        self._taken = 0
+        self._part = parse_part_head(bytes(self._buffer[2:blank]))
+        self._part_bytes = 0
         del self._buffer[: blank + 4]
-        self._step = self._data
+        self._read_step = self._read_data
         return True
 
-    def _check(self, part: FormPart) -> None:
+    def _check_part(self, part: FormPart) -> None:
         name = part.name
         if name in self._form.files:
             raise InvalidRequest(f"Invalid value for '{name}': this file came twice. Send one.", param=name)
@@ -227,32 +228,32 @@ class FormReader:
             message = f"Invalid value for '{name}': it must be a text, not a file."
         raise InvalidRequest(message, param=name)
 
-    def _data(self) -> bool:
+    def _read_data(self) -> bool:
         assert self._part is not None
         end = self._buffer.find(self._delimiter)
         # The last bytes may be the beginning of a boundary.
         count = end if end >= 0 else len(self._buffer) - len(self._delimiter) + 1
         if count > 0:
-            self._take(self._part, bytes(memoryview(self._buffer)[:count]))
+            self._store_piece(self._part, bytes(memoryview(self._buffer)[:count]))
             del self._buffer[:count]
         if end < 0:
             return False
         del self._buffer[: len(self._delimiter)]
-        self._finish(self._part)
-        self._step = self._line
+        self._finish_part(self._part)
+        self._read_step = self._read_boundary_end
         return True
 
-    def _take(self, part: FormPart, piece: bytes) -> None:
-        if not self._taken:
-            self._check(part)
-        self._taken += len(piece)
+    def _store_piece(self, part: FormPart, piece: bytes) -> None:
+        if not self._part_bytes:
+            self._check_part(part)
+        self._part_bytes += len(piece)
         sink = self._sinks.get(part.name)
         if sink is None:
             self._text_bytes += len(piece)
             self._check_text_size(part.name)
             self._text += piece
             return
-        if self._taken > sink.most_bytes:
+        if self._part_bytes > sink.most_bytes:
             raise InvalidRequest(
                 f"Invalid value for '{part.name}': the file is larger than {sink.most_bytes} bytes.",
                 param=part.name,
@@ -261,7 +262,7 @@ class FormReader:
         sink.write(piece)
 
     def _check_text_size(self, name: str) -> None:
-        if self._taken > MOST_TEXT_BYTES:
+        if self._part_bytes > MOST_TEXT_BYTES:
             limit = f"a text of a form has at most {MOST_TEXT_BYTES} bytes"
         elif self._text_bytes > MOST_ALL_TEXT_BYTES:
             limit = f"all texts of a form together have at most {MOST_ALL_TEXT_BYTES} bytes"
@@ -269,24 +270,24 @@ class FormReader:
             return
         raise InvalidRequest(f"Invalid value for '{name}': {limit}.", param=name)
 
-    def _finish(self, part: FormPart) -> None:
+    def _finish_part(self, part: FormPart) -> None:
         name = part.name
-        if not self._taken:
+        if not self._part_bytes:
             if part.file_name == b"":
                 return  # a browser sends this for a file that was not chosen
-            self._check(part)
+            self._check_part(part)
         if name not in self._sinks:
             self._add_text(name)
             return
-        if part.file_name is None and self._taken <= _MOST_FILE_NAME_BYTES:
+        if part.file_name is None and self._part_bytes <= _MOST_FILE_NAME_BYTES:
             raise InvalidRequest(
                 f"Invalid value for '{name}': it must be a file, not a text; for curl, -F {name}=@me.wav.",
                 param=name,
             )
-        called = (part.file_name or b"").decode("utf-8", "replace")
-        self._form.files[name] = FormFile(name, part.media_type, b"", called)
+        client_name = (part.file_name or b"").decode("utf-8", "replace")
+        self._form.files[name] = FormFile(name, part.media_type, b"", client_name)
 
-    def _rest(self) -> bool:
+    def _read_end(self) -> bool:
         if self._buffer.strip(b"\r\n"):
             raise broken_form("bytes follow its end")
         self._buffer.clear()
@@ -301,23 +302,22 @@ class FormReader:
         try:
             text = raw.decode()
         except UnicodeDecodeError:
-            raise InvalidRequest(
-                f"Invalid value for '{name}': it must be a text in UTF-8.", param=name
-            ) from None
+            message = f"Invalid value for '{name}': it must be a text in UTF-8."
+            raise InvalidRequest(message, param=name) from None
         self._form.fields.setdefault(base if inner == "]" else name, []).append(text)
 
 
-def boundary_of(content_type: bytes) -> bytes:
+def read_boundary(content_type: bytes) -> bytes:
     kind, _, _ = content_type.partition(b";")
     if kind.strip().lower() != b"multipart/form-data":
         raise UnsupportedMediaType("Send a form, with content-type: multipart/form-data.")
-    boundary = _parameters(content_type[len(kind) :]).get(b"boundary", b"")
+    boundary = _read_parameters(content_type[len(kind) :]).get(b"boundary", b"")
     if not _BOUNDARY.fullmatch(boundary):
         raise broken_form("the header 'Content-Type' has no boundary of 1 to 70 characters")
     return boundary
 
 
-def part_of(head: bytes) -> FormPart:
+def parse_part_head(head: bytes) -> FormPart:
     headers: dict[bytes, bytes] = {}
     for line in head.split(b"\r\n") if head else ():
         name, colon, value = line.partition(b":")
@@ -327,7 +327,7 @@ def part_of(head: bytes) -> FormPart:
     kind, _, _ = headers.get(b"content-disposition", b"").partition(b";")
     if kind.strip().lower() != b"form-data":
         raise broken_form("a part has no header 'Content-Disposition: form-data'")
-    parameters = _parameters(headers[b"content-disposition"][len(kind) :])
+    parameters = _read_parameters(headers[b"content-disposition"][len(kind) :])
     if headers.get(b"content-transfer-encoding", b"").lower() not in _PLAIN_ENCODINGS:
         raise broken_form("a part is encoded; send its bytes as they are")
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
@@ -339,18 +339,18 @@ def part_of(head: bytes) -> FormPart:
     return FormPart(part_name, file_name, media_type.decode("latin-1"))
 
 
-def _parameters(text: bytes) -> dict[bytes, bytes]:
+def _read_parameters(text: bytes) -> dict[bytes, bytes]:
     parameters: dict[bytes, bytes] = {}
-    at = 0
-    while at < len(text):
-        found = _PARAMETER.match(text, at)
+    offset = 0
+    while offset < len(text):
+        found = _PARAMETER.match(text, offset)
         if found is None or found[1].lower() in parameters:
-            if not text[at:].strip(b"; \t"):
+            if not text[offset:].strip(b"; \t"):
                 break
             raise broken_form("the parameters of a header cannot be read")
         quoted = found[2]
         parameters[found[1].lower()] = found[3] if quoted is None else _QUOTED.sub(rb"\1", quoted)
-        at = found.end()
+        offset = found.end()
     return parameters
 
 
@@ -359,7 +359,7 @@ def broken_form(fault: str) -> InvalidRequest:
 
 
 def form_values(
-    form: RequestForm, *, lists: Collection[str], aliases: Mapping[str, str] = _NO_ALIASES
+    form: RequestForm, *, lists: Collection[str], aliases: Mapping[str, str] = {}
 ) -> dict[str, object]:
     """Return the fields of a form as JSON would have them. Raises InvalidRequest. An empty text is left out.
 
@@ -370,7 +370,9 @@ def form_values(
     labels: dict[str, str] = {}
     for name, texts in form.fields.items():
         if name in lists:
-            values[name] = _list(texts)
+            # A tag may be any text, so only a complete JSON list is read as a list.
+            value = json_or_text(texts[0]) if len(texts) == 1 else None
+            values[name] = value if isinstance(value, list) else [*filter(None, texts)]
         elif len(texts) > 1:
             raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
         elif name.startswith("labels["):
@@ -380,13 +382,6 @@ def form_values(
         elif texts[0]:
             values[aliases.get(name, name)] = texts[0]
     return values | ({"labels": labels} if labels else {})
-
-
-def _list(texts: list[str]) -> list[object]:
-    # A tag may be any text, so only a complete JSON list is read as a list.
-    if len(texts) == 1 and isinstance(read := json_or_text(texts[0]), list):
-        return read
-    return [*filter(None, texts)]
 
 
 def json_or_text(text: str) -> object:

@@ -1,8 +1,8 @@
 """How many frames of WebSockets a worker reads. A frame of 6 bytes costs some microseconds, so a read that is
 full of them would hold the loop.
 
-All sockets read in turns. Beyond 2,000 frames a second of an account, and 10,000 of the worker, the accounts
-with the most frames in the last second wait. An account below 100 a second never waits.
+An account below 100 frames a second never waits. The sockets of the others read in turns, first those of the
+account with the fewest frames in the last second, and together 10,000 a second. An account with 2,000 waits.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections import Counter, deque
 from typing import Protocol
 
 TURN_BYTES = 4096
-OF_WORKER, OF_ACCOUNT, NEVER_WAITS = 10_000, 2000, 100
-"""Frames a second."""
+WORKER_FRAMES_PER_S, ACCOUNT_FRAMES_PER_S, FREE_FRAMES_PER_S = 10_000, 2000, 100
+"""All sockets of the worker, all sockets of an account, and what an account has without a wait."""
 
 _LEAST_FRAME_BYTES = 6
-_LOOK_S = 0.02
+_RECHECK_S = 0.02
 
 
 class PacedReader(Protocol):
@@ -37,51 +37,60 @@ class FramePace:
     """The turns of the sockets of a worker."""
 
     def __init__(self) -> None:
-        self._second = 0.0
+        self._current_second = 0.0
         # Frames by account, in this second of the loop's clock and in the one before.
-        self._now: Counter[str] = Counter()
-        self._before: Counter[str] = Counter()
-        self._waiting: dict[str, deque[PacedReader]] = {}
+        self._this_second: Counter[str] = Counter()
+        self._last_second: Counter[str] = Counter()
+        self._waiting_readers: dict[str, deque[PacedReader]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._free_at = 0.0
+        self._next_turn_s = 0.0
 
     def read_or_wait(self, reader: PacedReader) -> bool:
-        """Let a socket read now, or tell that it gets its turn later."""
-        spare = NEVER_WAITS - int(self.frames(reader.account))
-        if spare > 0:
-            self._now[reader.account] += reader.read_some(min(TURN_BYTES, spare * _LEAST_FRAME_BYTES))
+        """Let a socket read now and return True, or give it a later turn and return False."""
+        frames_left = FREE_FRAMES_PER_S - int(self.recent_frames(reader.account))
+        if frames_left > 0:
+            self._this_second[reader.account] += reader.read_some(
+                min(TURN_BYTES, frames_left * _LEAST_FRAME_BYTES)
+            )
             return True
-        self._waiting.setdefault(reader.account, deque()).append(reader)
-        self._set_timer(self._free_at)
+        self._waiting_readers.setdefault(reader.account, deque()).append(reader)
+        self._set_timer(self._next_turn_s)
         return False
 
-    def frames(self, account: str) -> float:
+    def recent_frames(self, account: str) -> float:
         """Return about how many frames of an account were read in the last second."""
-        second, part = divmod(asyncio.get_running_loop().time(), 1.0)
-        if second != self._second:
-            self._before = self._now if second == self._second + 1 else Counter()
-            self._now, self._second = Counter(), second
-        return self._now[account] + self._before[account] * (1.0 - part)
+        second, fraction = divmod(asyncio.get_running_loop().time(), 1.0)
+        if second != self._current_second:
+            self._last_second = self._this_second if second == self._current_second + 1 else Counter()
+            self._this_second, self._current_second = Counter(), second
+        return self._this_second[account] + self._last_second[account] * (1.0 - fraction)
 
-    def _set_timer(self, at: float) -> None:
-        if self._timer is None and self._waiting:
-            self._timer = asyncio.get_running_loop().call_at(at, self._give_turn)
+    def add_work(self, account: str, frames: int) -> None:
+        """Count what a message has begun, which costs as much as so many frames."""
+        self.recent_frames(account)  # it sets `_this_second`
+        self._this_second[account] += frames
+        now = asyncio.get_running_loop().time()
+        self._next_turn_s = max(self._next_turn_s, now) + frames / WORKER_FRAMES_PER_S
+
+    def _set_timer(self, time_s: float) -> None:
+        if self._timer is None and self._waiting_readers:
+            self._timer = asyncio.get_running_loop().call_at(time_s, self._give_turn)
 
     def _give_turn(self) -> None:
         self._timer, now = None, asyncio.get_running_loop().time()
-        account = min(self._waiting, key=self.frames)
-        if self.frames(account) >= OF_ACCOUNT:
-            self._set_timer(now + _LOOK_S)
+        account = min(self._waiting_readers, key=self.recent_frames)
+        if self.recent_frames(account) >= ACCOUNT_FRAMES_PER_S:
+            self._set_timer(now + _RECHECK_S)
             return
-        reader = self._waiting[account].popleft()
-        if not self._waiting[account]:
-            del self._waiting[account]
+        reader = self._waiting_readers[account].popleft()
+        if not self._waiting_readers[account]:
+            del self._waiting_readers[account]
         frames = 1
         try:
             frames = reader.read_some(TURN_BYTES)
         finally:
             # Also after a failure of this socket, the others get their turns.
-            self._now[account] += frames
-            self._free_at = max(self._free_at, now) + frames / OF_WORKER
-            self._set_timer(self._free_at)
+            self._this_second[account] += frames
+            self._next_turn_s = max(self._next_turn_s, now) + frames / WORKER_FRAMES_PER_S
+            self._set_timer(self._next_turn_s)
         reader.read_on()

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from policies.network_addresses import is_address
 from proxy.errors import UnknownHost
 
-_ALWAYS = ("/healthz", "/health", "/readyz")
+_PROBE_PATHS = ("/healthz", "/health", "/readyz")
 """Probes use the address, and these paths reveal nothing."""
 
 
@@ -23,19 +23,19 @@ class KnownHosts:
     def __init__(self, names: Sequence[str]) -> None:
         lower = [name.lower() for name in names]
         self._names = frozenset(lower)
-        self._ends = tuple(name.removeprefix("*") for name in lower if name.startswith("*."))
+        self._suffixes = tuple(name.removeprefix("*") for name in lower if name.startswith("*."))
 
     def check_host(self, scope: Scope) -> None:
         """Raise UnknownHost if a request came under another name. The paths of probes allow any name."""
-        if scope["path"] in _ALWAYS:
+        if scope["path"] in _PROBE_PATHS:
             return
         hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        if not hosts or not all(map(self.has, hosts)):
+        if not hosts or not all(map(self.has_name, hosts)):
             raise UnknownHost()
 
-    def has(self, host: str) -> bool:
+    def has_name(self, host: str) -> bool:
         name = host_name(host)
-        return name in self._names or name.endswith(self._ends)
+        return name in self._names or name.endswith(self._suffixes)
 
     def has_or_is_local(self, host: str) -> bool:
         """Tell whether a page of a private network may be shown: addresses and short names are allowed, too.
@@ -43,7 +43,7 @@ class KnownHosts:
         A foreign web page has a name with a dot.
         """
         name = host_name(host)
-        return "." not in name or is_address(name.strip("[]")) or self.has(host)
+        return "." not in name or is_address(name.strip("[]")) or self.has_name(host)
 
 
 def host_name(host: str) -> str:

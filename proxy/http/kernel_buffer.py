@@ -6,16 +6,16 @@ import asyncio
 import socket
 import struct
 
-_AT_ONCE = struct.pack("ii", 1, 0)
+_NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER with a time of 0: the kernel drops its buffer and resets the connection."""
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
-_BYTES_SENT_AT, _BYTES_SENT_AGAIN_AT = 200, 208
+_BYTES_SENT_OFFSET, _BYTES_RESENT_OFFSET = 200, 208
 """Places of `tcpi_bytes_sent` and `tcpi_bytes_retrans` in Linux's `struct tcp_info`."""
 
 
 def buffer_little(transport: asyncio.Transport, read_bytes: int = 0) -> None:
-    """Let the transport and the kernel buffer as little as possible before the network, and no more than
-    about `read_bytes`, if given, of what comes from there."""
+    """Let the transport and the kernel buffer as little as possible of what is written. With `read_bytes`,
+    the kernel also buffers no more than about that of what the client sends."""
     transport.set_write_buffer_limits(high=1)
     try:
         connection: socket.socket = transport.get_extra_info("socket")
@@ -27,10 +27,10 @@ def buffer_little(transport: asyncio.Transport, read_bytes: int = 0) -> None:
 
 
 def drop_unsent(transport: asyncio.Transport) -> None:
-    """Let the end of the connection drop what the kernel has not sent: those bytes are not charged."""
+    """Let the kernel drop what it has not sent when the connection ends: those bytes are not charged."""
     try:
         connection: socket.socket = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     except OSError:
         pass  # it is closed already
 
@@ -39,19 +39,19 @@ def tcp_info(transport: asyncio.Transport) -> bytes:
     """Return Linux's `tcp_info` of a connection, or b"" if there is none."""
     try:
         connection: socket.socket = transport.get_extra_info("socket")
-        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_SENT_AGAIN_AT + 8)
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RESENT_OFFSET + 8)
     except OSError:
         return b""
 
 
-def share_sent(info: bytes, before: int, written: int) -> float:
-    """Return the share of an answer's `written` bytes that have left this machine.
+def share_sent(info: bytes, bytes_before: int, answer_bytes: int) -> float:
+    """Return the share of an answer's `answer_bytes` that have left this machine.
 
-    The connection has sent `before` bytes before the answer. `info` is Linux's `tcp_info`. Bytes that were
-    sent again count once.
+    `bytes_before` were written to the connection before the answer. `info` is Linux's `tcp_info`. Bytes that
+    the kernel sent again count once.
     """
-    if len(info) < _BYTES_SENT_AGAIN_AT + 8:
+    if len(info) < _BYTES_RESENT_OFFSET + 8:
         return 1.0
-    bytes_sent, bytes_sent_again = struct.unpack_from("=QQ", info, _BYTES_SENT_AT)
-    unsent: int = before + written - (bytes_sent - bytes_sent_again)
-    return min(1.0, max(0.0, 1.0 - unsent / written))
+    bytes_sent, bytes_resent = struct.unpack_from("=QQ", info, _BYTES_SENT_OFFSET)
+    unsent: int = bytes_before + answer_bytes - (bytes_sent - bytes_resent)
+    return min(1.0, max(0.0, 1.0 - unsent / answer_bytes))

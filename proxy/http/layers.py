@@ -1,5 +1,5 @@
-"""The two apps of a worker. Both have endpoints behind the edge. The public one also counts requests, and has
-CORS and trusted proxies if configured."""
+"""The two ASGI apps of a worker, each an `Edge` around its endpoints. The public one also checks keys, counts
+requests, and has CORS and trusted proxies if configured."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
 from proxy.telemetry.metrics import Metrics
 
-_EXPOSED = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms")
+_EXPOSED_HEADERS = ("x-request-id", "retry-after", "retry-after-ms", "x-should-retry", "openai-processing-ms")
 """The headers that a script of another origin may read in any answer."""
 
 
@@ -53,7 +53,7 @@ def public_app(
     metrics: Metrics,
     refusals: RefusalTotals | None = None,
     sessions: Sessions | None = None,
-    closed: ClosedPaths = NONE_CLOSED,
+    closed_paths: ClosedPaths = NONE_CLOSED,
     dialects: Sequence[Dialect] = (),
 ) -> ASGIApp:
     """Return the app of the port. The `closed` paths are those of features that are off."""
@@ -62,14 +62,16 @@ def public_app(
     for_suspended = Paths(endpoint for endpoint in endpoints if endpoint.is_for_suspended)
     known_hosts = KnownHosts(server.hosts) if server.hosts else None
     edge = Edge(
-        _router((_counted_route(endpoint, counter, sessions) for endpoint in endpoints), closed, counter),
+        _router(
+            (_guarded_route(endpoint, counter, sessions) for endpoint in endpoints), closed_paths, counter
+        ),
         metrics,
         KeyCheck(
             logins, open_paths(endpoints, server.public_catalogue), known_hosts, sessions, for_suspended
         ),
         # No direct endpoint needs a session.
-        {(each.method, each.path): _counted_route(each, counter) for each in endpoints if each.is_direct},
-        _cors(endpoints, server.cors_origins) if server.cors_origins else None,
+        {(each.method, each.path): _guarded_route(each, counter) for each in endpoints if each.is_direct},
+        _cors_middleware(endpoints, server.cors_origins) if server.cors_origins else None,
         refusals,
         dialects,
     )
@@ -82,14 +84,14 @@ def public_app(
 
 
 def control_app(
-    endpoints: Sequence[Endpoint], metrics: Metrics, closed: ClosedPaths = NONE_CLOSED
+    endpoints: Sequence[Endpoint], metrics: Metrics, closed_paths: ClosedPaths = NONE_CLOSED
 ) -> ASGIApp:
     """Return the app of control.sock. It needs no key, since only the owner of the server can open the
     socket."""
-    return Edge(_router((endpoint.route for endpoint in endpoints), closed), metrics)
+    return Edge(_router((endpoint.route for endpoint in endpoints), closed_paths), metrics)
 
 
-class _Counted:
+class _CountedApp:
     def __init__(self, app: ASGIApp, counter: RequestCounter, class_: RequestClass) -> None:
         self._app = app
         self._counter = counter
@@ -100,8 +102,8 @@ class _Counted:
         await self._app(scope, receive, send)
 
 
-class _CountedRefusals(_Counted):
-    """Counts what is refused alone: a signed webhook does not wait for those of strangers."""
+class _AppWithCountedRefusals(_CountedApp):
+    """Counts only refused requests, so that strangers' webhooks do not hold up signed ones."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -111,7 +113,7 @@ class _CountedRefusals(_Counted):
             raise
 
 
-class _ForSessions:
+class _AppForSessions:
     """Refuses callers that have not signed in."""
 
     def __init__(self, app: ASGIApp, sessions: Sessions | None, needs_fresh: bool) -> None:
@@ -128,30 +130,32 @@ class _ForSessions:
         await self._app(scope, receive, send)
 
 
-def _counted_route(endpoint: Endpoint, counter: RequestCounter, sessions: Sessions | None = None) -> Route:
+def _guarded_route(endpoint: Endpoint, counter: RequestCounter, sessions: Sessions | None = None) -> Route:
     # `route` is a new Route at each read.
     route = endpoint.route
     if endpoint.needs_session:
-        route.app = _ForSessions(route.app, sessions, endpoint.access == "fresh session")
+        route.app = _AppForSessions(route.app, sessions, endpoint.access == "fresh session")
     if endpoint.request_class is not None:
-        counted = _CountedRefusals if endpoint.pace == "webhook" else _Counted
-        route.app = counted(route.app, counter, endpoint.request_class)
+        counting_app = _AppWithCountedRefusals if endpoint.pace == "webhook" else _CountedApp
+        route.app = counting_app(route.app, counter, endpoint.request_class)
     return route
 
 
-class _Routes(Starlette):
+class _RoutesApp(Starlette):
     """Starlette without its own answers to exceptions, which the edge answers with our envelope."""
 
     def build_middleware_stack(self) -> ASGIApp:
         return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
 
 
-def _router(routes: Iterable[Route], closed: ClosedPaths, counter: RequestCounter | None = None) -> Starlette:
+def _router(
+    routes: Iterable[Route], closed_paths: ClosedPaths, counter: RequestCounter | None = None
+) -> Starlette:
     # A path that ends with a parameter with slashes comes last: it would match longer paths, too.
     in_order = sorted(routes, key=lambda route: route.path.endswith(":path}"))
-    app = _Routes(
+    app = _RoutesApp(
         routes=in_order,
-        exception_handlers={HTTPException: partial(_raise_http_exception, closed, counter)},
+        exception_handlers={HTTPException: partial(_raise_http_exception, closed_paths, counter)},
     )
     app.router.redirect_slashes = False
     return app
@@ -162,54 +166,60 @@ class _Cors(CORSMiddleware):
 
     def preflight_response(self, request_headers: Headers) -> Response:
         answer = super().preflight_response(request_headers)
-        ours = Response()
+        answer_of_ours = Response()
         if answer.status_code >= 400:
             reason = bytes(answer.body).decode()
-            ours = failure_reply(InvalidRequest(f"{reason}.", code="cors_refused", param="Origin"))
+            answer_of_ours = failure_reply(InvalidRequest(f"{reason}.", code="cors_refused", param="Origin"))
         other_headers = [
             (name, value) for name, value in answer.raw_headers if not name.startswith(b"content-")
         ]
-        ours.raw_headers += other_headers
-        return ours
+        answer_of_ours.raw_headers += other_headers
+        return answer_of_ours
 
 
-def _cors(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> Callable[[ASGIApp], ASGIApp]:
-    own = chain.from_iterable((*endpoint.headers, *endpoint.some_headers) for endpoint in endpoints)
+def _cors_middleware(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> Callable[[ASGIApp], ASGIApp]:
+    endpoint_headers = chain.from_iterable(
+        (*endpoint.headers, *endpoint.some_headers) for endpoint in endpoints
+    )
     return partial(
         _Cors,
         allow_origins=origins,
         allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("*",),
-        expose_headers=tuple(dict.fromkeys((*_EXPOSED, *own))),
+        expose_headers=tuple(dict.fromkeys((*_EXPOSED_HEADERS, *endpoint_headers))),
     )
 
 
 async def _raise_http_exception(
-    closed: ClosedPaths, counter: RequestCounter | None, request: Request, error: Exception
+    closed_paths: ClosedPaths, counter: RequestCounter | None, request: Request, error: Exception
 ) -> Response:
     """Turn Starlette's own 404 and 405 into failures of this server, and count them, since no route did."""
     assert isinstance(error, HTTPException)
     if counter is not None:
         await counter.count("unmatched", request.scope)
     path, method = request.scope["path"][:200], request.method
-    if (sentence := closed.reason_closed(path)) is not None:
+    if (sentence := closed_paths.reason_closed(path)) is not None:
         raise NotFound(sentence, code="feature_off")
     if error.status_code == 405:
         # Starlette itself names the methods of the first route only.
-        here = [each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE]
+        matching_routes = [
+            each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE
+        ]
         methods = {
-            allowed_method for route in here for allowed_method in getattr(route, "methods", None) or ()
+            allowed_method
+            for route in matching_routes
+            for allowed_method in getattr(route, "methods", None) or ()
         }
-        allowed, opens = ", ".join(sorted(methods)), f"{path}/stream"
+        allowed, socket_path = ", ".join(sorted(methods)), f"{path}/stream"
         message = f"Not allowed to {method} on {path}. Allowed: {allowed}."
         paths = {getattr(route, "path", "") for route in request.app.routes}
-        if "upgrade" in request.headers and opens in paths:
-            message += f" A WebSocket opens at {opens}."
+        if "upgrade" in request.headers and socket_path in paths:
+            message += f" A WebSocket opens at {socket_path}."
         raise MethodNotAllowed(message, headers={"allow": allowed})
     dialect = dialect_of(request.scope)
-    root, models = ("v1", "") if dialect is None else (dialect.prefix[1:], dialect.prefix)
+    root, path_prefix = ("v1", "") if dialect is None else (dialect.prefix[1:], dialect.prefix)
     raise NotFound(
         f"Unknown request URL: {method} {path}. This server offers speech synthesis; its base URL is "
-        f"{request.base_url}{root}, see GET {models}/v1/models.",
+        f"{request.base_url}{root}, see GET {path_prefix}/v1/models.",
         code="unknown_url",
     )

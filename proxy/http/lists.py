@@ -21,7 +21,7 @@ from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Query
 from proxy.http.replies import reply
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import NEWEST, Place, in_turns
+from proxy.storage.rows import NEWEST, PagePlace, map_in_turns
 from proxy.storage.store import Store
 
 PAGE = (
@@ -31,8 +31,8 @@ PAGE = (
 SINCE = Query("since", "Not before this day (`2026-01-31`) or time (`2026-01-31T12:00:00Z`), UTC.")
 UNTIL = Query("until", "Before this day or time.")
 
-MOST = 1000
-_USUAL = 100
+MOST_ROWS = 1000
+_USUAL_ROWS = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -68,28 +68,29 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
         return self.rows[-1].id if self.rows else None
 
     async def list_response(
-        self, listing: type[Listing], shown: Callable[[Row], msgspec.Struct], **more: Any
+        self, listing: type[Listing], show_row: Callable[[Row], msgspec.Struct], **more_fields: Any
     ) -> Response:
-        """Answer with the rows as `shown`, and with `more` fields of the listing."""
-        data = await in_turns(shown, self.rows)
-        whole = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more)
+        """Answer with each row as `show_row` returns it, and with the `more_fields` of the listing."""
+        data = await map_in_turns(show_row, self.rows)
+        answer = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more_fields)
         # Encoding in one go would delay other requests.
-        return reply(whole) if len(data) <= _USUAL else await asyncio.to_thread(reply, whole)
+        return reply(answer) if len(data) <= _USUAL_ROWS else await asyncio.to_thread(reply, answer)
 
 
-async def page(
+async def read_page(
     request: Request,
-    place_of: Callable[[str], Awaitable[Place | None]],
-    read: Callable[[Place, int], Awaitable[Sequence[Row]]],
+    place_of: Callable[[str], Awaitable[PagePlace | None]],
+    read_rows: Callable[[PagePlace, int], Awaitable[Sequence[Row]]],
     *,
-    usual: int = _USUAL,
-    most: int = MOST,
+    usual_rows: int = _USUAL_ROWS,
+    most_rows: int = MOST_ROWS,
 ) -> Page[Row]:
-    """Read the page that the query names; without a limit, of the `usual` length.
+    """Read the page that the query names. Without a limit, it has `usual_rows`.
 
-    Raises InvalidRequest if `limit` is not a number from 1 to `most`, or if no row has the id in `after`.
+    `place_of` returns the place of the row with an id. `read_rows` returns so many rows after a place. Raises
+    InvalidRequest if `limit` is not a number from 1 to `most_rows`, or if no row has the id in `after`.
     """
-    limit = query_limit(request, most) or usual
+    limit = query_limit(request, most_rows) or usual_rows
     place = NEWEST
     if after := request.query_params.get("after"):
         row = await place_of(after) if after.isprintable() else None
@@ -99,25 +100,30 @@ async def page(
             )
         place = row
     # One row more than the page shows tells whether there is a next page.
-    rows = await read(place, limit + 1)
+    rows = await read_rows(place, limit + 1)
     return Page(rows[:limit], len(rows) > limit)
 
 
-async def table_page(
+async def read_table_page(
     request: Request, table: ListedTable[Any], store: Store, account: str | None, **lengths: int
 ) -> Page[Any]:
-    """Read the page of a table's rows, of one account or of all. See `page`."""
+    """Read the page of a table's rows, of one account or of all. `lengths`: see `read_page`."""
     place_of, read = partial(table.place_of, store, account), partial(table.page, store, account)
-    return await page(request, place_of, read, **lengths)
+    return await read_page(request, place_of, read, **lengths)
 
 
-def query_limit(request: Request, most: int = MOST) -> int | None:
+def query_limit(request: Request, most_rows: int = MOST_ROWS) -> int | None:
     text = request.query_params.get("limit")
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+    if not (
+        text.isascii()
+        and text.isdecimal()
+        and len(text) <= len(str(most_rows))
+        and 1 <= int(text) <= most_rows
+    ):
         raise InvalidRequest(
-            f"Invalid value for 'limit': it must be a number from 1 to {most}.", param="limit"
+            f"Invalid value for 'limit': it must be a number from 1 to {most_rows}.", param="limit"
         )
     return int(text)
 
@@ -132,21 +138,22 @@ def query_choice(request: Request, query: Query) -> str:
     return value or ""
 
 
-def iso(micros: int) -> str:
+def iso_time(micros: int) -> str:
     # Not fromtimestamp: a float would lose the last microsecond.
     moment = _EPOCH + timedelta(microseconds=micros)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def iso_or_none(micros: int | None) -> str | None:
-    return None if micros is None else iso(micros)
+def iso_time_or_none(micros: int | None) -> str | None:
+    return None if micros is None else iso_time(micros)
 
 
-def query_time(request: Request, field: str) -> int | None:
+def query_time_micros(request: Request, field: str) -> int | None:
+    """Return the day or time in microseconds since 1970, or None without one. Raises InvalidRequest."""
     text = request.query_params.get(field)
     if not text:
         return None
-    moment = _moment(text)
+    moment = _parse_moment(text)
     if moment is None:
         raise InvalidRequest(
             f"Invalid value for '{field}': it must be a day such as 2026-01-31, or a time such as "
@@ -156,7 +163,7 @@ def query_time(request: Request, field: str) -> int | None:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_moment(text: str) -> datetime | None:
     if not (_DAY.fullmatch(text) or _TIME.fullmatch(text)):
         return None
     try:

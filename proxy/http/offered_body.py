@@ -1,6 +1,6 @@
-"""The body behind a head that offers another protocol, such as curl's `--http2`.
+"""The body of a request that offers another protocol, as curl's `--http2` does.
 
-The parser of requests ends at such a head, and would read the body as the next request.
+httptools' parser ends at such a head. Without this, the body would be read as the next request.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ class BodyReader(Protocol):
 
 
 class _BodyCallbacks:
-    """A parser's callbacks for a body. There is none for a head: the bytes after the body are no request."""
+    """A parser's callbacks. It has none for heads, so bytes after the body are not read as a request."""
 
     def __init__(self, reader: BodyReader) -> None:
         self.on_body: Callable[[bytes], None] = reader.on_body
         self.on_message_complete = reader.on_message_complete
 
 
-def framing(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+def framing_head(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Return a head that says how long the body of a request is, or nothing if there is no body."""
     fields = [(name, value) for name, value in headers if name in _FRAMING]
     if all(name == b"content-length" and not value.strip(b"0") for name, value in fields):
@@ -38,5 +38,5 @@ def framing(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 
 def body_parser(reader: BodyReader) -> Any:
-    """Return a parser of one body. Feed it the result of `framing`, and then the body."""
+    """Return a parser of one body. Feed it the result of `framing_head`, and then the body."""
     return httptools.HttpRequestParser(_BodyCallbacks(reader))

@@ -18,7 +18,7 @@ from proxy.config.sections import Server
 from proxy.errors import RateLimited, RequestFailed
 from proxy.telemetry.metrics import ConnectionMetrics
 
-SPARE = 16
+SPARE_CONNECTIONS = 16
 HEALTH_PATHS = (b"/healthz", b"/health", b"/readyz")
 OTHER_FILES = 256
 """Open files that a worker needs besides: databases, hosts, providers, logs."""
@@ -33,62 +33,62 @@ class OpenConnection(Protocol):
 
 
 class OpenConnections:
-    """The connections of the port. `revise` takes the limits of a new configuration."""
+    """The connections of the port. `revise_limits` takes the limits of a new configuration."""
 
     def __init__(self, server: Server, metrics: ConnectionMetrics) -> None:
         self.metrics = metrics
-        # Each answer is the last one of its connection.
-        self.are_leaving = False
+        # If true, each answer is the last one of its connection.
+        self.is_server_leaving = False
         self._networks: dict[OpenConnection, str] = {}
         self._by_network: Counter[str] = Counter()
         # Oldest first.
-        self._spare: dict[OpenConnection, None] = {}
+        self._spare_connections: dict[OpenConnection, None] = {}
         metrics.count_open = self._networks.__len__
-        self.revise(server)
+        self.revise_limits(server)
 
     def __repr__(self) -> str:
-        return f"<OpenConnections {len(self._networks)} of {self._most}>"
+        return f"<OpenConnections {len(self._networks)} of {self._most_connections}>"
 
-    def revise(self, server: Server) -> None:
-        self._most = min(server.connections, _file_limit() - OTHER_FILES)
+    def revise_limits(self, server: Server) -> None:
+        self._most_connections = min(server.connections, _file_limit() - OTHER_FILES)
         self._most_by_client = server.connections_per_client
         # uvicorn's own reading of the setting. A proxy has the connections of all its clients.
         no_app: Any = None
         self._proxies = ProxyHeadersMiddleware(no_app, list(server.trusted_proxies)).trusted_hosts
 
-    def enter(self, connection: OpenConnection, address: str) -> RequestFailed | None:
-        """Count a connection, or return why it is refused. Then it is not counted."""
+    def add_or_refuse(self, connection: OpenConnection, address: str) -> RequestFailed | None:
+        """Count a connection and return None, or return why it is refused."""
         network = "" if address in self._proxies else networks_of(address)[0]
         if network and self._by_network[network] >= self._most_by_client:
             return RateLimited(
                 f"Your address has {self._most_by_client} open connections, and that is the most.",
                 retry_after_s=1.0,
             )
-        if len(self._networks) >= self._most:
-            if len(self._spare) >= SPARE:
-                oldest = next(iter(self._spare))
-                self.leave(oldest)
+        if len(self._networks) >= self._most_connections:
+            if len(self._spare_connections) >= SPARE_CONNECTIONS:
+                oldest = next(iter(self._spare_connections))
+                self.remove_connection(oldest)
                 oldest.cut_off()
-            self._spare[connection] = None
+            self._spare_connections[connection] = None
         self._networks[connection] = network
         self._by_network[network] += 1
         return None
 
-    def leave(self, connection: OpenConnection) -> None:
+    def remove_connection(self, connection: OpenConnection) -> None:
         network = self._networks.pop(connection, None)
         if network is None:
             return
-        self._spare.pop(connection, None)
+        self._spare_connections.pop(connection, None)
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]
 
-    def hand_over(self, connection: OpenConnection, successor: OpenConnection) -> None:
+    def replace_connection(self, connection: OpenConnection, successor: OpenConnection) -> None:
         """Give the place of a connection to the one that goes on with its transport."""
         self._networks[successor] = self._networks.pop(connection)
 
     def is_spare(self, connection: OpenConnection) -> bool:
-        return connection in self._spare
+        return connection in self._spare_connections
 
 
 def raise_file_limit() -> None:
@@ -103,4 +103,4 @@ def raise_file_limit() -> None:
 def _file_limit() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Allow a few connections even where the system allows hardly any.
-    return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft, OTHER_FILES + SPARE)
+    return _ENOUGH_FILES if soft == resource.RLIM_INFINITY else max(soft, OTHER_FILES + SPARE_CONNECTIONS)

@@ -13,7 +13,7 @@ from proxy.errors import InvalidKey, NotAllowed, RateLimited, ServerBusy
 from proxy.http.endpoint import Endpoint
 from proxy.http.frame_pace import FramePace
 from proxy.http.hosts import host_name
-from proxy.http.socket import LEAVING, ClientSocket, SocketEndpoint
+from proxy.http.socket import LEAVING_MESSAGE, ClientSocket, SocketEndpoint
 from proxy.telemetry.metrics import Metrics
 
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
@@ -26,21 +26,21 @@ class OpenSockets:
     def __init__(self, server: Server, metrics: Metrics) -> None:
         self.pace = FramePace()
         self._metrics = metrics
-        self._open: set[ClientSocket] = set()
+        self._open_sockets: set[ClientSocket] = set()
         self._is_leaving = False
-        metrics.count_sockets = self._open.__len__
+        metrics.count_sockets = self._open_sockets.__len__
         self.revise_limits(server)
 
     def __repr__(self) -> str:
-        return f"<OpenSockets {len(self._open)} of {self._server.sockets}>"
+        return f"<OpenSockets {len(self._open_sockets)} of {self._server.sockets}>"
 
     def revise_limits(self, server: Server) -> None:
         self._server = server
 
     def leave_server(self) -> None:
-        """Open no more sockets. Silent ones close now, and the others after what they speak."""
+        """Open no more sockets. Silent ones close now, and the others when their speech has ended."""
         self._is_leaving = True
-        for socket in list(self._open):
+        for socket in list(self._open_sockets):
             socket.leave_when_silent()
 
     def socket_endpoints(self, sockets: Sequence[SocketEndpoint]) -> list[Endpoint]:
@@ -50,16 +50,17 @@ class OpenSockets:
         ]
 
     async def open_socket(self, socket: ClientSocket, endpoint: SocketEndpoint) -> None:
-        """Run a handler with a socket that has a place. Raises NotAllowed, RateLimited and ServerBusy."""
+        """Count a socket, and run its handler. Raises NotAllowed, RateLimited, ServerBusy, and what it
+        raises."""
         self._check_origin(socket)
         self._take_place(socket)
-        # A socket would stand among the requests under way for hours.
+        # The metric counts requests under way, and a socket may be open for hours.
         self._metrics.in_flight -= 1
         try:
             await socket.run_handler(endpoint.handle)
         finally:
             self._metrics.in_flight += 1
-            self._open.discard(socket)
+            self._open_sockets.discard(socket)
 
     def _check_origin(self, socket: ClientSocket) -> None:
         """Raise NotAllowed for a page of another origin."""
@@ -77,25 +78,26 @@ class OpenSockets:
 
     def _take_place(self, socket: ClientSocket) -> None:
         if self._is_leaving:
-            raise ServerBusy(LEAVING)
-        most = self._server.sockets_per_account
-        if sum(each.caller.account == socket.caller.account for each in self._open) >= most:
-            raise _too_many(f"Your account has {most} open sockets at this server, and that is the most.")
-        if len(self._open) >= self._server.sockets:
-            self._make_room()
-        self._open.add(socket)
+            raise ServerBusy(LEAVING_MESSAGE)
+        limit = self._server.sockets_per_account
+        if sum(each.caller.account == socket.caller.account for each in self._open_sockets) >= limit:
+            raise _too_many(f"Your account has {limit} open sockets at this server, and that is the most.")
+        if len(self._open_sockets) >= self._server.sockets:
+            self._close_idlest()
+        self._open_sockets.add(socket)
 
-    def _make_room(self) -> None:
+    def _close_idlest(self) -> None:
         """Close the socket that is idle for longest, of the account with the most idle ones."""
-        silent = [each for each in self._open if each.is_quiet]
-        if not silent:
+        idle_sockets = [each for each in self._open_sockets if each.is_quiet]
+        if not idle_sockets:
             raise _too_many("This server has as many open sockets as it takes, and all are busy.")
-        [(account, _)] = Counter(each.caller.account for each in silent).most_common(1)
-        oldest = min(
-            (each for each in silent if each.caller.account == account), key=lambda each: each.last_message
+        [(account, _)] = Counter(each.caller.account for each in idle_sockets).most_common(1)
+        longest_idle = min(
+            (each for each in idle_sockets if each.caller.account == account),
+            key=lambda each: each.last_message,
         )
-        self._open.discard(oldest)
-        oldest.end_by_server(1013, "The server is full, and this socket was idle.")
+        self._open_sockets.discard(longest_idle)
+        longest_idle.end_by_server(1013, "The server is full, and this socket was idle.")
 
 
 class _Handshake:

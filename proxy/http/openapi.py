@@ -13,15 +13,15 @@ from proxy import __version__, errors
 from proxy.access.sessions import COOKIE
 from proxy.http.endpoint import JSON, Endpoint, Failure, Header, Query, Struct
 
-_ABOUT = """\
+_DESCRIPTION = """\
 OpenAI's speech API in front of many engines: every OpenAI client works with the base URL `/v1`.
 Fields that are not listed are ignored in requests; null is the same as leaving a field out. Azure's paths
 `/openai/v1/…` and `/openai/deployments/{model}/audio/speech` reach the same endpoints."""
 
-_TITLES = {"v1": "speech", "admin": "administration"}
+_TAGS = {"v1": "speech", "admin": "administration"}
 _BINARY = {"type": "string", "format": "binary"}
 
-_HEADERS = {
+_COMMON_HEADERS = {
     "x-request-id": "The id of the request. The server's log and the usage row have it too.",
     "openai-processing-ms": "Milliseconds until the headers went out.",
     "retry-after": "When to try again, in seconds.",
@@ -29,13 +29,13 @@ _HEADERS = {
 """Headers of every endpoint."""
 _LOCATION = {"description": "Where to look.", "required": True, "schema": {"type": "string"}}
 
-_IN_A_PATH = {
+_PATH_PARAMETERS = {
     "id": "The id; slashes in it may stay as they are.",
     "name": "The name; a language tag names the words of that language.",
 }
 
 
-def document(endpoints: Sequence[Endpoint], public_catalogue: bool = False) -> dict[str, Any]:
+def openapi_document(endpoints: Sequence[Endpoint], public_catalogue: bool = False) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         operation = _operation(endpoint, public_catalogue)
@@ -45,7 +45,7 @@ def document(endpoints: Sequence[Endpoint], public_catalogue: bool = False) -> d
         "info": {
             "title": "voxgate",
             "version": __version__,
-            "description": _ABOUT,
+            "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -54,72 +54,74 @@ def document(endpoints: Sequence[Endpoint], public_catalogue: bool = False) -> d
         "components": {
             "securitySchemes": _security_schemes(any(each.needs_session for each in endpoints)),
             "headers": _header_components(endpoints),
-            "responses": {_name(failures): _failure(failures) for failures in _failure_groups(endpoints)},
-            "schemas": _schemas(endpoints),
+            "responses": {
+                _group_name(failures): _failure_response(failures) for failures in _failure_groups(endpoints)
+            },
+            "schemas": _all_schemas(endpoints),
         },
     }
 
 
 def _operation(endpoint: Endpoint, public_catalogue: bool) -> dict[str, Any]:
-    described: dict[str, Any] = {
+    operation: dict[str, Any] = {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
-        "tags": [_TITLES.get(endpoint.path.split("/")[1], "server")],
+        "tags": [_TAGS.get(endpoint.path.split("/")[1], "server")],
         "responses": _responses(endpoint),
     }
     if endpoint.is_for_admins:
-        described["description"] = "Needs a key with the role `admin`."
+        operation["description"] = "Needs a key with the role `admin`."
     elif endpoint.is_for_hosts:
-        described["description"] = "Needs a key with the role `host`."
+        operation["description"] = "Needs a key with the role `host`."
     elif endpoint.needs_session:
-        described["security"] = [{"session": []}]
+        operation["security"] = [{"session": []}]
     elif endpoint.access == "open":
-        described["security"] = [{}]
+        operation["security"] = [{}]
     elif endpoint.access == "catalogue" and public_catalogue:
-        described["security"] = [{}, {"bearer": []}, {"api-key": []}]
+        operation["security"] = [{}, {"bearer": []}, {"api-key": []}]
     if parameters := [
         *map(_path_parameter, re.findall(r"{(\w+)}", endpoint.shown_path)),
-        *map(_query, endpoint.queries),
-        *map(_header, endpoint.request_headers),
+        *map(_query_parameter, endpoint.queries),
+        *map(_header_parameter, endpoint.request_headers),
     ]:
-        described["parameters"] = parameters
-    if content := _contents(endpoint):
-        described["requestBody"] = {"required": endpoint.needs_body, "content": content}
-    return described
+        operation["parameters"] = parameters
+    if content := _body_contents(endpoint):
+        operation["requestBody"] = {"required": endpoint.needs_body, "content": content}
+    return operation
 
 
-def _contents(endpoint: Endpoint) -> dict[str, Any]:
+def _body_contents(endpoint: Endpoint) -> dict[str, Any]:
     contents: dict[str, Any] = {}
     if endpoint.body is not None:
-        contents[JSON] = {"schema": _one_of(JSON, (endpoint.body, *endpoint.other_bodies))}
+        contents[JSON] = {"schema": _any_of(JSON, (endpoint.body, *endpoint.other_bodies))}
     if endpoint.files:
         files = {"type": "object", "properties": dict.fromkeys(endpoint.files, _BINARY)}
         forms = [form for form in (endpoint.form, *endpoint.other_forms) if form is not None]
-        schema = {"allOf": [_one_of(JSON, forms), files]} if forms else files
+        schema = {"allOf": [_any_of(JSON, forms), files]} if forms else files
         contents["multipart/form-data"] = {"schema": schema}
     return contents
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
-    meaning = _IN_A_PATH.get(name, f"The {name}.")
+    meaning = _PATH_PARAMETERS.get(name, f"The {name}.")
     schema = {"type": "string"}
     return {"name": name, "in": "path", "required": True, "description": meaning, "schema": schema}
 
 
-def _query(query: Query) -> dict[str, Any]:
+def _query_parameter(query: Query) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     if query.values:
         schema["enum"] = list(query.values)
     return {"name": query.name, "in": "query", "description": query.meaning, "schema": schema}
 
 
-def _header(header: Header) -> dict[str, Any]:
+def _header_parameter(header: Header) -> dict[str, Any]:
     schema = {"type": "string", "pattern": header.pattern}
     return {"name": header.name, "in": "header", "description": header.meaning, "schema": schema}
 
 
 def _header_components(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    always = dict(_HEADERS)
+    always = dict(_COMMON_HEADERS)
     sometimes: dict[str, str] = {}
     for endpoint in endpoints:
         always.update(endpoint.headers)
@@ -136,65 +138,75 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses = {
         str(endpoint.status): {
             "description": endpoint.summary,
-            "headers": _headers([*headers, *endpoint.some_headers]),
+            "headers": _header_refs([*headers, *endpoint.some_headers]),
             "content": {
-                media: {"schema": _one_of(media, structs)} for media, structs in endpoint.answers.items()
+                media: {"schema": _any_of(media, structs)} for media, structs in endpoint.answers.items()
             },
         }
     }
     if endpoint.accepted is not None:
         responses["202"] = {
             "description": "It is done later.",
-            "headers": {**_headers(headers[:2]), "location": _LOCATION},
-            "content": {JSON: {"schema": _ref(endpoint.accepted)}},
+            "headers": {**_header_refs(headers[:2]), "location": _LOCATION},
+            "content": {JSON: {"schema": _schema_ref(endpoint.accepted)}},
         }
-    for failures in _by_status(endpoint):
-        responses[str(failures[0].status)] = {"$ref": f"#/components/responses/{_name(failures)}"}
+    for failures in _failures_by_status(endpoint):
+        responses[str(failures[0].status)] = {"$ref": f"#/components/responses/{_group_name(failures)}"}
     if endpoint.unready is not None:
         responses["503"] = {
             "description": "Not ready, with the reason; or a general server error.",
-            "headers": _headers(headers),
-            "content": {JSON: {"schema": _one_of(JSON, (endpoint.unready, errors.ErrorEnvelope))}},
+            "headers": _header_refs(headers),
+            "content": {JSON: {"schema": _any_of(JSON, (endpoint.unready, errors.ErrorEnvelope))}},
         }
     return responses
 
 
-def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
+def _failures_by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     """Group the failures of an endpoint by status, with those that any endpoint may have."""
     # Even if no key is needed, a key that is sent must be good.
-    of_role = (errors.NotAllowed,) if endpoint.is_for_admins or endpoint.is_for_hosts else ()
-    of_session = {
+    role_failures = (errors.NotAllowed,) if endpoint.is_for_admins or endpoint.is_for_hosts else ()
+    session_failures = {
         "session": (errors.SessionEnded, errors.SessionNeeded),
         "fresh session": (errors.SessionEnded, errors.SessionNeeded, errors.SignInAgain),
     }
     common = (
-        *(errors.InvalidKey, errors.AccountSuspended, *of_role, *of_session.get(endpoint.access, ())),
+        *(
+            errors.InvalidKey,
+            errors.AccountSuspended,
+            *role_failures,
+            *session_failures.get(endpoint.access, ()),
+        ),
         *(errors.UnknownHost, errors.HeadTooLarge),
     )
     grouped: dict[int, list[Failure]] = {}
-    counted = (errors.RateLimited, errors.LimitsUnavailable) if endpoint.request_class else ()
-    last = (errors.InternalError, errors.ServerBusy, errors.StorageUnavailable, errors.VaultUnavailable)
-    for failure in dict.fromkeys((*endpoint.failures, *common, *counted, *last)):
+    limit_failures = (errors.RateLimited, errors.LimitsUnavailable) if endpoint.request_class else ()
+    server_failures = (
+        errors.InternalError,
+        errors.ServerBusy,
+        errors.StorageUnavailable,
+        errors.VaultUnavailable,
+    )
+    for failure in dict.fromkeys((*endpoint.failures, *common, *limit_failures, *server_failures)):
         grouped.setdefault(failure.status, []).append(failure)
     return [tuple(grouped[status]) for status in sorted(grouped)]
 
 
 def _failure_groups(endpoints: Sequence[Endpoint]) -> Iterable[tuple[Failure, ...]]:
-    return dict.fromkeys(group for endpoint in endpoints for group in _by_status(endpoint))
+    return dict.fromkeys(group for endpoint in endpoints for group in _failures_by_status(endpoint))
 
 
-def _name(failures: tuple[Failure, ...]) -> str:
+def _group_name(failures: tuple[Failure, ...]) -> str:
     return "Or".join(failure.__name__ for failure in failures)
 
 
-def _failure(failures: tuple[Failure, ...]) -> dict[str, Any]:
+def _failure_response(failures: tuple[Failure, ...]) -> dict[str, Any]:
     headers = ["x-request-id", "openai-processing-ms"]
     if failures[0].status == errors.StorageUnavailable.status:
         headers.append("retry-after")
     return {
         "description": "; or ".join(map(_sentence, failures)),
-        "headers": _headers(headers),
-        "content": {JSON: {"schema": _ref(errors.ErrorEnvelope)}},
+        "headers": _header_refs(headers),
+        "content": {JSON: {"schema": _schema_ref(errors.ErrorEnvelope)}},
     }
 
 
@@ -204,7 +216,7 @@ def _sentence(failure: Failure) -> str:
     return f"`{failure.default_code}`{f': {meaning}' if meaning else ''}"
 
 
-def _headers(names: Iterable[str]) -> dict[str, Any]:
+def _header_refs(names: Iterable[str]) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
@@ -223,42 +235,47 @@ def _security_schemes(has_sessions: bool) -> dict[str, Any]:
     return schemes
 
 
-def _ref(struct: Struct) -> dict[str, str]:
+def _schema_ref(struct: Struct) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{struct.__name__}"}
 
 
-def _one_of(media: str, structs: Sequence[Struct]) -> Mapping[str, Any]:
+def _any_of(media: str, structs: Sequence[Struct]) -> Mapping[str, Any]:
     if not structs:
         return {
             JSON: {"type": "object"},
             "text/csv": {"type": "string"},
             "text/html": {"type": "string"},
         }.get(media, _BINARY)
-    return _ref(structs[0]) if len(structs) == 1 else {"anyOf": [_ref(struct) for struct in structs]}
+    return (
+        _schema_ref(structs[0])
+        if len(structs) == 1
+        else {"anyOf": [_schema_ref(struct) for struct in structs]}
+    )
 
 
-def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+def _all_schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     bodies = {
         struct
         for endpoint in endpoints
         for struct in (endpoint.body, *endpoint.other_bodies, endpoint.form, *endpoint.other_forms)
         if struct is not None
     }
-    documented = {
+    answer_structs = {
         struct for endpoint in endpoints for structs in endpoint.answers.values() for struct in structs
     }
     others = {struct for endpoint in endpoints for struct in (endpoint.unready, endpoint.accepted) if struct}
-    documented |= others | {errors.ErrorEnvelope}
-    answers = {name: _complete(schema) for name, schema in _components(documented).items()}
-    return dict(sorted({**_components(bodies), **answers}.items()))
+    answer_structs |= others | {errors.ErrorEnvelope}
+    answers = {name: _require_defaults(schema) for name, schema in _schemas_of(answer_structs).items()}
+    return dict(sorted({**_schemas_of(bodies), **answers}.items()))
 
 
-def _components(structs: Iterable[Struct]) -> dict[str, Any]:
+def _schemas_of(structs: Iterable[Struct]) -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components(structs, ref_template="#/components/schemas/{name}")
     return {name: _portable(schema) for name, schema in schemas.items()}
 
 
-def _complete(schema: dict[str, Any]) -> dict[str, Any]:
+def _require_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """Declare the fields with a default as required: an answer always has them."""
     required = set(schema.get("required", ()))
     always = [name for name, field in schema["properties"].items() if name in required or "default" in field]
     return {**schema, "required": always}
@@ -270,4 +287,4 @@ def _portable(schema: Any) -> Any:
         pattern = schema.get("pattern")
         portable = {"pattern": pattern.replace("\\Z", "$")} if isinstance(pattern, str) else {}
         return {key: _portable(value) for key, value in schema.items()} | portable
-    return [_portable(part) for part in schema] if isinstance(schema, list) else schema
+    return [_portable(item) for item in schema] if isinstance(schema, list) else schema

@@ -15,13 +15,13 @@ from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
 
 RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
-_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
+_RANGE_PATTERN = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
-def range_of(header: str | None, size: int) -> range | None:
-    """Return the single requested range. None: the whole, also for other headers. Raises
-    RangeNotSatisfiable."""
-    match = _RANGE.fullmatch(header.strip()) if header else None
+def requested_range(range_header: str | None, size: int) -> range | None:
+    """Return the requested range of bytes. Return None for the whole file: without a header, and for one that
+    is no single range. Raises RangeNotSatisfiable."""
+    match = _RANGE_PATTERN.fullmatch(range_header.strip()) if range_header else None
     if match is None or not (match[1] or match[2]):
         return None
     if match[1]:
@@ -39,15 +39,15 @@ def range_of(header: str | None, size: int) -> range | None:
     return range(start, end)
 
 
-def file_reply(file: StoredFile, name: str, media_type: str, header: str | None) -> Response:
+def file_reply(file: StoredFile, name: str, media_type: str, range_header: str | None) -> Response:
     """Answer with the whole file under this name, or with the range. Raises RangeNotSatisfiable."""
-    part = range_of(header, file.size)
+    requested = requested_range(range_header, file.size)
     headers = {"accept-ranges": "bytes"}
-    if part is not None:
-        headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{file.size}"
-    wanted = part or range(file.size)
-    headers["content-length"] = str(wanted.stop - wanted.start)
-    return StreamedFile(file.parts(wanted), name, media_type, headers, 200 if part is None else 206)
+    if requested is not None:
+        headers["content-range"] = f"bytes {requested.start}-{requested.stop - 1}/{file.size}"
+    byte_range = requested or range(file.size)
+    headers["content-length"] = str(byte_range.stop - byte_range.start)
+    return StreamedFile(file.parts(byte_range), name, media_type, headers, 200 if requested is None else 206)
 
 
 class StreamedFile(Response):
@@ -61,11 +61,11 @@ class StreamedFile(Response):
         headers: Mapping[str, str] = {},
         status: int = 200,
     ) -> None:
-        about = {
+        file_headers = {
             "content-type": media_type,
             "content-disposition": f'attachment; filename="{name}"',
         }
-        super().__init__(status_code=status, headers={**about, **headers})
+        super().__init__(status_code=status, headers={**file_headers, **headers})
         if "content-length" not in headers:
             del self.headers["content-length"]
         self._parts = parts

@@ -37,24 +37,24 @@ class WatchedReader(Protocol):
 
 
 class ReaderWatch(MovingTimer):
-    """The watch over one client. It runs from `start_watch` to `end`, again and again."""
+    """The watch over one client. It runs from `start_watch` to `end_watch`, again and again."""
 
     def __init__(self, reader: WatchedReader) -> None:
         self._reader = reader
         self.is_on = False
-        self._counted_until = 0.0
+        self._counted_until_s = 0.0
         # The counts at the last look, and at the start of the window for the rate.
-        self._taken = 0
-        self._taken_before_window = 0
+        self._taken_bytes = 0
+        self._bytes_before_window = 0
         self._waited_s = 0.0
 
     def start_watch(self) -> None:
         """Start the watch: bytes wait for the client."""
-        self.is_on, self._counted_until = True, asyncio.get_running_loop().time()
-        self._taken = self._reader.count_taken()
-        self.at(self._counted_until + self._reader.stall_s)
+        self.is_on, self._counted_until_s = True, asyncio.get_running_loop().time()
+        self._taken_bytes = self._reader.count_taken()
+        self.expire_at(self._counted_until_s + self._reader.stall_s)
 
-    def end(self) -> None:
+    def end_watch(self) -> None:
         if self.is_on:
             self._count_time()
             self.forget()
@@ -66,28 +66,28 @@ class ReaderWatch(MovingTimer):
         self.rest()
 
     def expire(self) -> None:
-        """Look at the client, `stall_s` after the last look."""
+        """Look at the client. The timer calls this `stall_s` after the last look."""
         bytes_taken = self._reader.count_taken()
         if not self._reader.count_unsent():
             self.forget()
-        elif bytes_taken == self._taken:
+        elif bytes_taken == self._taken_bytes:
             self._reader.cut_off()
         else:
-            self._taken = bytes_taken
+            self._taken_bytes = bytes_taken
             self._count_time()
             # After a cut, the lost connection closes this timer.
-            self.at(self._counted_until + self._reader.stall_s)
+            self.expire_at(self._counted_until_s + self._reader.stall_s)
 
     def _count_time(self) -> None:
         """Count the time since the last count. At the end of a window, cut off a client that was too slow in
         it."""
         now = asyncio.get_running_loop().time()
-        self._waited_s += now - self._counted_until
-        self._counted_until = now
+        self._waited_s += now - self._counted_until_s
+        self._counted_until_s = now
         if self._waited_s < _WINDOW_PAUSES * self._reader.stall_s:
             return
         bytes_taken = self._reader.count_taken()
-        if bytes_taken - self._taken_before_window < self._waited_s * self._reader.least_bytes_per_s:
+        if bytes_taken - self._bytes_before_window < self._waited_s * self._reader.least_bytes_per_s:
             self._reader.cut_off()
         self._waited_s = 0.0
-        self._taken_before_window = bytes_taken
+        self._bytes_before_window = bytes_taken

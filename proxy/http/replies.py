@@ -35,11 +35,11 @@ it."""
 
 encode_json = msgspec.json.Encoder().encode
 
-Shown = TypeVar("Shown", bound=msgspec.Struct)
+StructType = TypeVar("StructType", bound=msgspec.Struct)
 
 _TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """If a cell begins with one of these, a spreadsheet runs it as a formula."""
 
 
@@ -47,31 +47,32 @@ def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(encode_json(value), status, headers, media_type="application/json")
 
 
-def shown_as(struct: type[Shown], record: object, **extra: Any) -> Shown:
-    """Show a record as a struct. A field that is not given has the value of the record's own field of that
-    name."""
+def struct_from(struct: type[StructType], record: object, **extra: Any) -> StructType:
+    """Return the struct with the `extra` fields. Its other fields are the record's of the same names."""
     fields = struct.__struct_fields__
-    own = {name: getattr(record, name) for name in fields if name not in extra and hasattr(record, name)}
-    return struct(**own, **extra)
+    from_record = {
+        name: getattr(record, name) for name in fields if name not in extra and hasattr(record, name)
+    }
+    return struct(**from_record, **extra)
 
 
 class Compressed(NamedTuple):
-    """Content of a media type that is compressed once, and sent often: to strangers, too, without work."""
+    """Content that is compressed once and sent often, so that strangers can ask for it at little cost."""
 
     media: str
     plain: bytes
     gzipped: bytes
 
     @classmethod
-    def of(cls, media: str, content: bytes) -> Compressed:
+    def compress(cls, media: str, content: bytes) -> Compressed:
         return cls(media, content, gzip.compress(content, mtime=0))
 
     def compressed_response(self, request: Request, headers: Mapping[str, str]) -> Response:
-        """Answer with the content as the client takes it."""
-        shown = {"content-type": self.media, "vary": "accept-encoding", **headers}
+        """Answer with the content, compressed if the client takes gzip."""
+        all_headers = {"content-type": self.media, "vary": "accept-encoding", **headers}
         if not _TAKES_GZIP.search(request.headers.get("accept-encoding", "")):
-            return Response(self.plain, headers=shown)
-        return Response(self.gzipped, headers={**shown, "content-encoding": "gzip"})
+            return Response(self.plain, headers=all_headers)
+        return Response(self.gzipped, headers={**all_headers, "content-encoding": "gzip"})
 
 
 def failure_reply(failure: RequestFailed) -> Response:
@@ -126,16 +127,16 @@ class CsvReply(Response):
                 # Read before the headers go out, so that a database that cannot be reached is still an error.
                 first = await anext(batches)
                 connection.set_head(200, self.raw_headers)
-                await connection.send(_lines([self._names]) + _lines(map(_cells, first)))
+                await connection.send(_csv_lines([self._names]) + _csv_lines(map(_cells, first)))
                 async for batch in batches:
-                    await connection.send(_lines(map(_cells, batch)))
+                    await connection.send(_csv_lines(map(_cells, batch)))
                     await asyncio.sleep(0)  # otherwise a quick client with quick rows would block the loop
                 await connection.end(b"")
 
 
 def csv_bytes(names: Sequence[str], rows: Iterable[msgspec.Struct]) -> bytes:
     """Return a whole table, as `CsvReply` sends it."""
-    return _lines([names]) + _lines(map(_cells, rows))
+    return _csv_lines([names]) + _csv_lines(map(_cells, rows))
 
 
 def _cells(row: msgspec.Struct) -> list[Any]:
@@ -150,12 +151,12 @@ def _cell(value: Any) -> Any:
     """
     if isinstance(value, msgspec.Struct):
         return encode_json(value).decode()
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return f"'{value}"
     return f"{Decimal(repr(value)):f}" if isinstance(value, float) else value
 
 
-def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
+def _csv_lines(rows: Iterable[Sequence[Any]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

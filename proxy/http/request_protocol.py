@@ -1,10 +1,9 @@
-"""The incoming side of a connection: how long and how slow a request may be, and the answer to bytes that are
-no HTTP.
+"""The incoming side of a connection: how large and how slow a request may be, and the answer to bytes that
+are no HTTP.
 
-Without these limits, a client that sends a byte now and then would hold a connection without end. One timer
-serves a whole connection: a new phase moves its moment, which seldom sets a new timer. A refused request has
-no task and reaches no endpoint. Answers that are under way go out before the refusal, and then the
-connection ends.
+Without these limits, a client that sends a byte now and then would hold a connection without end. One
+`MovingTimer` serves a whole connection: each phase (idle, head, body) moves it. A refused request has no task
+and reaches no endpoint. Answers that are under way go out before the refusal, and then the connection ends.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from proxy.errors import (
     RequestTimeout,
     ServerBusy,
 )
-from proxy.http.offered_body import body_parser, framing
+from proxy.http.offered_body import body_parser, framing_head
 from proxy.http.open_connections import HEALTH_PATHS, OpenConnections
 from proxy.http.replies import refusal_bytes
 from proxy.speech.deadline import MovingTimer
 
 HEAD_BYTES = 32 * 1024
 HEAD_FIELDS = 100
-SENT_AHEAD = 64
+MOST_SENT_AHEAD = 64
 """The most requests of a connection that wait behind the running one."""
 
 _LENGTH_DIGITS = 12
@@ -48,81 +47,81 @@ class RequestProtocol(HttpToolsProtocol):
     head_s = 10.0
     """The time for a whole head, from its first byte. A new connection has the same time for that byte."""
     body_s = 30.0
-    places: OpenConnections | None = None
-    """The places of the port. Without them there is no limit."""
+    open_connections: OpenConnections | None = None
+    """Those of the port. Without them there is no limit."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.body_failure: RequestFailed | None = None
-        self._clock = _Clock(self._be_late)
+        self._clock = _Clock(self._end_phase)
         self._body_within_s = self.body_s
         self._phase = _IDLE
-        # The phase that the clock counts. None: a message has begun since it was set.
-        self._timed: int | None = _IDLE
+        # The phase for which the clock was set. None: a message has begun since then.
+        self._clock_phase: int | None = _IDLE
         # Bytes that are not parsed yet: of an incomplete head, or between two pieces of a body.
-        self._silent_bytes = 0
-        self._chunk_bytes = 0
+        self._unparsed_bytes = 0
+        self._last_data_bytes = 0
         self._failure: RequestFailed | None = None
         self._refusal: RequestFailed | None = None
         self._is_over = False
         self._is_spare = False
-        # How long the body is, if its request offers another protocol.
-        self._offered = b""
+        # The result of `framing_head`, if the request offers another protocol.
+        self._offered_framing = b""
         # The bytes behind a request that may become a WebSocket.
-        self._held: bytearray | None = None
+        self._socket_bytes: bytearray | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        if self.places is not None:
-            refusal = self.places.enter(self, self.client[0] if self.client else "")
+        if self.open_connections is not None:
+            refusal = self.open_connections.add_or_refuse(self, self.client[0] if self.client else "")
             if refusal is not None:
                 self._is_over = True
                 self._write_refusal(refusal)
                 transport.close()
                 return
-            self._is_spare = self.places.is_spare(self)
-        self._clock.within(self.head_s)
+            self._is_spare = self.open_connections.is_spare(self)
+        self._clock.expire_in(self.head_s)
 
     def cut_off(self) -> None:
         self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.places is not None:
-            self.places.leave(self)
+        if self.open_connections is not None:
+            self.open_connections.remove_connection(self)
         self._clock.close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._is_over:
             return
-        self._chunk_bytes = len(data)
-        self._silent_bytes += self._chunk_bytes
-        while data and (self._held is None or not self._holds(data)):
+        self._last_data_bytes = len(data)
+        self._unparsed_bytes += self._last_data_bytes
+        while data and (self._socket_bytes is None or not self._hold_bytes(data)):
             try:
                 self.parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as upgrade:
                 # The request offers another protocol. It is answered as HTTP, and the rest is its body.
-                data = self._offered + data[upgrade.args[0] :]
+                data = self._offered_framing + data[upgrade.args[0] :]
                 if self._phase == _HEAD:
                     self._failure = self._failure or _no_http("it asks for a tunnel")
                     break
-                if self._offered:
-                    self.parser, self._offered = body_parser(self), b""
+                if self._offered_framing:
+                    self.parser, self._offered_framing = body_parser(self), b""
             except httptools.HttpParserError as error:
                 self._failure = self._failure or _no_http(str(error))
                 break
-        if self._failure is None and self._phase != _IDLE and self._silent_bytes > HEAD_BYTES:
+        if self._failure is None and self._phase != _IDLE and self._unparsed_bytes > HEAD_BYTES:
             self._failure = _too_large()
         if self._failure is not None:
             self._refuse(self._failure)
-        elif self._phase != self._timed and (self._phase != _IDLE or self.cycle.response_complete):
+        elif self._phase != self._clock_phase and (self._phase != _IDLE or self.cycle.response_complete):
             # During an answer the clock runs without an effect. It is set again after the answer.
             self._set_clock()
 
     def on_message_begin(self) -> None:
         self._phase = _HEAD
-        self._timed = None
+        self._clock_phase = None
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -130,7 +129,7 @@ class RequestProtocol(HttpToolsProtocol):
             return  # Fields behind a body. The request is being answered, without them.
         name = name.lower()
         if name == b"content-length" and len(value) > _LENGTH_DIGITS:
-            self._stop(
+            self._fail(
                 InvalidRequest(
                     f"Invalid header 'Content-Length': it has more than {_LENGTH_DIGITS} digits.",
                     param="Content-Length",
@@ -141,39 +140,40 @@ class RequestProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        may_be_long = self._silent_bytes > HEAD_BYTES or self._chunk_bytes > HEAD_BYTES
+        may_be_long = self._unparsed_bytes > HEAD_BYTES or self._last_data_bytes > HEAD_BYTES
         if len(self.headers) > HEAD_FIELDS or (may_be_long and self._is_head_too_long()):
-            self._stop(_too_large())
-        if len(self.pipeline) >= SENT_AHEAD:
-            self._stop(
+            self._fail(_too_large())
+        if len(self.pipeline) >= MOST_SENT_AHEAD:
+            self._fail(
                 RateLimited(
-                    f"More than {SENT_AHEAD} requests were sent ahead on one connection.", retry_after_s=1.0
+                    f"More than {MOST_SENT_AHEAD} requests were sent ahead on one connection.",
+                    retry_after_s=1.0,
                 )
             )
         if self._is_spare and self.url.partition(b"?")[0] not in HEALTH_PATHS:
-            self._stop(ServerBusy())
+            self._fail(ServerBusy())
         super().on_headers_complete()
         if self.parser.should_upgrade():
-            self._offered = framing(self.headers)
+            self._offered_framing = framing_head(self.headers)
             if self._offers_socket():
-                self._held = bytearray()
+                self._socket_bytes = bytearray()
                 self.offer_socket()
-        is_last = self._is_spare or self._offered or self._held is not None
-        if is_last or (self.places is not None and self.places.are_leaving):
+        is_last = self._is_spare or self._offered_framing or self._socket_bytes is not None
+        if is_last or (self.open_connections is not None and self.open_connections.is_server_leaving):
             self.cycle.keep_alive = False
         self._phase = _BODY
         self._body_within_s = self.body_s
-        self._silent_bytes = 0
+        self._unparsed_bytes = 0
 
     def allow_body(self, within_s: float) -> None:
         if self._phase == _BODY:
             self._body_within_s = within_s
-            self._clock.within(within_s)
+            self._clock.expire_in(within_s)
 
     def on_body(self, body: bytes) -> None:
         if self._phase != _BODY:
             return  # It follows the body of an offer, which is the last.
-        self._silent_bytes = 0
+        self._unparsed_bytes = 0
         if not self.cycle.response_complete:
             self.cycle.body += body
             if len(self.cycle.body) > HIGH_WATER_LIMIT:
@@ -182,10 +182,10 @@ class RequestProtocol(HttpToolsProtocol):
                 self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        if self._phase == _HEAD or self._offered:
+        if self._phase == _HEAD or self._offered_framing:
             return  # a head that was refused, or the head of an offer: its parser ends with it
         self._phase = _IDLE
-        self._silent_bytes = 0
+        self._unparsed_bytes = 0
         if not self.cycle.response_complete:
             self.cycle.more_body = False
             if getattr(self.cycle, "is_receiving", False):
@@ -209,23 +209,26 @@ class RequestProtocol(HttpToolsProtocol):
         elif not self.cycle.keep_alive:
             self._linger()
         elif self._phase == _IDLE:
-            self._clock.at(time.monotonic() + self.timeout_keep_alive)
+            self._clock.expire_at(time.monotonic() + self.timeout_keep_alive)
 
     def offer_socket(self) -> None:
         """Let the application make a WebSocket of the connection."""
 
     def _offers_socket(self) -> bool:
         is_get = self.scope["method"] == "GET" and self.scope["http_version"] == "1.1"
-        return is_get and not self._offered and not self.pipeline and self._get_upgrade() == b"websocket"
+        return (
+            is_get and not self._offered_framing and not self.pipeline and self._get_upgrade() == b"websocket"
+        )
 
-    def _holds(self, data: bytes) -> bool:
-        """Hold bytes behind a request that may become a WebSocket, or tell that there is none."""
-        if self._held is None:
+    def _hold_bytes(self, data: bytes) -> bool:
+        """Keep bytes behind a request that may become a WebSocket. Return False if there is no such
+        request."""
+        if self._socket_bytes is None:
             return False
-        self._held += data
+        self._socket_bytes += data
         # If it becomes none, the connection must read on for a moment after the answer.
         self.cycle.more_body = True
-        if len(self._held) > HIGH_WATER_LIMIT:
+        if len(self._socket_bytes) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         return True
 
@@ -238,33 +241,33 @@ class RequestProtocol(HttpToolsProtocol):
         fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
         return len(self.url) + fields > HEAD_BYTES
 
-    def _stop(self, failure: RequestFailed) -> None:
+    def _fail(self, failure: RequestFailed) -> None:
         self._failure = failure
         raise failure
 
     def _set_clock(self) -> None:
-        self._timed = self._phase
+        self._clock_phase = self._phase
         if self._phase == _HEAD:
-            self._clock.within(self.head_s)
+            self._clock.expire_in(self.head_s)
         elif self._phase == _BODY:
-            self._clock.within(self._body_within_s)
+            self._clock.expire_in(self._body_within_s)
         else:
-            self._clock.within(self.timeout_keep_alive)
+            self._clock.expire_in(self.timeout_keep_alive)
 
-    def _be_late(self) -> None:
+    def _end_phase(self) -> None:
         if self._is_over or self._phase == _IDLE:
             if not self._is_answering:
                 self.transport.close()
         elif self._phase == _HEAD:
             if self._is_answering:
                 # The client still reads its previous answer.
-                self._clock.within(self.head_s)
+                self._clock.expire_in(self.head_s)
             else:
                 self._refuse(
                     RequestTimeout(f"The head of the request did not come within {self.head_s:g} s.")
                 )
         elif self.flow.read_paused:
-            self._clock.within(self._body_within_s)  # it is the server that does not read
+            self._clock.expire_in(self._body_within_s)  # it is the server that does not read
         else:
             late = f"The body of the request did not come within {self._body_within_s:g} s."
             self._refuse(RequestTimeout(late))
@@ -297,8 +300,8 @@ class RequestProtocol(HttpToolsProtocol):
         self._linger()
 
     def _write_refusal(self, failure: RequestFailed) -> None:
-        if self.places is not None:
-            self.places.metrics.refused(failure.code)
+        if self.open_connections is not None:
+            self.open_connections.metrics.count_refusal(failure.code)
         self.transport.write(refusal_bytes(failure, self.server_state.default_headers))
 
     def _linger(self) -> None:
@@ -306,7 +309,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._is_over = True
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._clock.within(_LINGER_S)
+        self._clock.expire_in(_LINGER_S)
 
 
 class _Clock(MovingTimer):

@@ -16,10 +16,20 @@ from starlette.responses import Response
 from proxy.access.callers import caller_of
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.http.body import BODY_FAILURES
-from proxy.http.endpoint import Access, Endpoint, Failure, Header, Pace, Query, Struct, is_admin_path, json
+from proxy.http.endpoint import (
+    Access,
+    Endpoint,
+    Failure,
+    Header,
+    Pace,
+    Query,
+    Struct,
+    is_admin_path,
+    json_answer,
+)
 from proxy.http.idempotency import KEY_HEADER
 
-_DECLARED = "declared"
+_ENDPOINTS_ATTRIBUTE = "declared"
 
 Verb = Literal["GET", "POST", "PUT", "DELETE"]
 Method = TypeVar("Method", bound=Callable[..., Awaitable[Response]])
@@ -48,7 +58,7 @@ class Details(TypedDict, total=False):
 
 
 class SecondPath(NamedTuple):
-    """Another path of a method, and what is otherwise there. An Idempotency-Key has no effect there."""
+    """Another path of a method, and in what its endpoint differs. An Idempotency-Key has no effect there."""
 
     path: str
     name: str
@@ -57,11 +67,11 @@ class SecondPath(NamedTuple):
     details: Details
 
 
-def second(
+def second_path(
     path: str, name: str, *structs: Struct, summary: str = "", **details: Unpack[Details]
 ) -> SecondPath:
-    """Return a second path of a method, most often the one under /admin. What is not said is as at the
-    first one."""
+    """Return a second path of a method, most often the one under /admin. What is not given is as at the first
+    path."""
     return SecondPath(path, name, summary, structs, details)
 
 
@@ -71,49 +81,57 @@ def endpoint(
     *structs: Struct,
     media: tuple[str, ...] = (),
     name: str = "",
-    once: str = "",
+    makes_once: str = "",
     also: SecondPath | None = None,
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
-    """Declare the path of a method, which answers with one of the structs as JSON, or with one of the media
-    types.
+    """Declare the endpoint of a method, which answers with one of the structs as JSON, or with one of the
+    media types.
 
-    An Idempotency-Key makes the thing that `once` names only once. The failures of a body and of such a key
-    need no mention.
+    With `makes_once`, the endpoint takes an Idempotency-Key. It names the thing that a repeated request does
+    not make again. The failures of a body and of such a key are added here.
     """
 
     def declare(method: Method) -> Method:
         paragraph = (inspect.getdoc(method) or "").partition("\n\n")[0]
         summary = " ".join(paragraph.split())
-        first = _whole(_once(details, once) if once else details)
+        first_details = _with_body_failures(_with_idempotency(details, makes_once) if makes_once else details)
         declared = [
-            Endpoint(verb, path, method, name or method.__name__, summary, _types(structs, media), **first)
+            Endpoint(
+                verb,
+                path,
+                method,
+                name or method.__name__,
+                summary,
+                _structs_by_media(structs, media),
+                **first_details,
+            )
         ]
         if also is not None:
-            types = _types(also.structs or structs, media)
-            there = _whole({**details, **also.details})
+            types = _structs_by_media(also.structs or structs, media)
+            second_details = _with_body_failures({**details, **also.details})
             declared.append(
-                Endpoint(verb, also.path, method, also.name, also.summary or summary, types, **there)
+                Endpoint(verb, also.path, method, also.name, also.summary or summary, types, **second_details)
             )
         # Decorators run from the lowest up, so new paths go to the front.
-        vars(method).setdefault(_DECLARED, [])[:0] = declared
+        vars(method).setdefault(_ENDPOINTS_ATTRIBUTE, [])[:0] = declared
         return method
 
     return declare
 
 
-def _types(structs: tuple[Struct, ...], media: tuple[str, ...]) -> dict[str, tuple[Struct, ...]]:
-    return {**(json(*structs) if structs else {}), **dict.fromkeys(media, ())}
+def _structs_by_media(structs: tuple[Struct, ...], media: tuple[str, ...]) -> dict[str, tuple[Struct, ...]]:
+    return {**(json_answer(*structs) if structs else {}), **dict.fromkeys(media, ())}
 
 
-def _whole(details: Details) -> Details:
+def _with_body_failures(details: Details) -> Details:
     if details.keys() & {"body", "form", "files"}:
         return {**details, "failures": (*BODY_FAILURES, *details.get("failures", ()))}
     return details
 
 
-def _once(details: Details, made: str) -> Details:
-    replayed = {"x-voxgate-replayed": f"`true` if the same Idempotency-Key made the {made} before."}
+def _with_idempotency(details: Details, made_thing: str) -> Details:
+    replayed = {"x-voxgate-replayed": f"`true` if the same Idempotency-Key made the {made_thing} before."}
     return {
         **details,
         "request_headers": (KEY_HEADER, *details.get("request_headers", ())),
@@ -131,7 +149,7 @@ class Resource:
         return [
             declared._replace(handler=getattr(self, name))
             for name, method in vars(type(self)).items()
-            for declared in getattr(method, _DECLARED, ())
+            for declared in getattr(method, _ENDPOINTS_ATTRIBUTE, ())
         ]
 
 

@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol with additions that need the transport, which only the protocol has.
 
-It is the `Peer` of its requests: it tells of a client that has gone, or takes bytes too slowly, without a
-task. When a client has gone, the kernel says how much of the answer has left this machine. A client that
-hardly reads is cut off: an application can stop sending, but bytes that are already buffered keep a stalled
-connection and its memory for as long as the client likes.
+It is the `Peer` of its requests: it tells them that the client has gone, or takes bytes too slowly. When a
+client has gone, the kernel says how much of the answer has left this machine. A client that hardly reads is
+cut off: an application can stop sending, but bytes that are already buffered keep a stalled connection and
+its memory for as long as the client likes.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class ServerProtocol(RequestProtocol):
         self.on_gone: Callable[[], None] | None = None
         self.is_ending = False
         self.sent_share = 1.0
-        self._is_close = False
+        self._is_followed_closely = False
         self._answer: AnswerCycle | None = None
-        self._written_before = 0
+        self._earlier_bytes = 0
         self._watch = ReaderWatch(self)
 
     @property
@@ -59,9 +59,9 @@ class ServerProtocol(RequestProtocol):
 
     def follow_closely(self) -> None:
         # A recorded answer goes on without its client.
-        if self._is_close or self.transport.is_closing():
+        if self._is_followed_closely or self.transport.is_closing():
             return
-        self._is_close = True
+        self._is_followed_closely = True
         buffer_little(self.transport)
 
     def pause_writing(self) -> None:
@@ -70,12 +70,13 @@ class ServerProtocol(RequestProtocol):
             self._watch.start_watch()
 
     def resume_writing(self) -> None:
-        self._watch.end()
+        self._watch.end_watch()
         super().resume_writing()
         self._watch_the_rest()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        # The next answer adds bytes to the buffer: they must not count as bytes that the client did not take.
+        # The next answer adds bytes to the buffer, which must not count as bytes that the client leaves
+        # untaken.
         if self._watch.is_on and not self.flow.write_paused:
             self._watch.forget()
         cycle.scope["extensions"] = {PEER: self}  # type: ignore[dict-item]  # an object, not a dict
@@ -83,7 +84,7 @@ class ServerProtocol(RequestProtocol):
         cycle.__class__ = AnswerCycle
         assert isinstance(cycle, AnswerCycle)
         if self._answer is not None:
-            self._written_before += self._answer.written_before + self._answer.written
+            self._earlier_bytes += self._answer.continue_bytes + self._answer.answer_bytes
         self._answer = cycle
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
@@ -94,22 +95,22 @@ class ServerProtocol(RequestProtocol):
 
     def open_socket(self, headers: list[RawHeader], account: str, pace: FramePace) -> SocketProtocol:
         """Answer 101 to the running request, and hand the connection over."""
-        assert self._held is not None, "it offers a socket"
+        assert self._socket_bytes is not None, "it offers a socket"
         self._clock.close()
         self._watch.close()
         self.on_gone = None
         fields = [*self.server_state.default_headers, *_SWITCH, *headers]
         lines = [STATUS_LINE[101], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"]
         self.transport.write(head := b"".join(lines))
-        written = self.count_taken() + self.count_unsent() + len(head)
-        protocol = SocketProtocol(self.config, self.server_state, written, account, pace)
+        written_bytes = self.count_taken() + self.count_unsent() + len(head)
+        protocol = SocketProtocol(self.config, self.server_state, written_bytes, account, pace)
         protocol.stall_s, protocol.least_bytes_per_s = self.stall_s, self.least_bytes_per_s
-        protocol.places = self.places
+        protocol.open_connections = self.open_connections
         self.connections.discard(self)
-        if self.places is not None:
-            self.places.hand_over(self, protocol)
+        if self.open_connections is not None:
+            self.open_connections.replace_connection(self, protocol)
         self.flow.resume_reading()
-        protocol.take_over(self.transport, self._held)
+        protocol.take_over(self.transport, self._socket_bytes)
         if self.flow.write_paused:
             protocol.pause_writing()
         # The cycle stays while the socket is open, and nothing else of the request's protocol.
@@ -119,7 +120,8 @@ class ServerProtocol(RequestProtocol):
         return protocol
 
     def on_response_complete(self) -> None:
-        """Watch the rest of the answer. The application is done, so it cannot see that the client stalls."""
+        """Watch the rest of the answer: the application has ended, and no longer sees that the client
+        stalls."""
         super().on_response_complete()
         if self.transport.get_write_buffer_size():
             self._watch_the_rest()
@@ -133,8 +135,8 @@ class ServerProtocol(RequestProtocol):
 
     def count_taken(self) -> int:
         answer = self._answer
-        written = answer.written_before + answer.written if answer is not None else 0
-        return self._written_before + written - self.count_unsent()
+        answer_bytes = answer.continue_bytes + answer.answer_bytes if answer is not None else 0
+        return self._earlier_bytes + answer_bytes - self.count_unsent()
 
     def cut_off(self) -> None:
         """End the connection now. The kernel must not send the rest of its buffer: those bytes are not
@@ -152,10 +154,10 @@ class ServerProtocol(RequestProtocol):
 
     def _compute_sent_share(self) -> float:
         answer = self._answer
-        if answer is None or not answer.written:
+        if answer is None or not answer.answer_bytes:
             return 0.0
-        before, written = self._written_before + answer.written_before, answer.written
-        return share_sent(tcp_info(self.transport), before, written)
+        before, answer_bytes = self._earlier_bytes + answer.continue_bytes, answer.answer_bytes
+        return share_sent(tcp_info(self.transport), before, answer_bytes)
 
     def _watch_the_rest(self) -> None:
         # Not while the connection sends another answer: the bytes of that one come on top.
@@ -166,8 +168,8 @@ class ServerProtocol(RequestProtocol):
 class OwnersProtocol(ServerProtocol):
     """The protocol of control.sock: for processes of the server's own user, and of root.
 
-    The folder and the socket's mode say the same. This holds also where a mode was changed, or a file
-    descriptor has travelled.
+    The modes of the folder and the socket allow no others. This check also holds after a mode was changed, or
+    a file descriptor was passed on.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
@@ -181,13 +183,13 @@ class OwnersProtocol(ServerProtocol):
             transport.abort()
 
 
-def server_protocol(server: Server, open_connections: OpenConnections | None = None) -> type[ServerProtocol]:
-    """Return a protocol with the limits of the configuration. Without `open_connections`, it is that of
+def server_protocol(server: Server, connections: OpenConnections | None = None) -> type[ServerProtocol]:
+    """Return a protocol with the limits of the configuration. Without `connections`, it is that of
     control.sock."""
 
-    class LimitedProtocol(OwnersProtocol if open_connections is None else ServerProtocol):  # type: ignore[misc]
+    class LimitedProtocol(OwnersProtocol if connections is None else ServerProtocol):  # type: ignore[misc]
         stall_s = server.stall_s
         least_bytes_per_s = server.least_bytes_per_s
-        places = open_connections
+        open_connections = connections
 
     return LimitedProtocol

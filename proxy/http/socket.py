@@ -17,22 +17,24 @@ from proxy.errors import ClientLeft, RequestFailed, ServerBusy, UpgradeRequired
 from proxy.http.connection import PEER, Peer
 from proxy.http.frame_pace import FramePace
 from proxy.http.kernel_buffer import share_sent
-from proxy.http.socket_protocol import SOCKET_OFFER, SocketProtocol, Swap, nothing_to_do
+from proxy.http.socket_protocol import SOCKET_OFFER, SocketOpener, SocketProtocol, nothing_to_do
 from proxy.speech.deadline import MovingTimer, StoppableBlock
 
 SUBPROTOCOL = b"voxgate.v1"
 IDLE_S = 180.0
-LEAVING = "This server is about to end. Connect once more."
+UTTERANCE_FRAMES = 10
+"""To begin one costs a worker about as much as so many frames."""
+LEAVING_MESSAGE = "This server is about to end. Connect once more."
 
 _NOT_ACCEPTED: Any = None
-_KEY = re.compile(r"[0-9A-Za-z+/]{22}==")
+_HANDSHAKE_KEY = re.compile(r"[0-9A-Za-z+/]{22}==")
 
 
 class ClientSocket(StoppableBlock):
     """A WebSocket of a caller. If it is lost, or the server closes it, the task of its handler is cancelled.
 
-    Before `accept`, a failure is an answer over HTTP. If the server leaves, a silent socket is closed, and
-    one that speaks is closed after that.
+    Before `accept`, a failure is an answer over HTTP. If the server leaves, a silent socket is closed at
+    once, and one that speaks at the end of its speech.
     """
 
     _protocol: SocketProtocol = _NOT_ACCEPTED
@@ -40,7 +42,9 @@ class ClientSocket(StoppableBlock):
     def __init__(self, scope: Scope, pace: FramePace) -> None:
         """Raises UpgradeRequired if the request is no good handshake."""
         extensions, self.scope = scope.get("extensions", {}), scope
-        is_good = self.header(b"sec-websocket-version") == "13" and _KEY.fullmatch(self._key)
+        is_good = self.header(b"sec-websocket-version") == "13" and _HANDSHAKE_KEY.fullmatch(
+            self._handshake_key
+        )
         if SOCKET_OFFER not in extensions or not is_good:
             raise UpgradeRequired(
                 "Only a WebSocket client can connect here, with version 13. A proxy in between must pass "
@@ -48,7 +52,7 @@ class ClientSocket(StoppableBlock):
                 headers={"upgrade": "websocket", "sec-websocket-version": "13"},
             )
         self._peer: Peer = extensions[PEER]
-        self._swap: Swap = extensions[SOCKET_OFFER]
+        self._open_protocol: SocketOpener = extensions[SOCKET_OFFER]
         self.id: str = scope["state"]["request_id"]
         self.caller: Caller = caller_of(scope)
         self.query: Mapping[str, str] = QueryParams(scope["query_string"])
@@ -56,8 +60,8 @@ class ClientSocket(StoppableBlock):
         self.is_open = self.is_leaving = self.is_gone = False
         self.last_message = 0.0
         self._pace = pace
-        self._speaking = 0
-        self._is_cut = False
+        self._speaking_count = 0
+        self._was_cut_short = False
         self._idle = _IdleTime(self)
 
     def __repr__(self) -> str:
@@ -70,20 +74,20 @@ class ClientSocket(StoppableBlock):
 
     @property
     def is_quiet(self) -> bool:
-        return self.is_open and not self._speaking
+        return self.is_open and not self._speaking_count
 
     async def accept(self) -> None:
         """Answer the handshake. Raises ServerBusy if the server leaves."""
         if self._peer.is_gone:
             raise ClientLeft
         if self.is_leaving or self._peer.is_ending:
-            raise ServerBusy(LEAVING)
-        answer = accept_key(self._key).encode()
+            raise ServerBusy(LEAVING_MESSAGE)
+        answer = accept_key(self._handshake_key).encode()
         headers = [(b"sec-websocket-accept", answer), (b"x-request-id", self.id.encode())]
         if SUBPROTOCOL in re.split(rb"[,\s]+", self.header(b"sec-websocket-protocol").encode("latin-1")):
             headers.append((b"sec-websocket-protocol", SUBPROTOCOL))
-        self._protocol = self._swap(headers, self.caller.account, self._pace)
-        self._protocol.on_gone, self._protocol.on_leave = self._lose, self.leave_when_silent
+        self._protocol = self._open_protocol(headers, self.caller.account, self._pace)
+        self._protocol.on_gone, self._protocol.on_leave = self._note_lost, self.leave_when_silent
         self.scope["state"]["exchange"].status = 101
         self.is_open = True
         self._note_message()
@@ -95,6 +99,10 @@ class ClientSocket(StoppableBlock):
         # At the end of the connection comes a message without data, and the cancellation.
         data = message.get("text", message.get("bytes"))
         return data if isinstance(data, str | bytes) else await _wait_for_the_end()
+
+    def count_utterance(self) -> None:
+        """Count an utterance that begins in the pace of the account's messages."""
+        self._pace.add_work(self.caller.account, UTTERANCE_FRAMES)
 
     async def send(self, data: str | bytes) -> None:
         """Send a message, and wait until the kernel has it. This never returns if the socket is closed: the
@@ -113,34 +121,34 @@ class ClientSocket(StoppableBlock):
     def speaking(self) -> Iterator[None]:
         """While the block runs, the idle time does not run, and the server that leaves does not close the
         socket."""
-        self._speaking += 1
+        self._speaking_count += 1
         self._idle.rest()
         try:
             yield
         finally:
-            self._speaking -= 1
+            self._speaking_count -= 1
             self._note_message()
-            if self.is_leaving and not self._speaking:
+            if self.is_leaving and not self._speaking_count:
                 # In the next turn, so that it does not cancel the task which runs this.
-                asyncio.get_running_loop().call_soon(self.end_by_server, 1001, LEAVING)
+                asyncio.get_running_loop().call_soon(self.end_by_server, 1001, LEAVING_MESSAGE)
 
-    def mark(self) -> int:
-        """Return the bytes of the connection that were written until now."""
-        return self._protocol.conn.written
+    def count_written(self) -> int:
+        """Return the number of bytes that were written to the connection until now."""
+        return self._protocol.conn.written_bytes
 
-    def share_sent(self, since: int) -> float | None:
-        """Return the share of the bytes written since a mark that have left this machine. None while the
-        client is connected."""
+    def share_sent(self, bytes_before: int) -> float | None:
+        """Return which share of the bytes has left this machine, of those written after the first
+        `bytes_before` ones. None while the client is connected."""
         if not self._protocol.is_gone:
             return None
-        written = self._protocol.written - since
-        return share_sent(self._protocol.info, since, written) if written else 0.0
+        written_bytes = self._protocol.lost_written_bytes - bytes_before
+        return share_sent(self._protocol.lost_tcp_info, bytes_before, written_bytes) if written_bytes else 0.0
 
     def leave_when_silent(self) -> None:
-        """Close when the socket is silent: the server leaves."""
+        """Close the socket as soon as it does not speak, because the server leaves."""
         self.is_leaving = True
         if self.is_quiet:
-            self.end_by_server(1001, LEAVING)
+            self.end_by_server(1001, LEAVING_MESSAGE)
 
     def end_idle(self) -> None:
         self.end_by_server(1000, f"No message came within {IDLE_S:g} s.")
@@ -148,12 +156,12 @@ class ClientSocket(StoppableBlock):
     def end_by_server(self, code: int, reason: str) -> None:
         """Close by the server's own will, and cancel the handler."""
         if self._protocol.begin_close(code, reason):
-            self._lose()
+            self._note_lost()
 
     async def run_handler(self, handle: Callable[[ClientSocket], Awaitable[None]]) -> None:
         """Run the handler until it returns or the socket is lost. A failure after `accept` closes it."""
         code, reason, exchange = 1011, "", self.scope["state"]["exchange"]
-        self._peer.on_gone = self._lose
+        self._peer.on_gone = self._note_lost
         try:
             with self:
                 await handle(self)
@@ -169,7 +177,7 @@ class ClientSocket(StoppableBlock):
             exchange.code = reason = failure.code
             code = 1008 if failure.status < 500 else 1011
         except asyncio.CancelledError:
-            code, reason = 1001, LEAVING
+            code, reason = 1001, LEAVING_MESSAGE
             raise
         finally:
             self._idle.close()
@@ -177,21 +185,21 @@ class ClientSocket(StoppableBlock):
             if self.is_open:
                 self._protocol.on_gone = self._protocol.on_leave = nothing_to_do
                 self._protocol.begin_close(code, reason)
-                exchange.is_complete = code == 1000 and not self._is_cut
+                exchange.is_complete = code == 1000 and not self._was_cut_short
 
     @property
-    def _key(self) -> str:
+    def _handshake_key(self) -> str:
         return self.header(b"sec-websocket-key")
 
-    def _lose(self) -> None:
+    def _note_lost(self) -> None:
         self.is_gone = True
-        self._is_cut = self._speaking > 0
+        self._was_cut_short = self._speaking_count > 0
         self.expire()
 
     def _note_message(self) -> None:
         self.last_message = asyncio.get_running_loop().time()
-        if not self._speaking:
-            self._idle.at(self.last_message + IDLE_S)
+        if not self._speaking_count:
+            self._idle.expire_at(self.last_message + IDLE_S)
 
 
 class SocketEndpoint(NamedTuple):

@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent
 
 SOCKET_OFFER = "voxgate.socket"
-"""The ASGI extension of a GET that may become a socket: a `Swap`."""
+"""The ASGI extension of a GET that may become a socket: a `SocketOpener`."""
 MESSAGE_BYTES, MESSAGE_FRAGMENTS = 128 * 1024, 4096
-FRAMES_A_SECOND, _AT_ONCE_S = 400, 5.0
-"""A socket that has read none for so long may send 2,000 at once."""
+FRAMES_PER_S, _BURST_S = 400, 5.0
+"""A client that has sent no frame for `_BURST_S` may send 2,000 at once."""
 
 _READ_BYTES = 16 * 1024
-"""What the kernel holds of a client's messages. A flood waits at its sender."""
+"""The kernel's buffer of a client's messages. What is beyond it waits at the client."""
 _UNSENT_BYTES = 64 * 1024
-"""With so much unsent, as of pongs, nothing more is read."""
+"""With so many bytes unsent, such as pongs, nothing more is read."""
 _CLOSE_S, _LINGER_S, _PONG_S = 3.0, 1.0, 20.0
 
 
@@ -46,95 +46,100 @@ def nothing_to_do() -> None:
 class _CountedFrames(Frames):
     """Counts the bytes that it writes, and those of the connection before the handshake."""
 
-    written = 0
+    written_bytes = 0
 
     def data_to_send(self) -> list[bytes]:
         pieces = super().data_to_send()
-        self.written += sum(map(len, pieces))
+        self.written_bytes += sum(map(len, pieces))
         return pieces
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket after its handshake. It is the `WatchedReader` of its client, and an `OpenConnection`.
 
-    `on_gone` is called once, when the client closes the socket or is lost. `info` is the
-    `tcp_info` of that moment, and `written` the bytes of the connection until then.
+    `on_gone` is called once, when the client closes the socket or is lost. At that moment, `lost_tcp_info`
+    gets the `tcp_info`, and `lost_written_bytes` the number of bytes that were written to the connection.
     """
 
     conn: _CountedFrames
     stall_s: float
     least_bytes_per_s: float
-    places: OpenConnections | None = None
+    open_connections: OpenConnections | None = None
 
     def __init__(
-        self, config: Config, state: ServerState, written: int, account: str, pace: FramePace
+        self, config: Config, state: ServerState, written_bytes: int, account: str, pace: FramePace
     ) -> None:
         super().__init__(config, state, {})
         self.conn = _CountedFrames(state=OPEN, max_size=MESSAGE_BYTES)
-        self.conn.written = written
+        self.conn.written_bytes = written_bytes
         self.handshake_initiated = self.handshake_complete = True
         self.is_gone = False
         self.on_gone: Callable[[], None] = nothing_to_do
         self.on_leave: Callable[[], None] = nothing_to_do
-        self.info, self.written = b"", 0
+        self.lost_tcp_info, self.lost_written_bytes = b"", 0
         self.account = account
         self._pace = pace
-        self._unread = bytearray()
+        self._unread_bytes = bytearray()
         self._is_waiting = False
         self._frames_read = 0
-        self._received_at = 0.0
-        self._free_at = 0.0
+        self._received_s = 0.0
+        self._next_frame_s = 0.0
         self._watch = ReaderWatch(self)
 
-    def take_over(self, transport: asyncio.Transport, held: bytearray) -> None:
+    def take_over(self, transport: asyncio.Transport, early_data: bytearray) -> None:
         """Take over a connection, and the bytes that came behind the handshake."""
         self.connection_made(transport)
         transport.set_protocol(self)
         buffer_little(transport, read_bytes=_READ_BYTES)
         self.ping_timeout = max(_PONG_S, self.stall_s)
         self.start_keepalive()
-        self._unread += held
+        self._unread_bytes += early_data
         self.loop.call_soon(self.read_on)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.places is not None:
-            self.places.leave(self)
+        if self.open_connections is not None:
+            self.open_connections.remove_connection(self)
         self._watch.close()
-        self._lose()
+        self._note_lost()
+        # The garbage collector may come late for a closed socket.
+        self._unread_bytes.clear()
         super().connection_lost(exc)
 
     def keepalive_timeout(self) -> None:
         """Close for a ping without an answer, unless the answer may wait behind something else."""
-        if self.read_paused or self.count_unsent() or self._received_at > self.ping_sent_at:
+        if self.read_paused or self.count_unsent() or self._received_s > self.ping_sent_at:
             self.pong_timer = None
             self.schedule_ping()
         else:
             super().keepalive_timeout()
 
-    def _lose(self) -> None:
+    def _note_lost(self) -> None:
         if not self.is_gone:
             self.is_gone = True
-            self.info, self.written = tcp_info(self.transport), self.conn.written
+            self.lost_tcp_info, self.lost_written_bytes = (
+                tcp_info(self.transport),
+                self.conn.written_bytes,
+            )
             self.on_gone()
 
     def eof_received(self) -> None:
-        self._lose()
+        self._note_lost()
 
     def data_received(self, data: bytes) -> None:
-        self._received_at = self.loop.time()
-        self._unread += data
+        self._received_s = self.loop.time()
+        self._unread_bytes += data
         self.read_on()
 
     def read_on(self) -> None:
         """Read what has come, as far as the handler takes it and the pace allows it."""
-        while self._unread and not self._is_waiting and self._has_room():
-            wait_s = self._free_at - self.loop.time()
+        while self._unread_bytes and not self._is_waiting and self._has_room():
+            wait_s = self._next_frame_s - self.loop.time()
             if wait_s > 0:
                 self._is_waiting = True
                 self.loop.call_later(wait_s, self._end_wait)
             else:
                 self._is_waiting = not self._pace.read_or_wait(self)
-        is_paused = bool(self._unread) or not self._has_room()
+        is_paused = bool(self._unread_bytes) or not self._has_room()
         if is_paused != self.read_paused and not self.transport.is_closing():
             self.read_paused = is_paused
             (self.transport.pause_reading if is_paused else self.transport.resume_reading)()
@@ -142,13 +147,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def read_some(self, most_bytes: int) -> int:
         self._is_waiting = False
         if self.conn.parser_exc is not None or self.is_gone:
-            self._unread.clear()
+            self._unread_bytes.clear()
             return 1
-        data = bytes(self._unread[:most_bytes])
-        del self._unread[:most_bytes]
+        data = bytes(self._unread_bytes[:most_bytes])
+        del self._unread_bytes[:most_bytes]
         super().data_received(data)
         frames, self._frames_read = max(1, self._frames_read), 0
-        self._free_at = max(self._free_at, self.loop.time() - _AT_ONCE_S) + frames / FRAMES_A_SECOND
+        self._next_frame_s = max(self._next_frame_s, self.loop.time() - _BURST_S) + frames / FRAMES_PER_S
         return frames
 
     def _end_wait(self) -> None:
@@ -159,6 +164,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return (self.queue.empty() or self.close_sent) and self.count_unsent() < _UNSENT_BYTES
 
     async def receive(self) -> ASGIReceiveEvent:
+        if not self.queue.empty():
+            # Of many short messages that came at once, one is handled in each turn of the loop.
+            await asyncio.sleep(0)
         message = await self.queue.get()
         self.read_on()
         return message
@@ -193,12 +201,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
 
     def handle_close(self, event: Frame) -> None:
-        self._lose()
+        self._note_lost()
         super().handle_close(event)
 
     def handle_parser_exception(self) -> None:
         """Tell the client what was wrong. A client that still sends would lose a close at once."""
-        self._lose()
+        self._note_lost()
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.transport.write_eof()
@@ -235,7 +243,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._watch.start_watch()
 
     def resume_writing(self) -> None:
-        self._watch.end()
+        self._watch.end_watch()
         super().resume_writing()
         self.read_on()
 
@@ -243,12 +251,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return self.transport.get_write_buffer_size()
 
     def count_taken(self) -> int:
-        return self.conn.written - self.count_unsent()
+        return self.conn.written_bytes - self.count_unsent()
 
     def cut_off(self) -> None:
         drop_unsent(self.transport)
         self.transport.abort()
 
 
-Swap = Callable[[list[RawHeader], str, FramePace], SocketProtocol]
+SocketOpener = Callable[[list[RawHeader], str, FramePace], SocketProtocol]
 """Answers 101 with these headers, and returns the protocol of the socket of an account."""

@@ -13,26 +13,26 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.cycles import cycle_at, day_at
+from policies.cycles import cycle_at, start_of_day
 from policies.plans import Terms
 from proxy.config.sections import EngineSection
 from proxy.storage import costs
-from proxy.storage.read_cache import ReadCache, of_one
+from proxy.storage.read_cache import ReadCache, read_singly
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import EngineUnavailable
 
 STORED_S = 5.0
 _MOST_STORED = 10_000
-NEAR = 0.8
-"""When this part of a budget is used, the operator is warned."""
-_DAY = 86_400_000_000
+NEAR_PART = 0.8
+"""The part of a budget at which the operator is warned."""
+_DAY_US = 86_400_000_000
 
 _log = structlog.get_logger()
 
 
 class Spend(msgspec.Struct, frozen=True):
-    """The part of a budget that an engine has cost in this `day` or `month`, UTC."""
+    """What an engine has cost in this `day` or `month` (UTC), and its budget."""
 
     period: str
     usd: float
@@ -49,7 +49,7 @@ class _Budget(NamedTuple):
 
 
 class _Sum(NamedTuple):
-    """The cost since the period began, by the store's clock."""
+    """The cost since the period began, and when the period begins and ends, in microseconds."""
 
     micro_usd: int
     since: int
@@ -60,43 +60,43 @@ class Budgets:
     def __init__(self, store: Store, sections: Mapping[str, EngineSection], metrics: EngineMetrics) -> None:
         self._store = store
         self._metrics = metrics
-        self._of_engine = {name: _budgets(name, False, section) for name, section in sections.items()}
+        self._engine_budgets = {name: _budgets(name, False, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs or section.runner}
         self._sums: ReadCache[_Budget, _Sum] = ReadCache(
-            of_one(self._read), lambda _sum: STORED_S, max_weight=_MOST_STORED
+            read_singly(self._read_sum), lambda _sum: STORED_S, max_weight=_MOST_STORED
         )
         self._logged: dict[_Budget, tuple[int, str]] = {}
 
     async def check_budgets(self, engine: str, account: str, terms: Terms) -> None:
         """Raise EngineUnavailable if a budget of the engine is used up, or one of the account for an engine
         that costs money."""
-        for budget in self._of_engine.get(engine, ()):
+        for budget in self._engine_budgets.get(engine, ()):
             await self._check(budget)
         if engine in self._costly and terms.has_budget:
             for budget in _budgets(account, True, terms):
                 await self._check(budget)
 
-    async def spends(self, engine: str) -> tuple[Spend, ...]:
-        sums = [(budget, await self._sums.get(budget)) for budget in self._of_engine[engine]]
+    async def read_spends(self, engine: str) -> tuple[Spend, ...]:
+        sums = [(budget, await self._sums.get(budget)) for budget in self._engine_budgets[engine]]
         return tuple(Spend(budget.period, sum_.micro_usd / 1e6, budget.usd) for budget, sum_ in sums)
 
     async def read_again(self, engine: str) -> None:
-        """Read the costs of an engine again, so that a fee without speech gets into the metric."""
-        for budget in self._of_engine.get(engine, ()):
+        """Read the costs of an engine again, so that the metric shows a fee that came without speech."""
+        for budget in self._engine_budgets.get(engine, ()):
             self._sums.forget(budget)
             await self._sums.get(budget)
 
-    async def used_up(
+    async def find_used_up(
         self, engine: str, account: str = "", terms: Terms | None = None
     ) -> tuple[str, int] | None:
-        """Return why a budget of an engine, or of this account if one is named, is used up, and until when.
+        """Return why a budget of the engine or the account is used up, and until when, in microseconds.
 
-        None means that there is money left.
+        None means that no budget is used up. Budgets of the account count only with `terms`.
         """
-        budgets = [*self._of_engine.get(engine, ())]
+        budgets = [*self._engine_budgets.get(engine, ())]
         if terms is not None and engine in self._costly:
             budgets += _budgets(account, True, terms)
-        # The longest period first: a new day does not help if the month's budget is used up.
+        # The month comes first: a new day does not help if the month's budget is used up.
         for budget in reversed(budgets):
             sum_ = await self._sums.get(budget)
             if sum_.micro_usd / 1e6 >= budget.usd:
@@ -109,20 +109,20 @@ class Budgets:
         sum_ = await self._sums.get(budget)
         spent = sum_.micro_usd / 1e6
         part = spent / budget.usd if budget.usd else 1.0
-        if part >= NEAR:
-            self._log_once(budget, "used" if part >= 1 else "near", sum_)
+        if part >= NEAR_PART:
+            self._log_state_once(budget, "used" if part >= 1 else "near", sum_)
         if part >= 1:
             raise EngineUnavailable(f"The budget of this {budget.period} is used up.", retry_after_s=60.0)
 
-    async def _read(self, budget: _Budget) -> _Sum:
+    async def _read_sum(self, budget: _Budget) -> _Sum:
         since, until = _period(budget.period, await self._store.now())
-        total = await costs.total(self._store, budget.owner, since, is_account=budget.is_account)
+        total = await costs.sum_costs(self._store, budget.owner, since, is_account=budget.is_account)
         if not budget.is_account:
-            self._metrics.spent(budget.owner, budget.period, total / 1e6, budget.usd)
+            self._metrics.set_spend(budget.owner, budget.period, total / 1e6, budget.usd)
         return _Sum(total, since, until)
 
-    def _log_once(self, budget: _Budget, state: str, sum_: _Sum) -> None:
-        """Log a state once a day or month, and not at every request."""
+    def _log_state_once(self, budget: _Budget, state: str, sum_: _Sum) -> None:
+        """Log a state of a budget once in its period, and not at every request."""
         if self._logged.get(budget) != (sum_.since, state):
             self._logged[budget] = (sum_.since, state)
             usd = sum_.micro_usd / 1e6
@@ -135,7 +135,7 @@ class Budgets:
 
 def _period(period: str, now: int) -> tuple[int, int]:
     if period == "day":
-        return day_at(now), day_at(now) + _DAY
+        return start_of_day(now), start_of_day(now) + _DAY_US
     month = cycle_at(0, now)
     return month.start, month.end
 

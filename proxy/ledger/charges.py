@@ -1,4 +1,4 @@
-"""The sound, characters and attempts of a request, in frozen values, and the charge that they make."""
+"""The sound, characters and attempts of a request, and the charge that follows from them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from proxy.storage.usage import Outcome, UsageRow
 class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a request: the model that spoke it or tried to, and how many of its samples were written.
 
-    `characters` and `estimated_s` are of its text. `was_submitted` is true if that model has received the
-    text and bills from that moment on. Without a `kind`, the part has that of the request. Nothing is charged
-    for one that `is_free`.
+    `characters` and `estimated_s` are those of its text. `was_submitted` is true if the model has received
+    the text, and its provider bills from that moment on. Without a `kind`, the part has the kind of the
+    request.
     """
 
     engine: str
@@ -33,10 +33,9 @@ class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of one engine. Without a rate it costs nothing, since it was refused or the engine is local.
+    """One try of one engine. Without a rate it costs nothing: it was refused, or the engine is local.
 
-    `units` are the provider's own count, None if it gives none. `was_submitted` is true if the engine has the
-    text and bills from that moment on.
+    `units` are the provider's own count, None if it gives none. `was_submitted` is as in `SpentPart`.
     """
 
     engine: str
@@ -51,15 +50,17 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
     def micro_usd(self) -> int:
         if self.rate is None:
             return 0
-        return price.micro_usd(self.rate, seconds=self.seconds, characters=self.characters, units=self.units)
+        return price.cost_micro_usd(
+            self.rate, seconds=self.seconds, characters=self.characters, units=self.units
+        )
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """The sound, characters and attempts of a request.
 
-    The names of several engines or models are joined with a plus. `samples` were written; usage shows the
-    `charged_samples`, and `parts` have no more. `rows` of features are written in the commit of the
-    settlement. `checked` is what came of the check, as usage has it.
+    The names of several engines or models are joined with a plus. `samples` were written. Usage shows the
+    `charged_samples`, which are those of `parts`. `rows` of features are written in the commit of the
+    settlement. `checked` is the result of hearing the speech, as usage stores it.
     """
 
     engine: str = ""
@@ -90,10 +91,9 @@ class Charge(msgspec.Struct, frozen=True):
 def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     """Compute the price of a request: each part by its own model's price, and the sum rounded once.
 
-    If the client left, a part is charged for its whole estimated length, provided that its engine has the
-    text and bills from that moment on. A failure of the server or an engine costs nothing. A fault of the
-    request's own text is charged for the speech before it: otherwise an unspeakable last word would make the
-    rest free.
+    If the client left, a part that `was_submitted` is charged for its whole estimated length. A failure of
+    the server or an engine costs nothing. After a fault of the request's own text, the speech before it is
+    charged: otherwise an unspeakable last word would make the rest free.
     """
     pieces: list[PricedPart] = []
     has_other_kind = has_free = False
@@ -105,10 +105,10 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
                 has_free = True
                 continue
             at_least_s = part.estimated_s if outcome == "left" and part.was_submitted else None
-            of_model = prices.of_work(part.kind or spent.kind, part.engine, part.model)
+            of_model = prices.work_price(part.kind or spent.kind, part.engine, part.model)
             pieces.append(PricedPart(of_model, part.samples, part.characters, at_least_s, part.kind or ""))
             has_other_kind = has_other_kind or part.kind is not None
-    amount = price.total(pieces, spent.sample_rate_hz)
+    amount = price.total_charge(pieces, spent.sample_rate_hz)
     charged = pieces[0].price if pieces else FREE
     if has_free or (
         len(pieces) > 1
@@ -121,11 +121,13 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     return Charge(0 if is_free else amount, charged)
 
 
-def entries_of(row: UsageRow, cycle: int, held: Split) -> list[Entry]:
-    """Return the entries that pay for a request, from the pools of its hold in their order."""
+def make_spend_entries(row: UsageRow, cycle: int, held: Split) -> list[Entry]:
+    """Return the entries that charge a request to the pools of its hold."""
     found: list[Entry] = []
     split = split_charge(row.credits, held)
     for pool, amount in ((cycle, split.allowance), (GRANTED, split.granted)):
         if amount:
-            found.append(entries.spend(row.id, row.account, pool, amount, at=row.started, actor=row.key))
+            found.append(
+                entries.make_spend_entry(row.id, row.account, pool, amount, at=row.started, actor=row.key)
+            )
     return found

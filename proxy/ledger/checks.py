@@ -1,8 +1,7 @@
-"""The checks of the books: each is a query that finds rows in a slice of one table that contradict others.
+"""The checks of the books: each is a query for rows of one table that contradict other rows.
 
-A query is for `subject` and `found` of wrong rows, after the id `:after` and up to `:upto`.
-
-The ids of entries follow from their request, so that rows that belong together are found by primary keys.
+A query reads the rows with ids after `:after` and up to `:upto`. Of each wrong row it returns `subject` and
+`found`. The ids of entries follow from their request, so rows that belong together are found by primary keys.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ _OF_USAGE = "usage.id > :after AND usage.id <= :upto"
 _OF_ENTRIES = "entries.id > :after AND entries.id <= :upto"
 
 
-def _amount(request: str, *kinds: str) -> str:
-    """Write the SQL for the sum of a request's entries with these ends to their ids. No entry counts as 0."""
+def _amount_sql(request: str, *kinds: str) -> str:
+    """Return SQL for the sum of a request's entries whose ids end with these kinds. A missing one counts
+    0."""
     parts = [
         f"coalesce((SELECT amount FROM entries AS one WHERE one.id = {request} || ':{kind}'), 0)"
         for kind in kinds
@@ -24,14 +24,14 @@ def _amount(request: str, *kinds: str) -> str:
     return f"({' + '.join(parts)})"
 
 
-_SPENT = _amount("usage.id", "allowance", "granted")
-_BACK = _amount("usage.id", "allowance:refund", "granted:refund")
-_LEFT = _amount("entries.request", "allowance", "granted", "allowance:refund", "granted:refund")
+_SPENT = _amount_sql("usage.id", "allowance", "granted")
+_REFUNDED = _amount_sql("usage.id", "allowance:refund", "granted:refund")
+_LEFT = _amount_sql("entries.request", "allowance", "granted", "allowance:refund", "granted:refund")
 
 _REQUEST_FAULTS = ", ".join(f"'{code}'" for code in sorted(REQUEST_FAULT_CODES))
 """A request that ends by its own fault pays for the speech before it."""
 
-USAGE: Mapping[str, str] = {
+USAGE_CHECKS: Mapping[str, str] = {
     "a request costs what its entries say": f"""
             SELECT id AS subject, 'usage ' || credits || ', entries ' || -{_SPENT} AS found
             FROM usage WHERE {_OF_USAGE} AND credits <> -{_SPENT}
@@ -54,13 +54,13 @@ USAGE: Mapping[str, str] = {
                 AND coalesce(error, '') NOT IN ({_REQUEST_FAULTS})
             """,
     "a request shows what was given back of it": f"""
-            SELECT id AS subject, 'usage ' || refunded || ', entries ' || {_BACK} AS found
-            FROM usage WHERE {_OF_USAGE} AND refunded <> {_BACK}
+            SELECT id AS subject, 'usage ' || refunded || ', entries ' || {_REFUNDED} AS found
+            FROM usage WHERE {_OF_USAGE} AND refunded <> {_REFUNDED}
             """,
 }
-"""By name. Usage rows may be gone, because operators delete old ones. Entries are never deleted."""
+"""Checks of the table `usage`, by name. Operators delete old rows of usage. Entries are never deleted."""
 
-ENTRIES: Mapping[str, str] = {
+ENTRY_CHECKS: Mapping[str, str] = {
     "no request spends from one pool twice, or for another account": f"""
             SELECT coalesce(entries.request, entries.id) AS subject, 'entry ' || entries.id AS found
             FROM entries LEFT JOIN usage ON usage.id = entries.request

@@ -1,7 +1,7 @@
-"""Bills at a fixed price: for clones and trainings.
+"""Bills at a fixed price, for clones and trainings.
 
-The hold is a row that outlives its worker, and the bill has its id, so two workers write one bill. No client
-waits for it, so it may wait about a minute for the database.
+The hold is a row that outlives its worker. The bill has the id of the hold, so that two workers cannot write
+two bills. No client waits for it, so it may wait about a minute for the database.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from functools import partial
 
 import msgspec
 
-from policies.plans import UNLIMITED
-from policies.plans import terms as terms_of
+from policies.plans import UNLIMITED, build_terms
 from policies.price import Operation
-from proxy.ledger.charges import entries_of
+from proxy.ledger.charges import make_spend_entries
 from proxy.ledger.hold import Hold
 from proxy.ledger.holds import HoldRequest, Payer
 from proxy.ledger.ledger import Ledger
@@ -25,14 +24,15 @@ from proxy.storage.store import until_written
 from proxy.storage.usage import UsageRow
 
 _TRIES = 10
-_NO_LIMITS = terms_of(UNLIMITED)
-"""The terms of a settlement: limits do not matter any more."""
+_NO_LIMITS = build_terms(UNLIMITED)
+"""The terms for a settlement, which checks no limits."""
 
 
 class Purchase(msgspec.Struct, frozen=True, kw_only=True):
-    """The facts of a bill: the key that requested the work, and the result.
+    """The facts of a bill. `payer` is the key that requested the work, `micro_usd` the provider's price.
 
-    `micro_usd` is the provider's price. If the account left before the end, it owes `part`.
+    If the account ended the work early, `part` are the micro-credits that it pays. Otherwise it pays the
+    hold.
     """
 
     payer: str
@@ -53,15 +53,14 @@ class FixedPrice:
         self._kind = kind
 
     async def hold(self, id_: str, payer: Payer, amount: int, job: str = "") -> Hold:
-        """Hold the price. The hold does not count as a stream, so speech does not wait for it. Raises
-        QuotaExceeded."""
+        """Hold the price. The hold is no stream, so it takes none from speech. Raises QuotaExceeded."""
         fields = msgspec.structs.asdict(payer)
         return await self._ledger.hold(
             HoldRequest(**fields, request_id=id_, amount=amount, is_stream=False, job=job)
         )
 
     def durable(self, hold: Hold) -> DurableHold:
-        """Return the row of a hold."""
+        """Return the row that stores a hold."""
         request, held = hold.hold_request, hold.held
         return DurableHold(
             request=request.request_id,
@@ -72,19 +71,19 @@ class FixedPrice:
         )
 
     def note(self, hold: Hold, *, is_stored: bool) -> None:
-        """Note whether a hold has become a row. Otherwise it ends."""
+        """Note that a hold was stored as a row, or end it."""
         request = hold.hold_request
         if is_stored:
-            self._ledger.holds.keep(request.request_id)
+            self._ledger.holds.mark_durable(request.request_id)
         else:
             self._ledger.holds.drop(request.request_id, request.account)
 
     async def charge(self, hold: DurableHold, made: Purchase) -> bool:
         """Charge a hold, in the cycle in which it was taken. Return False if it was charged before.
 
-        After StorageFailed, the charge is written later.
+        If it raises StorageFailed, the charge is written later.
         """
-        if await usage.is_there(self._ledger.store, hold.request):
+        if await usage.is_stored(self._ledger.store, hold.request):
             return False
         price = hold.split.amount
         row = UsageRow(
@@ -112,7 +111,7 @@ class FixedPrice:
         return True
 
     async def forget(self, request: str, account: str) -> None:
-        await durable_holds.forget(self._ledger.store, request)
+        await durable_holds.delete(self._ledger.store, request)
         self._ledger.holds.drop(request, account)
 
     async def _write(self, end: End) -> None:
@@ -135,7 +134,7 @@ class FixedPrice:
 
 
 def _end(row: UsageRow, hold: DurableHold, *, has_cost: bool) -> End:
-    paid = entries_of(row, hold.pool, hold.split)
+    paid = make_spend_entries(row, hold.pool, hold.split)
     cost = Cost(
         request=row.id,
         attempt=1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from contextlib import suppress
 
-from proxy.ledger.charges import Spent, SpentAttempt, compute_charge, entries_of
+from proxy.ledger.charges import Spent, SpentAttempt, compute_charge, make_spend_entries
 from proxy.ledger.holds import HeldCredits, HoldRequest, Holds
 from proxy.ledger.settlement import End, Settlement
 from proxy.storage.costs import Cost
@@ -26,22 +26,22 @@ class Hold(Settlement):
         return f"<Hold {self.hold_request.request_id} {'settled' if self.is_written else 'open'}>"
 
     def settle(self, outcome: Outcome, spent: Spent) -> Awaitable[None]:
-        """Write the end of the request, and wait for the commit: only then may the last chunk go out."""
+        """Write the end of the request, and wait for the commit. Only then may the last chunk be sent."""
         if self.is_written:
             return _nothing()
-        # A client that did not get the last chunk has no whole answer, and does not pay for a whole one.
+        # If the write fails, the client does not get the last chunk, and does not pay for a whole answer.
         self._late_outcome = "left" if outcome == "left" else "failed"
         return self.write_end(self._end(outcome, spent))
 
     async def abandon(self, spent: Spent) -> None:
-        """Settle as failed, unless `settle` was called. Afterwards nothing is held in any case.
+        """Settle as failed, unless `settle` has written the end. Afterwards nothing is held in any case.
 
         If the database does not take the settlement now, it is written later.
         """
         if self.is_written:
             return
         try:
-            # A caller that has waited for the database once has waited long enough.
+            # `settle` has waited for an unreachable database already, so this does not wait again.
             if not self.was_unreachable:
                 with suppress(StorageFailed):
                     await self.settle("failed", spent)
@@ -88,7 +88,7 @@ class Hold(Settlement):
             tag=request.tag,
             checked=spent.checked,
         )
-        paid = entries_of(row, self.held.cycle.start, self.held.split) if charge.amount else []
+        paid = make_spend_entries(row, self.held.cycle.start, self.held.split) if charge.amount else []
         return End(outcome, row, paid, costs, spent.rows)
 
     def _cost(self, number: int, attempt: SpentAttempt) -> Cost:

@@ -1,4 +1,4 @@
-"""The interface of holds: in memory with SQLite, as rows on PostgreSQL.
+"""The interface of holds, which are in memory with SQLite, and rows with PostgreSQL.
 
 Both must decide the same: `policies.admission.admit` in memory, and the SQL of `storage/holds.py` for rows.
 """
@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 import msgspec
 
-from policies.admission import CreditBalance, Live, Refusal, Split
+from policies.admission import CreditBalance, Refusal, RunningRequests, Split
 from policies.cycles import Cycle
 from policies.limits import Caps
 from policies.plans import Terms
@@ -22,7 +22,8 @@ from proxy.storage.store import Statement, Store
 
 
 class Payer(msgspec.Struct, frozen=True, kw_only=True):
-    """An account under its terms, by one of its keys. Its cycles are counted from the anchor."""
+    """The account and the key that pay for a request, with their terms. Cycles are counted from the
+    anchor."""
 
     account: str
     key: str
@@ -30,16 +31,16 @@ class Payer(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms
 
     def of_job(self) -> Self:
-        """Return the payer of a job: it has no key, and limits of streams do not apply."""
+        """Return the payer of a job of this account: without a key, and without limits of streams."""
         terms = msgspec.structs.replace(self.terms, streams=None, key=Caps())
         return msgspec.structs.replace(self, key=JOB_KEY, terms=terms)
 
 
 class HoldRequest(Payer, frozen=True, kw_only=True):
-    """The hold that a request needs: for which account, and the most that it is expected to cost.
+    """The hold that a request needs. `amount` is the most that it is expected to cost, in micro-credits.
 
-    A job's hold is no stream: it has no key, and limits of streams do not apply. `job` is the id of a job
-    that speaks, and `tag` is for its row of usage.
+    If not `is_stream`, the hold is taken as one `of_job`. `job` is the id of the job that the request belongs
+    to, and `tag` is stored in its row of usage.
     """
 
     request_id: str
@@ -51,7 +52,8 @@ class HoldRequest(Payer, frozen=True, kw_only=True):
 
 
 class HeldCredits(msgspec.Struct, frozen=True):
-    """A hold that was taken. It settles in the cycle it was taken in, however late that is."""
+    """A hold that was taken at the moment `at`. Its settlement is charged to this cycle, however late it
+    is."""
 
     split: Split
     cycle: Cycle
@@ -59,33 +61,31 @@ class HeldCredits(msgspec.Struct, frozen=True):
 
 
 class AccountState(msgspec.Struct, frozen=True):
-    """What decides whether an account may begin a request: its credits less its running holds, the number of
-    its running requests, and its cycle."""
+    """The values that decide whether an account may begin a request: its credits less its running holds, its
+    running requests, and its cycle."""
 
     credits: CreditBalance
-    live: Live
+    live: RunningRequests
     cycle: Cycle
 
 
 class Holds(Protocol):
     """The holds of accounts. Every method may be called concurrently, for the same account too.
 
-    `pending` has the writes that missed their deadline, and `deadlines` the callers that still wait.
+    `pending` has the writes that missed their deadline, and `deadlines` the callers that wait for a commit.
     """
 
     store: Store
     pending: PendingWrites
     deadlines: WriteDeadlines
 
-    async def take(self, hold_request: HoldRequest) -> HeldCredits | tuple[Refusal, Cycle]:
-        """Take a hold until its settlement or `drop`, or until this process ends.
-
-        A refusal comes with the account's cycle.
-        """
+    async def take_hold(self, hold_request: HoldRequest) -> HeldCredits | tuple[Refusal, Cycle]:
+        """Take a hold until its settlement or `drop`, or until this process ends. If a limit refuses it,
+        return the refusal and the account's cycle."""
         ...
 
-    def keep(self, request: str) -> None:
-        """Note that a hold is a row that outlives this process. Only its settlement or `drop` ends it."""
+    def mark_durable(self, request: str) -> None:
+        """Note that a hold was stored as a `DurableHold`. Only its settlement or `drop` ends it."""
         ...
 
     def begin_settlement(self, hold_request: HoldRequest) -> None:
@@ -93,11 +93,11 @@ class Holds(Protocol):
         ...
 
     def end_settlement(self, hold_request: HoldRequest, end: End | None) -> None:
-        """Apply a committed end. None means that no end was committed, or that it is not known which one."""
+        """Apply a committed end, and end the hold. None: no end was committed, or it is unknown which one."""
         ...
 
     def drop(self, request: str, account: str) -> None:
-        """End a hold whose end could not be written. It returns at once."""
+        """End a hold whose settlement could not be written. It returns at once."""
         ...
 
     async def release(self, request: str, account: str) -> None:
@@ -113,14 +113,14 @@ class Holds(Protocol):
         """Write entries of one account that belong to no hold: grants, refunds, corrections. The statements
         `first` come before them, such as a lock.
 
-        Once the store has them, they are carried out, even when the caller is cancelled or an answer is lost.
-        It raises what `Store.write` raises.
+        Once the store has them, they are written, even when the caller is cancelled or an answer is lost. It
+        raises what `Store.write` raises.
         """
         ...
 
-    async def position(self, payer: Payer) -> AccountState: ...
+    async def account_state(self, payer: Payer) -> AccountState: ...
 
-    async def held(self, account: str, pool: int) -> int:
+    async def held_allowance(self, account: str, pool: int) -> int:
         """Return the credits that running requests of the account hold in a pool: `GRANTED`, or the allowance
         of the cycle that began at this moment."""
         ...

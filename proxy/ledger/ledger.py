@@ -1,4 +1,4 @@
-"""The ledger: the only writer of balances. The store decides which kind of holds it has."""
+"""The ledger, the only writer of balances. Its holds are in memory or rows, depending on the store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SMALLEST_SHOWN = MICRO // 100
 
 
 class StreamsTaken(RateLimited):
-    """The plan or the key has no stream free until an answer ends."""
+    """The plan or the key allows no more streams until a running one ends."""
 
 
 class Ledger:
@@ -37,13 +37,13 @@ class Ledger:
     async def hold(self, hold_request: HoldRequest) -> Hold:
         """Hold credits for a request. After StreamsTaken or QuotaExceeded nothing is held or written.
 
-        The caller settles the hold, and abandons it at the end in any case.
+        The caller calls `settle`, and in any case `abandon` at the end.
         """
-        answer = await self.holds.take(hold_request)
+        answer = await self.holds.take_hold(hold_request)
         if isinstance(answer, HeldCredits):
             return Hold(self.holds, hold_request, answer)
         refusal, cycle = answer
-        raise _failure(refusal, cycle, hold_request, hold_request.amount)
+        raise _refusal_error(refusal, cycle, hold_request, hold_request.amount)
 
     @asynccontextmanager
     async def stream(self, request: str, payer: Payer) -> AsyncIterator[None]:
@@ -61,20 +61,21 @@ class Ledger:
     async def check_affordable(self, payer: Payer, amount: int | None = None) -> AccountState:
         """Raise what `hold` would certainly raise for this amount, before work that could not be paid.
 
-        Without an amount, use the least price of speech. Returns the balance.
+        Without an amount, one micro-credit is enough, or none if some speech is free. Returns the account's
+        state.
         """
         if amount is None:
             prices = payer.terms.prices
             amount = min(1, *(price.micro for price in (prices.speech, *prices.models.values())))
-        position = await self.holds.position(payer)
-        answer = admit(amount, payer.terms, position.live, position.credits)
+        state = await self.holds.account_state(payer)
+        answer = admit(amount, payer.terms, state.live, state.credits)
         if isinstance(answer, Refusal):
-            raise _failure(answer, position.cycle, payer, amount)
-        return position
+            raise _refusal_error(answer, state.cycle, payer, amount)
+        return state
 
     async def check_conversion(self, payer: Payer) -> None:
-        """Raise what `hold` would certainly raise for even the shortest conversion. The price is known only
-        after decoding, and an account that cannot pay must not cause that work."""
+        """Raise what `hold` would certainly raise for the shortest conversion. The amount is known only after
+        decoding, and an account that cannot pay must not cause that work."""
         price = payer.terms.prices.conversion
         await self.check_affordable(payer, None if price is None else min(1, price.micro))
 
@@ -89,16 +90,16 @@ async def open_ledger(store: Store, metrics: Metrics) -> AsyncIterator[Ledger]:
 
 
 def credits_text(micro: int) -> str:
-    """Format credits for messages: at most two decimals, rounded down, so that no message says too much."""
+    """Return credits for messages, with at most two decimals, rounded down."""
     return in_credits(micro // _SMALLEST_SHOWN * _SMALLEST_SHOWN)
 
 
-def _failure(refusal: Refusal, cycle: Cycle, payer: Payer, amount: int) -> RequestFailed:
+def _refusal_error(refusal: Refusal, cycle: Cycle, payer: Payer, amount: int) -> RequestFailed:
     if refusal.reason == "credits":
         resets = datetime.fromtimestamp(cycle.end / 1e6, UTC)
         return QuotaExceeded(
-            f"You exceeded your current quota: this needs about {_up(amount)} credits, "
-            f"and your plan '{payer.terms.plan}' has {_left(refusal.limit, f'{resets:%Y-%m-%d}')}."
+            f"You exceeded your current quota: this needs about {_rounded_up_text(amount)} credits, "
+            f"and your plan '{payer.terms.plan}' has {_remaining_text(refusal.limit, f'{resets:%Y-%m-%d}')}."
         )
     whose = "your key" if refusal.reason == "key_streams" else f"your plan '{payer.terms.plan}'"
     streams = "stream" if refusal.limit == 1 else "streams"
@@ -109,11 +110,11 @@ def _failure(refusal: Refusal, cycle: Cycle, payer: Payer, amount: int) -> Reque
     )
 
 
-def _up(micro: int) -> str:
+def _rounded_up_text(micro: int) -> str:
     return in_credits(-(-micro // _SMALLEST_SHOWN) * _SMALLEST_SHOWN)
 
 
-def _left(micro: int, until: str) -> str:
+def _remaining_text(micro: int, until: str) -> str:
     if micro < 0:
-        return f"none left until {until}: {_up(-micro)} are owed"
+        return f"none left until {until}: {_rounded_up_text(-micro)} are owed"
     return f"{credits_text(micro)} left until {until}"

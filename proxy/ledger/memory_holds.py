@@ -1,6 +1,6 @@
-"""Holds in memory, for the one worker that SQLite allows: a killed process charges nothing.
+"""Holds in memory, for the one worker that SQLite allows. If the process is killed, nothing is charged.
 
-In this way a request costs one durable commit, its settlement. The balances here follow that commit.
+So a request costs one durable commit, that of its settlement. The balances here change after that commit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from policies.admission import CreditBalance, Live, Refusal, admit
+from policies.admission import CreditBalance, Refusal, RunningRequests, admit
 from policies.cycles import Cycle, cycle_at
 from policies.price import MICRO
 from proxy.ledger.holds import AccountState, HeldCredits, HoldRequest, Payer
@@ -29,23 +29,24 @@ _IDLE_POOLS = 10_000
 class _Account:
     """One account's pools as the database has them, and its running requests.
 
-    `writing` counts its settlements and movements until they are written. Until then it is not forgotten, so
-    that the pools are never read while a movement may or may not be in them.
+    `unwritten` counts its settlements and movements that are not written yet. While there are any, the
+    account stays in memory: its pools must not be read while it is unknown whether a movement is in them.
     """
 
     def __init__(self) -> None:
         self.pools: dict[int, int] | None = None
         self.live: dict[str, tuple[str, HeldCredits]] = {}
-        self.writing = 0
-        self.reading = asyncio.Lock()
+        self.unwritten = 0
+        self.read_lock = asyncio.Lock()
         self._cycle = Cycle(0, 0)
         self._anchor = 0
 
     @property
     def is_idle(self) -> bool:
-        return not self.live and not self.writing and not self.reading.locked()
+        return not self.live and not self.unwritten and not self.read_lock.locked()
 
-    def position(self, payer: Payer, now: int) -> AccountState:
+    def state_at(self, payer: Payer, now: int) -> AccountState:
+        """Return the credits less the holds, and the running requests. The pools must have been read."""
         anchor, key, terms = payer.anchor, payer.key, payer.terms
         if anchor != self._anchor or not self._cycle.start <= now < self._cycle.end:
             self._anchor, self._cycle = anchor, cycle_at(anchor, now)
@@ -61,9 +62,11 @@ class _Account:
             elif owner == key:
                 of_key += 1
         left = None if terms.allowance is None else terms.allowance + allowance
-        return AccountState(CreditBalance(left, granted), Live(len(self.live) - jobs, of_key), cycle)
+        return AccountState(
+            CreditBalance(left, granted), RunningRequests(len(self.live) - jobs, of_key), cycle
+        )
 
-    def apply(self, new_entries: Sequence[Entry]) -> None:
+    def add_entries(self, new_entries: Sequence[Entry]) -> None:
         if self.pools is not None:
             for entry in new_entries:
                 self.pools[entry.pool] = self.pools.get(entry.pool, 0) + entry.amount
@@ -73,7 +76,7 @@ class MemoryHolds:
     def __init__(self, store: Store, metrics: Metrics) -> None:
         self.store = store
         self.pending = PendingWrites(metrics)
-        self._charged = metrics.credits
+        self._credits_metric = metrics.credits
         self.deadlines = WriteDeadlines()
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
@@ -81,39 +84,39 @@ class MemoryHolds:
         live = sum(len(account.live) for account in self._accounts.values())
         return f"<MemoryHolds {live} live, {len(self._accounts)} accounts>"
 
-    async def take(self, hold_request: HoldRequest) -> HeldCredits | tuple[Refusal, Cycle]:
+    async def take_hold(self, hold_request: HoldRequest) -> HeldCredits | tuple[Refusal, Cycle]:
         now = await self.store.now()
         account = self._accounts.get(hold_request.account)
         if account is None or account.pools is None:
             account = await self._account(hold_request.account)
         else:
             self._accounts.move_to_end(hold_request.account)
-        # There is no wait from here on, so that no other hold comes between the check and the hold.
+        # Nothing is awaited from here on, so that no other hold comes between the check and the hold.
         request = hold_request if hold_request.is_stream else hold_request.of_job()
-        position = account.position(request, now)
-        split = admit(request.amount, request.terms, position.live, position.credits)
+        state = account.state_at(request, now)
+        split = admit(request.amount, request.terms, state.live, state.credits)
         if isinstance(split, Refusal):
-            return split, position.cycle
-        held = HeldCredits(split, position.cycle, now)
+            return split, state.cycle
+        held = HeldCredits(split, state.cycle, now)
         account.live[hold_request.request_id] = (request.key, held)
         return held
 
-    def keep(self, request: str) -> None:
+    def mark_durable(self, request: str) -> None:
         del request  # it stays in memory, and is read again after a restart
 
     def begin_settlement(self, hold_request: HoldRequest) -> None:
         account = self._accounts.get(hold_request.account)
         if account is None:
             account = self._accounts[hold_request.account] = _Account()
-        account.writing += 1
+        account.unwritten += 1
 
     def end_settlement(self, hold_request: HoldRequest, end: End | None) -> None:
         account = self._accounts[hold_request.account]
-        account.writing -= 1
+        account.unwritten -= 1
         account.live.pop(hold_request.request_id, None)
         if end is not None and end.entries:
-            account.apply(end.entries)
-            self._charged.counts[(end.usage.kind,)] += end.usage.credits / MICRO
+            account.add_entries(end.entries)
+            self._credits_metric.counts[(end.usage.kind,)] += end.usage.credits / MICRO
 
     def drop(self, request: str, account: str) -> None:
         if account in self._accounts:
@@ -128,23 +131,23 @@ class MemoryHolds:
         extra_statements: Sequence[Statement] = (),
         first: Sequence[Statement] = (),
     ) -> None:
-        # There is no wait between this and the count, so that the account cannot be forgotten in between.
+        # Nothing is awaited between the next two lines, so that the account cannot be forgotten in between.
         account = await self._account(new_entries[0].account)
-        account.writing += 1
-        unit = (*first, *entries.statements(new_entries), *extra_statements)
+        account.unwritten += 1
+        unit = (*first, *entries.insert_all_statements(new_entries), *extra_statements)
         movement = _Movement(account, new_entries, unit, self.deadlines)
         self.deadlines.unanswered += 1
         self.store.submit(movement)
-        outcome = await movement.answered
+        outcome = await movement.outcome
         if isinstance(outcome, Exception):
             raise outcome
 
-    async def position(self, payer: Payer) -> AccountState:
+    async def account_state(self, payer: Payer) -> AccountState:
         now = await self.store.now()
         account = await self._account(payer.account)
-        return account.position(payer, now)
+        return account.state_at(payer, now)
 
-    async def held(self, account: str, pool: int) -> int:
+    async def held_allowance(self, account: str, pool: int) -> int:
         live = (await self._account(account)).live.values()
         return sum(hold.split.allowance for _, hold in live if hold.cycle.start == pool)
 
@@ -160,15 +163,15 @@ class MemoryHolds:
             self._forget_idle()
         else:
             self._accounts.move_to_end(id_)
-        # No wait since the last look at the pools: the caller is about to take a hold.
+        # Nothing may be awaited after the check of the pools: the caller is about to take a hold.
         return account
 
     async def _read(self, id_: str) -> _Account:
         """Read the pools of an account that has none yet. One caller reads, and the others wait."""
         while (account := self._accounts.setdefault(id_, _Account())).pools is None:
-            async with account.reading:
+            async with account.read_lock:
                 if account.pools is None:
-                    account.pools, holds = await durable_holds.books(self.store, id_)
+                    account.pools, holds = await durable_holds.read_pools_and_holds(self.store, id_)
                     for hold in holds:
                         held = HeldCredits(hold.split, Cycle(hold.pool, hold.pool), hold.pool)
                         account.live.setdefault(hold.request, (JOB_KEY, held))
@@ -184,7 +187,8 @@ class MemoryHolds:
 
 
 class _Movement(UnitWrite):
-    """Entries that belong to no hold. Its account's pools follow the commit, also when the caller is gone."""
+    """Entries that belong to no hold. The account's pools change after the commit, even if the caller is
+    gone."""
 
     def __init__(
         self,
@@ -199,8 +203,8 @@ class _Movement(UnitWrite):
         self._deadlines = deadlines
 
     def answer(self, content: Content, outcome: WriteOutcome) -> None:
-        self._account.writing -= 1
-        self._deadlines.answered()
+        self._account.unwritten -= 1
+        self._deadlines.count_answer()
         if isinstance(outcome, list):
-            self._account.apply(self._entries)
+            self._account.add_entries(self._entries)
         super().answer(content, outcome)

@@ -1,6 +1,6 @@
 """Movements of credits that belong to no running request: grants, refunds, corrections.
 
-Each is an entry with a reason, an actor and a line in the audit, all in one unit of work.
+Each is an entry with a reason, an actor and an act of the audit, all in one commit.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ __all__ = ["Reason", "correct", "grant", "refund", "reset_cycle"]
 async def grant(ledger: Ledger, account: str, micro: int, reference: str | None, reason: Reason) -> Entry:
     """Grant credits on top of every allowance. They stay until they are spent.
 
-    Payments may be reported twice: the same reference with the same account and amount gives the entry that
-    is there. Raises Conflict when the reference was used for something else.
+    A payment may be reported twice. If an entry has this reference, account and amount, it is returned.
+    Raises Conflict if the reference was used for something else.
     """
-    entry = await _entry(ledger, account, GRANTED, micro, "grant", reason, reference)
+    entry = await _make_entry(ledger, account, GRANTED, micro, "grant", reason, reference)
     try:
         await ledger.holds.write_entries([entry], reason.extra_statements)
     except AlreadyExists:
         assert reference is not None
-        earlier = await entries.of_reference(ledger.store, reference)
+        earlier = await entries.find_by_reference(ledger.store, reference)
         if earlier is None or (earlier.account, earlier.amount) != (account, micro):
             raise Conflict(
                 f"The reference '{reference}' was used for another grant.", param="reference"
@@ -42,7 +42,7 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
 
 
 async def correct(ledger: Ledger, account: str, micro: int, reason: Reason) -> Entry:
-    entry = await _entry(ledger, account, GRANTED, micro, "correction", reason, None)
+    entry = await _make_entry(ledger, account, GRANTED, micro, "correction", reason, None)
     await ledger.holds.write_entries([entry], reason.extra_statements)
     return entry
 
@@ -51,34 +51,34 @@ async def reset_cycle(ledger: Ledger, account: Account, reason_for: Callable[[in
     """Give back what an account spent of its allowance in this cycle, and return the correction.
 
     `reason_for` returns the reason for these micro-credits and this reference. The reference has the number
-    of the reset: of two resets at the same time, the second is the first. Raises Conflict if nothing was
-    spent.
+    of the reset, so that two resets at the same time become one. Raises Conflict if nothing was spent.
     """
     pool = cycle_at(account.anchor, await ledger.store.now()).start
     stem = f"reset:{account.id}:{pool}:"
-    # The number comes before the sum: if another reset comes between the two, the entry is a second one.
+    # The number is read before the sum: if another reset comes between the two, its reference is the same,
+    # and this entry is refused.
     reference = f"{stem}{await entries.count_references(ledger.store, stem) + 1}"
-    spent = -(await entries.pools(ledger.store, account.id)).get(pool, 0)
+    spent = -(await entries.read_pools(ledger.store, account.id)).get(pool, 0)
     if spent <= 0:
         raise Conflict(f"The account '{account.name}' has spent nothing of this cycle.", param="account")
     reason = reason_for(spent, reference)
-    entry = await _entry(ledger, account.id, pool, spent, "correction", reason, reference)
+    entry = await _make_entry(ledger, account.id, pool, spent, "correction", reason, reference)
     try:
         await ledger.holds.write_entries([entry], reason.extra_statements)
     except AlreadyExists:
-        first = await entries.of_reference(ledger.store, reference)
+        first = await entries.find_by_reference(ledger.store, reference)
         assert first is not None, "entries are never deleted"
         return first
     return entry
 
 
 async def refund(ledger: Ledger, request: str, micro: int | None, reason: Reason) -> list[Entry]:
-    """Give back the charge of a request, or a part of it, to its pools.
+    """Give back the charge of a request, or `micro` credits of it, to the pools that paid it.
 
-    When the cycle is over, the credits come back as granted ones. A request is refunded once. Raises
-    NotFound, Conflict, InvalidRequest.
+    If the cycle is over, the credits come back as granted ones. A request is refunded once. Raises NotFound,
+    Conflict, InvalidRequest.
     """
-    spent = await entries.spent(ledger.store, request)
+    spent = await entries.read_spending(ledger.store, request)
     charged = -sum(entry.amount for entry in spent)
     if not spent:
         raise NotFound(
@@ -98,7 +98,7 @@ async def refund(ledger: Ledger, request: str, micro: int | None, reason: Reason
         raise Conflict(f"The request {request} was refunded before.", param="request") from None
 
 
-async def _entry(
+async def _make_entry(
     ledger: Ledger,
     account: str,
     pool: int,

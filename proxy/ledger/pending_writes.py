@@ -1,8 +1,8 @@
-"""Writes that the database did not take in time: their callers get a failure, and the writes are tried again
-later.
+"""Deadlines of writes, and the writes that missed theirs. Their callers got a failure, and they are tried
+again.
 
-Each write has its own id, so that it cannot be counted twice. Pending writes are in memory. When the process
-ends before they are written, the log has the event that each of them began with.
+Each write has its own id, so that it cannot be counted twice. Pending writes are in memory. If the process
+ends before they are written, only the log has them: an event is logged when a write becomes pending.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from proxy.storage.store import StorageFailed, StorageUnreachable, WriteOutcome
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
-WITHIN_S = 6.0
+WRITE_LIMIT_S = 6.0
 """The time for all tries of one caller. Clients give up at 10 s, and one try of a frozen database takes 5."""
 
-AGAIN_S = 0.5
-MOST = 10_000
-"""The most pending writes. Others are lost: a full disk must not fill the memory too."""
+RETRY_S = 0.5
+MOST_PENDING = 10_000
+"""The most pending writes. Further ones are lost: a full disk must not fill the memory, too."""
 
 _CLOSING_S = 6.0
 
 _log = structlog.get_logger()
 Work = Callable[[], Awaitable[None]]
 _now = time.monotonic
-"""The clock of every event loop, without a look-up of the running loop."""
+"""The clock that event loops use, without a look-up of the running loop."""
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ async def in_time(deadline: float) -> AsyncIterator[None]:
 class WriteDeadlines:
     """The callers that wait for a commit, and the writes that the store has not answered yet.
 
-    One timer serves all callers, because each of them waits equally long. A timer for each would cost more.
+    One timer serves all callers, because all may wait equally long. A timer for each would cost more.
     """
 
     def __init__(self) -> None:
@@ -57,14 +57,14 @@ class WriteDeadlines:
         self.unanswered = 0
         self._all_answered: asyncio.Event | None = None
 
-    def next(self) -> float:
+    def next_deadline(self) -> float:
         """Return the deadline of a caller that begins to wait now, as a time of the event loop."""
-        return _now() + WITHIN_S
+        return _now() + WRITE_LIMIT_S
 
     def add(self, caller: asyncio.Future[WriteOutcome]) -> float:
         """Answer the caller with StorageUnreachable at its deadline, unless it was answered before. Return
         the deadline, a time of the event loop."""
-        deadline = _now() + WITHIN_S
+        deadline = _now() + WRITE_LIMIT_S
         while self._callers and self._callers[0][1].done():
             self._callers.popleft()
         self._callers.append((deadline, caller))
@@ -72,8 +72,8 @@ class WriteDeadlines:
             self._timer = self.loop.call_at(deadline, self._break_off)
         return deadline
 
-    def answered(self) -> None:
-        """Count an answer of the store. The submitter of a write counts it in `unanswered`."""
+    def count_answer(self) -> None:
+        """Count an answer of the store to a write, which its submitter has counted in `unanswered`."""
         self.unanswered -= 1
         if not self.unanswered and self._all_answered is not None:
             self._all_answered.set()
@@ -96,11 +96,11 @@ class WriteDeadlines:
 
 
 def _too_late() -> StorageUnreachable:
-    return StorageUnreachable(f"it was not written within {WITHIN_S:g} s")
+    return StorageUnreachable(f"it was not written within {WRITE_LIMIT_S:g} s")
 
 
 class PendingWrites:
-    """Writes to be tried again. Create it in a running loop. `all_written` is set while none is left."""
+    """Writes that are tried again. Create it in a running loop. `all_written` is set while there are none."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.all_written = asyncio.Event()
@@ -110,9 +110,9 @@ class PendingWrites:
         self._retrying = RepeatingTask("arrears", self._turn, 0.0, metrics)
 
     def add(self, name: str, work: Work) -> bool:
-        """Add a write that may be done twice. It replaces a write of the same name. Return False if there are
-        too many."""
-        if len(self._pending) >= MOST and name not in self._pending:
+        """Add a write, which must do no harm if it is done twice. It replaces a write of the same name.
+        Return False if there are too many."""
+        if len(self._pending) >= MOST_PENDING and name not in self._pending:
             return False
         self._pending[name] = work
         self.all_written.clear()
@@ -131,7 +131,7 @@ class PendingWrites:
     async def _turn(self) -> None:
         await self._has_pending.wait()
         if not await self._write_all():
-            await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(RETRY_S)
 
     async def _write_all(self) -> bool:
         """Try each write once, up to the first that the database refuses. Return False if one was refused.

@@ -1,8 +1,8 @@
 """The settlement of one request. It is written once, even if its caller leaves or the database is
 unreachable.
 
-A settlement is an item in the store's queue of writes. The store answers it on the event loop, with or
-without a waiting caller, so that no commit is lost. Until the database gets it, a newer `End` replaces the
+A settlement is an item in the store's queue of writes. The store answers it on the event loop, whether a
+caller waits or not, so that no commit goes unnoticed. Until the database gets it, a newer `End` replaces an
 older one.
 """
 
@@ -60,7 +60,7 @@ class Settlement:
         self.was_unreachable = False
         """Whether a call of `write_end` has raised StorageUnreachable."""
         self.content: Content = ()
-        """The present end, empty before the first one. The store reads it once, when the database gets it."""
+        """The latest end, empty before the first one. The store reads it once, when the database gets it."""
         self._holds = holds
         self.hold_request = hold_request
         self._written: End | None = None
@@ -69,7 +69,7 @@ class Settlement:
         self._tries_left = 0
         self._is_submitted = False
         self._is_in_doubt = False
-        """Whether a try ended without an answer, so that its end may be committed."""
+        """Whether a try ended without an answer, so that its end may have been committed."""
         self._is_committed = False
 
     async def write_end(self, end: End) -> None:
@@ -79,7 +79,7 @@ class Settlement:
         """
         self._set_end(end)
         if self._is_committed:
-            deadline = self._holds.deadlines.next()
+            deadline = self._holds.deadlines.next_deadline()
         else:
             self._tries_left = _TRIES
             waiter = self._waiter = self._holds.deadlines.loop.create_future()
@@ -101,7 +101,7 @@ class Settlement:
         self.is_written = True
 
     def write_later(self, end: End) -> None:
-        """Return at once. The end is written as soon as the database can be reached."""
+        """Let the end be written as soon as the database can be reached. Returns at once."""
         request = self.hold_request.request_id
         self._set_end(end)
         is_stored = self._holds.pending.add(f"settlement of {request}", lambda: self._write_late(end))
@@ -116,20 +116,20 @@ class Settlement:
         )
 
     async def write_once(self, end: End) -> None:
-        """Write an end that other processes may write, too: then theirs stands. Raises StorageFailed."""
+        """Write an end, unless another process has written one of this request. Raises StorageFailed."""
         try:
             await self.write_end(end)
         except StorageUnreachable:
             raise
         except StorageFailed:
-            if not await usage.is_there(self._holds.store, self.hold_request.request_id):
+            if not await usage.is_stored(self._holds.store, self.hold_request.request_id):
                 raise
             self._holds.end_settlement(self.hold_request, None)
 
     def answer(self, content: Content, outcome: WriteOutcome) -> None:
         """Apply a commit, or try again. The store calls this once for each try."""
         self._is_submitted = False
-        self._holds.deadlines.answered()
+        self._holds.deadlines.count_answer()
         if isinstance(outcome, list):
             assert isinstance(content, End)
             self._accept(content)
@@ -181,7 +181,7 @@ class Settlement:
         """Refund the difference if the committed end charged more than this end.
 
         The charge is read from the database, because any of several tries may be the committed one."""
-        spent = await entries.spent(self._holds.store, self.hold_request.request_id)
+        spent = await entries.read_spending(self._holds.store, self.hold_request.request_id)
         too_much = sum(entry.amount for entry in end.entries) - sum(entry.amount for entry in spent)
         if too_much <= 0:
             return
@@ -194,7 +194,8 @@ class Settlement:
 async def give_back(
     holds: Holds, spent: Sequence[Entry], micro: int, anchor: int, reason: Reason
 ) -> list[Entry]:
-    """Refund micro-credits of a request to the pools that paid them. Returns the entries of the refund.
+    """Refund micro-credits of a request to the pools that paid them. Returns the entries of the refund,
+    without those of 0 credits.
 
     The pool that paid last is refunded first. Raises AlreadyExists if the request was refunded before.
     """

@@ -1,4 +1,4 @@
-"""Holds as rows on PostgreSQL, for several workers: the database decides, and workers renew running holds."""
+"""Holds as rows on PostgreSQL, for several workers. The database decides on them, and workers renew them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
 HOLD_S = 20
-"""The time that a hold outlives the worker that took it. If the database stalls for 10 s, none expires."""
+"""The time from a renewal to the end of a hold. If the database stalls for 10 s, no hold expires."""
 RENEW_S = 6.0
 _AGAIN_S = 1.0
 _TRY_S = 5.0
-_LONG = 10 * 60
+_EXPIRED_LONG_S = 10 * 60
 """A hold that expired so many seconds ago is deleted."""
 _TRIES = 3
-_SECOND = 1_000_000
+_SECOND_US = 1_000_000
 
 _log = structlog.get_logger()
 
@@ -38,8 +38,8 @@ _log = structlog.get_logger()
 class StoredHolds:
     """The holds of one worker. Create it in a running loop.
 
-    A `lost` hold may be a row although no request needs it. It is stored with the time after which its row
-    cannot appear any more.
+    A lost hold may have a row although no request needs it. `_lost` has the time after which its row cannot
+    appear any more.
     """
 
     def __init__(self, store: database.Store, metrics: Metrics) -> None:
@@ -55,12 +55,12 @@ class StoredHolds:
     def __repr__(self) -> str:
         return f"<StoredHolds {len(self._live)} live of worker {self._worker}>"
 
-    async def take(self, hold_request: HoldRequest) -> HeldCredits | tuple[Refusal, Cycle]:
+    async def take_hold(self, hold_request: HoldRequest) -> HeldCredits | tuple[Refusal, Cycle]:
         if not hold_request.is_stream:
             hold_request = hold_request.of_job()
         now = await self.store.now()
         cycle = cycle_at(hold_request.anchor, now)
-        answer = holds.decision(await self._take(self._row(hold_request, cycle.start, now)))
+        answer = holds.take_result(await self._take(self._row(hold_request, cycle.start, now)))
         if isinstance(answer, Split):
             self._live.add(hold_request.request_id)
             return HeldCredits(answer, cycle, now)
@@ -70,8 +70,8 @@ class StoredHolds:
             refusal = Refusal("credits", answer.credits.available or 0)
         return refusal, cycle
 
-    def keep(self, request: str) -> None:
-        # A renewal would give the hold an expiry.
+    def mark_durable(self, request: str) -> None:
+        # A renewed hold would expire.
         self._live.discard(request)
 
     def begin_settlement(self, hold_request: HoldRequest) -> None:
@@ -91,15 +91,15 @@ class StoredHolds:
 
     async def release(self, request: str, account: str) -> None:
         self._live.discard(request)
-        is_gone = False
+        is_deleted = False
         try:
-            async with in_time(self.deadlines.next()):
+            async with in_time(self.deadlines.next_deadline()):
                 await holds.drop(self.store, (request,))
-            is_gone = True
+            is_deleted = True
         except database.StorageFailed:
-            pass  # it goes later
+            pass  # `drop` deletes it later
         finally:
-            if not is_gone:
+            if not is_deleted:
                 self.drop(request, account)
 
     async def write_entries(
@@ -108,37 +108,37 @@ class StoredHolds:
         extra_statements: Sequence[database.Statement] = (),
         first: Sequence[database.Statement] = (),
     ) -> None:
-        unit = (*first, *entries.statements(new_entries), *extra_statements)
-        is_again = False
+        unit = (*first, *entries.insert_all_statements(new_entries), *extra_statements)
+        was_tried = False
 
         async def write() -> None:
-            nonlocal is_again
-            is_first, is_again = not is_again, True
+            nonlocal was_tried
+            is_first, was_tried = not was_tried, True
             try:
                 await self.store.write(*unit)
             except database.AlreadyExists:
-                # The row is from an earlier try whose answer was lost, or from another entry.
-                if is_first or not await entries.are_there(self.store, new_entries):
+                # Either an earlier try was committed and its answer was lost, or another entry has this id.
+                if is_first or not await entries.are_stored(self.store, new_entries):
                     raise
 
-        async with in_time(self.deadlines.next()):
+        async with in_time(self.deadlines.next_deadline()):
             await database.until_written(write, _TRIES)
 
-    async def position(self, payer: Payer) -> AccountState:
+    async def account_state(self, payer: Payer) -> AccountState:
         now = await self.store.now()
         cycle = cycle_at(payer.anchor, now)
-        place: database.Params = {
+        params: database.Params = {
             "account": payer.account,
             "key": payer.key,
             "allowance": payer.terms.allowance,
             "pool": cycle.start,
             "now": now,
         }
-        found = await holds.find(self.store, place)
-        return AccountState(found.credits, found.live, cycle)
+        account = await holds.read_account_holds(self.store, params)
+        return AccountState(account.credits, account.live, cycle)
 
-    async def held(self, account: str, pool: int) -> int:
-        return await holds.held(self.store, account, pool)
+    async def held_allowance(self, account: str, pool: int) -> int:
+        return await holds.sum_held_allowance(self.store, account, pool)
 
     async def close(self) -> None:
         await self._renewing.close()
@@ -147,15 +147,15 @@ class StoredHolds:
 
     async def _take(self, take: Take) -> database.Row:
         taking = _Taking(self, take)
-        self.deadlines.add(taking.answered)
+        self.deadlines.add(taking.outcome)
         self.deadlines.unanswered += 1
         self.store.submit(taking)
         try:
-            outcome = await taking.answered
+            outcome = await taking.outcome
         except asyncio.CancelledError:
-            if not taking.answered.cancelled():
-                # The answer came in the same turn of the loop in which its caller was cancelled.
-                self.drop_taken(take.request, taking.answered.result())
+            if not taking.outcome.cancelled():
+                # The answer came in the turn of the event loop in which the caller was cancelled.
+                self.drop_taken(take.request, taking.outcome.result())
             raise
         if isinstance(outcome, Exception):
             if isinstance(outcome, database.StorageUnreachable):
@@ -165,11 +165,12 @@ class StoredHolds:
         return row
 
     def drop_taken(self, request: str, outcome: database.WriteOutcome) -> None:
-        """Drop the row of a take whose caller has gone. It would count until it expires."""
+        """Drop the row of a hold whose caller was cancelled. It would count until it expires."""
         self._drop_later(request, may_come=isinstance(outcome, database.StorageUnreachable))
 
     def _drop_later(self, request: str, *, may_come: bool = False) -> None:
-        """Drop a row soon. A row whose insertion is uncertain may still appear later, until it expires."""
+        """Drop a row soon. With `may_come`, the row may still be inserted, so it is dropped again and again
+        until it would have expired."""
         self._lost[request] = _now() + HOLD_S if may_come else 0.0
         self.pending.add("lost holds", self._drop_lost)
 
@@ -194,7 +195,7 @@ class StoredHolds:
             streams=terms.streams,
             key_streams=terms.key.streams,
             now=now,
-            expires=now + HOLD_S * _SECOND,
+            expires=now + HOLD_S * _SECOND_US,
         )
 
     async def _renew_all(self) -> None:
@@ -212,7 +213,7 @@ class StoredHolds:
         try:
             async with in_time(_now() + _TRY_S):
                 now = await self.store.now()
-                expires, long_ago = now + HOLD_S * _SECOND, now - _LONG * _SECOND
+                expires, long_ago = now + HOLD_S * _SECOND_US, now - _EXPIRED_LONG_S * _SECOND_US
                 await holds.renew(self.store, self._worker, self._live, expires=expires, long_ago=long_ago)
         except database.StorageFailed as error:
             _log.warning("hold.renew.failed", live=len(self._live), reason=str(error))
@@ -227,8 +228,8 @@ class _Taking(UnitWrite):
         self._request = take.request
 
     def answer(self, content: database.Content, outcome: database.WriteOutcome) -> None:
-        self._holds.deadlines.answered()
-        if self.answered.done():
+        self._holds.deadlines.count_answer()
+        if self.outcome.done():
             self._holds.drop_taken(self._request, outcome)
         else:
             super().answer(content, outcome)

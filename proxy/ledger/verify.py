@@ -1,7 +1,7 @@
-"""`voxgate ledger verify`: check by the rows alone whether the books agree with each other.
+"""`voxgate ledger verify`: check whether the rows of the books agree with each other.
 
-The check changes nothing, and may run next to a busy server. It reads a few thousand rows at a time. It
-compares rows of one moment, or rows that are too old to change.
+The check changes nothing, and may run beside a busy server. It reads a few thousand rows at a time. It
+compares rows as they are at one moment, or rows that are too old to change.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from proxy.ledger.checks import ENTRIES, USAGE
+from proxy.ledger.checks import ENTRY_CHECKS, USAGE_CHECKS
 from proxy.storage import ledger_slices
 from proxy.storage.store import Params, Store
 
-SLICE = 5000
+SLICE_ROWS = 5000
 _MOST_SHOWN = 20
 _LIVE = "SELECT count(*) AS live FROM holds WHERE expires > :now"
 _WHOLE = "the database's file is whole"
@@ -23,7 +23,7 @@ _BALANCES = "a balance is the sum of its entries"
 
 
 class Contradiction(msgspec.Struct, frozen=True):
-    """A fault, and the id of its account or request."""
+    """A fault. `check` names the check, `subject` is the id of the account or request."""
 
     check: str
     subject: str
@@ -48,17 +48,17 @@ async def verify(store: Store) -> VerifyResult:
         found.add(_WHOLE, "database", damage)
     now = await store.now()
     balances = 0
-    async for account in ledger_slices.accounts(store):
-        for pool in await ledger_slices.balances(store, account, now, SLICE):
+    async for account in ledger_slices.list_accounts(store):
+        for pool in await ledger_slices.read_balances(store, account, now, SLICE_ROWS):
             balances += pool.has_balance_row
             if pool.balance != pool.sum_of_entries:
                 difference = f"pool {pool.pool}: balance {pool.balance}, entries {pool.sum_of_entries}"
                 found.add(_BALANCES, account, difference)
-    requests = await _walk(store, "usage", USAGE, found)
-    entries = await _walk(store, "entries", ENTRIES, found)
+    requests = await _check_table(store, "usage", USAGE_CHECKS, found)
+    entries = await _check_table(store, "entries", ENTRY_CHECKS, found)
     for table in store.tables:
         if table.checks:
-            await _walk(store, table.name, dict(table.checks), found)
+            await _check_table(store, table.name, dict(table.checks), found)
     (holds,) = await store.read_long(_LIVE, {"now": now})
     return VerifyResult(not found.all, entries, requests, balances, holds["live"], found.all)
 
@@ -75,13 +75,13 @@ class _Found:
             self.all.append(contradiction)
 
 
-async def _walk(store: Store, table: str, checks: Mapping[str, str], found: _Found) -> int:
+async def _check_table(store: Store, table: str, checks: Mapping[str, str], found: _Found) -> int:
     """Run the checks of a table over all its rows, slice by slice, and count the rows."""
     total, after = 0, ""
     while True:
         sql = f"SELECT id FROM {table} WHERE id > :after ORDER BY id LIMIT :most"
         bounds = f"SELECT max(id) AS upto, count(*) AS count FROM ({sql}) AS slice"
-        (slice_,) = await store.read_long(bounds, {"after": after, "most": SLICE})
+        (slice_,) = await store.read_long(bounds, {"after": after, "most": SLICE_ROWS})
         if not slice_["count"]:
             return total
         for name, query in checks.items():

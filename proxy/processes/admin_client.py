@@ -15,9 +15,9 @@ from proxy.errors import CommandRefused, DataHeld
 from proxy.file_store import data_folder
 from proxy.processes import runtime
 
-_STARTING_S = 5.0
-_TELLING_S = 10.0
-_LISTED = ("consent", "job", "webhook")
+_START_WAIT_S = 5.0
+_ERROR_MARGIN_S = 10.0
+_KINDS_WITH_LIST = ("consent", "job", "webhook")
 
 
 class AdminClient:
@@ -27,12 +27,12 @@ class AdminClient:
         self._http = http
         self.is_live = is_live
 
-    async def ask(self, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
-        return await self._json(
-            self._http.request(method, f"/admin/{path}", json=body, params=_query_of(query))
+    async def request_json(self, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
+        return await self._read_json(
+            self._http.request(method, f"/admin/{path}", json=body, params=_without_nones(query))
         )
 
-    async def send(
+    async def send_form(
         self,
         path: str,
         fields: Mapping[str, str | Sequence[str]],
@@ -42,14 +42,14 @@ class AdminClient:
         """Send a form with files, and return the answer's JSON. Raise CommandRefused."""
         # The server needs no file names, so they are not sent.
         form = {name: ("recording", data, "application/octet-stream") for name, data in files.items()}
-        params = _query_of(query)
-        return await self._json(
+        params = _without_nones(query)
+        return await self._read_json(
             self._http.post(f"/admin/{path}", data=dict(fields), files=form, params=params)
         )
 
-    async def parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:
+    async def stream_parts(self, path: str, **query: str | int | None) -> AsyncGenerator[bytes, None]:
         try:
-            async with self._http.stream("GET", f"/admin/{path}", params=_query_of(query)) as answer:
+            async with self._http.stream("GET", f"/admin/{path}", params=_without_nones(query)) as answer:
                 if answer.is_error:
                     await answer.aread()
                     raise _refusal(path, answer.json()["error"])
@@ -58,9 +58,9 @@ class AdminClient:
         except (httpx2.TransportError, ValueError) as error:
             raise _unanswered(error) from None
 
-    async def _json(self, coming: Awaitable[httpx2.Response]) -> Any:
+    async def _read_json(self, request: Awaitable[httpx2.Response]) -> Any:
         try:
-            answer = await coming
+            answer = await request
             parsed = answer.json()
         except (httpx2.TransportError, ValueError) as error:
             raise _unanswered(error) from None
@@ -70,26 +70,28 @@ class AdminClient:
 
 
 class DataFolder(NamedTuple):
-    """A server's data folder, and how its configuration is read. Only a command without a server reads it: it
-    may name secrets that the command does not have."""
+    """A server's data folder. `load` reads its configuration. It is called only if no server runs, because
+    the configuration may name secrets that the command does not have."""
 
     path: str
     load: Callable[[], Config]
 
 
 @asynccontextmanager
-async def admin_client(data: DataFolder, within_s: float = _STARTING_S + 25.0) -> AsyncIterator[AdminClient]:
+async def admin_client(
+    data: DataFolder, within_s: float = _START_WAIT_S + 25.0
+) -> AsyncIterator[AdminClient]:
     """Yield a client. Raise DataHeld if a server holds the data folder but does not answer."""
     async with asyncio.timeout(within_s):
         if (live := await _live_transport(Path(data.path))) is not None:
-            # A silent server gets our own message, before the time of the block is up.
-            async with _http(live, within_s - _TELLING_S) as http:
+            # A silent server ends in our own message, before the time of the block is up.
+            async with _http_client(live, within_s - _ERROR_MARGIN_S) as http:
                 yield AdminClient(http, is_live=True)
             return
     # Imported here: with a live server a command does not need it, and starts twice as fast.
     from proxy.processes.admin_direct import direct_transport
 
-    async with direct_transport(data.load()) as transport, _http(transport, None) as http:
+    async with direct_transport(data.load()) as transport, _http_client(transport, None) as http:
         yield AdminClient(http, is_live=False)
 
 
@@ -101,21 +103,21 @@ def ask_once(
 
     async def request() -> Any:
         async with admin_client(data) as client:
-            return await client.ask(method, path, body, **query)
+            return await client.request_json(method, path, body, **query)
 
     return asyncio.run(request())
 
 
-def _query_of(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
+def _without_nones(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
     return {name: value for name, value in query.items() if value is not None}
 
 
 def _refusal(path: str, error: Mapping[str, str]) -> CommandRefused:
     if error["code"] == "unknown_url":
-        what = path.partition("/")[0]
-        return CommandRefused(f"the server has no {what}: is it of another version?")
+        kind_of_thing = path.partition("/")[0]
+        return CommandRefused(f"the server has no {kind_of_thing}: is it of another version?")
     kind = error["code"].removesuffix("_not_found")
-    return CommandRefused(error["message"] + f" See voxgate {kind}s list." * (kind in _LISTED))
+    return CommandRefused(error["message"] + f" See voxgate {kind}s list." * (kind in _KINDS_WITH_LIST))
 
 
 def _unanswered(error: Exception) -> CommandRefused:
@@ -125,16 +127,16 @@ def _unanswered(error: Exception) -> CommandRefused:
     )
 
 
-def _http(transport: httpx2.AsyncBaseTransport, within_s: float | None) -> httpx2.AsyncClient:
+def _http_client(transport: httpx2.AsyncBaseTransport, within_s: float | None) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=within_s)
 
 
 async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
     """Wait a moment for a server that holds the lock but is still starting."""
-    deadline = asyncio.get_running_loop().time() + _STARTING_S
+    deadline = asyncio.get_running_loop().time() + _START_WAIT_S
     while True:
         address = runtime.control_address(data)
-        if address is not None and await _answers(address):
+        if address is not None and await _accepts_connections(address):
             # To read the machine's authorities takes 30 ms, and there is no TLS in a socket of ours.
             return httpx2.AsyncHTTPTransport(uds=address, verify=False)
         if not data_folder.is_held(data):
@@ -146,7 +148,7 @@ async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
         await asyncio.sleep(0.1)
 
 
-async def _answers(address: str) -> bool:
+async def _accepts_connections(address: str) -> bool:
     try:
         _, writer = await asyncio.open_unix_connection(address)
     except OSError:

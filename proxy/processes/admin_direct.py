@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from proxy.api.admin_resources import record_endpoints
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.engines import registry
@@ -19,7 +19,7 @@ from proxy.feature import OpenFeatures, RevisionContext, closed_paths, open_feat
 from proxy.feature_list import all_features, all_tables, features_of, open_store
 from proxy.file_store import data_folder
 from proxy.http.closed_paths import ClosedPaths
-from proxy.http.endpoint import for_admins
+from proxy.http.endpoint import admin_endpoints
 from proxy.http.layers import control_app
 from proxy.kernel import Kernel, open_kernel
 from proxy.storage.store import Statement
@@ -27,15 +27,17 @@ from proxy.storage.store import Statement
 
 @asynccontextmanager
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
-    """Give a transport to the handlers. Raise DataHeld if a server has the data folder."""
-    with data_folder.locked(Path(config.data)):
-        async with _open(config) as (kernel, open_context):
+    """Yield a transport to the admin handlers. Raise DataHeld if a server has the data folder."""
+    with data_folder.lock_data_folder(Path(config.data)):
+        async with _open_context(config) as (kernel, open_context):
             context = open_context.context
             admin_tools = context.admin_tools(lambda: names_of_engines(registry.load(), config))
-            served = open_context.at(RevisionContext(config, admin_tools, context.library(config), context))
+            served = open_context.additions_for(
+                RevisionContext(config, admin_tools, context.library(config), context)
+            )
             endpoints = [
                 *record_endpoints(admin_tools),
-                *for_admins(served.endpoints),
+                *admin_endpoints(served.endpoints),
                 *served.for_commands,
             ]
             closed = ClosedPaths(closed_paths(all_features(), config))
@@ -55,12 +57,12 @@ async def replay_erasures(config: Config) -> int:
     files = [Path(config.data) / each.name for feature in all_features() for each in feature.backed_up]
     if not config.vault.is_shared and not any(file.exists() and file.stat().st_size for file in files):
         return 0
-    async with _open(config) as (_kernel, open_context):
+    async with _open_context(config) as (_kernel, open_context):
         return open_context.context.erasing.replayed
 
 
 @asynccontextmanager
-async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
+async def _open_context(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
     """Open the server's context without engines, and finish the erasures that a killed server has left."""
     # Plugins take a while to load.
     needs_plugins = any(feature.needs_plugins(config) for feature in all_features())
@@ -69,7 +71,7 @@ async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
         open_kernel(config, plugins, all_tables()) as kernel,
         open_features(kernel.context(), features_of(config), all_features()) as open_context,
     ):
-        open_context.reach(DerivedThings(files=(kernel.answers,)))
+        open_context.set_derived_things(DerivedData(files=(kernel.answers,)))
         for kind in open_context.task_kinds:
             await kind.finish_interrupted()
         yield kernel, open_context

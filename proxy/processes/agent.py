@@ -20,7 +20,7 @@ from typing import Any
 import grpc
 import structlog
 
-from proxy.config.clusters import HostAddress, HostSection, address_of
+from proxy.config.clusters import HostAddress, HostSection, parse_address
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
 from proxy.engines.hosts.cluster.certificates import UnusableCertificates, read_pair, server_credentials
@@ -67,14 +67,14 @@ _ENDED_S = 1.0
 _log = structlog.get_logger()
 
 
-class Ports:
-    """The places of a host's processes. Each start of a process gets the next free port after that of
+class ProcessPorts:
+    """Chooses the address of each process of a host: its start gets the next free port after that of
     `listen`."""
 
     def __init__(self, section: HostSection) -> None:
         self._section = section
-        self._listen = address_of(section.listen)
-        self._next = 0
+        self._listen = parse_address(section.listen)
+        self._next_offset = 0
 
     def __call__(self, _name: str) -> HostPlace:
         section, listen = self._section, self._listen
@@ -85,17 +85,17 @@ class Ports:
             except UnusableCertificates as error:
                 raise OSError(errno.EINVAL, f"[host] {error}") from None
         for _ in range(section.ports):
-            port = listen.port + 1 + self._next % section.ports
-            self._next += 1
-            if _is_free(HostAddress(listen.name, port)):
-                announced = section.announced._replace(port=port)
+            port = listen.port + 1 + self._next_offset % section.ports
+            self._next_offset += 1
+            if _is_port_free(HostAddress(listen.name, port)):
+                announced = section.announced_address._replace(port=port)
                 address = HostAddress(listen.name, port)
                 return HostPlace(str(address), str(announced), tls, is_watched=True)
         first, last = listen.port + 1, listen.port + section.ports
         raise OSError(errno.EADDRINUSE, f"all ports from {first} to {last} are in use")
 
 
-def _is_free(address: HostAddress) -> bool:
+def _is_port_free(address: HostAddress) -> bool:
     family = socket.AF_INET6 if ":" in address.name else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -130,11 +130,11 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         self._watchers: set[_Watcher] = set()
         self._is_leaving = False
         self._unwatched = asyncio.Event()
-        both, unary = grpc.stream_stream_rpc_method_handler, grpc.unary_unary_rpc_method_handler
+        stream, unary = grpc.stream_stream_rpc_method_handler, grpc.unary_unary_rpc_method_handler
         decoder, encode = messages.decoder, messages.encode
         self._methods = {
-            method("Watch"): both(self._watch, decoder(GatewayMessage), encode),
-            method("Switch"): unary(self._answer, decoder(SwitchQuestion), encode),
+            method("Watch"): stream(self._serve_watch, decoder(GatewayMessage), encode),
+            method("Switch"): unary(self._switch_engine, decoder(SwitchQuestion), encode),
         }
 
     def service(self, details: Any) -> Any:
@@ -142,32 +142,32 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
 
     def tell_state(self, state: HostState) -> None:
         if not state.loaded:  # else the next sign of life tells how far it has loaded
-            self.tell(state)
+            self.send_to_watchers(state)
 
-    def tell(self, message: HostMessage) -> None:
+    def send_to_watchers(self, message: HostMessage) -> None:
         for watcher in self._watchers:
             watcher.send(message)
 
-    def leave(self) -> None:
+    def announce_leaving(self) -> None:
         self._is_leaving = True
-        self.tell(HostLeaves())
+        self.send_to_watchers(HostLeaves())
 
     async def run(self) -> None:
         """Give signs of life to the gateways, and to the hosts while a gateway watches."""
         while True:
-            loads = self._hosts.loads().items()
-            processes = tuple(ProcessLoad(engine, number, load) for (engine, number), load in loads)
-            self.tell(HostTick(processes, len(self._watchers)))
+            host_loads = self._hosts.loads().items()
+            processes = tuple(ProcessLoad(engine, number, load) for (engine, number), load in host_loads)
+            self.send_to_watchers(HostTick(processes, len(self._watchers)))
             loading = [state for state in self._hosts.states.values() if state.loaded]
             for state in loading[:_MOST_PROGRESS]:
-                self.tell(state)
+                self.send_to_watchers(state)
             if self._watchers:
                 self._hosts.tell(Watched(is_first=False))
             await asyncio.sleep(TICK_S)
 
-    async def end(self) -> None:
+    async def announce_end(self) -> None:
         """Tell the gateways that the hosts have ended, and wait a moment until they have read it."""
-        self.tell(HostEnded())
+        self.send_to_watchers(HostEnded())
         with suppress(TimeoutError):
             async with asyncio.timeout(_ENDED_S):
                 if self._watchers:
@@ -175,11 +175,11 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
                     self._unwatched.clear()
                     await self._unwatched.wait()
 
-    async def _answer(self, question: SwitchQuestion, _call: Any) -> SwitchReply:
+    async def _switch_engine(self, question: SwitchQuestion, _call: Any) -> SwitchReply:
         refusal = await self._switch.switch(question.engine, question.action, breaks_off=question.breaks_off)
         return SwitchReply(refusal)
 
-    async def _watch(self, _messages: Any, call: Any) -> None:
+    async def _serve_watch(self, _messages: Any, call: Any) -> None:
         hello = None
         with suppress(TimeoutError):
             async with asyncio.timeout(SILENT_S):
@@ -200,8 +200,8 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         if self._is_leaving:
             watcher.send(HostLeaves())
         work = {
-            asyncio.create_task(self._read(call)),
-            asyncio.create_task(self._write(watcher, call)),
+            asyncio.create_task(self._read_until_silent(call)),
+            asyncio.create_task(self._write_queue(watcher, call)),
             asyncio.create_task(watcher.is_slow.wait()),
         }
         try:
@@ -215,7 +215,7 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
             await asyncio.wait(work)
             _log.info("host.watch.complete", gateway=hello.machine)
 
-    async def _read(self, call: Any) -> None:
+    async def _read_until_silent(self, call: Any) -> None:
         """Read until the gateway is silent or has gone."""
         with suppress(TimeoutError):
             while True:
@@ -224,7 +224,7 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
                 if message is grpc.aio.EOF or message is None:
                     return
 
-    async def _write(self, watcher: _Watcher, call: Any) -> None:
+    async def _write_queue(self, watcher: _Watcher, call: Any) -> None:
         message = None
         while not isinstance(message, HostEnded):
             message = await watcher.queue.get()
@@ -235,20 +235,22 @@ class Agent:
     def __init__(self, config: Config, specs: tuple[HostedEngineSpec, ...]) -> None:
         self._config = config
         environ = environ_for_hosts(os.environ, config.secrets)
-        self._hosts = Hosts(specs, Ports(config.host), lambda state: self._service.tell_state(state), environ)
+        self._hosts = Hosts(
+            specs, ProcessPorts(config.host), lambda state: self._service.tell_state(state), environ
+        )
         self._engines = tuple(spec.name for spec in specs)
         self._switch = EngineSwitch(self._hosts)
         self._service = AgentService(self._hosts, self._switch)
-        self._stopping = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self._page = MetricsPage(
             config.server.metrics,
             workers=0,
-            ask=_no_workers,
-            hosts=lambda: self._hosts.states.values(),
-            names=lambda: config.server.hosts,
-            batches=self._hosts.figures,
+            ask_workers=_no_worker_metrics,
+            host_states=lambda: self._hosts.states.values(),
+            known_names=lambda: config.server.hosts,
+            host_figures=self._hosts.figures,
             data=Path(config.data),
-            loads=self._hosts.loads,
+            host_loads=self._hosts.loads,
             is_ready=lambda: any(state.state == "ready" for state in list(self._hosts.states.values())),
         )
 
@@ -256,27 +258,27 @@ class Agent:
         """Serve until SIGTERM or Ctrl-C, or until standard input closes. Raise the error of failed hosts."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._stop_requested.set)
         if ends_with_stdin:
             loop.add_reader(sys.stdin.fileno(), self._on_stdin)
         self._page.start()
         server = self._bind()
         await server.start()
-        hosts = asyncio.create_task(self._hosts.run())
-        stopping = asyncio.create_task(self._stopping.wait())
-        helping = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
+        hosts_task = asyncio.create_task(self._hosts.run())
+        stop_wait = asyncio.create_task(self._stop_requested.wait())
+        helper_tasks = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
         announcement = announce_host(self._config.host, self._service.machine, self._engines)
-        announcing = asyncio.create_task(announcement)
+        announcement_task = asyncio.create_task(announcement)
         announce(self._config.host.listen)
         try:
-            await asyncio.wait([hosts, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([hosts_task, stop_wait], return_when=asyncio.FIRST_COMPLETED)
             # The hosts run until `_drain` ends them. If they are done before, they have failed.
-            if not hosts.done():
-                announcing.cancel()
+            if not hosts_task.done():
+                announcement_task.cancel()
                 await self._drain()
-            await hosts
+            await hosts_task
         finally:
-            for task in (stopping, announcing, *helping):
+            for task in (stop_wait, announcement_task, *helper_tasks):
                 task.cancel()
             await server.stop(None)
             self._page.stop()
@@ -286,7 +288,7 @@ class Agent:
         section = self._config.host
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers((self._service,))
-        address = str(address_of(section.listen))
+        address = str(parse_address(section.listen))
         try:
             if section.certificate:
                 credentials = server_credentials(section)
@@ -303,19 +305,19 @@ class Agent:
         """Tell the gateways to send nothing new. Let the hosts finish their work, and then end them."""
         drain_s = self._config.server.drain_s
         _log.info("host.drain.started", within_s=drain_s)
-        self._service.leave()
+        self._service.announce_leaving()
         await asyncio.sleep(_LEAVE_S)
         await self._hosts.stop(drain_s)
-        await self._service.end()
+        await self._service.announce_end()
         _log.info("host.drain.complete")
 
     def _on_stdin(self) -> None:
         if not os.read(sys.stdin.fileno(), 4096):
             asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-            self._stopping.set()
+            self._stop_requested.set()
 
 
-async def _no_workers() -> list[WorkerMetrics]:
+async def _no_worker_metrics() -> list[WorkerMetrics]:
     return []
 
 
@@ -335,7 +337,7 @@ def run_host(
         _log.warning("server.confinement.missing", what="not dumpable")
     with ExitStack() as stack:
         # Several `voxgate host` on one machine share this folder, because it has the models.
-        stack.enter_context(data_folder.locked(Path(config.data), is_shared=True))
+        stack.enter_context(data_folder.lock_data_folder(Path(config.data), is_shared=True))
 
         async def run() -> int:
             # In the loop: gRPC's server belongs to the loop in which it is made.

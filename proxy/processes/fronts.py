@@ -1,4 +1,4 @@
-"""The main work of a worker's process: it serves clients, or it only works on queued tasks."""
+"""The `Front` of a worker's process is its main work: it serves clients, or only works on queued tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from proxy.http.server_protocol import ServerProtocol, server_protocol
 from proxy.queue.tasks import TaskKind
 
 SETTLE_S = 10.0
-_LOOK_S = 0.01
+_POLL_S = 0.01
 
 
 class Front(Protocol):
@@ -29,8 +29,8 @@ class Front(Protocol):
         """Take on a new revision of the configuration."""
         ...
 
-    def leave(self) -> None:
-        """Work on, and let each client go after its answer."""
+    def let_clients_go(self) -> None:
+        """Work on, and close each connection after its answer."""
         ...
 
     def stop(self, within_s: int | None = None) -> None:
@@ -50,11 +50,11 @@ class HttpFront:
         self._server = uvicorn_server(worker.public, protocol, _drain_seconds(config))
 
     def revise(self, config: Config) -> None:
-        self._connections.revise(config.server)
+        self._connections.revise_limits(config.server)
         self._server.config.timeout_graceful_shutdown = _drain_seconds(config)
 
-    def leave(self) -> None:
-        self._connections.are_leaving = True
+    def let_clients_go(self) -> None:
+        self._connections.is_server_leaving = True
         self._sockets.leave_server()
 
     def stop(self, within_s: int | None = None) -> None:
@@ -74,25 +74,25 @@ class WorkFront:
 
     def __init__(self, task_kinds: Sequence[TaskKind[Any]], config: Config) -> None:
         self._task_kinds = task_kinds
-        self._stopping = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self.revise(config)
 
     def revise(self, config: Config) -> None:
         self._drain_s = config.server.drain_s
 
-    def leave(self) -> None:
+    def let_clients_go(self) -> None:
         """It has no clients."""
 
     def stop(self, within_s: int | None = None) -> None:
         if within_s is not None:
             self._drain_s = within_s
         for kind in self._task_kinds:
-            kind.take_no_more()
-        self._stopping.set()
+            kind.stop_taking()
+        self._stop_requested.set()
 
     async def run(self) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stop)
-        await self._stopping.wait()
+        await self._stop_requested.wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._drain_s):
                 for kind in self._task_kinds:
@@ -100,7 +100,7 @@ class WorkFront:
 
 
 class _Server(uvicorn.Server):
-    """Ends when it is told to and its clients have gone. uvicorn looks for both only each 0.1 s."""
+    """Ends as soon as `should_exit` is set and its clients have gone. uvicorn looks for both each 0.1 s."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         self._exiting = asyncio.Event()
@@ -133,7 +133,7 @@ class _Server(uvicorn.Server):
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
                 while state.connections or state.tasks:  # noqa: ASYNC110 - connections end without an event
-                    await asyncio.sleep(_LOOK_S)
+                    await asyncio.sleep(_POLL_S)
         for task in state.tasks:
             task.cancel()
 

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
-from proxy.processes.runtime import NO_METRICS, why_not_listening
+from proxy.processes.runtime import METRICS_ADVICE, why_not_listening
 from proxy.telemetry.machine import machine_metrics
 from speech_engine import Urgency
 from speech_engine.host.cluster_messages import HostLoad
@@ -33,7 +33,7 @@ CLIENT_S = 5.0
 
 MOST_CLIENTS = 16
 
-_SPARE_S = 1.0
+_MARGIN_S = 1.0
 _PLAIN_TEXT = ("Content-Type", "text/plain; charset=utf-8")
 _UNKNOWN_HOST = b"Ask by an address or a name without a dot, or add the name to [server] hosts.\n"
 
@@ -42,23 +42,23 @@ class _PageHandler(WSGIRequestHandler):
     """A handler with time limits: each client has a thread, and a silent client would block it."""
 
     timeout = CLIENT_S
-    places: threading.BoundedSemaphore
+    client_slots: threading.BoundedSemaphore
 
     def handle(self) -> None:
-        if not self.places.acquire(blocking=False):
+        if not self.client_slots.acquire(blocking=False):
             return  # the connection ends, and so does its thread
         try:
             super().handle()
         except (TimeoutError, ConnectionError):
             pass  # the client is too slow, or has gone
         finally:
-            self.places.release()
+            self.client_slots.release()
 
     def log_message(self, format: str, *args: object) -> None:
         """Write nothing: a scrape is no event."""
 
 
-_LASTING = ("counter", "histogram")
+_CUMULATIVE_KINDS = ("counter", "histogram")
 
 
 class WorkerMetrics(NamedTuple):
@@ -73,64 +73,73 @@ class _Family(NamedTuple):
     kind: str
 
 
-_Place = tuple[str, tuple[tuple[str, str], ...]]
+_SampleKey = tuple[str, tuple[tuple[str, str], ...]]
 """One figure in its family: its sample's name and its labels."""
 
-_Figures = dict[_Family, dict[_Place, float]]
+_Figures = dict[_Family, dict[_SampleKey, float]]
 
 
 class MetricsSum:
-    """The sum of the workers' reports, with the counters of all lives that ever answered.
+    """The sum of the workers' reports, with the counters of all generations of a worker that ever answered.
 
     A counter must not fall when a worker is restarted or late: Prometheus would count the rest of the sum
-    again. The multiprocess mode of `prometheus_client` (0.26) would keep a file of 64 KiB for each life of a
-    worker, also after kill -9; it leaves out families without a figure, and mixes the `Metrics` of a process.
+    again. The multiprocess mode of `prometheus_client` (0.26) would keep a file of 64 KiB for each
+    generation, also after kill -9; it leaves out families without a figure, and mixes the `Metrics` of a
+    process.
     """
 
     def __init__(self) -> None:
-        self._last: dict[int, tuple[int, _Figures]] = {}
-        self._of_ended_lives: _Figures = {}
+        self._last_reports: dict[int, tuple[int, _Figures]] = {}
+        self._ended_generations: _Figures = {}
 
-    def add_up(self, reports: Iterable[WorkerMetrics]) -> Iterator[Metric]:
+    def sum_reports(self, reports: Iterable[WorkerMetrics]) -> Iterator[Metric]:
         """Sum the figures that have the same name and labels."""
         sums: _Figures = {}
         for report in reports:
-            families = _parse(report.text)
-            lasting = {family: figures for family, figures in families.items() if family.kind in _LASTING}
-            _add(sums, {family: figures for family, figures in families.items() if family not in lasting})
-            generation, before = self._last.get(report.worker, (report.generation, {}))
+            families = _parse_report(report.text)
+            cumulative = {
+                family: figures for family, figures in families.items() if family.kind in _CUMULATIVE_KINDS
+            }
+            _add_figures(
+                sums, {family: figures for family, figures in families.items() if family not in cumulative}
+            )
+            generation, last_figures = self._last_reports.get(report.worker, (report.generation, {}))
             if generation != report.generation:
-                _add(self._of_ended_lives, before)
-            self._last[report.worker] = (report.generation, lasting)
-        for figures in (self._of_ended_lives, *(figures for _, figures in self._last.values())):
-            _add(sums, figures)
-        return _page(sums)
+                _add_figures(self._ended_generations, last_figures)
+            self._last_reports[report.worker] = (report.generation, cumulative)
+        for figures in (self._ended_generations, *(figures for _, figures in self._last_reports.values())):
+            _add_figures(sums, figures)
+        return _metric_families(sums)
 
 
-def _parse(text: str) -> _Figures:
+def _parse_report(text: str) -> _Figures:
     return {
-        _Family(page.name, page.documentation, page.type): {
-            (sample.name, tuple(sample.labels.items())): sample.value for sample in page.samples
+        _Family(family.name, family.documentation, family.type): {
+            (sample.name, tuple(sample.labels.items())): sample.value for sample in family.samples
         }
-        for page in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(text)
     }
 
 
-def _add(sums: _Figures, more: _Figures) -> None:
-    for family, figures in more.items():
-        sum_ = sums.setdefault(family, {})
-        for place, value in figures.items():
-            # All workers share one store and one cache: each of them reports the whole.
-            is_whole = family.kind == "gauge" and family.name.endswith(("_usd", "_cache_bytes", "_waiting"))
-            sum_[place] = max(sum_.get(place, 0.0), value) if is_whole else sum_.get(place, 0.0) + value
+def _add_figures(sums: _Figures, added_figures: _Figures) -> None:
+    for family, figures in added_figures.items():
+        family_sums = sums.setdefault(family, {})
+        for sample, value in figures.items():
+            # All workers share one store and one cache: each of them reports the whole of these gauges.
+            is_shared = family.kind == "gauge" and family.name.endswith(("_usd", "_cache_bytes", "_waiting"))
+            family_sums[sample] = (
+                max(family_sums.get(sample, 0.0), value)
+                if is_shared
+                else family_sums.get(sample, 0.0) + value
+            )
 
 
-def _page(sums: _Figures) -> Iterator[Metric]:
+def _metric_families(sums: _Figures) -> Iterator[Metric]:
     for family, figures in sums.items():
-        page = Metric(*family)
+        metric = Metric(*family)
         for (name, labels), value in figures.items():
-            page.add_sample(name, dict(labels), value)
-        yield page
+            metric.add_sample(name, dict(labels), value)
+        yield metric
 
 
 class MetricsPage(Collector):
@@ -144,28 +153,28 @@ class MetricsPage(Collector):
         self,
         address: str,
         workers: int,
-        ask: Callable[[], Coroutine[None, None, list[WorkerMetrics]]],
-        hosts: Callable[[], Iterable[HostState]],
-        names: Callable[[], Sequence[str]] = tuple,
-        batches: Callable[[], Figures] = dict,
+        ask_workers: Callable[[], Coroutine[None, None, list[WorkerMetrics]]],
+        host_states: Callable[[], Iterable[HostState]],
+        known_names: Callable[[], Sequence[str]] = tuple,
+        host_figures: Callable[[], Figures] = dict,
         data: Path = Path("."),
         *,
-        loads: Callable[[], Mapping[tuple[str, int], HostLoad]] = dict,
-        clusters: Callable[[], Iterable[Metric]] = tuple,
+        host_loads: Callable[[], Mapping[tuple[str, int], HostLoad]] = dict,
+        cluster_metrics: Callable[[], Iterable[Metric]] = tuple,
         is_ready: Callable[[], bool] | None = None,
     ) -> None:
         self._address = address
         self._workers = workers
-        self._ask = ask
-        self._hosts = hosts
-        self._names = names
-        self._batches = batches
+        self._ask_workers = ask_workers
+        self._host_states = host_states
+        self._known_names = known_names
+        self._host_figures = host_figures
         self._data = data
-        self._loads = loads
-        self._clusters = clusters
+        self._host_loads = host_loads
+        self._cluster_metrics = cluster_metrics
         self._is_ready = is_ready
         self._sum = MetricsSum()
-        self._asking = threading.Lock()
+        self._scrape_lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: Callable[[], None] = lambda: None
 
@@ -181,14 +190,14 @@ class MetricsPage(Collector):
         except (OSError, OverflowError) as error:
             why = why_not_listening(error)
             raise CannotServe(
-                f"server.metrics: cannot listen on {self._address}: {why}; {NO_METRICS}"
+                f"server.metrics: cannot listen on {self._address}: {why}; {METRICS_ADVICE}"
             ) from None
 
         page = server.get_app()
         assert page is not None
 
-        def checked(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
-            if KnownHosts(self._names()).has_or_is_local(environ.get("HTTP_HOST", "")):
+        def app_with_host_check(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+            if KnownHosts(self._known_names()).has_or_is_local(environ.get("HTTP_HOST", "")):
                 if self._is_ready is not None and environ.get("PATH_INFO") == "/readyz":
                     is_ready = self._is_ready()
                     start("200 OK" if is_ready else "503 Service Unavailable", [_PLAIN_TEXT])
@@ -197,10 +206,10 @@ class MetricsPage(Collector):
             start("421 Misdirected Request", [_PLAIN_TEXT])
             return [_UNKNOWN_HOST]
 
-        server.set_app(checked)
+        server.set_app(app_with_host_check)
 
         class Handler(_PageHandler):
-            places = threading.BoundedSemaphore(MOST_CLIENTS)
+            client_slots = threading.BoundedSemaphore(MOST_CLIENTS)
 
         server.RequestHandlerClass = Handler
 
@@ -223,47 +232,53 @@ class MetricsPage(Collector):
 
     def collect(self) -> Iterable[Metric]:
         # One scrape at a time: reports must be added in the order in which they came.
-        with self._asking:
-            reports = self._reports()
-            figures = list(self._sum.add_up(reports))
+        with self._scrape_lock:
+            reports = self._gather_reports()
+            figures = list(self._sum.sum_reports(reports))
         configured = GaugeMetricFamily("voxgate_workers", "Workers that there should be.")
         configured.add_metric([], self._workers)
         answered = GaugeMetricFamily("voxgate_workers_ready", "Workers whose figures are in this page.")
         answered.add_metric([], len(reports))
-        yield from (configured, answered, *self._of_hosts(), *batch_metrics(self._batches()), *figures)
-        yield from _of_loads(self._loads())
-        yield from self._clusters()
+        yield from (
+            configured,
+            answered,
+            *self._host_metrics(),
+            *batch_metrics(self._host_figures()),
+            *figures,
+        )
+        yield from _load_metrics(self._host_loads())
+        yield from self._cluster_metrics()
         yield from machine_metrics(self._data)
 
-    def _of_hosts(self) -> Iterable[Metric]:
+    def _host_metrics(self) -> Iterable[Metric]:
         ready = GaugeMetricFamily(
             "voxgate_host_ready", "Whether a host process is ready.", labels=["engine", "process"]
         )
         lives = GaugeMetricFamily(
             "voxgate_host_generation", "Lives of a host process so far.", labels=["engine", "process"]
         )
-        for state in list(self._hosts()):
+        for state in list(self._host_states()):
             labels = [state.engine, str(state.process)]
             ready.add_metric(labels, float(state.state == "ready"))
             lives.add_metric(labels, state.generation)
         return (ready, lives)
 
-    def _reports(self) -> list[WorkerMetrics]:
+    def _gather_reports(self) -> list[WorkerMetrics]:
         assert self._loop is not None
-        gathering = self._ask()
+        gathering = self._ask_workers()
         try:
             answer = asyncio.run_coroutine_threadsafe(gathering, self._loop)
         except RuntimeError:
             gathering.close()
             return []  # the loop is closed: the supervisor is about to end, and so is this page
         try:
-            return answer.result(ANSWER_S + _SPARE_S)
+            return answer.result(ANSWER_S + _MARGIN_S)
         except (TimeoutError, CancelledError):
             answer.cancel()  # the answers would come too late
             return []
 
 
-def _of_loads(loads: Mapping[tuple[str, int], HostLoad]) -> Iterable[Metric]:
+def _load_metrics(loads: Mapping[tuple[str, int], HostLoad]) -> Iterable[Metric]:
     jobs = GaugeMetricFamily("voxgate_host_jobs", "Jobs in a host, running or waiting.", labels=_LABELS)
     slots = GaugeMetricFamily("voxgate_host_slots", "Jobs that a host can run at once.", labels=_LABELS)
     waiting = GaugeMetricFamily(

@@ -14,8 +14,8 @@ from typing import BinaryIO, NamedTuple
 
 from proxy.storage.store import StorageFailed
 
-_BLOCK = 512
-_PIECE = 1024 * 1024
+_BLOCK_BYTES = 512
+_PIECE_BYTES = 1024 * 1024
 _MOST_OCTAL = 8**11
 """Above this, a size is written as GNU's tar does."""
 
@@ -27,10 +27,10 @@ class ArchivedFile(NamedTuple):
     size: int
     pieces: Iterator[bytes]
 
-    def read(self, most: int) -> bytes:
+    def read(self, most_bytes: int) -> bytes:
         """Return its bytes. Raise StorageFailed if there are more than `most`."""
-        if self.size > most:
-            raise StorageFailed(f"{self.name} has {self.size} bytes, and at most {most} are right")
+        if self.size > most_bytes:
+            raise StorageFailed(f"{self.name} has {self.size} bytes, and at most {most_bytes} are right")
         return b"".join(self.pieces)
 
 
@@ -39,35 +39,35 @@ def first_bytes(name: str) -> bytes:
     return name.encode().ljust(100, b"\0")
 
 
-def add(archive: BinaryIO, name: str, source: BinaryIO, size: int) -> None:
+def add_file(archive: BinaryIO, name: str, source: BinaryIO, size: int) -> None:
     header = tarfile.TarInfo(name)
     header.size, header.mode = size, 0o600
     is_usual = size < _MOST_OCTAL
     archive.write(header.tobuf(tarfile.USTAR_FORMAT if is_usual else tarfile.GNU_FORMAT))
-    for piece in _pieces(source.read, size, name):
+    for piece in _read_pieces(source.read, size, name):
         archive.write(piece)
-    archive.write(bytes(-size % _BLOCK))
+    archive.write(bytes(-size % _BLOCK_BYTES))
 
 
-def end(archive: BinaryIO) -> None:
-    archive.write(bytes(2 * _BLOCK))
+def write_end(archive: BinaryIO) -> None:
+    archive.write(bytes(2 * _BLOCK_BYTES))
 
 
-def members(archive: BinaryIO) -> Iterator[ArchivedFile]:
+def read_members(archive: BinaryIO) -> Iterator[ArchivedFile]:
     """Yield the files of an archive in order. Raises StorageFailed, also for a name that is there twice."""
     seen: set[str] = set()
-    while (header := _header(archive)) is not None:
+    while (header := _read_header(archive)) is not None:
         if header.name in seen:
-            raise StorageFailed(f"{_shown(header.name)} is there twice")
+            raise StorageFailed(f"{_printable(header.name)} is there twice")
         seen.add(header.name)
-        pieces = _pieces(archive.read, header.size, header.name)
+        pieces = _read_pieces(archive.read, header.size, header.name)
         yield ArchivedFile(header.name, header.size, pieces)
         for _ in pieces:
             pass
-        archive.read(-header.size % _BLOCK)
+        archive.read(-header.size % _BLOCK_BYTES)
 
 
-def copy(member: ArchivedFile, target: Path, opener: Callable[[str, int], int]) -> None:
+def copy_member(member: ArchivedFile, target: Path, opener: Callable[[str, int], int]) -> None:
     """Write a member to a new file, and wait until it is on the disk. Raises OSError and StorageFailed."""
     with open(target, "xb", opener=opener) as file:
         for piece in member.pieces:
@@ -76,30 +76,30 @@ def copy(member: ArchivedFile, target: Path, opener: Callable[[str, int], int]) 
         os.fsync(file.fileno())
 
 
-def _header(archive: BinaryIO) -> tarfile.TarInfo | None:
-    block = archive.read(_BLOCK)
-    if block == bytes(_BLOCK):
+def _read_header(archive: BinaryIO) -> tarfile.TarInfo | None:
+    block = archive.read(_BLOCK_BYTES)
+    if block == bytes(_BLOCK_BYTES):
         return None
-    if len(block) < _BLOCK:
+    if len(block) < _BLOCK_BYTES:
         raise StorageFailed("it is cut short")
     try:
         header = tarfile.TarInfo.frombuf(block, "ascii", "strict")
     except (tarfile.HeaderError, ValueError):
         raise StorageFailed("it is no tar file, or damaged") from None
     if header.type != tarfile.REGTYPE or header.size < 0:
-        raise StorageFailed(f"{_shown(header.name)} is no plain file, and a backup has nothing else")
+        raise StorageFailed(f"{_printable(header.name)} is no plain file, and a backup has nothing else")
     return header
 
 
-def _pieces(read: Callable[[int], bytes], size: int, name: str) -> Iterator[bytes]:
-    left = size
-    while left:
-        piece = read(min(left, _PIECE))
+def _read_pieces(read: Callable[[int], bytes], size: int, name: str) -> Iterator[bytes]:
+    bytes_left = size
+    while bytes_left:
+        piece = read(min(bytes_left, _PIECE_BYTES))
         if not piece:
-            raise StorageFailed(f"{_shown(name)} is cut short")
-        left -= len(piece)
+            raise StorageFailed(f"{_printable(name)} is cut short")
+        bytes_left -= len(piece)
         yield piece
 
 
-def _shown(name: str) -> str:
+def _printable(name: str) -> str:
     return ascii(name)[:100]

@@ -14,9 +14,9 @@ from proxy.config.addresses import is_local
 from proxy.errors import CannotServe
 from proxy.file_store import data_folder
 
-CONTROL = "control.sock"
+CONTROL_SOCKET = "control.sock"
 _ADVICE = "choose another with --port (make serve PORT=8001)"
-NO_METRICS = 'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
+METRICS_ADVICE = 'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
 
 
 def check_dev_key(host: str) -> None:
@@ -37,7 +37,7 @@ def why_not_listening(error: Exception) -> str:
     return os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)
 
 
-def listen(host: str, port: int, advice: str = _ADVICE) -> socket.socket:
+def open_listener(host: str, port: int, advice: str = _ADVICE) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -59,15 +59,15 @@ def runtime_folder(data: Path) -> Iterator[Path]:
     `data/run` points there.
     """
     folder = Path(tempfile.mkdtemp(prefix="voxgate-", dir=runtime_base()))
-    link = data / data_folder.RUNTIME
+    link = data / data_folder.RUNTIME_LINK
     link.unlink(missing_ok=True)
     link.symlink_to(folder)
     try:
         yield folder
     finally:
         link.unlink(missing_ok=True)
-        for left in folder.glob("*"):
-            left.unlink(missing_ok=True)
+        for leftover in folder.glob("*"):
+            leftover.unlink(missing_ok=True)
         try:
             folder.rmdir()
         except FileNotFoundError:
@@ -77,11 +77,11 @@ def runtime_folder(data: Path) -> Iterator[Path]:
 def control_socket(folder: Path) -> socket.socket:
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # The rights are set before bind: between bind and chmod others could open the socket.
-    before = os.umask(0o177)
+    old_umask = os.umask(0o177)
     try:
-        control.bind(str(folder / CONTROL))
+        control.bind(str(folder / CONTROL_SOCKET))
     finally:
-        os.umask(before)
+        os.umask(old_umask)
     control.listen(64)
     return control
 
@@ -89,7 +89,7 @@ def control_socket(folder: Path) -> socket.socket:
 def control_address(data: Path) -> str | None:
     """Return the path of a running server's control.sock, if there is one."""
     try:
-        address = Path(os.readlink(data / data_folder.RUNTIME)) / CONTROL
+        address = Path(os.readlink(data / data_folder.RUNTIME_LINK)) / CONTROL_SOCKET
     except OSError:
         return None
     return str(address) if address.exists() else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.sections import Server
-from proxy.processes.runtime import NO_METRICS, listen
+from proxy.processes.runtime import METRICS_ADVICE, open_listener
 
 
 def check_worker_settings(config: Config) -> None:
@@ -20,7 +20,7 @@ def check_worker_settings(config: Config) -> None:
 
 def try_ports(server: Server) -> None:
     """Open the ports of a server, and close them again. Raises CannotServe."""
-    listen(server.host, server.port).close()
+    open_listener(server.host, server.port).close()
     if server.metrics:
         host, _, port = server.metrics.rpartition(":")
-        listen(host, int(port), f"it is that of server.metrics; {NO_METRICS}").close()
+        open_listener(host, int(port), f"it is that of server.metrics; {METRICS_ADVICE}").close()

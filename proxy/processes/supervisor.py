@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from proxy.config.config_toml import Config, ConfigError
-from proxy.config.reload import Reload, dropped_plans, merge
+from proxy.config.reload import Reload, dropped_plans, merge_config
 from proxy.config.secret import environ_for_hosts
 from proxy.engines.hosts.host import sockets_in
 from proxy.engines.hosts.host_list import EngineSwitch, Hosts
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 _SETTLING_S = 12.0
 """The time after the drain: cancelled answers settle, the store closes."""
 
-_PLANS_S = 5.0
+_PLANS_TIMEOUT_S = 5.0
 """The time that a worker has to read from the database which plans are in use."""
 
-_FORGET_S = 8.0
+_FORGET_TIMEOUT_S = 8.0
 """The time that a worker has to forget a voice, and to end its streams."""
 
 _log = structlog.get_logger()
@@ -70,13 +70,13 @@ def _serve(config: Config, reread: Callable[[], Config], registry: Registry, ann
     if not forbid_dumps():
         _log.warning("server.confinement.missing", what="not dumpable")
     with ExitStack() as stack:
-        stack.enter_context(data_folder.locked(Path(config.data)))
+        stack.enter_context(data_folder.lock_data_folder(Path(config.data)))
         http = None
         if config.serves:
-            http = stack.enter_context(runtime.listen(config.server.host, config.server.port))
+            http = stack.enter_context(runtime.open_listener(config.server.host, config.server.port))
         folder = stack.enter_context(runtime.runtime_folder(Path(config.data)))
         control = stack.enter_context(runtime.control_socket(folder))
-        _warn(config)
+        _log_warnings(config)
         supervisor = Supervisor(
             config, reread, hosted_specs(config, registry), http, control, folder, announce
         )
@@ -100,7 +100,7 @@ def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, 
     return tuple(specs)
 
 
-def _warn(config: Config) -> None:
+def _log_warnings(config: Config) -> None:
     for remark in config.warnings:
         _log.warning("config.read.warned", key=remark.key, reason=remark.text)
 
@@ -119,41 +119,45 @@ class Supervisor:
         self._config = config
         self._reread = reread
         self._revision = 1
-        self._began = time.time_ns() // 1000
+        self._began_micros = time.time_ns() // 1000
         self._machine = new_id("mch")
         self._http = http
         self._control = control
         self._announce = announce
         environ = environ_for_hosts(os.environ, config.secrets)
-        self._hosts = Hosts(specs, sockets_in(folder), lambda state: self._workers.tell(state), environ)
+        self._hosts = Hosts(
+            specs, sockets_in(folder), lambda state: self._workers.send_to_all(state), environ
+        )
         self._clusters: ClusterHosts | None = None
         if config.used_clusters:
             # Imported here: without a cluster, a supervisor needs no gRPC.
             from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
 
-            self._clusters = ClusterHosts(config, lambda state: self._workers.tell(state), self._machine)
+            self._clusters = ClusterHosts(
+                config, lambda state: self._workers.send_to_all(state), self._machine
+            )
         self._workers = Workers(
             config.server.workers,
             self._begin_worker,
-            self._serves,
+            self._announce_ready,
             self._on_question,
             self._on_worker_end,
         )
         self._page = MetricsPage(
             config.server.metrics,
             len(self._workers),
-            self._metrics,
+            self._worker_metrics,
             lambda: self._hosts.states.values(),
             lambda: self._config.server.hosts,
             self._hosts.figures,
             Path(config.data),
-            loads=self._hosts.loads,
-            clusters=lambda: () if self._clusters is None else self._clusters.metrics(),
+            host_loads=self._hosts.loads,
+            cluster_metrics=lambda: () if self._clusters is None else self._clusters.metrics(),
         )
-        self._switch = EngineSwitch(self._hosts)
-        self._stopping, self._hurried = asyncio.Event(), asyncio.Event()
-        self._answering: set[asyncio.Task[object]] = set()
-        self._reloading = asyncio.Lock()
+        self._engine_switch = EngineSwitch(self._hosts)
+        self._stop_requested, self._second_signal = asyncio.Event(), asyncio.Event()
+        self._answer_tasks: set[asyncio.Task[object]] = set()
+        self._reload_lock = asyncio.Lock()
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -162,19 +166,19 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, lambda: self._answer_soon(self._reload()))
         self._page.start()
         hosts, workers = asyncio.create_task(self._hosts.run()), asyncio.create_task(self._workers.run())
-        stopping = asyncio.create_task(self._stopping.wait())
-        helping = [asyncio.create_task(self._switch.run())]
+        stop_wait = asyncio.create_task(self._stop_requested.wait())
+        helper_tasks = [asyncio.create_task(self._engine_switch.run())]
         if self._clusters is not None:
-            helping.append(asyncio.create_task(self._clusters.run()))
+            helper_tasks.append(asyncio.create_task(self._clusters.run()))
         try:
             # The hosts run until `_drain` ends them. If they are done before, they have failed.
-            await asyncio.wait([hosts, workers, stopping], return_when=asyncio.FIRST_COMPLETED)
-            await self._leave()
+            await asyncio.wait([hosts, workers, stop_wait], return_when=asyncio.FIRST_COMPLETED)
+            await self._wait_for_load_balancers()
             await self._drain()
             await asyncio.gather(hosts, workers)
         finally:
-            stopping.cancel()
-            for task in helping:
+            stop_wait.cancel()
+            for task in helper_tasks:
                 task.cancel()
             self._page.stop()
         if self._workers.have_failed and not self._workers.is_announced:
@@ -183,21 +187,21 @@ class Supervisor:
 
     def _on_signal(self) -> None:
         """Stop the server. A second signal skips `drain_lag_s`."""
-        (self._hurried if self._stopping.is_set() else self._stopping).set()
+        (self._second_signal if self._stop_requested.is_set() else self._stop_requested).set()
 
-    async def _leave(self) -> None:
-        """Serve on for `drain_lag_s`, until load balancers have seen that the server is not ready."""
+    async def _wait_for_load_balancers(self) -> None:
+        """Serve on for `drain_lag_s`, so that load balancers see that the server is not ready."""
         lag_s = self._config.server.drain_lag_s
         if self._http is None or not lag_s or not self._workers.is_announced or self._workers.have_failed:
             return
         _log.info("server.leave.started", within_s=lag_s)
-        self._workers.tell(pipe_messages.Leaving())
+        self._workers.send_to_all(pipe_messages.Leaving())
         with suppress(TimeoutError):
             async with asyncio.timeout(lag_s):
-                await self._hurried.wait()
+                await self._second_signal.wait()
 
     async def _drain(self) -> None:
-        """Refuse new → wait → abort → settle → stop hosts; the workers do the middle three."""
+        """Refuse new clients and stop the workers, which wait, abort and settle. Then stop the hosts."""
         _log.info("server.drain.started", within_s=self._config.server.drain_s)
         # Our copy of the socket would accept clients for workers that no longer take them.
         if self._http is not None:
@@ -216,7 +220,7 @@ class Supervisor:
             case pipe_messages.EngineQuestion():
                 self._answer_soon(self._switch_engine(number, message))
             case pipe_messages.EngineWanted(engine):
-                self._answer_soon(self._switch.load_wanted(engine))
+                self._answer_soon(self._engine_switch.load_wanted(engine))
             case BookingQuestion():
                 refusal = self._hosts.book(number, message)
                 self._workers.send_to(number, Booked(message.question, *(refusal or ())[:2]))
@@ -239,20 +243,22 @@ class Supervisor:
         if self._clusters is not None:
             refusal = await self._clusters.switch(message)
         if refusal is None:
-            refusal = await self._switch.switch(message.engine, message.action, breaks_off=message.breaks_off)
+            refusal = await self._engine_switch.switch(
+                message.engine, message.action, breaks_off=message.breaks_off
+            )
         self._workers.send_to(number, pipe_messages.EngineSwitched(message.question, refusal))
 
     async def _spread_erasure(self, number: int, message: pipe_messages.ErasureQuestion) -> None:
         is_everywhere = await self._workers.ask_to_forget(
             lambda question: pipe_messages.ForgetQuestion(question, message.subject, message.digests),
-            _FORGET_S,
+            _FORGET_TIMEOUT_S,
         )
         self._workers.send_to(number, pipe_messages.ErasureSpread(message.question, is_everywhere))
 
     def _answer_soon(self, work: Coroutine[None, None, object]) -> None:
         task: asyncio.Task[object] = asyncio.create_task(work)
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self._answer_tasks.add(task)
+        task.add_done_callback(self._answer_tasks.discard)
 
     async def _reload_for_worker(self, number: int, question: int) -> None:
         result = await self._reload()
@@ -261,20 +267,20 @@ class Supervisor:
 
     async def _reload(self) -> pipe_messages.ReloadResult:
         """Read the file again, after reloads under way. A faulty file changes nothing."""
-        async with self._reloading:
-            return await self._read_again()
+        async with self._reload_lock:
+            return await self._apply_new_config()
 
-    async def _read_again(self) -> pipe_messages.ReloadResult:
+    async def _apply_new_config(self) -> pipe_messages.ReloadResult:
         try:
-            reload = merge(self._config, self._reread(), all_sections())
+            reload = merge_config(self._config, self._reread(), all_sections())
             await self._keep_plans_in_use(reload)
         except ConfigError as error:
             _log.error("config.reload.refused", revision=self._revision, reason=str(error))
             return pipe_messages.ReloadResult(0, refusal=str(error))
-        _warn(reload.config)
+        _log_warnings(reload.config)
         self._config = reload.config
         self._revision += 1
-        self._workers.tell(self._newest())
+        self._workers.send_to_all(self._revision_message())
         _log.info(
             "config.reload.started",
             revision=self._revision,
@@ -288,19 +294,21 @@ class Supervisor:
         dropped = dropped_plans(self._config, reload.config)
         if not dropped:
             return
-        answers = await self._workers.ask(
-            lambda question: pipe_messages.PlansQuestion(question, dropped), self._workers.ready[:1], _PLANS_S
+        answers = await self._workers.ask_workers(
+            lambda question: pipe_messages.PlansQuestion(question, dropped),
+            self._workers.ready_numbers[:1],
+            _PLANS_TIMEOUT_S,
         )
-        used = [reply.names for *_, reply in answers if isinstance(reply, pipe_messages.PlansInUse)]
-        names = ", ".join(sum(used, ()) or dropped)
-        if not used:
+        names_in_use = [reply.names for *_, reply in answers if isinstance(reply, pipe_messages.PlansInUse)]
+        names = ", ".join(sum(names_in_use, ()) or dropped)
+        if not names_in_use:
             raise ConfigError(f"plans: whether accounts are on {names} is not known just now")
-        if any(used):
+        if any(names_in_use):
             raise ConfigError(f"plans: accounts are on {names}; give them another plan first")
 
-    def _newest(self) -> pipe_messages.Revision:
+    def _revision_message(self) -> pipe_messages.Revision:
         return pipe_messages.Revision(
-            self._revision, msgspec.msgpack.encode(self._config), self._began, self._machine
+            self._revision, msgspec.msgpack.encode(self._config), self._began_micros, self._machine
         )
 
     async def _begin_worker(self, number: int) -> Child:
@@ -309,18 +317,18 @@ class Supervisor:
             inherit.append(self._control.fileno())
         child = await Child.start("proxy.processes.worker", str(number), inherit=tuple(inherit))
         state: list[pipe_messages.Message] = [
-            self._newest(),
+            self._revision_message(),
             *self._hosts.states.values(),
             *([] if self._clusters is None else self._clusters.states()),
             *self._workers.list_failed(),
-            *[pipe_messages.Leaving()] * self._stopping.is_set(),
+            *[pipe_messages.Leaving()] * self._stop_requested.is_set(),
         ]
         for message in state:
             child.send(message)
         return child
 
-    def _serves(self, dev_key: str | None) -> None:
-        if self._stopping.is_set():
+    def _announce_ready(self, dev_key: str | None) -> None:
+        if self._stop_requested.is_set():
             return
         if self._http is None:
             self._announce("", None)
@@ -328,8 +336,10 @@ class Supervisor:
         host, port = self._http.getsockname()[:2]
         self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}", dev_key)
 
-    async def _metrics(self) -> list[WorkerMetrics]:
-        answers = await self._workers.ask(pipe_messages.MetricsQuestion, self._workers.ready, ANSWER_S)
+    async def _worker_metrics(self) -> list[WorkerMetrics]:
+        answers = await self._workers.ask_workers(
+            pipe_messages.MetricsQuestion, self._workers.ready_numbers, ANSWER_S
+        )
         return [
             WorkerMetrics(worker, generation, reply.text)
             for worker, generation, reply in answers

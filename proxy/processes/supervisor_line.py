@@ -1,4 +1,4 @@
-"""A worker's messages with its supervisor, over the pipe: its questions, and the messages to it."""
+"""A worker's exchange with its supervisor over the pipe: its questions, and the messages that it gets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from proxy.telemetry import logs
 from speech_engine.host import pipe_messages
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.cluster_messages import ProcessJobs
-from speech_engine.host.pipe import ParentPipe, remove_socket, tell
+from speech_engine.host.pipe import ParentPipe, call_on_loop, remove_socket
 
 _RELOAD_S = 20.0
 """The supervisor reads the file, and waits up to 5 s for a worker's list of the plans in use."""
@@ -45,17 +45,17 @@ class SupervisorLine:
     def __init__(self, pipe: ParentPipe) -> None:
         self._pipe = pipe
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[pipe_messages.SupervisorAnswer]] = {}
+        self._answers_by_number: dict[int, asyncio.Future[pipe_messages.SupervisorAnswer]] = {}
 
-    async def reload(self) -> pipe_messages.ReloadResult:
+    async def reload_config(self) -> pipe_messages.ReloadResult:
         """Reload the configuration. Raises UpstreamFailed if the supervisor does not answer in time."""
         try:
             return await self._ask(pipe_messages.ReloadQuestion, _RELOAD_S, pipe_messages.ReloadResult)
         except TimeoutError:
             raise UpstreamFailed("The server has not read its configuration yet; see its log.") from None
 
-    async def spread(self, tombstone: Tombstone) -> bool:
-        """Let every worker of this server forget a voice. Return whether all did, and its streams ended."""
+    async def spread_erasure(self, tombstone: Tombstone) -> bool:
+        """Let every worker of this server forget a voice. Return whether all did, and ended its streams."""
         subject, digests = tombstone.subject, tombstone.digests
         question = partial(pipe_messages.ErasureQuestion, subject=subject, digests=digests)
         try:
@@ -63,7 +63,7 @@ class SupervisorLine:
         except TimeoutError:
             return False
 
-    async def switch(
+    async def switch_engine(
         self, engine: str, action: pipe_messages.EngineAction, breaks_off: bool
     ) -> pipe_messages.EngineSwitched:
         """Load, unload or restart an engine. Raises UpstreamFailed without an answer in time."""
@@ -73,7 +73,7 @@ class SupervisorLine:
         except TimeoutError:
             raise UpstreamFailed("The engine's hosts have not ended yet; see the log.") from None
 
-    def want(self, engine: str) -> None:
+    def request_engine(self, engine: str) -> None:
         """Say that a request waits for an engine that loads on demand."""
         self._pipe.send(pipe_messages.EngineWanted(engine))
 
@@ -85,7 +85,7 @@ class SupervisorLine:
             )
         except TimeoutError:
             return LoadRefusal("the server is busy", again_s=TRY_AGAIN_S)
-        return LoadRefusal(booked.refusal, lasting=booked.lasting) if booked.refusal else None
+        return LoadRefusal(booked.refusal, is_lasting=booked.lasting) if booked.refusal else None
 
     def note_peak(self, holder: str, gb: float) -> None:
         self._pipe.send(BookedPeak(holder, gb))
@@ -97,21 +97,23 @@ class SupervisorLine:
         self, question: Callable[[int], pipe_messages.WorkerQuestion], within_s: float, kind: type[_A]
     ) -> _A:
         number = next(self._numbers)
-        waiting: asyncio.Future[pipe_messages.SupervisorAnswer] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = waiting
+        answer_future: asyncio.Future[pipe_messages.SupervisorAnswer] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._answers_by_number[number] = answer_future
         try:
             self._pipe.send(question(number))
             async with asyncio.timeout(within_s):
-                answer = await waiting
+                answer = await answer_future
         finally:
-            del self._waiting[number]
+            del self._answers_by_number[number]
         assert isinstance(answer, kind), "the number is of this question"
         return answer
 
     def on_answer(self, answer: pipe_messages.SupervisorAnswer) -> None:
-        waiting = self._waiting.get(answer.question)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(answer)
+        answer_future = self._answers_by_number.get(answer.question)
+        if answer_future is not None and not answer_future.done():
+            answer_future.set_result(answer)
 
 
 class SupervisorInbox:
@@ -121,11 +123,11 @@ class SupervisorInbox:
     def __init__(self, pipe: ParentPipe, own_sockets: Sequence[str]) -> None:
         self._pipe = pipe
         self._messages: asyncio.Queue[pipe_messages.Message] = asyncio.Queue()
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answer_tasks: set[asyncio.Task[None]] = set()
         loop = asyncio.get_running_loop()
 
         def on_message(message: pipe_messages.Message) -> None:
-            tell(loop, self._messages.put_nowait, message)
+            call_on_loop(loop, self._messages.put_nowait, message)
 
         def on_end() -> None:
             logs.flush_logs()
@@ -134,24 +136,24 @@ class SupervisorInbox:
 
         pipe.watch(on_message, on_end)
 
-    async def follow(self, worker: Worker, front: Front, line: SupervisorLine) -> None:
+    async def follow_messages(self, worker: Worker, front: Front, line: SupervisorLine) -> None:
         """Apply the messages to the worker until the task is cancelled."""
         while True:
             match await self._messages.get():
                 case pipe_messages.HostState() | ProcessJobs() as news:
                     worker.engines.update_host(news)
                 case pipe_messages.WorkerGivenUp() as other:
-                    worker.server_state.given_up[other.worker] = other.reason
+                    worker.server_state.failed_workers[other.worker] = other.reason
                 case pipe_messages.MetricsQuestion(question):
-                    self._pipe.send(pipe_messages.MetricsReport(question, worker.metrics.text()))
+                    self._pipe.send(pipe_messages.MetricsReport(question, worker.metrics.page_text()))
                 case pipe_messages.PlansQuestion() | pipe_messages.ForgetQuestion() as question:
                     # In a task: the database may be slow, streams take a moment to end, and the supervisor
                     # sends other messages.
                     task = asyncio.create_task(_send_reply(self._pipe, worker, question))
-                    self._answering.add(task)
-                    task.add_done_callback(self._answering.discard)
+                    self._answer_tasks.add(task)
+                    task.add_done_callback(self._answer_tasks.discard)
                 case pipe_messages.Revision() as revision:
-                    config = read_config(revision)
+                    config = config_of_revision(revision)
                     worker.revise(config)
                     front.revise(config)
                     _log.info("config.reload.complete", revision=revision.number)
@@ -164,7 +166,7 @@ class SupervisorInbox:
                     line.on_answer(answer)
                 case pipe_messages.Leaving():
                     worker.server_state.is_draining = True
-                    front.leave()
+                    front.let_clients_go()
                 case pipe_messages.Drain():
                     worker.server_state.is_draining = True
                     front.stop()
@@ -172,7 +174,7 @@ class SupervisorInbox:
                     _log.warning("worker.message.unexpected", message=type(unexpected).__name__)
 
 
-def read_config(revision: pipe_messages.Revision) -> Config:
+def config_of_revision(revision: pipe_messages.Revision) -> Config:
     return msgspec.msgpack.decode(revision.config, type=Config)
 
 
@@ -184,9 +186,9 @@ async def _send_reply(
         pipe.send(pipe_messages.VoiceForgotten(question.question, await worker.erasing.forget(tombstone)))
         return
     try:
-        used = await accounts.plans_in_use(worker.store)
+        names_in_use = await accounts.plans_in_use(worker.store)
     except StorageFailed as error:
         _log.error("storage.failed", reason=str(error))
         return  # no answer: the supervisor leaves everything as it is
-    names = tuple(name for name in question.names if name in used)
+    names = tuple(name for name in question.names if name in names_in_use)
     pipe.send(pipe_messages.PlansInUse(question.question, names))

@@ -45,7 +45,7 @@ class BackupFacts(msgspec.Struct, frozen=True):
     schema: int
 
 
-class Whole(msgspec.Struct, frozen=True):
+class BackupSummary(msgspec.Struct, frozen=True):
     """A whole backup that was made or restored. `files` are its members besides the `recordings`.
 
     `variables` are the environment variables with the configuration's secrets, which no backup has. `store`
@@ -61,7 +61,7 @@ class Whole(msgspec.Struct, frozen=True):
     store: str = ""
 
 
-def is_whole(file: Path) -> bool:
+def is_whole_backup(file: Path) -> bool:
     """Tell whether a file is a whole backup, and not one of the database alone."""
     begins = plain_tar.first_bytes(ABOUT)
     try:
@@ -71,33 +71,33 @@ def is_whole(file: Path) -> bool:
         return False
 
 
-def back_up(config: Config, target: Path) -> Whole:
+def back_up(config: Config, target: Path) -> BackupSummary:
     """Write a whole backup, also while the server runs, in place of an older one. Raise StorageFailed."""
     data = Path(config.data)
-    part = sqlite_backup.part_of(target)
+    part_file = sqlite_backup.temporary_path(target)
     try:
         sqlite_backup.check_target(data / sqlite_backup.DATABASE, target, plain_tar.first_bytes(ABOUT))
-        with open(part, "xb", opener=private) as archive:
-            made = _write(config, data, target, archive)
-        sqlite_backup.put(part, target)
+        with open(part_file, "xb", opener=open_private) as archive:
+            summary = _write_members(config, data, target, archive)
+        sqlite_backup.move_into_place(part_file, target)
     except OSError as error:
         raise StorageFailed(f"{target} cannot be written: {error.strerror}") from None
     finally:
-        sqlite_backup.remove(part)
-    return msgspec.structs.replace(made, bytes=target.stat().st_size)
+        sqlite_backup.remove_if_there(part_file)
+    return msgspec.structs.replace(summary, bytes=target.stat().st_size)
 
 
-def private(name: str, flags: int) -> int:
+def open_private(name: str, flags: int) -> int:
     """Open a file that only its owner may read."""
     return os.open(name, flags, 0o600)
 
 
-def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole:
+def _write_members(config: Config, data: Path, target: Path, archive: BinaryIO) -> BackupSummary:
     with _copied_database(config, data, target) as copy:
         schema = 0 if copy is None else copy.schema
         facts = BackupFacts(FORMAT, __version__, "sqlite" if copy else "postgresql", schema)
-        about = msgspec.json.encode(facts)
-        plain_tar.add(archive, ABOUT, io.BytesIO(about), len(about))
+        facts_json = msgspec.json.encode(facts)
+        plain_tar.add_file(archive, ABOUT, io.BytesIO(facts_json), len(facts_json))
         source = Path(config.source)
         # First of all: a restore on an empty machine looks here for its folders.
         files = [CONFIG] if _add_file(archive, CONFIG, source) else []
@@ -105,39 +105,39 @@ def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole
             files.append(sqlite_backup.DATABASE)
     backed_up = [each for feature in all_features() for each in feature.backed_up]
     replaced = [each.name for each in backed_up if each.merge is None]
-    names = (master_keys.FILE, *replaced, natural.FILE)
+    names = (master_keys.MASTER_KEY_FILE, *replaced, natural.FILE)
     files += [name for name in names if _add_file(archive, name, data / name)]
     # A bucket is no part of it.
-    sound = recordings_folder(config.vault, data)
-    recordings = 0 if config.vault.store else _add_recordings(archive, sound)
+    recordings_root = recordings_folder(config.vault, data)
+    recordings = 0 if config.vault.store else _add_recordings(archive, recordings_root)
     # They must be the newest of a backup.
     journals = [each for each in backed_up if each.merge is not None]
     files += [each.name for each in journals if _add_journal(archive, each, config, data)]
-    plain_tar.end(archive)
-    return Whole(str(target), 0, schema, recordings, tuple(files), config.secrets, config.vault.store)
+    plain_tar.write_end(archive)
+    return BackupSummary(str(target), 0, schema, recordings, tuple(files), config.secrets, config.vault.store)
 
 
 @contextmanager
-def _copied_database(config: Config, data: Path, target: Path) -> Iterator[sqlite_backup.Copy | None]:
+def _copied_database(config: Config, data: Path, target: Path) -> Iterator[sqlite_backup.BackupCopy | None]:
     """Yield a copy of the database, or None for PostgreSQL. Remove the copy at the end."""
     if is_postgres(config.storage.url):
         yield None
         return
-    place = target.with_name(f".{target.name}.database.{os.getpid()}")
+    copy_path = target.with_name(f".{target.name}.database.{os.getpid()}")
     try:
-        yield back_up_database(data, place)
+        yield back_up_database(data, copy_path)
     finally:
-        sqlite_backup.remove(place)
+        sqlite_backup.remove_if_there(copy_path)
 
 
-def back_up_database(data: Path, target: Path) -> sqlite_backup.Copy:
+def back_up_database(data: Path, target: Path) -> sqlite_backup.BackupCopy:
     """Copy the database of a data folder. Raise StorageFailed."""
     database = data / sqlite_backup.DATABASE
     if not database.exists():
         raise StorageFailed(f"there is no database {database} yet; voxgate serve makes it")
     try:
         # No server may start in the middle: it would bring the schema up to date.
-        with data_folder.locked(data):
+        with data_folder.lock_data_folder(data):
             return sqlite_backup.back_up(database, target)
     except DataHeld:
         return sqlite_backup.back_up(database, target)
@@ -160,7 +160,7 @@ def _add_file(archive: BinaryIO, name: str, path: Path) -> bool:
     except FileNotFoundError:
         return False
     with source:
-        plain_tar.add(archive, name, source, os.fstat(source.fileno()).st_size)
+        plain_tar.add_file(archive, name, source, os.fstat(source.fileno()).st_size)
     return True
 
 
@@ -173,5 +173,5 @@ def _add_journal(archive: BinaryIO, journal: BackedUp, config: Config, data: Pat
     if not lines:
         return _add_file(archive, journal.name, file)
     lines += file.read_bytes() if file.exists() else b""
-    plain_tar.add(archive, journal.name, io.BytesIO(lines), len(lines))
+    plain_tar.add_file(archive, journal.name, io.BytesIO(lines), len(lines))
     return True

@@ -26,65 +26,76 @@ from proxy.file_store import data_folder, key_ring, master_keys
 from proxy.file_store.objects import is_recording, recordings_folder
 from proxy.processes import plain_tar
 from proxy.processes.plain_tar import ArchivedFile
-from proxy.processes.whole_backup import ABOUT, CONFIG, FORMAT, RECORDINGS, BackupFacts, Whole, private
+from proxy.processes.whole_backup import (
+    ABOUT,
+    CONFIG,
+    FORMAT,
+    RECORDINGS,
+    BackupFacts,
+    BackupSummary,
+    open_private,
+)
 from proxy.storage import sqlite_backup
 from proxy.storage.disk_names import UnsafeName, flush
 from proxy.storage.sqlite_backup import DATABASE, CheckedCopy
 from proxy.storage.store import StorageFailed
 
 BEFORE = ".before"
-_SMALL = 1024 * 1024
-_STAGE = ".restore-"
+_MOST_SMALL_BYTES = 1024 * 1024
+_STAGE_PREFIX = ".restore-"
 
 
 class Unpacked(NamedTuple):
-    """A backup that was unpacked into folders beside its places, and checked."""
+    """A backup that was unpacked into two folders: `stage` in the data folder, and `sound_stage` among the
+    recordings, which are pairs of owner and digest."""
 
-    about: BackupFacts
+    facts: BackupFacts
     files: tuple[str, ...]
     recordings: tuple[tuple[str, str], ...]
     stage: Path
     sound_stage: Path
 
 
-def read_config(file: Path) -> bytes | None:
+def read_config_text(file: Path) -> bytes | None:
     """Return the configuration in a whole backup, or None. Raise StorageFailed."""
-    with _opened(file) as members:
+    with _open_members(file) as members:
         for member in members:
             if member.name == CONFIG:
-                return member.read(_SMALL)
+                return member.read(_MOST_SMALL_BYTES)
             if member.name != ABOUT:
                 return None
     return None
 
 
-def restore(file: Path, config: Config, toml: bytes | None, agree: Callable[[Sequence[str]], None]) -> Whole:
+def restore_whole(
+    file: Path, config: Config, toml: bytes | None, confirm_settings: Callable[[Sequence[str]], None]
+) -> BackupSummary:
     """Replace the content of a data folder by a whole backup. The caller holds the folder.
 
-    `toml` is the text of the configuration if it comes from the backup. `agree` gets the settings that the
-    backup brings, and raises if the operator refuses them. Raises StorageFailed without a change, unless a
-    disk failed in the middle: a second restore repairs that.
+    `toml` is the text of the configuration if it comes from the backup. `confirm_settings` gets the settings
+    that the backup brings, and raises if the operator refuses them. Raises StorageFailed without a change,
+    unless a disk failed in the middle: a second restore repairs that.
     """
     data, sound = Path(config.data), recordings_folder(config.vault, Path(config.data))
     try:
         with _stages(data, sound) as (stage, sound_stage), ExitStack() as stack:
             unpacked = _unpack(file, stage, sound_stage)
-            copy = _check(unpacked, file, config, stack)
+            copy = _check_unpacked(unpacked, file, config, stack)
             if config.vault.store and unpacked.recordings:
                 raise StorageFailed(
                     f"{file} has recordings in files, and vault.store names a bucket; restore without it, "
                     "then run voxgate vault move"
                 )
-            agree([*_settings(unpacked, file, data, toml)])
-            _put_all(unpacked, data, sound)
+            confirm_settings([*_new_settings(unpacked, file, data, toml)])
+            _put_all_in_place(unpacked, data, sound)
             if copy is not None:
                 copy.install()
     except OSError as error:
         raise StorageFailed(f"{file} cannot be put back: {error.filename}: {error.strerror}") from None
-    return Whole(
+    return BackupSummary(
         str(file),
         file.stat().st_size,
-        unpacked.about.schema,
+        unpacked.facts.schema,
         len(unpacked.recordings),
         unpacked.files,
         config.secrets,
@@ -92,16 +103,16 @@ def restore(file: Path, config: Config, toml: bytes | None, agree: Callable[[Seq
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Iterator[ArchivedFile]]:
+def _open_members(file: Path) -> Iterator[Iterator[ArchivedFile]]:
     try:
         with file.open("rb") as archive:
-            yield plain_tar.members(archive)
+            yield plain_tar.read_members(archive)
     except StorageFailed as error:
         raise type(error)(f"{file} is refused, and nothing was changed: {error}") from None
 
 
 @contextmanager
-def without_trace(path: Path) -> Iterator[None]:
+def removed_on_failure(path: Path) -> Iterator[None]:
     """After a failure, remove the file and its folders if they are new and otherwise empty."""
     new = [each for each in (path, *path.parents) if not each.exists()]
     try:
@@ -118,13 +129,13 @@ def without_trace(path: Path) -> Iterator[None]:
 @contextmanager
 def _stages(data: Path, sound: Path) -> Iterator[tuple[Path, Path]]:
     """Yield two empty folders on the disks of the data and of the recordings. Remove them at the end."""
-    stages = [folder / f"{_STAGE}{os.getpid()}" for folder in (data, sound)]
-    with without_trace(sound):
+    stages = [folder / f"{_STAGE_PREFIX}{os.getpid()}" for folder in (data, sound)]
+    with removed_on_failure(sound):
         sound.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             for folder, stage in zip((data, sound), stages, strict=True):
-                for left in folder.glob(f"{_STAGE}*"):  # of a restore that was killed
-                    shutil.rmtree(left)
+                for leftover in folder.glob(f"{_STAGE_PREFIX}*"):  # of a restore that was killed
+                    shutil.rmtree(leftover)
                 stage.mkdir(mode=0o700)
             yield stages[0], stages[1]
         finally:
@@ -135,41 +146,41 @@ def _stages(data: Path, sound: Path) -> Iterator[tuple[Path, Path]]:
 def _unpack(file: Path, stage: Path, sound_stage: Path) -> Unpacked:
     files: list[str] = []
     recordings: list[tuple[str, str]] = []
-    about = None
-    with _opened(file) as members:
+    facts = None
+    with _open_members(file) as members:
         for member in members:
-            if about is None:
-                about = _about(member)
-            elif member.name in _SINGLE:
-                if member.size > (most := _SINGLE[member.name]):
+            if facts is None:
+                facts = _read_facts(member)
+            elif member.name in _MOST_BYTES_BY_NAME:
+                if member.size > (most := _MOST_BYTES_BY_NAME[member.name]):
                     raise StorageFailed(
                         f"{member.name} has {member.size} bytes, and at most {most} are right"
                     )
-                plain_tar.copy(member, stage / member.name, private)
+                plain_tar.copy_member(member, stage / member.name, open_private)
                 files.append(member.name)
             else:
-                owner, digest = recording = _recording(member.name)
+                owner, digest = recording = _owner_and_digest(member.name)
                 (sound_stage / owner).mkdir(mode=0o700, exist_ok=True)
-                plain_tar.copy(member, sound_stage / owner / digest, private)
+                plain_tar.copy_member(member, sound_stage / owner / digest, open_private)
                 recordings.append(recording)
-        if about is None:
+        if facts is None:
             raise StorageFailed("it is empty")
-    return Unpacked(about, tuple(files), tuple(recordings), stage, sound_stage)
+    return Unpacked(facts, tuple(files), tuple(recordings), stage, sound_stage)
 
 
-def _about(member: ArchivedFile) -> BackupFacts:
+def _read_facts(member: ArchivedFile) -> BackupFacts:
     if member.name != ABOUT:
         raise StorageFailed(f"it does not begin with {ABOUT}")
     try:
-        about = msgspec.json.decode(member.read(_SMALL), type=BackupFacts)
+        facts = msgspec.json.decode(member.read(_MOST_SMALL_BYTES), type=BackupFacts)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise StorageFailed(f"{ABOUT} makes no sense") from None
-    if about.format != FORMAT:
-        raise StorageFailed(f"it has format {about.format}, and this voxgate knows {FORMAT}")
-    return about
+    if facts.format != FORMAT:
+        raise StorageFailed(f"it has format {facts.format}, and this voxgate knows {FORMAT}")
+    return facts
 
 
-def _recording(name: str) -> tuple[str, str]:
+def _owner_and_digest(name: str) -> tuple[str, str]:
     """Return owner and name of a member that is a recording. Raise UnsafeName."""
     parts = name.split("/")
     if len(parts) != 3 or parts[0] != RECORDINGS:
@@ -179,27 +190,27 @@ def _recording(name: str) -> tuple[str, str]:
     return parts[1], parts[2]
 
 
-def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> CheckedCopy | None:
+def _check_unpacked(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> CheckedCopy | None:
     """Check the unpacked files. Return the checked database, or None if it is PostgreSQL's."""
-    has = "postgresql" if is_postgres(config.storage.url) else "sqlite"
-    if unpacked.about.database != has:
+    kind = "postgresql" if is_postgres(config.storage.url) else "sqlite"
+    if unpacked.facts.database != kind:
         raise StorageFailed(
-            f"{file} is of a server with {unpacked.about.database}, and [storage] url names {has}; "
+            f"{file} is of a server with {unpacked.facts.database}, and [storage] url names {kind}; "
             "nothing was changed"
         )
     try:
-        for name, look in _CHECKS.items():
+        for name, check in _CHECKS.items():
             if name in unpacked.files:
-                look((unpacked.stage / name).read_bytes(), name)
+                check((unpacked.stage / name).read_bytes(), name)
     except StorageFailed as error:
         raise StorageFailed(f"{file} is refused, and nothing was changed: {error}") from None
-    if has == "postgresql":
+    if kind == "postgresql":
         return None
     if DATABASE not in unpacked.files:
         raise StorageFailed(f"{file} has no {DATABASE}; nothing was changed")
     try:
         return stack.enter_context(
-            sqlite_backup.checked(unpacked.stage / DATABASE, Path(config.data), all_tables())
+            sqlite_backup.open_checked_copy(unpacked.stage / DATABASE, Path(config.data), all_tables())
         )
     except StorageFailed as error:
         # The folder of the unpacked file is gone when the operator reads this.
@@ -207,39 +218,39 @@ def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> 
         raise StorageFailed(reason) from None
 
 
-def _settings(unpacked: Unpacked, file: Path, data: Path, toml: bytes | None) -> Iterator[str]:
+def _new_settings(unpacked: Unpacked, file: Path, data: Path, toml: bytes | None) -> Iterator[str]:
     """Yield lines for the settings that are new here. Raise StorageFailed for forbidden settings."""
 
     def refuse(section: str, why: str) -> None:
         raise ConfigError(f"{natural.FILE}: {ascii(f'{section}: {why}')[1:-1][:300]}")
 
     try:
-        layer = natural.read(unpacked.stage, natural_plugins, refuse) or natural.Layer()
+        layer = natural.read_layer(unpacked.stage, natural_plugins, refuse) or natural.Layer()
     except ConfigError as error:
         problem = str(error).replace(f"{unpacked.stage}/", "")
         problem += f"; to restore without it: tar --delete -f {file} {natural.FILE}"
         raise StorageFailed(f"{file} is refused, and nothing was changed: {problem}") from None
     if toml is not None:
-        yield from shown_lines(CONFIG, natural.parse(toml.decode()))
-    if not _is_same(unpacked.stage / natural.FILE, data / natural.FILE):
+        yield from shown_lines(CONFIG, natural.parse_toml(toml.decode()))
+    if not _have_same_content(unpacked.stage / natural.FILE, data / natural.FILE):
         yield from shown_lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
 
 
 _BACKED_UP = [each for feature in all_features() for each in feature.backed_up]
 _MERGES = {each.name: each.merge for each in _BACKED_UP if each.merge is not None}
 _CHECKS: dict[str, Callable[[bytes, str], object]] = {
-    master_keys.FILE: key_ring.check,
+    master_keys.MASTER_KEY_FILE: key_ring.check_ring,
     **{each.name: each.check for each in _BACKED_UP if each.check is not None},
 }
-_SINGLE = {
-    **dict.fromkeys((master_keys.FILE, natural.FILE, CONFIG), _SMALL),
+_MOST_BYTES_BY_NAME = {
+    **dict.fromkeys((master_keys.MASTER_KEY_FILE, natural.FILE, CONFIG), _MOST_SMALL_BYTES),
     **{each.name: each.most_bytes for each in _BACKED_UP},
     DATABASE: 2**62,
 }
 """The members besides recordings, with the largest size of each. Only the tar bounds a database."""
 
 
-def _put_all(unpacked: Unpacked, data: Path, sound: Path) -> None:
+def _put_all_in_place(unpacked: Unpacked, data: Path, sound: Path) -> None:
     """Put every file in place except the database, which comes last: a second restore repairs a kill."""
     owner = data.stat()
     for account, digest in unpacked.recordings:
@@ -252,41 +263,41 @@ def _put_all(unpacked: Unpacked, data: Path, sound: Path) -> None:
         if name in _MERGES:
             _MERGES[name](unpacked.stage / name, data / name)
         elif name not in (DATABASE, CONFIG):
-            _put(unpacked.stage / name, data / name)
+            _put_in_place(unpacked.stage / name, data / name)
     flush(sound)
     flush(data)
 
 
-def _put(part: Path, target: Path) -> None:
+def _put_in_place(part: Path, target: Path) -> None:
     """Put a file in its place. A different old file stays as `.before`."""
-    if _is_same(part, target):
+    if _have_same_content(part, target):
         return  # a second restore must not lose the first one's `.before`, and a link stays one
     if target.exists() or target.is_symlink():
         target.replace(target.with_name(target.name + BEFORE))
     part.replace(target)
 
 
-def _is_same(part: Path, target: Path) -> bool:
+def _have_same_content(part: Path, target: Path) -> bool:
     return part.exists() and target.exists() and target.read_bytes() == part.read_bytes()
 
 
-_SECRET = re.compile(r"(^|_)(key|token|secret|password|auth)\Z")
+_SECRET_NAME = re.compile(r"(^|_)(key|token|secret|password|auth)\Z")
 _WITHOUT_SECRETS = ("models", "routes", "voices", "plans", "webhooks")
 """Sections that hold no secrets: their keys are names of accounts and aliases, such as "token"."""
-_USER = re.compile(r"(?<=://)[^/?#]*@")
-_QUERY = re.compile(r"(?<=\?).+")
+_USER_IN_URL = re.compile(r"(?<=://)[^/?#]*@")
+_QUERY_IN_URL = re.compile(r"(?<=\?).+")
 
 
 def shown_lines(file: str, tables: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each entry, in printable ASCII and without secrets: a stranger may have written it."""
     for section, table in tables.items():
         for name, value in table.items() if isinstance(table, dict) else [("", table)]:
-            shown = {
+            line_fields = {
                 f"{section}.{name}".strip("."): value
                 if section in _WITHOUT_SECRETS
                 else _without_secrets(name, value)
             }
-            yield f"{file}: {json.dumps(shown, default=str)[1:-1]}".replace("\x7f", "\\u007f")
+            yield f"{file}: {json.dumps(line_fields, default=str)[1:-1]}".replace("\x7f", "\\u007f")
 
 
 def _without_secrets(key: str, value: Any) -> Any:
@@ -296,7 +307,11 @@ def _without_secrets(key: str, value: Any) -> Any:
         return [_without_secrets(key, each) for each in value]
     if not isinstance(value, str) or value.startswith(("env:", "file:")):
         return value
-    return "(not shown)" if _SECRET.search(key.lower()) else _QUERY.sub("(not shown)", _USER.sub("", value))
+    return (
+        "(not shown)"
+        if _SECRET_NAME.search(key.lower())
+        else _QUERY_IN_URL.sub("(not shown)", _USER_IN_URL.sub("", value))
+    )
 
 
 @contextmanager
@@ -307,33 +322,33 @@ def restored_config(file: Path, config_file: Path | None) -> Iterator[tuple[Conf
     StorageFailed if the backup's data would lie outside of its folder: its author must not choose which
     folders are replaced.
     """
-    place = Path(config_file or os.environ.get("VOXGATE_CONFIG") or CONFIG)
-    content = None if place.exists() else read_config(file)
+    config_path = Path(config_file or os.environ.get("VOXGATE_CONFIG") or CONFIG)
+    content = None if config_path.exists() else read_config_text(file)
     if content is None:
         yield load_config(config_file), None
         return
-    part = sqlite_backup.part_of(place)
+    part_file = sqlite_backup.temporary_path(config_path)
     try:
-        with open(part, "xb", opener=private) as opened:
+        with open(part_file, "xb", opener=open_private) as opened:
             opened.write(content)
-        config = load_config(part)
-        _check_folders(file, config, place)
+        config = load_config(part_file)
+        _check_folders(file, config, config_path)
         yield config, content
-        sqlite_backup.put(part, place)
+        sqlite_backup.move_into_place(part_file, config_path)
     except OSError as error:
-        raise StorageFailed(f"{place} cannot be written: {error.strerror}") from None
+        raise StorageFailed(f"{config_path} cannot be written: {error.strerror}") from None
     except RecursionError:
         raise StorageFailed(f"the {CONFIG} in {file} has tables in tables without end") from None
     finally:
-        sqlite_backup.remove(part)
+        sqlite_backup.remove_if_there(part_file)
 
 
-def _check_folders(file: Path, config: Config, place: Path) -> None:
-    here, data = place.parent.resolve(), Path(config.data)
+def _check_folders(file: Path, config: Config, config_path: Path) -> None:
+    config_folder, data = config_path.parent.resolve(), Path(config.data)
     folders = [] if "VOXGATE_SERVER__DATA" in os.environ else [data]
     folders += [recordings_folder(config.vault, data)] if config.vault.folder else []
     for folder in folders:
-        if not folder.resolve().is_relative_to(here):
+        if not folder.resolve().is_relative_to(config_folder):
             raise StorageFailed(
                 f"the {CONFIG} in {file} keeps its data in {folder}; if you mean that, take it out first: "
                 f"tar -xf {file} {CONFIG}"

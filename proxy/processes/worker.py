@@ -23,7 +23,7 @@ from proxy.access import dev_key
 from proxy.api.server import ServerLink
 from proxy.app import Worker, open_worker
 from proxy.audio import libraries
-from proxy.catalogue.cluster import AloneTask
+from proxy.catalogue.cluster import LeaderTask
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
@@ -32,7 +32,7 @@ from proxy.file_store.objects import VaultAway, VaultRefused, check_objects
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
-from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, read_config
+from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, config_of_revision
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
@@ -41,11 +41,12 @@ from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, Ready, Revision
 from speech_engine.host.process_rights import forbid_dumps
 
-SWITCH_S = 0.001
-"""A thread that reads a large file in Python keeps the interpreter from the loop for this long at a time."""
+THREAD_SWITCH_S = 0.001
+"""The longest time for which another thread of Python, such as one that reads a file, holds up the loop."""
 _COLLECTED_OBJECTS = 5_000
-_GREETING_S = 3.0
-"""How long the engines may start before we accept. Clients that connect meanwhile wait in the backlog."""
+_ENGINE_START_WAIT_S = 3.0
+"""The longest wait for the engines before clients are served. Those that connect meanwhile wait in the
+backlog."""
 
 _log = structlog.get_logger()
 
@@ -61,26 +62,26 @@ def main() -> None:
     revision = pipe.receive()
     if not isinstance(revision, Revision):
         sys.exit(1)
-    config = read_config(revision)
+    config = config_of_revision(revision)
     raise_file_limit()
-    sys.setswitchinterval(SWITCH_S)
-    opened = [socket.socket(fileno=each) for each in sockets]
-    http = opened.pop(0) if config.serves else None
+    sys.setswitchinterval(THREAD_SWITCH_S)
+    sockets_left = [socket.socket(fileno=each) for each in sockets]
+    http = sockets_left.pop(0) if config.serves else None
     try:
-        uvloop.run(_serve(pipe, config, http, opened, revision))
+        uvloop.run(_serve(pipe, config, http, sockets_left, revision))
     except (StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
         is_away = isinstance(error, (StorageUnreachable, VaultAway)) and not isinstance(error, VaultRefused)
         lasting = isinstance(error, StorageFailed) and not is_away
         reason = str(error) if isinstance(error, StorageFailed) else f"{type(error).__name__}: {error}"
-        _end(pipe, Broken(reason, lasting=lasting))
+        _exit_process(pipe, Broken(reason, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on
         _log.error("worker.run.failed", exc_info=error)
-        _end(pipe, Broken(f"{type(error).__name__}, see the log"))
-    _end(pipe, None)
+        _exit_process(pipe, Broken(f"{type(error).__name__}, see the log"))
+    _exit_process(pipe, None)
 
 
-def _end(pipe: ParentPipe, broken: Broken | None) -> NoReturn:
+def _exit_process(pipe: ParentPipe, broken: Broken | None) -> NoReturn:
     """Exit at once: threads of libraries must not keep the worker alive."""
     logs.flush_logs()
     if broken is not None:
@@ -109,12 +110,21 @@ async def _serve(
     inbox = SupervisorInbox(pipe, [each.getsockname() for each in control])
     plugins = registry.load()
     if _has_local_engine(config, plugins):
-        libraries.load()
+        libraries.load_libraries()
     line = SupervisorLine(pipe)
     host, port = ("", 0) if http is None else http.getsockname()[:2]
-    link = ServerLink(revision.machine, host, port, line.reload, line.spread, line.switch, line, pipe.send)
+    link = ServerLink(
+        revision.machine,
+        host,
+        port,
+        line.reload_config,
+        line.spread_erasure,
+        line.switch_engine,
+        line,
+        pipe.send,
+    )
     async with open_worker(config, plugins, link) as worker:
-        worker.engines.on_wanted(line.want)
+        worker.engines.on_wanted(line.request_engine)
         await _revoke_dev_key(worker, config)
         if config.vault.store:
             await check_objects(worker.kernel.vault.objects)
@@ -126,33 +136,33 @@ async def _serve(
         gc.enable()
         task_kinds = [kind for kind in worker.task_kinds if http is not None or kind.is_for_workers]
         front: Front = WorkFront(task_kinds, config) if http is None else HttpFront(worker, config, http)
-        private = uvicorn_server(worker.control, server_protocol(config.server), 1)
-        helping = [
-            asyncio.create_task(inbox.follow(worker, front, line)),
+        control_server = uvicorn_server(worker.control, server_protocol(config.server), 1)
+        helper_tasks = [
+            asyncio.create_task(inbox.follow_messages(worker, front, line)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
-        helping += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
+        helper_tasks += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
         if control and http is not None:
             # Only worker number 0 of a server has both sockets.
-            alone: list[AloneTask] = [
+            tasks_of_one_server: list[LeaderTask] = [
                 partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
-                *worker.tasks_alone,
+                *worker.tasks_of_one_server,
             ]
             if (vault := worker.kernel.vault).is_shared:
-                alone.append(partial(vault.keep_tidy, worker.metrics))
-            helping.append(asyncio.create_task(worker.cluster.run_alone(alone)))
+                tasks_of_one_server.append(partial(vault.keep_tidy, worker.metrics))
+            helper_tasks.append(asyncio.create_task(worker.cluster.run_while_leading(tasks_of_one_server)))
         if control:
-            helping += [asyncio.create_task(task()) for task in worker.tasks_here]
-        for helper in helping:
-            helper.add_done_callback(partial(_helped, worker, front))
-        answering = asyncio.create_task(private.serve(sockets=control))
-        await worker.engines.wait_until_started(_GREETING_S)
+            helper_tasks += [asyncio.create_task(task()) for task in worker.tasks_of_each_server]
+        for helper in helper_tasks:
+            helper.add_done_callback(partial(_end_if_helper_failed, worker, front))
+        control_task = asyncio.create_task(control_server.serve(sockets=control))
+        await worker.engines.wait_until_started(_ENGINE_START_WAIT_S)
         async with watch_loop(hold_notes(worker.metrics)):
             await front.run()
-        private.should_exit = True
-        await answering
-        failures = [helper.exception() for helper in helping if helper.done()]
-        for helper in helping:
+        control_server.should_exit = True
+        await control_task
+        failures = [helper.exception() for helper in helper_tasks if helper.done()]
+        for helper in helper_tasks:
             helper.cancel()
     for failure in failures:
         if failure is not None:
@@ -163,7 +173,7 @@ async def _serve(
 async def _revoke_dev_key(worker: Worker, config: Config) -> None:
     """Before a client is served: `make serve` may have run on this data folder, and its key has no limits."""
     is_open = not (config.server.dev_key or is_local(config.server.host))
-    if config.serves and is_open and await dev_key.revoke(worker.store, Path(config.data)):
+    if config.serves and is_open and await dev_key.revoke_dev_key(worker.store, Path(config.data)):
         _log.warning("server.dev_key.revoked", reason="others can reach this server")
 
 
@@ -179,7 +189,7 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
     return False
 
 
-def _helped(worker: Worker, front: Front, helper: asyncio.Task[None]) -> None:
+def _end_if_helper_failed(worker: Worker, front: Front, helper: asyncio.Task[None]) -> None:
     """End the worker if a helper task failed, because it may no longer read its supervisor's messages."""
     if helper.cancelled() or (failure := helper.exception()) is None:
         return
@@ -192,7 +202,7 @@ def _helped(worker: Worker, front: Front, helper: asyncio.Task[None]) -> None:
 async def _announce(pipe: ParentPipe, config: Config, worker: Worker, makes_key: bool) -> None:
     """Send `Ready` to the supervisor when the engines have started or failed."""
     needs_key = makes_key and config.server.dev_key
-    key = await dev_key.ensure(worker.store, Path(config.data)) if needs_key else None
+    key = await dev_key.ensure_dev_key(worker.store, Path(config.data)) if needs_key else None
     await worker.engines.wait_until_started(SETTLE_S)
     pipe.send(Ready(key))
 

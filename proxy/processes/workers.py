@@ -1,4 +1,4 @@
-"""The supervisor's workers: N processes on one listening socket, with the same messages and the same end."""
+"""The supervisor's workers: processes on one listening socket that get the same messages."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WorkerReply = tuple[int, int, pipe_messages.Reply]
 
 
 class Workers:
-    """All workers. `begin` starts the process of a number.
+    """All workers, by number. `begin` starts the process of a number.
 
-    `on_up` is called once, with the dev key if there is one: when no worker is starting any more, and one
-    worker is ready. After that the server `is_announced`. `on_question` is called with a worker's number and
+    `on_up` is called once, when no worker is starting any more and one worker is ready. It gets the dev key,
+    if there is one. After that the server `is_announced`. `on_question` is called with a worker's number and
     its question. `on_end` is called with the number of a worker that has ended.
     """
 
@@ -53,7 +53,7 @@ class Workers:
         return all(child.state == "failed" for child in self._children)
 
     @property
-    def ready(self) -> list[int]:
+    def ready_numbers(self) -> list[int]:
         return [number for number, child in enumerate(self._children) if child.state == "ready"]
 
     def list_failed(self) -> list[pipe_messages.WorkerGivenUp]:
@@ -64,9 +64,9 @@ class Workers:
         ]
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as keeping:
+        async with asyncio.TaskGroup() as group:
             for number, child in enumerate(self._children):
-                keeping.create_task(self._run(number, child))
+                group.create_task(self._run(number, child))
 
     async def _run(self, number: int, child: ChildSupervisor) -> None:
         await child.run()
@@ -78,7 +78,7 @@ class Workers:
             child.retire()
         await asyncio.gather(*(child.stop(within_s) for child in self._children))
 
-    def tell(self, message: pipe_messages.Message) -> None:
+    def send_to_all(self, message: pipe_messages.Message) -> None:
         for number in range(len(self)):
             self.send_to(number, message)
 
@@ -87,7 +87,7 @@ class Workers:
         if child is not None:
             child.send(message)
 
-    async def ask(
+    async def ask_workers(
         self, question: Callable[[int], pipe_messages.Question], numbers: list[int], within_s: float
     ) -> list[WorkerReply]:
         """Send a question to workers, and return the answers that come in time.
@@ -114,7 +114,7 @@ class Workers:
         generations = {
             number: child.generation for number, child in enumerate(self._children) if child.child is not None
         }
-        answers = await self.ask(question, [*generations], within_s)
+        answers = await self.ask_workers(question, [*generations], within_s)
         have_stopped = {
             number
             for number, _generation, reply in answers
@@ -131,11 +131,11 @@ class Workers:
         return ChildSupervisor(
             f"worker.{number}",
             lambda: self._begin(number),
-            lambda state, _generation, reason: self._changed(number, state, reason),
+            lambda state, _generation, reason: self._on_state_change(number, state, reason),
             lambda message: self._on_message(number, message),
         )
 
-    def _changed(self, number: int, state: str, reason: str) -> None:
+    def _on_state_change(self, number: int, state: str, reason: str) -> None:
         if state in ("restarting", "failed"):
             self._on_end(number)
             for (_, worker), answer in self._answers.items():
@@ -143,8 +143,8 @@ class Workers:
                     answer.cancel()
         if state == "failed":
             _log.error("server.worker.failed", worker=number, reason=reason)
-            self.tell(pipe_messages.WorkerGivenUp(number, reason))
-        if self.is_announced or not self.ready:
+            self.send_to_all(pipe_messages.WorkerGivenUp(number, reason))
+        if self.is_announced or not self.ready_numbers:
             return
         if all(child.state in ("ready", "failed") for child in self._children):
             self.is_announced = True

@@ -1,4 +1,4 @@
-"""The tasks of one kind: any worker takes them, delays them, and finishes them under the fence of a lease.
+"""Durable tasks of one kind. A worker takes the lease of a row, makes an attempt, and writes the result.
 
 A feature has a table with a row for each task, and implements one attempt in `work`. An attempt may be killed
 at any moment, and another worker makes the next one. So it first commits everything that the next attempt
@@ -18,7 +18,7 @@ from typing import Any, Generic
 import msgspec
 import structlog
 
-from policies.tasks import SECOND, delay_s
+from policies.tasks import SECOND_US, delay_s
 from proxy.storage.rows import LAST_MOMENT, UnknownRow
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
 from proxy.storage.task_tables import TaskTable, W
@@ -26,39 +26,39 @@ from proxy.telemetry.background import repeat, without_values
 from proxy.telemetry.metrics import Metrics
 
 LEASE_S = 20
-_LOOK_EVERY_S = 5.0
+_LONGEST_WAIT_S = 5.0
+"""The time between two looks for open tasks, unless `look_now` comes first."""
 _PAUSE_S = 0.1
 _CLOSING_S = 5.0
-LOOK_S = 1.0
-"""The longest time until an attempt ends after its lease was lost, or its row ended or deleted."""
-_RENEWED_AFTER = 1 / 3
-"""The part of a lease after which it begins anew, if its attempt is still under way."""
-_AGAIN_S = 1.0
+LEASE_CHECK_S = 1.0
+"""The time between two checks of a lease: an attempt without its lease is cancelled after it."""
+_RENEWAL_PART = 1 / 3
+"""The part of a lease after which it is renewed, if its attempt is still under way."""
+_RENEWAL_RETRY_S = 1.0
 """The wait after a renewal that has failed."""
-_TRY_S = 5.0
-"""The time limit of a renewal. If the database stalls for 10 s, no lease ends."""
-_OWNERS_FIRST_S = 3.0
+_RENEWAL_TRY_S = 5.0
+"""The time limit of one renewal, so short that no lease ends if the database stalls for 10 s."""
+_QUIET_AFTER_OUTAGE_S = 3.0
 """The time from the first answer of a database that was away until a worker takes tasks. Leases have ended
-meanwhile, and their holders, which still work, renew them first."""
+meanwhile, and the workers that still hold them renew them first."""
 _NOT_GIVEN_BACK = Condition("lease > 0", {})
-"""The condition of a renewal. A cancelled one may be written after the end of its attempt: then it must not
-take the lease again."""
-
-
+"""The condition of a renewal. A cancelled renewal may be written after the end of its attempt, and must not
+take the lease again then."""
 _log = structlog.get_logger()
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The task is done. `values` are for columns of its row, and `also` is in the same commit."""
+    """The task is done. `values` are written to columns of its row, and the statements `also` in the same
+    commit."""
 
     values: Params = {}
     also: tuple[Statement, ...] = ()
 
 
-class Again(msgspec.Struct, frozen=True):
-    """The task is delayed. After each failed try it waits twice as long as before, and `after_s` at least. If
-    the attempt was no try, it waits for `after_s`. With `keeps_lease`, no worker takes it before the lease
-    ends, since the attempt may still have an effect. `also` is in the commit of the delay."""
+class Delayed(msgspec.Struct, frozen=True):
+    """The task is delayed: after each failed try twice as long as before, and `after_s` at least. If not
+    `is_try`, the attempt does not count, and the delay is `after_s`. With `keeps_lease`, no worker takes the
+    task before the lease ends, since the attempt may still have an effect. See `Done` for the others."""
 
     error: str = ""
     after_s: float = 0.0
@@ -68,137 +68,139 @@ class Again(msgspec.Struct, frozen=True):
     also: tuple[Statement, ...] = ()
 
 
-class Dead(msgspec.Struct, frozen=True):
+class Failed(msgspec.Struct, frozen=True):
     """The task has failed for good: another try would fail in the same way."""
 
     error: str
 
 
-Result = Done | Again | Dead | None
-"""None: the attempt has written its end itself."""
+Result = Done | Delayed | Failed | None
+"""The result of an attempt. None: the attempt has written its end itself."""
 
 
 class TaskKind(ABC, Generic[W]):
-    """The tasks of one kind in one worker. `look` finds open tasks once, and begins them. When the worker
-    ends, running attempts have `closing_s` to end.
-
-    `ended` is set when the next attempt ends, and is then replaced by a new event. If no attempt `outlives`
-    its worker, the leases of a killed server end at the next start. A `voxgate worker` works on kinds with
-    `is_for_workers`. With `hands_over`, a cancelled attempt gives up its lease at once.
+    """The tasks of one kind in one worker. A feature has a subclass, which implements `work`.
 
     An attempt is cancelled when its lease is lost, or its row is not open any more.
     """
 
     name: str
     table: TaskTable[W]
-    at_once = 4
-    outlives = True
+    most_at_once = 4
+    may_outlive_worker = True
+    """Whether an attempt may go on after its worker was killed. If none can, a server that starts on SQLite
+    ends the leases of the killed one."""
     is_for_workers = False
-    hands_over = False
+    """Whether a `voxgate worker` works on this kind, too."""
+    releases_lease_when_cancelled = False
     closing_s = _CLOSING_S
+    """How long running attempts may go on when the worker ends."""
 
     def __init__(self, store: Store) -> None:
         self.ended = asyncio.Event()
+        """Set when the next attempt ends, and then replaced by a new event."""
         self._store = store
         self._wake = asyncio.Event()
         self._under_way: dict[str, tuple[asyncio.Task[None], W]] = {}
-        self._look_now = asyncio.Event()
-        # The rows whose leases are watched, and the rows whose leases were lost.
+        self._check_now = asyncio.Event()
+        # Keys of rows whose attempts are cancelled when the lease is lost, and of rows whose lease was lost.
         self._watched: set[str] = set()
         self._lost: set[str] = set()
-        # Tasks of a kind that only a newer version knows.
+        # Keys of rows that only a newer version can read.
         self._unknown: set[str] = set()
         self._takes_more = True
         # The first answer of a shared database after its last failure, as a time of the event loop.
         self._answers_since = -math.inf
-        # The start of the server, until the leases of an earlier server were ended.
-        self._began: int | None = None
+        # The start of the server. None once the leases of an earlier server were ended.
+        self._server_started: int | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, {len(self._under_way)} under way>"
 
     @abstractmethod
     async def work(self, held: W) -> Result:
-        """Make one attempt, with the lease of a row. If it raises, that try failed, and the lease stays."""
+        """Make one attempt at a task whose lease is ours. If it raises, the try has failed, and the lease
+        stays until its end."""
 
     def lease_s(self, queued: W) -> float:
-        """Return the length of a lease, after which another worker may take the row. It is renewed during
-        long attempts."""
+        """Return the length of a lease. Long attempts renew it; after its end, another worker may take the
+        row."""
         del queued
         return LEASE_S
 
-    def takes(self, queued: W) -> Mapping[Hashable, int]:
-        """Return the places that an attempt takes, each with the number of attempts allowed there."""
+    def concurrency_limits(self, queued: W) -> Mapping[Hashable, int]:
+        """Return the limits that an attempt counts under, by name, each with its most attempts at once."""
         del queued
-        return {"": self.at_once}
+        return {"": self.most_at_once}
 
-    def gives_up(self, queued: W) -> bool:
-        """Tell whether another failed try is the last one."""
+    def is_last_try(self, queued: W) -> bool:
+        """Tell whether the task fails for good if this try fails."""
         del queued
         return False
 
-    async def poisoned(self, queued: W) -> Params:
-        """Return columns for the row of a task that failed for good. Without a `due`, it is never due
-        again."""
+    async def failure_columns(self, queued: W) -> Params:
+        """Return columns for the row of a task that failed for good. Unless `due` is among them, it is never
+        due again."""
         del queued
         return {}
 
-    async def poisoned_also(self, queued: W) -> tuple[Statement, ...]:
-        """Return the statements in the same commit. See `Done`."""
+    async def failure_statements(self, queued: W) -> tuple[Statement, ...]:
+        """Return statements for the commit of a task that failed for good."""
         del queued
         return ()
 
-    def only_if(self, held: W) -> Condition:
-        """Return a condition for the commit of a result. If it is false, the row is tried again."""
+    def commit_condition(self, held: W) -> Condition:
+        """Return a condition for the commit of a result. If it is false, the task is tried again."""
         del held
         return ALWAYS
 
-    def noted(self, held: W, result: Result) -> None:
-        """Called at the end of each attempt, with its result if that was written."""
+    def after_attempt(self, held: W, result: Result) -> None:
+        """Called at the end of each attempt, with its result, or None if `Result` was not written."""
 
-    async def watch(self, held: W) -> None:
-        """Called each second while an attempt is under way."""
+    async def watch_attempt(self, held: W) -> None:
+        """Called about each second while an attempt is under way."""
 
     def has_lost(self, held: W) -> bool:
-        """Tell whether an attempt is being cancelled because its row is not ours any more."""
+        """Tell whether an attempt is being cancelled because its lease was lost."""
         return self.table.key(held) in self._lost
 
     def stop_watching(self, held: W) -> None:
-        """Stop cancelling an attempt, which calls this before it writes its end itself."""
+        """Let an attempt go on even if its lease is lost. It calls this before it writes its end itself."""
         self._watched.discard(self.table.key(held))
 
-    def look_at_leases(self) -> None:
-        """Look at once whether the rows of the attempts under way are still ours."""
-        self._look_now.set()
-        self._look_now = asyncio.Event()
+    def check_leases_now(self) -> None:
+        """Check at once whether the leases of the attempts under way are still ours."""
+        self._check_now.set()
+        self._check_now = asyncio.Event()
 
     async def list_open(self, now: int) -> list[W]:
-        """List open tasks, some of which may find their places full."""
-        return await self.table.list_open(self._store, now, 2 * self.at_once)
+        """List open tasks. Their limits may be reached already."""
+        return await self.table.list_open(self._store, now, 2 * self.most_at_once)
 
-    def take_no_more(self) -> None:
+    def stop_taking(self) -> None:
+        """Begin no more tasks from now on."""
         self._takes_more = False
 
-    def look_soon(self) -> None:
-        """Look for open tasks at once."""
+    def look_now(self) -> None:
+        """Let `run` look for open tasks now."""
         self._wake.set()
 
-    async def run(self, metrics: Metrics, began: int) -> None:
-        """Work on open tasks until cancelled. The server `began` at this moment."""
-        self._began = began
+    async def run(self, metrics: Metrics, server_started: int) -> None:
+        """Work on open tasks until cancelled. The server started at this moment, in microseconds."""
+        self._server_started = server_started
         await repeat(self.name, self.turn, _PAUSE_S, metrics)
 
     async def turn(self) -> None:
         """Begin open tasks, and wait until there may be more."""
-        if self._began is not None:
-            await self._let_go(self._began)
-            self._began = None
+        if self._server_started is not None:
+            await self._end_old_leases(self._server_started)
+            self._server_started = None
         await self.look()
-        await event_or_timeout(self._wake, _LOOK_EVERY_S)
+        await event_or_timeout(self._wake, _LONGEST_WAIT_S)
 
     async def look(self) -> list[W]:
-        """Begin the open tasks that have a place, and return them. Raises faults of attempts that have
-        ended."""
+        """Begin the open tasks that the limits allow, and return them. Raises the fault of an attempt that
+        has ended with one."""
         self._forget_ended()
         self._wake.clear()
         begun: list[W] = []
@@ -210,59 +212,59 @@ class TaskKind(ABC, Generic[W]):
             raise
         now = asyncio.get_running_loop().time()
         self._answers_since = min(self._answers_since, now)
-        if now < self._answers_since + _OWNERS_FIRST_S:
+        if now < self._answers_since + _QUIET_AFTER_OUTAGE_S:
             return begun
         for queued in open_tasks:
-            if self.has_place(queued):
+            if self.may_start(queued):
                 self._start(queued, self._take(queued))
                 begun.append(queued)
         return begun
 
     def full_limits(self) -> set[Hashable]:
-        """Return the places that have as many attempts as they allow."""
+        """Return the names of the limits that are reached by the attempts under way."""
         most: dict[Hashable, int] = {}
         counts = Counter[Hashable]()
         for _, each in self._under_way.values():
-            most |= self.takes(each)
-            counts.update(self.takes(each).keys())
-        return {place for place, number in counts.items() if number >= most[place]}
+            most |= self.concurrency_limits(each)
+            counts.update(self.concurrency_limits(each).keys())
+        return {name for name, count in counts.items() if count >= most[name]}
 
-    def has_place(self, queued: W) -> bool:
-        """Tell whether a task may be worked on now."""
-        is_free = self.full_limits().isdisjoint(self.takes(queued))
+    def may_start(self, queued: W) -> bool:
+        """Tell whether an attempt at this task may begin now."""
+        is_free = self.full_limits().isdisjoint(self.concurrency_limits(queued))
         key = self.table.key(queued)
         return self._takes_more and is_free and key not in self._under_way and key not in self._unknown
 
-    def begin_held(self, held: W) -> asyncio.Task[None]:
-        """Begin a row that was committed with our lease."""
+    def start_held(self, held: W) -> asyncio.Task[None]:
+        """Begin an attempt at a row that was committed with our lease."""
         return self._start(held, self._hold(held))
 
     async def finish_interrupted(self) -> list[W]:
         """Finish the tasks of a killed server, and return them. On a shared database this does nothing,
         since other workers may have them."""
-        left: dict[str, W] = {}
+        finished: dict[str, W] = {}
         is_more = not self._store.is_shared
         if is_more:
-            await self._let_go(await self._store.now())
+            await self._end_old_leases(await self._store.now())
         while is_more:
             begun = {self.table.key(queued) for queued in await self.look()}
             while self._under_way:
                 # An attempt that could not write its end keeps its lease; the others go on.
                 with suppress(StorageFailed):
                     await self.finish()
-            is_more = bool(begun - left.keys())
-            left |= {key: queued for key in begun if (queued := await self.table.get(self._store, key))}
-        return [*left.values()]
+            is_more = bool(begun - finished.keys())
+            finished |= {key: queued for key in begun if (queued := await self.table.get(self._store, key))}
+        return [*finished.values()]
 
     async def finish(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until no attempt is under way."""
         while self._under_way:
             await asyncio.wait([task for task, _ in self._under_way.values()])
             self._forget_ended()
 
     async def close(self) -> None:
-        """Wait a moment for running attempts, then cancel them. A lease whose attempt may outlive us ends by
-        itself."""
+        """Wait `closing_s` for running attempts, then cancel them. Their leases end by themselves, unless
+        `releases_lease_when_cancelled`."""
         tasks = [task for task, _ in self._under_way.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=self.closing_s)
@@ -286,16 +288,17 @@ class TaskKind(ABC, Generic[W]):
         ended = [key for key, (task, _) in self._under_way.items() if task.done()]
         faults = [fault for key in ended if (fault := self._under_way.pop(key)[0].exception()) is not None]
         if faults:
-            # One for all: each costs a pause, and a database that was away has ended every attempt.
+            # Only one is raised, since each costs a pause: a database that was away has ended every attempt.
             raise min(faults, key=lambda fault: isinstance(fault, StorageFailed))
 
-    async def _let_go(self, began: int) -> None:
-        """End the leases of a server that ended before this moment. Living workers keep their leases."""
-        if not self.outlives and not self._store.is_shared:
-            await self.table.let_go(self._store, began + round(LEASE_S * SECOND))
+    async def _end_old_leases(self, server_started: int) -> None:
+        """End the leases that an earlier server took, if no attempt outlives it. On a shared database the
+        holders may be alive, so their leases stay."""
+        if not self.may_outlive_worker and not self._store.is_shared:
+            await self.table.end_old_leases(self._store, server_started + round(LEASE_S * SECOND_US))
 
     async def _take(self, queued: W) -> None:
-        """Make an attempt, unless another worker has the lease."""
+        """Take the lease and make an attempt, unless another worker has the lease."""
         held = await self.table.take(self._store, queued, self._lease_us(queued))
         if held is not None:
             await self._hold(held)
@@ -316,7 +319,7 @@ class TaskKind(ABC, Generic[W]):
         except asyncio.CancelledError:
             # If the worker ends as well, a second cancellation is left, and is raised.
             is_lost = key in self._lost and not attempt.uncancel()
-            if is_lost or self.hands_over:
+            if is_lost or self.releases_lease_when_cancelled:
                 with suppress(StorageFailed):
                     await self.table.write_held(self._store, held, {"lease": 0})
             if not is_lost:
@@ -325,71 +328,71 @@ class TaskKind(ABC, Generic[W]):
             raise
         except Exception as error:  # noqa: BLE001 - the seam at the top of a background task: recorded in its row
             _log.error("task.attempt.failed", task=self.name, row=key, exc_info=without_values(error))
-            result = Again(f"The attempt failed: {type(error).__name__}.", keeps_lease=True)
+            result = Delayed(f"The attempt failed: {type(error).__name__}.", keeps_lease=True)
         finally:
             watching.cancel()
             self._watched.discard(key)
             self._lost.discard(key)
         is_written = result is not None and await self._write(held, result)
-        self.noted(held, result if is_written else None)
+        self.after_attempt(held, result if is_written else None)
 
     async def _watch(self, held: W, attempt: asyncio.Task[Any]) -> None:
-        """Renew a lease in time, and cancel its attempt if the lease is lost."""
+        """Renew the lease before its end, and cancel the attempt if the lease is lost."""
         now, key = asyncio.get_running_loop().time, self.table.key(held)
-        renewal = now() + _RENEWED_AFTER * self.lease_s(held)
+        renewal = now() + _RENEWAL_PART * self.lease_s(held)
         while True:
-            await event_or_timeout(self._look_now, min(LOOK_S, max(0.0, renewal - now())))
+            await event_or_timeout(self._check_now, min(LEASE_CHECK_S, max(0.0, renewal - now())))
             try:
                 if now() >= renewal:
-                    async with asyncio.timeout(_TRY_S):
+                    async with asyncio.timeout(_RENEWAL_TRY_S):
                         until = await self._store.now() + self._lease_us(held)
                         await self.table.write_held(
                             self._store, held, {"lease": until}, only_if=_NOT_GIVEN_BACK
                         )
-                    renewal = now() + _RENEWED_AFTER * self.lease_s(held)
+                    renewal = now() + _RENEWAL_PART * self.lease_s(held)
                 is_ours = await self.table.holds(self._store, held)
-                await self.watch(held)
+                await self.watch_attempt(held)
             except (StorageFailed, TimeoutError):
-                renewal = max(renewal, now() + _AGAIN_S)
+                renewal = max(renewal, now() + _RENEWAL_RETRY_S)
                 continue
             if not is_ours and key in self._watched:
                 self._lost.add(key)
                 attempt.cancel()
                 return
 
-    async def _write(self, held: W, result: Done | Again | Dead) -> bool:
-        """Write the result of an attempt, and return whether the row was still ours."""
+    async def _write(self, held: W, result: Done | Delayed | Failed) -> bool:
+        """Write the result of an attempt. Return False if the lease was lost before."""
         values: dict[str, Any] = {"due": 0, "tries": 0, "error": ""}
         also: tuple[Statement, ...] = ()
         match result:
             case Done():
                 values |= result.values
                 also = result.also
-            case Again(is_try=is_try) if not (is_try and self.gives_up(held)):
+            case Delayed(is_try=is_try) if not (is_try and self.is_last_try(held)):
                 tries = held.tries + is_try
                 wait_s = delay_s(tries, result.after_s) if is_try else result.after_s
-                due = await self._store.now() + round(wait_s * SECOND)
+                due = await self._store.now() + round(wait_s * SECOND_US)
                 values |= {"due": due, "tries": tries, "error": result.error, **result.values}
                 also = result.also
             case _:
                 values |= {"due": LAST_MOMENT, "tries": held.tries, "error": result.error}
-                values |= await self.poisoned(held)
-                also = await self.poisoned_also(held)
+                values |= await self.failure_columns(held)
+                also = await self.failure_statements(held)
         return await self.table.write_held(
             self._store,
             held,
             values,
-            only_if=self.only_if(held),
+            only_if=self.commit_condition(held),
             also=also,
-            gives_back=not (isinstance(result, Again) and result.keeps_lease),
+            gives_back=not (isinstance(result, Delayed) and result.keeps_lease),
         )
 
     def _lease_us(self, queued: W) -> int:
-        return round(self.lease_s(queued) * SECOND)
+        return round(self.lease_s(queued) * SECOND_US)
 
 
 async def event_or_timeout(event: asyncio.Event, timeout_s: float) -> None:
-    """Wait for an event, for so long at most."""
+    """Wait for an event, or until `timeout_s` have passed."""
     with suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
             await event.wait()

@@ -1,4 +1,4 @@
-"""Whether a worker is speaking for somebody now, for work that waits until it is not."""
+"""Tells whether a worker speaks now. Work in the background waits until it does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 class Activity:
     """The running calls of a worker, and how long ago the last one ended. Calls that are `is_idle` do not
-    count. `began` is set whenever a call begins; the one that waits for it clears it."""
+    count. `began` is set whenever a call begins. The task that waits for it clears it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.began = asyncio.Event()

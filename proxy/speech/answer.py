@@ -40,16 +40,16 @@ class Answer:
         self._hold = hold
         self._room = room
         self._reservation = reservation
-        # The hooks of observers for bytes that are given out, and for bytes that the client has taken.
-        self._listeners, self._taken = observers.chunk, observers.taken
+        # The observers' hooks for sound that is given out, and for bytes that the client has taken.
+        self._sound_hooks, self._taken_hooks = observers.chunk, observers.taken
         self._sound: SpeechStream = speech
         self._prefetch: Prefetch[Speech] | None = None
         # The chunks that were given out, but not yet taken by the client.
         self._unwritten: list[Chunk] = []
         # The sound of an answer that is sent whole, and its files.
-        self._made = Chunk()
+        self._whole_sound = Chunk()
         self._is_collected = False
-        self._spilled: list[SpilledBytes] = []
+        self._spilled_files: list[SpilledBytes] = []
         self._reading: StoppableBlock | None = None
         # The samples that were given out when the client left: a recorded answer continues without it.
         self._released_at_departure: int | None = None
@@ -58,21 +58,21 @@ class Answer:
         """Return the next bytes, or None before the last ones. They count as written at the next call."""
         if self._unwritten:
             self._count_written()
-        for note_taken in self._taken:
+        for note_taken in self._taken_hooks:
             note_taken()
         chunk = await self._sound.next_chunk()
         if chunk is None:
             return None
-        for listen in self._listeners:
-            listen(chunk.data)
+        for note_sound in self._sound_hooks:
+            note_sound(chunk.data)
         self._unwritten.append(chunk)
         return chunk.data
 
-    def last(self) -> bytes:
+    def last_bytes(self) -> bytes:
         """Return the last bytes. They count as written in `settle`."""
         chunk = self._sound.last_chunk()
-        for listen in self._listeners:
-            listen(chunk.data)
+        for note_sound in self._sound_hooks:
+            note_sound(chunk.data)
         self._unwritten.append(chunk)
         return chunk.data
 
@@ -83,7 +83,7 @@ class Answer:
     @property
     def whole_samples(self) -> int:
         """The samples so far, or those of a collected answer."""
-        return self._made.samples if self._is_collected else self.samples
+        return self._whole_sound.samples if self._is_collected else self.samples
 
     @property
     def seconds(self) -> float:
@@ -113,16 +113,16 @@ class Answer:
         """
         pace = self._new_pace()
         with pace.resting():
-            streamed = await self._streamed(pace)
+            streamed = await self._collect_speech(pace)
             rate_hz = self.speech.sample_rate_hz
             form = self.call.form_by(self.speech.engine)
-            whole = await self._finished(AnswerFile(streamed, form, rate_hz), pace)
+            whole = await self._file_to_send(AnswerFile(streamed, form, rate_hz), pace)
         if self._reservation is not None:
             self._reservation.keep_used()
         # The observers have had the sound. Now they get its file.
-        self._listeners, self._taken = self.observers.piece, []
+        self._sound_hooks, self._taken_hooks = self.observers.piece, []
         self._is_collected = True
-        self._sound = FileStream(whole, self._made.samples, rate_hz, pace)
+        self._sound = FileStream(whole, self._whole_sound.samples, rate_hz, pace)
         return whole.size
 
     async def read_file(self) -> bytes:
@@ -147,13 +147,13 @@ class Answer:
     def run_ahead(self) -> None:
         """Read the rest in a separate task, so that the engine does not wait for a slow client."""
         if self._prefetch is None and self.speech.holds_engine:
-            self._sound = self._prefetch = Prefetch(self._begun, self._room, self._new_pace())
+            self._sound = self._prefetch = Prefetch(self._return_speech, self._room, self._new_pace())
 
     def keep_live_pace(self, is_hurried: Callable[[], bool], clock: PlayClock | None = None) -> asyncio.Event:
         """Send the sound only shortly before it plays, until `is_hurried` returns true. Return the event that
         all of it is made."""
         pace = self._new_pace()
-        self._prefetch = Prefetch(self._begun, self._room, pace)
+        self._prefetch = Prefetch(self._return_speech, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace, clock or PlayClock())
         return self._prefetch.finished
 
@@ -168,7 +168,7 @@ class Answer:
         """
         self._forget_unheard()
         if self._is_collected and self._was_cut:
-            self._count_made()
+            self._count_whole_sound()
 
     def count_sent(self, share: float) -> None:
         """Count only this share as written, because the client left before it got the rest.
@@ -180,7 +180,7 @@ class Answer:
         totals = self.call.totals
         totals.samples = ceil(totals.samples * share)
         if any(not each.model.info.is_local and each.output.seconds for each in totals.attempts):
-            self._count_made()
+            self._count_whole_sound()
 
     async def close(self) -> None:
         if self._prefetch is not None:
@@ -188,50 +188,50 @@ class Answer:
         try:
             await self.speech.close()
         finally:
-            for spilled in self._spilled:
+            for spilled in self._spilled_files:
                 await spilled.close()
 
-    async def _streamed(self, pace: ReaderPace) -> WholeBytes:
+    async def _collect_speech(self, pace: ReaderPace) -> WholeBytes:
         speech, rate_hz = self.speech, self.speech.sample_rate_hz
         if speech.stored is not None and self._rewriter is None:
-            self._made = Chunk(b"", speech.stored.samples, rate_hz)
+            self._whole_sound = Chunk(b"", speech.stored.samples, rate_hz)
             return speech.stored
-        spilled, is_over = self._keep(pace), False
+        spilled, is_over = self._new_spilled(pace), False
         while not is_over:
             chunk = await self._sound.next_chunk()
-            for note_taken in self._taken:
+            for note_taken in self._taken_hooks:
                 note_taken()
             if chunk is None:
                 is_over, chunk = True, self._sound.last_chunk()
-            for listen in self._listeners:
-                listen(chunk.data)
-            self._made = Chunk(b"", self._made.samples + chunk.samples, rate_hz)
+            for note_sound in self._sound_hooks:
+                note_sound(chunk.data)
+            self._whole_sound = Chunk(b"", self._whole_sound.samples + chunk.samples, rate_hz)
             await spilled.add(chunk.data)
         return spilled
 
-    async def _finished(self, file: AnswerFile, pace: ReaderPace) -> WholeBytes:
+    async def _file_to_send(self, file: AnswerFile, pace: ReaderPace) -> WholeBytes:
         """Return the file to send: this file, or the file that an observer writes from it."""
         if (observer := self._rewriter) is None:
             return file
-        finished = self._keep(pace)
+        finished = self._new_spilled(pace)
         try:
             if not await observer.whole(file, finished):
                 return file
         except TooLongToSign:
             # All sound was made, even if the client has left.
             self._released_at_departure = None
-            self._count_made()
+            self._count_whole_sound()
             raise
         # Only the observer's file is sent.
-        await self._spilled[0].close()
+        await self._spilled_files[0].close()
         return finished
 
     def _new_pace(self) -> ReaderPace:
         return ReaderPace(account=self.call.caller.account)
 
-    def _keep(self, pace: ReaderPace) -> SpilledBytes:
+    def _new_spilled(self, pace: ReaderPace) -> SpilledBytes:
         spilled = SpilledBytes(self._room, pace, self._reservation, self._stop_reading)
-        self._spilled.append(spilled)
+        self._spilled_files.append(spilled)
         return spilled
 
     @property
@@ -241,7 +241,7 @@ class Answer:
 
     @property
     def _was_cut(self) -> bool:
-        return any(spilled.was_cut for spilled in self._spilled)
+        return any(spilled.was_cut for spilled in self._spilled_files)
 
     def _stop_reading(self) -> None:
         if self._reading is not None:
@@ -252,11 +252,11 @@ class Answer:
         if self._released_at_departure is not None:
             totals.samples = min(totals.samples, self._released_at_departure)
 
-    def _count_made(self) -> None:
+    def _count_whole_sound(self) -> None:
         """Count all sound that was made for a whole answer, if it is more than the counted sound."""
-        totals = self.call.totals
-        if self._made.samples > totals.samples:
-            totals.samples, totals.sample_rate_hz = self._made.samples, self._made.sample_rate_hz
+        totals, whole = self.call.totals, self._whole_sound
+        if whole.samples > totals.samples:
+            totals.samples, totals.sample_rate_hz = whole.samples, whole.sample_rate_hz
 
     def _count_written(self) -> None:
         totals = self.call.totals
@@ -265,5 +265,5 @@ class Answer:
             totals.sample_rate_hz = chunk.sample_rate_hz
         self._unwritten.clear()
 
-    async def _begun(self) -> Speech:
+    async def _return_speech(self) -> Speech:
         return self.speech

@@ -12,9 +12,9 @@ from policies import price, text_tags
 from policies.markdown.reading import Reading
 from policies.plans import Terms
 from policies.price import MostCharge, Operation
-from policies.routing import Candidate, Model, PostSpeaker
+from policies.routing import Candidate, Model
 from proxy.access.callers import Caller
-from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, OutputForm
+from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, OUTPUT_RATE_HZ, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.attempt import Attempt
 from proxy.speech.check_totals import CheckReport, CheckTotals
@@ -35,7 +35,7 @@ class PreparedText(Redacted, msgspec.Struct, frozen=True):
 
     `characters` are the charged ones: the sent characters and those that the account's own lexicon added.
     `written_characters` count numbers as if they were written out. `pronunciations` has the sounds of the
-    lexicon's words, by the alphabets of a candidate's model. A text `is_silent`, and free, of signs alone.
+    lexicon's words, by the alphabets of a candidate's model. A text of signs alone `is_silent`, and is free.
     """
 
     segments: tuple[Segment, ...]
@@ -52,9 +52,10 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
 
     `text` is the text to read; without its marks, if `places` are the positions of its characters in the
     user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A `source` is
-    converted instead of a text. `model` was tried last, and `post` repeats its speech. `begins` is the part's
-    first sample in the answer, None before its turn. The `winner` gave audio. A checked part was said `again`
-    so many times. One that goes on with an earlier call is heard `plays_at`, its first candidate before all.
+    converted instead of a text. The `candidate` was tried last, and the `winner` gave audio. `begins` is the
+    part's first sample in the answer, None before its turn. `again` counts how often a checked part was said
+    anew. If the part continues an earlier call, it is heard at the moment `plays_at`, and its first candidate
+    comes before all others.
     """
 
     number: int
@@ -63,47 +64,39 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     places: Sequence[int] | None = None
     texts: dict[tuple[str, bool], PreparedText | EngineError] = msgspec.field(default_factory=dict)
     source: SourceSound | None = None
-    model: Model | None = None
-    post: PostSpeaker | None = None
+    candidate: Candidate | None = None
     begins: int | None = None
     winner: Candidate | None = None
     is_passed_over: bool = False
-    text_key: tuple[str, bool] = "", False
     budget_s: float | None = None
     again: int = 0
     plays_at: float | None = None
 
     @property
     def speaker(self) -> str:
-        if self.model is None:
-            return ""
-        return self.model.name if self.post is None else f"{self.model.name}, {self.post.model.name}"
+        return "" if self.candidate is None else self.candidate.speaker
 
     @property
     def models(self) -> tuple[Model, ...]:
-        if self.model is None:
-            return ()
-        return (self.model,) if self.post is None else (self.model, self.post.model)
+        return () if self.candidate is None else self.candidate.models
 
     @property
     def engine(self) -> str:
-        if self.model is None:
-            return ""
-        return self.model.engine if self.post is None else f"{self.model.engine}+{self.post.model.engine}"
+        return "+".join([model.engine for model in self.models])
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         return self.part.candidates
 
     @property
-    def measured(self) -> PreparedText | Part:
+    def measured_text(self) -> PreparedText | Part:
         """The source of charged characters and estimate: the prepared text, or else the part."""
-        text = self.texts.get(self.text_key)
+        text = None if self.candidate is None else self.texts.get(self.candidate.text_key)
         return text if isinstance(text, PreparedText) else self.part
 
     @property
     def estimated_s(self) -> float:
-        return self.measured.estimated_s
+        return self.measured_text.estimated_s
 
     def leave_out_marks(self, reading: Reading) -> None:
         """Take the part's text from the reading of the whole text, unless nothing would be left to say."""
@@ -120,10 +113,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
 
     def pass_over(self) -> None:
         """Leave the part out, because nothing in it can be spoken. It costs nothing."""
-        self.model, self.post, self.is_passed_over = None, None, True
-
-    def give_to(self, candidate: Candidate) -> None:
-        self.model, self.post, self.text_key = candidate.model, candidate.post, candidate.text_key
+        self.candidate, self.is_passed_over = None, True
 
     def text_read(self, *, is_untagged: bool) -> str:
         return text_tags.without_tags(self.text) if is_untagged else self.text
@@ -135,7 +125,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
             raise text
         return text
 
-    def dearest(self, terms: Terms) -> tuple[MostCharge, float]:
+    def highest_charge(self, terms: Terms) -> tuple[MostCharge, float]:
         """Return the highest price and the longest estimate of the part over its candidates.
 
         The pause after the part is sound of the answer, so it is charged with the part.
@@ -152,11 +142,11 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     def charge_of(self, candidate: Candidate, text: PreparedText, seconds: float, terms: Terms) -> MostCharge:
         """Return the price of the part if this candidate speaks for so many seconds."""
         kind: Operation = "speech" if self.source is None else "conversion"
-        spoken = terms.prices.of_work(kind, candidate.model.engine, candidate.model.info.id)
+        spoken = terms.prices.work_price(kind, candidate.model.engine, candidate.model.info.id)
         whole = price.estimate_charge(spoken, estimated_s=seconds, characters=text.characters)
         by_job, repeated_by_job, post = whole if spoken.per == "job" else 0, 0, candidate.post
         if post is not None:
-            repeated = terms.prices.of_work("conversion", post.model.engine, post.model.info.id)
+            repeated = terms.prices.work_price("conversion", post.model.engine, post.model.info.id)
             charge = price.estimate_charge(repeated, estimated_s=seconds, characters=0)
             whole, repeated_by_job = whole + charge, charge if repeated.per == "job" else 0
         return MostCharge(whole, whole - by_job - repeated_by_job, by_job, repeated_by_job)
@@ -235,7 +225,7 @@ class Totals:
                     run.winner = candidate
                     break
 
-    def tell(self) -> str:
+    def announce_substitutes(self) -> str:
         """Return the substituted voices among the speaking ones for the headers, which are sent now."""
         found: dict[str, None] = {}
         self.substitute_note = False
@@ -282,7 +272,7 @@ class Totals:
         for run, samples in self.written_parts():
             if run.is_passed_over:
                 continue
-            measured = run.measured
+            measured = run.measured_text
             characters, kind = measured.characters, None
             total += characters
             for model in run.models or (None,):
@@ -306,7 +296,7 @@ class Totals:
         return Spent(
             engine=names[0],
             model=names[1],
-            voice=self._plan.voice_id(self._request),
+            voice=self._plan.voice_id,
             language=self._plan.language,
             format=self._request.form.format,
             characters=total,
@@ -334,8 +324,9 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
 
     `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
     `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call of a
-    `job` has no listener, is no stream, and engines serve it last. A piece of an utterance is none either,
-    and has no receipt. Attempts at a `step` share its name, not their ids. If `is_idle`, none listens.
+    `job` has no listener, does not count as a stream, and engines serve it last. A piece of an utterance does
+    not count as a stream either, and has no receipt. All attempts at a step of a job have its name, `step`.
+    A call that `is_idle` has no listener.
     """
 
     id: str
@@ -357,7 +348,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     def terms(self) -> Terms:
         return self.plan.terms
 
-    def ignored(self) -> tuple[str, ...]:
+    def ignored_fields(self) -> tuple[str, ...]:
         request, speakers = self.request, self.totals.speaking
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])
@@ -372,7 +363,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
         if self.plan.treatment is None:
             return form
         models = [model for part in self.plan.parts for each in part.candidates for model in each.models]
-        source = TRAINED if any(model.info.is_trained for model in models) else RULES
+        source = IPTC_TRAINED if any(model.info.is_trained for model in models) else IPTC_RULES
         return msgspec.structs.replace(form, source=source)
 
     def form_by(self, speaker: str) -> OutputForm:

@@ -13,7 +13,7 @@ import structlog
 from msgspec.structs import replace
 
 from policies import provider_waits
-from policies.routing import Candidate, PostSpeaker, late_last
+from policies.routing import Candidate, PostSpeaker, move_late_last
 from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
@@ -23,7 +23,7 @@ from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.engine_job import job_of, post_job_of
-from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_own
+from proxy.speech.post_stream import FirstSpeech, PostStream, RepeaterAway, as_server_fault
 from proxy.speech.speech_request import SOURCE_HZ
 from proxy.speech.word_times import WordPositions
 from speech_engine import (
@@ -104,8 +104,11 @@ class FirstAudio:
         return self._engines[engine].slots == 1
 
     def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the candidates with those last that are late, away, or busy while their own speaker stands
-        in. Only natural ones are passed over for natural ones."""
+        """Return the candidates with those of late engines behind their neighbours, as `late_last` has it.
+
+        If some candidates stand in for the voice, an engine that is away counts as late. If the same speaker
+        of another engine stands in, a busy engine does, too.
+        """
         late = self._engines.late.names
         stands_in = {each.stands_in for each in candidates}
         if stands_in != {""}:
@@ -113,7 +116,7 @@ class FirstAudio:
             late = {name for name in names if name in late or not self._engines.is_usable(name)}
             if "same_speaker" in stands_in:
                 late |= {name for name in names if self._engines.is_busy(name)}
-        return late_last(candidates, late) if late else candidates
+        return move_late_last(candidates, late) if late else candidates
 
     def likely(self, call: SpeechCall, run: PartRun) -> Candidate:
         """Return the candidate that would speak a part now: the first that can, if its engine is usable.
@@ -154,14 +157,14 @@ class FirstAudio:
     ) -> CandidateStream:
         """Try one candidate up to its first audio. If it fails or is cancelled, it leaves nothing running.
         Raises EngineError."""
-        run.give_to(candidate)
+        run.candidate = candidate
         text = run.text_for(candidate)
         if text.is_silent:
             raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
         deadline, ends_at = Deadline(), time.monotonic() + left_s
         stream: CandidateStream | None = None
         try:
-            with deadline.at(ends_at):
+            with deadline.expire_at(ends_at):
                 stream = await self._prepare(call, run, candidate, text, deadline)
                 await stream.read_first_audio(*self._open(call, run, stream, text, ends_at))
                 run.winner = candidate
@@ -214,7 +217,7 @@ class FirstAudio:
             # A provider bills instructions as text. The account does not pay for them.
             characters=text.spoken_characters + len(stream.job.instructions),
             output=stream,
-            rate=self._catalogue.rate(model),
+            rate=self._catalogue.provider_rate(model),
             given_sound=source,
         )
         call.totals.attempts.append(attempt)
@@ -240,7 +243,7 @@ class FirstAudio:
         try:
             self._engines[post.model.engine].check_available(Convert(post_job_of(job, candidate, post)))
         except EngineUnavailable as error:
-            raise as_own(error) from None
+            raise as_server_fault(error) from None
 
     def _open_post(
         self,
@@ -257,7 +260,7 @@ class FirstAudio:
             model=post.model,
             characters=0,
             output=stream,
-            rate=self._catalogue.rate(post.model),
+            rate=self._catalogue.provider_rate(post.model),
             given_sound=spoken,
         )
         call.totals.attempts.append(attempt)
@@ -328,10 +331,10 @@ class CandidateRace:
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
         if self._wait_until_free is not None:
             # The engine may be busy with the previous part. The deadline moves by the waited time.
-            since = time.monotonic()
+            wait_began = time.monotonic()
             for model in candidate.models:
                 await self._wait_until_free(model.engine)
-            self._deadline += time.monotonic() - since
+            self._deadline += time.monotonic() - wait_began
         left_s = provider_waits.first_audio_share_s(self._deadline - time.monotonic(), len(self._left))
         try:
             return await self._first_audio.attempt(self._call, self._run, candidate, left_s)
@@ -355,7 +358,7 @@ class CandidateRace:
                 raise
         if winner is not None:
             # Another candidate may have begun after it.
-            self._run.give_to(winner.candidate)
+            self._run.candidate = winner.candidate
         return winner
 
     async def _first_to_speak(self, candidate: Candidate) -> CandidateStream | None:

@@ -92,18 +92,18 @@ class CandidateStream:
         self._words: list[SpokenWord] = []
         # The start of each segment in the answer, and after the last one the end.
         self._moments: list[tuple[int, float]] = []
-        self._interpolated: InterpolatedWords | None = None
+        self._interpolated_words: InterpolatedWords | None = None
         self._growing_words: GrowingWords | None = None
         self._factor = factor
         self._form = form
-        self._out: Sound | Frames | None = None
+        self._output: Sound | Frames | None = None
         self._rate_hz = 0
         self._turn_s = _TURN_S * min(1.0, factor)
         self._turn_ends_s = self._turn_s
         self._tail = Tail()
         self._segment = -1
         self._first = Chunk()
-        self._finished = False
+        self._is_over = False
         self._events: EngineStream | None = None
         self.given_sound: RepeatedSound | None = None
         self._deadline = deadline
@@ -123,21 +123,21 @@ class CandidateStream:
         if info.times_words:
             if self._growing_words is None:
                 self._growing_words = GrowingWords(self.places, self._words)
-            return self._growing_words.so_far(self.seconds / self._factor if self._finished else None)
+            return self._growing_words.so_far(self.seconds / self._factor if self._is_over else None)
         # A model that joins sentences may speak them together or apart, so their times are unknown.
-        if info.joins_segments or not isinstance(self._out, Sound):
+        if info.joins_segments or not isinstance(self._output, Sound):
             return None
-        if self._interpolated is None:
-            self._interpolated = InterpolatedWords(self.places, self._moments)
-        return self._interpolated.so_far()
+        if self._interpolated_words is None:
+            self._interpolated_words = InterpolatedWords(self.places, self._moments)
+        return self._interpolated_words.so_far()
 
     @property
     def has_manifest(self) -> bool:
-        return isinstance(self._out, Mp3Frames) and self._out.has_manifest
+        return isinstance(self._output, Mp3Frames) and self._output.has_manifest
 
     @property
     def original(self) -> Original | None:
-        return self._out.original if isinstance(self._out, Mp3Frames) else None
+        return self._output.original if isinstance(self._output, Mp3Frames) else None
 
     def job_with_deadline(self, left_s: float) -> SpeechJob:
         """Return the job for the engine, with the remaining time, and a limit slightly above the cap."""
@@ -154,15 +154,15 @@ class CandidateStream:
         """
         self._events = events
         self.given_sound = given_sound
-        while not self._finished and not (self._first.data and self.seconds):
-            chunk = await self._read()
+        while not self._is_over and not (self._first.data and self.seconds):
+            chunk = await self._read_event()
             first = self._first
             self._first = first + chunk if first.data or first.samples else chunk
-        if self._out is not None and not isinstance(self._out, Sound) and not self.seconds:
+        if self._output is not None and not isinstance(self._output, Sound) and not self.seconds:
             raise EngineFailed("The engine gave encoded audio without a single frame.")
-        if self._finished and not self.seconds and any(is_speech(each.spoken) for each in self.job.segments):
+        if self._is_over and not self.seconds and any(is_speech(each.spoken) for each in self.job.segments):
             raise UnsupportedText("Invalid 'input': the engine can speak nothing of it.")
-        if self._finished and not self.seconds and not self.job.segments:
+        if self._is_over and not self.seconds and not self.job.segments:
             raise EngineFailed("The engine has made no sound of the recording.")
         self.has_begun = True
 
@@ -171,23 +171,23 @@ class CandidateStream:
         if self._first.data:
             chunk, self._first = self._first, Chunk()
             return chunk
-        while not self._finished:
-            try:
-                with self._deadline.at(time.monotonic() + self._stall_s):
-                    chunk = await self._read()
-            except TimeoutError:
-                raise EngineTimeout("The engine fell silent in the middle.") from None
-            if chunk.data:
-                return chunk
+        try:
+            with self._deadline:
+                while not self._is_over:
+                    self._deadline.expire_at(time.monotonic() + self._stall_s)
+                    if (chunk := await self._read_event()).data:
+                        return chunk
+        except TimeoutError:
+            raise EngineTimeout("The engine fell silent in the middle.") from None
         return None
 
     def last_chunk(self) -> Chunk:
         """Return the flushed end of the sound, which is never empty. It is called after the other chunks."""
-        if self._out is None:
+        if self._output is None:
             # The text has no sound, as in ".". A short silence is a valid file; an empty answer is not.
-            self._out = Sound(self.sample_rate_hz, self._form)
-            self._tail.rest = self._out.feed(silence(self.sample_rate_hz // 10))
-        return self._tail.rest + self._out.flush()
+            self._output = Sound(self.sample_rate_hz, self._form)
+            self._tail.rest = self._output.feed(silence(self.sample_rate_hz // 10))
+        return self._tail.rest + self._output.flush()
 
     async def close(self) -> None:
         self._deadline.close()
@@ -195,22 +195,22 @@ class CandidateStream:
             if self._events is not None:
                 await self._events.close()
         finally:
-            if isinstance(self._out, Sound):
-                self._out.close()
+            if isinstance(self._output, Sound):
+                self._output.close()
 
-    async def _read(self) -> Chunk:
+    async def _read_event(self) -> Chunk:
         assert self._events is not None
         event = await self._events.next_event()
         if event is None:
             raise EngineFailed("The engine ended without finishing.")
         if isinstance(event, Finished):
-            self._finished = True
+            self._is_over = True
             self._moments.append((len(self.job.segments), self.seconds / self._factor))
             self.units = self.units if event.units is None else event.units
             events, self._events = self._events, None
             await events.close()
             given = self.given_sound
-            if given is not None and self.seconds < estimate.repeated_s(given.seconds)[0]:
+            if given is not None and self.seconds < estimate.repetition_bounds_s(given.seconds)[0]:
                 raise EngineFailed("The engine has made far less sound than it heard.")
             return Chunk()
         if self.seconds >= self._turn_ends_s:
@@ -221,36 +221,36 @@ class CandidateStream:
             case Started(sample_rate_hz=rate_hz):
                 self._rate_hz = rate_hz
             case Audio(segment=segment, pcm=pcm):
-                return self._pcm(segment, pcm)
+                return self._add_pcm(segment, pcm)
             case Encoded(format=format_, data=data):
-                return self._encoded(format_, data)
+                return self._add_encoded(format_, data)
             case ProviderCount(units=units):
                 self.units = units
             case Words():
                 self._add_words(event)
         return Chunk()
 
-    def _pcm(self, segment: int, pcm: bytes) -> Chunk:
+    def _add_pcm(self, segment: int, pcm: bytes) -> Chunk:
         if not self._rate_hz or segment < 0 or segment < self._segment:
             raise EngineFailed("The engine gave audio before it started, or out of order.")
         if segment != self._segment:
             self._segment = segment
             self._moments.append((segment, self.seconds / self._factor))
         self._count(len(pcm) // SAMPLE_BYTES, self._rate_hz)
-        if self._out is None:
-            self._out = Sound(self._rate_hz, self._form, factor=self._factor, decibels=gain_db(self.lufs))
-        elif not isinstance(self._out, Sound):
+        if self._output is None:
+            self._output = Sound(self._rate_hz, self._form, factor=self._factor, decibels=gain_db(self.lufs))
+        elif not isinstance(self._output, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
-        return self._tail.push(self._out.feed(pcm))
+        return self._tail.push(self._output.feed(pcm))
 
-    def _encoded(self, format_: str, data: bytes) -> Chunk:
+    def _add_encoded(self, format_: str, data: bytes) -> Chunk:
         if format_ not in self.job.formats:
             raise EngineFailed(f"The engine gave {format_}, which was not requested.")
-        if self._out is None:
-            self._out = open_frames(self._form, keeps_original=self._keeps_original)
-        if self._out is None or isinstance(self._out, Sound):
+        if self._output is None:
+            self._output = open_frames(self._form, keeps_original=self._keeps_original)
+        if self._output is None or isinstance(self._output, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
-        chunk = self._out.feed(data)
+        chunk = self._output.feed(data)
         self.sample_rate_hz = chunk.sample_rate_hz
         self._count(chunk.samples, chunk.sample_rate_hz)
         return self._tail.push(chunk)
@@ -260,7 +260,7 @@ class CandidateStream:
         self.seconds += samples / rate_hz
         noted_s = self.seconds
         if self.given_sound is not None:
-            if self.seconds > estimate.repeated_s(self.given_sound.seconds)[1]:
+            if self.seconds > estimate.repetition_bounds_s(self.given_sound.seconds)[1]:
                 raise EngineFailed("The engine has made far more sound than it heard.")
             # Only the length of the original speech counts for the cap.
             noted_s = min(noted_s, self.given_sound.seconds)

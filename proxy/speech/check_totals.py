@@ -1,4 +1,4 @@
-"""What is known of the checked parts of an answer, and what its client is told of them."""
+"""The verdicts on the checked parts of an answer, and the report on them for its client."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from speech_engine.redacted import Redacted
 
 
 class CheckReport(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
-    """The seconds of an answer that were heard and those that were not, how many sentences were said again,
-    the words that are wrong all the same or may be, and the seconds that are free for that. `why` names what
-    stood against a check."""
+    """The report on a checked answer: the seconds that were heard and those that were not, and the number of
+    sentences that were said again. `wrong` and `unsure` are the words that stayed so, and `free_s` are the
+    seconds that cost nothing for that reason. `why` names the obstacles to a check."""
 
     checked_s: float
     unchecked_s: float
@@ -31,7 +31,7 @@ class CheckReport(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
     def sums(self) -> CheckSums:
         return CheckSums(self.checked_s, self.unchecked_s, self.again, len(self.wrong or ()), self.free_s)
 
-    def without(self, characters: int) -> CheckReport:
+    def without_start(self, characters: int) -> CheckReport:
         """Return the report on a text without so many characters at its beginning."""
         wrong, unsure = (
             tuple([replace(word, start=word.start - characters, end=word.end - characters) for word in each])
@@ -41,7 +41,7 @@ class CheckReport(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 FREE_ROOM_S = 0.0
-"""What may be free of an answer, before a feature knows what its account has left."""
+"""The seconds of an answer that may be free, unless a feature finds more for its account."""
 
 
 class CheckTotals:
@@ -81,10 +81,10 @@ class CheckTotals:
 
     def report(self, seconds: Mapping[int, float], *, is_stored: bool) -> CheckReport:
         """Return the report of parts of these lengths. A stored answer was right when it was stored."""
-        checked = [number for number in seconds if is_stored or self._of(number).result != "unchecked"]
+        checked = [each for each in seconds if is_stored or self._verdict_of(each).result != "unchecked"]
         checked_s = sum([seconds[number] for number in checked])
         words = {result: self._words(seconds, result) for result in ("wrong", "unsure")}
-        reasons = dict.fromkeys([self._of(number).why for number in seconds if number not in checked])
+        reasons = dict.fromkeys([self._verdict_of(number).why for number in seconds if number not in checked])
         return CheckReport(
             checked_s=round(checked_s, 3),
             unchecked_s=round(sum(seconds.values()) - checked_s, 3),
@@ -95,9 +95,9 @@ class CheckTotals:
             why=", ".join(filter(None, reasons)) or UNSET,
         )
 
-    def _of(self, number: int) -> PartVerdict:
+    def _verdict_of(self, number: int) -> PartVerdict:
         return self.verdicts.get(number) or PartVerdict("unchecked", (), self.obstacle)
 
     def _words(self, seconds: Mapping[int, float], result: str) -> tuple[WrongWords, ...]:
-        verdicts = [self._of(number) for number in seconds]
+        verdicts = [self._verdict_of(number) for number in seconds]
         return tuple([word for each in verdicts if each.result == result for word in each.words])

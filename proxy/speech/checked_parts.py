@@ -1,4 +1,4 @@
-"""The seam of checked speech: a feature makes the parts of a call, and gives them on when checked."""
+"""The interface of checked speech: a feature makes the parts of a call, and sends each after its check."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class CheckedParts(Protocol):
 
 
 class NoCheck(PlanCheck):
-    """The check of a server that hears nothing. A feature gives a subclass of it."""
+    """The check of a server without ears. A feature provides a subclass that can check."""
 
     def begin_parts(
         self, first_audio: FirstAudio, room: SpillQuota, call: SpeechCall, note_made: Callable[[int], None]

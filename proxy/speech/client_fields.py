@@ -43,7 +43,7 @@ def read_extra(
     Raises InvalidRequest for a value that is too large or that may be an address.
     """
     present = {name for name, value in fields.items() if bytes(value) != b"null"}
-    extra = tuple((name, _checked(name, fields[name])) for name in sorted(present & {*model_fields}))
+    extra = tuple((name, _checked_value(name, fields[name])) for name in sorted(present & {*model_fields}))
     return extra, tuple(sorted((present & FOREIGN_FIELDS) - {*model_fields}))
 
 
@@ -51,11 +51,11 @@ def extra_of(extra: Extra, info: ModelInfo) -> Extra:
     return tuple((name, value) for name, value in extra if name in info.client_fields)
 
 
-def decoded(extra: Extra) -> dict[str, Any]:
+def decode_extra(extra: Extra) -> dict[str, Any]:
     return {name: msgspec.json.decode(value) for name, value in extra}
 
 
-def _checked(name: str, value: msgspec.Raw) -> str:
+def _checked_value(name: str, value: msgspec.Raw) -> str:
     if len(bytes(value)) > MOST_FIELD_BYTES:
         raise _wrong(name, f"at most {MOST_FIELD_BYTES} bytes long")
     try:

@@ -23,7 +23,8 @@ class MovingTimer:
     _timer: asyncio.TimerHandle | None = None
     _timer_at = math.inf
 
-    def at(self, moment: float) -> Self:
+    def expire_at(self, moment: float) -> Self:
+        """Call `expire` at this moment of the loop's clock, and at no earlier one."""
         self._moment = moment
         if self._timer is not None and self._timer_at > moment:
             self._timer.cancel()
@@ -32,9 +33,9 @@ class MovingTimer:
             self._set_timer()
         return self
 
-    def within(self, seconds: float) -> Self:
+    def expire_in(self, seconds: float) -> Self:
         # The loops of asyncio and uvloop count from the zero of time.monotonic. To read it saves a call.
-        return self.at(time.monotonic() + seconds)
+        return self.expire_at(time.monotonic() + seconds)
 
     def rest(self) -> None:
         """Remove the moment, until the next one is set."""
@@ -99,7 +100,7 @@ class StoppableBlock:
 class Deadline(StoppableBlock, MovingTimer):
     """A deadline for successive blocks of one task, like `asyncio.timeout_at` for one block.
 
-        with deadline.at(moment):
+        with deadline.expire_at(moment):
             await …
 
     The block raises TimeoutError when the moment has passed, too. Close the deadline after the last block.

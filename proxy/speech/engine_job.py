@@ -11,7 +11,7 @@ from policies.routing import Candidate, PostSpeaker
 from proxy.audio.formats import OutputForm
 from proxy.audio.frames import COUNTED_FORMATS
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
-from proxy.speech.client_fields import decoded, extra_of
+from proxy.speech.client_fields import decode_extra, extra_of
 from speech_engine import SpeechJob, UnsupportedInstructions, Urgency
 
 
@@ -32,7 +32,11 @@ def job_of(
         )
     # The repetition of a recording is about as long as the recording.
     source, estimated_s = run.source, text.estimated_s
-    cap_s = estimate.cap_seconds(estimated_s) if source is None else estimate.repeated_s(source.seconds)[1]
+    cap_s = (
+        estimate.cap_seconds(estimated_s)
+        if source is None
+        else estimate.repetition_bounds_s(source.seconds)[1]
+    )
     # The last engine decides the form of the sound.
     recording_info = candidate.models[-1].info
     can_pass_through = (
@@ -49,7 +53,7 @@ def job_of(
         share=call.plan.terms.share,
         model=info.id,
         voice=candidate.voice,
-        segments=segments.fit(text.segments, info.max_characters),
+        segments=segments.fit_segments(text.segments, info.max_characters),
         language=part.language,
         speed=native_speed,
         pitch=request.pitch,
@@ -69,7 +73,7 @@ def job_of(
         plays_rate=factor,
         follows_s=follows_s,
         instructions=instructions,
-        extra=decoded(extra_of(request.extra, info)) if request.extra else {},
+        extra=decode_extra(extra_of(request.extra, info)) if request.extra else {},
         # A model that takes no seed says a sentence otherwise if it is cut otherwise.
         goes_whole=call.plan.is_checked_first(run.number) and (info.seeds or not run.again),
     )
@@ -131,7 +135,7 @@ def _begins_at(call: SpeechCall, run: PartRun, now: float) -> float:
     began = now if totals.first_byte_ms is None else totals.began + totals.first_byte_ms / 1000
     if run.begins is not None:
         return began + run.begins / totals.sample_rate_hz
-    before = totals.parts[run.number - 1]
-    made_s = 0.0 if totals.check is None else totals.check.lengths_s[before.number]
-    length_s = (made_s or before.estimated_s) + before.part.pause_s
-    return began + (before.begins or 0) / totals.sample_rate_hz + length_s
+    part_before = totals.parts[run.number - 1]
+    made_s = 0.0 if totals.check is None else totals.check.lengths_s[part_before.number]
+    length_s = (made_s or part_before.estimated_s) + part_before.part.pause_s
+    return began + (part_before.begins or 0) / totals.sample_rate_hz + length_s

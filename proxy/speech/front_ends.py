@@ -54,7 +54,7 @@ class FrontEnds:
         """Read a text without its marks, in a thread. Return None if it has none. Raises EngineTimeout."""
         try:
             async with asyncio.timeout(within_s):
-                work = partial(reading.read, text, markdown)
+                work = partial(reading.read_markdown, text, markdown)
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
             raise EngineTimeout("The text could not be read in time.", retry_after_s=2.0) from None

@@ -67,7 +67,7 @@ class LoudnessLevels:
 
     def __init__(self, erased: ErasedVoices | None = None) -> None:
         self._erased = erased or ErasedVoices()
-        self._known: OrderedDict[_Key, LoudnessLevel] = OrderedDict()
+        self._levels: OrderedDict[_Key, LoudnessLevel] = OrderedDict()
 
     def loudness_level(
         self, candidate: Candidate, voices: Collection[str] = (), emotion: str | None = None
@@ -79,25 +79,25 @@ class LoudnessLevels:
         if self._erased.are_any_erased(voices):
             return LoudnessLevel()
         key = (*candidate.sound, emotion)
-        level = self._known.setdefault(key, LoudnessLevel())
-        self._known.move_to_end(key)
-        if len(self._known) > _MOST_VOICES:
-            self._known.popitem(last=False)
+        level = self._levels.setdefault(key, LoudnessLevel())
+        self._levels.move_to_end(key)
+        if len(self._levels) > _MOST_VOICES:
+            self._levels.popitem(last=False)
         return level
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
         """Forget all levels: an erasure is rare, and a level is measured again within seconds."""
         del voice, digests
-        self._known.clear()
+        self._levels.clear()
 
     def forget_samples(self, digests: Collection[str]) -> None:
         """Forget the voices that use any of these recordings or models."""
         for key in [
             key
-            for key in self._known
+            for key in self._levels
             if any(digest in digests for voice in key[1:3] if voice for digest in find_digests(voice))
         ]:
-            del self._known[key]
+            del self._levels[key]
 
 
 class LevelSound:

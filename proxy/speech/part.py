@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from policies.language import Source
-from policies.lexicon import EMPTY, Lexicon
+from policies.lexicon import EMPTY_LEXICON, Lexicon
 from policies.routing import Candidate, PostSpeaker, Voice
 
 
@@ -27,7 +27,7 @@ class Part(msgspec.Struct, frozen=True):
     characters: int
     source: Source = "request"
     route: str | None = None
-    lexicon: Lexicon = EMPTY
+    lexicon: Lexicon = EMPTY_LEXICON
     pause_s: float = 0.0
     requested_pause_s: float = 0.0
     emotion: str | None = None

@@ -1,4 +1,4 @@
-"""The check of parts that were made, as plans and reports need it: see checked_parts.py."""
+"""The values of checks, and what the planner asks about checks. The checks themselves: checked_parts.py."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from proxy.errors import WRONG_SPEECH, OwnError, RequestFailed
 from proxy.speech.part import Part
 
 CheckKind = Literal["heard", "behind"]
-"""When a checked part is sent: when it was heard, or for the first part as it comes."""
+"""When a checked part is sent. `heard`: after its check. `behind`: the first part is sent as it comes."""
 
 OnWrong = Literal["send", "fail"]
-"""What becomes of a part that stays wrong."""
+"""Whether a part that stays wrong is sent, or fails its answer."""
 
 CheckResult = Literal["right", "unsure", "wrong", "unchecked"]
 
 
 class WrongWords(msgspec.Struct, frozen=True):
-    """Words that were said wrong: their place in the text that was sent, as they should be, as they were
+    """Words that were said wrong: their place in the sent text, the wanted words, and those that were
     heard."""
 
     start: int
@@ -34,7 +34,7 @@ class WrongWords(msgspec.Struct, frozen=True):
 
 
 class PartVerdict(msgspec.Struct, frozen=True):
-    """What is thought of a part. `words` are those that are not right; `why` tells why nothing was heard."""
+    """The verdict on a part. `words` are the wrong or unsure ones. `why` tells why the part was not heard."""
 
     result: CheckResult
     words: tuple[WrongWords, ...] = ()
@@ -42,7 +42,7 @@ class PartVerdict(msgspec.Struct, frozen=True):
 
 
 class WrongSpeech(RequestFailed):
-    """502: a sentence was said wrong each time, and the request wants none that is."""
+    """502: a sentence was said wrong each time, and the request refuses wrong sentences."""
 
     status, default_code = 502, WRONG_SPEECH
     text = "A sentence was said wrong, and 'on_wrong' is fail."
@@ -50,16 +50,16 @@ class WrongSpeech(RequestFailed):
 
 
 class SpokenWrong(OwnError):
-    """A part is wrong, and the request wants none that is."""
+    """A part is wrong, and the request refuses wrong parts."""
 
     failure = WrongSpeech
 
 
 class PlanCheck:
-    """What the plan of a checked request needs to know. Here nothing can be checked."""
+    """Answers what the planner asks about checks. This class can check nothing."""
 
     checks_jobs = False
-    """Whether the steps of jobs are checked where nothing else is said."""
+    """Whether the steps of jobs are checked, unless a request or a plan decides."""
 
     def obstacle(self, candidate: Candidate, language: str) -> str:
         """Return why speech of this candidate cannot be checked, or "" if it can: a word for the answer."""

@@ -41,7 +41,7 @@ SentShare = Callable[[], float | None]
 machine."""
 
 
-class _Ready(msgspec.Struct, frozen=True):
+class _Resources(msgspec.Struct, frozen=True):
     """The resources of an answer before an engine speaks. Only an answer that is sent whole has a
     `whole_quota`."""
 
@@ -52,8 +52,8 @@ class _Ready(msgspec.Struct, frozen=True):
 
 
 class Pipeline:
-    """Answers calls. The functions in `ended` get each call at its end, also one without an observer: what
-    must see a single answer on its way is an `Observer`."""
+    """Answers calls. The functions in `ended` get each call at its end, with or without observers. An
+    `Observer` sees one answer while it is made."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Pipeline:
     ) -> None:
         self._activity = activity or Activity()
         self._part_check = part_check
-        self._ended = ended
+        self._end_hooks = ended
         self._texts = texts
         self._first_audio = first_audio
         self._levels = levels
@@ -104,8 +104,8 @@ class Pipeline:
                     whole_quota.take_room()
                 for take_place in observers.take_place:
                     await take_place()
-                ready = _Ready(lookup, hold, observers, whole_quota)
-                await self._speak(call, ready, write, sent_share)
+                resources = _Resources(lookup, hold, observers, whole_quota)
+                await self._speak(call, resources, write, sent_share)
             finally:
                 if whole_quota is not None:
                     whole_quota.leave()
@@ -142,13 +142,15 @@ class Pipeline:
             raise from_engine(error) from None
         return _hold_request(call, None)
 
-    async def _speak(self, call: SpeechCall, ready: _Ready, write: Write, sent_share: SentShare) -> None:
+    async def _speak(
+        self, call: SpeechCall, resources: _Resources, write: Write, sent_share: SentShare
+    ) -> None:
         totals, answer = call.totals, None
-        hold, observers, whole_quota = ready.hold, ready.observers, ready.whole_quota
-        stored, totals.cache = ready.lookup.stored, ready.lookup.state
+        hold, observers, whole_quota = resources.hold, resources.observers, resources.whole_quota
+        stored, totals.cache = resources.lookup.stored, resources.lookup.state
         try:
             began = time.monotonic()
-            speech = stored or await self._begin(call, began - totals.began)
+            speech = stored or await self._begin_speech(call, began - totals.began)
             if stored is None:
                 self._metrics.first_audio.observe(totals.current_part.speaker, time.monotonic() - began)
             reservation = None if whole_quota is None else whole_quota.reservation
@@ -163,7 +165,7 @@ class Pipeline:
             error = raised
             for blame in observers.fail:
                 error = blame(error)
-            raise await self._failed(call, hold, answer, error) from None
+            raise await self._settle_failure(call, hold, answer, error) from None
         except asyncio.CancelledError:
             share = sent_share()
             if answer is not None and share is not None:
@@ -179,7 +181,7 @@ class Pipeline:
                 if totals.attempts:
                     self._note_end(call, answer)
 
-    def _begin(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
+    def _begin_speech(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
         begin = partial(
             begin_speech, self._first_audio, self._levels, self._part_check, self._spill_quota, call
         )
@@ -189,7 +191,7 @@ class Pipeline:
         left_s = self._first_audio.budget_s(call, call.totals.parts[0]) - waited_s
         return begin_filtered(call, treatment.filter, left_s, begin)
 
-    async def _failed(
+    async def _settle_failure(
         self, call: SpeechCall, hold: Hold, answer: Answer | None, error: EngineError
     ) -> RequestFailed:
         totals, failure = call.totals, from_engine(error)
@@ -206,15 +208,15 @@ class Pipeline:
         """Count the spoken seconds, and notify the features of the answer's end."""
         totals = call.totals
         if answer is not None:
-            for note in self._ended:
+            for note in self._end_hooks:
                 note(call)
         is_robot = False
         for part, samples in totals.written_parts():
             is_robot = is_robot or (part.winner is not None and part.winner.is_robot)
-            if (model := part.model) is not None:
-                engine, id_ = model.engine, model.info.id
-                if part.post is not None:
-                    engine, id_ = part.engine, f"{id_}+{part.post.model.info.id}"
+            if (candidate := part.candidate) is not None:
+                engine, id_ = candidate.model.engine, candidate.model.info.id
+                if candidate.post is not None:
+                    engine, id_ = part.engine, f"{id_}+{candidate.post.model.info.id}"
                 self._metrics.seconds.counts[engine, id_] += samples / totals.sample_rate_hz
         if is_robot:
             self._metrics.robots.inc()
@@ -223,13 +225,13 @@ class Pipeline:
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     terms = call.plan.terms
     if stored is None:
-        most, lengths_s = zip(*[part.dearest(terms) for part in call.totals.parts], strict=True)
-        amount, estimated_s = price.most_together(most), sum(lengths_s)
+        most, lengths_s = zip(*[part.highest_charge(terms) for part in call.totals.parts], strict=True)
+        amount, estimated_s = price.most_charge(most), sum(lengths_s)
     else:
         # Its length is known, so the price is exact.
         estimated_s = stored.samples / stored.sample_rate_hz
         whole = price.PricedPart(terms.prices.cached, stored.samples, len(call.request.text))
-        amount = price.total((whole,), stored.sample_rate_hz)
+        amount = price.total_charge((whole,), stored.sample_rate_hz)
     return HoldRequest(
         request_id=call.id,
         account=call.caller.account,

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from policies import estimate, language, routing
 from policies.language import Detect, LanguageChoice
-from policies.lexicon import EMPTY, Lexicon
+from policies.lexicon import EMPTY_LEXICON, Lexicon
 from policies.plans import Terms
 from policies.routing import Decision, FrontEndNames, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import NOTHING, AccountLibrary
+from proxy.catalogue.library import EMPTY_LIBRARY, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.speech.part import Part
@@ -43,41 +43,27 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     """The parts to speak, and the terms.
 
     Most plans have one part. The parts are in the order of the text, and their characters add up to it. The
-    answer names `voice` and `language`. `voices` has the ids of the requested voice, of the voices
+    answer names `voice_id` and `language`. `voices` has the ids of the requested voice, of the voices
     that speak, of the members of casts, and of the clips of recorded voices. `own_voices` are the ids among
-    them that an account saved, and may erase. `treatment` changes the sound, unless it is None. The parts of
-    a plan with a `check` are heard, unless there is an `obstacle`.
+    them that an account saved, and may erase. `cast` has the names of the cast, none if one voice speaks. If
+    the plan `is_joined`, a relay joins the parts as PCM: also a single one, if a pause follows it.
+    `treatment` changes the sound, unless it is None. The parts of a plan with a `check` are heard, unless
+    there is an `obstacle`.
     """
 
     voice: Voice
+    voice_id: str
     language: str
     parts: tuple[Part, ...]
     estimated_s: float
     terms: Terms
     voices: frozenset[str]
     own_voices: frozenset[str]
+    cast: tuple[str, ...] = ()
+    is_joined: bool = False
     treatment: Treatment | None = None
     check: CheckKind | None = None
     obstacle: str = ""
-
-    @property
-    def is_joined(self) -> bool:
-        """Whether a relay joins the parts as PCM: also a single one, if a pause follows it."""
-        is_checked = self.check is not None and not self.obstacle
-        return is_checked or len(self.parts) > 1 or self.parts[0].pause_s > 0
-
-    def voice_id(self, request: SpeechRequest) -> str:
-        """Return the id of the voice for the answer: of an inline cast, the voices that speak."""
-        if not request.cast:
-            return self.voice.id
-        whole = f"+{self.voice.id}+"
-        places = {whole.find(f"+{part.voice.id}+"): part.voice.id for part in self.parts}
-        places.pop(-1, None)  # a route's own voice for sentences of another language
-        return "+".join(places[place] for place in sorted(places)) or self.voice.id
-
-    def cast(self, request: SpeechRequest) -> tuple[str, ...]:
-        """Return the names of the cast; none if one voice speaks."""
-        return tuple([name for name, _ in request.cast or self.voice.cast])
 
     @property
     def is_checked(self) -> bool:
@@ -124,7 +110,7 @@ class Planner:
         catalogue: Catalogue,
         front_ends: FrontEndNames = FrontEndNames(),  # noqa: B008 - frozen
         detect: Detect | None = None,
-        default_language: str = language.DEFAULT,
+        default_language: str = language.DEFAULT_TAG,
         pause_ms: int = 0,
         treat: Treat = untreated,
         check_provenance: Callable[[], None] = no_proof,
@@ -152,7 +138,7 @@ class Planner:
             return await asyncio.to_thread(self.plan, request, terms, own)
         return self.plan(request, terms, own)
 
-    def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = NOTHING) -> SpeechPlan:
+    def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = EMPTY_LIBRARY) -> SpeechPlan:
         """Plan a request. `own` are the account's own voices and lexicons.
 
         If no candidate is left, it raises InvalidRequest or NotFound with the field that excluded the last
@@ -176,7 +162,7 @@ class Planner:
                 self._build_plan(voice, request, terms, parts, own), check=check, obstacle=obstacle
             )
         parts = self._part_check.at_sentences(parts, request.text, request.speed)
-        return replace(self._build_plan(voice, request, terms, parts, own, is_joined=True), check=check)
+        return replace(self._build_plan(voice, request, terms, parts, own, is_checked=True), check=check)
 
     def _obstacle(self, request: SpeechRequest, parts: Sequence[Part]) -> str:
         """Return why no part of a request can be checked, or "" if one can."""
@@ -190,7 +176,9 @@ class Planner:
     ) -> tuple[Voice, Sequence[Span]]:
         return self.splitter.split(request, own, lambda part, span: self.decide(part, terms, span, own))
 
-    def part(self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = NOTHING) -> Part:
+    def part(
+        self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = EMPTY_LIBRARY
+    ) -> Part:
         """Plan one part. Raises what `plan` raises if no candidate is left."""
         decision = self.decide(request, terms, span, own)
         query = decision.query
@@ -205,7 +193,7 @@ class Planner:
             candidates=candidates_of(request, span, decision),
             start=span.start,
             end=span.end,
-            estimated_s=estimate.seconds(text, request.speed) if source is None else source.seconds,
+            estimated_s=estimate.speech_seconds(text, request.speed) if source is None else source.seconds,
             characters=span.characters,
             source=query.source,
             route=None if decision.route is None else decision.route.language,
@@ -215,7 +203,7 @@ class Planner:
         )
 
     def decide(
-        self, request: SpeechRequest, terms: Terms | None, span: Span, own: AccountLibrary = NOTHING
+        self, request: SpeechRequest, terms: Terms | None, span: Span, own: AccountLibrary = EMPTY_LIBRARY
     ) -> Decision:
         """Return the decision on a part. If no candidate is left, it has an error.
 
@@ -230,7 +218,7 @@ class Planner:
         error = decision.error
         # An engine that is away may speak this language.
         is_final = error is None or error.retry_after_s is not None or decision.lacks_post
-        if is_final or self._catalogue.coming(request.model, chosen.tag):
+        if is_final or self._catalogue.starting_engines(request.model, chosen.tag):
             return decision
         for other in self.splitter.alternatives(chosen, span, request.text):
             decision = self._decide_in(other, request, terms, span, own)
@@ -264,9 +252,9 @@ class Planner:
             converts=source is not None,
             receivers=receivers,
         )
-        offer = self._catalogue.offer(request.model, chosen.tag, own.operators)
+        offer = self._catalogue.find_offer(request.model, chosen.tag, own.operators)
         decided = routing.decide(offer, span.voice, query, terms, self._rules)
-        decision = self._catalogue.with_aliases(decided, request.model, terms)
+        decision = self._catalogue.with_voice_owners(decided, request.model, terms)
         if span.voice.account is None and not span.voice.members and not offer.steps:
             # Decisions with saved voices are not stored, because saved voices can be deleted. A post-step
             # may have a saved voice of the operator.
@@ -284,8 +272,8 @@ class Planner:
             return UpstreamFailed(
                 error.message, param=error.field, code=error.code, retry_after_s=error.retry_after_s
             )
-        if not error.is_forbidden and (coming := self._catalogue.coming(model, query.language)):
-            return self._catalogue.not_up(coming[0])
+        if not error.is_forbidden and (coming := self._catalogue.starting_engines(model, query.language)):
+            return self._catalogue.not_up_error(coming[0])
         failure = NotAllowed if error.is_forbidden else InvalidRequest
         return failure(f"{error.message} {advice}".rstrip(), param=error.field, code=error.code)
 
@@ -309,7 +297,7 @@ class Planner:
         plain_parts: Sequence[Part],
         own: AccountLibrary,
         *,
-        is_joined: bool = False,
+        is_checked: bool = False,
     ) -> SpeechPlan:
         # Each language is merged once, since a cast may have many parts.
         lexicons: dict[str, Lexicon] = {}
@@ -317,7 +305,7 @@ class Planner:
             if part.language not in lexicons:
                 lexicons[part.language] = own.lexicon(request.lexicon, part.language)
         parts = [
-            part if (words := lexicons[part.language]) is EMPTY else replace(part, lexicon=words)
+            part if (words := lexicons[part.language]) is EMPTY_LEXICON else replace(part, lexicon=words)
             for part in plain_parts
         ]
         voices = {voice.id, *(part.voice.id for part in parts)}
@@ -325,21 +313,23 @@ class Planner:
         voices.update(clip for part in parts for clip in _clips_of(part))
         voices.update(part.post.whose.id for part in parts if part.post is not None)
         models = [model for part in parts for candidate in part.candidates for model in candidate.models]
+        is_joined = is_checked or len(parts) > 1 or parts[0].pause_s > 0
         return SpeechPlan(
             voice=voice,
+            voice_id=_speaking_ids(voice, parts) if request.cast else voice.id,
             language=_main_language(parts),
             parts=tuple(parts),
             estimated_s=sum(part.estimated_s + part.pause_s for part in parts),
             terms=terms,
             voices=frozenset(voices),
             own_voices=frozenset(id_ for id_ in voices if id_.startswith((OWN_VOICE, OWN_CLIP))),
-            treatment=self._treat(
-                models, terms, has_parts=is_joined or len(parts) > 1 or parts[0].pause_s > 0
-            ),
+            cast=tuple(name for name, _ in request.cast or voice.cast),
+            is_joined=is_joined,
+            treatment=self._treat(models, terms, has_parts=is_joined),
         )
 
     def explain(
-        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = NOTHING
+        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = EMPTY_LIBRARY
     ) -> list[tuple[Span, Decision]]:
         """Return the decisions of `plan`, with their errors. Without terms, no plan limits them."""
         _, spans = self._spans(request, terms, own)
@@ -375,6 +365,14 @@ def _clips_of(part: Part) -> list[str]:
     if post is not None:
         spoken |= {sample.digest for sample in find_samples(post.voice)}
     return [id_ for id_, digest in clips if digest in spoken]
+
+
+def _speaking_ids(voice: Voice, parts: Sequence[Part]) -> str:
+    """Return the ids of the voices of an inline cast that speak, in the order of the cast."""
+    whole = f"+{voice.id}+"
+    places = {whole.find(f"+{part.voice.id}+"): part.voice.id for part in parts}
+    places.pop(-1, None)  # a route's own voice for sentences of another language
+    return "+".join(places[place] for place in sorted(places)) or voice.id
 
 
 def _main_language(parts: Sequence[Part]) -> str:

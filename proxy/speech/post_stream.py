@@ -61,9 +61,9 @@ class FirstSpeech:
         self.moments: deque[tuple[int, float]] = deque()
         self.has_sound = asyncio.Event()
         self._pieces: deque[bytes] = deque()
-        self._changed = asyncio.Event()
+        self._piece_moved = asyncio.Event()
         self._is_over = False
-        self._cut = PcmPieces(SOURCE_HZ)
+        self._cutter = PcmPieces(SOURCE_HZ)
         self._sound: Sound | None = None
         self._rate_hz = 0
         self._segment = -1
@@ -82,7 +82,7 @@ class FirstSpeech:
                 self.was_read_to_the_end = True
                 raise StopAsyncIteration
             await self._wait()
-        self._changed.set()
+        self._piece_moved.set()
         return self._pieces.popleft()
 
     async def read(self, events: EngineStream) -> None:
@@ -92,7 +92,7 @@ class FirstSpeech:
             while await self._take(await events.next_event()):
                 pass
             if self._sound is not None:
-                await self._put(self._sound.flush().data)
+                await self._put_pieces(self._sound.flush().data)
             is_whole = True
         except EngineError as error:
             self.failure = error
@@ -104,7 +104,7 @@ class FirstSpeech:
             finally:
                 # This is the last step: at the end of the sound, this task is done and has its result.
                 self._is_over = is_whole or not self._ends_only_whole
-                self._changed.set()
+                self._piece_moved.set()
                 if self._sound is not None:
                     self._sound.close()
 
@@ -115,7 +115,7 @@ class FirstSpeech:
                 self._rate_hz = rate_hz
                 self._sound = Sound(rate_hz, USUAL_FORMS["pcm"])
             case Audio():
-                await self._put(self._pcm_of(event))
+                await self._put_pieces(self._pcm_of(event))
             case Words() if self._rate_hz:
                 self.words.append((event, self._rate_hz))
             case speech_engine.ProviderCount(units=units):
@@ -138,18 +138,18 @@ class FirstSpeech:
         self.seconds += len(event.pcm) / SAMPLE_BYTES / self._rate_hz
         return self._sound.feed(event.pcm).data
 
-    async def _put(self, pcm: bytes) -> None:
-        for piece in self._cut.feed(pcm):
+    async def _put_pieces(self, pcm: bytes) -> None:
+        for piece in self._cutter.feed(pcm):
             while len(self._pieces) >= MOST_WAITING:
                 await self._wait()
             self._pieces.append(piece)
-            self._changed.set()
+            self._piece_moved.set()
             self.has_sound.set()
 
     async def _wait(self) -> None:
         """Wait until the other side has put or taken a piece. Both sides never wait at once."""
-        self._changed.clear()
-        await self._changed.wait()
+        self._piece_moved.clear()
+        await self._piece_moved.wait()
 
 
 Repeat = Callable[[FirstSpeech], EngineStream]
@@ -188,7 +188,7 @@ class PostStream:
             except EngineError as error:
                 self._is_over = True
                 self._check_first()
-                raise as_own(error) from None
+                raise as_server_fault(error) from None
         return self._ready.popleft()
 
     async def close(self) -> None:
@@ -234,7 +234,7 @@ class PostStream:
             return await coming
         finally:
             coming.cancel()
-            await run_to_end(_ended(coming))
+            await run_to_end(_wait_for_end(coming))
 
     def _check_first(self) -> None:
         """Raise the failure of the first engine, if it has failed."""
@@ -294,14 +294,14 @@ class PostStream:
             pcm = pcm[size:]
 
 
-async def _ended(task: asyncio.Task[Event | None]) -> None:
+async def _wait_for_end(task: asyncio.Task[Event | None]) -> None:
     """Wait for the end of a task, and ignore its error."""
     await asyncio.wait((task,))
     if not task.cancelled():
         task.exception()
 
 
-def as_own(error: EngineError) -> EngineError:
+def as_server_fault(error: EngineError) -> EngineError:
     """Return the error of the repeating engine in a form that does not blame the request."""
     if isinstance(error, HostLost):
         return error

@@ -37,7 +37,7 @@ class SoundQueue:
         self.pace = self._file.pace
         self._first: deque[Chunk] = deque()
         self._first_bytes = 0
-        self._filed: deque[tuple[int, int, int]] = deque()
+        self._filed_chunks: deque[tuple[int, int, int]] = deque()
         self._newest: list[Chunk] = []
         self._newest_bytes = 0
         self._read_to = 0
@@ -45,7 +45,7 @@ class SoundQueue:
         self._filing = asyncio.Lock()
 
     def __bool__(self) -> bool:
-        return bool(self._first or self._filed or self._newest)
+        return bool(self._first or self._filed_chunks or self._newest)
 
     @property
     def is_broken(self) -> bool:
@@ -54,7 +54,7 @@ class SoundQueue:
     async def push(self, chunk: Chunk) -> None:
         """Add a chunk. Raises ReaderTooSlow if there is no room for this queue."""
         self.check_reader()
-        if not self._filed and not self._newest and self._first_bytes < MEMORY_BYTES:
+        if not self._filed_chunks and not self._newest and self._first_bytes < MEMORY_BYTES:
             self._first.append(chunk)
             self._first_bytes += len(chunk.data)
             return
@@ -62,13 +62,13 @@ class SoundQueue:
         self._newest_bytes += len(chunk.data)
         if self._newest_bytes >= BLOCK_BYTES:
             async with self._filing:
-                await self._write()
+                await self._file_newest()
 
     async def pop(self) -> Chunk:
         """Return the next chunk; there must be one. Raises ReaderTooSlow if the queue was broken off."""
         if not self._first:
             async with self._filing:
-                await self._read()
+                await self._refill()
         self.check_reader()
         chunk = self._first.popleft()
         self._first_bytes -= len(chunk.data)
@@ -84,31 +84,33 @@ class SoundQueue:
         """Raise ReaderTooSlow if the queue was broken off."""
         self._file.check()
 
-    async def _write(self) -> None:
+    async def _file_newest(self) -> None:
         data = b"".join([chunk.data for chunk in self._newest])
-        filed = [(len(chunk.data), chunk.samples, chunk.sample_rate_hz) for chunk in self._newest]
+        filed_chunks = [(len(chunk.data), chunk.samples, chunk.sample_rate_hz) for chunk in self._newest]
         if not data:
             return  # the reader has taken them already
         await self._file.append(data)
         self._newest.clear()
         self._newest_bytes = 0
-        self._filed.extend(filed)
+        self._filed_chunks.extend(filed_chunks)
 
-    async def _read(self) -> None:
+    async def _refill(self) -> None:
         self.check_reader()
-        if not self._filed:
+        if not self._filed_chunks:
             self._first.extend(self._newest)
             self._first_bytes, self._newest_bytes = self._newest_bytes, 0
             self._newest.clear()
             return
-        at, count = self._read_to, 0
+        offset, count = self._read_to, 0
         ends = [
-            count := count + size for size, _, _ in islice(self._filed, _MOST_READ) if count < BLOCK_BYTES
+            count := count + size
+            for size, _, _ in islice(self._filed_chunks, _MOST_READ)
+            if count < BLOCK_BYTES
         ]
-        data = await self._file.read(at, count)
+        data = await self._file.read(offset, count)
         # Pop them after the read: if it is cancelled, the sound is still in the file.
         for end in ends:
-            size, samples, rate_hz = self._filed.popleft()
+            size, samples, rate_hz = self._filed_chunks.popleft()
             self._first.append(Chunk(data[end - size : end], samples, rate_hz))
         self._first_bytes = count
         self._read_to += count
@@ -118,7 +120,7 @@ class SoundQueue:
         self._on_broken()
 
     def _forget(self) -> None:
-        for chunks in (self._first, self._filed, self._newest):
+        for chunks in (self._first, self._filed_chunks, self._newest):
             chunks.clear()
         self._first_bytes = self._newest_bytes = 0
 

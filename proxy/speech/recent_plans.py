@@ -13,7 +13,7 @@ from policies import estimate
 from policies.language import LanguageChoice
 from policies.plans import Terms
 from policies.routing import Voice
-from policies.text_tags import tags
+from policies.text_tags import find_tags
 from proxy.access.callers import Caller
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
@@ -40,7 +40,7 @@ class _Pattern(msgspec.Struct, frozen=True):
 
     def plan_for(self, request: SpeechRequest) -> SpeechPlan:
         (part,) = self.plan.parts
-        length, estimated_s = len(request.text), estimate.seconds(request.text, request.speed)
+        length, estimated_s = len(request.text), estimate.speech_seconds(request.text, request.speed)
         spoken = replace(part, end=length, characters=length, estimated_s=estimated_s)
         return replace(self.plan, parts=(spoken,), estimated_s=estimated_s)
 
@@ -94,7 +94,7 @@ class RecentPlans:
     def client_fields(self) -> frozenset[str]:
         return self._catalogue.client_fields()
 
-    def may_have(self, voice: str, own: AccountLibrary) -> bool:
+    def may_have_voice(self, voice: str, own: AccountLibrary) -> bool:
         """Tell whether a voice exists, or may be one of an engine that has not been up yet."""
         if voice in own.voices:
             return True
@@ -102,7 +102,7 @@ class RecentPlans:
         if known is None or known[0] != revision:
             if len(self._exist) >= _MOST_STORED:
                 self._exist.clear()
-            known = self._exist[voice] = (revision, self._catalogue.may_have(voice))
+            known = self._exist[voice] = (revision, self._catalogue.may_have_voice(voice))
         return known[1]
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
@@ -126,14 +126,14 @@ class RecentPlans:
         If the voice is this request's `own_voice`, no plan is stored.
         """
         if own_voice is not None:
-            own = own.having(own_voice)
+            own = own.with_voice(own_voice)
         # A voice, a recording or words that come with the request are for it alone. So are large fields.
         is_unique = own_voice is not None or request.source is not None
         is_unique = is_unique or not isinstance(request.lexicon, str | None)
         is_unique = is_unique or wanted_check(request, terms) is not None  # it is cut at its sentences
         if request.extra and sum([len(value) for _, value in request.extra]) > _MOST_EXTRA:
             is_unique = True
-        has_tags = "[" in request.text and next(tags(request.text), None) is not None
+        has_tags = "[" in request.text and next(find_tags(request.text), None) is not None
         if is_unique or has_tags or request.cast or request.by_sentence:
             # Its parts depend on the text, or the request brings data that must not be stored.
             plan = await self._planner.plan_in_thread(request, terms, own)

@@ -75,8 +75,8 @@ class Relay:
         waited_s: float,
     ) -> None:
         self.has_begun = False
-        self._checked = (
-            check.begin_parts(first_audio, room, call, self._note_made) if call.plan.is_checked else None
+        self._part_checks = (
+            check.begin_parts(first_audio, room, call, self._note_sound) if call.plan.is_checked else None
         )
         self._first_audio = first_audio
         self._levels = levels if _has_several_voices(call.plan) else None
@@ -151,8 +151,8 @@ class Relay:
     async def _close_parts(self) -> None:
         for prefetch in self._prefetches:
             await prefetch.close()
-        if self._checked is not None:
-            await self._checked.stop_checks()
+        if self._part_checks is not None:
+            await self._part_checks.stop_checks()
 
     async def _next(self) -> Chunk | None:
         while self._number < len(self._runs):
@@ -175,8 +175,8 @@ class Relay:
             chunk = self._tail.push(self._encoder.feed(pcm))
             if chunk.data:
                 return chunk
-        if self._checked is not None:
-            await self._checked.wait_checked()
+        if self._part_checks is not None:
+            await self._part_checks.wait_checked()
         if self._fed:
             return None
         # The text has signs alone. A short silence is a valid file; an empty answer is not.
@@ -186,11 +186,11 @@ class Relay:
     def _passes_over(self, error: EngineError) -> bool:
         """Skip a part of signs alone, such as emojis, if no engine reads them. Return whether it was
         skipped."""
-        run, behind = self._runs[self._number], self._number + 1
+        run, next_number = self._runs[self._number], self._number + 1
         if _is_mute(run, error):
             run.pass_over()
-            self._number = behind
-            self._read_ahead(behind)
+            self._number = next_number
+            self._read_ahead(next_number)
             return True
         return False
 
@@ -219,11 +219,11 @@ class Relay:
         """
         if number == 0:
             self._prefetch_part(0, self._waited_s)
-        since = asyncio.get_running_loop().time()
+        turn_began = asyncio.get_running_loop().time()
         try:
             return self._prefetches[number], await self._prefetches[number].wait_begun()
         except EngineError as error:
-            waited_s = asyncio.get_running_loop().time() - since
+            waited_s = asyncio.get_running_loop().time() - turn_began
             is_late = waited_s > self._first_audio.budget_s(self._call, self._runs[number]) / 2
             if number == 0 or is_late or not error.may_fall_back or _is_mute(self._runs[number], error):
                 raise
@@ -231,8 +231,8 @@ class Relay:
         second_try = self._prefetch_part(number, waited_s)
         return second_try, await second_try.wait_begun()
 
-    def _note_made(self, number: int) -> None:
-        """The engine of the part whose turn it is is free, though the part is not checked yet."""
+    def _note_sound(self, number: int) -> None:
+        """Read ahead if the engine has made the current part, though that part is not checked yet."""
         if number == self._number:
             self._read_ahead(number + 1)
 
@@ -243,10 +243,10 @@ class Relay:
     def _prefetch_part(self, number: int, waited_s: float = 0.0) -> Prefetch[PartStream]:
         run, wait_until_free = self._runs[number], partial(self._wait_until_free, number) if number else None
         begin: Callable[[], Awaitable[PartStream]]
-        if self._checked is None:
+        if self._part_checks is None:
             begin = partial(self._first_audio.start_stream, self._call, run, waited_s, wait_until_free)
         else:
-            begin = partial(self._checked.start_part, run, waited_s, wait_until_free)
+            begin = partial(self._part_checks.start_part, run, waited_s, wait_until_free)
         self._prefetches.append(Prefetch(begin, self._room, self._pace))
         return self._prefetches[number]
 
@@ -254,10 +254,10 @@ class Relay:
         """Wait for the previous part, if it has the same engine and the engine does one job at a time."""
         before = [model.engine for model in self._runs[number - 1].models]
         if engine in before and self._first_audio.has_one_slot(engine):
-            if self._checked is None:
+            if self._part_checks is None:
                 await self._prefetches[number - 1].finished.wait()
             else:
-                await self._checked.wait_made(number - 1)
+                await self._part_checks.wait_made(number - 1)
 
 
 def _has_several_voices(plan: SpeechPlan) -> bool:

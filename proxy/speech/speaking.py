@@ -12,7 +12,7 @@ from policies.routing import Voice
 from proxy.access.admission import Admission
 from proxy.access.callers import Caller
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.library import SAVED_THINGS, Library
+from proxy.catalogue.library import MAY_BE_JUST_SAVED, Library
 from proxy.config.sections import Server
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest
@@ -89,7 +89,7 @@ class Speaking:
         except InvalidRequest as failure:
             # Another worker may have saved the voice or lexicon a moment ago.
             newer = None
-            if failure.code in SAVED_THINGS:
+            if failure.code in MAY_BE_JUST_SAVED:
                 newer = await self._library.read_again(caller.account)
             if newer is None:
                 raise
@@ -98,11 +98,11 @@ class Speaking:
     async def defaults_of(self, caller: Caller, defaults: Defaults) -> Defaults:
         """Return the defaults of a caller that prefers a voice. If that voice is gone, others decide."""
         own, voice = await self._library.get(caller.account), caller.preferred_voice
-        if not self.plans.may_have(voice, own):
+        if not self.plans.may_have_voice(voice, own):
             gone = (caller.account, voice)
             # Another worker may have saved it a moment ago: once, since each request comes here.
             newer = None if gone in self._gone else await self._library.read_again(caller.account)
-            if newer is None or not self.plans.may_have(voice, newer):
+            if newer is None or not self.plans.may_have_voice(voice, newer):
                 self._gone[gone] = True
                 return defaults
         return defaults.preferring(voice)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies import mixing, text_tags
-from policies.lexicon import MOST_INLINE, MOST_SPOKEN, MOST_WORD
+from policies.lexicon import MOST_INLINE_WORDS, MOST_SPOKEN_CHARACTERS, MOST_WORD_CHARACTERS
 from policies.text_tags import EmotionTags
 from proxy.audio.formats import FORMATS, RATES_HZ
 from proxy.errors import InvalidRequest
@@ -25,10 +25,10 @@ ONE_OF = {
 CAST = {
     "minProperties": 1,
     "maxProperties": text_tags.MOST_NAMES,
-    "propertyNames": {"maxLength": text_tags.MOST_CHARACTERS},
+    "propertyNames": {"maxLength": text_tags.MOST_NAME_CHARACTERS},
 }
-WORD = {"propertyNames": {"maxLength": MOST_WORD}}
-SpokenForm = Annotated[str, Meta(extra_json_schema={"maxLength": MOST_SPOKEN})]
+WORD = {"propertyNames": {"maxLength": MOST_WORD_CHARACTERS}}
+SpokenForm = Annotated[str, Meta(extra_json_schema={"maxLength": MOST_SPOKEN_CHARACTERS})]
 """The limits of a lexicon's entries, for the OpenAPI document: their faults are named one by one."""
 _WEIGHT = {"exclusiveMinimum": 0, "maximum": mixing.MOST_WEIGHT}
 _MIX = {"minItems": 1, "maxItems": mixing.MOST_MIXED}
@@ -80,9 +80,9 @@ def read_voice(reference: VoiceReference) -> VoiceFields:
 def mix_shares(mix: Sequence[MixMember], field: str) -> tuple[tuple[str, float], ...]:
     """Check a mix, and return it with weights that add up to 1. Raises InvalidRequest."""
     members = [(member.id, member.weight) for member in mix]
-    if (wrong := mixing.fault(members)) is not None:
+    if (wrong := mixing.mix_fault(members)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': {wrong}.", param=field)
-    return mixing.shares(members)
+    return mixing.normalise_weights(members)
 
 
 MAX_INPUT = 4096
@@ -152,9 +152,12 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
         Annotated[
             Annotated[str, Meta(extra_json_schema={"maxLength": 64})]
             | Annotated[
-                dict[str, SpokenForm], Meta(extra_json_schema={"maxProperties": MOST_INLINE, **WORD})
+                dict[str, SpokenForm], Meta(extra_json_schema={"maxProperties": MOST_INLINE_WORDS, **WORD})
             ],
-            Meta(description=f'a lexicon\'s name, none, or up to {MOST_INLINE} entries {{"word": "spoken"}}'),
+            Meta(
+                description="a lexicon's name, none, or up to "
+                f'{MOST_INLINE_WORDS} entries {{"word": "spoken"}}'
+            ),
         ]
         | None
     ) = None

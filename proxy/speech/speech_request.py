@@ -12,10 +12,10 @@ from typing import Any, Literal
 import msgspec
 
 from policies import language, lexicon
-from policies.lexicon import MOST_INLINE, NONE_BY_NAME, Words
+from policies.lexicon import MOST_INLINE_WORDS, NO_LEXICON, Words
 from policies.markdown.reading import Markdown
 from policies.text_tags import NEUTRAL, EmotionTags
-from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm, form_of
+from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm, find_form
 from proxy.config import fields
 from proxy.config.sections import Server
 from proxy.errors import InvalidRequest
@@ -157,7 +157,7 @@ def parse_speech(
         form=form,
         answer=answer,
         speed=parsed.speed,
-        language=None if tag.lower() in ("", "auto") else language.usual(tag),
+        language=None if tag.lower() in ("", "auto") else language.canonical_tag(tag),
         pitch=parsed.pitch,
         emotion=None if parsed.emotion is None else _emotion(parsed.emotion),
         seed=parsed.seed,
@@ -184,7 +184,7 @@ def with_ssml(request: SpeechRequest, inside: str) -> SpeechRequest:
     """Return a request that says what is inside of a <speak>. Raises InvalidRequest."""
     document, lexicon = read_speech(inside, is_inside=True), request.lexicon
     if document.words:
-        lexicon = words(lexicon_with(lexicon, document.words), "lexicon", MOST_INLINE)
+        lexicon = words(lexicon_with(lexicon, document.words), "lexicon", MOST_INLINE_WORDS)
     return msgspec.structs.replace(request, text=document.text, lexicon=lexicon)
 
 
@@ -216,8 +216,8 @@ def _not_followed(body: SpeechBody, answer: AnswerKind) -> tuple[str, ...]:
 def _lexicon(value: str | dict[str, str]) -> str | Words | None:
     if isinstance(value, str):
         name = value.strip()
-        return NONE_BY_NAME if name.lower() == NONE_BY_NAME else name or None
-    return words(value, "lexicon", MOST_INLINE) if value else None
+        return NO_LEXICON if name.lower() == NO_LEXICON else name or None
+    return words(value, "lexicon", MOST_INLINE_WORDS) if value else None
 
 
 def words(entries: dict[str, str], field: str, most: int) -> Words:
@@ -326,7 +326,7 @@ def _value(field: fields.Field, raw: msgspec.Raw) -> Any:
 def read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
     """Read an object, of JSON or of a form, as its struct. Raises InvalidRequest with the first fault."""
     try:
-        return fields.read(type_, raw, null_is_absent=True)
+        return fields.read_struct(type_, raw, null_is_absent=True)
     except fields.FieldFaults as error:
         fault = error.faults[0]
     if fault.kind == "missing":
@@ -390,7 +390,7 @@ def _emotion(word: str) -> str | None:
 
 def form_value(format_: str, body: SpeechBody) -> OutputForm:
     """Return the form of the sound of a request, in this format. Raises InvalidRequest."""
-    form = form_of(format_, body.sample_rate, body.bitrate)
+    form = find_form(format_, body.sample_rate, body.bitrate)
     if isinstance(form, fields.FieldFault):
         raise _invalid(form._replace(value=getattr(body, form.field)))
     return form

@@ -20,10 +20,10 @@ class WholeBytes(Protocol):
     @property
     def size(self) -> int: ...
 
-    async def read(self, at: int, count: int) -> bytes:
-        """Return `count` bytes from `at` on, or the rest. Raises EngineError if they are gone.
+    async def read(self, offset: int, count: int) -> bytes:
+        """Return `count` bytes from `offset` on, or the rest. Raises EngineError if they are gone.
 
-        `at` must be a multiple of `PIECE_BYTES`, and `count` must be `PIECE_BYTES`.
+        `offset` must be a multiple of `PIECE_BYTES`, and `count` must be `PIECE_BYTES`.
         """
         ...
 

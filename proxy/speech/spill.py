@@ -80,24 +80,24 @@ class SpillReservation:
     def __init__(self, room: SpillQuota, account: str, size: int) -> None:
         self.account = account
         self._room = room
-        self._promised = size
-        self._used = 0
+        self._promised_bytes = size
+        self._used_bytes = 0
 
     @property
     def size(self) -> int:
-        return max(self._promised, self._used)
+        return max(self._promised_bytes, self._used_bytes)
 
     def use(self, count: int) -> int:
-        before = self.size
-        self._used += count
-        return self.size - before
+        size_before = self.size
+        self._used_bytes += count
+        return self.size - size_before
 
     def lacks(self, count: int) -> int:
-        return max(0, self._used + count - self.size)
+        return max(0, self._used_bytes + count - self.size)
 
     def shrink(self) -> int:
-        before, self._promised = self.size, 0
-        return self.size - before
+        size_before, self._promised_bytes = self.size, 0
+        return self.size - size_before
 
     def keep_used(self) -> None:
         """Give back the unused bytes: the files are complete."""
@@ -117,12 +117,12 @@ class SpillQuota:
     def __init__(self, folder: Path, megabytes: int) -> None:
         self.bound(megabytes)
         self._folder = folder
-        self._used = 0
+        self._used_bytes = 0
         self._files: dict[SpillFile, None] = {}
         self._reservations: dict[SpillReservation, None] = {}
 
     def __repr__(self) -> str:
-        return f"<SpillQuota {self._used} of {self._most_bytes} bytes, {len(self._files)} files>"
+        return f"<SpillQuota {self._used_bytes} of {self._most_bytes} bytes, {len(self._files)} files>"
 
     def bound(self, megabytes: int) -> None:
         self._most_bytes = megabytes * _MEGABYTE
@@ -135,25 +135,25 @@ class SpillQuota:
         has_some = any(each.account == account and each.size for each in self._reservations)
         most = self._most_bytes * (_MORE_SHARE if has_some else _WHOLE_SHARE)
         while count:
-            of_wholes = sum([each.size for each in self._reservations]) + count - most
-            of_all = self._used + count - self._most_bytes
-            if of_wholes <= 0 and of_all <= 0:
+            wholes_over = sum([each.size for each in self._reservations]) + count - most
+            all_over = self._used_bytes + count - self._most_bytes
+            if wholes_over <= 0 and all_over <= 0:
                 break
-            late = self._late()
-            late_wholes = [each for each in late if each.reservation is not None]
-            if of_wholes > _sizes(late_wholes) or of_all > _sizes(late):
+            slow = self._slow_files()
+            slow_wholes = [each for each in slow if each.reservation is not None]
+            if wholes_over > _sizes(slow_wholes) or all_over > _sizes(slow):
                 # There would not be enough room, so no answer breaks off.
-                _log.warning("answer.spill.refused", used=self._used, files=len(self._files))
+                _log.warning("answer.spill.refused", used=self._used_bytes, files=len(self._files))
                 raise NoDiskSpace("There is no room for a whole answer.", retry_after_s=5.0)
-            self._break_off(late_wholes if of_wholes > 0 else late)
+            self._break_off(slow_wholes if wholes_over > 0 else slow)
         reservation = SpillReservation(self, account, count)
         self._reservations[reservation] = None
-        self._used += count
+        self._used_bytes += count
         return reservation
 
     def release(self, reservation: SpillReservation, *, is_over: bool = False) -> None:
         """Take back the unused bytes of a promise."""
-        self._used += reservation.shrink()
+        self._used_bytes += reservation.shrink()
         if is_over:
             self._reservations.pop(reservation, None)
 
@@ -166,19 +166,20 @@ class SpillQuota:
         self._files[file] = None
         reservation = file.reservation
         lacks = count if reservation is None else reservation.lacks(count)
-        while lacks and self._used + lacks > self._most_bytes and not file.is_broken:
-            self._break_off(self._late() or ([file] if reservation is not None else self._largest()))
+        while lacks and self._used_bytes + lacks > self._most_bytes and not file.is_broken:
+            slow = self._slow_files()
+            self._break_off(slow or ([file] if reservation is not None else self._files_of_largest()))
         if not file.is_broken:
-            self._used += count if reservation is None else reservation.use(count)
+            self._used_bytes += count if reservation is None else reservation.use(count)
 
     def give_back(self, file: SpillFile, count: int) -> None:
         self._files.pop(file, None)
-        self._used += -count if file.reservation is None else file.reservation.use(-count)
+        self._used_bytes += -count if file.reservation is None else file.reservation.use(-count)
 
-    def _late(self) -> list[SpillFile]:
+    def _slow_files(self) -> list[SpillFile]:
         return [each for each in self._files if each.pace.value < _KEEPS_UP]
 
-    def _largest(self) -> list[SpillFile]:
+    def _files_of_largest(self) -> list[SpillFile]:
         """Return the streams of the account whose streams are the largest together."""
         sizes = Counter[str]()
         streams = [each for each in self._files if each.reservation is None]
@@ -188,7 +189,7 @@ class SpillQuota:
         return [each for each in streams if each.pace.account == largest]
 
     def _break_off(self, files: list[SpillFile]) -> None:
-        _log.warning("answer.spill.refused", used=self._used, files=len(self._files))
+        _log.warning("answer.spill.refused", used=self._used_bytes, files=len(self._files))
         min(files, key=lambda each: each.pace.value).break_off()
 
 
@@ -218,22 +219,22 @@ class SpillFile:
                 self._file = self._room.open()
             self._room.take_disk(self, len(data))
             self.check()
-            file, at = self._file, self.size
+            file, offset = self._file, self.size
             self.size += len(data)
-            await self._in_thread(lambda: _write_all(file, data, at))
+            await self._in_thread(lambda: _write_all(file, data, offset))
         except OSError as error:
             self._fail(error)
         if self.is_broken:
             self._shrink()
         self.check()
 
-    async def read(self, at: int, count: int) -> bytes:
-        """Return `count` bytes from `at`. Raises ReaderTooSlow if they are gone."""
+    async def read(self, offset: int, count: int) -> bytes:
+        """Return `count` bytes from `offset` on. Raises ReaderTooSlow if they are gone."""
         self.check()
         file = self._file
         assert file is not None
         try:
-            data = await self._in_thread(lambda: os.pread(file.fileno(), count, at))
+            data = await self._in_thread(lambda: os.pread(file.fileno(), count, offset))
         except OSError as error:
             self._fail(error)
         self.check()
@@ -309,11 +310,11 @@ def _cut_off(file: IO[bytes]) -> None:
         os.ftruncate(file.fileno(), 0)
 
 
-def _write_all(file: IO[bytes], data: bytes, at: int) -> None:
+def _write_all(file: IO[bytes], data: bytes, offset: int) -> None:
     rest = memoryview(data)
     while rest:
-        count = os.pwrite(file.fileno(), rest, at)
-        rest, at = rest[count:], at + count
+        count = os.pwrite(file.fileno(), rest, offset)
+        rest, offset = rest[count:], offset + count
 
 
 class PlayClock:

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from policies import language, text_tags
-from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base
+from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base_tag
 from policies.routing import Candidate, Decision, Voice
 from policies.text_tags import NEUTRAL, Pause, Tag, Turn
-from proxy.catalogue.cast_members import resolve_members, resolve_named, resolve_unsaved_mix
+from proxy.catalogue.cast_members import resolve_members, resolve_unsaved_mix, resolve_voice_or_mix
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
 from proxy.errors import InvalidRequest
@@ -66,13 +66,15 @@ class TextSplitter:
             return LanguageChoice(tag, source)
         if voice.language and not voice.is_recorded:
             return LanguageChoice(voice.language, "voice")
-        return language.of_text(spoken_text, self._detect, voice.language or self._default)
+        return language.language_of_text(spoken_text, self._detect, voice.language or self._default)
 
     def alternatives(self, choice: LanguageChoice, span: Span, text: str) -> Iterator[LanguageChoice]:
         """Yield other languages for a span, if no model speaks the chosen language."""
         if span.language is None:
             spoken_text = text[span.start : span.end]
-            yield from language.alternatives(choice, spoken_text, self._detect, self._usual(span.voice))
+            yield from language.alternative_languages(
+                choice, spoken_text, self._detect, self._usual(span.voice)
+            )
 
     def split(
         self, request: SpeechRequest, own: AccountLibrary, decide: DecideFor
@@ -98,7 +100,7 @@ class TextSplitter:
             spans = list(self._split_by_sentence(spans, texts, partial(decide, plain)))
             if not request.cast and not voice.cast:
                 voice = _combine_voices({span.voice.id: span.voice for span in spans})
-        if "[" in text and request.emotion_tags != "text" and (pauses := [*text_tags.pauses(text)]):
+        if "[" in text and request.emotion_tags != "text" and (pauses := [*text_tags.find_pauses(text)]):
             untagged = replace(request, text=_untagged(request))
             spans = _split_at_pauses(spans, pauses, untagged.text, partial(decide, untagged))
         if len(spans) == 1 and spans[0].characters == len(text):
@@ -114,11 +116,11 @@ class TextSplitter:
             if request.mix:
                 voice = resolve_unsaved_mix(self._catalogue, request.mix, own, "voice.mix")
             else:
-                voice = resolve_named(self._catalogue, request.voice, own)
+                voice = resolve_voice_or_mix(self._catalogue, request.voice, own)
             if not voice.cast:
                 text, emotion = request.text, request.emotion
                 if request.emotion_tags != "text" and text_tags.first_emotion(text) is not None:
-                    return voice, self._split_turns({"": voice}, text_tags.turns(text), request, decide)
+                    return voice, self._split_turns({"": voice}, text_tags.find_turns(text), request, decide)
                 length = len(text)
                 return voice, [Span(0, length, voice, length, request.language, emotion=emotion)]
             if request.source is not None:
@@ -130,7 +132,7 @@ class TextSplitter:
         else:
             members = resolve_members(self._catalogue, request.cast, own, "voice.cast.")
             voice = _combine_voices(members)
-        turns = text_tags.turns(request.text, members)
+        turns = text_tags.find_turns(request.text, members)
         if request.emotion_tags == "text":
             turns = tuple([turn._replace(tags=()) for turn in turns])
         if not turns:
@@ -176,7 +178,7 @@ class TextSplitter:
             return spans
         spoken_text = " ".join(text[span.start : span.end] for span in spans)
         wholes = {
-            usual: language.of_text(spoken_text, self._detect, usual)
+            usual: language.language_of_text(spoken_text, self._detect, usual)
             for usual in {self._usual(span.voice): None for span in spans}
         }
         filled: list[Span] = []
@@ -207,7 +209,9 @@ class TextSplitter:
         main = whole.language or self._default
         is_routed = any(route.sentences for route in self._catalogue.routes.of(main))
         usual = self._usual(original.voice)
-        pieces = language.sentences(spoken_text, sentence_ends(text, main), main, self._detect, usual)
+        pieces = language.sentence_languages(
+            spoken_text, sentence_ends(text, main), main, self._detect, usual
+        )
         tags = {piece.tag for piece in pieces} - {main}
         others = {tag: original._replace(language=tag, source="detected", plain=()) for tag in tags}
         spoken = {tag: self._route_other_language(other, is_routed, decide) for tag, other in others.items()}
@@ -230,7 +234,7 @@ class TextSplitter:
         if decision.error is None:
             return span if is_main_routed else None
         # No candidate can read these letters. The span stays alone, so that planning reports the error.
-        return span if base(span.language or "") in language.OF_A_SCRIPT else None
+        return span if base_tag(span.language or "") in language.SCRIPT_LANGUAGES else None
 
     def _route_sentences(self, span: Span, decide: Decide) -> Span | None:
         decision = decide(span)
@@ -263,7 +267,7 @@ def _split_by_emotion(turn: Turn, span: Span, untagged: str, decide: Decide) -> 
         return
     if span.emotion is None:
         whole = whole._replace(plain=decision.candidates)
-    for start, end, tagged in text_tags.passages(untagged, turn, decision.emotions):
+    for start, end, tagged in text_tags.split_turn(untagged, turn, decision.emotions):
         emotion = span.emotion if tagged is None else None if tagged == NEUTRAL else tagged
         yield whole._replace(start=start, end=end, emotion=emotion)
 

@@ -13,7 +13,7 @@ from policies import estimate
 from policies import segments as cutting
 from policies.lexicon import count_added, find_pronunciations, sounding_length
 from policies.markdown.reading import MAY_HAVE_MARKS
-from policies.paragraphs import paragraph_starts, paragraphs
+from policies.paragraphs import paragraph_ranges, paragraph_starts
 from proxy.errors import InvalidRequest, from_engine
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.front_ends import FrontEnds, Prepare
@@ -153,11 +153,12 @@ def _prepare_paragraphs(
 ) -> tuple[Segment, ...]:
     """Prepare each paragraph by itself, so that none is joined to the next one."""
     made: list[Segment] = []
-    for begin, end in paragraphs(text, run.paragraph_starts(starts)):
+    for begin, end in paragraph_ranges(text, run.paragraph_starts(starts)):
         found = prepare(text[begin:end], run.part.language, run.part.lexicon.words)
         last = len(found) - 1
         made += (
-            cutting.moved(each, begin, ends_paragraph=number == last) for number, each in enumerate(found)
+            cutting.shift_segment(each, begin, ends_paragraph=number == last)
+            for number, each in enumerate(found)
         )
     return tuple(made)
 
@@ -170,10 +171,10 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
     sounded = sounding_length(lexicon, spoken) if lexicon.sounds else len(spoken)
     # Most texts are spoken as they were planned.
     is_as_planned = spoken == run.text and run.places is None
-    estimated_s = run.part.estimated_s if is_as_planned else estimate.seconds(spoken, speed)
+    estimated_s = run.part.estimated_s if is_as_planned else estimate.speech_seconds(spoken, speed)
     if len(segments) > 1:
         pauses = sum([each.ends_paragraph for each in segments[:-1]])
-        estimated_s += pauses * estimate.PARAGRAPH_S / speed
+        estimated_s += pauses * estimate.PARAGRAPH_PAUSE_S / speed
     growth = max(0, sounded - len(run.text))
     added = count_added(lexicon.own, run.text) if lexicon.own else 0
     has_words = any(map(str.isalnum, spoken))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
-from proxy.audio.formats import Chunk, OutputForm, true_wav
+from proxy.audio.formats import Chunk, OutputForm, final_wav_header
 from proxy.errors import NoDiskSpace, ReaderTooSlow
 from proxy.speech.speech_stream import PIECE_BYTES, WholeBytes
 from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota, SpillReservation
@@ -46,12 +46,12 @@ class SpilledBytes:
         except ReaderTooSlow:
             raise NoDiskSpace("There is no room for a whole answer.", retry_after_s=5.0) from None
 
-    async def read(self, at: int, count: int) -> bytes:
+    async def read(self, offset: int, count: int) -> bytes:
         self._file.check()
-        if at < self._file.size:
-            return await self._file.read(at, count)
-        at -= self._file.size
-        return bytes(self._newest[at : at + count])
+        if offset < self._file.size:
+            return await self._file.read(offset, count)
+        offset -= self._file.size
+        return bytes(self._newest[offset : offset + count])
 
     async def clear(self) -> None:
         self._newest.clear()
@@ -70,30 +70,30 @@ class SpilledBytes:
 class AnswerFile:
     """The whole file of a sound: the streamed bytes with a true beginning, and a tag at their end."""
 
-    def __init__(self, streamed: WholeBytes, form: OutputForm, rate_hz: int) -> None:
-        self._streamed = streamed
-        self._streamed_bytes = streamed.size
+    def __init__(self, sound: WholeBytes, form: OutputForm, rate_hz: int) -> None:
+        self._sound = sound
+        self._sound_bytes = sound.size
         self._head, self._tag = b"", b""
         if form.format == "wav":
             # It began as a stream of unknown length. Now the sizes are known.
-            self._head, self._tag = true_wav(streamed.size, rate_hz, is_tagged=bool(form.source))
+            self._head, self._tag = final_wav_header(sound.size, rate_hz, is_tagged=bool(form.source))
 
     @property
     def size(self) -> int:
-        return self._streamed_bytes + len(self._tag)
+        return self._sound_bytes + len(self._tag)
 
-    async def read(self, at: int, count: int) -> bytes:
+    async def read(self, offset: int, count: int) -> bytes:
         """Return `count` bytes. The last piece also has the tag."""
-        data = await self._streamed.read(at, count)
-        if at + len(data) == self._streamed_bytes:
+        data = await self._sound.read(offset, count)
+        if offset + len(data) == self._sound_bytes:
             data += self._tag
-        return data if at or not self._head else self._head + data[len(self._head) :]
+        return data if offset or not self._head else self._head + data[len(self._head) :]
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        at = 0
-        while at < self.size:
-            yield (piece := await self.read(at, PIECE_BYTES))
-            at += len(piece)
+        offset = 0
+        while offset < self.size:
+            yield (piece := await self.read(offset, PIECE_BYTES))
+            offset += len(piece)
 
 
 class FileStream:
@@ -106,7 +106,7 @@ class FileStream:
         self._samples = samples
         self._rate_hz = rate_hz
         self._pace = pace
-        self._at = 0
+        self._offset = 0
         self._last = Chunk()
 
     async def read_all(self) -> bytes:
@@ -116,13 +116,13 @@ class FileStream:
         return bytes(data)
 
     async def next_chunk(self) -> Chunk | None:
-        data = await self._whole.read(self._at, PIECE_BYTES)
-        size, before = self._whole.size, self._at
-        self._at += len(data)
-        share = self._samples * self._at // size - self._samples * before // size
+        data = await self._whole.read(self._offset, PIECE_BYTES)
+        size, start = self._whole.size, self._offset
+        self._offset += len(data)
+        share = self._samples * self._offset // size - self._samples * start // size
         chunk = Chunk(data, share, self._rate_hz)
         self._pace.note_chunk(chunk)
-        if self._at < size:
+        if self._offset < size:
             return chunk
         self._last = chunk
         return None

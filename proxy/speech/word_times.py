@@ -49,12 +49,12 @@ class WordPositions:
         self.segments = segments
         self._begin = begin
         self._places = places
-        self._known: dict[int, list[_Range]] = {}
+        self._ranges_by_segment: dict[int, list[_Range]] = {}
 
     def locate(self, segment: int, word: Word, seconds: float) -> SpokenWord:
-        ranges = self._known.get(segment)
+        ranges = self._ranges_by_segment.get(segment)
         if ranges is None:
-            ranges = self._known[segment] = self._ranges(self.segments[segment])
+            ranges = self._ranges_by_segment[segment] = self._ranges(self.segments[segment])
         first = min(word.spoken_start, len(ranges) - 1)
         last = min(max(word.spoken_end - 1, first), len(ranges) - 1)
         return SpokenWord(round(seconds, 3), *self.as_sent(ranges[first][0], ranges[last][1]))
@@ -80,7 +80,7 @@ class WordPositions:
         if not spoken:
             return []
         source = self.text[start:end]
-        aligned = _aligned(spoken, source)
+        aligned = _align(spoken, source)
         if aligned is None:
             # At least one character wide, when there is one.
             width = max(1, len(source))
@@ -95,18 +95,18 @@ class WordPositions:
         return found
 
 
-def _aligned(spoken: str, source: str) -> list[int] | None:
+def _align(spoken: str, source: str) -> list[int] | None:
     """Return the place in the source of each spoken character, or None if the two texts differ."""
     places: list[int] = []
-    at = 0
+    index = 0
     for character in spoken:
-        while at < len(source) and not _same(character, source[at]) and _may_vanish(source[at]):
-            at += 1
-        if at == len(source) or not _same(character, source[at]):
+        while index < len(source) and not _same(character, source[index]) and _may_vanish(source[index]):
+            index += 1
+        if index == len(source) or not _same(character, source[index]):
             return None
-        places.append(at)
-        at += 1
-    return places if places and all(map(_may_vanish, source[at:])) else None
+        places.append(index)
+        index += 1
+    return places if places and all(map(_may_vanish, source[index:])) else None
 
 
 def _same(spoken: str, written: str) -> bool:
@@ -139,20 +139,20 @@ class InterpolatedWords:
     def __init__(self, places: WordPositions, moments: Sequence[tuple[int, float]]) -> None:
         self._places = places
         self._moments = moments
-        self._seen = 0
-        self._found: list[SpokenWord] = []
+        self._seen_count = 0
+        self._timed_words: list[SpokenWord] = []
         self._is_whole = True
 
     def so_far(self) -> Sequence[SpokenWord] | None:
         """Return the timed words so far, or None if no word will ever have a time."""
-        while self._seen < len(self._moments):
-            following, until_s = self._moments[self._seen]
-            number, since_s = self._moments[self._seen - 1] if self._seen else (-1, 0.0)
-            self._seen += 1
+        while self._seen_count < len(self._moments):
+            following, until_s = self._moments[self._seen_count]
+            number, since_s = self._moments[self._seen_count - 1] if self._seen_count else (-1, 0.0)
+            self._seen_count += 1
             self._is_whole = self._is_whole and not any(map(self._has_words, range(number + 1, following)))
             if self._is_whole and 0 <= number < len(self._places.segments):
-                self._found += interpolate(self._places, number, since_s, until_s)
-        return self._found if self._found or self._is_whole else None
+                self._timed_words += interpolate(self._places, number, since_s, until_s)
+        return self._timed_words if self._timed_words or self._is_whole else None
 
     def _has_words(self, number: int) -> bool:
         segments = self._places.segments
@@ -195,19 +195,19 @@ def _lengths(text: str, words: list[_Range], segment: Segment) -> list[float]:
         for one in rewritten
     ]
     lengths: list[float] = []
-    at = 0
+    index = 0
     for start, end in words:
         length = 0.0
-        while at < len(rewritten) and rewritten[at].source_start < end:
-            one = rewritten[at]
+        while index < len(rewritten) and rewritten[index].source_start < end:
+            one = rewritten[index]
             first, last = max(start, one.source_start), min(end, one.source_end)
             if first < last:
-                length += letters(text[start:first]) + rates[at] * (last - first)
+                length += letters(text[start:first]) + rates[index] * (last - first)
                 start = last
             # A rewriting that extends further belongs to the next word, too.
             if one.source_end > end:
                 break
-            at += 1
+            index += 1
         lengths.append(length + letters(text[start:end]))
     return lengths
 
@@ -227,46 +227,46 @@ class GrowingWords:
         self._text = places.text
         self._places = places
         self._engine_words = engine_words
-        self._seen = 0
-        self._written = _written(places)
-        self._next = next(self._written, None)
+        self._seen_count = 0
+        self._rest_of_words = _words_of_text(places)
+        self._next = next(self._rest_of_words, None)
         # The start and the letters of the engine's last word.
         self._since_s = 0.0
         self._letters = 0
-        self._found: list[SpokenWord] = []
+        self._timed_words: list[SpokenWord] = []
 
     def so_far(self, whole_s: float | None = None) -> Sequence[SpokenWord]:
         """Return the timed words so far. `whole_s` is the length of the sound when it is complete."""
-        while self._seen < len(self._engine_words):
-            word = self._engine_words[self._seen]
-            self._seen += 1
-            self._fill(list(self._before(word.source_start)), word.start_seconds)
-            self._found.append(word)
+        while self._seen_count < len(self._engine_words):
+            word = self._engine_words[self._seen_count]
+            self._seen_count += 1
+            self._fill(list(self._words_before(word.source_start)), word.start_seconds)
+            self._timed_words.append(word)
             self._since_s, self._letters = word.start_seconds, 0
             while self._next is not None and self._place(self._next)[0] < word.source_end:
                 self._letters += letters(self._text[slice(*self._next)])
-                self._next = next(self._written, None)
+                self._next = next(self._rest_of_words, None)
         if whole_s is not None:
-            self._fill(list(self._before(None)), whole_s)
-        return self._found
+            self._fill(list(self._words_before(None)), whole_s)
+        return self._timed_words
 
     def _place(self, written: _Range) -> _Range:
         return self._places.as_sent(*written)
 
-    def _before(self, until: int | None) -> Iterator[_Range]:
+    def _words_before(self, until: int | None) -> Iterator[_Range]:
         """Yield the words without a time of the engine, up to a place in the user's text."""
         while self._next is not None and (until is None or self._place(self._next)[1] <= until):
             yield self._next
-            self._next = next(self._written, None)
+            self._next = next(self._rest_of_words, None)
 
     def _fill(self, words: list[_Range], until_s: float) -> None:
         lengths = [self._letters, *(letters(self._text[start:end]) for start, end in words)]
         a_letter_s = max(0.0, until_s - self._since_s) / sum(lengths) if words else 0.0
         for written, before in zip(words, accumulate(lengths), strict=False):
             seconds = round(self._since_s + a_letter_s * before, 3)
-            self._found.append(SpokenWord(seconds, *self._place(written), True))
+            self._timed_words.append(SpokenWord(seconds, *self._place(written), True))
 
 
-def _written(places: WordPositions) -> Iterator[_Range]:
+def _words_of_text(places: WordPositions) -> Iterator[_Range]:
     for segment in places.segments:
         yield from find_words(places.text, segment)

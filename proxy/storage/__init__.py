@@ -55,5 +55,5 @@ async def _postgres(section: Storage, tables: Tables) -> Store:
 
     async with migrating(section.url) as patient:
         await migrate(patient, applies=section.migrate)
-        await holds.install(patient)
+        await holds.install_function(patient)
     return await PostgresStore.open(section.url, tables=tables, connections=section.connections)

@@ -36,7 +36,7 @@ class CycleSums(msgspec.Struct, frozen=True):
     granted: int
 
 
-async def of_cycles(store: Store, starts: Mapping[str, int]) -> dict[str, CycleSums]:
+async def read_cycle_sums(store: Store, starts: Mapping[str, int]) -> dict[str, CycleSums]:
     """Return the sums of accounts since the starts of their cycles."""
     if not starts:
         return {}

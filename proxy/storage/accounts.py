@@ -1,4 +1,4 @@
-"""Accounts: they pay. An account is closed and never deleted, because its usage stays on record."""
+"""Accounts as rows. An account is closed and never deleted, because its usage stays on record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from policies.plans import AgreedTerms, plan_at
 from proxy.storage import audit, library_revisions, schema
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, lock_account
-from proxy.storage.rows import Place, decode_json, encode_json, new_id
+from proxy.storage.rows import PagePlace, decode_json, encode_json, new_id
 from proxy.storage.store import (
     ALWAYS,
     AlreadyExists,
@@ -47,12 +47,15 @@ class Account(msgspec.Struct, frozen=True):
     has_paid: bool = False
 
 
-_BETWEEN = '""'
+_ADJOINING_QUOTES = '""'
+"""The column `favourite_voices` has each id in quotes, with nothing between them."""
 
 
 def _account(row: Row) -> Account:
     """Return an account whose plan is the one in its row."""
-    favourites = decode_json(f"[{row['favourite_voices'].replace(_BETWEEN, ','.join(_BETWEEN))}]")
+    favourites = decode_json(
+        f"[{row['favourite_voices'].replace(_ADJOINING_QUOTES, ','.join(_ADJOINING_QUOTES))}]"
+    )
     fields = {
         "agreed": decode_json(row["agreed"]),
         "has_paid": bool(row["has_paid"]),
@@ -61,7 +64,7 @@ def _account(row: Row) -> Account:
     return msgspec.convert({**row, **fields}, Account)
 
 
-def _at(account: Account, now: int) -> Account:
+def _with_plan_at(account: Account, now: int) -> Account:
     plan = plan_at(now, account.plan, account.paid_until, account.lapsed_plan)
     return msgspec.structs.replace(account, plan=plan)
 
@@ -76,14 +79,14 @@ _GET = f"""
 {ROWS.select} id = :id_or_name OR name = :id_or_name
 ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 """
-# Changing. The first statement changes nothing. If a database runs several writes at once, it makes a
-# second change wait for the first one's commit. The act and the change need the row to be as it was read.
-_AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
-_ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_AS_READ})"
+# A change is written only if the row is still as it was read. Its first statement only locks the row, so that
+# a second change waits for the commit of the first.
+_IS_AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
+_ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_IS_AS_READ})"
 _CHANGE = f"""
 UPDATE accounts SET plan = :new_plan, agreed = :new_agreed,
     paid_until = CASE WHEN :is_replanned = 1 THEN NULL ELSE paid_until END
-WHERE {_AS_READ} RETURNING {ROWS.columns}
+WHERE {_IS_AS_READ} RETURNING {ROWS.columns}
 """
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
 BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
@@ -91,13 +94,13 @@ _CLOSE = f"""
 UPDATE accounts SET closed = coalesce(closed, :closed), closed_by_schema = :known
 WHERE id = :id RETURNING {ROWS.columns}
 """
-# What an older version has closed since a migration that it does not know.
+# The accounts that an older version has closed after a migration that it does not know.
 _CLOSED_BY_OLDER = f"""
 SELECT id FROM accounts
-WHERE closed_by_schema < :known AND {schema.since_unknown("closed_by_schema", "closed")}
+WHERE closed_by_schema < :known AND {schema.is_by_older_sql("closed_by_schema", "closed")}
 """
 _IS_SUSPENDED = "SELECT 1 FROM accounts WHERE id = :id AND suspended IS NOT NULL"
-# The act comes before the change: it is written only if there is something to change.
+# The act is written before the change, and only if there is something to change.
 _SUSPENDS = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NULL)"
 _SUSPEND = f"""
 UPDATE accounts SET suspended = coalesce(suspended, :at) WHERE id = :id RETURNING {ROWS.columns}
@@ -116,12 +119,13 @@ _PLANS_IN_USE = """
 SELECT plan FROM accounts WHERE closed IS NULL
 UNION SELECT lapsed_plan FROM accounts WHERE closed IS NULL AND paid_until IS NOT NULL
 """
-_NOTHING = AgreedTerms()
+_NO_AGREED_TERMS = AgreedTerms()
 _TRIES = 5
 
 
 class Change(msgspec.Struct, frozen=True):
-    """If it `sets_plan`, what is paid ahead ends, and a paid plan in force stays for good."""
+    """The new plan and terms of an account. If it `sets_plan`, a plan that is paid up to a moment has no end
+    any more, even if it stays the same plan."""
 
     plan: str
     agreed: AgreedTerms
@@ -130,7 +134,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 async def create(
-    store: Store, *, name: str, plan: str, agreed: AgreedTerms = _NOTHING, act: Act | None = None
+    store: Store, *, name: str, plan: str, agreed: AgreedTerms = _NO_AGREED_TERMS, act: Act | None = None
 ) -> Account:
     """Create an account. With an act, it has the id that the act is about.
 
@@ -147,15 +151,16 @@ async def create(
     return _account(created)
 
 
-async def page(store: Store, place: Place, limit: int, only: Condition = ALWAYS) -> list[Account]:
-    """List accounts after the place for which a condition is true, the newest first, also closed ones."""
+async def list_page(store: Store, place: PagePlace, limit: int, only: Condition = ALWAYS) -> list[Account]:
+    """List the accounts behind this place for which the condition is true, the newest first. Closed accounts
+    are listed, too."""
     now = await store.now()
-    return [_at(account, now) for account in await ROWS.page(store, None, place, limit, only=only)]
+    return [_with_plan_at(account, now) for account in await ROWS.page(store, None, place, limit, only=only)]
 
 
 async def get(store: Store, id_or_name: str) -> Account | None:
     rows = await store.read(_GET, {"id_or_name": id_or_name})
-    return _at(_account(rows[0]), await store.now()) if rows else None
+    return _with_plan_at(_account(rows[0]), await store.now()) if rows else None
 
 
 async def change(
@@ -163,19 +168,20 @@ async def change(
 ) -> Account | Literal["overtaken"] | None:
     """Change an account, and return it. None means that there is no such account.
 
-    The decision follows from the account as it was read. It is written only if the account is still the same;
-    if not, the account is read and decided again. A closed account is never changed. Forget its callers
-    afterwards. It is overtaken if another change came between the read and the write, each time. A change of
-    the plan ends what is paid ahead: see `Table.replanned_with`. Raises what `decide` raises.
+    `decide` gets the account as it was read. Its decision is written only if the account is still the same;
+    if not, the account is read and decided on again, a few times. It is "overtaken" if each time another
+    change came first. A closed account is never changed. A change of the plan ends what is paid ahead: see
+    `Table.replanned_with`. Forget the account's callers afterwards. Raises what `decide` raises.
     """
     for _ in range(_TRIES):
         rows = await store.read(_GET, {"id_or_name": account})
         if not rows:
             return None
         now = await store.now()
-        read = _at(_account(rows[0]), now)
+        read = _with_plan_at(_account(rows[0]), now)
         decided = await decide(read)
-        # The text as it was read: an older version may have written the same value differently.
+        # The text of the row, and not the value again as text: an older version may have written it
+        # differently.
         before: Params = {"of": read.id, "old_plan": rows[0]["plan"], "old_agreed": rows[0]["agreed"]}
         stays = decided.sets_plan and rows[0]["paid_until"] is not None
         is_replanned = decided.plan != read.plan or stays
@@ -184,31 +190,31 @@ async def change(
             "new_agreed": encode_json(decided.agreed),
             "is_replanned": int(is_replanned),
         }
-        with_it = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
+        of_tables = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
         unit = (
             lock_account(read.id),
             *audit.insert_statements(decided.act, _ACT_IF, before),
             *(
                 Statement(f"{sql} AND {_ACT_IF}", {**before, "account": read.id, "at": now})
-                for sql in with_it
+                for sql in of_tables
             ),
             Statement(_CHANGE, {**before, **after}),
         )
         try:
             *_, changed = await store.write(*unit)
         except AlreadyExists:
-            # Another unit numbered its change meanwhile.
+            # Another commit took the id that this change would have.
             continue
         if changed:
-            return _at(_account(changed[0]), now)
+            return _with_plan_at(_account(changed[0]), now)
     return "overtaken"
 
 
 async def close(store: Store, account: str, act: Act | None = None) -> Account | None:
-    """Close an account: its keys are dead from now on, and its plain rows are deleted.
+    """Close an account: its keys are refused from now on, and its rows without files are deleted.
 
-    Things with files, such as a voice of a recording, are erased afterwards. Closing twice keeps the
-    first time. Forget its callers afterwards.
+    Rows with files, such as voices of recordings, must be erased afterwards. Closing twice keeps the first
+    time. Forget the account's callers afterwards.
     """
     now = act.at if act else await store.now()
     row: Params = {"id": account, "closed": now, "known": schema.known_version()}
@@ -220,11 +226,12 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
         *saved,
         library_revisions.raise_statement(account),
     )
-    return _one(rows, now)
+    return _first_account(rows, now)
 
 
 async def close_again(store: Store) -> int:
-    """Close in all tables the accounts that an older version has closed. Return their number."""
+    """Close again the accounts that an older version has closed, which did not know all tables. Return their
+    number."""
     found = await store.read_long(_CLOSED_BY_OLDER, {"known": schema.known_version()})
     for row in found:
         await close(store, row["id"])
@@ -236,18 +243,19 @@ async def suspend(store: Store, account: str, act: Act) -> Account | None:
     first time. Forget its callers afterwards."""
     suspend_ = Statement(_SUSPEND, {"id": account, "at": act.at})
     *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _SUSPENDS), suspend_)
-    return _one(rows, act.at)
+    return _first_account(rows, act.at)
 
 
 async def resume(store: Store, account: str, act: Act) -> Account | None:
     """End the suspension of an account. Forget its callers afterwards."""
     resume_ = Statement(_RESUME, {"id": account, "at": act.at})
     *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _RESUMES), resume_)
-    return _one(rows, act.at)
+    return _first_account(rows, act.at)
 
 
 def unprefer_statement(voice: str) -> Statement:
-    """Let no account prefer or favour a voice that is deleted. An erasure does so by itself."""
+    """Return the statement that removes a deleted voice from the preferences of all accounts. An erasure has
+    such a statement already."""
     return Statement(_UNPREFER, {"voice": voice})
 
 
@@ -255,7 +263,7 @@ async def is_suspended(store: Store, account: str) -> bool:
     return bool(await store.read(_IS_SUSPENDED, {"id": account}))
 
 
-async def by_plan(store: Store) -> dict[str, int]:
+async def count_by_plan(store: Store) -> dict[str, int]:
     return {row["plan"]: row["accounts"] for row in await store.read(BY_PLAN)}
 
 
@@ -263,5 +271,5 @@ async def plans_in_use(store: Store) -> frozenset[str]:
     return frozenset(str(row["plan"]) for row in await store.read(_PLANS_IN_USE))
 
 
-def _one(rows: list[Row], now: int) -> Account | None:
-    return _at(_account(rows[0]), now) if rows else None
+def _first_account(rows: list[Row], now: int) -> Account | None:
+    return _with_plan_at(_account(rows[0]), now) if rows else None

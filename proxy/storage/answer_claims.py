@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.storage.rows import columns, decode_json, encode_json
 from proxy.storage.store import Params, Statement, Store
-from proxy.storage.tombstones import erased
+from proxy.storage.tombstones import is_erased_sql
 
 LEASE_S = 60
 _NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
@@ -19,7 +19,8 @@ _LEASE = f"{_NOW} + {LEASE_S * 1_000_000}"
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The claim of a request. `id` is a digest of account and key, and `body_digest` that of the body.
 
-    `object` is the sealed answer, "" until it is there, `wrapped` its key, and `size` its plain bytes.
+    `object` is the name of the sealed answer, "" until it is stored, `wrapped` its key, and `size` its plain
+    bytes. `fence` rises with each owner.
     """
 
     id: str
@@ -48,14 +49,14 @@ voices = '[]', object = '', wrapped = '', size = 0 {_OURS} AND lease <= {_NOW} R
 """
 _ERASED = f"""
 EXISTS (SELECT 1 FROM json_array_elements_text(CAST({{voices}} AS JSON)) AS each (voice)
-WHERE {erased("each.voice")})
+WHERE {is_erased_sql("each.voice")})
 """
-_KEEP = f"""
+_WRITE_ANSWER = f"""
 {_UPDATE}, voices = :voices, object = :object, wrapped = :wrapped, size = :size
 {_OURS} AND NOT {_ERASED.format(voices=":voices")} RETURNING id
 """
 _OF_VOICE = f"{_LIST} strpos(voices, CAST(:voice AS TEXT)) > 0"
-# Not those with a lease: their owners may settle at this moment. The newest ones that fit stay.
+# Claims with a lease are left out: their owners may settle at this moment. The newest ones that fit stay.
 _STALE = f"""
 {_LIST} lease <= {_NOW} AND (
     object = '' OR made < {_NOW} - CAST(:stored AS BIGINT) OR {_ERASED.format(voices="voices")}
@@ -78,7 +79,8 @@ async def get(store: Store, id_: str) -> Claim | None:
 
 
 async def take_over(store: Store, claim: Claim) -> bool:
-    """Replace a claim of this fence that has no lease. Its fence rises. Return False if it is not so."""
+    """Replace a claim without a lease, and raise its fence. Return False if it has a lease or another
+    fence."""
     return await _write(store, _TAKE_OVER, claim)
 
 
@@ -87,9 +89,10 @@ async def renew(store: Store, claim: Claim) -> bool:
     return await _write(store, f"{_UPDATE} {_OURS} RETURNING id", claim)
 
 
-async def keep(store: Store, claim: Claim) -> bool:
-    """Write the place and the key of an answer. Return False if the lease is lost or a voice is erased."""
-    return await _write(store, _KEEP, claim)
+async def write_answer(store: Store, claim: Claim) -> bool:
+    """Write the name and the key of the sealed answer. Return False if the lease is lost or a voice is
+    erased."""
+    return await _write(store, _WRITE_ANSWER, claim)
 
 
 async def drop(store: Store, claim: Claim) -> None:
@@ -102,8 +105,8 @@ async def list_of_voice(store: Store, voice: str) -> list[Claim]:
 
 
 async def list_stale(store: Store, stored_us: int, room: int) -> list[Claim]:
-    """List claims without a lease that are older than this, or have no answer, or one by an erased voice, and
-    the oldest answers of those that have more bytes than `room`."""
+    """List claims without a lease to delete: those that are older than `stored_us`, have no answer or one by
+    an erased voice, and the oldest ones beyond `room` bytes."""
     return await _list(store, _STALE, {"stored": stored_us, "room": room})
 
 

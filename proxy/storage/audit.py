@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import NEWEST, Place, encode_json, insert_sql, new_id
+from proxy.storage.rows import NEWEST, PagePlace, encode_json, insert_sql, new_id
 from proxy.storage.store import Params, Statement, Store
 
 
@@ -45,9 +45,9 @@ def new_act(at: int, actor: str, action: str, subject: str, account: str, **deta
 
 
 def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FACTS) -> tuple[Statement, ...]:
-    """Write an act, for one unit of work with its change. Without an act there is no statement.
+    """Return the statement that writes an act, for the commit of its change, or none without an act.
 
-    `only_if` is SQL over the act's values and further facts. It is true if the change happens, so that
+    `only_if` is SQL over the values of the act and of `facts`. It is true if the change happens, so that
     revoking twice is one act.
     """
     if act is None:
@@ -56,7 +56,7 @@ def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FA
     return (Statement(sql, {**msgspec.structs.asdict(act), **facts}),)
 
 
-async def list_(
-    store: Store, *, account: str | None = None, since: int = 0, place: Place = NEWEST, limit: int
+async def list_acts(
+    store: Store, *, account: str | None = None, since: int = 0, place: PagePlace = NEWEST, limit: int
 ) -> list[Act]:
     return await ROWS.page(store, account, place, limit, {"since": since})

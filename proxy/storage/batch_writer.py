@@ -13,30 +13,31 @@ from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFaile
 
 ITEMS_A_BATCH = 256
 _GATHER_TURNS = 6
-"""The turns of the event loop for which a batch waits for more items, unless _GATHERED_ITEMS come before."""
+"""The turns of the event loop for which a batch waits for more items, unless it has _GATHERED_ITEMS
+before."""
 _GATHERED_ITEMS = 16
 _TRIES = 20
 _PAUSE_S = 0.05
 
 
 class UnitWrite:
-    """A unit of statements in the queue. The result of `answered` is its outcome, which may be a refusal."""
+    """A unit of statements in the queue. The future `outcome` gets its rows or its refusal."""
 
     def __init__(self, content: Content) -> None:
         self.content = content
-        self.answered: asyncio.Future[WriteOutcome] = asyncio.get_running_loop().create_future()
+        self.outcome: asyncio.Future[WriteOutcome] = asyncio.get_running_loop().create_future()
 
     def answer(self, content: Content, outcome: WriteOutcome) -> None:
         del content
-        if not self.answered.done():
-            self.answered.set_result(outcome)
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
 
 
 async def write_unit(store: Store, statements: tuple[Statement, ...]) -> list[list[Row]]:
     """Submit a unit and wait for its commit. Return the rows of each statement. Raise the refusal."""
     unit = UnitWrite(statements)
     store.submit(unit)
-    outcome = await unit.answered
+    outcome = await unit.outcome
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
@@ -48,7 +49,7 @@ class BatchWriter:
     The next batch has the items that arrive while a batch is written, and in a few turns of the loop after
     it. The turns take no time on an idle loop. On a busy loop, they make commits fewer and larger. The
     driver's function `hand_over` takes the contents and returns at once. After the commit the driver calls
-    `answered`.
+    `answer_batch`.
     """
 
     def __init__(self, hand_over: Callable[[list[Content]], None]) -> None:
@@ -69,7 +70,7 @@ class BatchWriter:
             self._is_busy = True
             self._loop.call_soon(self._gather, _GATHER_TURNS)
 
-    def answered(self, outcomes: Sequence[WriteOutcome]) -> None:
+    def answer_batch(self, outcomes: Sequence[WriteOutcome]) -> None:
         """The driver calls this after each batch. The outcomes are in the order of the batch."""
         batch, self._batch = self._batch, []
         self._is_busy = bool(self._waiting)
@@ -97,10 +98,7 @@ class BatchWriter:
     def _gather(self, turns: int) -> None:
         if turns > 0 and len(self._waiting) < _GATHERED_ITEMS:
             self._loop.call_soon(self._gather, turns - 1)
-        else:
-            self._begin_batch()
-
-    def _begin_batch(self) -> None:
+            return
         items, self._waiting = self._waiting[:ITEMS_A_BATCH], self._waiting[ITEMS_A_BATCH:]
         # An item may replace its content until this line reads it.
         contents = [item.content for item in items]

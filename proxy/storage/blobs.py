@@ -1,4 +1,4 @@
-"""Sealed recordings as rows: the wrapped key of each, and each account's own key for its digests."""
+"""Sealed recordings as rows, with their wrapped keys, and the key of each account for its digests."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ _TOUCH = """
 UPDATE blobs SET created = :created WHERE account = :account AND digest = :digest AND wrapped <> ''
 RETURNING digest
 """
-_HOLD = "UPDATE blobs SET size = size WHERE account = :account AND digest = :digest"
+_LOCK = "UPDATE blobs SET size = size WHERE account = :account AND digest = :digest"
 
 IS_STORED = """
 (CAST(:digest AS TEXT) IS NULL
     OR EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest AND wrapped <> ''))
 """
-"""SQL for the INSERT of a row that may name a blob. After `hold_statements`, no drop comes between."""
+"""SQL that is true if the blob `:digest` is stored, or `:digest` is NULL. After `lock_statements` it stays
+true until the commit."""
 
 # The rows go with their objects. No row of another table names these blobs: their prefixes differ.
 _DROP_KEYS = "UPDATE blobs SET wrapped = '' WHERE (account, digest) IN ({})"
@@ -73,13 +74,14 @@ async def account_key(store: Store, account: str) -> str | None:
 
 
 async def add_account_key(store: Store, account: str, wrapped: str) -> str:
-    """Add a key, unless the account has one. Return the wrapped key that counts."""
+    """Add a key, unless the account has one. Return the wrapped key that it has now."""
     await store.write(Statement(_ADD_ACCOUNT_KEY, {"account": account, "wrapped": wrapped}))
     return await account_key(store, account) or wrapped
 
 
 def delete_account_statements(account: str) -> tuple[Statement, ...]:
-    """Make the digests of an account unlinkable: none can be computed again. Rows without a key go, too."""
+    """Return the statements that delete an account's key, so that no digest of it can be computed again, and
+    its blobs without a key."""
     return tuple(Statement(sql, {"account": account}) for sql in (_DELETE_ACCOUNT_KEY, _DELETE_KEYLESS))
 
 
@@ -89,8 +91,8 @@ async def find(store: Store, account: str, digest: str) -> BlobRow | None:
 
 
 async def put(store: Store, blob: BlobRow, before: BlobRow | None = None) -> bool:
-    """Add a blob, or put it in the place of the one before, whose object is unreadable. Return False if the
-    database has another one."""
+    """Add a blob, or replace the blob `before`, whose object is unreadable. Return False if the database has
+    another one."""
     old = _NO_OBJECT if before is None else before.object
     row: Params = {**msgspec.structs.asdict(blob), "created": await store.now(), "before": old}
     (rows,) = await store.write(Statement(_PUT, row))
@@ -98,7 +100,7 @@ async def put(store: Store, blob: BlobRow, before: BlobRow | None = None) -> boo
 
 
 async def touch(store: Store, account: str, digest: str) -> bool:
-    """Note that a blob was put once more, so that it does not look left over. Return False if it is gone."""
+    """Note that a blob was put once more, so that it is not deleted as unused. Return False if it is gone."""
     row: Params = {"account": account, "digest": digest, "created": await store.now()}
     (rows,) = await store.write(Statement(_TOUCH, row))
     return bool(rows)
@@ -115,9 +117,9 @@ def _is_unused(tables: Tables) -> str:
     )
 
 
-def hold_statements(account: str | None, digest: str | None) -> tuple[Statement, ...]:
-    """Return statements that keep a blob from being dropped until the end of their unit of work."""
-    return () if digest is None else (Statement(_HOLD, {"account": account or "", "digest": digest}),)
+def lock_statements(account: str | None, digest: str | None) -> tuple[Statement, ...]:
+    """Return the statements that lock a blob's row, so that it is not deleted before the commit."""
+    return () if digest is None else (Statement(_LOCK, {"account": account or "", "digest": digest}),)
 
 
 async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> list[BlobRow]:
@@ -131,14 +133,14 @@ async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> l
     deleted = list[Row]()
     for first in range(0, len(names), MOST_ROWS // 2):
         part = names[first : first + MOST_ROWS // 2]
-        statements = [Statement(sql, each) for sql in (_HOLD, delete) for each in part]
+        statements = [Statement(sql, each) for sql in (_LOCK, delete) for each in part]
         answers = await write_in_turn(store, len(statements), *statements)
         deleted += [row for rows in answers[len(part) :] for row in rows]
     return [msgspec.convert(row, BlobRow) for row in deleted]
 
 
 async def list_unused(store: Store, before: int) -> list[tuple[str, str]]:
-    """List account and digest of the blobs from before then that nothing names."""
+    """List account and digest of the blobs older than `before` that no row names."""
     unused = f"{LIST} WHERE created < :before AND {_is_unused(store.tables)}"
     return [(row["account"], row["digest"]) for row in await store.read_long(unused, {"before": before})]
 

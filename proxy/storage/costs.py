@@ -1,4 +1,4 @@
-"""Costs: the prices of providers for each attempt. They change no balance, and failed requests have them
+"""Costs: what providers charge for each attempt. They change no balance. Failed requests may have costs,
 too."""
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def insert_statement(cost: Cost) -> Statement:
     return insert(_INSERT, cost)
 
 
-async def total(store: Store, owner: str, since: int, *, is_account: bool) -> int:
+async def sum_costs(store: Store, owner: str, since: int, *, is_account: bool) -> int:
     """Sum the costs of an engine or an account since then, in millionths of a dollar."""
     (row,) = await store.read(_OF_ACCOUNT if is_account else _OF_ENGINE, {"owner": owner, "since": since})
     return int(row["total"])

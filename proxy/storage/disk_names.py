@@ -1,4 +1,4 @@
-"""File names: the one type for texts of rows, journals and archives that name files, and the flush of files.
+"""Names of files: the type for texts of rows, journals and archives that become parts of paths.
 
 A database may come from a stranger: a backup sent by mail, a row written by hand. So each text that becomes a
 path goes through `DiskName`, when a backup is restored and when a path is made.
@@ -23,7 +23,7 @@ ERASURES, ANSWERS = "erasures", "answers"
 NO_ACCOUNTS = (OPERATOR, ERASURES, ANSWERS)
 """No account can have one of these ids."""
 
-_RIGHT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", re.ASCII)
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", re.ASCII)
 _SHOWN = 100
 
 _log = structlog.get_logger()
@@ -36,14 +36,14 @@ class UnsafeName(StorageFailed):
 class DiskName(str):
     """The name of one file or folder: letters, digits, `-` and `_`, so it never leads out of its folder.
 
-    It has no dot either, so it is none of the files that we make beside one: locks, parts and marks.
+    It has no dot, so it cannot be one of the files that we make beside others: locks, parts and marks.
     """
 
     __slots__ = ()
 
     def __new__(cls, text: object) -> Self:
         """Raise UnsafeName for any other value, of any type: a hostile column may have each."""
-        if not isinstance(text, str) or not _RIGHT.fullmatch(text):
+        if not isinstance(text, str) or not _SAFE_NAME.fullmatch(text):
             raise UnsafeName(f"{ascii(text)[:_SHOWN]} cannot name a file")
         return super().__new__(cls, text)
 
@@ -62,7 +62,7 @@ def owner_name(owner: object) -> DiskName:
 
 
 def safe_names(texts: Iterable[object]) -> list[DiskName]:
-    """Return the texts that can name a file. The others have none; the log says so."""
+    """Return the texts that can name a file. The others are logged and left out."""
     names = []
     for text in texts:
         try:
@@ -73,7 +73,7 @@ def safe_names(texts: Iterable[object]) -> list[DiskName]:
 
 
 def flush(path: Path) -> None:
-    """Return when a file's bytes, or a folder's names, are on the disk. Raises OSError."""
+    """Wait until a file's bytes, or a folder's names, are on the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
 """Holds that outlive their worker, as rows in both databases: for a clone or a training, until its end is
 known.
 
-Such a hold has the id of its charge as its request, and no key, so that it is no stream of its plan.
+The request of such a hold is the id of its charge. It has no key, so that it does not count as a stream.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ JOB_KEY = ""
 _COLUMNS = "request, account, pool, allowance, granted"
 _GET = f"SELECT {_COLUMNS} FROM holds WHERE request = :request AND key = '' AND expires = {LAST_MOMENT}"
 # One read, so that all values are from one moment.
-_BOOKS = f"""
+_POOLS_AND_HOLDS = f"""
 SELECT '' AS request, account, pool, amount AS allowance, 0 AS granted FROM balances WHERE account = :account
 UNION ALL
 SELECT {_COLUMNS} FROM holds WHERE account = :account AND key = ''
 """
-# PostgreSQL has the row of the take already, which would expire.
-KEEP_IF = f"""
+# On PostgreSQL, the hold has a row since it was taken. That row would expire, so it gets the last moment.
+STORE_IF = f"""
 INSERT INTO holds (request, account, key, worker, pool, allowance, granted, expires)
 SELECT CAST(:request AS TEXT), CAST(:account AS TEXT), '', '', CAST(:pool AS BIGINT),
     CAST(:allowance AS BIGINT), CAST(:granted AS BIGINT), {LAST_MOMENT}
@@ -37,7 +37,7 @@ _USED = "SELECT used FROM clone_counts WHERE account = :account AND cycle = :cyc
 
 
 class DurableHold(msgspec.Struct, frozen=True, kw_only=True):
-    """A hold in the cycle that begins at `pool`."""
+    """A hold. `allowance` is held of the cycle that begins at `pool`, `granted` of the granted credits."""
 
     request: str
     account: str
@@ -53,11 +53,11 @@ class DurableHold(msgspec.Struct, frozen=True, kw_only=True):
 def store_statement(hold: DurableHold, only_if: Condition) -> Statement:
     """Return the statement that stores a taken hold, in the commit of its clone or training."""
     values: Params = {**only_if.params, **msgspec.structs.asdict(hold)}
-    return Statement(KEEP_IF.format(only_if=only_if.sql), values)
+    return Statement(STORE_IF.format(only_if=only_if.sql), values)
 
 
-async def forget(store: Store, request: str) -> None:
-    """End a hold that was settled. On PostgreSQL its settlement has ended it already."""
+async def delete(store: Store, request: str) -> None:
+    """Delete the row of a hold that was settled. On PostgreSQL, its settlement has deleted it already."""
     await store.write(Statement(DELETE, {"request": request}))
 
 
@@ -66,13 +66,14 @@ async def get(store: Store, request: str) -> DurableHold | None:
     return msgspec.convert(dict(rows[0]), DurableHold) if rows else None
 
 
-async def books(store: Store, account: str) -> tuple[dict[int, int], list[DurableHold]]:
-    rows = await store.read(_BOOKS, {"account": account})
+async def read_pools_and_holds(store: Store, account: str) -> tuple[dict[int, int], list[DurableHold]]:
+    """Return the amount of each pool of an account, and its durable holds."""
+    rows = await store.read(_POOLS_AND_HOLDS, {"account": account})
     pools = {row["pool"]: row["allowance"] for row in rows if not row["request"]}
     return pools, [msgspec.convert(dict(row), DurableHold) for row in rows if row["request"]]
 
 
-async def clones_used(store: Store, account: str, cycle: int) -> int:
-    """Count the clones of an account in the cycle that began at `cycle`, those under way too."""
+async def count_clones(store: Store, account: str, cycle: int) -> int:
+    """Count the clones of an account in the cycle that began at `cycle`, with those under way."""
     rows = await store.read(_USED, {"account": account, "cycle": cycle})
     return int(rows[0]["used"]) if rows else 0

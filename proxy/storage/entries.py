@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage.rows import Place, columns, insert, insert_sql, read_known
+from proxy.storage.rows import PagePlace, columns, insert, insert_sql, read_known
 from proxy.storage.store import Params, Statement, Store
 
 Kind = Literal["spend", "grant", "refund", "correction"]
@@ -17,7 +17,7 @@ GRANTED = 0
 
 
 RESERVED_REFERENCES = ("pay:", "carry:", "reset:")
-"""The server's own references begin so, and no operator's does."""
+"""The beginnings of the server's own references, which no operator may use."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +60,9 @@ _OF_ID = f"SELECT {_COLUMNS} FROM entries WHERE id = :id"
 _OF_REFERENCE = f"SELECT {_COLUMNS} FROM entries WHERE reference = :reference"
 
 
-def spend(request: str, account: str, pool: int, amount: int, *, at: int, actor: str) -> Entry:
-    """Make the entry that a request takes from a pool. Its id follows from both, so there is only one."""
+def make_spend_entry(request: str, account: str, pool: int, amount: int, *, at: int, actor: str) -> Entry:
+    """Make the entry by which a request pays from a pool. Its id follows from both, so there can be only
+    one."""
     return Entry(
         id=_spend_id(request, pool),
         account=account,
@@ -80,7 +81,7 @@ def refund_id(spend_id: str) -> str:
 
 
 def insert_statements(entry: Entry) -> tuple[Statement, Statement]:
-    """Write an entry and its balance, for one unit of work.
+    """Return the statements that write an entry and change its balance, for one commit.
 
     A second entry with its id or reference makes the whole unit fail with AlreadyExists, so that nothing is
     counted twice.
@@ -89,32 +90,32 @@ def insert_statements(entry: Entry) -> tuple[Statement, Statement]:
     return insert(_INSERT, entry), Statement(_MOVE, moved)
 
 
-def statements(new_entries: Iterable[Entry]) -> list[Statement]:
+def insert_all_statements(new_entries: Iterable[Entry]) -> list[Statement]:
     return [statement for entry in new_entries for statement in insert_statements(entry)]
 
 
-async def pools(store: Store, account: str) -> dict[int, int]:
+async def read_pools(store: Store, account: str) -> dict[int, int]:
     return {row["pool"]: row["amount"] for row in await store.read(_POOLS, {"account": account})}
 
 
-async def of_account(
+async def list_of_account(
     store: Store, account: str, *, at: int = 2**63 - 1, id_: str = "", limit: int
 ) -> list[Entry]:
-    """List entries, the newest first, from a moment and id on.
+    """List entries of an account behind this moment and id, the newest first.
 
-    Refunds of nothing are left out: they are there only to make a second refund impossible.
+    Refunds of nothing are left out: they only make a second refund impossible.
     """
     place: Params = {"account": account, "at": at, "id": id_, "limit": limit}
     return read_known(await store.read(_OF_ACCOUNT, place), Entry)
 
 
-async def place_of(store: Store, id_: str, account: str) -> Place | None:
+async def find_place(store: Store, id_: str, account: str) -> PagePlace | None:
     """Find the place of an entry of this account. Entries of other accounts are not found."""
     rows = await store.read(_PLACE_OF_ACCOUNT, {"id": id_, "account": account})
-    return Place(rows[0]["at"], id_) if rows else None
+    return PagePlace(rows[0]["at"], id_) if rows else None
 
 
-async def of_request(store: Store, request: str) -> list[Entry]:
+async def read_of_request(store: Store, request: str) -> list[Entry]:
     """Read the spending and the refund of a request, by the ids of the entries.
 
     An index by request would cost a write for each request, and would hardly be read.
@@ -128,13 +129,13 @@ async def of_request(store: Store, request: str) -> list[Entry]:
     return msgspec.convert(await store.read(_OF_REQUEST, ids), list[Entry])
 
 
-async def spent(store: Store, request: str) -> list[Entry]:
+async def read_spending(store: Store, request: str) -> list[Entry]:
     """Read the charge of the request by pool, the cycle's allowance first."""
-    return [entry for entry in await of_request(store, request) if entry.kind == "spend"]
+    return [entry for entry in await read_of_request(store, request) if entry.kind == "spend"]
 
 
-async def are_there(store: Store, expected: Sequence[Entry]) -> bool:
-    """Tell whether exactly these entries are on the disk."""
+async def are_stored(store: Store, expected: Sequence[Entry]) -> bool:
+    """Tell whether exactly these entries are stored."""
     for entry in expected:
         rows = await store.read(_OF_ID, {"id": entry.id})
         if msgspec.convert(rows, list[Entry]) != [entry]:
@@ -142,7 +143,7 @@ async def are_there(store: Store, expected: Sequence[Entry]) -> bool:
     return True
 
 
-async def of_reference(store: Store, reference: str) -> Entry | None:
+async def find_by_reference(store: Store, reference: str) -> Entry | None:
     rows = await store.read(_OF_REFERENCE, {"reference": reference})
     return msgspec.convert(rows[0], Entry) if rows else None
 
@@ -150,7 +151,7 @@ async def of_reference(store: Store, reference: str) -> Entry | None:
 async def count_references(store: Store, stem: str) -> int:
     """Count the entries with the references `stem` + 1, 2, … up to the first one that is free."""
     number = 0
-    while await of_reference(store, f"{stem}{number + 1}") is not None:
+    while await find_by_reference(store, f"{stem}{number + 1}") is not None:
         number += 1
     return number
 

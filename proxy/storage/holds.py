@@ -1,8 +1,8 @@
-"""Holds as rows, on PostgreSQL: several workers or machines see each other's requests by them.
+"""Holds as rows on PostgreSQL, by which several workers or machines see each other's requests.
 
-The lock comes before the take, in a statement of its own, so that the take sees every hold that was committed
-before the lock. An expired hold is not counted, so that nothing has to remove it. The rows of
-`policies.admission` define the holds that count for each limit.
+To take a hold, a first statement locks the account, so that the next one sees every hold that was committed
+before. An expired hold is not counted, so that nothing has to remove it in time. `STREAM_LIMITS` says which
+holds count for each limit.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from policies.admission import STREAM_LIMITS, CreditBalance, Live, Split
+from policies.admission import STREAM_LIMITS, CreditBalance, RunningRequests, Split
 from proxy.storage.rows import LAST_MOMENT, encode_json
 from proxy.storage.store import Params, Row, Statement, Store, Value
 
 _COUNTS = ",\n       ".join(
-    f"count(*) FILTER (WHERE {limit.counted}) AS {limit.name}" for limit in STREAM_LIMITS
+    f"count(*) FILTER (WHERE {limit.counted_sql}) AS {limit.name}" for limit in STREAM_LIMITS
 )
 _ALLOWED = "\n              AND ".join(
     f"(most_{limit.name}[i] IS NULL OR standing.{limit.name} < most_{limit.name}[i])"
@@ -32,16 +32,16 @@ SELECT CAST({{allowance}} AS BIGINT)
 FROM holds WHERE account = {{account}} AND expires > {{now}}
 """
 _FIND = _TOTALS.format(allowance=":allowance", account=":account", pool=":pool", key=":key", now=":now")
-_HELD = """
+_HELD_ALLOWANCE = """
 SELECT CAST(coalesce(sum(allowance), 0) AS BIGINT) AS held FROM holds
 WHERE account = :account AND pool = :pool AND expires > :now
 """
-# One function for many holds, so that they are one round trip. It sees what was committed before the lock,
-# because each statement in a function that is VOLATILE sees the database anew. A changed function gets a new
-# number: workers of the version before go on calling theirs.
-# A take does not wait for the disk if all of its holds expire: it would hold the account's lock for so long.
-# A crash of the database may lose holds of its last second, but a settlement needs no hold. What is committed
-# later, such as the hold of a job, has the take on disk before it.
+# One function takes many holds, in one round trip. It sees all that was committed before the lock, because in
+# a VOLATILE function each statement sees the database anew. A changed function gets a new number, because
+# workers of the version before go on calling theirs. The commit does not wait for the disk if all holds
+# expire: it would hold the lock of the account for so long. A crash of the database may lose the holds of its
+# last second, but a settlement needs no hold. Any later commit that waits for the disk, such as that of a
+# durable hold, brings them to the disk, too.
 FUNCTION = f"""
 CREATE OR REPLACE FUNCTION voxgate_take_holds_3(
     requests text[], accounts text[], keys text[], workers text[], pools bigint[], allowances bigint[],
@@ -83,11 +83,11 @@ END
 $body$
 """
 _NAMED = "IN (SELECT jsonb_array_elements_text(CAST(:requests AS jsonb)))"
-# A hold that a job has stored since under the same name stays.
+# A durable hold of the same request stays.
 _DROP_ALL = f"DELETE FROM holds WHERE request {_NAMED} AND expires < {LAST_MOMENT}"
-# By name, and not all holds of the worker: the row of an abandoned take must expire.
-# A row that is locked is being ended. To wait for it could block a settlement of many requests, which locks
-# its rows in another order. A hold that a job has stored since has no expiry, and gets none.
+# The requests are named, since other holds of this worker may be abandoned and must expire. A locked row is
+# being deleted by a settlement, which locks its rows in another order: waiting for it could deadlock. Durable
+# holds do not expire, so they are not renewed.
 _RENEW = f"""
 UPDATE holds SET expires = :expires WHERE request IN (
     SELECT request FROM holds WHERE worker = :worker AND request {_NAMED} AND expires < {LAST_MOMENT}
@@ -101,11 +101,12 @@ class AccountHolds(msgspec.Struct, frozen=True):
     """The credits and running holds of an account at one moment."""
 
     credits: CreditBalance
-    live: Live
+    live: RunningRequests
 
 
 class Take(msgspec.Struct, frozen=True, kw_only=True):
-    """A hold to take, if the limits of its account and its key allow it. None is no limit."""
+    """A hold to take, if the limits of its account and its key allow it. A limit that is None does not
+    count."""
 
     request: str
     account: str
@@ -128,46 +129,46 @@ POSTGRES_TAKE = f"SELECT * FROM voxgate_take_holds_3({_ARRAYS})"
 """Takes holds in order, and gives a row for each. Its arrays are those of `take_values`."""
 
 
-async def install(store: Store) -> None:
+async def install_function(store: Store) -> None:
     """Create the function that takes holds. Call it while no other process migrates."""
     await store.write(Statement(FUNCTION))
 
 
 def take_values(takes: Sequence[Take]) -> tuple[list[int], tuple[Sequence[Value], ...]]:
-    """Return the order in which the holds are taken, and the columns of the takes in that order.
-
-    It is the order of the accounts: two workers that lock several of them never wait for each other.
+    """Return the numbers of the takes in the order of their accounts, and the columns of the takes in this
+    order. All workers lock accounts in this order, so that no two wait for each other.
     """
     order = sorted(range(len(takes)), key=lambda number: takes[number].account)
     rows = [msgspec.structs.astuple(takes[number]) for number in order]
     return order, tuple(zip(*rows, strict=True))
 
 
-def decision(row: Row) -> Split | AccountHolds:
-    """Return the hold that was taken. If none was, return the account's holds at that moment.
+def take_result(row: Row) -> Split | AccountHolds:
+    """Return the split of the hold that was taken, or the account's holds if the SQL refused it.
 
-    The SQL decides as `policies.admission.admit`: only the database sees all workers' holds.
+    The SQL has the rule of `policies.admission.admit`, because only the database sees the holds of all
+    workers.
     """
     if row["held_allowance"] is not None:
         return Split(row["held_allowance"], row["held_granted"])
-    return _found(row)
+    return _account_holds(row)
 
 
-async def find(store: Store, place: Params) -> AccountHolds:
+async def read_account_holds(store: Store, place: Params) -> AccountHolds:
     (row,) = await store.read(_FIND, place)
-    return _found(row)
+    return _account_holds(row)
 
 
-def _found(row: Row) -> AccountHolds:
+def _account_holds(row: Row) -> AccountHolds:
     allowance = None if row["allowance"] is None else int(row["allowance"])
     return AccountHolds(
-        CreditBalance(allowance, int(row["granted"])), Live(row["streams"], row["key_streams"])
+        CreditBalance(allowance, int(row["granted"])), RunningRequests(row["streams"], row["key_streams"])
     )
 
 
-async def held(store: Store, account: str, pool: int) -> int:
+async def sum_held_allowance(store: Store, account: str, pool: int) -> int:
     params: Params = {"account": account, "pool": pool, "now": await store.now()}
-    (row,) = await store.read(_HELD, params)
+    (row,) = await store.read(_HELD_ALLOWANCE, params)
     return int(row["held"])
 
 
@@ -176,6 +177,6 @@ async def drop(store: Store, requests: Iterable[str]) -> None:
 
 
 async def renew(store: Store, worker: str, live: Iterable[str], *, expires: int, long_ago: int) -> None:
-    """Renew these holds of a worker, and delete holds that were not renewed for long."""
+    """Renew these holds of a worker, and delete all holds that expired before `long_ago`."""
     renewed: Params = {"worker": worker, "requests": encode_json(list(live)), "expires": expires}
     await store.write(Statement(_RENEW, renewed), Statement(_SWEEP, {"long_ago": long_ago}))

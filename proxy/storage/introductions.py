@@ -1,4 +1,5 @@
-"""The models and voices of engines on other machines: at workers and at runners."""
+"""Introductions as rows: the models and voices that engines on other machines have named, at workers and
+runners."""
 
 from __future__ import annotations
 
@@ -16,15 +17,15 @@ _OF_ENGINE = "SELECT hello FROM introductions WHERE engine = :engine AND subject
 _OF_WORKERS = "SELECT engine, hello FROM introductions WHERE subject = '' AND said >= :since"
 
 
-async def keep(store: Store, engine: str, hello: bytes, subject: str = "") -> None:
-    """Store the introduction of an engine in place of an older one. `subject` is its place, "" for a
+async def store_introduction(store: Store, engine: str, hello: bytes, subject: str = "") -> None:
+    """Store the introduction of an engine in place of an older one. `subject` names its runner, "" for a
     worker."""
     values: Params = {"engine": engine, "subject": subject, "hello": b64encode(hello).decode()}
     await store.write(Statement(_KEEP, {**values, "said": await store.now()}))
 
 
-async def recall(store: Store, engine: str, subject: str) -> bytes | None:
-    """Return the introduction of an engine at this place."""
+async def find_introduction(store: Store, engine: str, subject: str) -> bytes | None:
+    """Return the introduction of an engine at this runner, or None."""
     rows = await store.read(_OF_ENGINE, {"engine": engine, "subject": subject})
     try:
         return b64decode(rows[0]["hello"], validate=True) if rows else None
@@ -32,7 +33,7 @@ async def recall(store: Store, engine: str, subject: str) -> bytes | None:
         return None
 
 
-async def of_workers(store: Store, since: int) -> dict[str, bytes]:
-    """Return the introductions of engines at workers since then."""
+async def list_of_workers(store: Store, since: int) -> dict[str, bytes]:
+    """Return the introductions of engines at workers that are not older than `since`, by engine."""
     rows = await store.read(_OF_WORKERS, {"since": since})
     return {row["engine"]: b64decode(row["hello"]) for row in rows}

@@ -1,4 +1,4 @@
-"""The tables that the kernel itself has, without those of features."""
+"""The declarations of the kernel's own tables. Features declare theirs."""
 
 from __future__ import annotations
 

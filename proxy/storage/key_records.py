@@ -13,15 +13,15 @@ from proxy.storage import audit
 from proxy.storage.api_key import ApiKey
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, lock_account
-from proxy.storage.rows import any_of, decode_json, encode_json, new_id
+from proxy.storage.rows import decode_json, encode_json, in_list, new_id
 from proxy.storage.store import Params, Row, Statement, Store, Value
 
 Role = Literal["speech", "admin", "host"]
 KeyKind = Literal["key", "user", "host"]
-"""A `user` is a person who signs in. The row has no usable secret, and is never listed or rotated.
+"""A `user` is a person who signs in. Its row has no usable secret, and is never listed or rotated.
 
-A key of the role `host` has the kind `host`, and in its row the role `speech`: older versions allow no other
-role there, and accept no key of this kind."""
+A key of the role `host` has the kind `host`, and the role `speech` in its row: older versions know no third
+role, and refuse keys of this kind."""
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
@@ -44,15 +44,15 @@ def _record(row: Row) -> KeyRecord:
 
 ROWS = ListedTable("keys", KeyRecord, read=_record, listed="kind <> 'user'")
 get, page, place_of = ROWS.get, ROWS.page, ROWS.place_of
-OWN = ListedTable("keys", KeyRecord, read=_record, listed="kind = 'key' AND role = 'speech'")
+USER_KEYS = ListedTable("keys", KeyRecord, read=_record, listed="kind = 'key' AND role = 'speech'")
 """The keys that the users of an account see. Its admin keys belong to the operator."""
 _INSERT = f"""
 INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps, kind)
 VALUES (:id, :account, :hash, :role, :name, :hint, :created, :expires, :caps, :kind)
 RETURNING {ROWS.columns}
 """
-# A key that has ended takes no place.
-_INSERT_BELOW = f"""
+# Revoked and expired keys do not count.
+_INSERT_LIMITED = f"""
 INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
 SELECT :id, accounts.id, :hash, 'speech', :name, :hint,
     CAST(:created AS BIGINT), CAST(:expires AS BIGINT), :caps
@@ -65,9 +65,8 @@ RETURNING {ROWS.columns}
 _WAS_REVOKED = "EXISTS (SELECT 1 FROM keys WHERE id = :subject AND revoked = :at)"
 _WAS_MADE = "EXISTS (SELECT 1 FROM keys WHERE id = :subject)"
 _REVOKE = f"UPDATE keys SET revoked = coalesce(revoked, :revoked) WHERE id = :id RETURNING {ROWS.columns}"
-# Rotating. The first statement changes nothing. If a database runs several writes at once, it makes a
-# second rotation wait for the first one's commit.
-_HOLD = "UPDATE keys SET id = id WHERE id = :id"
+# The first statement of a rotation only locks the row, so that a second rotation waits for its commit.
+_LOCK = "UPDATE keys SET id = id WHERE id = :id"
 _INSERT_LIKE = f"""
 INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps, kind)
 SELECT :new_id, account, :hash, role, name, :hint, :now, expires, caps, kind FROM keys
@@ -91,7 +90,7 @@ _BY_ID = f"{_STATUS} WHERE keys.id = :id"
 
 
 class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The values for a new key. `caps` are limits of its own, tighter than its account's."""
+    """The values for a new key. `caps` are its own limits, below those of its account."""
 
     account: str
     role: Role = "speech"
@@ -101,7 +100,7 @@ class NewKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyStatus(msgspec.Struct, frozen=True):
-    """A key and its account in one row: they decide whether the key is good, and what it may do."""
+    """A key with the values of its account that decide whether the key is good, and what it may do."""
 
     id: str
     account: str
@@ -131,17 +130,17 @@ async def create(store: Store, key: ApiKey, values: NewKeyRecord, act: Act | Non
     return _record(created)
 
 
-async def create_below(
+async def create_limited(
     store: Store, key: ApiKey, values: NewKeyRecord, most: int, act: Act
 ) -> KeyRecord | None:
-    """Create a key of the role speech. None: the account has `most` keys that work, or it is closed."""
+    """Create a key of the role speech. None: the account has `most` valid keys already, or it is closed."""
     row = {**_row(act.subject, act.at, key, values), "most": most}
     _, rows, *_ = await store.write(
         lock_account(values.account),
-        Statement(_INSERT_BELOW, row),
+        Statement(_INSERT_LIMITED, row),
         *audit.insert_statements(act, _WAS_MADE),
     )
-    return _one(rows)
+    return _first_record(rows)
 
 
 def _row(id_: str, created: int, key: ApiKey, values: NewKeyRecord) -> dict[str, Value]:
@@ -162,7 +161,7 @@ async def revoke(store: Store, key: str, act: Act | None = None) -> KeyRecord | 
     """Revoke a key. Revoking twice keeps the first time. Forget its callers afterwards."""
     row: Params = {"id": key, "revoked": act.at if act else await store.now()}
     rows, *_ = await store.write(Statement(_REVOKE, row), *audit.insert_statements(act, _WAS_REVOKED))
-    return _one(rows)
+    return _first_record(rows)
 
 
 async def rotate(store: Store, old: str, new: ApiKey, act: Act | None = None) -> KeyRecord | None:
@@ -177,27 +176,27 @@ async def rotate(store: Store, old: str, new: ApiKey, act: Act | None = None) ->
     both: Params = {"id": old, "new_id": new_key}
     stored = [Statement(sql, both) for table in store.tables for sql in table.rotated_with]
     _, rows, *_ = await store.write(
-        Statement(_HOLD, {"id": old}),
+        Statement(_LOCK, {"id": old}),
         Statement(_INSERT_LIKE, row),
         Statement(_REVOKE_REPLACED, {**both, "now": now}),
         *stored,
         *audit.insert_statements(act, _WAS_MADE),
     )
-    return _one(rows)
+    return _first_record(rows)
 
 
-async def by_hash(store: Store, digest: str) -> KeyStatus | None:
-    return (await by_hashes(store, (digest,))).get(digest)
+async def find_by_hash(store: Store, digest: str) -> KeyStatus | None:
+    return (await find_by_hashes(store, (digest,))).get(digest)
 
 
-async def by_hashes(store: Store, digests: Sequence[str]) -> dict[str, KeyStatus]:
-    """Return the standing of each of these keys that exists, by its digest, in one query."""
-    hashes, params = any_of(digests)
+async def find_by_hashes(store: Store, digests: Sequence[str]) -> dict[str, KeyStatus]:
+    """Return the status of each of these keys that exists, by its digest, in one query."""
+    hashes, params = in_list(digests)
     rows = await store.read(_BY_HASH.format(hashes=hashes), params)
     return {row["hash"]: status_of(row) for row in rows}
 
 
-async def by_id(store: Store, key: str) -> KeyStatus | None:
+async def find_by_id(store: Store, key: str) -> KeyStatus | None:
     rows = await store.read(_BY_ID, {"id": key})
     return status_of(rows[0]) if rows else None
 
@@ -208,5 +207,5 @@ def status_of(row: Row) -> KeyStatus:
     return msgspec.convert({**columns, "has_paid": bool(row["has_paid"])}, KeyStatus)
 
 
-def _one(rows: list[Row]) -> KeyRecord | None:
+def _first_record(rows: list[Row]) -> KeyRecord | None:
     return _record(rows[0]) if rows else None

@@ -1,4 +1,4 @@
-"""Balances, and the sums of their entries. They are read account by account, in slices, during writes."""
+"""Balances and the sums of their entries, read account by account and in slices while others write."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from proxy.storage.rows import Place
+from proxy.storage.rows import PagePlace
 from proxy.storage.store import Params, Store
 
 SETTLED_US = 2 * 24 * 60 * 60 * 1_000_000
-"""Entries older than this are final: an entry has the time at which its request began."""
+"""No entry older than this is added any more. An entry has the time at which its request began."""
 
 _NEXT = """
 SELECT min(account) AS account FROM (
@@ -27,7 +27,7 @@ AND at <= :upto_at AND (at < :upto_at OR id <= :upto_id)
 _PLACE = f"SELECT at, id FROM entries WHERE {_BETWEEN} ORDER BY at, id LIMIT 1 OFFSET :most"
 # Sums are cast, because PostgreSQL sums bigints to a numeric.
 _SUMS = f"SELECT pool, CAST(sum(amount) AS BIGINT) AS amount FROM entries WHERE {_BETWEEN} GROUP BY pool"
-_NOW = """
+_BALANCES = """
 SELECT pool, CAST(sum(balance) AS BIGINT) AS balance, CAST(sum(fresh) AS BIGINT) AS fresh, sum(kept) AS kept
 FROM (
     SELECT pool, amount AS balance, 0 AS fresh, 1 AS kept FROM balances WHERE account = :account
@@ -39,7 +39,7 @@ GROUP BY pool
 
 
 class PoolBalance(msgspec.Struct, frozen=True):
-    """One pool of an account. Without a row in `balances` its balance is 0."""
+    """One pool of an account. Without a row in `read_balances` its balance is 0."""
 
     pool: int
     balance: int
@@ -47,7 +47,7 @@ class PoolBalance(msgspec.Struct, frozen=True):
     has_balance_row: bool
 
 
-async def accounts(store: Store) -> AsyncIterator[str]:
+async def list_accounts(store: Store) -> AsyncIterator[str]:
     """List the accounts that have a balance or an entry."""
     account = ""
     while True:
@@ -58,11 +58,11 @@ async def accounts(store: Store) -> AsyncIterator[str]:
         yield account
 
 
-async def balances(store: Store, account: str, now: int, most: int) -> list[PoolBalance]:
+async def read_balances(store: Store, account: str, now: int, most: int) -> list[PoolBalance]:
     """Read each pool of an account. No query reads more than `most` of its settled entries."""
     since = now - SETTLED_US
-    settled = await _settled(store, account, since, most)
-    rows = await store.read_long(_NOW, {"account": account, "since": since})
+    settled = await _sum_settled(store, account, since, most)
+    rows = await store.read_long(_BALANCES, {"account": account, "since": since})
     found = {row["pool"]: row for row in rows}
     return [
         PoolBalance(
@@ -75,24 +75,26 @@ async def balances(store: Store, account: str, now: int, most: int) -> list[Pool
     ]
 
 
-async def _settled(store: Store, account: str, until: int, most: int) -> Counter[int]:
+async def _sum_settled(store: Store, account: str, until: int, most: int) -> Counter[int]:
     """Sum each pool's entries from before `until`."""
     sums: Counter[int] = Counter()
-    at: Place | None = Place(-(2**63), "")
+    at: PagePlace | None = PagePlace(-(2**63), "")
     while at is not None:
-        end = await _place(store, account, at, Place(until, ""), most)
-        bounds = _between(account, at, end or Place(until, ""))
+        end = await _find_slice_end(store, account, at, PagePlace(until, ""), most)
+        bounds = _bounds(account, at, end or PagePlace(until, ""))
         for row in await store.read_long(_SUMS, bounds):
             sums[row["pool"]] += row["amount"]
         at = end
     return sums
 
 
-async def _place(store: Store, account: str, at: Place, until: Place, most: int) -> Place | None:
+async def _find_slice_end(
+    store: Store, account: str, at: PagePlace, until: PagePlace, most: int
+) -> PagePlace | None:
     """Find the last entry of a slice. None means that the rest fits into one slice."""
-    rows = await store.read_long(_PLACE, {**_between(account, at, until), "most": most - 1})
-    return Place(rows[0]["at"], rows[0]["id"]) if rows else None
+    rows = await store.read_long(_PLACE, {**_bounds(account, at, until), "most": most - 1})
+    return PagePlace(rows[0]["at"], rows[0]["id"]) if rows else None
 
 
-def _between(account: str, at: Place, upto: Place) -> Params:
+def _bounds(account: str, at: PagePlace, upto: PagePlace) -> Params:
     return {"account": account, "at": at.at, "id": at.id, "upto_at": upto.at, "upto_id": upto.id}

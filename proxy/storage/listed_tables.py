@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from proxy.storage.rows import Place, read_known, turns_of
+from proxy.storage.rows import PagePlace, chunks_in_turns, read_known
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store, Value
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -44,7 +44,7 @@ class ListedTable(Generic[R]):
         shown: str = "1 = 1",
     ) -> None:
         self.read = read or partial(msgspec.convert, type=type_)
-        # Each is cast, because PostgreSQL cannot tell the type of a parameter that is NULL.
+        # Each parameter is cast, because PostgreSQL cannot tell the type of NULL.
         self.placeholders = {
             each.name: f"CAST(:{each.name} AS {_sql_type(each.type)})"
             for each in msgspec.structs.fields(type_)
@@ -68,7 +68,7 @@ class ListedTable(Generic[R]):
         """
         return (
             lock_account(row["account"]),
-            *only_if.held,
+            *only_if.locks,
             Statement(self._add.format(only_if=only_if.sql), {**only_if.params, **row, "most": most}),
         )
 
@@ -90,12 +90,12 @@ class ListedTable(Generic[R]):
         self,
         store: Store,
         account: str | None,
-        place: Place,
+        place: PagePlace,
         limit: int,
         listed_params: Params = _NO_PARAMS,
         only: Condition = ALWAYS,
     ) -> list[R]:
-        """List rows of one account or of all, the newest first, from the place on.
+        """List the rows of one account, or of all accounts, behind this place, the newest first.
 
         `listed_params` are the parameters of the SQL condition `listed`. `only` is one more condition.
         """
@@ -105,12 +105,12 @@ class ListedTable(Generic[R]):
         return await self._known(await store.read(f"{self.select} {only.sql} AND {sql}", params))
 
     async def _known(self, rows: Sequence[Row]) -> list[R]:
-        return [each async for few in turns_of(rows) for each in read_known(few, self.read)]
+        return [each async for few in chunks_in_turns(rows) for each in read_known(few, self.read)]
 
-    async def place_of(self, store: Store, account: str | None, id_: str) -> Place | None:
+    async def place_of(self, store: Store, account: str | None, id_: str) -> PagePlace | None:
         """Return the place of a row, or None. If `account` is not None, the row must belong to it."""
         rows = await store.read(self._place + _and_account(account), {"id": id_, "account": account})
-        return Place(rows[0]["at"], id_) if rows else None
+        return PagePlace(rows[0]["at"], id_) if rows else None
 
 
 def lock_account(account: Value) -> Statement:

@@ -3,8 +3,8 @@
 Reads have their own, read-only connections: writes that wait for a lock do not delay the check of a key. The
 next caller replaces a broken connection, so the store recovers by itself when its server is back.
 
-Settlements are written in batches, and holds are taken in batches: one round trip for all that has gathered.
-Any other unit has a connection of its own, since it may wait for a lock.
+Settlements are written in batches, and holds are taken in batches, each batch in one round trip. Any other
+unit has a connection of its own, since it may wait for a lock.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from proxy.config.addresses import show_storage
 from proxy.storage import store as database
 from proxy.storage.batch_writer import BatchWriter, SharedRun, write_unit
 from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
-from proxy.storage.postgres_calls import DRIVER_FAULTS, PostgresCall, answer_in_time, call_of, carry_out
+from proxy.storage.postgres_calls import DRIVER_FAULTS, PostgresCall, answer_in_time, carry_out, to_call
 from proxy.storage.settlements import End, settlements_of
 from proxy.storage.tables import Tables
 
 CONNECTIONS = 14
 ANSWER_S = 5.0
-"""The longest wait of a caller, also for a free connection: the server's clients give up after 10 s."""
-LONGER = 3
+"""The longest wait of a caller, with the wait for a free connection. Clients give up after 10 s."""
+LONG_READ_TIMES = 3
 """A long read may take this many times as long."""
 MIGRATION_S = 600.0
 VACUUM_S = 600.0
@@ -37,7 +37,7 @@ VACUUM_S = 600.0
 _READ_ONLY = {"default_transaction_read_only": "on"}
 _CLOCK_S = 1.0
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
-# Any number is good, if every version of voxgate uses the same one.
+# Any number, as long as every version of voxgate uses the same one.
 _MIGRATION_LOCK = 0x766F7867617465
 _LOCK_AGAIN_S = 0.1
 
@@ -88,7 +88,7 @@ class PostgresStore:
         pools = _Pools(
             readers=await _pool(url, readers, answer_s, _READ_ONLY),
             writers=await _pool(url, writers, answer_s, {}),
-            long_readers=await _pool(url, long_readers, LONGER * answer_s, _READ_ONLY),
+            long_readers=await _pool(url, long_readers, LONG_READ_TIMES * answer_s, _READ_ONLY),
         )
         store = cls(pools, show_storage(url), ANSWER_S, tables)
         try:
@@ -106,7 +106,7 @@ class PostgresStore:
         self._on_commit = on_commit
 
     async def now(self) -> int:
-        """Read the server's time once a second, and count on from there: that saves a round trip."""
+        """Return the database's time. It is read at most once a second, and counted on in between."""
         answered, at = self._clock
         if (since := time.monotonic() - at) < _CLOCK_S:
             return answered + int(since * 1e6)
@@ -124,7 +124,7 @@ class PostgresStore:
     async def read_long(self, sql: str, params: database.Params | None = None) -> list[database.Row]:
         self._check_open()
         unit = (database.Statement(sql, params or {}),)
-        (rows,) = await self._answer(self._pools.long_readers, unit, LONGER * self._answer_s)
+        (rows,) = await self._answer(self._pools.long_readers, unit, LONG_READ_TIMES * self._answer_s)
         return rows
 
     async def write(self, *statements: database.Statement) -> list[list[database.Row]]:
@@ -184,8 +184,8 @@ class PostgresStore:
         await answer_in_time(self._take_lock(), self._answer_s)
 
     async def _take_lock(self) -> None:
-        # A statement that waits for the lock has a snapshot, and an index that is made concurrently waits for
-        # all snapshots.
+        # The lock is tried again and again: a statement that waits for it would have a snapshot, and an index
+        # that is made concurrently waits for all snapshots.
         while True:
             if await self._lock.fetchval(f"SELECT pg_try_advisory_lock({_MIGRATION_LOCK})"):
                 return
@@ -198,7 +198,7 @@ class PostgresStore:
     async def _write_alone(self, item: database.BatchItem, unit: tuple[database.Statement, ...]) -> None:
         outcome: database.WriteOutcome = _stopped()
         try:
-            outcome = await self._write([call_of(statement) for statement in unit])
+            outcome = await self._write([to_call(statement) for statement in unit])
         except REFUSALS as refused:
             outcome = refused
         finally:
@@ -241,7 +241,7 @@ class PostgresStore:
     async def _answer(
         self, pool: asyncpg.Pool, unit: tuple[database.Statement, ...], within_s: float
     ) -> list[list[database.Row]]:
-        return await answer_in_time(carry_out(pool, [call_of(statement) for statement in unit]), within_s)
+        return await answer_in_time(carry_out(pool, [to_call(statement) for statement in unit]), within_s)
 
 
 @asynccontextmanager
@@ -304,8 +304,8 @@ class PostgresBatches:
         try:
             outcomes = await self._outcomes(contents)
         finally:
-            # The loop calls it, and so reports a fault in an answer at once.
-            asyncio.get_running_loop().call_soon(self.writer.answered, outcomes)
+            # The event loop calls it, and so reports a fault in an answer at once.
+            asyncio.get_running_loop().call_soon(self.writer.answer_batch, outcomes)
 
     async def _outcomes(self, contents: Sequence[database.Content]) -> list[database.WriteOutcome]:
         try:

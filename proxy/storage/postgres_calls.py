@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from proxy.storage import store
-from proxy.storage.turns import TAKEN_S, log_if_held
+from proxy.storage.turns import MOST_POSTGRES_S, log_if_long
 
 _TRIES = 4
 
@@ -34,12 +34,12 @@ async def answer_in_time(query: Awaitable[_T], within_s: float) -> _T:
     except TimeoutError:
         failure = store.StorageUnreachable(f"the database did not answer within {within_s:g} s")
     except DRIVER_FAULTS as error:
-        failure = refusal(error)
+        failure = store_failure(error)
     # Raised outside the `except`, without the driver's error as its cause: that error quotes values.
     raise failure
 
 
-def call_of(statement: store.Statement) -> PostgresCall:
+def to_call(statement: store.Statement) -> PostgresCall:
     sql, names = number_parameters(statement.sql)
     missing = [name for name in names if name not in statement.params]
     if missing:
@@ -74,8 +74,8 @@ async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[store
 
 
 async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[store.Row]]:
-    # This does not use the driver's own block: if it is cancelled, it waits for a ROLLBACK of a server that
-    # may be frozen.
+    # The driver's own transaction block is not used: if it is cancelled, it waits for a ROLLBACK of a server
+    # that may be frozen.
     laps, answers = [time.monotonic()], []
     await connection.execute("BEGIN")
     try:
@@ -87,7 +87,7 @@ async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCa
             await connection.execute("ROLLBACK")
         raise
     await connection.execute("COMMIT")
-    log_if_held((sql for sql, _ in calls), laps, TAKEN_S)
+    log_if_long((sql for sql, _ in calls), laps, MOST_POSTGRES_S)
     return answers
 
 
@@ -136,23 +136,23 @@ DRIVER_FAULTS = (
     OSError,
     ValueError,  # the driver raises this for an address that it cannot read
 )
-"""All that a server, its absence or a value can cause. A TimeoutError is an OSError: catch it first."""
+"""All exceptions that a server, its absence or a value can cause. A TimeoutError is an OSError: catch it
+first."""
 
 WORTH_ANOTHER_TRY = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.InvalidCachedStatementError,
 )
-"""In each case the server has undone the whole unit. Another try can succeed, in another order or with a
-fresh plan."""
+"""The server has undone the whole unit. Another try can succeed, in another order or with a fresh plan."""
 
 _DATA_EXCEPTION = "22"
 _LOCKED = "55P03"
-_AWAY = ("08", "57P", "53300")
+_UNREACHABLE_STATES = ("08", "57P", "53300")
 """Connections that break, servers that start or stop, and servers with no connection to spare."""
 
 
-def refusal(error: BaseException) -> store.Refusal:
+def store_failure(error: BaseException) -> store.Refusal:
     """Return a fault of PostgreSQL or its driver as a failure of the store.
 
     Their texts may quote the values of a statement, so only the parts that never do are passed on.
@@ -175,13 +175,13 @@ def refusal(error: BaseException) -> store.Refusal:
 
 
 def _by_state(state: str, error: asyncpg.PostgresError) -> store.StorageFailed:
-    # Also the driver's own DataError, whose state is 22000.
+    # The driver's own DataError has a state of this class, too: 22000.
     if state.startswith(_DATA_EXCEPTION):
         return store.StorageFailed(store.UNSTORABLE)
-    # The message alone: details and hints quote rows.
+    # Only the message is passed on: details and hints quote rows.
     text = error.args[0] if error.args else type(error).__name__
     if state == _LOCKED:
         return store.StorageBusy(f"the database is busy: {text}")
-    if state.startswith(_AWAY):
+    if state.startswith(_UNREACHABLE_STATES):
         return store.StorageUnreachable(f"the database is away: {text}")
     return store.StorageFailed(f"the database refused: {text}")

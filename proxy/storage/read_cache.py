@@ -1,4 +1,4 @@
-"""Values that are read from the database, cached for some seconds, and read once for all callers.
+"""A cache for some seconds of values from the database, which are read once for all callers.
 
 It is for values that another worker may change at any time: keys, libraries of accounts, sums of costs.
 """
@@ -20,11 +20,11 @@ MOST_TOGETHER = 256
 _PAUSE_S, _PAUSE_PART = 0.01, 4
 """After a read of unknown keys, a pause is four times as long as the read, but 10 ms at most."""
 _MOST_UNUSED = 10
-"""The most times that an unused value is read with others: a read of its own would cost as much as theirs."""
+"""How often a value is read again with others while no caller uses it. Then it is left to expire."""
 
 
 class _Entry(Generic[V]):
-    """A value, good `until` then. After `due` it is read again along with others.
+    """A value, which is valid until `until`. After `due` it is read again along with others.
 
     `unused` counts the reads since its last use.
     """
@@ -47,13 +47,13 @@ class ReadCache(Generic[K, V]):
     reads. So a thousand values in use cost a few reads, and not a thousand. `read` returns a value for the
     first key. It may leave out others, which are then read alone.
 
-    `ttl_s` says how long a value is cached, counted from the start of its read. If it is 0 or less, only the
-    callers that wait get the value. `max_weight` limits the weights of all values together; without `weight`
-    each value counts 1. The least recently used values go first. A value that is heavier than `max_weight` is
-    cached alone. `clock` counts seconds and never goes back.
+    `ttl_s` returns how long a value is cached, counted from the start of its read. If it is 0 or less, only
+    the callers that wait get the value. `max_weight` limits the weights of all values together; without
+    `weight` each value counts 1. The least recently used values are dropped first. A value that is heavier
+    than `max_weight` is cached alone. `clock` returns seconds and never goes back.
 
-    With `gathers_unknown`, unknown keys are read together: two reads of them at a time, each with a pause
-    after it. So strangers cost few reads whatever they send, and none is refused.
+    With `gathers_unknown`, keys that are not cached are read together: two such reads at a time, each with a
+    pause after it. So clients that send invented keys cause few reads, and no valid key is refused.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class ReadCache(Generic[K, V]):
         self._weigh = weight
         self._most_together = most_together
         self._gathers_unknown = gathers_unknown
-        # The unknown keys of the next read, and the turns of these reads.
+        # The keys of the next read of unknown keys, with its task, and the limit of such reads.
         self._next: tuple[list[K], asyncio.Task[Mapping[K, V]]] | None = None
         self._unknown_turns = asyncio.Semaphore(2)
         self._clock = clock
-        # The least recently used first. Its keys in the order of their reads are in `_oldest`.
+        # The least recently used entry is first. `_oldest` has the keys in the order of their reads.
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
         self._oldest: dict[K, None] = {}
         self._weight = 0.0
@@ -102,7 +102,7 @@ class ReadCache(Generic[K, V]):
             self._entries.move_to_end(key)
             entry.unused = 0
             return entry.value
-        # Shielded: the first caller may leave while others still wait for the value.
+        # The read is shielded, because the first caller may leave while others wait for the value.
         joined = self._reads.get(key)
         if joined is not None and key in (values := await asyncio.shield(joined)):
             return values[key]
@@ -181,7 +181,7 @@ class ReadCache(Generic[K, V]):
         return found
 
     async def _read_and_cache(self, keys: Sequence[K]) -> Mapping[K, V]:
-        # The time before the read: the values were true then, and perhaps not later.
+        # The time is that before the read: the values may have changed during it.
         began_at = self._clock()
         values = await self._read(keys)
         for key in keys:
@@ -220,7 +220,9 @@ class ReadCache(Generic[K, V]):
             read.exception()
 
 
-def of_one(read: Callable[[K], Awaitable[V]]) -> Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]:
+def read_singly(read: Callable[[K], Awaitable[V]]) -> Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]:
+    """Return a `read` for a cache whose keys are read one at a time."""
+
     async def read_one(keys: Sequence[K]) -> Mapping[K, V]:
         (key,) = keys
         return {key: await read(key)}

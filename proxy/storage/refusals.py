@@ -11,7 +11,7 @@ from typing import NamedTuple
 from proxy.storage.store import Params, Row, Statement, Store
 from proxy.storage.usage import Period
 
-DAY = 86_400_000_000
+DAY_US = 86_400_000_000
 """In microseconds, like all times in the database."""
 
 _ADD = """
@@ -42,7 +42,7 @@ class RefusalKind(NamedTuple):
 
 async def add(store: Store, counts: Mapping[RefusalKind, int], now: int) -> None:
     """Add refusals to the counts of this day, in one commit."""
-    times = {"at": now // DAY * DAY, "last": now}
+    times = {"at": now // DAY_US * DAY_US, "last": now}
     # All workers write the rows in one order, so that two of them cannot deadlock.
     await store.write(
         *(
@@ -52,16 +52,16 @@ async def add(store: Store, counts: Mapping[RefusalKind, int], now: int) -> None
     )
 
 
-async def by_reason(store: Store, period: Period, most: int) -> list[Row]:
+async def count_by_reason(store: Store, period: Period, most: int) -> list[Row]:
     """Count refusals by status and code, the largest counts first.
 
-    A day is counted whole if only a part of it is in the period.
+    A day that is only partly in the period is counted whole.
     """
     return await store.read_long(_BY_REASON, {**_day_parameters(period), "limit": most})
 
 
-async def total(store: Store, period: Period) -> int:
-    """Count all refusals of a period, like `by_reason`."""
+async def count_all(store: Store, period: Period) -> int:
+    """Count all refusals of a period, like `count_by_reason`."""
     (row,) = await store.read_long(_TOTAL, _day_parameters(period))
     return int(row["requests"])
 
@@ -71,4 +71,4 @@ async def delete(store: Store, before: int) -> None:
 
 
 def _day_parameters(period: Period) -> Params:
-    return {"account": period.account, "since": period.since // DAY * DAY, "until": period.until}
+    return {"account": period.account, "since": period.since // DAY_US * DAY_US, "until": period.until}

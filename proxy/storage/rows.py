@@ -1,5 +1,4 @@
-"""Shared parts of all queries on tables: ids, INSERTs, structs in a column, and the place where a page
-ended."""
+"""Shared parts of queries on tables: ids, INSERTs, IN lists, structs in a column, and places of pages."""
 
 from __future__ import annotations
 
@@ -17,16 +16,16 @@ LAST_MOMENT = 2**63 - 1
 
 
 UnknownRow = msgspec.ValidationError
-"""A row has a kind or a state that only a newer version knows."""
+"""Raised for a row with a kind or a state that only a newer version knows."""
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 _Shown = TypeVar("_Shown")
 
-_A_TURN = 50
-"""So many rows are read or shown in one turn of the loop: about a millisecond."""
+_ROWS_A_TURN = 50
+"""The rows that are converted in one turn of the event loop, which takes about a millisecond."""
 
 
-class Place(NamedTuple):
+class PagePlace(NamedTuple):
     """The moment and the id of the last row of a page. Rows are listed the newest first.
 
     The next page goes on behind this row, even when rows were added in the meantime.
@@ -36,7 +35,7 @@ class Place(NamedTuple):
     id: str
 
 
-NEWEST = Place(LAST_MOMENT, "")
+NEWEST = PagePlace(LAST_MOMENT, "")
 
 
 def new_id(prefix: str) -> str:
@@ -58,10 +57,11 @@ def insert(sql: str, row: msgspec.Struct) -> Statement:
     return Statement(sql, msgspec.structs.asdict(row))
 
 
-def any_of(values: Sequence[str], name: str = "any") -> tuple[str, Params]:
+def in_list(values: Sequence[str], name: str = "any") -> tuple[str, Params]:
     """Return the inside of `IN (…)` for these values, and its parameters.
 
-    The last value fills a list up to a power of four: a driver remembers each text, and there are few.
+    The last value is repeated up to a power of four. So there are few texts of SQL, each of which a driver
+    remembers.
     """
     size = 1
     while size < len(values):
@@ -72,7 +72,7 @@ def any_of(values: Sequence[str], name: str = "any") -> tuple[str, Params]:
 
 
 def read_known(rows: Iterable[Row], read: Callable[[Row], _T] | type[_T]) -> list[_T]:
-    """Read rows, and leave out those that only a newer version knows. A type is that of the rows."""
+    """Read rows with this function or as this type. Leave out those that only a newer version knows."""
     found = list[_T]()
     for row in rows:
         with suppress(UnknownRow):
@@ -80,17 +80,17 @@ def read_known(rows: Iterable[Row], read: Callable[[Row], _T] | type[_T]) -> lis
     return found
 
 
-async def in_turns(of: Callable[[_Item], _Shown], items: Sequence[_Item]) -> list[_Shown]:
-    """Return `of` each item. The loop has a turn for others after every few of them."""
-    return [of(item) async for few in turns_of(items) for item in few]
+async def map_in_turns(of: Callable[[_Item], _Shown], items: Sequence[_Item]) -> list[_Shown]:
+    """Return `of` each item. Other tasks of the event loop have a turn after every few items."""
+    return [of(item) async for few in chunks_in_turns(items) for item in few]
 
 
-async def turns_of(items: Sequence[_Item]) -> AsyncIterator[Sequence[_Item]]:
-    """Yield a few items at a time, with a turn of the loop for others between them."""
-    for at in range(0, len(items), _A_TURN):
+async def chunks_in_turns(items: Sequence[_Item]) -> AsyncIterator[Sequence[_Item]]:
+    """Yield a few items at a time. Other tasks of the event loop have a turn between them."""
+    for at in range(0, len(items), _ROWS_A_TURN):
         if at:
             await asyncio.sleep(0)
-        yield items[at : at + _A_TURN]
+        yield items[at : at + _ROWS_A_TURN]
 
 
 def encode_json(value: Any) -> str:

@@ -10,7 +10,7 @@ from speech_engine.redacted import Redacted
 
 NOT_MEASURED = "{}"
 TRAINING = "training"
-"""In place of an emotion: a clip that trainings alone use. No voice speaks with it."""
+"""The tag of a clip that only trainings use. No voice speaks with it."""
 
 
 class SampleRecord(Redacted, msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ _CLIP = f"SELECT {_COLUMNS} FROM samples WHERE account = :account AND id = :id A
 _QUALITY = "SELECT quality FROM samples WHERE account = :account AND digest = :digest LIMIT 1"
 
 
-async def of_account(store: Store, account: str) -> dict[str, list[SampleRecord]]:
+async def list_of_account(store: Store, account: str) -> dict[str, list[SampleRecord]]:
     """List the samples that an account's voices speak with, by voice."""
     found: dict[str, list[SampleRecord]] = {}
     for row in await store.read(_OF_ACCOUNT, {"account": account}):
@@ -53,23 +53,23 @@ async def of_account(store: Store, account: str) -> dict[str, list[SampleRecord]
     return found
 
 
-async def of_voice(store: Store, voice: str) -> list[SampleRecord]:
+async def list_of_voice(store: Store, voice: str) -> list[SampleRecord]:
     return [_record(row) for row in await store.read(_OF_VOICE, {"voice": voice})]
 
 
-async def made_of(store: Store, voice: str) -> list[SampleRecord]:
-    """List the recordings of which a voice was made. They live as long as the voice, and so may any data made
-    from them on another machine."""
-    return [each for each in await of_voice(store, voice) if not each.id]
+async def list_original(store: Store, voice: str) -> list[SampleRecord]:
+    """List the recordings that a voice was created with. They are stored as long as the voice, so data that
+    another machine derived from them may be, too."""
+    return [each for each in await list_of_voice(store, voice) if not each.id]
 
 
-async def clip(store: Store, account: str, id_: str) -> SampleRecord | None:
+async def find_clip(store: Store, account: str, id_: str) -> SampleRecord | None:
     """Return a clip of one of the account's voices."""
     rows = await store.read(_CLIP, {"account": account, "id": id_})
     return _record(rows[0]) if rows else None
 
 
-async def quality_of(store: Store, account: str, digest: str) -> str | None:
+async def find_quality(store: Store, account: str, digest: str) -> str | None:
     """Return the measurements of a recording of the account, or None if no voice of it has the recording."""
     rows = await store.read(_QUALITY, {"account": account, "digest": digest})
     return rows[0]["quality"] if rows else None

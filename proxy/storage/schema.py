@@ -1,4 +1,4 @@
-"""The schema: numbered SQL files bring a database to this version, and never back.
+"""The schema of the database. Numbered SQL files bring it to this version, and never back.
 
 The files in `migrations/`, here and in the folders of features, are numbered through. They are valid on
 SQLite and PostgreSQL alike and are never edited once released. From 0036 on they only add, so an older
@@ -22,11 +22,11 @@ from proxy.storage.store import Params, Statement, StorageBusy, StorageFailed, S
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 _READABLE_FROM = re.compile(r"^-- readable_from: (\d+)$", re.MULTILINE)
 _CONCURRENT_INDEX = re.compile(r"CREATE INDEX CONCURRENTLY (\w+)")
-_LATE_US = 60_000_000
-"""A row may be committed later than its time says."""
+_LATE_COMMIT_US = 60_000_000
+"""How much later than the time in it a row may be committed."""
 _LOCK_TRIES, _LOCK_AGAIN_S = 300, 1.0
-# Each request would queue behind a migration that waits for a lock.
-_WAIT_SHORTLY = Statement("SET LOCAL lock_timeout = '1s'")
+# All requests queue behind a migration that waits for a lock, so it waits only shortly.
+_SHORT_LOCK_TIMEOUT = Statement("SET LOCAL lock_timeout = '1s'")
 
 # One row for each migration: the table tells when each was applied.
 _VERSIONS = """
@@ -56,14 +56,14 @@ class Migration(msgspec.Struct, frozen=True):
 async def migrate(
     store: Store, migrations: Sequence[Migration] | None = None, *, applies: bool = True
 ) -> int:
-    """Apply the missing migrations, each in one transaction, and give the version that was reached.
+    """Apply the missing migrations, each in one transaction, and return the version of the database.
 
-    Raises StorageFailed if a newer version has removed something from the database, or if some are missing
-    and `applies` is false.
+    Raises StorageFailed if a newer version has removed something from the database, or if migrations are
+    missing and `applies` is false.
     """
-    known = shipped() if migrations is None else migrations
+    known = known_migrations() if migrations is None else migrations
     await store.write(Statement(_VERSIONS))
-    current = await version_of(store)
+    current = await read_version(store)
     if current > len(known) and (await store.read(READABLE_FROM))[0]["readable_from"] > len(known):
         raise StorageFailed(
             f"the database has schema version {current}, this voxgate knows versions up to {len(known)}; "
@@ -79,7 +79,7 @@ async def migrate(
     return max(current, len(known))
 
 
-async def version_of(store: Store) -> int:
+async def read_version(store: Store) -> int:
     """Return the version of the database. That of a newer voxgate is higher than `known_version`."""
     (row,) = await store.read(_REACHED)
     return int(row["version"])
@@ -87,15 +87,18 @@ async def version_of(store: Store) -> int:
 
 @cache
 def known_version() -> int:
-    return len(shipped())
+    return len(known_migrations())
 
 
-def since_unknown(by_schema: str, at: str) -> str:
-    """Return SQL that is true if a row was written by a version that did not know a migration of then. It has
-    the parameter `:known`, this version, which knows that migration."""
+def is_by_older_sql(by_schema: str, at: str) -> str:
+    """Return SQL that is true if a row was written after a migration, by a version that did not know it.
+
+    The columns are the schema version that the writer knew, and the time of the write. The parameter `:known`
+    is the version that this voxgate knows.
+    """
     return (
         f"EXISTS (SELECT 1 FROM schema_version AS later WHERE later.version > {by_schema} "
-        f"AND later.version <= :known AND later.applied <= {at} + {_LATE_US})"
+        f"AND later.version <= :known AND later.applied <= {at} + {_LATE_COMMIT_US})"
     )
 
 
@@ -109,7 +112,7 @@ async def _apply(store: Store, migration: Migration) -> None:
         await store.write(Statement(sql.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)))
         unit = []
     elif store.is_shared:
-        unit.insert(0, _WAIT_SHORTLY)
+        unit.insert(0, _SHORT_LOCK_TIMEOUT)
     row: Params = {**version, "name": migration.name, "applied": await store.now()}
     unit.append(Statement(_APPLIED, row))
     if migration.readable_from:
@@ -124,9 +127,9 @@ async def _apply(store: Store, migration: Migration) -> None:
             await asyncio.sleep(_LOCK_AGAIN_S)
 
 
-def shipped() -> list[Migration]:
+def known_migrations() -> list[Migration]:
     """List the migrations of this version in order, numbered from 1 without a gap."""
-    found = [parse(file.name, file.read_text("utf-8")) for file in _files()]
+    found = [parse_migration(file.name, file.read_text("utf-8")) for file in _files()]
     found.sort(key=lambda migration: migration.version)
     if [migration.version for migration in found] != list(range(1, len(found) + 1)):
         raise ValueError("the migrations are not numbered 0001, 0002, … without a gap")
@@ -145,11 +148,11 @@ def _files() -> Iterator[Traversable]:
 def statements_up_to(version: int) -> Iterator[str]:
     """Yield the statements that create the tables of a version in an empty database."""
     yield _VERSIONS
-    for migration in shipped()[:version]:
+    for migration in known_migrations()[:version]:
         yield from migration.statements
 
 
-def parse(file_name: str, text: str) -> Migration:
+def parse_migration(file_name: str, text: str) -> Migration:
     """Parse a migration. A statement ends with a semicolon at the end of a line, and `--` is a comment."""
     match = _FILE_NAME.fullmatch(file_name)
     if match is None:
@@ -173,7 +176,7 @@ _INSTALLATION = "SELECT id FROM installation"
 
 
 async def installation_id(store: Store, new: str) -> str:
-    """Return the name of this database among others, in names at providers. The first call takes `new`."""
+    """Return the id of this database, which is used in names at providers. The first call stores `new`."""
     rows = await store.read(_INSTALLATION)
     if not rows:
         await store.write(Statement(_INSTALL, {"id": new}))

@@ -1,7 +1,7 @@
-"""Settlements as rows: the ends of many requests are written together, and each balance moves once.
+"""Settlements as rows. The ends of many requests are written together, and each balance changes once.
 
-The rows of two settlements commute, so their order does not matter. An id that is there already makes the
-whole batch fail: then each settlement is written alone.
+The order of settlements does not matter. If an id exists already, the whole batch fails, and each settlement
+is written alone.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def _insert(table: str, type_: type[msgspec.Struct]) -> str:
     return f"INSERT INTO {table} ({columns(type_)}) VALUES ({places})"
 
 
-_ADD = "ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + excluded.amount"
+_ADD_AMOUNT = "ON CONFLICT (account, pool) DO UPDATE SET amount = balances.amount + excluded.amount"
 
 
-def _array(annotation: object) -> str:
+def _array_type(annotation: object) -> str:
     kinds = {annotation, *get_args(annotation)}
     if float in kinds:
         return "double precision[]"
@@ -49,11 +49,11 @@ def _array(annotation: object) -> str:
 
 def _insert_many(table: str, type_: type[msgspec.Struct], first: int) -> str:
     fields = msgspec.structs.fields(type_)
-    arrays = ", ".join(f"${number}::{_array(field.type)}" for number, field in enumerate(fields, first))
+    arrays = ", ".join(f"${number}::{_array_type(field.type)}" for number, field in enumerate(fields, first))
     return f"INSERT INTO {table} ({columns(type_)}) SELECT * FROM unnest({arrays})"
 
 
-_OWN: tuple[tuple[str, type[msgspec.Struct]], ...] = (
+_KERNEL_TABLES: tuple[tuple[str, type[msgspec.Struct]], ...] = (
     ("usage", UsageRow),
     ("entries", Entry),
     ("costs", Cost),
@@ -63,17 +63,17 @@ _OWN: tuple[tuple[str, type[msgspec.Struct]], ...] = (
 class Settlements:
     """The SQL of settlements for all tables of this version, and its parameters.
 
-    `inserts` has one statement for each table, for single rows; the last one moves the balances.
+    `inserts` has one statement for a row of each table. The last one changes the balances.
     """
 
     def __init__(self, tables: Tables) -> None:
         added = [(table.name, table.settles) for table in tables if table.settles is not None]
-        all_ = [*_OWN, *added]
-        self._types = {type_: len(_OWN) + number for number, (_, type_) in enumerate(added)}
+        all_ = [*_KERNEL_TABLES, *added]
+        self._types = {type_: len(_KERNEL_TABLES) + number for number, (_, type_) in enumerate(added)}
         self._widths = [*(len(type_.__struct_fields__) for _, type_ in all_), 3]
         self.inserts = (
             *(_insert(name, type_) for name, type_ in all_),
-            f"INSERT INTO balances (account, pool, amount) VALUES (?, ?, ?) {_ADD}",
+            f"INSERT INTO balances (account, pool, amount) VALUES (?, ?, ?) {_ADD_AMOUNT}",
         )
         self.postgres = self._postgres(all_)
 
@@ -92,26 +92,26 @@ class Settlements:
         WITH ended AS (DELETE FROM holds WHERE request = ANY ($1::text[])),
         {written}
         INSERT INTO balances (account, pool, amount)
-        SELECT * FROM unnest(${moves}::text[], ${moves + 1}::bigint[], ${moves + 2}::bigint[]) {_ADD}
+        SELECT * FROM unnest(${moves}::text[], ${moves + 1}::bigint[], ${moves + 2}::bigint[]) {_ADD_AMOUNT}
         """
 
     def rows_of(self, ends: Sequence[End]) -> list[list[_Row]]:
-        """Turn ends into rows, table by table as in `inserts`. The last ones move the balances: one row for
-        each account and pool.
+        """Return the rows of ends, table by table as in `inserts`. The last ones change the balances: one row
+        for each account and pool.
 
         These are ordered by account, and an allowance comes before the granted credits, whose pool is 0.
-        Refunds lock balances in the same order, so that neither blocks the other.
+        Refunds lock balances in the same order, so that the two cannot deadlock.
         """
         astuple = msgspec.structs.astuple
         sums: dict[tuple[str, int], int] = {}
         rows: list[list[_Row]] = [[] for _ in self._widths]
-        usage, entries, costs = rows[: len(_OWN)]
+        usage, entries, costs = rows[: len(_KERNEL_TABLES)]
         for end in ends:
             usage.append(astuple(end.usage))
             for entry in end.entries:
                 entries.append(astuple(entry))
-                place = (entry.account, -entry.pool)
-                sums[place] = sums.get(place, 0) + entry.amount
+                key = (entry.account, -entry.pool)
+                sums[key] = sums.get(key, 0) + entry.amount
             costs.extend(map(astuple, end.costs))
             for row in end.rows:
                 rows[self._types[type(row)]].append(astuple(row))

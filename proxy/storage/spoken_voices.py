@@ -1,4 +1,4 @@
-"""The column `voices` of a table of sounds: the saved voices that spoke in each."""
+"""The column `voices` of tables of sounds. It has the ids of the saved voices that spoke in a sound."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _HAS_ERASED = """
 
 
 def voices_column(voices: Collection[str]) -> str:
-    """Return the saved voices that spoke in a sound, each between blanks."""
+    """Return the value of the column: each id with a blank before and after it."""
     return f" {' '.join(sorted(voices))} " if voices else ""
 
 
-def has_erased(table: str, began: str = "") -> str:
+def has_erased_sql(table: str, began: str = "") -> str:
     """Return SQL that is true if an erased voice is in the column `voices`.
 
     `began` is a condition on the erasures that ends with AND, or "".

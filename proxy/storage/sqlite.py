@@ -35,9 +35,10 @@ _T = TypeVar("_T")
 
 
 class _CommitThread:
-    """The thread that commits batches over a connection of its own. It wakes the event loop once a batch.
+    """The thread that commits batches over a connection of its own. It wakes the event loop once for each
+    batch.
 
-    A plain thread: a hop through aiosqlite costs more than the rows of a settlement.
+    It does not use aiosqlite, where the change of threads costs more than the rows of a settlement.
     """
 
     def __init__(self, connection: sqlite3.Connection, settlements: Settlements) -> None:
@@ -79,7 +80,7 @@ class _CommitThread:
         written = [*map(type, outcomes)].count(list)
         self.units += written
         self.commits += written > 0
-        self.batches.answered(outcomes)
+        self.batches.answer_batch(outcomes)
 
     def _ended(self) -> None:
         self.is_stopped = True
@@ -166,7 +167,7 @@ class SqliteStore:
         return "" if verdict == "ok" else verdict.splitlines()[0]
 
     async def forget_deleted(self) -> bool:
-        """Empty the write-ahead log, in which deleted rows still are. False while it has readers."""
+        """Empty the write-ahead log, which still has deleted rows. Return False while readers use it."""
         self._check_open()
         return await self._emptying.run()
 
@@ -177,7 +178,7 @@ class SqliteStore:
         try:
             await self._writer.stop()
         finally:
-            # The writer is last: the last connection writes the write-ahead log back into the database.
+            # The writer is closed last: the last connection writes the write-ahead log into the database.
             async with AsyncExitStack() as closing:
                 closing.push_async_callback(self._close_writer)
                 for connection in (self._reader, self._long_reader):
@@ -273,10 +274,10 @@ def _prepare_reader(connection: sqlite3.Connection) -> None:
 
 
 async def _in_thread(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
-    """Run `work` in the connection's own thread, in one hop.
+    """Run `work` in the connection's own thread, with one change of threads.
 
-    aiosqlite has no public way to run more than one statement a hop, and a hop costs more than a statement.
-    It also logs what it runs at debug level, where its own methods would show the parameters.
+    The public methods of aiosqlite change threads for each statement, which costs more than the statement.
+    They would also log the parameters at debug level.
     """
     run: Any = connection._execute  # noqa: SLF001
     result: _T = await run(work, connection._conn)  # noqa: SLF001

@@ -17,15 +17,15 @@ from urllib.parse import quote
 import msgspec
 
 from proxy.storage.disk_names import DiskName, UnsafeName, flush
-from proxy.storage.schema import shipped, statements_up_to
+from proxy.storage.schema import known_migrations, statements_up_to
 from proxy.storage.store import StorageFailed
 from proxy.storage.tables import PathColumn, Tables
 
 DATABASE = "voxgate.db"
-REPLACED = "voxgate.db.before"
+REPLACED_DATABASE = "voxgate.db.before"
 """The database that a restore has replaced."""
 
-_ENDS = ("", "-wal", "-shm", "-journal")
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
 """The suffixes of SQLite's own files beside a database."""
 
 _MAGIC = b"SQLite format 3\0"
@@ -33,72 +33,74 @@ _BUSY_S = 30.0
 _VERSION = "SELECT coalesce(max(version), 0) FROM schema_version"
 
 
-class Copy(msgspec.Struct, frozen=True):
-    """A copy that was made, and read whole."""
+class BackupCopy(msgspec.Struct, frozen=True):
+    """A finished copy. Its pages were checked."""
 
     file: str
     bytes: int
     schema: int
 
 
-def back_up(database: Path, target: Path) -> Copy:
+def back_up(database: Path, target: Path) -> BackupCopy:
     """Copy a database to a file, in place of an older backup. Raise StorageFailed, and keep the older one.
 
     Only a backup is replaced: never another file, and no file of the database itself.
     """
-    temporary = part_of(target)
+    temporary = temporary_path(target)
     try:
         check_target(database, target)
         schema = _copy(database, "rw", temporary)
-        put(temporary, target)
+        move_into_place(temporary, target)
     except OSError as error:
         raise StorageFailed(f"{target} cannot be written: {error.strerror}") from None
     finally:
-        remove(temporary)
-    return Copy(str(target), target.stat().st_size, schema)
+        remove_if_there(temporary)
+    return BackupCopy(str(target), target.stat().st_size, schema)
 
 
-def restore(backup: Path, folder: Path, tables: Tables) -> Copy:
-    """Put a backup in the place of the database of a data folder, and keep the old database as `REPLACED`.
+def restore(backup: Path, folder: Path, tables: Tables) -> BackupCopy:
+    """Put a backup in the place of the database of a data folder, and keep the old database as
+    `REPLACED_DATABASE`.
 
     No other process may use the folder. Raises StorageFailed, and changes nothing, if the backup is damaged,
     of a newer version, no backup at all, or if a row of it names a file outside the data folder.
     """
-    with checked(backup, folder, tables) as copy:
+    with open_checked_copy(backup, folder, tables) as copy:
         return copy.install()
 
 
 class RefusedBackup(StorageFailed):
-    """A backup that is damaged, or has what no backup of voxgate has."""
+    """A backup that is damaged, or differs from what voxgate writes."""
 
 
 class CheckedCopy(NamedTuple):
-    """A copy of a backup beside the database whose place it may take."""
+    """A checked copy of a backup, beside the database that it may replace."""
 
     temporary: Path
     database: Path
     schema: int
 
-    def install(self) -> Copy:
-        """Put it in the place of the database. Raises StorageFailed."""
+    def install(self) -> BackupCopy:
+        """Replace the database by the copy. Raises StorageFailed."""
         try:
             _set_aside(self.database.parent)
-            put(self.temporary, self.database)
+            move_into_place(self.temporary, self.database)
         except OSError as error:
             raise _unwritable(self.database, error) from None
-        return Copy(str(self.database), self.database.stat().st_size, self.schema)
+        return BackupCopy(str(self.database), self.database.stat().st_size, self.schema)
 
 
 @contextmanager
-def checked(backup: Path, folder: Path, tables: Tables) -> Iterator[CheckedCopy]:
+def open_checked_copy(backup: Path, folder: Path, tables: Tables) -> Iterator[CheckedCopy]:
     """Copy and check a backup, and change nothing yet. Raises StorageFailed."""
     database = folder / DATABASE
-    temporary = part_of(database)
+    temporary = temporary_path(database)
     try:
         schema = _copy(backup, "ro", temporary)
-        if schema > len(shipped()):
+        newest = len(known_migrations())
+        if schema > newest:
             raise StorageFailed(
-                f"{backup} has schema {schema}, and this voxgate knows schemas up to {len(shipped())}; "
+                f"{backup} has schema {schema}, and this voxgate knows schemas up to {newest}; "
                 "install the newer voxgate first"
             )
         _check_rows(backup, temporary, schema, tables)
@@ -110,7 +112,7 @@ def checked(backup: Path, folder: Path, tables: Tables) -> Iterator[CheckedCopy]
     except OSError as error:
         raise _unwritable(database, error) from None
     finally:
-        remove(temporary)
+        remove_if_there(temporary)
 
 
 def _unwritable(database: Path, error: OSError) -> StorageFailed:
@@ -141,8 +143,8 @@ def _apply_restored_with(temporary: Path, tables: Tables) -> None:
 
 
 def _copy(source: Path, mode: Literal["ro", "rw"], temporary: Path) -> int:
-    """Copy a database into a new file, read the copy whole, and return its schema. Raise StorageFailed."""
-    # The file is made here: SQLite would let others read it.
+    """Copy a database into a new file, check the copy, and return its schema. Raise StorageFailed."""
+    # The file is created here, readable only for its owner. SQLite would let others read it.
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with closing(_open(source, mode)) as original, closing(_open(temporary, "rw")) as copy:
@@ -167,7 +169,7 @@ def _open(file: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
 
 def check_target(database: Path, target: Path, magic: bytes = _MAGIC) -> None:
     """Raise StorageFailed unless the target is absent, empty, or begins with `magic`. Raises OSError."""
-    names = {"lock", *(f"{name}{end}" for name in (database.name, REPLACED) for end in _ENDS)}
+    names = {"lock", *(f"{name}{end}" for name in (database.name, REPLACED_DATABASE) for end in _SUFFIXES)}
     if target.name in names and target.parent.samefile(database.parent):
         raise StorageFailed(f"{target} belongs to the data folder; give the backup another name")
     if not target.exists():
@@ -180,39 +182,39 @@ def check_target(database: Path, target: Path, magic: bytes = _MAGIC) -> None:
         raise StorageFailed(f"{target} is no backup, and is not replaced; give the backup another name")
 
 
-def remove(temporary: Path) -> None:
+def remove_if_there(temporary: Path) -> None:
     with suppress(OSError):  # it has its final name, or was never made
         temporary.unlink()
 
 
-def part_of(target: Path) -> Path:
+def temporary_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}")
 
 
 def _set_aside(folder: Path) -> None:
     """Rename the old database and its log, which SQLite would otherwise apply to the restored database."""
-    old, other = folder / DATABASE, folder / REPLACED
-    for end in _ENDS:
-        other.with_name(f"{REPLACED}{end}").unlink(missing_ok=True)
+    old, other = folder / DATABASE, folder / REPLACED_DATABASE
+    for end in _SUFFIXES:
+        other.with_name(f"{REPLACED_DATABASE}{end}").unlink(missing_ok=True)
     if old.exists():
         # A link keeps the old name: after a kill at this point, a server must not find an empty folder.
         os.link(old, other)
     for end in ("-wal", "-shm"):
         log = old.with_name(f"{DATABASE}{end}")
         if log.exists():
-            log.rename(other.with_name(f"{REPLACED}{end}"))
+            log.rename(other.with_name(f"{REPLACED_DATABASE}{end}"))
 
 
-def put(temporary: Path, target: Path) -> None:
+def move_into_place(temporary: Path, target: Path) -> None:
     """Give the copy its name, and wait until the copy and the name are on the disk."""
     flush(temporary)
     temporary.replace(target)
     flush(target.parent)
 
 
-# Triggers, views and virtual tables have no page of their own. Ours has none of them, in any version: with
-# them, a row that was checked could become another.
-_ACTS = "SELECT type, name FROM sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
+# Triggers, views and virtual tables have no page of their own. Our databases have none of them in any
+# version. With them, a row could change after it was checked.
+_PAGELESS = "SELECT type, name FROM sqlite_schema WHERE coalesce(rootpage, 0) = 0 LIMIT 1"
 
 
 def check_backup(connection: sqlite3.Connection, schema: int, tables: Tables) -> None:
@@ -221,7 +223,7 @@ def check_backup(connection: sqlite3.Connection, schema: int, tables: Tables) ->
     The tables must be exactly those of the schema. Columns that an older schema lacks are skipped. Raises
     sqlite3.Error.
     """
-    acts = connection.execute(_ACTS).fetchone()
+    acts = connection.execute(_PAGELESS).fetchone()
     if acts is not None:
         raise RefusedBackup(f"it has the {acts[0]} {ascii(acts[1])[:100]}, and no backup of voxgate has one")
     columns = check_tables(connection, schema)
@@ -244,7 +246,7 @@ def _check_column(connection: sqlite3.Connection, table: str, column: PathColumn
 
 
 Columns = frozenset[tuple[str, str]]
-"""Table and column of each."""
+"""Pairs of a table and one of its columns."""
 
 _Shape = frozenset[tuple[object, ...]]
 
@@ -259,8 +261,8 @@ _INDEXES = "SELECT lower(name), sql FROM sqlite_schema WHERE type = 'index' AND 
 def check_tables(connection: sqlite3.Connection, schema: int) -> Columns:
     """Return the columns of this schema. Raise RefusedBackup for a table that differs from its migrations.
 
-    SQLite reads `account` also from a column ACCOUNT, and from a computed one. So tables and indexes must be
-    exactly ours: then a checked value is the value that is read later. Raises sqlite3.Error.
+    SQLite reads `account` also from a column ACCOUNT, or from a computed column. So tables and indexes must
+    be exactly ours, or a value that is read later may not be the one that was checked. Raises sqlite3.Error.
     """
     with closing(sqlite3.connect(":memory:")) as fresh:
         for statement in statements_up_to(schema):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from proxy.storage import store
 from proxy.storage.settlements import End, Settlements
-from proxy.storage.turns import HELD_S, log_if_held
+from proxy.storage.turns import MOST_SQLITE_S, log_if_long
 
 _DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
@@ -33,12 +33,12 @@ class SqliteBatches:
             return self._transaction(contents, self._write_all)
         except (sqlite3.Error, ValueError, OverflowError) as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-                return [_refused(error) for _ in contents]  # SQLite has waited long enough
-        # One of them is to blame, which is rare. Try again, with a savepoint for each.
+                return [_database_refused(error) for _ in contents]  # SQLite has waited long enough
+        # One of the contents is refused, which is rare. Try again, with a savepoint for each.
         try:
             return self._transaction(contents, lambda each: [*map(self._write_one, each)])
         except sqlite3.Error as error:
-            return [_refused(error) for _ in contents]
+            return [_database_refused(error) for _ in contents]
 
     def _transaction(
         self,
@@ -65,7 +65,7 @@ class SqliteBatches:
         for statement in unit:
             answers.append(_fetch(self._connection, statement))
             laps.append(time.thread_time())
-        log_if_held((each.sql for each in unit), laps, HELD_S, self._connection.total_changes - before)
+        log_if_long((each.sql for each in unit), laps, MOST_SQLITE_S, self._connection.total_changes - before)
         return answers
 
     def _write_one(self, content: store.Content) -> store.WriteOutcome:
@@ -79,7 +79,7 @@ class SqliteBatches:
             if not self._connection.in_transaction:
                 raise
             self._connection.execute("ROLLBACK TO unit")
-            outcome = _refusal(error)
+            outcome = _store_failure(error)
         self._connection.execute("RELEASE unit")
         return outcome
 
@@ -98,7 +98,7 @@ def query(connection: sqlite3.Connection, statement: store.Statement) -> list[st
     try:
         return _fetch(connection, statement)
     except (sqlite3.Error, ValueError, OverflowError) as error:
-        return _refusal(error)
+        return _store_failure(error)
 
 
 def _fetch(connection: sqlite3.Connection, statement: store.Statement) -> list[store.Row]:
@@ -111,16 +111,17 @@ def _fetch(connection: sqlite3.Connection, statement: store.Statement) -> list[s
 
 
 def _check_text(values: Iterable[store.Value]) -> None:
-    """Raise ValueError if a text has a NUL. SQLite could store it, PostgreSQL cannot, and rows may move."""
+    """Raise ValueError if a text has a NUL. SQLite could store it, but rows may be moved to PostgreSQL, which
+    cannot."""
     for value in values:
         if value.__class__ is str and "\0" in value:
             raise ValueError
 
 
-def _refusal(error: sqlite3.Error | ValueError | OverflowError) -> store.Refusal:
+def _store_failure(error: sqlite3.Error | ValueError | OverflowError) -> store.Refusal:
     """Return the store's failure for an error. SQLite's messages name tables and columns, never values."""
     if not isinstance(error, sqlite3.Error):
-        # Without its message and the error itself: Python quotes the text that it cannot encode.
+        # Neither the message nor the error is passed on: Python quotes the text that it cannot encode.
         return store.StorageFailed(store.UNSTORABLE)
     code = getattr(error, "sqlite_errorcode", None)
     failure: store.Refusal
@@ -129,12 +130,12 @@ def _refusal(error: sqlite3.Error | ValueError | OverflowError) -> store.Refusal
     elif code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
         failure = store.MissingReference(str(error))
     else:
-        return _refused(error)
+        return _database_refused(error)
     failure.__cause__ = error
     return failure
 
 
-def _refused(error: Exception) -> store.StorageFailed:
+def _database_refused(error: Exception) -> store.StorageFailed:
     failure = store.StorageFailed(f"the database refused: {error}")
     failure.__cause__ = error
     return failure

@@ -31,11 +31,12 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 class Condition(NamedTuple):
-    """An SQL condition for a commit. The statements `held` come first, and lock the rows of the condition."""
+    """An SQL condition for a commit. The statements `locks` come first, and lock the rows of the
+    condition."""
 
     sql: str
     params: Params
-    held: tuple[Statement, ...] = ()
+    locks: tuple[Statement, ...] = ()
 
 
 ALWAYS = Condition("CAST(1 AS BIGINT) = 1", {})
@@ -117,7 +118,7 @@ class Store(Protocol):
 
 
 class StorageFailed(OutsideFailure):
-    """The database could not do it: it is full, locked, damaged or closed, or the statement is wrong."""
+    """The database refused: it is full, locked, damaged or closed, or the statement is wrong."""
 
 
 class StorageUnreachable(StorageFailed):

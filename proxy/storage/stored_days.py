@@ -7,10 +7,10 @@ from typing import NamedTuple, Self
 
 from proxy.storage.store import Store
 
-_DAY = 86_400_000_000
+_DAY_US = 86_400_000_000
 
 _OLD_BATCH = 100
-# After a suspension, a row is stored for as long again as at first.
+# After a suspension, a row stays for the full time once more.
 _OLD = """
 SELECT {table}.id, {table}.account FROM {table} JOIN accounts ON accounts.id = {table}.account
 WHERE {table}.{at} < :latest AND {table}.{at} < {before}
@@ -19,16 +19,16 @@ AND accounts.suspended IS NULL AND accounts.resumed < {before} ORDER BY {table}.
 
 
 class StoredDays(NamedTuple):
-    """How long the rows of a table stay, in microseconds: by the configuration, and on some plans."""
+    """How long the rows of a table stay: by the configuration, and on plans that say otherwise."""
 
     usual_us: int
     plans_us: Mapping[str, int]
 
     @classmethod
     def of(cls, days: float, by_plan: Mapping[str, float | None]) -> Self:
-        """Take days. A plan with None has those of the configuration."""
-        own = {name: round(each * _DAY) for name, each in by_plan.items() if each is not None}
-        return cls(round(days * _DAY), own)
+        """Make it of days. A plan with None has those of the configuration."""
+        own = {name: round(each * _DAY_US) for name, each in by_plan.items() if each is not None}
+        return cls(round(days * _DAY_US), own)
 
     @property
     def longest_us(self) -> int:

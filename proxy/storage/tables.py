@@ -1,7 +1,8 @@
-"""The declaration of a table: its owner, its encrypted columns, and the erasure of its rows.
+"""The declaration of a table: its key, its encrypted columns, and the statements for its rows in other
+commits.
 
-Each table is declared once, beside its rows. The vault, erasures, VACUUM, the change of the master key and
-the check of a backup read these declarations. A feature that is switched off keeps its tables.
+Each table is declared once, by the kernel or its feature. The vault, erasures, VACUUM, the change of the
+master key and the check of a backup read these declarations. A feature that is switched off keeps its tables.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from policies.usage_sides import By
+from policies.usage_sides import Dimension
 
 
 class PathColumn(NamedTuple):
@@ -30,10 +31,10 @@ class PathColumn(NamedTuple):
 class Erasable(NamedTuple):
     """The erasure of a row whose id begins with `prefix`. It is in one commit with the row's tombstone.
 
-    The parameter `:subject` of the SQL is the row's id. `digests` selects the row's recordings; conditions
+    The parameter `:subject` of the SQL is the row's id. `digests` selects the row's recordings. Conditions
     are appended to it, so it must end with its WHERE. If `only_if` is false, the erasure is refused. `hold`
-    runs first and locks the row, so that no concurrent write can change `only_if` or add a recording. If a
-    row `is_part` of another row, the erasure of the other row also erases it.
+    runs first and locks the row, so that no concurrent write can change `only_if` or add a recording. A row
+    that `is_part` of another row is also erased with that row.
     """
 
     prefix: str
@@ -65,7 +66,7 @@ class Table(NamedTuple):
     sealed: bool = False
     """Whether rows have encrypted columns. The table then has a column `wrapped` for the key of each row."""
     recordings: tuple[str, ...] = ()
-    """The columns with digests of recordings."""
+    """The columns with digests of blobs. A blob without such a row is deleted."""
     personal: bool = False
     """Whether deleted rows must also vanish from the files of the database."""
     paths: tuple[PathColumn, ...] = ()
@@ -88,12 +89,12 @@ class Table(NamedTuple):
     request: str = ""
     """The column with the id of a request. A row is deleted with the usage of this request."""
     needs_plans: str = ""
-    """SQL for the `plan` of each row for which it must be configured still."""
+    """A query for the `plan` of each row that needs this plan to stay in the configuration."""
     checks: tuple[tuple[str, str], ...] = ()
     """Checks of `voxgate ledger verify`: a name, and SQL for `subject` and `found` of wrong rows after the id
     `:after` and up to `:upto`."""
-    sides: tuple[tuple[By, str], ...] = ()
-    """Further names to sum usage by, each with SQL for a row of usage."""
+    sides: tuple[tuple[Dimension, str], ...] = ()
+    """Dimensions by which this table lets usage be summed, each with SQL for its value in a row of usage."""
 
 
 Tables = tuple[Table, ...]
@@ -101,17 +102,19 @@ Tables = tuple[Table, ...]
 
 
 @cache
-def erasables(tables: Tables) -> tuple[tuple[Table, Erasable], ...]:
+def erasable_tables(tables: Tables) -> tuple[tuple[Table, Erasable], ...]:
     """Return the tables whose rows can be erased."""
     return tuple((table, table.erasable) for table in tables if table.erasable is not None)
 
 
 @cache
-def wholes(tables: Tables) -> tuple[Table, ...]:
+def whole_tables(tables: Tables) -> tuple[Table, ...]:
     """Return the tables whose rows can be erased and are no part of other rows."""
-    return tuple(table for table, erasable in erasables(tables) if not erasable.is_part)
+    return tuple(table for table, erasable in erasable_tables(tables) if not erasable.is_part)
 
 
-def erasable_of(tables: Tables, subject: str) -> Erasable | None:
+def find_erasable(tables: Tables, subject: str) -> Erasable | None:
     """Return the erasure of the row with this id. Return None if it cannot be erased."""
-    return next((erasable for _, erasable in erasables(tables) if subject.startswith(erasable.prefix)), None)
+    return next(
+        (erasable for _, erasable in erasable_tables(tables) if subject.startswith(erasable.prefix)), None
+    )

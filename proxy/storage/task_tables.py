@@ -1,7 +1,7 @@
 """Tables of durable tasks, which must be done even if a worker is killed.
 
-A row has one holder at a time, which writes under the fence of its lease. A worker that lost the lease cannot
-write.
+One worker at a time has the lease of a row. Each lease has another `fence`, and a write must name it, so that
+a worker that lost the lease cannot write.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from proxy.storage.rows import columns, read_known
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 
 W = TypeVar("W", bound=QueuedTask)
-# Tasks of one account, or of one place, must not delay the others.
+# Rows are listed in turns, so that many tasks of one account or one place do not delay the others.
 _LIST = """
 WITH waiting AS (
 SELECT *, row_number() OVER (PARTITION BY {place}, account ORDER BY due, {key}) AS turn_of_account FROM {name}
@@ -59,9 +59,9 @@ FROM owners WHERE owners.account IS NOT NULL
 class TaskTable(Generic[W]):
     """A table with the columns of `type_`. `key` names a row, and `is_open` is SQL for unfinished rows.
 
-    `place` is SQL, or columns, for the resource that a task waits for. `due` moves with each delay, so a
-    task's own date is in the column `earliest`: no delay ends before it. `of_account` limits the listed rows
-    of one account, for tables with very many rows at one place.
+    `place` is SQL, or columns, for the resource that a task waits for. `earliest` is SQL for the moment
+    before which a task must not begin, since `due` changes with each delay. `of_account` limits the listed
+    rows of one account, for tables with very many rows at one place.
     """
 
     def __init__(
@@ -90,7 +90,9 @@ class TaskTable(Generic[W]):
             f"UPDATE {name} SET fence = fence + 1, lease = :until WHERE {ours} AND lease <= :now "
             f"RETURNING {listed}"
         )
-        self._let_go = f"UPDATE {name} SET due = {earliest}, lease = 0 WHERE {is_open} AND lease <= :before"
+        self._end_old_leases = (
+            f"UPDATE {name} SET due = {earliest}, lease = 0 WHERE {is_open} AND lease <= :before"
+        )
         self._holds = f"SELECT 1 FROM {name} WHERE {ours} AND {is_open}"
         self._get = f"SELECT {listed} FROM {name} WHERE {key} = :wish"
 
@@ -103,7 +105,7 @@ class TaskTable(Generic[W]):
         return self.read(rows[0]) if rows else None
 
     async def list_open(self, store: Store, now: int, limit: int, only_if: Condition = ALWAYS) -> list[W]:
-        """List due rows without a lease: up to a number for each place, accounts in turn."""
+        """List due rows without a lease: up to `limit` for each place, the accounts in turns."""
         params = {**only_if.params, "now": now, "limit": limit}
         return read_known(await store.read(self._list(only_if=only_if.sql), params), self.read)
 
@@ -130,22 +132,23 @@ class TaskTable(Generic[W]):
     ) -> bool:
         """Write columns of a row, if we have its fence and `only_if` is true; otherwise return False.
 
-        Statements in `also` check `finished` in their SQL. With `gives_back`, the lease ends in any case.
+        The statements `also` must check `finished` in their SQL. With `gives_back`, the lease ends in any
+        case.
         """
         ours = self._ours(held)
         new = ", ".join(f"{name} = :new_{name}" for name in values) + ", lease = 0" * gives_back
         params = {**ours, **only_if.params, **{f"new_{name}": value for name, value in values.items()}}
         answers = await store.write(
-            *only_if.held,
+            *only_if.locks,
             Statement(f"{self._update.format(values=new)} AND {only_if.sql} RETURNING {self._key}", params),
             *(Statement(each.sql, {**each.params, **ours}) for each in also),
             *[Statement(self._update.format(values="lease = 0"), ours)] * gives_back,
         )
-        return bool(answers[len(only_if.held)])
+        return bool(answers[len(only_if.locks)])
 
-    async def let_go(self, store: Store, before: int) -> None:
-        """End the leases that would end before this moment, and all delays, since their holders are dead."""
-        await store.write(Statement(self._let_go, {"before": before}))
+    async def end_old_leases(self, store: Store, before: int) -> None:
+        """End the leases that would end by this moment, since their workers are dead, and the delays."""
+        await store.write(Statement(self._end_old_leases, {"before": before}))
 
     def _ours(self, task: W) -> Params:
         return {"wish": self.key(task), "fence": task.fence}

@@ -1,6 +1,6 @@
-"""Tombstones as rows: each erasure of something that people own, and the steps that are not done.
+"""Tombstones as rows: the erasures of voices, consents and clips, and their steps that are not done.
 
-Each write that is derived from a voice checks for a tombstone in its commit, by `NOT_ERASED`.
+Each write that is derived from a voice checks in its commit, by `NOT_ERASED`, that it has no tombstone.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from policies.tasks import QueuedTask
 from proxy.storage.disk_names import safe_names
 from proxy.storage.rows import columns, decode_json
 from proxy.storage.store import Row, Store
-from proxy.storage.tables import erasable_of
+from proxy.storage.tables import find_erasable
 
 
-def erased(id_sql: str) -> str:
+def is_erased_sql(id_sql: str) -> str:
     """Return SQL that is true if an id is erased. `id_sql` is its column or its parameter."""
     return f"EXISTS (SELECT 1 FROM erasures WHERE subject = {id_sql})"
 
 
-NOT_ERASED = f"NOT {erased(':voice')}"
+NOT_ERASED = f"NOT {is_erased_sql(':voice')}"
 """SQL for a write that is derived from a voice: true as long as the voice is not erased."""
 
 
 class Tombstone(QueuedTask, frozen=True, kw_only=True):
-    """The erasure of something. `digests` are its recordings, and `pending` names the steps that are not
-    done.
+    """The erasure of the row with the id `subject`. `digests` are its recordings, and `pending` names the
+    steps that are not done.
 
     The worker that writes it also holds its first lease, so `fence` begins at 1.
     """
@@ -47,9 +47,9 @@ _ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
 _DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
 
 
-async def recordings_of(store: Store, subject: str) -> frozenset[str]:
-    """List the recordings of something that can be erased, as its rows name them."""
-    erasable = erasable_of(store.tables, subject)
+async def list_recordings(store: Store, subject: str) -> frozenset[str]:
+    """List the recordings of a row that can be erased, or none for any other id."""
+    erasable = find_erasable(store.tables, subject)
     rows = [] if erasable is None else await store.read(erasable.digests, {"subject": subject})
     return frozenset(row["digest"] for row in rows)
 

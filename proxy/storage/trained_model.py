@@ -25,7 +25,7 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
     created: int
 
 
-async def size_of(store: Store, account: str, digest: str) -> int | None:
+async def find_size(store: Store, account: str, digest: str) -> int | None:
     """Return the bytes of a model's file, or None if no voice of the account has it."""
     rows = await store.read(_BYTES, {"account": account, "digest": digest})
     return int(rows[0]["bytes"]) if rows else None

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import msgspec
 
 from proxy.storage import blobs, library_revisions
-from proxy.storage.rows import any_of, columns
+from proxy.storage.rows import columns, in_list
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 from proxy.storage.tombstones import NOT_ERASED
 from proxy.storage.trained_model import TrainedModel
 
-IS_THERE = "EXISTS (SELECT 1 FROM voices WHERE id = :voice)"
-IS_OF_ACCOUNT = "EXISTS (SELECT 1 FROM voices WHERE id = :voice AND coalesce(account, '') = :account)"
+VOICE_EXISTS = "EXISTS (SELECT 1 FROM voices WHERE id = :voice)"
+VOICE_IS_OF_ACCOUNT = "EXISTS (SELECT 1 FROM voices WHERE id = :voice AND coalesce(account, '') = :account)"
 """SQL that is true while the voice `:voice` exists and `:account` owns it. The operator is ""."""
 
 
@@ -27,7 +27,7 @@ _PUT = f"""
 INSERT INTO trained_models ({_COLUMNS})
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:format AS TEXT),
     CAST(:digest AS TEXT), CAST(:bytes AS BIGINT), CAST(:origin AS TEXT), CAST(:created AS BIGINT)
-WHERE {NOT_ERASED} AND {IS_OF_ACCOUNT}
+WHERE {NOT_ERASED} AND {VOICE_IS_OF_ACCOUNT}
     AND {blobs.IS_STORED} AND {{only_if}}
 ON CONFLICT (voice, format) DO UPDATE SET id = excluded.id, digest = excluded.digest,
     bytes = excluded.bytes, origin = excluded.origin, created = excluded.created
@@ -41,22 +41,22 @@ ON CONFLICT (voice, digest) DO NOTHING
 _IS_STORED = "SELECT 1 AS is_there FROM trained_models WHERE id = :id"
 
 
-async def of_account(store: Store, account: str) -> dict[str, list[TrainedModel]]:
+async def list_of_account(store: Store, account: str) -> dict[str, list[TrainedModel]]:
     found: dict[str, list[TrainedModel]] = {}
     for row in await store.read(_OF_ACCOUNT, {"account": account}):
         found.setdefault(row["voice"], []).append(_record(row))
     return found
 
 
-async def of_voice(store: Store, account: str, voice: str) -> list[TrainedModel]:
+async def list_of_voice(store: Store, account: str, voice: str) -> list[TrainedModel]:
     return [_record(row) for row in await store.read(_OF_VOICE, {"account": account, "voice": voice})]
 
 
-async def formats_of(store: Store, voices: Sequence[str]) -> dict[str, list[str]]:
+async def list_formats(store: Store, voices: Sequence[str]) -> dict[str, list[str]]:
     """List the formats of the models of these voices, by voice."""
     found: dict[str, list[str]] = {}
     if voices:
-        names, params = any_of(voices)
+        names, params = in_list(voices)
         for row in await store.read(_FORMATS.format(voices=names), params):
             found.setdefault(row["voice"], []).append(row["format"])
     return found
@@ -72,12 +72,12 @@ def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence
     statement locks the revision of the library."""
     row: Params = {**only_if.params, **msgspec.structs.asdict(model)}
     return (
-        *only_if.held,
-        *blobs.hold_statements(model.account, model.digest),
-        hold_statement(model.voice),
+        *only_if.locks,
+        *blobs.lock_statements(model.account, model.digest),
+        lock_voice_statement(model.voice),
         Statement(_REPLACE, {"voice": model.voice, "format": model.format, "digest": model.digest}),
         Statement(_PUT.format(only_if=only_if.sql), row),
-        change_statement(model.voice, f"EXISTS ({_IS_STORED})", id=model.id),
+        raise_voice_revision_statement(model.voice, f"EXISTS ({_IS_STORED})", id=model.id),
         library_revisions.raise_statement(model.account),
     )
 
@@ -95,11 +95,11 @@ _HOLD = "UPDATE voices SET id = id WHERE id = :voice"
 _CHANGE = "UPDATE voices SET revision = revision + 1 WHERE id = :voice AND {only_if}"
 
 
-def hold_statement(voice: str) -> Statement:
+def lock_voice_statement(voice: str) -> Statement:
     """Return the statement that locks a voice's row. It comes before the library's revision is raised."""
     return Statement(_HOLD, {"voice": voice})
 
 
-def change_statement(voice: str, only_if: str, **params: str) -> Statement:
+def raise_voice_revision_statement(voice: str, only_if: str, **params: str) -> Statement:
     """Return the statement that raises a voice's revision, if the SQL `only_if` is true."""
     return Statement(_CHANGE.format(only_if=only_if), {"voice": voice, **params})

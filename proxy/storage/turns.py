@@ -1,6 +1,6 @@
-"""Commits of many rows: each has MOST_ROWS rows at most, and leaves as much time to others as it took.
+"""Commits of many rows: each has at most MOST_ROWS rows, and is followed by a pause as long as it took.
 
-A watch names the statement of a unit that held the database for long all the same, but no values.
+If a unit takes long all the same, the log names its longest statement, but no values.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import structlog
 from proxy.storage.store import Row, Statement, Store, write_deletion
 
 MOST_ROWS = 500
-HELD_S = 0.05
-"""SQLite: the CPU time of a unit in the writer's thread. All other writes wait for it."""
-TAKEN_S = 0.25
-"""PostgreSQL: the time of a unit, with its waits for locks and the network. Its rows are locked."""
-_FEW = 20
+MOST_SQLITE_S = 0.05
+"""The most CPU time of a unit in SQLite's writer thread, before it is logged. All other writes wait for
+it."""
+MOST_POSTGRES_S = 0.25
+"""The most time of a unit on PostgreSQL, with its waits for locks and the network, before it is logged. Its
+rows are locked meanwhile."""
+_FEW_ROWS = 20
 _MOST_PAUSE_S = 0.1
 
 _turns: WeakKeyDictionary[Store, asyncio.Lock] = WeakKeyDictionary()
@@ -27,9 +29,9 @@ _log = structlog.get_logger()
 
 
 async def write_in_turn(store: Store, most_rows: int, *statements: Statement) -> list[list[Row]]:
-    """Write a unit of up to so many rows, as `write_deletion` does. A process writes one large unit at a
-    time, and pauses for as long as it took. So half of SQLite's commits are free for settlements."""
-    if most_rows <= _FEW:
+    """Write a unit of up to `most_rows` rows, as `write_deletion` does. A process writes one large unit at a
+    time, and pauses for as long as it took. So half of SQLite's time is free for settlements."""
+    if most_rows <= _FEW_ROWS:
         return await write_deletion(store, *statements)
     clock = asyncio.get_running_loop().time
     async with _turns.setdefault(store, asyncio.Lock()):
@@ -39,9 +41,9 @@ async def write_in_turn(store: Store, most_rows: int, *statements: Statement) ->
     return rows
 
 
-def log_if_held(statements: Iterable[str], laps: Sequence[float], most_s: float, rows: int = 0) -> None:
-    """Log a unit that took longer, or changed too many rows. `laps` are the times before and after each of
-    its statements."""
+def log_if_long(statements: Iterable[str], laps: Sequence[float], most_s: float, rows: int = 0) -> None:
+    """Log a unit that took longer than `most_s`, or changed too many rows. `laps` has the time before its
+    first statement and after each one."""
     held_s = laps[-1] - laps[0]
     if held_s > most_s or rows > MOST_ROWS:
         took = (after - before for before, after in pairwise(laps))

@@ -7,14 +7,14 @@ from typing import Literal
 import msgspec
 
 from policies.price import Operation, Per
-from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, insert_sql, read_known
+from proxy.storage.rows import LAST_MOMENT, NEWEST, PagePlace, columns, insert, insert_sql, read_known
 from proxy.storage.store import Params, Statement, Store
 
 Outcome = Literal["finished", "left", "failed"]
 
 
 class Period(msgspec.Struct, frozen=True):
-    """Rows of usage from `since` to before `until`: of an account, and with a tag. None is all of them."""
+    """The rows of usage from `since` to before `until`, of an account and with a tag. None is any."""
 
     account: str | None = None
     since: int = 0
@@ -33,8 +33,8 @@ class Period(msgspec.Struct, frozen=True):
 
 
 class CheckSums(msgspec.Struct, frozen=True):
-    """What came of the check of an answer, without its words: the seconds that were heard and those that
-    were not, the parts that were said again, the places that stayed wrong, and the seconds that are free."""
+    """The result of hearing an answer, without its words: the seconds that were heard and those that were
+    not, the parts that were spoken again, the places that stayed wrong, and the seconds that are free."""
 
     checked_s: float
     unchecked_s: float
@@ -53,13 +53,13 @@ IS_WRONG = """usage.checked <> '' AND usage.checked NOT LIKE '%"wrong":0,%'"""
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The record of a request. `id` is the request's, `samples` are those written, at `sample_rate_hz`.
+    """The record of a request. `samples` were written, at `sample_rate_hz`.
 
-    `credits` are micro-credits, at the price of the request's hold. `micro_usd` and `units` are what
-    providers charged for all its attempts. `refunded` was given back later. Only `refunded` ever changes.
-    A clone's row has the id of its row in `bindings`. `job` is the one of which it is a step. `substitute`
-    are the engine's voices that replaced the requested ones, as the answer stated. `tag` is the client's.
-    `checked` is `CheckSums` as JSON, "" without a check.
+    `credits` are micro-credits. `micro_usd` and `units` are what providers charged for all attempts.
+    `refunded` micro-credits were given back later. Only `refunded` ever changes. The row of a clone has the
+    id of its row in `bindings`. `job` is the job that the request is a step of. `substitute` are the voices
+    that replaced the requested ones, as the answer stated. `tag` was set by the client. `checked` is
+    `CheckSums` as JSON, "" without a check.
     """
 
     id: str
@@ -102,7 +102,8 @@ _OLDEST = "SELECT id FROM usage WHERE started < :before ORDER BY started, id LIM
 # Rows of a request are deleted with it, so they need no index by time.
 _DELETE_COSTS = f"DELETE FROM costs WHERE request IN ({_OLDEST}) RETURNING attempt"
 _DELETE_RUNS = "DELETE FROM costs WHERE job IS NOT NULL AND at < :before RETURNING attempt"
-# Of two deletions at once, the later one must see in all its statements what the other has deleted.
+# This locks a row, so that of two deletions at once the later one sees in all its statements what the other
+# has deleted.
 _IN_TURN = "UPDATE schema_version SET applied = applied WHERE version = 1"
 _DELETE = f"DELETE FROM usage WHERE id IN ({_OLDEST}) RETURNING id"
 _REFUNDED = "UPDATE usage SET refunded = :amount WHERE id = :id"
@@ -110,16 +111,18 @@ _FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND
 
 
 def insert_statement(row: UsageRow) -> Statement:
-    """Write a row, for one unit of work with its entries. A second row makes the unit fail: AlreadyExists."""
+    """Return the statement that writes a row, for the commit of its entries. If the row exists, the commit
+    fails with AlreadyExists."""
     return insert(_INSERT, row)
 
 
 def refund_statement(request: str, amount: int) -> Statement:
-    """Note a refund, for one unit of work with its entries. It does nothing when the row was deleted."""
+    """Return the statement that notes a refund, for the commit of its entries. It does nothing if the row was
+    deleted."""
     return Statement(_REFUNDED, {"id": request, "amount": amount})
 
 
-async def list_(
+async def list_newest(
     store: Store,
     *,
     account: str | None = None,
@@ -128,11 +131,11 @@ async def list_(
     limit: int = 1000,
 ) -> list[UsageRow]:
     """List rows, the newest first, up to `limit`."""
-    return await page(store, Period(account, since, until), NEWEST, limit)
+    return await list_page(store, Period(account, since, until), NEWEST, limit)
 
 
-async def page(
-    store: Store, period: Period, place: Place, limit: int, *, is_one_of_many: bool = False
+async def list_page(
+    store: Store, period: Period, place: PagePlace, limit: int, *, is_one_of_many: bool = False
 ) -> list[UsageRow]:
     parameters: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
     read = store.read_long if is_one_of_many else store.read
@@ -140,11 +143,11 @@ async def page(
     return read_known(rows, UsageRow)
 
 
-async def place_of(store: Store, id_: str, account: str | None) -> Place | None:
+async def find_place(store: Store, id_: str, account: str | None) -> PagePlace | None:
     """Find the place of a request of this account. Requests of other accounts are not found."""
     sql = _PLACE if account is None else _PLACE_OF_ACCOUNT
     rows = await store.read(sql, {"id": id_, "account": account})
-    return Place(rows[0]["started"], id_) if rows else None
+    return PagePlace(rows[0]["started"], id_) if rows else None
 
 
 async def find_finished(store: Store, id_: str, account: str) -> int | None:
@@ -153,14 +156,14 @@ async def find_finished(store: Store, id_: str, account: str) -> int | None:
     return int(rows[0]["started"]) if rows else None
 
 
-async def is_there(store: Store, id_: str) -> bool:
+async def is_stored(store: Store, id_: str) -> bool:
     """Tell whether the end of a request or a clone was written."""
     return bool(await store.read(_PLACE, {"id": id_}))
 
 
-async def delete(store: Store, before: int, most: int) -> tuple[int, int]:
-    """Delete the oldest rows from before then with all rows of their requests, and the costs of runs. Return
-    how many rows and costs."""
+async def delete_oldest(store: Store, before: int, most: int) -> tuple[int, int]:
+    """Delete up to `most` rows from before this moment with all rows of their requests, and the costs of runs
+    on rented machines. Return the numbers of deleted rows of usage and of costs."""
     batch: Params = {"before": before, "most": most}
     others = [
         f"DELETE FROM {table.name} WHERE {table.request} IN ({_OLDEST})"

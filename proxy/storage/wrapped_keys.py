@@ -1,6 +1,6 @@
-"""All wrapped keys of the database: the master key that each needs, and its replacement.
+"""All wrapped keys of the database: which master key each needs, and their replacement.
 
-A wrapped key begins with the id of its master key: the first twelve characters tell them apart.
+A wrapped key begins with the id of its master key, so its first twelve characters name the master key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SEALED = "wrapped <> ''"
 
 
 @cache
-def masters_sql(tables: Tables) -> str:
+def count_by_master_sql(tables: Tables) -> str:
     """Return the SQL that counts the rows of each master key, for `sum_masters`."""
     return " UNION ALL ".join(
         f"SELECT {_PREFIX} AS prefix, count(*) AS number FROM {table.name} WHERE {_SEALED} GROUP BY {_PREFIX}"
@@ -53,11 +53,11 @@ class WrappedKey(Redacted, msgspec.Struct, frozen=True):
 
 async def list_masters(store: Store) -> list[MasterUse]:
     """List the master keys that the database needs, the one with the most rows first."""
-    return sum_masters(await store.read_long(masters_sql(store.tables)))
+    return sum_masters(await store.read_long(count_by_master_sql(store.tables)))
 
 
 def sum_masters(rows: Iterable[Row]) -> list[MasterUse]:
-    """Sum the rows that `masters_sql` gives."""
+    """Sum the rows that `count_by_master_sql` gives."""
     uses: dict[str, int] = {}
     for row in rows:
         uses[row["prefix"]] = uses.get(row["prefix"], 0) + row["number"]
@@ -84,7 +84,7 @@ async def list_by_masters(store: Store, prefixes: Sequence[str], skip: int, limi
 
 
 def replace_statement(key: WrappedKey, wrapped: str) -> Statement:
-    """Give a row another wrapped key, if it still has the one that was read."""
+    """Return the statement that gives a row another wrapped key, if it still has the one that was read."""
     names = " AND ".join(f"{column} = :{column}" for column in key.row)
     sql = f"UPDATE {key.table} SET wrapped = :wrapped WHERE {names} AND wrapped = :before"
     return Statement(sql, {**key.row, "wrapped": wrapped, "before": key.wrapped})

@@ -26,7 +26,7 @@ FLUSH_S = 0.05
 
 
 class RequestLine(msgspec.Struct, tag_field="event", tag="request.finished"):
-    """The line of a request that is over, now. The file adds the names of its process.
+    """The log line of a request that has ended just now. `LogFile` adds `process` and `worker`.
 
     A request that failed before its answer began has the `code` of its failure.
     """
@@ -55,10 +55,10 @@ _FIELDS = ("request", "method", "route", "status", "complete", "ms", "account", 
 
 
 class LogFile:
-    """Lines are written in the order in which they came, from any thread.
+    """Writes lines in the order in which they came, from any thread.
 
-    A line waits only if a running loop can write it later. Any other line is written at once, after all
-    waiting lines.
+    The line of a request waits if a running loop can write it later. Any other line is written at once, after
+    all waiting lines.
     """
 
     def __init__(self, file: BinaryIO, process: str, worker: int | None = None) -> None:
@@ -66,15 +66,15 @@ class LogFile:
         self._process = process
         self._worker = msgspec.UNSET if worker is None else worker
         self._encoder = msgspec.json.Encoder()
-        self._waiting: list[RequestLine] = []
+        self._waiting_lines: list[RequestLine] = []
         # A signal's handler may flush in the middle of a flush.
         self._lock = threading.RLock()
 
     def add(self, line: RequestLine) -> None:
         line.process, line.worker = self._process, self._worker
         with self._lock:
-            self._waiting.append(line)
-            if len(self._waiting) > 1:
+            self._waiting_lines.append(line)
+            if len(self._waiting_lines) > 1:
                 return
         try:
             asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
@@ -87,14 +87,14 @@ class LogFile:
 
     def flush(self) -> None:
         with self._lock:
-            if self._waiting:
+            if self._waiting_lines:
                 self._write(b"")
 
     debug = info = warning = error = critical = write_line
 
-    def _write(self, more: bytes) -> None:
-        lines, self._waiting = self._waiting, []
-        self._file.write(self._encoder.encode_lines(lines) + more)
+    def _write(self, last_line: bytes) -> None:
+        lines, self._waiting_lines = self._waiting_lines, []
+        self._file.write(self._encoder.encode_lines(lines) + last_line)
         self._file.flush()
 
 
@@ -105,24 +105,24 @@ _log_file: LogFile | None = None
 def configure_logs(process: str, level: int = logging.INFO, worker: int | None = None) -> None:
     """Write JSON lines to stderr, or readable ones to a terminal. Each names its process."""
     global _log_file
-    marks: dict[str, object] = (
+    process_fields: dict[str, object] = (
         {"process": process} if worker is None else {"process": process, "worker": worker}
     )
     processors: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _marked(marks),
+        _add_process(process_fields),
     ]
     factory: Any
     if sys.stderr.isatty():
         # The other formatter shows local variables, which hold users' data.
         plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        processors += [_cut, plain]
+        processors += [_cut_values, plain]
         factory = structlog.WriteLoggerFactory(sys.stderr)
     else:
         processors += [
             structlog.processors.format_exc_info,
-            _cut,
+            _cut_values,
             structlog.processors.JSONRenderer(_to_json),
         ]
         log_file = LogFile(sys.stderr.buffer, process, worker)
@@ -154,7 +154,7 @@ def flush_logs() -> None:
         _log_file.flush()
 
 
-def _cut(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _cut_values(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Cut each value: a peer's words may be as long as it likes. A traceback stays whole, up to 64 KiB."""
     for name, value in event.items():
         if name != "exc_info" and not isinstance(value, int | float):
@@ -162,20 +162,20 @@ def _cut(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]
     return event
 
 
-def _shortened(value: Any, most: int = MOST_LOGGED) -> Any:
+def _shortened(value: Any, most_characters: int = MOST_LOGGED) -> Any:
     if isinstance(value, list | tuple):
         items = map(_shortened, value[:_MOST_ITEMS])
         return tuple(items) if isinstance(value, tuple) else list(items)
     text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
-    return value if len(text) <= most else f"{text[:most]}…"
+    return value if len(text) <= most_characters else f"{text[:most_characters]}…"
 
 
 def _to_json(event: Any, **_options: Any) -> bytes:
     return msgspec.json.encode(event, enc_hook=str)
 
 
-def _marked(marks: dict[str, object]) -> Any:
+def _add_process(process_fields: dict[str, object]) -> Any:
     def add(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-        return {**event, **marks}
+        return {**event, **process_fields}
 
     return add

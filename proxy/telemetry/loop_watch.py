@@ -1,9 +1,10 @@
 """A watch on the event loop: it notices when one step blocked the loop.
 
-A timer is due again and again. Its delay counts only as far as the loop's thread has used CPU time: on a busy
-machine the thread waits, and our code is not to blame. While the timer is late, another thread looks which
-code runs. If that thread is late as well, and the process has used CPU time, a third thread has kept the
-interpreter's lock: that counts, too. Threads that release the lock delay neither of the two.
+A timer of the loop, the beat, is due each 25 ms. Its delay counts only as far as the loop's thread has used
+CPU time: on a busy machine the thread waits, and our code is not to blame. While the beat is late, a watcher
+thread notes which code runs in the loop's thread. If the watcher is late as well, and the process has used
+CPU time, a third thread has kept the interpreter's lock: that counts, too. Threads that release the lock
+delay neither.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ import structlog
 
 from proxy.telemetry.metrics import Metrics
 
-NOTED_S = 0.01
+REPORTED_S = 0.01
 LOGGED_S = 0.1
 
 _BEAT_S = 0.025
 _LOOK_S = 0.05
 _MOST_NAMES = 8
-_WAITING = ("threading", "queue", "selectors", "concurrent.futures.thread")
+_WAITING_MODULES = ("threading", "queue", "selectors", "concurrent.futures.thread")
 
 _log = structlog.get_logger()
 
@@ -37,7 +38,7 @@ class LoopHold(NamedTuple):
 
     The CPU time is that of the loop's thread, or of the process while another thread kept the interpreter's
     lock. Both are lower bounds, since a hold may have begun before the timer was due. `step` has the names of
-    the functions that ran, the innermost first. It is empty if the other thread looked too late.
+    the functions that ran, the innermost first. It is empty if the watcher looked too late.
     """
 
     held_s: float
@@ -48,75 +49,80 @@ class LoopHold(NamedTuple):
 
 
 class LoopWatch:
-    """A watch on the loop of this thread. `note` gets each hold of NOTED_S or longer."""
+    """A watch on the loop of this thread. `on_hold` gets each hold of REPORTED_S or longer."""
 
-    def __init__(self, note: Callable[[LoopHold], None]) -> None:
-        self._note = note
+    def __init__(self, on_hold: Callable[[LoopHold], None]) -> None:
+        self._on_hold = on_hold
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._ended = threading.Event()
-        self._looking = threading.Thread(target=self._look, name="loop-watch", daemon=True)
-        # The beat during which a hold was seen, by its due time, and the code that ran then.
-        self._seen = (0.0, "")
-        # The time of the other thread's next look; the time of its last look, and how late that was.
-        self._look_due = time.monotonic() + _LOOK_S
-        self._looked = (0.0, 0.0)
+        self._watcher = threading.Thread(target=self._run_watcher, name="loop-watch", daemon=True)
+        # The due time of the beat during which the watcher saw a hold, and the code that ran then. One tuple,
+        # because another thread reads both.
+        self._seen_due_and_step = (0.0, "")
+        # When the watcher's next look is due; when its last look was, and how late.
+        self._look_due_s = time.monotonic() + _LOOK_S
+        self._look_time_and_delay = (0.0, 0.0)
         self._begin_beat()
-        self._looking.start()
+        self._watcher.start()
 
     def close(self) -> None:
         self._ended.set()
         self._timer.cancel()
-        self._looking.join()
+        self._watcher.join()
 
     def _begin_beat(self) -> None:
-        self._worked_s = time.thread_time()
-        self._all_worked_s = time.process_time()
-        self._due = time.monotonic() + _BEAT_S
+        self._thread_cpu_s = time.thread_time()
+        self._process_cpu_s = time.process_time()
+        self._beat_due_s = time.monotonic() + _BEAT_S
         self._timer = self._loop.call_later(_BEAT_S, self._beat)
 
     def _beat(self) -> None:
-        late_s = time.monotonic() - self._due
-        if late_s >= NOTED_S:
-            self._judge(late_s)
+        late_s = time.monotonic() - self._beat_due_s
+        if late_s >= REPORTED_S:
+            self._report_hold(late_s)
         self._begin_beat()
 
-    def _judge(self, late_s: float) -> None:
-        held_s = min(late_s, time.thread_time() - self._worked_s)
-        slept_s = min(late_s, self._others_late_s(), time.process_time() - self._all_worked_s)
-        due, step = self._seen
-        if slept_s > held_s and slept_s >= NOTED_S:
-            self._note(LoopHold(slept_s, late_s, self._names_of_others(), is_remote=True))
-        elif held_s >= NOTED_S:
-            self._note(LoopHold(held_s, late_s, step if due == self._due else ""))
+    def _report_hold(self, late_s: float) -> None:
+        held_s = min(late_s, time.thread_time() - self._thread_cpu_s)
+        slept_s = min(late_s, self._watcher_late_s(), time.process_time() - self._process_cpu_s)
+        due, step = self._seen_due_and_step
+        if slept_s > held_s and slept_s >= REPORTED_S:
+            self._on_hold(LoopHold(slept_s, late_s, self._other_threads_functions(), is_remote=True))
+        elif held_s >= REPORTED_S:
+            self._on_hold(LoopHold(held_s, late_s, step if due == self._beat_due_s else ""))
 
-    def _others_late_s(self) -> float:
-        """Return how late the other thread was, or is, since the last beat."""
-        looked, late_s = self._looked
-        still_s = time.monotonic() - self._look_due
-        return max(late_s, still_s) if looked > self._due - _BEAT_S else still_s
+    def _watcher_late_s(self) -> float:
+        """Return how late the watcher was, or is, since the last beat."""
+        looked_s, late_s = self._look_time_and_delay
+        still_s = time.monotonic() - self._look_due_s
+        return max(late_s, still_s) if looked_s > self._beat_due_s - _BEAT_S else still_s
 
-    def _names_of_others(self) -> str:
+    def _other_threads_functions(self) -> str:
         """Return the functions of other threads that do not wait, one of which has just released the lock."""
-        quiet = (self._loop_thread, self._looking.ident)
+        own_threads = (self._loop_thread, self._watcher.ident)
         frames = sys._current_frames()  # noqa: SLF001 - as below
-        working = (frame for thread, frame in frames.items() if thread not in quiet)
-        found = (_names(frame) for frame in working if frame.f_globals.get("__name__") not in _WAITING)
+        working_frames = (frame for thread, frame in frames.items() if thread not in own_threads)
+        found = (
+            _function_names(frame)
+            for frame in working_frames
+            if frame.f_globals.get("__name__") not in _WAITING_MODULES
+        )
         return " | ".join(filter(None, found))
 
-    def _look(self) -> None:
+    def _run_watcher(self) -> None:
         while not self._ended.wait(_LOOK_S):
             now = time.monotonic()
-            self._looked = now, now - self._look_due
-            self._look_due = now + _LOOK_S
-            due = self._due
-            if self._seen[0] != due and now - due >= _LOOK_S:
+            self._look_time_and_delay = now, now - self._look_due_s
+            self._look_due_s = now + _LOOK_S
+            due = self._beat_due_s
+            if self._seen_due_and_step[0] != due and now - due >= _LOOK_S:
                 # Python has no public name for the only way to see another thread's frame.
                 frames = sys._current_frames()  # noqa: SLF001
-                self._seen = due, _names(frames.get(self._loop_thread))
+                self._seen_due_and_step = due, _function_names(frames.get(self._loop_thread))
 
 
-def _names(frame: FrameType | None) -> str:
+def _function_names(frame: FrameType | None) -> str:
     """Return the names of the innermost functions, without Python's own. They tell nothing of users."""
     names: list[str] = []
     while frame is not None and len(names) < _MOST_NAMES:
@@ -128,9 +134,9 @@ def _names(frame: FrameType | None) -> str:
 
 
 @asynccontextmanager
-async def watch_loop(note: Callable[[LoopHold], None]) -> AsyncIterator[None]:
+async def watch_loop(on_hold: Callable[[LoopHold], None]) -> AsyncIterator[None]:
     """Watch the running loop."""
-    watch = LoopWatch(note)
+    watch = LoopWatch(on_hold)
     try:
         yield
     finally:

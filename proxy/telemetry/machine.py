@@ -35,7 +35,7 @@ def disk_room(data: Path) -> tuple[int, int]:
     return disk.free, disk.total
 
 
-def _private_bytes(root: int) -> int:
+def _private_bytes(root_pid: int) -> int:
     children: defaultdict[int, list[int]] = defaultdict(list)
     pages: dict[int, int] = {}
     for folder in _PROC.glob("[0-9]*"):
@@ -47,9 +47,9 @@ def _private_bytes(root: int) -> int:
             continue  # it has ended meanwhile
         children[parent].append(int(folder.name))
         pages[int(folder.name)] = resident - shared
-    found, waiting = 0, [root]
-    while waiting:
-        process = waiting.pop()
-        found += pages.get(process, 0)
-        waiting += children[process]
-    return found * os.sysconf("SC_PAGE_SIZE")
+    total_pages, unread_pids = 0, [root_pid]
+    while unread_pids:
+        process = unread_pids.pop()
+        total_pages += pages.get(process, 0)
+        unread_pids += children[process]
+    return total_pages * os.sysconf("SC_PAGE_SIZE")

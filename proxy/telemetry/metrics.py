@@ -63,8 +63,8 @@ class PlainHistogram:
     def collect(self) -> Iterable[HistogramMetricFamily]:
         family, bounds = self._family(), [*map(floatToGoString, self._bounds)]
         for value, counts in self._counts.items():
-            up_to = accumulate(counts[place] for place in range(len(bounds)))
-            family.add_metric([value], [*zip(bounds, up_to, strict=True)], self._sums[value])
+            cumulative = accumulate(counts[number] for number in range(len(bounds)))
+            family.add_metric([value], [*zip(bounds, cumulative, strict=True)], self._sums[value])
         yield family
 
 
@@ -73,28 +73,28 @@ class EngineMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
-        said = "Requests sent to a provider again."
-        self._retries = counter("voxgate_engine_retries", said, ["engine", "error"])
-        said = "Refusals of our key or our credit by a provider."
-        self._alarms = counter("voxgate_engine_alarms", said, ["engine", "error"])
-        said = "What providers took of an engine's budget."
-        self._spend = gauge("voxgate_engine_spend_usd", said, ["engine", "period"])
+        meaning = "Requests sent to a provider again."
+        self._retries = counter("voxgate_engine_retries", meaning, ["engine", "error"])
+        meaning = "Refusals of our key or our credit by a provider."
+        self._alarms = counter("voxgate_engine_alarms", meaning, ["engine", "error"])
+        meaning = "What providers took of an engine's budget."
+        self._spend = gauge("voxgate_engine_spend_usd", meaning, ["engine", "period"])
         self._budget = gauge("voxgate_engine_budget_usd", "That budget.", ["engine", "period"])
-        said = "Whether a key of an engine is not used just now."
-        self._open_breakers = gauge("voxgate_engine_resting", said, ["engine", "key"])
+        meaning = "Whether a key of an engine is not used just now."
+        self._open_breakers = gauge("voxgate_engine_resting", meaning, ["engine", "key"])
 
-    def retried(self, engine: str, error: str) -> None:
+    def count_retry(self, engine: str, error: str) -> None:
         self._retries.labels(engine, error).inc()
 
-    def alarmed(self, engine: str, error: str) -> None:
+    def count_alarm(self, engine: str, error: str) -> None:
         self._alarms.labels(engine, error).inc()
 
-    def breaker(self, engine: str, key: int, is_open: bool) -> None:
+    def set_breaker(self, engine: str, key: int, is_open: bool) -> None:
         self._open_breakers.labels(engine, str(key)).set(is_open)
 
-    def spent(self, engine: str, period: str, usd: float, of_usd: float) -> None:
+    def set_spend(self, engine: str, period: str, usd: float, budget_usd: float) -> None:
         self._spend.labels(engine, period).set(usd)
-        self._budget.labels(engine, period).set(of_usd)
+        self._budget.labels(engine, period).set(budget_usd)
 
 
 class ConnectionMetrics:
@@ -109,7 +109,7 @@ class ConnectionMetrics:
         open_now = Gauge("voxgate_connections", "Open connections of clients.", registry=registry)
         open_now.set_function(lambda: self.count_open())
 
-    def refused(self, code: str) -> None:
+    def count_refusal(self, code: str) -> None:
         self._refusals.labels(code).inc()
 
 
@@ -127,37 +127,39 @@ class Metrics:
         self.count_sockets: Callable[[], int] = lambda: 0
         sockets = Gauge("voxgate_sockets", "Open WebSockets.", registry=registry)
         sockets.set_function(lambda: self.count_sockets())
-        plain, counter = partial(PlainCounter, registry=registry), partial(Counter, registry=registry)
-        self._requests = plain("voxgate_requests", "Requests answered.", ["route", "status"])
-        self._errors = plain("voxgate_errors", "Requests refused or failed, by their error.", ["code"])
-        self._aborted = counter("voxgate_answers_aborted", "Answers broken off.", ["route"])
-        self.seconds = plain("voxgate_speech_seconds", "Audio written.", ["engine", "model"])
-        said = "From the plan to the first bytes of audio."
-        self.first_audio = PlainHistogram(
-            "voxgate_first_audio_seconds", said, "model", _FIRST_AUDIO_BUCKETS, registry=registry
+        plain_counter, counter = partial(PlainCounter, registry=registry), partial(Counter, registry=registry)
+        self._requests = plain_counter("voxgate_requests", "Requests answered.", ["route", "status"])
+        self._errors = plain_counter(
+            "voxgate_errors", "Requests refused or failed, by their error.", ["code"]
         )
-        said = "Speeches in which a rule-based voice took the place of a natural one."
-        self.robots = counter("voxgate_robot_answers", said)
-        self.credits = plain("voxgate_credits", "Credits charged, without refunds.", ["operation"])
+        self._aborted = counter("voxgate_answers_aborted", "Answers broken off.", ["route"])
+        self.seconds = plain_counter("voxgate_speech_seconds", "Audio written.", ["engine", "model"])
+        meaning = "From the plan to the first bytes of audio."
+        self.first_audio = PlainHistogram(
+            "voxgate_first_audio_seconds", meaning, "model", _FIRST_AUDIO_BUCKETS, registry=registry
+        )
+        meaning = "Speeches in which a rule-based voice took the place of a natural one."
+        self.robots = counter("voxgate_robot_answers", meaning)
+        self.credits = plain_counter("voxgate_credits", "Credits charged, without refunds.", ["operation"])
         self.failures = counter(
             "voxgate_engine_failures", "Speeches failed by their engine.", ["engine", "error"]
         )
         self.replayed = counter("voxgate_answers_replayed", "Answers given once more to their key.")
         self.unrecorded = counter("voxgate_answers_unrecorded", "Answers with a key that could not be kept.")
-        said = "Turns of the server's own tasks that broke."
-        self.background_failures = counter("voxgate_background_failures", said, ["task"])
-        said = "CPU time for which one step held the event loop, from 10 ms."
+        meaning = "Turns of the server's own tasks that broke."
+        self.background_failures = counter("voxgate_background_failures", meaning, ["task"])
+        meaning = "CPU time for which one step held the event loop, from 10 ms."
         self.loop_held = Histogram(
-            "voxgate_loop_held_seconds", said, buckets=_LOOP_HELD_BUCKETS, registry=registry
+            "voxgate_loop_held_seconds", meaning, buckets=_LOOP_HELD_BUCKETS, registry=registry
         )
-        said = "Time of a transaction, until it is on the database's disk."
+        meaning = "Time of a transaction, until it is on the database's disk."
         self.commit_seconds = Histogram(
-            "voxgate_commit_seconds", said, buckets=_COMMIT_BUCKETS, registry=registry
+            "voxgate_commit_seconds", meaning, buckets=_COMMIT_BUCKETS, registry=registry
         )
         self.engines = EngineMetrics(registry)
         self.connections = ConnectionMetrics(registry)
 
-    def request_ended(self, route: str, status: int, code: str | None, aborted: bool) -> None:
+    def count_request(self, route: str, status: int, code: str | None, aborted: bool) -> None:
         self.in_flight -= 1
         self._requests.counts[route, status] += 1
         if code is not None:
@@ -165,5 +167,5 @@ class Metrics:
         if aborted:
             self._aborted.labels(route).inc()
 
-    def text(self) -> str:
+    def page_text(self) -> str:
         return generate_latest(self.registry).decode()

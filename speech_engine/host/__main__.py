@@ -1,4 +1,4 @@
-"""A host's life: `python -m speech_engine.host PIPE_FD`, started by the supervisor only."""
+"""The program of a host: `python -m speech_engine.host PIPE_FD`. Only the supervisor starts it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from speech_engine.host.batch import Batch, batch_of
 from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.log import HostLogger
 from speech_engine.host.messages import encode
-from speech_engine.host.pipe import ParentPipe, remove_socket, tell
+from speech_engine.host.pipe import ParentPipe, call_on_loop, remove_socket
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.host.server import HostServer, serving
@@ -32,26 +32,26 @@ from speech_engine.plugin import Context, WorkerModuleError, worker_plugin
 
 IDLE_FIGURES_S = 5.0
 _REPORTED_GB = 0.01
-"""Growth that is worth a message."""
+"""The least growth that is reported."""
 
 
-class _Peak:
-    """The last report of this process to the supervisor: the most memory that it has used on its device."""
+class _PeakReport:
+    """Reports to the supervisor the most memory that this process has used on its device, when that grows."""
 
     def __init__(self, pipe: ParentPipe, device: Device) -> None:
         self._pipe = pipe
         self._device = device
         self._reported_gb = 0.0
 
-    def tell(self) -> None:
+    def send_growth(self) -> None:
         gb = devices.peak_gb(self._device)
         if gb > self._reported_gb + _REPORTED_GB:
             self._reported_gb = gb
             self._pipe.send(pipe_messages.PeakMemory(gb))
 
 
-def _figures(peak: _Peak, batch: Batch | None, card: devices.DeviceFigures) -> dict[str, float]:
-    peak.tell()
+def _figures(peak: _PeakReport, batch: Batch | None, card: devices.DeviceFigures) -> dict[str, float]:
+    peak.send_growth()
     used = {"processor_seconds": time.process_time()}
     return {**used, **(batch.figures() if batch else {}), **card.values()}
 
@@ -112,14 +112,14 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
         nonlocal grace_s
         match message:
             case pipe_messages.TextVerdicts(alone, refused):
-                tell(loop, suspects.update, alone, refused)
+                call_on_loop(loop, suspects.update, alone, refused)
             case pipe_messages.MayLoad():
-                tell(loop, may_load.set)
+                call_on_loop(loop, may_load.set)
             case cluster_messages.Watched(is_first):
-                tell(loop, unwatched.note, is_first)
+                call_on_loop(loop, unwatched.note, is_first)
             case pipe_messages.Drain(within_s):
                 grace_s = within_s
-                tell(loop, draining.set)
+                call_on_loop(loop, draining.set)
 
     pipe.watch(on_message, lambda: remove_socket(begin.address))
     # Before the worker reads a model: a file may be made to take any amount.
@@ -127,7 +127,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
     settings_type, create = worker_plugin(begin.module)
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     device = await _booked_device(pipe, begin, may_load)
-    peak = _Peak(pipe, device)
+    peak = _PeakReport(pipe, device)
     # Imported modules stay: the collector never needs to search them.
     gc.freeze()
     gc.enable()
@@ -144,7 +144,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
             # Only now: loading a model may need rights that speaking does not.
             for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)
-            peak.tell()
+            peak.send_growth()
             pipe.send(pipe_messages.Introduction(encode(server.hello_reply)))
             pipe.send(pipe_messages.Ready())
             pulse.tell_idle()
@@ -162,7 +162,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
     log.info("host.stop.complete")
 
 
-async def _life(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogger) -> int:
+async def _run_host(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogger) -> int:
     """Return the exit status. Report a fault before the loop closes, since closing waits for threads."""
     try:
         await _serve(pipe, begin, log)
@@ -185,7 +185,7 @@ def main() -> None:
     if not isinstance(begin, pipe_messages.BeginHost):
         sys.exit(1)
     log = HostLogger(begin.engine)
-    _exit(begin, asyncio.run(_life(pipe, begin, log)))
+    _exit(begin, asyncio.run(_run_host(pipe, begin, log)))
 
 
 def _exit(begin: pipe_messages.BeginHost, status: int) -> NoReturn:

@@ -1,4 +1,5 @@
-"""What an engine that speaks many jobs in one model tells about its room."""
+"""The interface by which a host asks an engine that speaks many jobs in one model whether a further job
+fits."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from speech_engine.values import SpeechJob
 
 
 class Batch(Protocol):
-    """The host's questions to an engine's `BatchLoop`, such as its room beside the present jobs."""
+    """What a host asks an engine's `BatchLoop`."""
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
         """Return 0 if the job may begin, else the time until it may. `admitted` begin just now."""

@@ -190,7 +190,7 @@ class BatchLoop(Generic[V, R]):
                 speech.is_dropped = True
                 self._changed.notify()
             # The slot of this job is free when its rows are.
-            await speech.gone.wait()
+            await speech.rows_gone.wait()
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...] = ()) -> float:
         """Return 0 if this job fits without a gap for any listener, else after how long it will.
@@ -223,10 +223,10 @@ class BatchLoop(Generic[V, R]):
     async def _next_sound(self, speech: BatchJob[V, R]) -> tuple[int, bytes] | None:
         while True:
             with self._changed:
-                was_full, read = speech.is_full, speech.reads
-                sound = speech.take()
+                was_full, segment_before = speech.is_full, speech.read_segment
+                sound = speech.take_sound()
                 # Either may let a row go on that had to pause.
-                if (sound is not None and was_full) or speech.reads != read:
+                if (sound is not None and was_full) or speech.read_segment != segment_before:
                     self._changed.notify()
                 if sound is None and speech.is_over:
                     if speech.error is not None:
@@ -271,7 +271,7 @@ class BatchLoop(Generic[V, R]):
         """Answer a call, drop and join rows, and take one step. Only the model thread calls it."""
         began = self._clock()
         self._answer_call()
-        self._drop()
+        self._leave_dropped()
         self._join_rows()
         with self._changed:
             ready, width = self._table.ready, self._width.weight
@@ -280,7 +280,7 @@ class BatchLoop(Generic[V, R]):
             return
         step_s = self._step()
         self._turn_s = self._clock() - began
-        sound_s = sum(_work(row).sound_of_step_s(self._step_s) for row in self._group)
+        sound_s = sum(_row_work(row).sound_of_step_s(self._step_s) for row in self._group)
         self._figures.note_step(weight_of(self._group), step_s, self._turn_s, sound_s)
         # A row that has left may have a voice that is to be forgotten.
         self._group = [row for row in self._group if row.is_joined]
@@ -303,9 +303,9 @@ class BatchLoop(Generic[V, R]):
         due = (min(row.listener.due_at(), self._order.begins_by(row, width)) for row in rows)
         return min(due, default=float("inf")) - now
 
-    def _drop(self) -> None:
+    def _leave_dropped(self) -> None:
         with self._changed:
-            dropped = self._table.dropped()
+            dropped = self._table.take_dropped()
         for row in dropped:
             self._model.leave(row.handle)
         with self._changed:
@@ -319,7 +319,7 @@ class BatchLoop(Generic[V, R]):
                 return
             began = self._clock()
             self._join(row)
-            self._times.beside.note_join(self._clock() - began, _work(row).worth_s(self._step_s))
+            self._times.beside.note_join(self._clock() - began, _row_work(row).worth_s(self._step_s))
 
     def _join(self, row: BatchRow[V, R]) -> None:
         try:
@@ -332,11 +332,11 @@ class BatchLoop(Generic[V, R]):
             with self._changed:
                 if self._weighs:
                     row.listener.note_work(row.segment, self._weighs.work(handle))
-                self._table.joined(row, handle)
+                self._table.note_joined(row, handle)
 
     def _step(self) -> float:
         """Take a step with the group, and take its sound. Return the time of the step alone."""
-        weights = [_work(row).weight for row in self._group]
+        weights = [_row_work(row).weight for row in self._group]
         try:
             handles = [row.handle for row in self._group]
             states, seconds = self._width.step(self._model, handles, weights, self._clock)
@@ -355,10 +355,10 @@ class BatchLoop(Generic[V, R]):
             row.listener.note_step(row.segment)
             wants = state.has_sound and self._pieces.wants(row, turn_s, self._clock())
             if state.is_over or wants:
-                self._hear(row, is_over=state.is_over)
+                self._take_sound(row, is_over=state.is_over)
         return seconds
 
-    def _hear(self, row: BatchRow[V, R], *, is_over: bool) -> None:
+    def _take_sound(self, row: BatchRow[V, R], *, is_over: bool) -> None:
         began = self._clock()
         try:
             pcm = self._model.sound(row.handle, is_over)
@@ -366,7 +366,7 @@ class BatchLoop(Generic[V, R]):
             self._fail(row, error)
             return
         seconds = len(pcm) / 2 / row.speech.rate_hz
-        work = _work(row)
+        work = _row_work(row)
         made_s = work.worth_s(self._step_s) if work.steps else seconds
         self._times.beside.note_sound(self._clock() - began, made_s)
         if is_over:
@@ -375,7 +375,7 @@ class BatchLoop(Generic[V, R]):
             self._pieces.note(row, seconds)
         with self._changed:
             was_dry = row.listener.dry_s > 0.0
-            self._table.sounded(row, pcm, seconds, self._clock(), is_over=is_over)
+            self._table.note_sound(row, pcm, seconds, self._clock(), is_over=is_over)
             self._figures.dry_listeners += row.listener.dry_s > 0.0 and not was_dry
 
     def _fail(self, row: BatchRow[V, R], error: BaseException) -> None:
@@ -383,8 +383,8 @@ class BatchLoop(Generic[V, R]):
         if row.is_joined:
             self._model.leave(row.handle)
         with self._changed:
-            self._table.failed(row, ordinary(error))
+            self._table.note_failed(row, ordinary(error))
 
 
-def _work(row: BatchRow[V, R]) -> RowWork:
+def _row_work(row: BatchRow[V, R]) -> RowWork:
     return row.listener.work(row.segment)

@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple
 from speech_engine.errors import EngineFailed
 from speech_engine.host.batch_model import Order, R, RowSpec, V
 from speech_engine.host.continuity import Listener
-from speech_engine.host.pipe import tell
+from speech_engine.host.pipe import call_on_loop
 from speech_engine.values import SpeechJob
 
 UNREAD_BYTES = 1024 * 1024
@@ -28,7 +28,9 @@ RESERVED_PART = 4
 
 
 class BatchJob(Generic[V, R]):
-    """One job: its listener, its segments that are to join, and its sound in order."""
+    """One job: its listener, its segments that will join, and its sound in order. `read_segment` is the
+    segment whose sound is read now. `ended_segments` tells for each segment whether the model has ended
+    it."""
 
     def __init__(
         self,
@@ -47,22 +49,22 @@ class BatchJob(Generic[V, R]):
         self.error: Exception | None = None
         self.is_dropped = False
         self.changed = asyncio.Event()
-        self.gone = asyncio.Event()
-        self.over = [False] * len(job.segments)
+        self.rows_gone = asyncio.Event()
+        self.ended_segments = [False] * len(job.segments)
         self._seed = secrets.randbits(63) if job.seed is None else job.seed
         self._loop = loop
         self._sounds: list[deque[bytes]] = [deque() for _ in job.segments]
-        self.reads = 0
+        self.read_segment = 0
         self._unread_bytes = 0
         self._unread_now = 0
 
     @property
     def is_over(self) -> bool:
-        return self.error is not None or self.reads == len(self.over)
+        return self.error is not None or self.read_segment == len(self.ended_segments)
 
     @property
     def has_next(self) -> bool:
-        return not self.is_ending and self.next_segment < len(self.over)
+        return not self.is_ending and self.next_segment < len(self.ended_segments)
 
     @property
     def awaits_rows(self) -> bool:
@@ -79,7 +81,7 @@ class BatchJob(Generic[V, R]):
 
     def may_step(self, segment: int) -> bool:
         """Tell whether a row may make more. The segment that plays next must not wait for those after it."""
-        if segment == self.reads:
+        if segment == self.read_segment:
             return self._unread_now <= UNREAD_BYTES
         return not self.is_full
 
@@ -91,40 +93,40 @@ class BatchJob(Generic[V, R]):
         return RowSpec(self.job, number, spoken, int.from_bytes(digest) >> 1, self.voice)
 
     def add_segment(self) -> None:
-        self.over.append(False)
+        self.ended_segments.append(False)
         self._sounds.append(deque())
 
-    def take(self) -> tuple[int, bytes] | None:
+    def take_sound(self) -> tuple[int, bytes] | None:
         """Return the sound that comes next, with its segment, if it is there."""
-        while self.reads < len(self.over):
-            sounds = self._sounds[self.reads]
+        while self.read_segment < len(self.ended_segments):
+            sounds = self._sounds[self.read_segment]
             if sounds:
                 pcm = sounds.popleft()
                 self._unread_bytes -= len(pcm)
                 self._unread_now -= len(pcm)
-                return self.reads, pcm
-            if not self.over[self.reads]:
+                return self.read_segment, pcm
+            if not self.ended_segments[self.read_segment]:
                 return None
-            self.reads += 1
-            if self.reads < len(self.over):
-                self._unread_now = sum(map(len, self._sounds[self.reads]))
+            self.read_segment += 1
+            if self.read_segment < len(self.ended_segments):
+                self._unread_now = sum(map(len, self._sounds[self.read_segment]))
         return None
 
-    def put(self, segment: int, pcm: bytes) -> None:
+    def add_sound(self, segment: int, pcm: bytes) -> None:
         if pcm:
             self._sounds[segment].append(pcm)
             self._unread_bytes += len(pcm)
-            if segment == self.reads:
+            if segment == self.read_segment:
                 self._unread_now += len(pcm)
-        tell(self._loop, self.changed.set)
+        call_on_loop(self._loop, self.changed.set)
 
     def fail(self, error: Exception) -> None:
         self.error = self.error or error
-        tell(self._loop, self.changed.set)
+        call_on_loop(self._loop, self.changed.set)
 
-    def end(self) -> None:
-        """Tell that the model has none of this job's rows."""
-        tell(self._loop, self.gone.set)
+    def note_rows_gone(self) -> None:
+        """Note that the model has none of this job's rows."""
+        call_on_loop(self._loop, self.rows_gone.set)
 
 
 class BatchRow(Generic[V, R]):
@@ -184,31 +186,33 @@ class RowTable(Generic[V, R]):
         speech.next_segment += 1
         return row
 
-    def joined(self, row: BatchRow[V, R], handle: R) -> None:
+    def note_joined(self, row: BatchRow[V, R], handle: R) -> None:
         row.handle, row.is_joined = handle, True
         row.speech.live += 1
         self.live.append(row)
 
-    def sounded(self, row: BatchRow[V, R], pcm: bytes, seconds: float, now: float, *, is_over: bool) -> None:
+    def note_sound(
+        self, row: BatchRow[V, R], pcm: bytes, seconds: float, now: float, *, is_over: bool
+    ) -> None:
         """Note what a row made, for its reader and for its listener's slack."""
         speech = row.speech
         if seconds:
             speech.listener.note_sound(row.segment, seconds, now)
         if is_over:
-            speech.over[row.segment] = True
-            speech.listener.note_over(row.segment, speech.over)
+            speech.ended_segments[row.segment] = True
+            speech.listener.note_over(row.segment, speech.ended_segments)
             self._leave(row)
-        speech.put(row.segment, pcm)
+        speech.add_sound(row.segment, pcm)
         self._forget(speech)
 
-    def failed(self, row: BatchRow[V, R], error: Exception) -> None:
+    def note_failed(self, row: BatchRow[V, R], error: Exception) -> None:
         """Note that a row's job has failed. The row itself has left the model."""
         if row.is_joined:
             self._leave(row)
         row.speech.fail(error)
         self._forget(row.speech)
 
-    def dropped(self) -> list[BatchRow[V, R]]:
+    def take_dropped(self) -> list[BatchRow[V, R]]:
         """Take out the rows of jobs whose readers have left. The caller lets them leave the model."""
         dropped = [row for row in self.live if row.speech.is_ending]
         for row in dropped:
@@ -226,7 +230,7 @@ class RowTable(Generic[V, R]):
         self.live.clear()
         self.speeches.clear()
         for speech in speeches:
-            speech.end()
+            speech.note_rows_gone()
         return speeches
 
     def _next_speech(self, occupied: int, order: Order) -> BatchJob[V, R] | None:
@@ -259,7 +263,7 @@ class RowTable(Generic[V, R]):
         is_waiting = speech.has_next or speech.awaits_rows
         if not speech.live and not is_waiting and speech in self.speeches:
             del self.speeches[speech]
-            speech.end()
+            speech.note_rows_gone()
 
 
 def _is_new(speech: BatchJob[Any, Any]) -> bool:
@@ -272,7 +276,7 @@ def _joins_at(speech: BatchJob[Any, Any]) -> tuple[bool, float]:
 
 
 LONGEST_WAIT_S = 1.0
-"""A call begins at the latest when steps have had as long as the call before it took, and this at most."""
+"""A call waits at most as long as the call before it took, and no longer than this."""
 
 
 class _Call(NamedTuple):

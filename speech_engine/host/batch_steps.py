@@ -69,7 +69,7 @@ class StepWidth:
 _COLD_ROUNDS = 2
 _ROUNDS = 10
 """A row takes part in twice as many steps: enough for two pieces of its sound."""
-_MOST_S = 60.0
+_HURRY_AFTER_S = 60.0
 """After this time one measured step is enough: a slow device would take minutes before the first job."""
 
 
@@ -94,7 +94,7 @@ class WarmUp(Generic[V, R]):
     def run(self, rows: Sequence[R], clock: Callable[[], float], tick: Callable[[], None]) -> None:
         """Take the steps, and let the rows leave. If the device lacks memory for all, half of them go on."""
         self._rows = list(rows)
-        late_at = clock() + _MOST_S
+        late_at = clock() + _HURRY_AFTER_S
         try:
             for number in range(_ROUNDS):
                 for most in (1, len(self._rows)):
@@ -134,7 +134,7 @@ def work_of(model: BatchModel[V, R], row: R) -> RowWork:
     return model.work(row) if isinstance(model, WeighsRows) else RowWork(0.0)
 
 
-_KEEPS = 0.98
+_PAST_WEIGHT = 0.98
 """The weight of the past in a mean: fifty steps, a second or two."""
 
 
@@ -152,11 +152,11 @@ class BatchFigures:
         if not weight:
             return
         self._steps += 1
-        self._count = self._count * _KEEPS + 1.0
-        self._weight = self._weight * _KEEPS + weight
-        self._step_seconds = self._step_seconds * _KEEPS + step_seconds
-        self._worked_s = self._worked_s * _KEEPS + worked_s
-        self._sound_s = self._sound_s * _KEEPS + sound_s
+        self._count = self._count * _PAST_WEIGHT + 1.0
+        self._weight = self._weight * _PAST_WEIGHT + weight
+        self._step_seconds = self._step_seconds * _PAST_WEIGHT + step_seconds
+        self._worked_s = self._worked_s * _PAST_WEIGHT + worked_s
+        self._sound_s = self._sound_s * _PAST_WEIGHT + sound_s
 
     def values(self, live: Sequence[Row], width: StepWidth) -> dict[str, float]:
         """Return all figures by name. The server's metrics page says what each means."""

@@ -9,7 +9,7 @@ from functools import partial
 from speech_engine.comparer import Comparer
 from speech_engine.host import plugin_process
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import tell
+from speech_engine.host.pipe import call_on_loop
 from speech_engine.host.plugin_messages import (
     BeginPlugin,
     ComparerReady,
@@ -25,7 +25,7 @@ async def _serve(pipe: PluginPipe, begin: BeginPlugin, log: HostLogger) -> None:
 
     def on_message(message: PluginMessage) -> None:
         if isinstance(message, ComparisonQuestion):
-            tell(loop, questions.put_nowait, message)
+            call_on_loop(loop, questions.put_nowait, message)
 
     pipe.watch(on_message, lambda: None)
     async with plugin_process.open_confined("comparer", begin, log) as comparer:

@@ -142,7 +142,7 @@ def forbid_files() -> bool:
     rights = _FILE_RIGHTS
     for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _DEVICES)):
         rights |= right if version >= since else 0
-    return _take(rights, _NETWORK_RIGHTS if version >= 4 else 0)
+    return _restrict(rights, _NETWORK_RIGHTS if version >= 4 else 0)
 
 
 def forbid_writing() -> bool:
@@ -154,10 +154,10 @@ def forbid_writing() -> bool:
     rights = _FILE_RIGHTS & ~_READING
     for since, right in ((2, _REFER), (3, _TRUNCATE)):
         rights |= right if version >= since else 0
-    return _take(rights, 0)
+    return _restrict(rights, 0)
 
 
-def _take(rights: int, network: int) -> bool:
+def _restrict(rights: int, network: int) -> bool:
     if _landlock_version() < 1:
         return False
     fields = [rights, network] if network else [rights]

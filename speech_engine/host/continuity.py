@@ -26,7 +26,7 @@ STEPS_CUSHION_S = 1.0
 WHOLE_S = 2.0
 """The later need of a client that takes its answer in one piece: it hears the first sound at the end."""
 
-CHEAP = 1.25
+CHEAP_RATIO = 1.25
 """Rows not needed yet join a step only if it takes at most a quarter longer for the others."""
 
 IDLE_SHARE = 0.03
@@ -243,7 +243,7 @@ class StepOrder:
         if not has_needy or not self._times.is_known:
             return _fitting([*chosen, *spare], width)
         weight = weight_of(chosen)
-        limit_s = self._times.seconds(weight) * CHEAP
+        limit_s = self._times.seconds(weight) * CHEAP_RATIO
         for row in spare:
             heavier = weight + weight_of([row])
             if heavier <= width and self._times.seconds(heavier) <= limit_s:

@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from speech_engine.host.batch_model import R, RowSpec, RowWork, V
 from speech_engine.host.batch_rows import BatchJob
 from speech_engine.host.continuity import Listener
-from speech_engine.host.pipe import tell
+from speech_engine.host.pipe import call_on_loop
 from speech_engine.host.windows import SoundWindow, WindowCutter, WindowSizes
 from speech_engine.values import SpeechJob
 
@@ -74,7 +74,7 @@ class ConversionJob(BatchJob[V, R], Generic[V, R]):
 
     @property
     def is_over(self) -> bool:
-        return self.error is not None or (self._has_all and self.reads == len(self.over))
+        return self.error is not None or (self._has_all and self.read_segment == len(self.ended_segments))
 
     def add(self, window: SoundWindow, prepared: Any) -> None:
         """Note the next window: its row may join."""
@@ -88,20 +88,20 @@ class ConversionJob(BatchJob[V, R], Generic[V, R]):
     def add_end(self) -> None:
         """Note that no window will follow."""
         self._has_all = True
-        self.listener.end_at(len(self.over))
-        tell(self._loop, self.changed.set)
+        self.listener.end_at(len(self.ended_segments))
+        call_on_loop(self._loop, self.changed.set)
 
     def spec(self) -> RowSpec[V]:
         number = self.next_segment
         return RowSpec(self.job, number, "", 0, self.voice, self._prepared.popleft())
 
-    def take(self) -> tuple[int, bytes] | None:
-        sound = super().take()
+    def take_sound(self) -> tuple[int, bytes] | None:
+        sound = super().take_sound()
         self._judge_room()
         return sound
 
     def _judge_room(self) -> None:
-        if len(self.over) - self.reads < MOST_UNHEARD:
+        if len(self.ended_segments) - self.read_segment < MOST_UNHEARD:
             self.has_room.set()
         else:
             self.has_room.clear()

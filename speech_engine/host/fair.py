@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar, get_args
 
 from speech_engine.values import Urgency
@@ -39,12 +39,10 @@ class Ticket:
         self.charged_s = max(estimated_s, LEAST_S)
         self.cost = self.charged_s / share
 
-    def charge(self, seconds: float) -> None:
-        self.charged_s = max(seconds, LEAST_S)
-        self.cost = self.charged_s / self.share
-
 
 T = TypeVar("T", bound=Ticket)
+Running = tuple[float, float, float]
+"""Of a running job: its estimate, a time of a minute or less, and the sound that was made in it."""
 
 
 class _Tickets(Generic[T]):
@@ -80,8 +78,8 @@ class _Tickets(Generic[T]):
         return next(reversed(next(filter(None, reversed(self._by_urgency.values())))))
 
 
-class _Line(Generic[T]):
-    """The jobs of one tenant. `start` is its virtual time, which is never before `floor`. If two lines have
+class _TenantQueue(Generic[T]):
+    """The jobs of one tenant. `start` is its virtual time, which is never before `floor`. If two queues have
     the same `start`, the lower `number` goes first. `cost` is the cost of the waiting jobs together."""
 
     def __init__(self) -> None:
@@ -100,7 +98,8 @@ class _Line(Generic[T]):
     def charge(self, ticket: T, seconds: float) -> None:
         """Corrects the cost of a running job. Never gives credit for a time without waiting."""
         before = ticket.cost
-        ticket.charge(seconds)
+        ticket.charged_s = max(seconds, LEAST_S)
+        ticket.cost = ticket.charged_s / ticket.share
         self.start = max(self.floor, self.start + ticket.cost - before)
 
 
@@ -115,21 +114,21 @@ class FairOrder(Generic[T]):
         self.waiting_s = 0.0
         self.running = 0
         self._now = 0.0
-        self._lines: dict[str, _Line[T]] = {}
-        self._away: set[str] = set()
+        self._queues: dict[str, _TenantQueue[T]] = {}
+        self._absent_tenants: set[str] = set()
         self._numbers = itertools.count(1)
 
     def __repr__(self) -> str:
-        return f"<FairOrder of {len(self._lines)} tenants, {self.waiting} waiting>"
+        return f"<FairOrder of {len(self._queues)} tenants, {self.waiting} waiting>"
 
     def begin(self, ticket: T) -> None:
         """Begin a job at once. No other waits."""
-        self._start(self._come(ticket), ticket)
+        self._start(self._enter(ticket), ticket)
 
     def push(self, ticket: T) -> None:
-        line = self._come(ticket)
-        line.tickets.add(ticket)
-        line.cost += ticket.cost
+        queue = self._enter(ticket)
+        queue.tickets.add(ticket)
+        queue.cost += ticket.cost
         self.waiting += 1
         self.waiting_s += ticket.estimated_s
 
@@ -139,9 +138,9 @@ class FairOrder(Generic[T]):
         """Returns the next job to run, out of those with these urgencies that may. One that may not lets
         other tenants pass."""
         firsts = [
-            (line.start, line.number, first)
-            for line in self._waiting_lines()
-            if (first := line.tickets.first(urgencies)) is not None and may_run(first)
+            (queue.start, queue.number, first)
+            for queue in self._waiting_queues()
+            if (first := queue.tickets.first(urgencies)) is not None and may_run(first)
         ]
         return min(firsts, key=lambda each: each[:2])[2] if firsts else None
 
@@ -149,35 +148,35 @@ class FairOrder(Generic[T]):
         """Takes out the next waiting job. Its estimate is charged until the real length is known."""
         ticket = head or self.head()
         assert ticket is not None
-        line = self._lines[ticket.tenant]
-        self._take_out(line, ticket)
-        self._start(line, ticket)
+        queue = self._queues[ticket.tenant]
+        self._take_out(queue, ticket)
+        self._start(queue, ticket)
         return ticket
 
-    def made(self, ticket: T, seconds: float) -> None:
+    def note_made(self, ticket: T, seconds: float) -> None:
         """Adds audio of a running job. Audio past the estimate is charged at once: a tenant must not take
         the other slots with a low estimate."""
         ticket.made_s += seconds
         if ticket.made_s > ticket.charged_s:
-            self._lines[ticket.tenant].charge(ticket, ticket.made_s)
+            self._queues[ticket.tenant].charge(ticket, ticket.made_s)
 
     def end(self, ticket: T, cost_s: float) -> None:
         """Ends a running job, with its real cost in seconds."""
-        line = self._lines[ticket.tenant]
-        line.charge(ticket, cost_s)
+        queue = self._queues[ticket.tenant]
+        queue.charge(ticket, cost_s)
         if not self.waiting:
             # No job had to wait for this one, so the others must not fall behind: time passes for all.
             self._now += ticket.cost / self.running
-        line.running -= 1
+        queue.running -= 1
         self.running -= 1
-        self._leave(ticket.tenant, line)
+        self._leave(ticket.tenant, queue)
 
     def discard(self, ticket: T) -> None:
         """Takes out a waiting job; any other job is left alone."""
-        line = self._lines.get(ticket.tenant)
-        if line is not None and ticket in line.tickets:
-            self._take_out(line, ticket)
-            self._leave(ticket.tenant, line)
+        queue = self._queues.get(ticket.tenant)
+        if queue is not None and ticket in queue.tickets:
+            self._take_out(queue, ticket)
+            self._leave(ticket.tenant, queue)
 
     def order(self) -> Iterator[T]:
         """Yields all waiting jobs in the order of their turns: jobs with a waiting client come first.
@@ -187,7 +186,7 @@ class FairOrder(Generic[T]):
         return itertools.chain(self._order_of(WAITED_FOR), self._order_of(IDLE))
 
     def _order_of(self, urgencies: Collection[Urgency]) -> Iterator[T]:
-        heads = [(line.start, line.number, line.tickets.of(urgencies)) for line in self._waiting_lines()]
+        heads = [(queue.start, queue.number, queue.tickets.of(urgencies)) for queue in self._waiting_queues()]
         heapq.heapify(heads)
         while heads:
             start, _, tickets = heads[0]
@@ -199,61 +198,62 @@ class FairOrder(Generic[T]):
             heapq.heapreplace(heads, (start + ticket.cost, next(self._numbers), tickets))
 
     def newest_of_longest(self, newcomer: T) -> T:
-        """Chooses a job to leave a full queue: the last of the longest line; in a tie, the newcomer's.
+        """Chooses a job to send away when all queues are full: the last of the longest queue; in a tie, the
+        newcomer's.
 
         A job without a waiting client goes before all others.
         """
-        lines, own = self._waiting_lines(), self._lines[newcomer.tenant]
-        lines = [line for line in lines if line.tickets.last().urgency in IDLE] or lines
-        return max(lines, key=lambda line: (line.ahead_of_newest, line is own)).tickets.last()
+        queues, own = self._waiting_queues(), self._queues[newcomer.tenant]
+        queues = [queue for queue in queues if queue.tickets.last().urgency in IDLE] or queues
+        return max(queues, key=lambda queue: (queue.ahead_of_newest, queue is own)).tickets.last()
 
-    def _waiting_lines(self) -> list[_Line[T]]:
-        return [line for line in self._lines.values() if line.tickets.count]
+    def _waiting_queues(self) -> list[_TenantQueue[T]]:
+        return [queue for queue in self._queues.values() if queue.tickets.count]
 
-    def _come(self, ticket: T) -> _Line[T]:
-        line = self._lines.get(ticket.tenant)
-        if line is None:
-            line = self._lines[ticket.tenant] = _Line()
-        self._away.discard(ticket.tenant)
-        if not line.tickets.count:
+    def _enter(self, ticket: T) -> _TenantQueue[T]:
+        queue = self._queues.get(ticket.tenant)
+        if queue is None:
+            queue = self._queues[ticket.tenant] = _TenantQueue()
+        self._absent_tenants.discard(ticket.tenant)
+        if not queue.tickets.count:
             # A tenant that was away begins beside the others: no credit for idling, no forgiven debts.
-            line.floor, line.start = self._now, max(self._now, line.start)
-            line.number = next(self._numbers)
-        return line
+            queue.floor, queue.start = self._now, max(self._now, queue.start)
+            queue.number = next(self._numbers)
+        return queue
 
-    def _start(self, line: _Line[T], ticket: T) -> None:
-        line.running += 1
+    def _start(self, queue: _TenantQueue[T], ticket: T) -> None:
+        queue.running += 1
         self.running += 1
-        self._now = max(self._now, line.start)
-        line.start += ticket.cost
-        line.number = next(self._numbers)
-        if self._away:
+        self._now = max(self._now, queue.start)
+        queue.start += ticket.cost
+        queue.number = next(self._numbers)
+        if self._absent_tenants:
             self._forget()
 
-    def _take_out(self, line: _Line[T], ticket: T) -> None:
-        line.tickets.remove(ticket)
+    def _take_out(self, queue: _TenantQueue[T], ticket: T) -> None:
+        queue.tickets.remove(ticket)
         self.waiting -= 1
         # Rounding errors must not grow over the days.
-        line.cost = line.cost - ticket.cost if line.tickets.count else 0.0
+        queue.cost = queue.cost - ticket.cost if queue.tickets.count else 0.0
         self.waiting_s = self.waiting_s - ticket.estimated_s if self.waiting else 0.0
 
-    def _leave(self, tenant: str, line: _Line[T]) -> None:
-        if not line.running and not line.tickets.count:
-            self._away.add(tenant)
+    def _leave(self, tenant: str, queue: _TenantQueue[T]) -> None:
+        if not queue.running and not queue.tickets.count:
+            self._absent_tenants.add(tenant)
             self._forget()
 
     def _forget(self) -> None:
         """Drops tenants that would return with a new tenant's time. Tenants ahead of their share stay."""
         if not self.waiting and not self.running:
-            self._lines.clear()
-            self._away.clear()
+            self._queues.clear()
+            self._absent_tenants.clear()
             self._now = 0.0
-        for tenant in [name for name in self._away if self._lines[name].start <= self._now]:
-            self._away.remove(tenant)
-            del self._lines[tenant]
+        for tenant in [name for name in self._absent_tenants if self._queues[name].start <= self._now]:
+            self._absent_tenants.remove(tenant)
+            del self._queues[tenant]
 
 
-_KEEPS = 0.9
+_PAST_WEIGHT = 0.9
 """The weight of the past: a tenth less for each job, so that about twenty jobs hide a cold start."""
 
 LEAST_SPOKEN_S = 5.0
@@ -263,34 +263,85 @@ text would seem to wait in vain."""
 _USUAL_LENGTH = 0.8
 """The share of its estimate that a text lasts, before a job has finished."""
 
+_LEAST_SILENT_S = 2.0
+"""Texts that are shorter do not tell by their silence how slow an engine is."""
+
 
 class Pace:
     """The pace. `value` is seconds of a slot per estimated second; None before enough speech."""
 
     def __init__(self) -> None:
-        self._held_s = 0.0
-        self._estimated_s = 0.0
-        self._made_s = 0.0
+        self._held_s = self._estimated_s = self._made_s = 0.0
+        self._first_s = self._jobs = self._part_s = 0.0
+        self._between_s = self._between_made_s = 0.0
+        self.ended: tuple[float, float] | None = None
 
     @property
     def value(self) -> float | None:
         return self._held_s / self._estimated_s if self._estimated_s >= LEAST_SPOKEN_S else None
 
-    def learn(self, held_s: float, estimated_s: float, made_s: float) -> None:
+    def learn(
+        self, held_s: float, estimated_s: float, made_s: float, first_s: float, running: int = 1
+    ) -> None:
         """Divides a sum by a sum and takes no mean of ratios, so that many short jobs do not outweigh a long
-        one."""
+        one. So many jobs were `running`, with this one."""
         if estimated_s > 0.0:
-            self._held_s = self._held_s * _KEEPS + held_s
-            self._estimated_s = self._estimated_s * _KEEPS + estimated_s
-            self._made_s = self._made_s * _KEEPS + made_s
+            self._held_s = self._held_s * _PAST_WEIGHT + held_s
+            self._estimated_s = self._estimated_s * _PAST_WEIGHT + estimated_s
+            self._made_s = self._made_s * _PAST_WEIGHT + made_s
+            self._first_s = self._first_s * _PAST_WEIGHT + first_s
+            self._jobs = self._jobs * _PAST_WEIGHT + 1.0
+            self._part_s = self._part_s * _PAST_WEIGHT + held_s / running
 
-    def beside(self, running: Iterable[tuple[float, float]]) -> float:
-        """Return the pace of jobs that run, from the `lately` of each; if they have made little, the value.
-        It is 0 if nothing is known."""
-        held_s, made_s = map(sum, zip((0.0, 0.0), *(each for each in running if each[1]), strict=True))
+    def learn_silence(self, held_s: float, estimated_s: float, running: int) -> None:
+        """Learn from a job that was given up without a sound, if it took longer than what is known."""
+        if held_s > estimated_s * (self.value or 1.0):
+            self.learn(held_s, estimated_s, estimated_s, held_s, running)
+
+    def learn_end(self, now: float, made_s: float) -> None:
+        """Learn from the time between two ends while jobs waited, and from the sound that all slots made
+        until then. `ended` is the last end; it is None if no job waited then."""
+        if self.ended is not None:
+            self._between_s = self._between_s * _PAST_WEIGHT + now - self.ended[0]
+            self._between_made_s = self._between_made_s * _PAST_WEIGHT + made_s - self.ended[1]
+        self.ended = now, made_s
+
+    def first_s(self, estimated_s: float) -> float:
+        """Return the time in a slot until the first sound. It comes by the end of a text at the latest."""
+        if self.value is None:
+            return 0.0
+        return min(self._first_s / self._jobs, estimated_s * self.value)
+
+    def now(self, running: Sequence[Running]) -> float:
+        """Return the pace now, or 0 if nothing is known: that of the last minute, if it has enough sound."""
+        held_s, made_s = map(sum, zip((0.0, 0.0), *(each[1:] for each in running if each[2]), strict=True))
         if made_s < LEAST_SPOKEN_S:
-            return self.value or 0.0
-        return held_s / made_s * (self._made_s / self._estimated_s if self.value else _USUAL_LENGTH)
+            return max(self.value or 0.0, _least(running))
+        return held_s / made_s * self._length
+
+    def together(self, running: Sequence[Running], slots: int, shares_time: bool) -> float:
+        """Return the pace of all slots together while jobs wait, or 0 if it is not known. Jobs that share the
+        time of a processor tell it before there was a line."""
+        if self._between_made_s >= LEAST_SPOKEN_S:
+            pace = self._between_s / self._between_made_s * self._length
+        elif shares_time and self.value is not None:
+            pace = self._part_s / self._estimated_s
+        else:
+            return 0.0
+        return max(pace, _least(running) / slots) if running else 0.0
+
+    @property
+    def _length(self) -> float:
+        """The share of its estimate that a text lasts."""
+        return self._made_s / self._estimated_s if self.value else _USUAL_LENGTH
+
+
+def _least(running: Sequence[Running]) -> float:
+    """Return the least pace that jobs without any sound tell: a machine may have become slow."""
+    estimated_s = sum(each[0] for each in running)
+    if estimated_s < _LEAST_SILENT_S or any(made_s or not length_s for length_s, _, made_s in running):
+        return 0.0
+    return min(held_s / length_s for length_s, held_s, _ in running)
 
 
 def forecast(

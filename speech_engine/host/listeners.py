@@ -1,4 +1,4 @@
-"""Whether an engine keeps up with those who listen to it. Only then it takes a new text."""
+"""Tells whether an engine keeps up with its listeners. Only then it takes a new text."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from speech_engine.host import plugin_messages, plugin_process
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import tell
+from speech_engine.host.pipe import call_on_loop
 from speech_engine.host.plugin_messages import PluginPipe
 from speech_engine.mark import Mark, MarkStream
 
@@ -24,19 +24,19 @@ class _Marking:
         self._log = log
         self._streams: dict[int, MarkStream] = {}
 
-    def take(self, step: _Step) -> plugin_messages.MarkedSound | None:
+    def do_step(self, step: _Step) -> plugin_messages.MarkedSound | None:
         number = step.number
         if isinstance(step, plugin_messages.CloseMarkStream):
             self._streams.pop(number, None)
             return None
         try:
-            return plugin_messages.MarkedSound(number, self._marked(step))
+            return plugin_messages.MarkedSound(number, self._mark_sound(step))
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
             self._log.warning("mark.sound.failed", error=type(error).__name__)
             self._streams.pop(number, None)
             return plugin_messages.MarkedSound(number, failure=type(error).__name__)
 
-    def _marked(self, step: plugin_messages.OpenMarkStream | plugin_messages.MarkSound) -> bytes:
+    def _mark_sound(self, step: plugin_messages.OpenMarkStream | plugin_messages.MarkSound) -> bytes:
         if isinstance(step, plugin_messages.OpenMarkStream):
             self._streams[step.number] = self._mark.open(step.sample_rate_hz, step.key, step.payload)
             return b""
@@ -45,7 +45,9 @@ class _Marking:
         return marked + stream.flush() if step.is_last else marked
 
 
-def _found(mark: Mark, log: HostLogger, question: plugin_messages.MarkQuestion) -> plugin_messages.MarkAnswer:
+def _detect(
+    mark: Mark, log: HostLogger, question: plugin_messages.MarkQuestion
+) -> plugin_messages.MarkAnswer:
     try:
         found = mark.detect(question.pcm, question.sample_rate_hz, question.keys)
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
@@ -60,18 +62,18 @@ async def _serve(pipe: PluginPipe, begin: plugin_messages.BeginPlugin, log: Host
 
     def on_message(message: plugin_messages.PluginMessage) -> None:
         if isinstance(message, plugin_messages.MarkQuestion):
-            tell(loop, questions.put_nowait, message)
+            call_on_loop(loop, questions.put_nowait, message)
         elif isinstance(message, _Step):
-            tell(loop, steps.put_nowait, message)
+            call_on_loop(loop, steps.put_nowait, message)
 
     pipe.watch(on_message, lambda: None)
     async with plugin_process.open_confined("mark", begin, log) as mark:
         marking = _Marking(mark, log)
         pipe.send(plugin_messages.MarkReady())
         async with asyncio.TaskGroup() as group:
-            group.create_task(plugin_process.answer_in_thread(steps, marking.take, pipe))
+            group.create_task(plugin_process.answer_in_thread(steps, marking.do_step, pipe))
             # A detection takes seconds, and no answer should wait for it.
-            group.create_task(plugin_process.answer_in_thread(questions, partial(_found, mark, log), pipe))
+            group.create_task(plugin_process.answer_in_thread(questions, partial(_detect, mark, log), pipe))
 
 
 if __name__ == "__main__":

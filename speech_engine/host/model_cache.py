@@ -1,7 +1,5 @@
-"""The loaded models. A model is loaded when it is needed. When memory is short, the longest unused is
-forgotten.
-
-Jobs get room in the order of their arrival.
+"""The loaded models. A model is loaded when it is needed. When memory is short, the least recently used model
+is forgotten. Jobs that wait for memory get it in the order of their arrival.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 from speech_engine.errors import EngineBusy
 
 
-class Shelved(Protocol):
+class LoadableModel(Protocol):
     """A model that can be loaded. `bytes` is an estimate of the memory that it needs then."""
 
     @property
@@ -25,14 +23,14 @@ class Shelved(Protocol):
     def bytes(self) -> int: ...
 
 
-M = TypeVar("M", bound=Shelved)
+M = TypeVar("M", bound=LoadableModel)
 T = TypeVar("T")
 
 LOADS_AT_ONCE = 2
 """More loads at once would take the processors from each other and from speech: all would be late."""
 
 
-class _Place(Generic[T]):
+class _CachedModel(Generic[T]):
     def __init__(self, size: int, loading: asyncio.Task[T]) -> None:
         self.size = size
         self.loading = loading
@@ -56,9 +54,9 @@ class ModelCache(Generic[M, T]):
         self._most_bytes = most_bytes
         self._load = load
         self._waiting = waiting
-        self._places: OrderedDict[str, _Place[T]] = OrderedDict()
-        self._leaving: list[_Place[T]] = []
-        self._line: dict[object, M] = {}
+        self._places: OrderedDict[str, _CachedModel[T]] = OrderedDict()
+        self._leaving: list[_CachedModel[T]] = []
+        self._queue: dict[object, M] = {}
         self._changed = asyncio.Event()
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
 
@@ -106,9 +104,9 @@ class ModelCache(Generic[M, T]):
         self._leaving = [each for each in self._leaving if each.users or not each.loading.done()]
         self._changed.set()
 
-    async def _place_in_time(self, model: M, within_s: float | None) -> _Place[T]:
+    async def _place_in_time(self, model: M, within_s: float | None) -> _CachedModel[T]:
         turn = object()
-        self._line[turn] = model
+        self._queue[turn] = model
         try:
             with self._waiting():
                 async with asyncio.timeout(within_s):
@@ -118,21 +116,21 @@ class ModelCache(Generic[M, T]):
         except TimeoutError:
             raise EngineBusy("The engine has no room for one more model.", retry_after_s=1.0) from None
         finally:
-            del self._line[turn]
+            del self._queue[turn]
             self._changed.set()
         return place
 
-    def _place(self, model: M, turn: object | None) -> _Place[T] | None:
+    def _place(self, model: M, turn: object | None) -> _CachedModel[T] | None:
         """Return the model's place, a new one if need be. Return None if there is no room, or if another turn
         comes first."""
-        is_next = next(iter(self._line), turn) is turn
+        is_next = next(iter(self._queue), turn) is turn
         place = self._places.get(model.name)
-        if place is not None and not is_next and model.name in self._promised():
+        if place is not None and not is_next and model.name in self._names_to_be_freed():
             return None
         if place is None:
             if not is_next or not self._make_room(model):
                 return None
-            place = _Place(model.bytes, asyncio.create_task(self._loaded(model)))
+            place = _CachedModel(model.bytes, asyncio.create_task(self._load_model(model)))
             self._places[model.name] = place
         self._places.move_to_end(model.name)
         return place
@@ -140,37 +138,37 @@ class ModelCache(Generic[M, T]):
     def _make_room(self, model: M) -> bool:
         """Forget models without users, if that makes room enough; else none of them."""
         lacking = self.bytes + model.bytes - self._most_bytes
-        going = self._going(lacking, self._idle())
-        if sum(self._places[name].size for name in going) < lacking:
+        to_free = self._names_to_free(lacking, self._idle())
+        if sum(self._places[name].size for name in to_free) < lacking:
             return False
-        for name in going:
+        for name in to_free:
             del self._places[name]
         return True
 
-    def _promised(self) -> list[str]:
+    def _names_to_be_freed(self) -> list[str]:
         """Return the models that will make room for the first in line. They are not lent again, or the room
         would never come."""
         loaded_bytes = sum(place.size for place in self._places.values())
         idle = self._idle()
         used = [name for name in self._places if name not in idle]
-        return self._going(
-            loaded_bytes + next(iter(self._line.values())).bytes - self._most_bytes, [*idle, *used]
+        return self._names_to_free(
+            loaded_bytes + next(iter(self._queue.values())).bytes - self._most_bytes, [*idle, *used]
         )
 
     def _idle(self) -> list[str]:
         return [name for name, each in self._places.items() if not each.users and each.loading.done()]
 
-    def _going(self, lacking: int, names: Iterable[str]) -> list[str]:
+    def _names_to_free(self, lacking: int, names: Iterable[str]) -> list[str]:
         """Return as many of these, from the first on, as have the lacking bytes together, or all."""
-        going: list[str] = []
+        to_free: list[str] = []
         for name in names:
             if lacking <= 0:
                 break
-            going.append(name)
+            to_free.append(name)
             lacking -= self._places[name].size
-        return going
+        return to_free
 
-    async def _loaded(self, model: M) -> T:
+    async def _load_model(self, model: M) -> T:
         try:
             async with self._loads:
                 return await self._load(model)

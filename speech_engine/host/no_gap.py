@@ -51,12 +51,12 @@ class Demand(NamedTuple):
     def to_s(self) -> float:
         return self.from_s + max(0.0, self.left_s - LEAST_PIECE_S) / self.rate
 
-    def until(self, at_s: float) -> float:
+    def due_until(self, at_s: float) -> float:
         if at_s < self.from_s:
             return 0.0
         return min(self.left_s, LEAST_PIECE_S + (at_s - self.from_s) * self.rate)
 
-    def after(self, later_s: float, made_s: float) -> Demand | None:
+    def remaining(self, later_s: float, made_s: float) -> Demand | None:
         """Return the demand that is left later, when so much was made; None if that was all."""
         left_s = self.left_s - made_s
         if left_s <= 1e-9:
@@ -145,7 +145,7 @@ def fits(demands: Sequence[Demand], capacity: Capacity) -> bool:
     # The demand grows fastest before one of these moments, so only there it can be too much.
     moments = {each.from_s for each in flowing} | {each.to_s for each in flowing} | {*due}
     return all(
-        sum(each.until(at) for each in flowing) + wanted[bisect_right(due, at)] <= speed * at + _FREE_S
+        sum(each.due_until(at) for each in flowing) + wanted[bisect_right(due, at)] <= speed * at + _FREE_S
         for at in moments
     )
 
@@ -177,7 +177,7 @@ def fits_in_s(newcomer: Demand, others: Iterable[Demand], capacity: Capacity) ->
 
 
 def _after(demands: Sequence[Demand], later_s: float, speed: float, rate: float) -> list[Demand]:
-    after = (each.after(later_s, later_s * each.rate * speed / rate) for each in demands)
+    after = (each.remaining(later_s, later_s * each.rate * speed / rate) for each in demands)
     return [each for each in after if each is not None]
 
 

@@ -32,7 +32,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
 from speech_engine.host.listeners import DRY_SOUNDS, Listeners, SpokenText
-from speech_engine.host.silence import TAIL_MS, Sound, end_of_segment, finished, rest_after
+from speech_engine.host.silence import TAIL_MS, Sound, end_of_segment, finish_piece, rest_after
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.host.voice_levels import VoiceLevel, VoiceLevels
 from speech_engine.imported_voices import MODEL, OnnxSettings
@@ -55,22 +55,23 @@ MOST_S = 300
 """The longest sound of one piece. A network that makes more of it is broken, or made to harm."""
 
 _MOST_THREADS = 4
-"""Of one run, unless the settings name more. Voices are small networks, which gain little by further ones."""
+"""The most threads of one run, unless the settings name more. Voices are small networks, which gain little by
+further threads."""
 _MOST_CORES = 8
-"""Of an engine whose settings name no slots: each text at once takes memory that the arena keeps."""
+"""The most cores of an engine whose settings name no slots, since each text takes memory for good."""
 _ENOUGH_AHEAD_S = 3.0
 """The sound ahead of its listener with which a lone text goes on with one thread. A text with more waits no
 longer for a core than with this."""
 
 _FIRST_S = 0.5
-"""The least sound that a listener gets first: a mark keeps a part of it back, and the rest must last until
+"""The least sound that a listener gets first. A mark holds a part of it back, and the rest must last until
 the next part is made."""
 
 _ENOUGH_SOUNDS = 1000
-"""The sounds said before with which no piece is cut for a listener's sake."""
+"""After so many sounds of a text, no further piece is cut to reach its listener sooner."""
 
 _MEASURED = "12, 34, 56, 78, 90. 21, 43, 65, 87, 10."
-"""What a voice says whose loudness is measured: two sentences in any language."""
+"""The text that a voice speaks to measure its loudness: two sentences in any language."""
 
 _PEAK = 32767.0
 _FAULTS = tuple(
@@ -78,7 +79,7 @@ _FAULTS = tuple(
 )
 """The runtime's errors have no class in common."""
 _FATAL_ONLY = 4
-"""The level at which onnxruntime logs only its end: another message could quote a text."""
+"""The level at which onnxruntime logs only fatal errors: other messages could quote a text."""
 
 
 class CoreShare(NamedTuple):
@@ -270,7 +271,7 @@ class OnnxEngine(ABC, Generic[V, N]):
             is_last = number + 1 == len(read)
             rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)
             sound = self.sounds(network, piece, voice, speed, switch)
-            parts = finished(sound, rate_hz, rest.tail_ms, factor)
+            parts = finish_piece(sound, rate_hz, rest.tail_ms, factor)
             held = b""
             while (pcm := await self._next(parts, switch, plays_until)) is not None:
                 held += pcm
@@ -302,7 +303,7 @@ class OnnxEngine(ABC, Generic[V, N]):
                 return None
             sounds = [self.sounds(network, piece, voice, 1.0, stop) for piece in pieces]
             rate_hz = self._info.sample_rate_hz
-            parts = [part for sound in sounds for part in finished(sound, rate_hz, TAIL_MS)]
+            parts = [part for sound in sounds for part in finish_piece(sound, rate_hz, TAIL_MS)]
             return loudness_of(np.concatenate(parts), rate_hz)
 
         lufs = level.lufs

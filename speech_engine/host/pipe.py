@@ -117,7 +117,9 @@ class ParentPipe(Pipe[Message]):
         super().__init__(fd, unpack)
 
 
-def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *arguments: object) -> None:
+def call_on_loop(
+    loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *arguments: object
+) -> None:
     """Calls `listener` on the loop, from the reading thread. If the loop is closed, nothing happens.
 
     An error would end the thread, and then the process would not notice the end of the pipe.

@@ -50,7 +50,7 @@ async def answer_in_thread(
                 pipe.send(found)
 
 
-async def _life(serve: Serve, pipe: PluginPipe, begin: BeginPlugin, log: HostLogger) -> None:
+async def _serve_until_end(serve: Serve, pipe: PluginPipe, begin: BeginPlugin, log: HostLogger) -> None:
     try:
         await serve(pipe, begin, log)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the worker learns why
@@ -63,6 +63,6 @@ def run(serve: Serve) -> None:
     pipe = PluginPipe(int(sys.argv[1]))
     begin = pipe.receive()
     if isinstance(begin, BeginPlugin):
-        asyncio.run(_life(serve, pipe, begin, HostLogger(begin.name)))
+        asyncio.run(_serve_until_end(serve, pipe, begin, HostLogger(begin.name)))
     # A library's threads must not keep the process.
     os._exit(1)

@@ -1,27 +1,36 @@
-"""How fast a job gives its sound: as it did in the last minute, since a machine may become busy meanwhile."""
+"""Measures how fast a job gave its sound in the last minute, since a machine may become busy."""
 
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 _RECENT_S = 60.0
 
 
+class LastMinute(NamedTuple):
+    """A time of the last minute or less, and the seconds of sound that were made in it."""
+
+    took_s: float
+    made_s: float
+
+
 class RecentSound:
-    """The sound of a job that begins now."""
+    """The sound of a job that begins now. `first_s` is the time until its first sound, once there is one."""
 
     def __init__(self) -> None:
-        self.made_s = 0.0
+        self.made_s = self.first_s = 0.0
         self.began_at = time.monotonic()
         self._since = self._last = (self.began_at, 0.0)
 
     def add(self, seconds: float) -> None:
-        self.made_s += seconds
         now = time.monotonic()
+        if not self.made_s:
+            self.first_s = now - self.began_at
+        self.made_s += seconds
         if now - self._last[0] >= _RECENT_S / 2:
             self._since, self._last = self._last, (now, self.made_s)
 
-    def lately(self) -> tuple[float, float]:
-        """Return a time, the last minute or less, and the seconds of sound that were made in it."""
+    def lately(self) -> LastMinute:
         since, made_s = self._since
-        return time.monotonic() - since, self.made_s - made_s
+        return LastMinute(time.monotonic() - since, self.made_s - made_s)

@@ -36,7 +36,7 @@ def direct_opener() -> urllib.request.OpenerDirector:
 
 
 @contextmanager
-def answered(refusal: str) -> Iterator[None]:
+def http_errors(refusal: str) -> Iterator[None]:
     """Raise EngineUnavailable if no answer comes, and EngineFailed with `refusal` if the server says no."""
     try:
         yield
@@ -77,7 +77,7 @@ _MOST_S = 120.0
 _BLOCK_BYTES = 64 * 1024
 
 
-async def fetched(
+async def fetch_recording(
     sample: RemoteSample, schemes: tuple[str, ...] = ("https",), pause_s: float = _PAUSE_S
 ) -> bytes:
     """Return a recording. Raises EngineFailed if it differs from the announced one, and EngineUnavailable if
@@ -88,7 +88,9 @@ async def fetched(
         raise EngineFailed("A recording has an impossible size.")
     is_over = threading.Event()
     try:
-        pcm = await asyncio.to_thread(until_answered, partial(_read, sample), _TRIES, pause_s, is_over)
+        pcm = await asyncio.to_thread(
+            until_answered, partial(_read_recording, sample), _TRIES, pause_s, is_over
+        )
     except EngineUnavailable:
         raise EngineUnavailable("A recording could not be fetched.") from None
     finally:
@@ -98,11 +100,11 @@ async def fetched(
     return pcm
 
 
-def _read(sample: RemoteSample) -> bytes:
+def _read_recording(sample: RemoteSample) -> bytes:
     """Read one byte more than there should be, at most."""
     until = time.monotonic() + _MOST_S
     found = bytearray()
-    with answered("A recording is not there"):
+    with http_errors("A recording is not there"):
         with direct_opener().open(sample.url, timeout=_SOCKET_S) as answer:
             while len(found) <= sample.size and (block := answer.read1(_BLOCK_BYTES)):
                 found += block

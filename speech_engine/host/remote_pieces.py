@@ -40,15 +40,15 @@ class Packer:
     def add(self, frame: RemoteFrame) -> RemotePiece | None:
         """Add a frame. Return the piece that was full without it."""
         data = encode(frame)
-        piece = self._take(is_last=False) if self._bytes + len(data) > _MOST_DATA_BYTES else None
+        piece = self._pack_piece(is_last=False) if self._bytes + len(data) > _MOST_DATA_BYTES else None
         self._frames.append(data)
         self._bytes += len(data)
         return piece
 
-    def last(self) -> RemotePiece:
-        return self._take(is_last=True)
+    def last_piece(self) -> RemotePiece:
+        return self._pack_piece(is_last=True)
 
-    def _take(self, *, is_last: bool) -> RemotePiece:
+    def _pack_piece(self, *, is_last: bool) -> RemotePiece:
         data = encode([msgspec.Raw(frame) for frame in self._frames])
         piece = RemotePiece(number=self._number, data=data, is_last=is_last)
         self._frames, self._bytes = [], 0

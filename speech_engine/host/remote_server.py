@@ -56,10 +56,10 @@ class RemoteServer:
 
     def _answer(self, method: str, path: str, body: bytes) -> _Reply:
         """Answer a request in the loop of the far end. A thread of the server calls this."""
-        called = asyncio.run_coroutine_threadsafe(self._called(method, path, body), self._loop)
+        called = asyncio.run_coroutine_threadsafe(self._route(method, path, body), self._loop)
         return called.result(_ANSWER_S)
 
-    async def _called(self, method: str, path: str, body: bytes) -> _Reply:
+    async def _route(self, method: str, path: str, body: bytes) -> _Reply:
         parts = urlsplit(path)
         name, _, key = parts.path.strip("/").partition("/")
         key = unquote(key)
@@ -69,13 +69,13 @@ class RemoteServer:
             case "POST", "run":
                 return self._run(body)
             case "GET", "status":
-                return self._shown(key, 0, "output")
+                return self._work_reply(key, 0, "output")
             case "GET", "stream":
                 (since,) = parse_qs(parts.query).get("since", ["0"])[:1]
-                return self._shown(key, int(since) if since.isdecimal() else 0, "stream")
+                return self._work_reply(key, int(since) if since.isdecimal() else 0, "stream")
             case "POST", "cancel":
                 await self._remote_worker.cancel(key)
-                return self._shown(key, 0, "output")
+                return self._work_reply(key, 0, "output")
         return 404, {"error": "There is no such call."}
 
     def _run(self, body: bytes) -> _Reply:
@@ -85,7 +85,7 @@ class RemoteServer:
             return 400, {"error": f"This is no work: {type(error).__name__}."}
         return 200, {"id": work.key, "status": _status(self._remote_worker.begin(work))}
 
-    def _shown(self, key: str, since: int, field: str) -> _Reply:
+    def _work_reply(self, key: str, since: int, field: str) -> _Reply:
         answer = self._remote_worker.find(key)
         if answer is None:
             return 404, {"error": "There is no such work."}
@@ -118,19 +118,19 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*connection)
 
     def do_GET(self) -> None:
-        self._reply(*self._judged(0))
+        self._reply(*self._authorized_reply(0))
 
     def do_POST(self) -> None:
         length = self.headers.get("content-length", "")
         if not length.isdecimal() or int(length) > MOST_BODY_BYTES:
             self._reply(413, {"error": "A body has a length, of up to 64 MiB."})
         else:
-            self._reply(*self._judged(int(length)))
+            self._reply(*self._authorized_reply(int(length)))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print no log, because the provider stores all printed lines."""
 
-    def _judged(self, length: int) -> _Reply:
+    def _authorized_reply(self, length: int) -> _Reply:
         if not hmac.compare_digest(self.headers.get("authorization", "").encode(), self._expected):
             return 401, {"error": "This is not the token."}
         try:

@@ -24,7 +24,7 @@ from speech_engine import training
 from speech_engine.errors import EngineCannot, EngineFailed, EngineUnavailable
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad
 from speech_engine.host.plugin_messages import PluginPipe
-from speech_engine.host.remote_calls import answered, direct_opener, until_answered
+from speech_engine.host.remote_calls import direct_opener, http_errors, until_answered
 
 _MESSAGE_EVERY_S = 5.0
 _READ_BYTES = 256 * 1024
@@ -34,7 +34,7 @@ PAUSE_S = 6.0
 """A server that is started anew is away for some seconds."""
 _LIVES = 3
 """The number of processes that are started if the inputs of a training break off."""
-_PASSED = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"})
+_PASSED_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"})
 _PASSED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "PYTORCH_", "XDG_")
 """The variables that a process gets. Any other one may hold a key."""
 
@@ -56,7 +56,7 @@ class HttpLine:
         """
         yield from self._reply_to(None)
 
-    def tell(self, message: training.RemoteMessage) -> None:
+    def send_message(self, message: training.RemoteMessage) -> None:
         """Send to the server, which has stored it when this returns. Raises as `inputs` does."""
         for _ in self._reply_to(msgspec.msgpack.encode(message)):
             pass
@@ -64,7 +64,7 @@ class HttpLine:
     def _reply_to(self, body: bytes | None) -> Iterator[bytes]:
         headers = {} if body is None else {"content-type": "application/octet-stream"}
         request = urllib.request.Request(self._url, body, headers)
-        with answered("The server wants no training here"):
+        with http_errors("The server wants no training here"):
             with self._opener.open(request, timeout=_SOCKET_S) as answer:
                 while block := answer.read1(_READ_BYTES):
                     yield block
@@ -123,7 +123,7 @@ class _Relay:
     def run(self) -> training.TrainingEnd:
         for lives_left in reversed(range(_LIVES)):
             try:
-                end = self._live()
+                end = self._run_process()
             except EngineUnavailable:
                 break
             if end is not None:
@@ -132,7 +132,7 @@ class _Relay:
                 break
         raise EngineFailed("The server of a training does not answer: machines must reach its public_url.")
 
-    def _live(self) -> training.TrainingEnd | None:
+    def _run_process(self) -> training.TrainingEnd | None:
         """Return the end, or None if the inputs broke off: another process may get all of them."""
         process, pipe = self._start()
         try:
@@ -169,7 +169,7 @@ class _Relay:
             environ = {
                 name: value
                 for name, value in os.environ.items()
-                if name in _PASSED or name.startswith(_PASSED_FAMILIES)
+                if name in _PASSED_VARIABLES or name.startswith(_PASSED_FAMILIES)
             }
             environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
             self._process = subprocess.Popen(
@@ -213,9 +213,9 @@ class _Relay:
         return True
 
     def _tell_file(self, piece: training.FilePiece) -> None:
-        for part in self._file.take(piece):
+        for part in self._file.split(piece):
             # The training waits meanwhile, so no progress is lost.
-            until_answered(partial(self._line.tell, part), _TRIES, PAUSE_S, self._is_over)
+            until_answered(partial(self._line.send_message, part), _TRIES, PAUSE_S, self._is_over)
 
     def _tell_progress(self, progress: training.TrainingProgress) -> None:
         """Report the progress every few seconds. A report is dropped while the server does not answer."""
@@ -224,7 +224,7 @@ class _Relay:
             return
         self._stage, self._message_at = progress.stage, now
         try:
-            self._line.tell(progress)
+            self._line.send_message(progress)
         except EngineUnavailable:
             self._message_at = time.monotonic() + _SOCKET_S
 
@@ -236,7 +236,7 @@ class _FileOut:
         self._data = bytearray()
         self._number = 0
 
-    def take(self, piece: training.FilePiece) -> Iterator[training.FarPiece]:
+    def split(self, piece: training.FilePiece) -> Iterator[training.FarPiece]:
         self._data += piece.data
         # The last bytes stay until it is known that they are the last.
         while len(self._data) > training.BLOB_BYTES:

@@ -21,7 +21,7 @@ from speech_engine.errors import EngineCannot, EngineError, EngineFailed, Engine
 from speech_engine.host.batch import batch_of
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.messages import Failed, hello_of
-from speech_engine.host.remote_calls import fetched
+from speech_engine.host.remote_calls import fetch_recording
 from speech_engine.host.remote_pieces import FarIntroduction, Packer, RemoteFrame
 from speech_engine.host.remote_training import HttpLine, OpenLine, train
 from speech_engine.host.sample_cache import SampleCache
@@ -57,9 +57,9 @@ class RemoteAnswer:
 
     def add(self, piece: RemotePiece) -> None:
         self.pieces.append(piece)
-        self.tell()
+        self.notify()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         self.more.set()
         self.more = asyncio.Event()
 
@@ -80,7 +80,7 @@ class RemoteWorker:
         engine: Engine,
         sample_cache: SampleCache,
         log: Logger,
-        fetch: Fetch = fetched,
+        fetch: Fetch = fetch_recording,
         trainer: RemoteTrainer | None = None,
     ) -> None:
         self._engine = engine
@@ -160,11 +160,11 @@ class RemoteWorker:
                 add(Failed.of(EngineTimeout("The work took longer than it may.")))
             except EngineError as error:
                 add(Failed.of(error))
-            answer.add(packer.last())
+            answer.add(packer.last_piece())
         finally:
             answer.busy_s = time.monotonic() - answer.began
             self.idle_since = time.monotonic()
-            answer.tell()
+            answer.notify()
 
     async def _train_or_speak(self, order: RemoteWork, add: Callable[[RemoteFrame], None]) -> None:
         if order.version != REMOTE_VERSION:
@@ -181,7 +181,7 @@ class RemoteWorker:
         digests = {sample.digest for sample in order.samples}
         self._users.update(digests)
         try:
-            await self._bring(order, work)
+            await self._fetch_samples(order, work)
             stream = SlotStream(self._engine, self._slots, work, self._log)
             try:
                 while (event := await stream.next_event()) is not None:
@@ -194,7 +194,7 @@ class RemoteWorker:
             for digest in gone:
                 del self._users[digest]
 
-    async def _bring(self, order: RemoteWork, work: Work) -> None:
+    async def _fetch_samples(self, order: RemoteWork, work: Work) -> None:
         job = job_with_samples(work)
         if job is None:
             return
@@ -221,7 +221,7 @@ async def open_remote_worker(
     device: Device,
     log: Logger,
     name: str = "engine",
-    fetch: Fetch = fetched,
+    fetch: Fetch = fetch_recording,
     trainer: RemoteTrainer | None = None,
 ) -> AsyncIterator[RemoteWorker]:
     """Create the engine of a worker module with these settings, as JSON, and let it work."""

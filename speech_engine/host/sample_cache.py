@@ -81,7 +81,7 @@ class _DerivedKey(NamedTuple):
     texts: tuple[str, ...]
 
 
-class _Room:
+class _FileStore:
     """Files of one kind with at most `limit` bytes, the longest unused first. Some files are incomplete."""
 
     def __init__(self, limit: int) -> None:
@@ -101,17 +101,19 @@ class _Room:
         Raises EngineBusy if `loaned` files need the room.
         """
         self._files.pop(name, None)
-        left = self._limit - file.size - sum(self._files[each].size for each in loaned if each in self._files)
-        if left < 0:
+        free_bytes = (
+            self._limit - file.size - sum(self._files[each].size for each in loaned if each in self._files)
+        )
+        if free_bytes < 0:
             raise EngineBusy("The engine has no room for more recordings.", retry_after_s=1.0)
         others = [each for each in self._files if each not in loaned]
-        left -= sum(self._files[each].size for each in others)
-        gone: list[_Name] = []
-        while left < 0:
-            gone.append(others[len(gone)])
-            left += self._files.pop(gone[-1]).size
+        free_bytes -= sum(self._files[each].size for each in others)
+        removed: list[_Name] = []
+        while free_bytes < 0:
+            removed.append(others[len(removed)])
+            free_bytes += self._files.pop(removed[-1]).size
         self._files[name] = file
-        return gone
+        return removed
 
     def add_piece(self, name: _Name, piece: ModelPiece, loaned: Collection[_Name]) -> None:
         """Add a piece behind those before it. A piece that another worker has sent already is passed over."""
@@ -166,8 +168,8 @@ class SampleCache:
         model_bytes: int = MODEL_BYTES,
     ) -> None:
         self._derived_limit = derived_bytes
-        self._recordings = _Room(limit_bytes)
-        self._models = _Room(model_bytes)
+        self._recordings = _FileStore(limit_bytes)
+        self._models = _FileStore(model_bytes)
         self._derived: OrderedDict[_DerivedKey, Any] = OrderedDict()
         self._loans: set[SampleLoan] = set()
         self._forgetters: list[Callable[[Collection[str]], Awaitable[Any] | None]] = []
@@ -180,7 +182,7 @@ class SampleCache:
     def missing(self, job: SpeechJob) -> tuple[str, ...]:
         """Return the digests of the recordings that the job needs and that are not here."""
         digests = find_digests(job.voice)
-        room = self._room_of(job)
+        room = self._files_for(job)
         return tuple(each for each in digests if room.get(_Name.of(job, each)) is None)
 
     def receive(self, sample: PutSample) -> None:
@@ -195,8 +197,8 @@ class SampleCache:
         """Store a recording. Raises EngineBusy if jobs that run now need all the room."""
         name = _Name(tenant, model, digest)
         with self._lock:
-            gone = self._recordings.add(name, _File(len(pcm), pcm), self._loaned)
-            self._forget_derived([name, *gone])
+            removed = self._recordings.add(name, _File(len(pcm), pcm), self._loaned)
+            self._forget_derived([name, *removed])
 
     def put_piece(self, tenant: str, model: str, digest: str, piece: ModelPiece) -> None:
         """Store a piece of a trained voice's file, which is there once the last one is. They come in order.
@@ -212,7 +214,7 @@ class SampleCache:
         loan = SampleLoan(self, names, on_drop)
         with self._lock:
             for name in names:
-                self._room_of(job).note_use(name)
+                self._files_for(job).note_use(name)
             self._loans.add(loan)
         return loan
 
@@ -223,7 +225,8 @@ class SampleCache:
     def drop(self, digests: Collection[str]) -> list[Awaitable[Any]]:
         """Forget these recordings and all values derived from them. The jobs that use them end.
 
-        Returns their loans, and awaitables of the engine: its own copies are gone when all of these are over.
+        Returns their loans, and awaitables of the engine: its own copies are removed when all of these are
+        over.
         """
         dropped = frozenset(digests)
         with self._lock:
@@ -247,17 +250,17 @@ class SampleCache:
         return self.drop(digests)
 
     def pcm(self, job: SpeechJob, sample: Sample) -> bytes:
-        return self._here(job, sample.digest)
+        return self._stored_file(job, sample.digest)
 
     def model(self, job: SpeechJob, voice: Trained) -> bytes:
-        return self._here(job, voice.digest)
+        return self._stored_file(job, voice.digest)
 
     def on_drop(self, forget: Callable[[Collection[str]], Awaitable[Any] | None]) -> None:
         self._forgetters.append(forget)
 
-    def _here(self, job: SpeechJob, digest: str) -> bytes:
+    def _stored_file(self, job: SpeechJob, digest: str) -> bytes:
         with self._lock:
-            found = self._room_of(job).get(_Name.of(job, digest))
+            found = self._files_for(job).get(_Name.of(job, digest))
         if found is None:
             raise VoiceNotFound(DROPPED)
         return found
@@ -289,9 +292,9 @@ class SampleCache:
     def _loaned(self) -> set[_Name]:
         return {each for loan in self._loans for each in loan.names}
 
-    def _room_of(self, job: SpeechJob) -> _Room:
+    def _files_for(self, job: SpeechJob) -> _FileStore:
         return self._models if isinstance(job.voice, Trained) else self._recordings
 
-    def _forget_derived(self, gone: Collection[_Name]) -> None:
-        for key in [each for each in self._derived if any(name in gone for name in each.names)]:
+    def _forget_derived(self, removed: Collection[_Name]) -> None:
+        for key in [each for each in self._derived if any(name in removed for name in each.names)]:
             del self._derived[key]

@@ -50,7 +50,7 @@ class HostServer:
         self._device = device
         self._suspects = suspects or Suspects()
         self._sample_cache = sample_cache or SampleCache()
-        self._room = SpoolQuota()
+        self._spool_quota = SpoolQuota()
         self._engine = engine
         self.hello_reply = messages.hello_of(engine)
         self._slots = slots
@@ -115,7 +115,7 @@ class HostServer:
         if job is not None and (missing := self._sample_cache.missing(job)):
             await call.write(MissingSamples(missing))
             return
-        spool, reading = Spool(self._room), _Reading(self._slots)
+        spool, reading = Spool(self._spool_quota), _AnswerReading(self._slots)
         call.add_done_callback(reading.end)
         filling = asyncio.create_task(self._fill(spool, begin, pcm, reading))
         self._working[filling] = spool
@@ -153,7 +153,7 @@ class HostServer:
         return loan
 
     async def _fill(
-        self, spool: Spool, begin: Begin, pcm: AsyncIterator[bytes] | None, reading: _Reading
+        self, spool: Spool, begin: Begin, pcm: AsyncIterator[bytes] | None, reading: _AnswerReading
     ) -> None:
         digest = self._suspects.digest(begin.work)
 
@@ -187,7 +187,7 @@ class HostServer:
                 spool.end()
 
 
-class _Reading:
+class _AnswerReading:
     """The time from a job's dispatch until its call is over: until then, frames may be on the way."""
 
     def __init__(self, slots: Slots) -> None:

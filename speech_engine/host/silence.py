@@ -1,4 +1,4 @@
-"""What becomes of a network's sound: one loudness, little silence around a piece, and a reader's pauses.
+"""Finishes the sound of a network: one loudness, little silence around a piece, and the pauses of a reader.
 
 Networks give each piece a silence of its own at both ends, which differs by voice. So it is cut off.
 """
@@ -16,16 +16,16 @@ from speech_engine.text.sounds import Ends, end_of_part
 from speech_engine.values import Segment
 
 HEAD_MS, TAIL_MS = 40, 100
-"""What stays of a piece before its first loud sample and after its last one: soft parts of words."""
+"""How much of a piece stays before its first loud sample and after its last one: soft parts of words."""
 _FADE_IN_MS, _FADE_OUT_MS = 10, 40
 END_MS = 150
 """The silence at the end of an answer."""
 _PAUSES_MS: dict[Ends, int] = {"phrase": 40, "clause": 250, "paragraph": 850}
 """The pauses beside that of a sentence, which is a setting."""
 
-_SILENT = 0.01
+_SILENT_SHARE = 0.01
 """The share of a piece's peak below which it is silent."""
-_SPEECH = 0.1
+_SPEECH_PEAK = 0.1
 """The peak of a piece's first parts that shows more than a breath."""
 
 _MOST_SAMPLE = 8.0
@@ -57,13 +57,15 @@ def rest_after(ends: Ends | None, sentence_ms: int, speed: float) -> Rest:
     return Rest(tail_ms, max(0.0, silence_ms - tail_ms))
 
 
-def finished(parts: Iterable[Sound], rate_hz: int, tail_ms: float, factor: float = 1.0) -> Iterator[Sound]:
+def finish_piece(
+    parts: Iterable[Sound], rate_hz: int, tail_ms: float, factor: float = 1.0
+) -> Iterator[Sound]:
     """Yield a piece as loud as it is to be, without the silence at its ends. A part is empty while it may be
     such silence."""
     limiter, edges = Limiter(rate_hz), _Edges(rate_hz, tail_ms)
     for part in parts:
-        sane = np.clip(np.where(np.isfinite(part), part, 0.0), -_MOST_SAMPLE, _MOST_SAMPLE)
-        yield edges.feed(limiter.feed(sane * factor))
+        clipped = np.clip(np.where(np.isfinite(part), part, 0.0), -_MOST_SAMPLE, _MOST_SAMPLE)
+        yield edges.feed(limiter.feed(clipped * factor))
     yield np.concatenate((edges.feed(limiter.flush()), edges.close()))
 
 
@@ -83,27 +85,27 @@ class _Edges:
     def feed(self, part: Sound) -> Sound:
         self._held = np.concatenate((self._held, part))
         self._peak = max(self._peak, float(np.max(np.abs(part), initial=0.0)))
-        if not self._has_begun and self._peak < _SPEECH:
+        if not self._has_begun and self._peak < _SPEECH_PEAK:
             return self._held[:0]
-        self._find()
-        sure = max(0, min(self._end + self._tail, len(self._held)) - self._fade_out)
-        taken, self._held = self._held[:sure], self._held[sure:]
-        self._end -= sure
+        self._find_ends()
+        final = max(0, min(self._end + self._tail, len(self._held)) - self._fade_out)
+        taken, self._held = self._held[:final], self._held[final:]
+        self._end -= final
         return taken
 
     def close(self) -> Sound:
         """Return the end of the piece, faded out, and the silence that it lacks."""
-        self._find()
+        self._find_ends()
         end = max(0, self._end + self._tail)
         rest = self._held[:end]
-        sure = rest[: max(0, len(rest) - self._fade_out)]
-        fading = rest[len(sure) :]
+        final = rest[: max(0, len(rest) - self._fade_out)]
+        fading = rest[len(final) :]
         lacking = np.zeros(end - len(rest) if self._peak else 0, np.float32)
-        return np.concatenate((sure, fading * _rising(len(fading))[::-1], lacking))
+        return np.concatenate((final, fading * _rising(len(fading))[::-1], lacking))
 
-    def _find(self) -> None:
+    def _find_ends(self) -> None:
         """Find the end, and at first the beginning."""
-        loud = np.flatnonzero(np.abs(self._held) > _SILENT * self._peak)
+        loud = np.flatnonzero(np.abs(self._held) > _SILENT_SHARE * self._peak)
         if not len(loud):
             return
         begin = 0

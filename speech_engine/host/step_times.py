@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_KEEPS = 0.98
+_PAST_WEIGHT = 0.98
 """The weight of the past. Fifty steps, a second or two, hide the steps before them."""
 
 _UNKNOWN_S = 20.0
@@ -31,8 +31,8 @@ class _Rate:
 
     def fade(self) -> None:
         if self._sound_s > _UNKNOWN_S:
-            self._work_s *= _KEEPS
-            self._sound_s *= _KEEPS
+            self._work_s *= _PAST_WEIGHT
+            self._sound_s *= _PAST_WEIGHT
 
 
 class BesideSteps:
@@ -70,14 +70,14 @@ _LEAST_STEPS = 8
 """The first steps are slow: a device is still cold."""
 
 
-class _Width:
+class _StepsOfRows:
     """The steps of one number of rows: their number, which fades, and the mean of their weights."""
 
     def __init__(self) -> None:
         self.count = self.seconds = self.weight = 0.0
 
     def fade(self) -> None:
-        keeps = max(_KEEPS, _LEAST_COUNT / self.count)
+        keeps = max(_PAST_WEIGHT, _LEAST_COUNT / self.count)
         self.count *= keeps
         self.seconds *= keeps
 
@@ -95,7 +95,7 @@ class StepTimes:
         self.steps = 0
         self.step_s = step_s
         self.beside = BesideSteps()
-        self._widths: dict[int, _Width] = {}
+        self._widths: dict[int, _StepsOfRows] = {}
         self._line = (0.0, 0.0, 0.0)
 
     @property
@@ -106,8 +106,8 @@ class StepTimes:
         self.steps += 1
         for each in self._widths.values():
             each.fade()
-        self._widths.setdefault(rows, _Width()).add(rows if weight is None else weight, seconds)
-        self._draw()
+        self._widths.setdefault(rows, _StepsOfRows()).add(rows if weight is None else weight, seconds)
+        self._fit_line()
 
     def seconds(self, weight: float) -> float:
         """Predict a step of so much weight; 0 before anything was measured."""
@@ -132,7 +132,7 @@ class StepTimes:
     def _keeps_up(self, weight: float, rate: float) -> bool:
         return self.turn_s(weight) * rate <= self.step_s * MARGIN
 
-    def _draw(self) -> None:
+    def _fit_line(self) -> None:
         widths = self._widths.values()
         count = sum(each.count for each in widths)
         mean = sum(each.weight * each.count for each in widths) / count

@@ -1,4 +1,5 @@
-"""A host's side of the quarantine: texts that may have killed a host run alone, and killers do not run.
+"""The quarantine of a host: a text that may have killed a host runs alone, and one that surely has is
+refused.
 
 The supervisor decides which texts these are. It sees only digests. They have a random key that only the
 supervisor and its hosts know, so no other reader can test a text against them. An account's text is a suspect

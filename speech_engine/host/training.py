@@ -109,7 +109,7 @@ class _Process:
         self._device = choose_device(begin.device, begin.devices)
         self._talk = _Talk(pipe, self._device)
 
-    async def live(self) -> None:
+    async def run_training(self) -> None:
         self._pipe.watch(self._on_message, lambda: None)
         memory = find_memory(self._device)
         free, total = memory if memory is not None else (0, 0)
@@ -139,7 +139,7 @@ class _Process:
 
     def _answer(self, trainer: training.Trainer) -> None:
         try:
-            self._pipe.send(self._done(trainer))
+            self._pipe.send(self._train(trainer))
         except training.TrainingStops:
             self._pipe.send(training.TrainingStopped(self._talk.steps))
         except training.TrainingError as error:
@@ -150,7 +150,7 @@ class _Process:
             self._log.warning("training.failed", error=type(error).__name__)
             self._pipe.send(training.TrainingFailed(type(error).__name__))
 
-    def _done(self, trainer: training.Trainer) -> training.TrainingDone:
+    def _train(self, trainer: training.Trainer) -> training.TrainingDone:
         question = _TrainingQuestion()
         while True:
             match self._questions.get():
@@ -193,7 +193,7 @@ def main() -> None:
     begin = pipe.receive()
     if isinstance(begin, training.BeginTraining):
         try:
-            asyncio.run(_Process(pipe, begin).live())
+            asyncio.run(_Process(pipe, begin).run_training())
         except DeviceLacking as error:
             pipe.send(Broken(str(error), lasting=True))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the server learns why

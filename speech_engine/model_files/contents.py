@@ -116,12 +116,14 @@ class FolderContents:
         if found is None:
             raise self._fault(role, f"it has no tensor {tensor}")
         fits = len(found.shape) == len(shape) and all(
-            size is None or size == has for size, has in zip(shape, found.shape, strict=True)
+            wanted is None or wanted == actual for wanted, actual in zip(shape, found.shape, strict=True)
         )
         if not fits:
             expected = ", ".join("any" if each is None else str(each) for each in shape)
-            has = ", ".join(map(str, found.shape))
-            raise self._fault(role, f"its tensor {tensor} has the shape ({has}); it should be ({expected})")
+            actual = ", ".join(map(str, found.shape))
+            raise self._fault(
+                role, f"its tensor {tensor} has the shape ({actual}); it should be ({expected})"
+            )
         return found
 
     def _read(self, role: str, reader: Callable[[memoryview], T]) -> T:

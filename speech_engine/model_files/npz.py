@@ -15,77 +15,79 @@ from speech_engine.model_declarations import TensorInfo, UnusableModel
 
 MOST_ARRAYS = 1_000
 _MOST_DIMENSIONS = 8
-_MOST_SIZE = 1 << 40
+_MOST_NUMBERS = 1 << 40
 
-_END = struct.Struct("<4s4H2IH")
-_ENTRY = struct.Struct("<4s6H3I5H2I")
-_LOCAL = struct.Struct("<4s5H3I2H")
+_END_RECORD = struct.Struct("<4s4H2IH")
+_ENTRY_RECORD = struct.Struct("<4s6H3I5H2I")
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _END_SIGN, _ENTRY_SIGN, _LOCAL_SIGN = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 _STORED, _ENCRYPTED = 0, 1
 
-_NPY = b"\x93NUMPY"
-_MOST_HEADER = 1_024
-_HEADER = re.compile(
+_NPY_SIGN = b"\x93NUMPY"
+_MOST_HEADER_BYTES = 1_024
+_NPY_HEADER = re.compile(
     r"\{'descr': '<(?P<type>[fi][248])', 'fortran_order': False, 'shape': \((?P<shape>[0-9, ]*)\),? ?\} *\n"
 )
 _TYPES = {"f2": "F16", "f4": "F32", "f8": "F64", "i2": "I16", "i4": "I32", "i8": "I64"}
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_ARRAY_NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
 def read_arrays(data: memoryview) -> Mapping[str, TensorInfo]:
     """Return all arrays by name. Raise UnusableModel with the fault."""
-    if len(data) < _END.size:
+    if len(data) < _END_RECORD.size:
         raise UnusableModel("it is no .npz file, or is cut off")
-    sign, disk, start_disk, here, count, size, begin, comment = _END.unpack_from(data, len(data) - _END.size)
-    if sign != _END_SIGN or comment or disk or start_disk or here != count:
+    sign, disk, start_disk, disk_count, count, size, begin, comment = _END_RECORD.unpack_from(
+        data, len(data) - _END_RECORD.size
+    )
+    if sign != _END_SIGN or comment or disk or start_disk or disk_count != count:
         raise UnusableModel("it is no .npz file, or is cut off")
     if count > MOST_ARRAYS:
         raise UnusableModel(f"it has {count:,} arrays; {MOST_ARRAYS:,} are allowed")
-    if begin + size != len(data) - _END.size:
+    if begin + size != len(data) - _END_RECORD.size:
         raise UnusableModel("its table of contents is not at its end")
     found: dict[str, TensorInfo] = {}
-    at = begin
+    offset = begin
     for _ in range(count):
-        name, info, at = _entry(data, at, begin)
+        name, info, offset = _read_entry(data, offset, begin)
         if name in found:
             raise UnusableModel(f"it has the array {name} twice")
         found[name] = info
     return found
 
 
-def _entry(data: memoryview, at: int, end: int) -> tuple[str, TensorInfo, int]:
-    if at + _ENTRY.size > len(data):
+def _read_entry(data: memoryview, offset: int, end: int) -> tuple[str, TensorInfo, int]:
+    if offset + _ENTRY_RECORD.size > len(data):
         raise UnusableModel("its table of contents is cut off")
-    fields = _ENTRY.unpack_from(data, at)
+    fields = _ENTRY_RECORD.unpack_from(data, offset)
     sign, flags, method, packed, size = fields[0], fields[3], fields[4], fields[8], fields[9]
-    name_size, extra_size, comment_size, local = *fields[10:13], fields[16]
+    name_size, extra_size, comment_size, local_offset = *fields[10:13], fields[16]
     if sign != _ENTRY_SIGN:
         raise UnusableModel("its table of contents is broken")
-    raw = bytes(data[at + _ENTRY.size : at + _ENTRY.size + name_size])
+    raw = bytes(data[offset + _ENTRY_RECORD.size : offset + _ENTRY_RECORD.size + name_size])
     name = raw.decode("ascii", "replace").removesuffix(".npy")
-    if not _NAME.fullmatch(name) or not raw.endswith(b".npy"):
+    if not _ARRAY_NAME.fullmatch(name) or not raw.endswith(b".npy"):
         raise UnusableModel("it has an array whose name is too long, or no plain word")
     if method != _STORED or flags & _ENCRYPTED or packed != size:
         raise UnusableModel(f"its array {name} is packed; save the file with numpy.savez")
-    if local + _LOCAL.size > end:
+    if local_offset + _LOCAL_HEADER.size > end:
         raise UnusableModel(f"its array {name} is cut off")
-    head = _LOCAL.unpack_from(data, local)
-    begin = local + _LOCAL.size + head[9] + head[10]
+    head = _LOCAL_HEADER.unpack_from(data, local_offset)
+    begin = local_offset + _LOCAL_HEADER.size + head[9] + head[10]
     if head[0] != _LOCAL_SIGN or begin + size > end:
         raise UnusableModel(f"its array {name} is cut off")
-    info = _array(data, name, begin, size)
-    return name, info, at + _ENTRY.size + name_size + extra_size + comment_size
+    info = _read_info(data, name, begin, size)
+    return name, info, offset + _ENTRY_RECORD.size + name_size + extra_size + comment_size
 
 
-def _array(data: memoryview, name: str, begin: int, size: int) -> TensorInfo:
+def _read_info(data: memoryview, name: str, begin: int, size: int) -> TensorInfo:
     head = bytes(data[begin : begin + min(size, 10)])
-    if len(head) < 10 or not head.startswith(_NPY) or head[6:8] != b"\x01\x00":
+    if len(head) < 10 or not head.startswith(_NPY_SIGN) or head[6:8] != b"\x01\x00":
         raise UnusableModel(f"its array {name} is no .npy file of version 1")
     length = int.from_bytes(head[8:10], "little")
-    if length > _MOST_HEADER or 10 + length > size:
+    if length > _MOST_HEADER_BYTES or 10 + length > size:
         raise UnusableModel(f"its array {name} has a header that is too long")
     header = bytes(data[begin + 10 : begin + 10 + length]).decode("ascii", "replace")
-    found = _HEADER.fullmatch(header)
+    found = _NPY_HEADER.fullmatch(header)
     if found is None:
         raise UnusableModel(f"its array {name} is not made of plain numbers in their usual order")
     sizes = [each.strip() for each in found["shape"].split(",") if each.strip()]
@@ -93,6 +95,6 @@ def _array(data: memoryview, name: str, begin: int, size: int) -> TensorInfo:
         raise UnusableModel(f"its array {name} has an absurd shape")
     shape = tuple(map(int, sizes))
     info = TensorInfo(_TYPES[found["type"]], shape, begin + 10 + length)
-    if math.prod(shape) > _MOST_SIZE or info.bytes != size - 10 - length:
+    if math.prod(shape) > _MOST_NUMBERS or info.bytes != size - 10 - length:
         raise UnusableModel(f"its array {name} has not as many bytes as its shape says")
     return info

@@ -1,7 +1,7 @@
 """The cut of an ONNX file into two: what comes before a value, and what makes the sound of it.
 
 The messages of nodes and tensors are copied as they are. The cut is where the operator with a certain weight
-begins. A file is cut only if its second half can work in windows (`onnx_windows.py`).
+starts. A file is cut only if its second half can work in windows (`onnx_windows.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from speech_engine.model_files.onnx_windows import find_reach
 
 _MOST_SHARED_BYTES = 4096
 """The largest tensor that both halves may have: a copy of weights would make the files longer."""
-_FLOAT = 1
+_FLOAT32 = 1
 
 # The numbers of fields in the messages, as `onnx.py` has them.
 _MODEL_GRAPH, _NODE, _NAME, _TENSOR, _INPUT, _OUTPUT = 7, 1, 2, 5, 11, 12
@@ -34,8 +34,9 @@ class _Half(NamedTuple):
 
 
 def cut_graph(data: memoryview, weight: str, steady_weight: str) -> tuple[Pieces, Pieces] | None:
-    """Cut a whole file where the convolution with `weight` begins. Raise UnusableModel for a file, or a half
-    of it, that `read_graph` would refuse. Return None if there is no such place.
+    """Cut a whole file where the convolution with `weight` starts. Raise UnusableModel for a file, or a half
+    of it, that `read_graph` would refuse. Return None if there is no such place, or if the second
+    half cannot work in windows.
 
     Beside the value before it, the result of a convolution with `steady_weight` may pass the cut: it belongs
     to a speaker, and does not change in time.
@@ -45,67 +46,69 @@ def cut_graph(data: memoryview, weight: str, steady_weight: str) -> tuple[Pieces
     if cut is None:
         return None
     messages = _Messages(data, parts)
-    before, after = (messages.file(half) for half in cut)
+    before, after = (messages.half_file(half) for half in cut)
     read_graph(memoryview(b"".join(before)))
     decoder = read_graph(memoryview(b"".join(after)))
     return (before, after) if find_reach(decoder, cut[1].inputs[0]) else None
 
 
 def _find_cut(parts: GraphPart, weight: str, steady_weight: str) -> tuple[_Half, _Half] | None:
-    begins = [at for at, node in enumerate(parts.nodes) if _has_weight(node, weight)]
+    starts = [index for index, node in enumerate(parts.nodes) if _has_weight(node, weight)]
     tensor = parts.tensors.get(weight)
     if any(isinstance(value, GraphPart) for node in parts.nodes for value in node.attributes.values()):
         return None  # a graph inside of an operator may use any value
-    if len(begins) != 1 or tensor is None or tensor.info.dtype != "F32" or len(parts.outputs) != 1:
+    if len(starts) != 1 or tensor is None or tensor.info.dtype != "F32" or len(parts.outputs) != 1:
         return None
-    frames = parts.nodes[begins[0]].inputs[0]
-    after = _from(parts, begins[0])
+    frames = parts.nodes[starts[0]].inputs[0]
+    after = _dependents(parts, starts[0])
     before = [
-        at for at in range(len(parts.nodes)) if at not in after or parts.nodes[at].operator == "Constant"
+        index
+        for index in range(len(parts.nodes))
+        if index not in after or parts.nodes[index].operator == "Constant"
     ]
-    made_by = {name: parts.nodes[at] for at in before for name in parts.nodes[at].outputs}
-    made = {name for at in after for name in parts.nodes[at].outputs}
-    needed = dict.fromkeys(name for at in after for name in parts.nodes[at].inputs if name)
-    passing = [name for name in needed if name not in made and name not in parts.tensors]
+    made_by = {name: parts.nodes[index] for index in before for name in parts.nodes[index].outputs}
+    made_after = {name for index in after for name in parts.nodes[index].outputs}
+    needed = dict.fromkeys(name for index in after for name in parts.nodes[index].inputs if name)
+    passing = [name for name in needed if name not in made_after and name not in parts.tensors]
     if any(name != frames and not _has_weight(made_by.get(name), steady_weight) for name in passing):
         return None
-    if frames not in made_by or made.isdisjoint(parts.outputs):
+    if frames not in made_by or made_after.isdisjoint(parts.outputs):
         return None
     passing = [frames, *(name for name in passing if name != frames)]
     inputs = [name for name in parts.inputs if name not in parts.tensors]
     halves = _Half(before, inputs, passing), _Half(sorted(after), passing, tuple(parts.outputs))
-    shared = set.intersection(*(set(_weights(parts, half)) for half in halves))
+    shared = set.intersection(*(set(_weights_of(parts, half)) for half in halves))
     if any(parts.tensors[name].info.bytes > _MOST_SHARED_BYTES for name in shared):
         return None
     return halves if all(_is_in_order(parts, half) for half in halves) else None
 
 
-def _from(parts: GraphPart, begin: int) -> set[int]:
+def _dependents(parts: GraphPart, begin: int) -> set[int]:
     """Return the operators that depend on one, with itself, and the constants that these need."""
-    after, made = {begin}, set(parts.nodes[begin].outputs)
-    for at, node in enumerate(parts.nodes):
-        if made.intersection(filter(None, node.inputs)):
-            after.add(at)
-            made.update(node.outputs)
-    needed = {name for at in after for name in parts.nodes[at].inputs}
-    constants = (at for at, node in enumerate(parts.nodes) if node.operator == "Constant")
-    return after.union(at for at in constants if needed.intersection(parts.nodes[at].outputs))
+    after, made_after = {begin}, set(parts.nodes[begin].outputs)
+    for index, node in enumerate(parts.nodes):
+        if made_after.intersection(filter(None, node.inputs)):
+            after.add(index)
+            made_after.update(node.outputs)
+    needed = {name for index in after for name in parts.nodes[index].inputs}
+    constants = (index for index, node in enumerate(parts.nodes) if node.operator == "Constant")
+    return after.union(index for index in constants if needed.intersection(parts.nodes[index].outputs))
 
 
 def _has_weight(node: NodePart | None, weight: str) -> bool:
     return node is not None and node.operator == "Conv" and node.inputs[1:2] == (weight,)
 
 
-def _weights(parts: GraphPart, half: _Half) -> dict[str, None]:
-    used = (name for at in half.nodes for name in parts.nodes[at].inputs)
+def _weights_of(parts: GraphPart, half: _Half) -> dict[str, None]:
+    used = (name for index in half.nodes for name in parts.nodes[index].inputs)
     return dict.fromkeys(name for name in used if name in parts.tensors)
 
 
 def _is_in_order(parts: GraphPart, half: _Half) -> bool:
     """Tell whether each operator finds what it uses: a half would fail where the whole does not."""
     known = {"", *half.inputs, *parts.tensors}
-    for at in half.nodes:
-        node = parts.nodes[at]
+    for index in half.nodes:
+        node = parts.nodes[index]
         if not known.issuperset(node.inputs):
             return False
         known.update(node.outputs)
@@ -131,37 +134,45 @@ class _Messages:
             if name in found:
                 found[name].append(protobuf.bytes_of(value))
         self._nodes = found["node"]
-        self._tensors = _named(parts.tensors, found["initializer"])
-        self._values = _named(parts.inputs, found["input"]) | _named(parts.outputs, found["output"])
+        self._tensors = _by_name(parts.tensors, found["initializer"])
+        self._values = _by_name(parts.inputs, found["input"]) | _by_name(parts.outputs, found["output"])
 
-    def file(self, half: _Half) -> Pieces:
+    def half_file(self, half: _Half) -> Pieces:
         """Return a half as a file."""
         graph = [
-            *(piece for at in half.nodes for piece in protobuf.field(_NODE, self._nodes[at])),
-            *protobuf.field(_NAME, b"half"),
+            *(piece for index in half.nodes for piece in protobuf.field_pieces(_NODE, self._nodes[index])),
+            *protobuf.field_pieces(_NAME, b"half"),
             *(
                 piece
-                for name in _weights(self._parts, half)
-                for piece in protobuf.field(_TENSOR, self._tensors[name])
+                for name in _weights_of(self._parts, half)
+                for piece in protobuf.field_pieces(_TENSOR, self._tensors[name])
             ),
-            *(piece for name in half.inputs for piece in protobuf.field(_INPUT, self._value(name))),
-            *(piece for name in half.outputs for piece in protobuf.field(_OUTPUT, self._value(name))),
+            *(
+                piece
+                for name in half.inputs
+                for piece in protobuf.field_pieces(_INPUT, self._value_message(name))
+            ),
+            *(
+                piece
+                for name in half.outputs
+                for piece in protobuf.field_pieces(_OUTPUT, self._value_message(name))
+            ),
         ]
-        head = [piece for number, value in self._model for piece in protobuf.field(number, value)]
-        return (*head, protobuf.length_of(_MODEL_GRAPH, sum(map(len, graph))), *graph)
+        head = [piece for number, value in self._model for piece in protobuf.field_pieces(number, value)]
+        return (*head, protobuf.field_head(_MODEL_GRAPH, sum(map(len, graph))), *graph)
 
-    def _value(self, name: str) -> bytes | memoryview:
+    def _value_message(self, name: str) -> bytes | memoryview:
         """Return the message of an input or output. What passes the cut is float32 in three dimensions."""
         if name in self._values:
             return self._values[name]
-        shape = b"".join(b"".join(protobuf.field(1, b"")) for _ in range(3))
-        kind = b"".join((*protobuf.field(1, _FLOAT), *protobuf.field(2, shape)))
-        tensor = b"".join(protobuf.field(1, kind))
-        return b"".join((*protobuf.field(1, name.encode()), *protobuf.field(2, tensor)))
+        shape = b"".join(b"".join(protobuf.field_pieces(1, b"")) for _ in range(3))
+        kind = b"".join((*protobuf.field_pieces(1, _FLOAT32), *protobuf.field_pieces(2, shape)))
+        tensor = b"".join(protobuf.field_pieces(1, kind))
+        return b"".join((*protobuf.field_pieces(1, name.encode()), *protobuf.field_pieces(2, tensor)))
 
 
-def _named(names: Mapping[str, object], messages: Sequence[memoryview]) -> dict[str, memoryview]:
+def _by_name(names: Mapping[str, object], messages: Sequence[memoryview]) -> dict[str, memoryview]:
     # A name that stands twice has one entry among the parts.
     if len(names) != len(messages):
-        raise UnusableModel("it has two inputs or outputs of one name")
+        raise UnusableModel("it has two initializers, inputs or outputs of one name")
     return dict(zip(names, messages, strict=True))

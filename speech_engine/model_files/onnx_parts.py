@@ -43,18 +43,18 @@ AttributeValue = int | str | tuple[float, ...] | OnnxTensor | GraphPart | None
 """A float is a list of one. None stands for a list of texts, which no check here needs."""
 
 
-TYPED = {
+TYPES_OF_FIELD = {
     "floats": ("F32",),
     "int32s": ("I32", "I16", "I8", "U16", "U8", "BOOL", "F16", "BF16"),
     "int64s": ("I64",),
     "doubles": ("F64",),
     "uint64s": ("U32", "U64"),
 }
-"""The places of a tensor's numbers, and the types that may lie there."""
+"""The fields of a tensor that may have its numbers, and the types that each may have."""
 
 MOST_DIMENSIONS = 8
-_MOST_TYPED_BYTES = 1 << 20
-_FIXED = {"F32": "f", "F64": "d", "I64": "q", "I32": "i", "I16": "h"}
+_MOST_VARINTS_BYTES = 1 << 20
+_SIZE_TYPES = {"F32": "f", "F64": "d", "I64": "q", "I32": "i", "I16": "h"}
 """The types whose numbers can say how much an operator makes, and how they lie in bytes."""
 
 
@@ -64,11 +64,11 @@ def judge_tensor(shown: str, info: TensorInfo, stored: Mapping[str, list[Value]]
         raise UnusableModel(f"its tensor {shown} has a type that voxgate does not know")
     if len(info.shape) > MOST_DIMENSIONS or not all(0 <= size < 1 << 31 for size in info.shape):
         raise UnusableModel(f"its tensor {shown} has an absurd shape")
-    if _stored_numbers(stored, info.dtype) != info.numbers:
+    if _count_stored_numbers(stored, info.dtype) != info.numbers:
         raise UnusableModel(f"its tensor {shown} has not as many numbers as its shape says")
 
 
-def _stored_numbers(stored: Mapping[str, list[Value]], dtype: str) -> int:
+def _count_stored_numbers(stored: Mapping[str, list[Value]], dtype: str) -> int:
     """Count the numbers that a tensor really has. Raise UnusableModel if they lie in two places."""
     if not stored:
         return 0
@@ -78,7 +78,7 @@ def _stored_numbers(stored: Mapping[str, list[Value]], dtype: str) -> int:
     if name == "raw":
         count, rest = divmod(len(bytes_of(values[0])), WIDTHS[dtype])
         return -1 if rest else count
-    if dtype not in TYPED[name]:
+    if dtype not in TYPES_OF_FIELD[name]:
         raise UnusableModel("it has a tensor with numbers of another type")
     width = {"floats": 4, "doubles": 8}.get(name)
     count = 0
@@ -87,7 +87,7 @@ def _stored_numbers(stored: Mapping[str, list[Value]], dtype: str) -> int:
             count += 1
         elif width:
             count += len(value) // width
-        elif len(value) > _MOST_TYPED_BYTES:
+        elif len(value) > _MOST_VARINTS_BYTES:
             raise UnusableModel("it has a large tensor in a form that takes long to read")
         else:
             count += sum(byte < 0x80 for byte in value)
@@ -96,7 +96,7 @@ def _stored_numbers(stored: Mapping[str, list[Value]], dtype: str) -> int:
 
 def few_numbers(stored: Mapping[str, list[Value]], info: TensorInfo) -> tuple[float, ...]:
     """Return the numbers of a judged tensor if a shape can have so many, and their type can say a size."""
-    if info.dtype not in _FIXED or not 0 < info.numbers <= MOST_DIMENSIONS:
+    if info.dtype not in _SIZE_TYPES or not 0 < info.numbers <= MOST_DIMENSIONS:
         return ()
     ((name, values),) = stored.items()
     if name in ("raw", "floats", "doubles"):
@@ -107,4 +107,4 @@ def few_numbers(stored: Mapping[str, list[Value]], info: TensorInfo) -> tuple[fl
 def fixed_numbers(dtype: str, data: bytes | memoryview) -> tuple[float, ...]:
     """Return the numbers that lie one after the other, each in its type's width. A rest is left out."""
     count = len(data) // WIDTHS[dtype]
-    return struct.unpack_from(f"<{count}{_FIXED[dtype]}", data)
+    return struct.unpack_from(f"<{count}{_SIZE_TYPES[dtype]}", data)

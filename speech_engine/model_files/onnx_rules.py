@@ -32,9 +32,9 @@ _LSTM_INPUTS = (
     *("sound", "weights", "recurrence", "bias", "lengths", "hidden", "cells", "peepholes"),
     *("scale of weights", "zero of weights", "scale of recurrence", "zero of recurrence"),
 )
-_WHOLE = ("I8", "U8")
+_INTEGER_TYPES = ("I8", "U8")
 _SWITCHES = ("transA", "transB")
-_OFF = ("transBatchA", "transBatchB")
+_ZERO_SWITCHES = ("transBatchA", "transBatchB")
 
 
 def judge_foreign_operator(node: NodePart, known: Scope) -> None:
@@ -53,14 +53,14 @@ class _Operator:
     def fault(self, what: str) -> UnusableModel:
         return UnusableModel(f"its operator {self._node.operator} {what}")
 
-    def inputs(self, names: tuple[str, ...], least: int) -> dict[str, str]:
+    def inputs_by_role(self, names: tuple[str, ...], least: int) -> dict[str, str]:
         """Return the names of its tensors, by their roles. A tensor that is left out has an empty name."""
         given = self._node.inputs
         if not least <= len(given) <= len(names) or not all(given[:least]):
             raise self.fault("has too few inputs, or too many")
         return dict(zip(names, (*given, *("",) * (len(names) - len(given))), strict=True))
 
-    def only(self, *names: str) -> None:
+    def refuse_other_attributes(self, *names: str) -> None:
         """Refuse any attribute but these."""
         for name in self._node.attributes.keys() - set(names):
             raise self.fault(f"has an attribute {name[:40]!r}, which no voice needs")
@@ -75,59 +75,61 @@ class _Operator:
         value = self._node.attributes.get(name, usual)
         return value if isinstance(value, str) else ""
 
-    def found(self, name: str) -> TensorInfo | None:
+    def stored_info(self, name: str) -> TensorInfo | None:
         """Return the type and shape of a stored tensor. None if another operator makes it, or it is left
         out."""
         stored = self._known.get(name) if name else None
         return stored.info if stored else None
 
-    def stored(self, what: str, name: str, dtypes: tuple[str, ...], *shapes: tuple[int, ...]) -> TensorInfo:
+    def require_stored(
+        self, what: str, name: str, dtypes: tuple[str, ...], *shapes: tuple[int, ...]
+    ) -> TensorInfo:
         """Return a tensor that must lie in the file, with one of these types and shapes."""
-        info = self.found(name)
+        info = self.stored_info(name)
         if info is None:
             raise self.fault(f"must have its {what} in the file")
         if info.dtype not in dtypes or info.shape not in shapes:
             raise self.fault(f"has its {what} in the type {info.dtype} or the shape {info.shape}")
         return info
 
-    def not_empty(self, what: str, name: str, least: int = 1) -> None:
+    def refuse_empty(self, what: str, name: str, least: int = 1) -> None:
         """Check an input that usually comes from another operator. If it is in the file, refuse another type
         than F32, too few dimensions, and an empty tensor."""
-        info = self.found(name)
+        info = self.stored_info(name)
         if info and (info.dtype != "F32" or len(info.shape) < least or not info.numbers):
             raise self.fault(f"has its {what} in the type {info.dtype} or the shape {info.shape}")
 
 
 def _judge_lstm(operator: _Operator) -> None:
-    operator.only("direction", "hidden_size", "input_forget")
+    operator.refuse_other_attributes("direction", "hidden_size", "input_forget")
     operator.number("input_forget", 0, 0, usual=0)
     hidden = operator.number("hidden_size", 1, MOST_HIDDEN)
-    ways = _DIRECTIONS.get(operator.text("direction", "forward"))
-    if ways is None:
+    directions = _DIRECTIONS.get(operator.text("direction", "forward"))
+    if directions is None:
         raise operator.fault("has a direction that there is not")
-    names = operator.inputs(_LSTM_INPUTS, 3)
+    names = operator.inputs_by_role(_LSTM_INPUTS, 3)
     for unused in ("lengths", "peepholes"):
         if names[unused]:
             raise operator.fault(f"has {unused}, which no voice needs")
     size = _input_size(operator, names)
     gates = _GATES * hidden
-    weights = operator.stored("weights", names["weights"], _WHOLE, (ways, size, gates))
-    operator.stored("recurrence", names["recurrence"], (weights.dtype,), (ways, hidden, gates))
+    weights = operator.require_stored("weights", names["weights"], _INTEGER_TYPES, (directions, size, gates))
+    operator.require_stored("recurrence", names["recurrence"], (weights.dtype,), (directions, hidden, gates))
     for what in ("weights", "recurrence"):
         scale, zero = f"scale of {what}", f"zero of {what}"
-        scales = operator.stored(scale, names[scale], ("F32",), (ways,), (ways, gates))
-        operator.stored(zero, names[zero], (weights.dtype,), scales.shape)
+        scales = operator.require_stored(scale, names[scale], ("F32",), (directions,), (directions, gates))
+        operator.require_stored(zero, names[zero], (weights.dtype,), scales.shape)
     if names["bias"]:
-        operator.stored("bias", names["bias"], ("F32",), (ways, 2 * gates))
+        operator.require_stored("bias", names["bias"], ("F32",), (directions, 2 * gates))
     for what in ("hidden", "cells"):
-        if operator.found(names[what]):
-            operator.stored(f"first {what}", names[what], ("F32",), (ways, 1, hidden))
+        if operator.stored_info(names[what]):
+            operator.require_stored(f"first {what}", names[what], ("F32",), (directions, 1, hidden))
 
 
 def _input_size(operator: _Operator, names: Mapping[str, str]) -> int:
     """Return the number of values that a step of an LSTM takes. The shape of the weights says it. The shape
     of the sound must agree, if it is known."""
-    weights, sound = operator.found(names["weights"]), operator.found(names["sound"])
+    weights, sound = operator.stored_info(names["weights"]), operator.stored_info(names["sound"])
     size = weights.shape[1] if weights and len(weights.shape) == 3 else 0
     if not size:
         raise operator.fault("must have its weights in the file, with three dimensions")
@@ -137,40 +139,40 @@ def _input_size(operator: _Operator, names: Mapping[str, str]) -> int:
 
 
 def _judge_gelu(operator: _Operator) -> None:
-    operator.only()
-    names = operator.inputs(("sound", "bias"), 1)
-    operator.not_empty("sound", names["sound"])
+    operator.refuse_other_attributes()
+    names = operator.inputs_by_role(("sound", "bias"), 1)
+    operator.refuse_empty("sound", names["sound"])
     if names["bias"]:
-        _vector(operator, "bias", names["bias"])
+        _require_vector(operator, "bias", names["bias"])
 
 
 def _judge_norm(operator: _Operator) -> None:
-    operator.only("epsilon")
-    names = operator.inputs(("sound", "skipped", "scale", "shift", "bias"), 3)
+    operator.refuse_other_attributes("epsilon")
+    names = operator.inputs_by_role(("sound", "skipped", "scale", "shift", "bias"), 3)
     for what in ("sound", "skipped"):
-        operator.not_empty(what, names[what])
-    size = _vector(operator, "scale", names["scale"])
+        operator.refuse_empty(what, names[what])
+    size = _require_vector(operator, "scale", names["scale"])
     for what in ("shift", "bias"):
         if names[what]:
-            operator.stored(what, names[what], ("F32",), (size,))
+            operator.require_stored(what, names[what], ("F32",), (size,))
 
 
-def _vector(operator: _Operator, what: str, name: str) -> int:
+def _require_vector(operator: _Operator, what: str, name: str) -> int:
     """Return the length of a stored vector. Raise UnusableModel if it is missing, empty or no vector."""
-    info = operator.found(name)
+    info = operator.stored_info(name)
     size = max(1, info.numbers) if info else 1
-    operator.stored(what, name, ("F32",), (size,))
+    operator.require_stored(what, name, ("F32",), (size,))
     return size
 
 
 def _judge_product(operator: _Operator) -> None:
-    operator.only("alpha", *_SWITCHES, *_OFF)
+    operator.refuse_other_attributes("alpha", *_SWITCHES, *_ZERO_SWITCHES)
     for name in _SWITCHES:
         operator.number(name, 0, 1, usual=0)
-    for name in _OFF:
+    for name in _ZERO_SWITCHES:
         operator.number(name, 0, 0, usual=0)
-    for what, name in operator.inputs(("first factor", "second factor"), 2).items():
-        operator.not_empty(what, name, least=2)
+    for what, name in operator.inputs_by_role(("first factor", "second factor"), 2).items():
+        operator.refuse_empty(what, name, least=2)
 
 
 _CHECKS: Mapping[tuple[str, str], Callable[[_Operator], None]] = {
@@ -188,27 +190,27 @@ _SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
 """Operators that make at least as many numbers as one of their inputs says, and which input that is."""
 _RANGE_INPUTS = 3
 
-_Names = ChainMap[str, OnnxTensor | None]
+_Scopes = ChainMap[str, OnnxTensor | None]
 
 
 def judge_graph(graph: GraphPart) -> None:
     """Refuse a graph, or an inner graph, with more than a voice needs. Raise UnusableModel."""
-    _judge(graph, ChainMap())
+    _judge_in_scope(graph, ChainMap())
 
 
-def _judge(graph: GraphPart, outer: _Names) -> None:
-    known = outer.new_child(_own(graph))
+def _judge_in_scope(graph: GraphPart, outer: _Scopes) -> None:
+    known = outer.new_child(_defined_names(graph))
     for node in graph.nodes:
         if node.domain:
             judge_foreign_operator(node, known)
         else:
-            _judge_made(node, known)
+            _judge_output_size(node, known)
         for value in node.attributes.values():
             if isinstance(value, GraphPart):
-                _judge(value, known)
+                _judge_in_scope(value, known)
 
 
-def _own(graph: GraphPart) -> dict[str, OnnxTensor | None]:
+def _defined_names(graph: GraphPart) -> dict[str, OnnxTensor | None]:
     """Return the names that a graph defines. They hide the same names of outer graphs."""
     own: dict[str, OnnxTensor | None] = dict.fromkeys(graph.inputs)
     # Old exports list the weights as inputs, too.
@@ -220,11 +222,11 @@ def _own(graph: GraphPart) -> dict[str, OnnxTensor | None]:
             if name in made or name in graph.tensors:
                 raise UnusableModel(f"it makes {name[:80]!r} twice")
             made.add(name)
-            own[name] = _constant(node)
+            own[name] = _constant_value(node)
     return own
 
 
-def _constant(node: NodePart) -> OnnxTensor | None:
+def _constant_value(node: NodePart) -> OnnxTensor | None:
     if node.operator != "Constant" or node.domain:
         return None
     for value in node.attributes.values():
@@ -238,7 +240,7 @@ def _constant(node: NodePart) -> OnnxTensor | None:
     return None
 
 
-def _judge_made(node: NodePart, known: Scope) -> None:
+def _judge_output_size(node: NodePart, known: Scope) -> None:
     """Refuse an operator if stored tensors tell it to make more numbers than any voice has."""
     if node.operator == "Range":
         made = _length_of_range(node, known)

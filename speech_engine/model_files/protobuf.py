@@ -12,7 +12,7 @@ from typing import Literal
 
 from speech_engine.model_declarations import UnusableModel
 
-Kind = Literal["one", "many"]
+Kind = Literal["single", "repeated"]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED = {_FIXED64: 8, _FIXED32: 4}
@@ -27,11 +27,11 @@ Value = int | memoryview
 """A number, or bytes: a text, a message, packed numbers, or a number of fixed width."""
 
 
-def message_fields(one: Mapping[int, str], many: Mapping[int, str] = MappingProxyType({})) -> Fields:
+def message_fields(single: Mapping[int, str], repeated: Mapping[int, str] = MappingProxyType({})) -> Fields:
     """Return the table of a message: the fields that it has once, and those that it may repeat."""
     return {
-        **{number: (name, "one") for number, name in one.items()},
-        **{number: (name, "many") for number, name in many.items()},
+        **{number: (name, "single") for number, name in single.items()},
+        **{number: (name, "repeated") for number, name in repeated.items()},
     }
 
 
@@ -39,27 +39,27 @@ class MessageReader:
     """Reads the messages of one file. It counts their fields, as a small file may have very many."""
 
     def __init__(self) -> None:
-        self._left = _MOST_FIELDS
+        self._fields_left = _MOST_FIELDS
 
-    def fields(self, message: memoryview, known: Fields, of: str) -> Iterator[tuple[str, Value]]:
+    def fields(self, message: memoryview, known: Fields, message_name: str) -> Iterator[tuple[str, Value]]:
         """Yield the name and value of each field of a message, in their order.
 
-        Raise UnusableModel; `of` names the message there.
+        Raise UnusableModel; `message_name` stands in its text.
         """
-        at, seen = 0, set()
-        while at < len(message):
-            self._left -= 1
-            if self._left < 0:
+        offset, seen = 0, set()
+        while offset < len(message):
+            self._fields_left -= 1
+            if self._fields_left < 0:
                 raise UnusableModel(f"it has more than {_MOST_FIELDS:,} fields")
-            tag, at = _varint(message, at)
+            tag, offset = _read_varint(message, offset)
             number, wire = tag >> 3, tag & 7
             if number not in known:
-                raise UnusableModel(f"{of} has the field {number}, which voxgate does not know")
+                raise UnusableModel(f"{message_name} has the field {number}, which voxgate does not know")
             name, kind = known[number]
-            if kind == "one" and number in seen:
-                raise UnusableModel(f"{of} has its {name} twice")
+            if kind == "single" and number in seen:
+                raise UnusableModel(f"{message_name} has its {name} twice")
             seen.add(number)
-            value, at = _value(message, at, wire)
+            value, offset = _read_value(message, offset, wire)
             yield name, value
 
 
@@ -92,18 +92,18 @@ def numbers_of(value: Value, most: int) -> tuple[int, ...]:
     if isinstance(value, int):
         return (number_of(value),)
     found: list[int] = []
-    at = 0
-    while at < len(value):
+    offset = 0
+    while offset < len(value):
         if len(found) == most:
             raise UnusableModel(f"it has a list of more than {most:,} numbers")
-        number, at = _varint(value, at)
+        number, offset = _read_varint(value, offset)
         found.append(number_of(number))
     return tuple(found)
 
 
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
+def _read_varint(data: memoryview, offset: int) -> tuple[int, int]:
     number = shift = 0
-    for place in range(at, min(at + _MOST_VARINT_BYTES, len(data))):
+    for place in range(offset, min(offset + _MOST_VARINT_BYTES, len(data))):
         byte = data[place]
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
@@ -114,33 +114,33 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
     raise UnusableModel("it is cut off, or no protobuf")
 
 
-def _value(message: memoryview, at: int, wire: int) -> tuple[Value, int]:
+def _read_value(message: memoryview, offset: int, wire: int) -> tuple[Value, int]:
     if wire == _VARINT:
-        return _varint(message, at)
+        return _read_varint(message, offset)
     if wire == _BYTES:
-        length, at = _varint(message, at)
+        length, offset = _read_varint(message, offset)
     elif wire in _FIXED:
         length = _FIXED[wire]
     else:
         raise UnusableModel("it is no protobuf of today: it has groups")
-    if length > len(message) - at:
+    if length > len(message) - offset:
         raise UnusableModel("it is cut off: a field is longer than the file")
-    return message[at : at + length], at + length
+    return message[offset : offset + length], offset + length
 
 
-def field(number: int, value: Value | bytes) -> tuple[bytes | memoryview, ...]:
+def field_pieces(number: int, value: Value | bytes) -> tuple[bytes | memoryview, ...]:
     """Return a field as it is written, in pieces that follow one another: bytes are not copied."""
     if isinstance(value, int):
-        return (_written(number << 3 | _VARINT) + _written(value),)
-    return (length_of(number, len(value)), value)
+        return (_varint_bytes(number << 3 | _VARINT) + _varint_bytes(value),)
+    return (field_head(number, len(value)), value)
 
 
-def length_of(number: int, length: int) -> bytes:
+def field_head(number: int, length: int) -> bytes:
     """Return the beginning of a field of so many bytes."""
-    return _written(number << 3 | _BYTES) + _written(length)
+    return _varint_bytes(number << 3 | _BYTES) + _varint_bytes(length)
 
 
-def _written(number: int) -> bytes:
+def _varint_bytes(number: int) -> bytes:
     made = bytearray()
     while number > 0x7F:
         made.append(number & 0x7F | 0x80)

@@ -15,10 +15,10 @@ from speech_engine.model_declarations import WIDTHS, TensorInfo, UnusableModel
 MOST_TENSORS = 100_000
 _MOST_HEADER_BYTES = 16 * 1024 * 1024
 _MOST_DIMENSIONS = 8
-_MOST_NAME = 512
+_MOST_NAME_LENGTH = 512
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
-VALUES = "values"
+VALUES_KEY = "values"
 """The key of a text in the metadata. The text is JSON with the plain values of the pickle that was
 converted."""
 _KEYS = {"dtype", "shape", "data_offsets"}
@@ -26,10 +26,10 @@ _KEYS = {"dtype", "shape", "data_offsets"}
 
 def read_header(file: BinaryIO, size: int) -> dict[str, TensorInfo]:
     """Return all tensors of a file of this size, by name. Raise UnusableModel with the fault."""
-    return read_all(file, size)[0]
+    return read_tensors_and_texts(file, size)[0]
 
 
-def read_all(file: BinaryIO, size: int) -> tuple[dict[str, TensorInfo], dict[str, str]]:
+def read_tensors_and_texts(file: BinaryIO, size: int) -> tuple[dict[str, TensorInfo], dict[str, str]]:
     """Return all tensors of a file, and the texts of its metadata. Raise UnusableModel."""
     file.seek(0)
     head = file.read(_LENGTH_BYTES)
@@ -38,12 +38,12 @@ def read_all(file: BinaryIO, size: int) -> tuple[dict[str, TensorInfo], dict[str
         raise UnusableModel("it is cut off, or no safetensors file")
     if length > _MOST_HEADER_BYTES:
         raise UnusableModel(f"its header has {length:,} bytes; {_MOST_HEADER_BYTES:,} are allowed")
-    header = _parse(file.read(length))
-    metadata = _texts(header.pop(_METADATA, {}))
+    header = _parse_header(file.read(length))
+    metadata = _text_entries(header.pop(_METADATA, {}))
     if len(header) > MOST_TENSORS:
         raise UnusableModel(f"it has {len(header):,} tensors; {MOST_TENSORS:,} are allowed")
     start = _LENGTH_BYTES + length
-    found = {name: _tensor(name, entry, start) for name, entry in header.items()}
+    found = {name: _tensor_info(name, entry, start) for name, entry in header.items()}
     _refuse_gaps(found, start, size)
     return found, metadata
 
@@ -53,18 +53,18 @@ def header_of(
 ) -> bytes:
     """Return the beginning of a file with these tensors (name, type, shape), in this order."""
     entries: dict[str, Any] = {_METADATA: dict(sorted(metadata.items()))} if metadata else {}
-    at = 0
+    offset = 0
     for name, dtype, shape in tensors:
-        end = at + TensorInfo(dtype, shape).bytes
-        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, end]}
-        at = end
+        end = offset + TensorInfo(dtype, shape).bytes
+        entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, end]}
+        offset = end
     body = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     # The tensors then begin at a multiple of 8, as the format asks.
     body += b" " * (-len(body) % 8)
     return len(body).to_bytes(_LENGTH_BYTES, "little") + body
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+def _parse_header(body: bytes) -> dict[str, Any]:
     try:
         header = json.loads(body, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -85,16 +85,16 @@ def _refuse_constant(text: str) -> Any:
     raise ValueError(text)
 
 
-def _texts(metadata: Any) -> dict[str, str]:
+def _text_entries(metadata: Any) -> dict[str, str]:
     # Some writers put numbers here, which are not used.
     if not isinstance(metadata, Mapping):
         return {}
     return {key: value for key, value in metadata.items() if isinstance(value, str)}
 
 
-def _tensor(name: str, entry: Any, start: int) -> TensorInfo:
+def _tensor_info(name: str, entry: Any, start: int) -> TensorInfo:
     shown = name[:80]
-    if not name or len(name) > _MOST_NAME or not name.isprintable():
+    if not name or len(name) > _MOST_NAME_LENGTH or not name.isprintable():
         raise UnusableModel("it has a tensor whose name is empty, too long or not printable")
     if not isinstance(entry, Mapping) or set(entry) != _KEYS:
         raise UnusableModel(f"its tensor {shown} has not exactly a dtype, a shape and data_offsets")
@@ -119,12 +119,12 @@ def _are_counts(value: Any) -> bool:
 
 def _refuse_gaps(tensors: Mapping[str, TensorInfo], start: int, size: int) -> None:
     """Refuse tensors that overlap or leave bytes between them. Their end must be the end of the file."""
-    at = start
+    offset = start
     for name, info in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].bytes)):
-        if info.begin != at:
+        if info.begin != offset:
             raise UnusableModel(f"its tensor {name[:80]} overlaps another one, or leaves a gap before it")
-        at += info.bytes
-    if at > size:
+        offset += info.bytes
+    if offset > size:
         raise UnusableModel("it is cut off: its tensors need more bytes than it has")
-    if at < size:
+    if offset < size:
         raise UnusableModel("it has bytes that belong to no tensor")

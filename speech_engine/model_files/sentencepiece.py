@@ -17,7 +17,7 @@ from speech_engine.model_declarations import UnusableModel
 from speech_engine.model_files import protobuf
 
 _MODEL: Final = protobuf.message_fields(
-    one={2: "trainer", 3: "normalizer", 4: "self_test", 5: "denormalizer"}, many={1: "pieces"}
+    single={2: "trainer", 3: "normalizer", 4: "self_test", 5: "denormalizer"}, repeated={1: "pieces"}
 )
 _PIECE: Final = protobuf.message_fields({1: "piece", 2: "score", 3: "type"})
 _NORMALIZER: Final = protobuf.message_fields(
@@ -34,7 +34,7 @@ _SPACE: Final = "▁"
 _HIDDEN: Final = "\uffff"
 """A code point that is no character. It begins the names of pieces that stand for no text."""
 _MOST_PIECES: Final = 1_000_000
-_MOST_MAP: Final = 4 * 1024 * 1024
+_MOST_MAP_BYTES: Final = 4 * 1024 * 1024
 
 
 class _Piece(NamedTuple):
@@ -60,11 +60,11 @@ def tokenizer_json(data: memoryview) -> bytes:
         if name == "pieces":
             if len(pieces) == _MOST_PIECES:
                 raise UnusableModel(f"it has more than {_MOST_PIECES:,} pieces")
-            pieces.append(_piece(reader, value, len(pieces)))
+            pieces.append(_read_piece(reader, value, len(pieces)))
         elif name == "trainer":
-            model_type, has_bytes = _trainer(reader, value)
+            model_type, has_bytes = _read_trainer(reader, value)
         elif name == "normalizer":
-            normalizer = _normalizer(reader, value)
+            normalizer = _read_normalizer(reader, value)
     if model_type != _UNIGRAM:
         raise UnusableModel("it is a sentencepiece model of another kind than Unigram")
     unknown = [number for number, piece in enumerate(pieces) if piece.kind == _UNKNOWN]
@@ -74,10 +74,10 @@ def tokenizer_json(data: memoryview) -> bytes:
         raise UnusableModel("it has a piece twice")
     content = {
         "version": "1.0",
-        "added_tokens": _added(pieces),
-        "normalizer": _normalizers(normalizer),
-        "pre_tokenizer": _metaspace(normalizer),
-        "decoder": _decoder(normalizer, has_bytes=has_bytes),
+        "added_tokens": _added_tokens(pieces),
+        "normalizer": _normalizer_json(normalizer),
+        "pre_tokenizer": _metaspace_json(normalizer),
+        "decoder": _decoder_json(normalizer, has_bytes=has_bytes),
         "model": {
             "type": "Unigram",
             "unk_id": unknown[0],
@@ -88,7 +88,7 @@ def tokenizer_json(data: memoryview) -> bytes:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _piece(reader: protobuf.MessageReader, value: protobuf.Value, number: int) -> _Piece:
+def _read_piece(reader: protobuf.MessageReader, value: protobuf.Value, number: int) -> _Piece:
     text, score, kind = "", 0.0, _NORMAL
     for name, each in reader.fields(protobuf.bytes_of(value), _PIECE, "a piece"):
         if name == "piece":
@@ -104,7 +104,7 @@ def _piece(reader: protobuf.MessageReader, value: protobuf.Value, number: int) -
     return _Piece(text, score, kind)
 
 
-def _trainer(reader: protobuf.MessageReader, value: protobuf.Value) -> tuple[int, bool]:
+def _read_trainer(reader: protobuf.MessageReader, value: protobuf.Value) -> tuple[int, bool]:
     model_type, has_bytes = _UNIGRAM, False
     for name, each in reader.fields(protobuf.bytes_of(value), _TRAINER, "the trainer"):
         if name == "model_type":
@@ -118,13 +118,13 @@ def _trainer(reader: protobuf.MessageReader, value: protobuf.Value) -> tuple[int
     return model_type, has_bytes
 
 
-def _normalizer(reader: protobuf.MessageReader, value: protobuf.Value) -> _Normalizer:
+def _read_normalizer(reader: protobuf.MessageReader, value: protobuf.Value) -> _Normalizer:
     found: dict[str, Any] = {}
     for name, each in reader.fields(protobuf.bytes_of(value), _NORMALIZER, "the normalizer"):
         if name == "map":
             found[name] = bytes(protobuf.bytes_of(each))
-            if len(found[name]) > _MOST_MAP:
-                raise UnusableModel(f"its map of characters has more than {_MOST_MAP:,} bytes")
+            if len(found[name]) > _MOST_MAP_BYTES:
+                raise UnusableModel(f"its map of characters has more than {_MOST_MAP_BYTES:,} bytes")
         elif name in ("has_prefix", "has_single_spaces"):
             found[name] = bool(protobuf.number_of(each))
         elif name == "escapes_spaces" and not protobuf.number_of(each):
@@ -139,7 +139,7 @@ def _float(value: protobuf.Value) -> float:
     return float(struct.unpack("<f", data)[0])
 
 
-def _added(pieces: list[_Piece]) -> list[dict[str, Any]]:
+def _added_tokens(pieces: list[_Piece]) -> list[dict[str, Any]]:
     """Return the pieces that are found before all others, wherever they stand."""
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
     return [
@@ -149,7 +149,7 @@ def _added(pieces: list[_Piece]) -> list[dict[str, Any]]:
     ]
 
 
-def _normalizers(normalizer: _Normalizer) -> dict[str, Any] | None:
+def _normalizer_json(normalizer: _Normalizer) -> dict[str, Any] | None:
     steps: list[dict[str, Any]] = []
     if normalizer.map:
         steps.append(
@@ -161,14 +161,14 @@ def _normalizers(normalizer: _Normalizer) -> dict[str, Any] | None:
     return {"type": "Sequence", "normalizers": steps} if steps else None
 
 
-def _metaspace(normalizer: _Normalizer) -> dict[str, Any]:
+def _metaspace_json(normalizer: _Normalizer) -> dict[str, Any]:
     prefix = "always" if normalizer.has_prefix else "never"
     return {"type": "Metaspace", "replacement": _SPACE, "prepend_scheme": prefix, "split": False}
 
 
-def _decoder(normalizer: _Normalizer, *, has_bytes: bool) -> dict[str, Any]:
+def _decoder_json(normalizer: _Normalizer, *, has_bytes: bool) -> dict[str, Any]:
     if not has_bytes:
-        return _metaspace(normalizer)
+        return _metaspace_json(normalizer)
     steps: list[dict[str, Any]] = [
         {"type": "Replace", "pattern": {"String": _SPACE}, "content": " "},
         {"type": "ByteFallback"},

@@ -28,7 +28,7 @@ STORAGES: Final = {
 
 _FOLDER: Final = "archive"
 _ALIGNMENT: Final = 64
-_LOCAL_BYTES: Final = 30
+_LOCAL_HEADER_BYTES: Final = 30
 # As old as the format, so that the same tensors give the same bytes.
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 _REBUILD: Final = b"ctorch._utils\n_rebuild_tensor_v2\n"
@@ -45,35 +45,35 @@ def write_archive(
     `pieces` gives the bytes of a tensor, little-endian. Raise UnusableModel for a type that torch lacks.
     """
     with zipfile.ZipFile(target, "w") as archive:
-        _member(archive, "data.pkl", [_pickle(root, tensors, values)])
-        _member(archive, "byteorder", [b"little"])
+        _write_member(archive, "data.pkl", [_pickled(root, tensors, values)])
+        _write_member(archive, "byteorder", [b"little"])
         for number, info in enumerate(tensors.values()):
-            _member(archive, f"data/{number}", pieces(info))
-        _member(archive, "version", [b"3\n"])
+            _write_member(archive, f"data/{number}", pieces(info))
+        _write_member(archive, "version", [b"3\n"])
 
 
-def _member(archive: zipfile.ZipFile, name: str, pieces: Iterable[bytes]) -> None:
+def _write_member(archive: zipfile.ZipFile, name: str, pieces: Iterable[bytes]) -> None:
     info = zipfile.ZipInfo(f"{_FOLDER}/{name}", _DATE)
     # The bytes begin at a multiple of 64, as torch maps them. Its name for a gap is FB.
-    at = archive.fp.tell() if archive.fp is not None else 0
-    gap = -(at + _LOCAL_BYTES + len(info.filename) + 4) % _ALIGNMENT
+    offset = archive.fp.tell() if archive.fp is not None else 0
+    gap = -(offset + _LOCAL_HEADER_BYTES + len(info.filename) + 4) % _ALIGNMENT
     info.extra = b"FB" + struct.pack("<H", gap) + b"Z" * gap
     with archive.open(info, "w") as file:
         for piece in pieces:
             file.write(piece)
 
 
-def _pickle(root: str, tensors: Mapping[str, TensorInfo], values: Mapping[str, Any]) -> bytes:
-    made = [b"\x80\x02}(", _text(root), b"}("]
+def _pickled(root: str, tensors: Mapping[str, TensorInfo], values: Mapping[str, Any]) -> bytes:
+    made = [b"\x80\x02}(", _pickled_text(root), b"}("]
     for number, (name, info) in enumerate(tensors.items()):
-        made += [_text(name), _tensor(number, info)]
+        made += [_pickled_text(name), _pickled_tensor(number, info)]
     made.append(b"u")
     for name, value in values.items():
-        made += [_text(name), _plain(value)]
+        made += [_pickled_text(name), _pickled_value(value)]
     return b"".join((*made, b"u."))
 
 
-def _tensor(number: int, info: TensorInfo) -> bytes:
+def _pickled_tensor(number: int, info: TensorInfo) -> bytes:
     storage = STORAGES.get(info.dtype)
     if storage is None:
         raise UnusableModel(f"torch has no tensors of the type {info.dtype}")
@@ -83,34 +83,40 @@ def _tensor(number: int, info: TensorInfo) -> bytes:
         strides.insert(0, step)
         step *= size
     storages = b"".join(
-        (_text("storage"), b"ctorch\n%s\n" % storage.encode(), _text(str(number)), _text("cpu"), _int(step))
+        (
+            _pickled_text("storage"),
+            b"ctorch\n%s\n" % storage.encode(),
+            _pickled_text(str(number)),
+            _pickled_text("cpu"),
+            _pickled_int(step),
+        )
     )
     return b"".join(
         (
-            *(_REBUILD, b"((", storages, b"tQ", _int(0)),
-            *(_tuple(info.shape), _tuple(strides), b"\x89", _NO_HOOKS, b"tR"),
+            *(_REBUILD, b"((", storages, b"tQ", _pickled_int(0)),
+            *(_pickled_tuple(info.shape), _pickled_tuple(strides), b"\x89", _NO_HOOKS, b"tR"),
         )
     )
 
 
-def _tuple(numbers: Iterable[int]) -> bytes:
-    return b"(" + b"".join(map(_int, numbers)) + b"t"
+def _pickled_tuple(numbers: Iterable[int]) -> bytes:
+    return b"(" + b"".join(map(_pickled_int, numbers)) + b"t"
 
 
-def _plain(value: Any) -> bytes:
+def _pickled_value(value: Any) -> bytes:
     if isinstance(value, list):
-        return b"](" + b"".join(map(_plain, value)) + b"e"
+        return b"](" + b"".join(map(_pickled_value, value)) + b"e"
     if isinstance(value, float):
         return b"G" + struct.pack(">d", value)
-    return _text(value) if isinstance(value, str) else _int(int(value))
+    return _pickled_text(value) if isinstance(value, str) else _pickled_int(int(value))
 
 
-def _text(value: str) -> bytes:
+def _pickled_text(value: str) -> bytes:
     data = value.encode()
     return b"X" + struct.pack("<I", len(data)) + data
 
 
-def _int(value: int) -> bytes:
+def _pickled_int(value: int) -> bytes:
     if -(1 << 31) <= value < 1 << 31:
         return b"J" + struct.pack("<i", value)
     data = value.to_bytes(8, "little", signed=True)

@@ -18,7 +18,7 @@ from speech_engine.testing.contract import EngineContract
 from speech_engine.testing.verdicts import RuleVerdict, verdicts
 
 
-async def _try(module: str, name: str, voice: str | None, answers: int) -> None:
+async def _try_rules(module: str, name: str, voice: str | None, answers: int) -> None:
     def answer(verdict: RuleVerdict) -> None:
         os.write(answers, msgspec.json.encode(verdict) + b"\n")
 
@@ -40,7 +40,7 @@ def main() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)
     module, name, *voice = sys.argv[1:]
-    asyncio.run(_try(module, name, voice[0] if voice else None, answers))
+    asyncio.run(_try_rules(module, name, voice[0] if voice else None, answers))
     # The non-daemon threads of a library must not keep this process alive.
     os._exit(0)
 

@@ -23,7 +23,14 @@ from speech_engine.events import Audio, Encoded, Event, Finished, Words
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.models import ModelInfo
 from speech_engine.testing.jobs import cancel_oneself, collect, job, speaking
-from speech_engine.testing.recordings import CLONE_S, converted, input_of, put_missing, put_recording, wav_of
+from speech_engine.testing.recordings import (
+    CLONE_S,
+    collect_conversion,
+    input_of,
+    put_missing,
+    put_recording,
+    wav_of,
+)
 from speech_engine.testing.rules import (
     ContractBroken,
     check_answer,
@@ -189,7 +196,7 @@ class EngineContract:
                 await self._speak_whole(engine, self.job_for(engine, voice=EngineVoice(voice)))
                 if isinstance(engine, EngineDeletesVoices):
                     await engine.delete_voice(voice)
-                    await self._not_found(engine, voice)
+                    await self._expect_not_found(engine, voice)
                     await self._check_found(engine, name, None)
 
     async def test_a_recording_speaks_until_it_is_dropped(self) -> None:
@@ -239,9 +246,9 @@ class EngineContract:
             spoken = await self._speak_whole(engine, self.job_for(engine))
             job = replace(self.job_for(engine), segments=())
             async with asyncio.timeout(self.patience_s):
-                check_conversion(model, await converted(engine, job, input_of(spoken)))
+                check_conversion(model, await collect_conversion(engine, job, input_of(spoken)))
                 try:
-                    await converted(engine, job, b"")
+                    await collect_conversion(engine, job, b"")
                 except UnusableSample:
                     return
             raise ContractBroken("a recording without sound raises UnusableSample")
@@ -299,7 +306,7 @@ class EngineContract:
         clones = [(each.id, each.name) for each in listed.clones]
         require(clones == expected, "list_clones() has the clones whose names begin with the prefix")
 
-    async def _not_found(self, engine: EngineDeletesVoices, voice: str) -> None:
+    async def _expect_not_found(self, engine: EngineDeletesVoices, voice: str) -> None:
         try:
             await engine.delete_voice(voice)
         except VoiceNotFound:

@@ -81,7 +81,10 @@ class HearingContract(InputContract[HearJob]):
             if self.knows_words:
                 wrong = tuple(" ".join(reversed(text.split())) for text in reversed(self.texts))
                 others = segments(await self._answer(engine, self.job_for(engine, texts=wrong)))
-                require(_likely(found) > _likely(others), "words that were said are likelier than others")
+                require(
+                    _log_likelihood(found) > _log_likelihood(others),
+                    "words that were said are likelier than others",
+                )
                 for full_window in (False, True):
                     job = self.job_for(engine, texts=(wrong[0],), transcribes=True, full_window=full_window)
                     (one,) = segments(await self._answer(engine, job))
@@ -134,5 +137,5 @@ def segments(events: Sequence[Event]) -> list[TranscriptSegment]:
     return list(chain.from_iterable(event.segments for event in events if isinstance(event, Transcript)))
 
 
-def _likely(found: Sequence[TranscriptSegment]) -> float:
+def _log_likelihood(found: Sequence[TranscriptSegment]) -> float:
     return sum(word.logprob for segment in found for word in segment.words)

@@ -32,7 +32,7 @@ class MarkContract:
     async def test_a_mark_is_found_with_its_payload(self) -> None:
         async with self.mark() as mark:
             for payload in _PAYLOADS:
-                marked = _through(mark, self.speech(), self.rate_hz, payload)
+                marked = _mark_speech(mark, self.speech(), self.rate_hz, payload)
                 found = mark.detect(marked, self.rate_hz, [_OTHER, _KEY])
                 require(found.key == _KEY.id, "a mark is found by its key")
                 require(found.payload == payload, "a mark's payload is read")
@@ -43,9 +43,9 @@ class MarkContract:
 
     async def test_no_other_mark_is_found(self) -> None:
         async with self.mark() as mark:
-            marked = _through(mark, self.speech(), self.rate_hz, 7)
+            marked = _mark_speech(mark, self.speech(), self.rate_hz, 7)
             found = mark.detect(marked, self.rate_hz, [_OTHER])
-            require(_is_nothing(found), "only a key's own mark is found")
+            require(_has_no_mark(found), "only a key's own mark is found")
 
     async def test_lengths_stay_at_every_rate_and_in_any_chunks(self) -> None:
         async with self.mark() as mark:
@@ -53,7 +53,7 @@ class MarkContract:
             for rate_hz in _RATES_HZ:
                 for chunk in (2, 962, len(speech)):
                     part = speech[: 200 * chunk]
-                    marked = _through(mark, part, rate_hz, 1, chunk)
+                    marked = _mark_speech(mark, part, rate_hz, 1, chunk)
                     require(len(marked) == len(part), "a mark adds no sample and takes none away")
 
     async def test_the_first_byte_comes_within_twenty_milliseconds(self) -> None:
@@ -67,17 +67,17 @@ class MarkContract:
         async with self.mark() as mark:
             silence, speech = bytes(self.rate_hz), self.speech()
             for sound in (b"", bytes(2), silence):
-                require(_through(mark, sound, self.rate_hz, 1) == sound, "digital silence keeps its bits")
-            marked = _through(mark, silence + speech + silence, self.rate_hz, 1)
+                require(_mark_speech(mark, sound, self.rate_hz, 1) == sound, "digital silence keeps its bits")
+            marked = _mark_speech(mark, silence + speech + silence, self.rate_hz, 1)
             require(marked.startswith(silence), "silence before speech keeps its bits")
             require(marked.endswith(silence), "silence after speech keeps its bits")
 
     async def test_what_no_mark_can_be_in_is_refused_or_has_none(self) -> None:
         async with self.mark() as mark:
             for sound in (b"", bytes(2), b"\1", bytes(self.rate_hz)):
-                require(_is_nothing(mark.detect(sound, self.rate_hz, [_KEY])), "nothing is found in nothing")
+                require(_has_no_mark(mark.detect(sound, self.rate_hz, [_KEY])), "nothing is found in nothing")
             require(
-                _is_nothing(mark.detect(self.speech(), self.rate_hz, [])), "nothing is found without keys"
+                _has_no_mark(mark.detect(self.speech(), self.rate_hz, [])), "nothing is found without keys"
             )
             for rate_hz, payload in (
                 (4_000, 1),
@@ -88,13 +88,13 @@ class MarkContract:
                 require(_is_refused(mark, rate_hz, payload), "a wrong rate or payload is a ValueError")
 
 
-def _through(mark: Mark, pcm: bytes, rate_hz: int, payload: int, chunk: int = 4800) -> bytes:
+def _mark_speech(mark: Mark, pcm: bytes, rate_hz: int, payload: int, chunk: int = 4800) -> bytes:
     stream = mark.open(rate_hz, _KEY, payload)
     chunks = [stream.feed(pcm[at : at + chunk]) for at in range(0, len(pcm), chunk)]
     return b"".join(chunks) + stream.flush()
 
 
-def _is_nothing(found: Detection) -> bool:
+def _has_no_mark(found: Detection) -> bool:
     return found.key is None and found.payload is None and found.score < found.threshold
 
 

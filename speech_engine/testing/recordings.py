@@ -26,7 +26,7 @@ _PIECE_BYTES = 4_801
 
 def wav_of(spoken: Sequence[Event], least_s: float) -> bytes:
     """Return the speech as a WAV file, repeated until it is long enough."""
-    pcm, rate_hz = _sound(spoken)
+    pcm, rate_hz = _sound_of(spoken)
     return wav_file(pcm * (1 + int(2 * rate_hz * least_s / max(1, len(pcm)))), rate_hz)
 
 
@@ -34,7 +34,7 @@ def put_recording(
     sample_cache: SampleCache, model: ModelInfo, tenant: str, spoken: Sequence[Event]
 ) -> Sample:
     """Put the speech into a cache as a recording for this model, long enough for it. Return its sample."""
-    pcm, rate_hz = _sound(spoken)
+    pcm, rate_hz = _sound_of(spoken)
     pcm = nearest_samples(pcm, rate_hz, model.sample_hz)
     least_s, most_s = model.sample_s
     least, most = (2 * round(seconds * model.sample_hz) for seconds in (least_s, most_s))
@@ -69,11 +69,11 @@ def hum(rate_hz: int, seconds: float) -> bytes:
 
 def input_of(spoken: Sequence[Event]) -> bytes:
     """Return the speech as `convert` gets it."""
-    pcm, rate_hz = _sound(spoken)
+    pcm, rate_hz = _sound_of(spoken)
     return nearest_samples(pcm, rate_hz, INPUT_RATE_HZ)
 
 
-async def converted(engine: EngineConverts, job: SpeechJob, pcm: bytes) -> tuple[Event, ...]:
+async def collect_conversion(engine: EngineConverts, job: SpeechJob, pcm: bytes) -> tuple[Event, ...]:
     """Return all events of a conversion, in order. An error of the engine passes through."""
     async with aclosing(engine.convert(job, PcmRecording(pcm))) as events:
         return tuple([event async for event in events])
@@ -86,6 +86,6 @@ class PcmRecording(PcmReader):
         super().__init__(pcm, _PIECE_BYTES)
 
 
-def _sound(spoken: Sequence[Event]) -> tuple[bytes, int]:
+def _sound_of(spoken: Sequence[Event]) -> tuple[bytes, int]:
     rate_hz = next((event.sample_rate_hz for event in spoken if isinstance(event, Started)), INPUT_RATE_HZ)
     return b"".join(event.pcm for event in spoken if isinstance(event, Audio)), rate_hz

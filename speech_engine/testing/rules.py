@@ -12,7 +12,7 @@ from speech_engine.hearing import Transcript, TranscriptSegment
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.values import SpeechJob
 
-_ROUNDED_S = 0.03
+_ROUNDING_S = 0.03
 
 
 class ContractBroken(AssertionError):
@@ -121,15 +121,15 @@ def check_transcript(model: ModelInfo, recording_s: float, events: Sequence[Even
             if model.times_words:
                 _check_times(segment, latest_s, recording_s)
                 latest_s = segment.start_s
-    require(up_to_s <= recording_s + _ROUNDED_S, "`up_to_s` lies within the recording")
+    require(up_to_s <= recording_s + _ROUNDING_S, "`up_to_s` lies within the recording")
 
 
 def _check_times(segment: TranscriptSegment, latest_s: float, recording_s: float) -> None:
     require(latest_s <= segment.start_s <= segment.end_s, f"segments come in order: {segment.start_s} s")
-    require(segment.end_s <= recording_s + _ROUNDED_S, f"a segment ends in its recording: {segment.end_s} s")
+    require(segment.end_s <= recording_s + _ROUNDING_S, f"a segment ends in its recording: {segment.end_s} s")
     at_s = segment.start_s
     for word in segment.words:
-        is_within = at_s - _ROUNDED_S <= word.start_s <= word.end_s <= segment.end_s + _ROUNDED_S
+        is_within = at_s - _ROUNDING_S <= word.start_s <= word.end_s <= segment.end_s + _ROUNDING_S
         require(is_within, f"words come in order, within their segment: {word.start_s} s")
         at_s = word.start_s
 

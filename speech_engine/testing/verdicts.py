@@ -23,7 +23,7 @@ Contract = EngineContract | HearingContract
 
 
 class _HearsHum(HearingContract):
-    """The contract of ears without a recording whose words are known."""
+    """The contract of an engine that hears, without a recording whose words are known."""
 
     knows_words = False
 
@@ -44,23 +44,23 @@ class RuleVerdict(msgspec.Struct, frozen=True):
 async def verdicts(open_engine: Open, voice: str | None = None) -> AsyncIterator[RuleVerdict]:
     """Yield a verdict for each rule. Without `voice`, the engine speaks with its own first voice, or
     from a recording if it has none. An engine whose first model hears is given a hum."""
-    kind = await _contract(open_engine, voice)
+    kind = await _find_contract(open_engine, voice)
     if isinstance(kind, RuleVerdict):
         yield kind
         return
     for name in dir(HearingContract if issubclass(kind, HearingContract) else EngineContract):
         if name.startswith("test_"):
-            yield await _verdict(kind(), name)
+            yield await _try_rule(kind(), name)
 
 
-async def _contract(open_engine: Open, voice: str | None) -> type[Contract] | RuleVerdict:
+async def _find_contract(open_engine: Open, voice: str | None) -> type[Contract] | RuleVerdict:
     rule = "it can be created, and has a model and a voice"
     try:
         async with open_engine() as engine:
             model = engine.models()[0]
             voices = engine.voices() if isinstance(engine, EngineVoices) else ()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
-        return RuleVerdict(rule, _described(error))
+        return RuleVerdict(rule, _describe(error))
     if model.hears:
         return type("Contract", (_HearsHum,), {"engine": lambda _self: open_engine()})
     if voice is None and not voices and not model.speaks_samples:
@@ -74,18 +74,18 @@ async def _contract(open_engine: Open, voice: str | None) -> type[Contract] | Ru
     return type("Contract", (EngineContract,), members)
 
 
-async def _verdict(contract: Contract, name: str) -> RuleVerdict:
+async def _try_rule(contract: Contract, name: str) -> RuleVerdict:
     rule = name.removeprefix("test_").replace("_", " ")
     try:
         await getattr(contract, name)()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
-        return RuleVerdict(rule, _described(error))
+        return RuleVerdict(rule, _describe(error))
     return RuleVerdict(rule)
 
 
-def _described(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_described(each) for each in error.exceptions)
+        return "; ".join(_describe(each) for each in error.exceptions)
     # The message of a broken rule says all. For any other error, the class says half of it.
     message = str(error).split("\n", 1)[0]
     return message if isinstance(error, AssertionError) else f"{type(error).__name__}: {message}"

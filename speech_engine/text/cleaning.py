@@ -24,7 +24,7 @@ def cleaned(text: str) -> tuple[str, list[int] | None]:
     place has changed, the places are None. White space stays as it is."""
     if text.isprintable() and unicodedata.is_normalized("NFC", text):
         return text, None  # nearly every text, and quicker by far
-    places = [place for place, character in enumerate(text) if _is_stored(character)]
+    places = [place for place, character in enumerate(text) if _stays(character)]
     characters = text if len(places) == len(text) else "".join(text[place] for place in places)
     if unicodedata.is_normalized("NFC", characters):
         return characters, None if len(characters) == len(text) else places
@@ -57,7 +57,7 @@ def continues(character: str) -> bool:
     return unicodedata.category(character)[0] == "M" or "\u1160" <= character <= "\u11ff"
 
 
-def _is_stored(character: str) -> bool:
+def _stays(character: str) -> bool:
     if character.isspace() or character in _ALLOWED_FORMATS:
         return True
     return unicodedata.category(character) not in _REMOVED_CATEGORIES
@@ -67,7 +67,7 @@ def _composed_in_place(characters: str, places: list[int]) -> tuple[str, list[in
     """Compose cluster by cluster; each character of a cluster has the place of the cluster's start."""
     whole = composed(characters)
     pieces: list[str] = []
-    found: list[int] = []
+    composed_places: list[int] = []
     begin = 0
     for end in range(1, len(characters) + 1):
         if end < len(characters) and continues(characters[end]):
@@ -75,12 +75,12 @@ def _composed_in_place(characters: str, places: list[int]) -> tuple[str, list[in
         piece = composed(characters[begin:end])
         pieces.append(piece)
         # Later characters of a cluster keep their own places, so that places never go back.
-        found += [places[min(begin + index, end - 1)] for index in range(len(piece))]
+        composed_places += [places[min(begin + index, end - 1)] for index in range(len(piece))]
         begin = end
     if "".join(pieces) != whole:
         # No known characters compose across such clusters. If some did, places would be only about right.
-        found = [places[index * len(places) // len(whole)] for index in range(len(whole))]
-    return whole, found
+        composed_places = [places[index * len(places) // len(whole)] for index in range(len(whole))]
+    return whole, composed_places
 
 
 _SPACES = re.compile(r"\s+")
@@ -93,8 +93,8 @@ def without_unknown(text: str, is_known: Callable[[str], bool]) -> str:
         if is_known(character):
             characters.append(character)
         elif unicodedata.category(character)[0] in "LMN":
-            called = unicodedata.name(character, f"U+{ord(character):04X}")
-            raise UnsupportedText(f"This model cannot read the character {called}.")
+            name = unicodedata.name(character, f"U+{ord(character):04X}")
+            raise UnsupportedText(f"This model cannot read the character {name}.")
         else:
             characters.append(" ")
     return _SPACES.sub(" ", "".join(characters)).strip()

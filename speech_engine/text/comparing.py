@@ -25,11 +25,11 @@ LIKELY = 0.3
 """A word that differs but is so likely in this sound may have been heard wrong."""
 
 LONGEST_SILENCE_S = 0.3
-_SHORTEST, _LONGEST = 0.90, 1.11
+_LEAST_LENGTH, _MOST_LENGTH = 0.90, 1.11
 """The lengths of a voice's right sentences, as parts of what was expected: 1st and 99th percentile."""
 
 _MOST_PAIRS = 50_000
-_LONGEST_SOUNDED = 200
+_MOST_SOUNDED_CHARACTERS = 200
 _BEFORE_WORDS = "\u00a1\u00bf\"'(\u201c\u00ab "
 _SHORTEST_NAME = 2
 _Place = tuple[int, int, int, int]
@@ -97,26 +97,26 @@ def compare(text: str, transcript: str, language: str, evidence: Evidence = NO_E
     runs = tuple(_RunJudge(language, evidence, wanted).runs(wanted, transcribed))
     missed = sum(len(run.wanted) for run in runs)
     verdict = worst([run.verdict for run in runs])
-    if verdict == "right" and wanted and not _fits(evidence):
+    if verdict == "right" and wanted and not _has_usual_sound(evidence):
         verdict = "unsure"
     return WordComparison(verdict, runs, 1 - missed / len(wanted) if wanted else float(not transcribed))
 
 
-def too_many(runs: Iterable[WordRun]) -> int:
+def count_surplus_words(runs: Iterable[WordRun]) -> int:
     """Return how many heard words stand for no other."""
     return sum(max(0, len(run.transcribed) - len(run.wanted)) for run in runs)
 
 
 def texts_to_sound(judge: Callable[[Sounds], object]) -> tuple[str, ...]:
     """Return the texts whose sounds a judgement asks for. `judge` gets sounds that are not known."""
-    asked: dict[str, None] = {}
+    needed: dict[str, None] = {}
 
     def note(words: str) -> str:
-        asked[words] = None
+        needed[words] = None
         return ""
 
     judge(note)
-    return tuple(asked)
+    return tuple(needed)
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
@@ -127,16 +127,16 @@ def distance(wanted: str, transcribed: str) -> float:
     """Return how much differs of how words sound, as a part of the wanted ones: 1 if nothing is alike."""
     row = list(range(len(transcribed) + 1))
     for at, sound in enumerate(wanted, 1):
-        before, row[0] = row[:], at
+        previous, row[0] = row[:], at
         for place, other in enumerate(transcribed, 1):
-            row[place] = min(before[place] + 1, row[place - 1] + 1, before[place - 1] + (sound != other))
+            row[place] = min(previous[place] + 1, row[place - 1] + 1, previous[place - 1] + (sound != other))
     return row[-1] / len(wanted) if wanted else 1.0
 
 
 def sounds_of(words: Sequence[str], sounds: Sounds) -> str:
     """Return how words sound, to be compared. Very long ones are not asked for."""
     text = unicodedata.normalize("NFC", " ".join(words))
-    return plain_sounds(sounds(text)) if 0 < len(text) <= _LONGEST_SOUNDED else ""
+    return plain_sounds(sounds(text)) if 0 < len(text) <= _MOST_SOUNDED_CHARACTERS else ""
 
 
 def plain_sounds(sounds: str) -> str:
@@ -161,7 +161,7 @@ class _RunJudge:
 
     def runs(self, wanted: Sequence[str], transcribed: Sequence[str]) -> Iterator[WordRun]:
         """Yield the runs that are not right."""
-        for place in [] if self._is_read(wanted, transcribed) else _differing(wanted, transcribed):
+        for place in [] if self._is_read(wanted, transcribed) else _differing_places(wanted, transcribed):
             if not self._is_same(wanted, transcribed, place):
                 begin, end, first, last = place
                 run = WordRun(begin, tuple(wanted[begin:end]), tuple(transcribed[first:last]), "wrong")
@@ -176,11 +176,11 @@ class _RunJudge:
             return True
         if self._sounds is None or begin == end or first == last:
             return False
-        one = self._plain(wanted[max(0, begin - 1) : end + 1])
-        other = self._plain(transcribed[max(0, first - 1) : last + 1])
+        one = self._sounds_of(wanted[max(0, begin - 1) : end + 1])
+        other = self._sounds_of(transcribed[max(0, first - 1) : last + 1])
         return one == other != ""
 
-    def _plain(self, words: Sequence[str]) -> str:
+    def _sounds_of(self, words: Sequence[str]) -> str:
         return sounds_of(words, self._sounds) if self._sounds else ""
 
     def _verdict(self, run: WordRun) -> Verdict:
@@ -189,17 +189,17 @@ class _RunJudge:
         is_by_word = len(run.wanted) == len(run.transcribed)
         parts = [(word,) for word in run.transcribed] if is_by_word else [run.transcribed] * len(run.wanted)
         words = enumerate(zip(run.wanted, parts, strict=True), run.at)
-        return worst([self._of_word(at, *pair) for at, pair in words]) if run.wanted else "wrong"
+        return worst([self._verdict_of_word(at, *pair) for at, pair in words]) if run.wanted else "wrong"
 
-    def _of_word(self, at: int, wanted: str, transcribed: tuple[str, ...]) -> Verdict:
+    def _verdict_of_word(self, at: int, wanted: str, transcribed: tuple[str, ...]) -> Verdict:
         if self._scores is None:
             return "wrong"
         score = self._scores[at]
         if transcribed and self._is_rare(wanted, score):
             parts = (transcribed, transcribed[1:], transcribed[:-1])
-            whole, *less = [distance(self._plain([wanted]), self._plain(part)) for part in parts]
+            whole, *shorter = [distance(self._sounds_of([wanted]), self._sounds_of(part)) for part in parts]
             # A word beside it that takes it further away was added.
-            return "right" if whole <= NEAR and whole <= min(less) else "unsure"
+            return "right" if whole <= NEAR and whole <= min(shorter) else "unsure"
         may_be = score.likely >= LIKELY or (transcribed and self._is_name(at, score))
         return "unsure" if may_be else "wrong"
 
@@ -222,11 +222,11 @@ def _tokens(text: str, language: str) -> tuple[str, ...]:
     return tuple(map(american_spelling, tokens)) if is_english(language) else tokens
 
 
-def _fits(evidence: Evidence) -> bool:
+def _has_usual_sound(evidence: Evidence) -> bool:
     """Return whether a sound of the right words has no hole, and the length that its text needs."""
     silences = [(begin + end) / 2 for begin, end in evidence.silences if end - begin >= LONGEST_SILENCE_S]
     is_whole = all(_is_at_mark(middle, evidence.scores) for middle in silences)
-    return is_whole and _SHORTEST <= evidence.length <= _LONGEST
+    return is_whole and _LEAST_LENGTH <= evidence.length <= _MOST_LENGTH
 
 
 def _is_at_mark(second: float, words: Sequence[ScoredWord]) -> bool:
@@ -235,8 +235,8 @@ def _is_at_mark(second: float, words: Sequence[ScoredWord]) -> bool:
     return not before or (len(before) < len(words) and not before[-1].text.strip()[-1:].isalnum())
 
 
-def _differing(wanted: Sequence[str], transcribed: Sequence[str]) -> list[_Place]:
-    """Return the places where two texts differ: `wanted[a:b]` and `heard[c:d]`."""
+def _differing_places(wanted: Sequence[str], transcribed: Sequence[str]) -> list[_Place]:
+    """Return the places where two texts differ: `wanted[a:b]` and `transcribed[c:d]`."""
     if len(wanted) * len(transcribed) > _MOST_PAIRS:
         return [(0, len(wanted), 0, len(transcribed))]
     codes = SequenceMatcher(None, wanted, transcribed, autojunk=False).get_opcodes()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 
 from speech_engine.text import cleaning
-from speech_engine.text.words import FoundWord, words_of
+from speech_engine.text.words import FoundWord, word_finder
 from speech_engine.values import Rewritten, Segment
 
 MASK = "\0"
@@ -54,13 +54,13 @@ class Draft:
                 continue
             if (words := spoken(match)) is not None:
                 found.append(FoundWord(start, end, words))
-        self._add(found)
+        self._add_decisions(found)
 
     def decide(self, start: int, end: int, spoken: str) -> None:
         """Decide one range. Raise ValueError if it is empty, outside of the text, or decided in part."""
         if not 0 <= start < end <= len(self.text) or MASK in self._open[start:end]:
             raise ValueError(f"{start}..{end} cannot be decided")
-        self._add([FoundWord(start, end, spoken)])
+        self._add_decisions([FoundWord(start, end, spoken)])
 
     def apply(self, lexicon: Mapping[str, str], boundaries: Collection[int] | None = None) -> None:
         """Decide the words of a lexicon, the longest first.
@@ -71,7 +71,7 @@ class Draft:
         """
         if not lexicon:
             return
-        self._add(words_of(lexicon).find(self._open, boundaries))
+        self._add_decisions(word_finder(lexicon).find(self._open, boundaries))
 
     def segments(self, ends: Iterable[int]) -> tuple[Segment, ...]:
         """Return the text, cut behind these places of `text`.
@@ -81,14 +81,14 @@ class Draft:
         one segment of all that is written, or no segment.
         """
         made = []
-        ranges = self._speaking(self._cuts(ends))
+        ranges = self._ranges_with_speech(self._cuts_outside_decisions(ends))
         for start, end in ranges:
-            spoken, rewritten = self._spoken(start, end)
+            spoken, rewritten = self._spoken_form(start, end)
             if spoken.strip(cleaning.JOINERS):
-                made.append(Segment(spoken, self._place(start), self._place(end), rewritten))
+                made.append(Segment(spoken, self._source_place(start), self._source_place(end), rewritten))
         return tuple(made)
 
-    def _add(self, found: Iterable[FoundWord]) -> None:
+    def _add_decisions(self, found: Iterable[FoundWord]) -> None:
         pieces, at = [], 0
         for start, end, spoken in found:
             insort(self._decided, FoundWord(start, end, cleaning.cleaned_text(spoken)))
@@ -96,7 +96,7 @@ class Draft:
             at = end
         self._open = "".join((*pieces, self._open[at:]))
 
-    def _place(self, at: int) -> int:
+    def _source_place(self, at: int) -> int:
         """Return the place in the source of a character of `text`.
 
         A removed character belongs to the character before it.
@@ -107,11 +107,11 @@ class Draft:
             return len(self._source)
         return at if self._places is None else self._places[at]
 
-    def _within(self, start: int, end: int) -> list[FoundWord]:
+    def _decided_between(self, start: int, end: int) -> list[FoundWord]:
         first = bisect_left(self._decided, (start,))
         return self._decided[first : bisect_left(self._decided, (end,))]
 
-    def _cuts(self, ends: Iterable[int]) -> list[int]:
+    def _cuts_outside_decisions(self, ends: Iterable[int]) -> list[int]:
         cuts = {len(self.text)}
         for end in ends:
             before = bisect_right(self._decided, (end,)) - 1
@@ -121,12 +121,12 @@ class Draft:
                 cuts.add(end)
         return sorted(cuts)
 
-    def _speaking(self, cuts: list[int]) -> list[tuple[int, int]]:
+    def _ranges_with_speech(self, cuts: list[int]) -> list[tuple[int, int]]:
         ranges: list[tuple[int, int]] = []
         start = end = 0
         has_speech = False
         for cut in cuts:
-            decided = self._within(end, cut) if self._decided else ()
+            decided = self._decided_between(end, cut) if self._decided else ()
             if cleaning.is_speech(self._open[end:cut]) or any(
                 cleaning.is_speech(each.spoken) for each in decided
             ):
@@ -137,9 +137,9 @@ class Draft:
             end = cut
         return [*ranges, (start, len(self.text))]
 
-    def _spoken(self, start: int, end: int) -> tuple[str, tuple[Rewritten, ...]]:
+    def _spoken_form(self, start: int, end: int) -> tuple[str, tuple[Rewritten, ...]]:
         """Return the spoken form of a range, and which parts of it replace which parts of the source."""
-        decided = self._within(start, end) if self._decided else []
+        decided = self._decided_between(start, end) if self._decided else []
         if not decided:
             return " ".join(self.text[start:end].split()), ()
         speech = _Speech()
@@ -149,7 +149,7 @@ class Draft:
             speech.add(self.text[at:first])
             place = speech.add(spoken)
             if place is not None and spoken != self.text[first:last]:
-                rewritten.append(Rewritten(*place, self._place(first), self._place(last)))
+                rewritten.append(Rewritten(*place, self._source_place(first), self._source_place(last)))
             at = last
         speech.add(self.text[at:end])
         whole = speech.text.rstrip()
@@ -171,7 +171,7 @@ class _Speech:
         """Add a piece and return its place, or None if nothing of the piece is left."""
         words = cleaning.composed(" ".join(piece.split()))
         if piece[:1].isspace():
-            self._space()
+            self._append_space()
         if not words:
             return None
         start = self._length
@@ -180,17 +180,17 @@ class _Speech:
             last = self._pieces.pop()
             self._length -= len(last)
             words = cleaning.composed(last + words)
-        self._put(words)
+        self._append(words)
         end = self._length
         if piece[-1:].isspace():
-            self._space()
+            self._append_space()
         return (min(start, end - 1), end)
 
-    def _space(self) -> None:
+    def _append_space(self) -> None:
         if self._pieces and not self._pieces[-1].endswith(" "):
-            self._put(" ")
+            self._append(" ")
 
-    def _put(self, text: str) -> None:
+    def _append(self, text: str) -> None:
         self._pieces.append(text)
         self._length += len(text)
 
@@ -208,24 +208,24 @@ def _clipped(rewritten: list[Rewritten], length: int) -> Iterable[Rewritten]:
 _DOMAINS = "com|org|net|edu|gov|info|io|ai|app|dev|tv|br|pt|es|uk|ng|mx|ar|de|fr|eu|th|jp"
 _LABEL = r"[^\W_](?:[\w-]{0,62})"
 # A full stop or a bracket behind an address belongs to the sentence.
-_REST = r"""[^\s<>"]*[^\s<>".,;:!?)\]}'’”»]"""
+_ADDRESS_REST = r"""[^\s<>"]*[^\s<>".,;:!?)\]}'’”»]"""
 
 
 @cache
 def _address(domains: str) -> re.Pattern[str]:
     return re.compile(
         # Not `\b`: in a script without blanks, a letter may stand before the address.
-        rf"(?<![A-Za-z0-9])(?:https?|ftp)://{_REST}"
-        rf"|(?<![A-Za-z0-9])www\.{_REST}"
+        rf"(?<![A-Za-z0-9])(?:https?|ftp)://{_ADDRESS_REST}"
+        rf"|(?<![A-Za-z0-9])www\.{_ADDRESS_REST}"
         rf"|(?<![\w.+%-])[\w.+%-]{{1,64}}@(?:{_LABEL}\.){{1,8}}[^\W\d_]{{2,24}}(?!\w)"
         # Of one letter and two, as in p.es., most are abbreviations.
-        rf"|(?<![\w.@-])(?!\w\.[a-z]{{2}}(?![\w/]))(?:{_LABEL}\.){{1,8}}(?:{domains})(?![\w-])(?:/{_REST})?"
+        rf"|(?<![\w.@-])(?!\w\.[a-z]{{2}}(?![\w/]))(?:{_LABEL}\.){{1,8}}(?:{domains})(?![\w-])(?:/{_ADDRESS_REST})?"
         r"|(?<![\w@])@[A-Za-z_]\w{1,63}"
     )
 
 
 # Few texts have one of these, and the search for an address takes ten times as long.
-_HINT = re.compile(r"[@/]|\.(?=\w)")
+_ADDRESS_HINT = re.compile(r"[@/]|\.(?=\w)")
 
 
 def keep_addresses(
@@ -236,5 +236,5 @@ def keep_addresses(
     Decide each as `spoken` says. `domains` are further endings, in which no word of the text's
     language is found: `|it`.
     """
-    if _HINT.search(draft.text):
+    if _ADDRESS_HINT.search(draft.text):
         draft.rewrite(_address(_DOMAINS + domains), spoken)

@@ -31,7 +31,7 @@ NUMBER_WORDS = frozenset(
 )
 
 # British endings and the American ones.
-_ENDINGS_ABROAD = (
+_BRITISH_ENDINGS = (
     (re.compile(r"(?<=..)our(?=(?:s|ed|ing|ful|ite|able|ably|hood|less)?$)"), "or"),
     (re.compile(r"(?<=..)([iy])s(?=(?:e|es|ed|er|ers|ing|ation|ations)$)"), r"\1z"),
     (re.compile(r"(?<=..)([tb])re(s?)$"), r"\1er\2"),
@@ -42,16 +42,16 @@ _ENDINGS_ABROAD = (
     (re.compile(r"^(program)me(?=s?$)"), r"\1"),
     (re.compile(r"^(judge?)e(?=ment)"), r"\1"),
 )
-_SHORTEST_ABROAD = 4
+_LEAST_BRITISH_LENGTH = 4
 
-_TIME = re.compile(
+_CLOCK_TIME = re.compile(
     r"\b(1[0-2]|0?[1-9])(?:[.:]?([0-5][0-9])(\s?[ap]\.?\s?m\b)"
     r"|\.([0-5][0-9])(?= (?:in the (?:morn|after|even)|at night|to [0-9.:]+ ?[ap]\.?m\b)))",
     re.IGNORECASE,
 )
 
-_WHOLE = {"can't": ("cannot",), "won't": ("willnot",), "shan't": ("shallnot",)}
-_PARTS = (
+_WHOLE_CONTRACTIONS = {"can't": ("cannot",), "won't": ("willnot",), "shan't": ("shallnot",)}
+_CONTRACTED_ENDINGS = (
     ("n't", ("not",)),
     ("'m", ("am",)),
     ("'re", ("are",)),
@@ -67,8 +67,9 @@ def is_english(language: str) -> bool:
 
 
 def american_spelling(word: str) -> str:
-    """Return a word with American endings. What is the same in both comes back as it is, or as no word."""
-    for british_, american_ in _ENDINGS_ABROAD if len(word) >= _SHORTEST_ABROAD else ():
+    """Return a word with American endings. A word that both spell alike may become no word:
+    both texts are changed before they are compared."""
+    for british_, american_ in _BRITISH_ENDINGS if len(word) >= _LEAST_BRITISH_LENGTH else ():
         word = british_.sub(american_, word)
     return word
 
@@ -78,7 +79,7 @@ def times_written(transcript: str) -> str:
 
     A front-end then reads them as times.
     """
-    return _TIME.sub(lambda time: f"{time[1]}:{time[2] or time[4]}{time[3] or ''}", transcript)
+    return _CLOCK_TIME.sub(lambda time: f"{time[1]}:{time[2] or time[4]}{time[3] or ''}", transcript)
 
 
 def readings(tokens: Sequence[str], *, contractions: bool) -> list[tuple[str, ...]]:
@@ -89,35 +90,35 @@ def readings(tokens: Sequence[str], *, contractions: bool) -> list[tuple[str, ..
         token, next_ = tokens[at], tokens[at + 1] if at + 1 < len(tokens) else ""
         if token in _MONEY and next_.isdigit():
             unit = _MONEY[token][int(next_) != 1]
-            found.append((token + next_, *(f"{number}{unit}" for number in _numbers(next_))))
+            found.append((token + next_, *(f"{number}{unit}" for number in _readings_of_number(next_))))
             at += 2
         elif token.isdigit() and next_ in _ENDINGS:
             found.append((token + next_, *_ordinals(token)))
             at += 2
         else:
-            found.append(_options(token, contractions=contractions))
+            found.append(_readings_of_word(token, contractions=contractions))
             at += 1
     return found
 
 
-def _options(token: str, *, contractions: bool) -> tuple[str, ...]:
+def _readings_of_word(token: str, *, contractions: bool) -> tuple[str, ...]:
     if token[0].isdigit():
-        return tuple(dict.fromkeys(_numbers(token)))
+        return tuple(dict.fromkeys(_readings_of_number(token)))
     if token in _SIGNS:
         return (token, *_SIGNS[token])
-    return (token, *_in_full(token)) if contractions else (token,)
+    return (token, *_uncontracted(token)) if contractions else (token,)
 
 
-def _in_full(token: str) -> tuple[str, ...]:
-    if token in _WHOLE:
-        return _WHOLE[token]
-    for end, words in _PARTS:
+def _uncontracted(token: str) -> tuple[str, ...]:
+    if token in _WHOLE_CONTRACTIONS:
+        return _WHOLE_CONTRACTIONS[token]
+    for end, words in _CONTRACTED_ENDINGS:
         if token.endswith(end) and token != end:
             return tuple(token.removesuffix(end) + word for word in words)
     return ()
 
 
-def _numbers(token: str) -> Iterator[str]:
+def _readings_of_number(token: str) -> Iterator[str]:
     yield token
     groups = token.partition(".")[0].split(",")
     if len(groups) > 1 and (len(groups[0]) > 3 or any(len(group) != 3 for group in groups[1:])):

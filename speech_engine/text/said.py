@@ -14,13 +14,13 @@ from typing import NamedTuple
 from speech_engine.text.english_readings import is_english, readings
 
 _APOSTROPHES = str.maketrans("\u2019\u2018\u02bc\u00b4`", "'''''")
-_UNSAID = dict.fromkeys(map(ord, "\u2122\u2120\u00ae\u00a9"), " ")
+_TRADE_MARKS = dict.fromkeys(map(ord, "\u2122\u2120\u00ae\u00a9"), " ")
 """Trade marks, whose letters are not words."""
 _CURRENCIES = "".join(filter(lambda each: unicodedata.category(each) == "Sc", map(chr, range(0x20D0))))
-_TRANSCRIBED = f"%\u2030+=&@\u00b0\u2212{_CURRENCIES}"
+_SPOKEN_SIGNS = f"%\u2030+=&@\u00b0\u2212{_CURRENCIES}"
 """Signs that are read aloud. Other signs and punctuation are silent."""
-_LETTER = rf"[^\s0-9.,'{re.escape(_TRANSCRIBED)}]"
-_TOKEN = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{re.escape(_TRANSCRIBED)}]|{_LETTER}+(?:'{_LETTER}+)*")
+_LETTER = rf"[^\s0-9.,'{re.escape(_SPOKEN_SIGNS)}]"
+_TOKEN = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{re.escape(_SPOKEN_SIGNS)}]|{_LETTER}+(?:'{_LETTER}+)*")
 _CLOCK_TIME = re.compile(r"(?<![0-9:])(([0-9]{1,2}):([0-9]{2}))(?![0-9:])")
 _DIGITS_OF_TIME = re.compile(r"(?<![0-9.,:])([0-9]{1,2})[.:h \u2013-]?([0-9]{2})(?![0-9]|[.,:][0-9])")
 _MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
@@ -58,7 +58,7 @@ class TranscriptJudge:
     def is_same(self, written: SpokenWords, transcribed: SpokenWords) -> bool:
         if written.tokens == transcribed.tokens or written.joined == transcribed.joined:
             return True
-        return self._reads(written, transcribed) or self._reads(transcribed, written)
+        return self._has_reading(written, transcribed) or self._has_reading(transcribed, written)
 
     def says_so_far(self, text: str, transcript: str) -> bool:
         """Return whether the transcript may be the beginning of the text. Its last word may be unfinished."""
@@ -67,14 +67,16 @@ class TranscriptJudge:
             return True
         # A number may still grow, so it is not judged before the next word.
         tokens = transcribed.tokens[:-1] if transcribed.tokens[-1][0].isdigit() else transcribed.tokens
-        return self._reads(written, transcribed, is_whole=False) or self._begins(SpokenWords(tokens), written)
+        return self._has_reading(written, transcribed, is_whole=False) or self._is_beginning(
+            SpokenWords(tokens), written
+        )
 
     def _readings(self, written: SpokenWords) -> Sequence[Sequence[str]]:
         if not self._is_english:
             return [(token,) for token in written.tokens]
         return readings(written.tokens, contractions=self._contractions)
 
-    def _reads(self, written: SpokenWords, transcribed: SpokenWords, *, is_whole: bool = True) -> bool:
+    def _has_reading(self, written: SpokenWords, transcribed: SpokenWords, *, is_whole: bool = True) -> bool:
         """Return whether a reading of `written` is `transcribed`, or begins with it if that is not whole."""
         spoken = transcribed.joined
         places = {0}
@@ -83,15 +85,15 @@ class TranscriptJudge:
             for place in places:
                 if not is_whole and any(_is_cut_off(spoken, place, option) for option in options):
                     return True
-                after |= set(_ends(spoken, place, options))
+                after |= set(_ends_of_options(spoken, place, options))
             places = after
         return len(spoken) in places
 
-    def _begins(self, transcribed: SpokenWords, written: SpokenWords) -> bool:
+    def _is_beginning(self, transcribed: SpokenWords, written: SpokenWords) -> bool:
         """Return whether a reading of `transcribed`, all of it, begins `written`."""
         text, places = written.joined, {0}
         for options in self._readings(transcribed)[:-1]:
-            places = {end for place in places for end in _ends(text, place, options)}
+            places = {end for place in places for end in _ends_of_options(text, place, options)}
         last = self._readings(transcribed)[-1:]
         return not last or any(text.startswith(option, place) for place in places for option in last[0])
 
@@ -99,14 +101,14 @@ class TranscriptJudge:
 def words_of(text: str) -> SpokenWords:
     # "5\u00b2" is no 52, and "1\u00bd" no 11.
     apart = "".join(f" {each} " if unicodedata.category(each) == "No" else each for each in text)
-    signed = _MINUS.sub("\u2212", apart.translate(_UNSAID).translate(_APOSTROPHES))
+    signed = _MINUS.sub("\u2212", apart.translate(_TRADE_MARKS).translate(_APOSTROPHES))
     # Apart from their letters, accents that have not come yet do not change a letter that has.
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", signed).casefold())
-    return SpokenWords(tuple(_TOKEN.findall("".join(map(_shown, plain)))))
+    return SpokenWords(tuple(_TOKEN.findall("".join(map(_comparable, plain)))))
 
 
 @lru_cache(maxsize=4096)
-def _shown(character: str) -> str:
+def _comparable(character: str) -> str:
     """Return a character as it is compared: digits as ASCII, a blank for silent signs.
 
     Marks count as letters, which `\\w` does not: vowel signs of Thai and Indic scripts are marks.
@@ -116,11 +118,11 @@ def _shown(character: str) -> str:
         return str(unicodedata.digit(character))
     if category == "Cf":
         return ""
-    is_word = category[0] in "LMN" or character in _TRANSCRIBED or character in "'.,"
+    is_word = category[0] in "LMN" or character in _SPOKEN_SIGNS or character in "'.,"
     return character if is_word else " "
 
 
-def _ends(spoken: str, place: int, options: Sequence[str]) -> Iterator[int]:
+def _ends_of_options(spoken: str, place: int, options: Sequence[str]) -> Iterator[int]:
     """Yield the places after each option that stands at this place. A number ends where its digits do."""
     if spoken[place : place + 1] == " ":
         place += 1
@@ -136,7 +138,8 @@ def _is_cut_off(spoken: str, place: int, option: str) -> bool:
 
 
 def with_times_of(text: str, transcript: str) -> str:
-    """Return a transcript with the times of a text as that writes them: a recogniser may write 3:10 as "310".
+    """Return a transcript in which the times of the text are written as in the text: a recogniser may write
+    3:10 as "310".
 
     A front-end then reads them in both alike.
     """

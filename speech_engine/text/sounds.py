@@ -13,13 +13,13 @@ from speech_engine.errors import EngineFailed
 
 _CLAUSE_ENDS = ",;:\u2014\u2026"
 _STRESS = "\u02c8"
-"""Words that lean on the next one, such as "the" and "of", have none."""
+"""The mark of a stressed syllable. Words such as "the" and "of" have none."""
 _LONGEST_WORD = 80
 
 # A NUL would end the text. Brackets open espeak-ng's own notation, and a backtick may end some voices.
 _UNSAFE = re.compile(r"[\x00`\[\]]")
 # Arrows, boxes, emoji and letters of rare scripts: espeak-ng would spell their names.
-_UNREAD = re.compile(r"[\u2190-\u2bff\ua000-\uabff\ue000-\uf8ff\U00010000-\U0010ffff]")
+_UNREADABLE = re.compile(r"[\u2190-\u2bff\ua000-\uabff\ue000-\uf8ff\U00010000-\U0010ffff]")
 # espeak-ng collects a word, or letters with dots, in a buffer of fixed size.
 _LONG = re.compile(r"(\S{60})\S")
 _DOTTED = re.compile(r"(?:[^\s.]{1,6}\.\s{0,2}){9,}")
@@ -29,8 +29,11 @@ Ends = Literal["phrase", "clause", "sentence", "paragraph"]
 
 
 class Piece(NamedTuple):
-    """Numbers for a network: one sentence of so many sounds, or a part of a long one. With its end it `ends`
-    more than itself, so a pause follows. It is spoken faster by its `pace`."""
+    """Numbers for a network: a sentence, or a part of a long one, and how many `sounds` they stand for.
+
+    `ends` is the largest unit that ends here: a longer pause follows a larger one. A `pace` above 1 is
+    faster.
+    """
 
     numbers: tuple[int, ...]
     sounds: int
@@ -50,7 +53,7 @@ class EspeakReader:
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._alone = threading.Lock()
+        self._lock = threading.Lock()
         # Its debugging quotes texts.
         logging.getLogger("piper").setLevel(logging.ERROR)
 
@@ -63,7 +66,7 @@ class EspeakReader:
         """Return the sounds of each sentence. Each of `clusters` is one sound. Raise EngineFailed."""
         # A lone surrogate cannot be written as UTF-8.
         clean = text.encode(errors="replace").decode()
-        with self._alone:
+        with self._lock:
             phonemizer = self.phonemizer
             try:
                 sounds: list[list[str]] = phonemizer.phonemize(language, clean, set(clusters) or None)
@@ -78,7 +81,7 @@ Phonemize = Callable[[str, str, Collection[tuple[str, ...]]], list[list[str]]]
 
 def safe_text(text: str) -> str:
     """Return a text that cannot harm espeak-ng. A run of unsafe characters becomes one blank."""
-    plain = _UNREAD.sub(" ", _UNSAFE.sub(" ", text))
+    plain = _UNREADABLE.sub(" ", _UNSAFE.sub(" ", text))
     plain = _DOTTED.sub(lambda found: found[0].replace(".", " "), plain)
     return _LONG.sub(r"\1 ", plain)
 

@@ -17,10 +17,10 @@ _UNSPACED = (
     r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     r"\U00020000-\U0002fa1f"
 )
-_GOES_ON = re.compile(rf"(?<![{_UNSPACED}])[^\W{_UNSPACED}]")
+_LETTER = re.compile(rf"(?<![{_UNSPACED}])[^\W{_UNSPACED}]")
 _MORE_DIGITS_BEFORE = re.compile(r"(?:[0-9][.,:/−–-]|[$€£¥₦฿₹] ?)$")
 _MORE_DIGITS = re.compile(r"[.,:/−–-][0-9]")
-_BEFORE = 2
+_CHARACTERS_BEFORE = 2
 _START = re.compile(rf"(?<![^\W{_UNSPACED}])\S|[{_UNSPACED}]")
 
 
@@ -42,7 +42,7 @@ class WordFinder:
         self._words = sorted(self._spoken)
         self._nested = _nested_lengths(self._words)
         self._longest = max(map(len, self._words), default=0)
-        self._beginnings = frozenset(_of_one_sigma(_lowered(word))[:2] for word in self._words)
+        self._beginnings = frozenset(_with_one_sigma(_lowered(word))[:2] for word in self._words)
 
     def __repr__(self) -> str:
         return f"<WordFinder {len(self._spoken)}>"
@@ -51,7 +51,7 @@ class WordFinder:
         """Yields the words in a cleaned text, in order, without overlap. With `boundaries`, a word begins and
         ends at two of these places; without them, no letter stands beside a word."""
         lowered = _lowered(text)
-        known, beginnings = self._beginnings, _of_one_sigma(lowered)
+        known, beginnings = self._beginnings, _with_one_sigma(lowered)
         ends = _Ends(text, boundaries)
         at = 0
         for start in self._starts(lowered, boundaries):
@@ -64,7 +64,7 @@ class WordFinder:
                     at = end
                     break
 
-    def replaced(self, text: str) -> str:
+    def replace_words(self, text: str) -> str:
         """Returns a cleaned text with each word replaced by its spoken form."""
         pieces, at = [], 0
         for found in self.find(text):
@@ -115,7 +115,7 @@ class _Ends(dict[int, bool]):
 
     def __missing__(self, end: int) -> bool:
         goes_on = self._text[end - 1].isdigit() and _MORE_DIGITS.match(self._text, end)
-        may_end = self[end] = not goes_on and _ends(self._text, end, self._boundaries)
+        may_end = self[end] = not goes_on and _is_word_end(self._text, end, self._boundaries)
         return may_end
 
 
@@ -135,30 +135,30 @@ def _nested_lengths(words: Sequence[str]) -> list[tuple[int, ...]]:
 
 
 @lru_cache(maxsize=64)
-def _of(items: tuple[tuple[str, str], ...]) -> WordFinder:
+def _finder_of(items: tuple[tuple[str, str], ...]) -> WordFinder:
     return WordFinder(dict(items))
 
 
-def words_of(lexicon: Mapping[str, str]) -> WordFinder:
-    return _of(tuple(lexicon.items()))
+def word_finder(lexicon: Mapping[str, str]) -> WordFinder:
+    return _finder_of(tuple(lexicon.items()))
 
 
-def _ends(text: str, end: int, boundaries: Collection[int] | None) -> bool:
+def _is_word_end(text: str, end: int, boundaries: Collection[int] | None) -> bool:
     if boundaries is not None:
         return end in boundaries
     if end == len(text):
         return True
     # An accent or a vowel sign belongs to the letter before it.
-    return not _GOES_ON.match(text, end) and unicodedata.category(text[end])[0] != "M"
+    return not _LETTER.match(text, end) and unicodedata.category(text[end])[0] != "M"
 
 
 def _is_within_number(text: str, start: int) -> bool:
     """Tell whether a part of a number or of an amount begins here: a brand `99` is not in `0,99`."""
-    before = text[max(0, start - _BEFORE) : start]
+    before = text[max(0, start - _CHARACTERS_BEFORE) : start]
     return text[start].isdigit() and _MORE_DIGITS_BEFORE.search(before) is not None
 
 
-def _of_one_sigma(lowered: str) -> str:
+def _with_one_sigma(lowered: str) -> str:
     """Returns a text in which a final sigma is a usual one. The neighbours of a capital decide which one it
     becomes."""
     return lowered.replace("ς", "σ")

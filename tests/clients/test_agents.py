@@ -231,9 +231,9 @@ def test_agents_do_not_try_a_wrong_key_again(livekit: Program, pipecat: Program,
 def test_livekit_tries_again_when_there_are_too_many_sockets(livekit: Program, server: Server) -> None:
     key = server.mint_key("crowded-livekit", plan="open").secret
     with _crowd(server, key) as leave:
-        before = _logged(server, '"status":429')
+        before = logged(server, '"status":429')
         livekit.begin("is_patient", server.url, key)
-        until(lambda: _logged(server, '"status":429') > before)
+        until(lambda: logged(server, '"status":429') > before)
         leave()
         seen = livekit.end()
     assert (said(seen), seen["error"]) == (SENTENCES, None)
@@ -244,10 +244,10 @@ def test_livekit_tries_again_when_there_are_too_many_sockets(livekit: Program, s
 def test_pipecat_loses_a_turn_when_there_are_too_many_sockets(pipecat: Program, server: Server) -> None:
     key = server.mint_key("crowded-pipecat", plan="open").secret
     with _crowd(server, key) as leave:
-        before = _logged(server, '"status":429')
+        before = logged(server, '"status":429')
         pipecat.begin("speaks_twice", server.url, key)
         # It dials before there is text, and again with each sentence of a turn.
-        until(lambda: _logged(server, '"status":429') > before + len(SENTENCES))
+        until(lambda: logged(server, '"status":429') > before + len(SENTENCES))
         leave()
         seen = pipecat.end()
     assert seen["first"]["pcm"] == ""
@@ -259,9 +259,9 @@ def test_pipecat_loses_a_turn_when_there_are_too_many_sockets(pipecat: Program, 
 def test_pipecat_dials_again_when_its_idle_socket_was_closed(pipecat: Program, server: Server) -> None:
     key = server.mint_key("idle-pipecat", plan="open").secret
     other = server.mint_key("idle-others", plan="open").secret
-    spoken = _logged(server, "utterance.finished")
+    spoken = logged(server, "utterance.finished")
     pipecat.begin("speaks_twice", server.url, key)
-    until(lambda: _logged(server, "utterance.finished") > spoken)
+    until(lambda: logged(server, "utterance.finished") > spoken)
     # One more than the worker has: the socket closes that is idle for longest.
     with _crowd(server, key, _SOCKETS - 1), _crowd(server, other):
         seen = pipecat.end()
@@ -293,7 +293,7 @@ def test_a_key_that_is_revoked_ends_a_turn_and_the_socket(
 
 def test_the_library_is_told_of_a_wrong_key(server: Server) -> None:
     with pytest.raises(InvalidStatus) as caught:
-        _realtime(server, "sk-vg-wrong", iter(WORDS))
+        realtime(server, "sk-vg-wrong", iter(WORDS))
     assert caught.value.response.status_code == 401
 
 
@@ -301,7 +301,7 @@ def test_the_library_is_told_of_a_wrong_key(server: Server) -> None:
 def test_the_library_is_told_of_too_many_sockets(server: Server) -> None:
     key = server.mint_key("crowded-library", plan="open").secret
     with _crowd(server, key), pytest.raises(InvalidStatus) as caught:
-        _realtime(server, key, iter(WORDS))
+        realtime(server, key, iter(WORDS))
     assert caught.value.response.status_code == 429
 
 
@@ -316,11 +316,11 @@ def test_the_library_is_told_of_a_turn_that_breaks_off(server: Server) -> None:
         yield from (f"{word} " for word in WORDS[8:])
 
     with pytest.raises(ApiError) as caught:
-        _realtime(server, revoked.secret, words())
+        realtime(server, revoked.secret, words())
     assert caught.value.status_code == 1008
 
 
-def _realtime(server: Server, key: str, words: Iterator[str]) -> bytes:
+def realtime(server: Server, key: str, words: Iterator[str]) -> bytes:
     with httpx.Client(trust_env=False) as http:
         client = ElevenLabs(base_url=f"{server.url}/elevenlabs", api_key=key, httpx_client=http)
         speech = client.text_to_speech
@@ -346,7 +346,7 @@ def _crowd(server: Server, key: str, sockets: int = _SOCKETS) -> Iterator[Callab
         yield stack.close
 
 
-def _logged(server: Server, what: str) -> int:
+def logged(server: Server, what: str) -> int:
     return server.log.read_text().count(what)
 
 

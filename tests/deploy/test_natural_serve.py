@@ -54,14 +54,14 @@ def serve_without_an_index(folder: Path) -> dict[str, str]:
         _first, line = said(server)
     assert LINE in line
     assert "the package index cannot be reached" in line
-    assert natural_file.read(folder / "data") == natural.Layer()
+    assert natural_file.read_checked(folder / "data") == natural.Layer()
     return away
 
 
 def require_index() -> None:
     """Skip the test where no index has the voices."""
     try:
-        natural_voices.require_index(natural_voices.chosen(open_galleries(registry.load())))
+        natural_voices.require_index(natural_voices.first_models(open_galleries(registry.load())))
     except ModelRefused as fault:
         pytest.skip(f"the package index cannot be reached: {fault}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fakes.shop import variables
-from proxy.cli.main import is_tried_out, with_dev_key
+from proxy.cli.main import is_trial_server, with_dev_key
 from proxy.config import natural
 from proxy.feature_list import load_config
 from tests.deploy.test_natural_serve import AWAY, LINE, engine_of, require_index, said
@@ -101,13 +101,13 @@ def test_a_server_that_somebody_set_up_gets_no_voices_and_no_key_unasked(
     for file in files:
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()
-    assert is_tried_out(None) is is_trial
+    assert is_trial_server(None) is is_trial
 
 
 def test_a_public_address_is_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("VOXGATE_SERVER__PUBLIC_URL", "https://speech.example.org")
-    assert not is_tried_out(None)
+    assert not is_trial_server(None)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
@@ -136,7 +136,7 @@ def test_uvx_speaks_naturally(wheel: Path, tmp_path: Path) -> None:
 def _speaks_naturally(server: Server) -> None:
     answer = server.speech("Hello from the wheel.")
     assert not engine_of(answer).startswith("espeak"), answer.headers
-    assert natural.read(server.data, dict, lambda _section, _why: None) is not None
+    assert natural.read_layer(server.data, dict, lambda _section, _why: None) is not None
 
 
 @pytest.fixture(autouse=True)

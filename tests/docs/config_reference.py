@@ -24,7 +24,7 @@ from proxy.config.sections import (
     VoiceSection,
 )
 from proxy.feature_list import all_sections
-from proxy.features.payments.section import MercadoPagoSection, StripeSection, _PackWritten, _Priced
+from proxy.features.payments.section import MercadoPagoSection, StripeSection, _WrittenOffer, _WrittenPack
 from tests.docs import markdown
 from tests.docs.pages import ROOT
 
@@ -44,8 +44,8 @@ SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
         for each in all_sections()
         if get_origin(each.type_) is None
     },
-    "[payments.plans.studio]": ("[payments.plans.NAME]", _Priced),
-    "[payments.packs.small]": ("[payments.packs.NAME]", _PackWritten),
+    "[payments.plans.studio]": ("[payments.plans.NAME]", _WrittenOffer),
+    "[payments.packs.small]": ("[payments.packs.NAME]", _WrittenPack),
     "[payments.mercadopago]": ("[payments.mercadopago]", MercadoPagoSection),
     "[payments.stripe]": ("[payments.stripe]", StripeSection),
     "[vault]": ("[vault]", VaultSection),

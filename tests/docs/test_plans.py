@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from policies import estimate
 from policies.cycles import cycle_at
-from policies.price import MICRO, Price, PricedPart, in_credits, total
+from policies.price import MICRO, Price, PricedPart, in_credits, total_charge
 from proxy.feature_list import load_config
 from tests.docs import pages
 
@@ -57,12 +57,14 @@ def test_the_charges_are_those_of_the_prices() -> None:
     character = Price(int(Decimal(per_character) * MICRO), "character")
     samples = round(float(heard_s) * _RATE_HZ)
     for price, shown_charge in ((second, by_time), (character, by_text)):
-        assert in_credits(total((PricedPart(price, samples, int(characters)),), _RATE_HZ)) == shown_charge
+        assert (
+            in_credits(total_charge((PricedPart(price, samples, int(characters)),), _RATE_HZ)) == shown_charge
+        )
 
 
 def test_the_estimate_is_the_one_that_is_held() -> None:
     seconds, characters = numbers(r"estimated: (\d+) seconds for (\d+) characters of English")
-    assert f"{estimate.seconds('a' * int(characters), 1.0):g}" == seconds
+    assert f"{estimate.speech_seconds('a' * int(characters), 1.0):g}" == seconds
 
 
 def test_the_cycles_of_an_account_of_the_last_day_of_a_month() -> None:

@@ -10,7 +10,7 @@ def test_every_setting_that_waits_is_listed_and_no_other() -> None:
     section = pages.section(pages.doc("operations.md"), "Reload the configuration")
     sections, keys, _engines = (line for line in section.splitlines() if line.startswith("- "))
     own = (each.name for each in all_sections() if each.needs_restart)
-    opened = {name.removesuffix("_off") for name in reload._OPENED_ONCE} - {"plugins"}
+    opened = {name.removesuffix("_off") for name in reload._SECTIONS_OPENED_ONCE} - {"plugins"}
     waiting = {*opened, *(f"{kind}s" for kind in KINDS), *own}
     assert set(pages.codes(sections)) == {f"[{name}]" for name in waiting}
     assert set(pages.codes(keys)) == {"[server]", *reload.NEEDS_RESTART}

@@ -31,7 +31,7 @@ class Books(NamedTuple):
 def books(url: str, data: Path) -> Books:
     async def read() -> Books:
         async with open_store(url, data) as store:
-            rows = {row.id: row for row in await usage.list_(store, limit=1_000_000)}
+            rows = {row.id: row for row in await usage.list_newest(store, limit=1_000_000)}
             spent = {row["request"]: row["amount"] for row in await store.read(_SPENT)}
             return Books(rows, spent, await verify(store))
 

@@ -15,7 +15,7 @@ import pytest
 from proxy.feature_list import load_config, open_store
 from proxy.file_store import vault as vaults
 from proxy.file_store.objects import is_recording
-from proxy.file_store.vault import Vault, object_of
+from proxy.file_store.vault import Vault, object_name
 from proxy.storage import blobs
 from tests import speech_clips
 from tests.databases import Postgres
@@ -314,7 +314,7 @@ async def _expect_objects(killing: Killing) -> None:
             later.setattr(vaults, "_HOUR_S", 0.0)
             await vault.tidy()
         objects = {each.name for each in await vault.objects.list() if is_recording(each.name)}
-        rows = {object_of(row) for row in await blobs.list_all(store)}
+        rows = {object_name(row) for row in await blobs.list_all(store)}
         assert objects == rows, (objects - rows, rows - objects)
         print(f"{sum(each.erased for each in killing.voices)} voices erased, {len(rows)} recordings left")
 

@@ -35,7 +35,7 @@ from proxy.features.mail import smtp
 from proxy.features.mail.section import read_url
 from proxy.features.mail.smtp import SmtpConnections
 from proxy.features.models.addresses import FetchFailed
-from proxy.features.models.fetching import HubPatience, Wanted, fetch
+from proxy.features.models.fetching import FileToFetch, HubPatience, fetch
 from proxy.features.models.part_file import PartFile
 from proxy.features.payments.provider import ProviderFailed
 from proxy.features.webhooks.sender import Sender, WebhookRequest
@@ -173,7 +173,7 @@ async def _webhook(_http: UpstreamClient, at: str) -> str:
 
 
 async def _mail(_http: UpstreamClient, at: str) -> str:
-    mail = smtp.message("mail_1", 0, "v@example.org", "ada@example.net", "Hello", "Hello")
+    mail = smtp.new_message("mail_1", 0, "v@example.org", "ada@example.net", "Hello", "Hello")
     return repr(await SmtpConnections("").send(read_url(f"smtp://{at}"), mail))
 
 
@@ -209,7 +209,7 @@ async def _bucket_put(_http: UpstreamClient, at: str) -> str:
 
 async def _hub(_http: UpstreamClient, at: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        file = Wanted("a.onnx", (f"http://{at}/a.onnx",), 0, 1_000_000, digests=("0" * 64,))
+        file = FileToFetch("a.onnx", (f"http://{at}/a.onnx",), 0, 1_000_000, digests=("0" * 64,))
         part = PartFile(Path(folder), "a.onnx")
         await asyncio.to_thread(fetch, file, part, HubPatience(4.0, 4.0), lambda _done, _of: None)
     return "fetched"

@@ -85,7 +85,7 @@ def usage_rows(server: Server) -> dict[str, UsageRow]:
 
     async def read() -> list[UsageRow]:
         async with open_store("sqlite", server.data) as store:
-            return await usage.list_(store, limit=1_000_000)
+            return await usage.list_newest(store, limit=1_000_000)
 
     return {row.id: row for row in asyncio.run(read())}
 

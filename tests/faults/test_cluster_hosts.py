@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from proxy.config.clusters import HostSection
-from proxy.processes.agent import Ports
+from proxy.processes.agent import ProcessPorts
 from speech_engine.host.confinement import has_call_filter
 from tests.commands import command
 from tests.faults.cluster_hosts import Agent, Relay, agent, certificates, gateway, relay, watched
@@ -197,7 +197,7 @@ def test_a_second_agent_on_one_address_and_one_without_a_free_port_say_so(tmp_pa
         taken = int(other.getsockname()[1])
         section = HostSection(listen=f"127.0.0.1:{taken - 1}", ports=1)
         with pytest.raises(OSError, match=f"all ports from {taken} to {taken} are in use"):
-            Ports(section)("tone.0.1")
+            ProcessPorts(section)("tone.0.1")
 
 
 @pytest.mark.skipif(not has_call_filter(), reason="the kernel has no seccomp")

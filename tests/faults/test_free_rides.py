@@ -345,7 +345,7 @@ def bill(server: Server, cell: Cell) -> Bill:
         return Bill(received_s, charged_s, received_s + ROUNDING_S)
     if cell.engine == "upstream" and cell.situation in ("leave", "slow"):
         # Its provider bills for the whole text as soon as it has it, so a leaver pays for the whole text.
-        return Bill(received_s, charged_s, estimate.seconds(LONG, 1.0) + ROUNDING_S)
+        return Bill(received_s, charged_s, estimate.speech_seconds(LONG, 1.0) + ROUNDING_S)
     a_second = max(1, len(heard.audio)) / max(received_s, 0.1) * (4 / 3 if cell.form == "sse" else 1)
     return Bill(received_s, charged_s, received_s + IN_SOCKETS_BYTES / a_second + CHUNK_S)
 

@@ -35,7 +35,7 @@ async def test_sockets_open_after_200_plain_requests_and_count_their_own_bytes(t
 
     async def tells(socket: ClientSocket) -> None:
         await socket.accept()
-        mark = socket.mark()
+        mark = socket.count_written()
         try:
             while True:
                 await socket.send(await socket.receive())

@@ -18,7 +18,7 @@ from pathlib import Path
 from proxy.config.sections import VaultSection
 from proxy.feature_list import open_store
 from proxy.file_store.vault import Vault
-from proxy.storage.schema import shipped
+from proxy.storage.schema import known_migrations
 from proxy.storage.store import Statement
 from tests.databases import postgres
 from tests.faults.books import books
@@ -44,7 +44,7 @@ def newer_copy(folder: Path) -> Path:
     """A copy of this tree with two migrations more, one of which names recordings."""
     for name in _CODE:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for number, sql in enumerate(_MIGRATIONS, len(shipped()) + 1):
+    for number, sql in enumerate(_MIGRATIONS, len(known_migrations()) + 1):
         (folder / "proxy" / "storage" / "migrations" / f"{number:04}_upgrade.sql").write_text(sql)
     tables = folder / "proxy" / "storage" / "kernel_tables.py"
     tables.write_text(tables.read_text().replace("KERNEL_TABLES: Tables = (\n", _TABLE))

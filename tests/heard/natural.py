@@ -11,7 +11,7 @@ from proxy.engines.registry import load
 from proxy.engines.stored_models import ModelStore
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.index_process import IndexPatience
-from proxy.features.models.listing import Listed, open_galleries
+from proxy.features.models.listing import GalleryModel, open_galleries
 from proxy.features.models.natural_voices import STAND_IN, natural_layer
 from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, pull
@@ -71,7 +71,7 @@ def shipped(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[
     put(KOKORO.model, data)
     built_in = config_toml.built_in_models()
     layer = natural_layer(natural.Layer(), [_listed(KOKORO.model)], built_in, stands_in=True)
-    natural.write(data, layer)
+    natural.write_layer(data, layer)
     with server.running(folder, (ROOT / "config.toml").read_text(), environ=environ) as live:
         yield live
 
@@ -92,11 +92,11 @@ def _accepting(model: str) -> str:
 
 
 @cache
-def _listed(model: str) -> Listed:
+def _listed(model: str) -> GalleryModel:
     return open_galleries(load()).listed_model(model)
 
 
-def _packages(listed: Listed) -> Path:
+def _packages(listed: GalleryModel) -> Path:
     """The folder of a model's packages under their own names. Raises `Absent`."""
     packages = listed.entry.packages
 

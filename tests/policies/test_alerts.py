@@ -5,11 +5,19 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.alerts import LASTS_US, Alert, Trouble, changes, of_budget, of_disk, of_engine
-from policies.tasks import SECOND
+from policies.alerts import (
+    CONFIRMED_AFTER_US,
+    Alert,
+    Trouble,
+    alert_changes,
+    budget_troubles,
+    disk_troubles,
+    engine_troubles,
+)
+from policies.tasks import SECOND_US
 from tests.tables import each_row
 
-HALF = LASTS_US // 2
+HALF = CONFIRMED_AFTER_US // 2
 A, B = Trouble("engine_failed", "a"), Trouble("budget_used", "b, day")
 
 
@@ -27,7 +35,7 @@ A, B = Trouble("engine_failed", "a"), Trouble("budget_used", "b, day")
     ],
 )
 def test_an_engine_in_trouble(state: str, refused: list[int], ids: list[str]) -> None:
-    assert [each.id for each in of_engine("a", state, refused)] == ids
+    assert [each.id for each in engine_troubles("a", state, refused)] == ids
 
 
 @each_row(
@@ -40,12 +48,12 @@ def test_an_engine_in_trouble(state: str, refused: list[int], ids: list[str]) ->
     ],
 )
 def test_a_budget_in_trouble(usd: float, of_usd: float, kinds: list[str]) -> None:
-    assert [each.kind for each in of_budget("a", "day", usd, of_usd)] == kinds
+    assert [each.kind for each in budget_troubles("a", "day", usd, of_usd)] == kinds
 
 
 @each_row(("free", "total", "number"), [(5, 100, 0), (4, 100, 1), (0, 100, 1), (0, 0, 0)])
 def test_a_disk_in_trouble(free: int, total: int, number: int) -> None:
-    assert len([*of_disk(free, total)]) == number
+    assert len([*disk_troubles(free, total)]) == number
 
 
 class Life:
@@ -54,10 +62,10 @@ class Life:
     def __init__(self) -> None:
         self.known: dict[str, Alert] = {}
 
-    def look(self, now: int, *found: Trouble, unsure: Sequence[str] = ()) -> list[str]:
+    def look(self, now: int, *found: Trouble, starting: Sequence[str] = ()) -> list[str]:
         """Look, and return what is mailed."""
         mailed = []
-        for change in changes([*self.known.values()], found, now, unsure):
+        for change in alert_changes([*self.known.values()], found, now, starting):
             if change.step in ("end", "drop"):
                 del self.known[change.alert.id]
             else:
@@ -91,7 +99,7 @@ def test_an_engine_that_starts_is_no_end() -> None:
     for turn in range(3):
         life.look(turn * HALF, A, B)
     for turn in range(3, 9):
-        ended = life.look(turn * HALF, unsure=["a"])
+        ended = life.look(turn * HALF, starting=["a"])
         assert ended == ([f"end {B.id}"] if turn == 5 else [])
     assert life.look(9 * HALF, A) == []
 
@@ -102,12 +110,12 @@ def test_mails_alternate_and_follow_the_trouble(turns: list[tuple[int, set[Troub
     # Since when each is found, or not found.
     since = dict.fromkeys((A, B), (False, 0))
     for pause_s, found in turns:
-        now += pause_s * SECOND
+        now += pause_s * SECOND_US
         mailed = life.look(now, *found)
         for each in (A, B):
             if since[each][0] is not (each in found):
                 since[each] = each in found, now
-            is_new = is_sent[each] is not (each in found) and now - since[each][1] >= LASTS_US
+            is_new = is_sent[each] is not (each in found) and now - since[each][1] >= CONFIRMED_AFTER_US
             step = "send" if each in found else "end"
             assert [mail for mail in mailed if mail.endswith(each.id)] == [f"{step} {each.id}"] * is_new
             is_sent[each] ^= is_new

@@ -1,7 +1,7 @@
 """The names of a cast: which may be."""
 
 from policies import text_tags
-from policies.text_tags import MOST_CHARACTERS, MOST_NAMES
+from policies.text_tags import MOST_NAME_CHARACTERS, MOST_NAMES
 from tests.tables import each_row
 
 
@@ -10,14 +10,14 @@ from tests.tables import each_row
     [
         (("Ana",), True),
         (tuple(f"n{number}" for number in range(MOST_NAMES)), True),
-        (("น้องแพร", "O'Neil", "R2-D2", "x" * MOST_CHARACTERS), True),
+        (("น้องแพร", "O'Neil", "R2-D2", "x" * MOST_NAME_CHARACTERS), True),
         ((), False),
         (tuple(f"n{number}" for number in range(MOST_NAMES + 1)), False),
         (("",), False),
         (("  ",), False),
         (("Ana]",), False),
         (("A\nna",), False),
-        (("x" * (MOST_CHARACTERS + 1),), False),
+        (("x" * (MOST_NAME_CHARACTERS + 1),), False),
         (("Ana", "ANA"), False),
         (("Ana", " Ana"), False),
         (("Zoé", "Zoe\u0301"), False),

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.price import PerUnit, Rate, micro_usd
+from policies.price import PerUnit, Rate, cost_micro_usd
 from tests.tables import each_row
 
 
@@ -20,12 +20,12 @@ from tests.tables import each_row
     ],
 )
 def test_an_attempt_costs_its_rate(rate: Rate, micro: int) -> None:
-    assert micro_usd(rate, seconds=90.0, characters=200, units=300.0) == micro
+    assert cost_micro_usd(rate, seconds=90.0, characters=200, units=300.0) == micro
 
 
 @each_row(("units", "micro"), [(None, 2_000_000), (0.0, 0), (7.5, 75_000)])
 def test_a_unit_that_nobody_counted_is_a_character(units: float | None, micro: int) -> None:
-    assert micro_usd(Rate(0.01, "unit"), seconds=1.0, characters=200, units=units) == micro
+    assert cost_micro_usd(Rate(0.01, "unit"), seconds=1.0, characters=200, units=units) == micro
 
 
 @given(
@@ -38,7 +38,7 @@ def test_more_time_never_costs_less_and_text_makes_no_difference(
     usd: float, per: PerUnit, one: float, other: float
 ) -> None:
     less, more = (
-        micro_usd(Rate(usd, per), seconds=seconds, characters=n, units=None)
+        cost_micro_usd(Rate(usd, per), seconds=seconds, characters=n, units=None)
         for n, seconds in enumerate(sorted((one, other)))
     )
     assert 0 <= less <= more

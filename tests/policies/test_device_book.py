@@ -17,13 +17,13 @@ def card(free_gb: float = 8.0, device: str = CARD) -> DeviceMemory:
 def held() -> DeviceReservations:
     """One whose card of 8 GB has 0.9 left."""
     book = DeviceReservations()
-    assert book.ask(XTTS, 5.1, card()) is None
-    assert book.ask(F5, 2.0, card()) is None
+    assert book.book_memory(XTTS, 5.1, card()) is None
+    assert book.book_memory(F5, 2.0, card()) is None
     return book
 
 
 def test_who_does_not_fit_is_told_who_holds_the_memory() -> None:
-    refusal = held().ask(POCKET, 3.2, card())
+    refusal = held().book_memory(POCKET, 3.2, card())
     assert refusal == LoadRefusal("waits for 3.2 GB of cuda:0: xtts holds 5.1, f5tts 2.0 of 8.0 GB")
 
 
@@ -31,24 +31,24 @@ def test_a_late_peak_of_a_process_that_has_ended_changes_nothing() -> None:
     book = held()
     book.release(F5)
     book.note_peak(F5, 2.0)
-    assert book.ask(POCKET, 2.9, card()) is None
+    assert book.book_memory(POCKET, 2.9, card()) is None
 
 
 def test_the_processes_of_an_engine_are_added_up() -> None:
     book = DeviceReservations()
     for process in range(2):
-        assert book.ask(("xtts", process), 3.0, card()) is None
-    refusal = book.ask(F5, 2.5, card())
+        assert book.book_memory(("xtts", process), 3.0, card()) is None
+    refusal = book.book_memory(F5, 2.5, card())
     assert refusal is not None
     assert refusal.reason == "waits for 2.5 GB of cuda:0: xtts holds 6.0 of 8.0 GB"
 
 
 def test_all_that_is_left_may_be_booked() -> None:
-    assert held().ask(POCKET, 0.9, card()) is None
+    assert held().book_memory(POCKET, 0.9, card()) is None
 
 
 def test_what_was_promised_and_not_yet_taken_is_not_free() -> None:
-    assert held().ask(POCKET, 0.9, card(free_gb=7.9)) == LoadRefusal(
+    assert held().book_memory(POCKET, 0.9, card(free_gb=7.9)) == LoadRefusal(
         "waits for 0.9 GB of cuda:0, which has 7.9 of 8.0 GB free; xtts holds 5.1, f5tts 2.0 of 8.0 GB",
         again_s=TRY_AGAIN_S,
     )
@@ -56,11 +56,11 @@ def test_what_was_promised_and_not_yet_taken_is_not_free() -> None:
 
 def test_nobody_waits_for_more_than_the_device_has() -> None:
     reason = "memory_gb: the engine needs 8.5 GB, and cuda:0 has 8.0 of 8.0 GB free"
-    assert held().ask(POCKET, 8.5, card()) == LoadRefusal(reason, lasting=True)
+    assert held().book_memory(POCKET, 8.5, card()) == LoadRefusal(reason, is_lasting=True)
 
 
 def test_strangers_memory_has_no_names() -> None:
-    refusal = DeviceReservations().ask(XTTS, 5.0, card(free_gb=1.0))
+    refusal = DeviceReservations().book_memory(XTTS, 5.0, card(free_gb=1.0))
     assert refusal == LoadRefusal(
         "waits for 5.0 GB of cuda:0, which has 1.0 of 8.0 GB free", again_s=TRY_AGAIN_S
     )
@@ -69,41 +69,41 @@ def test_strangers_memory_has_no_names() -> None:
 def test_what_is_measured_is_not_missed_twice() -> None:
     book = held()
     book.note_peak(XTTS, 5.0)  # so 5 of those 5.1 GB are no longer free
-    assert book.ask(POCKET, 0.9, card(free_gb=3.0)) is None
+    assert book.book_memory(POCKET, 0.9, card(free_gb=3.0)) is None
 
 
 def test_who_takes_more_than_it_said_has_more_booked() -> None:
     book = held()
     book.note_peak(XTTS, 5.9)
-    refusal = book.ask(POCKET, 0.9, card(free_gb=2.0))
+    refusal = book.book_memory(POCKET, 0.9, card(free_gb=2.0))
     assert refusal is not None
     assert "xtts holds 5.9" in refusal.reason
 
 
 def test_another_device_has_memory_of_its_own() -> None:
-    assert held().ask(POCKET, 8.0, card(device=OTHER)) is None
+    assert held().book_memory(POCKET, 8.0, card(device=OTHER)) is None
 
 
 def test_the_first_who_fits_is_told_and_has_the_room_from_then_on() -> None:
     book = held()
     for holder, needs_gb in ((("large", 0), 6.5), (POCKET, 4.0), (("late", 0), 4.5)):
-        assert book.ask(holder, needs_gb, card()) is not None
-    assert book.turns() == []
+        assert book.book_memory(holder, needs_gb, card()) is not None
+    assert book.book_waiting() == []
     book.release(XTTS)
-    assert book.turns() == [POCKET]  # the large one needs more, and the late one came later
-    assert book.ask(("new", 0), 4.0, card()) is not None
-    assert book.ask(POCKET, 4.0, card()) is None
+    assert book.book_waiting() == [POCKET]  # the large one needs more, and the late one came later
+    assert book.book_memory(("new", 0), 4.0, card()) is not None
+    assert book.book_memory(POCKET, 4.0, card()) is None
     book.release(F5)
     book.release(POCKET)
-    assert book.turns() == [("large", 0)]
+    assert book.book_waiting() == [("large", 0)]
 
 
 def test_one_that_ends_while_it_waits_is_told_nothing() -> None:
     book = held()
-    assert book.ask(POCKET, 3.2, card()) is not None
+    assert book.book_memory(POCKET, 3.2, card()) is not None
     book.release(POCKET)
     book.release(XTTS)
-    assert book.turns() == []
+    assert book.book_waiting() == []
 
 
 @settings(max_examples=100, stateful_step_count=30, deadline=None)
@@ -134,7 +134,7 @@ class Book(RuleBasedStateMachine):
         self.loaded.pop(holder, None)
         self.waiting = [each for each in self.waiting if each != holder]
         del self.needs[holder]
-        for turn in self.book.turns():
+        for turn in self.book.book_waiting():
             assert turn in self.waiting
             self.waiting.remove(turn)
             self.ask(turn)
@@ -142,10 +142,10 @@ class Book(RuleBasedStateMachine):
 
     def ask(self, holder: Holder) -> None:
         needs_gb, memory = self.needs[holder]
-        refusal = self.book.ask(holder, needs_gb, memory)
+        refusal = self.book.book_memory(holder, needs_gb, memory)
         if refusal is None:
             self.loaded[holder] = memory
-        elif not refusal.lasting:
+        elif not refusal.is_lasting:
             self.waiting.append(holder)
 
     def booked_gb(self, device: str) -> float:

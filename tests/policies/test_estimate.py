@@ -26,8 +26,8 @@ speeds = st.floats(0.25, 4.0)
     ],
 )
 def test_a_script_has_its_pace_with_a_fifth_on_top(text: str, seconds: float) -> None:
-    assert estimate.seconds(text, 1.0) == pytest.approx(seconds, rel=0.02)
-    assert estimate.seconds(text, 2.0) == pytest.approx(seconds / 2, rel=0.02)
+    assert estimate.speech_seconds(text, 1.0) == pytest.approx(seconds, rel=0.02)
+    assert estimate.speech_seconds(text, 2.0) == pytest.approx(seconds / 2, rel=0.02)
 
 
 def test_a_number_that_was_not_written_out_is_as_long_as_in_words() -> None:
@@ -38,13 +38,13 @@ def test_a_number_that_was_not_written_out_is_as_long_as_in_words() -> None:
 def test_more_text_is_never_shorter(alphabet: str, data: st.DataObject, speed: float) -> None:
     text = data.draw(st.text(alphabet, min_size=1, max_size=60))
     more = text + data.draw(st.sampled_from(text)) * data.draw(st.integers(1, 5))
-    assert estimate.seconds(text * 2, speed) >= estimate.seconds(text, speed) > 0
-    assert estimate.seconds(more, speed) > estimate.seconds(text, speed)
+    assert estimate.speech_seconds(text * 2, speed) >= estimate.speech_seconds(text, speed) > 0
+    assert estimate.speech_seconds(more, speed) > estimate.speech_seconds(text, speed)
 
 
 @given(st.text(max_size=200), speeds, speeds)
 def test_faster_is_never_longer(text: str, one: float, other: float) -> None:
-    assert estimate.seconds(text, max(one, other)) <= estimate.seconds(text, min(one, other))
+    assert estimate.speech_seconds(text, max(one, other)) <= estimate.speech_seconds(text, min(one, other))
 
 
 @given(st.floats(0, 1e6))
@@ -54,4 +54,4 @@ def test_the_cap_leaves_room_and_is_never_under_ten_seconds(estimated_s: float) 
 
 @pytest.mark.parametrize(("source_s", "least_s", "most_s"), [(0.2, 0.0, 1.21), (6.0, 4.7, 7.3)])
 def test_what_repeats_a_recording_is_about_as_long(source_s: float, least_s: float, most_s: float) -> None:
-    assert estimate.repeated_s(source_s) == pytest.approx((least_s, most_s))
+    assert estimate.repetition_bounds_s(source_s) == pytest.approx((least_s, most_s))

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.host_health import (
-    CRASHES,
+    CRASH_WINDOW_S,
     LONGEST_DELAY_S,
-    WITHIN_S,
+    MOST_CRASHES,
     Crash,
     is_frozen,
     is_idle,
@@ -45,17 +45,17 @@ def test_a_host_is_given_up_exactly_at_the_fifth_crash_without_work_within_a_min
     crashes: list[Crash],
 ) -> None:
     now = crashes[-1].at
-    idle = [crash for crash in crashes if now - crash.at < WITHIN_S and not crash.was_busy]
-    is_last = len(idle) >= CRASHES and not crashes[-1].was_busy
+    idle = [crash for crash in crashes if now - crash.at < CRASH_WINDOW_S and not crash.was_busy]
+    is_last = len(idle) >= MOST_CRASHES and not crashes[-1].was_busy
     assert (restart_delay_s(crashes, now) is None) == is_last
 
 
 def test_five_deaths_in_loading_are_enough_however_long_each_took() -> None:
-    deaths = [Crash(30.0 * number, was_loading=True) for number in range(1, CRASHES + 1)]
-    for number in range(1, CRASHES):
+    deaths = [Crash(30.0 * number, was_loading=True) for number in range(1, MOST_CRASHES + 1)]
+    for number in range(1, MOST_CRASHES):
         assert restart_delay_s(deaths[:number], deaths[number - 1].at) is not None
     assert restart_delay_s(deaths, deaths[-1].at) is None
-    slow = [Crash(600.0 * number, was_loading=True) for number in range(1, CRASHES + 1)]
+    slow = [Crash(600.0 * number, was_loading=True) for number in range(1, MOST_CRASHES + 1)]
     assert restart_delay_s(slow, slow[-1].at) is None
     # Whoever was ready in between has loaded: its deaths count by the minute.
     served = [*deaths[:2], Crash(75.0), *deaths[3:]]

@@ -40,13 +40,13 @@ from tests.tables import each_row
     ],
 )
 def test_a_script_gives_its_language_away(text: str, found: str | None) -> None:
-    assert language.by_script(text) == found
+    assert language.language_of_script(text) == found
 
 
 @each_row(("thai", "latin", "found"), [(3, 7, "th"), (29, 71, None), (30, 70, "th"), (0, 1, None)])
 def test_thai_wins_from_three_letters_in_ten(thai: int, latin: int, found: str | None) -> None:
-    assert language.by_script("ก" * thai + "x" * latin) == found
-    assert language.by_script("x" * latin + " 1, " + "ก" * thai) == found
+    assert language.language_of_script("ก" * thai + "x" * latin) == found
+    assert language.language_of_script("x" * latin + " 1, " + "ก" * thai) == found
 
 
 def says(**by_beginning: str) -> Detect:
@@ -69,18 +69,18 @@ def says(**by_beginning: str) -> Detect:
     ],
 )
 def test_script_then_detector_then_default(text: str, chosen: LanguageChoice) -> None:
-    assert language.of_text(text, says(Bom="pt", Hello="")) == chosen
+    assert language.language_of_text(text, says(Bom="pt", Hello="")) == chosen
 
 
 def test_without_a_detector_the_script_and_the_default_decide() -> None:
-    assert language.of_text("Bom dia") == LanguageChoice("en", "default")
-    assert language.of_text("Bom dia", None, "pt") == LanguageChoice("pt", "default")
-    assert language.of_text("Добрий вечір") == LanguageChoice("ru", "script")
+    assert language.language_of_text("Bom dia") == LanguageChoice("en", "default")
+    assert language.language_of_text("Bom dia", None, "pt") == LanguageChoice("pt", "default")
+    assert language.language_of_text("Добрий вечір") == LanguageChoice("ru", "script")
 
 
 def test_a_region_comes_from_the_default_and_never_from_a_detector() -> None:
-    assert language.of_text("Bom dia", says(Bom="PT-br")) == LanguageChoice("pt", "detected")
-    assert language.of_text("Hello", None, "pt-BR") == LanguageChoice("pt-BR", "default")
+    assert language.language_of_text("Bom dia", says(Bom="PT-br")) == LanguageChoice("pt", "detected")
+    assert language.language_of_text("Hello", None, "pt-BR") == LanguageChoice("pt-BR", "default")
 
 
 @each_row(
@@ -95,12 +95,12 @@ def test_a_region_comes_from_the_default_and_never_from_a_detector() -> None:
 def test_a_detected_language_is_the_default_with_its_region(
     text: str, detected: str, default: str, chosen: LanguageChoice
 ) -> None:
-    assert language.of_text(text, lambda _text, _usual: (detected,), default) == chosen
+    assert language.language_of_text(text, lambda _text, _usual: (detected,), default) == chosen
 
 
 def test_an_unsure_script_of_several_languages_is_the_default_if_it_is_one_of_them() -> None:
-    assert language.of_text("Привіт", None, "uk-UA") == LanguageChoice("uk-UA", "default")
-    assert language.of_text("Привіт", None, "en") == LanguageChoice("ru", "script")
+    assert language.language_of_text("Привіт", None, "uk-UA") == LanguageChoice("uk-UA", "default")
+    assert language.language_of_text("Привіт", None, "en") == LanguageChoice("ru", "script")
 
 
 def test_a_detector_is_told_the_base_of_the_usual_language() -> None:
@@ -110,7 +110,7 @@ def test_a_detector_is_told_the_base_of_the_usual_language() -> None:
         asked.append(usual)
         return ()
 
-    language.of_text("Bom dia", detect, "pt-BR")
+    language.language_of_text("Bom dia", detect, "pt-BR")
     assert asked == ["pt"]
 
 
@@ -136,15 +136,15 @@ def test_a_guess_that_nobody_speaks_has_alternatives_in_the_same_letters(
     def detect(text: str, _usual: str) -> tuple[str, ...]:
         return GUESSES.get(text, ())
 
-    choice = language.of_text(text, detect, default)
-    found = language.alternatives(choice, text, detect, default)
+    choice = language.language_of_text(text, detect, default)
+    found = language.alternative_languages(choice, text, detect, default)
     assert [(each.tag, each.source) for each in found] == others
 
 
 def test_a_language_that_was_named_has_no_alternative() -> None:
     for source in ("request", "voice"):
         choice = LanguageChoice("fr", source)
-        assert list(language.alternatives(choice, "Bom dia", says(Bom="pt"))) == []
+        assert list(language.alternative_languages(choice, "Bom dia", says(Bom="pt"))) == []
 
 
 @each_row(
@@ -165,14 +165,14 @@ def test_a_detector_is_heard_where_languages_share_a_script(
     text: str, detected: str, chosen: LanguageChoice
 ) -> None:
     guesses = (detected,) if detected else ()
-    assert language.of_text(text, lambda _text, _usual: guesses) == chosen
+    assert language.language_of_text(text, lambda _text, _usual: guesses) == chosen
 
 
 def test_an_unmistakable_script_never_reaches_the_detector() -> None:
     def detect(text: str, _usual: str) -> tuple[str, ...]:
         raise AssertionError(text)
 
-    assert language.of_text("สวัสดี Bangkok", detect).tag == "th"
+    assert language.language_of_text("สวัสดี Bangkok", detect).tag == "th"
 
 
 def noting(texts: list[str]) -> Detect:
@@ -188,22 +188,22 @@ def noting(texts: list[str]) -> Detect:
 def test_addresses_say_nothing_of_the_language() -> None:
     texts: list[str] = []
     text = "Veja https://example.com/help?a=b ou www.example.com, ana@example.com!"
-    language.of_text(text, noting(texts))
+    language.language_of_text(text, noting(texts))
     assert [text.split() for text in texts] == [["Veja", "ou", "!"]]
-    assert language.of_text("ดูที่ https://example.com/a/very/long/path").tag == "th"
+    assert language.language_of_text("ดูที่ https://example.com/a/very/long/path").tag == "th"
 
 
 def test_a_detector_gets_two_thousand_characters() -> None:
     texts: list[str] = []
-    language.of_text("word " * 1000, noting(texts))
+    language.language_of_text("word " * 1000, noting(texts))
     assert [len(text) for text in texts] == [2000]
 
 
 @given(st.text(max_size=100))
 def test_any_text_has_a_language(text: str) -> None:
-    assert language.by_script(text) in {None, *_BY_SCRIPT}
+    assert language.language_of_script(text) in {None, *_BY_SCRIPT}
     # The order of the letters does not matter.
-    assert language.by_script(text) == language.by_script(text[::-1])
+    assert language.language_of_script(text) == language.language_of_script(text[::-1])
 
 
 _BY_SCRIPT = ["el", "ru", "hy", "he", "ar", "hi", "bn", "ta", "te", "th", "ka", "ko", "ja", "zh"]
@@ -211,7 +211,7 @@ _BY_SCRIPT = ["el", "ru", "hy", "he", "ar", "hi", "bn", "ta", "te", "th", "ka", 
 
 @each_row(("tag", "base"), [("pt-BR", "pt"), ("PT", "pt"), ("zh-Hant-TW", "zh"), ("", "")])
 def test_the_base_of_a_tag(tag: str, base: str) -> None:
-    assert language.base(tag) == base
+    assert language.base_tag(tag) == base
 
 
 @each_row(
@@ -225,10 +225,10 @@ def test_the_base_of_a_tag(tag: str, base: str) -> None:
     ],
 )
 def test_a_tag_is_written_as_usual(tag: str, written: str) -> None:
-    assert language.usual(tag) == written
+    assert language.canonical_tag(tag) == written
 
 
 def test_a_tag_means_what_it_begins() -> None:
-    assert language.means("pt-BR", "pt")
-    assert language.means("pt", "pt-BR")
-    assert not language.means("pt-BR", "pt-PT")
+    assert language.tag_matches("pt-BR", "pt")
+    assert language.tag_matches("pt", "pt-BR")
+    assert not language.tag_matches("pt-BR", "pt-PT")

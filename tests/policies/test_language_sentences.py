@@ -31,7 +31,7 @@ def spoken(
 ) -> list[tuple[str, str]]:
     """The pieces in words, each with its language; sentences end at their marks."""
     ends = [mark.end() for mark in _MARKS.finditer(text)]
-    pieces = language.sentences(text, ends, whole, detect, default)
+    pieces = language.sentence_languages(text, ends, whole, detect, default)
     return [(text[piece.start : piece.end].strip(), piece.tag) for piece in pieces]
 
 
@@ -183,7 +183,7 @@ TEXTS = st.lists(
 @given(TEXTS, st.lists(st.integers(0, 200), max_size=8), st.sampled_from(("en", "th", "pt-BR", "uk")))
 def test_the_pieces_tile_the_text_and_keep_the_ends(text: str, places: list[int], whole: str) -> None:
     ends = {place for place in places if place <= len(text)}
-    pieces = language.sentences(text, ends, whole, detect)
+    pieces = language.sentence_languages(text, ends, whole, detect)
     assert "".join(text[piece.start : piece.end] for piece in pieces) == text
     assert all(piece.start < piece.end for piece in pieces)
     assert all(left.end == right.start for left, right in pairwise(pieces))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import lexicon
-from policies.lexicon import EMPTY, Lexicons, find_pronunciations, merge
+from policies.lexicon import EMPTY_LEXICON, Lexicons, find_pronunciations, merge_lexicons
 from speech_engine import Pronunciation, Segment
 from tests.tables import each_row
 
@@ -59,20 +59,24 @@ def test_a_name_that_nobody_has_is_not_there() -> None:
 
 
 def test_without_lexicons_nothing_is_put_together_and_with_them_it_is_once() -> None:
-    assert Lexicons({}).for_text(None, "en") is EMPTY
+    assert Lexicons({}).for_text(None, "en") is EMPTY_LEXICON
     assert _words(Lexicons({}), {"a": "b"}, "en") == {"a": "b"}
     lexicons = Lexicons(SHARED)
     assert _words(lexicons, None, "pt") == SHARED["pt"]
-    assert lexicons.for_text(None, "yo") is EMPTY
+    assert lexicons.for_text(None, "yo") is EMPTY_LEXICON
     assert lexicons.for_text(None, "pt-AO") is lexicons.for_text(None, "pt")
     assert lexicons.for_text("brands", "pt") is not lexicons.for_text(None, "pt")
 
 
 def test_the_digest_tells_lexicons_apart_and_only_those() -> None:
-    first = merge([{"a": "b", "c": "d"}])
-    assert first.digest == merge([{"c": "d", "a": "b"}]).digest == merge([{"a": "b"}, {"c": "d"}]).digest
+    first = merge_lexicons([{"a": "b", "c": "d"}])
+    assert (
+        first.digest
+        == merge_lexicons([{"c": "d", "a": "b"}]).digest
+        == merge_lexicons([{"a": "b"}, {"c": "d"}]).digest
+    )
     others = [{"a": "b"}, {"a": "b", "c": "e"}, {"a": "bc", "d": ""}, {"a": "/b/", "c": "d"}]
-    assert len({first.digest, "", *(merge([each]).digest for each in others)}) == 6
+    assert len({first.digest, "", *(merge_lexicons([each]).digest for each in others)}) == 6
 
 
 @given(
@@ -82,7 +86,7 @@ def test_the_digest_tells_lexicons_apart_and_only_those() -> None:
     )
 )
 def test_an_earlier_layer_always_has_the_last_word(layers: list[dict[str, str]]) -> None:
-    words = merge(layers).words
+    words = merge_lexicons(layers).words
     for written in ("Ana", "ana", "ANA", "Rui"):
         says = [layer.get(written, layer.get(written.lower())) for layer in layers]
         first = next((said for said in says if said is not None), None)
@@ -110,13 +114,15 @@ def test_a_form_in_slashes_is_ipa_and_one_in_numbered_brackets_pinyin(
 
 
 def test_a_word_with_a_sound_is_kept_as_it_is_written() -> None:
-    found = merge([{"5G": "/faɪv dʒiː/", "SQL": "sequel"}])
+    found = merge_lexicons([{"5G": "/faɪv dʒiː/", "SQL": "sequel"}])
     assert found.words == {"5G": "5G", "SQL": "sequel"}
     assert found.sounds == (Pronunciation("5G", "ipa", "faɪv dʒiː"),)
 
 
 def test_an_engine_is_told_of_the_words_that_occur_as_they_stand_in_alphabets_it_takes() -> None:
-    words = merge([{"lagos": "/ˈleɪɡɒs/", "处理": "(chu3)(li3)", "Kano": "/ˈkɑːnoʊ/", "Rio": "hee-oh"}])
+    words = merge_lexicons(
+        [{"lagos": "/ˈleɪɡɒs/", "处理": "(chu3)(li3)", "Kano": "/ˈkɑːnoʊ/", "Rio": "hee-oh"}]
+    )
     segments = (Segment("Lagos, LAGOS and Lagosians.", 0, 9), Segment("他处理了 Lagos kano.", 9, 20))
     assert find_pronunciations(words, ("ipa",), segments) == (
         Pronunciation("Lagos", "ipa", "ˈleɪɡɒs"),
@@ -127,7 +133,7 @@ def test_an_engine_is_told_of_the_words_that_occur_as_they_stand_in_alphabets_it
     )
     assert len(find_pronunciations(words, ("pinyin", "ipa"), segments)) == 3
     assert find_pronunciations(words, (), segments) == ()
-    assert find_pronunciations(EMPTY, ("ipa",), segments) == ()
+    assert find_pronunciations(EMPTY_LEXICON, ("ipa",), segments) == ()
 
 
 @each_row("name", ["pt-BR", "th", "brands", "My.Names-2", "a", "x" * 64])
@@ -179,7 +185,7 @@ def test_words_are_kept_composed_and_without_blanks_around_them() -> None:
 
 
 def test_nothing_shows_what_is_in_a_lexicon() -> None:
-    found = merge([{"canary": "/kəˈnɛəri/"}])
+    found = merge_lexicons([{"canary": "/kəˈnɛəri/"}])
     assert "canary" not in repr((found, found.sounds, Lexicons({"en": {"canary": "x"}})))
 
 

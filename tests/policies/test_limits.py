@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from policies.limits import AGREED_LIMITS, COUNTED, LIMITS, OF_KEYS, with_limits
+from policies.limits import AGREED_LIMITS, COUNT_LIMITS, KEY_LIMITS, LIMITS, with_limits
 from policies.plans import AgreedTerms, Plan, Terms
 from proxy.api.agreed_terms import AgreedChange, ShownOverrides
 from proxy.api.keys import NewCaps
@@ -15,7 +15,7 @@ from tests.tables import each_row
 
 
 def test_a_key_may_cap_what_counts_and_an_account_may_agree_on_all_but_budgets() -> None:
-    assert set(OF_KEYS) <= set(COUNTED) <= set(AGREED_LIMITS) <= set(LIMITS)
+    assert set(KEY_LIMITS) <= set(COUNT_LIMITS) <= set(AGREED_LIMITS) <= set(LIMITS)
     assert set(LIMITS) - set(AGREED_LIMITS) == {"budget_usd_day", "budget_usd_month"}
 
 
@@ -25,12 +25,12 @@ def test_every_limit_is_where_limits_are_written_or_shown(type_: type[msgspec.St
 
 
 def test_answers_to_a_key_and_its_caps_have_their_own_part_of_the_limits() -> None:
-    assert set(OwnLimits.__struct_fields__) == {*COUNTED, "engines"}
-    assert set(NewCaps.__struct_fields__) == {*OF_KEYS, "pace"}
+    assert set(OwnLimits.__struct_fields__) == {*COUNT_LIMITS, "engines"}
+    assert set(NewCaps.__struct_fields__) == {*KEY_LIMITS, "pace"}
 
 
 def test_a_struct_with_limits_keeps_its_name_its_words_and_its_strictness() -> None:
-    @with_limits(COUNTED, lambda row: row.number | msgspec.UnsetType, default=UNSET)
+    @with_limits(COUNT_LIMITS, lambda row: row.number | msgspec.UnsetType, default=UNSET)
     class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """A section."""
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.matching import match
+from policies.matching import match_voices
 from policies.routing import Voice
 from tests.tables import each_row
 
@@ -26,7 +26,7 @@ VOICES = (
 
 
 def found(description: str) -> list[str]:
-    return [each.voice.id for each in match(description, VOICES)]
+    return [each.voice.id for each in match_voices(description, VOICES)]
 
 
 @each_row(
@@ -40,7 +40,7 @@ def found(description: str) -> list[str]:
     ],
 )
 def test_the_same_wish_in_four_languages_finds_the_same_voice(description: str) -> None:
-    best, *others = match(description, VOICES)
+    best, *others = match_voices(description, VOICES)
     assert (best.voice.id, best.score) == ("malee", 1.0)
     assert set(best.reasons) == {"quality: warm", "age: old", "gender: female", "language: th"}
     # A voice that is known to be a man, or to speak another language, is no match.
@@ -75,7 +75,7 @@ def test_with_engines_to_ask_a_language_that_they_refuse_is_nobodys() -> None:
         return tag in ("en-GB", "pt") and voice.id != "rui"
 
     def found_by(description: str) -> dict[str, float]:
-        return {each.voice.id: each.score for each in match(description, VOICES, speaks)}
+        return {each.voice.id: each.score for each in match_voices(description, VOICES, speaks)}
 
     assert found_by("warm older woman, Thai") == {}
     # A voice without a language fits half as well; a voice with another language does not fit.
@@ -87,12 +87,14 @@ def test_with_engines_to_ask_a_language_that_they_refuse_is_nobodys() -> None:
 def test_low_is_half_of_deep() -> None:
     low = Voice(id="low", name="x", bindings=(), tags=("low",))
     deep = Voice(id="deep", name="y", bindings=(), tags=("deep",))
-    scores = [{each.voice.id: each.score for each in match(wish, (low, deep))} for wish in ("deep", "low")]
+    scores = [
+        {each.voice.id: each.score for each in match_voices(wish, (low, deep))} for wish in ("deep", "low")
+    ]
     assert scores == [{"deep": 1.0, "low": 0.5}, {"deep": 0.5, "low": 1.0}]
 
 
 def test_half_of_a_wish_is_worth_less_than_all_of_it() -> None:
-    scores = {each.voice.id: each.score for each in match("young Brazilian woman", VOICES)}
+    scores = {each.voice.id: each.score for each in match_voices("young Brazilian woman", VOICES)}
     assert scores == {"bia": 1.0, "nova": 0.38}
 
 
@@ -100,7 +102,7 @@ def test_half_of_a_wish_is_worth_less_than_all_of_it() -> None:
 def test_any_text_gives_the_same_order_whatever_the_order_of_the_voices(
     text: str, voices: list[Voice]
 ) -> None:
-    matches = match(text, voices)
-    assert matches == match(text, VOICES)
+    matches = match_voices(text, voices)
+    assert matches == match_voices(text, VOICES)
     assert all(0 <= each.score <= 1 and each.reasons for each in matches)
     assert [each.score for each in matches] == sorted((each.score for each in matches), reverse=True)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies import namesakes
-from policies.language import base
-from policies.namesakes import Names, Share
+from policies.language import base_tag
+from policies.namesakes import Names, NameShare
 from speech_engine import ANY_LANGUAGE, VoiceInfo
 from tests.tables import each_row
 
@@ -23,16 +23,20 @@ def voice(id_: str, gender: str | None = None, language: str | None = "en-US") -
     return VoiceInfo(id=id_, name=id_, gender=gender, language=language)
 
 
-def shared(*voices: VoiceInfo, tag: str = "en", names: Names = THIRTEEN) -> dict[str, Share]:
-    shares = namesakes.share(names, voices)
-    return {name: found for name in names if (found := namesakes.find(shares.get(name, ()), tag)) is not None}
+def shared(*voices: VoiceInfo, tag: str = "en", names: Names = THIRTEEN) -> dict[str, NameShare]:
+    shares = namesakes.share_names(names, voices)
+    return {
+        name: found
+        for name in names
+        if (found := namesakes.find_share(shares.get(name, ()), tag)) is not None
+    }
 
 
 def test_one_voice_speaks_all_names_and_tells_those_of_another_gender() -> None:
     found = shared(voice("joe", "male"))
-    assert found["alloy"] == Share("en", "alloy", "joe")
-    assert found["ash"] == Share("en", "ash", "joe")
-    assert found["nova"] == Share("en", "nova", "joe", other_gender="male")
+    assert found["alloy"] == NameShare("en", "alloy", "joe")
+    assert found["ash"] == NameShare("en", "ash", "joe")
+    assert found["nova"] == NameShare("en", "nova", "joe", other_gender="male")
     assert {each.voice for each in found.values()} == {"joe"}
 
 
@@ -123,12 +127,14 @@ wanted = st.sampled_from(["en", "en-US", "en-AU", "pt", "th"])
 @given(lists, few, wanted)
 def test_what_always_holds(voices: list[VoiceInfo], names: Names, tag: str) -> None:
     found = shared(*voices, tag=tag, names=names)
-    able = {each.id: each for each in voices if each.language is None or base(each.language) == base(tag)}
+    able = {
+        each.id: each for each in voices if each.language is None or base_tag(each.language) == base_tag(tag)
+    }
     assert found.keys() == (names.keys() if able else set())
     assert found == shared(*voices, tag=tag, names=names)
     bearers = Counter(each.voice for each in found.values() if each.is_of_gender)
     if (main := next((each.language for each in able.values() if each.language), None)) is not None:
-        of_region, of_language = (shared(*voices, tag=each, names=names) for each in (main, base(main)))
+        of_region, of_language = (shared(*voices, tag=each, names=names) for each in (main, base_tag(main)))
         assert [each.voice for each in of_region.values()] == [each.voice for each in of_language.values()]
     for name, each in found.items():
         assert each.name == name

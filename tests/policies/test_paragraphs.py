@@ -1,11 +1,11 @@
 """Where a text begins a paragraph."""
 
-from policies.paragraphs import paragraph_starts, paragraphs
+from policies.paragraphs import paragraph_ranges, paragraph_starts
 from tests.tables import each_row
 
 
 def cut(text: str) -> list[str]:
-    return [text[begin:end].strip() for begin, end in paragraphs(text, paragraph_starts(text))]
+    return [text[begin:end].strip() for begin, end in paragraph_ranges(text, paragraph_starts(text))]
 
 
 @each_row(

@@ -14,8 +14,8 @@ from policies.price import (
     PricedPart,
     estimate_charge,
     in_credits,
-    minutes_of,
-    total,
+    minutes_for_credits,
+    total_charge,
 )
 from tests.tables import each_row
 
@@ -28,7 +28,7 @@ lengths = st.integers(0, 48_000 * 3600)
 
 
 def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
-    return total((PricedPart(price, samples, characters),), rate_hz)
+    return total_charge((PricedPart(price, samples, characters),), rate_hz)
 
 
 @each_row(
@@ -163,11 +163,11 @@ def test_credits_are_shown_as_minutes(
 ) -> None:
     plan = Plan(name="p", prices=prices, engines=engines)
     micro = None if credits is None else credits * MICRO
-    assert minutes_of(micro, plan, ["cloud/a", "espeak/standard"]) == minutes
+    assert minutes_for_credits(micro, plan, ["cloud/a", "espeak/standard"]) == minutes
 
 
 @given(st.integers(0, 10**12), st.integers(1, 10**9))
 def test_minutes_by_time_are_what_speech_of_that_length_costs(micro: int, price: int) -> None:
-    found = minutes_of(micro, Plan(name="p", prices=Prices(speech=Price(price, "minute"))))
+    found = minutes_for_credits(micro, Plan(name="p", prices=Prices(speech=Price(price, "minute"))))
     assert found is not None
     assert abs(found.number - micro / price) <= 0.005 + 1e-9 * found.number

@@ -32,7 +32,7 @@ def test_the_delay_of_a_retry_doubles_unless_the_provider_says_when(
     assert provider_waits.retry_delay_s(tries, retry_after_s, chance, 60.0) == pytest.approx(delay_s)
 
 
-@each_row("tries", [provider_waits.TRIES, provider_waits.TRIES + 1, 99])
+@each_row("tries", [provider_waits.MOST_TRIES, provider_waits.MOST_TRIES + 1, 99])
 @each_row("retry_after_s", [None, 0.1])
 def test_after_so_many_tries_there_is_no_other(tries: int, retry_after_s: float | None) -> None:
     assert provider_waits.retry_delay_s(tries, retry_after_s, 0.5, 60.0) is None

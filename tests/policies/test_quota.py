@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.admission import CreditBalance, Split, split, split_charge
+from policies.admission import CreditBalance, Split, split_charge, split_hold
 from tests.tables import each_row
 
 amounts = st.integers(0, 10**13)
@@ -33,7 +33,7 @@ splits = st.builds(Split, amounts, amounts)
     ],
 )
 def test_how_an_amount_is_held(amount: int, standing: CreditBalance, hold: Split | None) -> None:
-    assert split(amount, standing) == hold
+    assert split_hold(amount, standing) == hold
 
 
 @each_row(
@@ -55,7 +55,7 @@ def test_a_charge_is_split_over_the_pools(charge: int, hold: Split, by_pool: Spl
 
 @given(amounts, standings)
 def test_a_hold_is_the_amount_and_never_more_than_there_is(amount: int, standing: CreditBalance) -> None:
-    hold = split(amount, standing)
+    hold = split_hold(amount, standing)
     available = standing.available
     assert available is not None
     assert (hold is None) == (amount > max(0, available))
@@ -71,7 +71,7 @@ def test_a_hold_is_the_amount_and_never_more_than_there_is(amount: int, standing
 def test_holds_together_never_oversell(standing: CreditBalance, amounts: list[int]) -> None:
     allowance, granted, taken = standing.allowance or 0, standing.granted, 0
     for amount in amounts:
-        hold = split(amount, CreditBalance(allowance, granted))
+        hold = split_hold(amount, CreditBalance(allowance, granted))
         if hold is not None:
             allowance, granted, taken = allowance - hold.allowance, granted - hold.granted, taken + amount
     assert taken <= max(0, standing.available or 0)
@@ -92,14 +92,14 @@ def test_all_of_a_charge_is_settled_and_no_pool_gets_back_more_than_it_held(char
 def test_a_charge_beyond_a_hold_is_owed_and_refuses_the_next(
     standing: CreditBalance, amount: int, beyond: int
 ) -> None:
-    hold = split(amount, standing)
+    hold = split_hold(amount, standing)
     if hold is None:
         return
     by_pool = split_charge(amount + beyond, hold)
     after = CreditBalance((standing.allowance or 0) - by_pool.allowance, standing.granted - by_pool.granted)
     assert after.available == (standing.available or 0) - amount - beyond
     if after.available <= 0:
-        assert split(1, after) is None
+        assert split_hold(1, after) is None
 
 
 @given(amounts, amounts, st.integers(0, 10**12), pools)
@@ -108,4 +108,4 @@ def test_a_change_of_plan_counts_at_once_and_what_is_spent_stays_spent(
 ) -> None:
     then, now = CreditBalance(before - spent, granted), CreditBalance(after - spent, granted)
     assert (now.available or 0) - (then.available or 0) == after - before
-    assert (split(1, now) is None) == (after - spent + granted < 1)
+    assert (split_hold(1, now) is None) == (after - spent + granted < 1)

@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.rate import Window, duration, retry_after_s, tightest
+from policies.rate import Window, duration_text, retry_after_s, tightest_window
 from tests.tables import each_row
 
 _GO = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
@@ -37,12 +37,12 @@ def parsed(text: str) -> Fraction:
     ],
 )
 def test_a_duration_as_go_writes_it(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert duration_text(seconds) == text
 
 
 @given(st.floats(0, 3600))
 def test_a_duration_parses_back_to_the_millisecond_above(seconds: float) -> None:
-    above = parsed(duration(seconds)) - Fraction(seconds)
+    above = parsed(duration_text(seconds)) - Fraction(seconds)
     # A float's own last digit may lie on the other side of the millisecond.
     assert -1e-9 < above < 0.001 + 1e-9
 
@@ -64,7 +64,7 @@ def test_a_client_is_never_told_less_than_a_second_or_more_than_a_minute(seconds
 
 
 def test_no_limit_is_no_window() -> None:
-    assert tightest([]) is None
+    assert tightest_window([]) is None
 
 
 windows = st.builds(Window, st.integers(1, 100), st.integers(0, 100), st.floats(0, 60))
@@ -72,6 +72,6 @@ windows = st.builds(Window, st.integers(1, 100), st.integers(0, 100), st.floats(
 
 @given(st.lists(windows, min_size=1, max_size=3))
 def test_the_tightest_is_the_one_that_will_refuse_first(of: list[Window]) -> None:
-    found = tightest(of)
+    found = tightest_window(of)
     assert found in of
     assert found.remaining == min(window.remaining for window in of)

@@ -26,7 +26,7 @@ def sentences(draw: st.DrawFn) -> list[Segment]:
 @given(sentences(), st.integers(1, 50))
 def test_pieces_fit_tile_and_keep_every_letter(given_: list[Segment], limit: int) -> None:
     for whole in given_:
-        pieces = segments.fit([whole], limit)
+        pieces = segments.fit_segments([whole], limit)
         assert all(len(piece.spoken) <= limit for piece in pieces)
         assert "".join(piece.spoken for piece in pieces).replace(" ", "") == whole.spoken.replace(" ", "")
         if not whole.spoken.strip():
@@ -39,8 +39,8 @@ def test_pieces_fit_tile_and_keep_every_letter(given_: list[Segment], limit: int
 
 @given(sentences(), st.integers(1, 50))
 def test_sentences_are_never_joined_or_moved(given_: list[Segment], limit: int) -> None:
-    one_by_one = [piece for whole in given_ for piece in segments.fit([whole], limit)]
-    assert list(segments.fit(given_, limit)) == one_by_one
+    one_by_one = [piece for whole in given_ for piece in segments.fit_segments([whole], limit)]
+    assert list(segments.fit_segments(given_, limit)) == one_by_one
 
 
 # Of at most four characters each, so that every limit from there on has a place for a cut.
@@ -50,7 +50,7 @@ SYLLABLES = ("กา", "เก", "น้ำ", "ที่", "โต๊ะ", "เ�
 @given(st.lists(st.sampled_from(SYLLABLES), min_size=1), st.integers(4, 30))
 def test_no_letter_loses_a_mark_or_a_vowel(syllables: list[str], limit: int) -> None:
     spoken = "".join(syllables)
-    pieces = [piece.spoken for piece in segments.fit([Segment(spoken, 0, len(spoken))], limit)]
+    pieces = [piece.spoken for piece in segments.fit_segments([Segment(spoken, 0, len(spoken))], limit)]
     assert "".join(pieces) == spoken
     for piece in pieces:
         assert piece[-1] not in "เโ"
@@ -60,7 +60,7 @@ def test_no_letter_loses_a_mark_or_a_vowel(syllables: list[str], limit: int) -> 
 
 @given(sentences())
 def test_a_segment_that_fits_is_left_alone(given_: list[Segment]) -> None:
-    assert segments.fit(given_, 40) == tuple(given_)
+    assert segments.fit_segments(given_, 40) == tuple(given_)
 
 
 @each_row(
@@ -82,20 +82,20 @@ def test_a_segment_that_fits_is_left_alone(given_: list[Segment]) -> None:
     ],
 )
 def test_cuts_are_at_blanks_or_between_letters(spoken: str, limit: int, pieces: list[str]) -> None:
-    fitted = segments.fit([Segment(spoken, 0, len(spoken))], limit)
+    fitted = segments.fit_segments([Segment(spoken, 0, len(spoken))], limit)
     assert [piece.spoken for piece in fitted] == pieces
 
 
 def test_a_piece_points_at_its_own_part_of_the_text() -> None:
     text = "one two three"
-    fitted = segments.fit([Segment(text, 10, 10 + len(text))], 7)
+    fitted = segments.fit_segments([Segment(text, 10, 10 + len(text))], 7)
     assert [(piece.source_start, piece.source_end) for piece in fitted] == [(10, 18), (18, 23)]
 
 
 def test_a_cut_knows_what_was_rewritten() -> None:
     """`12 cats` → `twelve cats`, `7 dogs` → `seven dogs`."""
     whole = Segment("twelve cats seven dogs", 0, 14, (Rewritten(0, 6, 0, 2), Rewritten(12, 17, 8, 9)))
-    first, second = segments.fit([whole], 12)
+    first, second = segments.fit_segments([whole], 12)
     assert (first, second) == (
         Segment("twelve cats", 0, 8, (Rewritten(0, 6, 0, 2),)),
         Segment("seven dogs", 8, 14, (Rewritten(0, 5, 8, 9),)),
@@ -104,6 +104,6 @@ def test_a_cut_knows_what_was_rewritten() -> None:
 
 def test_both_pieces_of_a_cut_expansion_stand_for_all_of_it() -> None:
     whole = Segment("a one hundred b", 0, 7, (Rewritten(2, 13, 2, 5),))
-    first, second = segments.fit([whole], 9)
+    first, second = segments.fit_segments([whole], 9)
     assert (first.spoken, first.rewritten) == ("a one", (Rewritten(2, 5, 2, 5),))
     assert (second.spoken, second.rewritten) == ("hundred b", (Rewritten(0, 7, 2, 5),))

@@ -141,7 +141,7 @@ def test_every_break_is_a_pause() -> None:
     for ssml, text, *_ in READ:
         if "<break" in ssml and "CDATA" not in ssml:
             breaks = ssml.count("<break") - ssml.count('"none"') - ssml.count('"x-weak"') - ssml.count('"0s"')
-            assert len([*text_tags.pauses(text)]) == breaks
+            assert len([*text_tags.find_pauses(text)]) == breaks
 
 
 _BITS = [

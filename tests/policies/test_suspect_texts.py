@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.host_health import MOST, QUARANTINE_S, SUSPECT_S, SuspectTexts
+from policies.host_health import MOST_TEXTS, QUARANTINE_S, SUSPECT_S, SuspectTexts
 from tests.tables import each_row
 
 A, B, C = b"a", b"b", b"c"
@@ -13,7 +13,7 @@ def test_all_that_ran_are_suspects_and_only_the_one_that_kills_alone_is_refused(
     texts = SuspectTexts()
     assert texts.note_death([A, B, C], 0.0) is None
     assert texts.verdicts(1.0) == ((A, B, C), ())
-    assert texts.note_whole(B)
+    assert texts.note_spoken(B)
     assert texts.note_death([C], 2.0) == C
     assert texts.verdicts(3.0) == ((A,), (C,))
 
@@ -21,7 +21,7 @@ def test_all_that_ran_are_suspects_and_only_the_one_that_kills_alone_is_refused(
 def test_one_death_alone_is_not_enough() -> None:
     texts = SuspectTexts()
     assert texts.note_death([A], 0.0) is None
-    assert texts.note_whole(A)
+    assert texts.note_spoken(A)
     assert texts.note_death([A], 1.0) is None
     assert texts.note_death([A], 2.0) == A
 
@@ -82,7 +82,7 @@ def test_nothing_is_both_and_a_text_is_refused_only_after_it_died_alone(deaths: 
 
 def test_the_memory_is_bounded() -> None:
     texts = SuspectTexts()
-    for number in range(MOST + 5):
+    for number in range(MOST_TEXTS + 5):
         texts.note_death([b"x", number.to_bytes(4)], 0.0)
     alone, _ = texts.verdicts(0.0)
-    assert len(alone) == MOST
+    assert len(alone) == MOST_TEXTS

@@ -16,7 +16,7 @@ CAST = ("Ana", "Ben")
 
 
 def said(text: str, names: tuple[str, ...] = CAST) -> list[tuple[str, str]]:
-    return [(turn.name, text[turn.start : turn.end]) for turn in text_tags.turns(text, names)]
+    return [(turn.name, text[turn.start : turn.end]) for turn in text_tags.find_turns(text, names)]
 
 
 @each_row(
@@ -52,8 +52,8 @@ def felt(text: str, names: tuple[str, ...] = (), able: tuple[str, ...] = ABLE) -
     """What is said, by whom if there is a cast, and in which emotion."""
     return [
         (f"{turn.name} {each.emotion}".lstrip(), text[each.start : each.end].strip())
-        for turn in text_tags.turns(text, names)
-        for each in text_tags.passages(text, turn, able)
+        for turn in text_tags.find_turns(text, names)
+        for each in text_tags.split_turn(text, turn, able)
     ]
 
 
@@ -151,7 +151,7 @@ texts = st.lists(
 
 @given(texts)
 def test_turns_are_in_order_and_apart_and_miss_only_tags_and_silence(text: str) -> None:
-    turns = text_tags.turns(text, CAST)
+    turns = text_tags.find_turns(text, CAST)
     at = 0
     left_out: list[str] = []
     for turn in turns:
@@ -170,7 +170,7 @@ def test_turns_are_in_order_and_apart_and_miss_only_tags_and_silence(text: str) 
 def test_a_dialogue_that_is_written_down_is_read_back(dialogue: list[tuple[str, str]]) -> None:
     text = "".join(f"[{name}]{words}" for name, words in dialogue)
     assert said(text) == dialogue
-    assert all(isinstance(turn, Turn) for turn in text_tags.turns(text, CAST))
+    assert all(isinstance(turn, Turn) for turn in text_tags.find_turns(text, CAST))
 
 
 @given(texts, st.sampled_from([(), CAST, ("happy", "Ben")]), st.lists(st.sampled_from([*EMOTIONS, "odd"])))
@@ -178,11 +178,11 @@ def test_passages_are_in_order_and_only_tags_and_silence_lie_between_them(
     text: str, names: tuple[str, ...], able: list[str]
 ) -> None:
     at = 0
-    for turn in text_tags.turns(text, names):
+    for turn in text_tags.find_turns(text, names):
         assert at <= turn.start < turn.end <= len(text)
         at = turn.start
         counted = {tag for tag in turn.tags if tag.value in able or tag.value == NEUTRAL}
-        for each in text_tags.passages(text, turn, able):
+        for each in text_tags.split_turn(text, turn, able):
             assert at <= each.start < each.end <= turn.end
             assert cleaning.is_speech(text[each.start : each.end])
             assert not any(each.start < tag.end and tag.start < each.end for tag in counted)
@@ -214,7 +214,7 @@ def _without(text: str, start: int, end: int, tags: set[text_tags.Tag]) -> str:
 def test_a_pause_is_a_number_of_seconds_or_milliseconds(
     text: str, found: list[tuple[int, int, float]]
 ) -> None:
-    assert [*text_tags.pauses(text)] == found
+    assert [*text_tags.find_pauses(text)] == found
     assert "pause" not in text_tags.without_tags(text) or not found
 
 
@@ -243,12 +243,12 @@ def test_a_text_that_was_read_has_no_more_tags_and_the_same_places(text: str) ->
 @given(texts)
 def test_without_a_cast_a_text_is_one_turn(text: str) -> None:
     assume(NEUTRAL not in text.casefold())
-    found = text_tags.turns(text)
+    found = text_tags.find_turns(text)
     assert [(turn.name, turn.start, turn.end) for turn in found] == (
         [("", 0, len(text))] if cleaning.is_speech(text) else []
     )
     assert bool(found and found[0].tags) == (text_tags.first_emotion(text) is not None)
-    whole = [each for turn in found for each in text_tags.passages(text, turn, ())]
+    whole = [each for turn in found for each in text_tags.split_turn(text, turn, ())]
     assert [(each.start, each.end, each.emotion) for each in whole] == [(0, len(text), None)] * len(found)
 
 
@@ -293,7 +293,7 @@ _LINES = st.lists(
 
 @given(_LINES)
 def test_all_that_is_not_a_tag_is_said_by_one(text: str) -> None:
-    found = text_tags.turns(text, CAST)
+    found = text_tags.find_turns(text, CAST)
     assert all(one.end <= other.start for one, other in pairwise(found))
     tagged = {turn.name for turn in found if turn.named is not None}
     assert not tagged & set(text_tags.unused_names(text, CAST))
@@ -302,12 +302,12 @@ def test_all_that_is_not_a_tag_is_said_by_one(text: str) -> None:
 @given(_LINES)
 def test_a_text_in_which_no_line_begins_with_a_name_is_said_as_before(text: str) -> None:
     lines = "\n".join(f". {line}" for line in text.split("\n"))
-    found = text_tags.turns(lines, CAST)
+    found = text_tags.find_turns(lines, CAST)
     assert all(lines[turn.start - 1] == "]" for turn in found if turn.named is not None)
-    assert text_tags.turns(text, ("Zoë", "Eva")) == tuple(
+    assert text_tags.find_turns(text, ("Zoë", "Eva")) == tuple(
         [
             turn._replace(name="Zoë" if turn.name == "Cy" else turn.name)
-            for turn in text_tags.turns(text, ("Cy",))
+            for turn in text_tags.find_turns(text, ("Cy",))
         ]
     )
 
@@ -318,10 +318,10 @@ def test_names_that_a_text_lacks_and_lines_that_look_like_names_are_told() -> No
         + "In the old city: x.\n" * 2
     )
     assert text_tags.unused_names(text, ("Ana", "Ben", "Eva")) == ("Ben", "Eva")
-    assert text_tags.other_names(text, ("Ana", "Ben")) == ("Carl", "Dr Zé Luís")
-    assert text_tags.other_names("12: 30\n12: 30\nhttps://a.b\nhttps://a.b") == ()
+    assert text_tags.likely_names(text, ("Ana", "Ben")) == ("Carl", "Dr Zé Luís")
+    assert text_tags.likely_names("12: 30\n12: 30\nhttps://a.b\nhttps://a.b") == ()
     many = "".join(f"N{number}: Hi.\n" * 2 for number in range(10_000))
-    assert len(text_tags.other_names(many)) == text_tags.MOST_NAMES
+    assert len(text_tags.likely_names(many)) == text_tags.MOST_NAMES
 
 
 _MILLION = 1_000_000
@@ -347,6 +347,6 @@ _MILLION = 1_000_000
 def test_no_text_takes_long(letters: str) -> None:
     text = letters * (_MILLION // len(letters))
     began = time.process_time()
-    text_tags.turns(text, CAST)
-    text_tags.other_names(text, CAST)
+    text_tags.find_turns(text, CAST)
+    text_tags.likely_names(text, CAST)
     assert time.process_time() - began < 10  # without its bounds, the pattern takes minutes

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.feature import AppContext, Feature, FeatureInstance, OpenFeatures, open_features
 from tests.proxy.api.inside import inside
 from tests.proxy.queue.chores import Chores
@@ -25,11 +25,13 @@ async def _is_left(_voice: str) -> bool:
 async def test_a_voice_is_gone_when_no_feature_has_anything_of_it(
     tmp_path: Path, left: list[Callable[[str], Awaitable[bool]]], is_gone: bool
 ) -> None:
-    seen: list[DerivedThings] = []
+    seen: list[DerivedData] = []
     async with inside(tmp_path) as server:
         context = server.worker.open_context.context
-        features = tuple(FeatureInstance(context, is_gone=each, reach=seen.append) for each in left)
-        OpenFeatures(context, features).reach(DerivedThings())
+        features = tuple(
+            FeatureInstance(context, is_gone_remotely=each, set_derived_things=seen.append) for each in left
+        )
+        OpenFeatures(context, features).set_derived_things(DerivedData())
     assert [await things.wait_for_providers("voice_1") for things in seen] == [is_gone] * len(left)
 
 

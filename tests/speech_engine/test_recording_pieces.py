@@ -8,7 +8,7 @@ import pytest
 from speech_engine import HEARING_HZ, EngineFailed, recording_pieces
 from speech_engine.language_names import english_name, language_tag
 from speech_engine.pcm import PcmReader
-from speech_engine.recording_pieces import SegmentJoiner, TimedText, WavPiece, words_of
+from speech_engine.recording_pieces import SegmentJoiner, TimedText, WavPiece, take_words
 from tests.tables import each_row
 
 SECOND = 2 * HEARING_HZ
@@ -96,7 +96,7 @@ def test_segments_and_words_never_step_back_and_blanks_part_only_what_has_them()
 )
 def test_words_get_their_part_of_the_text(text: str, words: list[str], parts: list[str]) -> None:
     left = deque(TimedText(word, at, at + 1.0) for at, word in enumerate(words))
-    found = words_of(TimedText(text, 0.0, min(len(words), 4) - 0.5 if text == "no no" else 9.0), left)
+    found = take_words(TimedText(text, 0.0, min(len(words), 4) - 0.5 if text == "no no" else 9.0), left)
     assert [word.text for word in found] == parts
 
 

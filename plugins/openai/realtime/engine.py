@@ -66,7 +66,7 @@ class RealtimeEngine:
 
     async def refresh(self) -> None:
         """Read the models' last days. The request also shows that the provider is up."""
-        if (listed := await self._lists.first("/models")) is not None:
+        if (listed := await self._lists.fetch_first("/models")) is not None:
             self._shutdown_dates = lists.shutdown_dates(listed)
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
@@ -135,11 +135,13 @@ class Recitation:
         self._left = deque((number, text) for number, text in texts if words_of(text).tokens)
         self._deadline: float | None = time.monotonic() + job.deadline_s
         self._terms = Terms(
-            reader=TranscriptJudge(job.language, contractions=settings.contractions),
+            judge=TranscriptJudge(job.language, contractions=settings.contractions),
             check=settings.check,
             instructions=f"{settings.instructions} {job.instructions}".strip(),
-            session=self._take_session,
-            flag=self._flag if settings.on_mismatch == "flag" and settings.check == "fast" else None,
+            take_session=self._take_session,
+            note_mismatch=self._note_mismatch
+            if settings.on_mismatch == "flag" and settings.check == "fast"
+            else None,
             silence_s=settings.silence_s,
         )
 
@@ -182,7 +184,7 @@ class Recitation:
         self._session = await self._pool.take(key, within_s)
         return self._session
 
-    def _flag(self) -> None:
+    def _note_mismatch(self) -> None:
         self._context.log.warning("engine.text.reworded", job=self._job.id, model=self._job.model)
 
 

@@ -92,7 +92,7 @@ class TokenUsage(msgspec.Struct):
     input_token_details: _TokenKinds | None = None
     output_token_details: _TokenKinds | None = None
 
-    def weighed(self, weights: Mapping[Any, float]) -> float:
+    def weighted_tokens(self, weights: Mapping[Any, float]) -> float:
         """Return all tokens as tokens of spoken audio, by the price of each kind."""
         read, made = self.input_token_details or _TokenKinds(), self.output_token_details or _TokenKinds()
         fresh = max(0, read.text_tokens + read.audio_tokens - read.cached_tokens)

@@ -9,7 +9,7 @@ from typing import Any
 
 from plugins.openai.deltas import audio_bytes
 from plugins.openai.realtime.messages import ResponseBody, TokenUsage, TranscriptDelta, estimate_tokens
-from plugins.openai.refusals import RefusalDetail, in_band
+from plugins.openai.refusals import RefusalDetail, error_in_place_of_audio
 from speech_engine import ContentRefused, EngineError, EngineFailed
 
 _CHARACTER_S = 0.5
@@ -43,7 +43,9 @@ class Response:
 
     def tokens(self, weights: Mapping[Any, float]) -> float:
         """Return the price in tokens: the provider's count, or else an estimate by the audio."""
-        return estimate_tokens(self.pcm_bytes) if self._usage is None else self._usage.weighed(weights)
+        return (
+            estimate_tokens(self.pcm_bytes) if self._usage is None else self._usage.weighted_tokens(weights)
+        )
 
     async def change(self) -> None:
         """Wait until something came since the last call."""
@@ -107,5 +109,7 @@ def _failure(body: ResponseBody) -> EngineError | None:
             return None
         case "failed":
             error = details.error if details else None
-            return in_band(RefusalDetail(code=(error.code or error.type or "") if error else ""))
+            return error_in_place_of_audio(
+                RefusalDetail(code=(error.code or error.type or "") if error else "")
+            )
     return EngineFailed("The provider broke off its answer.")

@@ -25,14 +25,14 @@ class TextReworded(UnsupportedText):
 class Terms(NamedTuple):
     """The common parameters of a job's sentences.
 
-    `session` returns a session within some seconds. `flag` logs that other words were accepted.
+    `take_session` returns a session within some seconds. `note_mismatch` logs that other words were accepted.
     """
 
-    reader: TranscriptJudge
+    judge: TranscriptJudge
     check: Check
     instructions: str
-    session: Callable[[float], Awaitable[Session]]
-    flag: Callable[[], None] | None
+    take_session: Callable[[float], Awaitable[Session]]
+    note_mismatch: Callable[[], None] | None
     silence_s: float
 
 
@@ -47,14 +47,14 @@ class Sentence:
         self._deadline = deadline
         self._session: Session | None = None
         self._failure: EngineError | None = None
-        self._may_ask_again = True
+        self._may_request_again = True
         self._has_begun = False
         self._is_flagged = False
 
     async def begin(self) -> None:
         """Request the sentence. `next_audio` raises a failure, so that the sentence before can end first."""
         try:
-            await self._ask()
+            await self._request()
         except EngineError as error:
             self._failure = error
 
@@ -63,10 +63,10 @@ class Sentence:
         while self._failure is None:
             response = self.responses[-1]
             if response.failure is not None:
-                await self._ask_after(response)
+                await self._request_after_failure(response)
             elif not self._is_right(response):
-                await self._ask_after_other_words(response)
-            elif (audio := self._released(response)) or (self._has_begun and response.is_done):
+                await self._request_after_other_words(response)
+            elif (audio := self._take_checked(response)) or (self._has_begun and response.is_done):
                 self._has_begun = True
                 return audio
             elif response.is_done:
@@ -93,11 +93,11 @@ class Sentence:
         if self._terms.check == "off" or self._is_flagged:
             return True
         if response.is_done:
-            is_complete = self._terms.reader.says_all(self._text, response.transcript)
+            is_complete = self._terms.judge.says_all(self._text, response.transcript)
             return response.is_complete and is_complete
-        return self._terms.reader.says_so_far(self._text, response.transcript)
+        return self._terms.judge.says_so_far(self._text, response.transcript)
 
-    def _released(self, response: Response) -> bytes:
+    def _take_checked(self, response: Response) -> bytes:
         if self._terms.check == "strict" and not response.is_done:
             return b""
         return response.take_audio()
@@ -109,27 +109,27 @@ class Sentence:
         except TimeoutError:
             raise EngineTimeout("The provider fell silent.") from None
 
-    async def _ask_after(self, response: Response) -> None:
+    async def _request_after_failure(self, response: Response) -> None:
         """Request again if the session ended during the sentence. Raise any other failure."""
         assert response.failure is not None
-        if self._has_begun or not self._may_ask_again or not isinstance(response.failure, SessionEnded):
+        if self._has_begun or not self._may_request_again or not isinstance(response.failure, SessionEnded):
             raise response.failure
-        await self._again()
+        await self._request_again()
 
-    async def _ask_after_other_words(self, response: Response) -> None:
-        if self._may_ask_again and not self._has_begun:
+    async def _request_after_other_words(self, response: Response) -> None:
+        if self._may_request_again and not self._has_begun:
             self.leave()
-            await self._again()
-        elif self._terms.flag is not None and not response.is_too_long:
+            await self._request_again()
+        elif self._terms.note_mismatch is not None and not response.is_too_long:
             self._is_flagged = True
-            self._terms.flag()
+            self._terms.note_mismatch()
         else:
             raise TextReworded
 
-    async def _again(self) -> None:
-        self._may_ask_again = False
-        await self._ask()
+    async def _request_again(self) -> None:
+        self._may_request_again = False
+        await self._request()
 
-    async def _ask(self) -> None:
-        self._session = await self._terms.session(self._left_s)
-        self.responses.append(await self._session.ask(self._text, self._terms.instructions))
+    async def _request(self) -> None:
+        self._session = await self._terms.take_session(self._left_s)
+        self.responses.append(await self._session.request_sentence(self._text, self._terms.instructions))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from plugins.openai.realtime import messages
 from plugins.openai.realtime.response import Response
 from plugins.openai.realtime.settings import RATE_HZ, RealtimeSettings
-from plugins.openai.refusals import RefusalDetail, in_band, refusal
+from plugins.openai.refusals import RefusalDetail, error_in_place_of_audio, refusal
 from speech_engine import HandshakeRefused, Socket, SocketClient, SocketRequest, errors
 
 _MARGIN_S = 60.0
@@ -50,7 +50,7 @@ class Session:
         self._on_idle = on_idle
         self._ends_at = time.monotonic() + settings.session_s
         self._last_number = 0
-        self._unknown = 0
+        self._unknown_in_a_row = 0
         self._open: dict[int, Response] = {}
         self._by_id: dict[str, Response] = {}
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -77,7 +77,7 @@ class Session:
         self._running = asyncio.create_task(self._run(within_s), name="realtime session")
         await asyncio.shield(self._ready)
 
-    async def ask(self, text: str, instructions: str) -> Response:
+    async def request_sentence(self, text: str, instructions: str) -> Response:
         """Ask for one sentence. Raises SessionEnded if the session has ended.
 
         If the session ends while this is sent, the returned response has failed.
@@ -106,7 +106,7 @@ class Session:
         response.abandon()
         if response.id:
             self._cancel(response)
-        asyncio.get_running_loop().call_later(_CANCEL_S, self._give_up, response)
+        asyncio.get_running_loop().call_later(_CANCEL_S, self._end_if_open, response)
 
     async def close(self) -> None:
         """End the connection, and wait until its task has ended."""
@@ -136,13 +136,13 @@ class Session:
         try:
             try:
                 async with asyncio.timeout(within_s):
-                    await self._greet(socket)
+                    await self._set_up(socket)
             except TimeoutError:
                 return errors.EngineTimeout("The provider opened a connection, and no session.")
             self._socket = socket
             self._ready.set_result(None)
             while True:
-                await self._next(socket)
+                await self._handle_next(socket)
         except errors.EngineError as error:
             return error
 
@@ -150,7 +150,7 @@ class Session:
         url = self._settings.session_url(self.key.model)
         return SocketRequest(url=url, headers=self._settings.key_headers, within_s=within_s)
 
-    async def _greet(self, socket: Socket) -> None:
+    async def _set_up(self, socket: Socket) -> None:
         await self._read_until(socket, "session.created")
         settings = self._settings
         await socket.send(messages.session_update(self.key, settings.instructions, settings.effort))
@@ -177,16 +177,16 @@ class Session:
         if message is None:
             raise SessionEnded("The provider closed the session.", detail=f"close {socket.close_code}")
         kind, event = messages.read(message)
-        self._unknown = self._unknown + 1 if event is None else 0
-        if self._unknown > _MOST_UNKNOWN:
+        self._unknown_in_a_row = self._unknown_in_a_row + 1 if event is None else 0
+        if self._unknown_in_a_row > _MOST_UNKNOWN:
             raise SessionEnded("The provider sent too many unknown messages.")
         return kind, event
 
-    async def _next(self, socket: Socket) -> None:
+    async def _handle_next(self, socket: Socket) -> None:
         kind, event = await self._read(socket)
         match event:
             case messages.ResponseEvent(response=body) if kind == "response.created":
-                self._begin(body)
+                self._note_created(body)
             case messages.ResponseEvent(response=body):
                 self._finish(body)
             case messages.AudioDelta(response_id=id_, delta=audio):
@@ -200,7 +200,7 @@ class Session:
             case messages.ErrorEvent(error=error):
                 self._note_error(error)
 
-    def _begin(self, body: messages.ResponseBody) -> None:
+    def _note_created(self, body: messages.ResponseBody) -> None:
         response = self._response_of(body)
         if response is None:
             return
@@ -249,7 +249,7 @@ class Session:
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    def _give_up(self, response: Response) -> None:
+    def _end_if_open(self, response: Response) -> None:
         if not response.is_done:
             self._end(SessionEnded("The provider did not stop."))
 
@@ -283,4 +283,6 @@ async def _send_text(socket: Socket, message: str) -> None:
 
 
 def _error(error: messages.ErrorBody) -> errors.EngineError:
-    return in_band(RefusalDetail(code=error.code or error.type or "", field=error.param or ""))
+    return error_in_place_of_audio(
+        RefusalDetail(code=error.code or error.type or "", field=error.param or "")
+    )

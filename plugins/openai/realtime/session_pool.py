@@ -39,10 +39,10 @@ class SessionPool:
         try:
             async with asyncio.timeout(within_s):
                 while not self._is_closed:
-                    session = self._find(key)
+                    session = self._take_idle(key)
                     if session is not None:
                         return session
-                    if len(self._all) < self._most or self._evict():
+                    if len(self._all) < self._most or self._drop_oldest_idle():
                         break
                     self._changed.clear()
                     await self._changed.wait()
@@ -51,12 +51,12 @@ class SessionPool:
         if self._is_closed:
             # A session that opened now would never be closed.
             raise EngineUnavailable("The engine has ended.")
-        return await self._opened(key, within_s)
+        return await self._open_session(key, within_s)
 
     def give_back(self, session: Session) -> None:
         """Give a session back. It can be taken again when its responses have ended."""
         self._taken.discard(session)
-        self._settle(session)
+        self._note_change(session)
 
     async def close(self) -> None:
         self._is_closed = True
@@ -66,7 +66,7 @@ class SessionPool:
         if self._closing:
             await asyncio.wait(tuple(self._closing))
 
-    def _find(self, key: SessionKey) -> Session | None:
+    def _take_idle(self, key: SessionKey) -> Session | None:
         """Return the idle session of this key that was used last. Close sessions that are too old."""
         for session in reversed(tuple(self._idle)):
             if not session.takes_sentences:
@@ -77,14 +77,14 @@ class SessionPool:
                 return session
         return None
 
-    def _evict(self) -> bool:
+    def _drop_oldest_idle(self) -> bool:
         oldest = next(iter(self._idle), None)
         if oldest is not None:
             self._drop(oldest)
         return oldest is not None
 
-    async def _opened(self, key: SessionKey, within_s: float) -> Session:
-        session = self._make(key, self._settle)
+    async def _open_session(self, key: SessionKey, within_s: float) -> Session:
+        session = self._make(key, self._note_change)
         self._all.add(session)
         self._taken.add(session)
         try:
@@ -95,7 +95,7 @@ class SessionPool:
             raise
         return session
 
-    def _settle(self, session: Session) -> None:
+    def _note_change(self, session: Session) -> None:
         if session.has_ended:
             self._drop(session)
         elif session not in self._all or session in self._idle:

@@ -1,7 +1,7 @@
-"""Run a child process on a stranger's recording, and decide whether the file or the machine failed.
+"""Run a child process on an uploaded recording, and decide whether the file or the machine is at fault.
 
-A file that keeps its process busy, or ends it, is refused. But a process may also end, or be late, because
-the machine is overloaded: then a good file must not be refused.
+A file that crashes its process, or uses up its processor time, is refused. A process may also end or be late
+because the machine is overloaded. Then the file is not refused.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from proxy.audio.recordings.recording import Undecoded, UnusableRecording
 from proxy.errors import DecodingFailed
 from proxy.helpers.helper import HelperFailed
 
-TRIES_OF_FILE = 2
-"""The tries of a file whose process died."""
-_BY_FILE = {
+MOST_TRIES = 2
+"""The most tries of a file whose process died."""
+_CRASH_STATUSES = {
     -number
     for number in (
         *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL),
@@ -33,22 +33,22 @@ _T = TypeVar("_T")
 _log = structlog.get_logger()
 
 
-async def read_apart(asked: Awaitable[bytes], checked: Callable[[bytes], _T | Undecoded]) -> _T:
-    """Return the answer of a process that is `asked` about a file. `checked` decodes and validates it.
+async def read_apart(answer: Awaitable[bytes], parse: Callable[[bytes], _T | Undecoded]) -> _T:
+    """Await the `answer` of a process about a file, and return it as `parse` decodes and validates it.
 
-    Raises UnusableRecording if the file is to blame, and DecodingFailed otherwise.
+    Raises UnusableRecording if the file is at fault, and DecodingFailed otherwise.
     """
     try:
-        made = checked(await asked)
+        made = parse(await answer)
     except msgspec.MsgspecError:
         made = Undecoded("lost")
     except TimeoutError:
-        # A bad file meets its limit of processor time long before, so this is the machine's fault.
+        # A bad file would have used up its processor time long before, so the machine is at fault.
         raise _failed("late") from None
     except HelperFailed as failed:
-        if failed.what == "refused":
+        if failed.cause == "refused":
             raise _failed("start") from None
-        if failed.what == "died" and not failed.has_used_its_time and failed.status not in _BY_FILE:
+        if failed.cause == "died" and not failed.has_used_its_time and failed.status not in _CRASH_STATUSES:
             raise _failed("end") from None
         made = Undecoded("time" if failed.has_used_its_time else "lost")
     if isinstance(made, Undecoded):
@@ -57,5 +57,5 @@ async def read_apart(asked: Awaitable[bytes], checked: Callable[[bytes], _T | Un
 
 
 def _failed(what: str) -> DecodingFailed:
-    _log.warning("decoder.child.failed", what=what)
+    _log.warning("decoder.child.failed", cause=what)
     return DecodingFailed()

@@ -10,14 +10,14 @@ import msgspec
 import structlog
 
 from proxy.audio.recordings import recording
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 
 MOST_AT_ONCE = 2
-"""Each turn may have a recording of 43 MB in memory, and the data made from it."""
+"""The most recordings that are decoded at once. Each may have 43 MB in memory, and the data made from it."""
 MOST_WAITING = 8
-"""Each waiting caller has an upload of 10 MiB in memory."""
+"""The most callers that wait. Each may have an upload of 10 MiB in memory."""
 MOST_OF_ACCOUNT = 3
 
 WITHIN_S = 30.0
@@ -26,7 +26,7 @@ _SPEC = HelperSpec(
     module="proxy.audio.recordings.decoding_child",
     is_for_one=True,
     keeps_spare=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     most_answer_bytes=3 * recording.MOST_SAMPLES + 4096,
 )
 
@@ -35,12 +35,12 @@ _decode_answer = msgspec.msgpack.Decoder(recording.Decoded | recording.Undecoded
 
 
 class Decoder:
-    """Decodes uploads. Close it: `open_decoder` does."""
+    """Decodes uploads. `open_decoder` opens and closes it."""
 
     def __init__(
         self, *, at_once: int = MOST_AT_ONCE, waiting: int = MOST_WAITING, within_s: float = WITHIN_S
     ) -> None:
-        """The process limits its CPU time. `within_s` ends a process that waits for something else."""
+        """A process limits its own processor time. `within_s` also ends a process that only waits."""
         self._places = FairLimiter(
             "uploads to decode", places=at_once + waiting, of_account=MOST_OF_ACCOUNT, at_once=at_once
         )
@@ -49,11 +49,12 @@ class Decoder:
         self._has_warned = False
 
     def turn(self, account: str, *, waits: bool = False) -> AbstractAsyncContextManager[None]:
-        """Wait for a turn, and have it until the recording needs no more memory. Raises NoPlace.
+        """Wait for a turn, and have it during the block, until the recording needs no more memory.
 
-        Only a caller whose upload is counted by its own quota `waits` for a place, too.
+        Raises NoPlace if too many wait already, unless it `waits` for a place, too. Only callers whose
+        uploads have a quota of their own may do that.
         """
-        return self._places.turn(account, waits=waits)
+        return self._places.hold_turn(account, waits=waits)
 
     async def decode(self, data: bytes) -> recording.SpeechRecording:
         """Decode an upload, within a turn. Raises UnusableRecording and DecodingFailed.
@@ -107,9 +108,9 @@ def _recording(made: recording.Decoded) -> recording.SpeechRecording:
 
 @asynccontextmanager
 async def open_decoder(shared: Iterable[object] = ()) -> AsyncIterator[Decoder]:
-    """Give the worker's decoder: the one that an earlier feature has `shared`, or a new one.
+    """Yield the decoder that an earlier feature has `shared`, or a new one.
 
-    The features that need one share it with later features.
+    A feature that opens one shares it with later features.
     """
     if (found := next((each for each in shared if isinstance(each, Decoder)), None)) is not None:
         yield found

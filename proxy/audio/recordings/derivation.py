@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 
-from policies.sample_quality import SampleQuality, stretch_s
+from policies.sample_quality import SampleQuality, speech_range_s
 from proxy.audio.fitting import Resample
 from proxy.audio.loudness import Gain
 from proxy.audio.recordings.master import Floats, Master
@@ -18,11 +18,11 @@ from proxy.audio.sound import FadeOut
 from speech_engine.loudness import Meter, lufs
 
 LEVEL_LUFS = -20.0
-"""As loud as the recordings that models are trained on. Peaks keep some room."""
+"""The loudness of samples, as of the recordings that models are trained on. It leaves room for peaks."""
 
 _MOST_GAIN_DB = 35.0
 _CUT_WITHIN = 0.3
-"""The share of the longest length that is searched for a quiet place to cut."""
+"""The last share of the allowed length, which is searched for a quiet place to cut."""
 _STEP_S = 0.02
 _PAUSE_STEPS = 5
 _SCALE = np.float32(32767)
@@ -36,13 +36,13 @@ class SampleSpec(msgspec.Struct, frozen=True):
     rate_hz: int
 
 
-def derive(master: bytes, quality: SampleQuality, spec: SampleSpec) -> bytes:
+def derive_sample(master: bytes, quality: SampleQuality, spec: SampleSpec) -> bytes:
     """Return 16-bit mono PCM for a model. Raises UnusableRecording if the recording is too short for it.
 
     It takes some milliseconds of the processor for each second of sound: call it in a thread.
     """
     whole = Master(master)
-    start, end = _stretch(whole, quality, spec)
+    start, end = _speech_range(whole, quality, spec)
     samples = whole.read(start, end)
     most = round(spec.most_s * whole.rate_hz)
     if len(samples) > most:
@@ -51,12 +51,13 @@ def derive(master: bytes, quality: SampleQuality, spec: SampleSpec) -> bytes:
         samples = soxr.resample(samples, whole.rate_hz, spec.rate_hz, quality="HQ")
     samples = samples[: round(spec.most_s * spec.rate_hz)]
     fade = FadeOut()
-    return fade.feed(_levelled(pcm_of(samples), spec.rate_hz)) + fade.flush()
+    return fade.feed(_levelled(to_pcm(samples), spec.rate_hz)) + fade.flush()
 
 
-def _stretch(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tuple[int, int]:
-    """Return the speech and its margins. If that is too short, the silence around it helps."""
-    start, end = stretch_s(quality, whole.seconds)
+def _speech_range(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tuple[int, int]:
+    """Return the range of samples of the speech with margins. If it is too short, silence around it is
+    added."""
+    start, end = speech_range_s(quality, whole.seconds)
     if end - start < spec.least_s:
         if whole.seconds < spec.least_s:
             raise UnusableRecording(
@@ -91,24 +92,24 @@ def _levelled(pcm: bytes, rate_hz: int) -> bytes:
     return gain.feed(pcm) + gain.flush()
 
 
-def pcm_of(samples: Floats) -> bytes:
+def to_pcm(samples: Floats) -> bytes:
     return bytes(np.clip(np.rint(samples * _SCALE), -_SCALE, _SCALE).astype("<i2").data)
 
 
-_PIECE_S = 5
-_SILENT = 10 ** (-55 / 20) * 2**15
+_CHUNK_S = 5
+_SILENT_LEVEL = 10 ** (-55 / 20) * 2**15
 
 
 def whole_sound(master: bytes, rate_hz: int) -> bytes:
     """Return all of a master. It takes milliseconds for each second of sound: call it in a thread."""
     whole = Master(master)
     resample = Resample(whole.rate_hz, rate_hz)
-    piece = _PIECE_S * whole.rate_hz
+    piece = _CHUNK_S * whole.rate_hz
     starts = range(0, whole.samples, piece)
-    made = [resample.feed(pcm_of(whole.read(start, start + piece))) for start in starts]
+    made = [resample.feed(to_pcm(whole.read(start, start + piece))) for start in starts]
     return b"".join([*made, resample.flush()])
 
 
 def is_silent(pcm: bytes) -> bool:
     samples = np.frombuffer(pcm, "<i2")
-    return not len(samples) or max(int(samples.max()), -int(samples.min())) < _SILENT
+    return not len(samples) or max(int(samples.max()), -int(samples.min())) < _SILENT_LEVEL

@@ -34,33 +34,33 @@ class RecordingIntake:
         self._decoder = decoder
 
     @asynccontextmanager
-    async def accepted(self, account: str, data: bytes, param: str) -> AsyncIterator[AcceptedRecording]:
-        """Decode and measure an upload, and give it until the block is left.
+    async def accept_upload(self, account: str, data: bytes, param: str) -> AsyncIterator[AcceptedRecording]:
+        """Decode and measure an upload, and yield it.
 
         The account has its turn during the block, so there are never more than a few recordings in memory.
         Raises InvalidRequest, which names the field `param`, and NoPlace.
         """
-        # The large libraries of sound are loaded with it: by the first upload, and not at the start.
-        from proxy.audio.recordings.measures import rate
+        # This loads large libraries of sound, so the first upload imports it, and not the start.
+        from proxy.audio.recordings.measures import rate_recording
 
         async with self._decoder.turn(account):
             try:
                 recording = await self._decoder.decode(data)
             except UnusableRecording as error:
                 raise invalid_audio(str(error), param) from None
-            quality = await rate(recording)
+            quality = await rate_recording(recording)
             if quality.refusal:
                 raise invalid_audio(quality.refusal, param)
             if recording.is_cut:
                 quality = msgspec.structs.replace(quality, reasons=(*quality.reasons, _CUT))
             yield AcceptedRecording(recording.master, recording.seconds, quality)
 
-    async def sound(self, account: str, data: bytes, param: str, rate_hz: int) -> tuple[bytes, float]:
+    async def decode_sound(self, account: str, data: bytes, param: str, rate_hz: int) -> tuple[bytes, float]:
         """Return the PCM of a whole upload, 16-bit mono at this rate, and its seconds.
 
-        The account has its turn until it is decoded. A place is waited for: the caller counts the uploads.
-        Raises InvalidRequest, which names the field `param`: a recording is not too long, nor
-        silent. Raises NoPlace.
+        The account has its turn until it is decoded. It waits for a place, since the caller limits the
+        uploads. Raises InvalidRequest, which names the field `param`, if the recording cannot be used, is too
+        long or silent.
         """
         from proxy.audio.recordings.derivation import is_silent, whole_sound
 

@@ -1,8 +1,8 @@
 """The master of a recording: a mono WAV of 16 or 24 bits, at the rate of the recording up to 48 kHz.
 
-It is a WAV and not a FLAC, although that would be half the size. We write it from bare samples and read it
-with a few lines of our own. So no library ever parses the output of a decoder for a stranger's file, and the
-server needs no second process when an engine asks for a sample. Every provider and every player takes it.
+It is a WAV and not a FLAC, although that would be half the size. A few lines here write it from bare samples
+and read it. So no library ever parses bytes that a decoder made of an untrusted file, and the server needs no
+second process when an engine asks for a sample. Every provider and every player accepts it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def make_master(pcm: bytes, rate_hz: int, sample_bytes: int) -> bytes:
 
 
 class Master:
-    """The samples of a master, read a stretch at a time: all of them as floats would be 60 MB."""
+    """The samples of a master, which are read in ranges: all of them as floats would be 60 MB."""
 
     def __init__(self, master: bytes) -> None:
         """Raises UnusableRecording unless `make_master` made the bytes."""

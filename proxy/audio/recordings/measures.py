@@ -1,6 +1,6 @@
-"""The measurements of a recording: the place of its speech, its noise, treble and distortion.
+"""The measurements of a recording: the place of its speech, its noise, its bandwidth and its distortion.
 
-It needs numpy alone, and reads the recording a few seconds at a time.
+This needs only numpy, and reads the recording a few seconds at a time.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ from proxy.audio.recordings.master import Floats, Master
 from proxy.audio.recordings.recording import SpeechRecording
 
 STEP_S = 0.02
-"""Levels are of steps of this length, each measured over twice of it."""
+"""The length of a step. Each step has a level, which is measured over twice this length."""
 
 _CHUNK_STEPS = 500
 _LEAST_HZ, _MOST_HZ = 80.0, 8000.0
 _BAND_EDGES_HZ = np.geomspace(100.0, 3800.0, 17)
 _BIN_HZ, _BINS = 100.0, 160
-_TAIL = 1e-4
+_SHARE_ABOVE_BANDWIDTH = 1e-4
 """The share of the energy above the bandwidth."""
-_FULL = 0.999
+_CLIPPED_LEVEL = 0.999
 _FLOOR = 1e-10
 
-_GAP_S = 0.3
-_BLIP_S = 0.1
+_LEAST_PAUSE_S = 0.3
+_LEAST_SPEECH_RUN_S = 0.1
 _LEAST_RISE_DB = 6.0
-_SPREAD = 0.35
+_RISE_SHARE = 0.35
 _RANGE_DB = 35.0
 _ESTIMATE_DB = 6.0
-"""The loudest moments of speech are so much above its mean."""
+"""How much the loudest moments of speech are above its mean."""
 
 Levels = NDArray[np.float64]
 
 
 class _Analysis(NamedTuple):
-    """For each step its level and those of a few bands in decibels, and its energy in even bins."""
+    """For each step: its level and the levels of a few bands, in decibels, and its energy in bins of equal
+    width. `peak` is the largest sample, `clipped` the share of samples at full scale."""
 
     levels: Levels
     bands: NDArray[np.float64]
@@ -49,7 +50,7 @@ class _Analysis(NamedTuple):
     clipped: float
 
 
-async def rate(recording: SpeechRecording) -> SampleQuality:
+async def rate_recording(recording: SpeechRecording) -> SampleQuality:
     """Rate a recording, in a thread."""
     return await asyncio.to_thread(rate_master, recording.master)
 
@@ -76,22 +77,24 @@ def measure(master: Master) -> SampleMeasures:
     )
 
 
-def speech_of(master: Master) -> NDArray[np.bool_]:
-    """Tell of each step of `STEP_S` whether it is speech. Shorter pauses than `_GAP_S` are speech."""
+def speech_steps(master: Master) -> NDArray[np.bool_]:
+    """Return for each step of `STEP_S` whether it is speech. Pauses below `_LEAST_PAUSE_S` count as
+    speech."""
     return find_speech(_analyse(master).levels)
 
 
 def find_speech(levels: Levels) -> NDArray[np.bool_]:
     _, _, threshold = _thresholds(levels)
-    speech = _without_runs(levels > threshold, value=False, shorter_than=round(_GAP_S / STEP_S))
-    return _without_runs(speech, value=True, shorter_than=round(_BLIP_S / STEP_S))
+    speech = _without_runs(levels > threshold, value=False, shorter_than=round(_LEAST_PAUSE_S / STEP_S))
+    return _without_runs(speech, value=True, shorter_than=round(_LEAST_SPEECH_RUN_S / STEP_S))
 
 
 def _thresholds(levels: Levels) -> tuple[float, float, float]:
-    """Return the level of the noise, that of loud speech, and the one from which on a step is speech."""
+    """Return the level of the noise, the level of loud speech, and the level above which a step is speech."""
     floor, loud = (float(np.percentile(levels, share)) for share in (10, 95))
-    # Beside digital silence, even inaudible noise would stand out.
-    return floor, loud, max(floor + max(_LEAST_RISE_DB, _SPREAD * (loud - floor)), loud - _RANGE_DB)
+    # The range below loud speech is limited: beside digital silence, even inaudible noise would count as
+    # speech.
+    return floor, loud, max(floor + max(_LEAST_RISE_DB, _RISE_SHARE * (loud - floor)), loud - _RANGE_DB)
 
 
 def smooth(levels: Levels) -> Levels:
@@ -126,7 +129,7 @@ def _analyse(master: Master) -> _Analysis:
         samples = master.read(begin * step, (begin + count) * step + step)
         peak = max(peak, float(np.abs(samples).max(initial=0.0)))
         own = samples[: count * step]
-        clipped += int(np.count_nonzero(np.abs(own) >= _FULL))
+        clipped += int(np.count_nonzero(np.abs(own) >= _CLIPPED_LEVEL))
         power = _powers(samples, count, step, window)
         levels.append(power[:, audible].sum(axis=1))
         bands.append(np.add.reduceat(power, places, axis=1)[:, :-1])
@@ -153,7 +156,8 @@ def _db(power: NDArray[np.float32]) -> Levels:
 
 
 def _change_db(bands: NDArray[np.float64]) -> float:
-    """Return how far bands move against one another over time: the median band's spread."""
+    """Return how much the bands change against one another over time: the median of their standard
+    deviations."""
     if len(bands) < 2:
         return 0.0
     colour = bands - bands.mean(axis=1, keepdims=True)
@@ -161,11 +165,11 @@ def _change_db(bands: NDArray[np.float64]) -> float:
 
 
 def _bandwidth_hz(found: _Analysis, speech: NDArray[np.bool_]) -> float:
-    """Return the highest frequency of the voice, without the noise of the pauses."""
+    """Return the highest frequency of the voice, after the noise of the pauses was subtracted."""
     if not speech.any():
         return 0.0
     mean = found.bins[speech].mean(axis=0, dtype=np.float64)
     if not speech.all():
         mean = np.maximum(mean - found.bins[~speech].mean(axis=0, dtype=np.float64), 0.0)
     above = np.cumsum(mean[::-1])[::-1]
-    return float(np.count_nonzero(above > _TAIL * above[0]) * _BIN_HZ)
+    return float(np.count_nonzero(above > _SHARE_ABOVE_BANDWIDTH * above[0]) * _BIN_HZ)

@@ -1,4 +1,5 @@
-"""The values of a recording: as it is stored, its faults, and the answer of the decoding process.
+"""The values of uploaded recordings: limits, faults, a decoded recording, and the answer of the decoding
+process.
 
 This module imports no large library: see proxy/audio/libraries.py.
 """
@@ -15,9 +16,9 @@ LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 192_000
 MOST_CHANNELS = 8
 MOST_S = 300.0
 MOST_STORED_HZ = 48_000
-"""The highest stored rate. No voice has anything above it, so higher rates are reduced."""
+"""The highest stored rate. Voices need no higher one, so higher rates are reduced to it."""
 MOST_SAMPLES = round(MOST_S * MOST_STORED_HZ)
-"""The stored length of a recording: five minutes at most."""
+"""The most stored samples of a recording: five minutes."""
 
 LOSSY = ("mp3", "aac", "opus", "vorbis")
 LOSSLESS = ("flac", "alac")
@@ -68,8 +69,8 @@ class SpeechRecording(msgspec.Struct, frozen=True):
 
 
 class Decoded(Redacted, msgspec.Struct, frozen=True, tag="decoded"):
-    """The child's result for an upload: bare mono samples, and the facts. `lacks` names the parts of its
-    confinement that this machine does not have."""
+    """The child's result for an upload: bare mono samples, and facts about the upload. `lacks` names the
+    parts of the child's confinement that this machine cannot provide."""
 
     pcm: bytes
     rate_hz: int

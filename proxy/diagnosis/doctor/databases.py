@@ -23,10 +23,10 @@ from proxy.config.finding import Finding, note, ok, wrong
 from proxy.errors import CommandRefused
 from proxy.feature_list import all_tables
 from proxy.file_store import data_folder
-from proxy.file_store.master_keys import FILE, MasterKeySource, VaultFailed
+from proxy.file_store.master_keys import MASTER_KEY_FILE, MasterKeySource, VaultFailed
 from proxy.file_store.objects import Objects, check_objects, open_objects
 from proxy.file_store.sealing import MasterKeys
-from proxy.file_store.vault import object_of
+from proxy.file_store.vault import object_name
 from proxy.storage import accounts, blobs, wrapped_keys
 from proxy.storage.blobs import BlobRow
 from proxy.storage.disk_names import UnsafeName
@@ -237,7 +237,7 @@ def _count(config: Config) -> dict[str, int]:
         missing: dict[str, int] = answer["missing"]
         return configured | missing
     if addresses.is_postgres(config.storage.url):
-        return _in_postgres(config.storage.url, accounts.by_plan)
+        return _in_postgres(config.storage.url, accounts.count_by_plan)
     file = Path(config.data) / DATABASE
     if not file.exists():
         return {}
@@ -253,7 +253,7 @@ def vault(config: Config) -> Iterator[Finding]:
         yield wrong(_WHAT, str(error), _MEND)
         return
     try:
-        uses = wrapped_keys.sum_masters(_rows(config, wrapped_keys.masters_sql(all_tables())))
+        uses = wrapped_keys.sum_masters(_rows(config, wrapped_keys.count_by_master_sql(all_tables())))
         source = MasterKeySource(config.vault, Path(config.data))
         masters = source.read_if_any()
     except VaultFailed as error:
@@ -269,7 +269,7 @@ def vault(config: Config) -> Iterator[Finding]:
     yield from _recordings(config)
     if source.is_beside_the_data:
         do = "keep a copy of it elsewhere, apart from copies of the data folder"
-        yield note(_WHAT, f"the master key lies beside the data that it opens, in {FILE}", do)
+        yield note(_WHAT, f"the master key lies beside the data that it opens, in {MASTER_KEY_FILE}", do)
 
 
 def _unsigned_erasures(config: Config) -> Iterator[Finding]:
@@ -305,7 +305,7 @@ def _master_keys(uses: list[MasterUse], masters: MasterKeys | None) -> Iterator[
 
 def _recordings(config: Config) -> Iterator[Finding]:
     try:
-        names = [object_of(msgspec.convert(row, BlobRow)) for row in _rows(config, blobs.LIST)]
+        names = [object_name(msgspec.convert(row, BlobRow)) for row in _rows(config, blobs.LIST)]
         missing = asyncio.run(count_missing(open_objects(config.vault, Path(config.data)), names))
     except VaultFailed as error:
         yield wrong(_WHAT, str(error), _MEND)

@@ -17,7 +17,7 @@ from policies.retirement import WARNED_DAYS
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.config_check import check_config
-from proxy.diagnosis.model_check import RETIREMENT, retirements
+from proxy.diagnosis.model_check import RETIREMENT, check_retirements
 from proxy.engines import registry
 from proxy.engines.stored_models import MODEL, ModelRefused, ModelStore, StoredModel, model_names, verify
 from speech_engine.licences import terms_of
@@ -124,7 +124,7 @@ def engines(config: Config) -> Iterator[Finding]:
 
 def ending_models(config: Config) -> Iterator[Finding]:
     """Look for models that a provider switches off soon."""
-    found = list(retirements(config, registry.load(), {}))
+    found = list(check_retirements(config, registry.load(), {}))
     yield from found or (ok(RETIREMENT, f"no model is known to end within {WARNED_DAYS} days"),)
 
 

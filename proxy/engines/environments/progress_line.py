@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
-from proxy.commands.tables import Form
+from proxy.commands.tables import PrintForm
 from proxy.engines.environments.environment_build import BuildProgress
 from proxy.engines.stored_models import Progress
 
@@ -51,7 +51,7 @@ class ProgressLine:
 
 
 @contextmanager
-def progress_line(form: Form) -> Iterator[ProgressLine]:
+def progress_line(form: PrintForm) -> Iterator[ProgressLine]:
     """Show progress on stderr. With --json there is none."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, quiet=form is True)
     if not console.is_terminal:
@@ -62,7 +62,7 @@ def progress_line(form: Form) -> Iterator[ProgressLine]:
 
 
 @contextmanager
-def reading(form: Form) -> Iterator[Progress]:
+def reading(form: PrintForm) -> Iterator[Progress]:
     """Show which file is read, on a terminal alone. With --json nothing is shown."""
     with Console(stderr=True, quiet=form is True).status("reading") as status:
 

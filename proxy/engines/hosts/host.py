@@ -78,8 +78,8 @@ class EngineSuspects:
         (killer,) = begun
         return killer
 
-    def note_whole(self, digest: bytes) -> None:
-        if self._texts.note_whole(digest):
+    def note_spoken(self, digest: bytes) -> None:
+        if self._texts.note_spoken(digest):
             self.tell_changes()
 
     def tell_changes(self) -> None:
@@ -125,8 +125,8 @@ class Host:
         self._place = HostPlace("", "")
         self._working = 0
         self._last_sign = 0.0
-        self._begun: dict[str, bytes] = {}
-        self._alone: set[str] = set()
+        self._running_jobs: dict[str, bytes] = {}
+        self._lone_jobs: set[str] = set()
         self.figures: dict[str, float] = {}
         self.load: cluster_messages.HostLoad | None = None
         self._stopped_looks = 0
@@ -140,7 +140,7 @@ class Host:
         self._keeping: asyncio.Task[None] | None = None
         name = f"{spec.name}.{process}"
         self.supervisor = ChildSupervisor(
-            name, self._begin, self._changed, self._on_message, lambda: bool(self._begun)
+            name, self._begin, self._note_change, self._on_message, lambda: bool(self._running_jobs)
         )
 
     @property
@@ -150,7 +150,7 @@ class Host:
 
     @property
     def jobs(self) -> int:
-        return len(self._begun)
+        return len(self._running_jobs)
 
     def keep(self, keeping: asyncio.TaskGroup) -> None:
         """Start a process, and keep it alive from now on."""
@@ -227,8 +227,8 @@ class Host:
         # Each start has its own socket name: a dying host may still unlink the last one.
         self._place = self._find_place(f"{self.supervisor.name}.{self.supervisor.generation}")
         self._working = 0
-        self._begun.clear()
-        self._alone.clear()
+        self._running_jobs.clear()
+        self._lone_jobs.clear()
         self.figures, self.load = {}, None
         self._licence = self.spec.licence
         self._started_at, self._loading = time.monotonic(), pipe_messages.Loading(0.0, "")
@@ -257,7 +257,7 @@ class Host:
         child.send(self._suspects.verdicts)
         return child
 
-    def _changed(self, state: str, generation: int, reason: str) -> None:
+    def _note_change(self, state: str, generation: int, reason: str) -> None:
         if state == "ready":
             self._last_job = time.monotonic()
             self._loads_s = self._last_job - self._started_at
@@ -274,12 +274,12 @@ class Host:
             Path(self._place.address).unlink(missing_ok=True)
         if state != "waiting":
             self._book.release(self.holder)
-        begun = dict(self._begun)
+        begun = dict(self._running_jobs)
         killer = ""
         if is_broken_off:
-            self._begun.clear()  # it was stopped, so no text is to blame
+            self._running_jobs.clear()  # it was stopped, so no text is to blame
         else:
-            killer = self._suspects.note_death(begun, is_alone=not self._alone.isdisjoint(begun))
+            killer = self._suspects.note_death(begun, is_alone=not self._lone_jobs.isdisjoint(begun))
         has_crashed = not is_broken_off and state != "waiting"
         self._tell_state(
             state, self.supervisor.generation, reason, tuple(begun), killer, has_crashed=has_crashed
@@ -331,22 +331,22 @@ class Host:
         if tick.begun or tick.ended:
             self._last_job = self._last_sign
         if tick.begun:
-            self._begun[tick.begun] = tick.digest
+            self._running_jobs[tick.begun] = tick.digest
             if tick.is_alone:
-                self._alone.add(tick.begun)
+                self._lone_jobs.add(tick.begun)
         if tick.ended:
-            self._begun.pop(tick.ended, None)
-            self._alone.discard(tick.ended)
+            self._running_jobs.pop(tick.ended, None)
+            self._lone_jobs.discard(tick.ended)
             if tick.is_whole:
-                self._suspects.note_whole(tick.digest)
+                self._suspects.note_spoken(tick.digest)
 
     def _ask_to_load(self, found: DeviceMemory) -> None:
         needs_gb = self.spec.memory_gb
-        refusal = None if needs_gb is None else self._book.ask(self.holder, needs_gb, found)
+        refusal = None if needs_gb is None else self._book.book_memory(self.holder, needs_gb, found)
         if refusal is None:
             if self.supervisor.child is not None:
                 self.supervisor.child.send(pipe_messages.MayLoad())
-        elif refusal.lasting:
+        elif refusal.is_lasting:
             self.supervisor.kill(refusal.reason, is_last=True)
         else:
             self.supervisor.put_off(refusal.reason, refusal.again_s)

@@ -43,14 +43,14 @@ def _with_current_model(spec: HostedEngineSpec) -> HostedEngineSpec:
     return spec._replace(section=section, models=models)
 
 
-def _gone(spec: HostedEngineSpec) -> str:
+def _removed_reason(spec: HostedEngineSpec) -> str:
     return f"{', '.join(model.manifest.name for model in spec.models)}: the model has just been removed"
 
 
 class Hosts:
     """All hosts of the server, started together. `on_state` gets each change, for the workers.
 
-    `environ` is all that a host inherits from us.
+    Of our environment, a host inherits only `environ`.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class Hosts:
         self._suspects: list[EngineSuspects] = []
         self._models: dict[str, ExitStack] = {}
         self._book = DeviceReservations()
-        # The bookings of each worker, also those that wait.
-        self._of_workers: dict[int, set[Holder]] = {}
+        # The bookings of each worker, with those that wait.
+        self._worker_bookings: dict[int, set[Holder]] = {}
         self._find_place = find_place
         self._missing: dict[str, HostedEngineSpec] = {}
-        self._hosts = [host for spec in specs for host in self._of(spec)]
+        self._hosts = [host for spec in specs for host in self._make_hosts(spec)]
 
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
         return {host.labels: host.figures for host in list(self._hosts) if host.figures}
@@ -97,31 +97,31 @@ class Hosts:
                 await self._stopping.wait()
         finally:
             watching.cancel()
-            for held in self._models.values():
-                held.close()
+            for locks in self._models.values():
+                locks.close()
 
-    def of(self, engine: str) -> list[Host]:
+    def hosts_of(self, engine: str) -> list[Host]:
         """Return the hosts of an engine, also hosts that have failed or are not loaded."""
         return [host for host in self._hosts if host.labels[0] == engine]
 
     def idle(self) -> list[str]:
         now = time.monotonic()
         ready = {host.spec.name for host in self._hosts if host.supervisor.state == "ready"}
-        return [name for name in ready if all(host.is_idle(now) for host in self.of(name))]
+        return [name for name in ready if all(host.is_idle(now) for host in self.hosts_of(name))]
 
     def take_current_model(self, engine: str) -> str:
         """Let the next processes of an engine use the current version of its model.
 
         Return why that is impossible, or "".
         """
-        hosts = self.of(engine)
+        hosts = self.hosts_of(engine)
         try:
             spec = _with_current_model(hosts[0].spec)
             self._hold_model(spec)
         except UnusableModel as fault:
             return f"engines.{engine}.model: {fault}"
         except OSError:
-            return _gone(hosts[0].spec)
+            return _removed_reason(hosts[0].spec)
         for host in hosts:
             host.spec = spec
         return ""
@@ -132,28 +132,28 @@ class Hosts:
 
     def book(self, worker: int, question: BookingQuestion) -> LoadRefusal | None:
         holder = (question.holder, worker)
-        self._of_workers.setdefault(worker, set()).add(holder)
+        self._worker_bookings.setdefault(worker, set()).add(holder)
         found = DeviceMemory(question.device, question.free_gb, question.total_gb)
-        return self._book.ask(holder, question.needs_gb, found)
+        return self._book.book_memory(holder, question.needs_gb, found)
 
     def note_peak(self, worker: int, holder: str, gb: float) -> None:
         self._book.note_peak((holder, worker), gb)
 
     def release(self, worker: int, holder: str) -> None:
-        self._of_workers.get(worker, set()).discard((holder, worker))
+        self._worker_bookings.get(worker, set()).discard((holder, worker))
         self._book.release((holder, worker))
         self._wake_next()
 
     def release_worker(self, worker: int) -> None:
         """Release all bookings of a worker that has ended, since its processes have ended too."""
-        for holder, _ in self._of_workers.pop(worker, set()):
+        for holder, _ in self._worker_bookings.pop(worker, set()):
             self.release(worker, holder)
 
     async def stop(self, within_s: float) -> None:
         self._stopping.set()
         await asyncio.gather(*(host.supervisor.stop(within_s) for host in self._hosts))
 
-    def _of(self, spec: HostedEngineSpec) -> list[Host]:
+    def _make_hosts(self, spec: HostedEngineSpec) -> list[Host]:
         try:
             spec = _with_current_model(spec)
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
@@ -163,12 +163,12 @@ class Hosts:
         except UnusableModel as fault:
             return self._without_hosts(spec, f"engines.{spec.name}.model: {fault}")
         except OSError:
-            return self._without_hosts(spec, _gone(spec))
+            return self._without_hosts(spec, _removed_reason(spec))
         self._missing.pop(spec.name, None)
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
         hosts = [
-            Host(spec, process, python, self._find_place, self._changed, suspects, self._book)
+            Host(spec, process, python, self._find_place, self._note_state, suspects, self._book)
             for process in range(spec.processes)
         ]
         suspects.hosts = hosts
@@ -177,12 +177,12 @@ class Hosts:
     def _hold_model(self, spec: HostedEngineSpec) -> None:
         """Lock the current model of an engine against removal, and unlock its other versions. Raise
         OSError."""
-        held = ExitStack()
+        locks = ExitStack()
         for model in spec.models:
-            held.enter_context(store.hold(model.folder))
-        if before := self._models.get(spec.name):
-            before.close()
-        self._models[spec.name] = held
+            locks.enter_context(store.hold(model.folder))
+        if earlier_locks := self._models.get(spec.name):
+            earlier_locks.close()
+        self._models[spec.name] = locks
 
     def _without_hosts(self, spec: HostedEngineSpec, reason: str) -> list[Host]:
         if spec.name not in self._missing:
@@ -194,7 +194,7 @@ class Hosts:
 
     def _start_missing(self) -> None:
         for spec in list(self._missing.values()):
-            self._hosts += (hosts := self._of(spec))
+            self._hosts += (hosts := self._make_hosts(spec))
             for host in hosts:
                 self.keep(host)
 
@@ -208,13 +208,13 @@ class Hosts:
             for suspects in self._suspects:
                 suspects.tell_changes()
 
-    def _changed(self, state: HostState) -> None:
+    def _note_state(self, state: HostState) -> None:
         self.states[state.engine, state.process] = state
         self._tell(state)
         self._wake_next()
 
     def _wake_next(self) -> None:
-        turns = self._book.turns()
+        turns = self._book.book_waiting()
         for host in self._hosts:
             if host.holder in turns:
                 host.supervisor.wake()
@@ -234,21 +234,21 @@ class EngineSwitch:
                 for engine in self._hosts.idle():
                     _log.info("engine.idle.unloaded", engine=engine)
                     await asyncio.gather(
-                        *(host.unload(STOP_S, is_idle=True) for host in self._hosts.of(engine))
+                        *(host.unload(STOP_S, is_idle=True) for host in self._hosts.hosts_of(engine))
                     )
 
     async def load_wanted(self, engine: str) -> None:
         """Load an engine that was unloaded because it was idle. An engine that an operator unloaded stays
         unloaded."""
         async with self._switching:
-            for host in self._hosts.of(engine):
+            for host in self._hosts.hosts_of(engine):
                 if host.loads_on_demand:
                     self._hosts.keep(host)
 
     async def switch(self, engine: str, action: EngineAction, *, breaks_off: bool) -> str:
         """Carry out an action. Return why it is refused, or "". A load may take minutes after this
         returns. If nothing is left to do, that is no refusal."""
-        hosts = self._hosts.of(engine)
+        hosts = self._hosts.hosts_of(engine)
         async with self._switching:
             if refusal := _refusal(engine, action, hosts, breaks_off=breaks_off):
                 return refusal

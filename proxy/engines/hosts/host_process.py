@@ -65,7 +65,7 @@ class HostProcess:
         self.running = 0
         self._of_another = 0.0
         self.tenants: Counter[str] = Counter()
-        self._begun: frozenset[str] = frozenset()
+        self._begun_calls: frozenset[str] = frozenset()
         self.killer = ""
         self.died = asyncio.Event()
         self._channel = channel
@@ -77,8 +77,8 @@ class HostProcess:
         )
 
     async def say_hello(self, engine: str, *, is_here: bool) -> bool:
-        """Say Hello until the host answers, less and less often. Return False if its state changes first.
-        The answer is `hello`.
+        """Say Hello until the host answers, less and less often, and store the answer as `hello`. Return
+        False if the state of the host changes first.
 
         A host that `is_here` has our API version. Another one has the version of these messages, or the one
         before. Raises HelloRefused.
@@ -93,7 +93,7 @@ class HostProcess:
                 _log.warning("host.hello.failed", engine=engine, status=error.code().name)
             else:
                 if not self.died.is_set():
-                    self.hello = _checked(data, is_here=is_here)
+                    self.hello = _hello_of(data, is_here=is_here)
                     return True
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
@@ -105,15 +105,15 @@ class HostProcess:
         call = self._channel.unary_unary(messages.method(name), messages.encode, messages.decoder(answer))
         return await call(message, timeout=within_s)
 
-    async def put(self, sample: PutSample) -> None:
+    async def put_sample(self, sample: PutSample) -> None:
         """Put a recording into the host. Raises HostLost, or EngineError if the host does not take it."""
         if self.died.is_set():
-            raise _lost("it died before")
-        reply: PutReply = await _received(self.ask(messages.PUT, sample, PutReply, PUT_S))
+            raise _host_lost("it died before")
+        reply: PutReply = await _message_of(self.ask(messages.PUT, sample, PutReply, PUT_S))
         if reply.failed is not None:
             raise reply.failed.to_error()
 
-    async def drop(self, samples: DropSamples) -> None:
+    async def drop_samples(self, samples: DropSamples) -> None:
         """Make the host forget recordings. A dead host has none. Raises EngineUnavailable if it does not
         confirm."""
         reply: DropReply | None = None
@@ -156,7 +156,7 @@ class HostProcess:
 
     def has_begun(self, call: str) -> bool:
         """Tell whether the engine had begun a call, as far as that is known."""
-        return self.is_lost or self.is_leaving or call in self._begun
+        return self.is_lost or self.is_leaving or call in self._begun_calls
 
     def note_death(self, state: HostState) -> None:
         """Note which calls the engine had begun, and which call certainly killed it.
@@ -164,7 +164,7 @@ class HostProcess:
         Each call of this process now ends with HostLost. If its machine was lost, all its calls count as
         begun.
         """
-        self._begun = frozenset(state.begun)
+        self._begun_calls = frozenset(state.begun)
         self.is_lost = state.lost_at is not None
         self.has_crashed = state.has_crashed
         self.killer = state.killer
@@ -190,7 +190,7 @@ class HostCall:
 
     async def next_frame(self) -> Frame:
         """Return the next frame. Raises HostLost, or EngineUnavailable if a living host talks nonsense."""
-        frame: Frame = await _received(self._call.read(), self._deaths)
+        frame: Frame = await _message_of(self._call.read(), self._deaths)
         return frame
 
     def close(self) -> None:
@@ -200,7 +200,7 @@ class HostCall:
             self.process.end(self._tenant)
 
 
-def _checked(data: bytes, *, is_here: bool) -> messages.HelloReply:
+def _hello_of(data: bytes, *, is_here: bool) -> messages.HelloReply:
     try:
         hello = messages.decode_hello(data)
     except ValueError as error:
@@ -208,31 +208,33 @@ def _checked(data: bytes, *, is_here: bool) -> messages.HelloReply:
     theirs = hello.api_version if is_here else hello.host_api
     ours = (API_VERSION,) if is_here else (messages.HOST_API, messages.HOST_API - 1)
     if theirs not in ours:
-        taken = " or ".join(map(str, ours))
-        raise HelloRefused(f"its host's API version is {theirs}, the server's {taken}: they must be the same")
+        versions = " or ".join(map(str, ours))
+        raise HelloRefused(
+            f"its host's API version is {theirs}, the server's {versions}: they must be the same"
+        )
     return hello
 
 
-async def _received(answer: Awaitable[Any], deaths: tuple[grpc.StatusCode, ...] = _DEATHS) -> Any:
+async def _message_of(answer: Awaitable[Any], deaths: tuple[grpc.StatusCode, ...] = _DEATHS) -> Any:
     """Wait for a message of a host. Raises HostLost, or EngineUnavailable for a message that makes no
     sense."""
     try:
         message = await answer
     except grpc.aio.AioRpcError as error:
         if error.code() in deaths:
-            raise _lost(error.code().name) from None
+            raise _host_lost(error.code().name) from None
         raise EngineUnavailable(f"The host cannot answer: {error.code().name}.") from None
     except asyncio.CancelledError:
         if is_own_task_cancelled():
             raise
-        raise _lost("its channel was closed") from None
+        raise _host_lost("its channel was closed") from None
     # gRPC gives None for a message that cannot be decoded.
     if message is grpc.aio.EOF or message is None:
         raise EngineUnavailable("The host gave no whole answer.", retry_after_s=1.0)
     return message
 
 
-def _lost(reason: str) -> HostLost:
+def _host_lost(reason: str) -> HostLost:
     """Return the failure of a broken connection: the host has died or is about to."""
     return HostLost(f"The host is gone: {reason}.", retry_after_s=1.0)
 

@@ -58,7 +58,7 @@ class HostPool(Protocol):
         ...
 
     async def bring_samples(
-        self, process: HostProcess, job: SpeechJob, digests: tuple[str, ...], arrived: int
+        self, process: HostProcess, job: SpeechJob, digests: tuple[str, ...], arrivals_before: int
     ) -> None:
         """Put recordings into a process, unless they came there since. Raises EngineError."""
         ...
@@ -84,8 +84,8 @@ class HostStream:
         self._deaths = 0
         self._is_alone = False
         self._puts = 0
-        self._arrived = 0
-        self._supplied: HostProcess | None = None
+        self._arrivals_before = 0
+        self._supplied_process: HostProcess | None = None
         self._is_over = False
 
     async def next_event(self) -> Event | None:
@@ -114,11 +114,11 @@ class HostStream:
                 self._call = await self._begin()
             try:
                 frame = await self._call.next_frame()
-            except HostLost as lost:
+            except HostLost as failure:
                 process = self._call.process
                 self._call.close()
                 self._call = None
-                await self._judge(process, lost)
+                await self._judge(process, failure)
                 continue
             if isinstance(frame, MissingSamples):
                 process = self._call.process
@@ -134,17 +134,17 @@ class HostStream:
 
     async def _begin(self) -> HostCall:
         self._heed_verdicts()
-        process = self._supplied
+        process = self._supplied_process
         if process is None or process.died.is_set():
             process = await self._hosts.ready_process(self._work, self._deadline)
         if not self._can_repeat and (job := job_with_samples(self._work)) is not None:
             # The input can be read only once, so the recordings come before it.
             await self._hosts.bring_samples(process, job, find_digests(job.voice), 0)
         self._heed_verdicts()  # there may be another one since the wait for a process
-        self._arrived = self._hosts.samples_arrived
-        before, self._name = self._name, self._hosts.next_call()
+        self._arrivals_before = self._hosts.samples_arrived
+        name_before, self._name = self._name, self._hosts.next_call()
         if self._suspects is not None:
-            self._suspects.end(before)
+            self._suspects.end(name_before)
             self._suspects.note_dispatch(self._name, self._digest)
         left = with_deadline(self._work, max(0.0, self._deadline - _now()))
         return process.call(Begin(self._name, left, alone=self._is_alone), self._pcm)
@@ -162,17 +162,17 @@ class HostStream:
         if self._puts == MOST_PUTS:
             raise EngineBusy("The engine has no room for the recordings of the voice.", retry_after_s=1.0)
         self._puts += 1
-        self._supplied = process
+        self._supplied_process = process
         try:
-            await self._hosts.bring_samples(process, job, digests, self._arrived)
-        except HostLost as lost:
-            self._supplied = None
-            await self._judge(process, lost)
+            await self._hosts.bring_samples(process, job, digests, self._arrivals_before)
+        except HostLost as failure:
+            self._supplied_process = None
+            await self._judge(process, failure)
         if not self._can_repeat:
             # The host had dropped them. It has them again now, for the client's next try.
             raise EngineBusy("The engine had no room for the recordings of the voice.", retry_after_s=1.0)
 
-    async def _judge(self, process: HostProcess, lost: HostLost) -> None:
+    async def _judge(self, process: HostProcess, failure: HostLost) -> None:
         """Return if the work may go to the next process. Otherwise raise EngineUnavailable, or `killer_error`
         if this work has certainly killed the host."""
         try:
@@ -182,16 +182,16 @@ class HostStream:
                 if not process.is_leaving:
                     await process.died.wait()
         except TimeoutError:
-            raise lost from None
+            raise failure from None
         if self._name == process.killer:
             raise killer_error(self._work)
         # Sound that another engine makes can be read only once, and part of it went to the first life.
         if self._has_output or not self._can_repeat:
-            raise lost
+            raise failure
         if process.has_begun(self._name):
             # Making a voice twice would leave an unknown one behind; a conversion may come again.
             if self._deaths == MOST_DEATHS or not isinstance(self._work, (Speak, Hear)):
-                raise lost
+                raise failure
             self._deaths += 1
             # Another machine does not know which texts this one suspects. The loss of a whole machine is no
             # fault of a text.

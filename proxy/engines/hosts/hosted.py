@@ -305,15 +305,16 @@ class HostedEngine(HelloEngine):
 
     @property
     def samples_arrived(self) -> int:
-        return self._delivery.arrived
+        return self._delivery.arrivals
 
     async def bring_samples(
-        self, process: HostProcess, job: SpeechJob, digests: tuple[str, ...], arrived: int
+        self, process: HostProcess, job: SpeechJob, digests: tuple[str, ...], arrivals_before: int
     ) -> None:
         info = find_model(self.models(), job.model)
         if info is None:
             raise EngineFailed("The engine has no such model.")
-        await self._delivery.bring(digests, SampleOrder(process.number, process.put, job, info, arrived))
+        order = SampleOrder(process.number, process.put_sample, job, info, arrivals_before)
+        await self._delivery.bring(digests, order)
 
     async def drop_samples(self, digests: Collection[str]) -> None:
         """Make every process forget these recordings. A dead process has none, as they are only in memory.
@@ -322,8 +323,8 @@ class HostedEngine(HelloEngine):
         does not answer.
         """
         await self._delivery.drop(digests)
-        dropped = messages.DropSamples(tuple(digests))
-        drops = [process.drop(dropped) for process in self._all_processes()]
+        message = messages.DropSamples(tuple(digests))
+        drops = [process.drop_samples(message) for process in self._all_processes()]
         for failure in await asyncio.gather(*drops, return_exceptions=True):
             if failure is not None:
                 raise failure

@@ -36,7 +36,7 @@ class LocalSamples:
             missing = self.sample_cache.missing(job)
             if not missing:
                 return self.sample_cache.lend(job, lambda: None)
-            order = SampleOrder(0, self._put, job, info, self._delivery.arrived)
+            order = SampleOrder(0, self._keep_sample, job, info, self._delivery.arrivals)
             await self._delivery.bring(missing, order)
         raise EngineFailed("The recordings of the voice do not stay.")
 
@@ -48,7 +48,7 @@ class LocalSamples:
     async def close(self) -> None:
         await self._delivery.close()
 
-    async def _put(self, sample: PutSample) -> None:
+    async def _keep_sample(self, sample: PutSample) -> None:
         self.sample_cache.receive(sample)
 
 

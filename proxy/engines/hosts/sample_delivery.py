@@ -22,19 +22,19 @@ _MOST_ARRIVALS = 4096
 PIECE_BYTES = 4 * 1024 * 1024
 """The size of a piece of a file. A message has 64 MiB at most, and a host serves others between pieces."""
 
-Put = Callable[[PutSample], Awaitable[None]]
+SendSample = Callable[[PutSample], Awaitable[None]]
 """Puts a recording into one process. It raises EngineError, or an error that its caller handles."""
 
 
 class SampleOrder(NamedTuple):
-    """A job that needs recordings in the memory of one engine process. `arrived` is the count when it was
+    """A job that needs recordings in the memory of one engine process. `arrivals` is the count when it was
     sent."""
 
     sample_cache: int
-    put: Put
+    send_sample: SendSample
     job: SpeechJob
     info: ModelInfo
-    arrived: int
+    arrivals: int
 
 
 class _Name(NamedTuple):
@@ -55,33 +55,33 @@ class _Transfer:
 class SampleDelivery:
     """Brings recordings from `source` to the processes of one engine.
 
-    `arrived` counts what has arrived. A job names the count at the time when it was sent: a recording that
-    arrived since then is not delivered again.
+    `arrivals` counts the deliveries so far. A job names the count at the time when it was sent: a recording
+    that arrived since then is not delivered again.
     """
 
     def __init__(self, source: SampleSource) -> None:
-        self.arrived = 0
+        self.arrivals = 0
         self._source = source
-        self._single_flight: dict[_Name, _Transfer] = {}
+        self._transfers: dict[_Name, _Transfer] = {}
         self._arrivals: LRUCache[_Name, int] = LRUCache(_MOST_ARRIVALS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def bring(self, digests: Collection[str], order: SampleOrder) -> None:
         """Bring these recordings to a process. Jobs that need the same recording wait for one delivery.
 
-        Raises EngineFailed if a recording cannot be had, and what `put` raises. The delivery is cancelled
-        with the last job that waits for it.
+        Raises EngineFailed if a recording cannot be had, and what `send_sample` raises. The delivery is
+        cancelled with the last job that waits for it.
         """
         for digest in digests:
             name = _Name(order.sample_cache, owner_of(order.job), order.job.model, digest)
-            if self._arrivals.get(name, 0) <= order.arrived:
-                await self._bring(name, order)
+            if self._arrivals.get(name, 0) <= order.arrivals:
+                await self._wait_for_transfer(name, order)
 
     async def drop(self, digests: Collection[str]) -> None:
         """End the deliveries of these recordings. When this returns, none of them can arrive any more."""
-        flying = {leader.task for leader in self._single_flight.values()}
-        named = {leader.task for name, leader in self._single_flight.items() if name.digest in digests}
-        await self._end(named | (self._tasks - flying))
+        in_transfer = {transfer.task for transfer in self._transfers.values()}
+        of_digests = {transfer.task for name, transfer in self._transfers.items() if name.digest in digests}
+        await self._end(of_digests | (self._tasks - in_transfer))
 
     async def close(self) -> None:
         await self._end(set(self._tasks))
@@ -92,43 +92,43 @@ class SampleDelivery:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _bring(self, name: _Name, order: SampleOrder) -> None:
-        leader = self._single_flight.get(name)
-        if leader is None:
-            leader = self._single_flight[name] = _Transfer(asyncio.create_task(self._fly(name, order)))
-            self._tasks.add(leader.task)
-            leader.task.add_done_callback(partial(self._land, name))
-        leader.waiting += 1
+    async def _wait_for_transfer(self, name: _Name, order: SampleOrder) -> None:
+        transfer = self._transfers.get(name)
+        if transfer is None:
+            transfer = self._transfers[name] = _Transfer(asyncio.create_task(self._deliver(name, order)))
+            self._tasks.add(transfer.task)
+            transfer.task.add_done_callback(partial(self._forget_transfer, name))
+        transfer.waiting += 1
         try:
-            await asyncio.wait([leader.task])
+            await asyncio.wait([transfer.task])
         finally:
-            leader.waiting -= 1
-            if not leader.waiting and not leader.task.done():
+            transfer.waiting -= 1
+            if not transfer.waiting and not transfer.task.done():
                 # The next job begins a new delivery, without waiting for the end of this one.
-                del self._single_flight[name]
-                leader.task.cancel()
-        if leader.task.cancelled():
+                del self._transfers[name]
+                transfer.task.cancel()
+        if transfer.task.cancelled():
             raise VoiceNotFound(DROPPED)
-        leader.task.result()
+        transfer.task.result()
 
-    def _land(self, name: _Name, task: asyncio.Task[None]) -> None:
+    def _forget_transfer(self, name: _Name, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        leader = self._single_flight.get(name)
-        if leader is not None and leader.task is task:
-            del self._single_flight[name]
+        transfer = self._transfers.get(name)
+        if transfer is not None and transfer.task is task:
+            del self._transfers[name]
 
-    async def _fly(self, name: _Name, order: SampleOrder) -> None:
+    async def _deliver(self, name: _Name, order: SampleOrder) -> None:
         try:
             if isinstance(order.job.voice, Trained):
                 await self._send_file(name, order)
             else:
                 pcm = await self._source.pcm(name.tenant, name.digest, order.info)
-                await order.put(_message(name, order, pcm))
+                await order.send_sample(_message(name, order, pcm))
         except SampleUnavailable as error:
             _log.warning("sample.read.failed", model=name.model, reason=str(error))
             raise EngineFailed("The recording of the voice cannot be had.") from None
-        self.arrived += 1
-        self._arrivals[name] = self.arrived
+        self.arrivals += 1
+        self._arrivals[name] = self.arrivals
 
     async def _send_file(self, name: _Name, order: SampleOrder) -> None:
         """Send the file of a trained voice in pieces, with one of them in memory."""
@@ -140,7 +140,7 @@ class SampleDelivery:
             if not part:
                 raise SampleUnavailable("the file of the voice is not whole")
             if len(piece) >= PIECE_BYTES or sent_bytes + len(piece) >= reader.size:
-                await order.put(_message(name, order, piece, sent_bytes, reader.size))
+                await order.send_sample(_message(name, order, piece, sent_bytes, reader.size))
                 sent_bytes, piece = sent_bytes + len(piece), b""
 
 

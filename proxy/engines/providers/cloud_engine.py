@@ -202,7 +202,7 @@ class CloudEngine:
             self.on_loss()
 
     def note_retry(self, work: Work, error: EngineError) -> None:
-        self._metrics.retried(self.name, type(error).__name__)
+        self._metrics.count_retry(self.name, type(error).__name__)
         _log.info("engine.retry.started", engine=self.name, job=work.id, error=type(error).__name__)
 
 

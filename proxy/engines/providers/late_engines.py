@@ -100,7 +100,7 @@ def _probe(
         segments=(Segment(text, 0, len(text)),),
         language=language,
         deadline_s=within_s,
-        estimated_s=estimate.seconds(text, 1.0),
+        estimated_s=estimate.speech_seconds(text, 1.0),
         urgency="idle",
     )
     return Speak(job)

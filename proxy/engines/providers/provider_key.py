@@ -40,8 +40,8 @@ from speech_engine import (
 )
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import hello_of
-from speech_engine.host.slots import Slots, SlotTurn
-from speech_engine.work import job_of
+from speech_engine.host.slot_turn import SlotTurn
+from speech_engine.host.slots import Slots
 
 if TYPE_CHECKING:
     from proxy.access.provider_states import ProviderStates
@@ -151,9 +151,8 @@ class ProviderKey:
         if not isinstance(work, (Speak, Convert, Hear)):
             return await self._enter_apart(work, deadline, on_dispatch)
         job = work.job
-        speech = job_of(work)
-        turn = KeyTurn(job.tenant, deadline, job.estimated_s, job.share, False, speech, job.urgency)
-        turn.hears = speech is None
+        turn = KeyTurn(job.tenant, deadline, job.estimated_s, job.share, urgency=job.urgency)
+        turn.hears = isinstance(work, Hear)
         if not self.breaker.is_closed:
             turn.probes_since = self.breaker.since
             self.breaker = breaker.start_try(self.breaker, turn.tenant)
@@ -243,7 +242,7 @@ class ProviderKey:
         if outcome != "refused":  # a refused key concerns all accounts
             own = self._own.pop(turn.tenant, CLOSED)
             is_probe = turn.own_probes_since == own.since
-            own = breaker.end_try(own, outcome, breaker.OURS, now, is_probe=is_probe)
+            own = breaker.end_try(own, outcome, breaker.OWN_CALL, now, is_probe=is_probe)
             if own != CLOSED:
                 self._set_own(turn.tenant, own)
 
@@ -253,7 +252,7 @@ class ProviderKey:
         self.first_answer.set()
         outcome = _outcome(error)
         if outcome is not None:
-            self._set_breaker(breaker.end_other_call(self.breaker, outcome, _now()), error)
+            self._set_breaker(breaker.end_own_call(self.breaker, outcome, _now()), error)
 
     def adopt(self, state: KeyState, now: float) -> None:
         """Learn what the other gateways know of this key."""
@@ -287,7 +286,7 @@ class ProviderKey:
         if error is not None and not new.is_closed:
             self.reason = error.reason or type(error).__name__
         if isinstance(error, REFUSED) and new.since != before.since:
-            self._metrics.alarmed(self._owner, type(error).__name__)
+            self._metrics.count_alarm(self._owner, type(error).__name__)
             _log.error("engine.key.refused", engine=self._owner, key=self.number, reason=self.reason)
         if self.pace.states is not None and is_news and new.since != before.since:
             self.news = msgspec.json.encode((new, self.reason)), _now()
@@ -297,7 +296,7 @@ class ProviderKey:
         else:
             self.wants_look.set()
         if new.is_closed != before.is_closed:
-            self._metrics.breaker(self._owner, self.number, before.is_closed)
+            self._metrics.set_breaker(self._owner, self.number, before.is_closed)
             fields = {"engine": self._owner, "key": self.number, "reason": self.reason}
             if before.is_closed:
                 _log.warning("engine.breaker.opened", **fields)

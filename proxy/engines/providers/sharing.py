@@ -12,7 +12,7 @@ from policies.breaker import QUIET_S
 from proxy.access.windows import KeyState
 from proxy.engines.providers.provider_key import ProviderKey
 from proxy.file_store.master_keys import MasterKeySource, VaultFailed
-from proxy.file_store.sealing import digest_of
+from proxy.file_store.sealing import keyed_digest
 
 if TYPE_CHECKING:
     from proxy.access.provider_states import ProviderStates
@@ -47,7 +47,7 @@ class KeySharing:
         naming = b"" if found is None else found.newest.naming
         for key, engine, secret in self._unnamed:
             parts = (engine, key.credential, secret if naming else str(key.number))
-            name = digest_of(naming, "\0".join(parts).encode())
+            name = keyed_digest(naming, "\0".join(parts).encode())
             key.pace.states, key.pace.name = states, name
             # A key that is written twice is one at its provider.
             self._keys.setdefault(name, key)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
-from proxy.commands.tables import Line, Part, grid, says
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, admin_path
+from proxy.commands.tables import Line, Part, make_grid, show_line
 
 ALERTS = Group("alerts", "What needs an operator now.")
 
@@ -14,7 +14,7 @@ def _table(answer: dict[str, Any]) -> list[Part]:
     if not answer["data"]:
         return [Line("Nothing needs you.")]
     return [
-        grid(
+        make_grid(
             answer,
             {"alert": "title", "name": "name", "machine": "machine", "detail": "detail", "since": "since"},
         )
@@ -27,10 +27,10 @@ def alerts_list() -> AdminRequest:
     return AdminRequest("GET", "alerts")
 
 
-@ALERTS.command("test", says("{mails} mail(s) are on their way."))
+@ALERTS.command("test", show_line("{mails} mail(s) are on their way."))
 def alerts_test() -> AdminRequest:
     """Send a test to all addresses of [alerts]."""
-    return AdminRequest("POST", path("alerts", "test"))
+    return AdminRequest("POST", admin_path("alerts", "test"))
 
 
 COMMANDS = FeatureCommands(groups=(ALERTS,))

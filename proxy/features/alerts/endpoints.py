@@ -15,15 +15,15 @@ from proxy.features.alerts import records
 from proxy.features.alerts.section import AlertSection
 from proxy.features.alerts.watch import mail_statements
 from proxy.features.mail.mails import Mails
-from proxy.http.lists import iso, iso_or_none
+from proxy.http.lists import iso_time, iso_time_or_none
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import audit
 
 
 class ShownAlert(msgspec.Struct, frozen=True, kw_only=True):
-    """Trouble with its time of begin, on a `machine` or with the whole. `mailed_at` is null in its first
-    minute, and `gone_at` is set in the minute after its end."""
+    """A trouble of one `machine`, or of the whole cluster. `mailed_at` is null in its first minute, and
+    `gone_at` is set in the minute after its end."""
 
     kind: str
     title: str
@@ -69,9 +69,9 @@ class Alerts(Resource):
         now = await tools.store.now()
         alert = Alert(id="test", kind="test", name="voxgate alerts test", detail="All is well.", since=now)
         statements = await mail_statements(self._mails, self._section, alert, now)
-        act = await tools.act(request, "alerts.tested", "alerts", None)
+        act = await tools.act_if_admin(request, "alerts.tested", "alerts", None)
         await tools.store.write(*audit.insert_statements(act), *statements)
-        self._mails.look_soon()
+        self._mails.look_now()
         return reply(AlertTest(mails=len(statements)))
 
 
@@ -82,7 +82,7 @@ def _shown(alert: Alert) -> ShownAlert:
         name=alert.name,
         machine=alert.machine,
         detail=alert.detail,
-        since=iso(alert.since),
-        mailed_at=iso_or_none(alert.mailed),
-        gone_at=iso_or_none(alert.gone),
+        since=iso_time(alert.since),
+        mailed_at=iso_time_or_none(alert.mailed),
+        gone_at=iso_time_or_none(alert.gone),
     )

@@ -25,17 +25,17 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     mails, watch = context.find(Mails), None
     if context.engines is not None:
         data = Path(context.config_at_start.data)
-        others = [each for each in context.shared if isinstance(each, HasTroubles)]
-        watch = Watch(context.store, mails, context.engines, data, others, context.cluster)
+        sources = [each for each in context.shared if isinstance(each, HasTroubles)]
+        watch = Watch(context.store, mails, context.engines, data, sources, context.cluster)
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         section = SECTION.of(revision.config)
         if watch is not None:
             watch.section, watch.budgets = section, revision.budgets
         return Additions(Alerts(revision.admin_tools, mails, section).endpoints)
 
     alone_here = () if watch is None else (partial(watch.run, context.metrics),)
-    yield FeatureInstance(context, at, alone_here=alone_here)
+    yield FeatureInstance(context, additions_for, tasks_of_each_server=alone_here)
 
 
 def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import msgspec
 from proxy.config.reader import Reader, Section
 from proxy.features.mail.addresses import is_mail_address
 
-_MOST = 20
+_MOST_ADDRESSES = 20
 
 
 class AlertSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,7 +19,9 @@ class AlertSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     mail: Annotated[
         tuple[str, ...],
-        msgspec.Meta(max_length=_MOST, description='a list of addresses, ["ops@example.org"], 20 at most'),
+        msgspec.Meta(
+            max_length=_MOST_ADDRESSES, description='a list of addresses, ["ops@example.org"], 20 at most'
+        ),
     ] = ()
 
 

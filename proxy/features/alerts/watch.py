@@ -1,5 +1,5 @@
-"""The look for trouble, every 30 seconds on worker 0 of each machine. Everything that it reads is known
-already: it measures and asks nothing itself, except the room on the disk."""
+"""The search for trouble, every 30 seconds on worker 0 of each machine. It reads what others have measured,
+and measures only the free room on the disk."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ from proxy.telemetry.machine import disk_room
 from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 30.0
-_UNSURE = ("starting", "restarting")
+_UNSETTLED = ("starting", "restarting")
 
 _log = structlog.get_logger()
 
 
 @runtime_checkable
 class HasTroubles(Protocol):
-    """An object that an earlier feature shares, such as that of the orders that need attention."""
+    """An object that another feature shares, such as the store of orders, which knows those that need
+    attention."""
 
     async def troubles(self) -> Sequence[Trouble]: ...
 
 
 class Watch:
-    """The alerts of a machine, and those of the whole if it leads. `budgets` are those of the latest
-    revision."""
+    """The alerts of a machine, and those of the whole cluster if it leads. `sources` are features that have
+    troubles. `budgets` are those of the latest revision."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Watch:
         mails: Mails,
         engines: Engines,
         data: Path,
-        others: Sequence[HasTroubles],
+        sources: Sequence[HasTroubles],
         cluster: ClusterView,
     ) -> None:
         self.section = AlertSection()
@@ -58,37 +59,37 @@ class Watch:
         self._mails = mails
         self._engines = engines
         self._data = data
-        self._others = others
+        self._sources = sources
         self._cluster = cluster
 
     async def run(self, metrics: Metrics) -> None:
         await repeat("alerts", self.look_once, EVERY_S, metrics)
 
     async def look_once(self) -> None:
-        """Look once. What changes, and its mails, are one commit."""
+        """Look once. Changed alerts and their mails are one commit."""
         found = await self.troubles()
         known = [each for each in await records.list_all(self._store) if self._is_ours(each.machine)]
         now = await self._store.now()
         statements: list[Statement] = []
-        unsure = {name for name, engine in self._engines.items() if engine.state in _UNSURE}
-        for change in alerts.changes(known, found, now, unsure):
-            statements += [*await self._mail(change, now), records.statement(change)]
+        starting = {name for name, engine in self._engines.items() if engine.state in _UNSETTLED}
+        for change in alerts.alert_changes(known, found, now, starting):
+            statements += [*await self._mail(change, now), records.change_statement(change)]
         if statements:
             await self._store.write(*statements)
-            self._mails.look_soon()
+            self._mails.look_now()
 
     async def troubles(self) -> list[Trouble]:
-        """Return everything that is wrong now with this machine, or with the whole."""
-        found = [each for name, engine in self._engines.items() for each in _of_engine(name, engine)]
-        found += alerts.of_disk(*await asyncio.to_thread(disk_room, self._data))
+        """Return all troubles of this machine, and those of the cluster if it leads."""
+        found = [each for name, engine in self._engines.items() for each in _engine_troubles(name, engine)]
+        found += alerts.disk_troubles(*await asyncio.to_thread(disk_room, self._data))
         found = [each._replace(machine=self._cluster.machine) for each in found]
         if not self._cluster.leads:
             return found
         if self.budgets is not None:
             for name, _ in self._engines.items():
-                for spend in await self.budgets.spends(name):
-                    found += alerts.of_budget(name, spend.period, spend.usd, spend.of_usd)
-        for other in self._others:
+                for spend in await self.budgets.read_spends(name):
+                    found += alerts.budget_troubles(name, spend.period, spend.usd, spend.of_usd)
+        for other in self._sources:
             found += await other.troubles()
         return found
 
@@ -102,11 +103,13 @@ class Watch:
     async def _mail(self, change: AlertChange, now: int) -> list[Statement]:
         if change.step == "send":
             _log.warning("alert.raised", kind=change.alert.kind, name=change.alert.name)
-            return await mail_statements(self._mails, self.section, change.alert, now, records.is_due(change))
+            return await mail_statements(
+                self._mails, self.section, change.alert, now, records.mail_condition(change)
+            )
         if change.step == "end":
             _log.info("alert.ended", kind=change.alert.kind, name=change.alert.name)
             return await mail_statements(
-                self._mails, self.section, change.alert, now, records.is_due(change), is_over=True
+                self._mails, self.section, change.alert, now, records.mail_condition(change), is_over=True
             )
         return []
 
@@ -121,18 +124,18 @@ async def mail_statements(
     is_over: bool = False,
 ) -> list[Statement]:
     """Return the statements of one mail for each address."""
-    facts = {"alert": TITLES[alert.kind], "name": alert.place, "since": _minute(alert.since)}
-    facts |= {"ended": _minute(alert.gone or now)} if is_over else {"detail": alert.detail}
+    facts = {"alert": TITLES[alert.kind], "name": alert.place, "since": _to_minute(alert.since)}
+    facts |= {"ended": _to_minute(alert.gone or now)} if is_over else {"detail": alert.detail}
     letter = Letter(kind="alert_ended" if is_over else "alert", facts={**facts, "link": mails.link("")})
     to_all = [Letter(kind=letter.kind, facts=letter.facts, to=to) for to in section.mail]
     return [each for one in to_all for each in await mails.statements(one, now=now, only_if=only_if)]
 
 
-def _of_engine(name: str, engine: LiveEngine) -> Iterator[Trouble]:
+def _engine_troubles(name: str, engine: LiveEngine) -> Iterator[Trouble]:
     keys = engine.keys if isinstance(engine, CloudEngine) else ()
     refused = [key.number for key in keys if key.breaker.is_refused and not key.breaker.is_closed]
-    return alerts.of_engine(name, engine.state, refused)
+    return alerts.engine_troubles(name, engine.state, refused)
 
 
-def _minute(moment: int) -> str:
+def _to_minute(moment: int) -> str:
     return f"{datetime.fromtimestamp(moment / 1e6, UTC):%Y-%m-%d %H:%M}"

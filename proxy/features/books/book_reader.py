@@ -1,4 +1,4 @@
-"""The server's side of reading books: a process for each, one at a time."""
+"""Reads books in processes: one for each book, one at a time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from importlib.util import find_spec
 
 import msgspec
 
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.features.books.reading.book import Book, ReadRules
-from proxy.features.books.reading_orders import BookOrder, FoundCover, Make, Read, Refused
+from proxy.features.books.reading_orders import BookFormat, BookOrder, FoundCover, Read, Refused
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.helpers.helper import Helper, HelperSpec, Life
 from proxy.helpers.limiter import FairLimiter
@@ -25,7 +25,7 @@ _MOST_ANSWER_BYTES = 16 * 1024 * 1024
 _SPEC = HelperSpec(
     module="proxy.features.books.reading_child",
     is_for_one=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     again_within_s=_AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_ANSWER_BYTES,
 )
@@ -42,30 +42,30 @@ class BookReader:
 
     async def read(self, account: str, file: StoredFile, name: str, rules: ReadRules) -> Book:
         """Read a book. Raises InvalidRequest, DecodingFailed, VaultFailed, NoPlace."""
-        answer = await self._answer(account, file, name, rules)
+        answer = await self._ask_child(account, file, name, rules)
         assert isinstance(answer, Read), "it was asked with rules"
         return answer.book
 
     async def read_cover(self, account: str, file: StoredFile, name: str) -> bytes:
         """Return the picture of a book's cover, or nothing. It waits for its turn. Raises as `read` does."""
-        if _make_of(name, await _beginning(file)) != "epub":
+        if _format_of(name, await _first_bytes(file)) != "epub":
             return b""
-        answer = await self._answer(account, file, name, None, waits=True)
+        answer = await self._ask_child(account, file, name, None, waits=True)
         assert isinstance(answer, FoundCover), "it was asked without rules"
         return answer.picture
 
-    async def _answer(
+    async def _ask_child(
         self, account: str, file: StoredFile, name: str, rules: ReadRules | None, *, waits: bool = False
     ) -> Read | FoundCover:
-        order = BookOrder(_make_of(name, await _beginning(file)), rules)
-        if order.make == "epub" and find_spec("lxml") is None:
+        order = BookOrder(_format_of(name, await _first_bytes(file)), rules)
+        if order.format == "epub" and find_spec("lxml") is None:
             raise _unusable(
                 "this server reads no EPUBs, as it lacks the package lxml: pip install voxgate[books]"
             )
-        async with self._places.turn(account, waits=waits):
-            asked = self._helper.talk(partial(_ask, order, file), within_s=_WITHIN_S)
+        async with self._places.hold_turn(account, waits=waits):
+            asking = self._helper.run_with_process(partial(_send_book, order, file), within_s=_WITHIN_S)
             try:
-                answer: _Answer = await read_apart(asked, _decoder.decode)
+                answer: _Answer = await read_apart(asking, _decoder.decode)
             except UnusableRecording:
                 answer = Refused("to read it takes too long, or it is made to harm")
         if isinstance(answer, Refused):
@@ -89,21 +89,21 @@ def _unusable(why: str, code: str = "unusable_book") -> InvalidRequest:
     return InvalidRequest(f"Invalid '{FILE}': {why}.", param=FILE, code=code)
 
 
-def _make_of(name: str, beginning: bytes) -> Make:
-    """Return how a book is written, by its first bytes and its name."""
+def _format_of(name: str, beginning: bytes) -> BookFormat:
+    """Return the format of a book, by its first bytes and its name."""
     suffix = name.lower().rpartition(".")[2]
     if beginning == b"PK" or suffix in {"epub", "docx"}:
         return "epub"
     return "markdown" if suffix in {"md", "markdown"} else "text"
 
 
-async def _beginning(file: StoredFile) -> bytes:
+async def _first_bytes(file: StoredFile) -> bytes:
     async with aclosing(file.parts(range(2))) as parts:
         return b"".join([part async for part in parts])
 
 
-async def _ask(order: BookOrder, file: StoredFile, life: Life) -> bytes:
-    """Give the process its order, and the file once it is confined. Raises HelperFailed, VaultFailed."""
+async def _send_book(order: BookOrder, file: StoredFile, life: Life) -> bytes:
+    """Send the order to the process, and the file once it is confined. Raises HelperFailed, VaultFailed."""
     await life.ask(msgspec.msgpack.encode(order))
     async with aclosing(file.parts(range(file.size))) as parts:
         async for part in parts:

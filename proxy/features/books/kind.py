@@ -38,18 +38,19 @@ class BookKind(SpeechKind):
         super().__init__(files)
         self._reader = reader
 
-    async def read_text(self, background: BackgroundRequest, at: RevisionContext) -> JobFields:
+    async def read_text(self, background: BackgroundRequest, revision: RevisionContext) -> JobFields:
         request = await asyncio.to_thread(parse_book, background.body, background.defaults)
         account = background.caller.account
-        file = await uploads.find(self.store, account, request.body.input_file_id, FILE, "user_data")
+        file = await uploads.find_file(self.store, account, request.body.input_file_id, FILE, "user_data")
         name = self.files.vault.open_record(account, file.id, file.seal, FileSeal).name
-        content = await uploads.content(self.files, file)
+        content = await uploads.file_content(self.files, file)
         book = await self._reader.read(account, content, name, request.body.read)
         fields = await asyncio.to_thread(book_fields, request, book, name, background.defaults)
         return await self.with_cover(background, fields)
 
     async def facts(self, job: Job) -> M4bFacts:
-        """Return what the book says of itself. It is opened again for its cover: a job stores none."""
+        """Return the facts of the book. Its file is opened again for the cover, which a job does not
+        store."""
         facts, own = await super().facts(job), msgspec.json.decode(self._fields(job).own, type=BookFacts)
         about = own.about
         return replace(
@@ -73,5 +74,5 @@ class BookKind(SpeechKind):
         try:
             return await self._reader.read_cover(account, content, own.name)
         except RequestFailed as failed:
-            # The step is tried again.
+            # SoundFailed lets the step be tried again.
             raise SoundFailed(failed.code) from None

@@ -12,7 +12,7 @@ from io import BytesIO
 import msgspec
 
 from proxy.features.books.reading.book import ReadRules, UnusableBook
-from proxy.features.books.reading_orders import BookOrder, FoundCover, Make, Read, Refused
+from proxy.features.books.reading_orders import BookFormat, BookOrder, FoundCover, Read, Refused
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.child_pipe import pipe_of_one_thread
 
@@ -29,19 +29,19 @@ def main() -> None:
     pipe = pipe_of_one_thread()
     order = _decode(pipe.read() or b"")
     answer = _reader_of(order)
-    _warm_up(answer, order.make)
+    _warm_up(answer, order.format)
     confine_job(MOST_CPU_S, _MEMORY_MB)
     pipe.write(b"")  # ready: the file may come
     file = bytearray()
     while part := pipe.read():
         file += part
-    pipe.write(msgspec.msgpack.encode(_answer(answer, bytes(file))))
+    pipe.write(msgspec.msgpack.encode(_read_or_refuse(answer, bytes(file))))
 
 
 def _reader_of(order: BookOrder) -> _Reader:
     # Imported here, as only EPUBs need the package lxml.
     rules = order.rules
-    if order.make == "epub":
+    if order.format == "epub":
         from proxy.features.books.reading.epub import read_cover, read_epub
 
         if rules is None:
@@ -49,11 +49,11 @@ def _reader_of(order: BookOrder) -> _Reader:
         return lambda file: Read(read_epub(BytesIO(file), rules))
     from proxy.features.books.reading.plain import read_markdown, read_text
 
-    read = read_markdown if order.make == "markdown" else read_text
+    read = read_markdown if order.format == "markdown" else read_text
     return lambda file: Read(read(file, rules or ReadRules()))
 
 
-def _answer(read: _Reader, file: bytes) -> Read | FoundCover | Refused:
+def _read_or_refuse(read: _Reader, file: bytes) -> Read | FoundCover | Refused:
     try:
         return read(file)
     except UnusableBook as fault:
@@ -62,9 +62,9 @@ def _answer(read: _Reader, file: bytes) -> Read | FoundCover | Refused:
         return _TOO_MUCH
 
 
-def _warm_up(read: _Reader, make: Make) -> None:
+def _warm_up(read: _Reader, format_: BookFormat) -> None:
     """Load all modules of the work. Python loads some at their first use, and a confined process cannot."""
-    _answer(read, _TINY[make] or _tiny_epub())
+    _read_or_refuse(read, _TINY[format_] or _tiny_epub())
     for encoding in _ENCODINGS:
         "A".encode(encoding)
 

@@ -1,4 +1,4 @@
-"""What is sent to the process that reads a book, and what it answers. The server loads no parser for it."""
+"""The messages to and from the process that reads a book. The server itself loads no parser."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import msgspec
 
 from proxy.features.books.reading.book import Book, ReadRules
 
-Make = Literal["epub", "markdown", "text"]
-"""How a book is written."""
+BookFormat = Literal["epub", "markdown", "text"]
+"""The format of a book's file."""
 
 
 class BookOrder(msgspec.Struct, frozen=True):
-    """What to read: without rules, the cover of an EPUB. The parts of the file follow, and an empty one at
-    its end."""
+    """An order to read a book by its rules, or, without rules, the cover of an EPUB. The parts of the file
+    follow, and then an empty part."""
 
-    make: Make
+    format: BookFormat
     rules: ReadRules | None
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
-    """Why a file is no book that can be read."""
+    """The reason why a file cannot be read as a book."""
 
     why: str
     is_protected: bool = False

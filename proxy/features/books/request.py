@@ -14,7 +14,7 @@ from proxy.features.books.reading.book import AboutBook, Book, Gap, ReadRules
 from proxy.features.jobs.core.fields import ENCODED, M4B
 from proxy.features.jobs.core.previews import LeftOut
 from proxy.features.jobs.core.uploads import FileId
-from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, OfFile, parse_job
+from proxy.features.jobs.kinds.speech.request import FileLayout, JobBody, JobFields, parse_job
 from proxy.features.jobs.texts.chapters import MOST_CHAPTERS, MOST_TITLE
 from proxy.speech import speech_request
 from proxy.speech.planning import MOST_JOB_PAUSES_S
@@ -24,18 +24,18 @@ from speech_engine.redacted import Redacted
 from speech_engine.text import cleaning
 
 _PAUSE = "seconds from 0 to 10"
-_OF_BOOK = ("input_file_id", "read", "pauses", "kind")
+_BOOK_FIELDS = ("input_file_id", "read", "pauses", "kind")
 _BETWEEN = "\n\n"
 
 
 class Pauses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The silence of an audiobook, from the last sound to the next one."""
+    """The seconds of silence in an audiobook before a paragraph, a scene and a chapter."""
 
     paragraph: Annotated[float, Meta(ge=0, le=10, description=_PAUSE)] = 0.8
     scene: Annotated[float, Meta(ge=0, le=10, description=_PAUSE)] = 1.5
     chapter: Annotated[float, Meta(ge=0, le=10, description=_PAUSE)] = 2.0
 
-    def before(self, gap: Gap) -> float:
+    def seconds_before(self, gap: Gap) -> float:
         return {"chapter": self.chapter, "heading": self.paragraph, "scene": self.scene}[gap]
 
 
@@ -53,7 +53,7 @@ class BookBody(JobBody, frozen=True, kw_only=True):
 
 
 class BookFacts(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """What a job knows of its book."""
+    """What a job stores about its book."""
 
     file: str
     name: str
@@ -82,18 +82,18 @@ def parse_book(raw: bytes, defaults: Defaults) -> BookRequest:
 
 
 def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults) -> JobFields:
-    """Return what a job says of a book that was read. Raises InvalidRequest."""
-    body, chapters, gaps, at = request.body, list[dict[str, str]](), list[tuple[int, float]](), 0
+    """Return the fields of a job for a book that was read. Raises InvalidRequest."""
+    body, chapters, gaps, position = request.body, list[dict[str, str]](), list[tuple[int, float]](), 0
     for chapter in book.chapters:
         sections = [each for each in chapter.sections if cleaning.is_speech(each.text)]
-        begin = at
+        begin = position
         for each in sections:
-            gaps.append((at, body.pauses.before(each.gap)))
-            at += len(each.text) + len(_BETWEEN)
+            gaps.append((position, body.pauses.seconds_before(each.gap)))
+            position += len(each.text) + len(_BETWEEN)
         if sections:
             text = "".join(each.text + _BETWEEN for each in sections)
             chapters.append({"title": chapter.title[:MOST_TITLE], "input": text})
-            assert at - begin == len(text)
+            assert position - begin == len(text)
     if not 0 < len(chapters) <= MOST_CHAPTERS:
         raise InvalidRequest(
             f"Invalid '{FILE}': it has {len(chapters)} chapters, and a job has 1 to {MOST_CHAPTERS}. "
@@ -103,7 +103,7 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
         )
     title = body.title or book.about.title or name.rpartition(".")[0] or name
     own = BookFacts(file=body.input_file_id, name=name, about=replace(book.about, title=title))
-    sent = {key: value for key, value in request.sent.items() if key not in _OF_BOOK}
+    sent = {key: value for key, value in request.sent.items() if key not in _BOOK_FIELDS}
     fields = {**sent, "kind": "speech", "chapters": chapters, "title": title[:MOST_TITLE]}
     fields["response_format"] = body.response_format
     if body.emotion_tags != "text":
@@ -111,14 +111,14 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
     read = parse_job(msgspec.json.encode(fields), defaults)
     return replace(
         read,
-        of_file=OfFile(
+        layout=FileLayout(
             gaps=tuple(gaps),
             paragraph_s=body.pauses.paragraph,
             left_out=tuple(
                 LeftOut(where=each.where, rule=each.rule, characters=each.characters, sample=each.sample)
                 for each in book.left_out
             ),
-            holds={**read.of_file.holds, body.input_file_id: FILE},
+            holds={**read.layout.holds, body.input_file_id: FILE},
             own=msgspec.Raw(msgspec.json.encode(own)),
         ),
     )

@@ -43,9 +43,9 @@ from speech_engine import EngineFailed
 _MEGABYTE = 1_000_000
 _DAY_S = 24 * 60 * 60.0
 _SWEEP_S = 60 * 60.0
-_END_S = 5.0
-_KNOWN_S = 10.0
-"""After this time every worker knows that a voice or a lexicon entry is gone. A worker reads both every five
+_CLOSE_WITHIN_S = 5.0
+_SPREAD_S = 10.0
+"""After this time every worker knows that a voice or a lexicon entry is deleted. Workers read both every five
 seconds."""
 
 _NOTHING = LookUp()
@@ -173,19 +173,18 @@ class Cache:
             self._note_failure(error)
 
     async def close(self) -> None:
-        # The clips that a second purge would find have names that no request makes any more. The sweep
-        # removes them for their age.
+        # No request makes the names that a second purge would find. The sweep removes those clips by age.
         for task in self._second_purges:
             task.cancel()
         if self._landing_tasks or self._second_purges:
-            await asyncio.wait(self._landing_tasks | self._second_purges, timeout=_END_S)
+            await asyncio.wait(self._landing_tasks | self._second_purges, timeout=_CLOSE_WITHIN_S)
         self._clips.close()
 
     async def _search(self, call: SpeechCall, question: CacheQuestion, patience_s: float) -> LookUp:
         search = CacheSearch(self._clips, self._single_flight, Path(call.clip or ""), patience_s)
         began = time.monotonic()
         try:
-            await self._run(search)
+            await self._run_search(search)
             recording = self._record(search, question)
         except BaseException:
             self._release(search, None, question)
@@ -216,7 +215,7 @@ class Cache:
             # This is a task, so that the client's last bytes and a cancelled request need not wait for it.
             self._start(self._landing_tasks, self._land(search, observer, question))
 
-    async def _run(self, search: CacheSearch) -> None:
+    async def _run_search(self, search: CacheSearch) -> None:
         try:
             await search.run()
         except TimeoutError:
@@ -277,7 +276,7 @@ class Cache:
         self._start(self._second_purges, self._purge_again(purge))
 
     async def _purge_again(self, purge: _Purge) -> None:
-        await asyncio.sleep(_KNOWN_S)
+        await asyncio.sleep(_SPREAD_S)
         await self._purge(purge)
 
     async def _purge(self, purge: _Purge) -> None:
@@ -306,7 +305,7 @@ async def open_cache(
     metrics: Metrics,
 ) -> AsyncIterator[Cache]:
     data = Path(config.data)
-    names = ClipNames(await _secret(data / "cache-key"), front_end_revision)
+    names = ClipNames(await _read_secret(data / "cache-key"), front_end_revision)
     cache = Cache(
         ClipStore(data / "cache", store, names.folder_id, config.server.workers),
         names,
@@ -322,7 +321,7 @@ async def open_cache(
         await cache.close()
 
 
-async def _secret(file: Path) -> bytes:
+async def _read_secret(file: Path) -> bytes:
     try:
         return await asyncio.to_thread(locked_files.ensure_secret, file, is_cheap=True)
     except OSError as error:
@@ -371,13 +370,13 @@ class Replay:
         self._piece_was_sent = self._at + len(self._piece) < self.size
         return self.last_chunk() if self._piece_was_sent else None
 
-    async def read(self, at: int, count: int) -> bytes:
-        """Return `count` bytes of the sound from `at` on, or the rest. Raises EngineFailed."""
+    async def read(self, offset: int, count: int) -> bytes:
+        """Return `count` bytes of the sound from `offset` on, or the rest. Raises EngineFailed."""
         if self._clip.rest is None:
-            return self._clip.start[at : at + count]
+            return self._clip.start[offset : offset + count]
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, self._clip.read, at, count)
+            return await loop.run_in_executor(self._threads, self._clip.read, offset, count)
         except OSError as error:
             raise EngineFailed(f"A kept answer could not be read: {error.strerror}.") from None
 

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from proxy.features.cache import clips
 from proxy.features.cache import records as index
@@ -68,7 +69,7 @@ class ClipStore:
     def __init__(self, root: Path, store: Store, folder_id: str, workers: int) -> None:
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cache")
         self.folder = BoundedFolder(root, workers, self.threads)
-        # Paths are texts: most hits need no Path.
+        # A str, not a Path: most hits are found by the text of the path.
         self.root = str(root)
         self._store = store
         self._folder_id = folder_id
@@ -175,17 +176,23 @@ def _ignore_failure(future: asyncio.Future[None]) -> None:
         future.exception()
 
 
-BELIEVED_S = 1.0
-"""The time for which a look at the folder is trusted. A look at every hit would cost a tenth of the hit,
-since other threads of the process go first meanwhile."""
+TRUSTED_S = 1.0
+"""How long a look at a file is trusted. A look at every hit would cost a tenth of the hit."""
 
 
 class _Entry:
     def __init__(self, clip: Clip, now: float) -> None:
         self.clip = clip
         self.touched = now
-        # The file may have been removed while it was written, or read.
+        # The time of the last look at the file: none yet, since it may have been removed in the meantime.
         self.seen = -math.inf
+
+
+class Remembered(NamedTuple):
+    """A clip of the memory. Its use is written to its file if that `is_due`, once a minute."""
+
+    clip: Clip
+    is_due: bool
 
 
 class Memory:
@@ -200,25 +207,24 @@ class Memory:
     def __repr__(self) -> str:
         return f"<Memory of {len(self._entries)} clips, {self._bytes} bytes>"
 
-    def get(self, path: str, stored_s: float) -> tuple[Clip, bool] | None:
-        """Return a clip of the last `stored_s` seconds, and whether its use is to be written down. That is
-        due once a minute."""
+    def get(self, path: str, stored_s: float) -> Remembered | None:
+        """Return a clip that was stored in the last `stored_s` seconds."""
         entry = self._entries.get(path)
         if entry is None:
             return None
         now = time.monotonic()
         is_there = entry.clip.identity.written_ns >= (time.time() - stored_s) * 1e9
-        if is_there and now - entry.seen > BELIEVED_S:
+        if is_there and now - entry.seen > TRUSTED_S:
             entry.seen = now
             is_there = entry.clip.identity == clips.identity(path)
         if not is_there:
             self._drop(path)
             return None
         self._entries.move_to_end(path)
-        is_due = now - entry.touched > clips.TOUCHED_S
+        is_due = now - entry.touched > clips.TOUCH_EVERY_S
         if is_due:
             entry.touched = now
-        return entry.clip, is_due
+        return Remembered(entry.clip, is_due)
 
     def put(self, path: str, clip: Clip) -> None:
         self._drop(path)

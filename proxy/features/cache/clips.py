@@ -23,7 +23,7 @@ BLOCK_BYTES = 256 * 1024
 
 _LENGTH_BYTES = 4
 _MOST_ABOUT_BYTES = 4 * 1024 * 1024
-TOUCHED_S = 60.0
+TOUCH_EVERY_S = 60.0
 """A clip's use is written at most once in this time."""
 
 
@@ -71,9 +71,9 @@ class Clip:
     def seconds(self) -> float:
         return self.about.samples / self.about.sample_rate_hz
 
-    def read(self, at: int, count: int) -> bytes:
+    def read(self, offset: int, count: int) -> bytes:
         assert self.rest is not None
-        data = os.pread(self.rest.fileno(), min(count, self.about.audio_bytes - at), at)
+        data = os.pread(self.rest.fileno(), min(count, self.about.audio_bytes - offset), offset)
         if not data:
             raise OSError("a kept answer was cut short")
         return data
@@ -85,7 +85,7 @@ class Clip:
 
 def load(path: Path, oldest: float) -> Clip | None:
     """Load a clip and note its use. Return None if there is none, or if it is too old or damaged."""
-    file = locked_files.find(path)
+    file = locked_files.open_whole(path)
     if file is None:
         return None
     clip = None
@@ -115,7 +115,7 @@ def touch(path: str) -> None:
 
 def _touch(file: str | int, stat: os.stat_result) -> None:
     now = time.time_ns()
-    if now - stat.st_atime_ns > TOUCHED_S * 1e9:
+    if now - stat.st_atime_ns > TOUCH_EVERY_S * 1e9:
         os.utime(file, ns=(now, stat.st_mtime_ns))
 
 

@@ -35,12 +35,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         context.config_at_start, context.store, context.front_end_revision, context.metrics
     ) as cache:
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             cache.revise(revision.config)
             return Additions()
 
         context_with_cache = context._replace(source=cache, purges=cache)
-        yield FeatureInstance(context_with_cache, at, memories=(cache,), files=(cache,))
+        yield FeatureInstance(context_with_cache, additions_for, memories=(cache,), files=(cache,))
 
 
 FEATURE = Feature("cache", _open, tables=(TABLE,), text_checks=(check_cache,))

@@ -21,7 +21,7 @@ from proxy.speech.observer import Observer
 from proxy.speech.speech_stream import Speech
 
 _LOOK_AGAIN_S = 0.05
-"""The pause while another worker speaks: workers share nothing but the folder."""
+"""The pause between looks while another worker speaks. Workers share only the folder."""
 
 
 class CacheObserver(Observer):
@@ -49,7 +49,7 @@ class CacheObserver(Observer):
     def begin(self, speech: Speech) -> None:
         self._speech = speech
         if self._leader is not None and self._call.is_paced:
-            # It takes as long as it plays: equal requests speak for themselves.
+            # Its client takes the sound as slowly as it plays, so equal requests do not wait for it.
             self._leader.land("alone")
 
     def chunk(self, data: bytes) -> None:
@@ -66,10 +66,10 @@ class CacheObserver(Observer):
         speech = self._speech
         check = self._call.totals.check
         is_right = check is None or check.is_all_right
-        # An answer of signs alone is free, so it is not kept: a hit has a price.
+        # An answer without spoken parts is free, so it is not stored: a hit has a price.
         if self.recording is not None and speech is not None and spent.parts and is_right:
             words = speech.words
-            # A part that was passed over has the name that the search will give it.
+            # A part without a speaker has the name of its first candidate, as in a search.
             parts = self._call.totals.parts
             self.speakers = tuple(run.speaker or run.candidates[0].speaker for run in parts)
             self.about = About(

@@ -32,7 +32,7 @@ UNHEARD = frozenset({"answer", "cache", "ignored", "provenance", "tag", "history
 UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route", "requested_pause_s"})
 """Fields of a part that are for routing and for the bill, or that follow from the text."""
 
-_SPOKEN = tuple(
+_SOUND_FIELDS = tuple(
     field
     for field in SpeechRequest.__struct_fields__
     if field not in RESOLVED | OF_SPEAKERS | UNHEARD and field != "text"
@@ -90,9 +90,11 @@ class ClipNames:
     def without_text(self, question: CacheQuestion, speakers: Sequence[str]) -> bytes:
         """Return everything of the clip's name but the text, which is the same for the next text."""
         request, parts = question.request, question.plan.parts
-        voiced = [self._voiced(request, part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
+        voiced = [
+            self._speaker_use(request, part, speaker) for part, speaker in zip(parts, speakers, strict=True)
+        ]
         # Another version of the server may cut, fit, mark or encode in another way.
-        sound = [proxy.__version__, _SOUND_REVISION, *(getattr(request, field) for field in _SPOKEN)]
+        sound = [proxy.__version__, _SOUND_REVISION, *(getattr(request, field) for field in _SOUND_FIELDS)]
         if question.plan.is_checked:
             sound.append("checked")
         if (treatment := question.plan.treatment_of(speakers[0])) is not None:
@@ -102,7 +104,7 @@ class ClipNames:
     def _tag(self, kind: str, data: bytes) -> str:
         return caching.tag(self._secret, kind.encode() + b"\0" + data)[:_TAG_DIGITS]
 
-    def _voiced(self, request: SpeechRequest, part: Part, speaker: str) -> SpeakerUse:
+    def _speaker_use(self, request: SpeechRequest, part: Part, speaker: str) -> SpeakerUse:
         candidate = next(each for each in part.candidates if each.speaker == speaker)
         model = candidate.model
         return SpeakerUse(
@@ -126,10 +128,10 @@ class ClipNames:
             emotion=part.emotion,
             instructions=request.instructions if model.info.max_instructions else "",
             extra=extra_of(request.extra, model.info) if request.extra else (),
-            post=None if candidate.post is None else self._repeated(candidate.post),
+            post=None if candidate.post is None else self._post_use(candidate.post),
         )
 
-    def _repeated(self, post: PostSpeaker) -> PostUse:
+    def _post_use(self, post: PostSpeaker) -> PostUse:
         return PostUse(
             voice=post.whose.id,
             revision=post.whose.revision,

@@ -14,7 +14,7 @@ from policies.text_tags import MOST_NAMES
 from proxy.storage.disk_names import DiskName, safe_names
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
-from proxy.storage.tombstones import erased
+from proxy.storage.tombstones import is_erased_sql
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 _INSERT = """
@@ -23,7 +23,7 @@ VALUES (:recording, :voice, :account, :has_lexicon, :folder, :began)
 """
 # Speech by an erased voice is never stored, even if its recording began before the erasure.
 _IS_ERASED = f"""
-EXISTS (SELECT 1 FROM clips AS spoken WHERE spoken.recording = :recording AND {erased("spoken.voice")})
+EXISTS (SELECT 1 FROM clips AS spoken WHERE spoken.recording = :recording AND {is_erased_sql("spoken.voice")})
 """
 _FORGET_IF_ERASED = f"DELETE FROM clips WHERE recording = :recording AND {_IS_ERASED}"
 _NAME = f"""

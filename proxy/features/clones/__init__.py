@@ -1,5 +1,5 @@
-"""Clones: voices that a provider stores: made there, paid for, found again and deleted.
+"""Clones: copies of voices that a provider makes of recordings, stores, and speaks with.
 
-`orders` serves other features, `clone_tasks` runs each task, `attempt` calls a provider, `bills` charge.
-`records`, `lists` and `uses` have the rows and their states; `rules` choose the next step of a clone.
+`orders` accepts orders of clones, `clone_tasks` runs each task, `attempt` calls a provider, `bills` charges.
+`records` has the rows of clones, `counts` counts them, and `rules` chooses the next step of a clone.
 """

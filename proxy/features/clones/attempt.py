@@ -1,4 +1,4 @@
-"""One attempt to make or to delete a clone at a provider, by the holder of its row's lease."""
+"""One attempt to make or to delete a clone at a provider. The caller holds the lease of the clone's row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
-from proxy.queue.tasks import Again, Dead, Done, Result
+from proxy.queue.tasks import Delayed, Done, Failed, Result
 from proxy.storage.store import Store
 from speech_engine import (
     Clone,
@@ -46,14 +46,14 @@ from speech_engine import (
 )
 
 _QUEUE_S = 30.0
-"""The longest wait for the pace. The engine has its own limits for what its provider does."""
+"""The longest wait for the credential's rate limit. The engine itself limits the time of its provider."""
 
 
 class ProviderClones:
-    """The clones of one engine under one credential. Its methods raise EngineError.
+    """Requests about clones to one engine with one credential. Its methods raise EngineError.
 
-    Each request waits for its key's rate limit. It takes no slot of speech, and its outcome does not count
-    for the breaker.
+    Each request waits for the credential's rate limit. It takes no slot of speech, and its outcome does not
+    count for the circuit breaker.
     """
 
     def __init__(self, engine: LiveEngine, credential: str, tenant: str) -> None:
@@ -61,31 +61,31 @@ class ProviderClones:
         self._credential = credential
         self._tenant = tenant
 
-    async def make(self, request: CloneRequest) -> str:
-        found = _voice_in(await self._events(Clone, request=request))
+    async def make_clone(self, request: CloneRequest) -> str:
+        found = _made_voice(await self._collect_events(Clone, request=request))
         if found is None:
             raise EngineFailed("The engine made a voice without saying which one.")
         return found
 
     async def find_clone_id(self, name: str) -> str | None:
-        """Return the id of the voice of this name, or None if there surely is none."""
-        return _voice_in(await self._events(FindClone, name=name))
+        """Return the id of the voice with this name. None: there certainly is none."""
+        return _made_voice(await self._collect_events(FindClone, name=name))
 
-    async def list_(self, prefix: str) -> CloneList:
-        """List the voices whose names begin like this, and the room that is left."""
-        for event in await self._events(ListClones, prefix=prefix):
+    async def list_clones(self, prefix: str) -> CloneList:
+        """List the voices whose names begin with `prefix`, and the slots that are left."""
+        for event in await self._collect_events(ListClones, prefix=prefix):
             if isinstance(event, ClonesListed):
                 return event.listed
         raise EngineFailed("The engine listed its voices without an answer.")
 
-    async def delete(self, voice: str) -> None:
-        """Delete a voice. One that is gone already is as good."""
+    async def delete_clone(self, voice: str) -> None:
+        """Delete a voice. It is no error if the voice is not there."""
         try:
-            await self._events(DeleteVoice, voice=voice)
+            await self._collect_events(DeleteVoice, voice=voice)
         except VoiceNotFound:
             return
 
-    async def _events(self, kind: Callable[..., Work], **more: object) -> list[Event]:
+    async def _collect_events(self, kind: Callable[..., Work], **more: object) -> list[Event]:
         stream = self._engine.open(
             kind(
                 id=f"clone_{secrets.token_hex(8)}",
@@ -104,12 +104,12 @@ class ProviderClones:
         return events
 
 
-def _voice_in(events: list[Event]) -> str | None:
+def _made_voice(events: list[Event]) -> str | None:
     return next((event.id for event in events if isinstance(event, VoiceMade)), None)
 
 
 _FINAL = (UnusableSample, ContentRefused, EngineCannot)
-"""Errors of a recording or an engine. Another try would end alike."""
+"""Errors of a recording or an engine. Another try would fail in the same way."""
 _IN_DOUBT = (EngineTimeout, EngineFailed)
 """After these the provider may still be making the clone."""
 _GAVE_WAY = "Another voice has its slot at the provider."
@@ -117,22 +117,23 @@ _STILL_THERE = "The provider still has a clone that it has deleted."
 _UNKNOWN = "Nobody can tell whether the provider has made it. Ask the operator to look for it."
 
 _NOT_NAMED = Done({"state": "wanted"})
-"""A row that is to be deleted is leased at once."""
+"""The result if the request's name could not be written. If the voice was erased, the next look begins the
+deletion."""
 
 _log = structlog.get_logger()
 
 
 class CloneAttempt:
-    """An attempt at one place. `prefix` begins the names of this database's clones.
+    """An attempt at one target. The names of this database's clones begin with `prefix`.
 
-    `terms` are those of the account now, and `fee` is what the provider takes.
+    `terms` are the present terms of the account. `fee` is the provider's, in micro-USD.
     """
 
     def __init__(
         self,
         store: Store,
         engine: LiveEngine,
-        place: CloneTarget,
+        target: CloneTarget,
         prefix: str,
         bills: CloneBills,
         terms: Terms | None,
@@ -141,7 +142,7 @@ class CloneAttempt:
     ) -> None:
         self._store = store
         self._engine = engine
-        self._place = place
+        self._target = target
         self._prefix = prefix
         self._bills = bills
         self.terms = terms
@@ -149,74 +150,78 @@ class CloneAttempt:
         self._notices = notices
         self._has_name = False
 
-    async def make(self, held: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
-        """Make a clone. A failure is retried later, or ends with an error that the clone's owner can read."""
-        return await self._within(within_s, self._make(held, recordings, within_s), held)
+    async def run_making(self, clone: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
+        """Make a clone. A failure is retried later, or ends the task with an error for the clone's owner."""
+        return await self._run_within(within_s, self._make(clone, recordings, within_s), clone)
 
-    async def delete(self, held: CloneRecord, within_s: float) -> Result:
-        """Delete the provider's copy, then the row. A failure is retried without end."""
-        return await self._within(within_s, self._delete(held), held)
+    async def run_deletion(self, clone: CloneRecord, within_s: float) -> Result:
+        """Delete the provider's copy, then the row. A failure is retried for ever."""
+        return await self._run_within(within_s, self._delete(clone), clone)
 
-    async def _within(self, within_s: float, work: Awaitable[Result], held: CloneRecord) -> Result:
+    async def _run_within(self, within_s: float, work: Awaitable[Result], clone: CloneRecord) -> Result:
         try:
             async with asyncio.timeout(within_s):
                 return await work
         except TimeoutError:
-            return await self._failed(held, EngineTimeout("The provider did not answer in time."))
+            return await self._after_failure(clone, EngineTimeout("The provider did not answer in time."))
         except SampleUnavailable:
-            return await self._failed(held, EngineUnavailable("The recording cannot be read now."))
+            return await self._after_failure(clone, EngineUnavailable("The recording cannot be read now."))
         except EngineError as error:
-            return await self._failed(held, error)
+            return await self._after_failure(clone, error)
         except UpstreamFailed as error:
-            return await self._failed(held, EngineUnavailable(error.message))
+            return await self._after_failure(clone, EngineUnavailable(error.message))
         except RequestFailed as error:
-            return Dead(error.message)
+            return Failed(error.message)
 
-    async def _make(self, held: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
-        request, clones = await recordings.request(held, self._place, self.terms), self._clones(held)
+    async def _make(self, clone: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
+        request = await recordings.build_request(clone, self._target, self.terms)
+        provider = self._provider(clone)
         if request is None:
-            # The task and the tombstone were committed at the same time.
-            await records.doom(self._store, held)
-            return await self.delete(held, within_s)
-        voice = await self._settle(clones, held) if held.name else None
+            # The voice is gone: it was erased while the clone was ordered.
+            await records.mark_for_deletion(self._store, clone)
+            return await self.run_deletion(clone, within_s)
+        voice = await self._find_existing(provider, clone) if clone.name else None
         if voice is None:
-            await self._find_room(clones, held)
-            if not self._place.info.is_local:
-                await self._bills.reserve(held, self.terms)
-            named = held if held.name else await self._named(held)
-            if named is None:
+            await self._find_room(provider, clone)
+            if not self._target.info.is_local:
+                await self._bills.reserve(clone, self.terms)
+            named_clone = clone if clone.name else await self._write_new_name(clone)
+            if named_clone is None:
                 return _NOT_NAMED
             try:
-                voice = await clones.make(msgspec.structs.replace(request, name=named.name))
+                voice = await provider.make_clone(msgspec.structs.replace(request, name=named_clone.name))
             except CloneNameUsed:
-                named = await self._named(named)
-                if named is None:
+                named_clone = await self._write_new_name(named_clone)
+                if named_clone is None:
                     return _NOT_NAMED
-                voice = await clones.make(msgspec.structs.replace(request, name=named.name))
-            held = named
-        return await self._keep(held, voice)
+                voice = await provider.make_clone(msgspec.structs.replace(request, name=named_clone.name))
+            clone = named_clone
+        return await self._store_clone(clone, voice)
 
-    async def _settle(self, clones: ProviderClones, held: CloneRecord) -> str | None:
+    async def _find_existing(self, provider: ProviderClones, clone: CloneRecord) -> str | None:
         try:
-            return await clones.find_clone_id(held.name)
+            return await provider.find_clone_id(clone.name)
         except EngineCannot:
             raise EngineCannot(_UNKNOWN) from None
 
-    async def _named(self, held: CloneRecord) -> CloneRecord | None:
-        """Commit the name that the provider gets. None: the voice is erased, or the lease lost."""
-        named = await records.begin(self._store, held, f"{self._prefix}{secrets.token_hex(10)}")
-        self._has_name = named is not None
-        return named
+    async def _write_new_name(self, clone: CloneRecord) -> CloneRecord | None:
+        """Commit a new name for the request to the provider. None: the voice is erased, or the lease lost."""
+        named_clone = await records.write_request_name(
+            self._store, clone, f"{self._prefix}{secrets.token_hex(10)}"
+        )
+        self._has_name = named_clone is not None
+        return named_clone
 
-    async def _find_room(self, clones: ProviderClones, held: CloneRecord) -> None:
-        """Raise NoCloneRoom unless there is room for one more clone, and make room where that is right."""
+    async def _find_room(self, provider: ProviderClones, clone: CloneRecord) -> None:
+        """Make sure that there is a slot for one more clone: if needed, delete the clone that was idle for
+        longest. Raises NoCloneRoom."""
         try:
-            listed = await clones.list_(self._prefix)
+            listed = await provider.list_clones(self._prefix)
         except EngineCannot:
             return
         if listed.slots_left is None and listed.additions_left is None:
             return
-        rows = await records.list_of_place(self._store, held.engine, held.credential)
+        rows = await records.list_of_place(self._store, clone.engine, clone.credential)
         ready = {row.id: row for row in rows if row.state == "ready"}
         used = {record.id: record.used or record.made or 0 for record in ready.values()}
         now = await self._store.now()
@@ -224,65 +229,67 @@ class CloneAttempt:
         if refusal:
             raise NoCloneRoom(refusal)
         if gives_way is not None:
-            if not await records.give_way(self._store, gives_way, _GAVE_WAY):
+            if not await records.give_up_slot(self._store, gives_way, _GAVE_WAY):
                 raise NoCloneRoom("The slot that was to be free is not free any more.")
-            await clones.delete(ready[gives_way].engine_voice)
-            _log.info("clone.slot.given", engine=held.engine, credential=held.credential)
+            await provider.delete_clone(ready[gives_way].engine_voice)
+            _log.info("clone.slot.given", engine=clone.engine, credential=clone.credential)
 
-    async def _keep(self, held: CloneRecord, voice: str) -> Result:
+    async def _store_clone(self, clone: CloneRecord, voice: str) -> Result:
         now = await self._store.now()
-        expires = rules.expires_at(now, self._place.info.unused_clone_s)
-        await self._settle_bill(held)
-        outcome = await records.keep(self._store, held, voice, expires, self._notices)
-        _log.info("clone.make.complete", engine=held.engine, binding=held.id, outcome=outcome)
+        expires = rules.expires_at(now, self._target.info.unused_clone_s)
+        await self._settle_bill(clone)
+        outcome = await records.store_clone(self._store, clone, voice, expires, self._notices)
+        _log.info("clone.make.complete", engine=clone.engine, binding=clone.id, outcome=outcome)
         if outcome == "doomed":
-            return await self._delete(msgspec.structs.replace(held, state="doomed", engine_voice=voice))
+            return await self._delete(msgspec.structs.replace(clone, state="doomed", engine_voice=voice))
         return None
 
-    async def _settle_bill(self, held: CloneRecord) -> None:
-        """Charge before the clone is stored. After a kill in between, the clone is found, and charged
-        once."""
-        if not self._place.info.is_local:
-            await self._bills.settle(held, self.terms, self._fee)
+    async def _settle_bill(self, clone: CloneRecord) -> None:
+        """Charge for a clone before it is stored. After a kill in between, the next attempt finds the clone,
+        and does not charge it again."""
+        if not self._target.info.is_local:
+            await self._bills.settle(clone, self.terms, self._fee)
 
-    async def _delete(self, held: CloneRecord) -> Result:
-        clones = self._clones(held)
-        voice = held.engine_voice or await self._made_in_doubt(clones, held)
+    async def _delete(self, clone: CloneRecord) -> Result:
+        provider = self._provider(clone)
+        voice = clone.engine_voice or await self._find_unrecorded(provider, clone)
         deleted = set[str]()
-        # A request whose answer was lost may have made another voice of this name, so all of them go.
+        # A request whose answer was lost may have made another voice of this name, so all of them are
+        # deleted.
         while voice:
-            await clones.delete(voice)
+            await provider.delete_clone(voice)
             deleted.add(voice)
             voice = None
             with suppress(EngineCannot):
-                voice = await clones.find_clone_id(held.name)
+                voice = await provider.find_clone_id(clone.name)
             if voice in deleted:
                 raise EngineFailed(_STILL_THERE)
-        await self._bills.release(held)
-        await records.remove(self._store, held)
-        self._bills.ended.labels(held.engine, "deleted").inc()
-        _log.info("clone.delete.complete", engine=held.engine, binding=held.id)
+        await self._bills.release(clone)
+        await records.delete_row(self._store, clone)
+        self._bills.ended.labels(clone.engine, "deleted").inc()
+        _log.info("clone.delete.complete", engine=clone.engine, binding=clone.id)
         return None
 
-    async def _made_in_doubt(self, clones: ProviderClones, held: CloneRecord) -> str | None:
-        """Return a clone whose answer was lost, and book its fee."""
-        voice = await self._settle(clones, held) if held.name else None
+    async def _find_unrecorded(self, provider: ProviderClones, clone: CloneRecord) -> str | None:
+        """Find a clone whose answer was lost. Charge it and write its id, then return the id."""
+        voice = await self._find_existing(provider, clone) if clone.name else None
         if voice is not None:
-            await self._settle_bill(held)
-            await records.keep(self._store, held, voice, None)
+            await self._settle_bill(clone)
+            await records.store_clone(self._store, clone, voice, None)
         return voice
 
-    async def _failed(self, held: CloneRecord, error: EngineError) -> Result:
-        _log.warning("clone.try.failed", engine=held.engine, binding=held.id, reason=error.reason)
-        is_deleting, is_final = held.state == "doomed", isinstance(error, _FINAL)
+    async def _after_failure(self, clone: CloneRecord, error: EngineError) -> Result:
+        _log.warning("clone.try.failed", engine=clone.engine, binding=clone.id, reason=error.reason)
+        is_deleting, is_final = clone.state == "doomed", isinstance(error, _FINAL)
         if is_final and not is_deleting:
-            return Dead(error.message)
+            return Failed(error.message)
         if is_final:
-            # Whether there is a clone is unknown, and nothing is charged for a doubt.
-            await self._bills.release(held)
-        # Until the lease ends no worker asks again, nor believes that there is nothing to delete.
-        is_in_doubt = not is_deleting and (held.name or self._has_name) and isinstance(error, _IN_DOUBT)
-        return Again(error.message, error.retry_after_s or 0.0, keeps_lease=bool(is_in_doubt))
+            # It is unknown whether the provider has made a clone, so nothing is charged.
+            await self._bills.release(clone)
+        # The provider may still be making the clone. Until the lease ends, no worker asks for it: the answer
+        # could be that there is none.
+        is_in_doubt = not is_deleting and (clone.name or self._has_name) and isinstance(error, _IN_DOUBT)
+        return Delayed(error.message, error.retry_after_s or 0.0, keeps_lease=bool(is_in_doubt))
 
-    def _clones(self, held: CloneRecord) -> ProviderClones:
-        return ProviderClones(self._engine, held.credential, held.account)
+    def _provider(self, clone: CloneRecord) -> ProviderClones:
+        return ProviderClones(self._engine, clone.credential, clone.account)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, CommandContext, FeatureCommands, Group, path
+from proxy.commands.command import AdminRequest, CommandContext, FeatureCommands, Group, admin_path
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 
@@ -50,7 +50,7 @@ def voices_clone(
 ) -> AdminRequest:
     """Have a voice cloned by a provider. That may cost money; `voices list` shows the voice at once."""
     body = {"engine": engine, "credential": credential}
-    return AdminRequest("POST", path("voices", voice, "clones"), body, query={"account": account})
+    return AdminRequest("POST", admin_path("voices", voice, "clones"), body, query={"account": account})
 
 
 @CLONES.command("reconcile", _difference_table)

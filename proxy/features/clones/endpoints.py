@@ -1,4 +1,5 @@
-"""/admin/voices/{id}/clones and /admin/clones: voices at providers, and what differs from what is known."""
+"""/admin/voices/{id}/clones and /admin/clones: the clones of a voice, and the differences between the clones
+at providers and the rows of the database."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
-from proxy.catalogue.clones import PARAM
+from proxy.catalogue.clones import ENGINES_FIELD
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RequestFailed, UpstreamFailed
 from proxy.features.clones import records, rules
@@ -18,10 +19,10 @@ from proxy.features.clones.clone_tasks import LOST, CloneTasks
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.features.clones.rules import State
-from proxy.features.own_voices.requested import find_voice, terms_of
-from proxy.http.body import Label, Name, body
-from proxy.http.lists import iso, iso_or_none
-from proxy.http.replies import reply, shown_as
+from proxy.features.own_voices.requested import find_voice, terms_in_force
+from proxy.http.body import Label, Name, read_body
+from proxy.http.lists import iso_time, iso_time_or_none
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
 from speech_engine import CloneInfo, EngineCannot, EngineError
@@ -30,9 +31,9 @@ from speech_engine import CloneInfo, EngineCannot, EngineError
 class CloneDifferences(msgspec.Struct, frozen=True, kw_only=True):
     """The differences at one account of a provider.
 
-    `unknown` are voices there under a name of this database, of which no row knows. `lost` are clones that
-    should be there and are not. `recordings` are uploads that nobody works with any more. With an `error`,
-    the provider could not be asked.
+    `unknown` are voices at the provider with a name of this database, but without a row. `lost` are clones
+    that the provider should have, and has not. `recordings` are uploads that no attempt needs any more. If
+    there is an `error`, the provider did not answer.
     """
 
     engine: str
@@ -44,69 +45,70 @@ class CloneDifferences(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def compare_clones(store: Store, clone_tasks: CloneTasks) -> list[CloneDifferences]:
-    """Ask every account of every provider. Nothing is changed, neither here nor there."""
+    """Compare the clones at every account of every provider with the rows. It changes nothing."""
     found = []
-    for engine, credential in sorted(clone_tasks.places.configured()):
-        info = clone_tasks.places.info(engine)
+    for engine, credential in sorted(clone_tasks.targets.list_credentials()):
+        info = clone_tasks.targets.cloning_model(engine)
         if info is not None and not info.is_local:
             found.append(await _compare(store, clone_tasks, engine, credential))
     return found
 
 
 async def clone_again(store: Store, clone_tasks: CloneTasks, lost: CloneRecord) -> bool:
-    """Have a lost clone made anew, and tell whether that is so. The provider may take its fee again.
+    """Order a lost clone anew, and tell whether it was ordered. The provider may charge its fee again.
 
-    The list may have been late, so ask for this clone first. Without an answer nothing is spent.
+    The provider's list may have been out of date, so this asks for the clone first. Without an answer it is
+    not ordered.
     """
     try:
-        if (
-            await clone_tasks.clones_at(lost.engine, lost.credential).find_clone_id(lost.name)
-            == lost.engine_voice
-        ):
+        provider = clone_tasks.clones_at(lost.engine, lost.credential)
+        if await provider.find_clone_id(lost.name) == lost.engine_voice:
             return False
     except EngineError:
         return False
-    held = await records.take(store, lost, 0)
-    if held is None:
+    leased = await records.take(store, lost, 0)
+    if leased is None:
         return False
-    await records.move(store, held, "expired", error=LOST)
+    await records.change_state(store, leased, "expired", error=LOST)
     task = CloneTask(
-        voice=held.voice,
-        account=held.account,
-        revision=held.revision,
-        engine=held.engine,
-        credential=held.credential,
+        voice=leased.voice,
+        account=leased.account,
+        revision=leased.revision,
+        engine=leased.engine,
+        credential=leased.credential,
     )
-    await clone_tasks.want(task, pays_again=True)
+    await clone_tasks.order_clone(task, pays_again=True)
     return True
 
 
 async def _compare(store: Store, clone_tasks: CloneTasks, engine: str, credential: str) -> CloneDifferences:
     began = await store.now()
     try:
-        listed = await clone_tasks.clones_at(engine, credential).list_(await clone_tasks.prefix())
+        listed = await clone_tasks.clones_at(engine, credential).list_clones(await clone_tasks.name_prefix())
     except EngineCannot:
         return CloneDifferences(engine=engine, credential=credential, error="It does not list its clones.")
     except EngineError as error:
         return CloneDifferences(engine=engine, credential=credential, error=error.reason)
-    # The rows are read after the answer: what was made meanwhile has one.
+    # The rows are read after the provider's answer, so that a clone which was made meanwhile has a row.
     rows = await records.list_of_place(store, engine, credential)
-    # A row that knows its clone knows no other of that name: a request without an answer may make a second.
+    # A row with the id of its voice does not match others of its name: a lost answer may have made a second
+    # one.
     known = {row.engine_voice or row.name for row in rows}
     in_work = {row.name for row in rows if row.lease > began or (row.made or 0) > began}
-    there = {clone.id for clone in listed.clones}
+    listed_ids = {clone.id for clone in listed.clones}
     return CloneDifferences(
         engine=engine,
         credential=credential,
         unknown=tuple(each for each in listed.clones if not {each.id, each.name} & known),
-        lost=tuple(row for row in rows if _is_lost(row, there, began)),
+        lost=tuple(row for row in rows if _is_lost(row, listed_ids, began)),
         recordings=tuple(each for each in listed.recordings if each.name not in in_work),
     )
 
 
-def _is_lost(row: CloneRecord, there: Collection[str], began: int) -> bool:
-    """Tell whether a list read at `began` should have this clone, and has not."""
-    return (row.made or began) < began and row.engine_voice not in there and rules.is_expected(row, began)
+def _is_lost(row: CloneRecord, listed_ids: Collection[str], began: int) -> bool:
+    """Tell whether a list that was requested at `began` should have this clone, and has not."""
+    is_listed = row.engine_voice in listed_ids
+    return (row.made or began) < began and not is_listed and rules.is_expected(row, began)
 
 
 class NewClone(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,7 +188,7 @@ class Clones(Resource):
         """The clones of a voice at providers"""
         record = await find_voice(self._admin_tools, self._library, request)
         listed = await records.list_of_voices(self._admin_tools.store, [record.id])
-        return reply(ShownClones(data=[_shown(row) for row in listed.get(record.id, [])]))
+        return reply(ShownClones(data=[_clone_body(row) for row in listed.get(record.id, [])]))
 
     @endpoint(
         "POST",
@@ -199,14 +201,14 @@ class Clones(Resource):
     )
     async def clone_voice(self, request: Request) -> Response:
         """Have a voice cloned by an engine's provider. That may cost money"""
-        new = await body(request, NewClone)
+        new = await read_body(request, NewClone)
         record = await find_voice(self._admin_tools, self._library, request)
-        owner = None if record.account is None else await self._admin_tools.account(record.account)
-        terms = None if owner is None else terms_of(self._admin_tools, owner)
+        owner = None if record.account is None else await self._admin_tools.find_account(record.account)
+        terms = None if owner is None else terms_in_force(self._admin_tools, owner)
         try:
-            places = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)
+            targets = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)
         except RequestFailed as refusal:
-            if refusal.param == PARAM:
+            if refusal.param == ENGINES_FIELD:
                 refusal.param = "engine"
             raise
         act = await self._admin_tools.audit_row(
@@ -214,11 +216,11 @@ class Clones(Resource):
             "voice.cloned",
             record.id,
             record.account or "",
-            engine=places[0].engine,
-            credential=places[0].credential,
+            engine=targets[0].engine,
+            credential=targets[0].credential,
         )
-        (row,) = await self._orders.order(record, places, act=act, pays_again=True)
-        return reply(_shown(row), 201)
+        (row,) = await self._orders.order(record, targets, act=act, pays_again=True)
+        return reply(_clone_body(row), 201)
 
     @endpoint("GET", "/admin/clones/differences", Comparison, failures=(Conflict,))
     async def compare_clones(self, _request: Request) -> Response:
@@ -228,7 +230,7 @@ class Clones(Resource):
     @endpoint("POST", "/admin/clones/differences", Comparison, body=Recloning, failures=(Conflict,))
     async def reclone_lost(self, request: Request) -> Response:
         """Have all lost clones made anew. That costs money"""
-        if not (await body(request, Recloning)).reclone:
+        if not (await read_body(request, Recloning)).reclone:
             raise InvalidRequest("'reclone' must be true: new clones cost money.", param="reclone")
         found = await self._compared()
         lost = [row for each in found for row in each.lost]
@@ -240,18 +242,18 @@ class Clones(Resource):
         return await compare_clones(self._admin_tools.store, self._orders.clone_tasks)
 
     def _differences(self, found: CloneDifferences) -> ShownDifferences:
-        fee = self._orders.clone_tasks.fee(found.engine)
+        fee = self._orders.clone_tasks.fee_micro_usd(found.engine)
         return ShownDifferences(
             engine=found.engine,
             credential=found.credential,
             unknown=[UnknownClone(id=each.id, name=each.name) for each in found.unknown],
-            lost=[_shown(row) for row in found.lost],
+            lost=[_clone_body(row) for row in found.lost],
             recordings=[UnknownClone(id=each.id, name=each.name) for each in found.recordings],
             fee_usd=None if fee is None else fee / 1e6,
             error=found.error,
         )
 
 
-def _shown(row: CloneRecord) -> ShownClone:
-    times = {"made": iso_or_none(row.made), "used": iso_or_none(row.used)}
-    return shown_as(ShownClone, row, due=iso(row.due) if row.due else None, **times)
+def _clone_body(row: CloneRecord) -> ShownClone:
+    times = {"made": iso_time_or_none(row.made), "used": iso_time_or_none(row.used)}
+    return struct_from(ShownClone, row, due=iso_time(row.due) if row.due else None, **times)

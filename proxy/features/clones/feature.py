@@ -18,22 +18,25 @@ from proxy.features.own_voices.saved_voices import SavedVoices
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 
 
-def clones(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    """Yield a finding for each engine whose clones cost you money, on plans that neither pay nor bound it."""
+def find_unpaid_clones(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+    """Yield a finding for each engine whose clones cost the operator money, if plans neither charge nor limit
+    them."""
     known = registry.plugins("engine")
     for name, section in config.engines.items():
         fee, is_cloning = section.costs.get(CLONE), section.plugin in known and known[section.plugin].clones
         if _has_budget(section) or not (fee.usd if fee else is_cloning):
             continue
-        if plans := [plan.name for plan in config.plans.values() if _is_open(plan, name, fee is not None)]:
+        if plans := [
+            plan.name for plan in config.plans.values() if _offers_free_clones(plan, name, fee is not None)
+        ]:
             costs = f"costs you ${fee.usd:g}" if fee else "may cost you a fee"
             found = f"a clone {costs}, and {', '.join(plans)} has no price or no limit for it, and no budget"
             do = 'write clone = { credits = 300, per = "job" } in prices and clones = 3, or a budget_usd_day'
             yield note("clone", found, do, name=name)
 
 
-def _is_open(plan: Plan, engine: str, is_charged: bool) -> bool:
-    """Tell whether a plan offers clones for nothing, or without a limit."""
+def _offers_free_clones(plan: Plan, engine: str, is_charged: bool) -> bool:
+    """Tell whether a plan offers clones without a price, or without a limit."""
     if plan == UNLIMITED or plan.clones == 0 or plan.local_only or _has_budget(plan):
         return False
     if plan.engines is not None and engine not in plan.engines:
@@ -62,19 +65,21 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         clone_tasks = CloneTasks(
             context.store, context.engines, recordings, bills, context.find(DeliveryTasks)
         )
-        context.engines.on_loss(clone_tasks.look_soon)
+        context.engines.on_loss(clone_tasks.look_now)
     orders = CloneOrders(context.store, grants, clone_tasks)
     context.find(SavedVoices).clones = orders
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         if clone_tasks is not None and revision.budgets is not None:
             clone_tasks.revise(revision.config, revision.budgets, revision.library.forget)
         return Additions(Clones(revision.admin_tools, revision.library, orders).endpoints)
 
     if clone_tasks is None:
-        yield FeatureInstance(context, at)
+        yield FeatureInstance(context, additions_for)
     else:
-        yield FeatureInstance(context, at, is_gone=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,))
+        yield FeatureInstance(
+            context, additions_for, is_gone_remotely=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,)
+        )
 
 
 FEATURE = Feature(
@@ -82,5 +87,5 @@ FEATURE = Feature(
     _open,
     tables=(TABLE,),
     paths=("/admin/clones", "/admin/voices/{id}/clones"),
-    checks=(clones,),
+    checks=(find_unpaid_clones,),
 )

@@ -1,7 +1,7 @@
-"""Clones at providers as rows: a voice on an engine that keeps it itself, under one of its credentials.
+"""Rows of clones: a voice at a provider, which stores it under one of the engine's credentials.
 
-A worker writes a row only under the fence of its lease. With another fence, another worker has the row. Each
-write that keeps a clone looks for the voice's tombstone in its own commit.
+A worker writes a row only under the fence of its lease: if the fence has changed, another worker has the row.
+Each commit that adds or completes a clone checks that its voice was not erased.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from proxy.storage.tombstones import NOT_ERASED
 
 
 class CloneRecord(CloneFacts, frozen=True, kw_only=True):
-    """A voice on one engine. `revision` is the voice's when the task was added. `error` is for its owner.
+    """A clone of a voice on one engine. `revision` is that of the voice when the clone was ordered. `error`
+    is a message for the voice's owner.
 
-    `payer` is the key of the account that ordered it. Without one, the operator pays. `tag` is the order's.
+    `payer` is the id of the API key that ordered it. Without it, the operator pays. `tag` marks the usage.
     """
 
     id: str
@@ -41,7 +42,7 @@ class CloneRecord(CloneFacts, frozen=True, kw_only=True):
 
 
 class CloneTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task to clone a voice at one place. `payer` becomes the payer of the clone."""
+    """An order to clone a voice on one engine. See `CloneRecord`."""
 
     voice: str
     account: str
@@ -54,7 +55,8 @@ class CloneTask(msgspec.Struct, frozen=True, kw_only=True):
 
 COLUMNS = columns(CloneRecord)
 _DELETING = "SELECT 1 AS is_there FROM bindings WHERE state = 'doomed' AND"
-# A lease stays: a worker that makes the clone now learns of it at the end, and deletes the clone.
+# An erasure leaves the lease: the worker that is making the clone sees the new state at the end, and deletes
+# it.
 TABLE = Table(
     "bindings",
     personal=True,
@@ -74,7 +76,7 @@ TASKS = TaskTable(
 get, take = TASKS.get, TASKS.take
 _PLACE = "voice = :voice AND engine = :engine AND credential = :credential AND state <> 'doomed'"
 _DOOM = "UPDATE bindings SET state = 'doomed', due = 0, tries = 0, error = '' WHERE"
-# The new clone gets another name, and the provider's voices of the old name are deleted.
+# An expired clone that is made anew gets a new row with another name. All voices of the old name are deleted.
 _DOOM_EXPIRED = f"{_DOOM} {_PLACE} AND state = 'expired'"
 _TRY_AGAIN = f"""
 UPDATE bindings SET state = CASE WHEN name = '' THEN 'wanted' ELSE 'making' END,
@@ -86,7 +88,7 @@ INSERT INTO bindings (id, voice, account, revision, engine, credential, payer, t
 SELECT CAST(:id AS TEXT), CAST(:voice AS TEXT), CAST(:account AS TEXT), CAST(:revision AS BIGINT),
     CAST(:engine AS TEXT), CAST(:credential AS TEXT), CAST(:payer AS TEXT),
     CAST(:tag AS TEXT), 'wanted'
-WHERE {NOT_ERASED} AND {trained_models.IS_THERE}
+WHERE {NOT_ERASED} AND {trained_models.VOICE_EXISTS}
 ON CONFLICT DO NOTHING
 """
 _IS_WANTED = "EXISTS (SELECT 1 FROM bindings WHERE voice = :subject AND state <> 'doomed')"
@@ -103,48 +105,49 @@ ON CONFLICT DO NOTHING
 _GONE = f"{_DELETING} voice = :voice LIMIT 1"
 
 
-def want_statement(task: CloneTask) -> Statement:
-    """Return the statement that adds a clone's row, for the commit of its voice. It does nothing without
-    the voice."""
+def insert_task_statement(task: CloneTask) -> Statement:
+    """Return the statement that adds a clone's row, for the commit of its voice. It does nothing if the voice
+    is not there."""
     return Statement(_WANT, {**msgspec.structs.asdict(task), "id": new_id("bind")})
 
 
-async def want(
+async def add_task(
     store: Store, task: CloneTask, act: Act | None = None, *, replaces_expired: bool = False
 ) -> CloneRecord | None:
-    """Add the clone's task, and return its row: there is one for each place.
+    """Add the row of a clone if there is none, and return it: a voice has one for each engine and credential.
 
-    A failed one is tried again. An expired one is made anew if `replaces_expired`: the provider may take its
-    fee again. None: the voice is gone.
+    A failed clone is tried again. An expired one is made anew if `replaces_expired`: the provider may charge
+    its fee again. None: the voice is gone.
     """
     place: Params = msgspec.structs.asdict(task)
     expired = [Statement(_DOOM_EXPIRED, place)] if replaces_expired else []
     await store.write(
         *expired,
         Statement(_TRY_AGAIN, place),
-        want_statement(task),
+        insert_task_statement(task),
         *audit.insert_statements(act, _IS_WANTED),
     )
     rows = await store.read(_GET_PLACE, place)
     return TASKS.read(rows[0]) if rows else None
 
 
-async def begin(store: Store, record: CloneRecord, name: str) -> CloneRecord | None:
-    """Write the name that the provider gets next. None: the voice is erased, or the lease lost."""
+async def write_request_name(store: Store, record: CloneRecord, name: str) -> CloneRecord | None:
+    """Write the name of the next request to the provider. Return the changed row. None: the voice is erased,
+    or the lease lost."""
     only_if = Condition(f"state IN ('wanted', 'making') AND {NOT_ERASED}", {"voice": record.voice})
     values: Params = {"state": "making", "name": name}
     is_begun = await TASKS.write_held(store, record, values, only_if=only_if)
     return msgspec.structs.replace(record, **values) if is_begun else None
 
 
-async def keep(
+async def store_clone(
     store: Store,
     record: CloneRecord,
     engine_voice: str,
     expires: int | None,
     notices: DeliveryTasks | None = None,
 ) -> Literal["kept", "doomed", "lost"]:
-    """Store a clone that was made and paid, and notify its account.
+    """Store a clone that was made and charged, and notify its account.
 
     doomed: its voice was erased meanwhile, so the clone must be deleted. lost: another worker has the lease.
     """
@@ -153,43 +156,47 @@ async def keep(
     only_if = Condition(f"state = 'making' AND {NOT_ERASED}", {"voice": record.voice})
     values: Params = {"engine_voice": engine_voice, "due": 0, "tries": 0, "error": ""}
     ready: Params = {**values, **times, "state": "ready"}
-    notice_rows = () if notices is None else notice(notices, record, "voice.clone.ready", now)
+    notice_rows = () if notices is None else notice_statements(notices, record, "voice.clone.ready", now)
     if await TASKS.write_held(store, record, ready, only_if=only_if, also=notice_rows):
         return "kept"
     # The voice was erased while its clone was made: now its id is known, so it can be deleted.
     return "doomed" if await TASKS.write_held(store, record, {**values, "state": "doomed"}) else "lost"
 
 
-def notice(notices: DeliveryTasks, record: CloneRecord, event: Event, now: int) -> Sequence[Statement]:
-    """Return the rows that notify an account of a clone's end, for the commit of that end."""
+def notice_statements(
+    notices: DeliveryTasks, record: CloneRecord, event: Event, now: int
+) -> Sequence[Statement]:
+    """Return the statements that notify an account of a clone's end, for the commit of that end."""
     data = {"id": record.id, "voice": record.voice, "engine": record.engine}
     return notices.statements(record.account, event, data, now, Condition(TASKS.finished, {}))
 
 
-async def move(
+async def change_state(
     store: Store, record: CloneRecord, state: State, *, due: int = 0, tries: int = 0, error: str = ""
 ) -> None:
     """Change a row's state, or delay it until it is due, and release its lease."""
     values: Params = {"state": state, "due": due, "tries": tries, "error": error}
-    await TASKS.write_held(store, record, values, only_if=may_move(record), gives_back=True)
+    await TASKS.write_held(store, record, values, only_if=state_condition(record), gives_back=True)
 
 
-def may_move(record: CloneRecord) -> Condition:
-    """Return the condition that a row which is to be deleted keeps its state."""
+def state_condition(record: CloneRecord) -> Condition:
+    """Return the condition of a change of state: a row that was marked for deletion meanwhile keeps its
+    state."""
     return ALWAYS if record.state == "doomed" else _NOT_DELETING
 
 
-async def doom(store: Store, record: CloneRecord) -> None:
+async def mark_for_deletion(store: Store, record: CloneRecord) -> None:
     """Mark a leased row for deletion. The lease stays."""
     await TASKS.write_held(store, record, {"state": "doomed", "due": 0, "tries": 0, "error": ""})
 
 
-async def remove(store: Store, record: CloneRecord) -> None:
+async def delete_row(store: Store, record: CloneRecord) -> None:
     await store.write(Statement(_REMOVE, {"id": record.id, "fence": record.fence}))
 
 
-async def give_way(store: Store, id_: str, error: str) -> bool:
-    """Mark a clone for deletion, so that another one gets its slot. Its voice keeps a row with the error.
+async def give_up_slot(store: Store, id_: str, error: str) -> bool:
+    """Mark a ready clone for deletion, so that another one gets its slot. Its voice gets an expired row with
+    the error.
 
     False: it is not ready any more.
     """
@@ -201,13 +208,13 @@ async def give_way(store: Store, id_: str, error: str) -> bool:
     return bool(rows)
 
 
-async def is_gone(store: Store, voice: str) -> bool:
+async def has_no_copies(store: Store, voice: str) -> bool:
     """Tell whether no provider has a copy of an erased voice any more."""
     return not await store.read(_GONE, {"voice": voice})
 
 
 CloneId = tuple[str, str, str]
-"""The engine, the credential, and the engine's id."""
+"""The engine, the credential, and the voice's id at the engine."""
 
 _CLONE = "engine = :engine AND credential = :credential AND engine_voice = :engine_voice AND state = 'ready'"
 # A provider that deletes unused clones counts from their last use.
@@ -222,7 +229,8 @@ async def note_uses(store: Store, uses: Mapping[CloneId, int]) -> None:
 
 
 async def note_losses(store: Store, lost: Collection[CloneId], error: str) -> set[str]:
-    """Mark clones that providers lack as lost. Return their accounts. `error` is for the owners."""
+    """Mark clones that providers do not have any more as expired. Return their accounts. `error` is a message
+    for the owners."""
     statements = [Statement(_LOST, {**_place(clone), "error": error}) for clone in lost]
     if not statements:
         return set()
@@ -279,7 +287,7 @@ async def list_of_voices(store: Store, voices: Collection[str]) -> dict[str, lis
 
 
 async def is_clone(store: Store, engine: str, id_: str) -> bool:
-    """Tell whether an engine's voice is a clone of ours, or is to be one."""
+    """Tell whether an engine's voice, by its id or name, is a clone of an account's voice or is to be one."""
     return bool(await store.read(_IS_CLONE, {"engine": engine, "id": id_}))
 
 
@@ -288,8 +296,8 @@ async def list_open(
 ) -> list[CloneRecord]:
     """List the rows without a lease that may be due.
 
-    `configured` are the known engines and credentials. Each has `limit` clones to make and as many to delete,
-    of all accounts in turn.
+    `configured` are the known engines and credentials. For each, the list has up to `limit` clones to make
+    and as many to delete, of all accounts in turn.
     """
     places = {f"place{number}": "/".join(place) for number, place in enumerate(sorted(configured))}
     names = ", ".join(f":{name}" for name in places) or "''"

@@ -1,34 +1,35 @@
-"""A voice's clone at a provider: its states, its next step, and when it gives its slot to another.
+"""Rules for clones at providers: the states, the next step, and which clone gives its slot to another.
 
-A clone costs money, and its provider may have made it although no answer came. So its row has the name of its
-request, and the next worker settles that doubt before it does anything else.
+A clone costs money, and a provider may have made it although its answer was lost. So the row has the name of
+the request. The next worker first asks the provider for this name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from policies.tasks import SECOND, QueuedTask
+from policies.tasks import SECOND_US, QueuedTask
 
 State = Literal["wanted", "making", "ready", "failed", "expired", "stranded", "doomed"]
-"""wanted: no request has gone out. making: one has, under a name. ready: it speaks. failed: only a
-new task tries again. expired: the provider has it no more. stranded: its engine or credential is not
-configured. doomed: the voice is erased, and the provider's copy has to go."""
+"""wanted: no request was sent. making: a request may have been sent, under `name`. ready: the clone can
+speak. failed: only a new order tries again. expired: the provider does not have the clone any more. stranded:
+its engine or credential is not configured. doomed: the clone must be deleted at the provider."""
 
 Step = Literal["make", "settle", "delete", "remove", "strand", "restore", "expire", "rest"]
-"""make: ask the provider. settle: find out if it was made, then go on. delete: delete the copy. remove: only
-the row is left to delete. rest: there is nothing to do now."""
+"""make: request the clone. settle: first find out whether an earlier request made it. delete: delete it at
+the provider. remove: delete the row, as the provider has nothing. strand, restore, expire: change the state.
+rest: there is nothing to do now."""
 
 MOST_TRIES = 12
-"""So many tries, more than two hours in all: then a clone is `failed`. A deletion never gives up."""
-SPARED_S = 3600.0
-"""A clone that spoke so shortly ago keeps its slot."""
+"""After so many tries, in more than two hours, a clone is `failed`. A deletion is tried for ever."""
+RECENT_USE_S = 3600.0
+"""A clone that spoke within this time keeps its slot."""
 
 
 class CloneFacts(QueuedTask, frozen=True, kw_only=True):
-    """The facts that decide a clone's next step. Times are microseconds. `name` is the one in the request
-    to the provider."""
+    """The facts that decide a clone's next step. Times are in microseconds. `name` is that of the request to
+    the provider, and `engine_voice` the id of the voice there."""
 
     state: State
     name: str = ""
@@ -38,7 +39,7 @@ class CloneFacts(QueuedTask, frozen=True, kw_only=True):
     expires: int | None = None
 
 
-def kind(facts: CloneFacts) -> Literal["delete", "make", "note"]:
+def step_kind(facts: CloneFacts) -> Literal["delete", "make", "note"]:
     """Return the kind of a clone's next step: a deletion, a clone, or a change of the row alone."""
     if facts.state == "doomed":
         return "delete"
@@ -50,7 +51,7 @@ def find_step(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
     if facts.lease > now:
         return "rest"
     if facts.state == "doomed":
-        return _step_of_deleting(facts, now, is_configured=is_configured)
+        return _find_deletion_step(facts, now, is_configured=is_configured)
     if facts.state == "stranded":
         return "restore" if is_configured else "rest"
     if facts.state in ("wanted", "making", "ready") and not is_configured:
@@ -62,13 +63,14 @@ def find_step(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
     return "rest"
 
 
-def _step_of_deleting(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
+def _find_deletion_step(facts: CloneFacts, now: int, *, is_configured: bool) -> Step:
     if not facts.name and not facts.engine_voice:
         return "remove"
     return "delete" if is_configured and facts.due <= now else "rest"
 
 
 def restored_state(facts: CloneFacts) -> State:
+    """Return the state of a stranded clone whose engine is configured again."""
     if facts.engine_voice:
         return "ready"
     return "making" if facts.name else "wanted"
@@ -80,33 +82,38 @@ def gives_up(facts: CloneFacts) -> bool:
 
 def expires_at(used: int, unused_clone_s: float | None) -> int | None:
     """Return when a provider deletes a clone that does not speak again; None if it never does."""
-    return None if unused_clone_s is None else used + round(unused_clone_s * SECOND)
+    return None if unused_clone_s is None else used + round(unused_clone_s * SECOND_US)
 
 
 def is_expected(facts: CloneFacts, now: int) -> bool:
-    """Tell whether a provider should have a clone, even if the provider denies it.
-
-    A clone that it deletes for disuse, or that gave up its slot, is not expected.
-    """
+    """Tell whether a provider should have a clone. It need not if it may have deleted the clone for disuse,
+    or if the clone gave up its slot."""
     if facts.state != "expired":
         return facts.state == "ready"
     return bool(facts.engine_voice) and (facts.expires is None or facts.expires > now)
 
 
+class SlotChoice(NamedTuple):
+    """`gives_way` is the id of the clone that must first give up its slot, if one must. If no clone may be
+    made, `refusal` is the reason."""
+
+    gives_way: str | None = None
+    refusal: str = ""
+
+
 def choose_slot(
     slots_left: int | None, additions_left: int | None, used: Mapping[str, int], now: int
-) -> tuple[str | None, str]:
-    """Choose the slot for one more clone. `used` says when each ready clone last spoke, or was made. Return
-    the clone that gives its slot first, if one must, and the reason if no clone may be made.
+) -> SlotChoice:
+    """Choose the slot for one more clone. `used` has the time when each ready clone last spoke, or was made.
 
-    Each clone spends one of the account's additions, and a deletion does not restore it. So a clone gives way
-    only if an addition is left and it has not just spoken.
+    Each clone uses up one of the additions that the provider allows, and a deletion does not give it back. So
+    a clone gives way only if an addition is left and it has not spoken lately.
     """
     if additions_left is not None and additions_left <= 0:
-        return None, "The provider's account may not add another voice for now."
+        return SlotChoice(refusal="The provider's account may not add another voice for now.")
     if slots_left is None or slots_left > 0:
-        return None, ""
-    idle = [id_ for id_, at in used.items() if at + SPARED_S * SECOND <= now]
+        return SlotChoice()
+    idle = [id_ for id_, used_at in used.items() if used_at + RECENT_USE_S * SECOND_US <= now]
     if not idle:
-        return None, "All voice slots of the provider's account are in use."
-    return min(idle, key=lambda id_: (used[id_], id_)), ""
+        return SlotChoice(refusal="All voice slots of the provider's account are in use.")
+    return SlotChoice(min(idle, key=lambda id_: (used[id_], id_)))

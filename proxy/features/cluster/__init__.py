@@ -1,1 +1,1 @@
-"""The cluster: the machines on one database, what they share, and orders to them."""
+"""The cluster: the machines on one database, the keys and the vault that they share, and orders to them."""

@@ -13,13 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.network_addresses import host_fault, port_fault
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy import __version__
 from proxy.access.callers import caller_of
-from proxy.config.clusters import address_of
+from proxy.config.clusters import parse_address
 from proxy.errors import Conflict, InvalidRequest, NoPlace
 from proxy.features.cluster.machines import LIVES_S, NOW
-from proxy.http.body import Name, body
+from proxy.http.body import Name, read_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import decode_json, encode_json
@@ -30,7 +30,7 @@ MOST_LIVING = 1000
 MOST_OF_KEY = 900
 """The most living hosts of one key, so that it leaves places for others."""
 
-_ALIVE = f"seen > {NOW} - {LIVES_S * SECOND}"
+_ALIVE = f"seen > {NOW} - {LIVES_S * SECOND_US}"
 _LIST = f"SELECT name, engines FROM machines WHERE kind = 'host' AND {_ALIVE} ORDER BY id"
 _COUNT = f"SELECT count(*) FROM machines WHERE kind = 'host' AND {_ALIVE} AND id <> :id"
 # One after the other, so that two announcements cannot both be the last one that has a place.
@@ -80,24 +80,24 @@ class AnnouncedHosts(Resource):
     )
     async def announce_host(self, request: Request) -> Response:
         """Announce a host with engines"""
-        host = await body(request, HostAnnouncement)
+        host = await read_body(request, HostAnnouncement)
         self._check(host.address)
         if not self._store.is_shared:
             raise Conflict("Hosts announce themselves to gateways on PostgreSQL; this one is on SQLite.")
-        whose = {"id": host.machine, "key": caller_of(request.scope).key}
-        known = {**whose, "name": host.address, "version": __version__}
+        identity = {"id": host.machine, "key": caller_of(request.scope).key}
+        known = {**identity, "name": host.address, "version": __version__}
         row = Statement(_PUT, {**known, "engines": encode_json(host.engines)})
-        _, _, put = await self._store.write(Statement(_LOCK), Statement(_FORGET), row)
-        if not put and await self._store.read(_OF_OTHER, whose):
+        _, _, stored = await self._store.write(Statement(_LOCK), Statement(_FORGET), row)
+        if not stored and await self._store.read(_OF_OTHER, identity):
             raise Conflict("Another key has announced this 'machine'.", param="machine")
-        if not put:
+        if not stored:
             raise NoPlace("announced hosts")
         return reply(KnownHost(address=host.address))
 
     def _check(self, address: str) -> None:
         """Raise InvalidRequest if gateways cannot, or must not, reach a host there."""
         try:
-            name, port = address_of(address)
+            name, port = parse_address(address)
         except ValueError:
             raise InvalidRequest("'address' must be NAME:PORT, such as gpu1:7070.", param="address") from None
         fault = host_fault(name, may_be_local=self._may_be_local) or port_fault(port)

@@ -59,20 +59,20 @@ def _table(answer: dict[str, Any]) -> list[Part]:
     return [Grid(columns, rows, wide), *remark]
 
 
-def _moved(answer: dict[str, Any]) -> list[Part]:
+def _move_table(answer: dict[str, Any]) -> list[Part]:
     copied, size = answer["copied"], answer["bytes"] / 1e6
     parts: list[Part] = [
         Line(f"{copied} of {answer['objects']} objects were copied and checked, {size:,.2f} MB.")
     ]
     if answer["is_served"]:
         return [*parts, Line("A server is alive: stop all of them, and run this once more.", "yellow")]
-    return [*parts, Line("All are there: give the servers that [vault], and start them.")]
+    return [*parts, Line("All are existing: give the servers that [vault], and start them.")]
 
 
 VAULT = Group("vault", "The sealed recordings.")
 
 
-@VAULT.command("move", _moved)
+@VAULT.command("move", _move_table)
 def vault_move(
     here: CommandContext,
     target: Annotated[Path, typer.Argument(metavar="FILE", help="A config file with the other [vault].")],
@@ -98,12 +98,12 @@ async def _move(config: Config, target: Config) -> dict[str, Any]:
 async def _copy(source: Objects, target: Objects) -> dict[str, Any]:
     from proxy.storage.disk_names import UnsafeName
 
-    there = {each.name: each.size for each in await target.list()}
+    existing = {each.name: each.size for each in await target.list()}
     # The others are about the vault itself.
     listed = [each for each in await source.list() if "/" in each.name]
     copied = size = 0
     for each in listed:
-        if there.get(each.name) == each.size:
+        if existing.get(each.name) == each.size:
             continue
         try:
             data = await source.read(each.name, 0, each.size)

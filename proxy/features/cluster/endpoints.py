@@ -1,5 +1,4 @@
-"""/admin/machines: the machines on this database. Orders to them are for commands alone, as those to a
-server."""
+"""/admin/machines: the machines on this database. Orders to them are for commands only."""
 
 from __future__ import annotations
 
@@ -13,9 +12,9 @@ from proxy.errors import InvalidRequest
 from proxy.features.cluster import machines, orders
 from proxy.features.cluster.machines import Machine
 from proxy.features.cluster.orders import NewMachineOrder, OrderOutcome
-from proxy.http.body import body
-from proxy.http.lists import iso
-from proxy.http.replies import reply, shown_as
+from proxy.http.body import read_body
+from proxy.http.lists import iso_time
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
 
@@ -81,22 +80,22 @@ class MachineOrders(Resource):
     )
     async def give_order(self, request: Request) -> Response:
         """Let machines load, unload or restart an engine, or reload"""
-        order = await body(request, NewMachineOrder)
-        chosen = orders.addressees(await machines.list_all(self._store), order.machines)
+        order = await read_body(request, NewMachineOrder)
+        chosen = orders.find_living(await machines.list_all(self._store), order.machines)
         unknown = [each.name for each in chosen if order.engine and order.engine not in each.engine_states]
         if unknown:
             raise InvalidRequest(f"{', '.join(unknown)} has no engine {order.engine!r}.", param="engine")
-        return reply(OrderOutcomes(data=await orders.give(self._store, order, chosen)))
+        return reply(OrderOutcomes(data=await orders.give_order(self._store, order, chosen)))
 
 
 def _shown(machine: Machine, leader: str) -> ShownMachine:
-    return shown_as(
+    return struct_from(
         ShownMachine,
         machine,
         is_alive=machine.is_alive,
         leads=machine.id == leader,
         keys=dict(machine.key_ids),
         engines=[MachineEngine(name, *state) for name, state in machine.engine_states.items()],
-        began=iso(machine.began),
-        seen=iso(machine.seen),
+        began=iso_time(machine.began),
+        seen=iso_time(machine.seen),
     )

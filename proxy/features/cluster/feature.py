@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.config.addresses import is_local, is_postgres
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
@@ -18,9 +18,9 @@ from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import RepeatingTask
 
 _ANSWER_S = 4.0
-_MOST_OFF_S = 60.0
+_MOST_OFFSET_S = 60.0
 _WHAT = "machines"
-_DO: dict[machines.Differing, str] = {
+_REMEDIES: dict[machines.Differing, str] = {
     "version": "roll the new version out to all of them",
     "config": "give all servers the same configuration, and reload or restart them",
     "keys": "a new key joins the old ones on all machines, then becomes the newest, then the old one goes",
@@ -44,51 +44,53 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     await membership.open()
     looking = RepeatingTask("look at other machines", membership.look, RENEW_S, context.metrics)
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         membership.config = revision.config
         return Additions(endpoints, for_commands)
 
     try:
         async with sharing_verdicts(context):
-            yield FeatureInstance(context, at, alone_here=(membership.run,))
+            yield FeatureInstance(context, additions_for, tasks_of_each_server=(membership.run,))
     finally:
         await looking.close()
         await membership.close()
 
 
-def _look(config: Config) -> Iterator[Finding]:
+def _check_machines(config: Config) -> Iterator[Finding]:
     """Compare the machines, and the clocks."""
     if not is_postgres(config.storage.url):
         return
     try:
-        found, off_s, crowd = asyncio.run(_read(config))
+        found, clock_offset_s, connections_warning = asyncio.run(_read_machines(config))
     except StorageFailed:
         return  # the check of the database reports it, or the tables do not exist yet
     living = [each for each in found if each.is_alive]
-    if abs(off_s) > _MOST_OFF_S:
-        yield wrong(_WHAT, f"the clock here is {off_s:.0f} s off that of PostgreSQL", "let both follow NTP")
-    for name in sorted(machines.same_names(living)):
+    if abs(clock_offset_s) > _MOST_OFFSET_S:
+        yield wrong(
+            _WHAT, f"the clock here is {clock_offset_s:.0f} s off that of PostgreSQL", "let both follow NTP"
+        )
+    for name in sorted(machines.shared_names(living)):
         yield wrong(
             _WHAT, f"two machines have the name {name}", "give their hosts different names", name=name
         )
     for what, values in machines.differing(living):
-        yield note(_WHAT, f"they differ in {what}: {' | '.join(values)}", _DO[what], name=what)
-    if crowd:
-        yield note("database", *crowd.split("; "))
+        yield note(_WHAT, f"they differ in {what}: {' | '.join(values)}", _REMEDIES[what], name=what)
+    if connections_warning:
+        yield note("database", *connections_warning.split("; "))
     names = ", ".join(each.name for each in living)
     yield ok(_WHAT, f"{len(living)} on this database{names and ': '}{names}")
 
 
-async def _read(config: Config) -> tuple[list[Machine], float, str]:
+async def _read_machines(config: Config) -> tuple[list[Machine], float, str]:
     from proxy.features.cluster.connections import connections_note
     from proxy.storage.postgres import PostgresStore
 
     store = await PostgresStore.open(config.storage.url, _ANSWER_S)
     try:
-        found, off_s = await machines.list_all(store), time.time() - await store.now() / SECOND
+        found, clock_offset_s = await machines.list_all(store), time.time() - await store.now() / SECOND_US
         others = [each for each in found if each.is_alive and each.folder != config.data]
         workers = config.server.workers + machines.workers_of(others)
-        return found, off_s, await connections_note(store, config.storage.connections, workers)
+        return found, clock_offset_s, await connections_note(store, config.storage.connections, workers)
     finally:
         await store.close()
 
@@ -98,5 +100,5 @@ FEATURE = Feature(
     _open,
     tables=(machines.TABLE, machines.SHARED_THINGS, orders.TABLE, text_verdicts.TABLE),
     paths=("/admin/machines", "/cluster/hosts"),
-    doctor=((_WHAT, _look),),
+    doctor=((_WHAT, _check_machines),),
 )

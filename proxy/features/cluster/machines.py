@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.storage.rows import decode_json, read_known
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
@@ -21,10 +21,10 @@ TABLE = Table("machines")
 SHARED_THINGS = Table("shared_things", key=("name",))
 
 LIVES_S = 15
-"""A machine that was not seen for so long is dead, or cannot reach the database."""
+"""A machine that has not renewed its row for so long is dead, or cannot reach the database."""
 RENEW_S = 5.0
 NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
-DAY_US = 86_400 * SECOND
+DAY_US = 86_400 * SECOND_US
 
 Kind = Literal["server", "worker"]
 Differing = Literal["version", "config", "keys"]
@@ -32,7 +32,8 @@ Differing = Literal["version", "config", "keys"]
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A machine. `keys` are the ids of its keys by ring, the newest first, and `engines` the state and the
-    reason of each engine, both as JSON. `silent` is the time since it was seen, when the row was read."""
+    reason of each engine, both as JSON. `silent_us` is the time from the last renewal to the reading of the
+    row."""
 
     id: str
     name: str
@@ -47,11 +48,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     engines: str
     began: int = 0
     seen: int = 0
-    silent: int = 0
+    silent_us: int = 0
 
     @property
     def is_alive(self) -> bool:
-        return self.silent < LIVES_S * SECOND
+        return self.silent_us < LIVES_S * SECOND_US
 
     @cached_property
     def key_ids(self) -> Mapping[str, list[str]]:
@@ -62,10 +63,10 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return dict(decode_json(self.engines))
 
 
-_STATED = [name for name in Machine.__struct_fields__ if name not in ("began", "seen", "silent")]
+_STATED = [name for name in Machine.__struct_fields__ if name not in ("began", "seen", "silent_us")]
 _CHANGES = ", ".join(f"{name} = :{name}" for name in _STATED)
 _LIST = f"""
-SELECT {", ".join(_STATED)}, began, seen, {NOW} - seen AS silent FROM machines
+SELECT {", ".join(_STATED)}, began, seen, {NOW} - seen AS silent_us FROM machines
 WHERE kind <> 'host' ORDER BY began, id
 """
 _PUT = f"""
@@ -88,18 +89,18 @@ async def list_all(store: Store) -> list[Machine]:
     return read_known(await store.read(_LIST), Machine) if store.is_shared else []
 
 
-async def put(store: Store, machine: Machine) -> None:
-    await store.write(Statement(_PUT, _stated(machine)))
+async def put_machine(store: Store, machine: Machine) -> None:
+    await store.write(Statement(_PUT, _row(machine)))
 
 
-async def renew(store: Store, machine: Machine) -> None:
+async def renew_machine(store: Store, machine: Machine) -> None:
     """Note that a machine lives, and delete the rows of a day ago. A row that is gone is put again."""
-    renewed, *_ = await store.write(Statement(_RENEW, _stated(machine)), *_FORGET)
+    renewed, *_ = await store.write(Statement(_RENEW, _row(machine)), *_FORGET)
     if not renewed:
-        await put(store, machine)
+        await put_machine(store, machine)
 
 
-async def remove(store: Store, id_: str) -> None:
+async def remove_machine(store: Store, id_: str) -> None:
     await store.write(Statement("DELETE FROM machines WHERE id = :id", {"id": id_}))
 
 
@@ -113,7 +114,7 @@ async def put_vault_id(store: Store, id_: str) -> None:
     await store.write(Statement(_PUT_VAULT, {"id": id_}))
 
 
-def _stated(machine: Machine) -> dict[str, str | int]:
+def _row(machine: Machine) -> dict[str, str | int]:
     return {name: getattr(machine, name) for name in _STATED}
 
 
@@ -142,7 +143,7 @@ def differing(living: Sequence[Machine]) -> Iterator[tuple[Differing, list[str]]
             yield what, sorted(values)
 
 
-def same_names(living: Sequence[Machine]) -> set[str]:
+def shared_names(living: Sequence[Machine]) -> set[str]:
     """Return the names that two machines have."""
     names = [each.name for each in living]
     return {name for name in names if names.count(name) > 1}

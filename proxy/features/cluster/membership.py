@@ -16,7 +16,7 @@ from proxy.features.cluster import announced, machines
 from proxy.features.cluster.machines import LIVES_S, RENEW_S, Machine
 from proxy.features.cluster.orders import OrderRunner
 from proxy.features.cluster.sharing import Sharing
-from proxy.features.marks.ring_source import list_ids, needed_rings
+from proxy.features.marks.ring_source import list_key_ids, needed_rings
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.vault import VaultFailed
 from proxy.storage.rows import encode_json
@@ -42,7 +42,7 @@ class Membership:
         self._schema = known_version()
         self._looked = time.monotonic()
         self._living: list[Machine] = []
-        self._renews = False
+        self._is_renewing = False
         self._reported: object = None
         registry = context.metrics.registry
         self._count = Gauge(
@@ -69,7 +69,7 @@ class Membership:
         """Look at the keys and the machines, as every worker does. Raises StorageFailed."""
         try:
             await self._rings.refresh()
-            if self._rings.lack(needed := needed_rings(self.config)):
+            if self._rings.lacks_key(needed := needed_rings(self.config)):
                 async with self._sharing.locked():
                     await self._rings.ensure(needed)
             found = await machines.list_all(self._store)
@@ -87,15 +87,15 @@ class Membership:
 
     async def run(self) -> None:
         """Renew the row of this machine and carry out orders, as worker 0 does."""
-        self._renews = bool(self._id)
-        if self._renews:
+        self._is_renewing = bool(self._id)
+        if self._is_renewing:
             await repeat("renewal of the machine", self._renew, RENEW_S, self._context.metrics)
 
     async def close(self) -> None:
-        if not self._renews:
+        if not self._is_renewing:
             return
         try:
-            await machines.remove(self._store, self._id)
+            await machines.remove_machine(self._store, self._id)
         except StorageFailed as error:
             _log.warning("machines.leave.failed", reason=str(error))
 
@@ -112,7 +112,7 @@ class Membership:
             await self.look()
         # A row with older keys than the database has would keep others from starting.
         await self._rings.refresh()
-        await machines.renew(self._store, self._describe(self._living))
+        await machines.renew_machine(self._store, self._describe(self._living))
         if self._orders is not None:
             await self._orders.begin_orders(self._id)
         await self._tell_clusters()
@@ -127,7 +127,7 @@ class Membership:
             is_wanted = any(each.announced for each in clusters.values())
             hosts = await announced.list_living(self._store) if is_wanted else ()
             gateways = tuple(each.id for each in self._living if each.kind == "server")
-            self._context.link.tell(ClusterNews(gateways, tuple(hosts)))
+            self._context.link.tell_cluster(ClusterNews(gateways, tuple(hosts)))
 
     def _report(self) -> None:
         """Report the machines as metrics, and as a warning when a difference is new."""
@@ -136,7 +136,7 @@ class Membership:
         differing = dict(machines.differing(self._living))
         for what in ("version", "config", "keys"):
             self._differ.labels(what).set(what in differing)
-        reported = (differing, sorted(machines.same_names(self._living)))
+        reported = (differing, sorted(machines.shared_names(self._living)))
         if reported != self._reported and any(reported):
             _log.warning("machines.differ", what=[*differing], same_names=reported[1])
         self._reported = reported
@@ -155,7 +155,7 @@ class Membership:
             workers=config.server.workers,
             folder=config.data,
             limits="memory" if is_memory(config.limits.url) else "redis",
-            keys=encode_json({"master": self._masters(), **list_ids(config, self._rings)}),
+            keys=encode_json({"master": self._masters(), **list_key_ids(config, self._rings)}),
             config=config.digest,
             engines=encode_json({name: (engine.state, engine.reason) for name, engine in engines}),
         )

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.api.server import ServerLink
 from proxy.errors import InvalidRequest, UpstreamFailed
 from proxy.features.cluster.machines import NOW, Machine
-from proxy.storage.rows import any_of, new_id
+from proxy.storage.rows import in_list, new_id
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tables import Table
 
@@ -21,10 +21,10 @@ TABLE = Table("machine_orders")
 
 WAITS_S = 15.0
 _LOOK_S = 0.2
-_VOID_US = 60 * SECOND
+_EXPIRES_US = 60 * SECOND_US
 _OPEN = f"""
 SELECT id, action, engine, at_once FROM machine_orders
-WHERE machine = :machine AND ended IS NULL AND asked > {NOW} - {_VOID_US} ORDER BY asked, id
+WHERE machine = :machine AND ended IS NULL AND asked > {NOW} - {_EXPIRES_US} ORDER BY asked, id
 """
 _ADD = f"""
 INSERT INTO machine_orders (id, machine, action, engine, at_once, asked, refusal)
@@ -77,7 +77,7 @@ class OrderRunner:
         async with self._lock:
             _log.info("machine.order.started", action=action, engine=engine)
             try:
-                refusal = await self._do(action, engine, at_once)
+                refusal = await self._execute(action, engine, at_once)
             except UpstreamFailed as error:
                 refusal = error.message
             try:
@@ -85,18 +85,18 @@ class OrderRunner:
             except StorageFailed as error:
                 _log.warning("machine.order.failed", reason=str(error))
 
-    async def _do(self, action: str, engine: str, at_once: bool) -> str:
+    async def _execute(self, action: str, engine: str, at_once: bool) -> str:
         """Carry out an order, and return why it was refused. Raises UpstreamFailed."""
         match action:
             case "reload":
-                return (await self._link.reload()).refusal
+                return (await self._link.reload_config()).refusal
             case "load" | "unload" | "restart":
-                return (await self._link.switch(engine, action, at_once)).refusal
+                return (await self._link.switch_engine(engine, action, at_once)).refusal
             case _:
                 return f"this version does not know {action!r}"
 
 
-def addressees(found: Sequence[Machine], names: Sequence[str]) -> list[Machine]:
+def find_living(found: Sequence[Machine], names: Sequence[str]) -> list[Machine]:
     """Return the living machines of these names or ids. Raises InvalidRequest."""
     chosen: list[Machine] = []
     for name in names:
@@ -115,7 +115,7 @@ def addressees(found: Sequence[Machine], names: Sequence[str]) -> list[Machine]:
     return chosen
 
 
-async def give(store: Store, order: NewMachineOrder, chosen: Sequence[Machine]) -> list[OrderOutcome]:
+async def give_order(store: Store, order: NewMachineOrder, chosen: Sequence[Machine]) -> list[OrderOutcome]:
     """Give an order to machines, and wait a while for their answers. Raises StorageFailed."""
     ids = {new_id("ord"): machine for machine in chosen}
     await store.write(
@@ -134,7 +134,7 @@ async def give(store: Store, order: NewMachineOrder, chosen: Sequence[Machine]) 
         )
     )
     refusals: dict[str, str] = {}
-    some, params = any_of([*ids])
+    some, params = in_list([*ids])
     deadline = asyncio.get_running_loop().time() + WAITS_S
     while len(refusals) < len(ids) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(_LOOK_S)

@@ -1,5 +1,5 @@
-"""What machines must share is checked at each start: a machine that could not open what another one makes
-does not start."""
+"""Checks at each start that machines share keys and vault: a machine that could not open the files of another
+one does not start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from proxy.storage import wrapped_keys
 from proxy.storage.store import StorageFailed, Store
 
 AGAIN_S = 1.0
-FORMER = "machine"
+FORMER_FILE = "machine"
 """A file in the data folder. It has the id of the last machine that used the folder, the name of its host,
 and the folder's path."""
 _SETTINGS = {"master": "vault.master_key", "mark": "marking.keys", "receipt": "marking.receipt_keys"}
@@ -34,7 +34,7 @@ _STEPS = (
 _log = structlog.get_logger()
 
 
-def faults(mine: Machine, other: Machine) -> Iterator[str]:
+def find_faults(mine: Machine, other: Machine) -> Iterator[str]:
     """Yield why a machine must not start beside another one."""
     if mine.kind == other.kind == "server":
         for where, each in (("here", mine), (f"on machine {other.name}", other)):
@@ -58,7 +58,7 @@ def faults(mine: Machine, other: Machine) -> Iterator[str]:
 
 
 class Sharing:
-    """The start of one machine.
+    """Lets one machine join the others at its start.
 
     `describe` returns this machine's row as it is now. It gets the other living machines, so that the name
     can differ from theirs.
@@ -96,7 +96,7 @@ class Sharing:
                     return  # another worker of this machine has joined
                 wrong = await self._faults(mine, living)
                 if not any(wrong.values()):
-                    await self._enter(mine, living)
+                    await self._register(mine, living)
                     return
             # If a machine with a fault has renewed its row since the last look, it lives.
             is_seen_again = any(
@@ -129,7 +129,7 @@ class Sharing:
         if mine.kind == "worker":
             await self._check_masters()
         shared, own = await machines.vault_id(self._store), await self._own_vault()
-        wrong = {each.id: [*faults(mine, each)] for each in living}
+        wrong = {each.id: [*find_faults(mine, each)] for each in living}
         if shared is None or own == shared:
             return wrong
         folder = self._vault.objects.where
@@ -157,7 +157,7 @@ class Sharing:
                     f"vault.master_key: key {use.id} sealed what the server keeps, and is not configured here"
                 )
 
-    async def _enter(self, mine: Machine, living: Sequence[Machine]) -> None:
+    async def _register(self, mine: Machine, living: Sequence[Machine]) -> None:
         if mine.kind == "server":
             await machines.put_vault_id(self._store, await self._own_vault(may_make=True))
             try:
@@ -165,21 +165,21 @@ class Sharing:
             except VaultFailed as error:
                 _log.warning("vault.master_key.missing", reason=str(error))
             await self.prepare()
-        await machines.remove(self._store, await asyncio.to_thread(self._read_former))
-        former = Path(self._config.data) / FORMER
-        await asyncio.to_thread(former.write_text, "\n".join([mine.id, *self._place()]), "utf-8")
-        await machines.put(self._store, self._describe(living))
+        await machines.remove_machine(self._store, await asyncio.to_thread(self._read_former))
+        former = Path(self._config.data) / FORMER_FILE
+        await asyncio.to_thread(former.write_text, "\n".join([mine.id, *self._folder_identity()]), "utf-8")
+        await machines.put_machine(self._store, self._describe(living))
 
     def _read_former(self) -> str:
         """Return the id of the machine that had the data folder before. As this process has the folder now,
         that machine is dead. "": there was none, or the folder is a copy of that machine's."""
         try:
-            id_, *place = (Path(self._config.data) / FORMER).read_text("utf-8", "replace").splitlines()
+            id_, *place = (Path(self._config.data) / FORMER_FILE).read_text("utf-8", "replace").splitlines()
         except (OSError, ValueError):
             return ""
-        return id_ if place == self._place() else ""
+        return id_ if place == self._folder_identity() else ""
 
-    def _place(self) -> list[str]:
+    def _folder_identity(self) -> list[str]:
         return [socket.gethostname(), self._config.data]
 
     async def _own_vault(self, *, may_make: bool = False) -> str:

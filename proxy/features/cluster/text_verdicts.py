@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from policies.host_health import QUARANTINE_S, SUSPECT_S
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.feature import AppContext
 from proxy.features.cluster.machines import NOW
@@ -36,7 +36,7 @@ INSERT INTO text_verdicts AS known (engine, text_digest, kind, ends)
 VALUES (:engine, :digest, :kind, {NOW} + CAST(:lasts AS BIGINT))
 ON CONFLICT (engine, text_digest) DO UPDATE
 SET kind = CASE WHEN {_IS_REFUSED} THEN 'refused' ELSE excluded.kind END,
-    ends = CASE WHEN {_IS_REFUSED} THEN {NOW} + {round(QUARANTINE_S * SECOND)} ELSE excluded.ends END
+    ends = CASE WHEN {_IS_REFUSED} THEN {NOW} + {round(QUARANTINE_S * SECOND_US)} ELSE excluded.ends END
 """
 
 
@@ -83,7 +83,7 @@ class VerdictExchange:
                     news.sort(key=lambda each: each.digest)
                     await self._store.write(*(_change(engine, each) for each in news))
             except StorageFailed:
-                # They may be written already, and a death must not count twice.
+                # The commit may have happened, and a death must not count twice.
                 suspects.news[:0] = [each._replace(is_only=False) for each in news]
                 raise
         read_at = time.monotonic()
@@ -94,7 +94,7 @@ class VerdictExchange:
                     (
                         bytes.fromhex(row["text_digest"]),
                         row["kind"] == "refused",
-                        read_at + row["left_us"] / SECOND,
+                        read_at + row["left_us"] / SECOND_US,
                     )
                     for row in reversed(rows)
                     if row["engine"] == engine
@@ -109,5 +109,5 @@ def _change(engine: str, news: TextNews) -> Statement:
     names = {"engine": engine, "digest": news.digest.hex()}
     if news.kind == "whole":
         return Statement(_FORGET_ALONE, names)
-    lasts = round(_LASTS_S[news.kind] * SECOND)
+    lasts = round(_LASTS_S[news.kind] * SECOND_US)
     return Statement(_PUT, {**names, "kind": news.kind, "lasts": lasts, "only": int(news.is_only)})

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from proxy.errors import InvalidRequest
 from proxy.features.consents import rules
 from proxy.features.consents.consent_store import NewConsent, ReadableConsent
-from proxy.features.consents.records import USUAL_USES, Use, Words
-from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, body
+from proxy.features.consents.records import DEFAULT_USES, Use, Words
+from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, read_body
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.lists import Listing
-from proxy.http.replies import shown_as
+from proxy.http.replies import struct_from
 from proxy.speech import speech_request
 
 Statement = Annotated[str, Meta(min_length=1, max_length=2000, description="a text of 1 to 2000 characters")]
@@ -36,7 +36,7 @@ class ConsentBody(msgspec.Struct, frozen=True, kw_only=True):
     language: LanguageTag
     statement: Statement | None = None
     providers: EngineNames | None = None
-    uses: Uses = USUAL_USES
+    uses: Uses = DEFAULT_USES
 
     def __repr__(self) -> str:
         return "<ConsentBody>"
@@ -121,7 +121,7 @@ async def read_consent(request: Request, type_: type[_Body]) -> tuple[_Body, byt
     """Read a consent from JSON, or from a form with its recording. Raises InvalidRequest."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/"):
         recording = None
-        new = await body(request, type_)
+        new = await read_body(request, type_)
     else:
         form = await read_form(request, files={"recording": MOST_FILE_BYTES}, fields=type_.__struct_fields__)
         new = speech_request.read(type_, form_values(form, lists=("providers", "uses")))
@@ -149,7 +149,7 @@ def new_consent(new: ConsentBody, recording: bytes | None, made_by: str) -> NewC
 
 def consent_entry(consent: ReadableConsent) -> ConsentEntry:
     record = consent.record
-    return shown_as(
+    return struct_from(
         ConsentEntry,
         record,
         name=consent.texts.name,

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, admin_path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import GONE, Cell, Line, Part, grid
+from proxy.commands.tables import SHOW_GONE, Cell, Line, Part, make_grid
 from proxy.errors import CommandRefused
 
 CONSENTS = Group("consents", "Consents of speakers.")
@@ -27,7 +27,7 @@ _WORDS = {
 def _list_table(answer: dict[str, Any]) -> list[Part]:
     fields: dict[str, str | Cell] = {name: name for name in ("name", "account", "language", "kind")}
     fields |= {"providers": _providers, "uses": _uses, "words": "words", "by": "made_by", "id": "id"}
-    return [grid(answer, fields, wide=("uses", "words", "by"))]
+    return [make_grid(answer, fields, wide=("uses", "words", "by"))]
 
 
 def _providers(row: dict[str, Any]) -> str:
@@ -38,7 +38,7 @@ def _uses(row: dict[str, Any]) -> str:
     return ", ".join(row["uses"])
 
 
-def _table(row: dict[str, Any]) -> list[Part]:
+def _consent_table(row: dict[str, Any]) -> list[Part]:
     parts = _list_table({"data": [row]})
     if row["statement"]:
         parts.append(Line(row["statement"]))
@@ -47,7 +47,7 @@ def _table(row: dict[str, Any]) -> list[Part]:
     return parts
 
 
-@CONSENTS.command("add", _table)
+@CONSENTS.command("add", _consent_table)
 def consents_add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who agrees.")],
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A recording of the phrase.")] = None,
@@ -62,7 +62,7 @@ def consents_add(
         raise CommandRefused("--account: whose consent is it? Name the account")
     if (file is None) == (not statement):
         raise CommandRefused("give a FILE with the phrase, or --statement: one of them")
-    engines, what_for = _names(providers), _names(uses)
+    engines, what_for = _split_names(providers), _split_names(uses)
     if file is not None:
         fields: dict[str, Any] = {"account": account, "name": name, "language": language}
         fields |= {"providers[]": engines, "uses[]": what_for}
@@ -75,7 +75,7 @@ def consents_add(
     return AdminRequest("POST", "consents", {"account": account, **body})
 
 
-def _names(written: str) -> list[str]:
+def _split_names(written: str) -> list[str]:
     return [name.strip() for name in written.split(",") if name.strip()]
 
 
@@ -85,17 +85,17 @@ def consents_list(account: OfAccount = None) -> AdminRequest:
     return AdminRequest("GET", "consents", query={"account": account}, pages="all")
 
 
-@CONSENTS.command("show", _table)
+@CONSENTS.command("show", _consent_table)
 def consents_show(consent: _Consent) -> AdminRequest:
     """Show a consent with its statement."""
-    return AdminRequest("GET", path("consents", consent))
+    return AdminRequest("GET", admin_path("consents", consent))
 
 
-@CONSENTS.command("delete", GONE)
+@CONSENTS.command("delete", SHOW_GONE)
 def consents_delete(consent: _Consent, is_sure: Sure = False) -> AdminRequest:
     """Delete a consent that no voice needs."""
     question = "" if is_sure else f"Delete the consent {consent} for good?"
-    return AdminRequest("DELETE", path("consents", consent), question=question)
+    return AdminRequest("DELETE", admin_path("consents", consent), question=question)
 
 
 COMMANDS = FeatureCommands(groups=(CONSENTS,))

@@ -1,11 +1,11 @@
 """Compares the speaker of a consent with the speaker of a sample, by the configured comparer.
 
-The answer is recorded. By itself it stops nothing: a comparer errs on voices that are alike, and takes a
-recording for a person. An operator may decide that the answer `other` refuses a voice.
+The answer is stored. By itself it refuses no voice: a comparer is wrong about similar voices, and cannot tell
+a played recording from a person. An operator may decide that the answer `other` refuses a voice.
 
 A comparer works in a thread, or in a process of its own. The process may take half a gigabyte and is rarely
-needed. So it starts with the first request, and ends after some idle minutes. A caller has a turn among the
-uploads, so there are few at once.
+needed. So it starts with the first request, and ends after `IDLE_S`. Its callers hold a turn of the uploads,
+so only a few compare at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import structlog
 
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.catalogue.voice_records import Compared
+from proxy.catalogue.voice_records import ComparisonResult
 from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, ConsentSection, PluginSection
 from proxy.engines.environments import environments
@@ -39,7 +39,7 @@ from speech_engine.host.plugin_messages import BeginPlugin, ComparerReady, Compa
 
 HOST_MODULE = "speech_engine.host.comparing"
 WITHIN_S = 60.0
-"""The time for one answer, the wait for its turn and the start of the process included."""
+"""The time limit of an answer, including the wait for its turn and the start of the process."""
 IDLE_S = 300.0
 
 _log = structlog.get_logger()
@@ -52,9 +52,9 @@ class ComparerFailed(Exception):
 class SpeakerComparer(Protocol):
     name: str
 
-    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
-        """Compare two recordings, PCM at `COMPARED_RATE_HZ`. Return a score, and the scale to read it by.
-        Raises ComparerFailed."""
+    async def score(self, first: bytes, second: bytes) -> tuple[float, SpeakerScale]:
+        """Compare two recordings, which are PCM at `COMPARED_RATE_HZ`. Return a score, and the scale that
+        gives it a meaning. Raises ComparerFailed."""
         ...
 
 
@@ -64,10 +64,10 @@ class _LocalComparer:
         self._comparer = comparer
         self._thread = thread
 
-    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
+    async def score(self, first: bytes, second: bytes) -> tuple[float, SpeakerScale]:
         loop = asyncio.get_running_loop()
         try:
-            score = await loop.run_in_executor(self._thread, self._comparer.compare, one, other)
+            score = await loop.run_in_executor(self._thread, self._comparer.compare, first, second)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only
             raise ComparerFailed(f"{self.name} failed: {type(error).__name__}") from None
         return score, self._comparer.scale
@@ -81,10 +81,10 @@ class HostedComparer:
         self._helper = helper
         self._within_s = within_s
 
-    async def score(self, one: bytes, other: bytes) -> tuple[float, SpeakerScale]:
-        question = pipe.encode(ComparisonQuestion(one, other))
+    async def score(self, first: bytes, second: bytes) -> tuple[float, SpeakerScale]:
+        question = pipe.encode(ComparisonQuestion(first, second))
         try:
-            async with asyncio.timeout(self._within_s), self._helper.turn, self._helper.use() as life:
+            async with asyncio.timeout(self._within_s), self._helper.turn, self._helper.use_process() as life:
                 scale, answer = life.ready, plugin_messages.unpack(await life.ask(question))
                 if not isinstance(answer, ComparisonScore) or not isinstance(scale, ComparerReady):
                     raise HelperFailed
@@ -92,7 +92,7 @@ class HostedComparer:
             raise ComparerFailed(f"{self.name} gave no answer within {self._within_s:g} s") from None
         except HelperFailed as failed:
             ended = f"{self.name} ended while it compared"
-            raise ComparerFailed(str(failed) if failed.what == "refused" else ended) from None
+            raise ComparerFailed(str(failed) if failed.cause == "refused" else ended) from None
         except msgspec.MsgspecError:
             raise ComparerFailed(f"{self.name} ended while it compared") from None
         if answer.failure:
@@ -114,7 +114,7 @@ async def open_comparer(
     async with AsyncExitStack() as stack:
         plugin = registry.plugins("comparer").get(name)
         if plugin is not None and isinstance(plugin.create, Hosted):
-            hosted = _hosted(registry, name, section, environ, plugin.create)
+            hosted = _build_hosted(registry, name, section, environ, plugin.create)
             if hosted is not None:
                 stack.push_async_callback(hosted.close)
             yield hosted
@@ -128,7 +128,7 @@ async def open_comparer(
         yield _LocalComparer(name, comparer, thread)
 
 
-def _hosted(
+def _build_hosted(
     registry: Registry, name: str, section: PluginSection, environ: Mapping[str, str], hosted: Hosted
 ) -> HostedComparer | None:
     try:
@@ -153,10 +153,12 @@ def _hosted(
     return HostedComparer(Helper(spec))
 
 
-_MOST_S = 30.0
+_COMPARED_S = 30.0
 
 
 class RatedRecording(NamedTuple):
+    """A recording in the format of the vault, with its measured quality."""
+
     master: bytes
     quality: SampleQuality
 
@@ -173,26 +175,26 @@ class SpeakerComparison:
     def has_comparer(self) -> bool:
         return bool(self._section.comparer)
 
-    async def compare(self, one: RatedRecording, other: RatedRecording) -> Compared | None:
+    async def compare(self, first: RatedRecording, second: RatedRecording) -> ComparisonResult | None:
         """Compare two recordings. Return None if no comparer is configured.
 
-        If the comparer fails, the answer is unsure without a score, which refuses no voice.
+        If the comparer fails, the answer is "unsure" and has no score. It refuses no voice.
         """
         name = self._section.comparer
         if not name:
             return None
         if self._comparer is None:
-            return Compared("unsure", comparer=name)
+            return ComparisonResult("unsure", comparer=name)
         try:
-            sounds = [await asyncio.to_thread(_compared_part, each) for each in (one, other)]
+            sounds = [await asyncio.to_thread(_derive_compared, each) for each in (first, second)]
             score, scale = await self._comparer.score(*sounds)
         except (ComparerFailed, UnusableRecording) as error:
             _log.warning("consent.compare.failed", comparer=name, reason=str(error))
-            return Compared("unsure", comparer=name)
-        ratings = (one.quality.rating, other.quality.rating)
-        return Compared(judge_speakers(score, scale, ratings), round(score, 3), name)
+            return ComparisonResult("unsure", comparer=name)
+        ratings = (first.quality.rating, second.quality.rating)
+        return ComparisonResult(judge_speakers(score, scale, ratings), round(score, 3), name)
 
-    def refuses(self, comparison: Compared | None) -> bool:
+    def refuses(self, comparison: ComparisonResult | None) -> bool:
         return (
             comparison is not None
             and comparison.answer == "other"
@@ -200,12 +202,12 @@ class SpeakerComparison:
         )
 
 
-def _compared_part(recording: RatedRecording) -> bytes:
-    # It loads numpy, which a worker does only where it is needed.
-    from proxy.audio.recordings.derivation import SampleSpec, derive
+def _derive_compared(recording: RatedRecording) -> bytes:
+    # This import loads numpy, so it is made only when needed.
+    from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 
-    spec = SampleSpec(0.0, _MOST_S, COMPARED_RATE_HZ)
-    return derive(recording.master, recording.quality, spec)
+    spec = SampleSpec(0.0, _COMPARED_S, COMPARED_RATE_HZ)
+    return derive_sample(recording.master, recording.quality, spec)
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
-"""Consents: a speaker agrees, in a recording or a statement, that a voice is made of their speech.
+"""Stores, reads, renames and deletes consents: a speaker agrees, in a recording or a statement, that a voice
+is made of their speech.
 
-A recording is heard after it was stored, if a local model hears its language.
+The words of a stored recording are recognised later, if a local model knows its language.
 """
 
 from __future__ import annotations
@@ -14,31 +15,32 @@ import structlog
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake, invalid_audio
 from proxy.catalogue.erasing import OwnedRecord
-from proxy.catalogue.voice_records import Compared
+from proxy.catalogue.voice_records import ComparisonResult
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents import records as consents
 from proxy.features.consents import rules
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
 from proxy.features.consents.hearings import Hearings
-from proxy.features.consents.records import USUAL_USES, ConsentRecord, Use
+from proxy.features.consents.records import DEFAULT_USES, ConsentRecord, Use
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.store import Statement, Store
 
 MOST_CONSENTS = 1000
-"""Of one account."""
+"""The most consents of an account."""
 MOST_RECORDED_S = 3600.0
-"""Of all recorded consents of an account together, about 350 MB."""
-MOST_S = 60.0
-"""The phrase takes ten seconds. What is kept of a recording may be ten times the size of its upload."""
+"""The most seconds of all recorded consents of an account together: about 350 MB."""
+MOST_RECORDING_S = 60.0
+"""The most seconds of one recording. The phrase takes ten. The limit is low because a stored recording may be
+ten times as large as its upload."""
 _TRIES = 5
 
 _log = structlog.get_logger()
 
 
 Erase = Callable[[OwnedRecord, Act | None], Awaitable[object | None]]
-"""Erases a voice or a consent. None: it is gone already, or something needs it."""
+"""Erases a voice or a consent. None: it was gone, or a voice needs the consent."""
 
 
 class ConsentTexts(msgspec.Struct, frozen=True):
@@ -50,14 +52,15 @@ class ConsentTexts(msgspec.Struct, frozen=True):
 
 
 class NewConsent(msgspec.Struct, frozen=True, kw_only=True):
-    """A consent to be stored: a recording of the phrase, or a statement. `made_by` is the sender's key."""
+    """A consent that is to be stored, with a recording of the phrase or a statement. `made_by` is the id of
+    the API key that sent it."""
 
     name: str
     language: str
     recording: bytes | None = None
     statement: str = ""
     providers: tuple[str, ...] | None = None
-    uses: tuple[Use, ...] = USUAL_USES
+    uses: tuple[Use, ...] = DEFAULT_USES
     made_by: str
 
     def __repr__(self) -> str:
@@ -90,30 +93,30 @@ class ConsentStore:
         self._comparison = comparison
         self._erase = erase
 
-    async def keep(self, account: str, new: NewConsent, act: Act | None = None) -> ReadableConsent:
-        """Store a consent. With an act, it gets the id in that act.
+    async def store_consent(self, account: str, new: NewConsent, act: Act | None = None) -> ReadableConsent:
+        """Store a consent. If an operator's `act` is given, the consent's id is the subject of this act.
 
         Raises InvalidRequest for a bad recording, and NotAllowed at the limit.
         """
         if await consents.count(self.store, account) >= MOST_CONSENTS:
-            raise _too_many()
+            raise _too_many_consents()
         digest, seconds, quality = None, None, "{}"
         if new.recording is not None:
-            async with self._intake.accepted(account, new.recording, "recording") as accepted:
-                if accepted.seconds > MOST_S:
-                    raise invalid_audio(f"it has more than {MOST_S:g} seconds", "recording")
+            async with self._intake.accept_upload(account, new.recording, "recording") as accepted:
+                if accepted.seconds > MOST_RECORDING_S:
+                    raise invalid_audio(f"it has more than {MOST_RECORDING_S:g} seconds", "recording")
                 digest = await self._vault.put(account, accepted.master)
                 seconds, quality = accepted.seconds, accepted.quality_json
         is_stored = False
         try:
-            consent = await self._add(account, new, digest, seconds, quality, act)
+            consent = await self._add_row(account, new, digest, seconds, quality, act)
             is_stored = True
             return consent
         finally:
             if digest is not None and not is_stored:
                 await self._vault.drop(account, [digest])
 
-    async def _add(
+    async def _add_row(
         self,
         account: str,
         new: NewConsent,
@@ -142,47 +145,52 @@ class ConsentStore:
         )
         also: tuple[Statement, ...] = ()
         if digest is not None and rules.has_phrase(new.language):
-            also = self._hearings.queue_statements(id_, account, new.language, consents.was_made(id_))
-        if not await consents.add(self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S, also=also):
-            raise _too_many()
-        self._hearings.look_soon()
+            also = self._hearings.queue_statements(
+                id_, account, new.language, consents.consent_was_added(id_)
+            )
+        if not await consents.add_consent(
+            self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S, also=also
+        ):
+            raise _too_many_consents()
+        self._hearings.look_now()
         return ReadableConsent(record, texts)
 
     async def find_consent(self, account: str | None, id_: str, param: str | None = None) -> ReadableConsent:
         """Return a consent of this account, or of any account (None). Raises NotFound."""
-        return self.open(await self.record(account, id_, param))
+        return self.open_if_possible(await self.find_sealed(account, id_, param))
 
-    async def record(self, account: str | None, id_: str, param: str | None = None) -> ConsentRecord:
+    async def find_sealed(self, account: str | None, id_: str, param: str | None = None) -> ConsentRecord:
         """Return a consent as stored, with its texts sealed. Raises NotFound."""
         return await find_record(self.store, account, id_, param)
 
-    def open(self, record: ConsentRecord) -> ReadableConsent:
+    def open_if_possible(self, record: ConsentRecord) -> ReadableConsent:
         """Open a consent. If that fails, it has no name and no statement."""
         try:
-            return ReadableConsent(record, self._texts(record))
+            return ReadableConsent(record, self._open_texts(record))
         except VaultFailed as error:
             _log.error("consent.open.failed", consent=record.id, reason=str(error))
             return ReadableConsent(record, ConsentTexts(""))
 
-    def _texts(self, record: ConsentRecord) -> ConsentTexts:
+    def _open_texts(self, record: ConsentRecord) -> ConsentTexts:
         sealed = SealedRecord(record.wrapped, record.sealed)
         return self._vault.open_record(record.account, record.id, sealed, ConsentTexts)
 
     async def rename(self, account: str, id_: str, name: str) -> ReadableConsent:
         """Give a consent another name. Raises NotFound."""
         for _ in range(_TRIES):
-            record = await self.record(account, id_)
-            # What cannot be opened is not written over.
-            texts = msgspec.structs.replace(self._texts(record), name=name)
+            record = await self.find_sealed(account, id_)
+            # If the texts cannot be opened, this raises, so that they are not overwritten.
+            texts = msgspec.structs.replace(self._open_texts(record), name=name)
             sealed = await self._vault.seal_record(account, id_, texts)
-            if await consents.reseal(self.store, record, sealed.wrapped, sealed.sealed):
+            if await consents.replace_sealed_texts(self.store, record, sealed.wrapped, sealed.sealed):
                 return ReadableConsent(
                     msgspec.structs.replace(record, wrapped=sealed.wrapped, sealed=sealed.sealed), texts
                 )
         raise Conflict("The consent is being changed by others; read it again.")
 
-    async def compare(self, accepted: AcceptedRecording, record: ConsentRecord) -> Compared | None:
-        """Compare the speaker of a sample with the consent's. None: there is no comparer, or no recording.
+    async def compare(self, accepted: AcceptedRecording, record: ConsentRecord) -> ComparisonResult | None:
+        """Compare the speaker of a sample with the speaker of a consent. None: there is no comparer, or the
+        consent has no recording.
 
         Raises NotAllowed if the operator refuses other speakers.
         """
@@ -191,8 +199,8 @@ class ConsentStore:
         try:
             master = await self._vault.open(record.account, record.digest)
         except VaultFailed:
-            # If it was erased a moment ago, its sender hears that.
-            await self.record(record.account, record.id, "consent")
+            # If the consent was erased a moment ago, this raises NotFound.
+            await self.find_sealed(record.account, record.id, "consent")
             raise
         quality = msgspec.json.decode(record.quality, type=SampleQuality)
         found = await self._comparison.compare(
@@ -208,13 +216,13 @@ class ConsentStore:
 
     async def delete(self, consent: ReadableConsent, act: Act | None = None) -> None:
         """Erase a consent. Raises Conflict while a voice needs it, and NotFound if it is gone."""
-        await self._check_free(consent.id)
+        await self._check_unused(consent.id)
         if await self._erase(consent.record, act) is None:
-            await self._check_free(consent.id)
-            raise no_consent(consent.id, "consent")
+            await self._check_unused(consent.id)
+            raise consent_not_found(consent.id, "consent")
 
-    async def _check_free(self, consent: str) -> None:
-        voice = await consents.needed_by(self.store, consent)
+    async def _check_unused(self, consent: str) -> None:
+        voice = await consents.find_dependent_voice(self.store, consent)
         if voice is not None:
             raise Conflict(
                 f"The voice '{voice}' needs this consent; delete the voice first.", param="consent"
@@ -225,11 +233,11 @@ async def find_record(store: Store, account: str | None, id_: str, param: str | 
     """Return a stored consent of this account, or of any account (None). Raises NotFound."""
     record = await consents.get(store, account, id_) if id_.isprintable() else None
     if record is None:
-        raise no_consent(id_, param)
+        raise consent_not_found(id_, param)
     return record
 
 
-def no_consent(id_: str, param: str | None = None) -> NotFound:
+def consent_not_found(id_: str, param: str | None = None) -> NotFound:
     return NotFound(f"The consent '{id_[:80]}' does not exist.", param=param, code="consent_not_found")
 
 
@@ -244,7 +252,7 @@ def check_providers(providers: tuple[str, ...] | None, known: frozenset[str]) ->
         )
 
 
-def _too_many() -> NotAllowed:
+def _too_many_consents() -> NotAllowed:
     return NotAllowed(
         f"An account has {MOST_CONSENTS} consents at most, and in them {MOST_RECORDED_S / 60:g} minutes of "
         "recordings; delete one first.",

@@ -11,23 +11,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
-from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, actor, check_open
+from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, actor_of, check_open
 from proxy.errors import Conflict, DecodingFailed, InvalidRequest, NoPlace, NotAllowed, NotFound
 from proxy.features.consents import bodies, rules
 from proxy.features.consents import records as consents
 from proxy.features.consents.consent_store import ConsentStore, ReadableConsent, check_providers
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.endpoint import Query
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, read_page
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, account_of, endpoint, second
+from proxy.http.resource import Resource, account_of, endpoint, second_path
 from proxy.storage.rows import new_id
 
 _ROOT, _ADMIN = "/v1/audio/voice_consents", "/admin/consents"
-_USUAL = 20
-_MOST = 100
+_DEFAULT_ENTRIES = 20
+_MOST_ENTRIES = 100
 _PAGE = (
-    Query("limit", f"How many, 1 to {_MOST}. Without it, {_USUAL}."),
+    Query("limit", f"How many, 1 to {_MOST_ENTRIES}. Without it, {_DEFAULT_ENTRIES}."),
     Query("after", "The `last_id` of the page before."),
 )
 
@@ -39,7 +39,7 @@ class Consents(Resource):
         self._admin_tools = admin_tools
         self._consents = consents
         config = admin_tools.config
-        # Where an engine works at a runner, the runner gets the voice.
+        # If an engine works at a runner, the runner receives the voice.
         self._providers = frozenset({*config.engines, *config.plugins_of("runner")})
 
     @endpoint(
@@ -50,7 +50,7 @@ class Consents(Resource):
         form=bodies.ConsentBody,
         files=("recording",),
         failures=(NotAllowed, NoPlace, DecodingFailed),
-        also=second(
+        also=second_path(
             _ADMIN,
             "create_consent",
             bodies.AccountConsent,
@@ -68,29 +68,29 @@ class Consents(Resource):
             request, bodies.ConsentBody if account else bodies.AccountConsentBody
         )
         if isinstance(new, bodies.AccountConsentBody):
-            owner = await self._admin_tools.account(new.account)
+            owner = await self._admin_tools.find_account(new.account)
             check_open(owner)
             account = owner.id
         assert account is not None, "the body of an operator names one"
         check_providers(new.providers, self._providers)
-        # As with voices, what names a person is in no audit row.
-        act = await self._admin_tools.act(request, "consent.created", new_id("cons"), account)
-        made = bodies.new_consent(new, recording, actor(request))
-        stored = await self._consents.keep(account, made, act)
+        # As with voices, the audit has no name of a person.
+        act = await self._admin_tools.act_if_admin(request, "consent.created", new_id("cons"), account)
+        made = bodies.new_consent(new, recording, actor_of(request))
+        stored = await self._consents.store_consent(account, made, act)
         return self._reply(request, stored, 200 if act is None else 201)
 
     @endpoint("GET", _ROOT, bodies.ConsentList, queries=_PAGE, failures=(InvalidRequest,), pace="list")
     async def list_voice_consents(self, request: Request) -> Response:
         """The account's consents, the newest first"""
         account, store = caller_of(request.scope).account, self._consents.store
-        found = await page(
+        found = await read_page(
             request,
             partial(consents.place_of, store, account),
             partial(consents.page, store, account),
-            usual=_USUAL,
-            most=_MOST,
+            usual_rows=_DEFAULT_ENTRIES,
+            most_rows=_MOST_ENTRIES,
         )
-        entries = [bodies.consent_entry(self._consents.open(row)) for row in found.rows]
+        entries = [bodies.consent_entry(self._consents.open_if_possible(row)) for row in found.rows]
         first = entries[0].id if entries else None
         return reply(
             bodies.ConsentList(data=entries, first_id=first, last_id=found.last_id, has_more=found.has_more)
@@ -121,18 +121,18 @@ class Consents(Resource):
         f"{_ROOT}/{{id}}",
         bodies.ConsentEntry,
         failures=(NotFound,),
-        also=second(f"{_ADMIN}/{{id}}", "get_consent", bodies.AccountConsent),
+        also=second_path(f"{_ADMIN}/{{id}}", "get_consent", bodies.AccountConsent),
     )
     async def get_voice_consent(self, request: Request) -> Response:
         """One consent"""
-        return self._reply(request, await self._found(request))
+        return self._reply(request, await self._find_consent(request))
 
     @endpoint(
         "POST", f"{_ROOT}/{{id}}", bodies.ConsentEntry, body=bodies.ConsentName, failures=(NotFound, Conflict)
     )
     async def update_voice_consent(self, request: Request) -> Response:
         """Give a consent another name"""
-        new, account = await body(request, bodies.ConsentName), caller_of(request.scope).account
+        new, account = await read_body(request, bodies.ConsentName), caller_of(request.scope).account
         return reply(
             bodies.consent_entry(await self._consents.rename(account, request.path_params["id"], new.name))
         )
@@ -142,12 +142,12 @@ class Consents(Resource):
         f"{_ROOT}/{{id}}",
         bodies.DeletedConsent,
         failures=(NotFound, Conflict),
-        also=second(f"{_ADMIN}/{{id}}", "delete_consent"),
+        also=second_path(f"{_ADMIN}/{{id}}", "delete_consent"),
     )
     async def delete_voice_consent(self, request: Request) -> Response:
         """Delete a consent that no voice needs"""
-        found = await self._found(request)
-        act = await self._admin_tools.act(request, "consent.deleted", found.id, found.record.account)
+        found = await self._find_consent(request)
+        act = await self._admin_tools.act_if_admin(request, "consent.deleted", found.id, found.record.account)
         await self._consents.delete(found, act)
         return reply(bodies.DeletedConsent(id=found.id))
 
@@ -161,11 +161,12 @@ class Consents(Resource):
     async def list_consents(self, request: Request) -> Response:
         """The consents of all accounts, the newest first"""
         account, store = await self._admin_tools.query_account(request), self._consents.store
-        listed = await page(
+        listed = await read_page(
             request, partial(consents.place_of, store, account), partial(consents.page, store, account)
         )
         return await listed.list_response(
-            bodies.AccountConsentList, lambda row: bodies.account_consent(self._consents.open(row))
+            bodies.AccountConsentList,
+            lambda row: bodies.account_consent(self._consents.open_if_possible(row)),
         )
 
     @staticmethod
@@ -173,5 +174,5 @@ class Consents(Resource):
         shown = bodies.account_consent if account_of(request) is None else bodies.consent_entry
         return reply(shown(consent), status)
 
-    async def _found(self, request: Request) -> ReadableConsent:
+    async def _find_consent(self, request: Request) -> ReadableConsent:
         return await self._consents.find_consent(account_of(request), request.path_params["id"])

@@ -17,7 +17,7 @@ from proxy.features.consents.records import TABLE
 from speech_engine import Hosted
 
 
-def comparer(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+def check_comparer(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
     """Check that the comparer is installed and its environment built."""
     name = config.consent.comparer
     if not name:
@@ -32,8 +32,8 @@ def comparer(config: Config, registry: Registry, _results: ProbeResults) -> Iter
             yield wrong("comparer", str(refused), name=name)
 
 
-def words(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    """Check that there are ears if consents with other words are refused."""
+def check_words(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+    """Check that an engine recognises speech if consents with wrong words are refused."""
     known, engines = registry.plugins("engine"), config.engines.values()
     formats = [known[each.plugin].model_format for each in engines if each.plugin in known]
     hears = any(format_ is not None and format_.hears for format_ in formats)
@@ -44,6 +44,7 @@ def words(config: Config, registry: Registry, _results: ProbeResults) -> Iterato
 
 
 def needs_plugins(config: Config) -> bool:
+    """Tell whether the checks have to load plugins."""
     return bool(config.consent.comparer) or config.consent.words == "refuse"
 
 
@@ -57,10 +58,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.grants import Grants
     from proxy.features.consents.word_checks import WordChecks
 
-    ears, notices = context.find_or(NoEars()), context.find_or(Notices())
+    ears, notices = context.find_shared_or(NoEars()), context.find_shared_or(Notices())
     tasks = hearings.Hearings(context.store, ears)
     checks = WordChecks(context.store, context.vault, ears, notices)
-    tasks.uses["cons"] = hearings.HearingUse(checks.consent_recording, checks.judged_words)
+    tasks.uses["cons"] = hearings.HearingUse(checks.load_recording, checks.judge_words)
     async with (
         open_decoder(context.shared) as decoder,
         open_comparison(context.registry, context.config_at_start) as comparison,
@@ -71,16 +72,16 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         )
         grants = Grants(context.store, consents.compare, tasks.is_waiting)
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             section = revision.config.consent
             checks.operator, grants.refuses_words = section.operator, section.words == "refuse"
             tasks.must_hear = grants.refuses_words
             return Additions(Consents(revision.admin_tools, consents).endpoints)
 
-        # A command hears nothing: its server does, when it is back.
+        # A command has no engines that recognise speech. The server runs the tasks when it is back.
         kinds = () if context.engines is None else (tasks,)
-        shared = context.sharing(decoder).sharing(grants).sharing(tasks).sharing(comparison)
-        yield FeatureInstance(shared, at, task_kinds=kinds)
+        shared = context.with_shared(decoder).with_shared(grants).with_shared(tasks).with_shared(comparison)
+        yield FeatureInstance(shared, additions_for, task_kinds=kinds)
 
 
 FEATURE = Feature(
@@ -88,6 +89,6 @@ FEATURE = Feature(
     _open,
     tables=(TABLE, hearings.TABLE, hearings.FREE_TABLE),
     paths=("/v1/audio/voice_consents", "/admin/consents"),
-    checks=(comparer, words),
+    checks=(check_comparer, check_words),
     needs_plugins=needs_plugins,
 )

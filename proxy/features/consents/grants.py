@@ -1,4 +1,4 @@
-"""Consents, for the features that make voices."""
+"""Consents as the features that make voices need them: who may receive a voice, and for what."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from proxy.audio.recordings.intake import AcceptedRecording
-from proxy.catalogue.voice_records import Compared
+from proxy.catalogue.voice_records import ComparisonResult
 from proxy.errors import NotAllowed, RequestUnderWay
 from proxy.features.consents import records
 from proxy.features.consents.consent_store import find_record
-from proxy.features.consents.records import USUAL_USES, ConsentRecord, Use, record_digest
+from proxy.features.consents.records import DEFAULT_USES, ConsentRecord, Use, record_digest
 from proxy.storage.store import Condition, Store
 
 IsWaiting = Callable[[str], Awaitable[bool]]
-Compare = Callable[[AcceptedRecording, ConsentRecord], Awaitable[Compared | None]]
+Compare = Callable[[AcceptedRecording, ConsentRecord], Awaitable[ComparisonResult | None]]
 
 
 class Grant(NamedTuple):
     """A speaker's permission. Only `providers` may receive the voice (None: all engines), for `uses` alone.
 
-    Receipts name it by its `digest`, which identifies no speaker.
+    Receipts name it by its `digest`, which does not identify the speaker.
     """
 
     id: str
     providers: tuple[str, ...] | None
     digest: str
-    uses: tuple[Use, ...] = USUAL_USES
+    uses: tuple[Use, ...] = DEFAULT_USES
 
     def check_use(self, use: Use, param: str) -> None:
         """Raise NotAllowed, which names the parameter, if the speaker has not agreed to this use."""
@@ -39,7 +39,8 @@ class Grant(NamedTuple):
 
 
 class Grants:
-    """With `refuses_words`, a recording that does not say its phrase makes no voice."""
+    """The grants of all accounts. With `refuses_words`, a consent whose recording does not say its phrase is
+    refused."""
 
     refuses_words = False
 
@@ -76,7 +77,8 @@ class Grants:
         return None if record is None else _grant(record)
 
     async def training_grant(self, account: str, consent: str | None, *, is_required: bool) -> Grant | None:
-        """Return the grant of a voice that is to be trained, None if it needs none. Raises NotAllowed."""
+        """Return the grant of a voice that is to be trained. None: it has no consent and needs none. Raises
+        NotAllowed."""
         grant = await self.get(account, consent)
         if grant is not None:
             grant.check_use("training", "voice")
@@ -93,8 +95,9 @@ class Grants:
 
     async def compare(
         self, account: str, accepted: AcceptedRecording, grant: Grant | None
-    ) -> Compared | None:
-        """Compare the speaker of a recording with the grant's. None: there is no comparer.
+    ) -> ComparisonResult | None:
+        """Compare the speaker of a recording with the speaker of a grant. None: there is no grant, no
+        comparer, or the consent has no recording.
 
         Raises NotAllowed if the operator refuses other speakers.
         """
@@ -102,13 +105,14 @@ class Grants:
             return None
         return await self._compare(accepted, await find_record(self._store, account, grant.id, "consent"))
 
-    def is_there(self, account: str, id_: str) -> Condition:
-        """Return the condition of the commit that adds a voice by this grant."""
-        return records.is_there(account, id_)
+    def existence_condition(self, account: str, id_: str) -> Condition:
+        """Return the condition that this grant exists, for the commit that adds a voice with it."""
+        return records.existence_condition(account, id_)
 
 
-def receivers(id_: str | None, grant: Grant | None) -> tuple[str, ...] | None:
-    """Return the permitted receivers of a voice by the grant `id_`: None for all, () if the grant is gone."""
+def permitted_providers(id_: str | None, grant: Grant | None) -> tuple[str, ...] | None:
+    """Return the providers that may receive a voice with the consent `id_`. None: all, as it has no consent.
+    (): none, as its consent is gone."""
     if id_ is None:
         return None
     return () if grant is None else grant.providers

@@ -1,7 +1,7 @@
-"""Recordings that are still to be heard by the server's own ears: tasks until their words are stored.
+"""Tasks that recognise the words of stored recordings with the server's own models: a "hearing" each.
 
-Hearing is free up to a ceiling a day for an account, which is counted in the commit that stores the words. If
-the recording is erased meanwhile, its row is gone, and that commit writes nothing.
+An account has `MOST_FREE_S` seconds of hearing a day, free of charge. The commit that stores the words counts
+them. If the recording was erased meanwhile, its row is gone, and this commit writes nothing.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from typing import NamedTuple
 
 import structlog
 
-from policies.tasks import SECOND, QueuedTask
+from policies.tasks import SECOND_US, QueuedTask
 from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.file_store.vault import VaultFailed
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.task_tables import TaskTable
 from speech_engine import EngineError
 
 MOST_FREE_S = 600.0
-"""Of an account and a day."""
-_DAY_US = 86_400 * SECOND
+"""The seconds of recordings that are heard for an account in a day."""
+_DAY_US = 86_400 * SECOND_US
 _TRIES = 4
-"""After so many it is given up, a minute after the first one."""
+"""After so many tries, about a minute after the first one, a hearing is given up."""
 _WITHIN_S = 60.0
 
 _log = structlog.get_logger()
@@ -40,7 +40,8 @@ FREE_TABLE = Table(
 
 
 class HearingRow(QueuedTask, frozen=True, kw_only=True):
-    """A recording that is still to be heard. `id` is that of its consent, clip or voice."""
+    """A recording that is still to be heard. `id` is that of its consent, clip or voice. `account` owns
+    it."""
 
     id: str
     account: str
@@ -68,43 +69,49 @@ _END = Statement("DELETE FROM hearings WHERE id = :wish AND fence = :fence AND l
 _END_COUNTED = Statement(
     f"{_END.sql} AND EXISTS (SELECT 1 FROM free_hearing WHERE last = :wish AND account = hearings.account)"
 )
-"""If another recording has used the day up meanwhile, this one is looked at again."""
+"""If another recording has used up the day's seconds meanwhile, the row stays, and this one is tried
+again."""
 COUNTED = Condition(
     f"{TASKS.finished} AND EXISTS (SELECT 1 FROM free_hearing WHERE last = :wish"
     " AND account = (SELECT account FROM hearings WHERE id = :wish))",
     {},
 )
-"""The condition of the statements that store words."""
+"""The condition of the statements that store words: the hearing has ended, and its seconds were counted."""
 
 
 class WordChange(NamedTuple):
-    """The statements that store words, if `COUNTED` is true, or that there are none, if `TASKS.finished` is.
-    If `only_if` is false in their commit, the recording is heard again."""
+    """The statements that store the words of a recording, under the condition `COUNTED`. If nothing was
+    recognised, they store this under `TASKS.finished`. If `only_if` is false in their commit, the recording
+    is heard again."""
 
     statements: Sequence[Statement] = ()
     only_if: Condition = ALWAYS
 
 
 class HearingUse(NamedTuple):
-    """The use of the words of one kind of recordings.
+    """How the words of one kind of recordings are stored.
 
-    `recording` returns None if it is gone or is not heard, and raises VaultFailed. `change` stores words, or
-    that there are none. `stored` is called after the commit.
+    `load` returns None if the recording is gone or need not be heard, and raises VaultFailed. `change_words`
+    returns the statements that store a transcript, or without one that there is none. `after_commit` is
+    called when they are written.
     """
 
-    recording: Callable[[HearingRow], Awaitable[OwnRecording | None]]
-    change: Callable[[HearingRow, OwnTranscript | None], Awaitable[WordChange]]
-    stored: Callable[[HearingRow], None] = lambda _held: None
+    load: Callable[[HearingRow], Awaitable[OwnRecording | None]]
+    change_words: Callable[[HearingRow, OwnTranscript | None], Awaitable[WordChange]]
+    after_commit: Callable[[HearingRow], None] = lambda _task: None
 
 
 class Hearings(TaskKind[HearingRow]):
-    """The hearings of one worker. `uses` are by the prefixes of ids: later features add theirs. If it
-    `must_hear`, none is given up: who keeps the ears busy gets no voice by that."""
+    """The hearings of one worker. `uses` are by the prefix of the id, and later features add theirs.
+
+    With `must_hear`, no hearing is given up. Otherwise a caller could keep the models busy until a consent
+    counts as unchecked.
+    """
 
     name = "hearings"
     table = TASKS
-    at_once = 2
-    outlives = False
+    most_at_once = 2
+    may_outlive_worker = False
 
     def __init__(self, store: Store, ears: NoEars) -> None:
         super().__init__(store)
@@ -116,11 +123,11 @@ class Hearings(TaskKind[HearingRow]):
     def queue_statements(
         self, id_: str, account: str, language: str, only_if: Condition = ALWAYS
     ) -> tuple[Statement, ...]:
-        """Return the statements that have a recording heard, for the commit that stores it."""
+        """Return the statements that add a hearing, for the commit that stores its recording."""
         if not self.ears.may_hear(language):
             return ()
         params = {**only_if.params, "hearing": id_, "hearing_of": account}
-        return (*only_if.held, Statement(_ADD.format(only_if=only_if.sql), params))
+        return (*only_if.locks, Statement(_ADD.format(only_if=only_if.sql), params))
 
     def stop_statement(self, id_: str) -> Statement:
         return Statement(_STOP, {"hearing": id_})
@@ -128,39 +135,39 @@ class Hearings(TaskKind[HearingRow]):
     async def is_waiting(self, id_: str) -> bool:
         return await self.table.get(self._store, id_) is not None
 
-    async def work(self, held: HearingRow) -> Result:
-        use = self.uses[held.id.partition("_")[0]]
+    async def work(self, task: HearingRow) -> Result:
+        use = self.uses[task.id.partition("_")[0]]
         try:
-            is_given_up = held.tries >= _TRIES and not self.must_hear
-            recording = None if is_given_up else await use.recording(held)
-            if recording is None or not await self.is_free(held.account, recording.length_s):
-                return self._done(held, (), await use.change(held, None))
+            is_given_up = task.tries >= _TRIES and not self.must_hear
+            recording = None if is_given_up else await use.load(task)
+            if recording is None or not await self.has_time_left(task.account, recording.length_s):
+                return self._end_task(task, (), await use.change_words(task, None))
             text = await self.ears.hear(recording, _WITHIN_S)
-            change = await use.change(held, text)
+            change = await use.change_words(task, text)
         except (EngineError, VaultFailed) as error:
-            _log.warning("hearing.failed", hearing=held.id, error=type(error).__name__)
-            return Again(type(error).__name__)
+            _log.warning("hearing.failed", hearing=task.id, error=type(error).__name__)
+            return Delayed(type(error).__name__)
         row: Params = {
-            "account": held.account,
+            "account": task.account,
             "day": await self._store.now() // _DAY_US,
             "seconds": recording.length_s,
             "most": MOST_FREE_S,
         }
-        return self._done(held, (Statement(_COUNT, row),), change)
+        return self._end_task(task, (Statement(_COUNT, row),), change)
 
-    def only_if(self, held: HearingRow) -> Condition:
-        return self._only_if.pop(held.id, ALWAYS)
+    def commit_condition(self, task: HearingRow) -> Condition:
+        return self._only_if.pop(task.id, ALWAYS)
 
-    def noted(self, held: HearingRow, result: Result) -> None:
+    def after_attempt(self, task: HearingRow, result: Result) -> None:
         if isinstance(result, Done):
-            self.uses[held.id.partition("_")[0]].stored(held)
+            self.uses[task.id.partition("_")[0]].after_commit(task)
 
-    def _done(self, held: HearingRow, first: tuple[Statement, ...], change: WordChange) -> Done:
-        self._only_if[held.id] = change.only_if
+    def _end_task(self, task: HearingRow, first: tuple[Statement, ...], change: WordChange) -> Done:
+        self._only_if[task.id] = change.only_if
         return Done(also=(*first, *change.statements, _END_COUNTED if first else _END))
 
-    async def is_free(self, account: str, seconds: float) -> bool:
-        """Tell whether so many more seconds are below the ceiling of this day."""
+    async def has_time_left(self, account: str, seconds: float) -> bool:
+        """Tell whether an account may have so many more seconds heard today."""
         day = await self._store.now() // _DAY_US
         rows = await self._store.read(_FREE_TODAY, {"account": account, "day": day})
         used_s: float = sum(row["seconds"] for row in rows)

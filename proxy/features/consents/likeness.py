@@ -1,4 +1,4 @@
-"""The likeness of what a model speaks to the recordings of its voice, for `voxgate engines prove`."""
+"""Compares the speech of a model with the recordings of its voice, for `voxgate engines prove`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SAMPLE_BYTES = 2
 
 
 async def likeness(config: Config, export: bytes, wav: bytes) -> dict[str, Any] | None:
-    """Compare what was spoken with the first recording of a voice's export, by the comparer of [consent].
+    """Compare the speech in `wav` with the first recording in a voice's export, by the comparer of [consent].
     Return None if there is no comparer, or no recording."""
     with zipfile.ZipFile(io.BytesIO(export)) as files:
         masters = [files.read(name) for name in files.namelist() if name.endswith(".wav")]
@@ -25,8 +25,8 @@ async def likeness(config: Config, export: bytes, wav: bytes) -> dict[str, Any] 
         return None
     with wave.open(io.BytesIO(wav)) as spoken:
         pcm, rate_hz = spoken.readframes(spoken.getnframes()), spoken.getframerate()
-    both = (masters[0], make_master(pcm, rate_hz, _SAMPLE_BYTES))
-    rated = [RatedRecording(master, rate_master(master)) for master in both]
+    recordings = (masters[0], make_master(pcm, rate_hz, _SAMPLE_BYTES))
+    rated = [RatedRecording(master, rate_master(master)) for master in recordings]
     async with open_comparison(registry.load(), config) as comparison:
         found = await comparison.compare(*rated)
     return None if found is None else {name: getattr(found, name) for name in found.__struct_fields__}

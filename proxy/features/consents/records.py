@@ -1,4 +1,4 @@
-"""Consents as rows: the speaker's agreement to a voice, its time, and the permitted providers."""
+"""Rows of consents: a speaker's agreement to a voice, its time, its uses and the permitted providers."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ConsentKind = Literal["recording", "statement"]
 Use = Literal["speech", "conversion", "training"]
 """The uses of a voice: speech, conversions from it or into it, and the training of a model."""
 Words = Literal["match", "differs", "unsure", "unchecked"]
-"""What the recording of a consent says of its phrase."""
-USUAL_USES: tuple[Use, ...] = ("speech", "conversion")
-"""The default uses of a consent. Training must be requested by name."""
+"""The result of the check of a consent's recording against its phrase."""
+DEFAULT_USES: tuple[Use, ...] = ("speech", "conversion")
+"""The uses of a consent that names none. Training must be named."""
 
 
 TABLE = Table(
@@ -43,10 +43,11 @@ TABLE = Table(
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A speaker's consent. Only the engines in `providers` may receive the voice (None: all), for `uses`.
+    """A speaker's consent. Only the engines in `providers` may receive the voice (None: all), for `uses`
+    alone.
 
-    `made_by` is the sender's key, or `control`. `digest` names the recording, if there is one. The name and
-    the statement are in `sealed`.
+    `made_by` is the id of the API key that sent it, or `control`. `digest` is that of the recording, if there
+    is one. The speaker's name and the statement are in `sealed`.
     """
 
     id: str
@@ -57,7 +58,7 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     quality: str = "{}"
     providers: tuple[str, ...] | None = None
-    uses: tuple[Use, ...] = USUAL_USES
+    uses: tuple[Use, ...] = DEFAULT_USES
     words: Words = "unchecked"
     made_by: str
     created: int
@@ -81,7 +82,7 @@ _HAS_TIME = f"""
 {blobs.IS_STORED} AND (SELECT COALESCE(SUM(seconds), 0) FROM consents WHERE account = :account)
     + COALESCE(CAST(:seconds AS DOUBLE PRECISION), 0) <= CAST(:most_s AS DOUBLE PRECISION)
 """
-_WAS_MADE = "EXISTS (SELECT 1 FROM consents WHERE id = :subject)"
+_CONSENT_WAS_ADDED = "EXISTS (SELECT 1 FROM consents WHERE id = :subject)"
 _LOCK = "UPDATE consents SET id = id WHERE id = :id"
 _IS_THERE = "EXISTS (SELECT 1 FROM consents WHERE id = :grant AND account = :granted_by)"
 _NEEDED_BY = "SELECT id FROM voices WHERE consent = :subject ORDER BY created LIMIT 1"
@@ -91,7 +92,7 @@ WHERE id = :id AND account = :account AND sealed = :was RETURNING id
 """
 
 
-async def add(
+async def add_consent(
     store: Store,
     record: ConsentRecord,
     most: int,
@@ -100,41 +101,42 @@ async def add(
     most_s: float = math.inf,
     also: Sequence[Statement] = (),
 ) -> bool:
-    """Add a consent, and tell whether it was added. Statements in `also` are in the same commit.
+    """Add a consent, and tell whether it was added. The statements of `also` are in the same commit.
 
-    It is not added beyond `most` consents or `most_s` seconds, nor if its recording is gone.
+    It is not added if the account has `most` consents, if its recordings would have more than `most_s`
+    seconds, or if the recording of this one is gone.
     """
     row: Params = {
         **msgspec.structs.asdict(record),
         "providers": "" if record.providers is None else encode_json(record.providers),
         "uses": encode_json(record.uses),
     }
-    held = blobs.hold_statements(record.account, record.digest)
+    held = blobs.lock_statements(record.account, record.digest)
     statements = ROWS.add_statements(row, most, Condition(_HAS_TIME, {"most_s": most_s}, held))
-    answers = await store.write(*statements, *audit.insert_statements(act, _WAS_MADE), *also)
+    answers = await store.write(*statements, *audit.insert_statements(act, _CONSENT_WAS_ADDED), *also)
     return bool(answers[len(statements) - 1])
 
 
-def was_made(id_: str) -> Condition:
-    """Return the condition of statements in the commit that may add a consent."""
-    return Condition(_WAS_MADE, {"subject": id_})
+def consent_was_added(id_: str) -> Condition:
+    """Return the condition that a consent was added, for statements in its commit."""
+    return Condition(_CONSENT_WAS_ADDED, {"subject": id_})
 
 
-def is_there(account: str, id_: str) -> Condition:
-    """Return the condition that a consent of this account exists. It locks the row of the consent, which
-    is therefore not deleted while a voice with it is added."""
+def existence_condition(account: str, id_: str) -> Condition:
+    """Return the condition that a consent of this account exists. It locks the row of the consent, so that it
+    is not deleted while a voice with it is added."""
     row: Params = {"granted_by": account, "grant": id_}
     return Condition(_IS_THERE, row, (Statement(_LOCK, {"id": id_}),))
 
 
-async def needed_by(store: Store, id_: str) -> str | None:
+async def find_dependent_voice(store: Store, id_: str) -> str | None:
     """Return the id of the oldest voice that has this consent, or None."""
     rows = await store.read(_NEEDED_BY, {"subject": id_})
     return str(rows[0]["id"]) if rows else None
 
 
 def record_digest(consent: ConsentRecord) -> str:
-    """Return the digest by which receipts name a consent. It identifies no speaker.
+    """Return the digest by which receipts name a consent. It does not identify the speaker.
 
     The account can compute it: the SHA-256 of five lines, which are `voxgate/consent/v1` and the fields
     `kind`, `id`, `created_at` and `digest` of the API.
@@ -149,7 +151,7 @@ def record_digest(consent: ConsentRecord) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-async def reseal(store: Store, was: ConsentRecord, wrapped: str, sealed: str) -> bool:
+async def replace_sealed_texts(store: Store, was: ConsentRecord, wrapped: str, sealed: str) -> bool:
     """Replace the sealed texts. Return False if the consent has changed since it was read."""
     row: Params = {
         "id": was.id,

@@ -1,8 +1,8 @@
-"""The rules of consents: the sentence that an owner reads aloud, and the comparison of two speakers.
+"""The rules of consents: the phrase that the owner of a voice reads aloud, and the judgement of two speakers.
 
-The sentence is in the owner's language and names the operator of the server: a consent to another operator
-does not count. Fifteen sentences have OpenAI's wording, so one recording is valid at both services. OpenAI
-has no Thai sentence.
+The phrase is in the owner's language and names the operator of the server: a consent to another operator does
+not count. Fifteen phrases have OpenAI's wording, so that one recording is valid at both services. OpenAI has
+no Thai phrase.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ LANGUAGES = tuple(sorted(_PHRASES))
 
 
 def phrase(language: str, operator: str) -> str | None:
-    """Return the sentence for a language tag, or None. All regions of a language have the same sentence."""
+    """Return the phrase for a language tag, or None. All regions of a language have the same phrase."""
     known = _PHRASES.get(language.partition("-")[0].lower())
     return None if known is None else known.format(operator=operator)
 
@@ -63,7 +63,8 @@ SpeakerAnswer = Literal["same", "other", "unsure"]
 
 
 def judge_speakers(score: float, scale: SpeakerScale, ratings: Iterable[Rating]) -> SpeakerAnswer:
-    """Judge a score. A recording of low quality is "unsure": noise makes one speaker seem two."""
+    """Judge the score of two recordings. If one has a low quality, the answer is "unsure": noise can make one
+    speaker sound like two."""
     if "low" in ratings:
         return "unsure"
     if score >= scale.same:

@@ -1,4 +1,5 @@
-"""The words of consents: a recording is heard, and compared with the phrase that its speaker read out."""
+"""Checks the words of consents: those of a recording are recognised, and compared with the phrase that its
+speaker should have read."""
 
 from __future__ import annotations
 
@@ -15,11 +16,12 @@ from proxy.storage.store import Statement, Store
 from speech_engine.hearing import HEARING_HZ
 from speech_engine.text.comparing import texts_to_sound
 
-_SET = f"UPDATE consents SET words = :words WHERE id = :wish AND {COUNTED.sql}"
+_SET_WORDS = f"UPDATE consents SET words = :words WHERE id = :wish AND {COUNTED.sql}"
 
 
 class WordChecks:
-    """Each revision of the configuration sets the `operator`."""
+    """Judges the words of consents. `operator` is the name in the phrase, which each revision of the
+    configuration sets."""
 
     def __init__(self, store: Store, vault: Vault, ears: NoEars, notices: Notices) -> None:
         self.operator = ""
@@ -28,29 +30,29 @@ class WordChecks:
         self._ears = ears
         self._notices = notices
 
-    async def consent_recording(self, held: HearingRow) -> OwnRecording | None:
+    async def load_recording(self, task: HearingRow) -> OwnRecording | None:
         from proxy.audio.recordings.derivation import whole_sound
 
-        record = await records.get(self._store, held.account, held.id)
+        record = await records.get(self._store, task.account, task.id)
         if record is None or record.digest is None:
             return None
         master = await self._vault.open(record.account, record.digest)
         pcm = await asyncio.to_thread(whole_sound, master, HEARING_HZ)
         return OwnRecording(record.id, record.account, pcm, record.language)
 
-    async def judged_words(self, held: HearingRow, text: OwnTranscript | None) -> WordChange:
-        record = await records.get(self._store, held.account, held.id)
+    async def judge_words(self, task: HearingRow, text: OwnTranscript | None) -> WordChange:
+        record = await records.get(self._store, task.account, task.id)
         phrase = None if record is None else rules.phrase(record.language, self.operator)
         if record is None or phrase is None or text is None:
             return WordChange()
         judge = partial(
             judge_consent, phrase, text.text, record.language, self.operator, is_reliable=text.is_reliable
         )
-        asked = await asyncio.to_thread(texts_to_sound, judge)
-        known = await self._ears.sounds(asked, record.language) if asked else None
-        sounds = None if known is None else lambda words: known.get(words, "")
-        found = await asyncio.to_thread(judge, sounds)
+        texts = await asyncio.to_thread(texts_to_sound, judge)
+        sounds_by_text = await self._ears.sounds(texts, record.language) if texts else None
+        sounds = None if sounds_by_text is None else lambda words: sounds_by_text.get(words, "")
+        judgement = await asyncio.to_thread(judge, sounds)
         now = await self._store.now()
-        data = {"id": held.id}
-        notice = self._notices.statements(held.account, "consent.heard", data, now, COUNTED)
-        return WordChange((Statement(_SET, {"words": found.words}), *notice))
+        data = {"id": task.id}
+        notice = self._notices.statements(task.account, "consent.heard", data, now, COUNTED)
+        return WordChange((Statement(_SET_WORDS, {"words": judgement.words}), *notice))

@@ -1,4 +1,4 @@
-"""Judge whether a recording says the words of a consent."""
+"""Judges whether a recording says the phrase of a consent."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from speech_engine.text.comparing import (
     Sounds,
     WordRun,
     compare,
+    count_surplus_words,
     distance,
     sounds_of,
-    too_many,
 )
 from speech_engine.text.said import words_of
 
-MATCH, DIFFERS = 0.8, 0.5
-"""The parts of the phrase's words that were heard, in order."""
+MATCH_SHARE, DIFFERS_SHARE = 0.8, 0.5
+"""The least share of the phrase's words that a match must have. With a share below the second number, the
+recording differs."""
 
-MOST_TOO_MANY = 2
-_NEAR_NAME = 0.5
-"""The part of the name's sounds that may differ."""
+MOST_EXTRA_WORDS = 2
+_MOST_NAME_DISTANCE = 0.5
+"""The share of the name's sounds that may differ."""
 
 _NEGATIONS = {
     language: frozenset(words_of(words).tokens)
@@ -37,14 +38,15 @@ _NEGATIONS = {
         "pt": "não nunca jamais nem tampouco sem nenhum ninguém recuso nego revogo proíbo desautorizo oponho",
     }.items()
 }
-"""The words that turn a consent round. In other languages only the phrase itself is a match."""
+"""Words that reverse the meaning of a consent. In a language without such a list, only the exact phrase is a
+match."""
 
 _CONSENTS = frozenset(words_of("consent doy consentimiento j'autorise सहमति acconsento autorizo").tokens)
-"""The words of the phrases without which nobody consents."""
+"""The words of the phrases that express the consent. A recording without its word is no match."""
 
 
 class ConsentWords(NamedTuple):
-    """What a recording says of a consent's phrase. `share` is the part of its words that were heard."""
+    """The judgement of a recording. `share` is the share of the phrase's words that it says."""
 
     words: Literal["match", "differs", "unsure"]
     share: float
@@ -59,31 +61,38 @@ def judge_consent(
     *,
     is_reliable: bool = True,
 ) -> ConsentWords:
-    """Judge what was heard of a phrase. The operator's name in it may be heard as what is near in sound.
+    """Judge the transcript of a consent's recording. For the operator's name, words of a similar sound count
+    as right.
 
-    If the language is not heard reliably, only the whole phrase is a match, and nothing differs for sure.
-    A phrase that was turned round differs, however few its other words are.
+    If the language is not recognised reliably, only the whole phrase is a match, and no recording "differs".
+    A recording whose negations differ from the phrase's "differs", even if all other words are right.
     """
     runs = compare(phrase, transcript, language, Evidence(sounds)).runs
     spoken, name = words_of(phrase).tokens, words_of(operator).tokens
-    begins = [at for at in range(len(spoken)) if name and spoken[at : at + len(name)] == name]
-    named = [run for run in runs if any(_overlaps(run, at, at + len(name)) for at in begins)]
-    others = tuple(run for run in runs if run not in named or not _is_near(run, name, sounds))
-    share = 1 - sum(len(run.wanted) for run in others) / max(1, len(spoken))
+    name_starts = [
+        start for start in range(len(spoken)) if name and spoken[start : start + len(name)] == name
+    ]
+    name_runs = [
+        run for run in runs if any(_overlaps(run, start, start + len(name)) for start in name_starts)
+    ]
+    wrong_runs = tuple(run for run in runs if run not in name_runs or not _is_near(run, name, sounds))
+    share = 1 - sum(len(run.wanted) for run in wrong_runs) / max(1, len(spoken))
     negations = _NEGATIONS.get(language.partition("-")[0].lower())
     if negations is None:
         return ConsentWords("unsure" if runs or not spoken else "match", share)
-    is_turned = any(_denies(run.wanted, negations) != _denies(run.transcribed, negations) for run in runs)
-    if spoken and not others and not is_turned:
+    is_reversed = any(_denies(run.wanted, negations) != _denies(run.transcribed, negations) for run in runs)
+    if spoken and not wrong_runs and not is_reversed:
         return ConsentWords("match", share)
     if not is_reliable:
         return ConsentWords("unsure", share)
-    if share < DIFFERS or is_turned:
+    if share < DIFFERS_SHARE or is_reversed:
         return ConsentWords("differs", share)
-    lost = {word for run in others for word in run.wanted}
-    is_whole = too_many(others) <= MOST_TOO_MANY and not any(run in others for run in named)
+    lost = {word for run in wrong_runs for word in run.wanted}
+    is_whole = count_surplus_words(wrong_runs) <= MOST_EXTRA_WORDS and not any(
+        run in wrong_runs for run in name_runs
+    )
     is_whole = is_whole and not lost & _CONSENTS
-    return ConsentWords("match" if is_whole and share >= MATCH else "unsure", share)
+    return ConsentWords("match" if is_whole and share >= MATCH_SHARE else "unsure", share)
 
 
 def _overlaps(run: WordRun, begin: int, end: int) -> bool:
@@ -91,15 +100,16 @@ def _overlaps(run: WordRun, begin: int, end: int) -> bool:
 
 
 def _is_near(run: WordRun, name: Sequence[str], sounds: Sounds | None) -> bool:
-    """Return whether a run with the name, or a part of it, was heard about so."""
+    """Tell whether the transcribed words of a run, which has a part of the name, sound nearly like the wanted
+    ones."""
     if sounds is None or not run.transcribed:
         return False
     wanted, other, whole = (sounds_of(words, sounds) for words in (run.wanted, run.transcribed, name))
     part = distance(wanted, other)
-    # Other words of the run may not hide that the name is another one.
-    return part <= NEAR and part * len(wanted) <= _NEAR_NAME * len(whole)
+    # The distance is compared with the name alone: a long run could hide that the name is wrong.
+    return part <= NEAR and part * len(wanted) <= _MOST_NAME_DISTANCE * len(whole)
 
 
 def _denies(words: Sequence[str], negations: frozenset[str]) -> bool:
-    """Return whether one of the words is a negation."""
+    """Tell whether one of the words is a negation."""
     return any(word.endswith("n't") or not negations.isdisjoint((word, *word.split("'"))) for word in words)

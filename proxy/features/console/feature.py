@@ -13,12 +13,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.api.front import PublicFront
     from proxy.features.console.endpoints import ConsoleEndpoints
 
-    front = context.find_or(PublicFront())
+    front = context.find_shared_or(PublicFront())
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         return Additions(ConsoleEndpoints(revision.admin_tools, front).endpoints)
 
-    yield FeatureInstance(context, at)
+    yield FeatureInstance(context, additions_for)
 
 
 FEATURE = Feature(

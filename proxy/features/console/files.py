@@ -64,7 +64,8 @@ def console() -> Console:
         digest.update(name.encode() + b"\0" + content + b"\0")
     build = digest.hexdigest()[:16]
     files = {
-        name: Compressed.of(_TYPES[PurePosixPath(name).suffix], content) for name, content in contents.items()
+        name: Compressed.compress(_TYPES[PurePosixPath(name).suffix], content)
+        for name, content in contents.items()
     }
     return Console(build, shell.replace("BUILD", build), files)
 

@@ -40,43 +40,52 @@ from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import SOURCE_HZ, SourceSound
 
 MOST_BYTES = 512 * 1024 * 1024
-"""Of all recordings under way in one worker, with their files: at least twenty of five minutes."""
+"""The memory for all recordings under way in one worker, with their files. It is enough for twenty of five
+minutes."""
 _MOST_SOUND_BYTES = round(MOST_S * SOURCE_HZ * 2)
 
 
-class Sources:
-    """The recordings of a worker's conversions. Each byte in `places` is a place."""
+class ConversionSources:
+    """The recordings of a worker's conversions. `places` limits their memory: each of its places is a
+    byte."""
 
     def __init__(self, intake: RecordingIntake, most_bytes: int = MOST_BYTES) -> None:
         self.places = FairLimiter("conversions", places=most_bytes, of_account=most_bytes, at_once=1)
         self._intake = intake
 
     @asynccontextmanager
-    async def taken(
+    async def decode_source(
         self, account: str, upload: ConversionUpload, grant: Grant | None
     ) -> AsyncIterator[SourceSound]:
-        """Yield the decoded recording. Its account's turn to decode ends before that.
+        """Decode the recording of an upload, and yield it. The account's turn to decode has ended then.
 
         Raises InvalidRequest, DecodingFailed and NoPlace.
         """
         # The size of the sound is unknown until the file is decoded.
-        with self.places.take(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
-            pcm, seconds = await self._intake.sound(account, upload.audio, FILE, SOURCE_HZ)
-            place.lighten(len(upload.audio) + len(pcm))
+        with self.places.reserve_place(account, len(upload.audio) + _MOST_SOUND_BYTES) as place:
+            pcm, seconds = await self._intake.decode_sound(account, upload.audio, FILE, SOURCE_HZ)
+            place.shrink_to(len(upload.audio) + len(pcm))
             digest = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
             yield source_sound(pcm, seconds, digest, grant, upload.audio)
 
 
 PATH = "/v1/audio/conversions"
-_OF_TEXTS = ("input", "language")
-"""The parameter that engines' refusals name. A conversion has the file in its place."""
+_TEXT_PARAMS = ("input", "language")
+"""Parameters that refusals of engines name. A conversion has a file in place of a text, so the error names
+the file."""
 
 
 class Conversions:
-    """An ASGI app, because it must see a client leave and break off an answer."""
+    """The endpoint of conversions. It is an ASGI app, because it must notice a client that leaves, and must
+    be able to break off a reply."""
 
     def __init__(
-        self, speaking: Speaking, answering: Answering, sources: Sources, grants: Grants, ledger: Ledger
+        self,
+        speaking: Speaking,
+        answering: Answering,
+        sources: ConversionSources,
+        grants: Grants,
+        ledger: Ledger,
     ) -> None:
         self._grants = grants
         self._speaking = speaking
@@ -87,13 +96,14 @@ class Conversions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection, state = Connection(scope, receive, send), scope["state"]
         caller: Caller = state["caller"]
-        # Before the body: a request that is refused for its body counts, too.
+        # This comes before the body is read, so that a request with a wrong body counts for the rate limit,
+        # too.
         terms, state["rate"] = await self._speaking.admission.admit(caller)
         form = await read_conversion_body(connection)
         upload = read_conversion(form, needs_consent=terms.consent == "required")
         convert = partial(self._convert, state, terms, upload)
         digest = partial(digest_of_fields, upload.form, upload.audio)
-        await self._answering.once(connection, state, terms, digest, convert)
+        await self._answering.answer_once(connection, state, terms, digest, convert)
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -126,10 +136,10 @@ class Conversions:
         await self._speaking.prepare_call(state["request_id"], caller, planned, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer)
-        async with self._sources.taken(caller.account, upload, grant) as source:
+        async with self._sources.decode_source(caller.account, upload, grant) as source:
             try:
                 await self._answering.speak(state, upload.request(source), terms, connection)
             except errors.InvalidRequest as failure:
-                if failure.code == "unusable_sample" or failure.param in _OF_TEXTS:
+                if failure.code == "unusable_sample" or failure.param in _TEXT_PARAMS:
                     failure.param = FILE
                 raise

@@ -13,17 +13,17 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.audio.recordings.decoder import Decoder
     from proxy.audio.recordings.intake import RecordingIntake
     from proxy.features.consents.grants import Grants
-    from proxy.features.conversions.endpoint import Conversions, Sources
+    from proxy.features.conversions.endpoint import Conversions, ConversionSources
 
-    sources, grants = Sources(RecordingIntake(context.find(Decoder))), context.find(Grants)
+    sources, grants = ConversionSources(RecordingIntake(context.find(Decoder))), context.find(Grants)
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         if revision.speaking is None or revision.answering is None:
             return Additions()
         conversions = Conversions(revision.speaking, revision.answering, sources, grants, context.ledger)
         return Additions(conversions.endpoints)
 
-    yield FeatureInstance(context, at)
+    yield FeatureInstance(context, additions_for)
 
 
 FEATURE = Feature(

@@ -1,4 +1,4 @@
-"""The form of a conversion, read once into a frozen request."""
+"""The form of a conversion, and its checks. The result is a request for the speech pipeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy.audio.formats import FORMATS, RATES_HZ, OutputForm, form_of
+from proxy.audio.formats import FORMATS, RATES_HZ, OutputForm, find_form
 from proxy.config.fields import FieldFault
 from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
 from proxy.features.consents.grants import Grant, Grants
@@ -23,12 +23,12 @@ from proxy.speech.usage_tag import Tag
 from speech_engine.redacted import Redacted
 
 FILE, CONSENT = "file", "consent"
-STATED = "true"
+STATED_CONSENT = "true"
 """The value of `consent` that states the speaker's agreement without a stored consent."""
-_JSON_VALUES = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate", "history")
-_OF_ENGINES = ("f0_method", "index_rate", "protect", "rms_mix_rate")
-"""The fields that only some engines support. They are in alphabetical order, because equal `Extra` values
-must have equal order."""
+_JSON_FIELDS = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate", "history")
+_ENGINE_FIELDS = ("f0_method", "index_rate", "protect", "rms_mix_rate")
+"""The fields that only some engines support. They are sorted, so that equal fields give equal `Extra`
+values."""
 
 
 class ConversionForm(Redacted, msgspec.Struct, frozen=True, kw_only=True):
@@ -64,12 +64,14 @@ class ConversionForm(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 FIELDS = frozenset(ConversionForm.__struct_fields__)
-OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_format"})
+SPEECH_FIELDS = frozenset({"emotion", "instructions", "language", "speed", "stream_format"})
 """Fields of speech that a conversion ignores. The answer lists those that were sent."""
 INPUT_TYPE = "input_type"
 
 
 class ConversionUpload(NamedTuple):
+    """A conversion that was read. `ignored` are the fields of speech that were sent, and have no effect."""
+
     form: ConversionForm
     output: OutputForm
     audio: bytes
@@ -103,12 +105,13 @@ class ConversionUpload(NamedTuple):
 
 
 async def find_grant(grants: Grants, account: str, form: ConversionForm) -> Grant | None:
-    """Return the consent of the recording's speaker. None: the form only states one, or none is needed.
+    """Return the consent of the recording's speaker. None: the form has none, or only states that the speaker
+    agrees.
 
     Raises NotFound, and NotAllowed if the consent excludes conversions.
     """
     consent = form.consent.strip()
-    if consent in (STATED, ""):
+    if consent in (STATED_CONSENT, ""):
         return None
     try:
         grant = await grants.find_grant(account, consent, CONSENT)
@@ -128,11 +131,11 @@ def source_sound(
 
 
 async def read_conversion_body(request: Request | Connection) -> RequestForm:
-    """Read the body of a request. Raises what `read_form` raises. If the body or the file is too large, the
+    """Read the body of a request. Raises the errors of `read_form`. If the body or the file is too large, the
     error names the file."""
     try:
         return await read_form(
-            request, files={FILE: MOST_FILE_BYTES}, fields={*FIELDS, *OF_SPEECH, INPUT_TYPE}
+            request, files={FILE: MOST_FILE_BYTES}, fields={*FIELDS, *SPEECH_FIELDS, INPUT_TYPE}
         )
     except RequestTooLarge:
         raise RequestTooLarge(f"Invalid value for '{FILE}': {TOO_LARGE}.", param=FILE) from None
@@ -150,12 +153,12 @@ def read_conversion(
     filled_fields = {name: texts for name, texts in form.fields.items() if texts != [""]}
     if INPUT_TYPE in filled_fields:
         raise InvalidRequest(f"'{INPUT_TYPE}' is for texts, and not for a recording.", param=INPUT_TYPE)
-    ignored = tuple(sorted(filled_fields.keys() & OF_SPEECH))
-    values = {name: _value(name, texts) for name, texts in filled_fields.items() if name not in ignored}
+    ignored = tuple(sorted(filled_fields.keys() & SPEECH_FIELDS))
+    values = {name: _parse_value(name, texts) for name, texts in filled_fields.items() if name not in ignored}
     read = speech_request.read(as_, values)
-    output = output_of(read)
+    output = output_form(read)
     if (file := form.files.get(FILE)) is None:
-        raise _missing(FILE, "the recording that is to be converted, as a file")
+        raise _missing_parameter(FILE, "the recording that is to be converted, as a file")
     check_consent(read, needs_consent=needs_consent)
     return ConversionUpload(read, output, file.data, ignored)
 
@@ -163,16 +166,18 @@ def read_conversion(
 def check_consent(form: ConversionForm, *, needs_consent: bool) -> None:
     """Raise InvalidRequest if a form names no consent, and the plan needs one."""
     if needs_consent and not form.consent.strip():
-        raise _missing(CONSENT, "the id of a consent of who speaks in the file, or true if they agree")
+        raise _missing_parameter(
+            CONSENT, "the id of a consent of who speaks in the file, or true if they agree"
+        )
 
 
-def _value(name: str, texts: list[str]) -> Any:
+def _parse_value(name: str, texts: list[str]) -> Any:
     if len(texts) > 1:
         raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
-    return json_or_text(texts[0]) if name in _JSON_VALUES else texts[0]
+    return json_or_text(texts[0]) if name in _JSON_FIELDS else texts[0]
 
 
-def output_of(form: ConversionForm) -> OutputForm:
+def output_form(form: ConversionForm) -> OutputForm:
     """Return the output form: format and rates. Raises InvalidRequest, which names the field."""
     format_ = form.response_format.lower()
     if format_ not in FORMATS:
@@ -185,7 +190,7 @@ def output_of(form: ConversionForm) -> OutputForm:
             f"'provenance' cannot be c2pa with {format_}, but with {', '.join(MANIFEST_FORMATS)}.",
             param="provenance",
         )
-    made = form_of(format_, form.sample_rate, form.bitrate)
+    made = find_form(format_, form.sample_rate, form.bitrate)
     if isinstance(made, FieldFault):
         raise InvalidRequest(
             f"Invalid value for '{made.field}': it must be {made.expected}.", param=made.field
@@ -194,11 +199,11 @@ def output_of(form: ConversionForm) -> OutputForm:
 
 
 def _extra(form: ConversionForm) -> Extra:
-    engine_fields = ((name, getattr(form, name)) for name in _OF_ENGINES)
+    engine_fields = ((name, getattr(form, name)) for name in _ENGINE_FIELDS)
     return tuple((name, encode_json(value).decode()) for name, value in engine_fields if value is not None)
 
 
-def _missing(field: str, what: str) -> InvalidRequest:
+def _missing_parameter(field: str, what: str) -> InvalidRequest:
     return InvalidRequest(
         f"Missing required parameter: '{field}': {what}.", param=field, code="missing_required_parameter"
     )

@@ -1,4 +1,4 @@
-"""What the child processes of dubs are asked, and what they answer."""
+"""The messages to and from the child processes of dubs."""
 
 from __future__ import annotations
 

@@ -17,13 +17,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     kind = DubKind(kinds.files)
     kinds.add_kind(kind)
 
-    def at(revision: RevisionContext) -> Additions:
-        kind.at = revision
+    def additions_for(revision: RevisionContext) -> Additions:
+        kind.revision = revision
         return Additions()
 
     async with AsyncExitStack() as stack:
         await kind.open_inputs(stack)
-        yield FeatureInstance(context, at)
+        yield FeatureInstance(context, additions_for)
 
 
 FEATURE = Feature("dubs", _open)

@@ -1,8 +1,8 @@
 """Where the lines of a dub begin, and how fast they are spoken. Pure: numbers in, numbers out.
 
 One pace a speaker comes first. Then dynamic programming over the delay and the pace of each line finds the
-cheapest plan without an overlap: a short delay is nearly free, a long one is very dear, and so is a pace that
-changes beside a neighbour. All costs are those of voxgate's measurements.
+cheapest plan without an overlap: a short delay costs little, and a long one very much, as does a pace that
+differs from that of a near line. All costs are those of voxgate's measurements.
 """
 
 from __future__ import annotations
@@ -10,34 +10,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from proxy.features.dubs.line_values import FASTEST_OF_SPEAKER, Fit, FitRules, Lines, fitted_length, paces
+from proxy.features.dubs.line_values import (
+    FASTEST_OF_SPEAKER,
+    Fit,
+    FitRules,
+    Lines,
+    fitted_length,
+    paces_between,
+)
 
-_FREE_MS = 80
-"""The pause that most lines should have before the next one."""
-_IN_TIME = 0.85
+_LEAST_PAUSE_MS = 80
+"""The least pause of most lines before the next one."""
+_IN_TIME_SHARE = 0.85
 
 
-def fit(lines: Lines, rules: FitRules) -> Fit:
+def fit_lines(lines: Lines, rules: FitRules) -> Fit:
     """Plan the lines. It takes a second of processor for 5,000 of them."""
     # Imported here: it loads numpy, which a worker does once it needs it.
-    from proxy.features.dubs.cheapest_plan import cheapest
+    from proxy.features.dubs.cheapest_plan import cheapest_paces
 
     count = len(lines.starts)
     every = range(count)
     own = {speaker: [n for n in every if lines.speakers[n] == speaker] for speaker in set(lines.speakers)}
-    following = _following(lines.starts, lines.ends)
+    next_starts = _next_starts(lines.starts, lines.ends)
     if lines.may_overlap:
         for numbers in own.values():
             for number, then in pairwise(numbers):
-                following[number] = lines.starts[then]
-            following[numbers[-1]] = _last_end(lines.starts, lines.ends, numbers[-1])
+                next_starts[number] = lines.starts[then]
+            next_starts[numbers[-1]] = _last_end(lines.starts, lines.ends, numbers[-1])
     of_speakers = {
-        speaker: _pace_of_speaker(lines, numbers, following, rules) for speaker, numbers in own.items()
+        speaker: _pace_of_speaker(lines, numbers, next_starts, rules) for speaker, numbers in own.items()
     }
     starts, found = [0] * count, [1.0] * count
     for numbers in own.values() if lines.may_overlap else [[*every]]:
         first = [of_speakers[lines.speakers[n]] for n in numbers]
-        more = cheapest(lines, numbers, first, rules)
+        more = cheapest_paces(lines, numbers, first, rules)
         free_at = 0
         for number, by_speaker, by_line in zip(numbers, first, more, strict=True):
             found[number] = round(min(by_speaker * by_line, max(rules.most_pace, 1.0)), 6)
@@ -46,7 +53,7 @@ def fit(lines: Lines, rules: FitRules) -> Fit:
     return Fit(starts, found, of_speakers)
 
 
-def _following(starts: Sequence[int], ends: Sequence[int]) -> list[int]:
+def _next_starts(starts: Sequence[int], ends: Sequence[int]) -> list[int]:
     """Return for each line where the next one begins."""
     return [*starts[1:], _last_end(starts, ends, len(starts) - 1)] if starts else []
 
@@ -56,13 +63,13 @@ def _last_end(starts: Sequence[int], ends: Sequence[int], number: int) -> int:
 
 
 def _pace_of_speaker(
-    lines: Lines, numbers: Sequence[int], following: Sequence[int], rules: FitRules
+    lines: Lines, numbers: Sequence[int], next_starts: Sequence[int], rules: FitRules
 ) -> float:
     """Return the least pace at which most lines of a speaker end before the next one begins."""
     most = min(FASTEST_OF_SPEAKER, rules.most_pace)
-    pause = _FREE_MS * lines.rate_hz / 1000
-    for pace in paces(1.0, most):
-        in_time = sum(lines.lengths[n] / pace <= following[n] - lines.starts[n] - pause for n in numbers)
-        if in_time >= _IN_TIME * len(numbers):
+    pause = _LEAST_PAUSE_MS * lines.rate_hz / 1000
+    for pace in paces_between(1.0, most):
+        in_time = sum(lines.lengths[n] / pace <= next_starts[n] - lines.starts[n] - pause for n in numbers)
+        if in_time >= _IN_TIME_SHARE * len(numbers):
             return pace
     return max(1.0, most)

@@ -1,4 +1,4 @@
-"""The files of a dub, as they are read for a new job: subtitles, shorter subtitles, and the original."""
+"""Reads the files of a new dub: subtitles, shorter subtitles, and the original."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.files import JobFiles
 from proxy.file_store.sealed_blobs import StoredFile
 
-_MOST_BEHIND_S = 60.0
+_MOST_AFTER_CUES_S = 60.0
 
 
 class DubInputs:
@@ -41,13 +41,13 @@ class DubInputs:
         begin_s, end_s = text.last_begin_s, max(line.end_ms for line in text.lines) / 1000
         if ORIGINAL in content:
             counted = await self.originals.measure(account, content[ORIGINAL])
-            end_s = _length(counted, begin_s, end_s, is_cut=length_s is not None)
+            end_s = _original_length_s(counted, begin_s, end_s, is_cut=length_s is not None)
             text = replace(text, takes_first=counted.takes_first)
         if length_s is None:
             return replace(text, samples=max(1, round(end_s * fields.rate_hz)))
         return text.with_length(length_s, fields.rate_hz)
 
-    async def read_mended(self, account: str, fields: DubFields, before: DubText) -> DubText:
+    async def read_changed(self, account: str, fields: DubFields, before: DubText) -> DubText:
         """Read other subtitles for a dub. All else is as it was. Raises RequestFailed, VaultFailed."""
         content = {INPUT: await self._find(account, INPUT, fields.inputs[INPUT])}
         if SHORTS in fields.inputs:
@@ -56,8 +56,8 @@ class DubInputs:
         return replace(text, samples=before.samples, takes_first=before.takes_first)
 
     async def _find(self, account: str, field: str, id_: str) -> StoredFile:
-        found = await uploads.find(self._files.store, account, id_, field, "user_data")
-        return await uploads.content(self._files, found)
+        found = await uploads.find_file(self._files.store, account, id_, field, "user_data")
+        return await uploads.file_content(self._files, found)
 
     async def _read_lines(
         self, account: str, content: Mapping[str, StoredFile], fields: DubFields
@@ -79,13 +79,13 @@ class DubInputs:
         )
 
 
-def _length(counted: Counted, begin_s: float, end_s: float, *, is_cut: bool) -> float:
+def _original_length_s(counted: Counted, begin_s: float, end_s: float, *, is_cut: bool) -> float:
     """Return how long an original plays. `begin_s` and `end_s` are of the last cue. Raises InvalidRequest."""
     own_s, code = counted.samples / counted.rate_hz, "original_too_long"
     if own_s > LONGEST_S:
         why = "it plays for more than four hours"
-    elif not is_cut and own_s > end_s + _MOST_BEHIND_S:
-        why = f"it plays for {own_s:.0f} s, {_MOST_BEHIND_S:.0f} s longer than the last cue or more; "
+    elif not is_cut and own_s > end_s + _MOST_AFTER_CUES_S:
+        why = f"it plays for {own_s:.0f} s, {_MOST_AFTER_CUES_S:.0f} s longer than the last cue or more; "
         why += "with 'length_s' the track ends earlier"
     elif not is_cut and own_s <= begin_s:
         why, code = "it ends before the last cue begins", "unusable_original"

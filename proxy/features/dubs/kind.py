@@ -21,10 +21,10 @@ from proxy.audio.formats import OutputForm, SoundFailed, bytes_a_second
 from proxy.errors import Conflict, InvalidRequest, NotAllowed
 from proxy.feature import RevisionContext
 from proxy.features.dubs.child_orders import SoundOrder
-from proxy.features.dubs.fitting import fit
+from proxy.features.dubs.fitting import fit_lines
 from proxy.features.dubs.inputs import DubInputs
 from proxy.features.dubs.line_values import FitRules
-from proxy.features.dubs.lines import DubLine, lines_of, steps_of_cues
+from proxy.features.dubs.lines import DubLine, lines_to_fit, steps_of_cues
 from proxy.features.dubs.receipt import receipt_of, signed_receipt
 from proxy.features.dubs.report import Report, report_csv, report_of, report_warnings, timed_subtitles
 from proxy.features.dubs.request import (
@@ -34,18 +34,18 @@ from proxy.features.dubs.request import (
     DubBody,
     DubFields,
     DubText,
+    decode_line,
     dub_step_body,
-    line_of_text,
     parse_dub,
-    rated,
+    with_bit_rates,
 )
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.again import AgainBody, again_fields
 from proxy.features.jobs.core.content import no_sound, whole_reply
-from proxy.features.jobs.core.encoded_records import list_encoded, stored_of
+from proxy.features.jobs.core.encoded_records import list_encoded, stored_bytes_of
 from proxy.features.jobs.core.encoding import FileMaking, form_of_file
-from proxy.features.jobs.core.ends import ERASED
-from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES, of_step
+from proxy.features.jobs.core.ends import SOUND_ERASED
+from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES, step_terms
 from proxy.features.jobs.core.kind import Columns, PlannedStep, Words
 from proxy.features.jobs.core.making import check_length
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
@@ -68,12 +68,12 @@ _decode_report = msgspec.json.Decoder(Report).decode
 
 
 class DubKind(DraftKind):
-    """Dubs, as the newest revision speaks and marks them. `at` is set before it works."""
+    """Dubs, as the newest revision speaks and marks them. `revision` is set before it works."""
 
     name = "dub"
     body = DubBody
     makes_files = True
-    at: RevisionContext
+    revision: RevisionContext
     words: ClassVar[Words] = {
         "en": {"kind": "Dub", "results": "Files"},
         "es": {"kind": "Doblaje", "results": "Archivos"},
@@ -85,19 +85,19 @@ class DubKind(DraftKind):
         self._inputs = DubInputs(self.files)
         stack.push_async_callback(self._inputs.close_readers)
 
-    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
+    async def read_request(self, background: BackgroundRequest, revision: RevisionContext) -> JobDraft:
         body, fields = await asyncio.to_thread(parse_dub, background.body, background.defaults)
         check_length(background.terms, 0, "input_file_id")  # it refuses a plan without jobs
         text = await self._inputs.read_inputs(background.caller.account, fields, body.length_s)
         return await self._draft(background, fields, text, body.response_format, body.tag)
 
     async def draft_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobDraft:
         fields, text = self._fields(job), await self._text(job)
         if body.input_file_id is not None:
             fields = replace(fields, inputs={**fields.inputs, INPUT: body.input_file_id})
-            text = await self._inputs.read_mended(job.account, fields, text)
+            text = await self._inputs.read_changed(job.account, fields, text)
         if body.input_file_id is not None or body.length_s is not None:
             # Without an original, too, the track stays as long as it was.
             text = text.with_length(body.length_s or text.samples / fields.rate_hz, fields.rate_hz)
@@ -118,8 +118,8 @@ class DubKind(DraftKind):
         check_length(terms, text.characters, INPUT)
         ignored, language, voices = set[str](), "", list[str]()
         for line in _first_lines(text.lines):
-            call = await _call(speaking, fields, line, background.id, caller, of_step(terms))
-            ignored.update(call.ignored())
+            call = await _call(speaking, fields, line, background.id, caller, step_terms(terms))
+            ignored.update(call.ignored_fields())
             language = language or call.plan.language
             voices.append(call.plan.voice.id)
         form = OutputForm(format_, fields.rate_hz, fields.kbit_s, is_usual=False)
@@ -146,25 +146,25 @@ class DubKind(DraftKind):
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
         fields, data = self._fields(job), await self.files.whole(job.account, job.digest)
-        line = await asyncio.to_thread(line_of_text, data, held.number)
+        line = await asyncio.to_thread(decode_line, data, held.number)
         call = await _call(speaking, fields, line, held.request, caller, terms)
         return PlannedStep(_unmarked(call), source=fields.source_of(held.number))
 
     @property
     def _speaking(self) -> Speaking:
-        assert self.at.speaking is not None, "a worker speaks"
-        return self.at.speaking
+        assert self.revision.speaking is not None, "a worker speaks"
+        return self.revision.speaking
 
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
         await libraries.ensure_loaded()
         # Imported here: they need numpy, which a worker loads once it needs it.
-        from proxy.features.dubs.mixing import Ducking, sounding
+        from proxy.features.dubs.mixing import Ducking, sound_bounds
         from proxy.features.dubs.track import (
             DubFile,
             OriginalBed,
-            placed,
-            speech,
+            place_clips,
             spoken_places,
+            track_speech,
             write_track,
         )
 
@@ -172,16 +172,16 @@ class DubKind(DraftKind):
         form, samples, rate_hz = form_of_file(job.format, fields, clips), text.samples, fields.rate_hz
         await self._check_room(job.account, form, samples, fields)
         sounds = [
-            await asyncio.to_thread(sounding, await self.files.whole(job.account, clip.digest), rate_hz)
+            await asyncio.to_thread(sound_bounds, await self.files.whole(job.account, clip.digest), rate_hz)
             for clip in clips
         ]
         lengths = [last - first for first, last in sounds]
         planned = await asyncio.to_thread(
-            partial(lines_of, text.lines, lengths, rate_hz, may_overlap=fields.overlaps)
+            partial(lines_to_fit, text.lines, lengths, rate_hz, may_overlap=fields.overlaps)
         )
-        made = await asyncio.to_thread(fit, planned, FitRules(fields.pace, fields.fills))
+        fitted = await asyncio.to_thread(fit_lines, planned, FitRules(fields.pace, fields.fills))
         spoken_s = [clip.samples / clip.sample_rate_hz for clip in clips]
-        report = await asyncio.to_thread(report_of, text, planned, made, spoken_s)
+        report = await asyncio.to_thread(report_of, text, planned, fitted, spoken_s)
         async with AsyncExitStack() as stack:
             outs = dict[str, DubFile]()
             for name in fields.results:
@@ -195,8 +195,8 @@ class DubKind(DraftKind):
                 content = await uploads.held_content(self.files, job.account, fields.inputs[ORIGINAL])
                 parts = self._inputs.originals.sound_parts(content, SoundOrder(rate_hz, text.takes_first))
                 stack.push_async_callback(parts.aclose)
-                original = OriginalBed(parts, Ducking(spoken_places(planned, made), rate_hz))
-            spoken = speech(self.files, placed(clips, sounds, made), samples, rate_hz)
+                original = OriginalBed(parts, Ducking(spoken_places(planned, fitted), rate_hz))
+            spoken = track_speech(self.files, place_clips(clips, sounds, fitted), samples, rate_hz)
             calls = await self._planned(job, fields, text)
             try:
                 await write_track(spoken, await _mark(calls, rate_hz), original, outs, rate_hz)
@@ -210,9 +210,9 @@ class DubKind(DraftKind):
     async def _planned(self, job: Job, fields: DubFields, text: DubText) -> dict[str, SpeechCall]:
         """Plan a line of each speaker. Raises RequestFailed."""
         # All is spoken and charged, so the account gets its files, suspended or without the key.
-        callers = self.at.admin_tools.callers
+        callers = self.revision.admin_tools.callers
         caller = await callers.by_id(job.key, may_be_suspended=True, may_be_over=True)
-        terms = of_step(self._speaking.admission.terms(caller))
+        terms = step_terms(self._speaking.admission.terms(caller))
         return {
             line.speaker: await _call(self._speaking, fields, line, job.id, caller, terms)
             for line in _first_lines(text.lines)
@@ -220,11 +220,13 @@ class DubKind(DraftKind):
 
     async def _check_room(self, account: str, form: OutputForm, samples: int, fields: DubFields) -> None:
         """Refuse files that are too large, or for which the account has no room. Raises NotAllowed."""
-        size = round(len(fields.results) * bytes_a_second(rated(form)) * samples / form.sample_rate_hz)
+        size = round(
+            len(fields.results) * bytes_a_second(with_bit_rates(form)) * samples / form.sample_rate_hz
+        )
         if size > MOST_JOB_BYTES:
             message = f"The files of a job have at most {MOST_JOB_BYTES} bytes; these may have {size}."
             raise InvalidRequest(message, param="results", code="files_too_large")
-        if await stored_of(self.store, account) + size > MOST_ACCOUNT_BYTES:
+        if await stored_bytes_of(self.store, account) + size > MOST_ACCOUNT_BYTES:
             message = f"The files of an account's jobs have at most {MOST_ACCOUNT_BYTES} bytes; delete some."
             raise NotAllowed(message, code="too_many_jobs")
 
@@ -235,13 +237,13 @@ class DubKind(DraftKind):
         if job.state != "done":
             return ()
         if not await list_encoded(self.store, job.id, FILES["track"]):
-            return (f"{ERASED.message} Its lines, stems and track are gone.",)
+            return (f"{SOUND_ERASED.message} Its lines, stems and track are gone.",)
         try:
             return report_warnings(await self._report(job))
         except (Conflict, VaultFailed):
             return ()  # no reason to hide the job
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         name, range_ = request.query_params.get("file") or "track", request.headers.get("range")
         if name not in FILES and name != "report.csv":
             known = ", ".join((*FILES, "report.csv"))
@@ -252,7 +254,7 @@ class DubKind(DraftKind):
             return whole_reply(file, f"{job.id}.csv", "text/csv", range_)
         file = await self._file(job, name)
         if name == "receipt.json":
-            signed = await asyncio.to_thread(signed_receipt, await file.read_whole(), at)
+            signed = await asyncio.to_thread(signed_receipt, await file.read_whole(), revision)
             file = StoredFile(self.files, job.account, [signed])
         if name.endswith(".json"):
             return whole_reply(file, f"{job.id}_{name}", "application/json", range_)

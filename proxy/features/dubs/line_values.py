@@ -1,4 +1,4 @@
-"""The lines of a dub in samples, how they may be fitted, and how they are."""
+"""The lines of a dub in samples, the rules for fitting them, and the result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 FASTEST_OF_SPEAKER, FASTEST_OF_LINE = 1.2, 1.25
 MOST_PACE, USUAL_PACE = 1.5, 1.35
 SLOWEST = 0.9
-"""With `fill` alone."""
+"""The slowest pace. Without `fill`, no line is slower than it was spoken."""
 LATE_MS = 200
 _STEP = 0.025
 
@@ -33,7 +33,7 @@ class Lines(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """The plan of each line: where it begins, and its pace, which has both factors."""
+    """The plan of each line: where it begins, and its pace, which is that of its speaker times its own."""
 
     starts: list[int]
     paces: list[float]
@@ -48,6 +48,6 @@ def fitted_length(samples: int, pace: float) -> int:
     return round(samples / pace)
 
 
-def paces(least: float, most: float) -> list[float]:
+def paces_between(least: float, most: float) -> list[float]:
     """Return the paces between these, by steps."""
     return [round(least + n * _STEP, 6) for n in range(int((most - least) / _STEP + 1e-6) + 1)]

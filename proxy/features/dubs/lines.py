@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from policies import estimate
 from policies.text_tags import name_key
 from proxy.errors import InvalidRequest
-from proxy.features.dubs.fitting import fit
+from proxy.features.dubs.fitting import fit_lines
 from proxy.features.dubs.line_values import FitRules, Lines
 from proxy.features.dubs.subtitle_reader import unusable
 from proxy.features.dubs.subtitle_text import SpokenTurn
@@ -26,7 +26,7 @@ _MS = 1000
 
 
 class DubLine(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """What is spoken as one, for these turns. If it `is_short`, it is the shorter text."""
+    """A text that is spoken as one, for these turns. If it `is_short`, it is the shorter text."""
 
     speaker: str
     text: str
@@ -47,7 +47,7 @@ def make_lines(
     turns: Sequence[SpokenTurn], shorts: Sequence[SpokenTurn], cast: Sequence[str]
 ) -> list[DubLine]:
     """Return the lines of subtitles. Raises InvalidRequest for a speaker without a voice."""
-    shorter = _by_place(shorts)
+    shorter = _texts_by_turn(shorts)
     counts, lines = defaultdict[int, int](int), list[DubLine]()
     for turn in _with_speakers(turns, cast):
         counts[turn.number] += 1
@@ -56,7 +56,7 @@ def make_lines(
             field = "input_file_id" if len(turn.text) > MOST_CHARACTERS else "short_file_id"
             raise unusable(field, f"cue {turn.number} has more than {MOST_CHARACTERS} characters")
         line = DubLine(speaker=turn.speaker, text=turn.text, turns=(turn,), short=short)
-        if lines and _goes_on(lines[-1], line):
+        if lines and _continues_sentence(lines[-1], line):
             before = lines.pop()
             line = DubLine(
                 speaker=line.speaker,
@@ -68,7 +68,7 @@ def make_lines(
     return lines
 
 
-def _by_place(turns: Sequence[SpokenTurn]) -> Mapping[tuple[int, int], str]:
+def _texts_by_turn(turns: Sequence[SpokenTurn]) -> Mapping[tuple[int, int], str]:
     """Return texts by the number of their cue, and of their turn in it."""
     counts, found = defaultdict[int, int](int), dict[tuple[int, int], str]()
     for turn in turns:
@@ -96,7 +96,7 @@ def _with_speakers(turns: Sequence[SpokenTurn], cast: Sequence[str]) -> list[Spo
     ]
 
 
-def _goes_on(before: DubLine, after: DubLine) -> bool:
+def _continues_sentence(before: DubLine, after: DubLine) -> bool:
     """Tell whether a line is the rest of the sentence before it."""
     return (
         before.speaker == after.speaker
@@ -114,15 +114,15 @@ def choose_shorts(lines: Sequence[DubLine], rules: FitRules, *, may_overlap: boo
     if not any(line.short for line in lines):
         return [*lines]
     lengths = [round(expected_s(line.text) * _MS) for line in lines]
-    planned = lines_of(lines, lengths, _MS, may_overlap=may_overlap)
-    made = fit(planned, rules)
+    planned = lines_to_fit(lines, lengths, _MS, may_overlap=may_overlap)
+    fitted = fit_lines(planned, rules)
     return [
         replace(line, text=line.short, is_short=True)
-        # A line that is on time may be what makes the next one late.
+        # A line that is on time may make the next one late.
         if line.short
         and len(line.short) < len(line.text)
         and any(
-            made.is_late(planned, each)
+            fitted.is_late(planned, each)
             for each in (number, *([number + 1] if number + 1 < len(lines) else []))
         )
         else line
@@ -131,7 +131,7 @@ def choose_shorts(lines: Sequence[DubLine], rules: FitRules, *, may_overlap: boo
 
 
 def expected_s(text: str) -> float:
-    return estimate.seconds(text, 1.0) / 1.2
+    return estimate.speech_seconds(text, 1.0) / 1.2
 
 
 def steps_of_cues(lines: Sequence[DubLine], cues: Sequence[int]) -> tuple[int, ...]:
@@ -144,7 +144,9 @@ def steps_of_cues(lines: Sequence[DubLine], cues: Sequence[int]) -> tuple[int, .
     return tuple(number for number, own in found.items() if own)
 
 
-def lines_of(lines: Sequence[DubLine], lengths: Sequence[int], rate_hz: int, *, may_overlap: bool) -> Lines:
+def lines_to_fit(
+    lines: Sequence[DubLine], lengths: Sequence[int], rate_hz: int, *, may_overlap: bool
+) -> Lines:
     """Return lines as they are fitted, by the length of each in samples."""
     speakers = {name: number for number, name in enumerate(dict.fromkeys(line.speaker for line in lines))}
     return Lines(

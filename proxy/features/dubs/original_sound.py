@@ -1,4 +1,4 @@
-"""The server's side of decoding originals: a process for each, which reads the file once and in order."""
+"""Decodes originals in processes: one for each, which reads the file once and in order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from proxy.audio.formats import SoundFailed
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.features.dubs.child_orders import Counted, SoundAnswer, SoundOrder
@@ -24,7 +24,7 @@ _PART_WITHIN_S = 60.0
 _SPEC = HelperSpec(
     module="proxy.features.dubs.sound_child",
     is_for_one=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     again_within_s=4.0,
     most_answer_bytes=16 * 1024 * 1024,
 )
@@ -41,8 +41,8 @@ class OriginalSounds:
     async def measure(self, account: str, file: StoredFile) -> Counted:
         """Count the samples of an original. Raises InvalidRequest, DecodingFailed, NoPlace, VaultFailed."""
         order = msgspec.msgpack.encode(SoundOrder())
-        async with self._places.turn(account):
-            asked = self._helper.talk(partial(ask_with_file, order, file), within_s=_WITHIN_S)
+        async with self._places.hold_turn(account):
+            asked = self._helper.run_with_process(partial(ask_with_file, order, file), within_s=_WITHIN_S)
             try:
                 counted = await read_apart(asked, _decoder.decode)
             except UnusableRecording as refused:
@@ -54,7 +54,7 @@ class OriginalSounds:
     async def sound_parts(self, file: StoredFile, order: SoundOrder) -> AsyncGenerator[bytes, None]:
         """Yield the sound of an original at the rate of the order. Raises SoundFailed, VaultFailed."""
         try:
-            async with self._helper.use() as life:
+            async with self._helper.use_process() as life:
                 async with asyncio.timeout(_WITHIN_S):
                     part = await ask_with_file(msgspec.msgpack.encode(order), file, life)
                 while part:

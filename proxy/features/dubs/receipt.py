@@ -17,7 +17,7 @@ from proxy.features.marks.provenance_observer import PlannedFacts
 from proxy.features.marks.receipt_endpoints import ReceiptMark, SoundClaims
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.ring_source import ReceiptRing
-from proxy.http.lists import iso
+from proxy.http.lists import iso_time
 from proxy.http.replies import encode_json
 from proxy.speech.call import SpeechCall
 
@@ -60,7 +60,7 @@ def receipt_of(
     mark = next((each.mark for each in markings if each.mark is not None), None)
     return DubReceipt(
         request=job.id,
-        made=iso(made),
+        made=iso_time(made),
         sha256=files[0].sha256,
         bytes=files[0].bytes,
         media_type=JOB_MEDIA_TYPES[job.format],
@@ -86,9 +86,9 @@ def _models(calls: Iterable[SpeechCall], facts: Iterable[PlannedFacts]) -> tuple
     return tuple(dict.fromkeys(found))
 
 
-def signed_receipt(receipt: bytes, at: RevisionContext) -> bytes:
+def signed_receipt(receipt: bytes, revision: RevisionContext) -> bytes:
     """Return a receipt with its signature, or without one where the server keeps no receipts."""
-    ring = at.context.find_or(ReceiptRing())
+    ring = revision.context.find_shared_or(ReceiptRing())
     claims = {"iss": ring.operator, **msgspec.json.decode(receipt)}
     answer = {"object": "audio.receipt", "id": claims["request"], "claims": claims}
     if (keys := ring.keys) is not None:

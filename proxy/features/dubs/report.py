@@ -40,11 +40,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     warnings: Sequence[str] = ()
 
 
-def report_of(text: DubText, planned: Lines, made: Fit, spoken_s: Sequence[float]) -> Report:
+def report_of(text: DubText, planned: Lines, fitted: Fit, spoken_s: Sequence[float]) -> Report:
     rate, cues, paces = planned.rate_hz, list[ReportCue](), dict[str, float]()
-    for number, (line, start, pace) in enumerate(zip(text.lines, made.starts, made.paces, strict=True)):
+    for number, (line, start, pace) in enumerate(zip(text.lines, fitted.starts, fitted.paces, strict=True)):
         end = start + fitted_length(planned.lengths[number], pace)
-        paces[line.speaker] = made.of_speakers[planned.speakers[number]]
+        paces[line.speaker] = fitted.of_speakers[planned.speakers[number]]
         cues.append(
             ReportCue(
                 number=line.turns[0].number,
@@ -54,7 +54,7 @@ def report_of(text: DubText, planned: Lines, made: Fit, spoken_s: Sequence[float
                 spoken=round(spoken_s[number], 3),
                 pace=round(pace, 4),
                 shift=round((start - planned.starts[number]) / rate, 3),
-                is_late=made.is_late(planned, number),
+                is_late=fitted.is_late(planned, number),
                 is_short=line.is_short,
                 is_cut=end > text.samples,
             )

@@ -27,7 +27,17 @@ Result = Literal["track", "speech", "bed"]
 _RATE_WITH_ORIGINAL, _RATE = 48_000, 24_000
 FILES = {"track": 0, "speech": 1, "bed": 2, "report.json": 3, "receipt.json": 4}
 """The number of each file in the rows of its job."""
-_OF_STEP = ("model", "language", "instructions", "lexicon", "seed", "emotion", "pitch", "check", "on_wrong")
+_STEP_FIELDS = (
+    "model",
+    "language",
+    "instructions",
+    "lexicon",
+    "seed",
+    "emotion",
+    "pitch",
+    "check",
+    "on_wrong",
+)
 
 
 class DubBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +89,7 @@ class DubFields(StepFields, frozen=True, kw_only=True):
 
 
 class DubText(msgspec.Struct, frozen=True, kw_only=True):
-    """What a dub says: its lines, the samples of its track, and what its subtitles have beside them."""
+    """The text of a dub: its lines, the samples of its track, and warnings about its subtitles."""
 
     lines: list[DubLine]
     samples: int
@@ -115,8 +125,8 @@ class _RawLines(msgspec.Struct):
     lines: list[msgspec.Raw]
 
 
-def line_of_text(data: bytes, number: int) -> DubLine:
-    """Return one line of an encoded text. A step reads its own: to decode them all costs five times that."""
+def decode_line(data: bytes, number: int) -> DubLine:
+    """Decode one line of an encoded text. To decode all lines takes five times as long."""
     return msgspec.json.decode(msgspec.json.decode(data, type=_RawLines).lines[number - 1], type=DubLine)
 
 
@@ -124,9 +134,9 @@ def parse_dub(raw: bytes, defaults: Defaults) -> tuple[DubBody, DubFields]:
     """Parse a body. Raises InvalidRequest with the wrong field."""
     body = speech_request.parse(DubBody, raw, defaults)
     values = speech_request.raw_fields(raw, 0)
-    sent = {name: values[name] for name in _OF_STEP if name in values}
+    sent = {name: values[name] for name in _STEP_FIELDS if name in values}
     rate_hz = body.sample_rate or (_RATE_WITH_ORIGINAL if body.original_file_id else _RATE)
-    form = _form(body, rate_hz)
+    form = _output_form(body, rate_hz)
     sent |= {
         "model": _raw(body.model),
         "response_format": _raw("pcm"),
@@ -155,13 +165,13 @@ def parse_dub(raw: bytes, defaults: Defaults) -> tuple[DubBody, DubFields]:
     )
 
 
-def rated(form: OutputForm) -> OutputForm:
+def with_bit_rates(form: OutputForm) -> OutputForm:
     """Return the form of answers that has the bit rates of this form."""
     return replace(form, format="aac") if form.format == M4A else form
 
 
-def _form(body: DubBody, rate_hz: int) -> OutputForm:
-    asked = {
+def _output_form(body: DubBody, rate_hz: int) -> OutputForm:
+    speech_fields = {
         "model": body.model,
         "voice": "any",
         "input": "-",
@@ -169,7 +179,7 @@ def _form(body: DubBody, rate_hz: int) -> OutputForm:
         "sample_rate": rate_hz,
         "bitrate": body.bitrate,
     }
-    return speech_request.parse_speech(msgspec.json.encode(asked), Defaults()).form
+    return speech_request.parse_speech(msgspec.json.encode(speech_fields), Defaults()).form
 
 
 def _raw(value: object) -> msgspec.Raw:

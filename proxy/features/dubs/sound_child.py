@@ -1,8 +1,8 @@
 """The process that decodes the original of one dub: `python -m proxy.features.dubs.sound_child`.
 
-It gets its order and then the file over its pipe, part by part, and decodes it once, in order. It gives mono
-PCM as the mixer takes it, and an empty part at the end; or, for a rate of 0, it only counts. No picture is
-decoded. It is confined like the process that decodes a short recording, and has more time.
+It gets its order and then the file over its pipe, part by part, and decodes it once, in order. It sends mono
+PCM at the speed of the mixer, and an empty part at the end. For a rate of 0, it only counts the samples. No
+picture is decoded. It is confined like the process that decodes a short recording, and has more time.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def main() -> None:
     pipe = pipe_of_one_thread()
     order = _decode(pipe.read() or b"")
     tiny = warm_up()
-    _count(tiny)
-    _give(tiny, SoundOrder(16_000), lambda _pcm: None)
+    _count_samples(tiny)
+    _send_sound(tiny, SoundOrder(16_000), lambda _pcm: None)
     confine_job(MOST_CPU_S, _MEMORY_MB)
     pipe.write(b"")  # ready: the file may come
     parts = bytearray()
@@ -40,23 +40,23 @@ def main() -> None:
     file = bytes(parts)
     del parts
     if order.rate_hz:
-        _give(file, order, pipe.write)
+        _send_sound(file, order, pipe.write)
         pipe.write(b"")
         return
     answer: Counted | Undecoded = Undecoded("memory")
     try:
-        answer = _count(file)
+        answer = _count_samples(file)
     except MemoryError:
         pass
     pipe.write(msgspec.msgpack.encode(answer))
 
 
-def _count(file: bytes) -> Counted | Undecoded:
+def _count_samples(file: bytes) -> Counted | Undecoded:
     def counted(frames: MonoFrames) -> Counted:
         samples = 0
         for frame, count in frames:
             if not frames.mix.takes_first:
-                frames.mono(frame, count)  # it tells whether the channels put each other out
+                frames.mono(frame, count)  # it finds out whether the channels cancel each other
             samples += count
             if samples > LONGEST_S * frames.rate_hz:
                 break
@@ -67,16 +67,16 @@ def _count(file: bytes) -> Counted | Undecoded:
     return read_upload(file, counted)
 
 
-def _give(file: bytes, order: SoundOrder, give: Callable[[bytes], None]) -> None:
+def _send_sound(file: bytes, order: SoundOrder, send: Callable[[bytes], None]) -> None:
     def given(frames: MonoFrames) -> Undecoded:
         stream = None
         for frame, count in frames:
             if stream is None:
                 stream = soxr.ResampleStream(frames.rate_hz, order.rate_hz, 1, dtype="float64", quality="HQ")
             if pcm := _pcm(np.asarray(stream.resample_chunk(frames.mono(frame, count)))):
-                give(pcm)
+                send(pcm)
         if stream is not None and (pcm := _pcm(np.asarray(stream.resample_chunk(np.zeros(0), last=True)))):
-            give(pcm)
+            send(pcm)
         return Undecoded("empty")
 
     read_frames(file, Downmix(takes_first=order.takes_first), given)

@@ -1,4 +1,4 @@
-"""The server's side of reading subtitles: a process for each file, one at a time."""
+"""Reads subtitles in processes: one for each file, one at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 
 import msgspec
 
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.features.dubs.child_orders import RefusedSubtitles, SubtitleAnswer, SubtitleOrder
@@ -22,7 +22,7 @@ _WITHIN_S = 60.0
 _SPEC = HelperSpec(
     module="proxy.features.dubs.reading_child",
     is_for_one=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     again_within_s=4.0,
     most_answer_bytes=2 * MOST_BYTES,
 )
@@ -41,8 +41,8 @@ class SubtitleReader:
         if file.size > MOST_BYTES:
             raise unusable(field, f"they have more than {MOST_BYTES} bytes")
         order = msgspec.msgpack.encode(SubtitleOrder(cast))
-        async with self._places.turn(account):
-            asked = self._helper.talk(partial(ask_with_file, order, file), within_s=_WITHIN_S)
+        async with self._places.hold_turn(account):
+            asked = self._helper.run_with_process(partial(ask_with_file, order, file), within_s=_WITHIN_S)
             try:
                 answer: SubtitleAnswer = await read_apart(asked, _decoder.decode)
             except UnusableRecording:
@@ -60,7 +60,7 @@ def unusable(field: str, why: str) -> InvalidRequest:
 
 
 async def ask_with_file(order: bytes, file: StoredFile, life: Life) -> bytes:
-    """Give a process its order, and the file once it is confined. Raises HelperFailed, VaultFailed."""
+    """Send an order to a process, and the file once it is confined. Raises HelperFailed, VaultFailed."""
     await life.ask(order)
     async with aclosing(file.parts(range(file.size))) as parts:
         async for part in parts:

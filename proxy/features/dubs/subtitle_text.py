@@ -1,6 +1,6 @@
 """SRT and WebVTT as turns of speakers with their times. It reads strangers' files, so it runs in a child.
 
-No expression here takes more than linear time: what repeats is bounded, or ends at the sign that begins it.
+All regular expressions here take linear time: repetitions are bounded, or cannot contain their first sign.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from operator import attrgetter
 
 import msgspec
 
-from policies.text_tags import MOST_CHARACTERS, name_key, other_names
+from policies.text_tags import MOST_NAME_CHARACTERS, likely_names, name_key
 from speech_engine.redacted import Redacted
 
 MOST_TURNS = 5_000
 MOST_MS = 4 * 3600 * 1000
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_LOOKED_AT = 4096
+_HEAD_BYTES = 4096
 _CLOCK = r"(-?)(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"\s{{0,20}}{_CLOCK}[ \t]{{0,20}}-->[ \t]{{0,20}}{_CLOCK}", re.ASCII)
 _TAG = re.compile(r"<([^<>\n]{0,300})>|\{\\[^{}\n]{0,300}\}")
@@ -54,42 +54,42 @@ class Subtitles(msgspec.Struct, frozen=True, kw_only=True, tag="read"):
 
 def read_subtitles(data: bytes, cast: Sequence[str]) -> Subtitles:
     """Read a file. `cast` has the names that may stand before a colon. Raises UnusableSubtitles."""
-    text, warnings = _decoded(data)
+    text, warnings = _decode(data)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     names = {name_key(name): name for name in cast}
     turns, mute, cues = list[SpokenTurn](), 0, 0
-    for start_ms, end_ms, said in _cues(lines, is_vtt=lines[0].startswith("WEBVTT")):
+    for start_ms, end_ms, texts in _cues(lines, is_vtt=lines[0].startswith("WEBVTT")):
         cues += 1
-        own = [*_turns(said, names)]
+        own = [*_read_turns(texts, names)]
         mute += not own
-        turns += _in_time(cues, start_ms, end_ms, own)
+        turns += _share_time(cues, start_ms, end_ms, own)
         if max(cues, len(turns)) > MOST_TURNS:
             raise UnusableSubtitles(f"they have more than {MOST_TURNS} cues and turns of speakers")
     if not turns:
         raise UnusableSubtitles(
             "they have no cue with a text" if cues else "they have no cue: no line of times"
         )
-    if others := other_names("\n".join(turn.text for turn in turns), cast):
+    if others := likely_names("\n".join(turn.text for turn in turns), cast):
         warnings = (*warnings, f"These look like names, but have no voice, and are read: {', '.join(others)}")
     return Subtitles(turns=sorted(turns, key=attrgetter("start_ms")), mute=mute, warnings=warnings)
 
 
-def _decoded(data: bytes) -> tuple[str, Sequence[str]]:
+def _decode(data: bytes) -> tuple[str, Sequence[str]]:
     for bom, encoding in _BOMS:
         if data.startswith(bom):
-            return _strict(data[len(bom) :], encoding), ()
-    head = data[:_LOOKED_AT]
+            return _decode_strictly(data[len(bom) :], encoding), ()
+    head = data[:_HEAD_BYTES]
     odd, even = head[1::2].count(0), head[::2].count(0)
     if max(odd, even) * 4 > len(head):
-        return _strict(data, "utf-16-le" if odd > even else "utf-16-be"), ()
+        return _decode_strictly(data, "utf-16-le" if odd > even else "utf-16-be"), ()
     try:
-        return _strict(data, "utf-8"), ()
+        return _decode_strictly(data, "utf-8"), ()
     except UnusableSubtitles:
-        text = _strict(data, "windows-1252")
+        text = _decode_strictly(data, "windows-1252")
     return text, ("The subtitles are not UTF-8, and were read as windows-1252.",)
 
 
-def _strict(data: bytes, encoding: str) -> str:
+def _decode_strictly(data: bytes, encoding: str) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
@@ -101,20 +101,20 @@ def _strict(data: bytes, encoding: str) -> str:
 
 def _cues(lines: Sequence[str], *, is_vtt: bool) -> Iterator[tuple[int, int, Sequence[str]]]:
     """Yield the times of the cues with their lines of text. Raises UnusableSubtitles."""
-    times, said, number, is_over = None, list[str](), 0, False
+    times, texts, number, is_over = None, list[str](), 0, False
     for line in (*lines, "0:00.000 --> 0:00.000"):
         if "-->" in line and (found := _TIMES.match(line)):
             if times is not None:
-                yield *times, said if is_over else _without_number(said, number + 1)
+                yield *times, texts if is_over else _without_number(texts, number + 1)
             number += 1
-            times, said, is_over = _read_times(found, number), list[str](), False
+            times, texts, is_over = _read_times(found, number), list[str](), False
         elif times is None or is_over:
             continue
         elif is_vtt and (not line.strip() or line.startswith(_BLOCKS)):
-            # What follows a blank line of WebVTT is a note, a style, or the name of the next cue.
+            # After a blank line, WebVTT has a note, a style, or the name of the next cue.
             is_over = not line.strip()
         else:
-            said.append(line)
+            texts.append(line)
 
 
 def _read_times(found: re.Match[str], number: int) -> tuple[int, int]:
@@ -132,29 +132,33 @@ def _ms(clock: Sequence[str]) -> int:
     return 1000 * (3600 * int(hours or 0) + 60 * int(minutes) + int(seconds)) + int(part.ljust(3, "0"))
 
 
-def _without_number(said: list[str], number: int) -> Sequence[str]:
+def _without_number(texts: list[str], number: int) -> Sequence[str]:
     """Leave out the number of the next cue, which stands behind the text of this one."""
-    while said and not said[-1].strip():
-        said.pop()
-    last = said[-1].strip() if said else ""
-    if last.isdecimal() and len(last) < 7 and (len(said) < 2 or not said[-2].strip() or int(last) == number):
-        said.pop()
-    return said
+    while texts and not texts[-1].strip():
+        texts.pop()
+    last = texts[-1].strip() if texts else ""
+    if (
+        last.isdecimal()
+        and len(last) < 7
+        and (len(texts) < 2 or not texts[-2].strip() or int(last) == number)
+    ):
+        texts.pop()
+    return texts
 
 
-def _turns(lines: Sequence[str], names: Mapping[str, str]) -> list[tuple[str, str]]:
+def _read_turns(lines: Sequence[str], names: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the speakers of a cue with their texts. A line that begins without a speaker goes on."""
     found: list[tuple[str, list[str]]] = [("", [])]
     for line in lines:
-        at = 0
+        offset = 0
         for tag in (*_TAG.finditer(line), None):
-            _add(found, line[at : tag.start() if tag else None], names, is_begin=at == 0)
+            _add_text(found, line[offset : tag.start() if tag else None], names, is_begin=offset == 0)
             if tag is None:
                 break
-            at = tag.end()
+            offset = tag.end()
             if voice := _VOICE.fullmatch(tag[1] or ""):
                 name = _plain(voice[1])
-                found.append((names.get(name_key(name), name[:MOST_CHARACTERS]), []))
+                found.append((names.get(name_key(name), name[:MOST_NAME_CHARACTERS]), []))
             elif tag[1] == "/v":
                 found.append(("", []))
         found[-1][1].append(" ")
@@ -162,14 +166,16 @@ def _turns(lines: Sequence[str], names: Mapping[str, str]) -> list[tuple[str, st
     return [(name, text) for name, text in texts if any(map(str.isalnum, text))]
 
 
-def _add(found: list[tuple[str, list[str]]], text: str, names: Mapping[str, str], *, is_begin: bool) -> None:
+def _add_text(
+    found: list[tuple[str, list[str]]], text: str, names: Mapping[str, str], *, is_begin: bool
+) -> None:
     if is_begin and (dash := _DASH.match(text.lstrip())):
         text = text.lstrip()[dash.end() :]
-    name, colon, rest = text[: MOST_CHARACTERS + 10].partition(":")
+    name, colon, rest = text[: MOST_NAME_CHARACTERS + 10].partition(":")
     known = names.get(name_key(_SOUND.sub(" ", name))) if colon else None
     if known is not None:
         found.append((known, []))
-        text = rest + text[MOST_CHARACTERS + 10 :]
+        text = rest + text[MOST_NAME_CHARACTERS + 10 :]
     found[-1][1].append(text)
 
 
@@ -179,12 +185,12 @@ def _plain(text: str) -> str:
     return _BLANKS.sub(" ", text).strip()
 
 
-def _in_time(
-    number: int, start_ms: int, end_ms: int, said: Sequence[tuple[str, str]]
+def _share_time(
+    number: int, start_ms: int, end_ms: int, texts: Sequence[tuple[str, str]]
 ) -> Iterator[SpokenTurn]:
     """Yield the turns of a cue, which share its time by their letters."""
-    whole, before = sum(len(text) for _, text in said), 0
-    for speaker, text in said:
+    whole, before = sum(len(text) for _, text in texts), 0
+    for speaker, text in texts:
         begin = start_ms + (end_ms - start_ms) * before // whole
         before += len(text)
         until = start_ms + (end_ms - start_ms) * before // whole

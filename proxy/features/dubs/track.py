@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.audio.encode import Encoder
-from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, Chunk, OutputForm, true_wav
+from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, Chunk, OutputForm, final_wav_header
 from proxy.audio.sound import FadeOut, Step
 from proxy.features.dubs.line_values import Fit, Lines
-from proxy.features.dubs.mixing import Ducking, floats, pcm_of
+from proxy.features.dubs.mixing import Ducking, to_floats, to_pcm
 from proxy.features.dubs.request import FILES
-from proxy.features.jobs.core.encoding import FileMaking, beginning, opened
+from proxy.features.jobs.core.encoding import FileMaking, length_writer, open_encoder_in_thread
 from proxy.features.jobs.core.fields import M4A
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from proxy.features.jobs.core.m4b import M4bEncoder
 
 
-class Placed(NamedTuple):
+class PlacedClip(NamedTuple):
     """The sound of a clip, from sample `first` up to `last`, at its place in the track and at its pace."""
 
     clip: JobClip
@@ -42,21 +42,21 @@ class Placed(NamedTuple):
     pace: float
 
 
-def placed(clips: Sequence[JobClip], sounds: Sequence[tuple[int, int]], made: Fit) -> list[Placed]:
+def place_clips(clips: Sequence[JobClip], sounds: Sequence[tuple[int, int]], fitted: Fit) -> list[PlacedClip]:
     """Return the clips in the order in which they begin."""
-    rows = zip(clips, sounds, made.starts, made.paces, strict=True)
+    rows = zip(clips, sounds, fitted.starts, fitted.paces, strict=True)
     return sorted(
-        (Placed(clip, *sound, at, pace) for clip, sound, at, pace in rows), key=lambda each: each.start
+        (PlacedClip(clip, *sound, at, pace) for clip, sound, at, pace in rows), key=lambda each: each.start
     )
 
 
-def spoken_places(planned: Lines, made: Fit) -> list[tuple[int, int]]:
-    rows = zip(made.starts, planned.lengths, made.paces, strict=True)
+def spoken_places(planned: Lines, fitted: Fit) -> list[tuple[int, int]]:
+    rows = zip(fitted.starts, planned.lengths, fitted.paces, strict=True)
     return [(start, start + round(length / pace)) for start, length, pace in rows if length]
 
 
-async def speech(
-    files: JobFiles, lines: Sequence[Placed], samples: int, rate_hz: int
+async def track_speech(
+    files: JobFiles, lines: Sequence[PlacedClip], samples: int, rate_hz: int
 ) -> AsyncGenerator[bytes, None]:
     """Yield the speech of a track, as long as the track. Raises VaultFailed, SoundFailed."""
     waiting, playing, block = [*reversed(lines)], list[tuple[int, NDArray[np.int16]]](), _BLOCK_S * rate_hz
@@ -66,7 +66,7 @@ async def speech(
             line = waiting.pop()
             if line.last > line.first:
                 pcm = await files.whole(line.clip.account, line.clip.digest)
-                playing.append((line.start, await asyncio.to_thread(_fitted, pcm, line, rate_hz)))
+                playing.append((line.start, await asyncio.to_thread(_fit_sound, pcm, line, rate_hz)))
         sound = np.zeros(last - first, np.int32)
         for start, own in playing:
             begin, end = max(first, start), min(last, start + len(own))
@@ -75,7 +75,7 @@ async def speech(
         yield np.clip(sound, -32768, 32767).astype("<i2").tobytes()
 
 
-def _fitted(pcm: bytes, line: Placed, rate_hz: int) -> NDArray[np.int16]:
+def _fit_sound(pcm: bytes, line: PlacedClip, rate_hz: int) -> NDArray[np.int16]:
     # Imported here: it loads libav, which a server does once it needs it.
     from proxy.audio.fitting import Speed
 
@@ -108,12 +108,12 @@ class DubFile:
         if form.format == M4A:
             mp4 = await making.open_mp4(form, samples)
             return cls(making, making.writer(FILES[name], clips, head_bytes=mp4.head_bytes), mp4, mp4=mp4)
-        begin, tag = beginning(form, samples), b""
+        begin, tag = length_writer(form, samples), b""
         if form.format == "wav":
             size = WAV_HEADER_BYTES + samples * SAMPLE_BYTES
-            head, tag = true_wav(size, form.sample_rate_hz, is_tagged=bool(form.source))
+            head, tag = final_wav_header(size, form.sample_rate_hz, is_tagged=bool(form.source))
             begin = partial(_with_head, head)
-        return cls(making, making.writer(FILES[name], clips, begin), await opened(form), tag)
+        return cls(making, making.writer(FILES[name], clips, begin), await open_encoder_in_thread(form), tag)
 
     async def add_sound(self, pcm: bytes) -> None:
         if pcm:
@@ -143,11 +143,11 @@ class OriginalBed:
 
     def __init__(self, parts: AsyncGenerator[bytes, None] | None, ducking: Ducking) -> None:
         self._parts, self._ducking = parts, ducking
-        self._held, self._at = b"", 0
+        self._buffered, self._position = b"", 0
 
     async def take_sound(self, count: int) -> bytes:
-        held = [self._held]
-        size = len(self._held)
+        held = [self._buffered]
+        size = len(self._buffered)
         while size < count * SAMPLE_BYTES and self._parts is not None:
             part = await anext(self._parts, b"")
             if not part:
@@ -155,13 +155,13 @@ class OriginalBed:
             held.append(part)
             size += len(part)
         whole = b"".join(held)
-        taken, self._held = whole[: count * SAMPLE_BYTES], whole[count * SAMPLE_BYTES :]
+        taken, self._buffered = whole[: count * SAMPLE_BYTES], whole[count * SAMPLE_BYTES :]
         taken += bytes(count * SAMPLE_BYTES - len(taken))
-        self._at += count
-        return await asyncio.to_thread(self._ducked, taken, self._at - count)
+        self._position += count
+        return await asyncio.to_thread(self._ducked, taken, self._position - count)
 
     def _ducked(self, pcm: bytes, first: int) -> bytes:
-        return pcm_of(floats(pcm) * self._ducking.gains(first, len(pcm) // SAMPLE_BYTES))
+        return to_pcm(to_floats(pcm) * self._ducking.gains(first, len(pcm) // SAMPLE_BYTES))
 
 
 async def write_track(
@@ -183,7 +183,7 @@ async def write_track(
         bed = await original.take_sound(len(pcm) // SAMPLE_BYTES) if original is not None else b""
         if "bed" in outs:
             await outs["bed"].add_sound(bed)
-        await outs["track"].add_sound(await asyncio.to_thread(_mixed, limiter, pcm, bed))
+        await outs["track"].add_sound(await asyncio.to_thread(_mix, limiter, pcm, bed))
 
     async with AsyncExitStack() as stack:
         if mark is not None:
@@ -193,10 +193,10 @@ async def write_track(
             await mix(pcm if mark is None else await mark.feed(pcm))
         if mark is not None:
             await mix(await mark.flush())
-        await outs["track"].add_sound(pcm_of(limiter.flush()))
+        await outs["track"].add_sound(to_pcm(limiter.flush()))
         for out in outs.values():
             await out.end()
 
 
-def _mixed(limiter: Limiter, pcm: bytes, bed: bytes) -> bytes:
-    return pcm_of(limiter.feed(floats(pcm) + floats(bed) if bed else floats(pcm)))
+def _mix(limiter: Limiter, pcm: bytes, bed: bytes) -> bytes:
+    return to_pcm(limiter.feed(to_floats(pcm) + to_floats(bed) if bed else to_floats(pcm)))

@@ -43,33 +43,35 @@ class LetterTimes:
     """Times the characters of one text, in its order, each once. The text may grow."""
 
     def __init__(self) -> None:
-        self._place = 0
+        self._timed_to = 0
         self.end_ms = 0.0
         """The end of the last character that was timed."""
 
     def time_words(self, text: str, words: Iterable[WordSpan]) -> CharacterTimes:
         """Return the characters up to the last of these words, with the marks and the blank behind it: some
         clients end a word at its blank."""
-        begin, starts_ms = self._place, list[float]()
+        begin, starts_ms = self._timed_to, list[float]()
         for word in words:
-            if word.end <= self._place:
+            if word.end <= self._timed_to:
                 continue
-            start, end = max(word.start, self._place), _with_marks(text, word.end)
+            start, end = max(word.start, self._timed_to), _with_marks(text, word.end)
             start_ms = max(word.start_ms, self.end_ms)
-            starts_ms += _shared(self.end_ms, start_ms, start - self._place)
+            starts_ms += _spread_evenly(self.end_ms, start_ms, start - self._timed_to)
             end_ms = max(word.end_ms, start_ms)
-            starts_ms += _shared(start_ms, end_ms, end - start)
-            self._place, self.end_ms = end, end_ms
-        return CharacterTimes(text[begin : self._place], starts_ms, self.end_ms)
+            starts_ms += _spread_evenly(start_ms, end_ms, end - start)
+            self._timed_to, self.end_ms = end, end_ms
+        return CharacterTimes(text[begin : self._timed_to], starts_ms, self.end_ms)
 
     def time_rest(self, text: str, end_ms: float) -> CharacterTimes:
         """Return all other characters; the sound ends at `end_ms`."""
-        begin, since_ms = self._place, self.end_ms
-        self._place, self.end_ms = len(text), max(end_ms, since_ms)
-        return CharacterTimes(text[begin:], _shared(since_ms, self.end_ms, len(text) - begin), self.end_ms)
+        begin, since_ms = self._timed_to, self.end_ms
+        self._timed_to, self.end_ms = len(text), max(end_ms, since_ms)
+        return CharacterTimes(
+            text[begin:], _spread_evenly(since_ms, self.end_ms, len(text) - begin), self.end_ms
+        )
 
 
-def with_ends(words: Sequence[SpokenWord], end_s: float) -> list[WordSpan]:
+def word_spans(words: Sequence[SpokenWord], end_s: float) -> list[WordSpan]:
     """Return words that end where the next one begins, the last one at `end_s`."""
     ends_s = [*(word.start_seconds for word in words[1:]), end_s]
     return [
@@ -86,7 +88,7 @@ def _with_marks(text: str, end: int) -> int:
     return end + text[end : end + 1].isspace()
 
 
-def _shared(since_ms: float, until_ms: float, count: int) -> list[float]:
+def _spread_evenly(since_ms: float, until_ms: float, count: int) -> list[float]:
     return [since_ms + (until_ms - since_ms) * number / count for number in range(count)]
 
 

@@ -19,14 +19,14 @@ _MOST_FAILED = 100
 _UNNAMED = "default"
 """The context of messages that name none."""
 
-Doing = Literal["open", "say", "flush", "finish", "stop", "close_socket"]
+Action = Literal["open", "say", "flush", "finish", "stop", "close_socket"]
 
 
 class ContextStep(Redacted, msgspec.Struct, frozen=True):
     """What to do with a context: `open` it, `say` more text, `flush` what is there, `finish` when it is all
     said, or `stop` now."""
 
-    doing: Doing
+    action: Action
     context: str
     text: str = ""
     settings: Mapping[str, Any] | None = None
@@ -59,7 +59,7 @@ class Contexts:
             return [*map(self._close, list(self._open)), ContextStep("close_socket", "")]
         id_, text = message.context_id or _UNNAMED, message.text or ""
         if id_ in self._failed or id_ in self._closed:
-            return self._later(id_, message)
+            return self._steps_after_close(id_, message)
         steps = []
         if id_ not in self._open:
             # A flush, a close or a keep-alive of a context that never opened means nothing.
@@ -85,9 +85,10 @@ class Contexts:
         if has_failed and is_open:
             self._note_failed(context)
 
-    def oldest_closed(self, *, but: str) -> str | None:
-        """Return the context that still speaks, and that the client closed before all others `but` this."""
-        return next((each for each in self._closed if each != but), None)
+    def oldest_closed(self, *, other_than: str) -> str | None:
+        """Return the context that still speaks, and that the client closed before all others. `other_than` is
+        left out."""
+        return next((each for each in self._closed if each != other_than), None)
 
     def _close(self, id_: str) -> ContextStep:
         """Close an open context. What was flushed is still said."""
@@ -96,7 +97,7 @@ class Contexts:
             return ContextStep("finish", id_)
         return ContextStep("stop", id_)
 
-    def _later(self, id_: str, message: ContextMessage) -> list[ContextStep]:
+    def _steps_after_close(self, id_: str, message: ContextMessage) -> list[ContextStep]:
         """Return what is meant for a context that was closed, or has failed."""
         if message.close_context:
             has_failed = id_ in self._failed

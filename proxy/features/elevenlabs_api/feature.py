@@ -22,7 +22,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     newest, parts = context.find(NewestUtterances), list[StreamParts]()
     opened = socket_endpoints(lambda: parts[-1])
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         speaking, voices, answering = revision.speaking, revision.voices, revision.answering
         if speaking is None or voices is None or answering is None:
             return Additions()
@@ -35,7 +35,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         dialect = Dialect(PREFIX, KEY_HEADER, reply_in_dialect, endpoints)
         return Additions(dialects=[dialect], sockets=opened)
 
-    yield FeatureInstance(context, at)
+    yield FeatureInstance(context, additions_for)
 
 
 FEATURE = Feature("elevenlabs_api", _open, paths=("/elevenlabs",))

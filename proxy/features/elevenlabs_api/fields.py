@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from policies.plans import Terms
 from proxy.access.callers import Caller
-from proxy.audio.formats import OutputForm, form_of
+from proxy.audio.formats import OutputForm, find_form
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.fields import FieldFault
 from proxy.config.sections import Config
@@ -97,11 +97,11 @@ class FieldReader:
         """Return what a query and a body ask for. Raises InvalidRequest."""
         body = body or TextBody(text=" ")
         return SpeechFields(
-            model=self._model(body.model_id or query.get("model_id", "")),
+            model=self._resolve_model(body.model_id or query.get("model_id", "")),
             voice=voice,
-            form=form_named(query.get("output_format") or USUAL_FORMAT),
+            form=parse_output_format(query.get("output_format") or USUAL_FORMAT),
             language=body.language_code or query.get("language_code", ""),
-            speed=speed_in(body.voice_settings),
+            speed=read_speed(body.voice_settings),
             seed=body.seed,
             is_ssml=query.get("enable_ssml_parsing", "").lower() == "true",
         )
@@ -110,9 +110,9 @@ class FieldReader:
         """Raises NotAllowed without terms of a plan."""
         return self._speaking.admission.terms(caller)
 
-    def again(self, fields: SpeechFields, speed: float) -> SpeechFields:
+    def context_fields(self, fields: SpeechFields, speed: float) -> SpeechFields:
         """Return what a query asked for with the speed of one context, in this revision."""
-        return replace(fields, model=self._model(fields.model), speed=speed)
+        return replace(fields, model=self._resolve_model(fields.model), speed=speed)
 
     async def check_fields(
         self, id_: str, caller: Caller, fields: SpeechFields, terms: Terms
@@ -128,24 +128,24 @@ class FieldReader:
             return replace(fields, language="")
         return fields
 
-    def _model(self, name: str) -> str:
+    def _resolve_model(self, name: str) -> str:
         """Return a model of this server: one of ElevenLabs that no engine has means the default."""
         if not name:
             return self._default_model
         if name.startswith("eleven_") and name not in self._aliases:
             try:
-                self._catalogue.resolve_model(name)
+                self._catalogue.resolve_models(name)
             except (NotFound, UpstreamFailed):
                 return self._default_model
         return name
 
 
-def form_named(name: str) -> OutputForm:
+def parse_output_format(name: str) -> OutputForm:
     """Return the form of an `output_format`. Raises UnsupportedFormat."""
     kind, _, numbers = name.partition("_")
     rate, _, kbit_s = numbers.partition("_")
     if name in OUTPUT_FORMATS:
-        form = form_of(_OTHER_NAMES.get(kind, kind), int(rate), int(kbit_s) if kbit_s else None)
+        form = find_form(_OTHER_NAMES.get(kind, kind), int(rate), int(kbit_s) if kbit_s else None)
         assert not isinstance(form, FieldFault), "the list has what the encoders have"
         return form
     raise UnsupportedFormat(
@@ -154,7 +154,7 @@ def form_named(name: str) -> OutputForm:
     )
 
 
-def speed_in(settings: Mapping[str, Any] | None) -> float:
+def read_speed(settings: Mapping[str, Any] | None) -> float:
     """Return the speed of some `voice_settings`. Raises InvalidRequest."""
     if settings is None or settings.get("speed") is None:
         return 1.0

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from policies.routing import Model, spoken_languages
 from proxy.access.callers import caller_of
 from proxy.api.balance import read_balance
-from proxy.api.voice_entries import Entries, VoiceEntry
+from proxy.api.voice_entries import VoiceEntries, VoiceEntry
 from proxy.api.voices import VoiceTools
 from proxy.errors import InvalidRequest
 from proxy.features.elevenlabs_api.failures import PREFIX
@@ -28,7 +28,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger import Ledger
 from proxy.speech.speech_body import MAX_INPUT
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 
 _CATEGORIES = {"audio_sample": "cloned", "mix": "generated"}
 _USUAL_PAGE, _MOST_PAGE = 10, 100
@@ -48,28 +48,28 @@ class CatalogueLists(Resource):
         catalogue = self._tools.catalogue
         aliases, models = catalogue.list_models(terms)
         most = min(MAX_INPUT, terms.max_characters or MAX_INPUT)
-        named = [(alias, catalogue.alias_models(alias)) for alias in aliases]
+        named = [(alias, catalogue.models_of_alias(alias)) for alias in aliases]
         named += [(model.name, [model]) for model in models]
-        return reply([_model(name, of, most) for name, of in named if _may_speak(of)])
+        return reply([_model_shape(name, of, most) for name, of in named if _may_speak(of)])
 
     @endpoint("GET", f"{PREFIX}/v1/voices", pace="list")
     async def list_voices(self, request: Request) -> Response:
         """All voices"""
-        entries = await self._tools.entries(request)
-        return reply(VoicesShape(await _all(entries)))
+        entries = await self._tools.voice_entries(request)
+        return reply(VoicesShape(await _all_voices(entries)))
 
     @endpoint("GET", f"{PREFIX}/v2/voices", pace="list")
     async def search_voices(self, request: Request) -> Response:
         """A page of the voices"""
         query = request.query_params
         size, ids = _page_size(query.get("page_size", "")), {*query.getlist("voice_ids")}
-        found = await _all(await self._tools.entries(request))
+        found = await _all_voices(await self._tools.voice_entries(request))
         if ids:
             found = [voice for voice in found if voice.voice_id in ids]
         if category := query.get("category"):
             found = [voice for voice in found if voice.category == category]
         if wanted := query.get("search", "").casefold():
-            found = [voice for voice in found if _has(voice, wanted)]
+            found = [voice for voice in found if _contains(voice, wanted)]
         start = _place_after(found, query.get("next_page_token", ""))
         page, has_more = found[start : start + size], start + size < len(found)
         token = page[-1].voice_id if has_more else None
@@ -80,8 +80,8 @@ class CatalogueLists(Resource):
     @endpoint("GET", f"{PREFIX}/v1/voices/{{id:path}}")
     async def get_voice(self, request: Request) -> Response:
         """One voice"""
-        entry = await self._tools.entry(request, request.path_params["id"])
-        return reply(_voice(entry))
+        entry = await self._tools.voice_entry(request, request.path_params["id"])
+        return reply(_voice_shape(entry))
 
     @endpoint("GET", f"{PREFIX}/v1/user/subscription")
     async def get_subscription(self, request: Request) -> Response:
@@ -109,7 +109,7 @@ def _may_speak(models: Iterable[Model]) -> bool:
     return not known or any(model.info.speaks and not model.info.runner for model in known)
 
 
-def _model(name: str, models: Iterable[Model], most_characters: int) -> ModelShape:
+def _model_shape(name: str, models: Iterable[Model], most_characters: int) -> ModelShape:
     tags = dict.fromkeys(tag for model in models for tag in spoken_languages(model.info) if tag != "*")
     languages = [LanguageShape(tag, tag) for tag in tags]
     return ModelShape(
@@ -117,25 +117,25 @@ def _model(name: str, models: Iterable[Model], most_characters: int) -> ModelSha
     )
 
 
-async def _all(entries: Entries) -> list[VoiceShape]:
+async def _all_voices(entries: VoiceEntries) -> list[VoiceShape]:
     """Return the voices that speak alone: a cast needs names in its text."""
     voices = [voice for voice in entries.known.voices if not voice.cast]
-    return await in_turns(lambda voice: _voice(entries.entry(voice)), voices)
+    return await map_in_turns(lambda voice: _voice_shape(entries.entry_of(voice)), voices)
 
 
-def _voice(entry: VoiceEntry) -> VoiceShape:
-    told = {"language": entry.language, "gender": entry.gender, "age": entry.age}
+def _voice_shape(entry: VoiceEntry) -> VoiceShape:
+    facts = {"language": entry.language, "gender": entry.gender, "age": entry.age}
     own = {} if entry.labels is UNSET else entry.labels
     return VoiceShape(
         voice_id=entry.id,
         name=entry.title or entry.name,
         category=_CATEGORIES.get(entry.type, "premade"),
-        labels={**{name: value for name, value in told.items() if value}, **own},
+        labels={**{name: value for name, value in facts.items() if value}, **own},
         description=entry.description,
     )
 
 
-def _has(voice: VoiceShape, wanted: str) -> bool:
+def _contains(voice: VoiceShape, wanted: str) -> bool:
     texts = (voice.name, voice.voice_id, voice.description, *voice.labels.values())
     return any(wanted in text.casefold() for text in texts)
 

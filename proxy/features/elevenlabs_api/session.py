@@ -14,8 +14,8 @@ from msgspec import UNSET, UnsetType
 from policies.lexicon import Words
 from proxy.errors import InvalidRequest, RequestFailed, ServerBusy, StorageUnavailable
 from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, WordSpan, chunk_alignment
-from proxy.features.elevenlabs_api.contexts import ContextRefused, Contexts, ContextStep, Doing
-from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, speed_in
+from proxy.features.elevenlabs_api.contexts import Action, ContextRefused, Contexts, ContextStep
+from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, read_speed
 from proxy.features.elevenlabs_api.messages import (
     AudioMessage,
     ContextMessage,
@@ -23,6 +23,7 @@ from proxy.features.elevenlabs_api.messages import (
     error_message,
     read_message,
 )
+from proxy.features.elevenlabs_api.ssml_texts import SsmlTexts
 from proxy.features.sockets.utterances.utterance import MOST_TEXT, Utterance
 from proxy.features.sockets.utterances.utterances import Utterances
 from proxy.features.sockets.utterances.values import (
@@ -33,9 +34,8 @@ from proxy.features.sockets.utterances.values import (
     UtteranceSettings,
 )
 from proxy.http.replies import encode_json
-from proxy.http.socket import LEAVING, ClientSocket
+from proxy.http.socket import LEAVING_MESSAGE, ClientSocket
 from proxy.ledger import Ledger, StreamsTaken
-from proxy.speech.ssml_body import read_speech
 from proxy.storage.store import StorageFailed
 
 _log = structlog.get_logger()
@@ -79,11 +79,24 @@ class _Context:
         self.utterance: Utterance | None = None
         self.task: asyncio.Task[None] | None = None
         self.failure: RequestFailed | None = None
-        self.mark = session.socket.mark
+        self.count_written = session.socket.count_written
         self.share_sent = session.socket.share_sent
         self._session = session
         self._text = ""
         self._letters = LetterTimes()
+        self._ssml = SsmlTexts()
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether an element of SSML waits for its end."""
+        return self._ssml.is_holding
+
+    def read_text(self, text: str, *, is_flush: bool) -> tuple[str, Words]:
+        """Return what can be said by now. Raises InvalidRequest."""
+        # What is too long is refused when it is added, and not read before.
+        if not self.fields.is_ssml or len(text) > MOST_TEXT:
+            return text, {}
+        return self._ssml.read_elements(text, is_flush=is_flush)
 
     def add_text(self, text: str, sounds: Words) -> None:
         """Raises InvalidRequest."""
@@ -124,7 +137,7 @@ class StreamInputSession:
         self._begun = 0
         self._errors = 0
         self._over: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
-        self._steps: dict[Doing, Callable[[ContextStep], Awaitable[None]]] = {
+        self._steps: dict[Action, Callable[[ContextStep], Awaitable[None]]] = {
             "open": self._open_context,
             "say": self._say,
             "flush": self._flush,
@@ -148,7 +161,7 @@ class StreamInputSession:
                         with suppress(TimeoutError):
                             async with asyncio.timeout(_LAST_WORDS_S):
                                 for context in list(self._open.values()):
-                                    await self._fail(context, ServerBusy(LEAVING))
+                                    await self._fail(context, ServerBusy(LEAVING_MESSAGE))
                     raise
                 reading.cancel()
                 await self._interrupt_all()
@@ -173,7 +186,7 @@ class StreamInputSession:
             is_final=is_final,
             alignment=alignment,
             normalized_alignment=alignment,
-            context_id=self._shown(context),
+            context_id=self._context_id(context),
         )
         await self.socket.send(encode_json(message).decode())
 
@@ -182,7 +195,7 @@ class StreamInputSession:
             try:
                 message = await self._next_message()
                 for step in self._contexts.read_steps(message):
-                    await self._steps[step.doing](step)
+                    await self._steps[step.action](step)
             except InvalidRequest as failure:
                 await self._refuse(failure)
 
@@ -195,36 +208,51 @@ class StreamInputSession:
             except TimeoutError:
                 # A context that waits for text would hold its stream for ever.
                 utterances = [each.utterance for each in self._open.values() if each.utterance is not None]
-                if loop.time() - self.last_sound >= idle_s and all(each.is_silent for each in utterances):
-                    self._end(1000, f"No message came within {idle_s:g} s.")
+                if loop.time() - self.last_sound < idle_s or not all(each.is_silent for each in utterances):
+                    continue
+                if self.options.is_single and utterances:
+                    # As with ElevenLabs, what it has not said yet is said before the end.
+                    await self._end_single()
+                else:
+                    self._end_session(1000, f"No message came within {idle_s:g} s.")
+
+    async def _end_single(self) -> None:
+        for context in list(self._open.values()):
+            self._contexts.end_context(context.name)
+            await self._finish(ContextStep("finish", context.name))
 
     async def _open_context(self, step: ContextStep) -> None:
         context = self._open[step.context] = _Context(step.context, self.options.fields, self)
         try:
-            context.fields = self._parts().reader.again(self.options.fields, speed_in(step.settings))
+            context.fields = self._parts().reader.context_fields(
+                self.options.fields, read_speed(step.settings)
+            )
         except RequestFailed as failure:
             await self._fail(context, failure)
 
     async def _say(self, step: ContextStep) -> None:
         context = self._open.get(step.context)
-        if context is None or context.failure is not None:
-            return
+        if context is not None and context.failure is None:
+            await self._add_text(context, step.text)
+
+    async def _add_text(self, context: _Context, sent: str, *, is_flush: bool = False) -> None:
         try:
-            # What is too long is refused below, and not read before.
-            is_read = context.fields.is_ssml and len(step.text) <= MOST_TEXT
-            text, sounds = _plain(step.text) if is_read else (step.text, {})
+            text, sounds = context.read_text(sent, is_flush=is_flush)
+            if not text or (context.utterance is None and text.isspace()):
+                return
             if context.utterance is None:
-                await self._begin(context)
+                await self._begin_utterance(context)
             context.add_text(text, sounds)
         except RequestFailed as failure:
             await self._fail(context, failure)
         except StorageFailed as error:
             await self._fail(context, self._storage_failure(error))
 
-    async def _begin(self, context: _Context) -> None:
+    async def _begin_utterance(self, context: _Context) -> None:
         """Begin its utterance with its first words. Raises RequestFailed."""
         settings = UtteranceSettings.of(context.fields.speech_request("a"))
         self._begun += 1
+        self.socket.count_utterance()
         id_, key = f"{self.socket.id}-{self._begun}", self.socket.caller.key
         while context.utterance is None:
             try:
@@ -233,7 +261,7 @@ class StreamInputSession:
                 begin = self._parts().utterances.begin_utterance
                 context.utterance = await begin(id_, key, settings, context)
             except StreamsTaken:
-                if (oldest := self._contexts.oldest_closed(but=context.name)) is None:
+                if (oldest := self._contexts.oldest_closed(other_than=context.name)) is None:
                     raise
                 await self._interrupt(self._open[oldest])
         self._waiting.add(context.utterance)
@@ -248,15 +276,23 @@ class StreamInputSession:
                 failure = self._storage_failure(error)
             if context.failure is None and failure is not None:
                 context.failure = failure
-                await self.socket.send(error_message(failure, self._shown(context.name)))
+                await self.socket.send(error_message(failure, self._context_id(context.name)))
             await self._close_context(context)
 
     async def _flush(self, step: ContextStep) -> None:
-        if (context := self._open.get(step.context)) is not None and context.utterance is not None:
+        context = await self._with_all_text(step)
+        if context is not None and context.utterance is not None:
             context.utterance.flush()
 
+    async def _with_all_text(self, step: ContextStep) -> _Context | None:
+        """Return a context that has all text that was sent, or None if there is none."""
+        context = self._open.get(step.context)
+        if context is not None and context.failure is None and context.is_holding:
+            await self._add_text(context, "", is_flush=True)
+        return self._open.get(step.context)
+
     async def _finish(self, step: ContextStep) -> None:
-        if (context := self._open.get(step.context)) is None:
+        if (context := await self._with_all_text(step)) is None:
             return
         if context.utterance is None:
             await self._close_context(context)
@@ -271,11 +307,12 @@ class StreamInputSession:
         """Stop its sound, and return when the client knows of its end."""
         if self._open.get(context.name) is not context:
             return
-        if context.utterance is None or context.task is None:
+        task = context.task
+        if context.utterance is None or task is None:
             await self._close_context(context)
             return
         await context.utterance.interrupt()
-        await asyncio.wait([context.task])
+        await asyncio.wait([task])
 
     async def _interrupt_all(self) -> None:
         for context in list(self._open.values()):
@@ -284,7 +321,7 @@ class StreamInputSession:
     async def _fail(self, context: _Context, failure: RequestFailed) -> None:
         """Tell the failure of one context, and then end it: the socket stays."""
         context.failure = failure
-        await self.socket.send(error_message(failure, self._shown(context.name)))
+        await self.socket.send(error_message(failure, self._context_id(context.name)))
         await self._interrupt(context)
 
     def _storage_failure(self, error: StorageFailed) -> RequestFailed:
@@ -296,41 +333,36 @@ class StreamInputSession:
         if self._open.get(context.name) is context:
             del self._open[context.name]
             self._contexts.end_context(context.name, has_failed=failure is not None)
+        # Each of the two refers to its context: together they would wait for the garbage collector.
+        context.utterance = context.task = None
         if failure is None or not is_single:
             await self.send_audio(context.name, is_final=True)
         if failure is None and is_single:
-            self._end(1000, "")
+            self._end_session(1000, "")
         elif failure is not None and (is_single or UtteranceEnd(failure=failure).ends_socket):
-            self._end(close_code(failure), failure.code)
+            self._end_session(close_code(failure), failure.code)
 
     async def _refuse(self, failure: InvalidRequest) -> None:
         """Tell what is wrong with a message."""
         refused = failure if isinstance(failure, ContextRefused) else None
-        shown = UNSET if refused is None else self._shown(refused.context)
+        shown = UNSET if refused is None else self._context_id(refused.context)
         await self.socket.send(error_message(failure, shown))
         if refused is not None and refused.is_over:
             await self.send_audio(refused.context, is_final=True)
         self._errors += 1
         if self._errors >= MOST_ERRORS:
-            self._end(1008, "too_many_errors")
+            self._end_session(1008, "too_many_errors")
 
     async def _close_socket(self, _step: ContextStep) -> None:
         # Those that were flushed are still said.
         tasks = [context.task for context in self._open.values() if context.task is not None]
         if tasks:
             await asyncio.wait(tasks)
-        self._end(1000, "")
+        self._end_session(1000, "")
 
-    def _end(self, code: int, reason: str) -> None:
+    def _end_session(self, code: int, reason: str) -> None:
         if not self._over.done():
             self._over.set_result((code, reason))
 
-    def _shown(self, context: str) -> str | UnsetType:
+    def _context_id(self, context: str) -> str | UnsetType:
         return UNSET if self.options.is_single else context
-
-
-def _plain(text: str) -> tuple[str, Words]:
-    """Return what elements of SSML in a text say, and the sounds of its words. Raises InvalidRequest."""
-    read = read_speech(text, is_lenient=True)
-    # A blank at the end divides its words from those of the next message.
-    return f"{read.text} " if text[-1:].isspace() else read.text, read.words

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from proxy.access.callers import Caller
 from proxy.api.answering import Answering, AnswerWriter, write_end, write_report
 from proxy.api.speech_headers import answer_headers
-from proxy.features.elevenlabs_api.alignment import CharacterAlignment, LetterTimes, alignment_of, with_ends
+from proxy.features.elevenlabs_api.alignment import CharacterAlignment, LetterTimes, alignment_of, word_spans
 from proxy.features.elevenlabs_api.failures import PREFIX
 from proxy.features.elevenlabs_api.fields import FieldReader, TextBody
 from proxy.features.elevenlabs_api.shapes import JsonChunk, Times
@@ -69,7 +69,7 @@ async def _write_lines(connection: Connection, answer: Answer) -> None:
     connection.set_head(200, answer_headers(answer, "application/x-ndjson"))
     while (data := await answer.next_chunk()) is not None:
         await connection.send(_line(data, times.known_alignment()), answer.run_ahead)
-    last = answer.last()
+    last = answer.last_bytes()
     await write_end(connection, answer, _line(last, times.last_alignment()))
 
 
@@ -92,7 +92,7 @@ class _AnswerTimes:
         if len(words) < 2:
             return None
         self._words_sent += len(words) - 1
-        known = with_ends(words[:-1], words[-1].start_seconds)
+        known = word_spans(words[:-1], words[-1].start_seconds)
         return alignment_of(self._letters.time_words(self._text, known))
 
     def last_alignment(self) -> CharacterAlignment | None:
@@ -100,7 +100,7 @@ class _AnswerTimes:
         words, end_s = self._answer.speech.words, self._answer.seconds
         if words is None:
             return None
-        timed = self._letters.time_words(self._text, with_ends(words[self._words_sent :], end_s))
+        timed = self._letters.time_words(self._text, word_spans(words[self._words_sent :], end_s))
         return alignment_of(timed.joined(self._letters.time_rest(self._text, end_s * 1000)))
 
 

@@ -17,17 +17,17 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.api.server import ServerLink
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
+from proxy.catalogue.erasing import DerivedData, ForgetEverywhere, OwnedRecord
 from proxy.errors import NotFound
 from proxy.features.erasure import tombstone_rows
-from proxy.features.erasure.followers import are_behind, exact_now, put_follower, remove_follower
+from proxy.features.erasure.followers import exact_now, has_followers_behind, put_follower, remove_follower
 from proxy.features.erasure.journal import ErasureJournal, JournalLine
-from proxy.features.erasure.object_journal import ObjectJournal, once_a_start
+from proxy.features.erasure.object_journal import ObjectJournal, replay_once_a_start
 from proxy.file_store.vault import Vault
-from proxy.queue.tasks import LEASE_S, Again, Done, Result, TaskKind
+from proxy.queue.tasks import LEASE_S, Delayed, Done, Result, TaskKind
 from proxy.storage import accounts, schema, tombstones
 from proxy.storage.audit import Act
 from proxy.storage.rows import LAST_MOMENT, encode_json, new_id
@@ -38,19 +38,19 @@ from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 from speech_engine.host.cluster_messages import TombstonesRead
 
-_WAITED_S = 10.0
-"""The time that a request waits for a complete receipt. The erasure goes on afterwards."""
-_SILENT_S = 5.0
-_DROPPED_S = 7.0
+_RECEIPT_WAIT_S = 10.0
+"""How long a request waits for a complete receipt. The erasure goes on afterwards."""
+_SILENCE_WAIT_S = 5.0
+_DROP_WAIT_S = 7.0
 _LOOK_EVERY_S = 5.0
 _FOLLOW_EVERY_S = 1.0
-_SAY_EVERY_US = 5 * SECOND
-"""The time between two notes of a follower that it lives. During an erasure, each turn writes one."""
-_OTHERS_S = 6.0
-_OTHERS_AGAIN_S = 0.25
-_OVERLAP_US = 60 * SECOND
-"""A tombstone may be committed so much later than its time says."""
-_LEFT_OVER_US = 60 * SECOND
+_NOTE_EVERY_US = 5 * SECOND_US
+"""How often a follower notes in the database that it is alive. During an erasure, each turn does."""
+_OTHERS_WAIT_S = 6.0
+_OTHERS_LOOK_EVERY_S = 0.25
+_OVERLAP_US = 60 * SECOND_US
+"""A tombstone is committed at most so long after its time `began`."""
+_ABANDONED_US = 60 * SECOND_US
 _NOT_COMPLETE = Condition("completed IS NULL", {})
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 
@@ -67,39 +67,40 @@ class Erasure(TaskKind[Tombstone]):
 
     name = "erasures that are not complete"
     table = tombstone_rows.TASKS
-    # Together: a provider that is away keeps each of them waiting.
-    at_once = 16
-    outlives = False
+    # Many at once: each may wait for a provider that cannot be reached.
+    most_at_once = 16
+    may_outlive_worker = False
 
     def __init__(
         self,
         store: Store,
         vault: Vault,
         data: Path,
-        spread: Spread | None = None,
+        spread: ForgetEverywhere | None = None,
         erased: ErasedVoices | None = None,
         machine: str = "",
         on_read: Callable[[], None] | None = None,
     ) -> None:
-        """`on_read` is called at each look at what others erase, of a gateway with hosts elsewhere."""
+        """`on_read` is called each time that the tombstones of others were read. Only a gateway with hosts
+        elsewhere has it."""
         super().__init__(store)
         self._on_read = on_read
-        self.things = DerivedThings()
+        self.things = DerivedData()
         self.erased = erased or ErasedVoices()
         self.replayed = 0
         self._vault = vault
         self.lines = ObjectJournal(vault, data) if vault.is_shared else None
         self._journal: ErasureJournal | ObjectJournal = self.lines or ErasureJournal(data)
         self._spread = spread or self.forget
-        # What others erase, each with the time of the loop before which it is not tried again.
+        # Tombstones of others by subject, with the time of the loop at which each is tried again.
         self._followed: dict[str, tuple[Tombstone, float]] = {}
         self._id = new_id("flw")
-        # The processes of one server hear of an erasure from their supervisor.
+        # The processes of one server share this, since they get erasures from their supervisor.
         self._life = machine or self._id
-        self._seen = self._noted = 0
+        self._seen_until = self._noted_at = 0
         self._noting: asyncio.Task[None] | None = None
 
-    def reach(self, things: DerivedThings) -> None:
+    def reach(self, things: DerivedData) -> None:
         self.things = things
 
     def is_erased(self, voice_id: str) -> bool:
@@ -118,13 +119,13 @@ class Erasure(TaskKind[Tombstone]):
         self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
     ) -> Receipt | None:
         """Erase a record with an owner. None: it is gone already, or another record needs it."""
-        tombstone = await self._bury(record.id, record.account, act, by_owner=by_owner)
+        tombstone = await self._commit_tombstone(record.id, record.account, act, by_owner=by_owner)
         return None if tombstone is None else await self._receipt_soon(tombstone)
 
     async def erase_account(self, account: str) -> None:
         buried = []
         for id_ in await tombstone_rows.list_of_account(self._store, account):
-            if (tombstone := await self._bury(id_, account, None)) is not None:
+            if (tombstone := await self._commit_tombstone(id_, account, None)) is not None:
                 buried.append(tombstone)
         await asyncio.gather(*(self._receipt_soon(tombstone) for tombstone in buried))
         await self._vault.drop_account(account)
@@ -141,8 +142,8 @@ class Erasure(TaskKind[Tombstone]):
         for memory in self.things.memories:
             memory.forget_voice(tombstone.subject, tombstone.digests)
         is_dropped, is_silent = await asyncio.gather(
-            _try("samples", lambda: self._drop_samples(tombstone)),
-            self.erased.wait_until_silent(tombstone.subject, _SILENT_S),
+            _try_step("samples", lambda: self._drop_samples(tombstone)),
+            self.erased.wait_until_silent(tombstone.subject, _SILENCE_WAIT_S),
         )
         return is_dropped and is_silent
 
@@ -163,7 +164,7 @@ class Erasure(TaskKind[Tombstone]):
                 began=line.at,
                 pending=_STEPS,
             )
-            self.replayed += await tombstone_rows.erase(self._store, tombstone)
+            self.replayed += await tombstone_rows.erase_subject(self._store, tombstone)
 
     async def sign_lines(self) -> None:
         """Sign the journal of a shared vault by the newest master key. Raises StorageFailed."""
@@ -179,7 +180,7 @@ class Erasure(TaskKind[Tombstone]):
         if self.lines is not None:
             await self.lines.accept(lines)
             await self.replay_journal()
-            self.look_soon()
+            self.look_now()
 
     async def repeat_for_older(self) -> None:
         """Erase and close once more what an older version has erased and closed on this newer database."""
@@ -187,23 +188,23 @@ class Erasure(TaskKind[Tombstone]):
         closed = await accounts.close_again(self._store)
         if erased or closed:
             _log.info("erasure.repeat.complete", erased=erased, closed=closed)
-            self.look_soon()
+            self.look_now()
 
     async def list_open(self, now: int) -> list[Tombstone]:
-        # A server of the version before, which knows no leases, is at its newest ones on a shared database.
-        before = now - _LEFT_OVER_US if self._store.is_shared else LAST_MOMENT
-        # A newer version knows what else has to be done.
+        # On a shared database, a server of an older version works on new tombstones without a lease.
+        before = now - _ABANDONED_US if self._store.is_shared else LAST_MOMENT
+        # Tombstones of a newer version are left to it: it may have more steps.
         not_theirs = Condition(
             "(lease > 0 OR due > 0 OR began < :before) AND by_schema <= :known",
             {"before": before, "known": schema.known_version()},
         )
-        return await self.table.list_open(self._store, now, 2 * self.at_once, not_theirs)
+        return await self.table.list_open(self._store, now, 2 * self.most_at_once, not_theirs)
 
     async def follow_others(self) -> None:
         """Forget the erased records of other servers on this database, and record the progress."""
         now = await exact_now(self._store)
-        # From the last position on, because a database may be away for long.
-        recent = await tombstone_rows.list_since(self._store, (self._seen or now) - _OVERLAP_US)
+        # From the last position on, since the database may have been out of reach for long.
+        recent = await tombstone_rows.list_since(self._store, (self._seen_until or now) - _OVERLAP_US)
         if self._on_read is not None:
             self._on_read()
         for tombstone in recent:
@@ -214,15 +215,15 @@ class Erasure(TaskKind[Tombstone]):
         due = [tombstone for tombstone, after in self._followed.values() if moment >= after]
         await asyncio.gather(*map(self._follow, due))
         if not self._followed:
-            self._seen = now
-        if now - self._noted >= _SAY_EVERY_US or any(each.completed is None for each in recent):
-            # A write goes on when its caller is cancelled. It must not come after the row's deletion.
+            self._seen_until = now
+        if now - self._noted_at >= _NOTE_EVERY_US or any(each.completed is None for each in recent):
+            # Kept as a task, so that `stop_following` can wait for it: no write may come after the deletion.
             has_hosts = self._on_read is not None
             self._noting = asyncio.create_task(
-                put_follower(self._store, self._id, self._life, self._seen, now, has_hosts=has_hosts)
+                put_follower(self._store, self._id, self._life, self._seen_until, now, has_hosts=has_hosts)
             )
             await asyncio.shield(self._noting)
-            self._noted = now
+            self._noted_at = now
 
     async def stop_following(self) -> None:
         """Delete this process's row, so that no erasure waits for it. That of a gateway with hosts elsewhere
@@ -230,55 +231,55 @@ class Erasure(TaskKind[Tombstone]):
         if self._noting is not None:
             await asyncio.gather(self._noting, return_exceptions=True)
             if self._on_read is None:
-                await _try("followers", lambda: remove_follower(self._store, self._id))
+                await _try_step("followers", lambda: remove_follower(self._store, self._id))
 
     async def _follow(self, tombstone: Tombstone) -> None:
         is_forgotten = await self.forget(tombstone)
-        if not await _try("files", lambda: self._remove_files(tombstone, is_late=True)):
-            # A disk or a bucket that is away is not asked each second.
+        if not await _try_step("files", lambda: self._remove_files(tombstone, is_late=True)):
+            # A disk or a bucket that failed is not asked each second.
             again_at = asyncio.get_running_loop().time() + _LOOK_EVERY_S
             self._followed[tombstone.subject] = tombstone, again_at
         elif is_forgotten:
             self._followed.pop(tombstone.subject, None)
 
-    async def _bury(
+    async def _commit_tombstone(
         self, subject: str, account: str | None, act: Act | None, *, by_owner: bool = False
     ) -> Tombstone | None:
         """Write the journal, then the tombstone in one commit with the deletion. None: there is no record."""
         nameless = act and msgspec.structs.replace(act, details="{}")
         while True:
-            recordings, now = await tombstones.recordings_of(self._store, subject), await self._store.now()
+            recordings, now = await tombstones.list_recordings(self._store, subject), await self._store.now()
             tombstone = Tombstone(
                 subject=subject,
                 account=account or "",
                 digests=tombstone_rows.digests_in(recordings),
                 began=now,
                 pending=_STEPS,
-                lease=now + LEASE_S * SECOND,
+                lease=now + LEASE_S * SECOND_US,
             )
             await self._journal.write_down(tombstone)
-            if await tombstone_rows.erase(
+            if await tombstone_rows.erase_subject(
                 self._store, tombstone, nameless, recordings=recordings, by_owner=by_owner
             ):
                 return tombstone
-            # If a recording was added meanwhile, the tombstone must name it: try again.
-            if not await tombstones.recordings_of(self._store, subject) - recordings:
+            # Try again if a recording was added meanwhile, since the tombstone must name it.
+            if not await tombstones.list_recordings(self._store, subject) - recordings:
                 break
         if tombstone_rows.may_be_needed(self._store, subject):
-            # Refused, because something needs it. A later start must not erase it unbidden.
+            # The erasure was refused, because something needs the record. A later start must not repeat it.
             await self._journal.write_down(tombstone, is_withdrawn=True)
         return None
 
     async def _receipt_soon(self, tombstone: Tombstone) -> Receipt:
         """Finish an erasure, and return the receipt: after a while even if it is incomplete."""
-        await asyncio.wait([self.begin_held(tombstone)], timeout=_WAITED_S)
+        await asyncio.wait([self.start_held(tombstone)], timeout=_RECEIPT_WAIT_S)
         found = await tombstones.get(self._store, tombstone.account, tombstone.subject)
         return found or tombstone
 
     async def work(self, held: Tombstone) -> Result:
         steps: dict[str, _Step] = {
             "workers": lambda: self._spread_everywhere(held),
-            # Again: from here on, no worker brings a recording to a host.
+            # Once more: since the step before, no worker sends the recording to a host.
             "hosts": lambda: self._drop_samples(held),
             # Another server may have removed the rows already.
             "files": lambda: self._remove_files(held, is_late=held.fence > 1 or self._store.is_shared),
@@ -288,28 +289,28 @@ class Erasure(TaskKind[Tombstone]):
         }
         due, pending = {*held.pending}, list[str]()
         for name, step in steps.items():
-            # What was deleted late is in the database's files again.
+            # Late deletions leave old pages in the database again.
             is_again = name == "database" and bool((due & {"files", "recordings"}) - {*pending})
-            work = partial(self._do, name, step, held.subject)
-            if (name in due or is_again) and not await _try(name, work):
+            work = partial(self._run_step, name, step, held.subject)
+            if (name in due or is_again) and not await _try_step(name, work):
                 pending.append(name)
         if pending:
             if (*pending,) != held.pending:
                 _log.warning("erasure.finish.pending", pending=pending)
-            return Again(after_s=_LOOK_EVERY_S, is_try=False, values={"pending": encode_json(pending)})
+            return Delayed(after_s=_LOOK_EVERY_S, is_try=False, values={"pending": encode_json(pending)})
         return Done({"pending": "[]", "completed": await self._store.now()})
 
-    def only_if(self, held: Tombstone) -> Condition:
-        """A worker of the version before has no lease, and may have completed it meanwhile."""
+    def commit_condition(self, held: Tombstone) -> Condition:
+        """A worker of an older version takes no lease, and may have completed the erasure meanwhile."""
         del held
         return _NOT_COMPLETE
 
-    def noted(self, held: Tombstone, result: Result) -> None:
+    def after_attempt(self, held: Tombstone, result: Result) -> None:
         if isinstance(result, Done):
             _log.info("erasure.finish.complete")
 
-    async def _do(self, name: str, step: _Step, subject: str) -> bool:
-        return await step() is not False and not await tombstone_rows.is_left(self._store, subject, name)
+    async def _run_step(self, name: str, step: _Step, subject: str) -> bool:
+        return await step() is not False and not await tombstone_rows.has_remains(self._store, subject, name)
 
     async def _spread_everywhere(self, tombstone: Tombstone) -> bool:
         """Let every worker of this server forget, and wait a while for the other servers on this database."""
@@ -322,11 +323,11 @@ class Erasure(TaskKind[Tombstone]):
         return is_here and is_remote
 
     async def _is_forgotten_remotely(self, committed: int) -> bool:
-        until = asyncio.get_running_loop().time() + _OTHERS_S
-        while await are_behind(self._store, self._life, committed):
+        until = asyncio.get_running_loop().time() + _OTHERS_WAIT_S
+        while await has_followers_behind(self._store, self._life, committed):
             if asyncio.get_running_loop().time() > until:
                 return False
-            await asyncio.sleep(_OTHERS_AGAIN_S)
+            await asyncio.sleep(_OTHERS_LOOK_EVERY_S)
         return True
 
     async def _remove_files(self, tombstone: Tombstone, *, is_late: bool) -> None:
@@ -335,7 +336,7 @@ class Erasure(TaskKind[Tombstone]):
 
     async def _drop_samples(self, tombstone: Tombstone) -> None:
         if tombstone.digests:
-            async with asyncio.timeout(_DROPPED_S):
+            async with asyncio.timeout(_DROP_WAIT_S):
                 await self.things.drop(tombstone.digests)
 
 
@@ -352,10 +353,10 @@ async def open_erasure(
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
     machine = link.machine if link else ""
-    on_read = partial(link.tell, TombstonesRead()) if link and has_clusters else None
-    erasure = Erasure(store, vault, data, link and link.spread, erased, machine, on_read)
+    on_read = partial(link.tell_cluster, TombstonesRead()) if link and has_clusters else None
+    erasure = Erasure(store, vault, data, link and link.spread_tombstone, erased, machine, on_read)
     if vault.is_shared and machine:
-        await once_a_start(data, machine, erasure.replay_journal)
+        await replay_once_a_start(data, machine, erasure.replay_journal)
     else:
         await erasure.replay_journal()
     if erasure.replayed:
@@ -373,7 +374,7 @@ async def open_erasure(
         await erasure.stop_following()
 
 
-async def _try(step: str, work: _Step) -> bool:
+async def _try_step(step: str, work: _Step) -> bool:
     try:
         return await work() is not False
     except (OSError, StorageFailed, EngineError) as error:

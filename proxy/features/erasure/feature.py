@@ -81,14 +81,14 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         watching = partial(repeat, "erasures of older versions", again, _OLDER_S, metrics)
         yield FeatureInstance(
             context._replace(erasing=erasure),
-            at=lambda revision: Additions(
+            additions_for=lambda revision: Additions(
                 on_the_way=OnTheWay((factory.opener,)),
                 for_commands=ErasureLines(erasure, revision.admin_tools).endpoints,
             ),
-            reach=erasure.reach,
+            set_derived_things=erasure.reach,
             task_kinds=(erasure,),
-            alone=(signing,) if context.vault.is_shared else (),
-            alone_here=(watching,),
+            tasks_of_one_server=(signing,) if context.vault.is_shared else (),
+            tasks_of_each_server=(watching,),
         )
 
 
@@ -98,6 +98,12 @@ FEATURE = Feature(
     tables=(Table("followers"),),
     paths=("/admin/erasures",),
     backed_up=(
-        BackedUp(journal.FILE, journal.MOST_BYTES, journal.check, journal.merge, object_journal.lines_in),
+        BackedUp(
+            journal.FILE,
+            journal.MOST_BYTES,
+            journal.check_journal,
+            journal.merge_backup,
+            object_journal.signed_lines,
+        ),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.storage.store import Statement, Store
 
 LIVES_S = 15.0
@@ -12,7 +12,7 @@ CLUSTER_LIVES_S = 75.0
 40 s after that look, and its hosts forget within 20 s. Its row has a later `looked`, so that versions that do
 not know of clusters wait as long."""
 
-_LEFT_US = 86_400 * SECOND
+_LEFT_US = 86_400 * SECOND_US
 _NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now"
 _PUT = """
 INSERT INTO followers (id, life, seen, looked)
@@ -37,7 +37,7 @@ async def put_follower(
 ) -> None:
     """Record up to which erasure a process has forgotten, and delete the rows of dead processes. `has_hosts`:
     it is a gateway with hosts elsewhere."""
-    lives_on = round((CLUSTER_LIVES_S - LIVES_S) * SECOND) if has_hosts else 0
+    lives_on = round((CLUSTER_LIVES_S - LIVES_S) * SECOND_US) if has_hosts else 0
     await store.write(
         Statement(_PUT, {"id": id_, "life": life, "seen": seen, "looked": looked + lives_on}),
         Statement("DELETE FROM followers WHERE looked < :before", {"before": looked - _LEFT_US}),
@@ -48,7 +48,7 @@ async def remove_follower(store: Store, id_: str) -> None:
     await store.write(Statement("DELETE FROM followers WHERE id = :id", {"id": id_}))
 
 
-async def are_behind(store: Store, life: str, moment: int) -> bool:
+async def has_followers_behind(store: Store, life: str, moment: int) -> bool:
     """Tell whether another living process may still use data that was erased before `moment`."""
-    alive = await exact_now(store) - round(LIVES_S * SECOND)
+    alive = await exact_now(store) - round(LIVES_S * SECOND_US)
     return bool(await store.read(_BEHIND, {"life": life, "moment": moment, "alive": alive}))

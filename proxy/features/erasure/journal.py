@@ -23,15 +23,15 @@ from proxy.storage.tombstones import Tombstone
 
 FILE = "erasures.log"
 MOST_BYTES = 1024 * 1024 * 1024
-"""Of a backup's. More is no journal."""
+"""The largest journal that a backup may have."""
 _BATCH = 500
 
 T = TypeVar("T")
 
 
 class JournalLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line: an erased subject and its account, without a name. `is_withdrawn`: the line of this moment
-    was refused."""
+    """A line: an erased subject and its account, without a name. If it `is_withdrawn`, the erasure of the
+    line with the same subject and time was refused."""
 
     at: int
     subject: str
@@ -69,12 +69,12 @@ class ErasureJournal:
     def append(self, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
         """Append a line, and wait until it is on the disk."""
         line = JournalLine.of(tombstone, is_withdrawn=is_withdrawn)
-        # A killed process may have left half a line: it is ended, and does not hide this one.
+        # A killed process may have left half a line. A line end before this line keeps them apart.
         text = b"\n" * self._is_torn() + msgspec.json.encode(line) + b"\n"
         is_new = not self._file.exists()
         descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            # In one piece: several workers append.
+            # One write, since several workers append.
             if os.write(descriptor, text) < len(text):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
@@ -128,8 +128,9 @@ async def without_known(store: Store, lines: Mapping[str, T]) -> list[T]:
     return unknown
 
 
-def merge(backup: Path, journal: Path) -> None:
-    """Put a backup's lines before our own, which may be newer. Raises OSError."""
+def merge_backup(backup: Path, journal: Path) -> None:
+    """Replace the journal by the lines of a backup that it lacks, and its own ones after them. Raises
+    OSError."""
     ours = journal.read_bytes() if journal.exists() else b""
     known = {*ours.split(b"\n"), b""}
     older = [line for line in backup.read_bytes().split(b"\n") if line not in known]
@@ -142,11 +143,11 @@ def merge(backup: Path, journal: Path) -> None:
     backup.replace(journal)
 
 
-def check(text: bytes, where: str) -> None:
-    """Raise UnsafeName, with the line's number, if a name in an imported journal is no recording's."""
+def check_journal(text: bytes, where: str) -> None:
+    """Raise UnsafeName, with the number of the line, if a line of an imported journal has an unsafe name."""
     for number, line in enumerate(text.split(b"\n"), 1):
         try:
-            decode(line)
+            decode_line(line)
         except UnsafeName as unsafe:
             raise UnsafeName(f"{where}, line {number}: {unsafe}") from None
 
@@ -154,7 +155,7 @@ def check(text: bytes, where: str) -> None:
 def _parse(lines: Iterable[bytes]) -> Iterable[JournalLine]:
     for number, line in enumerate(lines, 1):
         try:
-            decoded = decode(line)
+            decoded = decode_line(line)
         except UnsafeName as unsafe:
             _log.warning("erasure.journal.unsafe", line=number, reason=str(unsafe))
             continue
@@ -162,8 +163,8 @@ def _parse(lines: Iterable[bytes]) -> Iterable[JournalLine]:
             yield decoded
 
 
-def decode(line: bytes) -> JournalLine | None:
-    """Return a line, or None for text that is none, such as one that a kill cut short. Raise UnsafeName."""
+def decode_line(line: bytes) -> JournalLine | None:
+    """Decode a line. None: it is no line, such as one that a kill cut short. Raise UnsafeName."""
     try:
         return _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.erasure import tombstone_rows
-from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine, decode, without_known
+from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine, decode_line, without_known
 from proxy.file_store import locked_files
 from proxy.file_store.objects import ListedObject, list_folder
 from proxy.file_store.sealing import MasterKeys, erasure_signature
@@ -26,25 +26,30 @@ from proxy.storage.disk_names import ERASURES, UnsafeName
 from proxy.storage.store import StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 
-TAKEN = FILE + ".taken"
-"""A journal whose lines are in the vault."""
+IMPORTED_FILE = FILE + ".taken"
+"""The new name of a journal file whose lines are in the vault."""
 _REPLAYED = "erasures.replayed"
 _MOST_LINE_BYTES = 4 * 1024 * 1024
 _NAME = re.compile(rf"{ERASURES}/(\d{{17}})-([A-Za-z0-9_-]{{1,60}})-([0-9a-f]{{12}})(-withdrawn)?")
-_IN_FLIGHT_S = 6.0
-"""The tombstone of a line that another machine has just written is committed by then, or never."""
+_UNCOMMITTED_S = 6.0
+"""So long after another machine has written a line, its tombstone is committed, or never will be."""
 _LOOK_AGAIN_S = 0.25
-_LOCKED_S = 0.05
+_LOCK_EVERY_S = 0.05
 _AT_ONCE = 16
 
-_Lines = tuple[list[JournalLine], list[JournalLine]]
-"""All lines of a subject, and those of them that one of our master keys has signed."""
+
+class _Lines(NamedTuple):
+    """The lines of a subject, and those of them that one of our master keys has signed."""
+
+    all: list[JournalLine]
+    signed: list[JournalLine]
+
 
 _log = structlog.get_logger()
 
 
 class _Name(NamedTuple):
-    """The name of an object, and what it says."""
+    """The name of an object of the journal, with its parts."""
 
     text: str
     signature: str
@@ -54,7 +59,7 @@ class _Name(NamedTuple):
 
 
 class ObjectJournal:
-    """The journal of a vault. Every method raises StorageFailed. `data` may have a journal of before.
+    """The journal of a vault. Every method raises StorageFailed. `data` may have a journal file of earlier.
 
     Whoever can write into the vault can write lines, so a line counts if a master key has signed it. If this
     database has a tombstone of its subject, `sign` adds the signed line.
@@ -68,16 +73,16 @@ class ObjectJournal:
         """Write a line. On return, it survives a power cut."""
         masters = await self._vault.ensure_masters()
         line = JournalLine.of(tombstone, is_withdrawn=is_withdrawn)
-        await self._vault.objects.put(*_encoded(line, masters))
+        await self._vault.objects.put(*_encode_line(line, masters))
 
     async def list_unknown(self, store: Store) -> list[JournalLine]:
         """List the signed lines of which this database has no tombstone, the oldest first. Take over the
         lines of a file before."""
-        await self._take_over()
-        until = asyncio.get_running_loop().time() + _IN_FLIGHT_S
-        while unknown := await _unknown(store, await self._names()):
+        await self._import_file()
+        until = asyncio.get_running_loop().time() + _UNCOMMITTED_S
+        while unknown := await _without_tombstone(store, await self._list_names()):
             # Another machine may be between its line and its tombstone.
-            young = await store.now() - round(_IN_FLIGHT_S * SECOND)
+            young = await store.now() - round(_UNCOMMITTED_S * SECOND_US)
             is_settled = not store.is_shared or all(name.at < young for names in unknown for name in names)
             if is_settled or asyncio.get_running_loop().time() > until:
                 break
@@ -86,45 +91,48 @@ class ObjectJournal:
         if unsigned := _unsigned(lines):
             subjects = [line.subject for line in unsigned]
             _log.warning("erasure.journal.unsigned", number=len(subjects), subjects=subjects[:20])
-        return _in_order(_newest(signed) for _, signed in lines)
+        return _in_order(_newest_valid(each.signed) for each in lines)
 
     async def list_unsigned(self, store: Store) -> list[JournalLine]:
         """List the lines that would count if they were signed, the oldest first."""
-        return _unsigned(await self._read(await _unknown(store, await self._names())))
+        return _unsigned(await self._read(await _without_tombstone(store, await self._list_names())))
 
     async def accept(self, lines: Iterable[JournalLine]) -> None:
         """Sign lines that were not signed."""
-        await self._put(lines)
+        await self._put_missing(lines)
 
     async def sign(self, store: Store) -> int:
-        """Add what is not there under the newest key: the line of each tombstone, and each signed line that
-        has none. Return their number. Lines with a tombstone are not read; deleted ones come back."""
-        names, number = await self._names(), 0
-        there = {name.text for name in names}
-        async for batch in tombstone_rows.batches(store):
-            number += await self._put(batch, there)
-        unknown = await self._read(await _unknown(store, names))
-        return number + await self._put((line for _, signed in unknown for line in signed), there)
+        """Add the lines that have no object under the newest key: the line of each tombstone, and each signed
+        line without a tombstone. Return their number. Lines with a tombstone are not read, so deleted ones
+        come back."""
+        names, number = await self._list_names(), 0
+        stored = {name.text for name in names}
+        async for batch in tombstone_rows.tombstone_batches(store):
+            number += await self._put_missing(batch, stored)
+        unknown = await self._read(await _without_tombstone(store, names))
+        return number + await self._put_missing((line for each in unknown for line in each.signed), stored)
 
-    async def _put(self, lines: Iterable[JournalLine | Tombstone], there: Collection[str] = ()) -> int:
+    async def _put_missing(
+        self, lines: Iterable[JournalLine | Tombstone], stored: Collection[str] = ()
+    ) -> int:
         """Put the lines that are not `there` under the newest key, and return their number."""
         masters, new = await self._vault.ensure_masters(), list[tuple[str, bytes]]()
         for each in lines:
             try:
                 line = each if isinstance(each, JournalLine) else JournalLine.of(each, is_withdrawn=False)
-                name, content = _encoded(line, masters)
+                name, content = _encode_line(line, masters)
             except UnsafeName as unsafe:
                 _warn(each.subject, str(unsafe))
                 continue
-            if name not in there:
+            if name not in stored:
                 new.append((name, content))
         for first in range(0, len(new), _AT_ONCE):
             await asyncio.gather(*(self._vault.objects.put(*each) for each in new[first:][:_AT_ONCE]))
         return len(new)
 
-    async def _names(self) -> list[_Name]:
+    async def _list_names(self) -> list[_Name]:
         listed = await self._vault.objects.list(f"{ERASURES}/")
-        return [name for each in sorted(listed) if (name := _parsed(each))]
+        return [name for each in sorted(listed) if (name := _parse_name(each))]
 
     async def _read(self, subjects: Sequence[Iterable[_Name]]) -> list[_Lines]:
         found = list[_Lines]()
@@ -140,27 +148,27 @@ class ObjectJournal:
             except FileNotFoundError:
                 _warn(name.text, "it is gone")
                 continue
-            if (line := _line_of(name, content)) is not None:
+            if (line := _decode_object(name, content)) is not None:
                 lines.append(line)
                 if masters is not None and masters.have_signed(content, name.signature):
                     signed.append(line)
-        return lines, signed
+        return _Lines(lines, signed)
 
-    async def _take_over(self) -> None:
+    async def _import_file(self) -> None:
         file = self._data / FILE
         if not await asyncio.to_thread(file.exists):
             return
         try:
             # Only we write into the data folder.
             lines = await asyncio.to_thread(ErasureJournal(self._data).read)
-            await self._put(lines)
-            await asyncio.to_thread(file.replace, self._data / TAKEN)
+            await self._put_missing(lines)
+            await asyncio.to_thread(file.replace, self._data / IMPORTED_FILE)
         except OSError as error:
             # Without it, this database may have voices that were erased.
             raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
 
 
-async def _unknown(store: Store, names: Iterable[_Name]) -> list[list[_Name]]:
+async def _without_tombstone(store: Store, names: Iterable[_Name]) -> list[list[_Name]]:
     """Return the names of each subject of which this database has no tombstone."""
     by_subject: dict[str, list[_Name]] = {}
     for name in names:
@@ -168,7 +176,7 @@ async def _unknown(store: Store, names: Iterable[_Name]) -> list[list[_Name]]:
     return await without_known(store, by_subject)
 
 
-def _newest(lines: Sequence[JournalLine]) -> JournalLine | None:
+def _newest_valid(lines: Sequence[JournalLine]) -> JournalLine | None:
     """Return the newest line of a subject that no other of these lines withdraws."""
     withdrawn = {line.at for line in lines if line.is_withdrawn}
     return max((line for line in lines if line.at not in withdrawn), key=lambda line: line.at, default=None)
@@ -176,14 +184,14 @@ def _newest(lines: Sequence[JournalLine]) -> JournalLine | None:
 
 def _unsigned(unknown: Iterable[_Lines]) -> list[JournalLine]:
     """Return the unsigned line of each subject that has no signed one that counts."""
-    return _in_order(_newest(lines) for lines, signed in unknown if _newest(signed) is None)
+    return _in_order(_newest_valid(each.all) for each in unknown if _newest_valid(each.signed) is None)
 
 
 def _in_order(lines: Iterable[JournalLine | None]) -> list[JournalLine]:
     return sorted((line for line in lines if line is not None), key=lambda line: line.at)
 
 
-async def once_a_start(data: Path, machine: str, replay: Callable[[], Awaitable[None]]) -> None:
+async def replay_once_a_start(data: Path, machine: str, replay: Callable[[], Awaitable[None]]) -> None:
     """Replay the journal in the first worker of a start of a server. The others wait for it.
 
     Raises StorageFailed. If the first worker fails or is killed, the next one replays.
@@ -192,8 +200,8 @@ async def once_a_start(data: Path, machine: str, replay: Callable[[], Awaitable[
     try:
         lock = None
         while lock is None:
-            if (lock := await asyncio.to_thread(locked_files.take, file)) is None:
-                await asyncio.sleep(_LOCKED_S)
+            if (lock := await asyncio.to_thread(locked_files.take_lock, file)) is None:
+                await asyncio.sleep(_LOCK_EVERY_S)
         try:
             if not file.exists() or file.read_text() != machine:
                 await replay()
@@ -206,11 +214,13 @@ async def once_a_start(data: Path, machine: str, replay: Callable[[], Awaitable[
         raise StorageFailed(f"{file} cannot be written: {error.strerror}") from None
 
 
-def lines_in(folder: Path, masters: MasterKeys | None) -> bytes:
+def signed_lines(folder: Path, masters: MasterKeys | None) -> bytes:
     """Return the signed lines of a vault in a folder, as in a journal that is a file. Raises OSError."""
     lines = []
     for each in sorted(list_folder(folder, f"{ERASURES}/")):
-        if (name := _parsed(each)) and (line := _line_of(name, content := (folder / name.text).read_bytes())):
+        if (name := _parse_name(each)) and (
+            line := _decode_object(name, content := (folder / name.text).read_bytes())
+        ):
             if masters is not None and masters.have_signed(content, name.signature):
                 lines.append(msgspec.json.encode(line) + b"\n")
             else:
@@ -218,10 +228,10 @@ def lines_in(folder: Path, masters: MasterKeys | None) -> bytes:
     return b"".join(lines)
 
 
-def _encoded(line: JournalLine, masters: MasterKeys) -> tuple[str, bytes]:
+def _encode_line(line: JournalLine, masters: MasterKeys) -> tuple[str, bytes]:
     """Return the name and the content of the object of a line, signed by the newest key. Raise UnsafeName.
 
-    Versions without signatures have a digest in its place, and do not look at it.
+    Versions without signatures have a digest in place of the signature, and do not read it.
     """
     content = msgspec.json.encode(line)
     name = f"{ERASURES}/{line.at:017}-{line.subject}-{erasure_signature(masters.newest, content)}"
@@ -231,7 +241,7 @@ def _encoded(line: JournalLine, masters: MasterKeys) -> tuple[str, bytes]:
     return name, content
 
 
-def _parsed(listed: ListedObject) -> _Name | None:
+def _parse_name(listed: ListedObject) -> _Name | None:
     match = _NAME.fullmatch(listed.name)
     if match is None or listed.size > _MOST_LINE_BYTES:
         _warn(listed.name, f"no line has such a name and {listed.size} bytes")
@@ -239,9 +249,9 @@ def _parsed(listed: ListedObject) -> _Name | None:
     return _Name(listed.name, match[3], int(match[1]), match[2], bool(match[4]))
 
 
-def _line_of(name: _Name, content: bytes) -> JournalLine | None:
+def _decode_object(name: _Name, content: bytes) -> JournalLine | None:
     try:
-        line = decode(content)
+        line = decode_line(content)
     except UnsafeName as unsafe:
         _warn(name.text, str(unsafe))
         return None

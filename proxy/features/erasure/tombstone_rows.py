@@ -1,4 +1,4 @@
-"""The rows of tombstones, as erasures write them and go through them. See storage/tombstones.py."""
+"""How erasures write and list the rows of tombstones. See storage/tombstones.py."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import cache
 from proxy.storage import audit, library_revisions, schema
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import safe_names
-from proxy.storage.rows import any_of, encode_json
+from proxy.storage.rows import encode_json, in_list
 from proxy.storage.store import ALWAYS, Params, Statement, Store
-from proxy.storage.tables import Erasable, Tables, erasable_of, wholes
+from proxy.storage.tables import Erasable, Tables, find_erasable, whole_tables
 from proxy.storage.task_tables import TaskTable
-from proxy.storage.tombstones import COLUMNS, Tombstone, erased, recordings_of, tombstone_of
+from proxy.storage.tombstones import COLUMNS, Tombstone, is_erased_sql, list_recordings, tombstone_of
 
 # The first tombstone stays: its time is that of the erasure.
 _INSERT = """
@@ -28,9 +28,9 @@ _PAGE = f"SELECT {COLUMNS} FROM erasures WHERE subject > :after ORDER BY subject
 _SINCE = f"SELECT {COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
 # The erasures that an older version wrote after a migration that is newer than itself.
 _BY_OLDER = f"""
-SELECT {COLUMNS} FROM erasures WHERE by_schema < :known AND {schema.since_unknown("by_schema", "began")}
+SELECT {COLUMNS} FROM erasures WHERE by_schema < :known AND {schema.is_by_older_sql("by_schema", "began")}
 """
-# 1 is long ago, so the task is due at once.
+# The time 1 is long ago, so the task is due at once.
 _AGAIN = """
 UPDATE erasures SET by_schema = :known, digests = :digests, pending = :pending, completed = NULL, due = 1,
     lease = 0
@@ -44,20 +44,20 @@ _SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"
 def _of_account(tables: Tables) -> str:
     return " UNION ALL ".join(
         f"SELECT id, {place} AS place FROM {table.name} WHERE account = :account"
-        for place, table in enumerate(wholes(tables))
+        for place, table in enumerate(whole_tables(tables))
     )
 
 
 async def digests_of(store: Store, subject: str) -> tuple[str, ...]:
     """List the recordings of something that can be erased, by their digests."""
-    return digests_in(await recordings_of(store, subject))
+    return digests_in(await list_recordings(store, subject))
 
 
 def digests_in(recordings: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({str(name) for name in safe_names(recordings)}))
 
 
-async def erase(
+async def erase_subject(
     store: Store,
     tombstone: Tombstone,
     act: Act | None = None,
@@ -82,13 +82,13 @@ async def erase(
         "known": schema.known_version(),
     }
     subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
-    erasable = erasable_of(store.tables, tombstone.subject) or Erasable("", "", ())
+    erasable = find_erasable(store.tables, tombstone.subject) or Erasable("", "", ())
     held = (Statement(erasable.hold, subject),) if erasable.hold else ()
     has_no_others, recording_params = _has_no_others(erasable, recordings)
     insert = _INSERT.format(only_if=erasable.only_if or ALWAYS.sql, has_no_others=has_no_others)
     # A row that came back after its erasure is deleted as well. `_WAS_INSERTED` is also true for a repeated
     # erasure, whose tombstone has the stored `began`.
-    is_due = _WAS_INSERTED if erasable.only_if else erased(":subject")
+    is_due = _WAS_INSERTED if erasable.only_if else is_erased_sql(":subject")
     answers = await store.write(
         *held,
         Statement(insert, {**row, **recording_params}),
@@ -105,13 +105,15 @@ async def erase(
 
 
 async def erase_again(store: Store, steps: Sequence[str]) -> int:
-    """Erase in all tables what an older version has erased, and begin its steps anew. Return the number."""
+    """Erase in all tables what an older version has erased, and start all steps again. Return the number."""
     version: Params = {"known": schema.known_version()}
     found = [tombstone_of(row) for row in await store.read_long(_BY_OLDER, version)]
     for each in found:
         digests = {*each.digests, *await digests_of(store, each.subject)}
         lists = {"digests": encode_json(sorted(digests)), "pending": encode_json(steps)}
-        await erase(store, each, also=(Statement(_AGAIN, {**version, **lists, "subject": each.subject}),))
+        await erase_subject(
+            store, each, also=(Statement(_AGAIN, {**version, **lists, "subject": each.subject}),)
+        )
     return len(found)
 
 
@@ -121,17 +123,17 @@ def _has_no_others(erasable: Erasable, recordings: Collection[str] | None) -> tu
         return ALWAYS.sql, {}
     if not recordings:
         return f"NOT EXISTS ({erasable.digests})", {}
-    names, params = any_of(sorted(recordings))
+    names, params = in_list(sorted(recordings))
     return f"NOT EXISTS ({erasable.digests} AND digest NOT IN ({names}))", params
 
 
 def may_be_needed(store: Store, subject: str) -> bool:
     """Tell whether the erasure of a subject can be refused because something needs it."""
-    erasable = erasable_of(store.tables, subject)
+    erasable = find_erasable(store.tables, subject)
     return erasable is not None and bool(erasable.only_if)
 
 
-async def is_left(store: Store, subject: str, step: str) -> bool:
+async def has_remains(store: Store, subject: str, step: str) -> bool:
     """Tell whether rows remain that keep this step of an erasure from being done."""
     remains = [table.remains for table in store.tables if table.remains is not None]
     for sql in [each.sql for each in remains if each.step == step]:
@@ -144,7 +146,7 @@ async def list_since(store: Store, since: int) -> list[Tombstone]:
     return [tombstone_of(row) for row in await store.read(_SINCE, {"since": since})]
 
 
-async def batches(store: Store) -> AsyncIterator[list[Tombstone]]:
+async def tombstone_batches(store: Store) -> AsyncIterator[list[Tombstone]]:
     """Yield all tombstones, 500 at once."""
     after = ""
     while rows := await store.read_long(_PAGE, {"after": after}):

@@ -13,16 +13,16 @@ from policies import text_tags
 from policies.price import Minutes
 from policies.routing import Candidate, find_emotions
 from proxy.access.callers import caller_of
-from proxy.api.minutes import minutes
+from proxy.api.minutes import minutes_for
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.library import AccountLibrary
 from proxy.config import credits
 from proxy.config.sections import Config
 from proxy.errors import NotFound
-from proxy.features.jobs.core.fields import of_step
+from proxy.features.jobs.core.fields import step_terms
 from proxy.features.jobs.core.making import check_length
-from proxy.http.body import raw_body
+from proxy.http.body import read_raw_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger import Ledger, Payer
@@ -35,8 +35,8 @@ from proxy.speech.split_text import EMOTION
 
 
 class Controls(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields that all models that would speak can follow: a `pitch` from the least to the most, one of
-    the `emotions`, so many characters of `instructions`, and a `seed`."""
+    """What all models that would speak can follow: the lowest and the highest `pitch`, the `emotions`, the
+    most characters of `instructions`, and whether a `seed` counts."""
 
     pitch: tuple[float, float]
     emotions: tuple[str, ...]
@@ -48,7 +48,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a request for speech would get. `language`, `model`, `voice`, `substitute` and `ignored` are as in
     the headers of its answer. If it is not `is_trained`, a model that follows rules would speak some of it.
 
-    `characters`, `seconds` and `credits` are the most that is expected: so many credits would be held. An
+    `characters`, `seconds` and `credits` are the most that is expected. That many credits would be held. An
     answer from the cache may cost less. `available` credits are left, null for no limit, and are
     `available_minutes` of speech, null if that cannot be said. The emotion tags in `dropped_tags` would be
     left out. The text does not have the names of the cast in `unused_names`. Each of `other_names` begins
@@ -97,13 +97,13 @@ class Estimates(Resource):
         """What a request for speech would cost, and who would speak. Nothing is spoken"""
         caller, defaults = caller_of(request.scope), self._defaults
         terms = self._speaking.admission.terms(caller)
-        body = await raw_body(request, MAX_BODY_BYTES)
+        body = await read_raw_body(request, MAX_BODY_BYTES)
         if caller.preferred_voice:
             defaults = await self._speaking.defaults_of(caller, defaults)
         speech = parse_speech(body, defaults, self._speaking.plans.client_fields)
         if speech.answer == "background":
             check_length(terms, len(speech.text), "input")
-            terms = of_step(terms)
+            terms = step_terms(terms)
         call = await self._speaking.prepare_call(request.scope["state"]["request_id"], caller, speech, terms)
         hold = await self._speaking.pipeline.estimate(call)
         payer = Payer(account=hold.account, key=hold.key, anchor=hold.anchor, terms=hold.terms)
@@ -120,18 +120,18 @@ class Estimates(Resource):
             Estimate(
                 language=call.plan.language,
                 model=", ".join(dict.fromkeys(model.name for each in models for model in each)),
-                voice=call.plan.voice_id(speech),
+                voice=call.plan.voice_id,
                 substitute=call.totals.substitute or None,
                 is_trained=all(any(model.info.is_trained for model in each) for each in models),
                 characters=_characters(call),
                 seconds=round(hold.estimated_s, 3),
-                credits=credits.number(hold.amount),
-                available=None if available is None else credits.number(available),
-                available_minutes=minutes(available, terms, self._config),
-                ignored=call.ignored(),
+                credits=credits.to_credits(hold.amount),
+                available=None if available is None else credits.to_credits(available),
+                available_minutes=minutes_for(available, terms, self._config),
+                ignored=call.ignored_fields(),
                 dropped_tags=_dropped_tags(call, spoken),
-                unused_names=text_tags.unused_names(speech.text, call.plan.cast(speech)),
-                other_names=text_tags.other_names(speech.text, call.plan.cast(speech)),
+                unused_names=text_tags.unused_names(speech.text, call.plan.cast),
+                other_names=text_tags.likely_names(speech.text, call.plan.cast),
                 controls=self._controls(call, spoken, own),
             )
         )
@@ -149,7 +149,7 @@ class Estimates(Resource):
 
     def _emotions(self, model: str, part: Part, speaker: Candidate, own: AccountLibrary) -> dict[str, None]:
         """Return the emotions of a voice on a model, and those of the post-steps of its route."""
-        steps = self._voices.catalogue.offer(model, part.language, own.operators).steps
+        steps = self._voices.catalogue.find_offer(model, part.language, own.operators).steps
         of_steps = [found.step.emotion for found in steps if found.step.emotion is not None]
         return dict.fromkeys((*find_emotions(part.voice, speaker.model), *of_steps))
 
@@ -168,6 +168,6 @@ def _dropped_tags(call: SpeechCall, spoken: Spoken) -> tuple[str, ...]:
         if part.emotion and candidate.post is None:
             # The tag before a part makes its emotion. A candidate for the plain text does not have it.
             found |= dict.fromkeys({part.emotion} - {*find_emotions(part.voice, candidate.model)})
-        tags = text_tags.emotions(call.request.text, part.start, part.end)
+        tags = text_tags.find_emotion_tags(call.request.text, part.start, part.end)
         found |= dict.fromkeys(tag.value for tag in tags)
     return tuple(found)

@@ -12,13 +12,13 @@ from proxy.feature import Additions, AppContext, Feature, FeatureInstance, Revis
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.estimates.endpoint import Estimates
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         if revision.speaking is None or revision.voices is None:
             return Additions()
         estimates = Estimates(revision.speaking, revision.voices, context.ledger, revision.config)
         return Additions(estimates.endpoints)
 
-    yield FeatureInstance(context, at)
+    yield FeatureInstance(context, additions_for)
 
 
 FEATURE = Feature(

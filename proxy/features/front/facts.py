@@ -10,14 +10,14 @@ from typing import NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from policies.language import base
+from policies.language import base_tag
 from policies.plans import UNLIMITED, Plan
 from policies.price import Minutes
 from policies.routing import Model, Voice
 from proxy.api.admin_tools import AdminTools
 from proxy.api.front import LANGUAGES
 from proxy.api.minutes import allowed_minutes
-from proxy.api.voice_entries import Entries, VoiceEntry
+from proxy.api.voice_entries import VoiceEntries, VoiceEntry
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.people import Offered
@@ -25,8 +25,8 @@ from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.config.sections import Config
 from proxy.errors import NotFound, UpstreamFailed
 
-_USUAL_VOICES = 6
-_LIMITS = {"streams": "", "voices": "own_voices", "job_characters": "jobs"}
+_MOST_SHOWN_VOICES = 6
+_LIMIT_FEATURES = {"streams": "", "voices": "own_voices", "job_characters": "jobs"}
 """The limits of a plan that the front tells, and the feature of each."""
 
 
@@ -73,24 +73,24 @@ class Speakers(NamedTuple):
 
     @property
     def languages(self) -> set[str]:
-        return {base(each.language) for each in self.voices if each.language}
+        return {base_tag(each.language) for each in self.voices if each.language}
 
     def choose_shown(self, first: Sequence[str]) -> list[str]:
         """Return the ids of the voices that are shown: these first, then one of each language in turn, with
         genders in turn."""
         groups: dict[str, list[Voice]] = defaultdict(list)
         for voice in self.voices:
-            groups[base(voice.language or "")].append(voice)
-        ours = [base(tag) for tag in LANGUAGES]
+            groups[base_tag(voice.language or "")].append(voice)
+        ours = [base_tag(tag) for tag in LANGUAGES]
         order = sorted(groups, key=lambda tag: (tag not in ours, -len(groups[tag]), tag))
         others: list[Voice] = []
-        while any(groups.values()) and len(others) < _USUAL_VOICES:
+        while any(groups.values()) and len(others) < _MOST_SHOWN_VOICES:
             for rest in (groups[tag] for tag in order if groups[tag]):
                 last = others[-1].gender if others else ""
                 others.append(next((each for each in rest if each.gender != last), rest[0]))
                 rest.remove(others[-1])
         ids = dict.fromkeys((*first, *(voice.id for voice in others)))
-        return list(ids)[: max(len(first), _USUAL_VOICES)]
+        return list(ids)[: max(len(first), _MOST_SHOWN_VOICES)]
 
 
 def speakers_of(voices: Iterable[Voice], models: Sequence[Model]) -> Speakers:
@@ -116,22 +116,22 @@ class FactsReader:
 
     @property
     def speakers(self) -> Speakers:
-        self._look()
+        self._refresh()
         return self._speakers
 
     def shown_ids(self) -> list[str]:
-        self._look()
+        self._refresh()
         return self._shown_ids
 
-    def _look(self) -> None:
-        """Read the voices again once an engine has others."""
+    def _refresh(self) -> None:
+        """Read the voices again if an engine has other ones."""
         catalogue = self._voices.catalogue
         if self._speakers_at != catalogue.live.revision:
             self._speakers_at = catalogue.live.revision
             self._speakers = speakers_of(catalogue.voices(), catalogue.models())
             self._shown_ids = self._speakers.choose_shown(self._first)
 
-    async def read_facts(self, entries: Entries) -> Facts:
+    async def read_facts(self, entries: VoiceEntries) -> Facts:
         config, people, income = (
             self._admin_tools.config,
             self._admin_tools.people,
@@ -140,7 +140,7 @@ class FactsReader:
         start = config.plans.get(people.plan)
         offers = income.sold_offers()
         return Facts(
-            voices=[shown for id_ in self.shown_ids() if (shown := _shown(entries, id_)) is not None],
+            voices=[shown for id_ in self.shown_ids() if (shown := _find_shown(entries, id_)) is not None],
             clips=self._clips(entries),
             all_voices=len(self.speakers.voices),
             languages=len(self.speakers.languages),
@@ -148,32 +148,34 @@ class FactsReader:
             offers=offers,
             start=None if start is None else allowed_minutes(start, config),
             can=_abilities(self._admin_tools, self._voices.catalogue, start, offers),
-            limits=[name for name, of in _LIMITS.items() if not of or of in self._admin_tools.features],
+            limits=[
+                name for name, of in _LIMIT_FEATURES.items() if not of or of in self._admin_tools.features
+            ],
         )
 
     def sample_state(self) -> list[object]:
-        """Return what changes when a sample of the page is made or goes."""
+        """Return a value that changes when a sample of the page is made or removed."""
         samples, catalogue = self._voices.samples, self._voices.catalogue
         ids = self.shown_ids()
         shown = [samples.sample_of(voice) for voice in self.speakers.voices if voice.id in ids]
         return [catalogue.live.revision, *shown, *map(samples.front_sample, LANGUAGES)]
 
-    def _clips(self, entries: Entries) -> list[FrontClip]:
+    def _clips(self, entries: VoiceEntries) -> list[FrontClip]:
         found = [(tag, self._voices.samples.front_sample(tag)) for tag in LANGUAGES]
         return [
             FrontClip(tag, sample.text, sample.address, voice)
             for tag, sample in found
-            if sample is not None and (voice := _shown(entries, sample.voice)) is not None
+            if sample is not None and (voice := _find_shown(entries, sample.voice)) is not None
         ]
 
 
-def _shown(entries: Entries, id_: str) -> ShownVoice | None:
+def _find_shown(entries: VoiceEntries, id_: str) -> ShownVoice | None:
     with suppress(NotFound, UpstreamFailed):
-        return _of_entry(entries.entry(entries.known.voice_named(id_)))
+        return _shown_voice(entries.entry_of(entries.known.voice_named(id_)))
     return None
 
 
-def _of_entry(entry: VoiceEntry) -> ShownVoice:
+def _shown_voice(entry: VoiceEntry) -> ShownVoice:
     pitch, pace = [each if each is not UNSET and each else "" for each in (entry.pitch, entry.pace)]
     sample = "" if entry.sample is UNSET else entry.sample
     title = entry.title or entry.name
@@ -183,7 +185,7 @@ def _of_entry(entry: VoiceEntry) -> ShownVoice:
 def _abilities(
     tools: AdminTools, catalogue: Catalogue, start: Plan | None, offers: Sequence[Offered]
 ) -> list[str]:
-    """Return the names of what the server can do for its people. Nothing is said that is not true here."""
+    """Return the names of the abilities that this server really has for its people."""
     config, features = tools.config, tools.features
     sold = [config.plans[each.name] for each in offers if each.object == "plan"]
     plans = [each for each in (start, *sold) if each is not None]
@@ -195,13 +197,15 @@ def _abilities(
         "dialogue": True,
         "own_voices": has_own and bool(RecordingSpeakers(catalogue, None).models(None)),
         "program": True,
-        "marks": "marks" in features and all(_marks(config, catalogue.models(), plan) for plan in plans),
+        "marks": "marks" in features
+        and all(_are_all_marked(config, catalogue.models(), plan) for plan in plans),
     }
     return [name for name, holds in is_true.items() if holds]
 
 
-def _marks(config: Config, models: Sequence[Model], plan: Plan) -> bool:
-    """Say whether all clips are marked. The feature may be off, so its section is plain data here."""
+def _are_all_marked(config: Config, models: Sequence[Model], plan: Plan) -> bool:
+    """Tell whether all clips of a plan are marked. The feature marks may be off, so its section is plain
+    data."""
     section = msgspec.to_builtins(config.features.get("marking", {}))
     found = [(config.engines.get(each.engine), each.info.is_local) for each in models]
     by_engine = [(None if engine is None else engine.marking, is_local) for engine, is_local in found]

@@ -19,14 +19,14 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     front = VisitorFront()
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         if revision.voices is None:
             return Additions()
         front.use_revision(revision.admin_tools, revision.voices)
         return Additions(LookFiles(front.look).endpoints)
 
     front.name = SECTION.of(context.config_at_start).name
-    yield FeatureInstance(context.sharing(front), at)
+    yield FeatureInstance(context.with_shared(front), additions_for)
 
 
 def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:

@@ -72,24 +72,24 @@ def checked_png(content: bytes) -> bytes:
     _check_pixels(chunks[0][1], b"".join(data for name, data in chunks if name == b"IDAT"))
     if chunks[0][1][9] == _WITH_PALETTE and names.count(b"PLTE") != 1:
         raise LogoRefused("its palette is missing, or there is a second one")
-    return _SIGNATURE + b"".join(_written(name, data) for name, data in chunks if name in _COPIED)
+    return _SIGNATURE + b"".join(_chunk_bytes(name, data) for name, data in chunks if name in _COPIED)
 
 
 def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
     if not content.startswith(_SIGNATURE):
         raise LogoRefused("it is no PNG")
     found: list[tuple[bytes, bytes]] = []
-    at = len(_SIGNATURE)
-    while at < len(content):
-        size, name = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
-        whole = content[at + 4 : at + 8 + size]
-        checksum = content[at + 8 + size : at + 12 + size]
+    offset = len(_SIGNATURE)
+    while offset < len(content):
+        size, name = int.from_bytes(content[offset : offset + 4]), content[offset + 4 : offset + 8]
+        whole = content[offset + 4 : offset + 8 + size]
+        checksum = content[offset + 8 + size : offset + 12 + size]
         if len(checksum) != 4 or zlib.crc32(whole) != int.from_bytes(checksum):
             raise LogoRefused("it is cut off or damaged")
         if found and found[-1][0] == b"IEND":
             raise LogoRefused("something comes after its end")
         found.append((name, whole[4:]))
-        at += 12 + size
+        offset += 12 + size
     return found
 
 
@@ -114,7 +114,7 @@ def _check_pixels(header: bytes, compressed: bytes) -> None:
         raise LogoRefused("it has other pixels than its header says")
 
 
-def _written(name: bytes, data: bytes) -> bytes:
+def _chunk_bytes(name: bytes, data: bytes) -> bytes:
     return len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from policies.contrast import DARK, LEAST, LIGHT, Accent, Scheme, accent_of, least_contrast
+from policies.contrast import DARK, LEAST_CONTRAST, LIGHT, Accent, Scheme, accent_of, least_contrast
 from proxy.features.front.logo import Logo, LogoRefused, read_logo
 from proxy.features.front.markup import Html, html, joined
 from proxy.features.front.section import FrontSection
@@ -26,7 +26,7 @@ class LookFault(NamedTuple):
 
 
 class Look(NamedTuple):
-    """The files by name, each with its hash. `faults` are keys in whose place ours counts."""
+    """The files by name, each with its hash. `faults` are keys with values that are not used."""
 
     files: dict[str, Compressed]
     faults: tuple[LookFault, ...]
@@ -51,16 +51,16 @@ class Look(NamedTuple):
 def read_look(section: FrontSection) -> Look:
     """Read the look of a section, and the logo from its file."""
     files: dict[str, Compressed] = {}
-    faults = [*_faint(section)]
-    if sheet := _sheet(section, {fault.key for fault in faults}):
-        _add(files, "css", _CSS, sheet.encode())
+    faults = [*_faint_colours(section)]
+    if sheet := _style_sheet(section, {fault.key for fault in faults}):
+        _add_file(files, "css", _CSS, sheet.encode())
     if section.logo:
         try:
             logo = read_logo(Path(section.logo))
         except LogoRefused as error:
             faults.append(LookFault("logo", f"{Path(section.logo).name}: {error}", "take another file"))
         else:
-            _add(files, _ending(logo), logo.media, logo.content)
+            _add_file(files, _ending(logo), logo.media, logo.content)
     return Look(files, tuple(faults))
 
 
@@ -68,32 +68,36 @@ def _ending(logo: Logo) -> str:
     return "png" if logo.media == "image/png" else "svg"
 
 
-def _add(files: dict[str, Compressed], ending: str, media: str, content: bytes) -> None:
-    files[f"{hashlib.sha256(content).hexdigest()[:16]}.{ending}"] = Compressed.of(media, content)
+def _add_file(files: dict[str, Compressed], ending: str, media: str, content: bytes) -> None:
+    files[f"{hashlib.sha256(content).hexdigest()[:16]}.{ending}"] = Compressed.compress(media, content)
 
 
 def _schemes(section: FrontSection) -> list[tuple[str, str, Scheme]]:
     return [("colour", section.colour, LIGHT), ("colour_dark", section.colour_dark, DARK)]
 
 
-def _faint(section: FrontSection) -> Iterator[LookFault]:
+def _faint_colours(section: FrontSection) -> Iterator[LookFault]:
     for key, colour, scheme in _schemes(section):
-        if colour and (found := least_contrast(colour, scheme)) < LEAST:
+        if colour and (found := least_contrast(colour, scheme)) < LEAST_CONTRAST:
             ground = "dark" if scheme is DARK else "light"
-            told = f"{colour} has a contrast of {found:.1f} on {ground} ground, so the page has our colour"
+            contrast = (
+                f"{colour} has a contrast of {found:.1f} on {ground} ground, so the page has our colour"
+            )
             yield LookFault(
-                key, told, f"take a {'lighter' if scheme is DARK else 'darker'} one: {LEAST} is the least"
+                key,
+                contrast,
+                f"take a {'lighter' if scheme is DARK else 'darker'} one: {LEAST_CONTRAST} is the least",
             )
 
 
-def _sheet(section: FrontSection, faint: set[str]) -> str:
+def _style_sheet(section: FrontSection, faint: set[str]) -> str:
     rules = {
         key: _rule(accent_of(colour, scheme))
         for key, colour, scheme in _schemes(section)
         if colour and key not in faint
     }
     light, dark = rules.get("colour", ""), rules.get("colour_dark", "")
-    # Ours stays on dark ground if only the other one is given.
+    # If only one colour is set, our own colour stays for the other scheme.
     parts = [f"@media (prefers-color-scheme: light) {{ {light} }}"] if light else []
     parts += [f"@media (prefers-color-scheme: dark) {{ {dark} }}"] if dark else []
     return "\n".join(parts)

@@ -17,10 +17,10 @@ from proxy.features.front.markup import Html, html, joined
 from proxy.features.front.section import FrontSection
 from proxy.features.front.texts import Texts
 
-_TONGUES = {"en": "English", "pt-BR": "Português", "th": "ไทย", "es": "Español"}
+_LANGUAGE_NAMES = {"en": "English", "pt-BR": "Português", "th": "ไทย", "es": "Español"}
 _SIGN_IN = "#/sign-in"
 _PROVIDERS = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
-"""What buyers ask for. The console has the others."""
+"""The names that buyers know, by provider."""
 _PATHS = {
     "long": "M4 5c3-1 6-1 8 1 2-2 5-2 8-1v13c-3-1-6-1-8 1-2-2-5-2-8-1zM12 6v13",
     "dialogue": "M4 5h10v7H8l-4 3zM14 9h6v9l-4-2h-6v-3",
@@ -77,42 +77,44 @@ class FrontPage(NamedTuple):
             sign=self.look.sign_html(),
             name=self.service_name,
             sections=texts("sections"),
-            links=joined(self._sections()),
-            tongues=self._tongues(),
-            enter=self._enter(),
+            links=joined(self._sections_html()),
+            tongues=self._languages_html(),
+            enter=self._sign_in_html(),
             shape="" if facts.clips else "alone",
             heading=texts("heading" if facts.is_natural else "heading_plain"),
             lead=self.lead,
             counts=texts("counts", **spoken) if facts.all_voices > 1 and facts.languages > 1 else "",
-            begin=joined(self._begin()),
-            sample=self._sample(),
-            can=self._can(),
-            voices=self._voices(),
-            prices=self._prices(),
-            footer=joined(self._footer()),
+            begin=joined(self._begin_html()),
+            sample=self._sample_html(),
+            can=self._abilities_html(),
+            voices=self._voices_html(),
+            prices=self._prices_html(),
+            footer=joined(self._footer_html()),
         )
 
-    def _sections(self) -> list[Html]:
+    def _sections_html(self) -> list[Html]:
         shown = [("#voices", "voices", self.facts.voices), ("#prices", "prices", self.facts.offers)]
         links = [html("link", address=at, text=self.texts(key)) for at, key, there in shown if there]
         return [*links, html("link", address="docs", text=self.texts("api"))]
 
-    def _tongues(self) -> Html:
+    def _languages_html(self) -> Html:
         language = self.visitor.language
-        others = [html("tongue", language=tag, text=_TONGUES[tag]) for tag in LANGUAGES if tag != language]
-        label = f"{self.texts('language')}: {_TONGUES[language]}"
+        others = [
+            html("tongue", language=tag, text=_LANGUAGE_NAMES[tag]) for tag in LANGUAGES if tag != language
+        ]
+        label = f"{self.texts('language')}: {_LANGUAGE_NAMES[language]}"
         return html(
-            "tongues", label=label, language=language, chosen=_TONGUES[language], others=joined(others)
+            "tongues", label=label, language=language, chosen=_LANGUAGE_NAMES[language], others=joined(others)
         )
 
-    def _enter(self) -> Html:
+    def _sign_in_html(self) -> Html:
         is_open = self.people.sign_in == "mail"
         return self._button("sign_in", _SIGN_IN, "plain") if is_open else Html()
 
     def _button(self, key: str, address: str, rank: str = "", **values: object) -> Html:
         return html("button", address=address, rank=rank, text=self.texts(key, **values))
 
-    def _begin(self) -> list[Html]:
+    def _begin_html(self) -> list[Html]:
         """Return where a visitor begins: an account, an invitation, or a key."""
         texts, people = self.texts, self.people
         if people.sign_in == "closed":
@@ -132,12 +134,12 @@ class FrontPage(NamedTuple):
         )
         return [html("row", parts=joined([start, *buttons])), html("small", text=texts("mail"))]
 
-    def _who(self, voice: ShownVoice) -> str:
+    def _speaker_words(self, voice: ShownVoice) -> str:
         gender = {"female": self.texts("woman"), "male": self.texts("man")}.get(voice.gender.lower(), "")
         language = self.texts.language_name(voice.language) if voice.language else ""
         return ", ".join(filter(None, (gender, language)))
 
-    def _sample(self) -> Html:
+    def _sample_html(self) -> Html:
         if not self.facts.clips:
             samples = [each.sample for each in self.facts.voices]
             state = "soon" if None in samples else "below" if any(samples) else "none"
@@ -146,7 +148,12 @@ class FrontPage(NamedTuple):
         clips = sorted(self.facts.clips, key=lambda clip: clip.language != self.visitor.language)
         first = clips[0].language
         options = [
-            html("option", language=tag, checked=Html("checked" if tag == first else ""), text=_TONGUES[tag])
+            html(
+                "option",
+                language=tag,
+                checked=Html("checked" if tag == first else ""),
+                text=_LANGUAGE_NAMES[tag],
+            )
             for tag in (clip.language for clip in clips)
         ]
         label = self.texts("sample_language")
@@ -161,21 +168,21 @@ class FrontPage(NamedTuple):
                 play=self.texts("play", name=clip.voice.title),
                 pause=self.texts("pause"),
                 position=self.texts("position"),
-                by=self.texts("by", name=clip.voice.title, who=self._who(clip.voice)).rstrip(", "),
+                by=self.texts("by", name=clip.voice.title, who=self._speaker_words(clip.voice)).rstrip(", "),
                 marked=self.texts("marked") if "marks" in self.facts.can else "",
             )
             for clip in clips
         ]
         return html("sample", choice=choice, clips=joined(shown))
 
-    def _can(self) -> Html:
+    def _abilities_html(self) -> Html:
         all_ = [
             html("ability", path=_PATHS[key], title=self.texts(key), text=self.texts(f"{key}_text"))
             for key in self.facts.can
         ]
         return html("can", title=self.texts("can"), all=joined(all_))
 
-    def _voices(self) -> Html:
+    def _voices_html(self) -> Html:
         facts, texts = self.facts, self.texts
         if not facts.voices:
             return Html()
@@ -183,14 +190,16 @@ class FrontPage(NamedTuple):
         if facts.all_voices > len(facts.voices):
             notes.append(texts("all_voices", n=texts.number(facts.all_voices)))
         note = html("small", text=" ".join(notes)) if notes else Html()
-        return html("voices", title=texts("voices"), all=joined(map(self._voice, facts.voices)), note=note)
+        return html(
+            "voices", title=texts("voices"), all=joined(map(self._voice_html, facts.voices)), note=note
+        )
 
-    def _voice(self, voice: ShownVoice) -> Html:
+    def _voice_html(self, voice: ShownVoice) -> Html:
         words = [self.texts(f"pitch.{voice.pitch}")] if voice.pitch else []
         words += [self.texts(f"pace.{voice.pace}")] if voice.pace else []
         label, pause = self.texts("hear", name=voice.title), self.texts("pause")
         sound = (voice.sample or "").lstrip("/")
-        who = self._who(voice)
+        who = self._speaker_words(voice)
         return html(
             "voice",
             letter=voice.title[:1].upper(),
@@ -200,7 +209,7 @@ class FrontPage(NamedTuple):
             play=html("play", sound=sound, label=label, pause=pause) if sound else Html(),
         )
 
-    def _prices(self) -> Html:
+    def _prices_html(self) -> Html:
         offers = self.facts.offers
         if not offers:
             return Html()
@@ -208,10 +217,10 @@ class FrontPage(NamedTuple):
         paid = [self.texts("paid_at", providers=", ".join(names))] if names else []
         note = html("small", text=" ".join((self.texts("price_note"), *paid)))
         best = next((each for each in offers if each.object == "plan"), None)
-        all_ = [self._price(each, is_first=each is best) for each in offers]
+        all_ = [self._price_html(each, is_first=each is best) for each in offers]
         return html("prices", title=self.texts("prices"), all=joined(all_), note=note)
 
-    def _price(self, offer: Offered, *, is_first: bool) -> Html:
+    def _price_html(self, offer: Offered, *, is_first: bool) -> Html:
         texts, is_plan = self.texts, offer.object == "plan"
         amount = Decimal(offer.amount)
         bought = [] if offer.minutes is None else [texts.speech(offer.minutes)]
@@ -220,8 +229,8 @@ class FrontPage(NamedTuple):
         if offer.minutes is not None and offer.minutes.number >= 1:
             each = amount / Decimal(str(offer.minutes.number))
             lines.append(texts("a_minute", price=texts.price(each, offer.currency)))
-        lines += [*self._limits(offer), *offer.features, texts("ends" if is_plan else "stays")]
-        title = offer.name[:1].upper() + offer.name[1:] if is_plan else self._pack(offer)
+        lines += [*self._limit_lines(offer), *offer.features, texts("ends" if is_plan else "stays")]
+        title = offer.name[:1].upper() + offer.name[1:] if is_plan else self._pack_title(offer)
         may_buy = self.people.sign_in != "closed" and offer.providers
         wanted = "/".join(quote(each, safe="") for each in (offer.object, offer.name, title))
         choose = self._button(
@@ -239,18 +248,18 @@ class FrontPage(NamedTuple):
             choose=choose if may_buy else Html(),
         )
 
-    def _limits(self, offer: Offered) -> list[str]:
-        """Return the limits of a plan as sentences. What it has none of, or without a limit, has none."""
+    def _limit_lines(self, offer: Offered) -> list[str]:
+        """Return the limits of a plan as sentences, without those that are 0 or not set."""
         limits = {} if offer.limits is None else msgspec.structs.asdict(offer.limits)
         texts = self.texts
         shown = [(name, n) for name in self.facts.limits if (n := limits.get(name))]
         return [texts(f"limit.{name}{'_one' if n == 1 else ''}", n=texts.number(n)) for name, n in shown]
 
-    def _pack(self, offer: Offered) -> str:
+    def _pack_title(self, offer: Offered) -> str:
         minutes = int(offer.minutes.number) if offer.minutes else 0
         return self.texts("pack_of", n=self.texts.number(minutes)) if minutes > 1 else self.texts("pack")
 
-    def _footer(self) -> Sequence[Html]:
+    def _footer_html(self) -> Sequence[Html]:
         people, texts = self.people, self.texts
         own = [(texts("terms"), people.terms), (texts("privacy"), people.privacy)]
         links = [*own, *((each.title, each.url) for each in self.section.links)]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from policies.language import base
+from policies.language import base_tag
 from policies.price import Minutes
 from proxy.api.front import LANGUAGES
 
@@ -31,16 +31,16 @@ def language_of(wanted: str, accepted: str) -> str:
     """Return a language of the front: the one that is `wanted` by name, else the first of Accept-Language."""
     if wanted in LANGUAGES:
         return wanted
-    ours = {base(tag): tag for tag in LANGUAGES}
-    weighed = [_weighed(part) for part in accepted[:500].split(",")]
+    ours = {base_tag(tag): tag for tag in LANGUAGES}
+    weighed = [_weighted_tag(part) for part in accepted[:500].split(",")]
     found = [(weight, -place, ours[tag]) for place, (tag, weight) in enumerate(weighed) if tag in ours]
     return max(found)[2] if found else LANGUAGES[0]
 
 
-def _weighed(part: str) -> tuple[str, float]:
+def _weighted_tag(part: str) -> tuple[str, float]:
     tag, _, weight = part.partition(";")
     number = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", weight)
-    return base(tag.strip().lower()), float(number[1]) if number else float(not weight.strip())
+    return base_tag(tag.strip().lower()), float(number[1]) if number else float(not weight.strip())
 
 
 class Texts(NamedTuple):
@@ -53,7 +53,7 @@ class Texts(NamedTuple):
 
     def language_name(self, tag: str) -> str:
         known = _texts(self.language)
-        return known.get(f"name.{tag}") or known.get(f"name.{base(tag)}") or tag
+        return known.get(f"name.{tag}") or known.get(f"name.{base_tag(tag)}") or tag
 
     def time(self, minutes: float) -> str:
         whole = max(1, int(minutes))
@@ -66,7 +66,7 @@ class Texts(NamedTuple):
 
     def number(self, value: float) -> str:
         text = f"{value:,.2f}".rstrip("0").rstrip(".")
-        return text.translate(_COMMAS) if base(self.language) in _WITH_COMMA else text
+        return text.translate(_COMMAS) if base_tag(self.language) in _WITH_COMMA else text
 
     def price(self, amount: Decimal, currency: str) -> str:
         """Return an amount: two decimals, none for a whole number, more for less than a cent."""
@@ -74,6 +74,6 @@ class Texts(NamedTuple):
             text = f"{amount:.0f}"
         else:
             text = f"{amount:.2f}" if amount >= _CENT else f"{amount:.4f}"
-        if base(self.language) in _WITH_COMMA:
+        if base_tag(self.language) in _WITH_COMMA:
             text = text.translate(_COMMAS)
         return f"{_SIGNS.get(currency, f'{currency} ')}{text}"

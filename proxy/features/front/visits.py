@@ -1,4 +1,4 @@
-"""The pages for visitors, made when somebody opens one, and kept until something in them changes."""
+"""The pages for visitors. Each is made when it is first opened, and stored until something in it changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from starlette.requests import Request
 
 from proxy.api.admin_tools import AdminTools
-from proxy.api.front import LANGUAGE, PublicFront, filled
+from proxy.api.front import LANGUAGE, PublicFront, fill_shell
 from proxy.api.voices import VoiceTools
 from proxy.features.front.facts import FactsReader
 from proxy.features.front.look import Look, read_look
@@ -20,7 +20,7 @@ _FROM_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-r
 
 
 class VisitorFront(PublicFront):
-    """The front of one worker. `use_revision` makes it anew for each revision of the configuration."""
+    """The front of one worker, for the latest revision of the configuration."""
 
     def __init__(self) -> None:
         self.look = Look({}, ())
@@ -40,19 +40,19 @@ class VisitorFront(PublicFront):
     async def document(self, request: Request, shell: str) -> Compressed:
         reader = self._reader
         if reader is None:
-            return filled(shell)
+            return fill_shell(shell)
         visitor = self._visitor(request)
-        # Of a page, strangers cause nothing but this comparison.
+        # For a stored page, a visit costs only this comparison.
         if (now := reader.sample_state()) != self._pages_of:
             self._pages, self._pages_of = {}, now
         pages, key = self._pages, (shell, visitor)
         if key not in pages:
-            facts = await reader.read_facts(await self._voices.entries(request))
+            facts = await reader.read_facts(await self._voices.voice_entries(request))
             tools = self._admin_tools
             url = tools.config.server.public_url
             page = FrontPage(self._section, self.look, tools.people, facts, visitor, url)
             language, styles = visitor.language, self.look.links()
-            pages[key] = filled(
+            pages[key] = fill_shell(
                 shell,
                 language=language,
                 look="has-front",

@@ -1,7 +1,7 @@
-"""The check of a made part: it is heard, and what was heard is compared with the words of its text.
+"""The check of a made part: a recogniser hears it, and the transcript is compared with the words of its text.
 
-Ears are wrong, too. So each step only makes a verdict milder, and a part that cannot be heard in time is sent
-as it is.
+Recognisers make mistakes, too. So each step can only make a verdict milder, and a part that cannot be heard
+in time is sent as it is.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ LEAST_S = 0.4
 CALLED_WRONG = frozenset((("kokoro/standard", "en"), ("kokoro/standard", "es"), ("piper/standard", "en")))
 """Models, by name, and languages of which `bench.heard_check` calls more than 2 right sentences in 100 wrong:
 a wrong one is only unsure, so it is said again once, and never free."""
-_ENDS_S = 0.05
-"""A second hearing ends so long before the time of the first one is over."""
+_SPARE_S = 0.05
+"""A second hearing ends so long before the end of the time, so that its result still counts."""
 _MOST_TIMES_LONGER = 4
-"""A transcript of more than so many times the letters of its text is nonsense, and its end is not read."""
+"""A transcript with more than so many times the letters of its text is cut there."""
 _MORE_LETTERS = 500
 
-Prepared = Callable[[str], Awaitable[str]]
-"""Makes a transcript comparable with the wanted text."""
+PrepareTranscript = Callable[[str], Awaitable[str]]
+"""Reads a transcript by the front-end of the wanted text, so that the two can be compared."""
 
 _log = structlog.get_logger()
 
 
 class TranscriptCheck(MadePartCheck):
-    """The check of one worker, by its configuration."""
+    """Checks parts in one worker. Each revision sets the section of the configuration."""
 
     def __init__(self, ears: NoEars, front_ends: FrontEnds, watch: CheckWatch, rates: MisheardRates) -> None:
         self.use_section(CheckSection())
@@ -68,7 +68,7 @@ class TranscriptCheck(MadePartCheck):
         self._watch = watch
         self._rates = rates
         self._queue = HearingQueue()
-        # What has no listener waits for all others, which does not mean that the ears have stopped.
+        # Parts without a listener wait for all others, so they have a queue of their own.
         self._idle_queue = HearingQueue()
         self._lengths = VoiceLengths()
 
@@ -119,17 +119,17 @@ class TranscriptCheck(MadePartCheck):
         from proxy.features.heard.sound import read_sound
 
         sound = await asyncio.to_thread(read_sound, made.pcm, made.rate_hz)
-        found = await self._listen(made, wanted, sound, prepare)
+        found = await self._hear_and_compare(made, wanted, sound, prepare)
         if found.verdict == "wrong":
-            # Money hangs on it, and a full window hears other words wrong.
+            # A wrong part may be free, so it is heard once more: a full window makes other mistakes.
             again = found._replace(verdict="unsure")
             if made.length_s <= WINDOW_S:
                 with suppress(TimeoutError, EngineError):
-                    async with asyncio.timeout_at(until - _ENDS_S):
-                        again = await self._listen(made, wanted, sound, prepare, full_window=True)
+                    async with asyncio.timeout_at(until - _SPARE_S):
+                        again = await self._hear_and_compare(made, wanted, sound, prepare, full_window=True)
             found = min(found, again, key=lambda each: (_rank(each), len(each.runs)))
         verdict = found.verdict
-        model, language = made.candidate.model.name, languages.base(made.job.language)
+        model, language = made.candidate.model.name, languages.base_tag(made.job.language)
         if verdict == "wrong" and (model, language) in CALLED_WRONG:
             verdict = "unsure"
         words = tuple([wanted.wrong_words(run) for run in found.runs])
@@ -137,13 +137,13 @@ class TranscriptCheck(MadePartCheck):
         self._rates.count_words(made, wanted.tokens, judged, ears.name)
         return judged
 
-    async def _read_text(self, made: MadePart) -> tuple[WantedText, Prepared]:
+    async def _read_text(self, made: MadePart) -> tuple[WantedText, PrepareTranscript]:
         """Return the words of a part, and what makes a transcript comparable: the same front-end."""
         language, own = made.job.language, made.candidate.front_end
         name = own
         if own == PLAIN:
             # The model reads numbers itself.
-            name = self._front_ends.names.by_language.get(languages.base(language), PLAIN)
+            name = self._front_ends.names.by_language.get(languages.base_tag(language), PLAIN)
         is_local = made.candidate.model.info.is_local
         wanted = await self._front_ends.use(
             name,
@@ -166,12 +166,12 @@ class TranscriptCheck(MadePartCheck):
 
         return wanted, prepared
 
-    async def _listen(
+    async def _hear_and_compare(
         self,
         made: MadePart,
         wanted: WantedText,
         sound: SoundFacts,
-        prepare: Prepared,
+        prepare: PrepareTranscript,
         *,
         full_window: bool = False,
     ) -> WordComparison:
@@ -194,12 +194,12 @@ class TranscriptCheck(MadePartCheck):
             whole = evidence._replace(sounds=sounds, length=length)
             return compare(wanted.text, transcript, job.language, whole)
 
-        asked = await asyncio.to_thread(texts_to_sound, judge)
-        spoken = await self._ears.sounds((wanted.text, *asked), job.language)
+        to_sound = await asyncio.to_thread(texts_to_sound, judge)
+        spoken = await self._ears.sounds((wanted.text, *to_sound), job.language)
         own = (spoken or {}).get(wanted.text, "")
         size = SentenceSize(len(plain_sounds(own or wanted.text)), wanted.marks)
         key = (made.candidate.speaker, voice_text(job.voice), job.language, round(_speed(made), 2), bool(own))
-        is_usual = self._lengths.fits(key, size, sound.sounding_s)
+        is_usual = self._lengths.is_usual(key, size, sound.sounding_s)
         sounds = None if spoken is None else lambda words: spoken.get(words, "")
         found = await asyncio.to_thread(judge, sounds, 1.0 if is_usual else 0.0)
         if not found.runs:

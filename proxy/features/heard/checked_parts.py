@@ -29,13 +29,13 @@ from speech_engine import EngineError, SpeechJob
 LONGEST_S = 60.0
 """A part that is expected to be longer is not heard: it is a text without sentences."""
 _TIMES_ITS_LENGTH, _JOB_S = 3.0, 60.0
-"""How long a part that was made may be heard and said again: so many times its length, in jobs longer."""
+"""How long a made part may be heard and spoken again: so many times its length, in jobs at least `_JOB_S`."""
 _AGAIN_SHARE = 0.3
-"""The part of a request's estimated length that may be said again."""
+"""The part of a request's estimated length that may be spoken again."""
 _ALWAYS_AGAIN = 2
-"""So many of its parts may always be, though a request is short."""
+"""So many parts may always be spoken again, even if the request is short."""
 _MOST_AGAIN = {"right": 0, "unchecked": 0, "unsure": 1, "wrong": 2}
-_LAST_S = 5.0
+_LATE_CHECKS_S = 5.0
 """How long the end of an answer waits for the verdicts on parts that were sent before they were heard."""
 
 
@@ -109,8 +109,8 @@ class CheckedPart:
         await self._source.close()
 
 
-class _Take:
-    """One try of a part, and what is thought of it."""
+class _Try:
+    """One try of a part, and its verdict."""
 
     def __init__(self, source: Prefetch[CandidateStream], chunks: Sequence[Chunk]) -> None:
         assert source.stream is not None
@@ -119,7 +119,7 @@ class _Take:
         self.verdict = UNHEARD
 
     @classmethod
-    async def of(cls, source: Prefetch[CandidateStream]) -> _Take:
+    async def of(cls, source: Prefetch[CandidateStream]) -> _Try:
         """Return a try that was made to its end. Raises EngineError if it broke."""
         chunks: list[Chunk] = []
         while (chunk := await source.next_chunk()) is not None:
@@ -150,7 +150,7 @@ class PartsOfCall(CheckedParts):
         self._again_s = 0.0
         self._parts_again = 0
         self._made = [asyncio.Event() for _ in call.totals.parts]
-        self._behind: set[asyncio.Task[None]] = set()
+        self._late_checks: set[asyncio.Task[None]] = set()
 
     async def start_part(
         self, run: PartRun, waited_s: float, wait_until_free: WaitUntilFree | None
@@ -158,11 +158,11 @@ class PartsOfCall(CheckedParts):
         """Return a part that may be sent. It stands in place of `FirstAudio.start_stream`."""
         begin = partial(self._first_audio.start_stream, self._call, run, waited_s, wait_until_free)
         source = Prefetch(begin, self._room)
-        takes = [source]
+        tries = [source]
         try:
-            return await self._checked(run, source, takes)
+            return await self._checked(run, source, tries)
         except BaseException:
-            for each in takes:
+            for each in tries:
                 await each.close()
             raise
         finally:
@@ -174,17 +174,17 @@ class PartsOfCall(CheckedParts):
 
     async def wait_checked(self) -> None:
         """Wait a moment for the verdicts on parts that were sent before they were heard."""
-        if self._behind:
-            await asyncio.wait(self._behind, timeout=_LAST_S)
+        if self._late_checks:
+            await asyncio.wait(self._late_checks, timeout=_LATE_CHECKS_S)
 
     async def stop_checks(self) -> None:
-        for task in self._behind:
+        for task in self._late_checks:
             task.cancel()
-        if self._behind:
-            await asyncio.wait(self._behind)
+        if self._late_checks:
+            await asyncio.wait(self._late_checks)
 
     async def _checked(
-        self, run: PartRun, source: Prefetch[CandidateStream], takes: list[Prefetch[CandidateStream]]
+        self, run: PartRun, source: Prefetch[CandidateStream], tries: list[Prefetch[CandidateStream]]
     ) -> CheckedPart:
         stream = await source.wait_begun()
         why = (
@@ -196,14 +196,14 @@ class PartsOfCall(CheckedParts):
             self._totals.note_verdict(run.number, PartVerdict("unchecked", (), why), 0.0)
             return CheckedPart(source, stream)
         plays_at = self._plays_at(run)
-        is_behind = self._call.plan.check == "behind" and not run.number
-        if is_behind or not await _is_made(source, plays_at):
+        is_late = self._call.plan.check == "behind" and not run.number
+        if is_late or not await _is_made(source, plays_at):
             self._totals.note_verdict(run.number, UNHEARD, 0.0)
-            return CheckedPart(source, stream, note_end=partial(self._hear_behind, run, stream))
-        best: _Take | None = None
+            return CheckedPart(source, stream, note_end=partial(self._start_late_check, run, stream))
+        best: _Try | None = None
         failure = EngineError("It was not made in time.")
         try:
-            best = await _Take.of(source)
+            best = await _Try.of(source)
         except EngineError as error:
             if not error.may_fall_back:
                 raise
@@ -214,19 +214,18 @@ class PartsOfCall(CheckedParts):
         if best is not None:
             self._note_made(run.number)
             best.verdict = await self._hear(run, best.stream, best.pcm, until - time.monotonic())
-        best = await self._say_again(run, stream.candidate, best, until, takes)
+        best = await self._speak_again(run, stream.candidate, best, until, tries)
         if best is None:
             raise failure
-        for each in takes:
+        for each in tries:
             if each is not best.source:
                 await each.close()
-        run.give_to(best.stream.candidate)
-        run.winner = best.stream.candidate
+        run.candidate = run.winner = best.stream.candidate
         self._note(run, best)
         return CheckedPart(best.source, best.stream, best.chunks)
 
     def _plays_at(self, run: PartRun) -> float:
-        """Return the moment at which a listener hears a part: the first one, and a whole, are waited for."""
+        """Return when a listener hears a part. It is `inf` for a part that the listener waits for."""
         now = time.monotonic()
         urgency, plays_in_s, _ = urgency_of(self._call, run, run.winner or run.candidates[0], now)
         return now + plays_in_s if urgency == "ahead" else inf
@@ -248,18 +247,18 @@ class PartsOfCall(CheckedParts):
             )
         )
 
-    async def _say_again(
+    async def _speak_again(
         self,
         run: PartRun,
-        spoke: Candidate,
-        best: _Take | None,
+        speaker: Candidate,
+        best: _Try | None,
         until: float,
-        takes: list[Prefetch[CandidateStream]],
-    ) -> _Take | None:
+        tries: list[Prefetch[CandidateStream]],
+    ) -> _Try | None:
         """Say a part again while it is not right, or broke off, and there is time. Return the best try."""
-        for number, candidate in enumerate(self._ways(run, spoke), 1):
+        for number, candidate in enumerate(self._next_candidates(run, speaker), 1):
             most = _MOST_AGAIN["wrong" if best is None else best.verdict.result]
-            if number > most or not self._may_say_again(run, until):
+            if number > most or not self._may_speak_again(run, until):
                 break
             if not run.again:  # the tries of a part count once
                 self._again_s += run.estimated_s
@@ -268,42 +267,45 @@ class PartsOfCall(CheckedParts):
             self._totals.again += 1
             left_s = until - time.monotonic()
             begin = partial(self._first_audio.attempt, self._call, run, candidate, left_s)
-            takes.append(source := Prefetch(begin, self._room))
+            tries.append(source := Prefetch(begin, self._room))
             with suppress(EngineError):
                 if await _is_made(source, until):
-                    take = await _Take.of(source)
-                    take.verdict = await self._hear(run, take.stream, take.pcm, until - time.monotonic())
-                    best = take if best is None else min(best, take, key=lambda each: each.rank)
+                    attempt = await _Try.of(source)
+                    attempt.verdict = await self._hear(
+                        run, attempt.stream, attempt.pcm, until - time.monotonic()
+                    )
+                    best = attempt if best is None else min(best, attempt, key=lambda each: each.rank)
         return best
 
-    def _may_say_again(self, run: PartRun, until: float) -> bool:
+    def _may_speak_again(self, run: PartRun, until: float) -> bool:
         most_s = _AGAIN_SHARE * self._call.plan.estimated_s
         is_few = self._parts_again < _ALWAYS_AGAIN or self._again_s + run.estimated_s <= most_s
         return (run.again > 0 or is_few) and time.monotonic() < until
 
-    def _ways(self, run: PartRun, spoke: Candidate) -> Iterator[Candidate]:
+    def _next_candidates(self, run: PartRun, speaker: Candidate) -> Iterator[Candidate]:
         """Yield who may say a part again: the same model with another seed or another cut, then others of the
         same speaker. A wrong word is better than the sentence of another person."""
-        if not spoke.model.info.billed_on_submit or self._check.is_paid_again:
-            yield spoke
+        if not speaker.model.info.billed_on_submit or self._check.is_paid_again:
+            yield speaker
         for other in run.candidates:
-            if other is not spoke and not other.is_other_speaker and not other.is_robot:
+            if other is not speaker and not other.is_other_speaker and not other.is_robot:
                 yield other
 
-    def _hear_behind(self, run: PartRun, stream: CandidateStream, pcm: bytes) -> None:
-        task = asyncio.create_task(self._note_behind(run, stream, pcm))
-        self._behind.add(task)
-        task.add_done_callback(self._behind.discard)
+    def _start_late_check(self, run: PartRun, stream: CandidateStream, pcm: bytes) -> None:
+        task = asyncio.create_task(self._check_late(run, stream, pcm))
+        self._late_checks.add(task)
+        task.add_done_callback(self._late_checks.discard)
 
-    async def _note_behind(self, run: PartRun, stream: CandidateStream, pcm: bytes) -> None:
-        verdict = await self._hear(run, stream, pcm, _LAST_S)
+    async def _check_late(self, run: PartRun, stream: CandidateStream, pcm: bytes) -> None:
+        verdict = await self._hear(run, stream, pcm, _LATE_CHECKS_S)
         self._totals.note_verdict(run.number, verdict, len(pcm) / (2 * stream.sample_rate_hz))
 
-    def _note(self, run: PartRun, take: _Take) -> None:
-        """Note what is thought of a part. Raises SpokenWrong if the request wants no wrong one."""
-        length_s = len(take.pcm) / (2 * take.stream.sample_rate_hz)
-        self._totals.note_verdict(run.number, take.verdict, length_s)
-        if take.verdict.result == "wrong" and self._call.request.on_wrong == "fail":
+    def _note(self, run: PartRun, attempt: _Try) -> None:
+        """Note the verdict on a part. Raises SpokenWrong if it is wrong and the request says `on_wrong:
+        fail`."""
+        length_s = len(attempt.pcm) / (2 * attempt.stream.sample_rate_hz)
+        self._totals.note_verdict(run.number, attempt.verdict, length_s)
+        if attempt.verdict.result == "wrong" and self._call.request.on_wrong == "fail":
             self._totals.free_all()
             raise SpokenWrong("A sentence was said wrong, and saying it again did not help.")
 

@@ -30,20 +30,20 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         return
     watch = CheckWatch(context.metrics.registry)
     async with open_rates(context.store, context.metrics) as own:
-        check = TranscriptCheck(context.find_or(NoEars()), context.find(FrontEnds), watch, own)
+        check = TranscriptCheck(context.find_shared_or(NoEars()), context.find(FrontEnds), watch, own)
         room = FreeRoom(context.store)
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             check.use_section(SECTION.of(revision.config))
             on_the_way = OnTheWay((room.opener,), part_check=check)
             return Additions(MisheardModels(own).endpoints, on_the_way=on_the_way)
 
-        yield FeatureInstance(context.sharing(watch).sharing(own).sharing(check), at)
+        yield FeatureInstance(context.with_shared(watch).with_shared(own).with_shared(check), additions_for)
 
 
 def _jobs(config: Config) -> Iterator[Finding]:
     """Yield a note if there are ears, and jobs are not heard."""
-    if config.models.keys() & natural.ears({}).keys() and not SECTION.of(config).jobs:
+    if config.models.keys() & natural.hearing_candidates({}).keys() and not SECTION.of(config).jobs:
         yield note("heard", "jobs are heard only if they ask for it", "jobs = true in [heard] has all heard")
 
 

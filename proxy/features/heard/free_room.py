@@ -1,4 +1,5 @@
-"""The speech that was free because it was said wrong, and its bound: no text can make itself free.
+"""The speech that is free because it was said wrong, and its limit: a text that is always heard wrong is not
+free.
 
 In a cycle of an account, free speech ends at a minute, and 3 % of what was checked and charged. Requests that
 run at the same time may pass the bound by one part each.
@@ -17,8 +18,8 @@ from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from proxy.storage.store import Params, Store
 
-FIRST_S = 60.0
-SHARE = 0.03
+ALWAYS_FREE_S = 60.0
+FREE_SHARE = 0.03
 _MS = 1000
 
 
@@ -34,14 +35,14 @@ class FreeRoom:
     def opener(self, _request: SpeechRequest, plan: SpeechPlan) -> OpenObserver | None:
         return partial(_CheckObserver, self) if plan.is_checked else None
 
-    async def left_s(self, account: str, anchor: int, now: int, wanted_s: float) -> float:
-        """Return how much of an account's speech may still be free. Of more than `wanted_s`, only so much is
-        counted: what was charged is the longer sum."""
+    async def remaining_s(self, account: str, anchor: int, now: int, wanted_s: float) -> float:
+        """Return how many seconds of an account's speech may still be free in its cycle. If the first minute
+        has `wanted_s` left, the charged speech is not summed, and the result is too small."""
         cycle = cycle_at(anchor, now)
         params: Params = {"account": account, "since": cycle.start, "until": cycle.end}
-        left_s = FIRST_S - await self._sum_s(_FREE, params)
+        left_s = ALWAYS_FREE_S - await self._sum_s(_FREE, params)
         if left_s < wanted_s:
-            left_s += SHARE * await self._sum_s(_CHARGED, params)
+            left_s += FREE_SHARE * await self._sum_s(_CHARGED, params)
         return max(0.0, left_s)
 
     async def _sum_s(self, sql: str, params: Params) -> float:
@@ -50,7 +51,7 @@ class FreeRoom:
 
 
 class _CheckObserver(Observer):
-    """Gives a checked call the room of its account, and its row to the settlement, however the call ends."""
+    """Tells a checked call how much of it may be free, and adds its row to the settlement."""
 
     def __init__(self, room: FreeRoom, call: SpeechCall) -> None:
         self._room = room
@@ -61,7 +62,7 @@ class _CheckObserver(Observer):
         call, caller = self._call, self._call.caller
         self._at = await self._room.store.now()
         wanted_s = 2 * call.plan.estimated_s
-        room_s = await self._room.left_s(caller.account, caller.anchor, self._at, wanted_s)
+        room_s = await self._room.remaining_s(caller.account, caller.anchor, self._at, wanted_s)
         if (check := call.totals.check) is not None:
             check.free_room_s, check.make_rows = room_s, self._rows
 
@@ -70,7 +71,7 @@ class _CheckObserver(Observer):
         report = totals.check_report(totals.samples)
         if report is None or totals.names is not None:
             return  # a stored answer has another price
-        # What failed is not charged.
+        # A failed call is not charged.
         charged_s = 0.0 if totals.error else report.checked_s - report.free_s
         charged_ms, free_ms = (max(0, round(_MS * each)) for each in (charged_s, report.free_s))
         if charged_ms or free_ms:

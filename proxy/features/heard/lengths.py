@@ -1,4 +1,4 @@
-"""How long voices take for their sentences: a running fit for each voice, over sounds and marks."""
+"""How long voices take for their sentences: a least-squares fit for each voice, by sounds and marks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cachetools import LRUCache
 _MOST_VOICES = 500
 _MOST_RATIOS = 200
 _LEAST_KNOWN = 8
-"""A fit of fewer sentences tells nothing."""
-_OWN_FROM = 50
+"""A fit of fewer sentences is not used."""
+_OWN_BOUNDS_FROM = 50
 _SHORTEST, _LONGEST = 0.85, 1.2
-"""What is usual, until a voice has `_OWN_FROM` sentences."""
+"""The usual parts of the expected length, until a voice has `_OWN_BOUNDS_FROM` sentences."""
 _NARROWEST = 0.03
-"""A voice that is always as long as expected still may differ by so much."""
+"""The usual parts differ from 1 at least by so much, also for a voice that is always as long as expected."""
 _FORGETTING = 0.995
 _RIDGE = 1e-6
 
@@ -54,7 +54,7 @@ class VoiceLengths:
     def __init__(self) -> None:
         self._fits: LRUCache[Hashable, _Fit] = LRUCache(_MOST_VOICES)
 
-    def fits(self, key: Hashable, size: SentenceSize, seconds: float) -> bool:
+    def is_usual(self, key: Hashable, size: SentenceSize, seconds: float) -> bool:
         """Tell whether a sound is as long as this voice makes such a sentence, as far as that is known."""
         fit = self._fits.get(key)
         return fit is None or fit.is_usual(size, seconds)
@@ -93,7 +93,7 @@ class _Fit:
         self._count += 1
 
     def _bounds(self) -> tuple[float, float]:
-        if self._count < _OWN_FROM:
+        if self._count < _OWN_BOUNDS_FROM:
             return _SHORTEST, _LONGEST
         ratios = sorted(self._ratios)
         first = len(ratios) // 100
@@ -102,7 +102,7 @@ class _Fit:
     def _ratio(self, size: SentenceSize, seconds: float) -> float:
         import numpy as np
 
-        # By the ridge, a term that no sentence has gets no weight.
+        # The ridge gives no weight to a term that no sentence has.
         weights = np.linalg.solve(np.array(self._squares) + _RIDGE * np.eye(3), self._products)
         expected_s = float(weights @ size.factors)
         return seconds / expected_s if expected_s > 0 else 1.0

@@ -1,4 +1,4 @@
-"""A part that was made, to be heard."""
+"""A part that was made, with all that its check needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from proxy.speech.word_times import WordPositions
 from speech_engine import SpeechJob
 
 RESULTS: tuple[CheckResult, ...] = ("right", "unchecked", "unsure", "wrong")
-"""From the best one to the worst one."""
+"""From the best to the worst."""
 
 UNHEARD = PartVerdict("unchecked", (), "late")
 
@@ -20,8 +20,8 @@ class MadePart(NamedTuple):
     """A part that a candidate has made, as 16-bit mono PCM at `rate_hz`.
 
     It is the try number `again` of its `part`, from 0 on. The job has its text as it should be heard, and
-    `places` leads from there to the text that was sent. What is not heard `within_s` is of no use. Nobody
-    waits for a part of a job that is `idle`.
+    `places` leads from there to the text that was sent. A verdict after `within_s` is
+    of no use. `is_idle` is true for a part of a job, for which no listener waits.
     """
 
     account: str

@@ -1,4 +1,5 @@
-"""The line before the ears: what would be heard too late is refused at once, and so costs nobody time."""
+"""The queue before a recogniser. A part that would be heard too late is refused at once, so others lose no
+time."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ _SMOOTHING = 0.7
 _PROBE_EVERY_S = 10.0
 _STALLED_S = 2.0
 _STALLED_TIMES = 3.0
-"""Ears that took so much longer than expected have stopped."""
+"""A recogniser that takes so many times longer than expected, and at least `_STALLED_S`, has stopped."""
 _LEAST_S = 1.0
-"""The shortest sound takes as long as this one."""
+"""Shorter sounds take as long as this."""
 
 
 class TooLate(Exception):
@@ -22,9 +23,9 @@ class TooLate(Exception):
 
 
 class HearingQueue:
-    """The parts that the ears of one worker are to hear. A refused one has waited for nothing.
+    """The parts that recognisers are to hear for one worker.
 
-    Once the ears have stopped, one part every few seconds finds out whether they hear again.
+    Once a recogniser has stopped, one part every few seconds is sent, to find out whether it hears again.
     """
 
     def __init__(self) -> None:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from policies.misheard import Misheard, misheard_last
+from policies.misheard import Misheard, move_misheard_last
 from policies.routing import Model
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.catalogue.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
 from proxy.features.heard.made_part import MadePart
 from proxy.features.heard.records import RATES
@@ -28,11 +28,11 @@ from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 from speech_engine.text.said import words_of
 
-DAY_US = 86_400 * SECOND
+DAY_US = 86_400 * SECOND_US
 DAYS = 90
 """Older rows are deleted."""
 _EVERY_S = 60.0
-_A_COMMIT = 100
+_KEYS_A_COMMIT = 100
 _MOST_COUNTED = 10_000
 """The sums that are held in memory. Beyond, verdicts are not counted until these are written."""
 _MOST_ROUTED = 5_000
@@ -68,7 +68,7 @@ ON CONFLICT (voice, engine, model, language, ears, day) DO UPDATE SET
 _KEY = ", ".join(RATES.key)
 _DROP_OLD = f"""
 DELETE FROM heard_rates
-WHERE ({_KEY}) IN (SELECT {_KEY} FROM heard_rates WHERE day < :before LIMIT {_A_COMMIT})
+WHERE ({_KEY}) IN (SELECT {_KEY} FROM heard_rates WHERE day < :before LIMIT {_KEYS_A_COMMIT})
 """
 _OF_VOICE = f"""
 SELECT voice, engine, model, language, ears, {_SUMS} FROM heard_rates WHERE voice = :voice
@@ -79,7 +79,7 @@ _OF_MODELS = f"""
 SELECT '' AS voice, engine, model, language, ears, {_SUMS} FROM heard_rates
 GROUP BY engine, model, language, ears ORDER BY sum(words) DESC LIMIT 1000
 """
-_USUAL = f"""
+_BY_LANGUAGE = f"""
 SELECT language, ears, {_SUMS} FROM heard_rates WHERE voice NOT LIKE '{OWN_VOICE}%'
 GROUP BY language, ears
 """
@@ -111,7 +111,7 @@ class MisheardRates(NoMisheardRates):
         self._count(key, sums)
 
     def with_order(self, part: Part) -> Part:
-        """Return a part with those candidates behind their neighbours that are heard wrong far more often."""
+        """Return a part whose candidates that are heard wrong far more often come later."""
         if len(part.candidates) == 1 or not self._known:
             return part
         found = {
@@ -119,21 +119,21 @@ class MisheardRates(NoMisheardRates):
             for each in part.candidates
             if (known := self._known.get(_known_name(part, each.model)))
         }
-        return msgspec.structs.replace(part, candidates=tuple(misheard_last(part.candidates, found)))
+        return msgspec.structs.replace(part, candidates=tuple(move_misheard_last(part.candidates, found)))
 
     async def find_rates(self, voice: str) -> Sequence[MisheardRate]:
         rows = await self._store.read(_OF_VOICE, {"voice": voice, "least": LEAST_WORDS})
-        return [_rate(row, self._usual.get((row["language"], row["ears"]))) for row in rows]
+        return [_shown_rate(row, self._usual.get((row["language"], row["ears"]))) for row in rows]
 
     async def of_models(self) -> Sequence[MisheardRate]:
-        return [_rate(row, None) for row in await self._store.read_long(_OF_MODELS) if row["words"]]
+        return [_shown_rate(row, None) for row in await self._store.read_long(_OF_MODELS) if row["words"]]
 
     async def write_counts(self) -> None:
-        """Write what was counted, and read what routing and the rates of a voice need of all."""
+        """Write the counts, and read the rates of all workers that routing and the rates of voices need."""
         now = await self._store.now()
         day = now - now % DAY_US
         drop = Statement(_DROP_OLD, {"before": day - DAYS * DAY_US})
-        while counted := list(self._counted.items())[:_A_COMMIT]:
+        while counted := list(self._counted.items())[:_KEYS_A_COMMIT]:
             for key, _ in counted:
                 del self._counted[key]
             statements = [
@@ -143,7 +143,7 @@ class MisheardRates(NoMisheardRates):
             try:
                 await self._store.write(drop, *statements)
             except StorageUnreachable:
-                raise  # it may be written, and nothing counts twice
+                raise  # the commit may have happened: counting again would count twice
             except StorageFailed:
                 for key, sums in counted:
                     self._count(key, sums)
@@ -155,7 +155,7 @@ class MisheardRates(NoMisheardRates):
         }
         self._usual = {
             (row["language"], row["ears"]): 1000 * row["wrong"] / row["words"]
-            for row in await self._store.read_long(_USUAL)
+            for row in await self._store.read_long(_BY_LANGUAGE)
             if row["words"] >= LEAST_WORDS
         }
 
@@ -170,7 +170,7 @@ def _known_name(part: Part, model: Model) -> tuple[str, str, str, str]:
     return part.voice.id, model.engine, model.info.id, part.language
 
 
-def _rate(row: Mapping[str, object], usual: float | None) -> MisheardRate:
+def _shown_rate(row: Mapping[str, object], usual: float | None) -> MisheardRate:
     sums = {name: int(str(row[name])) for name in RateSums._fields}
     return MisheardRate(
         engine=str(row["engine"]),

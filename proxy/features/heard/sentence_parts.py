@@ -16,8 +16,8 @@ from speech_engine.text.sentences import sentence_ends
 MOST_PARTS = 128
 _LEAST_S = 2.0
 """A shorter sentence belongs to the next one."""
-_SENTENCE_S, _PARAGRAPH_S = 0.26, 0.66
-"""The pauses between two parts. The sound of an engine has 190 ms of silence at its ends together."""
+_SENTENCE_PAUSE_S, _PARAGRAPH_PAUSE_S = 0.26, 0.66
+"""The pauses between two parts. The two ends of an engine's sound have 190 ms of silence more."""
 
 
 def at_sentences(parts: Sequence[Part], text: str, speed: float) -> tuple[Part, ...]:
@@ -35,11 +35,11 @@ def _pieces(part: Part, text: str, speed: float, least_s: float) -> Iterator[Par
     own = text[part.start : part.end]
     starts = set(paragraph_starts(own))
     joins = part.candidates[0].model.info.joins_segments
-    places = starts if joins else starts.union(sentence_ends(own, part.language))
+    borders = starts if joins else starts.union(sentence_ends(own, part.language))
     ends = [0]
-    for end in sorted(places | {len(own)}):
+    for end in sorted(borders | {len(own)}):
         piece = own[ends[-1] : end]
-        if is_speech(piece) and estimate.seconds(piece, speed) >= least_s:
+        if is_speech(piece) and estimate.speech_seconds(piece, speed) >= least_s:
             ends.append(end)
     if ends[-1] < len(own):
         # A short rest belongs to the piece before it.
@@ -50,13 +50,13 @@ def _pieces(part: Part, text: str, speed: float, least_s: float) -> Iterator[Par
         # The blanks between two paragraphs may belong to the one behind.
         behind = len(own) - len(own[end:].lstrip())
         is_paragraph = any(end <= start <= behind for start in starts)
-        pause_s = (_PARAGRAPH_S if is_paragraph else _SENTENCE_S) / speed
+        pause_s = (_PARAGRAPH_PAUSE_S if is_paragraph else _SENTENCE_PAUSE_S) / speed
         yield replace(
             part,
             start=part.start + begin,
             end=part.start + end,
             characters=end - begin + before,
-            estimated_s=estimate.seconds(own[begin:end], speed),
+            estimated_s=estimate.speech_seconds(own[begin:end], speed),
             pause_s=part.pause_s if end == len(own) else pause_s,
             requested_pause_s=part.requested_pause_s if end == len(own) else 0.0,
         )

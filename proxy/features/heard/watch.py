@@ -1,4 +1,4 @@
-"""How many parts were heard, and the alert when too many were not."""
+"""Counts the parts that were heard, for a metric and for the alert when too many were not."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
-from policies.alerts import Trouble, of_unchecked
+from policies.alerts import Trouble, unchecked_troubles
 from proxy.speech.part_check import PartVerdict
 
 LATE, FAILED = "late", "failed"
-"""Why ears that hear the language have not heard a part."""
+"""Why a recogniser of the language has not heard a part."""
 _WINDOW_S = 600.0
 _BUCKET_S = 30.0
+
+
+class _Bucket(msgspec.Struct):
+    """The parts of `_BUCKET_S` seconds, and those of them that were not heard."""
+
+    began: float
+    parts: int = 0
+    missed: int = 0
 
 
 class CheckWatch:
@@ -27,8 +36,7 @@ class CheckWatch:
             ["result"],
             registry=registry,
         )
-        # Each has its beginning, its parts, and those that were not heard.
-        self._buckets: deque[list[float]] = deque()
+        self._buckets: deque[_Bucket] = deque()
 
     def note_result(self, verdict: PartVerdict) -> None:
         self._parts.labels(verdict.result).inc()
@@ -36,17 +44,18 @@ class CheckWatch:
         if verdict.result == "unchecked" and not is_missed:
             return
         now = asyncio.get_running_loop().time()
-        if not self._buckets or now - self._buckets[-1][0] >= _BUCKET_S:
-            self._buckets.append([now, 0, 0])
-        self._buckets[-1][1] += 1
-        self._buckets[-1][2] += is_missed
+        if not self._buckets or now - self._buckets[-1].began >= _BUCKET_S:
+            self._buckets.append(_Bucket(now))
+        self._buckets[-1].parts += 1
+        self._buckets[-1].missed += is_missed
         self._forget(now)
 
     async def troubles(self) -> Sequence[Trouble]:
         self._forget(asyncio.get_running_loop().time())
-        parts, missed = (int(sum(bucket[at] for bucket in self._buckets)) for at in (1, 2))
-        return [*of_unchecked(missed, parts)]
+        parts = sum(bucket.parts for bucket in self._buckets)
+        missed = sum(bucket.missed for bucket in self._buckets)
+        return [*unchecked_troubles(missed, parts)]
 
     def _forget(self, now: float) -> None:
-        while self._buckets and now - self._buckets[0][0] > _WINDOW_S:
+        while self._buckets and now - self._buckets[0].began > _WINDOW_S:
             self._buckets.popleft()

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.price import Operation
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.callers import caller_of
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import credits
@@ -25,12 +25,12 @@ from proxy.features.history.records import (
     SealedRequest,
 )
 from proxy.features.history.section import MEGABYTE, HistorySection
-from proxy.file_store.sealed_blobs import Blob, StoredFile
+from proxy.file_store.sealed_blobs import BlobRange, StoredFile
 from proxy.file_store.vault import VaultFailed
 from proxy.http.endpoint import Query
-from proxy.http.lists import PAGE, SINCE, UNTIL, Listing, page, query_time
+from proxy.http.lists import PAGE, SINCE, UNTIL, Listing, query_time_micros, read_page
 from proxy.http.ranges import RANGE, file_reply
-from proxy.http.replies import reply, shown_as
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.speech.check_totals import CheckReport
 from proxy.storage.rows import LAST_MOMENT
@@ -121,13 +121,13 @@ class History(Resource):
         place_of = partial(HISTORY.place_of, store.store, caller.account)
         filter_ = msgspec.structs.asdict(_filter(request))
         read = partial(HISTORY.page, store.store, caller.account, listed_params=filter_)
-        listed = await page(request, place_of, read)
+        listed = await read_page(request, place_of, read)
         used_bytes = await store.used_bytes(caller.account)
-        shown = {each.id: each for each, _ in await self._shown(request, listed.rows)}
+        shown = {each.id: each for each, _ in await self._shown_entries(request, listed.rows)}
         return await listed.list_response(
             HistoryList,
             lambda row: shown[row.id],
-            days=self._stored.us_of(caller.plan) / (86_400 * SECOND),
+            days=self._stored.us_of(caller.plan) / (86_400 * SECOND_US),
             account_mb=self._section.account_mb,
             used_mb=round(used_bytes / MEGABYTE, 3),
         )
@@ -141,13 +141,13 @@ class History(Resource):
     @endpoint("GET", f"{ROOT}/{{id}}", WholeEntry, failures=(NotFound,))
     async def get_history_entry(self, request: Request) -> Response:
         """One entry with its whole text and its request"""
-        ((shown, body),) = await self._shown(request, [await self._found(request)])
-        return reply(shown_as(WholeEntry, shown, text=_text(body), request=body or None))
+        ((shown, body),) = await self._shown_entries(request, [await self._find_entry(request)])
+        return reply(struct_from(WholeEntry, shown, text=_text(body), request=body or None))
 
     @endpoint("DELETE", f"{ROOT}/{{id}}", DeletedEntry, failures=(NotFound,))
     async def delete_history_entry(self, request: Request) -> Response:
         """Delete an entry with its sound"""
-        row = await self._found(request)
+        row = await self._find_entry(request)
         await self._store.remove([row.id])
         return reply(DeletedEntry(id=row.id))
 
@@ -160,14 +160,14 @@ class History(Resource):
     )
     async def get_history_content(self, request: Request) -> Response:
         """The sound of an entry, or a range of it"""
-        row = await self._found(request)
+        row = await self._find_entry(request)
         if not row.digest:
             raise Conflict("Of this entry the text alone is stored.", param="id")
-        sound = StoredFile(self._store, row.account, [Blob(row.digest, 0, row.sound_bytes)])
+        sound = StoredFile(self._store, row.account, [BlobRange(row.digest, 0, row.sound_bytes)])
         name, media_type = f"{row.id}.{row.sound_format}", MEDIA_TYPES[row.sound_format]
         return file_reply(sound, name, media_type, request.headers.get("range"))
 
-    async def _found(self, request: Request) -> HistoryRow:
+    async def _find_entry(self, request: Request) -> HistoryRow:
         """Return the entry that a path names. Another account's is as unknown as none."""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         row = await HISTORY.get(self._store.store, account, id_) if id_.isprintable() else None
@@ -177,16 +177,16 @@ class History(Resource):
             )
         return row
 
-    async def _shown(
+    async def _shown_entries(
         self, request: Request, rows: Sequence[HistoryRow]
     ) -> list[tuple[HistoryEntry, dict[str, Any]]]:
         """Return entries with their bodies. An empty body cannot be opened any more."""
-        payments = await self._store.payments([row.id for row in rows])
+        usage = await self._store.usage_of([row.id for row in rows])
         stored_us = self._stored.us_of(caller_of(request.scope).plan)
         # In a thread: a list may have a thousand texts.
         requests = await asyncio.to_thread(lambda: [self._request(row) for row in rows])
         return [
-            (_entry(row, payments.get(row.id, {}), stored_us, sealed), sealed.body)
+            (_entry(row, usage.get(row.id, {}), stored_us, sealed), sealed.body)
             for row, sealed in zip(rows, requests, strict=True)
         ]
 
@@ -201,19 +201,19 @@ def _text(body: dict[str, Any]) -> str:
     return str(body.get("input") or body.get("text", ""))
 
 
-def _entry(row: HistoryRow, paid: Row, stored_us: int, sealed: SealedRequest) -> HistoryEntry:
+def _entry(row: HistoryRow, usage: Row, stored_us: int, sealed: SealedRequest) -> HistoryEntry:
     sound = None
     if row.digest:
         sound = StoredSound(row.sound_format, MEDIA_TYPES[row.sound_format], row.sound_bytes)
-    return shown_as(
+    return struct_from(
         HistoryEntry,
         row,
-        created_at=row.created // SECOND,
-        expires_at=(row.created + stored_us) // SECOND,
-        outcome=paid.get("outcome"),
-        error=paid.get("error"),
-        credits=credits.number(paid["credits"]) if paid else None,
-        refunded=credits.number(paid["refunded"]) if paid else None,
+        created_at=row.created // SECOND_US,
+        expires_at=(row.created + stored_us) // SECOND_US,
+        outcome=usage.get("outcome"),
+        error=usage.get("error"),
+        credits=credits.to_credits(usage["credits"]) if usage else None,
+        refunded=credits.to_credits(usage["refunded"]) if usage else None,
         text=_text(sealed.body)[:_MOST_SHOWN_CHARACTERS],
         check=sealed.check,
         sound=sound,
@@ -225,5 +225,5 @@ def _filter(request: Request) -> EntryFilter:
     voice = request.query_params.get("voice") or None
     if voice is not None and not voice.isprintable():
         raise InvalidRequest("Invalid value for 'voice': it must be the id of a voice.", param="voice")
-    since, until = query_time(request, "since"), query_time(request, "until")
+    since, until = query_time_micros(request, "since"), query_time_micros(request, "until")
     return EntryFilter(voice, since or 0, LAST_MOMENT if until is None else until)

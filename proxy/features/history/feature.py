@@ -15,7 +15,7 @@ from proxy.features.history.section import SECTION
 from proxy.speech.speaking import OnTheWay
 
 
-def history(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
+def check_history(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
     section = SECTION.of(config)
     found = f"up to {section.account_mb} MB of an account, for {section.days:g} day(s) or those of its plan"
     is_on = stored_days(config).longest_us > 0
@@ -34,7 +34,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     async with aclosing(HistoryWriter(store, context.metrics.registry)) as writer:
         entries = HistoryEntries(writer)
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             writer.section = section = SECTION.of(revision.config)
             retention.stored = entries.stored = stored = stored_days(revision.config)
             return Additions(
@@ -42,7 +42,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 on_the_way=OnTheWay((HistoryObservers(writer, stored).opener,)),
             )
 
-        yield FeatureInstance(context.sharing(entries), at, alone=(retention.run,), files=(store,))
+        yield FeatureInstance(
+            context.with_shared(entries), additions_for, tasks_of_one_server=(retention.run,), files=(store,)
+        )
 
 
 FEATURE = Feature(
@@ -50,5 +52,5 @@ FEATURE = Feature(
     _open,
     tables=(TABLE,),
     paths=("/v1/history",),
-    text_checks=(history,),
+    text_checks=(check_history,),
 )

@@ -1,4 +1,5 @@
-"""The observer of requests that are to be kept. Other requests have none, and cost nothing more."""
+"""The observer that records requests with `"history": true`. Other requests have none, so they cost no
+more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries as rows, with their sound in the vault: pages, sums, and what deletes them."""
+"""Entries as rows, with their sound in the vault."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from proxy.speech.check_totals import CheckReport
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import LAST_MOMENT, any_of
-from proxy.storage.spoken_voices import BY_VOICE, has_erased
+from proxy.storage.rows import LAST_MOMENT, in_list
+from proxy.storage.spoken_voices import BY_VOICE, has_erased_sql
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement
 from proxy.storage.stored_days import StoredDays, list_old
 from proxy.storage.tables import PathColumn, Remains, Table
@@ -23,7 +23,7 @@ from proxy.storage.turns import MOST_ROWS, write_in_turn
 from speech_engine.redacted import Redacted
 
 _BATCH = MOST_ROWS // 2
-"""Each entry may have a blob."""
+"""Entries that are deleted in one commit. Each may have a key of its sound."""
 
 
 class HistoryRow(Redacted, msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +71,7 @@ class EntryFilter(msgspec.Struct, frozen=True):
 
 
 _LISTED = "(CAST(:voice AS TEXT) IS NULL OR voice = :voice) AND created >= :since AND created < :until"
-_PAYMENTS = "SELECT id, outcome, error, credits, refunded FROM usage WHERE id IN ({})"
+_USAGE = "SELECT id, outcome, error, credits, refunded FROM usage WHERE id IN ({})"
 _USED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS used FROM history WHERE account = :account"
 _FILTERED = f"SELECT id FROM history WHERE account = :account AND {_LISTED} LIMIT :limit"
 _SURPLUS = """
@@ -80,8 +80,8 @@ SELECT id FROM (
 ) AS entries WHERE total > CAST(:most AS BIGINT) LIMIT :limit
 """
 _OF_VOICE = f"SELECT id FROM history WHERE {BY_VOICE.format(':voice')} LIMIT :limit"
-_ERASED = f"SELECT id FROM history WHERE {has_erased('history', 'began >= :since AND ')} LIMIT :limit"
-_KEYS = drop_keys("history", "digest")
+_ERASED = f"SELECT id FROM history WHERE {has_erased_sql('history', 'began >= :since AND ')} LIMIT :limit"
+_DROP_KEYS = drop_keys("history", "digest")
 
 TABLE = Table(
     "history",
@@ -92,7 +92,7 @@ TABLE = Table(
     remains=Remains(
         "files", f"SELECT 1 AS is_there FROM history WHERE {BY_VOICE.format(':subject')} LIMIT 1"
     ),
-    closed_with=(_KEYS.format(only="history.account = :id"), "DELETE FROM history WHERE account = :id"),
+    closed_with=(_DROP_KEYS.format(only="history.account = :id"), "DELETE FROM history WHERE account = :id"),
 )
 HISTORY = ListedTable("history", HistoryRow, listed=_LISTED)
 
@@ -104,16 +104,16 @@ class HistoryStore(SealedBlobs):
         (row,) = await self.store.read(_USED, {"account": account})
         return int(row["used"])
 
-    async def payments(self, ids: Sequence[str]) -> dict[str, Row]:
+    async def usage_of(self, ids: Sequence[str]) -> dict[str, Row]:
         """Return outcome, error and micro-credits of these requests. Old usage may be deleted."""
-        names, params = any_of(ids or [""])
-        return {row["id"]: row for row in await self.store.read(_PAYMENTS.format(names), params)}
+        names, params = in_list(ids or [""])
+        return {row["id"]: row for row in await self.store.read(_USAGE.format(names), params)}
 
     async def add(self, row: HistoryRow) -> bool:
         """Add an entry, unless its account was closed or one of its voices was erased meanwhile."""
         condition = ALWAYS
         if row.voices:
-            names, params = any_of(row.voices.split(), "subject")
+            names, params = in_list(row.voices.split(), "subject")
             sql = f"NOT EXISTS (SELECT 1 FROM erasures WHERE subject IN ({names}))"
             condition = Condition(sql, params)
         values = msgspec.structs.asdict(row)
@@ -121,35 +121,35 @@ class HistoryStore(SealedBlobs):
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Delete entries with their keys and their sound. Return how many there were."""
-        names, params = any_of(ids)
+        names, params = in_list(ids)
         only = f"history.id IN ({names})"
         _, rows = await write_in_turn(
             self.store,
             2 * len(ids),
-            Statement(_KEYS.format(only=only), params),
+            Statement(_DROP_KEYS.format(only=only), params),
             Statement(f"DELETE FROM history WHERE {only} RETURNING account, digest", params),
         )
         await self.drop_all((row["account"], row["digest"]) for row in rows if row["digest"])
         return len(rows)
 
     async def remove_filtered(self, account: str, filter_: EntryFilter) -> int:
-        return await self._remove(_FILTERED, {"account": account, **msgspec.structs.asdict(filter_)})
+        return await self._remove_found(_FILTERED, {"account": account, **msgspec.structs.asdict(filter_)})
 
     async def make_room(self, account: str, most_bytes: int) -> int:
         """Delete the oldest entries of an account that has more than so many bytes."""
         if await self.used_bytes(account) <= most_bytes:
             return 0
-        return await self._remove(_SURPLUS, {"account": account, "most": most_bytes})
+        return await self._remove_found(_SURPLUS, {"account": account, "most": most_bytes})
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
         """Remove the entries in which a voice may have spoken."""
         del is_late
-        await self._remove(_OF_VOICE, {"voice": voice})
+        await self._remove_found(_OF_VOICE, {"voice": voice})
 
     async def remove_erased(self, since: int) -> int:
         """Delete entries of voices that were erased since then. On a shared database, an entry and a
         tombstone may be committed without seeing each other."""
-        return await self._remove(_ERASED, {"since": since})
+        return await self._remove_found(_ERASED, {"since": since})
 
     async def remove_old(self, stored: StoredDays) -> int:
         now, removed = await self.store.now(), 0
@@ -157,7 +157,7 @@ class HistoryStore(SealedBlobs):
             removed += await self.remove([id_ for id_, _ in old])
         return removed
 
-    async def _remove(self, sql: str, params: Params) -> int:
+    async def _remove_found(self, sql: str, params: Params) -> int:
         removed = 0
         while rows := await self.store.read(sql, {**params, "limit": _BATCH}):
             removed += await self.remove([row["id"] for row in rows])

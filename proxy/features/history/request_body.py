@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.speech.client_fields import decoded
+from proxy.speech.client_fields import decode_extra
 from proxy.speech.speech_request import SpeechRequest
 
-_USUAL: dict[str, object] = {
+_DEFAULTS: dict[str, object] = {
     "speed": 1.0,
     "language": None,
     "pitch": 0.0,
@@ -36,12 +36,12 @@ def body_of(request: SpeechRequest) -> dict[str, Any]:
         body["sample_rate"] = request.form.sample_rate_hz
     if request.form.kbit_s is not None:
         body["bitrate"] = request.form.kbit_s
-    for name, usual in _USUAL.items():
-        if (value := getattr(request, name)) != usual:
+    for name, default in _DEFAULTS.items():
+        if (value := getattr(request, name)) != default:
             body[name] = value
     if request.by_sentence:
         body["language"] = "auto"
-    return {**body, **decoded(request.extra)}
+    return {**body, **decode_extra(request.extra)}
 
 
 def _voice(request: SpeechRequest) -> str | dict[str, Any]:

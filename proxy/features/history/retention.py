@@ -1,10 +1,11 @@
-"""The end of entries: after the days of their plan, and with voices that were erased as they were written."""
+"""Deletes entries after the days of their plan, and those of erased voices that were written during an
+erasure."""
 
 from __future__ import annotations
 
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.config.sections import Config
 from proxy.features.history.records import HistoryStore
 from proxy.features.history.section import SECTION
@@ -13,7 +14,7 @@ from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 600.0
-_OVERLAP_US = 3600 * SECOND
+_OVERLAP_US = 3600 * SECOND_US
 
 _log = structlog.get_logger()
 
@@ -33,7 +34,7 @@ class HistoryRetention:
         self.stored = stored
         self._store = store
         self._metrics = metrics
-        # All erasures at first, then the recent ones.
+        # The first look is at all erasures, a later one at those since the look before.
         self._since = 0
 
     async def run(self) -> None:

@@ -1,4 +1,5 @@
-"""What is kept of an answer: its bytes in memory while it is sent, and its entry, written afterwards.
+"""Writes the entries of history. The sound of an answer is in memory while it is sent, and written
+afterwards.
 
 A kill between the two loses the entry, and never a charge.
 """
@@ -22,17 +23,17 @@ from proxy.storage.stored_days import StoredDays
 from speech_engine.redacted import Redacted
 
 MOST_SOUND_BYTES = 16 * 1024 * 1024
-"""Of a longer answer, the text alone is kept."""
+"""Of an answer with more sound, only the text is stored."""
 MOST_BYTES = 64 * 1024 * 1024
-"""The sound of all answers in a worker that are not written yet."""
-_END_S = 5.0
+"""The most sound of all unwritten answers of a worker."""
+_CLOSE_WITHIN_S = 5.0
 _PART_BYTES = 256 * 1024
 
 _log = structlog.get_logger()
 
 
 class SoundRoom:
-    """The memory of a worker for sound that is to be kept."""
+    """The memory of a worker for sound that is not written yet."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
@@ -40,7 +41,7 @@ class SoundRoom:
 
 
 class SoundBuffer:
-    """The sound of one answer so far. It is empty once there was too much of it, or no room."""
+    """The sound of one answer so far. It is emptied for good once it is too long, or the memory is full."""
 
     def __init__(self, room: SoundRoom) -> None:
         self.data = bytearray()
@@ -99,7 +100,7 @@ class HistoryWriter:
         self.section = HistorySection()
         self._store = store
         self._tasks: set[asyncio.Task[None]] = set()
-        # One at a time: other work of this worker needs the core, too.
+        # One encoding at a time, since other work of this worker needs the core, too.
         self._encoding = asyncio.Semaphore()
         self._entries = Counter(
             "voxgate_history_entries", "Requests that were to be kept.", ["stored"], registry=registry
@@ -110,7 +111,7 @@ class HistoryWriter:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def aclose(self, within_s: float = _END_S) -> None:
+    async def aclose(self, within_s: float = _CLOSE_WITHIN_S) -> None:
         """Wait for the entries under way, and cancel those that take too long."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=within_s)
@@ -121,14 +122,14 @@ class HistoryWriter:
     async def _write(self, new: NewEntry) -> None:
         stored = "nothing"
         try:
-            stored = await self._stored(new)
+            stored = await self._store_entry(new)
         except (OSError, StorageFailed, SoundFailed) as error:
             _log.warning("history.write.failed", request=new.entry.id, reason=str(error))
         finally:
             new.sound.close()
             self._entries.labels(stored).inc()
 
-    async def _stored(self, new: NewEntry) -> str:
+    async def _store_entry(self, new: NewEntry) -> str:
         """Write an entry, and return what is stored of it."""
         store, entry = self._store, new.entry
         account = entry.account
@@ -136,7 +137,7 @@ class HistoryWriter:
         sound, format_ = b"", ""
         if new.sound.data:
             async with self._encoding:
-                sound, format_ = await asyncio.to_thread(stored_sound, new.sound.data, new.form)
+                sound, format_ = await asyncio.to_thread(encode_stored_sound, new.sound.data, new.form)
         entry = replace(
             entry,
             created=await store.store.now(),
@@ -157,7 +158,7 @@ class HistoryWriter:
         return ("sound" if sound else "text") if is_added else "nothing"
 
 
-def stored_sound(data: bytearray, form: OutputForm) -> tuple[bytes, str]:
+def encode_stored_sound(data: bytearray, form: OutputForm) -> tuple[bytes, str]:
     """Return the sound as it is stored, and its format: FLAC in place of WAV and PCM. Raises SoundFailed."""
     if form.format not in ("wav", "pcm"):
         return bytes(data), form.format

@@ -1,4 +1,5 @@
-"""/v1/jobs/preview and /v1/jobs/{id}/again: what a job will cost, and a job of which some is said again."""
+"""/v1/jobs/preview and /v1/jobs/{id}/again: the preview of a job, and a new job that speaks a part of an
+ended one again."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from proxy.features.jobs.core.previews import JobPreview
 from proxy.features.jobs.endpoints import ClientJobs, JobResource
 from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES
 from proxy.helpers.limiter import FairLimiter
-from proxy.http.body import body, open_body, raw_body
+from proxy.http.body import connection_of, read_body, read_raw_body
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
 from proxy.http.resource import endpoint
@@ -37,11 +38,13 @@ def preview_places() -> FairLimiter:
 
 
 class JobAgain(JobResource):
-    def __init__(self, kinds: JobKinds, client: ClientJobs, places: FairLimiter, at: RevisionContext) -> None:
-        super().__init__(kinds, at.admin_tools)
-        assert at.speaking is not None, "a worker speaks"
-        self._client, self._places, self._at = client, places, at
-        self._admission = at.speaking.admission
+    def __init__(
+        self, kinds: JobKinds, client: ClientJobs, places: FairLimiter, revision: RevisionContext
+    ) -> None:
+        super().__init__(kinds, revision.admin_tools)
+        assert revision.speaking is not None, "a worker speaks"
+        self._client, self._places, self._revision = client, places, revision
+        self._admission = revision.speaking.admission
 
     @endpoint(
         "POST",
@@ -52,12 +55,12 @@ class JobAgain(JobResource):
     )
     async def preview_job(self, request: Request) -> Response:
         """What a job would say, how long that takes, and what it costs. Nothing is spoken"""
-        raw = await raw_body(request, MOST_BODY_BYTES)
+        raw = await read_raw_body(request, MOST_BODY_BYTES)
         background = replace(await self._for_preview(request), body=raw)
-        kind = await asyncio.to_thread(self._kinds.named_in, raw)
-        async with self._places.turn(background.caller.account):
-            with open_body(request).stop_when_client_leaves():
-                return reply(await kind.preview(background, self._at))
+        kind = await asyncio.to_thread(self._kinds.kind_named_in, raw)
+        async with self._places.hold_turn(background.caller.account):
+            with connection_of(request).stop_when_client_leaves():
+                return reply(await kind.preview(background, self._revision))
 
     @endpoint(
         "POST",
@@ -77,28 +80,28 @@ class JobAgain(JobResource):
     )
     async def say_job_again(self, request: Request) -> Response:
         """Say a part of a job again that has ended: a new job takes over the rest for nothing"""
-        job = await self.found(request)
-        said = await body(request, AgainBody, MOST_AGAIN_BYTES)
+        job = await self.find_job(request)
+        again = await read_body(request, AgainBody, MOST_AGAIN_BYTES)
         if job.ended is None:
             raise errors.Conflict("The job goes on; it is said again when it has ended.", param="id")
-        kind = self._kinds.of(job)
-        if said.preview:
+        kind = self._kinds.kind_of(job)
+        if again.preview:
             background = await self._for_preview(request)
-            async with self._places.turn(job.account):
-                with open_body(request).stop_when_client_leaves():
-                    return reply(await kind.preview_again(background, job, said, self._at))
-        background = await self._client.admitted(request)
-        made, headers = await kind.say_again(background, job, said, self._at)
+            async with self._places.hold_turn(job.account):
+                with connection_of(request).stop_when_client_leaves():
+                    return reply(await kind.preview_again(background, job, again, self._revision))
+        background = await self._client.admit_request(request)
+        made, headers = await kind.say_again(background, job, again, self._revision)
         return await self._client.accept(made, headers)
 
     async def _for_preview(self, request: Request) -> BackgroundRequest:
-        """Count a preview as a request for a file. Raises RateLimited."""
-        caller, server = caller_of(request.scope), self._at.config.server
+        """Build the request of a preview, and count it for the rate limit of files. Raises RateLimited."""
+        caller, server = caller_of(request.scope), self._revision.config.server
         await self._admission.counter.count("file", request.scope)
         defaults = Defaults.of(server)
         if caller.preferred_voice:
-            assert self._at.speaking is not None, "a worker speaks"
-            defaults = await self._at.speaking.defaults_of(caller, defaults)
+            assert self._revision.speaking is not None, "a worker speaks"
+            defaults = await self._revision.speaking.defaults_of(caller, defaults)
         id_ = request.scope["state"]["request_id"]
         terms = self._admission.terms(caller)
         return BackgroundRequest(id_, self._admission, caller, terms, b"", defaults, None)

@@ -1,4 +1,4 @@
-"""`voxgate check`: trainings without memory or a way here, and ceilings that stop rented machines."""
+"""Findings of `voxgate check` about trainings and about the ceilings of rented machines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from speech_engine import Hosted
 from speech_engine.runner import PricedRuns
 
 
-def trainings(config: Config, registry: Registry, *_: object) -> Iterator[Finding]:
+def check_trainings(config: Config, registry: Registry, *_: object) -> Iterator[Finding]:
     is_booked = any(section.memory_gb is not None for section in config.engines.values())
     for name, section in config.engines.items():
         if not _trains(section, registry):
@@ -32,7 +32,7 @@ def _trains(section: EngineSection, registry: Registry) -> bool:
     return plugin is not None and isinstance(plugin.create, Hosted) and bool(plugin.create.trainer)
 
 
-def ceilings(config: Config, registry: Registry, *_: object) -> Iterator[Finding]:
+def check_ceilings(config: Config, registry: Registry, *_: object) -> Iterator[Finding]:
     for name, section in config.engines.items():
         day, of_account = section.budget_usd_day, section.account_usd_day
         if not section.runner or day is None:
@@ -41,14 +41,14 @@ def ceilings(config: Config, registry: Registry, *_: object) -> Iterator[Finding
         if section.job_usd > of_account:
             found = f"job_usd is ${section.job_usd:g}, and one account may use ${of_account:g} of its day"
             yield note("engine", found, "lower job_usd, or raise account_usd_day", name=name)
-        if (least := _most_of_run(config, registry, section.runner)) > min(section.job_usd, day):
+        if (least := _most_usd_of_run(config, registry, section.runner)) > min(section.job_usd, day):
             found = f"one run may cost ${least:.2f}, and job_usd or budget_usd_day is less: it stays starting"
             yield note("engine", found, "raise them, or bound runs by their seconds", name=name)
 
 
-def _most_of_run(config: Config, registry: Registry, runner: str) -> float:
-    """Return the most that a run may cost. 0: its settings do not say, or are wrong; another check reports
-    that."""
+def _most_usd_of_run(config: Config, registry: Registry, runner: str) -> float:
+    """Return the most that a run may cost. 0.0: its settings do not tell, or are wrong, which another check
+    reports."""
     try:
         settings = registry.settings("runner", runner, config.plugin("runner", runner), config.data)
     except EngineConfigError:

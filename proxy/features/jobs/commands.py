@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, CommandContext, FeatureCommands, Group, path
+from proxy.commands.command import AdminRequest, CommandContext, FeatureCommands, Group, admin_path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import Grid, Line, Part, number
+from proxy.commands.tables import Grid, Line, Part, number_text
 from proxy.errors import CommandRefused
 from proxy.file_store import data_folder
 
@@ -32,7 +32,7 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
             row.get("words", {}).get("en", {}).get("kind", row["kind"]),
             row["status"],
             _steps(row),
-            number(row["credits"]),
+            number_text(row["credits"]),
             row["created"][:16].replace("T", " "),
             _why(row),
         )
@@ -80,19 +80,19 @@ def jobs_list(account: OfAccount = None) -> AdminRequest:
 @JOBS.command("show", _row_table)
 def jobs_show(job: _Id) -> AdminRequest:
     """Show one job."""
-    return AdminRequest("GET", path("jobs", job))
+    return AdminRequest("GET", admin_path("jobs", job))
 
 
 @JOBS.command("cancel", _row_table)
 def jobs_cancel(job: _Id) -> AdminRequest:
     """End a job. What was spoken stays."""
-    return AdminRequest("POST", path("jobs", job, "cancel"))
+    return AdminRequest("POST", admin_path("jobs", job, "cancel"))
 
 
 @JOBS.command("retry", _row_table)
 def jobs_retry(job: _Id) -> AdminRequest:
     """Speak what a job lacks that has failed or was canceled."""
-    return AdminRequest("POST", path("jobs", job, "retry"))
+    return AdminRequest("POST", admin_path("jobs", job, "retry"))
 
 
 @JOBS.command("watch", _line)
@@ -104,11 +104,11 @@ def jobs_watch(
     """Follow a job until its end. The status is 0 if it is done, 1 if not, 2 if it goes on."""
     data = Path(here.config().data)
     if not data_folder.is_held(data):
-        # Without a server, each look would lock the data folder, and no process works on the job.
+        # Without a server, no process works on the job, and each request would lock the data folder.
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
     until, seen = time.monotonic() + 60 * minutes, None
     while True:
-        seen = yield AdminRequest("GET", path("jobs", job), is_shown=partial(ne, seen))
+        seen = yield AdminRequest("GET", admin_path("jobs", job), is_shown=partial(ne, seen))
         if seen["ended"] is not None:
             return 0 if seen["status"] == "done" else 1
         if time.monotonic() >= until:
@@ -120,7 +120,7 @@ def jobs_watch(
 def jobs_delete(job: _Id, is_sure: Sure = False) -> AdminRequest:
     """Delete a job with its text and its sound."""
     question = "" if is_sure else f"Delete the job {job} with its sound for good?"
-    return AdminRequest("DELETE", path("jobs", job), question=question)
+    return AdminRequest("DELETE", admin_path("jobs", job), question=question)
 
 
 COMMANDS = FeatureCommands(groups=(JOBS,))

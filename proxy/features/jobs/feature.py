@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from proxy.feature import AppContext, Feature, FeatureInstance
-from proxy.features.jobs.check import ceilings, trainings
+from proxy.features.jobs.check import check_ceilings, check_trainings
 from proxy.features.jobs.core.paces import TABLE as PACES
 from proxy.features.jobs.core.records import TABLES
 from proxy.features.jobs.core.uploads import TABLES as FILE_TABLES
@@ -22,12 +22,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         yield opened
 
 
-# TRAININGS first: its SQL reads jobs, which the next table's SQL deletes.
+# TRAININGS comes first: its SQL for a closed account reads jobs, which the SQL of the next tables deletes.
 _TABLES = (TRAININGS, *TABLES, *FILE_TABLES, PACES, *RUN_TABLES)
 FEATURE = Feature(
     "jobs",
     _open,
     tables=_TABLES,
     paths=("/v1/jobs", "/admin/jobs", "/v1/files", "/v1/batches"),
-    checks=(trainings, ceilings),
+    checks=(check_trainings, check_ceilings),
 )

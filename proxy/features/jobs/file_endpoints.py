@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.callers import Caller, caller_of
 from proxy.errors import (
     Conflict,
@@ -25,12 +25,12 @@ from proxy.features.jobs.core.records import JOBS, Job
 from proxy.features.jobs.core.retention import stored_days
 from proxy.features.jobs.core.uploads import FILES, FileSeal, Purpose, UploadedFile, UploadWriter
 from proxy.features.jobs.kinds.batch.bodies import MICROS, DeletedFile, FileList, FileObject, NewFile
-from proxy.features.jobs.kinds.batch.files import SUFFIXES, What, job_of
+from proxy.features.jobs.kinds.batch.files import SUFFIXES, FileContent, parse_batch_file_id
 from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.jobs.section import SECTION
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.helpers.limiter import FairLimiter
-from proxy.http.body import open_body
+from proxy.http.body import connection_of
 from proxy.http.endpoint import Query
 from proxy.http.form import MOST_FILE_BYTES, FormFile, RequestForm, form_values, stream_form
 from proxy.http.lists import query_limit
@@ -84,9 +84,9 @@ class Files(Resource):
     )
     async def create_file(self, request: Request) -> Response:
         """Upload a file with the lines of a batch, or a file that a job names"""
-        caller, connection = caller_of(request.scope), open_body(request)
+        caller, connection = caller_of(request.scope), connection_of(request)
         writer = UploadWriter(self._files, caller.account)
-        with self._places.take(caller.account):
+        with self._places.reserve_place(caller.account):
             try:
                 fields = (*NewFile.__struct_fields__, "expires_after")
                 form = await stream_form(connection, {"file": writer}, fields, _WITHIN_S, writer.store_full)
@@ -100,12 +100,12 @@ class Files(Resource):
     async def _add(self, caller: Caller, form: RequestForm, writer: UploadWriter) -> UploadedFile:
         """Add the file of a form. Raises InvalidRequest, NotAllowed."""
         values = form_values(form, lists=())
-        given = {name: values[name] for name in ("purpose",) if name in values}
-        purpose = speech_request.read(NewFile, given).purpose
+        purpose_field = {name: values[name] for name in ("purpose",) if name in values}
+        purpose = speech_request.read(NewFile, purpose_field).purpose
         lifetime_us = self._stored.us_of(caller.plan)
         if _EXPIRY_FIELD in values:
             lifetime_us = min(lifetime_us, _parse_expiry_us(str(values[_EXPIRY_FIELD])))
-        upload = _required(form.files.get("file"), writer, purpose)
+        upload = _check_upload(form.files.get("file"), writer, purpose)
         # OpenAI's ids of files have a hyphen.
         id_ = new_id("file").replace("_", "-")
         now = await self._store.now()
@@ -121,7 +121,7 @@ class Files(Resource):
             sealed=sealed.sealed,
             purpose=purpose,
         )
-        if not await uploads.add(self._store, file, writer.blobs):
+        if not await uploads.add_file(self._store, file, writer.blobs):
             raise NotAllowed(
                 f"An account has {uploads.MOST_FILES} files at most, of {uploads.MOST_BYTES} bytes together; "
                 "delete one first.",
@@ -135,12 +135,12 @@ class Files(Resource):
         query = request.query_params
         if query.get("order", "desc") not in ("asc", "desc"):
             raise InvalidRequest("Invalid value for 'order': it must be asc or desc.", param="order")
-        # They fit into one list, because an account has at most MOST_FILES.
+        # All rows fit into memory, because an account has at most MOST_FILES.
         rows = await FILES.of_account(self._store, caller_of(request.scope).account)
         if query.get("order") == "asc":
             rows.reverse()
-        if wanted := query.get("purpose"):
-            rows = [row for row in rows if row.purpose == wanted]
+        if wanted_purpose := query.get("purpose"):
+            rows = [row for row in rows if row.purpose == wanted_purpose]
         if after := query.get("after"):
             places = [place for place, row in enumerate(rows) if row.id == after]
             if not places:
@@ -157,7 +157,7 @@ class Files(Resource):
     async def get_file(self, request: Request) -> Response:
         """One file: an upload, or a result of a batch"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
-        if (batch_file := job_of(id_)) is None:
+        if (batch_file := parse_batch_file_id(id_)) is None:
             return reply(self._file_object(await self._find(account, id_)))
         batch, content = batch_file
         job, stored = await self._find_batch_file(request, batch, content)
@@ -183,7 +183,7 @@ class Files(Resource):
         """The content of a file, or a range of it"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         header = request.headers.get("range")
-        if (batch_file := job_of(id_)) is not None:
+        if (batch_file := parse_batch_file_id(id_)) is not None:
             batch, content = batch_file
             job, stored = await self._find_batch_file(request, batch, content)
             suffix = SUFFIXES[content]
@@ -191,19 +191,19 @@ class Files(Resource):
             return whole_reply(stored, name, ZIP if suffix == "zip" else JSONL, header)
         file = await self._find(account, id_)
         suffix, media_type = ("jsonl", JSONL) if file.purpose == "batch" else ("bin", BYTES)
-        uploaded = await uploads.content(self._files, file)
+        uploaded = await uploads.file_content(self._files, file)
         return whole_reply(uploaded, f"{file.id}.{suffix}", media_type, header)
 
     @endpoint("DELETE", "/v1/files/{id}", DeletedFile, failures=(NotFound, Conflict))
     async def delete_file(self, request: Request) -> Response:
         """Delete an uploaded file. Jobs that were made from it continue"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
-        if (batch_file := job_of(id_)) is not None:
+        if (batch_file := parse_batch_file_id(id_)) is not None:
             await self._ended_batch(request, batch_file[0])
             raise Conflict("It is a part of its batch: DELETE /v1/jobs/{id} deletes that.", param="id")
         file = await self._find(account, id_)
-        if not await uploads.remove(self._files, file.id, account):
-            raise _no_file(id_)
+        if not await uploads.remove_file(self._files, file.id, account):
+            raise _file_not_found(id_)
         return reply(DeletedFile(id=id_))
 
     def _file_object(self, file: UploadedFile) -> FileObject:
@@ -219,24 +219,24 @@ class Files(Resource):
     async def _find(self, account: str, id_: str) -> UploadedFile:
         file = await FILES.get(self._store, account, id_) if id_.isprintable() else None
         if file is None:
-            raise _no_file(id_)
+            raise _file_not_found(id_)
         return file
 
     async def _ended_batch(self, request: Request, batch: str) -> Job:
         """Return a batch that has ended. Raises NotFound for the file in the path if there is none."""
         job = await JOBS.get(self._store, caller_of(request.scope).account, batch)
         if job is None or job.kind != "batch" or job.ended is None:
-            raise _no_file(request.path_params["id"])
+            raise _file_not_found(request.path_params["id"])
         return job
 
     async def _find_batch_file(
-        self, request: Request, batch: str, content: What
+        self, request: Request, batch: str, content: FileContent
     ) -> tuple[Job, StoredFile | SoundZip]:
         """Return an ended batch and one of its files. Raises NotFound, RateLimited and NoPlace."""
         job = await self._ended_batch(request, batch)
-        stored = await self._batch_files.of(self._counter, request.scope, job, content)
+        stored = await self._batch_files.build_file(self._counter, request.scope, job, content)
         if stored is None:
-            raise _no_file(request.path_params["id"])
+            raise _file_not_found(request.path_params["id"])
         return job, stored
 
 
@@ -249,10 +249,10 @@ def _parse_expiry_us(text: str) -> int:
             f"from {_LEAST_EXPIRY_S} to {_MOST_EXPIRY_S}.",
             param=_EXPIRY_FIELD,
         )
-    return int(text) * SECOND
+    return int(text) * SECOND_US
 
 
-def _required(upload: FormFile | None, writer: UploadWriter, purpose: Purpose) -> FormFile:
+def _check_upload(upload: FormFile | None, writer: UploadWriter, purpose: Purpose) -> FormFile:
     if upload is None:
         raise InvalidRequest(
             "Missing required parameter: 'file'.", param="file", code="missing_required_parameter"
@@ -265,7 +265,7 @@ def _required(upload: FormFile | None, writer: UploadWriter, purpose: Purpose) -
             param="file",
             code="file_too_large",
         )
-    if purpose == "batch" and not upload.called.lower().endswith(".jsonl"):
+    if purpose == "batch" and not upload.client_name.lower().endswith(".jsonl"):
         raise InvalidRequest(
             "Invalid value for 'file': a batch is of lines of JSON, in a file whose name ends with .jsonl.",
             param="file",
@@ -275,9 +275,9 @@ def _required(upload: FormFile | None, writer: UploadWriter, purpose: Purpose) -
 
 def _shown_name(upload: FormFile) -> str:
     """Return the name of a file to show: without folders and without unprintable characters."""
-    name = "".join(each for each in upload.called if each.isprintable())
+    name = "".join(each for each in upload.client_name if each.isprintable())
     return PurePosixPath(name.replace("\\", "/")).name[-_MOST_NAME_CHARACTERS:]
 
 
-def _no_file(id_: str) -> NotFound:
+def _file_not_found(id_: str) -> NotFound:
     return NotFound(f"The file '{id_[:80]}' does not exist.", param="id", code="file_not_found")

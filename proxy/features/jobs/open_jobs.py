@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import NamedTuple
 
 from proxy.api.speech_answers import SpeechReporter
 from proxy.api.speech_forms import Background
@@ -16,10 +17,10 @@ from proxy.features.jobs.again_endpoints import JobAgain, preview_places
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKinds
-from proxy.features.jobs.core.mailed import description
+from proxy.features.jobs.core.mailed import describe_mail
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.core.steps import Steps
-from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, Jobs, taking_bodies
+from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, Jobs, add_kind_bodies
 from proxy.features.jobs.file_endpoints import Files, upload_places
 from proxy.features.jobs.kinds.batch.endpoints import Batches
 from proxy.features.jobs.kinds.batch.kind import BatchKind
@@ -29,7 +30,7 @@ from proxy.features.jobs.kinds.cut.kind import CutKind, JobCutting
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.training.kind import TrainingKind, TrainingParts
 from proxy.features.jobs.kinds.transcription.kind import TranscriptionKind
-from proxy.features.jobs.remote.introducing import EVERY_S, RemoteEngines
+from proxy.features.jobs.remote.introducing import EXCHANGE_EVERY_S, RemoteEngines
 from proxy.features.jobs.remote.open_remote import open_remote
 from proxy.features.jobs.result_endpoints import JobResults
 from proxy.features.jobs.section import SECTION
@@ -45,44 +46,55 @@ from proxy.telemetry.background import RepeatingTask
 @asynccontextmanager
 async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
     jobs = OpenJobs(context)
-    if jobs.working is None:
+    if jobs.step_tasks is None:
         yield FeatureInstance(
-            context.sharing(jobs.kinds), jobs.at, alone=(jobs.retention.run,), files=(jobs.files,)
+            context.with_shared(jobs.kinds),
+            jobs.additions_for,
+            tasks_of_one_server=(jobs.retention.run,),
+            files=(jobs.files,),
         )
         return
-    steps, encoding, trainings = jobs.working
+    steps, encoding, trainings = jobs.step_tasks
     remote = open_remote(context, trainings.on_runners)
-    async with _introduced(context), remote as (links, endpoints, alone_here):
+    async with _exchange_introductions(context), remote as rented:
 
-        def at(revision: RevisionContext) -> Additions:
-            links.root = revision.config.server.public_url
-            served = jobs.at(revision)
-            return served._replace(endpoints=[*served.endpoints, *endpoints])
+        def additions_for(revision: RevisionContext) -> Additions:
+            rented.links.root = revision.config.server.public_url
+            served = jobs.additions_for(revision)
+            return served._replace(endpoints=[*served.endpoints, *rented.endpoints])
 
         yield FeatureInstance(
-            context.sharing(jobs.cutting).sharing(jobs.kinds),
-            at,
+            context.with_shared(jobs.cutting).with_shared(jobs.kinds),
+            additions_for,
             task_kinds=(steps, encoding, trainings.task_kinds),
-            alone=(jobs.retention.run, trainings.bills.run),
-            alone_here=alone_here,
+            tasks_of_one_server=(jobs.retention.run, trainings.bills.run),
+            tasks_of_each_server=rented.lone_tasks,
             memories=(trainings.task_kinds,),
             files=(jobs.files, trainings.ends),
         )
 
 
+class StepTasks(NamedTuple):
+    """The tasks that run the steps of jobs in a worker."""
+
+    steps: Steps
+    encoding: FileSteps
+    trainings: TrainingParts
+
+
 class OpenJobs:
-    """The objects for the jobs of one worker, or of a command. A command runs no steps: there, `working` is
+    """The objects for the jobs of one worker, or of a command. A command runs no steps: its `step_tasks` are
     None."""
 
     def __init__(self, context: AppContext) -> None:
         self.files = files = JobFiles(context.store, context.vault)
-        self.working: tuple[Steps, FileSteps, TrainingParts] | None = None
+        self.step_tasks: StepTasks | None = None
         self._notices = notices = context.find(DeliveryTasks)
-        context.find(Mails).describe = partial(description, context.store)
+        context.find(Mails).describe = partial(describe_mail, context.store)
         self._streams, self._uploads, self._previews = EventStreams(), upload_places(), preview_places()
         self._batches = BatchKind(files, notices)
         decoder = context.find(HearingParts).long_decoder
-        ears, grants = context.find_or(NoEars()), context.find(Grants)
+        ears, grants = context.find_shared_or(NoEars()), context.find(Grants)
         conversions = ConversionKind(files, decoder, grants, context.ledger)
         self._hearing = context.find(HearingParts)
         self._transcriptions = TranscriptionKind(files, decoder, context.ledger)
@@ -98,21 +110,21 @@ class OpenJobs:
             encoding = FileSteps(
                 context.store, context.vault, files, notices, self.kinds.facts_of, self.kinds.make_files
             )
-            reporter = context.find_or(SpeechReporter())
+            reporter = context.find_shared_or(SpeechReporter())
             registry = context.metrics.registry
-            check = context.find_or(NO_CHECK)
+            check = context.find_shared_or(NO_CHECK)
             steps = Steps(
-                context.store, self.kinds.with_steps, files, registry, notices, encoding, reporter, check
+                context.store, self.kinds.step_kinds, files, registry, notices, encoding, reporter, check
             )
-            self.working = steps, encoding, trainings
+            self.step_tasks = StepTasks(steps, encoding, trainings)
         self._trainings = TrainingKind(files, trainings)
         self.kinds.add_kind(self._trainings)
         self.retention = JobRetention(files, context.metrics, (self._batches.tidy,))
 
-    def at(self, revision: RevisionContext) -> Additions:
+    def additions_for(self, revision: RevisionContext) -> Additions:
         section, tools, kinds = SECTION.of(revision.config), revision.admin_tools, self.kinds
         self.retention.days, self.retention.plans = section.days, revision.config.plans
-        steps = None if self.working is None else self.working[0]
+        steps = None if self.step_tasks is None else self.step_tasks.steps
         resources: list[Resource] = [
             Jobs(kinds, revision, steps, self._notices),
             JobSteps(kinds, tools),
@@ -131,19 +143,24 @@ class OpenJobs:
             again = JobAgain(kinds, client, self._previews, revision)
             resources = [client, again, events, results, files, batches, *resources]
         endpoints = [each for resource in resources for each in resource.endpoints]
-        return Additions(taking_bodies(endpoints, kinds), background=background)
+        return Additions(add_kind_bodies(endpoints, kinds), background=background)
 
 
 @asynccontextmanager
-async def _introduced(context: AppContext) -> AsyncIterator[None]:
-    """Publish the facts of our engines to servers, or read those of workers, until the block ends. A command
-    has no engines, and SQLite has no workers: then it does nothing."""
+async def _exchange_introductions(context: AppContext) -> AsyncIterator[None]:
+    """Until the block ends, publish the introductions of this worker's engines, or read those of other
+    workers if this process serves. A command has no engines, and SQLite has no workers: then it does
+    nothing."""
     if context.engines is None or not context.store.is_shared:
         yield
         return
     remote_engines = RemoteEngines(context.store, context.engines)
-    turn = remote_engines.ask if context.config_at_start.serves else remote_engines.tell
-    repeated = RepeatingTask("engines of workers", turn, EVERY_S, context.metrics)
+    exchange = (
+        remote_engines.read_introductions
+        if context.config_at_start.serves
+        else remote_engines.publish_introductions
+    )
+    repeated = RepeatingTask("engines of workers", exchange, EXCHANGE_EVERY_S, context.metrics)
     try:
         yield
     finally:

@@ -28,9 +28,9 @@ _TEXTS = dict.fromkeys(media.partition(";")[0] for media, _ in MEDIA.values())
 
 
 class JobResults(JobResource):
-    def __init__(self, kinds: JobKinds, at: RevisionContext) -> None:
-        super().__init__(kinds, at.admin_tools)
-        self._at = at
+    def __init__(self, kinds: JobKinds, revision: RevisionContext) -> None:
+        super().__init__(kinds, revision.admin_tools)
+        self._revision = revision
 
     @endpoint(
         "GET",
@@ -49,7 +49,7 @@ class JobResults(JobResource):
     async def get_job_content(self, request: Request) -> Response:
         """The sound, text or voice that a job has made, or of one cut short what there is"""
         job = await self._ended(request, "result is")
-        return await self._kinds.of(job).content(job, request, self._at)
+        return await self._kinds.kind_of(job).content(job, request, self._revision)
 
     @endpoint(
         "GET",
@@ -70,10 +70,10 @@ class JobResults(JobResource):
                 "Invalid value for 'format': it must be one of srt, vtt.", param="format"
             )
         job = await self._ended(request, "subtitles are")
-        return await self._kinds.of(job).subtitles(job, request, format_)
+        return await self._kinds.kind_of(job).subtitles(job, request, format_)
 
     async def _ended(self, request: Request, what: str) -> Job:
-        job = await self.found(request)
+        job = await self.find_job(request)
         if job.state == "open":
             raise errors.Conflict(f"The job goes on; its {what} there when it has ended.", param="id")
         return job

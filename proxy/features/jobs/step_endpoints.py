@@ -14,17 +14,17 @@ from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.fields import Chapter, chapter_of
+from proxy.features.jobs.core.fields import Chapter, chapter_number_of
 from proxy.features.jobs.core.kind import JobKind
 from proxy.features.jobs.core.wrong_words import WrongStep, wrong_words
 from proxy.features.jobs.endpoints import JobResource
 from proxy.features.marks import receipt_records
 from proxy.features.marks.receipt_records import ClipFacts
-from proxy.http.lists import PAGE, Listing, page
+from proxy.http.lists import PAGE, Listing, read_page
 from proxy.http.ranges import RANGE
-from proxy.http.resource import account_of, endpoint, second
+from proxy.http.resource import account_of, endpoint, second_path
 from proxy.speech.part_check import WrongWords
-from proxy.storage.rows import LAST_MOMENT, Place
+from proxy.storage.rows import LAST_MOMENT, PagePlace
 from proxy.storage.store import Params, Store
 from proxy.storage.usage import CheckSums
 
@@ -90,16 +90,18 @@ class JobSteps(JobResource):
         queries=PAGE,
         failures=(NotFound, InvalidRequest),
         pace="list",
-        also=second("/admin/jobs/{id}/steps", "list_job_steps_of"),
+        also=second_path("/admin/jobs/{id}/steps", "list_job_steps_of"),
     )
     async def list_job_steps(self, request: Request) -> Response:
         """The steps of a job in their order, with receipts and marks"""
-        job = await self.found(request)
+        job = await self.find_job(request)
         store = self._store
-        listed = await page(request, partial(_place_of, store, job.id), partial(_list_rows, store, job.id))
+        listed = await read_page(
+            request, partial(_place_of, store, job.id), partial(_list_rows, store, job.id)
+        )
         requests = [row.request for row in listed.rows if row.request is not None]
-        receipts = await receipt_records.of_requests(store, job.account, requests)
-        kind = self._kinds.of(job)
+        receipts = await receipt_records.facts_of_requests(store, job.account, requests)
+        kind = self._kinds.kind_of(job)
         chapters = kind.chapters(job)
         wrong: dict[str, Sequence[WrongWords]] = {}
         for row in listed.rows if account_of(request) is not None else ():
@@ -108,7 +110,9 @@ class JobSteps(JobResource):
                 wrong[row.id] = await wrong_words(self._kinds.files, job, step)
         return await listed.list_response(
             StepList,
-            lambda row: _shown(kind, row, chapters, receipts.get(row.request or ""), wrong.get(row.id, ())),
+            lambda row: _step_body(
+                kind, row, chapters, receipts.get(row.request or ""), wrong.get(row.id, ())
+            ),
         )
 
     @endpoint(
@@ -120,24 +124,24 @@ class JobSteps(JobResource):
     )
     async def get_job_step_content(self, request: Request) -> Response:
         """The sound of a step as its receipt has it, or a range of it. Of a WAV it is PCM"""
-        job, number = await self.found(request), request.path_params["number"]
+        job, number = await self.find_job(request), request.path_params["number"]
         clip = None
         if number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS:
             clip = await records.find_clip(self._store, records.step_id(job, int(number)))
         # Earlier versions did not store sound that is in the encoded file of its job.
         if clip is None or not clip.digest:
             raise NotFound("This step of the job has no sound.", param="number")
-        return await self._kinds.of(job).step_content(job, clip, request.headers.get("range"))
+        return await self._kinds.kind_of(job).step_content(job, clip, request.headers.get("range"))
 
 
-def _shown(
+def _step_body(
     kind: JobKind,
     row: _StepRow,
     chapters: Sequence[Chapter],
     receipt: ClipFacts | None,
     wrong: Sequence[WrongWords],
 ) -> ShownStep:
-    chapter = chapter_of(chapters, row.number)
+    chapter = chapter_number_of(chapters, row.number)
     return ShownStep(
         id=row.id,
         number=row.number,
@@ -148,7 +152,7 @@ def _shown(
         end=row.last,
         request=row.request,
         seconds=round(row.samples / row.sample_rate_hz, 3) if row.samples and row.sample_rate_hz else 0.0,
-        credits=credits.number(row.credits or 0),
+        credits=credits.to_credits(row.credits or 0),
         voice=row.voice,
         voices=(row.voices or "").split(),
         substitute=row.substitute or "",
@@ -198,13 +202,14 @@ ORDER BY job_steps.number LIMIT :limit
 _NUMBER = "SELECT number FROM job_steps WHERE id = :id AND job = :job"
 
 
-async def _list_rows(store: Store, job: str, place: Place, limit: int) -> Sequence[_StepRow]:
-    """List steps, the first one first, from the place on. Places count down, as those of times do."""
+async def _list_rows(store: Store, job: str, place: PagePlace, limit: int) -> Sequence[_StepRow]:
+    """List the steps of a job after a place, the first one first. A `Place` counts down, as it does for lists
+    with the newest row first."""
     params: Params = {"job": job, "number": LAST_MOMENT - place.at, "limit": limit}
     return msgspec.convert(await store.read_long(_SELECT, params), list[_StepRow])
 
 
-async def _place_of(store: Store, job: str, id_: str) -> Place | None:
+async def _place_of(store: Store, job: str, id_: str) -> PagePlace | None:
     """Find the place of a step of a job."""
     rows = await store.read(_NUMBER, {"id": id_, "job": job})
-    return Place(LAST_MOMENT - rows[0]["number"], id_) if rows else None
+    return PagePlace(LAST_MOMENT - rows[0]["number"], id_) if rows else None

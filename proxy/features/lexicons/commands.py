@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, admin_path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import Grid, Line, Part, grid
+from proxy.commands.tables import Grid, Line, Part, make_grid
 from proxy.errors import CommandRefused
 
 LEXICONS = Group("lexicons", "Lexicons: the pronunciation of words.")
@@ -28,7 +28,7 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
     if "words" in answer:
         return [Grid(("word", "spoken"), [*answer["words"].items()])]
     columns = {"name": "name", "whose": "owner", "words": "size", "revision": "revision"}
-    return [grid(answer, columns)]
+    return [make_grid(answer, columns)]
 
 
 def _row_table(answer: dict[str, Any]) -> list[Part]:
@@ -45,7 +45,7 @@ def lexicons_list(
     account: OfAccount = None,
 ) -> AdminRequest:
     """List the lexicons of an account and of the configuration. With a name, list its words."""
-    resource = "lexicons" if name is None else path("lexicons", name)
+    resource = "lexicons" if name is None else admin_path("lexicons", name)
     return AdminRequest("GET", resource, query={"account": account})
 
 
@@ -63,7 +63,7 @@ def lexicons_set(
 ) -> AdminRequest:
     """Set the words of an account's lexicon. They replace its old words."""
     _check_named(account)
-    words = {**(_read(file) if file else _NOTHING), **dict(map(_entry, entries or ()))}
+    words = {**(_read_file(file) if file else _NOTHING), **dict(map(_parse_entry, entries or ()))}
     if not words:
         raise CommandRefused("give a word and what is spoken for it: nginx='engine x', or --file WORDS.csv")
     # Imported here: it is slow, and no other command needs it.
@@ -71,7 +71,7 @@ def lexicons_set(
 
     if (wrong := lexicon.words_fault(words, is_named=True)) is not None:
         raise CommandRefused(f"the lexicon must have {wrong}")
-    return AdminRequest("PUT", path("lexicons", name), {"account": account, "words": words})
+    return AdminRequest("PUT", admin_path("lexicons", name), {"account": account, "words": words})
 
 
 @LEXICONS.command("delete", _deletion)
@@ -83,7 +83,7 @@ def lexicons_delete(
     """Delete an account's lexicon."""
     _check_named(account)
     question = "" if is_sure else f"Delete the lexicon {name} and its words for good?"
-    return AdminRequest("DELETE", path("lexicons", name), query={"account": account}, question=question)
+    return AdminRequest("DELETE", admin_path("lexicons", name), query={"account": account}, question=question)
 
 
 def _check_named(account: str) -> None:
@@ -91,18 +91,18 @@ def _check_named(account: str) -> None:
         raise CommandRefused("--account: name an account; lexicons for everybody are in the config file")
 
 
-def _entry(text: str) -> tuple[str, str]:
+def _parse_entry(text: str) -> tuple[str, str]:
     word, equals, spoken = text.partition("=")
     if not equals:
         raise CommandRefused(f"{text!r} has no =; write word=spoken")
     return word, spoken
 
 
-def _read(file: Path) -> dict[str, str]:
+def _read_file(file: Path) -> dict[str, str]:
     try:
         text = file.read_text("utf-8-sig")
         if file.suffix == ".csv":
-            return _rows(csv.reader(text.splitlines(), skipinitialspace=True), file)
+            return _read_csv(csv.reader(text.splitlines(), skipinitialspace=True), file)
         found = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
     except (OSError, ValueError, csv.Error) as error:
         raise CommandRefused(f"--file: {file} cannot be read: {error}") from None
@@ -111,7 +111,7 @@ def _read(file: Path) -> dict[str, str]:
     return found
 
 
-def _rows(rows: Iterable[list[str]], file: Path) -> dict[str, str]:
+def _read_csv(rows: Iterable[list[str]], file: Path) -> dict[str, str]:
     words: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
         cells = [cell.strip() for cell in row]

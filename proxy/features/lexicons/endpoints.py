@@ -12,18 +12,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies import lexicon
-from policies.lexicon import MOST_LEXICONS, MOST_SPOKEN, MOST_WORD, MOST_WORDS, Words
+from policies.lexicon import MOST_LEXICONS, MOST_SPOKEN_CHARACTERS, MOST_WORD_CHARACTERS, MOST_WORDS, Words
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, account_endpoint, check_open
 from proxy.catalogue.erasing import Purges
 from proxy.catalogue.library import Library
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records
 from proxy.features.lexicons.records import LexiconSummary
-from proxy.http.body import AccountName, body
-from proxy.http.lists import iso
-from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, account_of, endpoint, second
+from proxy.http.body import AccountName, read_body
+from proxy.http.lists import iso_time
+from proxy.http.replies import reply, struct_from
+from proxy.http.resource import Resource, account_of, endpoint, second_path
 from proxy.speech import speech_request
 from proxy.speech.speech_body import WORD, SpokenForm
 from proxy.storage.audit import Act
@@ -44,31 +44,35 @@ class LexiconStore:
         if (wrong := lexicon.name_fault(name)) is not None:
             raise InvalidRequest(f"Invalid value for 'name': it must be {wrong}.", param="name")
         usual = lexicon.usual_name(name)
-        record = await records.put(self.store, account, usual, words, most=MOST_LEXICONS, act=act)
+        record = await records.put_lexicon(self.store, account, usual, words, most=MOST_LEXICONS, act=act)
         if record is None:
             raise NotAllowed(
                 f"An account has {MOST_LEXICONS} lexicons at most; delete one, or add the words to another.",
                 param="name",
                 code="too_many_lexicons",
             )
-        await self._changed(account)
+        await self._forget_old_words(account)
         return record
 
     async def delete(self, account: str, name: str, act: Act | None = None) -> str:
         """Delete a lexicon and return its usual name. Raises NotFound."""
         usual = lexicon.usual_name(name)
-        if lexicon.name_fault(usual) is not None or not await records.delete(self.store, account, usual, act):
-            raise no_lexicon(name, [each for each, *_ in await records.revisions(self.store, account)])
-        await self._changed(account)
+        if lexicon.name_fault(usual) is not None or not await records.delete_lexicon(
+            self.store, account, usual, act
+        ):
+            raise unknown_lexicon(
+                name, [each for each, *_ in await records.list_revisions(self.store, account)]
+            )
+        await self._forget_old_words(account)
         return usual
 
-    async def _changed(self, account: str) -> None:
+    async def _forget_old_words(self, account: str) -> None:
         self._library.forget(account)
         await self._purges.purge_lexicon(account)
 
 
-def no_lexicon(name: str, known: Iterable[str]) -> NotFound:
-    message = f"The account has no lexicon '{name[:80]}'. {possible(name, known, 'lexicons')}"
+def unknown_lexicon(name: str, known: Iterable[str]) -> NotFound:
+    message = f"The account has no lexicon '{name[:80]}'. {names_hint(name, known, 'lexicons')}"
     return NotFound(message, param="lexicon", code="lexicon_not_found")
 
 
@@ -78,8 +82,8 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 WordsField = Annotated[
     dict[str, SpokenForm],
     Meta(
-        description=f"an object of up to {MOST_WORDS} words of up to {MOST_WORD} characters, each with what "
-        f"is said for it, up to {MOST_SPOKEN}",
+        description=f"an object of up to {MOST_WORDS} words of up to {MOST_WORD_CHARACTERS} characters, "
+        f"each with what is said for it, up to {MOST_SPOKEN_CHARACTERS}",
         extra_json_schema={"maxProperties": MOST_WORDS, **WORD},
     ),
 ]
@@ -150,16 +154,16 @@ class LexiconEndpoints(Resource):
     )
     async def list_lexicons(self, request: Request) -> Response:
         """The account's lexicons, then the operator's, without their words"""
-        account = await self._admin_tools.owner(request)
-        own = [] if account is None else await records.of_account(self._store, account)
-        shared = [_shared(name, words) for name, words in self._shared.items()]
-        return reply(LexiconList(data=[*map(_entry, own), *shared]))
+        account = await self._admin_tools.owner_of_request(request)
+        own = [] if account is None else await records.list_of_account(self._store, account)
+        shared = [_server_entry(name, words) for name, words in self._shared.items()]
+        return reply(LexiconList(data=[*map(_account_entry, own), *shared]))
 
     @account_endpoint("GET", "/lexicons/{name}", WholeLexicon, failures=(NotFound,))
     async def get_lexicon(self, request: Request) -> Response:
         """One lexicon with its words"""
-        account, name = await self._admin_tools.owner(request), request.path_params["name"]
-        return reply(await self._read(account, name))
+        account, name = await self._admin_tools.owner_of_request(request), request.path_params["name"]
+        return reply(await self._read_lexicon(account, name))
 
     @endpoint(
         "PUT",
@@ -167,7 +171,7 @@ class LexiconEndpoints(Resource):
         LexiconEntry,
         body=LexiconBody,
         failures=(NotAllowed,),
-        also=second(
+        also=second_path(
             "/admin/lexicons/{name}",
             "put_lexicon_of",
             summary="Replace the words of an account's lexicon, or make a new one",
@@ -179,22 +183,24 @@ class LexiconEndpoints(Resource):
         """Replace the words of the account's lexicon, or make a new one"""
         name, account = request.path_params["name"], account_of(request)
         if account is not None:
-            new: LexiconBody | NewLexicon = await body(request, LexiconBody, MAX_BODY_BYTES)
+            new: LexiconBody | NewLexicon = await read_body(request, LexiconBody, MAX_BODY_BYTES)
         else:
-            new = await body(request, NewLexicon, MAX_BODY_BYTES)
-            owner = await self._admin_tools.account(new.account)
+            new = await read_body(request, NewLexicon, MAX_BODY_BYTES)
+            owner = await self._admin_tools.find_account(new.account)
             check_open(owner)
             name, account = lexicon.usual_name(name), owner.id
         words = await _read_words(new.words)
-        act = await self._admin_tools.act(request, "lexicon.set", name[:64], account, words=len(words))
-        return reply(_entry(await self._lexicons.put(account, name, words, act)))
+        act = await self._admin_tools.act_if_admin(
+            request, "lexicon.set", name[:64], account, words=len(words)
+        )
+        return reply(_account_entry(await self._lexicons.put(account, name, words, act)))
 
     @endpoint(
         "DELETE",
         "/v1/lexicons/{name}",
         DeletedLexicon,
         failures=(NotFound,),
-        also=second(
+        also=second_path(
             "/admin/lexicons/{name}",
             "delete_lexicon_of",
             summary="Delete an account's lexicon",
@@ -204,27 +210,27 @@ class LexiconEndpoints(Resource):
     )
     async def delete_lexicon(self, request: Request) -> Response:
         """Delete a lexicon of the account's own"""
-        account, name = await self._admin_tools.owner(request), request.path_params["name"]
+        account, name = await self._admin_tools.owner_of_request(request), request.path_params["name"]
         if account is None:
             raise InvalidRequest(
                 "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
             )
         if account_of(request) is None:
             name = lexicon.usual_name(name)
-        act = await self._admin_tools.act(request, "lexicon.deleted", name[:64], account)
+        act = await self._admin_tools.act_if_admin(request, "lexicon.deleted", name[:64], account)
         return reply(DeletedLexicon(name=await self._lexicons.delete(account, name, act)))
 
-    async def _read(self, account: str | None, name: str) -> WholeLexicon:
+    async def _read_lexicon(self, account: str | None, name: str) -> WholeLexicon:
         """Return the account's lexicon of this name, else the operator's. Raises NotFound."""
         usual = lexicon.usual_name(name)
         if account is not None and lexicon.name_fault(usual) is None:
-            own = await records.get(self._store, account, usual)
+            own = await records.get_lexicon(self._store, account, usual)
             if own is not None:
-                return _whole(_entry(own), own.words)
+                return _whole(_account_entry(own), own.words)
         if usual not in self._shared:
-            known = [] if account is None else await records.revisions(self._store, account)
-            raise no_lexicon(name, [*(each for each, *_ in known), *self._shared])
-        return _whole(_shared(usual, self._shared[usual]), self._shared[usual])
+            known = [] if account is None else await records.list_revisions(self._store, account)
+            raise unknown_lexicon(name, [*(each for each, *_ in known), *self._shared])
+        return _whole(_server_entry(usual, self._shared[usual]), self._shared[usual])
 
 
 async def _read_words(fields: dict[str, str]) -> Words:
@@ -232,11 +238,11 @@ async def _read_words(fields: dict[str, str]) -> Words:
     return await asyncio.to_thread(speech_request.words, fields, "words", MOST_WORDS)
 
 
-def _entry(record: LexiconSummary) -> LexiconEntry:
-    return shown_as(LexiconEntry, record, owner="account", changed_at=iso(record.changed))
+def _account_entry(record: LexiconSummary) -> LexiconEntry:
+    return struct_from(LexiconEntry, record, owner="account", changed_at=iso_time(record.changed))
 
 
-def _shared(name: str, words: Words) -> LexiconEntry:
+def _server_entry(name: str, words: Words) -> LexiconEntry:
     return LexiconEntry(name=name, owner="server", size=len(words), revision=None, changed_at=None)
 
 

@@ -16,16 +16,16 @@ from proxy.features.lexicons.section import SECTION
 
 
 def check_lexicons(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
-    return [_lexicon(name, words) for name, words in SECTION.of(config).items()]
+    return [_lexicon_finding(name, words) for name, words in SECTION.of(config).items()]
 
 
-def _lexicon(name: str, words: Words) -> Finding:
+def _lexicon_finding(name: str, words: Words) -> Finding:
     count = f"{len(words)} word(s)"
-    if lexicon.is_tag(name):
+    if lexicon.is_language_tag(name):
         return ok("lexicon", f"{count}, in texts of the language {name}", name=name)
     found = f"{count}, only for requests that name it"
     tag = name.replace("_", "-")
-    if tag != name and lexicon.is_tag(tag):
+    if tag != name and lexicon.is_language_tag(tag):
         section = f"[lexicons.{lexicon.usual_name(tag)}]"
         return note("lexicon", f"{found}; for texts in the language, write {section}", name=name)
     return ok("lexicon", found, name=name)
@@ -36,12 +36,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.lexicons.endpoints import LexiconEndpoints, LexiconStore
     from proxy.features.lexicons.records import AccountWords
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         lexicons = LexiconStore(context.store, revision.library, revision.context.purges)
         shared = SECTION.of(revision.config)
         return Additions(LexiconEndpoints(revision.admin_tools, lexicons, shared).endpoints)
 
-    yield FeatureInstance(context._replace(words=AccountWords(context.store)), at)
+    yield FeatureInstance(context._replace(words=AccountWords(context.store)), additions_for)
 
 
 FEATURE = Feature(

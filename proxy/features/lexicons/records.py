@@ -66,15 +66,15 @@ class AccountWords:
         return SECTION.of(config)
 
     async def revisions(self, account: str) -> WordRevisions:
-        return await revisions(self._store, account)
+        return await list_revisions(self._store, account)
 
     async def texts(self, account: str) -> dict[str, str]:
         return await texts(self._store, account)
 
     async def add_words(self, account: str, name: str, words: Words) -> None:
-        before = await get(self._store, account, usual_name(name))
+        before = await get_lexicon(self._store, account, usual_name(name))
         joined = {**(before.words if before else {}), **usual_words(words)}
-        is_set = len(joined) <= MOST_WORDS and await put(
+        is_set = len(joined) <= MOST_WORDS and await put_lexicon(
             self._store, account, usual_name(name), joined, most=MOST_LEXICONS
         )
         if not is_set:
@@ -83,9 +83,9 @@ class AccountWords:
             )
 
 
-async def revisions(store: Store, account: str) -> WordRevisions:
-    """List name, revision and time of each lexicon. Every change alters the list."""
-    return tuple((each.name, each.revision, each.changed) for each in await of_account(store, account))
+async def list_revisions(store: Store, account: str) -> WordRevisions:
+    """List the name, the revision and the time of each lexicon. The list differs after every change."""
+    return tuple((each.name, each.revision, each.changed) for each in await list_of_account(store, account))
 
 
 async def texts(store: Store, account: str) -> dict[str, str]:
@@ -93,18 +93,18 @@ async def texts(store: Store, account: str) -> dict[str, str]:
     return {row["name"]: row["words"] for row in await store.read(_TEXTS, {"account": account})}
 
 
-async def of_account(store: Store, account: str) -> list[LexiconSummary]:
+async def list_of_account(store: Store, account: str) -> list[LexiconSummary]:
     return msgspec.convert(await store.read(_OF_ACCOUNT, {"account": account}), list[LexiconSummary])
 
 
-async def get(store: Store, account: str, name: str) -> LexiconRecord | None:
+async def get_lexicon(store: Store, account: str, name: str) -> LexiconRecord | None:
     rows = await store.read(_GET, {"account": account, "name": name})
     if not rows:
         return None
     return msgspec.convert({**rows[0], "words": read_words(rows[0]["words"])}, LexiconRecord)
 
 
-async def put(
+async def put_lexicon(
     store: Store, account: str, name: str, words: Mapping[str, str], *, most: int, act: Act | None = None
 ) -> LexiconSummary | None:
     """Save a lexicon under its name. None: the account has no room for one more."""
@@ -125,7 +125,7 @@ async def put(
     return msgspec.convert(rows[0], LexiconSummary) if rows else None
 
 
-async def delete(store: Store, account: str, name: str, act: Act | None = None) -> bool:
+async def delete_lexicon(store: Store, account: str, name: str, act: Act | None = None) -> bool:
     acts = audit.insert_statements(act, _IS_THERE, {"of": account, "name": name})
     *_, rows, _ = await store.write(
         *acts,

@@ -22,24 +22,26 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     ca_file = context.config_at_start.upstream.ca_file
     mails = Mails(context.store, context.vault, context.limits, ca_file, context.metrics.registry)
-    mails.front = context.find_or(mails.front)
+    mails.front = context.find_shared_or(mails.front)
     mails.revise(context.config_at_start)
-    context.find(DeliveryTasks).also = mails.notice_statements
+    context.find(DeliveryTasks).mail_statements = mails.notice_statements
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         mails.revise(revision.config)
         return Additions()
 
     # A command sends no waiting mails: its server does, when it is back.
     task_kinds = () if context.engines is None else (mails,)
     tidying = partial(repeat, "deletion of old mails", mails.tidy, _TIDY_S, context.metrics, tidies=True)
-    yield FeatureInstance(context.sharing(mails), at, task_kinds=task_kinds, alone=(tidying,))
+    yield FeatureInstance(
+        context.with_shared(mails), additions_for, task_kinds=task_kinds, tasks_of_one_server=(tidying,)
+    )
 
 
-def _look(config: Config) -> Iterator[Finding]:
-    from proxy.features.mail.mail_check import look
+def _check_server(config: Config) -> Iterator[Finding]:
+    from proxy.features.mail.mail_check import check_server
 
-    yield from look(config)
+    yield from check_server(config)
 
 
-FEATURE = Feature("mail", _open, tables=(records.TABLE,), doctor=(("mail", _look),))
+FEATURE = Feature("mail", _open, tables=(records.TABLE,), doctor=(("mail", _check_server),))

@@ -1,4 +1,4 @@
-"""The one form of an address of mail, in which two spellings of one mailbox are equal."""
+"""The folded form of a mail address, in which different spellings of one address are equal."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def folded_address(text: str) -> str | None:
 
 
 def mailbox_of(folded: str) -> str:
-    """Return what the limits count an address as: many spellings may lead to one mailbox. A mail goes to the
-    address itself."""
+    """Return the mailbox that the limits count for an address, since many spellings may lead to one mailbox.
+    Mails go to the address itself."""
     local, _, domain = folded.rpartition("@")
     local = local.partition("+")[0] or local
     if domain in ("gmail.com", "googlemail.com"):

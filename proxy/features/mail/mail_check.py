@@ -1,4 +1,4 @@
-"""`voxgate doctor` on [mail]: whether its server offers TLS, and takes our login."""
+"""`voxgate doctor` on [mail]: whether the server offers TLS and accepts our login."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from proxy.features.mail.section import SECTION, read_url
 _MOST_S = 10.0
 
 
-def look(config: Config) -> Iterator[Finding]:
+def check_server(config: Config) -> Iterator[Finding]:
     """Connect and log in, without a mail."""
     section = SECTION.of(config)
     if not section.url:
         return
-    at = read_url(section.url)
-    shown = f"{at.host}:{at.port}"
-    fault = asyncio.run(_fault(config))
+    server = read_url(section.url)
+    shown = f"{server.host}:{server.port}"
+    fault = asyncio.run(_connect_fault(config))
     if fault:
         yield wrong("mail", f"{shown}: {fault}", "correct [mail] url, or the server there")
     else:
-        yield ok("mail", f"{shown} takes mails, {'on this machine' if at.security == 'plain' else 'by TLS'}")
+        yield ok(
+            "mail", f"{shown} takes mails, {'on this machine' if server.security == 'plain' else 'by TLS'}"
+        )
 
 
-async def _fault(config: Config) -> str:
+async def _connect_fault(config: Config) -> str:
     section = SECTION.of(config)
     domain = smtp.domain_of(parseaddr(section.sender)[1])
     try:
@@ -38,4 +40,4 @@ async def _fault(config: Config) -> str:
             await smtp.say_goodbye(await smtp.connect(read_url(section.url), config.upstream.ca_file, domain))
             return ""
     except (SMTPException, OSError) as error:
-        return smtp.shown(error)
+        return smtp.describe_fault(error)

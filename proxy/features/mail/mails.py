@@ -1,4 +1,4 @@
-"""The mails of one worker: tasks that any worker takes. Each ends when it is sent, refused or too old."""
+"""Mails as tasks that any worker takes. Each ends when it is sent, refused or too old."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from policies.alerts import Trouble
-from policies.tasks import SECOND, delay_s
+from policies.tasks import SECOND_US, delay_s
 from proxy.access.limits import Limits
 from proxy.access.windows import Limit
 from proxy.api.front import PublicFront
@@ -21,7 +21,7 @@ from proxy.features.mail import records, texts
 from proxy.features.mail.records import Letter, MailRow, Notice
 from proxy.features.mail.section import SECTION, MailSection, read_url
 from proxy.file_store.vault import Vault, VaultFailed
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.rows import UnknownRow, encode_json, new_id
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400.0
 _REACHED, _NOTED = Limit("mail-ceiling", "", 1), Limit("mail-ceiling", "", 60)
-"""One window. By the first it is full for a minute after any server has noted, by the second, that a ceiling
-was reached."""
+"""Two limits of one window, which counts when a ceiling of mails was reached. With `_REACHED` it is full for
+a minute after the first count. `_NOTED` counts, up to once a second."""
 _UNCOUNTED_S = 5.0
 
 Recipients = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
@@ -60,7 +60,7 @@ class Mails(TaskKind[MailRow]):
 
     name = "mail"
     table = records.TASKS
-    outlives = False
+    may_outlive_worker = False
 
     def __init__(
         self, store: Store, vault: Vault, limits: Limits, ca_file: str, registry: CollectorRegistry
@@ -101,7 +101,7 @@ class Mails(TaskKind[MailRow]):
         only_if: Condition = ALWAYS,
         rank: str = "",
     ) -> tuple[Statement, ...]:
-        """Return the statements that send a mail, for the commit of its cause at `now`. `look_soon` then
+        """Return the statements that send a mail, for the commit of its cause at `now`. `look_now` then
         sends it at once.
 
         It is deleted after `within_s`, and with the erasure of `subject`, such as a user. For statements in
@@ -110,11 +110,11 @@ class Mails(TaskKind[MailRow]):
         """
         if not self.is_on:
             return ()
-        # Its caller learns of a missing fact here.
+        # A missing fact is an error of the caller, so it is raised here and not in the task.
         texts.render(letter.kind, letter.language, letter.facts)
         id_ = new_id("mail")
         seal = await self._vault.seal_record(account, id_, letter)
-        until = now + round(within_s * SECOND)
+        until = now + round(within_s * SECOND_US)
         row = MailRow(
             id=id_,
             account=account,
@@ -133,7 +133,7 @@ class Mails(TaskKind[MailRow]):
         if not (self.is_on and account and event in records.MAILED):
             return ()
         notice = encode_json(Notice(event, data["id"]))
-        until = now + round(DAY_S * SECOND)
+        until = now + round(DAY_S * SECOND_US)
         row = MailRow(id=new_id("mail"), account=account, notice=notice, created=now, until=until)
         return records.add_statements(row, only_if, records.rank_of(event))
 
@@ -154,11 +154,11 @@ class Mails(TaskKind[MailRow]):
             await self._connections.quit_idle(0.0)
 
     async def troubles(self) -> Sequence[Trouble]:
-        """Return that a ceiling was reached within the last minute."""
+        """Return a trouble if a ceiling was reached within the last minute."""
         most = max((limit.most for limit in self.ceilings.values()), default=0)
         trouble = Trouble("sign_in_mails", "mails_a_minute", f"{most} a minute: strangers wait")
         with suppress(LimitsUnavailable):
-            return (trouble,) if await self._limits.full(_REACHED) else ()
+            return (trouble,) if await self._limits.find_full(_REACHED) else ()
         return ()
 
     async def work(self, held: MailRow) -> Result:
@@ -167,27 +167,28 @@ class Mails(TaskKind[MailRow]):
             _log.warning("mail.send.failed", mail=held.id, result="expired", reason=held.error)
             return Done(also=(records.SENT,))
         try:
-            letter = await self._letter(held)
+            letter = await self._read_letter(held)
         except VaultFailed as error:
             return await self._again(held, str(error))
         if letter is None:
             return Done(also=(records.SENT,))
         if wait_s := await self._wait_s(held.rank, counts=True):
-            return Again(after_s=wait_s, is_try=False)
-        rest, left = await self._send_to_all(held, letter)
-        if not left:
+            return Delayed(after_s=wait_s, is_try=False)
+        rest, reason = await self._send_to_all(held, letter)
+        if not reason:
             return Done(also=(records.SENT,))
         if rest == letter:
-            return await self._again(held, left)
-        # A later try leaves out the addresses that have it.
+            return await self._again(held, reason)
+        # A later try leaves out the addresses that have the mail.
         seal = await self._vault.seal_record(held.account, held.id, rest)
-        return await self._again(held, left, {"wrapped": seal.wrapped, "sealed": seal.sealed})
+        return await self._again(held, reason, {"wrapped": seal.wrapped, "sealed": seal.sealed})
 
     async def _send_to_all(self, held: MailRow, letter: Letter) -> tuple[Letter, str]:
-        """Return the letter with those who have it now, and why others have not, or ""."""
+        """Send to all addresses that do not have the letter. Return it with those that have it now, and the
+        reason of a failure, or ""."""
         from proxy.features.mail.smtp import digest_of
 
-        left, has = "", list(letter.sent)
+        reason, has = "", list(letter.sent)
         for to, language in await self._addresses(held, letter):
             if (digest := digest_of(held.id, to)) in has:
                 continue
@@ -195,28 +196,30 @@ class Mails(TaskKind[MailRow]):
             if outcome.result != "again":
                 has.append(digest)
                 continue
-            left = outcome.reason
+            reason = outcome.reason
             if outcome.is_down:
                 break
-        return msgspec.structs.replace(letter, sent=tuple(has)), left
+        return msgspec.structs.replace(letter, sent=tuple(has)), reason
 
     async def _wait_s(self, rank: int, *, counts: bool = False) -> float:
-        """Return how long mails of a rank wait for their ceiling, or 0. Then one may be counted."""
+        """Return how long mails of a rank wait for their ceiling, or 0. `counts`: if it is 0, count one
+        mail."""
         if (ceiling := self.ceilings.get(rank)) is None:
             return 0.0
         try:
-            full = await (self._limits.count_request(ceiling) if counts else self._limits.full(ceiling))
+            full = await (self._limits.count_request(ceiling) if counts else self._limits.find_full(ceiling))
             if full is not None:
                 await self._limits.count_request(_NOTED)
         except LimitsUnavailable:
             return _UNCOUNTED_S
         return 0.0 if full is None else full.wait_s
 
-    async def _letter(self, held: MailRow) -> Letter | None:
-        """Return what a row says. None: nothing has to be said any more. Raises VaultFailed, UnknownRow."""
+    async def _read_letter(self, held: MailRow) -> Letter | None:
+        """Return the letter of a row. None: there is no need for it any more. Raises VaultFailed,
+        UnknownRow."""
         if held.wrapped:
             letter = self._vault.open_record(held.account, held.id, held.seal, Letter)
-            if not texts.has(letter.kind):
+            if not texts.has_kind(letter.kind):
                 raise UnknownRow
             return letter
         notice = msgspec.json.decode(held.notice, type=Notice)
@@ -239,13 +242,13 @@ class Mails(TaskKind[MailRow]):
         return [(to, letter.language or language) for to, language in found]
 
     async def _send(self, held: MailRow, letter: Letter, to: str, language: str) -> SendOutcome:
-        """Send once to one address. Nothing of either is logged."""
-        from proxy.features.mail.smtp import SendOutcome, SmtpConnections, message
+        """Send once to one address. Neither the letter nor the address is logged."""
+        from proxy.features.mail.smtp import SendOutcome, SmtpConnections, new_message
 
         _log.info("mail.send.started", mail=held.id, kind=letter.kind, tries=held.tries)
         try:
-            said = texts.render(letter.kind, language, letter.facts, self.front.name)
-            mail = message(held.id, held.created, self.section.sender, to, *said)
+            rendered = texts.render(letter.kind, language, letter.facts, self.front.name)
+            mail = new_message(held.id, held.created, self.section.sender, to, *rendered)
         except (KeyError, ValueError) as error:
             outcome = SendOutcome("refused", type(error).__name__)
         else:
@@ -258,11 +261,11 @@ class Mails(TaskKind[MailRow]):
             _log.info("mail.send.complete", mail=held.id)
         return outcome
 
-    async def _again(self, held: MailRow, reason: str, values: Params | None = None) -> Again:
-        """Try again after the queue's delay, or delete the row when it is too old."""
-        wait_us = round(delay_s(held.tries + 1) * SECOND)
+    async def _again(self, held: MailRow, reason: str, values: Params | None = None) -> Delayed:
+        """Return a retry after the queue's delay, or at the end of the row's time, if that is sooner."""
+        wait_us = round(delay_s(held.tries + 1) * SECOND_US)
         due = min(await self._store.now() + wait_us, held.until)
-        return Again(reason, values={"due": due, **(values or {})})
+        return Delayed(reason, values={"due": due, **(values or {})})
 
     async def tidy(self) -> None:
         """Delete mails that are too old: without [mail], no worker takes them."""

@@ -51,7 +51,8 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Rank(IntEnum):
-    """The place of a mail in the queue: receipts and alerts, sign-ins of users and of strangers, the rest."""
+    """The order in which mails are sent: receipts and alerts, sign-ins of users and of strangers, the
+    rest."""
 
     FIRST, OF_USER, OF_STRANGER, REST = range(4)
 
@@ -81,7 +82,7 @@ class MailRow(Redacted, QueuedTask, frozen=True, kw_only=True):
 
 TASKS = TaskTable("mails", MailRow, "until > 0", place="rank", earliest="due")
 _COLUMNS = ("id", "account", "subject", "notice", "wrapped", "sealed", "created", "until")
-# A commit may have parameters of its own in the same statement's condition: none of them begins so.
+# The condition has parameters of its own, none of which begins with mail_.
 _ADD = f"""
 INSERT INTO mails ({", ".join(_COLUMNS)}, rank)
 SELECT CAST(:mail_id AS TEXT), CAST(:mail_account AS TEXT), CAST(:mail_subject AS TEXT),
@@ -100,7 +101,7 @@ def add_statements(row: MailRow, only_if: Condition, rank: str) -> tuple[Stateme
     """Return the statements that add a mail, if `only_if` is true in their commit. `rank` is SQL."""
     params: Params = {f"mail_{name}": getattr(row, name) for name in _COLUMNS}
     sql = _ADD.format(only_if=only_if.sql, rank=rank)
-    return (*only_if.held, Statement(sql, {**only_if.params, **params}))
+    return (*only_if.locks, Statement(sql, {**only_if.params, **params}))
 
 
 def delete_expired_statement(now: int) -> Statement:

@@ -18,7 +18,7 @@ from speech_engine.redacted import Redacted
 
 _PORTS = {"smtps": 465, "smtp": 587}
 _PLAIN_PORT = 25
-_RIGHT = 'must be "smtps://USER:PASSWORD@HOST:PORT" or "smtp://…", with / in a password as %2F'
+_URL_RULE = 'must be "smtps://USER:PASSWORD@HOST:PORT" or "smtp://…", with / in a password as %2F'
 
 
 class MailSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,10 +53,10 @@ def read_url(url: str) -> SmtpServer:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ValueError(_RIGHT) from None
+        raise ValueError(_URL_RULE) from None
     is_whole = host.isascii() and url.isprintable() and " " not in url and parts.path in ("", "/")
     if parts.scheme not in _PORTS or not host or not is_whole or parts.query or parts.fragment or port == 0:
-        raise ValueError(_RIGHT)
+        raise ValueError(_URL_RULE)
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) != bool(password):
         raise ValueError("has a user or a password alone; give both or none")

@@ -1,4 +1,4 @@
-"""Mails to one address each, as the SMTP server answers them, and the connections that carry them."""
+"""Sends mails to one address each over SMTP, and keeps connections for the next mails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.mail.addresses import is_mail_address
 from proxy.features.mail.section import SmtpServer
 
@@ -48,7 +48,7 @@ def digest_of(row: str, address: str) -> str:
     return hashlib.sha256(f"{row}\0{address}".encode()).hexdigest()[:16]
 
 
-def message(row: str, at: int, sender: str, to: str, subject: str, body: str) -> EmailMessage:
+def new_message(row: str, at: int, sender: str, to: str, subject: str, body: str) -> EmailMessage:
     """Return a mail. Its Message-ID follows from its row and its address, so that a receiver sees one mail
     although it was sent twice. Raises ValueError for a text that is no address."""
     if not is_mail_address(to):
@@ -58,9 +58,9 @@ def message(row: str, at: int, sender: str, to: str, subject: str, body: str) ->
     mail["From"] = _address(from_, name)
     mail["To"] = _address(to)
     mail["Subject"] = subject
-    mail["Date"] = format_datetime(datetime.fromtimestamp(at // SECOND, UTC))
+    mail["Date"] = format_datetime(datetime.fromtimestamp(at // SECOND_US, UTC))
     mail["Message-ID"] = f"<{row}.{digest_of(row, to)}@{domain_of(from_)}>"
-    # No machine answers it with a note of absence.
+    # With this header, machines do not answer with a note of absence.
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(body)
     return mail
@@ -75,7 +75,7 @@ def _address(text: str, name: str = "") -> Address:
     return Address(name, text.rpartition("@")[0], domain_of(text))
 
 
-class _Line(NamedTuple):
+class _Connection(NamedTuple):
     server: SmtpServer
     smtp: SMTP
     mails: int = 0
@@ -83,61 +83,65 @@ class _Line(NamedTuple):
 
 
 class SmtpConnections:
-    """The open connections of a worker: each sends one mail after the other. After any fault it is closed, so
-    that no mail comes upon the rest of another one."""
+    """The open connections of a worker. Each sends one mail after the other. After a fault it is closed, so
+    that no mail follows an unfinished one."""
 
     def __init__(self, ca_file: str) -> None:
         self._ca_file = ca_file
-        self._idle: list[_Line] = []
+        self._idle: list[_Connection] = []
 
     async def send(self, server: SmtpServer, mail: EmailMessage) -> SendOutcome:
         """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
-        line = None
+        connection = None
         try:
             async with asyncio.timeout(_MOST_S):
-                line = await self._line(server, mail["From"].addresses[0].domain)
-                await line.smtp.send_message(mail)
+                connection = await self._take_connection(server, mail["From"].addresses[0].domain)
+                await connection.smtp.send_message(mail)
             now = asyncio.get_running_loop().time()
-            self._idle.append(line._replace(mails=line.mails + 1, idle_since=now))
-            line = None
+            self._idle.append(connection._replace(mails=connection.mails + 1, idle_since=now))
+            connection = None
         except SMTPRecipientsRefused as error:
-            return _refused(error.recipients[0].code)
+            return _refusal(error.recipients[0].code)
         except SMTPResponseException as error:
-            # A refused login, or a refused connection, is no fault of the mail.
-            return _refused(error.code) if line else SendOutcome("again", f"SMTP {error.code}", is_down=True)
+            # Without a connection, the login or the greeting was refused: the mail is not at fault.
+            if connection is None:
+                return SendOutcome("again", f"SMTP {error.code}", is_down=True)
+            return _refusal(error.code)
         except SMTPNotSupported as error:
-            # Once it is ready: the address has letters that this server cannot take.
-            return SendOutcome("refused" if line else "again", shown(error), is_down=not line)
+            # With a connection, the address has letters that the server does not support.
+            return SendOutcome(
+                "refused" if connection else "again", describe_fault(error), is_down=not connection
+            )
         except (SMTPException, OSError) as error:
-            return SendOutcome("again", shown(error), is_down=True)
+            return SendOutcome("again", describe_fault(error), is_down=True)
         finally:
-            if line is not None:
-                line.smtp.close()
+            if connection is not None:
+                connection.smtp.close()
         return SendOutcome("sent")
 
     async def quit_idle(self, after_s: float = _IDLE_S) -> None:
-        """Say goodbye where nothing was sent for so long."""
+        """Close the connections that were idle for so long."""
         until = asyncio.get_running_loop().time() - after_s
-        over = [line for line in self._idle if line.idle_since <= until]
-        self._idle = [line for line in self._idle if line.idle_since > until]
-        await asyncio.gather(*(say_goodbye(line.smtp) for line in over))
+        over = [connection for connection in self._idle if connection.idle_since <= until]
+        self._idle = [connection for connection in self._idle if connection.idle_since > until]
+        await asyncio.gather(*(say_goodbye(connection.smtp) for connection in over))
 
-    async def _line(self, server: SmtpServer, domain: str) -> _Line:
+    async def _take_connection(self, server: SmtpServer, domain: str) -> _Connection:
         """Return an idle connection that still answers, or a new one."""
         while self._idle:
-            line = self._idle.pop()
+            connection = self._idle.pop()
             with suppress(SMTPException, OSError), ExitStack() as unusable:
-                unusable.callback(line.smtp.close)
-                if line.server == server and line.mails < _MOST_MAILS:
-                    await line.smtp.noop(timeout=_QUIT_S)
+                unusable.callback(connection.smtp.close)
+                if connection.server == server and connection.mails < _MOST_MAILS:
+                    await connection.smtp.noop(timeout=_QUIT_S)
                     unusable.pop_all()
-                    return line
-        return _Line(server, await connect(server, self._ca_file, domain))
+                    return connection
+        return _Connection(server, await connect(server, self._ca_file, domain))
 
 
 async def connect(server: SmtpServer, ca_file: str, domain: str) -> SMTP:
     """Connect, begin TLS and log in: neither a mail nor a password is sent before TLS."""
-    # It calls itself by the domain of the mail: the look-up of this machine's name may hang.
+    # EHLO has the domain of the mail, since a look-up of this machine's name may hang.
     smtp = SMTP(
         hostname=server.host,
         port=server.port,
@@ -163,16 +167,16 @@ async def connect(server: SmtpServer, ca_file: str, domain: str) -> SMTP:
 
 
 async def say_goodbye(smtp: SMTP) -> None:
-    # The mails are sent, so a fault in the goodbye is none.
+    # The mails are sent, so a fault here does no harm.
     with closing(smtp), suppress(SMTPException, OSError):
         await smtp.quit(timeout=_QUIT_S)
 
 
-def _refused(code: int) -> SendOutcome:
+def _refusal(code: int) -> SendOutcome:
     return SendOutcome("refused" if code >= 500 else "again", f"SMTP {code}")
 
 
-def shown(error: Exception) -> str:
+def describe_fault(error: Exception) -> str:
     """Return what an operator needs, without the server's words."""
     while isinstance(error, SMTPConnectError) and isinstance(error.__cause__, OSError):
         error = error.__cause__

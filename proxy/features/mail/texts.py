@@ -22,7 +22,7 @@ def all_texts() -> Mapping[str, Mapping[str, str]]:
     }
 
 
-def has(kind: str) -> bool:
+def has_kind(kind: str) -> bool:
     return f"{kind}.subject" in all_texts()[DEFAULT]
 
 

@@ -71,7 +71,7 @@ class AnswerMark:
         raise EngineUnavailable(f"The sound could not be marked: {reason}", retry_after_s=2.0)
 
 
-async def begin_answer(
+async def open_answer_mark(
     name: str, mark: UsableMark, sample_rate_hz: int, key: MarkKey, payload: int
 ) -> AnswerMark:
     """Open the mark of an answer. Raise MarkUnusable."""

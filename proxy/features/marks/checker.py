@@ -39,10 +39,10 @@ from proxy.storage.store import Store
 from speech_engine.mark import MarkKey
 
 MOST_AT_ONCE = 2
-"""A search keeps one processor busy: for half a second, and without a mark for two. An account has one of
-the turns, so one account alone keeps no other waiting."""
+"""A search keeps one processor busy for half a second, or for two if there is no mark. An account has one
+turn at most, so it cannot keep all others waiting."""
 MOST_PLACES = 10
-"""Each of them keeps an upload of 10 MiB in memory."""
+"""The most uploads that wait or are searched. Each has up to 10 MiB in memory."""
 MOST_OF_ACCOUNT = 3
 
 SEARCH_WITHIN_S = 90.0
@@ -77,8 +77,8 @@ class ProvenanceChecker:
         self._places = FairLimiter(
             "recordings to check", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE
         )
-        self._searches = _helper("search_child")
-        self._readers = _helper("manifest_child")
+        self._search_process = _new_helper("search_child")
+        self._manifest_process = _new_helper("manifest_child")
         self._has_warned = False
 
     def revise(self, config: Config) -> None:
@@ -90,13 +90,13 @@ class ProvenanceChecker:
         Raises UnusableRecording, NoPlace, and MarksUnavailable: a failed search is not "not found". If it is
         cancelled, its processes end.
         """
-        async with self._places.turn(account):
+        async with self._places.hold_turn(account):
             async with self._decoder.turn(account):
                 decoded = await self._decoder.decode_samples(data)
             config = self._config
             if self._stored is not None:
                 await self._stored.refresh()
-            # They are read each time, so a new key needs no restart.
+            # The keys are read for each upload, so a new key needs no restart.
             keys = await asyncio.to_thread(_known_keys, config, self._stored)
             certificate = await asyncio.to_thread(_certificate, config)
             found = await self._read_manifest(ManifestJob(data, manifest, certificate))
@@ -110,8 +110,8 @@ class ProvenanceChecker:
 
     async def close(self) -> None:
         """End all processes. No check may be running."""
-        await self._searches.close()
-        await self._readers.close()
+        await self._search_process.close()
+        await self._manifest_process.close()
 
     async def _search(self, decoded: Decoded, keys: KeyRing, config: Config) -> tuple[MarkFinding, ...]:
         settings = {name: section.settings for name, section in config.plugins_of("mark").items()}
@@ -120,10 +120,10 @@ class ProvenanceChecker:
             settings.setdefault(mark, {})
         job = SearchJob(decoded.pcm, decoded.rate_hz, decoded.sample_bytes, settings, tuple(keys))
         try:
-            answer = await self._searches.ask(msgspec.msgpack.encode(job), within_s=SEARCH_WITHIN_S)
+            answer = await self._search_process.ask(msgspec.msgpack.encode(job), within_s=SEARCH_WITHIN_S)
             marks = _decode_findings(answer)
         except (TimeoutError, HelperFailed, msgspec.MsgspecError) as error:
-            # The decoder bounds a search, so the machine is at fault and not the file.
+            # The decoder has bounded the length, so the machine was too slow and not the file too long.
             _log.warning("marks.search.failed", error=type(error).__name__)
             raise NoPlace("recordings to check") from None
         marks += await self._ask_hosted(job)
@@ -143,11 +143,11 @@ class ProvenanceChecker:
         keys = [MarkKey(id_, secret) for id_, secret in job.keys]
         found: list[MarkFinding] = []
         for name in sorted(job.settings):
-            # It loads numpy, which a worker does only where it is needed.
+            # Imported here: it loads numpy, which most workers never need.
             from proxy.features.marks.search_child import samples_of
 
             try:
-                mark = await self._marker.hosted(name)
+                mark = await self._marker.hosted_mark(name)
                 if mark is None:
                     continue
                 pcm, rate_hz = await asyncio.to_thread(samples_of, job)
@@ -160,10 +160,10 @@ class ProvenanceChecker:
 
     async def _read_manifest(self, job: ManifestJob) -> ManifestFinding:
         try:
-            answer = await self._readers.ask(msgspec.msgpack.encode(job), within_s=MANIFEST_WITHIN_S)
+            answer = await self._manifest_process.ask(msgspec.msgpack.encode(job), within_s=MANIFEST_WITHIN_S)
             found = _decode_manifest(answer)
         except (TimeoutError, HelperFailed, msgspec.MsgspecError) as error:
-            # The process died of the file, or was in its hands. What cannot be read proves nothing.
+            # The file killed the process or took it over. A manifest that cannot be read proves nothing.
             _log.warning("manifest.read.failed", error=type(error).__name__)
             return ManifestFinding("invalid")
         if found.lacks and not self._has_warned:
@@ -172,7 +172,7 @@ class ProvenanceChecker:
         return found
 
 
-def _helper(module: str) -> Helper:
+def _new_helper(module: str) -> Helper:
     return Helper(
         HelperSpec(
             module=f"proxy.features.marks.{module}", is_for_one=True, most_answer_bytes=_MOST_ANSWER_BYTES
@@ -220,7 +220,7 @@ async def open_checker(
     marker: Marker | None = None,
     stored: StoredRings | None = None,
 ) -> AsyncIterator[ProvenanceChecker]:
-    """Open the checker, with the decoder among what earlier features have `shared`, or one of its own."""
+    """Open the checker, with the decoder that an earlier feature has `shared`, or else with its own."""
     async with open_decoder(shared) as decoder:
         checker = ProvenanceChecker(decoder, store, config, marker, stored)
         try:

@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.x509 import load_pem_x509_certificate
 
-_HEAD = 8
+_HEAD_BYTES = 8
 _SUPERBOX, _DESCRIPTION, _CBOR = b"jumb", b"jumd", b"cbor"
 _TYPE_BYTES = 16
 _HAS_LABEL = 2
 _SIGN_1 = b"\xd2\x84"
 """A COSE_Sign1 begins with its tag, and with an array of four."""
-_BYTES, _SHORT = 0x40, 24
+_BYTE_STRING, _FIRST_LONG = 0x40, 24
 
 
 def is_signed_with(store: bytes, manifest: str, certificate: bytes) -> bool:
@@ -32,32 +32,36 @@ def is_signed_with(store: bytes, manifest: str, certificate: bytes) -> bool:
 
 
 def _claim_and_signature(store: bytes, manifest: str) -> tuple[bytes, bytes]:
-    """Return both as CBOR. Raise ValueError if one of them occurs twice: either may have been checked."""
-    _, whole = _only(list(_boxes(store)))
-    _, inside = _only([box for box in _labelled(whole) if box[0] == manifest])
-    boxes = _labelled(inside)
-    _, claim = _only([box for box in boxes if box[0].startswith("c2pa.claim")])
-    _, signature = _only([box for box in boxes if box[0].startswith("c2pa.signature")])
-    return _content(claim), _content(signature)
+    """Return the claim and its signature as CBOR. Raise ValueError if one occurs twice: the library may have
+    checked the other one."""
+    _, whole = _only_box(list(_boxes(store)))
+    _, inside = _only_box([box for box in _labelled_boxes(whole) if box[0] == manifest])
+    boxes = _labelled_boxes(inside)
+    _, claim = _only_box([box for box in boxes if box[0].startswith("c2pa.claim")])
+    _, signature = _only_box([box for box in boxes if box[0].startswith("c2pa.signature")])
+    return _cbor_content(claim), _cbor_content(signature)
 
 
-def _only(boxes: list[tuple[str, bytes]]) -> tuple[str, bytes]:
+def _only_box(boxes: list[tuple[str, bytes]]) -> tuple[str, bytes]:
     [box] = boxes
     return box
 
 
-def _labelled(content: bytes) -> list[tuple[str, bytes]]:
+def _labelled_boxes(content: bytes) -> list[tuple[str, bytes]]:
     return [(_label(inside), inside) for kind, inside in _boxes(content) if kind == _SUPERBOX.decode()]
 
 
 def _boxes(data: bytes) -> Iterator[tuple[str, bytes]]:
-    at = 0
-    while at < len(data):
-        size = int.from_bytes(data[at : at + 4])
-        if not _HEAD <= size <= len(data) - at:
+    offset = 0
+    while offset < len(data):
+        size = int.from_bytes(data[offset : offset + 4])
+        if not _HEAD_BYTES <= size <= len(data) - offset:
             raise ValueError("a box is not whole")
-        yield data[at + 4 : at + _HEAD].decode("latin-1"), data[at + _HEAD : at + size]
-        at += size
+        yield (
+            data[offset + 4 : offset + _HEAD_BYTES].decode("latin-1"),
+            data[offset + _HEAD_BYTES : offset + size],
+        )
+        offset += size
 
 
 def _label(content: bytes) -> str:
@@ -67,8 +71,8 @@ def _label(content: bytes) -> str:
     return described[_TYPE_BYTES + 1 :].partition(b"\0")[0].decode("utf-8", "replace")
 
 
-def _content(superbox: bytes) -> bytes:
-    _, content = _only([box for box in _boxes(superbox) if box[0] == _CBOR.decode()])
+def _cbor_content(superbox: bytes) -> bytes:
+    _, content = _only_box([box for box in _boxes(superbox) if box[0] == _CBOR.decode()])
     return content
 
 
@@ -77,7 +81,7 @@ def _is_verified(certificate: bytes, claim: bytes, cose: bytes) -> bool:
     if not cose.startswith(_SIGN_1):
         return False
     protected, _ = _bytes_at(cose, len(_SIGN_1))
-    signed = b"\x84\x6aSignature1" + _as_bytes(protected) + _as_bytes(b"") + _as_bytes(claim)
+    signed = b"\x84\x6aSignature1" + _cbor_bytes(protected) + _cbor_bytes(b"") + _cbor_bytes(claim)
     key = load_pem_x509_certificate(certificate).public_key()
     if isinstance(key, ec.EllipticCurvePublicKey):
         size = (key.key_size + 7) // 8
@@ -95,9 +99,9 @@ def _is_verified(certificate: bytes, claim: bytes, cose: bytes) -> bool:
 
 
 def _is_verified_by_rsa(key: rsa.RSAPublicKey, cose: bytes, signed: bytes, hash_: HashAlgorithm) -> bool:
-    way = padding.PSS(padding.MGF1(hash_), hash_.digest_size)
+    pss = padding.PSS(padding.MGF1(hash_), hash_.digest_size)
     try:
-        key.verify(_last_bytes(cose, key.key_size // 8), signed, way, hash_)
+        key.verify(_last_bytes(cose, key.key_size // 8), signed, pss, hash_)
     except InvalidSignature:
         return False
     return True
@@ -107,30 +111,30 @@ def _hash_of(bits: int) -> HashAlgorithm:
     return SHA256() if bits <= 256 else SHA384() if bits <= 384 else SHA512()
 
 
-def _bytes_at(data: bytes, at: int) -> tuple[bytes, int]:
+def _bytes_at(data: bytes, offset: int) -> tuple[bytes, int]:
     """Read a byte string of CBOR. Return it, and where the next item begins."""
-    more = data[at] - _BYTES
-    if not 0 <= more < _SHORT + 4:
+    more = data[offset] - _BYTE_STRING
+    if not 0 <= more < _FIRST_LONG + 4:
         raise ValueError("no byte string stands there")
-    width = 0 if more < _SHORT else 1 << (more - _SHORT)
-    begin = at + 1 + width
-    size = int.from_bytes(data[at + 1 : begin]) if width else more
+    width = 0 if more < _FIRST_LONG else 1 << (more - _FIRST_LONG)
+    begin = offset + 1 + width
+    size = int.from_bytes(data[offset + 1 : begin]) if width else more
     if size > len(data) - begin:
         raise ValueError("a byte string is not whole")
     return data[begin : begin + size], begin + size
 
 
-def _as_bytes(data: bytes) -> bytes:
+def _cbor_bytes(data: bytes) -> bytes:
     size = len(data)
-    if size < _SHORT:
-        return bytes([_BYTES + size]) + data
+    if size < _FIRST_LONG:
+        return bytes([_BYTE_STRING + size]) + data
     step = next(step for step in range(4) if size < 1 << (8 << step))
-    return bytes([_BYTES + _SHORT + step]) + size.to_bytes(1 << step) + data
+    return bytes([_BYTE_STRING + _FIRST_LONG + step]) + size.to_bytes(1 << step) + data
 
 
 def _last_bytes(cose: bytes, size: int) -> bytes:
     """Return the byte string of this size at the end. Raise ValueError if the end has another size."""
     last = cose[-size:]
-    if not cose.endswith(_as_bytes(last)):
+    if not cose.endswith(_cbor_bytes(last)):
         raise ValueError("the signature has another size")
     return last

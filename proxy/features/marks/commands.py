@@ -62,19 +62,19 @@ def _status(answer: dict[str, Any]) -> int:
 
 
 def _verdict(answer: dict[str, Any]) -> list[Part]:
-    found, seconds, first = answer["found"], answer["seconds"], _first(answer)
+    found, seconds, first = answer["found"], answer["seconds"], _headline(answer)
     is_hint = first in (_OURS, _SHARED)
     rest = " Only that part of the recording was looked at." if answer["is_cut"] else ""
     return [
         Line(first, "green" if found and not is_hint else "yellow"),
         *([Line(_HINT)] if is_hint else []),
-        *[Line(f"inaudible mark ({mark['plugin']}): {_mark(mark)}") for mark in answer["marks"]],
-        Line(f"signed manifest (C2PA): {_manifest(answer['c2pa'])}"),
+        *[Line(f"inaudible mark ({mark['plugin']}): {_mark_text(mark)}") for mark in answer["marks"]],
+        Line(f"signed manifest (C2PA): {_manifest_text(answer['c2pa'])}"),
         Line(f"Looked at: {seconds:.1f} s.{rest}"),
     ]
 
 
-def _first(answer: dict[str, Any]) -> str:
+def _headline(answer: dict[str, Any]) -> str:
     if answer["c2pa"] is not None and answer["c2pa"]["signed_by_us"]:
         return "Spoken here."
     found = [mark for mark in answer["marks"] if mark["found"]]
@@ -86,7 +86,7 @@ def _first(answer: dict[str, Any]) -> str:
     return _ANYBODYS if found else "Nothing shows that this was spoken here."
 
 
-def _mark(mark: dict[str, Any]) -> str:
+def _mark_text(mark: dict[str, Any]) -> str:
     figures = f"score {mark['score']:.1f}, found from {mark['threshold']:.1f} on"
     if not mark["found"]:
         return f"not found ({figures})"
@@ -96,7 +96,7 @@ def _mark(mark: dict[str, Any]) -> str:
     return f"found, {day}{whose}{key} ({figures})"
 
 
-def _manifest(manifest: dict[str, Any] | None) -> str:
+def _manifest_text(manifest: dict[str, Any] | None) -> str:
     if manifest is None:
         return "none"
     words = _MANIFESTS[manifest["validation_state"]]

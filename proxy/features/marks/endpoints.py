@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
-from proxy.api.admin_tools import CONTROL, AdminTools
+from proxy.api.admin_tools import CONTROL_ACTOR, AdminTools
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import Conflict, DecodingFailed, InvalidRequest, MarksUnavailable, NoPlace
 from proxy.features.marks.checker import ProvenanceChecker
@@ -24,10 +24,10 @@ from proxy.features.marks.marker import day_of
 from proxy.features.marks.ring_source import Ring
 from proxy.features.marks.section import SECTION
 from proxy.features.marks.stored_rings import StoredRings
-from proxy.http.body import body, open_body
+from proxy.http.body import connection_of, read_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, account_of, endpoint, second
+from proxy.http.replies import reply, struct_from
+from proxy.http.resource import Resource, account_of, endpoint, second_path
 from proxy.storage import audit
 from speech_engine.mark import PAYLOAD_BITS
 
@@ -138,14 +138,14 @@ class MarkDetection(Resource):
         DetectedMarks,
         files=tuple(_FILES),
         failures=_FAILURES,
-        also=second("/admin/marks/detect", "admin_detect_marks"),
+        also=second_path("/admin/marks/detect", "admin_detect_marks"),
     )
     async def detect_marks(self, request: Request) -> Response:
         """Tell whether a recording has this server's inaudible mark or C2PA manifest
 
         The operator's search has a turn of its own. The command line asks for it, server or not.
         """
-        return reply(await self._detected(request, account_of(request) or CONTROL))
+        return reply(await self._detected(request, account_of(request) or CONTROL_ACTOR))
 
     @endpoint(
         "POST",
@@ -158,9 +158,11 @@ class MarkDetection(Resource):
         """The same, as OpenAI's API tells it"""
         examined = await self._examined(request, caller_of(request.scope).account)
         found = _manifest(examined.manifest)
-        results: list[C2paResult | MarkResult] = [shown_as(C2paResult, found)]
+        results: list[C2paResult | MarkResult] = [struct_from(C2paResult, found)]
         for mark in await self._marks(examined):
-            results.append(shown_as(MarkResult, mark, outcome="detected" if mark.found else "not_detected"))
+            results.append(
+                struct_from(MarkResult, mark, outcome="detected" if mark.found else "not_detected")
+            )
         return reply(ContentProvenanceCheck(created_at=int(time.time()), results=results))
 
     async def _detected(self, request: Request, account: str) -> DetectedMarks:
@@ -182,7 +184,7 @@ class MarkDetection(Resource):
         )
 
     async def _examined(self, request: Request, account: str) -> Examination:
-        connection = open_body(request)
+        connection = connection_of(request)
         form = await read_form(connection, files=_FILES, fields=())
         if "file" not in form.files:
             raise InvalidRequest(
@@ -221,7 +223,7 @@ class MarkDetection(Resource):
 
 def _manifest(found: ManifestFinding) -> DetectedManifest:
     outcome = "detected" if found.state in ("trusted", "valid") else "not_detected"
-    return shown_as(DetectedManifest, found, outcome=outcome, validation_state=found.state)
+    return struct_from(DetectedManifest, found, outcome=outcome, validation_state=found.state)
 
 
 class RotateRing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -244,7 +246,7 @@ class RingRotation(Resource):
     @endpoint("POST", "/admin/marking/rotations", RotatedRing, body=RotateRing, failures=(Conflict,))
     async def rotate_ring(self, request: Request) -> Response:
         """Add a new key of marks or receipts, which all machines use after 15 seconds"""
-        ring, tools = (await body(request, RotateRing)).ring, self._admin_tools
+        ring, tools = (await read_body(request, RotateRing)).ring, self._admin_tools
         if self._stored is None or getattr(SECTION.of(tools.config), ring):
             raise Conflict("The keys are not in the database: see voxgate keys.")
         act = await tools.audit_row(request, "ring.rotated", ring, "")

@@ -33,7 +33,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     config, store = context.config_at_start, context.store
     stored = StoredRings(store, context.vault) if store.is_shared else None
     if stored is not None:
-        context = context.sharing(stored)
+        context = context.with_shared(stored)
 
     def rotation(revision: RevisionContext) -> list[Endpoint]:
         return RingRotation(revision.admin_tools, stored).endpoints
@@ -42,7 +42,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         # Nothing is spoken here: a command only looks for marks.
         async with open_checker(context.shared, store, config, stored=stored) as checker:
             detection = MarkDetection(checker).endpoints
-            yield FeatureInstance(context, at=lambda revision: Additions([*detection, *rotation(revision)]))
+            yield FeatureInstance(
+                context, additions_for=lambda revision: Additions([*detection, *rotation(revision)])
+            )
         return
     lost, ring = LostManifests(context.metrics.registry), ReceiptRing(stored)
     async with (
@@ -51,7 +53,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         open_checker(context.shared, store, config, marker, stored) as checker,
     ):
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             nonlocal config
             config = revision.config
             for each in (marker, manifests, checker, ring):
@@ -79,20 +81,20 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
         if stored is not None:
             stored.listeners.append(take_keys)
-        yield FeatureInstance(context.sharing(ring), at)
+        yield FeatureInstance(context.with_shared(ring), additions_for)
 
 
 def _check(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:
-    from proxy.features.marks.marking_check import marking
+    from proxy.features.marks.marking_check import check_marking
 
-    yield from marking(config, registry, results)
-    yield from _look(config)
+    yield from check_marking(config, registry, results)
+    yield from _check_certificate(config)
 
 
-def _look(config: Config) -> Iterator[Finding]:
-    from proxy.features.marks.marking_check import certificate
+def _check_certificate(config: Config) -> Iterator[Finding]:
+    from proxy.features.marks.marking_check import check_certificate
 
-    yield from certificate(config)
+    yield from check_certificate(config)
 
 
 FEATURE = Feature(
@@ -109,9 +111,9 @@ FEATURE = Feature(
         "/admin/marking",
     ),
     backed_up=(
-        *(BackedUp(name, _SMALL, key_ring.check) for name in (MARK_KEYS, RECEIPT_KEYS)),
+        *(BackedUp(name, _SMALL, key_ring.check_ring) for name in (MARK_KEYS, RECEIPT_KEYS)),
         BackedUp(TEST_CERTIFICATE, _SMALL),
     ),
     checks=(_check,),
-    doctor=(("certificate", _look),),
+    doctor=(("certificate", _check_certificate),),
 )

@@ -101,12 +101,12 @@ class HostedMark:
                 return plugin_messages.MarkAnswer(question.number, failure="its process ended")
             except TimeoutError:
                 # It ends with its last stream. Later streams get a new process.
-                self.helper.retire(life)
+                self.helper.end_after_use(life)
                 return plugin_messages.MarkAnswer(
                     question.number, failure=f"no answer within {self._detect_s:g} s"
                 )
             finally:
-                self.helper.leave(life)
+                self.helper.return_process(life)
             assert isinstance(answer, plugin_messages.MarkAnswer)
             return answer
 
@@ -151,7 +151,7 @@ class HostedMarkStream:
         if not self._is_closed:
             self._is_closed = True
             self.life.child.send(plugin_messages.CloseMarkStream(self.number))
-            self._mark.helper.leave(self.life)
+            self._mark.helper.return_process(self.life)
 
     async def step(self, message: plugin_messages.OpenMarkStream | plugin_messages.MarkSound) -> bytes:
         """Return the sound that a step gives. Raise SoundFailed."""
@@ -167,7 +167,7 @@ class HostedMarkStream:
             raise SoundFailed(f"the process of the mark {name} ended") from None
         except TimeoutError:
             if self.life.answers == before:
-                self._mark.helper.end(self.life)  # it is frozen: it answered no step in this time
+                self._mark.helper.kill_process(self.life)  # it is frozen: it answered no step in this time
             raise SoundFailed(f"the mark {name} gave no sound within {self._mark.step_s:g} s") from None
         assert isinstance(answer, plugin_messages.MarkedSound)
         if answer.failure:

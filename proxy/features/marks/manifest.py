@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from proxy import __version__
-from proxy.audio.formats import RULES, TRAINED
+from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signing import PARENT
 
@@ -34,16 +34,16 @@ class ManifestFacts(msgspec.Struct, frozen=True):
     source: str = ""
 
 
-def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
+def write_definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
     """Write the manifest's definition for the library of C2PA.
 
     With `has_parent`, that library also gets the provider's file, and adds it as the parent. Otherwise a
     converted recording is named by its digest only.
     """
-    actions = [_created(facts, speaker) for speaker in facts.speakers]
+    actions = [_created_action(facts, speaker) for speaker in facts.speakers]
     if has_parent or facts.source:
         # The standard wants one beginning: a parent is opened, and then edited.
-        actions = [_opened(facts), *({**action, "action": "c2pa.edited"} for action in actions)]
+        actions = [_opened_action(facts), *({**action, "action": "c2pa.edited"} for action in actions)]
     elif len(actions) > 1:
         actions[1:] = [{**action, "action": "c2pa.edited"} for action in actions[1:]]
     assertions: list[dict[str, Any]] = [{"label": "c2pa.actions.v2", "data": {"actions": actions}}]
@@ -61,18 +61,18 @@ def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
     return msgspec.json.encode(manifest).decode()
 
 
-def _created(facts: ManifestFacts, speaker: ClipSpeaker) -> dict[str, Any]:
+def _created_action(facts: ManifestFacts, speaker: ClipSpeaker) -> dict[str, Any]:
     return {
         "action": "c2pa.created",
-        "when": _when(facts.made),
+        "when": _iso_time(facts.made),
         "softwareAgent": {"name": speaker.model},
-        "digitalSourceType": TRAINED if speaker.is_trained else RULES,
+        "digitalSourceType": IPTC_TRAINED if speaker.is_trained else IPTC_RULES,
     }
 
 
-def _opened(facts: ManifestFacts) -> dict[str, Any]:
-    return {"action": "c2pa.opened", "when": _when(facts.made), "parameters": {"ingredientIds": [PARENT]}}
+def _opened_action(facts: ManifestFacts) -> dict[str, Any]:
+    return {"action": "c2pa.opened", "when": _iso_time(facts.made), "parameters": {"ingredientIds": [PARENT]}}
 
 
-def _when(moment: int) -> str:
+def _iso_time(moment: int) -> str:
     return f"{datetime.fromtimestamp(moment / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -68,19 +68,21 @@ def _finding(reader: c2pa.Reader, job: ManifestJob) -> ManifestFinding:
     label = claims_json["active_manifest"]
     manifest = claims_json["manifests"][label]
     signature = manifest.get("signature_info") or {}
-    action = _making(manifest)
-    is_ours = job.certificate is not None and is_signed_with(_store(reader, label), label, job.certificate)
+    action = _making_action(manifest)
+    is_ours = job.certificate is not None and is_signed_with(
+        _manifest_store(reader, label), label, job.certificate
+    )
     return ManifestFinding(
         "trusted" if is_ours else "valid",
-        issuer=_text(signature.get("issuer")),
-        generated_at=_text(signature.get("time") or action.get("when")),
-        model=_text(_agent(action)),
-        source_type=_text(str(action.get("digitalSourceType") or "").rpartition("/")[2]),
+        issuer=_short_text(signature.get("issuer")),
+        generated_at=_short_text(signature.get("time") or action.get("when")),
+        model=_short_text(_agent(action)),
+        source_type=_short_text(str(action.get("digitalSourceType") or "").rpartition("/")[2]),
         signed_by_us=is_ours,
     )
 
 
-def _making(manifest: dict[str, Any]) -> dict[str, Any]:
+def _making_action(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the action that made the sound, or the edit of its parent."""
     for assertion in manifest.get("assertions", ()):
         if str(assertion.get("label", "")).startswith("c2pa.actions"):
@@ -98,14 +100,14 @@ def _agent(action: dict[str, Any]) -> object:
     return agent.get("name") if isinstance(agent, dict) else agent
 
 
-def _store(reader: c2pa.Reader, label: str) -> bytes:
+def _manifest_store(reader: c2pa.Reader, label: str) -> bytes:
     """Return the whole store: the library gives it for the address of any box in it."""
     store = BytesIO()
     reader.resource_to_stream(f"self#jumbf=/c2pa/{label}/c2pa.signature", store)
     return store.getvalue()
 
 
-def _text(value: object) -> str | None:
+def _short_text(value: object) -> str | None:
     """Return a short text without control characters, or None if there is none."""
     if not isinstance(value, str):
         return None

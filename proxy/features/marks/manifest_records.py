@@ -29,11 +29,11 @@ class StoredManifest(Redacted, msgspec.Struct, frozen=True):
     """A manifest, the moment of its signature in microseconds, and whether that has a time stamp."""
 
     data: bytes
-    renewed: int
+    signed_at: int
     is_stamped: bool
 
 
-async def find(store: Store, request: str) -> StoredManifest | None:
+async def find_manifest(store: Store, request: str) -> StoredManifest | None:
     rows = await store.read(_FIND, {"request": request})
     if not rows:
         return None
@@ -41,11 +41,11 @@ async def find(store: Store, request: str) -> StoredManifest | None:
     return StoredManifest(b64decode(row["manifest"]), row["tried"], bool(row["stamped"]))
 
 
-async def save(store: Store, request: str, manifest: StoredManifest) -> None:
+async def save_manifest(store: Store, request: str, manifest: StoredManifest) -> None:
     row: Params = {
         "request": request,
         "manifest": b64encode(manifest.data).decode(),
-        "tried": manifest.renewed,
+        "tried": manifest.signed_at,
         "stamped": int(manifest.is_stamped),
     }
     await store.write(Statement(_SAVE, row))

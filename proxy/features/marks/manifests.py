@@ -34,11 +34,11 @@ ROOT = "/v1/audio/manifests"
 MOST_PLACES = 32
 MOST_OF_ACCOUNT = 8
 MOST_AT_ONCE = 4
-"""They are signed one by one. The next one of an account is behind three of other accounts at most."""
+"""Manifests are signed one by one. Before the next one of an account come at most three of other accounts."""
 WAIT_S = 10.0
 
 _ID_DIGITS = 32
-AGAIN_AFTER = 300_000_000
+RESTAMP_AFTER_US = 300_000_000
 """Microseconds after which a manifest without a time stamp is signed again when it is fetched."""
 
 
@@ -48,11 +48,11 @@ class Manifests:
     def __init__(self, store: Store, signer: Signer, stored: StoredRings | None = None) -> None:
         self.signer = signer
         self._store = store
-        self._source = mark_key_source(stored)
+        self._key_source = mark_key_source(stored)
         self._keys: KeyRing | None = None
-        self._known: KeyRing | None = None
+        self._last_keys: KeyRing | None = None
         self._is_on = False
-        # A place is of the answer's account, whichever client fetches the manifest.
+        # The account of the answer takes the place, whichever client fetches the manifest.
         self._places = FairLimiter(
             "manifests to sign",
             places=MOST_PLACES,
@@ -71,10 +71,10 @@ class Manifests:
         self.signer.revise(config)
 
     def take_keys(self, config: Config) -> None:
-        # A server that makes no manifests any more still has those whose addresses it gave.
-        self._keys = read_mark_keys(self._source, config, may_make=self._is_on)
+        # With manifests off, those whose addresses were given before are still found.
+        self._keys = read_mark_keys(self._key_source, config, may_make=self._is_on)
         # Keys that were lost since the last revision still find their manifests.
-        self._known = self._keys or self._known
+        self._last_keys = self._keys or self._last_keys
 
     def id_of(self, request: str) -> str:
         """Return the id of a request's manifest, which cannot be guessed from the request's number.
@@ -85,15 +85,15 @@ class Manifests:
 
     async def find_manifest(self, id_: str) -> bytes | None:
         """Return the manifest, None if there is none under this id. Raises SignerUnavailable."""
-        if self._known is None and self._is_on:
+        if self._last_keys is None and self._is_on:
             raise SignerUnavailable  # without keys, no address can be checked
         request, _, proof = id_.rpartition("-")
         if not self._is_proof(request, proof):
             return None
-        stored = await manifests.find(self._store, request)
+        stored = await manifests.find_manifest(self._store, request)
         if stored is not None and not await self._is_due_again(stored):
             return stored.data
-        found = await receipts.find(self._store, request, None)
+        found = await receipts.find_receipt(self._store, request, None)
         if found is None or found.facts.manifest != "sidecar":
             return None
         try:
@@ -104,26 +104,26 @@ class Manifests:
             return stored.data
 
     async def _sign(self, found: FoundReceipt, stored: StoredManifest | None) -> bytes:
-        # Those of an account one after the other: two requests at once get the same manifest.
-        async with self._places.turn(found.account):
-            newest = await manifests.find(self._store, found.request)
+        # An account's manifests are signed one after the other, so two requests at once get the same one.
+        async with self._places.hold_turn(found.account):
+            newest = await manifests.find_manifest(self._store, found.request)
             if newest is not None and newest != stored:
                 return newest.data
             facts = found.facts
             signed = await self.signer.sign_digest(_facts(facts), bytes.fromhex(facts.sha256))
             made = StoredManifest(signed.data, await self._store.now(), signed.is_stamped)
-            await manifests.save(self._store, found.request, made)
+            await manifests.save_manifest(self._store, found.request, made)
             return made.data
 
     async def _is_due_again(self, stored: StoredManifest) -> bool:
         if stored.is_stamped or not self.signer.stamps:
             return False
-        return await self._store.now() - stored.renewed > AGAIN_AFTER
+        return await self._store.now() - stored.signed_at > RESTAMP_AFTER_US
 
     def _is_proof(self, request: str, proof: str) -> bool:
         if not request or len(proof) != _ID_DIGITS or not proof.isascii() or not request.isascii():
             return False
-        return any(hmac.compare_digest(_proof(key.secret, request), proof) for key in self._known or ())
+        return any(hmac.compare_digest(_proof(key.secret, request), proof) for key in self._last_keys or ())
 
 
 def _facts(facts: ClipFacts) -> ManifestFacts:

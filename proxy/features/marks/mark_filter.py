@@ -19,7 +19,7 @@ class MarkTreatment(Treatment, frozen=True, kw_only=True):
 
 
 class Marks:
-    """Decides by the rules of one revision of the configuration."""
+    """Decides which answers are marked, by the rules of one revision of the configuration."""
 
     def __init__(self, marker: Marker) -> None:
         self._marker = marker
@@ -48,7 +48,7 @@ def possible_marking(plan: SpeechPlan) -> Marking | None:
 
 
 def marking_of(plan: SpeechPlan, speaker: str) -> Marking | None:
-    """Return the marking of an answer by this speaker, or by these, joined by commas."""
+    """Return the marking of an answer. `speaker` has the names of its speakers, joined by commas."""
     return None if plan.spares(speaker) else possible_marking(plan)
 
 

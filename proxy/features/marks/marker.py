@@ -18,7 +18,7 @@ from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.marks import receipt_records as receipts
-from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMark, begin_answer, open_mark
+from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMark, open_answer_mark, open_mark
 from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
@@ -36,7 +36,7 @@ KEYS_FILE = MARK_KEYS
 _FIRST_DAY = 20_454
 """2026-01-01, in days of Unix time. A mark says the day in 16 bits."""
 _DAY_S = 86_400
-_HALF = 16
+_DAY_BITS = 16
 _SETTINGS_DIGITS = 12
 RETRY_S = 10.0
 
@@ -77,7 +77,7 @@ class Marker:
         """Take a revision of the configuration, and read the keys again."""
         section = SECTION.of(config)
         self._keys = read_mark_keys(self._source, config, may_make=True) if section.mark else None
-        # An answer may end in the revision before this one, so keys are added, and none is taken away.
+        # An answer of the last revision may still need its key, so keys are only added.
         self._known_keys |= {key.id: key.secret for key in self._keys or ()}
         engines = {name: each.marking for name, each in config.engines.items() if each.marking is not None}
         self.rules = MarkingRules(self._marking(section), engines)
@@ -86,13 +86,13 @@ class Marker:
         """Open the mark of an answer. Raises EngineUnavailable: such an answer is never sent without its
         mark."""
         secret = self._known_keys.get(use.key)
-        mark = await self._mark(use.plugin) if secret is not None else None
+        mark = await self._open_mark(use.plugin) if secret is not None else None
         if mark is None or secret is None:
             raise EngineUnavailable(f"The mark {use.plugin} cannot be made.", retry_after_s=RETRY_S)
         payload = await self._payload()
         try:
             key = MarkKey(use.key, secret)
-            return await begin_answer(use.plugin, mark, sample_rate_hz, key, payload)
+            return await open_answer_mark(use.plugin, mark, sample_rate_hz, key, payload)
         except MarkUnusable as unusable:
             _log.warning("mark.open.failed", plugin=use.plugin, reason=str(unusable))
             raise EngineUnavailable(f"The mark {use.plugin} failed.", retry_after_s=RETRY_S) from None
@@ -106,17 +106,17 @@ class Marker:
         key = "" if self._keys is None else self._keys.newest.id
         return Marking(MarkUse(section.mark, digest, key), section.manifests)
 
-    async def hosted(self, plugin: str) -> HostedMark | None:
+    async def hosted_mark(self, plugin: str) -> HostedMark | None:
         """Return a mark that has a process of its own, or None for any other mark. Raises MarkUnusable."""
         found = self._registry.plugins("mark").get(plugin)
         if found is None or not isinstance(found.create, Hosted):
             return None
-        mark = await self._mark(plugin)
+        mark = await self._open_mark(plugin)
         if not isinstance(mark, HostedMark):
             raise MarkUnusable(f"the mark {plugin} cannot be started")
         return mark
 
-    async def _mark(self, name: str) -> UsableMark | None:
+    async def _open_mark(self, name: str) -> UsableMark | None:
         if name in self._opened:
             return self._opened[name]
         async with self._opening:
@@ -135,7 +135,7 @@ class Marker:
         if self._installation is None:
             id_ = await installation_id(self._store, secrets.token_hex(4))
             self._installation = installation_bits(id_)
-        return self._installation << _HALF | (int(time.time()) // _DAY_S - _FIRST_DAY) & 0xFFFF
+        return self._installation << _DAY_BITS | (int(time.time()) // _DAY_S - _FIRST_DAY) & 0xFFFF
 
 
 def installation_bits(id_: str) -> int:
@@ -168,7 +168,7 @@ async def _note_lost_keys(config: Config, store: Store) -> None:
     makes_keys = (section.mark or section.manifests) and not section.keys
     if not makes_keys or await asyncio.to_thread(os.path.lexists, file):
         return
-    if not await store.read("SELECT id FROM ring_keys LIMIT 1") and await receipts.has_keyed(store):
+    if not await store.read("SELECT id FROM ring_keys LIMIT 1") and await receipts.needs_mark_keys(store):
         _log.error("mark.keys.gone", file=file, do="put its keys behind the new one, then voxgate reload")
 
 

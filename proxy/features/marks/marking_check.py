@@ -26,9 +26,9 @@ from speech_engine import Hosted
 _WHAT = "marking"
 
 
-def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:
+def check_marking(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:
     section = SECTION.of(config)
-    of_mark = [*_mark(config, registry), *_keys(config)]
+    of_mark = [*_check_mark(config, registry), *_check_keys(config)]
     yield from of_mark
     # Where the mark is off or cannot be made, no speech is said to have it.
     is_made = bool(section.mark) and not any(each.verdict == "wrong" for each in of_mark)
@@ -49,7 +49,7 @@ def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterat
         yield note(_WHAT, found, do, name="providers")
 
 
-def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
+def _check_mark(config: Config, registry: Registry) -> Iterator[Finding]:
     name = SECTION.of(config).mark
     if name and name not in registry.plugins("mark"):
         known = ", ".join(registry.plugins("mark")) or "none"
@@ -58,13 +58,13 @@ def _mark(config: Config, registry: Registry) -> Iterator[Finding]:
     elif not name:
         yield note(_WHAT, 'marking.mark = "": no sound has an inaudible mark', name="none")
     else:
-        yield from _process(config, registry, name)
+        yield from _check_process(config, registry, name)
     for other in config.plugins_of("mark"):
         if other != name:
             yield note(_WHAT, f"[marks.{other}] has no effect: marking.mark is {name!r}", name=other)
 
 
-def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
+def _check_process(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
     hosted = registry.plugins("mark")[name].create
     if not isinstance(hosted, Hosted):
         return
@@ -74,18 +74,18 @@ def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]
         yield wrong(_WHAT, f"nothing due is spoken: {refused}", name=name)
 
 
-def _keys(config: Config) -> Iterator[Finding]:
+def _check_keys(config: Config) -> Iterator[Finding]:
     section, data = SECTION.of(config), Path(config.data)
     for key, text, stored in (
         ("keys", section.keys, data / KEYS_FILE),
         ("receipt_keys", section.receipt_keys, data / RECEIPT_KEYS),
     ):
-        yield from _text(f"marking.{key}", text) if text else _file(stored)
+        yield from _check_text(f"marking.{key}", text) if text else _check_file(stored)
         if not text and stored.exists() and addresses.is_postgres(config.storage.url):
             yield note(_WHAT, f"the keys in {stored} are taken over into the database at each start")
 
 
-def _file(file: Path) -> Iterator[Finding]:
+def _check_file(file: Path) -> Iterator[Finding]:
     """Check a file that the first start makes. The check of the folder is another one."""
     try:
         text = file.read_text("ascii", "replace")
@@ -95,10 +95,10 @@ def _file(file: Path) -> Iterator[Finding]:
         found = f"{file} cannot be read: {error.strerror}"
         yield wrong(_WHAT, found, "let the server's user read it", name=str(file))
     else:
-        yield from _text(str(file), text)
+        yield from _check_text(str(file), text)
 
 
-def _text(where: str, text: str) -> Iterator[Finding]:
+def _check_text(where: str, text: str) -> Iterator[Finding]:
     try:
         ring = parse_keys(text, where)
     except VaultFailed as error:
@@ -130,14 +130,14 @@ _SOON = timedelta(days=30)
 _NAME_ONE = "name one for C2PA in marking.certificate and marking.certificate_key"
 
 
-def certificate(config: Config) -> Iterator[Finding]:
+def check_certificate(config: Config) -> Iterator[Finding]:
     """Check the certificate. Nothing is made: the server makes its test certificate when it first signs."""
     section, file = SECTION.of(config), Path(config.data) / TEST_CERTIFICATE
     if not section.manifests:
         return
     try:
         if section.certificate:
-            yield _own(read_certificate(section.certificate, section.certificate_key))
+            yield _expiry_finding(read_certificate(section.certificate, section.certificate_key))
             return
         if file.exists():
             read_test_certificate(file.read_bytes(), str(file))
@@ -156,7 +156,7 @@ def certificate(config: Config) -> Iterator[Finding]:
     yield note(_CERTIFICATE, found, _NAME_ONE, name="test")
 
 
-def _own(found: SigningCertificate) -> Finding:
+def _expiry_finding(found: SigningCertificate) -> Finding:
     until = f"signs manifests until {found.expires:%Y-%m-%d}"
     if found.expires - datetime.now(UTC) < _SOON:
         return note(_CERTIFICATE, until, "get the next one in time; a reload takes it", name=found.subject)

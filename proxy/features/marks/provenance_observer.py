@@ -36,7 +36,8 @@ from proxy.speech.whole_file import AnswerFile, SpilledBytes
 from proxy.storage.rows import encode_json
 
 DUE_WITHIN_S = 3.0
-"""A WAV whose request names no manifest waits no longer: its manifest can be had beside it."""
+"""How long a WAV waits for its manifest if the request did not ask for one: it can be fetched beside the
+WAV."""
 
 _MICRO = 1_000_000
 _RETRY_S = 5.0
@@ -87,7 +88,7 @@ class _ProvenanceObserver(Observer):
         self._manifest: ManifestPlace = ""
         self._manifest_id = ""
         self._digest = hashlib.sha256()
-        self._known = SoundDigest()
+        self._sound_digest = SoundDigest()
         self._bytes = 0
         self._speech: Speech | None = None
 
@@ -110,13 +111,13 @@ class _ProvenanceObserver(Observer):
         return ((b"link", f'<{ROOT}/{self._manifest_id}>; rel="c2pa-manifest"'.encode()),)
 
     def settle(self, spent: Spent) -> Spent:
-        # A manifest beside the clip is signed later, and of the clip no more is known then than its digest.
+        # A manifest beside the clip is signed later, from the digest in these facts.
         call, speech = self._call, self._speech
         if speech is None or not (self._has_receipt or self._has_manifest):
             return spent
         plugin, key = self._mark or ("", "")
         source = call.request.source
-        sha256 = self._known.sha256 = self._known.sha256 or self._digest.hexdigest()
+        sha256 = self._sound_digest.sha256 = self._sound_digest.sha256 or self._digest.hexdigest()
         facts = ClipFacts(
             sha256=sha256,
             bytes=self._bytes,
@@ -143,18 +144,18 @@ class _ProvenanceObserver(Observer):
 
 
 class _StreamObserver(_ProvenanceObserver):
-    """A stored clip has the bytes of an earlier answer, and their digest is stored with it."""
+    """Takes the digest of a stored clip from the clip, and computes that of other answers."""
 
     def begin(self, speech: Speech) -> None:
         self._speech = speech
         if (stored := speech.stored) is not None:
-            self._known = stored.digest
+            self._sound_digest = stored.digest
         if self._call.plan.treatment is not None:
             self._note_marking(speech)
 
     def chunk(self, data: bytes) -> None:
         self._bytes += len(data)
-        if not self._known.sha256:
+        if not self._sound_digest.sha256:
             self._digest.update(data)
 
 
@@ -175,7 +176,7 @@ class _SignedFileObserver(_FileObserver):
         self.rewrites = self._has_manifest or self._call.request.provenance is not None
 
     async def take_place(self) -> None:
-        """Reserve the place of a file that must be signed, before an engine speaks."""
+        """Reserve a place for a file that must be signed, before an engine speaks."""
         is_required = self._call.request.provenance is not None
         self._manifests.signer.prepare(wants_stamp=is_required)
         if not is_required:
@@ -186,7 +187,9 @@ class _SignedFileObserver(_FileObserver):
             raise self._unavailable() from None
 
     async def whole(self, file: AnswerFile, new: SpilledBytes) -> bool:
-        """Raises UpstreamFailed and TooLongToSign if the file must have a manifest."""
+        """Write the file with its manifest to `new`. Return False if it stays without one.
+
+        Raises UpstreamFailed and TooLongToSign if the request asks for a manifest."""
         is_required = self._call.request.provenance is not None
         if self._speech is None:
             return False
@@ -212,14 +215,14 @@ class _SignedFileObserver(_FileObserver):
                 "The audio became too long for a file with the manifest that 'provenance' asks for."
             )
         if answer.has_parent and self._call.request.source is None:
-            self._lost.keep(self._call)
+            self._lost.keep_parent(self._call)
         self._manifest = "embedded"
         return True
 
     def end(self, error: BaseException | None) -> None:
         """Give the place back, if the file is not being signed."""
         if self._place is not None:
-            self._place.leave()
+            self._place.give_back()
 
     def _unavailable(self) -> UpstreamFailed:
         self._call.totals.error = "manifest_unavailable"
@@ -271,8 +274,7 @@ class PlannedFacts:
 
 
 class _Speakers(dict[str, tuple[ClipSpeaker, ...]]):
-    """The models that spoke, by their names in a speech. Those of a stored clip were candidates of its plan,
-    too."""
+    """The models that spoke, by `Speech.engine`, which joins several names by commas."""
 
     def __missing__(self, engine: str) -> tuple[ClipSpeaker, ...]:
         found: list[ClipSpeaker] = []
@@ -287,7 +289,7 @@ _log = structlog.get_logger()
 class LostManifests:
     """Counts the manifests of providers that are not in our sound.
 
-    An answer that keeps its provider's file as the parent of our manifest has lost none.
+    An answer whose manifest has the provider's file as its parent has lost none.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -298,9 +300,9 @@ class LostManifests:
             registry=registry,
         )
         self._stored: set[str] = set()
-        self._known: set[str] = set()
+        self._sound_digest: set[str] = set()
 
-    def keep(self, call: SpeechCall) -> None:
+    def keep_parent(self, call: SpeechCall) -> None:
         self._stored.add(call.id)
 
     def count_lost(self, call: SpeechCall) -> None:
@@ -313,6 +315,6 @@ class LostManifests:
                 signed.add(attempt.model.engine)
         for engine in signed:
             self._lost.labels(engine).inc()
-            if engine not in self._known:
-                self._known.add(engine)
+            if engine not in self._sound_digest:
+                self._sound_digest.add(engine)
                 _log.warning("manifest.provider.lost", engine=engine)

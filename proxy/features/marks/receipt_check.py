@@ -54,7 +54,7 @@ def check_receipt(
     receipt_fields = _read_receipt(receipt)
     try:
         signed = parse_jws(receipt_fields.jws)
-        claims = _decode_once(signed.payload)
+        claims = _decode_unrepeated(signed.payload)
         clip = msgspec.convert(claims, _ClipClaims)
     except ValueError as error:
         raise CommandRefused(f"{receipt}: this is no receipt of a clip: {error}") from None
@@ -142,7 +142,7 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _decode_once(text: str | bytes) -> Any:
+def _decode_unrepeated(text: str | bytes) -> Any:
     """Decode JSON whose objects have no repeated names: readers would differ in which one counts.
 
     Raises ValueError.
@@ -165,7 +165,7 @@ def _read_receipt(file: Path) -> ReceiptFields:
     if not text.lstrip().startswith("{"):
         return ReceiptFields(text)
     try:
-        return msgspec.convert(_decode_once(text), ReceiptFields)
+        return msgspec.convert(_decode_unrepeated(text), ReceiptFields)
     except ValueError as error:
         raise CommandRefused(f"{file}: this is no receipt: {error}") from None
 

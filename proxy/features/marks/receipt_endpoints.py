@@ -21,9 +21,9 @@ from proxy.features.marks.manifests import Manifests
 from proxy.features.marks.receipt_records import ROOT, ClipSpeaker, FoundReceipt, Kind, ManifestPlace
 from proxy.features.marks.ring_source import ReceiptKeys, ReceiptRing
 from proxy.features.marks.signer import SignerUnavailable
-from proxy.http.lists import iso
-from proxy.http.replies import encode_json, reply, shown_as
-from proxy.http.resource import Resource, account_of, endpoint, second
+from proxy.http.lists import iso_time
+from proxy.http.replies import encode_json, reply, struct_from
+from proxy.http.resource import Resource, account_of, endpoint, second_path
 from proxy.storage.store import Store
 from proxy.storage.usage import CheckSums
 
@@ -106,14 +106,16 @@ class Receipts(Resource):
         f"{ROOT}/{{id}}",
         Receipt,
         failures=(NotFound, ReceiptsUnavailable),
-        also=second(
+        also=second_path(
             "/admin/receipts/{id}", "get_any_receipt", summary="The signed receipt of a clip of any account"
         ),
     )
     async def get_receipt(self, request: Request) -> Response:
         """The signed receipt of a clip, by the id of its request"""
         id_, key = request.path_params["id"], self._usable_keys().newest
-        found = await receipts.find(self._store, id_, account_of(request)) if id_.isprintable() else None
+        found = (
+            await receipts.find_receipt(self._store, id_, account_of(request)) if id_.isprintable() else None
+        )
         if found is None or not found.facts.has_receipt:
             if not self._is_on:
                 raise _receipts_off()
@@ -136,17 +138,17 @@ def _receipts_off() -> NotFound:
 
 def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
     facts = found.facts
-    return shown_as(
+    return struct_from(
         ReceiptClaims,
         facts,
         iss=operator,
         request=found.request,
         source_sha256=facts.source or None,
-        made=iso(facts.made),
+        made=iso_time(facts.made),
         media_type=MEDIA_TYPES[facts.format],
         duration_seconds=round(facts.samples / facts.sample_rate_hz, 3),
         mark=ReceiptMark(facts.mark, facts.mark_key) if facts.mark else None,
-        credits=credits.number(found.credits),
+        credits=credits.to_credits(found.credits),
         check=found.check,
     )
 

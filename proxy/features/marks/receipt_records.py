@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Store
 from proxy.storage.tables import Table
 from proxy.storage.usage import CheckSums
@@ -24,9 +24,9 @@ Kind = Literal["speech", "conversion"]
 
 
 class ClipSpeaker(msgspec.Struct, frozen=True):
-    """A model that spoke, as `engine/model`, and its licence, "" if that is the provider's own matter.
+    """A model that spoke, as `engine/model`, and its licence, "" if the provider names none.
 
-    Rules made its sound if it was not trained.
+    A model that was not trained makes sound by rules.
     """
 
     model: str
@@ -39,8 +39,8 @@ class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     `consents` are digests of the consent records of the voices that spoke. `mark` is the plugin of the
     inaudible mark, `mark_key` the id of its key. `made` is the moment of the last byte, in microseconds.
-    Of a conversion, `source` is the SHA-256 of the file that was converted. Without `has_receipt`, they are
-    kept for the manifest alone.
+    Of a conversion, `source` is the SHA-256 of the file that was converted. Without `has_receipt`, only the
+    manifest needs them.
     """
 
     sha256: str
@@ -72,7 +72,7 @@ TABLE = Table("receipts", settles=ReceiptRow, request="request")
 
 
 class FoundReceipt(NamedTuple):
-    """The facts of a clip, the micro-credits that it took, and what came of a check."""
+    """The facts of a clip, its micro-credits, and the numbers of a checked answer."""
 
     request: str
     account: str
@@ -93,7 +93,7 @@ WHERE facts NOT LIKE '%"mark_key":""%' OR facts LIKE '%"manifest":"sidecar"%' LI
 """
 
 
-async def find(store: Store, request: str, account: str | None) -> FoundReceipt | None:
+async def find_receipt(store: Store, request: str, account: str | None) -> FoundReceipt | None:
     sql = _FIND if account is None else _FIND_OF_ACCOUNT
     rows = await store.read(sql, {"request": request, "account": account})
     if not rows:
@@ -104,16 +104,16 @@ async def find(store: Store, request: str, account: str | None) -> FoundReceipt 
     return FoundReceipt(row["request"], row["account"], facts, row["credits"], check)
 
 
-async def of_requests(store: Store, account: str, requests: Collection[str]) -> Mapping[str, ClipFacts]:
-    """Return the facts of the receipts of an account's requests, by request. Some have none."""
+async def facts_of_requests(store: Store, account: str, requests: Collection[str]) -> Mapping[str, ClipFacts]:
+    """Return the facts of an account's clips by request. Requests without a receipt are left out."""
     if not requests:
         return {}
-    names, params = any_of([*requests])
+    names, params = in_list([*requests])
     rows = await store.read_long(_OF_REQUESTS.format(names), {**params, "account": account})
     found = {row["request"]: msgspec.json.decode(row["facts"], type=ClipFacts) for row in rows}
     return {request: facts for request, facts in found.items() if facts.has_receipt}
 
 
-async def has_keyed(store: Store) -> bool:
-    """Tell whether a clip needs the keys of the mark. It may read all receipts."""
+async def needs_mark_keys(store: Store) -> bool:
+    """Tell whether an earlier clip needs the keys of marks. It may read all receipts."""
     return bool(await store.read(_HAS_KEYED))

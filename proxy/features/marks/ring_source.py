@@ -81,7 +81,7 @@ def needed_rings(config: Config) -> list[NeededRing]:
     return [ring for named, ring in rings if not named]
 
 
-def list_ids(config: Config, stored: StoredRings) -> dict[str, list[str]]:
+def list_key_ids(config: Config, stored: StoredRings) -> dict[str, list[str]]:
     """Return the ids of the keys of both rings on PostgreSQL, the one that makes new things first."""
     sources = {
         "mark": RingSource("keys", MARK_KEYS, stored),

@@ -1,4 +1,4 @@
-"""[marking]: what tells that a machine spoke. Its keys are named in the file, and never written there."""
+"""[marking]: inaudible marks, manifests and receipts. The file names where their keys are, never the keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Secret = Annotated[
 
 
 class MarkingSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[marking]: what tells that a machine spoke. Keys and certificates are resolved, as in [vault].
+    """[marking]: inaudible marks, manifests and receipts. Keys and certificates are resolved, as in [vault].
 
     `mark` is the inaudible mark in the sound, whose `keys` hold the newest one first. `manifests` are signed
     with the certificate, and stamped by `timestamp_url`. `receipts` are for all clips, marked or not. An

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from proxy.config.sections import Config
 from proxy.errors import NoPlace
-from proxy.features.marks.manifest import ManifestFacts, definition
+from proxy.features.marks.manifest import ManifestFacts, write_definition
 from proxy.features.marks.section import SECTION, TEST_CERTIFICATE, MarkingSection
 from proxy.features.marks.signing import (
     MOST_BODY_BYTES,
@@ -37,20 +37,21 @@ from proxy.helpers.lazy_value import LazyValue
 from proxy.helpers.limiter import FairLimiter, FairPlace
 
 MOST_PLACES = 64
-"""Each of them is a file on the disk, whose listener waits."""
+"""The most files that wait or are signed. Each is on the disk, and its listener waits."""
 MOST_OF_ACCOUNT = 16
 
 WITHIN_S = 10.0
-"""From the turn to the answer, without the time stamp. A process takes half a second to start."""
+"""How long a signature may take without the time stamp. A process takes half a second to start."""
 STAMP_WITHIN_S = 1.5
 STAMP_REST_S = 60.0
-"""A stamper that did not answer is left alone so long: no other request waits for it."""
+"""How long a stamper that did not answer is not asked again, so that no other request waits for it."""
 
 _log = structlog.get_logger()
 
 
 class SignerUnavailable(Exception):
-    """Nothing was signed: there was no place, the file was gone, or the signing failed, as the log says."""
+    """Nothing was signed: there was no place, the file was gone, or signing failed. The log has the
+    reason."""
 
 
 class SoundFile(NamedTuple):
@@ -80,7 +81,7 @@ class Signer:
         self._stamp_within_s = stamp_within_s
         self._plain = SigningQueue(has_network=False)
         self._stamped = SigningQueue(has_network=True)
-        # The processes sign one by one, so only an account's own files wait here for one another.
+        # All places have a turn at once: a file waits here only for files of the same account.
         self._places = FairLimiter(
             "files to sign", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_PLACES
         )
@@ -110,14 +111,14 @@ class Signer:
 
     def prepare(self, *, wants_stamp: bool = True) -> None:
         """Start the process, if there is none, while the file is still being spoken."""
-        self._queue(wants_stamp).warm()
+        self._queue(wants_stamp).start_early()
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
         """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable.
 
         The caller has a place: see `Manifests`.
         """
-        request, queue = SignRequest(definition=definition(facts), digest=digest), self._queue(True)
+        request, queue = SignRequest(definition=write_definition(facts), digest=digest), self._queue(True)
         return await asyncio.shield(queue.start_work(self._sign_in_turn(queue, request)))
 
     async def take_place(self, account: str) -> FairPlace:
@@ -126,7 +127,7 @@ class Signer:
         try:
             await self._read_certificate()
         except (OSError, UnusableCertificate) as error:
-            raise self._failed(_reason(error)) from None
+            raise self._signing_failed(_reason(error)) from None
         return self._take_place(account)
 
     async def embed(
@@ -152,14 +153,14 @@ class Signer:
         if parent is not None and file.source.size + parent.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.parent.failed")
             parent = None
-        # A file whose place was taken before it was spoken was promised its turn.
+        # A place that was taken before the engine spoke is a promise that the file will be signed.
         was_promised = place is not None
         place = place or self._take_place(account)
         queue = self._queue(was_promised)
         signing = queue.start_work(
             self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
         )
-        place.leave_after(signing)
+        place.give_back_after(signing)
         return await asyncio.shield(signing)
 
     async def _embed(
@@ -174,7 +175,7 @@ class Signer:
     ) -> Signed:
         file, parent = files
         request = SignRequest(
-            definition=definition(facts, has_parent=parent is not None),
+            definition=write_definition(facts, has_parent=parent is not None),
             media_type=file.media_type,
             file_bytes=file.source.size,
             parent_bytes=parent.source.size if parent else 0,
@@ -186,7 +187,7 @@ class Signer:
         except SignerUnavailable:
             if parent is None:
                 raise
-            # Its manifest may be broken, and is then left out.
+            # The parent's manifest may be broken: sign without the parent.
             _log.warning("manifest.parent.failed")
             return await self._embed(queue, facts, (file, None), sink, place, was_promised=was_promised)
 
@@ -200,7 +201,7 @@ class Signer:
 
     def _take_place(self, account: str) -> FairPlace:
         try:
-            return self._places.take(account)
+            return self._places.reserve_place(account)
         except NoPlace:
             self._signatures.labels("failed").inc()
             raise SignerUnavailable from None
@@ -221,8 +222,8 @@ class Signer:
         size = request.file_bytes + request.parent_bytes
         try:
             async with asyncio.timeout(within_s), queue.turn_of(place, size):
-                # The stamper may have failed those before this one.
-                keyed = await self._keyed(request, may_stamp and queue is self._stamped and self.stamps)
+                # The stamper may have failed while this request waited.
+                keyed = await self._certified(request, may_stamp and queue is self._stamped and self.stamps)
                 answer = await queue.sign(keyed, self.within_s + keyed.timestamp_s, sources, sink)
                 if keyed.timestamp_url and isinstance(answer, Signed) and not answer.is_stamped:
                     self._stamper_rests_until = time.monotonic() + STAMP_REST_S
@@ -231,11 +232,11 @@ class Signer:
         if answer is FILE_GONE:
             raise SignerUnavailable
         if isinstance(answer, Unsigned):
-            raise self._failed(answer.reason)
-        self._note(answer, was_stamp_due=may_stamp and bool(self._section.timestamp_url))
+            raise self._signing_failed(answer.reason)
+        self._count_signature(answer, was_stamp_due=may_stamp and bool(self._section.timestamp_url))
         return answer
 
-    def _failed(self, reason: str) -> SignerUnavailable:
+    def _signing_failed(self, reason: str) -> SignerUnavailable:
         self._signatures.labels("failed").inc()
         if self._is_news(reason):
             _log.error("manifest.sign.failed", reason=reason)
@@ -250,7 +251,7 @@ class Signer:
             _log.warning("manifest.certificate.test", do="name your own in marking.certificate")
         return certificate
 
-    async def _keyed(self, request: SignRequest, asks_stamp: bool) -> SignRequest:
+    async def _certified(self, request: SignRequest, asks_stamp: bool) -> SignRequest:
         """Return the request with the certificate. Raises OSError and UnusableCertificate."""
         certificate = await self._read_certificate()
         return msgspec.structs.replace(
@@ -262,7 +263,7 @@ class Signer:
             timestamp_s=self._stamp_within_s if asks_stamp else 0.0,
         )
 
-    def _note(self, answer: Signed, *, was_stamp_due: bool) -> None:
+    def _count_signature(self, answer: Signed, *, was_stamp_due: bool) -> None:
         if answer.is_stamped or not was_stamp_due:
             self._signatures.labels("stamped" if answer.is_stamped else "plain").inc()
         else:

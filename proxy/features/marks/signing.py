@@ -46,8 +46,8 @@ class SignRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A manifest to sign. Without `file_bytes`, it is for any file with this SHA-256. With them, a file of so
     many bytes follows, in which it is embedded.
 
-    With `parent_bytes`, another file follows. It has a manifest of its own, and this one names it as where
-    the sound comes from.
+    With `parent_bytes`, another file follows, which has its own manifest. The new manifest names it as its
+    parent.
     """
 
     definition: str
@@ -66,7 +66,7 @@ class SignRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 class Signed(Redacted, msgspec.Struct, frozen=True, tag="signed"):
     """The manifest, or so many `file_bytes` follow: the file with it.
 
-    `lacks` is what this machine cannot take from the process.
+    `lacks` names the confinements that this machine does not support.
     """
 
     data: bytes = b""
@@ -77,7 +77,7 @@ class Signed(Redacted, msgspec.Struct, frozen=True, tag="signed"):
 
 
 class Unsigned(msgspec.Struct, frozen=True, tag="unsigned"):
-    """The library's reason why it did not sign. It says nothing of the body."""
+    """The library's reason why it did not sign. It quotes nothing of the file."""
 
     reason: str
 

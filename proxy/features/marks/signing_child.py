@@ -48,7 +48,7 @@ def main() -> None:
         for at in range(0, len(file), _PIECE_BYTES):
             pipe.write(file[at : at + _PIECE_BYTES])
         if is_worn:
-            # A thread still waits for the time stamp, and nothing can end it but this.
+            # A thread still waits for the time stamp. Only the end of the process can end it.
             os._exit(0)
 
 
@@ -143,7 +143,7 @@ def _wav() -> bytes:
 def _confine(has_network: bool) -> tuple[str, ...]:
     if not has_network:
         return confine_job(None, _MEMORY_MB)
-    # The names of hosts, and whom to trust, are in files. Each exchange takes a thread.
+    # A request for a time stamp reads files with host names and certificates, and starts a thread.
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     return confine(("network",), used_mb() + _MEMORY_MB)
 

@@ -73,7 +73,7 @@ class SigningQueue(Helper):
         one of them at most.
         """
         large = self._large if size > LARGE_BYTES else nullcontext()
-        async with nullcontext() if place is None else place.turn(), large, self.turn:
+        async with nullcontext() if place is None else place.hold_turn(), large, self.turn:
             yield
 
     async def sign(
@@ -94,11 +94,11 @@ class SigningQueue(Helper):
             return await _talk(life, request, sources, sink)
 
         try:
-            answer = await self.talk(talk, within_s=within_s)
+            answer = await self.run_with_process(talk, within_s=within_s)
         except TimeoutError:
             return Unsigned("the signing process did not answer in time")
         except HelperFailed as failed:
-            return Unsigned("the signing process died twice" if failed.what == "died" else str(failed))
+            return Unsigned("the signing process died twice" if failed.cause == "died" else str(failed))
         if isinstance(answer, EngineError):
             raise answer
         return answer

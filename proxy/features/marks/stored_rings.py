@@ -1,4 +1,5 @@
-"""Rings of keys on PostgreSQL, if no setting names others: sealed rows, which all machines read."""
+"""Rings of keys as sealed rows on PostgreSQL, which all machines read. A setting with keys replaces its
+ring."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.file_store.key_ring import KeyRing, RingKey, parse_keys
 from proxy.file_store.locked_files import new_secret
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
@@ -20,8 +21,8 @@ from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
 from speech_engine.redacted import Redacted
 
-SETTLE_US = 15 * SECOND
-"""A new key makes nothing for so long, so that all machines have read it before."""
+SETTLE_US = 15 * SECOND_US
+"""How long a new key is not used, so that all machines have read it before."""
 TABLE = Table("ring_keys", owner="''", sealed=True)
 
 _log = structlog.get_logger()
@@ -82,7 +83,7 @@ class StoredRings:
         faults: dict[str, str] = {}
         for row in rows:
             try:
-                keys.setdefault(row.ring, []).append((row.made, self._open(row)))
+                keys.setdefault(row.ring, []).append((row.made, self._open_key(row)))
             except VaultFailed as error:
                 faults[row.ring] = str(error)
         for ring, reason in faults.items():
@@ -95,7 +96,7 @@ class StoredRings:
             for listener in self.listeners:
                 listener()
 
-    def lack(self, needed: Sequence[NeededRing]) -> bool:
+    def lacks_key(self, needed: Sequence[NeededRing]) -> bool:
         """Tell whether a ring that is used has no row."""
         known = self._rings.keys() | self._faults.keys()
         return any(each.is_used and each.name not in known for each in needed)
@@ -107,8 +108,8 @@ class StoredRings:
         for ring, file, is_used in needed:
             known = [row for row in rows if row.ring == ring]
             try:
-                taken = await asyncio.to_thread(_read, file)
-                # They are older than all others, so that no machine makes anything with an unknown key.
+                taken = await asyncio.to_thread(_read_file_keys, file)
+                # They get earlier times than all others, so that none is used before all machines have it.
                 oldest = min([0, *(row.made for row in known)])
                 new = [key for key in taken if key.id not in {row.key for row in known}]
                 for number, key in enumerate(new, 1):
@@ -119,7 +120,7 @@ class StoredRings:
                 self._report(ring, str(error))
 
     def _report(self, ring: str, reason: str) -> None:
-        # It is tried again at each look.
+        # The same fault comes back at each refresh, and is logged once.
         if self._reported.get(ring) != reason:
             _log.error("ring.keys.failed", ring=ring, reason=reason)
         self._reported[ring] = reason
@@ -139,14 +140,14 @@ class StoredRings:
     async def _rows(self) -> list[_Row]:
         return [msgspec.convert(row, _Row) for row in await self._store.read(_LIST)]
 
-    def _open(self, row: _Row) -> RingKey:
+    def _open_key(self, row: _Row) -> RingKey:
         if row.id not in self._opened:
             secret = self._vault.open_record("", row.id, SealedRecord(row.wrapped, row.sealed), _Secret)
             self._opened[row.id] = parse_keys(secret.key, row.id).newest
         return self._opened[row.id]
 
 
-def _read(file: Path) -> list[RingKey]:
+def _read_file_keys(file: Path) -> list[RingKey]:
     try:
         return [*parse_keys(file.read_text("ascii", "replace"), str(file))]
     except FileNotFoundError:
@@ -160,7 +161,7 @@ def _new_key() -> RingKey:
 
 
 def _ring_at(keys: Sequence[tuple[int, RingKey]], now: int) -> KeyRing:
-    """Return the ring of keys with their moments, the newest first. The first key of the ring is the newest
-    that all machines know, or the oldest."""
+    """Return the ring of these keys, which come with their times and the newest first. Its first key is the
+    newest one that all machines have read, or else the oldest one."""
     first = next((key for made, key in keys if now - made >= SETTLE_US), keys[-1][1])
     return KeyRing((first, *(key for _, key in keys if key is not first)))

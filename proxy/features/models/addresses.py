@@ -1,6 +1,6 @@
-"""Which addresses a file may come from: https, or http on this machine alone. Names of hosts are checked, but
-not their addresses: a private address may have any name. After a redirect, TLS prevents such a service from
-answering."""
+"""Checks the addresses from which a file may come: https, or on this machine also http. The names of hosts
+are checked, but not the IP addresses to which they resolve: TLS prevents a private service from answering
+under another name."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from urllib.parse import urlsplit
 
 _PORTS = {"https": 443, "http": 80}
 _HOST = re.compile(r"[a-z0-9._:-]+")
-"""Other letters have spellings that mean a number."""
+"""Other letters are refused: some are other spellings of digits."""
 _LOCALHOST = "localhost"
 _LOCAL_NAMES = {_LOCALHOST, "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback"}
 
 
 class FetchFailed(Exception):
-    """A file cannot be fetched, or is another one, or its address is refused. The message says why."""
+    """A file cannot be fetched, is the wrong file, or its address is refused. The message gives the
+    reason."""
 
 
 class Address(NamedTuple):
-    """An address that passed the checks. Its `origin` is what credentials belong to."""
+    """An address that passed the checks. Credentials are sent to its `origin` alone: scheme, host and
+    port."""
 
     url: str
     origin: tuple[str, str, int]
@@ -34,8 +36,8 @@ class Address(NamedTuple):
 
 
 def parse_address(url: str, came_from: Address | None = None) -> Address:
-    """Return an address. `came_from` redirects to it: a remote one may not redirect to this machine, or to a
-    number of a private network. Raise FetchFailed."""
+    """Check an address, and return its parts. If `came_from` redirects to it and is remote, it may not be on
+    this machine or be an IP address of a private network. Raise FetchFailed."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").casefold(), parts.port
@@ -45,7 +47,7 @@ def parse_address(url: str, came_from: Address | None = None) -> Address:
         raise FetchFailed(f"{url[:200]!r} is no address that begins with https://")
     if parts.username is not None or parts.password is not None:
         raise FetchFailed(f"the address of {host} has a password in it")
-    number = _number_of(host)
+    number = _ip_address_of(host)
     is_local = number.is_loopback if number else host.rstrip(".") == _LOCALHOST
     if came_from is not None and not came_from.is_local and came_from.host != host:
         if is_local or _is_local_name(host.rstrip(".")):
@@ -61,8 +63,9 @@ def _is_local_name(name: str) -> bool:
     return name in _LOCAL_NAMES or name.endswith(f".{_LOCALHOST}")
 
 
-def _number_of(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the number of a host, in any notation that a system accepts."""
+def _ip_address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the IP address that a host's name spells, in any notation that a system accepts. None: it is a
+    name."""
     try:
         number = ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Changes of the imported models: by one process at a time, and never of models in use."""
+"""Changes of the imported models. One process makes them at a time, and none deletes a model in use."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from proxy.engines.stored_models import (
     open_folder,
 )
 
-LOCK = ".lock"
-"""No model can have this name."""
-HIDDEN = ".import-"
+LOCK_NAME = ".lock"
+"""The name of the lock file. No model can have this name."""
+HIDDEN_PREFIX = ".import-"
 """The prefix of a folder that is incomplete, or that is being deleted."""
 
 
-def remove(model: StoredModel | BrokenModel, store: ModelStore) -> None:
+def remove_version(model: StoredModel | BrokenModel, store: ModelStore) -> None:
     """Delete one version of a model. Raise ModelRefused while a server uses it."""
     with open_folder(model.folder) as descriptor:
         try:
@@ -36,8 +36,8 @@ def remove(model: StoredModel | BrokenModel, store: ModelStore) -> None:
         home = model.folder.parent
         if isinstance(model, BrokenModel) or model.is_current:
             _forget_current(home, model.folder.name)
-        # Hidden first: no reader must find half a model.
-        hidden = model.folder.rename(store.folder / f"{HIDDEN}removed-{home.name}-{model.folder.name}")
+        # It is renamed before it is deleted, so that no reader finds a part of a model.
+        hidden = model.folder.rename(store.folder / f"{HIDDEN_PREFIX}removed-{home.name}-{model.folder.name}")
         shutil.rmtree(hidden)
     if not any(home.iterdir()):
         home.rmdir()
@@ -50,13 +50,13 @@ def _forget_current(home: Path, digest: str) -> None:
 
 
 @contextmanager
-def locked(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
+def hold_change_lock(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
     """Hold the lock of all changes, and remove the remains of an interrupted one. `wait` is called if another
     process holds it. A running server does not hold it. Raise ModelRefused."""
     try:
         store.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         store.folder.mkdir(exist_ok=True, mode=0o700)
-        descriptor = os.open(store.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(store.folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise ModelRefused(f"{store.folder} cannot be written: {error.strerror}") from None
     try:
@@ -65,7 +65,7 @@ def locked(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
         except BlockingIOError:
             wait()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        for left in store.folder.glob(f"{HIDDEN}*"):
+        for left in store.folder.glob(f"{HIDDEN_PREFIX}*"):
             shutil.rmtree(left)
         yield
     finally:

@@ -11,7 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import MORE_COMES, CommandContext, CommandResult, FeatureCommands, Group
+from proxy.commands.command import (
+    EXIT_WITH_MORE_TO_COME,
+    CommandContext,
+    CommandResult,
+    FeatureCommands,
+    Group,
+)
 from proxy.commands.options import Sure
 from proxy.commands.tables import Grid, Line, Part
 
@@ -30,7 +36,7 @@ _ChangeLicence = Annotated[
 ]
 
 
-def _table(answer: dict[str, Any]) -> list[Part]:
+def _models_table(answer: dict[str, Any]) -> list[Part]:
     columns = ("name", "state", "plugin", "licence", "basis", "languages", "size", "engines", *_WIDE)
     rows = [
         (
@@ -55,17 +61,17 @@ def _table(answer: dict[str, Any]) -> list[Part]:
     return [Grid(columns, rows, _WIDE), *faults]
 
 
-def _imported(row: dict[str, Any]) -> list[Part]:
+def _imported_table(row: dict[str, Any]) -> list[Part]:
     from speech_engine.licences import bound_by, terms_of
 
     text = "Imported." if row["is_new"] else "These files were there already."
     binding = bound_by(row["licence"], row["basis"])
     terms = terms_of(binding)
     warnings = [Line(f"{binding}: {terms.says}.", "yellow")] if terms.must_accept else []
-    return [Line(text), *_table({"data": [row]}), *warnings]
+    return [Line(text), *_models_table({"data": [row]}), *warnings]
 
 
-@MODELS.command("import", _imported)
+@MODELS.command("import", _imported_table)
 def models_import(
     here: CommandContext,
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder with the files, or its main file.")],
@@ -90,21 +96,21 @@ def models_import(
     from proxy.features.models.import_order import ImportOrder, read_genders
 
     config = here.config()
-    plugin, format_ = stock.importable(config, engine)
+    plugin, format_ = stock.find_import_format(config, engine)
     languages, genders = tuple(language or ()), read_genders(gender or ())
     order = ImportOrder(path, plugin, name, licence, languages, change_licence, basis, attribution, genders)
     return stock.import_by_hand(here, config, format_, order)
 
 
-@MODELS.command("list", _table)
+@MODELS.command("list", _models_table)
 def models_list(here: CommandContext) -> CommandResult:
     """List the imported models."""
     from proxy.features.models import stock
 
-    return CommandResult(stock.listing(here.config()))
+    return CommandResult(stock.list_models(here.config()))
 
 
-@MODELS.command("verify", _table)
+@MODELS.command("verify", _models_table)
 def models_verify(
     here: CommandContext,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this model.")] = None,
@@ -112,11 +118,11 @@ def models_verify(
     """Read all files again, and compare them with what was imported."""
     from proxy.features.models import stock
 
-    answer = stock.verified(here, name)
+    answer = stock.verify_models(here, name)
     return CommandResult(answer, status=1 if any(row["fault"] for row in answer["data"]) else 0)
 
 
-@MODELS.command("remove", _table)
+@MODELS.command("remove", _models_table)
 def models_remove(
     here: CommandContext,
     name: _Name,
@@ -127,11 +133,11 @@ def models_remove(
     """Delete a model. One that a running server uses stays."""
     from proxy.features.models import stock
 
-    return CommandResult(stock.removed(here, name, stale=stale, force=force, is_sure=is_sure))
+    return CommandResult(stock.remove_versions(here, name, stale=stale, force=force, is_sure=is_sure))
 
 
-def _found(answer: dict[str, Any]) -> list[Part]:
-    from proxy.features.models.offers import size
+def _search_table(answer: dict[str, Any]) -> list[Part]:
+    from proxy.features.models.offers import size_text
 
     columns = ("name", "engine", "languages", "voices", "size", "licence", "basis", "paid use", "pulled")
     rows = [
@@ -139,8 +145,8 @@ def _found(answer: dict[str, Any]) -> list[Part]:
             row["name"],
             row["engine"],
             " ".join(row["languages"]),
-            _voices(row),
-            size(row["bytes"]),
+            _voices_text(row),
+            size_text(row["bytes"]),
             f"{row['licence']}{', gated' if row['gated'] else ''}",
             row["basis"],
             "yes" if row["paid_use"] else "no",
@@ -157,7 +163,7 @@ def _found(answer: dict[str, Any]) -> list[Part]:
     return [*parts, *faults]
 
 
-def _voices(row: dict[str, Any]) -> str:
+def _voices_text(row: dict[str, Any]) -> str:
     """Show the voices: the number of women and men, and whether people's own voices can speak."""
     genders = list(row["genders"].values())
     counted = [f"{genders.count(kind)} {kind}" for kind in dict.fromkeys(genders)]
@@ -165,7 +171,7 @@ def _voices(row: dict[str, Any]) -> str:
     return ", ".join([*kinds, *(["your own"] if row["speaks_samples"] else [])])
 
 
-@MODELS.command("search", _found)
+@MODELS.command("search", _search_table)
 def models_search(
     here: CommandContext,
     word: Annotated[str, typer.Argument(metavar="[WORD]", help="A name, a word or a language.")] = "",
@@ -175,21 +181,19 @@ def models_search(
     """Search for models that can be pulled. Nothing is fetched."""
     from proxy.features.models import offers
 
-    return CommandResult(offers.found(here.config(), word, language, paid))
+    return CommandResult(offers.search_models(here.config(), word, language, paid))
 
 
-@MODELS.command("pull", _imported)
+@MODELS.command("pull", _imported_table)
 def models_pull(
     here: CommandContext,
     name: _Name,
     accept: _Accepted = None,
     source: Annotated[
-        str,
-        typer.Option("--from", metavar="FOLDER|URL", help="Where its files are instead."),
+        str, typer.Option("--from", metavar="FOLDER|URL", help="Where its files are instead.")
     ] = "",
     sha256: Annotated[
-        list[str] | None,
-        typer.Option(help="A digest that the gallery lacks; may be repeated."),
+        list[str] | None, typer.Option(help="A digest that the gallery lacks; may be repeated.")
     ] = None,
     token: Annotated[str, typer.Option(help="env:NAME or file:PATH: a token for a gated model.")] = "",
     again: Annotated[bool, typer.Option("--again", help="Fetch it, though it is there.")] = False,
@@ -207,19 +211,19 @@ def models_pull(
     from proxy.features.models.pulling import PullOrder
 
     config = here.config()
-    listed = offers.announced(config, name)
+    listed = offers.announce_model(config, name)
     order = PullOrder(
-        accepted=offers.accepted(listed, tuple(accept or ())),
-        source=offers.source_of(source),
-        digests=offers.digests_of(sha256 or []),
-        token=offers.token_of(token or listed.entry.token, is_named=bool(token)),
+        accepted=offers.ask_acceptance(listed, tuple(accept or ())),
+        source=offers.check_source(source),
+        digests=offers.check_digests(sha256 or []),
+        token=offers.resolve_token(token or listed.entry.token, is_named=bool(token)),
         changes_licence=change_licence,
         again=again,
     )
-    return offers.taken(here, config, listed, order, builds=build, uses=use)
+    return offers.pull_and_use(here, config, listed, order, builds=build, uses=use)
 
 
-def _natural(answer: dict[str, Any]) -> list[Part]:
+def _natural_lines(answer: dict[str, Any]) -> list[Part]:
     return [
         *(Line(f"{name}: {why}", "red") for name, why in answer["faults"].items()),
         Line(f"{answer['file']} has these lines now, beneath your own configuration:"),
@@ -232,7 +236,7 @@ def _natural(answer: dict[str, Any]) -> list[Part]:
     ]
 
 
-@NATURAL.command("natural", _natural)
+@NATURAL.command("natural", _natural_lines)
 def voices_natural(
     here: CommandContext,
     at_start: Annotated[bool, typer.Option("--at-start", hidden=True)] = False,
@@ -245,10 +249,10 @@ def voices_natural(
         first_voices.fetch_rest(here)
         return None
     if at_start:
-        if first_voices.begin(here):
-            raise typer.Exit(MORE_COMES)
+        if first_voices.fetch_before_start(here):
+            raise typer.Exit(EXIT_WITH_MORE_TO_COME)
         return None
-    return CommandResult(first_voices.fetched(here))
+    return CommandResult(first_voices.fetch_natural_voices(here))
 
 
 COMMANDS = FeatureCommands(groups=(NATURAL,), last_groups=(MODELS,))

@@ -1,4 +1,4 @@
-"""The server's side of a conversion, or of a cut: one confined process for one file of a model."""
+"""Converts or cuts one file of a model in a confined child process: see conversion_child.py."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ Progress = Callable[[int, int], None]
 _decode = msgspec.json.Decoder(ChildProgress).decode
 
 
-def convert_apart(source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress) -> tuple[str, ...]:
+def convert_in_child(
+    source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress
+) -> tuple[str, ...]:
     """Write the tensors of `source` to `target` as safetensors, in a confined process. Return the
-    restrictions that this machine lacks. Raise UnusableModel with the fault."""
-    return asyncio.run(convert_alone(source, target, file, progress))
+    restrictions that this machine does not have. Raise UnusableModel with the fault."""
+    return asyncio.run(convert_file(source, target, file, progress))
 
 
-def cut_apart(source: BinaryIO, halves: Sequence[BinaryIO], file: ModelFile) -> tuple[str, ...]:
-    """Write both halves of a graph, in a confined process; nothing if it has no place to be cut at. Return
-    and raise what `convert_apart` does."""
+def cut_in_child(source: BinaryIO, halves: Sequence[BinaryIO], file: ModelFile) -> tuple[str, ...]:
+    """Write both halves of a graph, in a confined process. It writes nothing if the graph has no place for a
+    cut. Return and raise the same as `convert_in_child`."""
     return asyncio.run(_in_child(source, halves, file, lambda _done, _of: None))
 
 
-async def convert_alone(
+async def convert_file(
     source: BinaryIO, target: BinaryIO, file: ModelFile, progress: Progress
 ) -> tuple[str, ...]:
-    """Do what `convert_apart` does, on a loop."""
+    """Like `convert_in_child`, inside an event loop."""
     return await _in_child(source, (target,), file, progress)
 
 
@@ -42,7 +44,7 @@ async def _in_child(
     source: BinaryIO, targets: Sequence[BinaryIO], file: ModelFile, progress: Progress
 ) -> tuple[str, ...]:
     try:
-        child_progress = await _last_progress(source, targets, file, progress)
+        child_progress = await _wait_for_end(source, targets, file, progress)
     except (HelperFailed, msgspec.MsgspecError):
         raise UnusableModel(
             "the process that read it ended before its time: it is damaged, or made to harm"
@@ -52,7 +54,7 @@ async def _in_child(
     return child_progress.lacks
 
 
-async def _last_progress(
+async def _wait_for_end(
     source: BinaryIO, targets: Sequence[BinaryIO], file: ModelFile, progress: Progress
 ) -> ChildProgress:
     helper = Helper(
@@ -65,10 +67,10 @@ async def _last_progress(
         )
     )
     try:
-        async with helper.use() as life:
+        async with helper.use_process() as life:
             child_progress = _decode(await life.ask(msgspec.json.encode(file)))
             while not child_progress.is_over:
-                progress(child_progress.done, child_progress.of)
+                progress(child_progress.done, child_progress.total)
                 child_progress = _decode(await life.receive())
             return child_progress
     finally:
@@ -76,5 +78,6 @@ async def _last_progress(
 
 
 def printable(reason: str) -> str:
-    """Return a reason as it may be shown: the file may control the process that read it."""
+    """Return a reason without unprintable letters, and not too long. A harmful file may have taken over the
+    process that sent it."""
     return "".join(letter if letter.isprintable() else "?" for letter in reason[:_LONGEST_REASON])

@@ -1,8 +1,8 @@
-"""The process that reads one file of tensors, or cuts a graph.
+"""The child process that converts one file of tensors, or cuts a graph into two.
 
-`python -m …models.conversion_child PIPE SOURCE TARGET…`: it gets the files as descriptors, and the rules over
-its pipe. Before it reads the first byte it drops its access to all other files, programs and the network. It
-answers with `ChildProgress`.
+`python -m …models.conversion_child PIPE SOURCE TARGET…`: it inherits the files as open descriptors, and reads
+the rules of the file from its pipe. Before it reads the first byte of a file, it drops its access to all
+other files, to programs and to the network. It answers with `ChildProgress`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from speech_engine.host.pipe import ParentPipe
 from speech_engine.model_declarations import WIDTHS
 from speech_engine.model_files import ModelFile, UnusableModel
 from speech_engine.model_files.onnx_halves import cut_graph
-from speech_engine.model_files.safetensors import VALUES, header_of, read_header
+from speech_engine.model_files.safetensors import VALUES_KEY, header_of, read_header
 
 _PIECE = 4 * 1024 * 1024
 _MOST_GROWTH = 4
-"""The factor by which a copy may exceed its file: tensors may share a storage, and each gets bytes of its
-own. No model shares nearly as much."""
+"""The most that a copy may be larger than its file, as a factor: tensors that share a storage are written one
+by one. Real models share far less."""
 
 Progress = Callable[[int, int], None]
 """Called with the written bytes, and their total."""
@@ -40,21 +40,21 @@ Progress = Callable[[int, int], None]
 
 def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, progress: Progress) -> int:
     """Write the tensors of `source` to `target`, and return how many bytes. Raise UnusableModel."""
-    saved, values = _saved(source, size, file)
-    tensors = dict(_renamed(saved, file))
+    saved, values = _read_tensors(source, size, file)
+    tensors = dict(_rename_tensors(saved, file))
     if not tensors:
         raise UnusableModel("it has no tensors that this engine needs")
-    # Wide numbers first: so each tensor begins at a multiple of its width.
+    # The widest numbers come first, so that each tensor begins at a multiple of its width.
     ordered = sorted(tensors.items(), key=lambda item: (-WIDTHS[item[1].info.dtype], item[0]))
-    about = {VALUES: json.dumps(values)} if values else None
-    head = header_of(((name, stored.info.dtype, stored.info.shape) for name, stored in ordered), about)
-    total = len(head) + sum(stored.info.bytes for _, stored in ordered)
+    metadata = {VALUES_KEY: json.dumps(values)} if values else None
+    head = header_of(((name, tensor.info.dtype, tensor.info.shape) for name, tensor in ordered), metadata)
+    total = len(head) + sum(tensor.info.bytes for _, tensor in ordered)
     if total > file.most_bytes or total > _MOST_GROWTH * size + _PIECE:
         raise UnusableModel(f"its tensors would need {total:,} bytes, which is absurd for this file")
     target.write(head)
     written = len(head)
-    for _, stored in ordered:
-        for piece in _pieces(source, stored):
+    for _, tensor in ordered:
+        for piece in _pieces(source, tensor):
             target.write(piece)
             written += len(piece)
             progress(written, total)
@@ -62,9 +62,9 @@ def convert(source: BinaryIO, size: int, target: BinaryIO, file: ModelFile, prog
 
 
 def cut(source: BinaryIO, size: int, targets: Sequence[BinaryIO], file: ModelFile) -> int:
-    """Write both halves of a graph, and return how many bytes; 0 if it has no place to be cut at. Raise
-    UnusableModel."""
-    # A mapped file would need another descriptor, which this process cannot have.
+    """Write both halves of a graph, and return the number of bytes. 0: the graph has no place for a cut.
+    Raise UnusableModel."""
+    # The file is not mapped: this process may not open another descriptor.
     halves = cut_graph(memoryview(source.read(size)), *file.cut_at)
     for target, pieces in zip(targets, halves or (), strict=False):
         for piece in pieces:
@@ -72,7 +72,9 @@ def cut(source: BinaryIO, size: int, targets: Sequence[BinaryIO], file: ModelFil
     return sum(len(piece) for pieces in halves or () for piece in pieces)
 
 
-def _saved(source: BinaryIO, size: int, file: ModelFile) -> tuple[dict[str, StoredTensor], dict[str, Any]]:
+def _read_tensors(
+    source: BinaryIO, size: int, file: ModelFile
+) -> tuple[dict[str, StoredTensor], dict[str, Any]]:
     """Return the tensors of a file, and the plain values beside them."""
     source.seek(0)
     if is_archive(source.read(8)):
@@ -87,9 +89,11 @@ def _saved(source: BinaryIO, size: int, file: ModelFile) -> tuple[dict[str, Stor
     return {name: StoredTensor(info) for name, info in found}, {}
 
 
-def _renamed(tensors: Mapping[str, StoredTensor], file: ModelFile) -> Iterator[tuple[str, StoredTensor]]:
+def _rename_tensors(
+    tensors: Mapping[str, StoredTensor], file: ModelFile
+) -> Iterator[tuple[str, StoredTensor]]:
     names = set()
-    for full, stored in tensors.items():
+    for full, tensor in tensors.items():
         name = full
         for prefix in file.strip:
             name = name.removeprefix(prefix)
@@ -100,28 +104,28 @@ def _renamed(tensors: Mapping[str, StoredTensor], file: ModelFile) -> Iterator[t
         if name in names:
             raise UnusableModel(f"it has two tensors that would both be called {name[:80]}")
         names.add(name)
-        yield name, stored
+        yield name, tensor
 
 
-def _pieces(source: BinaryIO, stored: StoredTensor) -> Iterator[bytes]:
-    info = stored.info
-    if stored.strides is not None and info.numbers:
-        yield _gathered(source, stored, stored.strides)
+def _pieces(source: BinaryIO, tensor: StoredTensor) -> Iterator[bytes]:
+    info = tensor.info
+    if tensor.strides is not None and info.numbers:
+        yield _gather_view(source, tensor, tensor.strides)
         return
     source.seek(info.begin)
-    left = info.bytes
-    while left:
-        piece = source.read(min(left, _PIECE))
+    bytes_left = info.bytes
+    while bytes_left:
+        piece = source.read(min(bytes_left, _PIECE))
         if not piece:
             raise UnusableModel("it is cut off")
-        left -= len(piece)
+        bytes_left -= len(piece)
         yield piece
 
 
-def _gathered(source: BinaryIO, stored: StoredTensor, strides: tuple[int, ...]) -> bytes:
-    """Return the bytes of a scattered view in order. `read_archive` has checked that it is inside its
-    storage."""
-    info, width = stored.info, WIDTHS[stored.info.dtype]
+def _gather_view(source: BinaryIO, tensor: StoredTensor, strides: tuple[int, ...]) -> bytes:
+    """Return the bytes of a tensor whose numbers do not lie in order. `read_archive` has checked that they
+    are inside its storage."""
+    info, width = tensor.info, WIDTHS[tensor.info.dtype]
     reach = sum((size - 1) * stride for size, stride in zip(info.shape, strides, strict=True)) + 1
     source.seek(info.begin)
     flat = np.frombuffer(source.read(reach * width), dtype=f"u{width}")
@@ -132,17 +136,18 @@ def _gathered(source: BinaryIO, stored: StoredTensor, strides: tuple[int, ...]) 
 
 
 _MEMORY_MB = 1024
-"""Beyond what the process has when it is ready. Tensors are copied in pieces of 4 MiB."""
+"""The memory that the process may take after its start. Tensors are copied in pieces of 4 MiB."""
 _LEAST_CPU_S = 60
-_BYTES_A_S = 10 * 1024 * 1024
-_SAY_EVERY_S = 0.2
+_BYTES_PER_S = 10 * 1024 * 1024
+_REPORT_EVERY_S = 0.2
 
 
 class ChildProgress(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The progress, or the result. `lacks` are the restrictions that this machine lacks."""
+    """The progress, or with `is_over` the result. `done` and `total` are bytes. `refused` is the reason why
+    the file was refused. `lacks` are the restrictions that this machine does not have."""
 
     done: int = 0
-    of: int = 0
+    total: int = 0
     is_over: bool = False
     refused: str = ""
     lacks: tuple[str, ...] = ()
@@ -161,7 +166,7 @@ def main() -> None:
             written = cut(source, size, targets, file)
         else:
             written = convert(source, size, targets[0], file, _Progress(pipe))
-        last_progress = ChildProgress(done=written, of=written, is_over=True, lacks=lacks)
+        last_progress = ChildProgress(done=written, total=written, is_over=True, lacks=lacks)
     except UnusableModel as fault:
         last_progress = ChildProgress(is_over=True, refused=str(fault))
     except MemoryError:
@@ -174,12 +179,12 @@ def main() -> None:
 
 
 def _warm_up(file: ModelFile) -> None:
-    """Load all modules of a conversion. Python loads some at the first use and at the first error, and cannot
-    once the process is confined."""
+    """Load all modules that a conversion needs, by conversions of small files. Python loads some modules at
+    the first use or the first error, and a confined process can load none."""
     made = BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02}.")
-    "".encode("cp437")  # what names in a zip are written in
+    "".encode("cp437")  # the encoding of names in a zip
     np.lib.stride_tricks.as_strided(np.zeros(2, "u1"), (1,), (1,)).tobytes()
     for data in (made.getvalue(), header_of([]), b"neither"):
         try:
@@ -193,15 +198,15 @@ class _Progress:
         self._pipe = pipe
         self._next = 0.0
 
-    def __call__(self, done: int, of: int) -> None:
+    def __call__(self, done: int, total: int) -> None:
         if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _SAY_EVERY_S
-            self._pipe.write(msgspec.json.encode(ChildProgress(done=done, of=of)))
+            self._next = time.monotonic() + _REPORT_EVERY_S
+            self._pipe.write(msgspec.json.encode(ChildProgress(done=done, total=total)))
 
 
 def _confine(size: int, file: ModelFile) -> tuple[str, ...]:
-    cpu_s = _LEAST_CPU_S + size // _BYTES_A_S
-    # A graph that is cut is in memory twice.
+    cpu_s = _LEAST_CPU_S + size // _BYTES_PER_S
+    # A graph that is being cut is in memory twice.
     memory_mb = _MEMORY_MB + (2 * size // 2**20 if file.cut_at else 0)
     return confine_job(cpu_s, memory_mb, most_file_bytes=file.most_bytes, is_alone=False)
 

@@ -1,5 +1,5 @@
-"""A gallery: the file `gallery.toml` beside a plugin's module, read as frozen values or refused as a whole.
-Each table is a model for `voxgate models pull`, under its local name."""
+"""Reads a gallery, the file `gallery.toml` beside a plugin's module. Each of its tables is a model for
+`voxgate models pull`, under its local name. If one is wrong, the whole file is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from proxy.engines.stored_models import NAME, ModelRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
-from proxy.features.models.import_order import LICENCE, MOST_LINE
+from proxy.features.models.import_order import LICENCE_PATTERN, MOST_LINE_CHARACTERS
 from speech_engine.licences import bound_by, terms_of
 
 _MOST_BYTES = 1024 * 1024
@@ -23,8 +23,10 @@ _MOST_BYTES = 1024 * 1024
 _Name = Annotated[str, Meta(pattern=rf"^{NAME}\Z", description="small letters, digits, . - _")]
 _FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", description="no path")]
 _Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z", description="64 hex digits")]
-_Line = Annotated[str, Meta(max_length=MOST_LINE, pattern=r"^[^\x00-\x1f]*\Z", description="one line")]
-_Licence = Annotated[str, Meta(pattern=rf"^({LICENCE})?\Z", description="the name of a licence")]
+_Line = Annotated[
+    str, Meta(max_length=MOST_LINE_CHARACTERS, pattern=r"^[^\x00-\x1f]*\Z", description="one line")
+]
+_Licence = Annotated[str, Meta(pattern=rf"^({LICENCE_PATTERN})?\Z", description="the name of a licence")]
 _Variable = Annotated[str, Meta(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*)?\Z", description="env:NAME")]
 _Bytes = Annotated[int, Meta(ge=0, le=64 * 1024**3)]
 _Package = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", description="a package's name")]
@@ -40,7 +42,7 @@ class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="64 hex digits")]
 
     @property
-    def beginning(self) -> str:
+    def name_prefix(self) -> str:
         return f"{self.package.replace('-', '_').replace('.', '_').lower()}-{self.version}-"
 
     @property
@@ -49,8 +51,8 @@ class Wheel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def file_pattern(self) -> str:
-        """The names of its file in an operator's folder, in small letters."""
-        return f"{self.beginning}*.whl"
+        """The pattern of its file's name in an operator's folder, in small letters."""
+        return f"{self.name_prefix}*.whl"
 
 
 class NpmPackage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -75,7 +77,7 @@ Package = Wheel | NpmPackage
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A file of a package. One of npm's packages has a size and a SHA-256 of its own."""
+    """A file in a package. In a package of npm it must have a size and a SHA-256."""
 
     package: _Package
     path: Annotated[str, Meta(pattern=r"^[\w.-]+(/[\w.-]+)*\Z", description="a path inside the package")]
@@ -153,17 +155,17 @@ def read_gallery(path: Path) -> dict[str, GalleryEntry]:
         raise ModelRefused(f"{path}: it cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ModelRefused(f"{path}: {error}") from None
-    return {_name(path, name): _entry(path, name, table) for name, table in raw.items()}
+    return {_check_name(path, name): _read_entry(path, name, table) for name, table in raw.items()}
 
 
-def _name(path: Path, name: str) -> str:
+def _check_name(path: Path, name: str) -> str:
     try:
         return msgspec.convert(name, _Name)
     except msgspec.ValidationError:
         raise ModelRefused(f"{path}: {name[:80]!r} cannot be a model's name") from None
 
 
-def _entry(path: Path, name: str, table: Any) -> GalleryEntry:
+def _read_entry(path: Path, name: str, table: Any) -> GalleryEntry:
     try:
         entry = msgspec.convert(table, GalleryEntry)
     except msgspec.ValidationError as error:
@@ -172,16 +174,16 @@ def _entry(path: Path, name: str, table: Any) -> GalleryEntry:
     packages = {each.package: each for each in entry.packages}
     names: set[str] = set()
     for file in entry.files:
-        at = f"{path}: {name}.files: {file.name}"
+        where = f"{path}: {name}.files: {file.name}"
         if bool(file.urls) == bool(file.members):
-            raise ModelRefused(f"{at} needs urls or members, and not both")
+            raise ModelRefused(f"{where} needs urls or members, and not both")
         if file.members and not (file.sha256 and file.size):
-            raise ModelRefused(f"{at} is made of members, so it needs a size and a sha256")
+            raise ModelRefused(f"{where} is made of members, so it needs a size and a sha256")
         if file.name in names:
-            raise ModelRefused(f"{at} is there twice")
+            raise ModelRefused(f"{where} is there twice")
         names.add(file.name)
-        _judge_members(at, file, packages)
-        _judge_urls(at, file)
+        _judge_members(where, file, packages)
+        _judge_urls(where, file)
     if len(packages) < len(entry.packages):
         raise ModelRefused(f"{path}: {name}: a package is there twice")
     if entry.gated and not entry.token:
@@ -189,20 +191,20 @@ def _entry(path: Path, name: str, table: Any) -> GalleryEntry:
     return entry
 
 
-def _judge_members(at: str, file: GalleryFile, packages: Mapping[str, Package]) -> None:
+def _judge_members(where: str, file: GalleryFile, packages: Mapping[str, Package]) -> None:
     needed = 4 * prod(file.shape)
     for member in file.members:
         if member.package not in packages:
-            raise ModelRefused(f"{at} is in {member.package}, which is not among its wheels and npm")
+            raise ModelRefused(f"{where} is in {member.package}, which is not among its wheels and npm")
         if isinstance(packages[member.package], NpmPackage) and not (member.size and member.sha256):
-            raise ModelRefused(f"{at}: {member.path} is in npm's index, so it needs a size and a sha256")
+            raise ModelRefused(f"{where}: {member.path} is in npm's index, so it needs a size and a sha256")
         if file.shape and member.size != needed:
-            raise ModelRefused(f"{at}: {member.path} must have {needed} bytes for its shape")
+            raise ModelRefused(f"{where}: {member.path} must have {needed} bytes for its shape")
 
 
-def _judge_urls(at: str, file: GalleryFile) -> None:
+def _judge_urls(where: str, file: GalleryFile) -> None:
     for url in file.urls:
         try:
             parse_address(url)
         except FetchFailed as fault:
-            raise ModelRefused(f"{at}: {fault}") from None
+            raise ModelRefused(f"{where}: {fault}") from None

@@ -13,7 +13,7 @@ from proxy.feature import AppContext, Feature, FeatureInstance
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    if context.engines is None:  # nothing is spoken here, so no other model is needed
+    if context.engines is None:  # a command without engines suggests no models
         yield FeatureInstance(context)
         return
     from proxy.features.models.listing import open_galleries
@@ -22,19 +22,21 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
 
 def _older_voices(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    """Yield a note for each engine whose model had only voices that speak no more, or for which no other
-    natural voice stands in."""
-    from proxy.features.models.natural_voices import FORMER, STAND_IN
+    """Yield a note for each engine whose model is not supported any more, and for kokoro's if the stand-in is
+    not configured."""
+    from proxy.features.models.natural_voices import FORMER_MODEL, STAND_IN
 
     has_stand_in = any(section.plugin == STAND_IN for section in config.engines.values())
     for name, section in config.engines.items():
         is_ours = f"engines.{name}" in config.natural
-        if is_ours and section.plugin == "kokoro" and section.model != FORMER and not has_stand_in:
+        if is_ours and section.plugin == "kokoro" and section.model != FORMER_MODEL and not has_stand_in:
             found = f"{STAND_IN} would speak English where it is late"
             yield note("engine", found, "run voxgate voices natural", name=name)
-        if section.model == FORMER:
+        if section.model == FORMER_MODEL:
             do = "voices natural" if is_ours else "models pull kokoro-voices, and name that as its model"
-            yield note("engine", f"the voices of {FORMER} speak no more", f"run voxgate {do}", name=name)
+            yield note(
+                "engine", f"the voices of {FORMER_MODEL} speak no more", f"run voxgate {do}", name=name
+            )
 
 
 FEATURE = Feature("models", _open, checks=(_older_voices,))

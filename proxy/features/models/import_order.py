@@ -1,4 +1,4 @@
-"""The order of an import, and its checks before anything is copied."""
+"""The order of an import, and the checks of its values."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from policies.language import means
+from policies.language import tag_matches
 from proxy.engines.stored_models import BrokenModel, ModelRefused, ModelStore
 from speech_engine.levels import QUIETEST_LUFS
 from speech_engine.licences import bound_by
 
-LICENCE = r"[^\W_][\w .,()+/-]{0,99}"
+LICENCE_PATTERN = r"[^\W_][\w .,()+/-]{0,99}"
 """The pattern of a licence's name."""
-MOST_LINE = 400
+MOST_LINE_CHARACTERS = 400
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 
 GENDERS = ("male", "female")
 
 
 class ImportOrder(NamedTuple):
-    """The place of the files, and the facts of the model. `changes_licence` permits another licence than
-    before. If the format knows no languages, a model speaks the chosen ones, or else `stated_languages`."""
+    """The folder or file to import, and the facts of the model. `changes_licence` permits another licence
+    than before. If the format does not tell the languages, the model has `languages`, or else
+    `stated_languages`."""
 
     source: Path
     engine: str
@@ -44,20 +45,20 @@ class ImportOrder(NamedTuple):
 
 
 def judge_names(order: ImportOrder) -> None:
-    """Raise ModelRefused for what cannot name a licence or a language."""
-    if not re.fullmatch(LICENCE, order.licence):
+    """Raise ModelRefused for an invalid name of a licence or a language, or an invalid attribution."""
+    if not re.fullmatch(LICENCE_PATTERN, order.licence):
         raise ModelRefused(f"--licence: {order.licence[:80]!r} is no name of a licence, such as CPML")
-    if order.basis and not re.fullmatch(LICENCE, order.basis):
+    if order.basis and not re.fullmatch(LICENCE_PATTERN, order.basis):
         raise ModelRefused(f"--basis: {order.basis[:80]!r} is no name of a licence, such as CC-BY-NC-4.0")
-    if len(order.attribution) > MOST_LINE or not order.attribution.isprintable():
-        raise ModelRefused(f"--attribution: at most {MOST_LINE} letters, in one line")
+    if len(order.attribution) > MOST_LINE_CHARACTERS or not order.attribution.isprintable():
+        raise ModelRefused(f"--attribution: at most {MOST_LINE_CHARACTERS} letters, in one line")
     for language in order.languages:
         if not _LANGUAGE.fullmatch(language):
             raise ModelRefused(f"--language: {language[:40]!r} is no language tag, such as th or pt-BR")
 
 
 def judge_levels(order: ImportOrder, voices: Collection[str]) -> None:
-    """Raise ModelRefused with a voice of the table of loudness that no file has, or whose value is absurd."""
+    """Raise ModelRefused for a voice in `lufs` that the model does not have, or an impossible loudness."""
     for voice, lufs in order.lufs.items():
         if voice not in voices:
             raise ModelRefused(f"lufs: the model has no voice {voice[:80]!r}")
@@ -66,7 +67,8 @@ def judge_levels(order: ImportOrder, voices: Collection[str]) -> None:
 
 
 def read_genders(options: Iterable[str]) -> dict[str, str]:
-    """Return the genders of `male` for the only speaker, or `ana=female`. Raise ModelRefused."""
+    """Return the genders by speaker, of options such as `ana=female`. `male` alone is for the only speaker,
+    "". Raise ModelRefused."""
     genders: dict[str, str] = {}
     for each in options:
         speaker, _, gender = each.rpartition("=")
@@ -77,8 +79,9 @@ def read_genders(options: Iterable[str]) -> dict[str, str]:
 
 
 def judge_licence(store: ModelStore, order: ImportOrder, digest: str = "") -> None:
-    """Raise ModelRefused for another licence than that of the name's current model, or of the same files. The
-    licence decides whether a model may speak for money, so a typing error must not change it."""
+    """Raise ModelRefused if the order's licence differs from that of the current model of this name, or of
+    the same files. The licence decides whether a model may speak for money, so a typing error must not change
+    it."""
     for model in store.every():
         if isinstance(model, BrokenModel) or order.changes_licence or model.manifest.name != order.name:
             continue
@@ -92,16 +95,16 @@ def judge_licence(store: ModelStore, order: ImportOrder, digest: str = "") -> No
 
 
 def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the model's languages that the order names, or all. If its format knows none, return those of
-    the order. Raise ModelRefused for an unknown one."""
+    """Return the languages of the model in `known` that the order names, or all of them. If `known` is empty,
+    return the order's languages. Raise ModelRefused for a language that the model does not have."""
     if not known or not order.languages:
         return known or order.languages or order.stated_languages
-    chosen = {_found(language, known) for language in order.languages}
+    chosen = {_match_language(language, known) for language in order.languages}
     return tuple(each for each in known if each in chosen)
 
 
-def _found(language: str, known: tuple[str, ...]) -> str:
+def _match_language(language: str, known: tuple[str, ...]) -> str:
     for each in known:
-        if means(each, language):
+        if tag_matches(each, language):
             return each
     raise ModelRefused(f"--language: this model does not speak {language}; it speaks {', '.join(known)}")

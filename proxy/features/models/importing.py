@@ -1,6 +1,6 @@
-"""The import of a model: it finds the files, converts and checks them in a hidden folder, then gives it a
-name. A kill leaves only a hidden folder, which the next import deletes. The stored copy is on disk before it
-has a name, so later changes of the source do not matter."""
+"""Imports a model: finds the files, converts and checks them in a hidden folder, and then renames this
+folder. A kill leaves only a hidden folder, which the next import deletes. The stored files are copies, so
+later changes of the source do not matter."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from proxy.engines.stored_models import CURRENT, ModelRefused, ModelStore, Progress, hash_file
-from proxy.features.models.changes import HIDDEN
-from proxy.features.models.conversion import convert_apart, cut_apart
+from proxy.features.models.changes import HIDDEN_PREFIX
+from proxy.features.models.conversion import convert_in_child, cut_in_child
 from proxy.features.models.import_order import (
     ImportOrder,
     chosen_languages,
@@ -30,7 +30,7 @@ from proxy.features.models.import_order import (
     judge_licence,
     judge_names,
 )
-from proxy.features.models.part_file import opened_anew
+from proxy.features.models.part_file import replace_file
 from proxy.storage.disk_names import flush
 from speech_engine.model_files import (
     FolderContents,
@@ -50,12 +50,13 @@ _SPARE_BYTES = 64 * 1024 * 1024
 _PIECE = 4 * 1024 * 1024
 _GB = 1024**3
 
-CONVERTED = ("tensors", "tokenizer")
+CONVERTED_KINDS = ("tensors", "tokenizer")
 """The kinds of files that are converted."""
 
 
 class Imported(NamedTuple):
-    """The model. `is_new` is false if exactly these files were stored already."""
+    """The imported model. `is_new` is false if exactly these files were stored already. `lacks` are the
+    restrictions that this machine does not have for the process that reads files."""
 
     manifest: ModelManifest
     folder: Path
@@ -64,34 +65,34 @@ class Imported(NamedTuple):
 
 
 def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, progress: Progress) -> Imported:
-    """Import a model. The caller holds the store's lock. Raise ModelRefused with what is wrong."""
+    """Import a model. The caller holds the store's lock. Raise ModelRefused with the fault."""
     home = store.home(order.name)
     judge_names(order)
     judge_licence(store, order)
-    sources = _sources(order.source, format_)
+    sources = _find_sources(order.source, format_)
     _judge_room(store, sources)
-    making = Path(tempfile.mkdtemp(prefix=HIDDEN, dir=store.folder))
+    work_folder = Path(tempfile.mkdtemp(prefix=HIDDEN_PREFIX, dir=store.folder))
     try:
-        lacks = _copy_all(sources, making, progress)
+        lacks = _copy_all(sources, work_folder, progress)
         try:
-            lacks = tuple(dict.fromkeys((*lacks, *_cut_all(format_, making))))
-            facts = check_model(format_, making)
+            lacks = tuple(dict.fromkeys((*lacks, *_cut_all(format_, work_folder))))
+            facts = check_model(format_, work_folder)
             judge_levels(order, facts.voices)
         except UnusableModel as fault:
             raise ModelRefused(f"{order.source}: {fault}") from None
-        manifest = _manifest(order, format_, facts, making, progress)
+        manifest = _build_manifest(order, format_, facts, work_folder, progress)
         judge_licence(store, order, manifest.digest)
-        (making / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-        is_new = _place(making, home, manifest.digest)
+        (work_folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+        is_new = _make_current(work_folder, home, manifest.digest)
     except OSError as error:
         raise ModelRefused(f"the import failed: {error.filename or store.folder}: {error.strerror}") from None
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(work_folder, ignore_errors=True)
     return Imported(manifest, home / manifest.digest, is_new, lacks)
 
 
-def _sources(path: Path, format_: ModelFormat) -> list[tuple[ModelFile, Path]]:
-    """Return the files of a path: a folder with all of them, or the first one beside the others."""
+def _find_sources(path: Path, format_: ModelFormat) -> list[tuple[ModelFile, Path]]:
+    """Return the files of a format in a folder. `path` is the folder, or the format's first file in it."""
     if path.is_dir():
         folder, named = path, None
     else:
@@ -112,8 +113,8 @@ def _sources(path: Path, format_: ModelFormat) -> list[tuple[ModelFile, Path]]:
 
 
 def choose_file(folder: Path, names: list[str], file: ModelFile, main: str) -> str | None:
-    """Return the name in a folder that is a file of a format, or None. `main` is the name of the first file.
-    Raise ModelRefused."""
+    """Choose the name in a folder that fits a file of a format. None: the optional file is missing. `main` is
+    the name of the format's first file. Raise ModelRefused."""
     patterns = [pattern.replace("{main}", glob.escape(main)) for pattern in file.patterns]
     for pattern in patterns:
         fitting = fnmatch.filter(names, pattern)
@@ -139,20 +140,22 @@ def _judge_room(store: ModelStore, sources: list[tuple[ModelFile, Path]]) -> Non
         )
 
 
-def _copy_all(sources: list[tuple[ModelFile, Path]], making: Path, progress: Progress) -> tuple[str, ...]:
-    """Copy or convert every file. Return the restrictions that this machine lacks."""
+def _copy_all(
+    sources: list[tuple[ModelFile, Path]], work_folder: Path, progress: Progress
+) -> tuple[str, ...]:
+    """Copy or convert every file. Return the restrictions that this machine does not have."""
     lacks: dict[str, None] = {}
     for file, path in sources:
         try:
-            with _opened(path) as source, opened_anew(making / file.name) as target:
+            with _open_plain_file(path) as source, replace_file(work_folder / file.name) as target:
                 if file.kind == "tensors":
                     size = os.fstat(source.fileno()).st_size
                     if size > file.most_bytes:
                         raise UnusableModel(f"it has {size:,} bytes; {file.most_bytes:,} are allowed")
-                    found = convert_apart(source, target, file, partial(progress, file.name))
+                    found = convert_in_child(source, target, file, partial(progress, file.name))
                     lacks.update(dict.fromkeys(found))
                 elif file.kind == "tokenizer":
-                    target.write(_tokenizer(source))
+                    target.write(_convert_tokenizer(source))
                 else:
                     _copy(source, target, file)
         except UnusableModel as fault:
@@ -160,18 +163,22 @@ def _copy_all(sources: list[tuple[ModelFile, Path]], making: Path, progress: Pro
     return tuple(lacks)
 
 
-def _cut_all(format_: ModelFormat, making: Path) -> tuple[str, ...]:
-    """Cut the graphs that have a place for it. Return the restrictions that this machine lacks. Raise
-    UnusableModel."""
+def _cut_all(format_: ModelFormat, work_folder: Path) -> tuple[str, ...]:
+    """Cut the graphs that have a place for a cut. Return the restrictions that this machine does not have.
+    Raise UnusableModel."""
     lacks: tuple[str, ...] = ()
     for file in format_.files:
-        tensors = FolderContents(format_.files, making).tensors(file.role) if file.cut_at else ()
+        tensors = FolderContents(format_.files, work_folder).tensors(file.role) if file.cut_at else ()
         if not set(file.cut_at).intersection(tensors):
             continue
-        first, second = (making / half.name for half in format_.files if half.made_of == file.role)
-        with _opened(making / file.name) as source, opened_anew(first) as one, opened_anew(second) as other:
+        first, second = (work_folder / half.name for half in format_.files if half.made_of == file.role)
+        with (
+            _open_plain_file(work_folder / file.name) as source,
+            replace_file(first) as first_half,
+            replace_file(second) as second_half,
+        ):
             try:
-                lacks = cut_apart(source, (one, other), file)
+                lacks = cut_in_child(source, (first_half, second_half), file)
             except UnusableModel as fault:
                 raise UnusableModel(f"{file.name}: {fault}") from None
         if not second.stat().st_size:
@@ -181,10 +188,10 @@ def _cut_all(format_: ModelFormat, making: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a plain file, or one behind a link, as caches of models have them. Raise UnusableModel."""
+def _open_plain_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a plain file. It may be behind a link, as in caches of models. Raise UnusableModel."""
     try:
-        # Else the open of a pipe would wait for a writer.
+        # O_NONBLOCK, because the open of a pipe would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise UnusableModel(f"it cannot be read: {error.strerror}") from None
@@ -205,28 +212,28 @@ def _copy(source: BinaryIO, target: BinaryIO, file: ModelFile) -> None:
         target.write(piece)
 
 
-def _tokenizer(source: BinaryIO) -> bytes:
+def _convert_tokenizer(source: BinaryIO) -> bytes:
     data = source.read(MOST_TEXT_BYTES + 1)
     if len(data) > MOST_TEXT_BYTES:
         raise UnusableModel(f"it has more than {MOST_TEXT_BYTES:,} bytes")
-    # No message of protobuf's begins like an object of JSON: it would be one with groups.
+    # A tokenizer is JSON or a message of protobuf. Such a message never begins with "{".
     return data if data.lstrip()[:1] == b"{" else tokenizer_json(memoryview(data))
 
 
-def _manifest(
-    order: ImportOrder, format_: ModelFormat, facts: ModelFacts, making: Path, progress: Progress
+def _build_manifest(
+    order: ImportOrder, format_: ModelFormat, facts: ModelFacts, work_folder: Path, progress: Progress
 ) -> ModelManifest:
     entries = []
-    contents = FolderContents(format_.files, making)
+    contents = FolderContents(format_.files, work_folder)
     numbers: Counter[str] = Counter()
     weights = 0
-    # What a file was cut into holds its weights once more.
+    # The halves of a file that was cut have its weights again, so the file itself is not counted.
     cut = {file.made_of for file in format_.files if file.made_of and contents.has(file.role)}
     for file in format_.files:
         if not contents.has(file.role):
             continue
         name = file.name
-        sha256, size = hash_file(making / name, partial(progress, f"{name}, checked"))
+        sha256, size = hash_file(work_folder / name, partial(progress, f"{name}, checked"))
         entries.append(ModelFileEntry(name=name, role=file.role, bytes=size, sha256=sha256))
         if file.role in cut:
             continue
@@ -253,22 +260,22 @@ def _manifest(
     )
 
 
-def _place(making: Path, home: Path, digest: str) -> bool:
-    """Give a complete folder its name, and make it current. Return whether it is new. If the same files are
-    stored already, each is replaced by its equal: that repairs a damaged one, and hosts that read them lose
-    nothing."""
-    flush(making)
+def _make_current(work_folder: Path, home: Path, digest: str) -> bool:
+    """Give a complete folder its name, and make it the current version. Return whether it is new. If the same
+    files are stored already, each is replaced by its new copy: this repairs damaged files, and does not
+    disturb hosts that read them."""
+    flush(work_folder)
     home.mkdir(exist_ok=True, mode=0o700)
     folder = home / digest
     is_new = not folder.exists()
     if is_new:
-        making.rename(folder)
+        work_folder.rename(folder)
     else:
-        for path in making.iterdir():
+        for path in work_folder.iterdir():
             path.replace(folder / path.name)
         flush(folder)
     current = home / f".{CURRENT}"
-    with opened_anew(current) as file:
+    with replace_file(current) as file:
         file.write(f"{digest}\n".encode())
     flush(home)
     current.replace(home / CURRENT)

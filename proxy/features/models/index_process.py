@@ -1,5 +1,5 @@
-"""The programs that fetch packages: pip and npm, each in a process that is watched. Their own settings name
-the index and its mirrors. A package is only a file here: it is never installed or imported."""
+"""Runs pip or npm to fetch a package, in a process that is watched. Their own settings name the index and its
+mirrors. A package is only a file here: it is never installed or imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.features.models.addresses import FetchFailed
-from proxy.features.models.part_file import Count
+from proxy.features.models.part_file import ReportBytes
 
 _SPARE_BYTES = 16 * 1024 * 1024
 _LOOK_EVERY_S = 0.25
@@ -21,15 +21,16 @@ _NPM_FAULTS = ("npm error ", "npm ERR! ")
 
 
 class IndexPatience(NamedTuple):
-    """How long an index may take: retries, its seconds for an answer, and seconds without a byte."""
+    """How long an index may take: the number of retries, the time for an answer, and the time without a
+    byte."""
 
     retries: int = 2
     answer_s: float = 15.0
     silence_s: float = 60.0
 
 
-class Expected(NamedTuple):
-    """What comes: its name in messages, and its bytes."""
+class ExpectedPackage(NamedTuple):
+    """The package that is fetched: its name in messages, and its size in bytes."""
 
     name: str
     size: int
@@ -37,55 +38,59 @@ class Expected(NamedTuple):
 
 def run_fetcher(
     command: Sequence[str],
-    coming: Path,
+    download_folder: Path,
     environ: Mapping[str, str],
-    expected: Expected,
+    expected: ExpectedPackage,
     patience: IndexPatience,
-    count: Count,
+    report: ReportBytes,
 ) -> None:
-    """Run a command in the folder that its files come into. Raise FetchFailed if it fails, is silent for
-    long, or takes more than it may. Its log is beside the folder, so it does not count as progress."""
-    log = coming.with_name("log")
+    """Run a command that writes its files into a folder. Raise FetchFailed if it fails, is silent for too
+    long, or writes too much. Its log is beside the folder, so that messages do not count as progress."""
+    log = download_folder.with_name("log")
     with (
         log.open("wb") as out,
         subprocess.Popen(
             command,
-            cwd=coming,
+            cwd=download_folder,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
             # Partial files lie on the same disk, and are deleted with the folder.
-            env={**environ, "TMPDIR": str(coming)},
+            env={**environ, "TMPDIR": str(download_folder)},
         ) as process,
     ):
         try:
-            _watch(process, coming, expected, patience, count)
+            _watch(process, download_folder, expected, patience, report)
         except BaseException:
             process.kill()
             raise
     if process.returncode:
-        raise FetchFailed(f"{expected.name}: {_last_words(log)}")
+        raise FetchFailed(f"{expected.name}: {_failure_text(log)}")
 
 
 def _watch(
-    process: subprocess.Popen[bytes], coming: Path, expected: Expected, patience: IndexPatience, count: Count
+    process: subprocess.Popen[bytes],
+    download_folder: Path,
+    expected: ExpectedPackage,
+    patience: IndexPatience,
+    report: ReportBytes,
 ) -> None:
-    before, since = 0, time.monotonic()
+    last_size, changed_at_s = 0, time.monotonic()
     while True:
         try:
             process.wait(_LOOK_EVERY_S)
             return
         except subprocess.TimeoutExpired:
             pass
-        now = _bytes_below(coming)
-        if now != before:
-            before, since = now, time.monotonic()
-        # The whole package is copied in the end, so there are two for a moment.
-        if now > 2 * expected.size + _SPARE_BYTES:
+        size = _bytes_below(download_folder)
+        if size != last_size:
+            last_size, changed_at_s = size, time.monotonic()
+        # At the end the command copies the package, so for a moment there are two.
+        if size > 2 * expected.size + _SPARE_BYTES:
             raise FetchFailed(f"{expected.name}: the index sends more than the gallery says")
-        if time.monotonic() - since > patience.silence_s:
+        if time.monotonic() - changed_at_s > patience.silence_s:
             raise FetchFailed(f"{expected.name}: the index is silent")
-        count(min(now, expected.size), expected.size)
+        report(min(size, expected.size), expected.size)
 
 
 def _bytes_below(folder: Path) -> int:
@@ -99,10 +104,10 @@ def _bytes_below(folder: Path) -> int:
     return total
 
 
-def _last_words(log: Path) -> str:
+def _failure_text(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("WARNING: Retrying", "[notice]"))]
-    # npm says the fault first, and then where in its code it was.
+    # npm prints the fault first, and then its place in npm's code.
     of_npm = [line[len(_NPM_FAULTS[0]) :] for line in lines if line.startswith(_NPM_FAULTS)][:_NPM_LINES]
     faults = of_npm or [line for line in lines if line.startswith("ERROR:")][-_LAST_LINES:]
     return " ".join("; ".join(faults or lines[-_LAST_LINES:]).split()) or "it failed without a word"

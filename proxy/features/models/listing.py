@@ -1,4 +1,4 @@
-"""The models of all galleries: found by name, searched by language."""
+"""Reads the galleries of all plugins, and finds their models by name, word or language."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import proxy
 from policies.descriptions import language_named
-from policies.language import means
-from proxy.config.reader import possible
+from policies.language import tag_matches
+from proxy.config.reader import names_hint
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.entries import GalleryEntry, read_gallery
 from speech_engine.licences import terms_of
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from proxy.engines.registry import Registry
 
 
-class Listed(NamedTuple):
+class GalleryModel(NamedTuple):
+    """A model of a gallery, with the plugin that uses it and the format of its files."""
+
     name: str
     plugin: str
     format_: ModelFormat
@@ -28,47 +30,47 @@ class Listed(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The command that pulls it. A gated model's token stands before it."""
+        """The command that pulls this model, with a placeholder for the token of a gated one."""
         accepts = "".join(f" --accept {shlex.quote(licence)}" for licence in self.entry.to_accept)
         token = f"{self.entry.token.removeprefix('env:')}=… " if self.entry.gated else ""
         return f"{token}voxgate models pull {self.name}{accepts}"
 
 
 class GalleryFault(NamedTuple):
-    """The unusable part of a plugin's gallery, and the reason. The rest stays."""
+    """The reason why a plugin's gallery, or one model of it, cannot be used. Other models stay."""
 
     plugin: str
     reason: str
 
 
 class Galleries(NamedTuple):
-    listed: tuple[Listed, ...]
+    listed: tuple[GalleryModel, ...]
     faults: tuple[GalleryFault, ...]
 
-    def listed_model(self, name: str) -> Listed:
+    def listed_model(self, name: str) -> GalleryModel:
         """Return an entry. Raise ModelRefused with similar names."""
         for each in self.listed:
             if each.name == name:
                 return each
-        hint = possible(name, [each.name for each in self.listed], "models")
+        hint = names_hint(name, [each.name for each in self.listed], "models")
         raise ModelRefused(f"no gallery has a model called {name[:80]!r}. {hint}")
 
-    def search(self, word: str = "", language: str = "", is_paid: bool = False) -> Iterator[Listed]:
+    def search(self, word: str = "", language: str = "", is_paid: bool = False) -> Iterator[GalleryModel]:
         """Yield the models for a word or a language. If `is_paid`, only models that may speak for money."""
         for each in self.listed:
             entry = each.entry
             if word and not _fits_word(each, word.casefold()):
                 continue
-            if language and not any(means(tag, language) for tag in entry.languages):
+            if language and not any(tag_matches(tag, language) for tag in entry.languages):
                 continue
             if is_paid and not terms_of(entry.bound_by).paid_use:
                 continue
             yield each
 
     def command_for(self, tag: str | None, is_paid: bool) -> str:
-        """Return the command that lets a server speak recordings in this language, or "" if none is known.
-        Without a language, it is for the most requested one. A gallery's first model is its best, and models
-        that may speak for money go first."""
+        """Return the command that pulls a model which speaks with recorded voices in a language, or "".
+        Without a language, it is for English. Models that may speak for money come first, then the order of
+        the galleries counts."""
         found = self.search(language=tag or "en", is_paid=is_paid)
         able = sorted(
             (each for each in found if each.entry.speaks_samples),
@@ -81,9 +83,9 @@ _OWN_PLUGINS = Path(proxy.__file__).parent.with_name("plugins")
 
 
 def open_galleries(registry: Registry) -> Galleries:
-    """Read the galleries of all plugins that have one. A broken one is a fault, and no exception. A name
-    means the model of the first plugin, and voxgate's own plugins come first."""
-    listed: dict[str, Listed] = {}
+    """Read the galleries of all plugins that have one. A broken gallery gives a fault, and no exception. If
+    two plugins have models of the same name, the first one counts, and voxgate's own plugins come first."""
+    listed: dict[str, GalleryModel] = {}
     faults = []
     found = [plugin for kind in ("engine", "mark") for plugin in registry.plugins(kind).values()]
     for plugin in sorted(
@@ -102,7 +104,7 @@ def open_galleries(registry: Registry) -> Galleries:
                 reason = f"{plugin.gallery}: {name}: {first.plugin} has a model of that name"
                 faults.append(GalleryFault(plugin.name, reason))
                 continue
-            listed[name] = Listed(name, plugin.name, plugin.model_format, entry)
+            listed[name] = GalleryModel(name, plugin.name, plugin.model_format, entry)
     return Galleries(tuple(listed.values()), tuple(faults))
 
 
@@ -110,10 +112,13 @@ def _is_own(gallery: str) -> bool:
     return Path(gallery).is_relative_to(_OWN_PLUGINS)
 
 
-def _fits_word(each: Listed, word: str) -> bool:
-    """Tell whether a word is in a model's names, or names its language. `en` is not in `spoken`."""
+def _fits_word(each: GalleryModel, word: str) -> bool:
+    """Tell whether a word is in a model's names, or is a tag or name of its language. Words of one or two
+    letters count only as a tag: `en` would be in `spoken`."""
     entry = each.entry
-    if (named := language_named(word)) and any(means(tag, named) for tag in entry.languages):
+    if (named := language_named(word)) and any(tag_matches(tag, named) for tag in entry.languages):
         return True
     texts = " ".join((each.name, each.plugin, entry.title, entry.description)).casefold()
-    return (word in texts if len(word) > 2 else False) or any(means(tag, word) for tag in entry.languages)
+    return (word in texts if len(word) > 2 else False) or any(
+        tag_matches(tag, word) for tag in entry.languages
+    )

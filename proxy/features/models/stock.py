@@ -1,4 +1,4 @@
-"""The imported models as commands list, verify, remove and import them."""
+"""The work of `voxgate models list`, `verify`, `remove` and `import`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from proxy.commands.command import CommandContext, CommandResult
-from proxy.commands.options import be_sure
-from proxy.commands.tables import Form
-from proxy.config.reader import possible
+from proxy.commands.options import confirm_or_refuse
+from proxy.commands.tables import PrintForm
+from proxy.config.reader import names_hint
 from proxy.config.sections import Config
 from proxy.engines import registry
 from proxy.engines.environments.progress_line import reading, say
 from proxy.engines.stored_models import BrokenModel, ModelStore, Progress, StoredModel, verify
 from proxy.errors import CommandRefused
-from proxy.features.models.changes import locked, remove
+from proxy.features.models.changes import hold_change_lock, remove_version
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
-from proxy.features.models.model_use import namers, next_steps, note_of_use, users
-from proxy.features.models.natural_file import forget_model, owned
+from proxy.features.models.model_use import licence_notes, next_steps, sections_naming, sections_using
+from proxy.features.models.natural_file import forget_model, give_to_owner_after
 from speech_engine.model_files import ModelFormat
 
 _Found = StoredModel | BrokenModel
@@ -29,60 +29,64 @@ def import_by_hand(
     here: CommandContext, config: Config, format_: ModelFormat, order: ImportOrder
 ) -> CommandResult:
     """Import a model of the operator's own files. Raise ModelRefused."""
-    say(*(line.text for line in note_of_use(config, order.engine, order.name, order.bound_by)))
-    with changing(config, here.form) as (store, progress):
+    say(*(line.text for line in licence_notes(config, order.engine, order.name, order.bound_by)))
+    with open_changes(config, here.form) as (store, progress):
         made = import_model(store, format_, order, progress)
-        stored = current(store, order.name)
+        stored = current_model(store, order.name)
     if made.lacks:
         say(f"note: this machine could not confine the reader: {', '.join(made.lacks)}")
-    row = {**row_of(config, stored), "is_new": made.is_new}
+    row = {**model_row(config, stored), "is_new": made.is_new}
     return CommandResult(row, then=next_steps(config, stored.manifest, made.is_new))
 
 
-def listing(config: Config) -> dict[str, Any]:
-    return {"data": [row_of(config, model) for model in ModelStore(config.data).every()]}
+def list_models(config: Config) -> dict[str, Any]:
+    return {"data": [model_row(config, model) for model in ModelStore(config.data).every()]}
 
 
-def verified(here: CommandContext, name: str | None) -> dict[str, Any]:
+def verify_models(here: CommandContext, name: str | None) -> dict[str, Any]:
     config = here.config()
     store = ModelStore(config.data)
-    found = _named(store, name) if name is not None else list(store.every())
+    found = _find_versions(store, name) if name is not None else list(store.every())
     rows = []
     with reading(here.form) as progress:
         for model in found:
             fault = verify(model, progress) if isinstance(model, StoredModel) else model.reason
-            rows.append({**row_of(config, model), "state": "damaged" if fault else "whole", "fault": fault})
+            rows.append(
+                {**model_row(config, model), "state": "damaged" if fault else "whole", "fault": fault}
+            )
     return {"data": rows}
 
 
-def removed(here: CommandContext, name: str, *, stale: bool, force: bool, is_sure: bool) -> dict[str, Any]:
+def remove_versions(
+    here: CommandContext, name: str, *, stale: bool, force: bool, is_sure: bool
+) -> dict[str, Any]:
     """Delete a model, or only its `stale` versions. Raise CommandRefused."""
     config = here.config()
-    # Operators never write natural.toml: the command removes the name from it.
-    named_by = [section for section in namers(config, name) if section not in config.natural]
+    # The command itself removes the name from natural.toml.
+    named_by = [section for section in sections_naming(config, name) if section not in config.natural]
     if named_by and not stale and not force:
         raise CommandRefused(
             f"[{named_by[0]}] names {name!r}: change the configuration first, or add --force"
         )
-    _named(ModelStore(config.data), name)
+    _find_versions(ModelStore(config.data), name)
     what = "what is not in use of the model" if stale else "the model"
-    be_sure(is_sure, f"Delete {what} {name} for good?")
-    with changing(config, here.form) as (store, _progress):
+    confirm_or_refuse(is_sure, f"Delete {what} {name} for good?")
+    with open_changes(config, here.form) as (store, _progress):
         chosen = [
             model
-            for model in _named(store, name)
+            for model in _find_versions(store, name)
             if not (stale and isinstance(model, StoredModel) and model.is_current)
         ]
-        rows = [{**row_of(config, model), "state": "removed"} for model in chosen]
+        rows = [{**model_row(config, model), "state": "removed"} for model in chosen]
         for model in chosen:
-            remove(model, store)
+            remove_version(model, store)
         if not stale:
             forget_model(config, name)
     return {"data": rows}
 
 
-def importable(config: Config, engine: str) -> tuple[str, ModelFormat]:
-    """Return the plugin of an engine's name, and its format for imports. Raise CommandRefused."""
+def find_import_format(config: Config, engine: str) -> tuple[str, ModelFormat]:
+    """Return the plugin of an engine, and the format of its imported models. Raise CommandRefused."""
     plugin = config.engines[engine].plugin if engine in config.engines else engine
     loaded = registry.load()
     formats = {
@@ -93,12 +97,12 @@ def importable(config: Config, engine: str) -> tuple[str, ModelFormat]:
     }
     if plugin not in formats:
         raise CommandRefused(
-            f"--engine: {engine!r} takes no imported model. {possible(engine, formats, 'plugins that do')}"
+            f"--engine: {engine!r} takes no imported model. {names_hint(engine, formats, 'plugins that do')}"
         )
     return plugin, formats[plugin]
 
 
-def _named(store: ModelStore, name: str) -> list[_Found]:
+def _find_versions(store: ModelStore, name: str) -> list[_Found]:
     home = store.home(name)
     found = [model for model in store.every() if model.folder.parent == home]
     if not found:
@@ -107,21 +111,23 @@ def _named(store: ModelStore, name: str) -> list[_Found]:
 
 
 @contextmanager
-def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]]:
+def open_changes(config: Config, form: PrintForm) -> Iterator[tuple[ModelStore, Progress]]:
     store = ModelStore(config.data)
     with reading(form) as progress:
-        with locked(store, lambda: progress("another command changes models; waiting for it", 0, 0)):
-            with owned(config, store.folder):
+        with hold_change_lock(
+            store, lambda: progress("another command changes models; waiting for it", 0, 0)
+        ):
+            with give_to_owner_after(config, store.folder):
                 yield store, progress
 
 
-def current(store: ModelStore, name: str) -> StoredModel:
+def current_model(store: ModelStore, name: str) -> StoredModel:
     stored = store.stored_model(name)
     assert stored is not None
     return stored
 
 
-def row_of(config: Config, model: _Found) -> dict[str, Any]:
+def model_row(config: Config, model: _Found) -> dict[str, Any]:
     if isinstance(model, BrokenModel):
         return {"name": model.name, "state": "broken", "fault": model.reason, "folder": str(model.folder)}
     manifest = model.manifest
@@ -137,7 +143,7 @@ def row_of(config: Config, model: _Found) -> dict[str, Any]:
         "parameters": manifest.parameters,
         "dtype": manifest.dtype,
         "memory_gb": manifest.memory_gb,
-        "engines": users(config, manifest.name) if model.is_current else [],
+        "engines": sections_using(config, manifest.name) if model.is_current else [],
         "imported_at": manifest.imported_at,
         "digest": manifest.digest,
         "folder": str(model.folder),

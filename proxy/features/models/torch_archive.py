@@ -1,5 +1,6 @@
-"""The archive of `torch.save`: a zip with one pickle, and the raw bytes of each storage. Nothing is unpacked.
-Storages are read in place, so an archive cannot grow, and a name in it is no path."""
+"""Reads the archive of `torch.save`: a zip with one pickle, and the raw bytes of each storage. Nothing is
+unpacked: storages are read at their position in the file. So an archive cannot grow, and no name in it is
+used as a path."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ _MOST_VALUES, _MOST_NESTED, _MOST_TEXT = 1000, 4, 1000
 
 
 class StoredTensor(NamedTuple):
-    """A tensor in a file: its type, shape and place. With `strides` (in numbers) it is a scattered view."""
+    """A tensor in a file: its type, shape and position. If its numbers do not lie in order, it has `strides`,
+    which count numbers."""
 
     info: TensorInfo
     strides: tuple[int, ...] | None = None
@@ -38,10 +40,10 @@ def read_archive(
     size: int,
     roots: Sequence[str],
     stand_ins: Collection[str] = (),
-    whole_storages: Sequence[str] = (),
+    value_keys: Sequence[str] = (),
 ) -> tuple[dict[str, StoredTensor], dict[str, Any]]:
-    """Return the tensors of an archive under the first of these roots, and those values of the keys
-    `whole_storages` that are plain. Raise UnusableModel."""
+    """Return the tensors of an archive below the first key of `roots` that it has, and the values of the keys
+    `value_keys` that are plain. Raise UnusableModel."""
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, OSError, struct.error, NotImplementedError):
@@ -49,24 +51,24 @@ def read_archive(
     with archive:
         members = _Members(file, size, archive.infolist())
         saved = read_pickle(BytesIO(members.read_pickle()), stand_ins)
-        found = dict(_named(_root(saved, roots), "", set()))
+        found = dict(_find_tensors(_find_root(saved, roots), "", set()))
         assert isinstance(saved, dict), "a root was found in it"
         if not found:
             raise UnusableModel("there are no tensors in it where this engine's have to be")
         if len(found) > MOST_TENSORS:
             raise UnusableModel(f"it has {len(found):,} tensors; {MOST_TENSORS:,} are allowed")
-        values = {key: saved[key] for key in whole_storages if key in saved and is_plain(saved[key])}
-        return {name: members.stored(ref) for name, ref in found.items()}, values
+        values = {key: saved[key] for key in value_keys if key in saved and is_plain(saved[key])}
+        return {name: members.locate_tensor(ref) for name, ref in found.items()}, values
 
 
 def is_plain(value: Any) -> bool:
-    """Tell whether a value has numbers, texts and lists alone: few, short and not deep."""
-    left, waiting = _MOST_VALUES, [(value, 0)]
+    """Tell whether a value consists of a few numbers, short texts and lists, and is not nested deeply."""
+    values_left, waiting = _MOST_VALUES, [(value, 0)]
     while waiting:
         each, depth = waiting.pop()
-        left -= 1
+        values_left -= 1
         if isinstance(each, (list, tuple)) and not isinstance(each, TensorRef):
-            if depth == _MOST_NESTED or len(each) > left:
+            if depth == _MOST_NESTED or len(each) > values_left:
                 return False
             waiting += [(inner, depth + 1) for inner in each]
         elif not _is_plain_value(each):
@@ -85,7 +87,7 @@ def _is_plain_value(value: Any) -> bool:
 class _Members:
     def __init__(self, file: BinaryIO, size: int, entries: list[zipfile.ZipInfo]) -> None:
         self._file = file
-        self._places: dict[str, tuple[int, int]] = {}
+        self._positions: dict[str, tuple[int, int]] = {}
         tops = set()
         for entry in entries:
             top, _, name = entry.filename.partition("/")
@@ -94,33 +96,33 @@ class _Members:
                 not name
                 or ".." in entry.filename.split("/")
                 or "\\" in entry.filename
-                or name in self._places
+                or name in self._positions
             ):
                 raise UnusableModel("a name in its archive is a path that leads elsewhere, or is there twice")
             if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & _ENCRYPTED:
                 raise UnusableModel("its archive is compressed or encrypted, which no file of torch is")
-            self._places[name] = self._place(entry, size)
+            self._positions[name] = self._find_bytes(entry, size)
         if len(tops) != 1:
             raise UnusableModel("its archive has several folders, so it is not one of torch")
         self._refuse_overlaps()
-        if "byteorder" in self._places and self._read("byteorder", 16) != b"little":
+        if "byteorder" in self._positions and self._read("byteorder", 16) != b"little":
             raise UnusableModel("its numbers are big-endian")
 
     def read_pickle(self) -> bytes:
-        if "data.pkl" not in self._places:
+        if "data.pkl" not in self._positions:
             raise UnusableModel("its archive has no data.pkl, so it is not one of torch")
         return self._read("data.pkl", MOST_PICKLE_BYTES)
 
-    def stored(self, ref: TensorRef) -> StoredTensor:
+    def locate_tensor(self, ref: TensorRef) -> StoredTensor:
         storage = ref.storage
-        begin, length = self._places.get(f"data/{storage.key}", (0, -1))
+        begin, length = self._positions.get(f"data/{storage.key}", (0, -1))
         width = WIDTHS[storage.dtype]
         if length < storage.length * width:
             raise UnusableModel("a storage is missing in its archive, or too short")
         info = TensorInfo(storage.dtype, ref.shape, begin + ref.offset * width)
         return StoredTensor(info, None if _is_contiguous(ref) else ref.strides)
 
-    def _place(self, entry: zipfile.ZipInfo, size: int) -> tuple[int, int]:
+    def _find_bytes(self, entry: zipfile.ZipInfo, size: int) -> tuple[int, int]:
         if not 0 <= entry.header_offset < size:
             raise UnusableModel("its archive is damaged")
         self._file.seek(entry.header_offset)
@@ -134,14 +136,14 @@ class _Members:
         return begin, entry.file_size
 
     def _refuse_overlaps(self) -> None:
-        at = 0
-        for begin, length in sorted(self._places.values()):
-            if begin < at:
+        end = 0
+        for begin, length in sorted(self._positions.values()):
+            if begin < end:
                 raise UnusableModel("members of its archive overlap")
-            at = begin + length
+            end = begin + length
 
     def _read(self, name: str, most: int) -> bytes:
-        begin, length = self._places[name]
+        begin, length = self._positions[name]
         if length > most:
             raise UnusableModel(f"its {name} has {length:,} bytes; {most:,} are allowed")
         self._file.seek(begin)
@@ -159,7 +161,7 @@ def _is_contiguous(ref: TensorRef) -> bool:
     return True
 
 
-def _root(saved: Any, roots: Sequence[str]) -> Any:
+def _find_root(saved: Any, roots: Sequence[str]) -> Any:
     for root in roots:
         inner = saved if not root else saved.get(root) if isinstance(saved, dict) else None
         if isinstance(inner, dict):
@@ -167,9 +169,9 @@ def _root(saved: Any, roots: Sequence[str]) -> Any:
     raise UnusableModel("its pickle is not a dictionary with the tensors of this engine")
 
 
-def _named(value: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, TensorRef]]:
-    """Yield the tensors of nested dicts, with their keys joined by dots. A dict that occurs twice could occur
-    a million times, so it is refused."""
+def _find_tensors(value: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, TensorRef]]:
+    """Yield the tensors of nested dicts by their keys, joined by dots. A dict that occurs twice is refused:
+    it could occur a million times."""
     if id(value) in seen or len(seen) > MOST_TENSORS or prefix.count(".") > _MOST_DEPTH:
         raise UnusableModel("its pickle is nested in a way that no model needs")
     seen.add(id(value))
@@ -178,4 +180,4 @@ def _named(value: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, Tenso
         if isinstance(inner, TensorRef):
             yield name, inner
         elif isinstance(inner, dict):
-            yield from _named(inner, f"{name}.", seen)
+            yield from _find_tensors(inner, f"{name}.", seen)

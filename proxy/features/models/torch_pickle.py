@@ -1,8 +1,8 @@
-"""A reader of the pickles in which torch lists its tensors. It executes nothing.
+"""Reads the pickles in which torch lists its tensors, and executes nothing of them.
 
-A pickle is a program: it names functions, and a usual reader calls them. Here a name stays a name. The reader
-knows the few functions that make tensors and plain values. A class that the format lists becomes an empty
-object, and every other name is refused.
+A pickle is a program that names functions, and Python's reader calls them. This reader calls none. It knows
+the few functions that make tensors and plain values. A class that the format lists becomes an empty object,
+and every other name is refused.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _PLAIN = {
         for name in ("set", "list", "dict", "int")
     ),
 }
-"""Functions and classes of settings beside the tensors. Each call becomes an empty object. A torch.Size
-becomes a tuple."""
+"""Functions and classes of settings that are stored with tensors. Each call becomes an empty object, except
+that a torch.Size becomes a tuple."""
 
 _TENSORS = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
 _PARAMETERS = {"torch._utils._rebuild_parameter"}
@@ -53,7 +53,7 @@ _NUMPY = {
     for module in ("numpy.core.multiarray", "numpy._core.multiarray", "numpy")
     for name in ("scalar", "dtype", "_reconstruct", "ndarray")
 }
-"""Functions and classes of numpy values beside the tensors. Each call becomes an empty object."""
+"""Functions and classes of numpy values that are stored with tensors. Each call becomes an empty object."""
 
 
 class StorageRef(NamedTuple):
@@ -74,7 +74,7 @@ class _Name(NamedTuple):
 
 
 class _EmptyObject:
-    """An empty object in place of every instance and every result that is not needed."""
+    """Stands for each instance and each result of a call that is not needed."""
 
     __slots__ = ()
 
@@ -142,16 +142,16 @@ class _Machine:
         yield "APPEND", lambda _argument: self._extend([self.pop()])
         yield "APPENDS", lambda _argument: self._extend(self._since_mark())
         yield "ADDITEMS", lambda _argument: self._extend(self._since_mark())
-        yield "SETITEM", lambda _argument: self._set(list(self._last(2)))
-        yield "SETITEMS", lambda _argument: self._set(self._since_mark())
+        yield "SETITEM", lambda _argument: self._set_items(list(self._last(2)))
+        yield "SETITEMS", lambda _argument: self._set_items(self._since_mark())
         for name in ("BINPUT", "LONG_BINPUT"):
             yield name, self._memoize
         yield "MEMOIZE", lambda _argument: self._memoize(len(self._memory))
         for name in ("BINGET", "LONG_BINGET"):
             yield name, lambda number: push(self._memory[number])
-        yield "GLOBAL", lambda text: push(self._name(text.replace(" ", ".", 1)))
-        yield "STACK_GLOBAL", lambda _argument: push(self._name(".".join(self._last(2))))
-        yield "BINPERSID", lambda _argument: push(_storage(self.pop()))
+        yield "GLOBAL", lambda text: push(self._check_name(text.replace(" ", ".", 1)))
+        yield "STACK_GLOBAL", lambda _argument: push(self._check_name(".".join(self._last(2))))
+        yield "BINPERSID", lambda _argument: push(_read_storage(self.pop()))
         for name in ("REDUCE", "NEWOBJ"):
             yield name, lambda _argument: push(self._call(*self._last(2)))
         # BUILD sets the attributes of an object. No attribute is needed, so they are dropped.
@@ -185,7 +185,7 @@ class _Machine:
         elif target is not _EMPTY_OBJECT:
             raise TypeError("no list")
 
-    def _set(self, values: list[Any]) -> None:
+    def _set_items(self, values: list[Any]) -> None:
         target = self._stack[-1]
         if target is _EMPTY_OBJECT:
             return
@@ -194,7 +194,7 @@ class _Machine:
             if isinstance(key, _KEYS):
                 target[key] = value
 
-    def _name(self, text: str) -> _Name:
+    def _check_name(self, text: str) -> _Name:
         module, _, name = text.rpartition(".")
         is_storage = module == "torch" and name in STORAGES
         known = text in _DICTS | _PLAIN | _TENSORS | _PARAMETERS | _NUMPY
@@ -207,7 +207,7 @@ class _Machine:
         if not isinstance(name, _Name) or not isinstance(arguments, tuple):
             raise TypeError("no call of a name")
         if name.text in _TENSORS:
-            return _tensor(*arguments[:4])
+            return _read_tensor(*arguments[:4])
         if name.text in _PARAMETERS:
             return arguments[0]
         if name.text == "torch.Size":
@@ -220,7 +220,7 @@ class _Machine:
         return _EMPTY_OBJECT
 
 
-def _storage(value: Any) -> StorageRef:
+def _read_storage(value: Any) -> StorageRef:
     kind, type_, key, _location, count = value
     if kind != "storage" or not isinstance(type_, _Name) or not isinstance(key, str) or not _is_count(count):
         raise UnusableModel("its pickle describes a storage that makes no sense")
@@ -230,8 +230,8 @@ def _storage(value: Any) -> StorageRef:
     return StorageRef(key, dtype, count)
 
 
-def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> TensorRef:
-    """Return a tensor that lies inside its storage. Raise UnusableModel for any other."""
+def _read_tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> TensorRef:
+    """Return a tensor. Raise UnusableModel if it does not lie inside its storage."""
     fits = (
         isinstance(storage, StorageRef)
         and _is_count(offset)

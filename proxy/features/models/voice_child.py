@@ -1,7 +1,8 @@
-"""The process that reads or writes one trained voice: `python -m …models.voice_child PIPE SOURCE… TARGET`.
+"""The child process that reads or writes one trained voice: `python -m …models.voice_child PIPE SOURCE…
+TARGET`.
 
-It gets the files as descriptors, and its order over its pipe. Before it reads the first byte it drops its
-access to all other files, programs and the network. It answers once.
+It inherits the files as open descriptors, and reads its order from its pipe. Before it reads the first byte
+of a file, it drops its access to all other files, to programs and to the network. It answers once.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from speech_engine.trained_files import TrainedFiles, UnusableSource
 
 
 class VoiceOrder(msgspec.Struct, frozen=True):
-    """The order: import a voice from files of these `roles`, or write the stored file in a `form`. `module`
-    has the format's rules."""
+    """The order: import a voice from files with these `roles`, or if there is a `form`, write the stored file
+    in this form. `module` is the module of the format's code."""
 
     module: str
     roles: tuple[str, ...]
@@ -32,7 +33,8 @@ class VoiceOrder(msgspec.Struct, frozen=True):
 
 
 class VoiceResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The result. `role` is the refused file, and `lacks` are the restrictions that this machine lacks."""
+    """The result. `refused` is the reason why a file was refused, and `role` is that of the file. `lacks` are
+    the restrictions that this machine does not have."""
 
     refused: str = ""
     role: str = ""
@@ -40,9 +42,9 @@ class VoiceResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _MEMORY_MB = 1024
-"""Memory on top of the ready process: an index is in memory twice."""
+"""The memory that the process may take after its start. An index is in memory twice."""
 _LEAST_CPU_S = 60
-_BYTES_A_S = 10 * 1024 * 1024
+_BYTES_PER_S = 10 * 1024 * 1024
 
 
 def main() -> None:
@@ -55,18 +57,18 @@ def main() -> None:
     _warm_up(files, order)
     size = sum(os.fstat(each.fileno()).st_size for each in sources.values())
     lacks = confine_job(
-        _LEAST_CPU_S + size // _BYTES_A_S, _MEMORY_MB, most_file_bytes=order.most_bytes, is_alone=False
+        _LEAST_CPU_S + size // _BYTES_PER_S, _MEMORY_MB, most_file_bytes=order.most_bytes, is_alone=False
     )
-    result = _done(files, order, sources, target)
+    result = _carry_out(files, order, sources, target)
     pipe.write(msgspec.json.encode(msgspec.structs.replace(result, lacks=lacks)))
 
 
-def _done(
+def _carry_out(
     files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO
 ) -> VoiceResult:
     first = order.roles[0]
     try:
-        _work(files, order, sources, target)
+        _import_or_export(files, order, sources, target)
         target.flush()
     except UnusableSource as fault:
         return VoiceResult(str(fault), fault.role)
@@ -79,7 +81,9 @@ def _done(
     return VoiceResult()
 
 
-def _work(files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
+def _import_or_export(
+    files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO
+) -> None:
     if not order.form:
         files.bring(sources, target)
         return
@@ -88,14 +92,14 @@ def _work(files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO
 
 
 def _warm_up(files: TrainedFiles, order: VoiceOrder) -> None:
-    """Load all modules of the work. Python loads some at the first use and at the first error, and cannot
-    once the process is confined."""
-    # Imported here: the server imports this module for the types of its messages.
+    """Load all modules that the order needs, by a try with wrong files. Python loads some modules at the
+    first use or the first error, and a confined process can load none."""
+    # Imported here, because the server imports this module for its message types, and needs no numpy.
     import numpy as np
 
     np.frombuffer(bytes(8), "<f4").astype("<f2").tobytes()
-    "".encode("cp437")  # what names in a zip are written in
-    _done(files, order, {role: BytesIO(b"neither") for role in order.roles}, BytesIO())
+    "".encode("cp437")  # the encoding of names in a zip
+    _carry_out(files, order, {role: BytesIO(b"neither") for role in order.roles}, BytesIO())
 
 
 if __name__ == "__main__":

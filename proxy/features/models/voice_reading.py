@@ -1,4 +1,4 @@
-"""The server's side of trained voices: a confined process reads each file, and writes it anew."""
+"""Imports and exports the files of trained voices in a confined child process: see voice_child.py."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ _LONGEST_SHOWN = 4096
 _decode = msgspec.json.Decoder(VoiceResult).decode
 
 
-async def bring(format_: TrainedFormat, sources: Mapping[str, BinaryIO], target: BinaryIO) -> TrainedFacts:
-    """Write the stored form of files by their roles. All files are open ones of the system. Raises
+async def import_voice(
+    format_: TrainedFormat, sources: Mapping[str, BinaryIO], target: BinaryIO
+) -> TrainedFacts:
+    """Read files, by their roles, and write the stored form to `target`. All files have descriptors. Raises
     UnusableSource, UnusableModel and TimeoutError."""
-    # Imported here: the first voice loads large libraries, and not the start.
-    from proxy.features.models.conversion import convert_alone
+    # Imported here, so that the first voice loads the large libraries, and not the server's start.
+    from proxy.features.models.conversion import convert_file
 
     async with AsyncExitStack() as opened:
         ready: dict[str, BinaryIO] = {}
@@ -38,20 +40,20 @@ async def bring(format_: TrainedFormat, sources: Mapping[str, BinaryIO], target:
                 ready[file.role] = await opened.enter_async_context(open_memory_file(file.role))
                 try:
                     async with asyncio.timeout(WITHIN_S):
-                        await convert_alone(source, ready[file.role], file, _quietly)
+                        await convert_file(source, ready[file.role], file, _report_nothing)
                 except UnusableModel as fault:
                     raise UnusableSource(file.role, str(fault)) from None
         most = sum(file.most_bytes for file in format_.sources)
-        await _work(VoiceOrder(format_.module, tuple(ready), most), [*ready.values(), target])
-    # The process's output is trusted as little as its input.
+        await _run_child(VoiceOrder(format_.module, tuple(ready), most), [*ready.values(), target])
+    # A harmful file may have taken over the process, so its output is checked like an input.
     return await asyncio.to_thread(_check, format_, target)
 
 
-async def export(format_: TrainedFormat, stored: BinaryIO, form: str, target: BinaryIO) -> None:
-    """Write a stored file in one of the format's forms. Raises UnusableModel if it lacks that, and
-    TimeoutError."""
+async def export_voice(format_: TrainedFormat, stored: BinaryIO, form: str, target: BinaryIO) -> None:
+    """Write a stored file in one of the format's forms. Raises UnusableModel if the voice does not have this
+    form, and TimeoutError."""
     most = 2 * sum(file.most_bytes for file in format_.sources)
-    await _work(VoiceOrder(format_.module, ("model",), most, form), [stored, target])
+    await _run_child(VoiceOrder(format_.module, ("model",), most, form), [stored, target])
 
 
 def _check(format_: TrainedFormat, target: BinaryIO) -> TrainedFacts:
@@ -59,10 +61,10 @@ def _check(format_: TrainedFormat, target: BinaryIO) -> TrainedFacts:
     return files.check(target, target.seek(0, os.SEEK_END))
 
 
-async def _work(order: VoiceOrder, files: list[BinaryIO]) -> None:
+async def _run_child(order: VoiceOrder, files: list[BinaryIO]) -> None:
     """Carry out an order. Raises UnusableSource and TimeoutError."""
     for file in files:
-        file.seek(0)  # the process has the same place in it
+        file.seek(0)  # the process shares the position in the file
     helper = Helper(
         HelperSpec(
             module="proxy.features.models.voice_child",
@@ -83,5 +85,5 @@ async def _work(order: VoiceOrder, files: list[BinaryIO]) -> None:
         raise UnusableSource(result.role or order.roles[0], printable(result.refused))
 
 
-def _quietly(_done: int, _of: int) -> None:
+def _report_nothing(_done: int, _of: int) -> None:
     """Report no progress."""

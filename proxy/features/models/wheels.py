@@ -1,4 +1,5 @@
-"""Wheels: pip downloads one by its digest, and members of it are read. It is never installed or imported."""
+"""Wheels: pip downloads a wheel by its digest, and its members are read. It is never installed or
+imported."""
 
 from __future__ import annotations
 
@@ -14,41 +15,45 @@ from pathlib import Path
 from typing import IO
 
 from proxy.features.models.addresses import FetchFailed
-from proxy.features.models.index_process import Expected, IndexPatience, run_fetcher
-from proxy.features.models.part_file import Count
+from proxy.features.models.index_process import ExpectedPackage, IndexPatience, run_fetcher
+from proxy.features.models.part_file import ReportBytes
 
 _ENCRYPTED = 0x1
 _PIP = (
     "import runpy; from speech_engine.host.process_rights import die_with_parent; die_with_parent(); "
     "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
 )
-"""pip ends with the process that waits for it, even if that is killed."""
+"""The program that runs pip. pip ends when its parent process ends, even by a kill."""
 
 
 def download_wheel(
-    requirement: str, expected: Expected, making: Path, patience: IndexPatience, count: Count
+    requirement: str,
+    expected: ExpectedPackage,
+    work_folder: Path,
+    patience: IndexPatience,
+    report: ReportBytes,
 ) -> Path:
     """Have pip download the wheel of a requirement, which has digests. Raise FetchFailed, OSError."""
-    needed, coming = making / "requirements.txt", making / "coming"
-    coming.mkdir()
-    needed.write_text(f"{requirement}\n")
+    requirements, download_folder = work_folder / "requirements.txt", work_folder / "coming"
+    download_folder.mkdir()
+    requirements.write_text(f"{requirement}\n")
     command = (
         *(sys.executable, "-I", "-c", _PIP, "--disable-pip-version-check", "--no-input", "download"),
-        # A source distribution would run its own code; a wheel is only a file.
+        # A source distribution would run its own code. A wheel is only a file.
         *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-cache-dir", "--progress-bar=off"),
         *(f"--retries={patience.retries}", f"--timeout={patience.answer_s}"),
-        *("--dest", str(coming / "wheel"), "--requirement", str(needed)),
+        *("--dest", str(download_folder / "wheel"), "--requirement", str(requirements)),
     )
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    run_fetcher(command, coming, environ, expected, patience, count)
-    found = list((coming / "wheel").glob("*.whl"))
+    run_fetcher(command, download_folder, environ, expected, patience, report)
+    found = list((download_folder / "wheel").glob("*.whl"))
     if len(found) != 1:
         raise FetchFailed(f"{expected.name}: the index has other files than the gallery says")
     return found[0]
 
 
 @contextmanager
-def opened_in_wheel(wheel: Path, path: str) -> Iterator[IO[bytes]]:
+def open_wheel_member(wheel: Path, path: str) -> Iterator[IO[bytes]]:
     """Open a member that is a plain file. Raise FetchFailed, here or where it is read."""
     try:
         with zipfile.ZipFile(wheel) as archive:
@@ -63,6 +68,6 @@ def opened_in_wheel(wheel: Path, path: str) -> Iterator[IO[bytes]]:
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError):
         raise FetchFailed(f"{path}: the wheel is damaged") from None
     except OSError as error:
-        if error.errno is not None:  # of the disk
+        if error.errno is not None:  # it comes from the disk
             raise
         raise FetchFailed(f"{path}: the wheel is damaged") from None  # bz2 has no exception of its own

@@ -1,4 +1,5 @@
-"""What makes or changes a voice, as JSON or a form with a recording, and what is said of its end."""
+"""Bodies of requests that make or change a voice, as JSON or as a form with a recording, and of the
+replies."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ from proxy.http.body import (
     Tags,
 )
 from proxy.http.form import RequestForm, form_values
-from proxy.http.lists import Listing, iso, iso_or_none
-from proxy.http.replies import shown_as
+from proxy.http.lists import Listing, iso_time, iso_time_or_none
+from proxy.http.replies import struct_from
 from proxy.speech.speech_body import CAST, MixMember, mix_shares
 from proxy.storage import trained_models
 from proxy.storage.store import Store
@@ -52,7 +53,7 @@ Mix = Annotated[
 
 
 class DescribedVoice(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said of every voice when it is made. It is found by its description and tags."""
+    """The fields that describe a new voice of any kind. The search reads the description and the tags."""
 
     name: Name
     description: ReasonText = ""
@@ -219,8 +220,8 @@ class ErasureReceipt(msgspec.Struct, frozen=True, kw_only=True):
 def erasure_receipt(receipt: Tombstone) -> ErasureReceipt:
     return ErasureReceipt(
         id=receipt.subject,
-        began=iso(receipt.began),
-        completed=iso_or_none(receipt.completed),
+        began=iso_time(receipt.began),
+        completed=iso_time_or_none(receipt.completed),
         pending=list(receipt.pending),
     )
 
@@ -251,28 +252,28 @@ def not_designed(param: str) -> InvalidRequest:
     )
 
 
-def weights_of(mix: tuple[MixMember, ...]) -> dict[str, float]:
+def normalized_weights(mix: tuple[MixMember, ...]) -> dict[str, float]:
     """Return the weights of a mix, which add up to 1. Raises InvalidRequest."""
     return dict(mix_shares(mix, "mix"))
 
 
-async def saved_voice(store: Store, record: VoiceRecord) -> SavedVoice:
-    """Return an opened voice as operators see it."""
-    formats = await trained_models.formats_of(store, [record.id])
-    return shown(record, formats.get(record.id, ()))
+async def read_saved_voice(store: Store, record: VoiceRecord) -> SavedVoice:
+    """Return an opened voice as operators see it, with the formats of its trained models."""
+    formats = await trained_models.list_formats(store, [record.id])
+    return saved_voice_body(record, formats.get(record.id, ()))
 
 
-def shown(record: VoiceRecord, formats: Sequence[str] = ()) -> SavedVoice:
+def saved_voice_body(record: VoiceRecord, formats: Sequence[str] = ()) -> SavedVoice:
     members = dict(record.members)
     is_bound = record.kind == "catalogue"
-    return shown_as(
+    return struct_from(
         SavedVoice,
         record,
         type=record.kind,
-        created=iso(record.created),
+        created=iso_time(record.created),
         cast={} if is_bound else members,
         bindings=members if is_bound else {},
         mix=[MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()],
-        used=iso_or_none(record.used),
+        used=iso_time_or_none(record.used),
         trained=list(formats),
     )

@@ -17,19 +17,19 @@ from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
 from proxy.feature import AppContext
 from proxy.features.own_voices.bodies import RefText
 from proxy.features.own_voices.clips import (
-    AUDIO,
-    PREFIX,
+    AUDIO_FIELD,
+    CLIP_PREFIX,
     ClipForm,
     ReadableRecording,
     VoiceRecordings,
-    owner_of,
+    owner_account,
 )
 from proxy.features.own_voices.cutting import CUT, CutForm, NoCutting
-from proxy.features.own_voices.keyed_making import KeyedMaking
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_endpoint
-from proxy.features.own_voices.voice_creation import Beginning
+from proxy.features.own_voices.keyed_creation import KeyedCreation
+from proxy.features.own_voices.requested import RequestedVoices, idempotency_key, once_for, voice_endpoint
+from proxy.features.own_voices.voice_creation import VoiceOrigin
 from proxy.file_store.once import REPLAYED, digest_of_fields
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.endpoint import Endpoint
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.replies import reply
@@ -79,16 +79,18 @@ class DeletedVoiceSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoiceSamples(Resource):
-    """The recordings of a voice. Each revision of the configuration has its own handlers.
+    """The endpoints of a voice's recordings. Each revision of the configuration has its own object.
 
-    Each change by an operator is in the audit, without what names a person.
+    Each change by an operator is in the audit, without personal texts.
     """
 
     def __init__(self, voices: RequestedVoices, recordings: VoiceRecordings, context: AppContext) -> None:
-        self._cutting = context.find_or(NoCutting())
+        self._cutting = context.find_shared_or(NoCutting())
         self._voices = voices
         self._recordings = recordings
-        self._keyed = KeyedMaking(voices.library_writer.store, PREFIX, "recording", recordings.request_of)
+        self._keyed = KeyedCreation(
+            voices.library_writer.store, CLIP_PREFIX, "recording", recordings.find_request_digest
+        )
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -103,10 +105,10 @@ class VoiceSamples(Resource):
         status=201,
         form=ClipForm,
         other_forms=(CutForm,),
-        files=(AUDIO,),
+        files=(AUDIO_FIELD,),
         queries=(CUT,),
         request_headers=(TAG,),
-        once="recording",
+        makes_once="recording",
         failures=(
             *SPEECH_FAILURES,
             errors.UnsupportedMediaType,
@@ -121,24 +123,26 @@ class VoiceSamples(Resource):
         """Add a recording to a voice, with its emotion, or one long recording for trainings"""
         if (cut := request.query_params.get(CUT.name)) is not None:
             return await self._cut(request, cut)
-        form, audio = await _read(request)
+        form, audio = await _read_clip(request)
         voice = await self._voices.requested_voice(request)
-        account = owner_of(voice)
-        terms = await self._voices.terms(request, account)
-        if (key := key_of(request)) is None:
-            act = await self._voices.admin_tools.act(
-                request, "sample.created", new_id(PREFIX), account, voice=voice.id
+        account = owner_account(voice)
+        terms = await self._voices.account_terms(request, account)
+        if (key := idempotency_key(request)) is None:
+            act = await self._voices.admin_tools.act_if_admin(
+                request, "sample.created", new_id(CLIP_PREFIX), account, voice=voice.id
             )
-            added = await self._recordings.add(voice, form, audio, terms, Beginning(act))
+            added = await self._recordings.add_clip(voice, form, audio, terms, VoiceOrigin(act))
             return reply(_entry(added), 201)
         fields = (voice.id, form.ref_text, form.emotion)
         digest = await asyncio.to_thread(digest_of_fields, fields, audio)
 
         async def add(id_: str, digest: str) -> None:
-            await self._recordings.add(voice, form, audio, terms, Beginning(id=id_, request=digest))
+            await self._recordings.add_clip(
+                voice, form, audio, terms, VoiceOrigin(id=id_, request_digest=digest)
+            )
 
-        id_, is_replayed = await self._keyed.run(once_of(request, key, digest), add)
-        added = await self._recordings.opened(account, id_)
+        id_, is_replayed = await self._keyed.create_once(once_for(request, key, digest), add)
+        added = await self._recordings.find_clip(account, id_)
         return reply(_entry(added), 201, REPLAYED if is_replayed else None)
 
     async def _cut(self, request: Request, cut: str) -> Response:
@@ -147,7 +151,7 @@ class VoiceSamples(Resource):
         if account_of(request) is None:
             raise errors.InvalidRequest("Only a key of the account has its recordings cut.", param=CUT.name)
         voice = await self._voices.requested_voice(request)
-        owner_of(voice)
+        owner_account(voice)
         return await self._cutting.cut(request, voice)
 
     @voice_endpoint(
@@ -160,7 +164,7 @@ class VoiceSamples(Resource):
     )
     async def list_voice_samples(self, request: Request) -> Response:
         """The recordings of a voice of the account's own"""
-        found = await self._recordings.list_(await self._voices.requested_voice(request))
+        found = await self._recordings.list_recordings(await self._voices.requested_voice(request))
         return reply(VoiceSampleList(data=[_entry(each) for each in found]))
 
     @voice_endpoint(
@@ -174,8 +178,8 @@ class VoiceSamples(Resource):
     async def update_voice_sample(self, request: Request) -> Response:
         """Change the words of a recording"""
         voice, id_ = await self._voices.requested_voice(request), request.path_params["sample"]
-        text = await body(request, SampleText)
-        act = await self._voices.admin_tools.act(request, "sample.changed", id_, voice.account)
+        text = await read_body(request, SampleText)
+        act = await self._voices.admin_tools.act_if_admin(request, "sample.changed", id_, voice.account)
         return reply(_entry(await self._recordings.change_words(voice, id_, text.ref_text, act)))
 
     @voice_endpoint(
@@ -188,25 +192,28 @@ class VoiceSamples(Resource):
     async def delete_voice_sample(self, request: Request) -> Response:
         """Delete a recording that was added to a voice"""
         voice, id_ = await self._voices.requested_voice(request), request.path_params["sample"]
-        act = await self._voices.admin_tools.act(request, "sample.deleted", id_, voice.account)
-        await self._recordings.delete(voice, id_, act)
+        act = await self._voices.admin_tools.act_if_admin(request, "sample.deleted", id_, voice.account)
+        await self._recordings.delete_clip(voice, id_, act)
         return reply(DeletedVoiceSample(id=id_))
 
 
-async def _read(request: Request) -> tuple[ClipForm, bytes]:
+async def _read_clip(request: Request) -> tuple[ClipForm, bytes]:
+    """Read the form of a clip, and the bytes of its file. Raises InvalidRequest."""
     known = (*ClipForm.__struct_fields__, CUT.name)
-    fields = await read_form(request, files={AUDIO: MOST_FILE_BYTES}, fields=known)
+    fields = await read_form(request, files={AUDIO_FIELD: MOST_FILE_BYTES}, fields=known)
     if fields.fields.pop(CUT.name, None):
         raise errors.InvalidRequest(
             "'cut' is no field of the form: write ?cut=true after the path.", param=CUT.name
         )
     form = speech_request.read(ClipForm, form_values(fields, lists=()))
     form.check()
-    if AUDIO not in fields.files:
+    if AUDIO_FIELD not in fields.files:
         raise errors.InvalidRequest(
-            f"Missing required parameter: '{AUDIO}'.", param=AUDIO, code="missing_required_parameter"
+            f"Missing required parameter: '{AUDIO_FIELD}'.",
+            param=AUDIO_FIELD,
+            code="missing_required_parameter",
         )
-    return form, fields.files[AUDIO].data
+    return form, fields.files[AUDIO_FIELD].data
 
 
 def _entry(recording: ReadableRecording) -> VoiceSample:

@@ -1,7 +1,8 @@
-"""The recordings of a voice: the first one, of which it was made, and clips, which are added and deleted.
+"""The recordings of a voice: the first one, of which the voice was made, and clips, which are added and
+deleted later.
 
-A clip is stored as a voice is: everything is checked, the recording goes into the vault, and one unit of work
-adds its row and raises the revision of its voice. Its words are sealed in that row.
+To add a clip, everything is checked, the recording goes into the vault, and one commit adds its row and
+raises the revision of its voice. The row has its words, sealed.
 """
 
 from __future__ import annotations
@@ -17,17 +18,23 @@ from policies.plans import Terms
 from policies.text_tags import EMOTIONS, NEUTRAL
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
 from proxy.catalogue.erasing import Erasing
-from proxy.catalogue.known_voices import no_voice
-from proxy.catalogue.voice_records import Compared, VoiceRecord
+from proxy.catalogue.known_voices import voice_not_found
+from proxy.catalogue.voice_records import ComparisonResult, VoiceRecord
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents.grants import Grant, Grants
 from proxy.features.consents.hearings import Hearings
 from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import RefText
 from proxy.features.own_voices.library_writer import LibraryWriter
-from proxy.features.own_voices.sample_words import MOST_S, FoundSample, SampleWords, can_wait
+from proxy.features.own_voices.recording_storage import TRIES, consent_condition, store_recording
+from proxy.features.own_voices.sample_words import (
+    MOST_TRANSCRIBED_S,
+    FoundSample,
+    SampleWords,
+    will_hear_words,
+)
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip, texts_of_recordings
-from proxy.features.own_voices.voice_creation import Beginning, keep_recording, needs_of
+from proxy.features.own_voices.voice_creation import VoiceOrigin
 from proxy.file_store.vault import Vault
 from proxy.storage import samples
 from proxy.storage.audit import Act
@@ -35,11 +42,10 @@ from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import AlreadyExists, Statement
 
-PREFIX = "clip"
-AUDIO = "file"
-_TRIES = 3
+CLIP_PREFIX = "clip"
+AUDIO_FIELD = "file"
 MOST_RECORDINGS = 25
-"""Of a voice: its first one and 24 clips, and those for trainings beside."""
+"""The most recordings of a voice: its first one and 24 clips. Clips for trainings do not count."""
 
 
 class ClipForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +65,7 @@ class ClipForm(msgspec.Struct, frozen=True, kw_only=True):
         return self.emotion.lower()
 
     def check(self) -> None:
-        """Raise InvalidRequest for an emotion that there is not."""
+        """Raise InvalidRequest for an unknown emotion."""
         if self.tag not in EMOTIONS:
             raise InvalidRequest(
                 f"Invalid value for 'emotion': it must be one of {', '.join(EMOTIONS)}.", param="emotion"
@@ -67,12 +73,14 @@ class ClipForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadableRecording(NamedTuple):
+    """A recording with its opened texts."""
+
     row: SampleRecord
     texts: ClipTexts
 
     @property
     def id(self) -> str:
-        return self.row.id or first_id(self.row.voice)
+        return self.row.id or first_recording_id(self.row.voice)
 
 
 class VoiceRecordings:
@@ -95,16 +103,16 @@ class VoiceRecordings:
         self._grants = grants
         self._erasing = erasing
 
-    async def list_(self, voice: VoiceRecord) -> list[ReadableRecording]:
+    async def list_recordings(self, voice: VoiceRecord) -> list[ReadableRecording]:
         """List the recordings of a voice, the first one first. Raises InvalidRequest if it has none."""
-        owner_of(voice)
-        rows = await samples.of_voice(self._store, voice.id)
-        record = self._library_writer.open(voice)
+        owner_account(voice)
+        rows = await samples.list_of_voice(self._store, voice.id)
+        record = self._library_writer.open_if_possible(voice)
         opened = await asyncio.to_thread(texts_of_recordings, self._vault, record, rows)
         return [ReadableRecording(*each) for each in zip(rows, opened, strict=True)]
 
-    async def add(
-        self, voice: VoiceRecord, form: ClipForm, audio: bytes, terms: Terms, beginning: Beginning
+    async def add_clip(
+        self, voice: VoiceRecord, form: ClipForm, audio: bytes, terms: Terms, origin: VoiceOrigin
     ) -> ReadableRecording:
         """Add a clip to a voice.
 
@@ -112,18 +120,21 @@ class VoiceRecordings:
         NotAllowed at the limit, or if the comparison refuses; Conflict on simultaneous changes; and NotFound
         if the voice or its consent is gone.
         """
-        account = owner_of(voice)
+        account = owner_account(voice)
         await self._check_room(voice.id)
-        grant = await self._grant(account, voice, terms)
+        grant = await self._find_grant(account, voice, terms)
         writer, words = self._library_writer, form.ref_text
-        waits = await can_wait(self._hearings, writer, account, words, voice.language)
-        writer.rights_of(words, terms, grant, awaits_words=waits)
-        async with self._intake.accepted(account, audio, AUDIO) as accepted:
-            if waits and accepted.seconds > MOST_S:
-                waits, _ = False, writer.rights_of(words, terms, grant)
+        awaits_words = await will_hear_words(self._hearings, writer, account, words, voice.language)
+        writer.clone_rights(words, terms, grant, awaits_words=awaits_words)
+        async with self._intake.accept_upload(account, audio, AUDIO_FIELD) as accepted:
+            if awaits_words and accepted.seconds > MOST_TRANSCRIBED_S:
+                awaits_words, _ = False, writer.clone_rights(words, terms, grant)
             compared = await self._compare(account, accepted, grant)
             texts = ClipTexts(
-                words=words, recognised=waits or UNSET, request=beginning.request, compared=compared
+                words=words,
+                recognised=awaits_words or UNSET,
+                request=origin.request_digest,
+                compared=compared,
             )
             row = SampleRecord(
                 voice=voice.id,
@@ -133,92 +144,93 @@ class VoiceRecordings:
                 tag="" if form.tag == NEUTRAL else form.tag,
                 seconds=accepted.seconds,
                 quality=accepted.quality_json,
-                id=beginning.act.subject if beginning.act else beginning.id or new_id(PREFIX),
+                id=origin.act.subject if origin.act else origin.id or new_id(CLIP_PREFIX),
             )
             sealed = await seal_clip(self._vault, row, texts)
             hearing: Sequence[Statement] = ()
-            if waits:
+            if awaits_words:
                 was_added = records.clip_was_added(row.id)
                 hearing = self._hearings.queue_statements(row.id, account, voice.language or "", was_added)
-            added = await self._keep(voice, sealed, accepted, beginning.act, hearing)
-        self._hearings.look_soon()
-        await self._library_writer.forget(account, voice.id)
+            added = await self._store_clip(voice, sealed, accepted, origin.act, hearing)
+        self._hearings.look_now()
+        await self._library_writer.drop_caches(account, voice.id)
         return ReadableRecording(added, texts)
 
     async def change_words(
         self, voice: VoiceRecord, id_: str, words: str, act: Act | None = None
     ) -> ReadableRecording:
         """Write the words of a recording. Raises InvalidRequest, NotFound and Conflict."""
-        account = owner_of(voice)
-        for _ in range(_TRIES):
-            rows = await samples.of_voice(self._store, voice.id)
+        account = owner_account(voice)
+        for _ in range(TRIES):
+            rows = await samples.list_of_voice(self._store, voice.id)
             row = next((each for each in rows if ReadableRecording(each, ClipTexts()).id == id_), None)
             record = await records.get(self._store, account, voice.id)
             if row is None or record is None:
-                raise no_clip(id_)
-            opened = self._library_writer.opened(record)
+                raise clip_not_found(id_)
+            opened = self._library_writer.open_voice(record)
             found = ReadableRecording(row, ClipTexts(words=words))
             if await self._words.write_words(FoundSample(row, opened), words, act):
-                await self._library_writer.forget(account, voice.id)
+                await self._library_writer.drop_caches(account, voice.id)
                 voice = await records.get(self._store, account, voice.id) or voice
-                return next((each for each in await self.list_(voice) if each.id == id_), found)
+                return next((each for each in await self.list_recordings(voice) if each.id == id_), found)
         raise Conflict("The recording is being changed by others; send it again.", param="sample")
 
-    async def delete(self, voice: VoiceRecord, id_: str, act: Act | None = None) -> None:
+    async def delete_clip(self, voice: VoiceRecord, id_: str, act: Act | None = None) -> None:
         """Erase a clip. Raises Conflict for the first recording, and NotFound for another voice's."""
-        account = owner_of(voice)
-        if id_ == first_id(voice.id):
+        account = owner_account(voice)
+        if id_ == first_recording_id(voice.id):
             raise Conflict(
-                "The voice was made of this recording, so it is deleted only with the voice.",
-                param="sample",
+                "The voice was made of this recording, so it is deleted only with the voice.", param="sample"
             )
-        row = await self.find_recording(account, id_)
+        row = await self.find_clip_row(account, id_)
         if row is None or row.voice != voice.id or await self._erasing.erase(row, act) is None:
-            raise no_clip(id_)
-        await self._library_writer.forget(account, voice.id)
+            raise clip_not_found(id_)
+        await self._library_writer.drop_caches(account, voice.id)
 
-    async def find_recording(self, account: str, id_: str) -> SampleRecord | None:
-        return await samples.clip(self._store, account, id_) if id_.isprintable() else None
+    async def find_clip_row(self, account: str, id_: str) -> SampleRecord | None:
+        return await samples.find_clip(self._store, account, id_) if id_.isprintable() else None
 
-    async def request_of(self, account: str, id_: str) -> str | None:
-        row = await self.find_recording(account, id_)
+    async def find_request_digest(self, account: str, id_: str) -> str | None:
+        row = await self.find_clip_row(account, id_)
         return None if row is None else open_clip(self._vault, row).request
 
-    async def opened(self, account: str, id_: str) -> ReadableRecording:
+    async def find_clip(self, account: str, id_: str) -> ReadableRecording:
         """Return a clip of an account with its texts. Raises NotFound."""
-        row = await self.find_recording(account, id_)
+        row = await self.find_clip_row(account, id_)
         if row is None:
-            raise no_clip(id_)
+            raise clip_not_found(id_)
         return ReadableRecording(row, open_clip(self._vault, row))
 
-    async def _keep(
+    async def _store_clip(
         self,
         voice: VoiceRecord,
         row: SampleRecord,
         accepted: AcceptedRecording,
         act: Act | None,
-        beside: Sequence[Statement],
+        with_statements: Sequence[Statement],
     ) -> SampleRecord:
-        async def add(digest: str) -> SampleRecord | None:
-            named = msgspec.structs.replace(row, digest=digest)
-            needs = needs_of(voice, self._grants)
+        async def add_row(digest: str) -> SampleRecord | None:
+            row_with_digest = msgspec.structs.replace(row, digest=digest)
+            needs = consent_condition(voice, self._grants)
             try:
-                is_added = await records.add_clip(self._store, named, MOST_RECORDINGS, needs, act, beside)
+                is_added = await records.add_clip(
+                    self._store, row_with_digest, MOST_RECORDINGS, needs, act, with_statements
+                )
             except AlreadyExists:
                 raise Conflict("This clip was just added by another request.") from None
-            return named if is_added else None
+            return row_with_digest if is_added else None
 
-        async def explain() -> None:
+        async def raise_reason() -> None:
             if await records.get(self._store, row.account, voice.id) is None:
-                raise no_voice(voice.id)
+                raise voice_not_found(voice.id)
             await self._check_room(voice.id)
             if voice.consent is not None:
                 await self._grants.find_grant(row.account, voice.consent, "consent")
 
-        return await keep_recording(self._vault, row.account, accepted.master, add, explain)
+        return await store_recording(self._vault, row.account, accepted.master, add_row, raise_reason)
 
     async def _check_room(self, voice: str) -> None:
-        found = await samples.of_voice(self._store, voice)
+        found = await samples.list_of_voice(self._store, voice)
         if sum(not each.is_for_training for each in found) >= MOST_RECORDINGS:
             raise NotAllowed(
                 f"A voice has {MOST_RECORDINGS} recordings at most; delete one first.",
@@ -226,7 +238,7 @@ class VoiceRecordings:
                 code="too_many_samples",
             )
 
-    async def _grant(self, account: str, voice: VoiceRecord, terms: Terms) -> Grant | None:
+    async def _find_grant(self, account: str, voice: VoiceRecord, terms: Terms) -> Grant | None:
         if voice.consent is not None:
             return await self._grants.find_grant(account, voice.consent, "consent")
         if terms.consent == "required":
@@ -240,24 +252,24 @@ class VoiceRecordings:
 
     async def _compare(
         self, account: str, accepted: AcceptedRecording, grant: Grant | None
-    ) -> Compared | None:
+    ) -> ComparisonResult | None:
         try:
             return await self._grants.compare(account, accepted, grant)
         except NotAllowed as failure:
-            failure.param = AUDIO
+            failure.param = AUDIO_FIELD
             raise
 
 
-def first_id(voice: str) -> str:
+def first_recording_id(voice: str) -> str:
     """Return the id of a voice's first recording, which is in no row."""
-    return f"{PREFIX}_{voice.partition('_')[2]}_1"
+    return f"{CLIP_PREFIX}_{voice.partition('_')[2]}_1"
 
 
-def no_clip(id_: str) -> NotFound:
+def clip_not_found(id_: str) -> NotFound:
     return NotFound(f"The voice has no recording '{id_[:80]}'.", param="sample", code="sample_not_found")
 
 
-def owner_of(voice: VoiceRecord) -> str:
+def owner_account(voice: VoiceRecord) -> str:
     """Return the account of a voice. Raises InvalidRequest unless it was made of a recording."""
     if voice.kind != "sample" or voice.account is None:
         raise InvalidRequest(

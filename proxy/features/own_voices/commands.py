@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import typer
 
-from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
-from proxy.commands.options import OfAccount, Sure, named_voices
-from proxy.commands.tables import GONE, Grid, Line, Part, account_names
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, admin_path
+from proxy.commands.options import OfAccount, Sure, read_named_voices
+from proxy.commands.tables import SHOW_GONE, Grid, Line, Part, account_names
 from proxy.errors import CommandRefused
 
 VOICES = Group("voices", "Saved voices.")
@@ -28,17 +28,17 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
             "config",
             row["language"] or "",
             row["gender"] or "",
-            _speakers(row["cast"], [_engine(name, row["natural"]) for name in row["engines"]]),
+            _speakers(row["cast"], [_engine_label(name, row["natural"]) for name in row["engines"]]),
             "",
         )
         for row in answer["configured"]
     ]
-    saved = [_saved(row, names) for row in answer["data"]]
+    saved = [_voice_cells(row, names) for row in answer["data"]]
     columns = ("name", "whose", "language", "gender", "speaks with", "id")
     return [Grid(columns, [*configured, *saved], wide=("id",))]
 
 
-def _saved(row: dict[str, Any], names: Mapping[str, str]) -> tuple[str, ...]:
+def _voice_cells(row: dict[str, Any], names: Mapping[str, str]) -> tuple[str, ...]:
     whose = names.get(row["account"], row["account"]) if row["account"] else "everybody"
     speaks = _speakers(row["cast"], list(row["bindings"]))
     models = ", ".join(f"a model of {format_}" for format_ in row["trained"])
@@ -51,7 +51,7 @@ def _saved(row: dict[str, Any], names: Mapping[str, str]) -> tuple[str, ...]:
     return (row["name"], whose, row["language"] or "", row["gender"] or "", speaks, row["id"])
 
 
-def _engine(name: str, natural: Mapping[str, bool]) -> str:
+def _engine_label(name: str, natural: Mapping[str, bool]) -> str:
     return name if name not in natural else f"{name} ({'natural' if natural[name] else 'by rules'})"
 
 
@@ -59,20 +59,20 @@ def _speakers(cast: dict[str, str], engines: list[str]) -> str:
     return ", ".join(engines or (f"{who}: {voice}" for who, voice in cast.items()))
 
 
-def _made(row: dict[str, Any]) -> list[Part]:
-    name, whose, language, gender, speakers, id_ = _saved(row, {})
+def _new_voice_table(row: dict[str, Any]) -> list[Part]:
+    name, whose, language, gender, speakers, id_ = _voice_cells(row, {})
     columns = ("name", "whose", "language", "gender", "speaks with", "id")
     wide = ("whose",) if row["account"] else ()
     parts: list[Part] = [Grid(columns, [(name, whose, language, gender, speakers, id_)], wide)]
     return [*parts, *(Line(reason, "yellow") for reason in row.get("reasons", ()))]
 
 
-def _exported(answer: dict[str, Any]) -> list[Part]:
+def _exported_lines(answer: dict[str, Any]) -> list[Part]:
     what = "recordings" if answer["file"].endswith(".zip") else "a model"
     return [Line(f"{answer['file']}: {answer['bytes'] / 1e6:,.2f} MB, {what} in plain.")]
 
 
-def _recordings(answer: dict[str, Any]) -> list[Part]:
+def _recordings_table(answer: dict[str, Any]) -> list[Part]:
     columns = ("id", "emotion", "seconds", "quality", "words")
     rows = [
         (
@@ -87,14 +87,14 @@ def _recordings(answer: dict[str, Any]) -> list[Part]:
     return [Grid(columns, rows, wide=("words",))]
 
 
-def _prompts(answer: dict[str, Any]) -> list[Part]:
+def _prompts_table(answer: dict[str, Any]) -> list[Part]:
     rows = [(row["id"], row["text"]) for row in answer["data"]]
     return [Grid(("id", "text"), rows), Line(f"A training needs {answer['needed']} recordings.")]
 
 
-def _added(row: dict[str, Any]) -> list[Part]:
+def _new_recording_table(row: dict[str, Any]) -> list[Part]:
     reasons = (Line(reason, "yellow") for reason in row["quality"]["reasons"])
-    return [*_recordings({"data": [row]}), *reasons]
+    return [*_recordings_table({"data": [row]}), *reasons]
 
 
 @VOICES.command("list", _list_table)
@@ -103,7 +103,7 @@ def voices_list(account: OfAccount = None) -> AdminRequest:
     return AdminRequest("GET", "voices", query={"account": account}, pages="all")
 
 
-@VOICES.command("add", _made)
+@VOICES.command("add", _new_voice_table)
 def voices_add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new voice.")],
     file: Annotated[
@@ -129,27 +129,27 @@ def voices_add(
     if sum(map(bool, (file, cast, mix, bind, rvc))) != 1:
         raise CommandRefused("give a FILE, or --cast, --mix, --bind or --rvc: one of them")
     words = [tag.strip() for tag in tags.split(",") if tag.strip()]
-    beside = {"account": account, "description": description, "language": language, "gender": gender}
+    common_fields = {"account": account, "description": description, "language": language, "gender": gender}
     if rvc is not None:
-        fields = {"name": name, **beside, "tags[]": words, "consent": consent, "format": "rvc"}
+        fields = {"name": name, **common_fields, "tags[]": words, "consent": consent, "format": "rvc"}
         files = {"file": rvc} if index is None else {"file": rvc, "index": index}
         return AdminRequest("POST", "voice_models", fields, files=files, work="it is read and sealed")
     if file is not None:
         if account is None:
             raise CommandRefused("--account: a voice of a recording belongs to an account; name it")
-        fields = {"name": name, **beside, "tags[]": words, "consent": consent, "ref_text": text}
+        fields = {"name": name, **common_fields, "tags[]": words, "consent": consent, "ref_text": text}
         return AdminRequest("POST", "voices", fields, files={"audio_sample": file})
-    body: dict[str, Any] = {"name": name, **beside, "tags": words}
+    body: dict[str, Any] = {"name": name, **common_fields, "tags": words}
     if cast:
-        body["cast"] = named_voices(cast)
+        body["cast"] = read_named_voices(cast)
     elif bind:
-        body["bindings"] = named_voices(bind, "--bind", "engine", "elevenlabs=ID")
+        body["bindings"] = read_named_voices(bind, "--bind", "engine", "elevenlabs=ID")
     else:
         body["mix"] = mix_of(mix)
     return AdminRequest("POST", "voices", body)
 
 
-@VOICES.command("export", _exported)
+@VOICES.command("export", _exported_lines)
 def voices_export(
     voice: _OneVoice,
     to: Annotated[Path | None, typer.Option(help="The new file; else VOICE.zip.")] = None,
@@ -161,26 +161,28 @@ def voices_export(
     if model:
         file = to or Path(f"{voice.replace('/', '_')}.{ending.replace('/', '_')}")
         query = {"account": account, "form": ending}
-        return AdminRequest("GET", path("voices", voice, "model"), query=query, new_file=file)
+        return AdminRequest("GET", admin_path("voices", voice, "model"), query=query, new_file=file)
     file = to or Path(f"{voice.replace('/', '_')}.zip")
-    return AdminRequest("GET", path("voices", voice, "export"), query={"account": account}, new_file=file)
+    return AdminRequest(
+        "GET", admin_path("voices", voice, "export"), query={"account": account}, new_file=file
+    )
 
 
-@VOICES.command("samples", _recordings)
+@VOICES.command("samples", _recordings_table)
 def voices_samples(voice: _OneVoice, account: _ItsAccount = None) -> AdminRequest:
     """List the recordings of a voice, with their emotions."""
-    return AdminRequest("GET", path("voices", voice, "samples"), query={"account": account})
+    return AdminRequest("GET", admin_path("voices", voice, "samples"), query={"account": account})
 
 
-@VOICES.command("prompts", _prompts)
-def voices_prompts(
+@VOICES.command("prompts", _prompts_table)
+def voices_prompts_table(
     language: Annotated[str, typer.Option(help="en, es, pt or th.")] = "en",
 ) -> AdminRequest:
     """List sentences to read for a training."""
     return AdminRequest("GET", "voice_prompts", query={"language": language})
 
 
-@VOICES.command("add-sample", _added)
+@VOICES.command("add-sample", _new_recording_table)
 def voices_add_sample(
     voice: _OneVoice,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording of 6 to 30 s of speech.")],
@@ -190,11 +192,11 @@ def voices_add_sample(
 ) -> AdminRequest:
     """Add a recording to a voice, with its emotion."""
     fields = {"emotion": emotion, "ref_text": text}
-    place, query = path("voices", voice, "samples"), {"account": account}
+    place, query = admin_path("voices", voice, "samples"), {"account": account}
     return AdminRequest("POST", place, fields, query=query, files={"file": file})
 
 
-@VOICES.command("delete-sample", GONE)
+@VOICES.command("delete-sample", SHOW_GONE)
 def voices_delete_sample(
     voice: _OneVoice,
     sample: Annotated[str, typer.Argument(metavar="SAMPLE", help="A recording, by its id (clip_…).")],
@@ -205,11 +207,11 @@ def voices_delete_sample(
     if not sample.startswith("clip_"):
         raise CommandRefused(f"{sample!r} is no recording; see voxgate voices samples VOICE")
     question = "" if is_sure else f"Delete the recording {sample} of {voice} for good?"
-    place = path("voices", voice, "samples", quote(sample, safe=""))
+    place = admin_path("voices", voice, "samples", quote(sample, safe=""))
     return AdminRequest("DELETE", place, query={"account": account}, question=question, must_exist=False)
 
 
-@VOICES.command("delete", GONE)
+@VOICES.command("delete", SHOW_GONE)
 def voices_delete(
     voice: Annotated[str, typer.Argument(metavar="VOICE", help="A saved voice, by id or name.")],
     account: Annotated[
@@ -220,7 +222,9 @@ def voices_delete(
     """Delete a saved voice, by its id or its name."""
     question = "" if is_sure else f"Delete the voice {voice} and its recordings for good?"
     query = {"account": account}
-    return AdminRequest("DELETE", path("voices", voice), query=query, question=question, must_exist=False)
+    return AdminRequest(
+        "DELETE", admin_path("voices", voice), query=query, question=question, must_exist=False
+    )
 
 
 def mix_of(text: str) -> list[dict[str, Any]]:

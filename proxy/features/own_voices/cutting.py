@@ -1,7 +1,5 @@
-"""One long recording of a voice, which is cut into clips for trainings.
-
-The feature jobs shares a subclass of `NoCutting` with `AppContext.sharing`.
-"""
+"""The form of one long recording of a voice, which is cut into clips for trainings. The feature jobs cuts it,
+with a subclass of `NoCutting` that it shares by `AppContext.sharing`."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from proxy.speech.usage_tag import Tag
 
 CUT = Query("cut", "`true`: the file is one long recording, and is cut into clips for trainings.", ("true",))
 MOST_CLIPS = 1000
-"""Clips of a voice for trainings, beside its other recordings."""
+"""The most clips of a voice for trainings. Its other recordings do not count."""
 
 
 class CutForm(msgspec.Struct, frozen=True, kw_only=True):

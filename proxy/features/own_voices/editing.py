@@ -24,14 +24,20 @@ from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.plugin_instances import who_knows
 from proxy.features.own_voices import bodies, records
 from proxy.features.own_voices.export import VoiceExport
-from proxy.features.own_voices.keyed_making import KeyedMaking
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_endpoint
+from proxy.features.own_voices.keyed_creation import KeyedCreation
+from proxy.features.own_voices.requested import (
+    RequestedVoices,
+    idempotency_key,
+    once_for,
+    terms_in_force,
+    voice_endpoint,
+)
 from proxy.features.own_voices.stream_reply import StreamReply
-from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation
+from proxy.features.own_voices.voice_creation import VoiceCreation, VoiceOrigin
 from proxy.file_store.once import REPLAYED, digest_of_fields
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, read_page
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech import speech_request
@@ -59,11 +65,10 @@ voices store such digests."""
 
 
 class VoiceEditing(Resource):
-    """The saved voices of accounts, and those that the operator saved for all accounts. Each revision of the
-    configuration has its own handlers.
+    """The endpoints of saved voices. Each revision of the configuration has its own object.
 
-    What an operator does is in the audit. The audit never names a voice of a person, because it outlives the
-    erasure of the voice.
+    What an operator does is in the audit. The audit never has the name of a person's voice, because its
+    entries stay after the erasure of the voice.
     """
 
     def __init__(self, voices: RequestedVoices, voice_creation: VoiceCreation, export: VoiceExport) -> None:
@@ -71,8 +76,8 @@ class VoiceEditing(Resource):
         self._admin_tools, self._library_writer = voices.admin_tools, voices.library_writer
         self._voice_creation = voice_creation
         self._export = export
-        self._keyed = KeyedMaking(
-            voices.library_writer.store, prefix="voice", what="voice", find=voices.request_of
+        self._keyed = KeyedCreation(
+            voices.library_writer.store, prefix="voice", noun="voice", find=voices.find_request_digest
         )
 
     @voice_endpoint(
@@ -83,26 +88,20 @@ class VoiceEditing(Resource):
         form=bodies.VoiceForm,
         files=(_AUDIO,),
         request_headers=(TAG,),
-        once="voice",
-        failures=(
-            errors.NotAllowed,
-            errors.NotFound,
-            errors.Conflict,
-            errors.NoPlace,
-            errors.DecodingFailed,
-        ),
+        makes_once="voice",
+        failures=(errors.NotAllowed, errors.NotFound, errors.Conflict, errors.NoPlace, errors.DecodingFailed),
     )
     async def create_voice(self, request: Request) -> Response:
         """Make a voice of a recording, or save a cast or a mix as a voice"""
         new, audio = await _read(request, bodies.NewVoice, bodies.VoiceForm)
-        tools, key = self._voices.tools, key_of(request)
+        tools, key = self._voices.tools, idempotency_key(request)
         tag = read_tag(request.headers.getlist(TAG_HEADER))
-        make = partial(self._make, caller_of(request.scope), new, audio, tag)
+        make = partial(self._create, caller_of(request.scope), new, audio, tag)
         if key is None:
-            return reply(await tools.entry(request, (await make()).id))
+            return reply(await tools.voice_entry(request, (await make()).id))
         digest = await asyncio.to_thread(digest_of, new, audio)
-        id_, is_replayed = await self._keyed.run(once_of(request, key, digest), make)
-        return reply(await tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
+        id_, is_replayed = await self._keyed.create_once(once_for(request, key, digest), make)
+        return reply(await tools.voice_entry(request, id_), headers=REPLAYED if is_replayed else None)
 
     @endpoint(
         "POST",
@@ -132,22 +131,22 @@ class VoiceEditing(Resource):
         details = {key: value for key, value in members.items() if value is not None}
         named = {"name": new.name, **details} if details else {}
         # The voice gets the id of the act's subject.
-        beginning = Beginning(
-            await self._admin_tools.act(request, "voice.created", new_id("voice"), account, **named)
+        origin = VoiceOrigin(
+            await self._admin_tools.act_if_admin(request, "voice.created", new_id("voice"), account, **named)
         )
-        # What a better recording would need.
+        # Reasons why a recording is not good, or warnings about bindings.
         reasons: Sequence[str] | UnsetType = UNSET
         if isinstance(new, bodies.SavedVoiceForm):
             assert owner is not None, "the form names an account"
-            terms = terms_of(self._admin_tools, owner)
-            record = await self._voice_creation.make(owner.id, new, audio, terms, beginning)
-            stored, *_ = await samples.of_voice(self._library_writer.store, record.id)
+            terms = terms_in_force(self._admin_tools, owner)
+            record = await self._voice_creation.create_from_recording(owner.id, new, audio, terms, origin)
+            stored, *_ = await samples.list_of_voice(self._library_writer.store, record.id)
             reasons = msgspec.json.decode(stored.quality, type=VoiceQuality).reasons
         elif new.bindings is not None:
-            record, reasons = await self._voice_creation.bind(new, new.bindings, beginning)
+            record, reasons = await self._voice_creation.create_binding(new, new.bindings, origin)
         else:
-            record = await self._voice_creation.compose(account, new, beginning)
-        return reply(msgspec.structs.replace(bodies.shown(record), reasons=reasons), 201)
+            record = await self._voice_creation.create_cast_or_mix(account, new, origin)
+        return reply(msgspec.structs.replace(bodies.saved_voice_body(record), reasons=reasons), 201)
 
     @endpoint(
         "GET",
@@ -160,14 +159,16 @@ class VoiceEditing(Resource):
         """Saved voices, the newest first, and those of the configuration"""
         account = await self._admin_tools.query_account(request)
         store = self._library_writer.store
-        # None: a page may begin after a row of any account.
-        listed = await page(
+        # `None`: the row after which a page begins may be of any account.
+        listed = await read_page(
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
-        formats = await trained_models.formats_of(store, [row.id for row in listed.rows])
+        formats = await trained_models.list_formats(store, [row.id for row in listed.rows])
         return await listed.list_response(
             bodies.SavedVoiceList,
-            lambda row: bodies.shown(self._library_writer.open(row), formats.get(row.id, ())),
+            lambda row: bodies.saved_voice_body(
+                self._library_writer.open_if_possible(row), formats.get(row.id, ())
+            ),
             configured=self._configured(),
         )
 
@@ -183,13 +184,13 @@ class VoiceEditing(Resource):
         """A voice of the account's own: its recordings, and what is known of them, as a zip file"""
         record = await self._voices.requested_voice(request)
         if account_of(request) is None:
-            # Under /admin, `find` opens the record.
+            # Under /admin, `requested_voice` has opened the record.
             await self._voices.record_act(request, "voice.exported", record)
-            facts = encode_json(await bodies.saved_voice(self._library_writer.store, record))
+            facts = encode_json(await bodies.read_saved_voice(self._library_writer.store, record))
         else:
-            record = self._library_writer.opened(record)
-            facts = encode_json(await self._voices.tools.entry(request, record.id))
-        return StreamReply(f"{record.id}.zip", await self._export.zip(record, facts))
+            record = self._library_writer.open_voice(record)
+            facts = encode_json(await self._voices.tools.voice_entry(request, record.id))
+        return StreamReply(f"{record.id}.zip", await self._export.open_zip(record, facts))
 
     @voice_endpoint("GET", "/erasures/{id}", bodies.ErasureReceipt, failures=(errors.NotFound,))
     async def get_voice_erasure(self, request: Request) -> Response:
@@ -214,12 +215,12 @@ class VoiceEditing(Resource):
         """Change a voice of the account's own"""
         if request.path_params["id"] == "combine":
             raise HTTPException(404)  # an endpoint of other servers, and not the name of a voice
-        change = await body(request, bodies.ChangedVoice)
-        record = self._library_writer.opened(await self._voices.requested_voice(request))
+        change = await read_body(request, bodies.ChangedVoice)
+        record = self._library_writer.open_voice(await self._voices.requested_voice(request))
         caller, tools = caller_of(request.scope), self._voices.tools
         terms, tag = tools.plans.terms(caller), read_tag(request.headers.getlist(TAG_HEADER))
         updated = await self._voice_creation.change(record, change, terms, caller.key, tag)
-        return reply(await tools.entry(request, updated.id))
+        return reply(await tools.voice_entry(request, updated.id))
 
     @voice_endpoint("DELETE", "/{id:path}", bodies.DeletedVoice, admin=_DELETE, failures=(errors.NotFound,))
     async def delete_voice(self, request: Request) -> Response:
@@ -227,11 +228,13 @@ class VoiceEditing(Resource):
         # The row need not be opened: a voice whose texts cannot be opened can still be erased.
         record = await self._voices.requested_voice(request)
         named = {} if record.is_sealed else {"name": record.name}
-        act = await self._admin_tools.act(request, "voice.deleted", record.id, record.account, **named)
+        act = await self._admin_tools.act_if_admin(
+            request, "voice.deleted", record.id, record.account, **named
+        )
         await self._voice_creation.delete(record, act)
         return reply(bodies.DeletedVoice(id=record.id))
 
-    async def _make(
+    async def _create(
         self,
         caller: Caller,
         new: bodies.NewVoice | bodies.VoiceForm,
@@ -241,15 +244,15 @@ class VoiceEditing(Resource):
         digest: str = "",
     ) -> VoiceRecord:
         terms = self._voices.tools.plans.terms(caller)
-        beginning = Beginning(payer=caller.key, id=id_, request=digest, tag=tag)
+        origin = VoiceOrigin(payer=caller.key, id=id_, request_digest=digest, tag=tag)
         if isinstance(new, bodies.VoiceForm):
-            return await self._voice_creation.make(caller.account, new, audio, terms, beginning)
-        return await self._voice_creation.compose(caller.account, new, beginning, terms.voices)
+            return await self._voice_creation.create_from_recording(caller.account, new, audio, terms, origin)
+        return await self._voice_creation.create_cast_or_mix(caller.account, new, origin, terms.voices)
 
     def _configured(self) -> list[bodies.ConfiguredVoice]:
         names = self._admin_tools.known_names()
         # A command without a server knows no engine's models.
-        models = [] if self._voices.lists is None else self._voices.lists.catalogue.models()
+        models = [] if self._voices.voice_tools is None else self._voices.voice_tools.catalogue.models()
         # All models of an engine agree.
         natural = {model.engine: model.info.is_trained for model in models}
         voices: list[bodies.ConfiguredVoice] = []
@@ -272,7 +275,7 @@ class VoiceEditing(Resource):
 async def _read(request: Request, new_type: type[N], form_type: type[F]) -> tuple[N | F, bytes]:
     """Read a voice as JSON, or as a form with its recording. Raises InvalidRequest."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/"):
-        new = await body(request, new_type)
+        new = await read_body(request, new_type)
         new.check()
         return new, b""
     fields = bodies.FORM_FIELDS | frozenset(form_type.__struct_fields__)

@@ -1,4 +1,5 @@
-"""Checks of a saved voice against the engines: their own voices, and the words of its recording."""
+"""Checks of a saved voice against the engines: does an engine have this voice, and must models know the words
+of a recording?"""
 
 from __future__ import annotations
 
@@ -6,19 +7,20 @@ from collections.abc import Container
 
 from policies import routing
 from proxy.catalogue.catalogue import Catalogue
-from proxy.config.reader import possible
+from proxy.config.reader import names_hint
 from proxy.errors import InvalidRequest, UpstreamFailed
 
 
 def check_binding(catalogue: Catalogue, engine: str, voice: str) -> str:
-    """Check a voice against its engine's list. Return a doubt, or "".
+    """Check a voice against its engine's list. Return "", or a warning if the list cannot confirm it.
 
     Raises InvalidRequest for an unknown engine or voice, and UpstreamFailed if the engine is not up.
     """
     if engine not in catalogue.live:
         known = [name for name, _ in catalogue.live.items()]
         raise InvalidRequest(
-            f"There is no engine '{engine[:80]}'. {possible(engine, known, 'engines')}", param="bindings"
+            f"There is no engine '{engine[:80]}'. {names_hint(engine, known, 'engines')}",
+            param="bindings",
         )
     live = catalogue.live[engine]
     if not live.models():
@@ -32,7 +34,7 @@ def check_binding(catalogue: Catalogue, engine: str, voice: str) -> str:
         return f"'{engine}' does not list all its voices, and '{voice[:80]}' is not in its list."
     raise InvalidRequest(
         f"Invalid value for 'bindings.{engine}': '{engine}' has no voice '{voice[:80]}'. "
-        f"{possible(voice, listed, 'voices')}",
+        f"{names_hint(voice, listed, 'voices')}",
         param=f"bindings.{engine}",
         code="voice_not_found",
     )
@@ -41,8 +43,8 @@ def check_binding(catalogue: Catalogue, engine: str, voice: str) -> str:
 def needs_text(catalogue: Catalogue, providers: Container[str] | None, *, is_local_only: bool) -> bool:
     """Tell whether all models that could speak with a recording need its words.
 
-    Only local models and `providers`, if some are named, may have the recording. An engine that has not been
-    up yet may have any model.
+    Local models may have the recording, and other models unless `is_local_only`: those of `providers`, or all
+    if it is None. False while an engine has not been up yet: it may have a model that needs no words.
     """
     if not all(engine.models() for _, engine in catalogue.live.items()):
         return False

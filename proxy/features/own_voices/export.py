@@ -1,6 +1,6 @@
-"""The export of a voice: a zip file with its recordings as stored, and their metadata.
+"""The export of a voice: a zip file with its recordings as they are stored, and their metadata.
 
-It is made while it is sent: a recording is never on the disk in plain, and never whole in memory.
+The file is made while it is sent. A recording is never on the disk in plain, and never whole in memory.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import IO
 import msgspec
 
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.features.own_voices.clips import first_id
+from proxy.features.own_voices.clips import first_recording_id
 from proxy.features.own_voices.seals import texts_of_recordings
 from proxy.file_store.sealed_file import SealedFileReader
 from proxy.file_store.vault import Vault
@@ -23,15 +23,16 @@ from proxy.storage.store import Store
 MOST_SLOTS = 32
 MOST_OF_ACCOUNT = 4
 MOST_AT_ONCE = 2
-"""So many accounts' parts are read and packed at once."""
+"""Accounts whose recordings are read and packed at the same time."""
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-"""Every file of a zip is as old as the format: the same content is the same bytes."""
+"""The date of every file in a zip, so that the same content gives the same bytes. It is the earliest that a
+zip can have."""
 
 
 class SampleFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One recording of an export. `text` has its words, if the owner gave them, and `emotion` is "" without
-    one."""
+    """The metadata of one recording in an export. `text` has its words if they are known. `emotion` may be
+    ""."""
 
     file: str
     id: str
@@ -51,27 +52,28 @@ class VoiceExport:
         self._vault = vault
         self._places = places
 
-    async def zip(self, record: VoiceRecord, entry: bytes) -> ZipStream:
-        """Return a zip of an opened voice: `voice.json` is its `entry`, `samples.json` is about the files.
+    async def open_zip(self, record: VoiceRecord, entry: bytes) -> ZipStream:
+        """Return the zip of an opened voice. Its file `voice.json` is `entry`, and `samples.json` has the
+        `SampleFacts`.
 
-        It has a place until it is closed. Raises VaultFailed if a recording is gone, and NoPlace.
+        The zip holds a place until it is closed. Raises VaultFailed if a recording is gone, and NoPlace.
         """
-        place = self._places.take(record.account or "")
+        place = self._places.reserve_place(record.account or "")
         zip_: ZipStream | None = None
         try:
             zip_ = await self._zip(record, entry, place)
             return zip_
         finally:
             if zip_ is None:
-                place.leave()
+                place.give_back()
 
     async def _zip(self, record: VoiceRecord, entry: bytes, place: FairPlace) -> ZipStream:
-        rows = await samples.of_voice(self._store, record.id)
+        rows = await samples.list_of_voice(self._store, record.id)
         texts = texts_of_recordings(self._vault, record, rows)
         facts = [
             SampleFacts(
                 file=f"sample-{row.number + 1}.wav",
-                id=row.id or first_id(row.voice),
+                id=row.id or first_recording_id(row.voice),
                 emotion="" if row.is_for_training else row.tag,
                 seconds=row.seconds,
                 text=text.words,
@@ -80,55 +82,56 @@ class VoiceExport:
             for row, text in zip(rows, texts, strict=True)
         ]
         readers = [await self._vault.reader(row.account, row.digest) for row in rows]
-        texts_first = {"voice.json": entry, "samples.json": msgspec.json.encode(facts)}
+        metadata = {"voice.json": entry, "samples.json": msgspec.json.encode(facts)}
         recordings = {fact.file: each for fact, each in zip(facts, readers, strict=True)}
-        return ZipStream(texts_first, recordings, place)
+        return ZipStream(metadata, recordings, place)
 
 
 class ZipStream:
     """A zip file that is made as it is read: `next_chunk` returns a part, and None at the end. Close it.
 
-    Each chunk has a turn of its own, so a slow reader or a large voice delays no other.
+    Each chunk waits for its own turn, so a slow reader or a large voice does not delay others.
     """
 
     def __init__(
-        self, texts: Mapping[str, bytes], recordings: Mapping[str, SealedFileReader], place: FairPlace
+        self, metadata: Mapping[str, bytes], recordings: Mapping[str, SealedFileReader], place: FairPlace
     ) -> None:
         self._place = place
-        self._made = MadeBytes()
-        self._archive = zipfile.ZipFile(self._made, "w")
-        for name, text in texts.items():
-            self._archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), text)
-        self._left = list(recordings.items())
+        self._output = ZipOutput()
+        self._archive = zipfile.ZipFile(self._output, "w")
+        for name, content in metadata.items():
+            self._archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), content)
+        self._recordings_left = list(recordings.items())
         self._file: IO[bytes] | None = None
 
     def close(self) -> None:
-        self._place.leave()
+        self._place.give_back()
 
     async def next_chunk(self) -> bytes | None:
         """Raises VaultFailed if a recording is damaged, or was erased meanwhile."""
-        async with self._place.turn():
+        async with self._place.hold_turn():
             return await self._next_chunk()
 
     async def _next_chunk(self) -> bytes | None:
-        if not self._left and self._archive.fp is not None:
+        if not self._recordings_left and self._archive.fp is not None:
             self._archive.close()
-        elif self._left:
-            name, reader = self._left[0]
+        elif self._recordings_left:
+            name, reader = self._recordings_left[0]
             if self._file is None:
                 self._file = self._archive.open(zipfile.ZipInfo(name, ZIP_DATE), "w")
             if part := await reader.next_part():
-                # A check sum of 256 KiB takes a tenth of a millisecond: no thread is needed.
+                # The check sum of a part takes a tenth of a millisecond: no thread is needed.
                 self._file.write(part)
             else:
                 self._file.close()
                 self._file = None
-                del self._left[0]
-        return self._made.zipped_bytes() or None
+                del self._recordings_left[0]
+        return self._output.take_bytes() or None
 
 
-class MadeBytes:
-    """The unread output of a zip file. It cannot seek, so nothing is written twice."""
+class ZipOutput:
+    """The output of a `ZipFile` until it is read. It has no `seek`, so `ZipFile` never goes back to write a
+    header."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -143,12 +146,13 @@ class MadeBytes:
         return self.size
 
     def flush(self) -> None:
-        """There is nothing behind this."""
+        """`ZipFile` calls it. Nothing is buffered."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """`ZipFile` calls it. Nothing is open."""
 
-    def zipped_bytes(self) -> bytes:
-        made = b"".join(self._parts)
+    def take_bytes(self) -> bytes:
+        """Return the bytes that were written since the last call."""
+        taken = b"".join(self._parts)
         self._parts.clear()
-        return made
+        return taken

@@ -43,9 +43,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     model_limiter = ModelLimiter()
     async with open_voice_use(context.store, context.metrics) as use:
 
-        def at(revision: RevisionContext) -> Additions:
-            retention.plans, words.forget = revision.config.plans, revision.library.forget
-            lists = revision.voices
+        def additions_for(revision: RevisionContext) -> Additions:
+            retention.plans, words.forget_library = revision.config.plans, revision.library.forget
+            voice_tools = revision.voices
             library_writer = LibraryWriter(
                 context.store,
                 context.vault,
@@ -53,7 +53,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 revision.context.purges,
                 saved.clones,
                 revision.config.voices,
-                None if lists is None else lists.catalogue,
+                None if voice_tools is None else voice_tools.catalogue,
             )
             voice_creation = VoiceCreation(
                 context.vault, library_writer, intake, grants, context.erasing, saved.clones, hearings
@@ -61,18 +61,18 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             recordings = VoiceRecordings(
                 context.vault, library_writer, intake, grants, context.erasing, hearings, words
             )
-            voices = RequestedVoices(lists, revision.admin_tools, library_writer)
+            voices = RequestedVoices(voice_tools, revision.admin_tools, library_writer)
             served = trained_endpoints(context, voices, voice_creation, model_limiter)
             # The paths of samples first: the id of a voice may have slashes.
             served += VoiceSamples(voices, recordings, revision.context).endpoints
             served += VoiceEditing(voices, voice_creation, export).endpoints
-            return Additions(
-                served,
-                on_the_way=OnTheWay((VoiceUseObservers(use).opener,)),
-                forms=forms,
-            )
+            return Additions(served, on_the_way=OnTheWay((VoiceUseObservers(use).opener,)), forms=forms)
 
-        yield FeatureInstance(context._replace(own_voices=saved).sharing(saved), at, alone=(retention.run,))
+        yield FeatureInstance(
+            context._replace(own_voices=saved).with_shared(saved),
+            additions_for,
+            tasks_of_one_server=(retention.run,),
+        )
 
 
 FEATURE = Feature(

@@ -1,6 +1,7 @@
-"""Change and delete the saved voices of an account, or of the operator, and check new ones.
+"""Changes and deletes the saved voices of an account or of the operator, and checks the names and members of
+new ones.
 
-After a change, the cache drops speech by the old voice. The rules for names apply to every saved voice.
+After a change, the caches drop the voice's speech.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from collections.abc import Container, Mapping
 from policies import text_tags
 from policies.plans import Terms
 from policies.routing import Voice
-from proxy.catalogue.cast_members import check_single, resolve_members
+from proxy.catalogue.cast_members import check_no_voice_twice, resolve_members
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.clones import CloneRights, Cloning
 from proxy.catalogue.erasing import Purges
-from proxy.catalogue.known_voices import no_voice
-from proxy.catalogue.library import NOTHING, Library
+from proxy.catalogue.known_voices import voice_not_found
+from proxy.catalogue.library import EMPTY_LIBRARY, Library
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.config_toml import built_in_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
@@ -30,9 +31,9 @@ from proxy.storage.store import AlreadyExists, Store
 
 
 class LibraryWriter:
-    """The editor of all libraries. `configured` has the names of the configured voices.
+    """Writes to the libraries of all accounts. `configured` has the names of the voices in the configuration.
 
-    If no engine runs, `catalogue` is None, and the members of a cast are not checked.
+    A command without a server has no `catalogue`: then the members of a cast are not checked.
     """
 
     def __init__(
@@ -53,41 +54,45 @@ class LibraryWriter:
         self._configured = configured
         self._catalogue = catalogue
 
-    async def update(self, was: VoiceRecord, now: VoiceRecord, name: str) -> VoiceRecord | None:
-        """Change a voice's row. None: it has changed since it was read. Raises AlreadyExists."""
-        other = name if now.is_sealed else await self.name_digest(now.account, name)
-        done = await records.update(self.store, was, now, other)
-        if done is None:
-            if other is not None and await records.named(self.store, now.account, other) is not None:
+    async def update_voice(self, was: VoiceRecord, now: VoiceRecord, name: str) -> VoiceRecord | None:
+        """Change a voice's row from `was` to `now`, whose readable name is `name`. None: it has changed since
+        it was read. Raises AlreadyExists if the name is taken."""
+        other_name = name if now.is_sealed else await self.name_digest(now.account, name)
+        updated = await records.update_voice(self.store, was, now, other_name)
+        if updated is None:
+            if other_name is not None and await records.find_by_name(self.store, now.account, other_name):
                 raise AlreadyExists("voices.name")
             return None
-        await self.forget(now.account, now.id)
-        return done
+        await self.drop_caches(now.account, now.id)
+        return updated
 
-    async def forget(self, account: str | None, id_: str) -> None:
+    async def drop_caches(self, account: str | None, id_: str) -> None:
+        """Drop the cached library of an account and the cached speech of one of its voices."""
         self.library.forget(account)
         await self._purges.purge_voice(account, id_)
 
     async def name_digest(self, account: str | None, name: str) -> str | None:
-        """Return the digest under which a sealed voice would have this name.
+        """Return the digest of this name as sealed voices store it. None: the account has no key, so it has
+        no sealed voices.
 
-        An account without sealed voices needs no key for a cast. If it seals its first voice at this moment,
-        both may have one name; then the name finds the newer voice.
+        If the account seals its first voice at this moment, two voices may get the same name. Then the name
+        finds the newer voice.
         """
         if account is None or await blobs.account_key(self.store, account) is None:
             return None
         return await self._vault.name_digest(account, name)
 
     async def find_voice(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
-        """Return a voice of this account (None: the operator) by its id or its name, opened."""
+        """Find a voice by its id or its name, and return it opened. Without an account, it is the
+        operator's."""
         row = await self.library.find_record(account, id_or_name)
-        return None if row is None else self.opened(row)
+        return None if row is None else self.open_voice(row)
 
-    def opened(self, record: VoiceRecord) -> VoiceRecord:
+    def open_voice(self, record: VoiceRecord) -> VoiceRecord:
         """Return a voice with its texts. Raises VaultFailed."""
         return open_voice(self._vault, record)
 
-    def open(self, record: VoiceRecord) -> VoiceRecord:
+    def open_if_possible(self, record: VoiceRecord) -> VoiceRecord:
         """Return a voice with its texts, or without them if they cannot be opened."""
         return open_if_possible(self._vault, record)
 
@@ -95,8 +100,8 @@ class LibraryWriter:
         """Return the ids of the voices in a mix, with weights that add up to 1. Raises InvalidRequest."""
         if self._catalogue is None:
             raise InvalidRequest("Mixes can be saved while a server runs.", param="mix")
-        found = await self._members(account, {name: name for name in mix}, "mix")
-        check_single([voice.id for voice in found.values()], "mix")
+        found = await self._resolve_members(account, {name: name for name in mix}, "mix")
+        check_no_voice_twice([voice.id for voice in found.values()], "mix")
         total = sum(mix.values())
         weights: dict[str, float] = {}
         for name, voice in found.items():
@@ -109,31 +114,33 @@ class LibraryWriter:
         return weights
 
     async def check_bindings(self, bindings: Mapping[str, str]) -> list[str]:
-        """Check engines' voices against the engines' lists, and return the doubts.
+        """Check voices by engine against the engines' lists. Return a warning for each voice that is in
+        doubt.
 
-        Raises InvalidRequest, also for an account's clone, and UpstreamFailed.
+        Raises InvalidRequest, also for an account's clone, and UpstreamFailed if an engine is not up.
         """
         if self._catalogue is None:
             raise InvalidRequest("Voices can be bound while a server runs.", param="bindings")
-        unsure = [check_binding(self._catalogue, engine, voice) for engine, voice in bindings.items()]
+        warnings = [check_binding(self._catalogue, engine, voice) for engine, voice in bindings.items()]
         for engine, voice in bindings.items():
             if await self._clones.is_clone(engine, voice):
                 raise InvalidRequest(
                     f"Invalid value for 'bindings.{engine}': '{voice[:80]}' is a clone of an account.",
                     param=f"bindings.{engine}",
                 )
-        return [*filter(None, unsure)]
+        return [*filter(None, warnings)]
 
     @property
     def wants_words(self) -> bool:
-        """Whether a model speaks with recordings whose words are known, and with no others."""
+        """Whether some model needs the words of the recordings with which it speaks."""
         models = () if self._catalogue is None else self._catalogue.models()
         return any(model.info.speaks_samples and model.info.needs_sample_text for model in models)
 
-    def rights_of(
+    def clone_rights(
         self, words: str, terms: Terms, grant: Grant | None, *, awaits_words: bool = False
     ) -> CloneRights:
-        """Return where a recording of these words may go. Raises InvalidRequest if no model speaks it."""
+        """Return where a recording with these words may go. Raises InvalidRequest if all permitted models
+        need words, and there are none and none are awaited."""
         rights = CloneRights.under(terms, None if grant is None else grant.providers)
         is_local_only, catalogue = rights.is_local_only, self._catalogue
         if awaits_words or words or catalogue is None:
@@ -149,12 +156,13 @@ class LibraryWriter:
 
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Raises NotFound if another request has deleted it."""
-        if not await records.delete(self.store, record.id, act):
-            raise no_voice(record.id)
-        await self.forget(record.account, record.id)
+        if not await records.delete_voice(self.store, record.id, act):
+            raise voice_not_found(record.id)
+        await self.drop_caches(record.account, record.id)
 
     def check_name(self, name: str) -> None:
-        """Refuse names of the server's voices: a saved voice would hide the server's."""
+        """Raise Conflict for the name of a server's voice, which a saved voice would hide, and InvalidRequest
+        for a name with "/"."""
         if "/" in name:
             raise InvalidRequest(
                 "Invalid value for 'name': it must have no '/'. A name with '/' is a voice of an engine.",
@@ -167,16 +175,18 @@ class LibraryWriter:
         """Raise InvalidRequest for an invalid name or member of a cast."""
         if (wrong := text_tags.cast_fault(list(cast))) is not None:
             raise InvalidRequest(f"Invalid value for 'cast': {wrong}.", param="cast")
-        await self._members(account, cast, "cast.")
+        await self._resolve_members(account, cast, "cast.")
 
-    async def _members(self, account: str | None, members: Mapping[str, str], field: str) -> dict[str, Voice]:
+    async def _resolve_members(
+        self, account: str | None, members: Mapping[str, str], field: str
+    ) -> dict[str, Voice]:
         if self._catalogue is None:
             return {}
-        own = NOTHING if account is None else await self.library.get(account)
+        own = EMPTY_LIBRARY if account is None else await self.library.get(account)
         try:
             return resolve_members(self._catalogue, members.items(), own, field)
         except InvalidRequest:
-            # Another worker may have saved it a moment ago.
+            # Another worker may have saved the member a moment ago.
             newer = None if account is None else await self.library.read_again(account)
             if newer is None:
                 raise
@@ -187,7 +197,7 @@ def name_taken(name: str) -> Conflict:
     return Conflict(f"There is a voice with the name '{name[:80]}' already.", param="name")
 
 
-def no_room(most: int | None) -> NotAllowed:
+def too_many_voices(most: int | None) -> NotAllowed:
     return NotAllowed(
         f"Your plan has room for {most} voices of your own, and you have them; delete one first.",
         param="name",
@@ -195,8 +205,8 @@ def no_room(most: int | None) -> NotAllowed:
     )
 
 
-def not_own(id_: str) -> NotFound:
-    """Return the error for an existing voice that the caller has not saved."""
+def voice_not_own(id_: str) -> NotFound:
+    """Return the error for a voice of the server, which the caller wants to change."""
     message = (
         f"The voice '{id_[:80]}' is the server's, not yours; only what you saved can be changed or deleted."
     )

@@ -1,6 +1,6 @@
-"""Saved voices as rows: of an account, or of the operator for all accounts.
+"""Rows of saved voices: of an account, or of the operator for all accounts.
 
-Personal texts are sealed in the row, and `seals` opens them.
+A row has its personal texts sealed. `seals` opens them.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from proxy.catalogue.voice_records import DESCRIBED, VoiceRecord
-from proxy.features.own_voices.seals import closed
+from proxy.catalogue.voice_records import DESCRIPTION_FIELDS, VoiceRecord
+from proxy.features.own_voices.seals import without_texts
 from proxy.storage import accounts, audit, blobs, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
@@ -21,7 +21,7 @@ from proxy.storage.rows import columns, decode_json, encode_json
 from proxy.storage.samples import TRAINING, SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
-from proxy.storage.tombstones import erased
+from proxy.storage.tombstones import is_erased_sql
 
 TABLE = Table(
     "voices",
@@ -45,17 +45,17 @@ TABLE = Table(
         ),
         hold="UPDATE voices SET id = id WHERE id = :subject",
     ),
-    # Without a clip, it sounds otherwise.
+    # The erasure of a clip changes the sound of its voice.
     erased_with=(
         "UPDATE voices SET revision = revision + 1 "
         "WHERE id = (SELECT voice FROM samples WHERE id = :subject AND id <> '')",
     ),
-    # The other voices are erased, which is more than a row.
+    # The other voices of a closed account are erased, which deletes more than rows.
     closed_with=("DELETE FROM voices WHERE account = :id AND kind = 'cast'",),
 )
 
 _JSON = ("members", "tags", "labels", "compared")
-_CHANGED = (*DESCRIBED, "members", "wrapped", "sealed", "revision")
+_CHANGED = (*DESCRIPTION_FIELDS, "members", "wrapped", "sealed", "revision")
 
 
 def _record(row: Row) -> VoiceRecord:
@@ -70,12 +70,12 @@ ROWS = ListedTable("voices", VoiceRecord, read=_record, without=("mix", "texts",
 get, count, page, place_of, of_account = ROWS.get, ROWS.count, ROWS.page, ROWS.place_of, ROWS.of_account
 _OF_OPERATOR = f"{ROWS.select} account IS NULL ORDER BY created DESC, id DESC"
 _NAMED = f"{ROWS.select} coalesce(account, '') = :account AND name = :name"
-# If a name equals another voice's id, the id wins.
+# If the name of one voice equals the id of another, the id wins.
 _FIND = f"""
 {ROWS.select} coalesce(account, '') = :account AND (id = :id_or_name OR name = :id_or_name)
 ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 """
-# The name of a voice may be readable or a digest, and must be free in both forms.
+# A name is stored as text or as a digest, and must be free in both forms.
 _IS_FREE = """
 NOT EXISTS (SELECT 1 FROM voices
     WHERE account = :account AND name = CAST(:other_name AS TEXT))
@@ -85,40 +85,40 @@ UPDATE voices SET {", ".join(f"{name} = {ROWS.placeholders[name]}" for name in _
 WHERE id = :id AND revision = :was AND sealed = :was_sealed AND {_IS_FREE}
 RETURNING {ROWS.columns}
 """
-# The voice may have been refused in the same unit.
+# If the same commit did not add the voice, it adds no sample.
 _INSERT_SAMPLE = f"""
 INSERT INTO samples ({columns(SampleRecord)})
 SELECT :voice, :number, :account, :digest, :tag, CAST(:seconds AS DOUBLE PRECISION), :quality,
     :id, :wrapped, :sealed
 WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account)
 """
-# Clips for trainings do not count as the others.
-_IS_ALIKE = f"(tag = '{TRAINING}') = (CAST(:tag AS TEXT) = '{TRAINING}')"
+# Clips for trainings have a limit of their own.
+_IS_FOR_SAME_USE = f"(tag = '{TRAINING}') = (CAST(:tag AS TEXT) = '{TRAINING}')"
 _IS_NEW = "NOT EXISTS (SELECT 1 FROM samples WHERE samples.id = CAST(:id AS TEXT))"
-# Behind `_HOLD_VOICE`, so that two of them are numbered and counted one after the other.
+# It runs after `_HOLD_VOICE`, so that simultaneous clips get different numbers, and both count.
 _ADD_CLIP = f"""
 INSERT INTO samples ({columns(SampleRecord)})
 SELECT :voice, (SELECT coalesce(max(number), 0) + 1 FROM samples WHERE voice = :voice), :account, :digest,
     :tag, CAST(:seconds AS DOUBLE PRECISION), :quality, :id, :wrapped, :sealed
 WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account AND kind = 'sample')
-AND (SELECT count(*) FROM samples WHERE voice = :voice AND {_IS_ALIKE}) < CAST(:most AS BIGINT)
-AND NOT {erased(":id")} AND {blobs.IS_STORED} AND {{only_if}} RETURNING number
+AND (SELECT count(*) FROM samples WHERE voice = :voice AND {_IS_FOR_SAME_USE}) < CAST(:most AS BIGINT)
+AND NOT {is_erased_sql(":id")} AND {blobs.IS_STORED} AND {{only_if}} RETURNING number
 """
-_SOUNDS_OTHERWISE = """
+_RAISE_VOICE_REVISION = """
 UPDATE voices SET revision = revision + 1
 WHERE id = :voice AND EXISTS (SELECT 1 FROM samples WHERE id = :id AND id <> '')
 """
 _CLIP_WAS_ADDED = "EXISTS (SELECT 1 FROM samples WHERE id = :subject AND id <> '')"
-_RAISE_REVISION = """
+_RAISE_LIBRARY_REVISION = """
 INSERT INTO library_revisions (account, number) SELECT coalesce(account, ''), 1 FROM voices WHERE id = :id
 ON CONFLICT (account) DO UPDATE SET number = library_revisions.number + 1
 """
-_WAS_MADE = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
+_VOICE_WAS_ADDED = "EXISTS (SELECT 1 FROM voices WHERE id = :subject)"
 # Every change of a voice locks its row before the revision of its library.
 _HOLD_VOICE = "UPDATE voices SET id = id WHERE id = :id"
 _DELETE = "DELETE FROM voices WHERE id = :id RETURNING id"
-_USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0) < :day"
-# `used` is the beginning of a day, and the voice may have spoken at its end.
+_NOTE_USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0) < :day"
+# `used` is the beginning of the day on which the voice last spoke: it may have spoken at the end of this day.
 _UNUSED = f"""
 {ROWS.select} account = :account AND kind IN ('sample', 'mix')
 AND created < :before AND coalesce(used + 86400000000, 0) < :before LIMIT :limit
@@ -126,24 +126,25 @@ AND created < :before AND coalesce(used + 86400000000, 0) < :before LIMIT :limit
 
 
 async def of_operator(store: Store) -> list[VoiceRecord]:
-    """List the operator's voices, the newest first. There may be very many, so a thread converts them."""
+    """List the operator's voices, the newest first. There may be thousands, so a thread converts them."""
     rows = await store.read_long(_OF_OPERATOR)
     return await asyncio.to_thread(lambda: [_record(row) for row in rows])
 
 
-async def named(store: Store, account: str | None, name: str) -> VoiceRecord | None:
-    """Find the voice of this name: the account's, or the operator's without an account."""
+async def find_by_name(store: Store, account: str | None, name: str) -> VoiceRecord | None:
+    """Find the voice with this stored name: the account's, or without an account the operator's. The stored
+    name of a sealed voice is a digest."""
     rows = await store.read(_NAMED, {"account": account or "", "name": name})
     return _record(rows[0]) if rows else None
 
 
-async def find(store: Store, account: str | None, id_or_name: str) -> VoiceRecord | None:
+async def find_by_id_or_name(store: Store, account: str | None, id_or_name: str) -> VoiceRecord | None:
     """Find a voice of the account, or of the operator without an account, by its id or its readable name."""
     rows = await store.read(_FIND, {"account": account or "", "id_or_name": id_or_name})
     return _record(rows[0]) if rows else None
 
 
-async def add(
+async def add_voice(
     store: Store,
     record: VoiceRecord,
     *,
@@ -151,69 +152,69 @@ async def add(
     most: int | None = None,
     digest: str | None = None,
     only_if: Condition = ALWAYS,
-    beside: Sequence[Statement] = (),
+    with_statements: Sequence[Statement] = (),
     act: Act | None = None,
 ) -> VoiceRecord | None:
-    """Add a voice, in one unit with the statements `beside`, which must do nothing if it is not added.
+    """Add a voice, in one commit with the statements `with_statements`. These must do nothing if the voice is
+    not added.
 
-    None: there is no room for it, the recording of `digest` is gone, or `only_if`, which a voice with a
-    consent needs, is untrue. `other_name` is the other form of its name. Raises AlreadyExists if the name or
-    the id is taken.
+    None: the account has `most` voices, the recording of `digest` is gone, or `only_if` is untrue, which
+    every voice with a consent must have. `other_name` is the name as a digest if the record has it as text,
+    and the other way round. Raises AlreadyExists if the name or the id is taken.
     """
     assert record.consent is None or only_if is not ALWAYS, "a voice must not outlive its consent"
     # The rows that the voice needs are locked first, so the INSERT sees a simultaneous deletion.
     needs = Condition(
         f"{_IS_FREE} AND {blobs.IS_STORED} AND {only_if.sql}",
         {**only_if.params, "other_name": other_name, "digest": digest},
-        (*only_if.held, *blobs.hold_statements(record.account, digest)),
+        (*only_if.locks, *blobs.lock_statements(record.account, digest)),
     )
     adding = ROWS.add_statements(_values(record), most, needs)
     answers = await store.write(
         *adding,
-        *beside,
-        *audit.insert_statements(act, _WAS_MADE),
+        *with_statements,
+        *audit.insert_statements(act, _VOICE_WAS_ADDED),
         library_revisions.raise_statement(record.account),
     )
     rows = answers[len(adding) - 1]
-    if not rows and other_name is not None and await named(store, record.account, other_name) is not None:
+    if (
+        not rows
+        and other_name is not None
+        and await find_by_name(store, record.account, other_name) is not None
+    ):
         raise AlreadyExists("voices.name")
     return _record(rows[0]) if rows else None
 
 
-async def update(
+async def update_voice(
     store: Store, was: VoiceRecord, now: VoiceRecord, other_name: str | None = None, act: Act | None = None
 ) -> VoiceRecord | None:
-    """Change a voice. None: it has changed since it was read, or the name is taken.
+    """Change a voice. None: it has changed since it was read, or `other_name` is taken (see `add_voice`).
 
-    Raises AlreadyExists if the name is taken in its own form.
+    Raises AlreadyExists if the name of the row is taken.
     """
-    row: Params = {
-        **_values(now),
-        "was": was.revision,
-        "was_sealed": was.sealed,
-        "other_name": other_name,
-    }
+    row: Params = {**_values(now), "was": was.revision, "was_sealed": was.sealed, "other_name": other_name}
     rows, *_ = await store.write(
         Statement(_UPDATE, row),
-        *audit.insert_statements(act, _WAS_MADE),
+        *audit.insert_statements(act, _VOICE_WAS_ADDED),
         library_revisions.raise_statement(now.account),
     )
     return _record(rows[0]) if rows else None
 
 
-async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
+async def delete_voice(store: Store, id_: str, act: Act | None = None) -> bool:
     *_, rows = await store.write(
         Statement(_HOLD_VOICE, {"id": id_}),
-        *audit.insert_statements(act, _WAS_MADE),
-        Statement(_RAISE_REVISION, {"id": id_}),
+        *audit.insert_statements(act, _VOICE_WAS_ADDED),
+        Statement(_RAISE_LIBRARY_REVISION, {"id": id_}),
         accounts.unprefer_statement(id_),
         Statement(_DELETE, {"id": id_}),
     )
     return bool(rows)
 
 
-def insert_sample(record: SampleRecord) -> Statement:
-    """Write a sample, in one unit of work with its voice."""
+def sample_statement(record: SampleRecord) -> Statement:
+    """Return the statement that adds a sample in the commit of its voice."""
     return Statement(_INSERT_SAMPLE, msgspec.structs.asdict(record))
 
 
@@ -223,25 +224,26 @@ async def add_clip(
     most: int,
     only_if: Condition,
     act: Act | None = None,
-    beside: Sequence[Statement] = (),
+    with_statements: Sequence[Statement] = (),
 ) -> bool:
-    """Add a clip with the next number to a voice, and tell whether it was added. See `add` for `beside`.
+    """Add a clip with the next number to a voice, and tell whether it was added. See `add_voice` for
+    `with_statements`.
 
-    It is not added if the voice is gone, is not made of a recording, or has `most` recordings; if this
-    recording is gone, or the clip was erased; or if `only_if` is untrue. Raises AlreadyExists if the id is
-    taken.
+    It is not added if the voice is gone, is not made of a recording, or has `most` recordings. It is not
+    added either if this recording is gone, the clip was erased before, or `only_if` is untrue. Raises
+    AlreadyExists if the id is taken.
     """
     row: Params = {**only_if.params, **msgspec.structs.asdict(record), "most": most}
     held = (
-        *only_if.held,
-        *blobs.hold_statements(record.account, record.digest),
+        *only_if.locks,
+        *blobs.lock_statements(record.account, record.digest),
         Statement(_HOLD_VOICE, {"id": record.voice}),
     )
     answers = await store.write(
         *held,
         Statement(_ADD_CLIP.format(only_if=only_if.sql), row),
-        Statement(_SOUNDS_OTHERWISE, {"voice": record.voice, "id": record.id}),
-        *beside,
+        Statement(_RAISE_VOICE_REVISION, {"voice": record.voice, "id": record.id}),
+        *with_statements,
         *audit.insert_statements(act, _CLIP_WAS_ADDED),
         library_revisions.raise_statement(record.account),
     )
@@ -256,8 +258,8 @@ async def add_training_clips(
     voice = rows[0].voice
     digests = sorted({row.digest for row in rows})
     held = (
-        *only_if.held,
-        *(each for digest in digests for each in blobs.hold_statements(rows[0].account, digest)),
+        *only_if.locks,
+        *(each for digest in digests for each in blobs.lock_statements(rows[0].account, digest)),
         Statement(_HOLD_VOICE, {"id": voice}),
     )
     sql = _ADD_CLIP.format(only_if=f"{only_if.sql} AND {_IS_NEW}")
@@ -265,29 +267,31 @@ async def add_training_clips(
     await store.write(*held, *adding)
 
 
-def was_made(id_: str) -> Condition:
-    """Return the condition of statements beside a new voice."""
-    return Condition(_WAS_MADE, {"subject": id_})
+def voice_was_added(id_: str) -> Condition:
+    """Return the condition that a new voice was added, for statements in its commit."""
+    return Condition(_VOICE_WAS_ADDED, {"subject": id_})
 
 
 def clip_was_added(id_: str) -> Condition:
     return Condition(_CLIP_WAS_ADDED, {"subject": id_})
 
 
-async def note_used(store: Store, ids: Sequence[str], day: int) -> None:
+async def note_voices_used(store: Store, ids: Sequence[str], day: int) -> None:
+    """Note that voices spoke on a day, given by its beginning in microseconds."""
     if ids:
-        await store.write(*(Statement(_USED, {"id": id_, "day": day}) for id_ in sorted(ids)))
+        await store.write(*(Statement(_NOTE_USED, {"id": id_, "day": day}) for id_ in sorted(ids)))
 
 
-async def unused(store: Store, account: str, before: int, limit: int) -> list[VoiceRecord]:
-    """List sealed voices of the account that were neither made nor spoke after `before`."""
+async def list_unused(store: Store, account: str, before: int, limit: int) -> list[VoiceRecord]:
+    """List voices of the account, of a recording or a mix, that were made before `before` and have not spoken
+    since."""
     parameters: Params = {"account": account, "before": before, "limit": limit}
     return [_record(row) for row in await store.read(_UNUSED, parameters)]
 
 
 def _values(record: VoiceRecord) -> dict[str, Any]:
-    """Return the columns of a voice. The texts of a sealed one are only in `sealed`."""
-    row = closed(record) if record.is_sealed else record
+    """Return the columns of a voice. If it is sealed, its texts are only in `sealed`."""
+    row = without_texts(record) if record.is_sealed else record
     values = {name: getattr(row, name) for name in ROWS.placeholders}
     values["members"] = row.mix if row.kind == "mix" else row.members
     values["compared"] = row.compared or {}

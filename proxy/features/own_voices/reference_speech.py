@@ -1,4 +1,4 @@
-"""POST /v1/audio/speech with a recording of the voice: a form instead of JSON, and nothing is stored."""
+"""POST /v1/audio/speech as a form with a recording of the voice. Nothing of such a request is stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from policies.plans import Terms
 from policies.routing import Voice
-from policies.sample_quality import stretch_s
+from policies.sample_quality import speech_range_s
 from proxy.access.callers import Caller
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.engines.engine_list import Engines
@@ -30,17 +30,21 @@ from proxy.speech.speech_request import SpeechRequest
 from speech_engine import Sample
 
 AUDIO, TEXT, CONSENT = "reference_audio", "reference_text", "consent"
-_STATED = "true"
+_STATED_CONSENT = "true"
 """The consent of a request that only states that the speaker agrees."""
-_JSON_VALUES = ("speed", "pitch", "seed", "cache", "background", "history", "sample_rate", "bitrate")
-_STORING = ("cache", "background", "history")
-"""Fields by which something of a request is stored."""
-_MOST_TEXT = 1000
+_JSON_FIELDS = ("speed", "pitch", "seed", "cache", "background", "history", "sample_rate", "bitrate")
+_STORING_FIELDS = ("cache", "background", "history")
+"""Fields of a speech request that ask the server to store something of it."""
+_MOST_TEXT_CHARACTERS = 1000
 _TEXT_FIELDS = frozenset((*SpeechBody.__struct_fields__, TEXT, CONSENT))
 
 
-_TEXTS = (
-    (TEXT, Annotated[str, Meta(max_length=_MOST_TEXT, description="the words of the recording")], ""),
+_OWN_FIELDS = (
+    (
+        TEXT,
+        Annotated[str, Meta(max_length=_MOST_TEXT_CHARACTERS, description="the words of the recording")],
+        "",
+    ),
     (
         CONSENT,
         Annotated[str, Meta(max_length=256, description='the id of a consent of the speaker, or "true"')],
@@ -53,9 +57,9 @@ ReferenceForm = msgspec.defstruct(
         *(
             (field.name, field.type, field.default)
             for field in msgspec.structs.fields(SpeechBody)
-            if field.name not in ("voice", *_STORING)
+            if field.name not in ("voice", *_STORING_FIELDS)
         ),
-        *_TEXTS,
+        *_OWN_FIELDS,
     ],
     namespace={"__doc__": "A speech request as a form. The file `reference_audio` has the voice."},
     frozen=True,
@@ -74,7 +78,7 @@ class ReferenceRequest(NamedTuple):
 
 
 class ReferenceSpeech:
-    """The voices that requests bring. They live as long as their request."""
+    """Speech with voices that requests bring as a recording. Such a voice lives as long as its request."""
 
     form: type[msgspec.Struct] = ReferenceForm
     files: tuple[str, ...] = (AUDIO,)
@@ -96,7 +100,7 @@ class ReferenceSpeech:
         self._ledger = ledger
 
     @asynccontextmanager
-    async def speaking(
+    async def open_form(
         self,
         connection: Connection,
         caller: Caller,
@@ -104,7 +108,7 @@ class ReferenceSpeech:
         defaults: speech_request.Defaults,
         client_fields: frozenset[str],
     ) -> AsyncIterator[tuple[SpeechRequest, Voice]]:
-        """Do as `SpeechForms` says. No recording is decoded for an account that cannot speak."""
+        """See `SpeechForms`. No recording is decoded for an account that cannot pay for speech."""
         if not terms.one_shot:
             raise NotAllowed(
                 f"Your plan '{terms.plan}' does not let a request bring a recording. "
@@ -122,37 +126,37 @@ class ReferenceSpeech:
         form = await read_form(
             connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS | FOREIGN_FIELDS | client_fields
         )
-        reference = _reference(form, defaults, client_fields, needs_consent=terms.consent == "required")
+        reference = _parse_reference(form, defaults, client_fields, needs_consent=terms.consent == "required")
         try:
-            async with self._voice(caller.account, reference) as voice:
+            async with self._open_voice(caller.account, reference) as voice:
                 yield reference.request, voice
         except (InvalidRequest, NotAllowed) as failure:
             _blame_recording(failure)
             raise
 
     @asynccontextmanager
-    async def _voice(self, account: str, reference: ReferenceRequest) -> AsyncIterator[Voice]:
-        """Yield the voice of a request. Raises InvalidRequest and NotFound."""
-        consent = "" if reference.consent == _STATED else reference.consent
+    async def _open_voice(self, account: str, reference: ReferenceRequest) -> AsyncIterator[Voice]:
+        """Yield the voice of a request's recording. Raises InvalidRequest and NotFound."""
+        consent = "" if reference.consent == _STATED_CONSENT else reference.consent
         grant = await self._grants.find_grant(account, consent, CONSENT) if consent else None
-        async with self._intake.accepted(account, reference.audio, AUDIO) as accepted:
+        async with self._intake.accept_upload(account, reference.audio, AUDIO) as accepted:
             recording, seconds = RequestRecording(accepted.master, accepted.quality), accepted.seconds
-        start_s, end_s = stretch_s(recording.quality, seconds)
+        start_s, end_s = speech_range_s(recording.quality, seconds)
         async with self._samples.lend(account, recording, self._engines) as digest:
             sample = Sample(digest, reference.text, seconds=seconds, speech_s=end_s - start_s)
             try:
-                yield _voice(account, sample, grant)
+                yield _sample_voice(account, sample, grant)
             finally:
                 self._levels.forget_samples([digest])
 
 
 def _blame_recording(failure: InvalidRequest | NotAllowed) -> None:
-    """Name the field of the form where a failure names the voice."""
+    """Name a field of the form in a failure that names the voice."""
     if failure.param == "voice":
         failure.param = TEXT if failure.code == "reference_text_required" else AUDIO
 
 
-def _voice(account: str, sample: Sample, grant: Grant | None) -> Voice:
+def _sample_voice(account: str, sample: Sample, grant: Grant | None) -> Voice:
     return Voice(
         id=AUDIO,
         name=AUDIO,
@@ -164,30 +168,32 @@ def _voice(account: str, sample: Sample, grant: Grant | None) -> Voice:
     )
 
 
-def _reference(
+def _parse_reference(
     form: RequestForm,
     defaults: speech_request.Defaults,
     client_fields: frozenset[str],
     *,
     needs_consent: bool,
 ) -> ReferenceRequest:
-    values = {name: _one(name, texts) for name, texts in form.fields.items()}
+    values = {name: _single_value(name, texts) for name, texts in form.fields.items()}
     text = values.pop(TEXT, "").strip()
     consent = values.pop(CONSENT, "").strip()
     if (file := form.files.get(AUDIO)) is None:
-        raise _missing(AUDIO, "the recording of the voice, as a file; for other voices, send JSON")
+        raise _missing_parameter(AUDIO, "the recording of the voice, as a file; for other voices, send JSON")
     if values.pop("voice", ""):
         raise InvalidRequest(f"Send 'voice' or '{AUDIO}', not both.", param="voice")
     if needs_consent and not consent:
-        raise _missing(CONSENT, "the id of a consent of the speaker, or true if the speaker agrees")
-    if len(text) > _MOST_TEXT:
+        raise _missing_parameter(CONSENT, "the id of a consent of the speaker, or true if the speaker agrees")
+    if len(text) > _MOST_TEXT_CHARACTERS:
         raise InvalidRequest(
-            f"Invalid value for '{TEXT}': it must have up to {_MOST_TEXT} characters.", param=TEXT
+            f"Invalid value for '{TEXT}': it must have up to {_MOST_TEXT_CHARACTERS} characters.", param=TEXT
         )
     body: dict[str, Any] = {
-        name: _value(name, value, is_foreign=name in client_fields) for name, value in values.items() if value
+        name: _parse_value(name, value, is_foreign=name in client_fields)
+        for name, value in values.items()
+        if value
     }
-    for name in _STORING:
+    for name in _STORING_FIELDS:
         if body.get(name):
             raise InvalidRequest(
                 f"Nothing of a request with reference_audio is kept: '{name}' can only be false.", param=name
@@ -197,18 +203,18 @@ def _reference(
     return ReferenceRequest(request, file.data, text, consent)
 
 
-def _one(name: str, texts: list[str]) -> str:
+def _single_value(name: str, texts: list[str]) -> str:
     if len(texts) > 1:
         raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
     return texts[0]
 
 
-def _value(name: str, text: str, *, is_foreign: bool) -> object:
-    is_json = is_foreign or name in _JSON_VALUES or (name == "lexicon" and text.startswith("{"))
+def _parse_value(name: str, text: str, *, is_foreign: bool) -> object:
+    is_json = is_foreign or name in _JSON_FIELDS or (name == "lexicon" and text.startswith("{"))
     return json_or_text(text) if is_json else text
 
 
-def _missing(field: str, what: str) -> InvalidRequest:
+def _missing_parameter(field: str, what: str) -> InvalidRequest:
     return InvalidRequest(
         f"Missing required parameter: '{field}': {what}.", param=field, code="missing_required_parameter"
     )

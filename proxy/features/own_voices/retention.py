@@ -1,6 +1,7 @@
-"""Unused voices: the day when each last spoke, and the erasure of those that a plan stores no longer.
+"""Notes the day on which each voice last spoke, and erases voices that were unused for longer than their plan
+allows.
 
-The voices of closed accounts are erased too, because the server may be killed while it erases them.
+It also erases the voices of closed accounts: the server may have been killed while it closed an account.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from proxy.storage import accounts
 from proxy.storage.disk_names import UnsafeName
-from proxy.storage.rows import NEWEST, Place
+from proxy.storage.rows import NEWEST, PagePlace
 from proxy.storage.store import StorageFailed, Store
-from proxy.storage.tables import Tables, wholes
+from proxy.storage.tables import Tables, whole_tables
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 
-EVERY_S = 86_400.0
+ERASE_EVERY_S = 86_400.0
 _NOTE_EVERY_S = 60.0
 _BATCH = 100
 
@@ -37,8 +38,8 @@ _log = structlog.get_logger()
 
 
 class VoiceUse:
-    """The voices that spoke since the last write. A request only adds to it; a task writes each once a
-    day."""
+    """The ids of voices that spoke since the last write. A request adds to them. A task writes each voice
+    once a day."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -46,7 +47,8 @@ class VoiceUse:
         self._noted: set[tuple[str, int]] = set()
 
     def note_voice(self, voice: Voice) -> None:
-        """Note a voice that just spoke, unless it is never erased: it was not recorded, trained or mixed."""
+        """Note a voice that just spoke, if it was recorded, trained or mixed: other voices are never
+        erased."""
         if voice.samples or voice.trained or voice.mix:
             self._ids.update((voice.id, *(id_ for id_, _ in voice.mix)))
 
@@ -55,12 +57,12 @@ class VoiceUse:
             return
         ids: set[str] = set()
         try:
-            # The time first: without it, all that spoke is noted the next time.
+            # Read the time before the ids are taken: if this fails, the next call writes them.
             now = await self._store.now()
             ids, self._ids = self._ids, set()
             day = now - now % DAY_US
             new = [id_ for id_ in ids if (id_, day) not in self._noted]
-            await records.note_used(self._store, new, day)
+            await records.note_voices_used(self._store, new, day)
         except StorageFailed:
             self._ids |= ids
             raise
@@ -80,7 +82,7 @@ async def open_voice_use(store: Store, metrics: Metrics) -> AsyncIterator[VoiceU
 
 
 class Retention:
-    """Erases voices that no plan stores any longer, and the voices of closed accounts.
+    """Erases voices that were unused for longer than their plan allows, and the voices of closed accounts.
 
     Each revision of the configuration sets `plans`, the plans in force.
     """
@@ -92,37 +94,38 @@ class Retention:
         self._metrics = metrics
 
     async def run(self) -> None:
-        async def turn() -> None:
+        async def erase() -> None:
             await erase_unused(self._store, self.plans, self._erasing)
 
-        await repeat("erasure of unused voices", turn, EVERY_S, self._metrics, tidies=True)
+        await repeat("erasure of unused voices", erase, ERASE_EVERY_S, self._metrics, tidies=True)
 
 
 async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing) -> int:
-    """Erase the voices of closed accounts, and unused ones of others. Return the number of the latter."""
-    for closed in await list_closed_owners(store):
+    """Erase the voices of closed accounts, and unused voices of other accounts. Return the number of the
+    unused ones."""
+    for account_id in await list_closed_owners(store):
         try:
-            await erasing.erase_account(closed)
+            await erasing.erase_account(account_id)
         except UnsafeName as unsafe:  # one row must not delay the others
             _log.warning("voice.retention.unsafe", reason=str(unsafe))
     limited = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
     erased, place = 0, NEWEST
-    while limited and (page := await accounts.page(store, place, _BATCH)):
+    while limited and (page := await accounts.list_page(store, place, _BATCH)):
         for account in page:
             # A suspended account cannot use its voices.
             if account.closed is account.suspended is None and account.plan in limited:
                 before = await store.now() - limited[account.plan] * DAY_US
                 if account.resumed <= before:
-                    erased += await _erase_of(store, account.id, before, erasing)
-        place = Place(page[-1].created, page[-1].id)
+                    erased += await _erase_unused_of(store, account.id, before, erasing)
+        place = PagePlace(page[-1].created, page[-1].id)
     if erased:
         _log.info("voice.retention.complete", voices=erased)
     return erased
 
 
-async def _erase_of(store: Store, account: str, before: int, erasing: Erasing) -> int:
+async def _erase_unused_of(store: Store, account: str, before: int, erasing: Erasing) -> int:
     erased = 0
-    while batch := await records.unused(store, account, before, _BATCH):
+    while batch := await records.list_unused(store, account, before, _BATCH):
         for record in batch:
             with suppress(NotFound):  # its owner has deleted it
                 await erasing.erase_voice(record, None)
@@ -131,7 +134,7 @@ async def _erase_of(store: Store, account: str, before: int, erasing: Erasing) -
 
 
 class VoiceUseObservers:
-    """Observes answers with saved voices. The recording of a request is no saved voice."""
+    """Observes answers that speak with saved voices."""
 
     def __init__(self, use: VoiceUse) -> None:
         self._use = use
@@ -156,12 +159,12 @@ class _VoiceUseObserver(Observer):
 
 @cache
 def _closed_owners(tables: Tables) -> str:
-    # A closed account loses its key last.
-    owning = (*(table.name for table in wholes(tables)), "account_keys")
+    # The key of a closed account is deleted last.
+    owning = (*(table.name for table in whole_tables(tables)), "account_keys")
     has_one = " OR ".join(f"EXISTS (SELECT 1 FROM {name} WHERE account = accounts.id)" for name in owning)
     return f"SELECT id FROM accounts WHERE closed IS NOT NULL AND ({has_one}) ORDER BY id"
 
 
 async def list_closed_owners(store: Store) -> list[str]:
-    """List the closed accounts that still have something that can be erased."""
+    """List the closed accounts that still have rows to erase."""
     return [row["id"] for row in await store.read_long(_closed_owners(store.tables))]

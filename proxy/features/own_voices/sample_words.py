@@ -1,4 +1,5 @@
-"""The words of recordings: changed by their owner, or heard by the server where a voice came without them."""
+"""Changes the words of recordings: their owner writes them, or the server recognises them in recordings
+without words."""
 
 from __future__ import annotations
 
@@ -22,10 +23,10 @@ from proxy.storage.samples import SampleRecord
 from proxy.storage.store import Condition, Params, Statement, Store
 from speech_engine.hearing import HEARING_HZ
 
-MOST_S = 60.0
-"""Longer recordings are not heard."""
-MOST_WORDS = 1000
-"""The characters of `ref_text`."""
+MOST_TRANSCRIBED_S = 60.0
+"""The length of the longest recording whose words are recognised."""
+MOST_REF_TEXT_CHARACTERS = 1000
+"""The most characters of `ref_text`."""
 
 _RAISE = "UPDATE voices SET revision = revision + 1 WHERE id = :voice AND {only_if}"
 _SET_OF_VOICE = """
@@ -40,13 +41,14 @@ _IS_SAME = {
 _HOLD = "UPDATE voices SET id = id WHERE id = :voice"
 
 
-async def can_wait(
+async def will_hear_words(
     hearings: Hearings, writer: LibraryWriter, account: str, words: str, language: str | None
 ) -> bool:
-    """Tell whether a new recording without its words will be heard, as a model needs them."""
+    """Tell whether the words of a new recording will be recognised: it came without them, a model needs them,
+    and the account may use the recognition."""
     if words or not writer.wants_words or not hearings.ears.may_hear(language or ""):
         return False
-    return await hearings.is_free(account, MOST_S)
+    return await hearings.has_time_left(account, MOST_TRANSCRIBED_S)
 
 
 class FoundSample(NamedTuple):
@@ -56,64 +58,81 @@ class FoundSample(NamedTuple):
     voice: VoiceRecord
 
 
-class SampleWords:
-    """The words of clips, and of first recordings by the ids of their voices. Each revision of the
-    configuration sets `forget`, which forgets the library of an account."""
+class _WordStatements(NamedTuple):
+    """The statements that write the words of a recording. `words` returns a row if it has written them."""
 
-    forget: Callable[[str | None], None]
+    voice_revision: Statement
+    words: Statement
+    library_revision: Statement
+
+
+class SampleWords:
+    """Writes the words of recordings. A task names a clip by its id, and a first recording by the id of its
+    voice.
+
+    Each revision of the configuration sets `forget_library`, which drops the cached library of an account.
+    """
+
+    forget_library: Callable[[str | None], None]
 
     def __init__(self, store: Store, vault: Vault, hearings: Hearings) -> None:
         self._hearings = hearings
-        use = HearingUse(self._recording, self._change, lambda held: self.forget(held.account))
+        use = HearingUse(
+            self._load_recording, self._change_words, lambda task: self.forget_library(task.account)
+        )
         hearings.uses |= {"voice": use, "clip": use}
         self._store = store
         self._vault = vault
 
-    async def _recording(self, held: HearingRow) -> OwnRecording | None:
+    async def _load_recording(self, task: HearingRow) -> OwnRecording | None:
         from proxy.audio.recordings.derivation import whole_sound
 
-        found = await self._find_sample(held)
-        if found is None or found.row.seconds > MOST_S:
+        found = await self._find_sample(task)
+        if found is None or found.row.seconds > MOST_TRANSCRIBED_S:
             return None
-        master = await self._vault.open(held.account, found.row.digest)
+        master = await self._vault.open(task.account, found.row.digest)
         pcm = await asyncio.to_thread(whole_sound, master, HEARING_HZ)
-        return OwnRecording(held.id, held.account, pcm, found.voice.language or "")
+        return OwnRecording(task.id, task.account, pcm, found.voice.language or "")
 
-    async def _change(self, held: HearingRow, text: OwnTranscript | None) -> WordChange:
-        found = await self._find_sample(held)
+    async def _change_words(self, task: HearingRow, text: OwnTranscript | None) -> WordChange:
+        """Return the statements that write the recognised words. Without a `text`, they write that there are
+        none."""
+        found = await self._find_sample(task)
         if found is None:
             return WordChange()
-        words = "" if text is None else text.text[:MOST_WORDS]
-        statements = await self._changed(
+        words = "" if text is None else text.text[:MOST_REF_TEXT_CHARACTERS]
+        statements = await self._word_statements(
             found, words, TASKS.finished if text is None else COUNTED.sql, recognised=True if words else UNSET
         )
-        held_voice = Statement(_HOLD, {"voice": found.voice.id})
-        params = {name: statements[1].params[name] for name in ("sample", "was")}
+        lock_voice = Statement(_HOLD, {"voice": found.voice.id})
+        params = {name: statements.words.params[name] for name in ("sample", "was")}
         table = "samples" if found.row.id else "voices"
-        return WordChange(statements, Condition(_IS_SAME[table], params, (held_voice,)))
+        return WordChange(statements, Condition(_IS_SAME[table], params, (lock_voice,)))
 
     async def write_words(self, found: FoundSample, words: str, act: Act | None = None) -> bool:
         """Write the words that the owner states. Return False if the recording has changed meanwhile."""
-        statements = await self._changed(found, words, "1 = 1", recognised=UNSET)
+        statements = await self._word_statements(found, words, "1 = 1", recognised=UNSET)
         stop = self._hearings.stop_statement(found.row.id or found.voice.id)
-        params = {"sample": statements[1].params["sample"], "was": statements[1].params["sealed"]}
+        written = statements.words.params
+        params = {"sample": written["sample"], "was": written["sealed"]}
         done = audit.insert_statements(act, _IS_SAME["samples" if found.row.id else "voices"], params)
         answers = await self._store.write(stop, *statements, *done)
-        return bool(answers[2])
+        _stopped, _raised, rows, *_ = answers
+        return bool(rows)
 
-    async def _find_sample(self, held: HearingRow) -> FoundSample | None:
-        if held.id.startswith("clip_"):
-            row = await samples.clip(self._store, held.account, held.id)
+    async def _find_sample(self, task: HearingRow) -> FoundSample | None:
+        if task.id.startswith("clip_"):
+            row = await samples.find_clip(self._store, task.account, task.id)
         else:
-            row = next(iter(await samples.made_of(self._store, held.id)), None)
-        record = None if row is None else await records.get(self._store, held.account, row.voice)
+            row = next(iter(await samples.list_original(self._store, task.id)), None)
+        record = None if row is None else await records.get(self._store, task.account, row.voice)
         if row is None or record is None:
             return None
         return FoundSample(row, open_voice(self._vault, record))
 
-    async def _changed(
+    async def _word_statements(
         self, found: FoundSample, words: str, only_if: str, *, recognised: Recognised
-    ) -> tuple[Statement, ...]:
+    ) -> _WordStatements:
         row, voice = found
         sealed: SampleRecord | VoiceRecord
         if row.id:
@@ -128,8 +147,8 @@ class SampleWords:
             "wrapped": sealed.wrapped,
             "sealed": sealed.sealed,
         }
-        return (
-            # With other words, it may sound otherwise.
+        return _WordStatements(
+            # Other words may change the sound of the voice.
             Statement(_RAISE.format(only_if=only_if), {"voice": voice.id}),
             Statement(sql.format(only_if=only_if), values),
             library_revisions.raise_statement(row.account),

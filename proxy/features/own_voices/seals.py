@@ -1,7 +1,7 @@
-"""The personal texts of a voice: sealed in its row, and opened for its owner's library.
+"""Seals the personal texts of a voice in its row, and opens them.
 
-They are the name, the description, tags, labels, and the words of the first recording. A cast has them
-unsealed. The words of a clip are sealed in its own row, and are deleted with it.
+They are the name, the description, tags, labels, and the words of the first recording. A cast has them in
+plain. The words of a clip are sealed in the clip's own row, and are deleted with it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from msgspec import UNSET
 
-from proxy.catalogue.voice_records import Compared, Recognised, VoiceRecord, VoiceTexts
+from proxy.catalogue.voice_records import ComparisonResult, Recognised, VoiceRecord, VoiceTexts
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.samples import SampleRecord
 
@@ -20,29 +20,30 @@ _log = structlog.get_logger()
 
 
 class ClipTexts(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of a clip's `sealed`. `recognised` and `request` are as in `VoiceTexts`, and `compared` as
-    in `VoiceRecord`."""
+    """The texts in a clip's column `sealed`. `recognised` and `request` are as in `VoiceTexts`, and
+    `compared` as in `VoiceRecord`."""
 
     words: str = ""
     recognised: Recognised = UNSET
     request: str = ""
-    compared: Compared | None = None
+    compared: ComparisonResult | None = None
 
     def __repr__(self) -> str:
         return "<ClipTexts>"
 
 
 async def seal_voice(vault: Vault, record: VoiceRecord) -> VoiceRecord:
-    """Return the sealed record. Its name is a digest by this account's key."""
+    """Return the record with its texts sealed. Its name becomes a digest with the account's key."""
     assert record.account is not None, "the operator's voices are not sealed"
     texts = VoiceTexts(**{name: getattr(record, name) for name in VoiceTexts.__struct_fields__})
     sealed = await vault.seal_record(record.account, record.id, texts)
     digest = await vault.name_digest(record.account, record.name)
     row = msgspec.structs.replace(record, name=digest, wrapped=sealed.wrapped, sealed=sealed.sealed)
-    return closed(row)
+    return without_texts(row)
 
 
-def closed(row: VoiceRecord) -> VoiceRecord:
+def without_texts(row: VoiceRecord) -> VoiceRecord:
+    """Return the record with its stored name alone, and no other personal text."""
     return msgspec.structs.replace(row, **msgspec.structs.asdict(VoiceTexts(name=row.name)))
 
 
@@ -75,7 +76,8 @@ def open_clip(vault: Vault, row: SampleRecord) -> ClipTexts:
 
 
 def texts_of_recordings(vault: Vault, record: VoiceRecord, rows: Sequence[SampleRecord]) -> list[ClipTexts]:
-    """Return the texts of an opened voice's recordings, empty ones where they cannot be opened."""
+    """Return the texts of each recording of an opened voice. Those of a clip that cannot be opened are
+    empty."""
     return [
         _open_if_possible(vault, row)
         if row.id

@@ -1,4 +1,4 @@
-"""A reply that is made while it is sent."""
+"""A reply with a file that is made while it is sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from proxy.http.connection import Connection
 
 
 class FileInChunks(Protocol):
-    """A file in chunks: None is its end. Close it."""
+    """A file that is read in chunks. `next_chunk` returns None at its end. Close it."""
 
     async def next_chunk(self) -> bytes | None: ...
 
@@ -20,7 +20,8 @@ class FileInChunks(Protocol):
 
 
 class StreamReply(Response):
-    """A file as a reply. A failure in its middle breaks the connection: a part never looks whole."""
+    """A file as a reply. A failure in its middle breaks the connection, so that a client never takes a part
+    for the whole file."""
 
     def __init__(self, name: str, stream: FileInChunks, media_type: str = "application/zip") -> None:
         self.media_type = media_type

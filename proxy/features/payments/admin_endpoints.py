@@ -12,9 +12,9 @@ from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import OrderStore
 from proxy.features.payments.provider import Provider, ProviderFailed
 from proxy.features.payments.records import NEEDY_ORDERS, ORDERS, OTHER_ORDERS, OrderRecord
-from proxy.http.body import body
+from proxy.http.body import read_body
 from proxy.http.endpoint import Query
-from proxy.http.lists import PAGE, SINCE, query_choice, query_time, table_page
+from proxy.http.lists import PAGE, SINCE, query_choice, query_time_micros, read_table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 
@@ -42,7 +42,7 @@ class AdminOrders(Resource):
         """The orders of all accounts, the newest first"""
         account, store = await self._admin_tools.query_account(request), self._admin_tools.store
         now, table = await store.now(), _TABLES[query_choice(request, _ATTENTION)]
-        listed = await table_page(request, table, store, account)
+        listed = await read_table_page(request, table, store, account)
         return await listed.list_response(bodies.AdminOrderList, lambda row: bodies.admin_order(row, now))
 
     @endpoint(
@@ -50,7 +50,7 @@ class AdminOrders(Resource):
     )
     async def compare_payments(self, request: Request) -> Response:
         """Payments at the providers that no order here has, as after a restored backup"""
-        since = query_time(request, "since")
+        since = query_time_micros(request, "since")
         if since is None:
             raise InvalidRequest(
                 "Missing required parameter: 'since'.", param="since", code="missing_required_parameter"
@@ -59,7 +59,7 @@ class AdminOrders(Resource):
         failed: dict[str, str] = {}
         for name, provider in self._sales.providers.items():
             try:
-                async for payment in provider.since(since):
+                async for payment in provider.payments_since(since):
                     if payment.is_paid and not await self._is_known(provider, payment.reference):
                         data.append(bodies.unknown_payment(provider.name, payment))
             except ProviderFailed as error:
@@ -69,14 +69,14 @@ class AdminOrders(Resource):
     @endpoint("GET", _ONE, bodies.AdminOrder, failures=(NotFound,))
     async def get_any_order(self, request: Request) -> Response:
         """One order of any account, with its payments"""
-        return await self._answer(await self._found(request))
+        return await self._order_reply(await self._find_order(request))
 
     @endpoint("POST", f"{_ONE}/check", bodies.AdminOrder, failures=(NotFound,))
     async def check_order(self, request: Request) -> Response:
         """Have the provider of an order asked at once. The answer has what is known so far"""
-        order = await self._found(request)
-        await self._orders.wake(order.provider, order.id)
-        return await self._answer(await self._found(request))
+        order = await self._find_order(request)
+        await self._orders.wake_order(order.provider, order.id)
+        return await self._order_reply(await self._find_order(request))
 
     @endpoint(
         "POST",
@@ -87,18 +87,18 @@ class AdminOrders(Resource):
     )
     async def resolve_order(self, request: Request) -> Response:
         """Note that a person has dealt with an order that needed attention"""
-        resolution, order = await body(request, bodies.Resolution), await self._found(request)
+        resolution, order = await read_body(request, bodies.Resolution), await self._find_order(request)
         if not order.attention:
             raise Conflict("The order needs no attention.")
         facts = {"note": resolution.note, "attention": order.attention}
         act = await self._admin_tools.audit_row(request, "order.resolved", order.id, order.account, **facts)
-        await self._orders.resolve(order, act)
-        return await self._answer(await self._found(request))
+        await self._orders.resolve_order(order, act)
+        return await self._order_reply(await self._find_order(request))
 
-    async def _found(self, request: Request) -> OrderRecord:
+    async def _find_order(self, request: Request) -> OrderRecord:
         return await self._orders.find_order(None, request.path_params["id"])
 
-    async def _answer(self, order: OrderRecord) -> Response:
+    async def _order_reply(self, order: OrderRecord) -> Response:
         payments = await self._orders.payments_of(order.id)
         return reply(bodies.admin_order(order, await self._admin_tools.store.now(), payments))
 

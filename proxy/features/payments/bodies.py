@@ -7,21 +7,21 @@ from typing import Literal
 
 import msgspec
 
-from policies.limits import COUNTED, limit_values, with_limits
+from policies.limits import COUNT_LIMITS, limit_values, with_limits
 from policies.plans import Plan
 from policies.price import Minutes
 from proxy.config import credits
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.provider import FetchedPayment
-from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
+from proxy.features.payments.records import NEVER, MonthSpan, OrderRecord, PaymentRecord
 from proxy.features.payments.rules import OrderState
 from proxy.features.payments.section import ProviderName, SoldOffer
 from proxy.http.body import Name, NeededReason
-from proxy.http.lists import Listing, iso, iso_or_none
-from proxy.http.replies import shown_as
+from proxy.http.lists import Listing, iso_time, iso_time_or_none
+from proxy.http.replies import struct_from
 
 
-@with_limits(COUNTED, lambda row: row.plain | None)
+@with_limits(COUNT_LIMITS, lambda row: row.plain | None)
 class OfferLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of a plan. Null is no limit, or one that each account has of its own."""
 
@@ -181,7 +181,7 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
     failed: dict[str, str]
 
 
-def money(minor: int) -> str:
+def format_money(minor: int) -> str:
     """Write minor units as people do: 2990 is "29.90"."""
     return f"{minor // 100}.{minor % 100:02d}"
 
@@ -192,11 +192,11 @@ def shown_offer(offer: SoldOffer, sales: Sales) -> ShownOffer:
     return ShownOffer(
         object=offer.kind,
         name=offer.name,
-        amount=money(offer.amount),
+        amount=format_money(offer.amount),
         currency=offer.currency,
         providers=tuple(each for each in offer.providers if each in sales.providers),
         features=offer.features,
-        credits=None if micro is None else credits.number(micro),
+        credits=None if micro is None else credits.to_credits(micro),
         minutes=sales.minutes_of(offer),
         limits=None if plan is None else _limits(plan),
     )
@@ -209,26 +209,26 @@ def shown_start(sales: Sales) -> StartPlan | None:
     allowance = sales.plan_allowance(plan.name)
     return StartPlan(
         name=plan.name,
-        credits=None if allowance is None else credits.number(allowance),
+        credits=None if allowance is None else credits.to_credits(allowance),
         minutes=sales.minutes_in(allowance, plan.name),
         limits=_limits(plan),
     )
 
 
 def _limits(plan: Plan) -> OfferLimits:
-    values = limit_values(plan, COUNTED)
+    values = limit_values(plan, COUNT_LIMITS)
     return OfferLimits(**{name: each if isinstance(each, int) else None for name, each in values.items()})
 
 
 def shown_payment(row: PaymentRecord) -> ShownPayment:
     return ShownPayment(
         id=row.id,
-        amount=money(row.amount),
+        amount=format_money(row.amount),
         currency=row.currency,
-        refunded=money(row.refunded),
-        disputed=money(row.disputed),
-        credited=credits.number(row.credited),
-        created=iso(row.created),
+        refunded=format_money(row.refunded),
+        disputed=format_money(row.disputed),
+        credited=credits.to_credits(row.credited),
+        created=iso_time(row.created),
     )
 
 
@@ -239,49 +239,49 @@ def shown_order(
     row: OrderRecord,
     now: int,
     *,
-    month: tuple[int, int] | None = None,
+    month: MonthSpan | None = None,
     payments: Sequence[PaymentRecord] = (),
     changes: Changes = NO_CHANGES,
 ) -> ShownOrder:
-    bought = None if month is None else BoughtTime(starts=iso(month[0]), ends=iso(month[1]))
+    bought = None if month is None else BoughtTime(starts=iso_time(month.starts), ends=iso_time(month.ends))
     facts = {"month": bought, "ends": changes.ends, "silenced": changes.silenced}
-    return shown_as(ShownOrder, row, **_facts(row, now, payments), **facts)
+    return struct_from(ShownOrder, row, **_common_fields(row, now, payments), **facts)
 
 
 def admin_order(row: OrderRecord, now: int, payments: Sequence[PaymentRecord] = ()) -> AdminOrder:
-    return shown_as(
+    return struct_from(
         AdminOrder,
         row,
-        **_facts(row, now, payments),
+        **_common_fields(row, now, payments),
         month=None,
         ends=None,
         silenced=[],
         resolved=row.resolved.splitlines(),
-        next_look=iso_or_none(row.due if row.due < NEVER else None),
+        next_look=iso_time_or_none(row.due if row.due < NEVER else None),
     )
 
 
-def _facts(row: OrderRecord, now: int, payments: Sequence[PaymentRecord]) -> dict[str, object]:
+def _common_fields(row: OrderRecord, now: int, payments: Sequence[PaymentRecord]) -> dict[str, object]:
     is_open = row.state == "open" and now < row.expires
     return {
         "object": "order",
         "state": row.state_at(now),
-        "amount": money(row.amount),
-        "credits": credits.number(row.credits) if row.kind == "pack" else None,
+        "amount": format_money(row.amount),
+        "credits": credits.to_credits(row.credits) if row.kind == "pack" else None,
         "url": row.url if is_open and row.url else None,
-        "created": iso(row.created),
-        "expires": iso(row.expires),
-        "cancelled": iso_or_none(row.cancelled),
-        "paid": iso_or_none(row.paid),
+        "created": iso_time(row.created),
+        "expires": iso_time(row.expires),
+        "cancelled": iso_time_or_none(row.cancelled),
+        "paid": iso_time_or_none(row.paid),
         "payments": [shown_payment(each) for each in payments],
     }
 
 
 def unknown_payment(provider: str, payment: FetchedPayment) -> UnknownPayment:
-    return shown_as(
+    return struct_from(
         UnknownPayment,
         payment,
         provider=provider,
-        amount=money(payment.amount),
-        refunded=money(payment.refunded),
+        amount=format_money(payment.amount),
+        refunded=format_money(payment.refunded),
     )

@@ -1,7 +1,7 @@
 """The booking of payments: the only code that moves credits and plans for money.
 
-The rows of an order's payments are read first, and then the provider is asked. A booking is one commit, with
-the number after the one that was read: a second worker, or an older answer of the provider, is refused whole.
+The rows of an order's payments are read before the provider is asked. A booking is one commit, numbered after
+the last change of the account: a second worker, or one with an older answer of the provider, is refused.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import msgspec
 import structlog
 
 from policies.price import in_credits
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
 from proxy.features.payments import paid_months, plan_changes, records
 from proxy.features.payments import rules as payments
-from proxy.features.payments.bodies import money
+from proxy.features.payments.bodies import format_money
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.paid_months import BoughtMonth, MonthChange
 from proxy.features.payments.plan_changes import ACTOR, PlanReading
@@ -31,14 +31,14 @@ from proxy.storage.entries import GRANTED
 from proxy.storage.rows import columns
 from proxy.storage.store import AlreadyExists, Params, Statement
 
-CLOSED = "it was paid for an account that is closed"
-MONTH = "a month was given back after its end, or cannot be had any more"
-FALLEN = "its refund has failed since: what was taken for it has to be given back by hand"
-FALL_US = 60 * SECOND
+PAID_AFTER_CLOSING = "it was paid for an account that is closed"
+MONTH_LOST = "a month was given back after its end, or cannot be had any more"
+REFUND_FAILED = "its refund has failed since: what was taken for it has to be given back by hand"
+REFUND_CHECK_US = 60 * SECOND_US
 
 _log = structlog.get_logger()
 
-_PAYMENT = f"""
+_UPSERT_PAYMENT = f"""
 INSERT INTO payments ({columns(PaymentRecord)})
 VALUES ({", ".join(f":{name}" for name in PaymentRecord.__struct_fields__)})
 ON CONFLICT (id) DO UPDATE SET refunded = excluded.refunded, disputed = excluded.disputed,
@@ -54,14 +54,16 @@ attention = CASE WHEN {_IS_NEW_REASON} THEN
     attention || CASE WHEN attention = '' THEN '' ELSE '; ' END || CAST(:reason AS TEXT)
     ELSE attention END
 """
-_ORDER = f"UPDATE orders SET state = :state, paid = coalesce(paid, :paid), {_ATTENTION} WHERE id = :order_id"
-_NOTE = f"UPDATE orders SET {_ATTENTION} WHERE id = :order_id AND {_IS_NEW_REASON}"
-_NOTED_IF = f"EXISTS (SELECT 1 FROM orders WHERE id = :order_id AND {_IS_NEW_REASON})"
-_HAS_PAID = "UPDATE accounts SET has_paid = 1 WHERE id = :account"
+_UPDATE_ORDER = (
+    f"UPDATE orders SET state = :state, paid = coalesce(paid, :paid), {_ATTENTION} WHERE id = :order_id"
+)
+_ADD_REASON = f"UPDATE orders SET {_ATTENTION} WHERE id = :order_id AND {_IS_NEW_REASON}"
+_HAS_NEW_REASON = f"EXISTS (SELECT 1 FROM orders WHERE id = :order_id AND {_IS_NEW_REASON})"
+_SET_HAS_PAID = "UPDATE accounts SET has_paid = 1 WHERE id = :account"
 
 
 class Booking:
-    """The bookings of one worker, by what is sold now."""
+    """Books payments. `sales` is what is sold now."""
 
     sales: Sales
 
@@ -69,69 +71,69 @@ class Booking:
         self._ledger = ledger
         self._store = ledger.store
         self._mails = mails
-        self._fallen: dict[str, int] = {}
-        """Payments of which less is refunded than was booked, each with the moment of the first such look. It
-        is `NEVER` once a person was told."""
+        self._failed_refunds: dict[str, int] = {}
+        """Payments of which the provider shows a smaller refund than was booked, with the moment of the first
+        such look. The moment is `NEVER` once the order needs attention for it."""
 
     async def book(
         self, order: OrderRecord, rows: Sequence[PaymentRecord], fetched: Sequence[FetchedPayment]
     ) -> bool:
-        """Book the payments of an order, and return whether any was. `rows` were read before they were
-        fetched. Raises AlreadyExists if another unit came before: then begin anew, and fetch again."""
+        """Book the payments of an order. Return whether one has changed. `rows` were read before the payments
+        were fetched. Raises AlreadyExists if another booking came between: then read and fetch again."""
         known = {row.id: row for row in rows}
         has_booked = False
         for payment in sorted(fetched, key=lambda each: each.id):
             id_ = f"{order.provider}:{payment.id}"
             if id_ not in known and not payment.is_paid:
                 continue
-            if fault := _contradiction(order, payment):
-                await self._note(order, f"payment {id_} has another {fault}")
+            if fault := _differing_fields(order, payment):
+                await self._note_attention(order, f"payment {id_} has another {fault}")
                 continue
             if id_ in known:
-                await self._note_fall(order, known[id_], payment)
-            has_booked |= await self._book(order, known.get(id_), id_, payment)
+                await self._note_failed_refund(order, known[id_], payment)
+            has_booked |= await self._book_one(order, known.get(id_), id_, payment)
         return has_booked
 
-    def look_again(self, rows: Sequence[PaymentRecord]) -> int:
-        """Return when a second look tells whether refunds of these payments have failed."""
-        return min((self._fallen.get(row.id, NEVER) + FALL_US for row in rows), default=NEVER)
+    def refund_check_at(self, rows: Sequence[PaymentRecord]) -> int:
+        """Return when the second look is due that tells whether refunds of these payments have failed."""
+        return min((self._failed_refunds.get(row.id, NEVER) + REFUND_CHECK_US for row in rows), default=NEVER)
 
-    async def _book(
-        self, order: OrderRecord, was: PaymentRecord | None, id_: str, payment: FetchedPayment
+    async def _book_one(
+        self, order: OrderRecord, known: PaymentRecord | None, id_: str, payment: FetchedPayment
     ) -> bool:
-        reading = await plan_changes.read(self._ledger, order.account, self.sales)
-        before = None if was is None else _money(was)
+        reading = await plan_changes.read_plan(self._ledger, order.account, self.sales)
+        before = None if known is None else _paid_amount(known)
         fetched = PaidAmount(payment.amount, payment.refunded, payment.disputed)
-        latest = payments.latest(before, fetched, seller_won_dispute=payment.seller_won_dispute)
-        row = _row(order, reading, id_, was, latest)
-        if was is not None and _values(row) == _values(was):
+        latest = payments.amount_to_book(before, fetched, seller_won_dispute=payment.seller_won_dispute)
+        row = _booked_row(order, reading, id_, known, latest)
+        if known is not None and _booked_values(row) == _booked_values(known):
             return False
-        # Since the account was read, so that a unit which changes them meanwhile refuses this one.
+        # Read after the account: a booking that changes these rows later raises the number of the account.
         rows = {each.id: each for each in await records.payments_of(self._store, order.id)}
-        if rows.get(id_) != was:
+        if rows.get(id_) != known:
             raise AlreadyExists("payments.id")
-        credits = row.credited - (0 if was is None else was.credited)
+        credits = row.credited - (0 if known is None else known.credited)
         change = self._month_change(order, reading, row)
         state: Params = {
             "order_id": order.id,
-            "state": payments.order_state(map(_money, {**rows, id_: row}.values())),
+            "state": payments.order_state(map(_paid_amount, {**rows, id_: row}.values())),
             "paid": row.changed,
-            "reason": self._reason(reading, was, row, change),
+            "reason": self._reason(reading, known, row, change),
         }
-        moved = [plan_changes.entry(reading, GRANTED, credits, order.id, f"pay:{id_}:{row.booked}")]
+        entries = [plan_changes.new_entry(reading, GRANTED, credits, order.id, f"pay:{id_}:{row.booked}")]
         statements = [
-            Statement(_PAYMENT, msgspec.structs.asdict(row)),
-            Statement(_ORDER, state),
-            Statement(_HAS_PAID, {"account": order.account}),
+            Statement(_UPSERT_PAYMENT, msgspec.structs.asdict(row)),
+            Statement(_UPDATE_ORDER, state),
+            Statement(_SET_HAS_PAID, {"account": order.account}),
             *audit.insert_statements(_act(order, row, credits, change)),
         ]
         if change is not None:
-            moved += plan_changes.month_entries(reading, change, order.id)
+            entries += plan_changes.month_entries(reading, change, order.id)
             statements += plan_changes.month_statements(reading, change)
-        if was is None and not reading.is_closed:
+        if known is None and not reading.is_closed:
             statements += await self._receipt(order, id_, row.created)
         _log.info("payment.book.started", payment=id_, order=order.id, booked=row.booked)
-        await plan_changes.write(self._ledger, reading, moved, statements)
+        await plan_changes.write_change(self._ledger, reading, entries, statements)
         _log.info("payment.book.complete", payment=id_, order=order.id, booked=row.booked)
         return True
 
@@ -140,8 +142,8 @@ class Booking:
     ) -> MonthChange | None:
         if order.kind != "plan":
             return None
-        if not _money(row).rest:
-            return paid_months.give_back(reading.plan_state, row.id)
+        if not _paid_amount(row).remaining:
+            return paid_months.refund_month(reading.plan_state, row.id)
         if reading.is_closed:
             return None
         bought = BoughtMonth(
@@ -151,18 +153,26 @@ class Booking:
             ordered=order.created,
             is_barred=reading.has_agreed or order.offer not in self.sales.plans,
         )
-        change = paid_months.keep(reading.plan_state, bought)
+        change = paid_months.buy_month(reading.plan_state, bought)
         is_lost = bought.is_barred and bool(change.months)
         return msgspec.structs.replace(change, needs_attention=change.needs_attention or is_lost)
 
     def _reason(
-        self, reading: PlanReading, was: PaymentRecord | None, row: PaymentRecord, change: MonthChange | None
+        self,
+        reading: PlanReading,
+        known: PaymentRecord | None,
+        row: PaymentRecord,
+        change: MonthChange | None,
     ) -> str:
-        """Return why a person must look at this booking, "" if none has to."""
-        kept = 0 if was is None else _money(was).rest
+        """Return why a person must look at this booking, or ""."""
+        remaining = 0 if known is None else _paid_amount(known).remaining
         if change is not None and change.needs_attention:
-            return f"payment {row.id}: {MONTH}"
-        return f"payment {row.id}: {CLOSED}" if reading.is_closed and _money(row).rest > kept else ""
+            return f"payment {row.id}: {MONTH_LOST}"
+        return (
+            f"payment {row.id}: {PAID_AFTER_CLOSING}"
+            if reading.is_closed and _paid_amount(row).remaining > remaining
+            else ""
+        )
 
     async def _receipt(self, order: OrderRecord, id_: str, now: int) -> tuple[Statement, ...]:
         if self._mails is None:
@@ -171,7 +181,7 @@ class Booking:
         bought = (order.allowance, order.offer) if of_plan else (order.credits, self.sales.first_plan)
         facts = {
             "title": self.sales.with_minutes(order.title, *bought),
-            "amount": money(order.amount),
+            "amount": format_money(order.amount),
             "currency": order.currency,
             "order": order.id,
             "payment": id_,
@@ -181,37 +191,39 @@ class Booking:
             Letter(kind="receipt", facts=facts), account=order.account, now=now
         )
 
-    async def _note_fall(self, order: OrderRecord, was: PaymentRecord, fetched: FetchedPayment) -> None:
-        """Note a refund that fell back, at the second look: one answer may be an old one."""
-        if fetched.refunded >= was.refunded:
-            self._fallen.pop(was.id, None)
+    async def _note_failed_refund(
+        self, order: OrderRecord, known: PaymentRecord, fetched: FetchedPayment
+    ) -> None:
+        """Note a refund that became less, at the second look: the first answer may be an old one."""
+        if fetched.refunded >= known.refunded:
+            self._failed_refunds.pop(known.id, None)
             return
         now = await self._store.now()
-        if now - self._fallen.setdefault(was.id, now) >= FALL_US:
-            self._fallen[was.id] = NEVER
-            amounts = f"{money(was.refunded)} were refunded, now {money(fetched.refunded)}"
-            await self._note(order, f"payment {was.id}: {amounts}; {FALLEN}")
+        if now - self._failed_refunds.setdefault(known.id, now) >= REFUND_CHECK_US:
+            self._failed_refunds[known.id] = NEVER
+            amounts = f"{format_money(known.refunded)} were refunded, now {format_money(fetched.refunded)}"
+            await self._note_attention(order, f"payment {known.id}: {amounts}; {REFUND_FAILED}")
 
-    async def _note(self, order: OrderRecord, reason: str) -> None:
+    async def _note_attention(self, order: OrderRecord, reason: str) -> None:
         """Note once that a person must look at an order."""
         now, action = await self._store.now(), "order.needs_attention"
         act = audit.new_act(now, ACTOR, action, order.id, order.account, reason=reason)
         facts: Params = {"order_id": order.id, "reason": reason}
         await self._store.write(
-            *audit.insert_statements(act, _NOTED_IF, facts),
-            Statement(_NOTE, facts),
+            *audit.insert_statements(act, _HAS_NEW_REASON, facts),
+            Statement(_ADD_REASON, facts),
         )
 
 
-def _row(
-    order: OrderRecord, reading: PlanReading, id_: str, was: PaymentRecord | None, money: PaidAmount
+def _booked_row(
+    order: OrderRecord, reading: PlanReading, id_: str, known: PaymentRecord | None, money: PaidAmount
 ) -> PaymentRecord:
-    """Return the payment as it is to be booked. A closed account gets no credits."""
-    credits = order.credits if was is None else was.credits
-    if was is None and reading.is_closed:
+    """Return the row of a payment after this booking. A closed account gets no credits."""
+    credits = order.credits if known is None else known.credits
+    if known is None and reading.is_closed:
         credits = 0
-    credited, booked = (0, 0) if was is None else (was.credited, was.booked)
-    target = payments.target(credits, money)
+    credited, booked = (0, 0) if known is None else (known.credited, known.booked)
+    target = payments.credits_worth(credits, money)
     return PaymentRecord(
         id=id_,
         order_id=order.id,
@@ -223,17 +235,17 @@ def _row(
         credits=credits,
         credited=min(target, credited) if reading.is_closed else target,
         booked=booked + 1,
-        created=reading.plan_state.now if was is None else was.created,
+        created=reading.plan_state.now if known is None else known.created,
         changed=reading.plan_state.now,
     )
 
 
-def _values(row: PaymentRecord) -> tuple[int, int, int]:
+def _booked_values(row: PaymentRecord) -> tuple[int, int, int]:
     return row.refunded, row.disputed, row.credited
 
 
-def _contradiction(order: OrderRecord, payment: FetchedPayment) -> str:
-    """Return the fields in which a payment contradicts its order, "" if it agrees."""
+def _differing_fields(order: OrderRecord, payment: FetchedPayment) -> str:
+    """Return the names of the fields in which a payment differs from its order, or ""."""
     wanted = {
         "reference": order.id,
         "amount": order.amount,
@@ -244,7 +256,7 @@ def _contradiction(order: OrderRecord, payment: FetchedPayment) -> str:
     return ", ".join(name for name, value in wanted.items() if getattr(payment, name) != value)
 
 
-def _money(row: PaymentRecord) -> PaidAmount:
+def _paid_amount(row: PaymentRecord) -> PaidAmount:
     return PaidAmount(row.amount, row.refunded, row.disputed)
 
 

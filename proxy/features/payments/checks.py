@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-_REST = """
+_REMAINING = """
 CASE WHEN payments.refunded + payments.disputed >= payments.amount THEN 0
 ELSE payments.amount - payments.refunded - payments.disputed END
 """
 # The product of credits and money may not fit 64 bits.
-_TARGET = f"""
-(payments.credits / payments.amount * ({_REST})
-    + payments.credits % payments.amount * ({_REST}) / payments.amount)
+_WORTH = f"""
+(payments.credits / payments.amount * ({_REMAINING})
+    + payments.credits % payments.amount * ({_REMAINING}) / payments.amount)
 """
 _ENTRIES = """
 WITH RECURSIVE rows (id, first, next, many, credits) AS (
@@ -27,14 +27,14 @@ GROUP BY rows.id, rows.many, rows.credits
 HAVING count(entries.id) <> rows.many OR coalesce(sum(entries.amount), 0) <> rows.credits
 """
 
-OF_PAYMENTS = (
+PAYMENT_CHECKS = (
     (
         "a payment is worth what is left of its money",
         f"""
-        SELECT payments.id AS subject, 'credited ' || credited || ', worth ' || {_TARGET} AS found
+        SELECT payments.id AS subject, 'credited ' || credited || ', worth ' || {_WORTH} AS found
         FROM payments JOIN accounts ON accounts.id = payments.account
         WHERE payments.id > :after AND payments.id <= :upto
-            AND (credited > {_TARGET} OR (credited < {_TARGET} AND accounts.closed IS NULL))
+            AND (credited > {_WORTH} OR (credited < {_WORTH} AND accounts.closed IS NULL))
         """,
     ),
     (
@@ -57,12 +57,12 @@ OF_PAYMENTS = (
         JOIN accounts ON accounts.id = payments.account
         LEFT JOIN paid_months ON paid_months.id = payments.id
         WHERE payments.id > :after AND payments.id <= :upto AND orders.kind = 'plan'
-            AND accounts.closed IS NULL AND (CASE WHEN {_REST} > 0 THEN 1 ELSE 0 END)
+            AND accounts.closed IS NULL AND (CASE WHEN {_REMAINING} > 0 THEN 1 ELSE 0 END)
                 <> (CASE WHEN paid_months.is_paid = 1 AND paid_months.state <> 'dropped' THEN 1 ELSE 0 END)
         """,
     ),
 )
-OF_MONTHS = (
+MONTH_CHECKS = (
     (
         "what a month carried is what its entries say",
         _ENTRIES.format(

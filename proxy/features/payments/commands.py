@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, admin_path
 from proxy.commands.options import OfAccount
-from proxy.commands.tables import Cell, Line, Part, grid
+from proxy.commands.tables import Cell, Line, Part, make_grid
 
 ORDERS = Group("orders", "What accounts bought, and what of it needs attention.")
 
@@ -23,14 +23,14 @@ def _price(row: dict[str, Any]) -> str:
 def _list_table(answer: dict[str, Any]) -> list[Part]:
     columns: dict[str, str | Cell] = {"account": "account", "offer": "title", "price": _price}
     columns |= {name: name for name in ("provider", "state", "attention", "created", "id")}
-    return [grid(answer, columns, wide=("attention", "created"))]
+    return [make_grid(answer, columns, wide=("attention", "created"))]
 
 
 def _order_table(row: dict[str, Any]) -> list[Part]:
     parts = _list_table({"data": [row]})
     if row["payments"]:
         names = ("amount", "refunded", "disputed", "credited", "created", "id")
-        parts.append(grid({"data": row["payments"]}, {name: name for name in names}, wide=("created",)))
+        parts.append(make_grid({"data": row["payments"]}, {name: name for name in names}, wide=("created",)))
     if row["attention"]:
         parts.append(Line(f"It needs attention: {row['attention']}"))
     if row["error"]:
@@ -45,7 +45,7 @@ def _check_table(row: dict[str, Any]) -> list[Part]:
 def _difference_table(answer: dict[str, Any]) -> list[Part]:
     columns: dict[str, str | Cell] = {"provider": "provider", "payment": "id", "price": _price}
     columns |= {name: name for name in ("refunded", "reference")}
-    parts: list[Part] = [grid(answer, columns, wide=("reference",))]
+    parts: list[Part] = [make_grid(answer, columns, wide=("reference",))]
     if not answer["data"]:
         parts = [Line("All payments have an order here.")]
     parts += [Line(f"{name} could not be asked: {why}") for name, why in answer["failed"].items()]
@@ -65,13 +65,13 @@ def orders_list(account: OfAccount = None) -> AdminRequest:
 @ORDERS.command("show", _order_table)
 def orders_show(order: _Order) -> AdminRequest:
     """Show an order with its payments."""
-    return AdminRequest("GET", path(_KIND, order))
+    return AdminRequest("GET", admin_path(_KIND, order))
 
 
 @ORDERS.command("check", _check_table)
 def orders_check(order: _Order) -> AdminRequest:
     """Have an order's provider asked at once."""
-    return AdminRequest("POST", path(_KIND, order, "check"))
+    return AdminRequest("POST", admin_path(_KIND, order, "check"))
 
 
 @ORDERS.command("resolve", _order_table)
@@ -79,7 +79,7 @@ def orders_resolve(
     order: _Order, note: Annotated[str, typer.Option(help="What was done about it, for the audit.")]
 ) -> AdminRequest:
     """Note that an order which needed attention was dealt with."""
-    return AdminRequest("POST", path(_KIND, order, "resolve"), {"note": note})
+    return AdminRequest("POST", admin_path(_KIND, order, "resolve"), {"note": note})
 
 
 @ORDERS.command("reconcile", _difference_table)

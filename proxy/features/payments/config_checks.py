@@ -1,5 +1,5 @@
-"""`voxgate check` on the offers: people must be able to have them for money. `voxgate doctor` on the
-providers: their secrets, and whether they can call this server."""
+"""`voxgate check` on the offers: each must be for sale. `voxgate doctor` on the providers: their secrets, and
+whether they can call this server."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from proxy.features.payments.section import (
 
 _TEST_KEYS = ("TEST-", "sk_test_", "rk_test_")
 _LIVE_KEYS = ("sk_live_", "rk_live_")
-_PRIVATE = (".local", ".localhost", ".internal", ".test")
+_PRIVATE_SUFFIXES = (".local", ".localhost", ".internal", ".test")
 
 
-def sales(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    """Yield a finding for each offer that cannot be had, and each key of the other mode."""
+def check_offers(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+    """Yield a finding for each offer that cannot be bought, and each test key in live mode or the reverse."""
     section = SECTION.of(config)
     if section.lapsed_plan and section.lapsed_plan not in config.plans:
         found = f"lapsed_plan = {section.lapsed_plan!r} is no plan here"
         yield wrong("payments", found, f"name one of {', '.join(config.plans)}")
     for offer in section.offers:
-        yield from _of_offer(config, section, offer)
+        yield from _check_offer(config, section, offer)
     for name in PROVIDERS:
         provider: ProviderSection = getattr(section, name)
         is_live = provider.live
@@ -46,11 +46,11 @@ def sales(config: Config, _registry: Registry, _results: ProbeResults) -> Iterat
         yield wrong("payments", found, "set commercial = true, or sell nothing")
 
 
-def _of_offer(config: Config, section: PaymentsSection, offer: SoldOffer) -> Iterator[Finding]:
-    away = [name for name in PROVIDERS if name in offer.providers and not getattr(section, name).is_on]
-    if away:
-        found = f"it is sold at {', '.join(away)}, without a key and a secret there"
-        yield wrong("payments", found, f"set [payments.{away[0]}]", name=offer.name)
+def _check_offer(config: Config, section: PaymentsSection, offer: SoldOffer) -> Iterator[Finding]:
+    unset = [name for name in PROVIDERS if name in offer.providers and not getattr(section, name).is_on]
+    if unset:
+        found = f"it is sold at {', '.join(unset)}, without a key and a secret there"
+        yield wrong("payments", found, f"set [payments.{unset[0]}]", name=offer.name)
     if offer.kind == "pack":
         return
     plan = config.plans.get(offer.name)
@@ -66,7 +66,7 @@ def _of_offer(config: Config, section: PaymentsSection, offer: SoldOffer) -> Ite
         yield wrong("payments", found, "write a number", name=offer.name)
 
 
-def reach(config: Config) -> Iterator[Finding]:
+def check_providers(config: Config) -> Iterator[Finding]:
     section = SECTION.of(config)
     used = [name for name in PROVIDERS if any(name in offer.providers for offer in section.offers)]
     if not used:
@@ -90,5 +90,5 @@ def reach(config: Config) -> Iterator[Finding]:
 def _is_public(url: str) -> bool:
     parts = urlsplit(url)
     host = parts.hostname or ""
-    is_name = "." in host and not (is_address(host) or host.endswith(_PRIVATE))
+    is_name = "." in host and not (is_address(host) or host.endswith(_PRIVATE_SUFFIXES))
     return parts.scheme == "https" and (is_name or is_public(host))

@@ -1,6 +1,7 @@
-"""/v1/plans and /v1/orders: what is sold, and what an account has ordered. /orders/{id} leads to one.
+"""/v1/plans and /v1/orders: what is sold, and what an account has ordered. /orders/{id} leads to the console.
 
-/webhooks/PROVIDER exists while its key and secret are set. An event is a hint: a row notes its object."""
+/webhooks/PROVIDER exists while its key and secret are set. A webhook only notes the id of a payment to
+fetch."""
 
 from __future__ import annotations
 
@@ -13,12 +14,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.plans import Terms, terms
+from policies.plans import Terms, build_terms
 from policies.routing import Offer, RoutingQuery, Rules, Voice, decide
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.voices import VoiceTools
-from proxy.api.welcome import CONSOLE_PLACE, to_console
+from proxy.api.welcome import CONSOLE_LOCATION, redirect_to_console
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config import credits
 from proxy.errors import (
@@ -38,10 +39,10 @@ from proxy.features.payments.order_store import NewOrder, OrderStore
 from proxy.features.payments.provider import Provider, ProviderFailed, ProviderWebhook
 from proxy.features.payments.records import ORDERS, OrderRecord
 from proxy.features.payments.section import SoldOffer
-from proxy.http.body import body, raw_body
-from proxy.http.endpoint import Endpoint, Query, json
+from proxy.http.body import read_body, read_raw_body
+from proxy.http.endpoint import Endpoint, Query, json_answer
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import PAGE, query_choice, table_page
+from proxy.http.lists import PAGE, query_choice, read_table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
@@ -52,7 +53,7 @@ _MOST_VOICES = 200
 _MOST_WEBHOOK_BYTES = 256 * 1024
 _PROVIDERS = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
 
-Note = Callable[[str, str], Awaitable[None]]
+NoteWebhook = Callable[[str, str], Awaitable[None]]
 """Notes that webhooks of a provider named an object: a task asks the provider about it."""
 
 
@@ -93,9 +94,9 @@ class Orders(Resource):
     async def create_order(self, request: Request) -> Response:
         """Order a month of a plan, or a pack of credits, and get the page of the provider where it is paid"""
         key = read_key(request.headers.getlist("idempotency-key"))
-        new, caller = await body(request, bodies.NewOrderBody), caller_of(request.scope)
-        offer = self._offer(new)
-        account = await self._admin_tools.account(caller.account)
+        new, caller = await read_body(request, bodies.NewOrderBody), caller_of(request.scope)
+        offer = self._find_offer(new)
+        account = await self._admin_tools.find_account(caller.account)
         check_open(account)
         changes = await self._changes(caller, offer.kind, offer.name)
         act = await self._admin_tools.audit_row(request, "order.created", "", account.id)
@@ -108,7 +109,7 @@ class Orders(Resource):
                 code="provider_unavailable",
                 retry_after_s=max(_RETRY_S, error.retry_after_s),
             ) from error
-        return reply(await self._shown(order, changes), 201)
+        return reply(await self._shown_order(order, changes), 201)
 
     @endpoint(
         "GET",
@@ -123,8 +124,8 @@ class Orders(Resource):
         """The account's orders, the newest first"""
         store = self._admin_tools.store
         now, account = await store.now(), caller_of(request.scope).account
-        months = await self._orders.months_of(account)
-        listed = await table_page(request, ORDERS, store, account)
+        months = await self._orders.month_spans(account)
+        listed = await read_table_page(request, ORDERS, store, account)
         return await listed.list_response(
             bodies.OrderList, lambda row: bodies.shown_order(row, now, month=months.get(row.id))
         )
@@ -141,11 +142,11 @@ class Orders(Resource):
         """One order with its payments. A look has its provider asked, every ten seconds at most"""
         caller, now = caller_of(request.scope), await self._admin_tools.store.now()
         order = await self._orders.find_order(caller.account, request.path_params["id"])
-        await self._orders.look(order)
+        await self._orders.note_look(order)
         # The account's voices are compared with the models of a plan, and a page asks again and again.
         is_wanted = query_choice(request, _CHANGES) == "true" and order.state_at(now) == "open"
         changes = await self._changes(caller, order.kind, order.offer) if is_wanted else bodies.NO_CHANGES
-        return reply(await self._shown(order, changes))
+        return reply(await self._shown_order(order, changes))
 
     @endpoint(
         "POST", "/v1/orders/{id}/cancel", bodies.ShownOrder, access="session", failures=(NotFound, Conflict)
@@ -155,34 +156,35 @@ class Orders(Resource):
         caller = caller_of(request.scope)
         order = await self._orders.find_order(caller.account, request.path_params["id"])
         act = await self._admin_tools.audit_row(request, "order.cancelled", order.id, order.account)
-        return reply(await self._shown(await self._orders.cancel(order, act)))
+        return reply(await self._shown_order(await self._orders.cancel_order(order, act)))
 
-    @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_PLACE, access="open")
+    @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_LOCATION, access="open")
     async def show_order_page(self, request: Request) -> Response:
         """Leads a buyer from the provider to the order in the console, without what the provider adds"""
-        return to_console(request, f"#/orders/{quote(request.path_params['id'], safe='')}/back")
+        return redirect_to_console(request, f"#/orders/{quote(request.path_params['id'], safe='')}/back")
 
-    def _offer(self, new: bodies.NewOrderBody) -> SoldOffer:
+    def _find_offer(self, new: bodies.NewOrderBody) -> SoldOffer:
         if (new.plan is None) == (new.pack is None):
             raise InvalidRequest("Send either 'plan' or 'pack'.", param="plan", code="invalid_value")
         kind, name = ("plan", new.plan) if new.plan is not None else ("pack", new.pack)
         return self._sales.find_offer(kind, name or "", new.provider)
 
-    async def _shown(
+    async def _shown_order(
         self, order: OrderRecord, changes: bodies.Changes = bodies.NO_CHANGES
     ) -> bodies.ShownOrder:
-        months = await self._orders.months_of(order.account)
+        months = await self._orders.month_spans(order.account)
         payments, now = await self._orders.payments_of(order.id), await self._admin_tools.store.now()
         return bodies.shown_order(order, now, month=months.get(order.id), payments=payments, changes=changes)
 
     async def _changes(self, caller: Caller, kind: str, name: str) -> bodies.Changes:
         silenced = await self._silenced(caller, name if kind == "plan" else caller.plan)
-        ended = await self._orders.ended_month(caller.account, name) if kind == "plan" else None
-        if ended is None:
+        ending = await self._orders.ending_plan(caller.account, name) if kind == "plan" else None
+        if ending is None:
             return bodies.Changes(silenced=silenced)
-        plan, left = ended
-        minutes = self._sales.minutes_in(left, name)
-        ends = bodies.EndedMonth(plan=plan, credits=credits.number(left), minutes=minutes)
+        minutes = self._sales.minutes_in(ending.credits, name)
+        ends = bodies.EndedMonth(
+            plan=ending.plan, credits=credits.to_credits(ending.credits), minutes=minutes
+        )
         return bodies.Changes(ends, silenced)
 
     async def _silenced(self, caller: Caller, plan_after: str) -> list[str]:
@@ -194,7 +196,7 @@ class Orders(Resource):
         except NotAllowed:
             # Nothing speaks now.
             return []
-        after = terms(plan, caller.agreed, caller.caps, has_paid=True)
+        after = build_terms(plan, caller.agreed, caller.caps, has_paid=True)
         own = (await self._voices.library.get(caller.account)).own.listed
         language = self._admin_tools.config.server.default_language
         # Each voice is compared with each model.
@@ -205,15 +207,15 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     received: bool = True
 
 
-def webhook_endpoints(providers: Iterable[Provider], store: Store, note: Note) -> list[Endpoint]:
+def webhook_endpoints(providers: Iterable[Provider], store: Store, note: NoteWebhook) -> list[Endpoint]:
     return [
         Endpoint(
             "POST",
             f"/webhooks/{each.name}",
-            partial(_receive, each, store, note),
+            partial(_receive_webhook, each, store, note),
             f"receive_{each.name}_event",
             f"{_PROVIDERS[each.name]} says that a payment has changed",
-            json(Received),
+            json_answer(Received),
             access="open",
             failures=(InvalidRequest, RequestTimeout, RequestTooLarge, RateLimited),
             pace="webhook",
@@ -222,10 +224,10 @@ def webhook_endpoints(providers: Iterable[Provider], store: Store, note: Note) -
     ]
 
 
-async def _receive(provider: Provider, store: Store, note: Note, request: Request) -> Response:
-    body = await raw_body(request, _MOST_WEBHOOK_BYTES)
+async def _receive_webhook(provider: Provider, store: Store, note: NoteWebhook, request: Request) -> Response:
+    body = await read_raw_body(request, _MOST_WEBHOOK_BYTES)
     webhook = ProviderWebhook(body, request.query_params, request.headers, await store.now())
-    object_id = provider.event(webhook)
+    object_id = provider.webhook_object(webhook)
     if object_id is not None:
         await note(provider.name, object_id)
     return reply(Received())

@@ -1,4 +1,5 @@
-"""Each task fetches what a webhook named from its provider, books it, and wakes its order."""
+"""The task of each payment event: it fetches the payment that a webhook named, books it, and wakes its
+order."""
 
 from __future__ import annotations
 
@@ -6,16 +7,16 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.payments import records
 from proxy.features.payments.provider import FetchedPayment, Provider, ProviderFailed
 from proxy.features.payments.records import EVENT_TASKS, NEVER, EventRecord, PaymentRecord
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.store import AlreadyExists, Condition, Statement, Store
 
-_STORED_US = 30 * 86_400 * SECOND
+_DELETE_AFTER_US = 30 * 86_400 * SECOND_US
 _HOUR_S = 3600.0
-_NOTE = """
+_UPSERT_EVENT = """
 INSERT INTO payment_events (id, account, received, created, changed, due)
 VALUES (:id, '', 1, CAST(:now AS BIGINT), CAST(:now AS BIGINT), CAST(:now AS BIGINT))
 ON CONFLICT (id) DO UPDATE SET received = payment_events.received + 1, changed = CAST(:now AS BIGINT),
@@ -40,7 +41,7 @@ class EventTasks(TaskKind[EventRecord]):
 
     name = "payment events"
     table = EVENT_TASKS
-    outlives = False
+    may_outlive_worker = False
 
     def __init__(self, store: Store, wake: Callable[[str, str], Awaitable[bool]], book: Book) -> None:
         super().__init__(store)
@@ -48,26 +49,26 @@ class EventTasks(TaskKind[EventRecord]):
         self._wake_order = wake
         self._book = book
 
-    def takes(self, queued: EventRecord) -> Mapping[Hashable, int]:
+    def concurrency_limits(self, queued: EventRecord) -> Mapping[Hashable, int]:
         """Give each provider half of the places, so that one that hangs does not block the other."""
-        return {"": self.at_once, queued.id.partition(":")[0]: self.at_once // 2}
+        return {"": self.most_at_once, queued.id.partition(":")[0]: self.most_at_once // 2}
 
-    async def note(self, provider: str, object_id: str) -> None:
+    async def note_webhook(self, provider: str, object_id: str) -> None:
         """Note a webhook about an object. One that comes during a fetch causes another fetch."""
         now = await self._store.now()
-        await self._store.write(Statement(_NOTE, {"id": f"{provider}:{object_id}", "now": now}))
-        self.look_soon()
+        await self._store.write(Statement(_UPSERT_EVENT, {"id": f"{provider}:{object_id}", "now": now}))
+        self.look_now()
 
     async def work(self, held: EventRecord) -> Result:
         name, _, object_id = held.id.partition(":")
         if (provider := self.providers.get(name)) is None:
-            return Again("The provider is not configured.", _HOUR_S, is_try=False)
+            return Delayed("The provider is not configured.", _HOUR_S, is_try=False)
         for _ in range(_TRIES):
-            rows = await records.payment_rows(self._store, held.id)
+            rows = await records.payment_by_id(self._store, held.id)
             try:
-                payment = await provider.payment(object_id)
+                payment = await provider.find_payment(object_id)
             except ProviderFailed as error:
-                return Again(error.reason, error.retry_after_s)
+                return Delayed(error.reason, error.retry_after_s)
             reference = "" if payment is None else payment.reference
             try:
                 # `rows` belong to `object_id`. A payment with another id has another row, which was not read.
@@ -78,12 +79,12 @@ class EventTasks(TaskKind[EventRecord]):
             if not (reference and await self._wake_order(name, reference)):
                 _log.warning("payments.event.unknown", provider=name)
             return Done({"due": NEVER})
-        return Again("Its booking was refused: another worker books, or a reference is taken.", 1.0)
+        return Delayed("Its booking was refused: another worker books, or a reference is taken.", 1.0)
 
-    def only_if(self, held: EventRecord) -> Condition:
+    def commit_condition(self, held: EventRecord) -> Condition:
         """A webhook that came during the fetch raised `received`. The task then fetches again."""
         return Condition("received = :event_received", {"event_received": held.received})
 
     async def delete_old(self) -> None:
         now = await self._store.now()
-        await self._store.write(Statement(_DELETE, {"before": now - _STORED_US, "now": now}))
+        await self._store.write(Statement(_DELETE, {"before": now - _DELETE_AFTER_US, "now": now}))

@@ -23,16 +23,16 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.payments.endpoints import Offers, Orders, webhook_endpoints
     from proxy.features.payments.event_tasks import EventTasks
     from proxy.features.payments.month_tasks import MonthTasks
-    from proxy.features.payments.offers import LateClient, Sales, providers_of
+    from proxy.features.payments.offers import LazyClient, Sales, providers_of
     from proxy.features.payments.order_store import OrderStore
     from proxy.features.payments.order_tasks import OrderTasks
 
     store, mails = context.store, context.find(Mails)
-    async with aclosing(LateClient(context.config_at_start.upstream)) as client:
+    async with aclosing(LazyClient(context.config_at_start.upstream)) as client:
         booking = Booking(context.ledger, mails)
         orders = OrderStore(context.ledger)
         order_tasks = OrderTasks(store, orders, booking)
-        event_tasks = EventTasks(store, orders.wake, order_tasks.book)
+        event_tasks = EventTasks(store, orders.wake_order, order_tasks.book_named_payment)
         month_tasks = MonthTasks(context.ledger, mails)
 
         def revise(config: Config) -> Sales:
@@ -41,16 +41,16 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             event_tasks.providers = sales.providers
             return sales
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             sales, tools = revise(revision.config), revision.admin_tools
 
-            def settled(account: str) -> None:
+            def on_booked(account: str) -> None:
                 # Another plan is in force here at once, and in other workers within seconds.
                 tools.callers.forget(account)
-                month_tasks.look_soon()
-                mails.look_soon()
+                month_tasks.look_now()
+                mails.look_now()
 
-            order_tasks.settled = settled
+            order_tasks.on_booked = on_booked
             if _missing(revision.config):
                 return Additions()
             endpoints = [
@@ -58,17 +58,19 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 # Orders from before are shown, although nothing is sold any more.
                 *Orders(tools, orders, sales, revision.voices).endpoints,
                 *AdminOrders(tools, orders, sales).endpoints,
-                *webhook_endpoints(sales.providers.values(), store, event_tasks.note),
+                *webhook_endpoints(sales.providers.values(), store, event_tasks.note_webhook),
             ]
             return Additions(endpoints)
 
-        orders.look_soon = order_tasks.look_soon
+        orders.look_now = order_tasks.look_now
         revise(context.config_at_start)
         # A command asks no provider for payments: its server does, when it is back.
         task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)
         name = "deletion of old payment events"
         tidying = partial(repeat, name, event_tasks.delete_old, _TIDY_S, context.metrics, tidies=True)
-        yield FeatureInstance(context.sharing(orders), at, task_kinds=task_kinds, alone=(tidying,))
+        yield FeatureInstance(
+            context.with_shared(orders), additions_for, task_kinds=task_kinds, tasks_of_one_server=(tidying,)
+        )
 
 
 def _missing(config: Config) -> str:
@@ -80,7 +82,7 @@ FEATURE = Feature(
     _open,
     tables=records.TABLES,
     paths=("/v1/plans", "/v1/orders", "/orders", "/admin/orders", "/webhooks"),
-    missing=_missing,
-    checks=(config_checks.sales, shop_checks.shop),
-    doctor=(("payments", config_checks.reach),),
+    missing_setting=_missing,
+    checks=(config_checks.check_offers, shop_checks.check_shop),
+    doctor=(("payments", config_checks.check_providers),),
 )

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.errors import InvalidRequest
 from proxy.features.payments.calls import ProviderCalls, Query, T
 from proxy.features.payments.provider import (
@@ -73,7 +73,7 @@ class _Payment(msgspec.Struct):
                 raise ValueError("an amount is out of any range")
 
 
-class _Listed(msgspec.Struct):
+class _ListedPayment(msgspec.Struct):
     id: int
     status: str
 
@@ -82,7 +82,7 @@ class _Paging(msgspec.Struct):
     total: int
 
 
-class _Found(msgspec.Struct):
+class _SearchPage(msgspec.Struct):
     paging: _Paging
     results: tuple[msgspec.Raw, ...]
 
@@ -113,7 +113,7 @@ class MercadoPago:
             # A boleto is paid days after the order's end.
             "payment_methods": {"excluded_payment_types": [{"id": "ticket"}]},
             "expires": True,
-            "expiration_date_to": _moment(request.expires),
+            "expiration_date_to": _iso_time(request.expires),
         }
         if request.return_url.startswith("https://"):
             preference["auto_return"] = "approved"
@@ -124,28 +124,28 @@ class MercadoPago:
         return Checkout(made.id, made.init_point)
 
     async def end_checkout(self, checkout: str, at: int) -> None:
-        ended = _encode({"expires": True, "expiration_date_to": _moment(at)})
+        ended = _encode({"expires": True, "expiration_date_to": _iso_time(at)})
         path = f"/checkout/preferences/{quote(checkout, safe='')}"
         await self._calls.change_object(_Preference, path, ended, _JSON, "PUT")
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         del checkout
-        found = [each async for each in self._search(_Listed, {"external_reference": order})]
-        read = [await self.payment(str(each.id)) for each in found if each.status not in _NEVER_PAID]
+        found = [each async for each in self._search(_ListedPayment, {"external_reference": order})]
+        read = [await self.find_payment(str(each.id)) for each in found if each.status not in _NEVER_PAID]
         return [each for each in read if each is not None]
 
-    async def payment(self, object_id: str) -> FetchedPayment | None:
+    async def find_payment(self, object_id: str) -> FetchedPayment | None:
         if not _is_number(object_id):
             return None
         found = await self._calls.find_object(_Payment, f"/v1/payments/{object_id}")
         return None if found is None else _fetched(found)
 
-    async def since(self, moment: int) -> AsyncIterator[FetchedPayment]:
-        begin: Query = {"range": "date_created", "begin_date": _moment(moment), "end_date": "NOW"}
+    async def payments_since(self, moment: int) -> AsyncIterator[FetchedPayment]:
+        begin: Query = {"range": "date_created", "begin_date": _iso_time(moment), "end_date": "NOW"}
         async for each in self._search(_Payment, begin):
             yield _fetched(each)
 
-    def event(self, request: ProviderWebhook) -> str | None:
+    def webhook_object(self, request: ProviderWebhook) -> str | None:
         # Signed as it came, or in lower case by the documentation: an id of digits is the same in both.
         id_ = request.query.get("data.id", "").lower()
         header = request.headers.get("x-signature", "")
@@ -174,7 +174,7 @@ class MercadoPago:
                 "limit": _PAGE,
                 "offset": offset,
             }
-            found = await self._calls.get(_Found, "/v1/payments/search", page)
+            found = await self._calls.get_object(_SearchPage, "/v1/payments/search", page)
             for row in found.results:
                 try:
                     yield msgspec.json.decode(row, type=type_)
@@ -191,7 +191,7 @@ def _fetched(payment: _Payment) -> FetchedPayment:
     listed = sum((each.amount for each in payment.refunds or () if each.status == "approved"), Decimal())
     refunded = amount if payment.status == "refunded" else max(back, listed)
     is_held = payment.status == "charged_back" and payment.status_detail != "reimbursed"
-    paid, given_back = _minor(amount, ROUND_FLOOR), _minor(refunded, ROUND_CEILING)
+    paid, given_back = _minor_units(amount, ROUND_FLOOR), _minor_units(refunded, ROUND_CEILING)
     return FetchedPayment(
         id=str(payment.id),
         reference=payment.external_reference or "",
@@ -207,7 +207,7 @@ def _fetched(payment: _Payment) -> FetchedPayment:
     )
 
 
-def _minor(amount: Decimal, rounding: str) -> int:
+def _minor_units(amount: Decimal, rounding: str) -> int:
     return int((amount * 100).to_integral_value(rounding))
 
 
@@ -215,5 +215,5 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
-def _moment(micros: int) -> str:
-    return datetime.fromtimestamp(micros // SECOND, UTC).isoformat(timespec="milliseconds")
+def _iso_time(micros: int) -> str:
+    return datetime.fromtimestamp(micros // SECOND_US, UTC).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""Paid months as tasks: their ends, the mails before, and what replaced ones leave. A task may be late."""
+"""The task of each paid month: its end, the mails before it, and its unspent credits once it is replaced."""
 
 from __future__ import annotations
 
@@ -15,111 +15,125 @@ from proxy.features.payments.paid_months import MailKind, Month, MonthChange, Mo
 from proxy.features.payments.plan_changes import ACTOR, PlanReading
 from proxy.features.payments.records import NEVER, MonthRecord
 from proxy.ledger import Ledger
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage import audit, entries
 from proxy.storage.audit import Act
 from proxy.storage.entries import GRANTED
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
 
-_HELD = 60 * 1_000_000
+_HELD_RETRY_US = 60 * 1_000_000
 _TRIES = 5
-_AS_READ = """
+_IS_UNCHANGED = """
 state = :state_seen AND starts = :starts_seen AND ends = :ends_seen AND is_paid = :is_paid_seen
 """
 
 
 class MonthTasks(TaskKind[MonthRecord]):
-    """The paid months of one worker, by what is sold now."""
+    """The tasks of paid months in one worker. `sales` is what is sold now."""
 
     sales: Sales
     name = "paid months"
     table = records.MONTH_TASKS
-    outlives = False
+    may_outlive_worker = False
 
     def __init__(self, ledger: Ledger, mails: Mails | None = None) -> None:
         super().__init__(ledger.store)
         self._ledger = ledger
         self._mails = mails
 
-    def only_if(self, held: MonthRecord) -> Condition:
-        """A booking may have changed the month meanwhile. Then it is looked at again."""
+    def commit_condition(self, held: MonthRecord) -> Condition:
+        """If a booking has changed the month meanwhile, the result is refused and the task runs again."""
         names = ("state", "starts", "ends", "is_paid")
-        return Condition(_AS_READ, {f"{name}_seen": getattr(held, name) for name in names})
+        return Condition(_IS_UNCHANGED, {f"{name}_seen": getattr(held, name) for name in names})
 
     async def work(self, held: MonthRecord) -> Result:
         for _ in range(_TRIES):
-            reading = await plan_changes.read(self._ledger, held.account, self.sales)
+            reading = await plan_changes.read_plan(self._ledger, held.account, self.sales)
             try:
                 return await self._work(reading, held)
             except AlreadyExists:
                 continue
-        return Again("Its changes were refused: another worker changes the account.", 1.0)
+        return Delayed("Its changes were refused: another worker changes the account.", 1.0)
 
     async def _work(self, reading: PlanReading, held: MonthRecord) -> Result:
         month = reading.plan_state.month(held.id)
         assert month is not None, "months are never deleted"
         if month.state == "replaced":
-            return await self._carry(reading, month)
-        if month.ends == reading.plan_state.paid_until and (change := paid_months.end(reading.plan_state)):
-            return await self._lapse(reading, held, change)
-        return await self._turn(reading, held)
+            return await self._carry_unspent(reading, month)
+        if month.ends == reading.plan_state.paid_until and (
+            change := paid_months.end_paid_plan(reading.plan_state)
+        ):
+            return await self._end_plan(reading, held, change)
+        return await self._update_by_clock(reading, held)
 
-    async def _turn(self, reading: PlanReading, held: MonthRecord) -> Again:
-        """Note what the clock has done to a month, and mail about its end."""
+    async def _update_by_clock(self, reading: PlanReading, held: MonthRecord) -> Delayed:
+        """Write the state that a month has now, and send the mail that is due about its end."""
         now = reading.plan_state.now
-        month = paid_months.settled(plan_changes.month_of(held), now)
-        kind, mailed = paid_months.mail_at(month, reading.plan_state.paid_until, held.mailed, now)
+        month = paid_months.with_state_at(plan_changes.month_of(held), now)
+        kind, mailed = paid_months.due_mail(month, reading.plan_state.paid_until, held.mailed, now)
         if_finished = Condition(self.table.finished, {})
-        due = paid_months.due_at(month, now)
+        due = paid_months.next_due(month, now)
         values = {"state": month.state, "mailed": mailed, "due": NEVER if due is None else due}
         also = await self._mail(reading, month, kind, if_finished)
-        return Again(is_try=False, values=values, also=also)
+        return Delayed(is_try=False, values=values, also=also)
 
-    async def _lapse(self, reading: PlanReading, held: MonthRecord, change: MonthChange) -> Done:
-        """End the paid plan of an account, which has its next plan by the clock already."""
+    async def _end_plan(self, reading: PlanReading, held: MonthRecord, change: MonthChange) -> Done:
+        """Write the end of an account's paid plan. Requests have used its next plan since the last month
+        ended."""
         now = reading.plan_state.now
-        month = paid_months.settled(plan_changes.month_of(held), now)
-        kind, _ = paid_months.mail_at(month, reading.plan_state.paid_until, held.mailed, now)
+        month = paid_months.with_state_at(plan_changes.month_of(held), now)
+        kind, _ = paid_months.due_mail(month, reading.plan_state.paid_until, held.mailed, now)
         change = msgspec.structs.replace(change, months=(month,))
         statements = [
             *plan_changes.month_statements(reading, change),
             *audit.insert_statements(_act(reading, month, "plan.lapsed", {"plan": change.plan})),
             *await self._mail(reading, month, kind, ALWAYS),
         ]
-        await plan_changes.write(self._ledger, reading, [], statements)
+        await plan_changes.write_change(self._ledger, reading, [], statements)
         if self._mails is not None:
-            self._mails.look_soon()
+            self._mails.look_now()
         return Done(values={"due": NEVER})
 
-    async def _carry(self, reading: PlanReading, month: Month) -> Result:
-        """Grant what a replaced month leaves. It is looked at again while requests settle in its pool."""
+    async def _carry_unspent(self, reading: PlanReading, month: Month) -> Result:
+        """Grant the unspent credits of a replaced month. The task runs again while requests may spend from
+        its pool."""
         now = reading.plan_state.now
         if not month.is_paid or reading.is_closed:
             return Done(values={"due": NEVER})
-        held = await self._ledger.holds.held(reading.account, month.pool)
-        # Since the holds were read: a request that has settled meanwhile counts twice, and never not at all.
-        pools = await entries.pools(self._store, reading.account)
-        part = paid_months.carry(month, pools.get(month.pool, 0), held, now)
-        if part.credits or part.pool or part.is_final:
-            state: MonthState = "carried" if part.is_final else "replaced"
-            whole = msgspec.structs.replace(month, state=state, carried=month.carried + part.credits)
-            due = None if part.is_final else now
+        held = await self._ledger.holds.held_allowance(reading.account, month.pool)
+        # Read after the holds: a request that settles between counts twice, and is never missed.
+        pools = await entries.read_pools(self._store, reading.account)
+        target = paid_months.carry_target(month, pools.get(month.pool, 0), held, now)
+        if target.credits or target.pool_amount or target.is_final:
+            state: MonthState = "carried" if target.is_final else "replaced"
+            carried_month = msgspec.structs.replace(
+                month, state=state, carried=month.carried + target.credits
+            )
+            due = None if target.is_final else now
             reason = f"left of the plan {month.plan}"
-            moved = []
-            if part.credits:
+            new_entries = []
+            if target.credits:
                 reference = plan_changes.carry_reference(reading, month.id)
-                moved.append(plan_changes.entry(reading, GRANTED, part.credits, reason, reference))
-            if part.pool:
-                moved.append(plan_changes.entry(reading, month.pool, part.pool, reason, None))
-            statement = plan_changes.month_statement(reading, whole, due=due, is_moved=bool(part.credits))
-            act = _act(reading, month, "month.carried", {"credits": in_credits(part.credits)})
-            await plan_changes.write(self._ledger, reading, moved, [statement, *audit.insert_statements(act)])
-        if part.is_final:
+                new_entries.append(
+                    plan_changes.new_entry(reading, GRANTED, target.credits, reason, reference)
+                )
+            if target.pool_amount:
+                new_entries.append(
+                    plan_changes.new_entry(reading, month.pool, target.pool_amount, reason, None)
+                )
+            statement = plan_changes.month_statement(
+                reading, carried_month, due=due, is_carried_again=bool(target.credits)
+            )
+            act = _act(reading, month, "month.carried", {"credits": in_credits(target.credits)})
+            await plan_changes.write_change(
+                self._ledger, reading, new_entries, [statement, *audit.insert_statements(act)]
+            )
+        if target.is_final:
             return Done(values={"due": NEVER})
         assert month.replaced is not None, "a replaced month has its moment"
-        last = month.replaced + paid_months.SETTLED
-        due = now + _HELD if held else max(last, now + _HELD)
-        return Again(is_try=False, values={"due": due})
+        last = month.replaced + paid_months.LATEST_ENTRY_US
+        due = now + _HELD_RETRY_US if held else max(last, now + _HELD_RETRY_US)
+        return Delayed(is_try=False, values={"due": due})
 
     async def _mail(
         self, reading: PlanReading, month: Month, kind: MailKind | None, only_if: Condition

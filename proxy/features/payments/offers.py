@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies.plans import Plan
-from policies.price import Minutes, minutes_of
+from policies.price import Minutes, minutes_for_credits
 from proxy.api.accounts import default_plan
 from proxy.config.config_toml import Config
 from proxy.config.sections import Upstream
@@ -83,7 +83,7 @@ class Sales(NamedTuple):
     def minutes_in(self, credits: int | None, plan: str) -> Minutes | None:
         """Return the minutes of speech that these micro-credits buy on a plan. None: it cannot be said."""
         found = self.plans.get(plan)
-        return None if found is None else minutes_of(credits, found, self.models)
+        return None if found is None else minutes_for_credits(credits, found, self.models)
 
     def with_minutes(self, text: str, credits: int | None, plan: str) -> str:
         """Return a text of a mail in any language, with these minutes behind it: `500 credits (8.3 min)`."""
@@ -94,8 +94,8 @@ class Sales(NamedTuple):
         return f"{text} ({'≈ ' if minutes.is_about else ''}{number:g} min)"
 
 
-class LateClient:
-    """A client of providers, opened at its first request: most servers sell nothing."""
+class LazyClient:
+    """The HTTP client for providers. It is opened at the first request, since most servers sell nothing."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream

@@ -1,4 +1,4 @@
-"""Paid months: how a payment changes an account's months and plan, once it is kept or given back."""
+"""Paid months: how a payment, or its refund, changes an account's months and plan."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from policies.cycles import cycle_at, day_at
+from policies.cycles import cycle_at, start_of_day
 
 MonthState = Literal["ahead", "running", "past", "replaced", "carried", "dropped"]
 MailKind = Literal["month_ends", "month_ended"]
 
-_SECOND = 1_000_000
-DAY = 86_400 * _SECOND
-CARRY_AFTER = 10 * _SECOND
+_SECOND_US = 1_000_000
+DAY_US = 86_400 * _SECOND_US
+CARRY_AFTER_US = 10 * _SECOND_US
 """Workers know the old plan for half of this time after a change."""
-SETTLED = 2 * DAY
-"""An entry is never written later than this after its request began."""
+LATEST_ENTRY_US = 2 * DAY_US
+"""A request writes its last ledger entry at most so long after it began."""
 _NO_BALANCES: Mapping[int, int] = {}
-MAILED_BEFORE = (5 * DAY, 1 * DAY)
-"""So long before the end of the last month its account gets a mail."""
+MAILED_BEFORE_US = (5 * DAY_US, 1 * DAY_US)
+"""How long before the end of its last month an account gets a mail."""
 
 
 class Month(msgspec.Struct, frozen=True, kw_only=True):
-    """A month of a plan, whose order is of the moment `ordered`. `starts <= moment < ends` if nothing ends it
-    before.
+    """A bought month of a plan, from `starts` to `ends`. `ordered` is when its order was made.
 
-    An ended one is `past`. One that a change of plan ended, at the moment `replaced`, waits until what is
-    left of it is `carried` into granted credits; `pool_balance` is the balance of its pool then, if the next
-    plan spends from the same pool. A month that was given back before its end is `dropped`, and has `lost`
-    so many credits.
+    Its state is `ahead`, `running` or, once it has ended, `past`. A change of plan ends it at `replaced`; it
+    stays in the state `replaced` until its unspent allowance is `carried` into granted credits.
+    `pool_balance` is the balance of its pool at that moment, if the next plan spends from the same pool. A
+    month that was refunded before its end is `dropped`; `lost` are the unspent credits that went with it.
     """
 
     id: str
@@ -48,8 +47,9 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pool(self) -> int:
-        """The pool of its cycle. A first month starts within a day, and the cycle at its midnight."""
-        return day_at(self.starts)
+        """The pool that it spends from. Pools begin at midnight; a first month may start later on that
+        day."""
+        return start_of_day(self.starts)
 
     @property
     def has_run(self) -> bool:
@@ -58,7 +58,7 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BoughtMonth(msgspec.Struct, frozen=True, kw_only=True):
-    """A paid month. If its account may not have the plan any more, it `is_barred`."""
+    """A month that was just paid. It `is_barred` if its account may not have the plan any more."""
 
     id: str
     plan: str
@@ -68,8 +68,8 @@ class BoughtMonth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanState(msgspec.Struct, frozen=True, kw_only=True):
-    """An account at the moment `now`: its plan as it is written, the anchor of its cycles, all months, and
-    the balances of its pools. What running requests hold counts as spent."""
+    """An account at the moment `now`: the plan in its row, the anchor of its cycles, all its months, and the
+    balances of its pools. Credits that running requests hold count as spent."""
 
     now: int
     plan: str
@@ -90,8 +90,8 @@ class PlanState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonthChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after a change. `credits` are granted for months, or taken back below zero. `spent` is given
-    back to the pool `pool`: the plan that begins there has its whole allowance."""
+    """An account after a change. `credits` has grants by month id; a negative one takes credits back.
+    `spent` credits return to the pool `pool`, so the plan that begins there has its whole allowance."""
 
     plan: str
     anchor: int
@@ -103,207 +103,219 @@ class MonthChange(msgspec.Struct, frozen=True, kw_only=True):
     needs_attention: bool = False
 
 
-def keep(account: PlanState, bought: BoughtMonth) -> MonthChange:
-    """Return what a month that is paid now does.
+def buy_month(account: PlanState, bought: BoughtMonth) -> MonthChange:
+    """Return the change that a month makes whose price is paid now.
 
-    One of the plan in force joins behind, and another plan begins now. It becomes credits if its plan would
-    take something away: it is barred, was ordered before the running month, or the account has that plan for
-    nothing. Without an allowance there are none, and it needs attention.
+    A month of the plan in force follows the last one; a month of another plan begins now. It becomes granted
+    credits instead if the account would lose by it: it is barred or was ordered before the running month, or
+    the account has the plan without paying. A plan without an allowance gives no credits: then a person has
+    to look.
     """
-    was, chain = account.month(bought.id), account.chain
+    known, chain = account.month(bought.id), account.chain
     is_joining = bool(chain) and chain[-1].plan == bought.plan
-    if was is not None and (was.state != "dropped" or not _is_whole(was, is_joining)):
-        return _won(account, was)
+    if known is not None and (known.state != "dropped" or not _can_be_bought_again(known, is_joining)):
+        return _reverse_refund(account, known)
     if is_joining and not bought.is_barred:
-        joined = _month(bought, chain[-1].ends, account.anchor, account.now)
-        return _changed(account, (joined,), paid_until=joined.ends)
+        joined = _new_month(bought, chain[-1].ends, account.anchor, account.now)
+        return _same_plan(account, (joined,), paid_until=joined.ends)
     is_owned = not chain and account.paid_until is None and account.plan == bought.plan
     is_older = bool(chain) and bought.ordered < chain[-1].ordered
     if bought.is_barred or is_owned or is_older:
-        never = account.now + 1
-        ended = Month(**_values(bought), starts=never, ends=never, state="carried", replaced=account.now)
-        change = _carried(_changed(account), (ended,))
+        after_end = account.now + 1
+        ended = Month(
+            **_bought_values(bought), starts=after_end, ends=after_end, state="carried", replaced=account.now
+        )
+        change = _grant_unspent(_same_plan(account), (ended,))
         return _replace(change, needs_attention=bought.allowance is None)
-    return _begin(account, bought)
+    return _begin_plan(account, bought)
 
 
-def give_back(account: PlanState, id_: str) -> MonthChange:
-    """Return what a month does whose whole price was given back.
+def refund_month(account: PlanState, id_: str) -> MonthChange:
+    """Return the change that a month makes whose whole price was refunded.
 
-    One ahead is dropped. The running one ends now, and one ahead begins. A carried one takes its credits
-    back. A past one needs attention, as nothing of it is left.
+    A month ahead is dropped. The running month ends now, and the next one begins. The credits of a carried
+    month are taken back. A past month has nothing to take back: a person has to look.
     """
-    was, chain = account.month(id_), account.chain
-    if was is None or not was.is_paid:
-        return _changed(account)
-    if was not in chain:
-        month = _replace(settled(was, account.now), is_paid=False)
-        change = _changed(account, (month,))
-        credits = ((was.id, -was.carried),) if was.carried else ()
-        if was.state == "replaced" and was.pool_balance is not None:
+    known, chain = account.month(id_), account.chain
+    if known is None or not known.is_paid:
+        return _same_plan(account)
+    if known not in chain:
+        month = _replace(with_state_at(known, account.now), is_paid=False)
+        change = _same_plan(account, (month,))
+        credits = ((known.id, -known.carried),) if known.carried else ()
+        if known.state == "replaced" and known.pool_balance is not None:
             # The plan after it, in the same pool, does not owe its spending.
-            spent = _spent_before(was.pool_balance, account.balances.get(was.pool, 0))
-            change = _replace(change, pool=was.pool, spent=spent)
+            spent = _pool_spending(known.pool_balance, account.balances.get(known.pool, 0))
+            change = _replace(change, pool=known.pool, spent=spent)
         return _replace(change, credits=credits, needs_attention=month.state == "past")
-    place, now = chain.index(was), account.now
-    is_ahead = was.starts > now
-    lost = was.allowance or 0 if is_ahead else left(was, account.balances.get(was.pool, 0))
-    dropped = _replace(was, state="dropped", is_paid=False, replaced=now, lost=lost)
+    index, now = chain.index(known), account.now
+    is_ahead = known.starts > now
+    lost = known.allowance or 0 if is_ahead else unspent_allowance(known, account.balances.get(known.pool, 0))
+    dropped = _replace(known, state="dropped", is_paid=False, replaced=now, lost=lost)
     if is_ahead:
-        moved = _in_row(chain[place + 1 :], was.starts, account.anchor, now)
-        return _changed(account, (dropped, *moved), paid_until=(*chain[:place], *moved)[-1].ends)
-    moved = _in_row(chain[1:], now, now, now)
+        later = _rechain(chain[index + 1 :], known.starts, account.anchor, now)
+        return _same_plan(account, (dropped, *later), paid_until=(*chain[:index], *later)[-1].ends)
+    later = _rechain(chain[1:], now, now, now)
     change = MonthChange(
-        plan=account.plan if moved else account.lapsed_plan,
-        anchor=now if moved else account.anchor,
-        paid_until=moved[-1].ends if moved else None,
-        months=(dropped, *moved),
+        plan=account.plan if later else account.lapsed_plan,
+        anchor=now if later else account.anchor,
+        paid_until=later[-1].ends if later else None,
+        months=(dropped, *later),
     )
-    return _settling(account, change, was.pool)
+    return _restore_pool(account, change, known.pool)
 
 
-def end(account: PlanState) -> MonthChange | None:
-    """Return the change that writes the end of the last month. None: nothing has ended, or it is written."""
+def end_paid_plan(account: PlanState) -> MonthChange | None:
+    """Return the change that ends a paid plan. None: it runs, or its end is written."""
     if account.paid_until is None or account.now < account.paid_until:
         return None
     return MonthChange(plan=account.lapsed_plan, anchor=account.anchor, paid_until=None)
 
 
-def settled(month: Month, now: int) -> Month:
-    """Return a month with the state that it has by the clock."""
+def with_state_at(month: Month, now: int) -> Month:
+    """Return a month with its state at the moment `now`: ahead, running or past."""
     if month.state not in ("ahead", "running") or now < month.starts:
         return month
     return _replace(month, state="past" if month.ends <= now else "running")
 
 
-def left(month: Month, balance: int) -> int:
-    """Return what is left of a month's allowance, with the balance of its pool. No allowance leaves none."""
+def unspent_allowance(month: Month, balance: int) -> int:
+    """Return the unspent credits of a month's allowance, 0 without one."""
     return 0 if month.allowance is None else min(month.allowance, max(0, month.allowance + balance))
 
 
-class Carry(NamedTuple):
-    """What is carried of a month: credits to grant, and to add to its pool. It `is_final` once nothing more
-    can be spent there."""
+class CarryTarget(NamedTuple):
+    """What to carry from a month: credits to grant, and the amount to add to its pool. It `is_final` once no
+    request can spend from that pool any more."""
 
     credits: int
-    pool: int
+    pool_amount: int
     is_final: bool
 
 
-def carry(month: Month, balance: int, held: int, now: int) -> Carry:
-    """Return what is to be carried of a replaced month now, besides what was.
+def carry_target(month: Month, balance: int, held: int, now: int) -> CarryTarget:
+    """Return what to carry from a replaced month now, besides what was carried before.
 
-    It is a target, as running requests may settle in its pool later: it is looked at again once none holds
-    credits there, and for the last time when no entry can be as old. The credits leave the pool, so a request
-    that began under the old plan cannot spend them twice.
+    Running requests may still spend from its pool, so this is asked again until no request holds credits
+    there and no entry can come late. The carried credits leave the pool, so a request that began under the
+    old plan cannot spend them twice.
     """
     assert month.replaced is not None, "a replaced month has its moment"
     if not month.has_run:
-        return Carry((month.allowance or 0) - month.carried, 0, is_final=True)
+        return CarryTarget((month.allowance or 0) - month.carried, 0, is_final=True)
     if month.pool_balance is not None:
-        spent = _spent_before(month.pool_balance, balance)
-        return Carry(left(month, month.pool_balance) - month.carried, spent, is_final=True)
-    credits = left(month, balance + month.carried - held) - month.carried
-    return Carry(credits, -credits, is_final=not held and now >= month.replaced + SETTLED)
+        spent = _pool_spending(month.pool_balance, balance)
+        return CarryTarget(unspent_allowance(month, month.pool_balance) - month.carried, spent, is_final=True)
+    credits = unspent_allowance(month, balance + month.carried - held) - month.carried
+    return CarryTarget(credits, -credits, is_final=not held and now >= month.replaced + LATEST_ENTRY_US)
 
 
-def mail_at(month: Month, paid_until: int | None, mailed: int, now: int) -> tuple[MailKind | None, int]:
-    """Return the mail that is due about a running or past month, and how many are then sent or skipped.
+class DueMail(NamedTuple):
+    """A mail about the end of a month, and the number of them that are sent or skipped with it."""
 
-    Only the last month of an account has mails. A late task sends one mail, for the moment that it is.
+    kind: MailKind | None
+    mailed: int
+
+
+def due_mail(month: Month, paid_until: int | None, mailed: int, now: int) -> DueMail:
+    """Return the mail that is due about a running or past month.
+
+    Only the last month of an account has mails. A late task skips the mails before the one that is due now.
     """
-    passed = sum(now >= month.ends - before for before in MAILED_BEFORE) + (now >= month.ends)
+    passed = sum(now >= month.ends - before for before in MAILED_BEFORE_US) + (now >= month.ends)
     if passed <= mailed or paid_until != month.ends or not month.is_paid:
-        return None, max(passed, mailed)
-    return ("month_ended" if now >= month.ends else "month_ends"), passed
+        return DueMail(None, max(passed, mailed))
+    return DueMail("month_ended" if now >= month.ends else "month_ends", passed)
 
 
-def due_at(month: Month, now: int) -> int | None:
-    """Return when a month has to be looked at next. None: never."""
+def next_due(month: Month, now: int) -> int | None:
+    """Return when the task of a month is due next. None: never."""
     if month.state == "replaced":
         assert month.replaced is not None, "a replaced month has its moment"
-        return month.replaced + CARRY_AFTER
+        return month.replaced + CARRY_AFTER_US
     if month.state not in ("ahead", "running"):
         return None
-    moments = (month.starts, *(month.ends - before for before in MAILED_BEFORE), month.ends)
+    moments = (month.starts, *(month.ends - before for before in MAILED_BEFORE_US), month.ends)
     return min((moment for moment in moments if moment > now), default=month.ends)
 
 
-def _spent_before(pool_balance: int, balance: int) -> int:
-    """Return the spending to give back to a pool. A payment or a reset may have given it back since."""
+def _pool_spending(pool_balance: int, balance: int) -> int:
+    """Return what was spent of a pool before a change of plan, less what came back to it since."""
     return -min(0, max(pool_balance, balance))
 
 
-def _begin(account: PlanState, bought: BoughtMonth) -> MonthChange:
-    """Begin a month of another plan. What is left of the pool's old plan is granted at once if it is the same
-    pool, and else once nothing is held in the old one."""
+def _begin_plan(account: PlanState, bought: BoughtMonth) -> MonthChange:
+    """Begin a month of another plan now. It ends the account's other months. Those ahead and those of the
+    same pool are carried at once; one of another pool is carried by its task."""
     now = account.now
-    begun = _month(bought, now, now, now)
+    begun = _new_month(bought, now, now, now)
     ended = []
     for each in account.chain:
-        is_settled = each.starts > now or each.pool == begun.pool
-        state: MonthState = "carried" if is_settled else "replaced"
+        is_carried_now = each.starts > now or each.pool == begun.pool
+        state: MonthState = "carried" if is_carried_now else "replaced"
         ended.append(_replace(each, state=state, replaced=now))
     change = MonthChange(plan=bought.plan, anchor=now, paid_until=begun.ends, months=(begun,))
-    change = _settling(account, change, begun.pool)
+    change = _restore_pool(account, change, begun.pool)
     replaced = tuple(each for each in ended if each.state == "replaced")
     carried = tuple(each for each in ended if each.state == "carried")
-    return _carried(_replace(change, months=(*replaced, begun)), carried, account.balances)
+    return _grant_unspent(_replace(change, months=(*replaced, begun)), carried, account.balances)
 
 
-def _won(account: PlanState, was: Month) -> MonthChange:
-    """Return what a month does whose price comes back, after it was given back: what was taken is granted. It
-    is no second month."""
-    if was.is_paid:
-        return _changed(account)
-    month = _replace(was, is_paid=True)
-    if was.state == "dropped":
-        month = _replace(month, state="carried", carried=was.lost or 0)
+def _reverse_refund(account: PlanState, known: Month) -> MonthChange:
+    """Return the change that a refunded month makes whose refund failed or whose dispute was won.
+
+    What the refund took is granted as credits. The month does not run again."""
+    if known.is_paid:
+        return _same_plan(account)
+    month = _replace(known, is_paid=True)
+    if known.state == "dropped":
+        month = _replace(month, state="carried", carried=known.lost or 0)
     credits = ((month.id, month.carried),) if month.carried else ()
-    needs_attention = was.state == "dropped" and was.allowance is None
-    return _replace(_changed(account, (month,)), credits=credits, needs_attention=needs_attention)
+    needs_attention = known.state == "dropped" and known.allowance is None
+    return _replace(_same_plan(account, (month,)), credits=credits, needs_attention=needs_attention)
 
 
-def _is_whole(was: Month, is_joining: bool) -> bool:
-    """Tell whether a dropped month may be had as if it was paid now: its plan was never in force."""
-    return not was.has_run and (is_joining or was.allowance is None)
+def _can_be_bought_again(known: Month, is_joining: bool) -> bool:
+    """Tell whether a dropped month counts as bought now: its plan was never in force."""
+    return not known.has_run and (is_joining or known.allowance is None)
 
 
-def _carried(
+def _grant_unspent(
     change: MonthChange, months: tuple[Month, ...], balances: Mapping[int, int] = _NO_BALANCES
 ) -> MonthChange:
-    """Grant what is left of months that end in this change."""
-    whole = tuple(
-        _replace(each, carried=left(each, balances.get(each.pool, 0) if each.has_run else 0))
+    """Add these ended months to a change, with grants of their unspent allowances."""
+    carried = tuple(
+        _replace(each, carried=unspent_allowance(each, balances.get(each.pool, 0) if each.has_run else 0))
         for each in months
     )
-    credits = tuple((each.id, each.carried) for each in whole if each.carried)
-    return _replace(change, months=(*change.months, *whole), credits=(*change.credits, *credits))
+    credits = tuple((each.id, each.carried) for each in carried if each.carried)
+    return _replace(change, months=(*change.months, *carried), credits=(*change.credits, *credits))
 
 
-def _settling(account: PlanState, change: MonthChange, pool: int) -> MonthChange:
-    """Let a plan begin in a pool as if nothing was spent there."""
+def _restore_pool(account: PlanState, change: MonthChange, pool: int) -> MonthChange:
+    """Return the spending to a pool, so that the plan that begins there has its whole allowance."""
     return _replace(change, pool=pool, spent=-min(0, account.balances.get(pool, 0)))
 
 
-def _in_row(months: Iterable[Month], starts: int, anchor: int, now: int) -> tuple[Month, ...]:
+def _rechain(months: Iterable[Month], starts: int, anchor: int, now: int) -> tuple[Month, ...]:
+    """Return the months one behind the other, from the moment `starts`."""
     row = []
     for each in months:
-        row.append(_month(each, starts, anchor, now))
+        row.append(_new_month(each, starts, anchor, now))
         starts = row[-1].ends
     return tuple(row)
 
 
-def _month(bought: BoughtMonth | Month, starts: int, anchor: int, now: int) -> Month:
+def _new_month(bought: BoughtMonth | Month, starts: int, anchor: int, now: int) -> Month:
     state: MonthState = "running" if starts <= now else "ahead"
-    return Month(**_values(bought), starts=starts, ends=cycle_at(anchor, starts).end, state=state)
+    return Month(**_bought_values(bought), starts=starts, ends=cycle_at(anchor, starts).end, state=state)
 
 
-def _values(bought: BoughtMonth | Month) -> dict[str, Any]:
+def _bought_values(bought: BoughtMonth | Month) -> dict[str, Any]:
     return {name: getattr(bought, name) for name in ("id", "plan", "allowance", "ordered")}
 
 
-def _changed(
+def _same_plan(
     account: PlanState, months: tuple[Month, ...] = (), paid_until: int | None = None
 ) -> MonthChange:
     until = account.paid_until if paid_until is None else paid_until

@@ -1,5 +1,5 @@
-"""Changes of an account's plan and months, in numbered units: of two that follow from one reading, the second
-is refused whole."""
+"""Changes of an account's plan and months. They are numbered: if two follow from the same reading of the
+account, the second is refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from policies.cycles import cycle_at
 from proxy.features.payments.offers import Sales
-from proxy.features.payments.paid_months import Month, MonthChange, PlanState, due_at
+from proxy.features.payments.paid_months import Month, MonthChange, PlanState, next_due
 from proxy.features.payments.records import NEVER, MonthRecord
 from proxy.ledger import Ledger
 from proxy.storage import entries
@@ -20,17 +20,17 @@ from proxy.storage.store import Params, Statement
 
 ACTOR = "voxgate"
 
-_NUMBER = "SELECT coalesce(max(number), 0) AS number FROM plan_changes WHERE account = :account"
+_LAST_NUMBER = "SELECT coalesce(max(number), 0) AS number FROM plan_changes WHERE account = :account"
 _ACCOUNT = "SELECT plan, anchor, paid_until, lapsed_plan, closed, agreed FROM accounts WHERE id = :account"
 _MONTHS = f"SELECT {columns(MonthRecord)} FROM paid_months WHERE account = :account"
-_NEXT = "INSERT INTO plan_changes (account, number, at) VALUES (:account, :number, :at)"
-_PLAN = """
+_INSERT_CHANGE = "INSERT INTO plan_changes (account, number, at) VALUES (:account, :number, :at)"
+_UPDATE_PLAN = """
 UPDATE accounts SET plan = :plan, anchor = :anchor, paid_until = CAST(:paid_until AS BIGINT),
     lapsed_plan = :lapsed_plan
 WHERE id = :account
 """
 _COLUMNS = (*Month.__struct_fields__, "account", "due", "moved")
-_MONTH = f"""
+_UPSERT_MONTH = f"""
 INSERT INTO paid_months ({", ".join(_COLUMNS)}) VALUES ({", ".join(f":{name}" for name in _COLUMNS)})
 ON CONFLICT (id) DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in ("id", "account"))},
@@ -39,21 +39,21 @@ ON CONFLICT (id) DO UPDATE SET
 
 
 class PlanReading(NamedTuple):
-    """An account as it was read. `number` is that of its last change, and was read first. If it
-    `has_agreed`, it has terms of its own. `moved` counts the moves of each month's carry."""
+    """An account as it was read. `number` is that of its last change, and was read first. It `has_agreed` if
+    it has terms of its own. `carry_counts` has the number of carries of each month."""
 
     account: str
     number: int
     plan_state: PlanState
     is_closed: bool
     has_agreed: bool
-    moved: dict[str, int]
+    carry_counts: dict[str, int]
 
 
-async def read(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
+async def read_plan(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
     store = ledger.store
     params: Params = {"account": account}
-    (numbered,) = await store.read(_NUMBER, params)
+    (numbered,) = await store.read(_LAST_NUMBER, params)
     (row,) = await store.read(_ACCOUNT, params)
     months = await store.read(_MONTHS, params)
     lapsed_plan = row["lapsed_plan"] if row["paid_until"] is not None else sales.lapsed_plan
@@ -62,10 +62,10 @@ async def read(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
     held = 0
     plan = sales.plans.get(row["plan"])
     if plan is None or plan.allowance is not None:
-        # Before the balances: a request that settles meanwhile counts twice, and its account loses nothing.
+        # Read before the balances: a request that settles between counts twice, and is never missed.
         # Without an allowance, a large one that never settles would be a gift to the next plan.
-        held = await ledger.holds.held(account, pool)
-    balances = await entries.pools(store, account)
+        held = await ledger.holds.held_allowance(account, pool)
+    balances = await entries.read_pools(store, account)
     plan_state = PlanState(
         now=now,
         plan=row["plan"],
@@ -86,13 +86,14 @@ async def read(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
     )
 
 
-async def write(
+async def write_change(
     ledger: Ledger, reading: PlanReading, moved: list[Entry], statements: list[Statement]
 ) -> None:
-    """Write one unit. Raises AlreadyExists if another one of the account came before: then read it anew."""
+    """Write one change. Raises AlreadyExists if another change of the account came between: then read it
+    again."""
     guard: Params = {"account": reading.account, "number": reading.number + 1, "at": reading.plan_state.now}
-    # The lock comes first: a unit that waits for it must hold no balance, as settlements would wait behind.
-    first = (lock_account(reading.account), Statement(_NEXT, guard))
+    # The lock comes first: a change that waits for it must not hold balances that settlements wait for.
+    first = (lock_account(reading.account), Statement(_INSERT_CHANGE, guard))
     if moved:
         # Pools in the order in which settlements lock them.
         in_order = sorted(moved, key=lambda entry: -entry.pool)
@@ -107,13 +108,13 @@ def month_of(record: MonthRecord) -> Month:
 
 
 def month_entries(reading: PlanReading, change: MonthChange, reason: str) -> list[Entry]:
-    """Return what a change of months moves: carries, and the spending of the plan before in a pool."""
+    """Return the entries of a change: the grants of carried months, and spending that returns to a pool."""
     moved = [
-        entry(reading, GRANTED, credits, reason, carry_reference(reading, month))
+        new_entry(reading, GRANTED, credits, reason, carry_reference(reading, month))
         for month, credits in change.credits
     ]
     if change.spent:
-        moved.append(entry(reading, change.pool, change.spent, reason, None))
+        moved.append(new_entry(reading, change.pool, change.spent, reason, None))
     return moved
 
 
@@ -128,31 +129,33 @@ def month_statements(reading: PlanReading, change: MonthChange) -> list[Statemen
     }
     before = (plan_state.plan, plan_state.anchor, plan_state.paid_until)
     is_same = (change.plan, change.anchor, change.paid_until) == before
-    written = [] if is_same else [Statement(_PLAN, plan)]
+    written = [] if is_same else [Statement(_UPDATE_PLAN, plan)]
     for month in change.months:
-        due = due_at(month, plan_state.now)
-        written.append(month_statement(reading, month, due=due, is_moved=month.id in moved))
+        due = next_due(month, plan_state.now)
+        written.append(month_statement(reading, month, due=due, is_carried_again=month.id in moved))
     return written
 
 
-def month_statement(reading: PlanReading, month: Month, *, due: int | None, is_moved: bool) -> Statement:
+def month_statement(
+    reading: PlanReading, month: Month, *, due: int | None, is_carried_again: bool
+) -> Statement:
     row: Params = {
         **msgspec.structs.asdict(month),
         "is_paid": int(month.is_paid),
         "account": reading.account,
         "due": NEVER if due is None else due,
-        "moved": reading.moved.get(month.id, 0) + is_moved,
+        "moved": reading.carry_counts.get(month.id, 0) + is_carried_again,
     }
-    return Statement(_MONTH, row)
+    return Statement(_UPSERT_MONTH, row)
 
 
 def carry_reference(reading: PlanReading, month: str) -> str:
-    moved = reading.moved.get(month, 0)
+    moved = reading.carry_counts.get(month, 0)
     return f"carry:{month}:{moved}" if moved else f"carry:{month}"
 
 
-def entry(reading: PlanReading, pool: int, amount: int, reason: str, reference: str | None) -> Entry:
-    """Return an entry of the server itself. Its time is ours, never the provider's."""
+def new_entry(reading: PlanReading, pool: int, amount: int, reason: str, reference: str | None) -> Entry:
+    """Return an entry that the server itself makes, at the time of its own clock, never the provider's."""
     return Entry(
         id=new_id("ent"),
         account=reading.account,

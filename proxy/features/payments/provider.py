@@ -9,7 +9,7 @@ import msgspec
 
 MOST_AMOUNT = 10**15
 Minor = Annotated[int, msgspec.Meta(ge=0, le=MOST_AMOUNT)]
-"""An amount of a provider, in minor units. Any other number is no amount."""
+"""An amount in an answer of a provider, in minor units."""
 
 
 class Checkout(NamedTuple):
@@ -20,7 +20,7 @@ class Checkout(NamedTuple):
 
 
 class CheckoutRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a checkout is for. `amount` is in minor units; it is the price until `expires`."""
+    """The order that a checkout is for. `amount` is in minor units. It can be paid until `expires`."""
 
     order: str
     title: str
@@ -34,8 +34,8 @@ class FetchedPayment(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as the provider's API has it; amounts are in minor units.
 
     `reference` is the id of the order that it names. It `is_paid` once it was paid in full, whatever was
-    given back since. `disputed` is the rest that an open or lost dispute holds; it may become less only once
-    the payment `seller_won_dispute` a dispute.
+    refunded since. `disputed` is the unrefunded part that an open or lost dispute holds. It may become less
+    only if the `seller_won_dispute`.
     """
 
     id: str
@@ -82,23 +82,23 @@ class Provider(Protocol):
         ...
 
     async def end_checkout(self, checkout: str, at: int) -> None:
-        """Let nothing be paid at a checkout since this moment. A second call changes nothing, and one for a
-        checkout that was paid is none of its failures."""
+        """End a checkout, so that nothing can be paid there after `at`. A second call changes nothing. A
+        checkout that was paid before is no failure."""
         ...
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
-        """Return the payments that name an order; "" is a checkout that we do not know yet."""
+        """Return the payments that name an order. `checkout` is "" while it is not known."""
         ...
 
-    async def payment(self, object_id: str) -> FetchedPayment | None:
-        """Return the payment of an object that a webhook named. None: there is no such object."""
+    async def find_payment(self, object_id: str) -> FetchedPayment | None:
+        """Return the payment of the object that a webhook named. None: there is none."""
         ...
 
-    def since(self, moment: int) -> AsyncIterator[FetchedPayment]:
+    def payments_since(self, moment: int) -> AsyncIterator[FetchedPayment]:
         """Yield the payments since a moment."""
         ...
 
-    def event(self, request: ProviderWebhook) -> str | None:
-        """Return the id of the object that a webhook names, once its signature is checked. None: it is about
-        nothing of ours. Raises InvalidRequest and InvalidKey."""
+    def webhook_object(self, request: ProviderWebhook) -> str | None:
+        """Check the signature of a webhook, and return the id of the object that it names. None: it is not
+        about a payment. Raises InvalidRequest."""
         ...

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from policies.tasks import QueuedTask
 from proxy.features.payments import checks
-from proxy.features.payments.paid_months import DAY, MonthState
+from proxy.features.payments.paid_months import DAY_US, MonthState
 from proxy.features.payments.rules import OrderState
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import LAST_MOMENT
@@ -101,6 +101,13 @@ class MonthRecord(QueuedTask, frozen=True, kw_only=True):
     mailed: int = 0
 
 
+class MonthSpan(NamedTuple):
+    """The moments between which a month runs."""
+
+    starts: int
+    ends: int
+
+
 ORDERS = ListedTable("orders", OrderRecord)
 NEEDY_ORDERS = ListedTable("orders", OrderRecord, listed="attention <> ''")
 OTHER_ORDERS = ListedTable("orders", OrderRecord, listed="attention = ''")
@@ -109,16 +116,16 @@ ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN, place="provider", earli
 EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, place="substr(id, 1, 1)", earliest="due")
 MONTH_TASKS = TaskTable("paid_months", MonthRecord, _IS_OPEN, earliest="due")
 # An operator's plan spends from the same pool, since the anchor stays. The midnight before names the pool.
-_REPLACE = f"""
+_REPLACE_MONTHS = f"""
 UPDATE paid_months SET state = 'replaced', replaced = CAST(:at AS BIGINT), due = CAST(:at AS BIGINT),
     pool_balance = CASE WHEN starts <= CAST(:at AS BIGINT) THEN coalesce((
         SELECT balances.amount FROM balances
-        WHERE balances.account = paid_months.account AND pool = starts - starts % {DAY}
+        WHERE balances.account = paid_months.account AND pool = starts - starts % {DAY_US}
     ), 0) END
 WHERE account = :account AND is_paid = 1 AND state IN ('ahead', 'running') AND ends > CAST(:at AS BIGINT)
 """
 # A booking that has read the account before is refused.
-_NUMBERED = """
+_INSERT_CHANGE = """
 INSERT INTO plan_changes (account, number, at)
 SELECT id, (SELECT coalesce(max(number), 0) + 1 FROM plan_changes WHERE account = accounts.id), {at}
 FROM accounts WHERE id = {account}
@@ -128,28 +135,28 @@ TABLES = (
         "orders",
         needs_plans=f"SELECT offer AS plan FROM orders WHERE kind = 'plan' AND state = 'open' AND {_IS_OPEN}",
     ),
-    Table("payments", checks=checks.OF_PAYMENTS),
+    Table("payments", checks=checks.PAYMENT_CHECKS),
     Table("payment_events"),
     Table(
         "paid_months",
         needs_plans="SELECT plan FROM paid_months WHERE is_paid = 1 AND state IN ('ahead', 'running')",
-        replanned_with=(_REPLACE,),
-        checks=checks.OF_MONTHS,
+        replanned_with=(_REPLACE_MONTHS,),
+        checks=checks.MONTH_CHECKS,
     ),
     Table(
         "plan_changes",
         key=("account", "number"),
-        closed_with=(_NUMBERED.format(account=":id", at="coalesce(closed, 0)"),),
-        replanned_with=(_NUMBERED.format(account=":account", at="CAST(:at AS BIGINT)"),),
+        closed_with=(_INSERT_CHANGE.format(account=":id", at="coalesce(closed, 0)"),),
+        replanned_with=(_INSERT_CHANGE.format(account=":account", at="CAST(:at AS BIGINT)"),),
     ),
 )
-_OF_ORDER = f"{PAYMENTS.select} order_id = :order ORDER BY id"
+_SELECT_BY_ORDER = f"{PAYMENTS.select} order_id = :order ORDER BY id"
 
 
-async def payment_rows(store: Store, id_: str) -> list[PaymentRecord]:
+async def payment_by_id(store: Store, id_: str) -> list[PaymentRecord]:
     found = await PAYMENTS.get(store, None, id_)
     return [] if found is None else [found]
 
 
 async def payments_of(store: Store, order: str) -> list[PaymentRecord]:
-    return [PAYMENTS.read(row) for row in await store.read(_OF_ORDER, {"order": order})]
+    return [PAYMENTS.read(row) for row in await store.read(_SELECT_BY_ORDER, {"order": order})]

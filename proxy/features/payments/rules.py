@@ -1,4 +1,4 @@
-"""Payments: the credits that one is worth, its faults beside its order, and the state of an order.
+"""Payments: the credits that one is worth, the state of its order, and when its provider is asked again.
 
 Amounts of money are whole minor units, credits whole micro-credits.
 """
@@ -10,37 +10,38 @@ from typing import Literal
 
 import msgspec
 
-_SECOND = 1_000_000
-_MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86_400 * _SECOND
-_OPEN_LOOKS = (1 * _MINUTE, 5 * _MINUTE, 30 * _MINUTE)
-_EXPIRED_LOOKS = (5 * _MINUTE, 1 * _DAY, 3 * _DAY)
-"""A card payment may be under review for days, and one in the last second has to be found."""
-_PAID_LOOKS = (1 * _DAY, 3 * _DAY, 7 * _DAY)
-_WATCHED = 180 * _DAY
+_SECOND_US = 1_000_000
+_MINUTE_US, _HOUR_US, _DAY_US = 60 * _SECOND_US, 3600 * _SECOND_US, 86_400 * _SECOND_US
+_OPEN_LOOKS_US = (1 * _MINUTE_US, 5 * _MINUTE_US, 30 * _MINUTE_US)
+_EXPIRED_LOOKS_US = (5 * _MINUTE_US, 1 * _DAY_US, 3 * _DAY_US)
+"""After the end of an order: a payment of its last second is found, and one that was reviewed for days."""
+_PAID_LOOKS_US = (1 * _DAY_US, 3 * _DAY_US, 7 * _DAY_US)
+_WATCHED_US = 180 * _DAY_US
 
 OrderState = Literal["open", "paid", "partly_refunded", "refunded", "disputed"]
 
 
 class PaidAmount(msgspec.Struct, frozen=True):
-    """A payment: what was paid, and the parts of it that were refunded and that disputes hold."""
+    """What was paid, and which parts of it were refunded or are held by disputes, in minor units."""
 
     paid: int
     refunded: int = 0
     disputed: int = 0
 
     @property
-    def rest(self) -> int:
-        """What is left of it. A dispute and a refund may hold the same money."""
+    def remaining(self) -> int:
+        """What was neither refunded nor is disputed. A dispute and a refund may be about the same money."""
         return max(0, self.paid - self.refunded - self.disputed)
 
 
-def target(credits: int, money: PaidAmount) -> int:
-    """Return the credits that a payment is worth: its part that is kept, rounded down."""
-    return credits * money.rest // money.paid
+def credits_worth(credits: int, money: PaidAmount) -> int:
+    """Return the credits that a payment is worth: all, times the part of the money that remains, rounded
+    down."""
+    return credits * money.remaining // money.paid
 
 
-def latest(before: PaidAmount | None, fetched: PaidAmount, *, seller_won_dispute: bool) -> PaidAmount:
-    """Return a payment as it is to be booked. Refunds never fall, and disputes only if one was won."""
+def amount_to_book(before: PaidAmount | None, fetched: PaidAmount, *, seller_won_dispute: bool) -> PaidAmount:
+    """Return the amounts to book. A refund never becomes less, and a dispute only if the seller won one."""
     if before is None:
         return fetched
     refunded = max(before.refunded, fetched.refunded)
@@ -55,23 +56,24 @@ def order_state(payments: Iterable[PaidAmount]) -> OrderState:
         return "open"
     if any(money.disputed for money in all_):
         return "disputed"
-    if not any(money.rest for money in all_):
+    if not any(money.remaining for money in all_):
         return "refunded"
     return "partly_refunded" if any(money.refunded for money in all_) else "paid"
 
 
-def look_again(*, created: int, now: int) -> int | None:
-    """Return when a last look that was refused is repeated: a key may be wrong for days. None: never."""
-    return now + _DAY if now < created + _WATCHED else None
+def next_look_after_refusal(*, created: int, now: int) -> int | None:
+    """Return when a provider that refused the last look is asked again: a key may be wrong for days. None:
+    never."""
+    return now + _DAY_US if now < created + _WATCHED_US else None
 
 
 def next_look(*, created: int, expires: int, paid: int | None, now: int) -> int | None:
-    """Return when the provider is asked about an order again without a webhook. None: never."""
+    """Return when the provider is asked about an order next, if no webhook comes before. None: never."""
     if paid is None:
-        hourly = created + _HOUR * ((now - created) // _HOUR + 1)
-        looks = [created + after for after in _OPEN_LOOKS]
-        looks += [hourly] * (hourly < expires) + [expires + after for after in _EXPIRED_LOOKS]
+        hourly = created + _HOUR_US * ((now - created) // _HOUR_US + 1)
+        looks = [created + after for after in _OPEN_LOOKS_US]
+        looks += [hourly] * (hourly < expires) + [expires + after for after in _EXPIRED_LOOKS_US]
     else:
-        weekly = paid + 7 * _DAY * ((now - paid) // (7 * _DAY) + 1)
-        looks = [paid + after for after in _PAID_LOOKS] + [weekly] * (weekly <= paid + _WATCHED)
+        weekly = paid + 7 * _DAY_US * ((now - paid) // (7 * _DAY_US) + 1)
+        looks = [paid + after for after in _PAID_LOOKS_US] + [weekly] * (weekly <= paid + _WATCHED_US)
     return min((look for look in looks if look > now), default=None)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from proxy.config.credits import micro
+from proxy.config.credits import to_micro_credits
 from proxy.config.reader import Reader, Section
 from proxy.config.secret import named_secret
 from proxy.config.sections import Switch
@@ -52,7 +52,7 @@ _Providers = Annotated[
 ]
 
 
-class _Priced(msgspec.Struct, frozen=True, kw_only=True):
+class _WrittenOffer(msgspec.Struct, frozen=True, kw_only=True):
     amount: Annotated[str, Meta(description='a price as text, "29.90"')]
     currency: Annotated[
         str, Meta(pattern="^[A-Z]{3}$", description='an ISO code of a currency with two decimals, "BRL"')
@@ -61,7 +61,7 @@ class _Priced(msgspec.Struct, frozen=True, kw_only=True):
     features: _Features = ()
 
 
-class _PackWritten(_Priced, frozen=True, kw_only=True):
+class _WrittenPack(_WrittenOffer, frozen=True, kw_only=True):
     credits: Annotated[
         Annotated[int, Meta(gt=0, le=10**9)] | Annotated[float, Meta(gt=0, le=1e9)],
         Meta(description="credits, above 0 and up to 1000000000"),
@@ -155,8 +155,8 @@ def minor_units(text: str) -> int:
 
 def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> PaymentsSection:
     raw = reader.table(value, "payments")
-    plans = _offers(reader, raw, "plans", _Priced)
-    packs = _offers(reader, raw, "packs", _PackWritten)
+    plans = _read_offers(reader, raw, "plans", _WrittenOffer)
+    packs = _read_offers(reader, raw, "packs", _WrittenPack)
     rest = {key: each for key, each in raw.items() if key not in ("plans", "packs")}
     section = reader.section(PaymentsSection, rest, "payments") or PaymentsSection()
     if section.mercadopago.access_token and not section.mercadopago.seller:
@@ -167,7 +167,9 @@ def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Pat
     return msgspec.structs.replace(section, plans=plans, packs=packs, **found)
 
 
-def _offers(reader: Reader, raw: Mapping[str, Any], kind: str, type_: type[_Priced]) -> dict[str, SoldOffer]:
+def _read_offers(
+    reader: Reader, raw: Mapping[str, Any], kind: str, type_: type[_WrittenOffer]
+) -> dict[str, SoldOffer]:
     offers = {}
     for name, written in reader.table(raw.get(kind, {}), f"payments.{kind}").items():
         key = f"payments.{kind}.{name}"
@@ -176,11 +178,11 @@ def _offers(reader: Reader, raw: Mapping[str, Any], kind: str, type_: type[_Pric
         priced = reader.section(type_, written, key)
         if priced is None:
             continue
-        amount = _amount(reader, key, priced)
-        credits = _credits(reader, key, priced) if isinstance(priced, _PackWritten) else 0
+        amount = _read_amount(reader, key, priced)
+        credits = _read_credits(reader, key, priced) if isinstance(priced, _WrittenPack) else 0
         offers[name] = SoldOffer(
             name=name,
-            kind="pack" if isinstance(priced, _PackWritten) else "plan",
+            kind="pack" if isinstance(priced, _WrittenPack) else "plan",
             amount=amount,
             currency=priced.currency,
             providers=tuple(dict.fromkeys(priced.providers)),
@@ -190,7 +192,7 @@ def _offers(reader: Reader, raw: Mapping[str, Any], kind: str, type_: type[_Pric
     return offers
 
 
-def _amount(reader: Reader, key: str, priced: _Priced) -> int:
+def _read_amount(reader: Reader, key: str, priced: _WrittenOffer) -> int:
     if priced.currency in _OTHER_DECIMALS:
         reader.fault(f"{key}.currency", f"must have two decimals; {priced.currency} has not")
     try:
@@ -200,9 +202,9 @@ def _amount(reader: Reader, key: str, priced: _Priced) -> int:
         return 0
 
 
-def _credits(reader: Reader, key: str, pack: _PackWritten) -> int:
+def _read_credits(reader: Reader, key: str, pack: _WrittenPack) -> int:
     try:
-        return micro(pack.credits)
+        return to_micro_credits(pack.credits)
     except ValueError:
         reader.fault(f"{key}.credits", f"must have 6 decimals at most; got {pack.credits!r}")
         return 0

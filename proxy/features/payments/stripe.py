@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.errors import InvalidRequest
 from proxy.features.payments.calls import ProviderCalls, Query
 from proxy.features.payments.provider import (
@@ -27,7 +27,7 @@ from proxy.features.payments.section import StripeSection
 from speech_engine.http import HttpClient
 
 VERSION = "2026-10-28.endive"
-_TOLERANCE_US = 300 * SECOND
+_TOLERANCE_US = 300 * SECOND_US
 _HOLDS = frozenset({"needs_response", "under_review", "lost"})
 """The states of a dispute in which the bank has the money. An inquiry (`warning_…`) takes none."""
 _OBJECT = re.compile(r"(pi|cs)_[A-Za-z0-9_]{1,200}", re.ASCII)
@@ -118,7 +118,7 @@ class Stripe:
             "client_reference_id": request.order,
             "success_url": request.return_url,
             "cancel_url": request.return_url,
-            "expires_at": request.expires // SECOND,
+            "expires_at": request.expires // SECOND_US,
         }
         headers = {**_FORM, "idempotency-key": request.order}
         made = await self._calls.change_object(
@@ -132,30 +132,30 @@ class Stripe:
         del at
         path = f"/v1/checkout/sessions/{quote(checkout, safe='')}"
         # Stripe refuses to end a session that is over: it was paid, or is ended already.
-        if (await self._calls.get(_Session, path)).status == "open":
+        if (await self._calls.get_object(_Session, path)).status == "open":
             headers = {**_FORM, "idempotency-key": f"end-{checkout}"}
             await self._calls.change_object(_Session, f"{path}/expire", b"", headers)
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         del order
-        found = await self.payment(checkout) if checkout else None
+        found = await self.find_payment(checkout) if checkout else None
         return [] if found is None else [found]
 
-    async def payment(self, object_id: str) -> FetchedPayment | None:
+    async def find_payment(self, object_id: str) -> FetchedPayment | None:
         if not _OBJECT.fullmatch(object_id):
             return None
         if object_id.startswith("cs_"):
             session = await self._calls.find_object(_Session, f"/v1/checkout/sessions/{object_id}")
             intent_id = None if session is None else session.payment_intent
-            return await self.payment(intent_id) if intent_id and intent_id.startswith("pi_") else None
+            return await self.find_payment(intent_id) if intent_id and intent_id.startswith("pi_") else None
         expanded = {"expand[]": "latest_charge"}
         intent = await self._calls.find_object(_Intent, f"/v1/payment_intents/{object_id}", expanded)
         return None if intent is None else await self._fetched(intent)
 
-    async def since(self, moment: int) -> AsyncIterator[FetchedPayment]:
-        asked: Query = {"created[gte]": moment // SECOND, "limit": _PAGE, "expand[]": "data.latest_charge"}
+    async def payments_since(self, moment: int) -> AsyncIterator[FetchedPayment]:
+        asked: Query = {"created[gte]": moment // SECOND_US, "limit": _PAGE, "expand[]": "data.latest_charge"}
         for _ in range(_MOST_PAGES):
-            page = await self._calls.get(_Intents, "/v1/payment_intents", asked)
+            page = await self._calls.get_object(_Intents, "/v1/payment_intents", asked)
             for intent in page.data:
                 if intent.status == "succeeded":
                     yield await self._fetched(intent)
@@ -164,7 +164,7 @@ class Stripe:
             asked = {**asked, "starting_after": page.data[-1].id}
         raise ProviderFailed(f"More than {_MOST_PAGES * _PAGE} payments were not compared.", is_final=True)
 
-    def event(self, request: ProviderWebhook) -> str | None:
+    def webhook_object(self, request: ProviderWebhook) -> str | None:
         self._check_signature(request)
         try:
             event = msgspec.json.decode(request.body, type=_Event)
@@ -182,7 +182,7 @@ class Stripe:
         parts = [part.partition("=") for part in request.headers.get("stripe-signature", "").split(",")]
         t = next((value for name, _, value in parts if name == "t"), "")
         is_number = t.isascii() and t.isdecimal() and len(t) < 12
-        is_in_time = is_number and abs(request.now - int(t) * SECOND) <= _TOLERANCE_US
+        is_in_time = is_number and abs(request.now - int(t) * SECOND_US) <= _TOLERANCE_US
         expected = hmac.digest(self._secret, f"{t}.".encode() + request.body, "sha256").hex().encode()
         # While its secret is changed, an event has two signatures.
         signatures = [value.encode() for name, _, value in parts if name == "v1"]
@@ -196,14 +196,14 @@ class Stripe:
 
     async def _fetched(self, intent: _Intent) -> FetchedPayment:
         of_intent: Query = {"payment_intent": intent.id, "limit": 1}
-        sessions = await self._calls.get(_Sessions, "/v1/checkout/sessions", of_intent)
+        sessions = await self._calls.get_object(_Sessions, "/v1/checkout/sessions", of_intent)
         charge = intent.latest_charge or _Charge()
         is_paid = intent.status == "succeeded"
         amount = intent.amount_received if is_paid else intent.amount
-        held, seller_won_dispute = 0, False
+        held_amount, seller_won_dispute = 0, False
         if charge.disputed:
-            disputes = await self._calls.get(_Disputes, "/v1/disputes", {**of_intent, "limit": _PAGE})
-            held = sum(each.amount for each in disputes.data if each.status in _HOLDS)
+            disputes = await self._calls.get_object(_Disputes, "/v1/disputes", {**of_intent, "limit": _PAGE})
+            held_amount = sum(each.amount for each in disputes.data if each.status in _HOLDS)
             seller_won_dispute = any(each.status == "won" for each in disputes.data)
         own = [each for each in sessions.data if each.payment_intent == intent.id]
         return FetchedPayment(
@@ -215,6 +215,6 @@ class Stripe:
             is_live=intent.livemode,
             is_paid=is_paid,
             refunded=charge.amount_refunded,
-            disputed=max(0, min(held, amount - charge.amount_refunded)),
+            disputed=max(0, min(held_amount, amount - charge.amount_refunded)),
             seller_won_dispute=seller_won_dispute,
         )

@@ -1,10 +1,10 @@
-"""The operator's own account of samples. Its usage is in no customer's."""
+"""The server's own account for samples, so that their usage is no customer's."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from policies.plans import UNLIMITED, Terms, terms
+from policies.plans import UNLIMITED, Terms, build_terms
 from proxy.access.callers import Caller
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord
@@ -12,7 +12,7 @@ from proxy.storage.store import Store
 
 NAME = "samples"
 _KEY = "samples of voices"
-TERMS: Terms = replace(terms(UNLIMITED), one_shot=False)
+TERMS: Terms = replace(build_terms(UNLIMITED), one_shot=False)
 """No plan's limits, and nothing costs credits."""
 _FIND = """
 SELECT keys.id, keys.account, accounts.name, accounts.closed, accounts.anchor FROM accounts
@@ -22,9 +22,9 @@ WHERE accounts.name = :name
 
 
 async def open_account(store: Store) -> Caller:
-    """Return the caller of the account `samples`, or of `samples-2` and so on if others have these names.
+    """Return the caller of the account `samples`, or of `samples-2` and so on if customers have these names.
 
-    Nobody gets its key, so nobody else speaks for it.
+    Its key is shown to nobody, so only the server uses it.
     """
     number = 1
     while True:

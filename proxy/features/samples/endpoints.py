@@ -8,7 +8,7 @@ from starlette.responses import Response
 from proxy.access.callers import caller_or_none
 from proxy.errors import NotFound, RangeNotSatisfiable
 from proxy.features.samples.shown import ROOT, ShownSamples
-from proxy.http.ranges import RANGE, range_of
+from proxy.http.ranges import RANGE, requested_range
 from proxy.http.resource import Resource, endpoint
 
 MEDIA_TYPE = "audio/mpeg"
@@ -38,7 +38,7 @@ class SampleEndpoints(Resource):
         kept = self._samples.find(request.path_params["digest"], is_public=has_key or self._is_public)
         if kept is None:
             raise NotFound("There is no such sample, or it needs an API key.")
-        part = range_of(request.headers.get("range"), len(kept.sound))
+        part = requested_range(request.headers.get("range"), len(kept.sound))
         headers = {
             "accept-ranges": "bytes",
             "cache-control": f"{'private' if has_key else 'public'}, {_AGE}",

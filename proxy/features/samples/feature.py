@@ -31,7 +31,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     samples = ShownSamples(store)
     worker = SampleWorker(context.store, store, context.engines, context.find(Activity))
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         config, section = revision.config, SECTION.of(revision.config)
         assert revision.voices is not None, "a server has voices"
         assert revision.speaking is not None, "a server speaks"
@@ -57,7 +57,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         alone_here = (
             (partial(worker.make_in_quiet, context.metrics),) if context.config_at_start.serves else ()
         )
-        yield FeatureInstance(context.sharing(samples).sharing(worker), at, alone_here=alone_here)
+        yield FeatureInstance(
+            context.with_shared(samples).with_shared(worker), additions_for, tasks_of_each_server=alone_here
+        )
     finally:
         await looking.close()
 

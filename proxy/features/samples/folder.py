@@ -1,4 +1,5 @@
-"""Samples as files in the data folder, and in memory. They are in no backup: they are made again."""
+"""Samples as files in the data folder, and in memory. Backups leave them out, since they can be made
+again."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ import msgspec
 from proxy.storage.disk_names import DiskName, UnsafeName
 
 MB = 1024 * 1024
-_TOUCHED_S = 3600.0
-"""The time of use of a file is written once in this time."""
+_TOUCH_EVERY_S = 3600.0
+"""How often the time of use of a file is written at most."""
 
 
 class MeasuredSample(msgspec.Struct, frozen=True, kw_only=True):
-    """A sample that is made, beside its sound. `voice` is the engine's id of the voice. A `long` one is that
-    of a language of the front."""
+    """What is stored beside the sound of a sample. `voice` is the engine's id of the voice. A `long` sample
+    is the longer text of the front in one language."""
 
     digest: str
     engine: str
@@ -39,13 +40,14 @@ class StoredSample(msgspec.Struct, frozen=True):
 
 
 class SampleFolder:
-    """The samples of one data folder. What reads or writes files blocks, so it runs in a thread.
+    """The samples of one data folder. Methods that read or write files block, so they run in a thread.
 
-    Worker 0 alone adds and drops. Others read the folder again. `kept` is replaced, and never changed.
+    Worker 0 alone adds and removes. Other workers read the folder again. `samples` is replaced, and never
+    changed.
     """
 
     def __init__(self, folder: Path, now: Callable[[], float] = time.time) -> None:
-        self.kept: Mapping[str, StoredSample] = {}
+        self.samples: Mapping[str, StoredSample] = {}
         self._folder = folder
         self._now = now
         self._used: dict[str, float] = {}
@@ -53,33 +55,35 @@ class SampleFolder:
 
     def get(self, digest: str) -> StoredSample | None:
         """Return a sample, and note its use."""
-        if (kept := self.kept.get(digest)) is not None:
+        if (sample := self.samples.get(digest)) is not None:
             self._used[digest] = self._now()
-        return kept
+        return sample
 
     @property
     def used_bytes(self) -> int:
-        return sum(len(each.sound) for each in self.kept.values())
+        return sum(len(each.sound) for each in self.samples.values())
 
     def bytes_of(self, digests: Collection[str]) -> int:
-        return sum(len(self.kept[each].sound) for each in digests if each in self.kept)
+        return sum(len(self.samples[each].sound) for each in digests if each in self.samples)
 
-    def oldest(self, but: Collection[str]) -> list[str]:
-        """Return the digests, the one that was not used for the longest time first, without some."""
-        return sorted((each for each in self.kept if each not in but), key=lambda each: self._used[each])
+    def least_recently_used(self, spared: Collection[str]) -> list[str]:
+        """Return the digests that are not `spared`, the least recently used first."""
+        return sorted(
+            (each for each in self.samples if each not in spared), key=lambda each: self._used[each]
+        )
 
     def refresh(self) -> None:
-        """Read what is new in the folder, and forget what is gone. A file that is spoilt is removed."""
+        """Read new files of the folder, and forget removed ones. A damaged file is removed."""
         with self._lock:
             names = {file.stem for file in self._folder.glob("*.json")}
-            if names == self.kept.keys():
+            if names == self.samples.keys():
                 return
-            found = {name: kept for name, kept in self.kept.items() if name in names}
+            found = {name: sample for name, sample in self.samples.items() if name in names}
             for name in names - found.keys():
-                if (kept := self._read_one(name)) is not None:
+                if (sample := self._read_one(name)) is not None:
                     self._used.setdefault(name, (self._folder / f"{name}.mp3").stat().st_mtime)
-                    found[name] = kept
-            self.kept = found
+                    found[name] = sample
+            self.samples = found
 
     def _read_one(self, name: str) -> StoredSample | None:
         try:
@@ -93,28 +97,28 @@ class SampleFolder:
             return None
         return StoredSample(record, sound) if record.digest == name else None
 
-    def store_sample(self, kept: StoredSample) -> None:
-        name = kept.record.digest
+    def store_sample(self, sample: StoredSample) -> None:
+        name = sample.record.digest
         with self._lock:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            for ending, data in ((".mp3", kept.sound), (".json", msgspec.json.encode(kept.record))):
+            for ending, data in ((".mp3", sample.sound), (".json", msgspec.json.encode(sample.record))):
                 part = self._folder / f"{name}{ending}.part"
                 part.write_bytes(data)
                 part.rename(self._folder / f"{name}{ending}")
             self._used[name] = self._now()
-            self.kept = {**self.kept, name: kept}
+            self.samples = {**self.samples, name: sample}
 
     def remove_samples(self, digests: Collection[str]) -> None:
         with self._lock:
-            self.kept = {name: kept for name, kept in self.kept.items() if name not in digests}
+            self.samples = {name: sample for name, sample in self.samples.items() if name not in digests}
             for name in digests:
                 self._remove(name)
 
     def write_uses(self) -> None:
-        """Write when samples were used, so that a restart knows."""
-        for name in self.kept:
+        """Write the times of use to the files, so that they outlive a restart."""
+        for name in self.samples:
             file, used = self._folder / f"{name}.mp3", self._used[name]
-            if file.exists() and used > file.stat().st_mtime + _TOUCHED_S:
+            if file.exists() and used > file.stat().st_mtime + _TOUCH_EVERY_S:
                 os.utime(file, (used, used))
 
     def _remove(self, name: str) -> None:

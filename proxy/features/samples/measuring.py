@@ -10,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 _RATE_HZ = 16_000
-_FRAME, _HOP = 640, 160
+_FRAME_SAMPLES, _HOP_SAMPLES = 640, 160
 _LOWEST_HZ, _HIGHEST_HZ = 60, 400
-_SURE = 0.5
-"""The least likeness of a frame to itself a period later, for the frame to have a pitch."""
-_NEAR = 0.9
-"""A shorter period that is this much as good is the right one: a sound repeats after two periods as well."""
-_QUIET = 0.05
-"""Of the loudest frame: what is below it is a pause."""
-_FEWEST = 20
-"""Frames with a pitch. Fewer say nothing of a voice."""
+_LEAST_LIKENESS = 0.5
+"""A frame has a pitch if it is at least so similar to itself one period later. 1 is the same."""
+_AS_GOOD = 0.9
+"""The shortest period with this part of the best similarity is the right one: a sound repeats after two,
+too."""
+_PAUSE_LOUDNESS = 0.05
+"""A frame with less than this part of the loudest frame's loudness is a pause."""
+_FEWEST_FRAMES = 20
+"""With fewer frames that have a pitch, a voice has none."""
 
 Samples = NDArray[np.float32]
 
@@ -32,41 +33,43 @@ class Measured(NamedTuple):
 
 
 def measure(mp3: bytes) -> Measured:
-    """Measure a file that this server made. It takes some 50 ms of a core, so call it in a thread."""
+    """Measure an MP3 of this server. It takes some 50 ms of a core, so call it in a thread."""
     sound = _decoded(mp3)
-    if len(sound) < 2 * _FRAME:
+    if len(sound) < 2 * _FRAME_SAMPLES:
         return Measured(None, 0.0)
-    frames = np.lib.stride_tricks.sliding_window_view(sound, _FRAME)[::_HOP]
+    frames = np.lib.stride_tricks.sliding_window_view(sound, _FRAME_SAMPLES)[::_HOP_SAMPLES]
     loudness = np.sqrt(np.mean(frames * frames, axis=1))
-    loud = np.flatnonzero(loudness > _QUIET * loudness.max())
+    loud = np.flatnonzero(loudness > _PAUSE_LOUDNESS * loudness.max())
     if not len(loud) or not loudness.max():
         return Measured(None, 0.0)
-    spoken_s = float(loud[-1] - loud[0]) * _HOP / _RATE_HZ + _FRAME / _RATE_HZ
+    spoken_s = float(loud[-1] - loud[0]) * _HOP_SAMPLES / _RATE_HZ + _FRAME_SAMPLES / _RATE_HZ
     pitches = _pitches(frames[loud])
-    return Measured(float(np.median(pitches)) if len(pitches) >= _FEWEST else None, spoken_s)
+    return Measured(float(np.median(pitches)) if len(pitches) >= _FEWEST_FRAMES else None, spoken_s)
 
 
 def _pitches(frames: Samples) -> NDArray[Any]:
     """Return the pitch of each frame that has one, by its autocorrelation, divided by that of the window."""
-    window = np.hanning(_FRAME)
-    own = _autocorrelation(window[None, :])[0]
+    window = np.hanning(_FRAME_SAMPLES)
+    of_window = _autocorrelation(window[None, :])[0]
     found = _autocorrelation((frames - frames.mean(axis=1, keepdims=True)) * window)
     shortest, longest = _RATE_HZ // _HIGHEST_HZ, _RATE_HZ // _LOWEST_HZ
-    likeness = found[:, : longest + 1] / np.maximum(found[:, :1], 1e-9) / (own[: longest + 1] / own[0])
+    likeness = (
+        found[:, : longest + 1] / np.maximum(found[:, :1], 1e-9) / (of_window[: longest + 1] / of_window[0])
+    )
     middle = likeness[:, 1:-1]
     is_peak = (middle >= likeness[:, :-2]) & (middle > likeness[:, 2:])
     is_peak[:, : shortest - 1] = False
     peaks = np.where(is_peak, middle, 0.0)
     best = peaks.max(axis=1)
-    first = np.argmax(peaks >= _NEAR * best[:, None], axis=1) + 1
-    pitches: NDArray[Any] = _RATE_HZ / first[best >= _SURE]
+    first = np.argmax(peaks >= _AS_GOOD * best[:, None], axis=1) + 1
+    pitches: NDArray[Any] = _RATE_HZ / first[best >= _LEAST_LIKENESS]
     return pitches
 
 
 def _autocorrelation(frames: NDArray[Any]) -> NDArray[Any]:
-    spectrum = np.fft.rfft(frames, 2 * _FRAME)
-    whole: NDArray[Any] = np.fft.irfft(spectrum * spectrum.conj())[:, :_FRAME]
-    return whole
+    spectrum = np.fft.rfft(frames, 2 * _FRAME_SAMPLES)
+    correlation: NDArray[Any] = np.fft.irfft(spectrum * spectrum.conj())[:, :_FRAME_SAMPLES]
+    return correlation
 
 
 def _decoded(mp3: bytes) -> Samples:

@@ -1,4 +1,4 @@
-"""[samples]: how much room samples of voices have, and which providers may be paid for them."""
+"""[samples]: the megabytes for samples of voices, and the engines that may be paid for them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from proxy.config.reader import Section
 
 
 class SamplesSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[samples]: their room of `mb` megabytes, 0 for none, and the engines that are `paid` once for each of
-    the voices that [front] names."""
+    """[samples]: samples have `mb` megabytes, 0 for none. Engines in `paid` may speak, at a price, one sample
+    of each voice that [front] names."""
 
     mb: Annotated[int, msgspec.Meta(ge=0, le=4096, description="a number of megabytes, 0 to 4096")] = 64
     paid: Annotated[

@@ -1,10 +1,10 @@
-"""The samples that are made, as lists of voices and the front show them, and who may hear which."""
+"""The stored samples, as lists of voices and the front show them, and which of them are public."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import Voice
 from proxy.catalogue.voice_samples import FrontSample, MadeSample, NoVoiceSamples
 from proxy.features.samples.folder import MeasuredSample, SampleFolder, StoredSample
@@ -17,38 +17,38 @@ _SPARE_BYTES = 256 * 1024
 
 
 class ShownSamples(NoVoiceSamples):
-    """Answers from memory. `shown_on_front` returns the names of voices that the front shows."""
+    """Finds samples in memory. `shown_on_front` returns the names of the voices that the front shows."""
 
     def __init__(self, store: SampleFolder) -> None:
         self.shown_on_front: Callable[[], Collection[str]] = tuple
         self.orders: WantedSamples | None = None
         self.most_bytes = 0
         self._store = store
-        # The samples of each voice, made anew for each change of the store.
-        self._of: tuple[object, Mapping[EngineVoiceId, list[MeasuredSample]]] = (None, {})
+        # The samples of a store, and their records by voice. They are collected again when the store changes.
+        self._records_by_voice: tuple[object, Mapping[EngineVoiceId, list[MeasuredSample]]] = (None, {})
 
     def sample_of(self, voice: Voice, language: str | None = None) -> MadeSample | None:
-        wanted = base(language or voice.language or "")
+        wanted = base_tag(language or voice.language or "")
         for binding in voice.bindings:
             if isinstance(binding.voice, EngineVoice):
                 found = self._by_voice().get((binding.engine, binding.voice.id), ())
-                of_tag = [each for each in found if base(each.language) == wanted]
+                of_tag = [each for each in found if base_tag(each.language) == wanted]
                 if chosen := [*of_tag, *(() if language else found)]:
                     return _shown(chosen[0])
-                if (binding.engine, binding.voice.id) in self._to_make():
+                if (binding.engine, binding.voice.id) in self._unmade_voices():
                     return MadeSample(address="")
         return None
 
-    def _to_make(self) -> Collection[EngineVoiceId]:
+    def _unmade_voices(self) -> Collection[EngineVoiceId]:
         """Return the voices that will have a sample, if there is room."""
         if self.orders is None or self._store.used_bytes >= self.most_bytes - _SPARE_BYTES:
             return ()
         return self.orders.wanted_voices()
 
     def front_sample(self, language: str) -> FrontSample | None:
-        for kept in self._store.kept.values():
-            record = kept.record
-            if record.kind == "long" and base(record.language) == base(language):
+        for sample in self._store.samples.values():
+            record = sample.record
+            if record.kind == "long" and base_tag(record.language) == base_tag(language):
                 return FrontSample(
                     address=_address(record), voice=f"{record.engine}/{record.voice}", text=record.text
                 )
@@ -59,8 +59,8 @@ class ShownSamples(NoVoiceSamples):
 
     def find(self, digest: str, *, is_public: bool) -> StoredSample | None:
         """Return a sample of the front, or any sample if all `is_public` to the caller."""
-        kept = self._store.kept.get(digest)
-        if kept is None or not (is_public or self._is_of_front(kept.record)):
+        sample = self._store.samples.get(digest)
+        if sample is None or not (is_public or self._is_of_front(sample.record)):
             return None
         return self._store.get(digest)
 
@@ -69,14 +69,14 @@ class ShownSamples(NoVoiceSamples):
         return record.kind == "long" or (record.engine, record.voice) in shown
 
     def _by_voice(self) -> Mapping[EngineVoiceId, list[MeasuredSample]]:
-        kept = self._store.kept
-        if self._of[0] is not kept:
+        samples = self._store.samples
+        if self._records_by_voice[0] is not samples:
             found: dict[EngineVoiceId, list[MeasuredSample]] = {}
-            for record in sorted([each.record for each in kept.values()], key=lambda each: each.language):
+            for record in sorted([each.record for each in samples.values()], key=lambda each: each.language):
                 if record.kind == "voice":
                     found.setdefault((record.engine, record.voice), []).append(record)
-            self._of = (kept, found)
-        return self._of[1]
+            self._records_by_voice = (samples, found)
+        return self._records_by_voice[1]
 
 
 def _address(record: MeasuredSample) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from policies.language import base
+from policies.language import base_tag
 from proxy.catalogue.voice_samples import Pace, Pitch
 
 
@@ -42,7 +42,7 @@ def pitch_word(hz: float | None, gender: str | None) -> Pitch | None:
 
 
 def pace_word(words_a_minute: float | None, language: str) -> Pace | None:
-    bounds = WORDS_A_MINUTE.get(base(language))
+    bounds = WORDS_A_MINUTE.get(base_tag(language))
     if words_a_minute is None or bounds is None:
         return None
     if words_a_minute < bounds.lower:

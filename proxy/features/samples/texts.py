@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from policies.language import base
+from policies.language import base_tag
 
 _SAMPLES: Mapping[str, str] = {
     "ar": "مرحبا، هكذا يبدو صوتي. يسعدني أن أقرأ لك كتابا أو خبرا أو رسالة قصيرة.",
@@ -51,9 +51,9 @@ FRONT_LANGUAGES = ("en", "es", "pt-BR", "th")
 
 def sample_text(tag: str) -> str:
     """Return the two sentences of a language, or "" if there are none."""
-    return _SAMPLES.get(base(tag), "")
+    return _SAMPLES.get(base_tag(tag), "")
 
 
 def front_text(tag: str) -> str:
     """Return the longer text of a language of the front, or ""."""
-    return _FRONT.get(base(tag), "")
+    return _FRONT.get(base_tag(tag), "")

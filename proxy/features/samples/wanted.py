@@ -1,4 +1,4 @@
-"""The samples that a server should have now, in the order in which they are made."""
+"""The samples that a server should have now, in the order in which they are to be made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from policies.language import base
+from policies.language import base_tag
 from policies.routing import Model, speaks
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import LiveEngine
@@ -26,7 +26,8 @@ EngineVoiceId = tuple[str, str]
 
 
 class WantedSample(NamedTuple):
-    """A sample to make: a text, the model that speaks it, and the engine's voice. `rank` is its place."""
+    """A sample to make: a text, the model that speaks it, and the engine's voice. A low `rank` comes
+    first."""
 
     engine: str
     model: str
@@ -40,7 +41,7 @@ class WantedSample(NamedTuple):
 
 
 def digest_of(order: WantedSample, call: SpeechCall) -> str:
-    """Return the name of a sample: it has another one when text, voice, model, mark or format change."""
+    """Return the digest that names a sample. It covers text, voice, model, mark and format."""
     (part,) = call.plan.parts
     candidate = part.candidates[0]
     treatment = call.plan.treatment_of(candidate.speaker)
@@ -54,8 +55,8 @@ def digest_of(order: WantedSample, call: SpeechCall) -> str:
 
 
 class WantedSamples:
-    """What one revision of the configuration wants. `front` returns the names that the front shows now, and
-    `named` are those that [front] names."""
+    """The samples that one revision of the configuration wants. `front` returns the names of the voices that
+    the front shows now; `named` are those that [front] names."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class WantedSamples:
 
     @property
     def revision(self) -> object:
-        """It changes when other voices may be wanted."""
+        """A value that changes when other voices may be wanted."""
         live = self._catalogue.live
         states = tuple([engine.state for _, engine in live.items()])
         return live.revision, states, tuple(self.front_voices())
@@ -87,54 +88,61 @@ class WantedSamples:
         return self._voices[1]
 
     def front_voices(self) -> list[EngineVoiceId]:
-        """Return the engines' voices that the front shows, in its order. Each visitor comes here."""
+        """Return the engines' voices that the front shows, in its order. Each visit of the front calls it."""
         names = (*self._named, *self._front())
-        asked = (self._catalogue.live.revision, names)
-        if self._shown[0] != asked:
-            self._shown = asked, self._bound(names)
+        key = (self._catalogue.live.revision, names)
+        if self._shown[0] != key:
+            self._shown = key, self._bound_voices(names)
         return self._shown[1]
 
     def has_known_voices(self, engine: str) -> bool:
-        """Tell whether the voices of an engine are known now, so that others are of no use. Of one that is
-        not configured, none is."""
+        """Tell whether all voices of an engine are known now, so that samples of others can go. An engine
+        that is not configured has no voices."""
         live = self._catalogue.live
         return engine not in live or live[engine].state == "ready"
 
     def in_order(self) -> list[WantedSample]:
-        front, paid = self.front_voices(), set(self._bound(self._named))
+        front, paid = self.front_voices(), set(self._bound_voices(self._named))
         found: dict[tuple[str, str, str], WantedSample] = {}
         for name, engine in self._catalogue.live.items():
             is_paid = name in self._section.paid
-            for model, voice in self._speakers(name, engine, is_free=not is_paid):
+            for model, voice in self._usable_voices(name, engine, is_free=not is_paid):
                 if not is_paid or (name, voice.id) in paid:
-                    for order in _orders(model, voice, front):
+                    for order in _short_samples(model, voice, front):
                         found.setdefault((name, voice.id, order.language), order)
-        longs = (self._long(found.values(), tag, front) for tag in FRONT_LANGUAGES)
+        longs = (self._long_sample(found.values(), tag, front) for tag in FRONT_LANGUAGES)
         return [*(each for each in longs if each), *sorted(found.values(), key=lambda each: each.rank)]
 
-    def _speakers(self, name: str, engine: LiveEngine, *, is_free: bool) -> Iterator[tuple[Model, VoiceInfo]]:
-        """Yield each voice with the models that may speak it now. A free one costs nothing by its use."""
+    def _usable_voices(
+        self, name: str, engine: LiveEngine, *, is_free: bool
+    ) -> Iterator[tuple[Model, VoiceInfo]]:
+        """Yield each pair of a model and a voice that can speak now. `is_free`: only local models without a
+        price."""
         for info in () if engine.state != "ready" else engine.models():
             model = Model(name, info)
             is_usable = info.speaks and not info.runner
-            if is_usable and (not is_free or (info.is_local and self._catalogue.rate(model) is None)):
+            if is_usable and (
+                not is_free or (info.is_local and self._catalogue.provider_rate(model) is None)
+            ):
                 for voice in engine.voices():
                     yield model, voice
 
-    def _long(
+    def _long_sample(
         self, found: Iterable[WantedSample], tag: str, front: Sequence[EngineVoiceId]
     ) -> WantedSample | None:
-        """Return the longer sample of a language, by the first natural voice that the front, or else the
-        server, has for it. A robot speaks none."""
-        able = [each for each in found if each.rank < 2 and base(each.language) == base(tag)]
-        liked = [*front, *self._bound([self._default_voice or ""])]
-        places = {voice: place for place, voice in reversed([*enumerate(liked)])}
-        first = min(able, key=lambda each: places.get((each.engine, each.voice), len(liked)), default=None)
+        """Return the longer sample of a language. Its voice is the first one of the front,
+        else the default voice of the server, else any with a trained model."""
+        natural = [each for each in found if each.rank < 2 and base_tag(each.language) == base_tag(tag)]
+        preferred = [*front, *self._bound_voices([self._default_voice or ""])]
+        ranks = {voice: rank for rank, voice in reversed([*enumerate(preferred)])}
+        first = min(
+            natural, key=lambda each: ranks.get((each.engine, each.voice), len(preferred)), default=None
+        )
         if first is None:
             return None
         return first._replace(kind="long", text=front_text(tag), is_of_front=True, rank=0)
 
-    def _bound(self, names: Sequence[str]) -> list[EngineVoiceId]:
+    def _bound_voices(self, names: Sequence[str]) -> list[EngineVoiceId]:
         found: list[EngineVoiceId] = []
         for name in dict.fromkeys(names):
             try:
@@ -147,7 +155,7 @@ class WantedSamples:
         return found
 
 
-def _orders(model: Model, voice: VoiceInfo, front: Sequence[EngineVoiceId]) -> Iterator[WantedSample]:
+def _short_samples(model: Model, voice: VoiceInfo, front: Sequence[EngineVoiceId]) -> Iterator[WantedSample]:
     """Yield the short samples of a voice: in its language, or in those of the front if it has none."""
     is_of_front = (model.engine, voice.id) in front
     for tag in [voice.language] if voice.language else FRONT_LANGUAGES:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import structlog
 from msgspec.structs import replace
 
 from proxy.access.callers import Caller
-from proxy.catalogue.library import NOTHING
+from proxy.catalogue.library import EMPTY_LIBRARY
 from proxy.engines.engine_list import Engines
 from proxy.errors import RequestFailed
 from proxy.features.samples.account import TERMS, open_account
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from proxy.features.samples.measuring import Measured
 
 QUIET_S = 10.0
-LOOK_S = 1.0
+LOOK_EVERY_S = 1.0
 _LISTEN_S = 0.25
 _BYTES_A_CHARACTER = 1200
 """More than an MP3 needs for a character of a text that is read slowly."""
@@ -41,21 +40,21 @@ _log = structlog.get_logger()
 
 
 class SampleWorker:
-    """The one worker of samples on a machine. `use_revision` gives it what is wanted now."""
+    """Makes the wanted samples of a machine. One runs on each machine, in worker 0."""
 
-    def __init__(self, store: Store, kept: SampleFolder, engines: Engines, activity: Activity) -> None:
+    def __init__(self, store: Store, folder: SampleFolder, engines: Engines, activity: Activity) -> None:
         self.quiet_s = QUIET_S
         self.most_bytes = 0
         self._store = store
-        self.kept = kept
+        self.folder = folder
         self._engines = engines
         self._activity = activity
         self._orders: WantedSamples | None = None
         self._speaking: Speaking | None = None
         self._caller: Caller | None = None
-        # The samples that could not be made, or had no room, since the last revision.
+        # Digests of samples that could not be made, or had no room, since the last revision.
         self._refused: set[str] = set()
-        # The orders of one revision of the engines' voices.
+        # A revision of the engines' voices, and its wanted samples by digest.
         self._planned: tuple[object, dict[str, WantedSample]] = (None, {})
 
     def use_revision(self, orders: WantedSamples, speaking: Speaking, most_bytes: int) -> None:
@@ -64,21 +63,21 @@ class SampleWorker:
         self._planned = (None, {})
 
     async def make_in_quiet(self, metrics: Metrics) -> None:
-        await repeat("samples", self.make_wanted, LOOK_S, metrics, tidies=True)
+        await repeat("samples", self.make_wanted, LOOK_EVERY_S, metrics, tidies=True)
 
     async def make_wanted(self) -> None:
-        """Make what is wanted while it is quiet."""
-        if not self.most_bytes and not self.kept.kept:
+        """Make wanted samples until none is left or somebody speaks."""
+        if not self.most_bytes and not self.folder.samples:
             return
         while await self._is_quiet():
-            wanted = await self._wanted()
+            wanted = await self._plan_wanted()
             await self._drop_useless(wanted)
-            found = self._next(wanted)
-            if found is None or not await self._make(*found):
+            found = self._next_sample(wanted)
+            if found is None or not await self._make_sample(*found):
                 return
 
     async def _is_quiet(self) -> bool:
-        """Tell whether nobody was spoken for lately, here or by another worker."""
+        """Tell whether no speech was made for some seconds, and no engine is busy for another worker."""
         if self._activity.idle_s < self.quiet_s:
             return False
         for _, engine in self._engines.items():
@@ -89,22 +88,22 @@ class SampleWorker:
                     return False
         return True
 
-    async def _wanted(self) -> dict[str, WantedSample]:
-        """Return the orders by their digests. They are planned again if the engines or the front changed."""
+    async def _plan_wanted(self) -> dict[str, WantedSample]:
+        """Return the wanted samples by digest. They are planned again if the engines or the front changed."""
         assert self._orders is not None, "it is revised before it works"
         self._caller = self._caller or await open_account(self._store)
         revision = self._orders.revision
         if self._planned[0] != revision:
             found: dict[str, WantedSample] = {}
             for order in self._orders.in_order():
-                if (call := await self._plan(order)) is not None:
+                if (call := await self._plan_call(order)) is not None:
                     found[digest_of(order, call)] = order
                 await asyncio.sleep(0)
             self._planned = (revision, found)
         return self._planned[1]
 
-    async def _plan(self, order: WantedSample) -> SpeechCall | None:
-        """Return the call of an order, or None if another voice or model would speak it."""
+    async def _plan_call(self, order: WantedSample) -> SpeechCall | None:
+        """Return the call that makes a sample, or None if another voice or model would speak it."""
         assert self._speaking is not None, "it is revised before it works"
         assert self._caller is not None, "the account is open"
         fields = {"model": order.model, "voice": f"{order.engine}/{order.voice}", "input": order.text}
@@ -112,7 +111,7 @@ class SampleWorker:
         plans, id_ = self._speaking.plans, new_id("req")
         try:
             request = parse_speech(body, Defaults())
-            call = await plans.planned_call(id_, self._caller, request, TERMS, NOTHING)
+            call = await plans.planned_call(id_, self._caller, request, TERMS, EMPTY_LIBRARY)
         except RequestFailed:
             return None
         (part, *others) = call.plan.parts
@@ -122,48 +121,51 @@ class SampleWorker:
         return replace(call, is_idle=True, goes_whole=True)
 
     async def _drop_useless(self, wanted: dict[str, WantedSample]) -> None:
-        """Drop what nobody wants any more, and what has no room."""
+        """Remove the samples that are not wanted any more, and those over the limit of bytes."""
         assert self._orders is not None, "it is revised before it works"
         orders = self._orders
         useless = [
             digest
-            for digest, kept in self.kept.kept.items()
-            if digest not in wanted and orders.has_known_voices(kept.record.engine)
+            for digest, sample in self.folder.samples.items()
+            if digest not in wanted and orders.has_known_voices(sample.record.engine)
         ]
         if useless:
-            await asyncio.to_thread(self.kept.remove_samples, useless)
-        await self._make_room(0, self._of_front(wanted))
+            await asyncio.to_thread(self.folder.remove_samples, useless)
+        await self._make_room(0, self._front_digests(wanted))
 
-    async def _make_room(self, for_bytes: int, but: set[str]) -> None:
-        """Drop the samples that were not used for the longest time, but none of these, until so many bytes
-        have room. Samples of the front go when nothing else is left and the room itself is too small."""
-        over, gone = self.kept.used_bytes + for_bytes - self.most_bytes, list[str]()
-        oldest = [*self.kept.oldest(but), *(self.kept.oldest(()) if not for_bytes else ())]
+    async def _make_room(self, new_bytes: int, spared: set[str]) -> None:
+        """Remove the least recently used samples until `new_bytes` more fit. Those in `spared` stay, unless
+        they alone are over the limit."""
+        over, removed = self.folder.used_bytes + new_bytes - self.most_bytes, list[str]()
+        oldest = [
+            *self.folder.least_recently_used(spared),
+            *(self.folder.least_recently_used(()) if not new_bytes else ()),
+        ]
         for digest in dict.fromkeys(oldest):
             if over <= 0:
                 break
-            over -= self.kept.bytes_of((digest,))
-            gone.append(digest)
-        if gone:
-            self._refused.update(gone)
-            await asyncio.to_thread(self.kept.remove_samples, gone)
+            over -= self.folder.bytes_of((digest,))
+            removed.append(digest)
+        if removed:
+            self._refused.update(removed)
+            await asyncio.to_thread(self.folder.remove_samples, removed)
 
-    def _of_front(self, wanted: dict[str, WantedSample]) -> set[str]:
+    def _front_digests(self, wanted: dict[str, WantedSample]) -> set[str]:
         return {digest for digest, order in wanted.items() if order.is_of_front}
 
-    def _next(self, wanted: dict[str, WantedSample]) -> tuple[str, WantedSample] | None:
-        """Return what is made next. One that would push out another one is made for the front alone."""
-        of_front = self._of_front(wanted)
-        used_bytes, front_bytes = self.kept.used_bytes, self.kept.bytes_of(of_front)
+    def _next_sample(self, wanted: dict[str, WantedSample]) -> tuple[str, WantedSample] | None:
+        """Return the sample to make next. Only a sample of the front may take the room of others."""
+        of_front = self._front_digests(wanted)
+        used_bytes, front_bytes = self.folder.used_bytes, self.folder.bytes_of(of_front)
         for digest, order in wanted.items():
             taken = front_bytes if order.is_of_front else used_bytes
             has_room = taken + _BYTES_A_CHARACTER * len(order.text) <= self.most_bytes
-            if digest not in self.kept.kept and digest not in self._refused and has_room:
+            if digest not in self.folder.samples and digest not in self._refused and has_room:
                 return digest, order
         return None
 
-    async def _make(self, digest: str, order: WantedSample) -> bool:
-        """Make a sample. Return False if somebody wants to listen: then it is left at once."""
+    async def _make_sample(self, digest: str, order: WantedSample) -> bool:
+        """Make a sample. Return False if it was given up because somebody asked for speech."""
         self._activity.began.clear()
         making = asyncio.ensure_future(self._speak(digest, order))
         listening = asyncio.ensure_future(self._wait_for_listener(order.engine))
@@ -182,29 +184,30 @@ class SampleWorker:
             await asyncio.wait((making, listening))
 
     async def _wait_for_listener(self, engine: str) -> None:
-        """Wait for a call of this worker, or for one of another worker that waits for the engine."""
+        """Wait until this worker gets a call for speech, or a call of another worker waits for the engine."""
         while True:
             try:
                 async with asyncio.timeout(_LISTEN_S):
-                    return await _void(self._activity.began.wait())
+                    await self._activity.began.wait()
+                return
             except TimeoutError:
                 health = await self._engines[engine].health()
                 if health.waiting or health.running > 1:
                     self._activity.note()
-                    return None
+                    return
 
     async def _speak(self, digest: str, order: WantedSample) -> None:
-        call = await self._plan(order)
+        call = await self._plan_call(order)
         if call is None:
             self._refused.add(digest)
             return
         assert self._speaking is not None, "it is revised before it works"
         sound = bytearray()
         await self._speaking.pipeline.answer(call, partial(_collect, sound), lambda: None)
-        await self._keep(digest, order, bytes(sound))
+        await self._store_measured(digest, order, bytes(sound))
 
-    async def _keep(self, digest: str, order: WantedSample, sound: bytes) -> None:
-        measured = await asyncio.to_thread(_measured, sound)
+    async def _store_measured(self, digest: str, order: WantedSample, sound: bytes) -> None:
+        measured = await asyncio.to_thread(_measure, sound)
         words = len(order.text.split())
         minutes = measured.spoken_s / 60
         record = MeasuredSample(
@@ -218,29 +221,25 @@ class SampleWorker:
             pitch_hz=measured.pitch_hz and round(measured.pitch_hz, 1),
             words_a_minute=round(words / minutes, 1) if minutes else None,
         )
-        of_front = self._of_front(self._planned[1])
+        of_front = self._front_digests(self._planned[1])
         await self._make_room(len(sound), of_front)
-        if self.kept.used_bytes + len(sound) > self.most_bytes:
+        if self.folder.used_bytes + len(sound) > self.most_bytes:
             self._refused.add(digest)
             return
-        await asyncio.to_thread(self.kept.store_sample, StoredSample(record, sound))
+        await asyncio.to_thread(self.folder.store_sample, StoredSample(record, sound))
 
 
-def _measured(sound: bytes) -> Measured:
+def _measure(sound: bytes) -> Measured:
     # Imported here: it loads libav and numpy, which a worker does once it needs them.
     from proxy.features.samples.measuring import measure
 
     return measure(sound)
 
 
-async def _void(waited: Awaitable[object]) -> None:
-    await waited
-
-
 async def _collect(sound: bytearray, answer: Answer) -> None:
-    """Take the whole file of an answer, and settle it."""
+    """Add the whole file of an answer to `sound`, and settle the answer."""
     await answer.collect()
     while (data := await answer.next_chunk()) is not None:
         sound += data
-    sound += answer.last()
+    sound += answer.last_bytes()
     await answer.settle()

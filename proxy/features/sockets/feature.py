@@ -32,7 +32,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     async def handle(socket: ClientSocket) -> None:
         await NativeSession(socket, lambda: parts[-1]).serve_socket()
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         speaking, callers = revision.speaking, revision.admin_tools.callers
         if speaking is None or context.engines is None:
             return Additions()
@@ -42,7 +42,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         summary = "Speech while its text is being written: a WebSocket, see docs/agents.md"
         return Additions(sockets=[SocketEndpoint(_PATH, handle, "stream_speech", summary)])
 
-    yield FeatureInstance(context.sharing(newest), at)
+    yield FeatureInstance(context.with_shared(newest), additions_for)
 
 
 FEATURE = Feature("sockets", _open, paths=("/v1/audio/speech/stream",))

@@ -28,7 +28,7 @@ from speech_engine.redacted import Redacted
 _EXAMPLE = '{"type": "input.text", "text": "Hello. "}'
 _SAMPLES = {b'"ssml"': b'"<speak>-</speak>"'}
 """A text to read the fields with, by the input_type. The texts come later."""
-_NOT_HERE = {
+_UNSUPPORTED = {
     **dict.fromkeys(("background", "history", "provenance", "word_times"), (b"null", b"false")),
     "check": (b"null", b'"off"'),
     "stream_format": (b"null", b'"audio"'),
@@ -71,14 +71,14 @@ class CloseMessage(msgspec.Struct, frozen=True):
 
 ClientMessage = ConfigMessage | TextMessage | DoneMessage | CancelMessage | CloseMessage
 
-_PLAIN: Mapping[bytes, type[TextMessage | DoneMessage | CancelMessage | CloseMessage]] = {
+_MESSAGE_TYPES: Mapping[bytes, type[TextMessage | DoneMessage | CancelMessage | CloseMessage]] = {
     b'"input.text"': TextMessage,
     b'"input.done"': DoneMessage,
     b'"input.cancel"': CancelMessage,
     b'"session.close"': CloseMessage,
 }
 _CONFIG = b'"session.config"'
-_TYPES = b", ".join((_CONFIG, *_PLAIN)).decode().replace('"', "")
+_TYPES = b", ".join((_CONFIG, *_MESSAGE_TYPES)).decode().replace('"', "")
 
 
 def read_message(sent: str | bytes) -> ClientMessage:
@@ -91,7 +91,7 @@ def read_message(sent: str | bytes) -> ClientMessage:
     fields = _fields(sent)
     if (type_ := bytes(fields.pop("type", b""))) == _CONFIG:
         return ConfigMessage(fields)
-    if (plain := _PLAIN.get(type_)) is not None:
+    if (plain := _MESSAGE_TYPES.get(type_)) is not None:
         own = fields.keys() & {*plain.__struct_fields__}
         return read(plain, {name: _value(fields[name]) for name in own})
     if not type_:
@@ -127,7 +127,7 @@ def settings_of(
     """Return the settings of the next utterances. Raises InvalidRequest, with the first field that is wrong.
     `defaults` and `client_fields` are as in `parse_speech`."""
     fields = dict(config.fields)
-    for name, nothing in _NOT_HERE.items():
+    for name, nothing in _UNSUPPORTED.items():
         if bytes(fields.pop(name, b"null")) not in nothing:
             raise InvalidRequest(
                 f"'{name}' has no effect on a socket: leave it out, or send the text to POST "
@@ -166,7 +166,7 @@ class AudioStartMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag
     substitute: str | UnsetType = UNSET
 
 
-def start_of(start: PieceStart, index: int, form: OutputForm) -> AudioStartMessage:
+def start_message(start: PieceStart, index: int, form: OutputForm) -> AudioStartMessage:
     return AudioStartMessage(
         utterance_index=index,
         sentence_index=start.number,
@@ -186,7 +186,7 @@ class AudioDoneMessage(msgspec.Struct, frozen=True, kw_only=True, tag="audio.don
     error: bool
 
 
-def end_of(end: PieceEnd, index: int) -> AudioDoneMessage:
+def end_message(end: PieceEnd, index: int) -> AudioDoneMessage:
     return AudioDoneMessage(
         utterance_index=index,
         sentence_index=end.number,
@@ -217,7 +217,7 @@ class AudioCancelledMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True,
     usage: UtteranceUsage = UtteranceUsage()
 
 
-def cancelled(
+def cancelled_message(
     interrupted: Interrupted, index: int, reason: CancelReason, waited: str
 ) -> AudioCancelledMessage:
     """Return the message of an interruption. `waited` is the text of which nothing was spoken."""

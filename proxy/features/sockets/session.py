@@ -116,9 +116,9 @@ class NativeSession:
         self._is_closing = False
         self._refusal = ""
         # Held while a message is being answered.
-        self._taking = asyncio.Lock()
+        self._answering = asyncio.Lock()
         # The last one that was sent whole, while its sound may still be heard.
-        self._last: _Turn | None = None
+        self._last_turn: _Turn | None = None
 
     async def serve_socket(self) -> None:
         """Serve the socket until one side ends it."""
@@ -131,7 +131,7 @@ class NativeSession:
                 # Not by its own name: a cancellation would then reach the piece that is spoken.
                 await asyncio.wait((speaking,))
             speaking.result()
-            async with self._taking:  # an interruption is answered before
+            async with self._answering:  # an interruption is answered before
                 await self._socket.close(_REFUSED if self._refusal else _NORMAL, self._refusal)
         except asyncio.CancelledError:
             if self._turns and not self._socket.is_gone:
@@ -158,9 +158,9 @@ class NativeSession:
             except TimeoutError:
                 await self._end_idle()
                 continue
-            async with self._taking:
+            async with self._answering:
                 try:
-                    await self._take(sent)
+                    await self._apply_message(sent)
                 except RequestFailed as error:
                     await self._send_failure(error)
                     if (faults := faults + 1) == MOST_FAULTS:
@@ -175,7 +175,7 @@ class NativeSession:
         elif self._turns and (utterance := self._turns[0].utterance) is not None and utterance.is_silent:
             self._socket.end_idle()
 
-    async def _take(self, sent: str | bytes) -> None:
+    async def _apply_message(self, sent: str | bytes) -> None:
         """Do what a message says. Raises RequestFailed. After session.close, only an interruption counts."""
         message = messages.read_message(sent)
         if isinstance(message, messages.CancelMessage) and self._settings is not None:
@@ -191,7 +191,7 @@ class NativeSession:
         elif self._settings is None:
             raise _no_config("Send a session.config first, with model and voice.")
         elif isinstance(message, messages.TextMessage):
-            self._add(self._settings, message.text)
+            self._add_text(self._settings, message.text)
         elif not self._end_text():
             self._begin_turn(self._settings).end_text()
 
@@ -209,7 +209,7 @@ class NativeSession:
             raise self._storage_failure(error) from None
         return messages.settings_of(message, defaults, newest.speaking.plans.client_fields)
 
-    def _add(self, settings: UtteranceSettings, text: str) -> None:
+    def _add_text(self, settings: UtteranceSettings, text: str) -> None:
         if sum(turn.waiting_characters for turn in self._turns) + len(text) > MOST_WAITING_CHARACTERS:
             if len(text) > MOST_WAITING_CHARACTERS:
                 mend = f"An utterance has up to {MOST_WAITING_CHARACTERS}: send input.done before more text."
@@ -253,21 +253,21 @@ class NativeSession:
 
     async def _interrupt(self, reason: messages.CancelReason, played_ms: int | None = None) -> None:
         """End what is spoken and what waits, and tell the client what it has heard."""
-        turns, got = [*self._turns], Interrupted()
+        turns, interrupted = [*self._turns], Interrupted()
         while len(self._turns) > 1:
             self._turns.pop()
-        turn, index = (turns[0], self._index) if turns else (self._last, self._index - 1)
+        turn, index = (turns[0], self._index) if turns else (self._last_turn, self._index - 1)
         if turn is None or turn.is_cancelled:
             index = self._index
         else:
             turn.is_cancelled = True
             await turn.has_begun.wait()
             if turn.utterance is not None:
-                got = await turn.utterance.interrupt(played_ms)
+                interrupted = await turn.utterance.interrupt(played_ms)
             turn.has_ended = True
             self._has_news.set()
         waited = "".join(text for each in turns for text in each.texts)
-        await self._send(messages.cancelled(got, index, reason, waited))
+        await self._send(messages.cancelled_message(interrupted, index, reason, waited))
 
     async def _speak(self) -> None:
         """Speak one utterance after the other, until the socket is to be closed."""
@@ -279,14 +279,14 @@ class NativeSession:
                 return
             self._has_news.clear()
             try:
-                async with asyncio.timeout(LATE_CANCEL_S if self._last else None):
+                async with asyncio.timeout(LATE_CANCEL_S if self._last_turn else None):
                     await self._has_news.wait()
             except TimeoutError:
-                self._last = None
+                self._last_turn = None
 
     async def _speak_turn(self, turn: _Turn) -> None:
         if turn.end is None:
-            turn.end = await self._spoken(turn)
+            turn.end = await self._speak_utterance(turn)
             if (failure := turn.end.failure) is not None and not turn.is_cancelled:
                 await self._send_failure(failure, self._index)
                 if turn.end.ends_socket:
@@ -301,16 +301,17 @@ class NativeSession:
                         utterance_index=index, total_sentences=end.pieces, usage=end.usage
                     )
                 )
-            self._last = self._turns.popleft()
+            self._last_turn = self._turns.popleft()
             self._index += 1
 
-    async def _spoken(self, turn: _Turn) -> UtteranceEnd:
+    async def _speak_utterance(self, turn: _Turn) -> UtteranceEnd:
         """Speak an utterance to its end, whatever that is. Then the stream of its account is free again."""
         try:
             if not turn.texts or turn.is_cancelled:
                 return UtteranceEnd()
             listener = _Listener(self._socket, turn.settings.form, self._index)
             id_, key = f"{self._socket.id}-{self._index}", self._socket.caller.key
+            self._socket.count_utterance()
             utterance = await self._newest().utterances.begin_utterance(id_, key, turn.settings, listener)
         except RequestFailed as error:
             return UtteranceEnd(failure=error)
@@ -350,11 +351,11 @@ class _Listener:
         self._form = form
         self._index = index
         self._socket = socket
-        self.mark = socket.mark
+        self.count_written = socket.count_written
         self.share_sent = socket.share_sent
 
     async def piece_began(self, start: PieceStart) -> None:
-        message = messages.start_of(start, self._index, self._form)
+        message = messages.start_message(start, self._index, self._form)
         await self._socket.send(messages.as_text(message))
 
     async def send_sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
@@ -362,4 +363,4 @@ class _Listener:
             await self._socket.send(data)
 
     async def piece_ended(self, end: PieceEnd) -> None:
-        await self._socket.send(messages.as_text(messages.end_of(end, self._index)))
+        await self._socket.send(messages.as_text(messages.end_message(end, self._index)))

@@ -1,4 +1,4 @@
-"""The server's own ears: local models hear for the server itself, when they have nothing else to do."""
+"""The server's own recognisers: local models that transcribe for the server itself, when they are idle."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ from speech_engine.hearing import HEARING_HZ, TranscriptWord
 from speech_engine.host.engine_stream import run_to_end
 from speech_engine.pcm import PcmInMemory
 
-_OF_TONES = frozenset({"ears"})
-"""The models that hear tones, and no speech."""
+_TONE_MODELS = frozenset({"ears"})
+"""The models, by id, that recognise tones and no speech."""
 
 _SOUNDS_PLUGIN = "espeak"
-_SOUNDS_S = 10.0
-_STARTS_S = 5.0
+_READ_SOUNDS_S = 10.0
+_STARTING_RETRY_S = 5.0
 _REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){4}")
-"""A word five times in a row: a model that repeats itself may be sure of it."""
+"""A word five times in a row. A model that repeats itself may have a high score for it."""
 
 
 class Ears(NoEars):
@@ -72,13 +72,13 @@ class Ears(NoEars):
 
     def may_hear(self, language: str) -> bool:
         is_coming = any(each.state != "failed" and not each.models() for _, each in self._engines.items())
-        return is_coming or next(self._models(language), None) is not None
+        return is_coming or next(self._hearing_models(language), None) is not None
 
     def can_time(self, language: str) -> bool:
-        return any(_late_s(model, language) is not None for model in self._models(language))
+        return any(_late_s(model, language) is not None for model in self._hearing_models(language))
 
     def find_model(self, language: str, terms: Terms) -> Model:
-        known = [*self._models(language)]
+        known = [*self._hearing_models(language)]
         for model in known:
             if may_see(model, terms, self._licences):
                 return model
@@ -87,14 +87,14 @@ class Ears(NoEars):
                 f"Your plan '{terms.plan}' has no local model that hears.", code="model_not_allowed"
             )
         if self.may_hear(language):
-            raise UpstreamFailed("The model that hears is still starting.", retry_after_s=_STARTS_S)
+            raise UpstreamFailed("The model that hears is still starting.", retry_after_s=_STARTING_RETRY_S)
         return super().find_model(language, terms)
 
     async def hear(
         self, recording: OwnRecording, within_s: float, model: Model | None = None
     ) -> OwnTranscript:
-        model = model or next(self._models(recording.language), None)
-        segments = await self._segments(model, recording, within_s)
+        model = model or next(self._hearing_models(recording.language), None)
+        segments = await self._hear_segments(model, recording, within_s)
         assert model is not None
         text = "".join([segment.text for segment in segments])
         least = -inf if _REPEATED.search(text) else min([each.avg_logprob for each in segments], default=0.0)
@@ -116,39 +116,41 @@ class Ears(NoEars):
         has_scores = model is not None and model.info.scores_text and recording.length_s <= WINDOW_S
         if has_scores:
             fields |= {"texts": (made.text,), "times": "words", "transcribes": True}
-        found = await self._segments(model, recording, within_s, **fields)
+        found = await self._hear_segments(model, recording, within_s, **fields)
         assert model is not None
         words = [word for segment in found for word in segment.words] if has_scores else []
         late_s = _late_s(model, recording.language) or 0.0
-        return KnownTranscript("".join([each.text for each in found]).strip(), _in_time(words, late_s))
+        return KnownTranscript("".join([each.text for each in found]).strip(), _shift_earlier(words, late_s))
 
     async def score_words(
         self, recording: OwnRecording, texts: Sequence[str], starts_s: Sequence[float], within_s: float
     ) -> Sequence[TranscriptSegment]:
-        models = ((_late_s(each, recording.language), each) for each in self._models(recording.language))
+        models = (
+            (_late_s(each, recording.language), each) for each in self._hearing_models(recording.language)
+        )
         late_s, model = next(((late, each) for late, each in models if late is not None), (0.0, None))
         known = {"texts": tuple(texts), "starts_s": tuple(starts_s), "times": "words" if texts else ""}
-        found = await self._segments(model, recording, within_s, **known)
-        return [replace(each, words=_in_time(each.words, late_s)) for each in found]
+        found = await self._hear_segments(model, recording, within_s, **known)
+        return [replace(each, words=_shift_earlier(each.words, late_s)) for each in found]
 
     async def sounds(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
-        asked = tuple([text for text in texts if len(text) <= MOST_SHOWN][:MOST_TEXTS])
+        short_texts = tuple([text for text in texts if len(text) <= MOST_SHOWN][:MOST_TEXTS])
         for name in self._readers:
             work = ReadSounds(
-                id=new_id("hear"), tenant="", deadline_s=_SOUNDS_S, texts=asked, language=language
+                id=new_id("hear"), tenant="", deadline_s=_READ_SOUNDS_S, texts=short_texts, language=language
             )
             stream = self._engines[name].open(work)
             with suppress(EngineError, TimeoutError):
                 try:
-                    async with asyncio.timeout(_SOUNDS_S):
+                    async with asyncio.timeout(_READ_SOUNDS_S):
                         while (event := await stream.next_event()) is not None:
                             if isinstance(event, SoundsRead):
-                                return dict(zip(asked, event.sounds, strict=False))
+                                return dict(zip(short_texts, event.sounds, strict=False))
                 finally:
                     await run_to_end(stream.close())
         return None
 
-    def _models(self, language: str) -> Iterator[Model]:
+    def _hearing_models(self, language: str) -> Iterator[Model]:
         """Yield the local models that hear a language, in the order of the configuration."""
         for name, engine in self._engines.items():
             for info in engine.models():
@@ -157,10 +159,12 @@ class Ears(NoEars):
                     yield Model(name, info)
 
     def _good_model(self, language: str, *, is_speech: bool) -> Model | None:
-        found = (each for each in self._models(language) if (each.info.id in _OF_TONES) is not is_speech)
+        found = (
+            each for each in self._hearing_models(language) if (each.info.id in _TONE_MODELS) is not is_speech
+        )
         return next((each for each in found if _base(language) in each.info.hears_well), None)
 
-    async def _segments(
+    async def _hear_segments(
         self, model: Model | None, recording: OwnRecording, within_s: float, **fields: Any
     ) -> list[TranscriptSegment]:
         if model is None:
@@ -186,7 +190,7 @@ class Ears(NoEars):
         return found
 
 
-def _in_time(words: Iterable[TranscriptWord], late_s: float) -> tuple[TranscriptWord, ...]:
+def _shift_earlier(words: Iterable[TranscriptWord], late_s: float) -> tuple[TranscriptWord, ...]:
     return tuple([replace(word, start_s=word.start_s - late_s) for word in words])
 
 

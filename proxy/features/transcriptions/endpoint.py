@@ -34,8 +34,8 @@ from proxy.features.transcriptions.hearing import (
     HearCall,
     Hearing,
     HearTotals,
-    dearest,
     failure_of,
+    highest_charge,
     hold_request,
     settling,
 )
@@ -125,7 +125,7 @@ class Transcriptions:
             request = read_request(form, self._task)
             hear = partial(self._hear, state, terms, request, file)
             digest = partial(digest_of_fields, (self._task, request.form), file)
-            await self._answering.once(connection, state, terms, digest, hear)
+            await self._answering.answer_once(connection, state, terms, digest, hear)
 
     async def _hear(
         self, state: dict[str, Any], terms: Terms, request: HearRequest, file: bytes, connection: Connection
@@ -135,8 +135,8 @@ class Transcriptions:
         models = self._hearing.find_models(request, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         counted = payer if request.form.stream else payer.of_job()
-        await self._ledger.check_affordable(counted, dearest(models, terms, LEAST_S))
-        recording = await self._uploads.decoded(caller.account, file)
+        await self._ledger.check_affordable(counted, highest_charge(models, terms, LEAST_S))
+        recording = await self._uploads.decode_upload(caller.account, file)
         self._hearing.rates.check_wait(models[0].name, caller.account, recording.seconds)
         call = HearCall(
             id=state["request_id"],
@@ -162,9 +162,9 @@ class Transcriptions:
                     await write(call, totals, connection, partial(_settle, hold, totals))
         finally:
             if request.form.history and totals.given_s:
-                self._keep(call, totals, tag)
+                self._keep_history(call, totals, tag)
 
-    def _keep(self, call: HearCall, totals: HearTotals, tag: str) -> None:
+    def _keep_history(self, call: HearCall, totals: HearTotals, tag: str) -> None:
         """Keep the text, and what was heard of a recording that is in memory."""
         spent, pcm, form = totals.settlement(), call.recording.pcm, call.request.form
         entry = HistoryRow(
@@ -187,20 +187,24 @@ class Transcriptions:
     async def _write_whole(
         self, call: HearCall, totals: HearTotals, connection: Connection, settle: Settle
     ) -> None:
-        made, began = TranscriptBuilder(), time.monotonic()
+        builder, began = TranscriptBuilder(), time.monotonic()
         async with aclosing(self._hearing.transcripts(call, totals, goes_whole=True)) as found:
             async for transcript in found:
-                made.add_segments(transcript.segments)
-        totals.text, totals.language, totals.given_s = made.whole_text, made.language, call.recording.seconds
+                builder.add_segments(transcript.segments)
+        totals.text, totals.language, totals.given_s = (
+            builder.whole_text,
+            builder.language,
+            call.recording.seconds,
+        )
         totals.first_ms = round((time.monotonic() - began) * 1000)
-        asked, seconds = call.request, call.recording.seconds
+        hear_request, seconds = call.request, call.recording.seconds
         body = await asyncio.to_thread(
             formats.transcript_body,
-            made,
-            asked.format,
+            builder,
+            hear_request.format,
             seconds,
-            asked.task,
-            asked.form.timestamp_granularities,
+            hear_request.task,
+            hear_request.form.timestamp_granularities,
         )
         media_type = _MEDIA_TYPES.get(call.request.format, _TEXT)
         connection.set_head(
@@ -214,16 +218,16 @@ class Transcriptions:
     async def _write_events(
         self, call: HearCall, totals: HearTotals, connection: Connection, settle: Settle
     ) -> None:
-        made, began = TranscriptBuilder(), time.monotonic()
+        builder, began = TranscriptBuilder(), time.monotonic()
         try:
             async with aclosing(self._hearing.transcripts(call, totals, goes_whole=False)) as found:
                 async for transcript in found:
-                    delta = made.add_segments(transcript.segments)
+                    delta = builder.add_segments(transcript.segments)
                     if not delta:
                         continue
                     if totals.first_ms is None:
                         totals.first_ms = round((time.monotonic() - began) * 1000)
-                        totals.language = made.language
+                        totals.language = builder.language
                         connection.set_head(200, _headers(call, totals, _EVENTS))
                     totals.text += delta
                     await connection.send(_event(TextDelta(delta=delta)))
@@ -236,7 +240,7 @@ class Transcriptions:
             connection.set_head(200, _headers(call, totals, _EVENTS))
         totals.given_s = call.recording.seconds
         usage = formats.DurationUsage(round(call.recording.seconds, 3))
-        done = TextDone(text=made.whole_text, languages=made.languages, usage=usage)
+        done = TextDone(text=builder.whole_text, languages=builder.languages, usage=usage)
         await connection.end(_event(done), settle)
 
 

@@ -20,7 +20,8 @@ from speech_engine import (
 from speech_engine.host.engine_stream import EngineStream
 
 _MOST_TEXT, _MOST_TEXT_A_SECOND = 10_000, 500
-"""In characters, ten for a word's times. Fast speech has twenty a second."""
+"""The most characters of a transcript: a base, and so many a second. The times of a word count as ten. Fast
+speech has twenty characters a second."""
 
 
 async def checked_transcripts(
@@ -30,8 +31,9 @@ async def checked_transcripts(
     stall_s: float | None = None,
     count_units: Callable[[float], None] = lambda _units: None,
 ) -> AsyncGenerator[Transcript, None]:
-    """Yield what is heard of so many seconds, with times in the recording. With `stall_s`, the time begins
-    anew whenever the engine has heard more. Raises EngineTimeout, and EngineFailed for what cannot be."""
+    """Yield the transcripts of a recording of so many seconds. The engine has `within_s` for the first one.
+    With `stall_s`, it has so long for each further one. Raises EngineTimeout, and EngineFailed for impossible
+    texts and times."""
     characters, reached_s, silent_at = 0, 0.0, time.monotonic() + within_s
     while True:
         try:
@@ -48,13 +50,13 @@ async def checked_transcripts(
                     raise EngineFailed("The engine gave far more text than the recording can have.")
                 if up_to_s > reached_s and stall_s is not None:
                     reached_s, silent_at = up_to_s, time.monotonic() + stall_s
-                sane = tuple([_within(segment, seconds) for segment in segments])
-                yield Transcript(sane, min(up_to_s, seconds))
+                clamped = tuple([_clamped(segment, seconds) for segment in segments])
+                yield Transcript(clamped, min(up_to_s, seconds))
             case ProviderCount(units=float(units)) | Finished(units=float(units)):
                 count_units(units)
 
 
-def _within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
+def _clamped(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
     """Return a segment whose times are in the recording. Raises EngineFailed if they are no numbers."""
     words = [moment for word in segment.words for moment in (word.start_s, word.end_s, word.logprob)]
     numbers = [segment.start_s, segment.end_s, *words]

@@ -24,12 +24,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.transcriptions.long_decoder import open_long_decoder
     from proxy.features.transcriptions.word_times import WordTimes
 
-    entries = context.find_or(HistoryEntries())
+    entries = context.find_shared_or(HistoryEntries())
     async with open_decoder(context.shared) as decoder, open_long_decoder() as long_decoder:
         parts = HearingParts(context.metrics, decoder, long_decoder)
         ears = None if context.engines is None else Ears(context.engines, parts.metrics)
 
-        def at(revision: RevisionContext) -> Additions:
+        def additions_for(revision: RevisionContext) -> Additions:
             speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
             if speaking is None or answering is None or hearing is None:
                 return Additions()
@@ -39,20 +39,20 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             tasks = get_args(Task)
             return Additions([Transcriptions(task, *objects).endpoint() for task in tasks])
 
-        shared = context.sharing(decoder).sharing(parts)
+        shared = context.with_shared(decoder).with_shared(parts)
         if ears is not None:
-            shared = shared.sharing(ears).sharing(WordTimes(ears, decoder))
-        yield FeatureInstance(shared, at)
+            shared = shared.with_shared(ears).with_shared(WordTimes(ears, decoder))
+        yield FeatureInstance(shared, additions_for)
 
 
-def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:
+def _check_recognisers(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:
     if not any(info.hears for models in results.models.values() for info in models):
-        yield from _names(config)
+        yield from _check_model_names(config)
 
 
-def _names(config: Config) -> Iterator[Finding]:
+def _check_model_names(config: Config) -> Iterator[Finding]:
     """Yield a note if OpenAI's names of models that hear mean none. An own name may mean one all the same."""
-    if not config.models.keys() & natural.ears({}).keys():
+    if not config.models.keys() & natural.hearing_candidates({}).keys():
         yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.BRINGS_EARS)
 
 
@@ -60,6 +60,6 @@ FEATURE = Feature(
     "transcriptions",
     _open,
     paths=("/v1/audio/transcriptions", "/v1/audio/translations"),
-    checks=(_ears,),
-    doctor=(("hearing", _names),),
+    checks=(_check_recognisers,),
+    doctor=(("hearing", _check_model_names),),
 )

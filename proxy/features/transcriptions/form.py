@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from policies.language import usual
+from policies.language import canonical_tag
 from proxy.errors import InvalidRequest
 from proxy.http.form import RequestForm, form_values, json_or_text
 from proxy.speech import speech_request
@@ -18,7 +18,7 @@ from speech_engine.redacted import Redacted
 
 FILE = "file"
 TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
-TIMED: frozenset[str] = frozenset(("srt", "verbose_json", "vtt"))
+TIMED_FORMATS: frozenset[str] = frozenset(("srt", "verbose_json", "vtt"))
 """The formats that have times."""
 MOST_HINT_BYTES = 8 * 1024
 """Of the prompt and the keywords together."""
@@ -68,7 +68,7 @@ class TranscriptionForm(_HearForm, frozen=True, kw_only=True):
     stream: Annotated[bool, Meta(description="true or false")] = False
 
 
-_OF_OTHERS = (
+_FIELDS_OF_OTHERS = (
     # OpenAI
     *("chunking_strategy", "include", "known_speaker_names", "known_speaker_references"),
     # Speaches, Groq, Mistral, ElevenLabs
@@ -83,7 +83,7 @@ _SPEAKERS = (
     ("model", "gpt-4o-transcribe-diarize"),
     ("diarize", "true"),
 )
-FIELDS = frozenset((*TranscriptionForm.__struct_fields__, *_OF_OTHERS))
+FIELDS = frozenset((*TranscriptionForm.__struct_fields__, *_FIELDS_OF_OTHERS))
 
 
 class HearRequest(Redacted, msgspec.Struct, frozen=True):
@@ -103,7 +103,7 @@ class HearRequest(Redacted, msgspec.Struct, frozen=True):
     def times(self) -> Literal["", "segments", "words"]:
         if "word" in self.form.timestamp_granularities:
             return "words"
-        return "segments" if self.has_all_formats or self.format in TIMED else ""
+        return "segments" if self.has_all_formats or self.format in TIMED_FORMATS else ""
 
 
 def read_request(
@@ -111,21 +111,23 @@ def read_request(
 ) -> HearRequest:
     """Read a form. Raises InvalidRequest, which names the field."""
     texts = {name: values for name, values in form.fields.items() if values != [""]}
-    for field, of_speakers in _SPEAKERS:
-        if texts.get(field) == [of_speakers]:
-            raise _unsupported(field, f"'{of_speakers}' tells speakers apart, and no model here does")
+    for field, refused in _SPEAKERS:
+        if texts.get(field) == [refused]:
+            raise _unsupported(field, f"'{refused}' tells speakers apart, and no model here does")
     fields = (TranslationForm if task == "translate" else as_).__struct_fields__
     own = {name: values for name, values in texts.items() if name.partition("[")[0] in fields}
     ignored = sorted({name.partition("[")[0] for name in texts.keys() - own.keys()})
     values = form_values(RequestForm(own, {}), lists=_LISTS)
     values |= {name: json_or_text(str(values[name])) for name in _JSON if name in values}
     read = speech_request.read(as_, values)
-    read = replace(read, language=usual(read.language), languages=tuple(map(usual, read.languages)))
-    _check(read)
+    read = replace(
+        read, language=canonical_tag(read.language), languages=tuple(map(canonical_tag, read.languages))
+    )
+    _check_together(read)
     return HearRequest(read, task, tuple(ignored))
 
 
-def _check(form: TranscriptionForm) -> None:
+def _check_together(form: TranscriptionForm) -> None:
     """Raise InvalidRequest for fields that do not go together."""
     format_ = form.response_format
     if "word" in form.timestamp_granularities and format_ != "verbose_json":

@@ -112,29 +112,29 @@ class TranscriptBuilder:
 
 
 def transcript_body(
-    made: TranscriptBuilder,
+    builder: TranscriptBuilder,
     format_: TranscriptFormat,
     seconds: float,
     task: Task,
     granularities: Sequence[str] = (),
 ) -> bytes:
-    text, usage = made.whole_text, DurationUsage(round(seconds, 3))
+    text, usage = builder.whole_text, DurationUsage(round(seconds, 3))
     match format_:
         case "json":
-            return encode_json(TranscriptText(text=text, languages=made.languages, usage=usage))
+            return encode_json(TranscriptText(text=text, languages=builder.languages, usage=usage))
         case "verbose_json":
             answer = VerboseTranscript(
                 task=task,
-                language="english" if task == "translate" else english_name(made.language),
+                language="english" if task == "translate" else english_name(builder.language),
                 duration=usage.seconds,
                 text=text,
-                segments=UNSET if tuple(granularities) == ("word",) else _timed_segments(made.segments),
-                words=_timed_words(made.segments) if "word" in granularities else UNSET,
+                segments=UNSET if tuple(granularities) == ("word",) else _timed_segments(builder.segments),
+                words=_timed_words(builder.segments) if "word" in granularities else UNSET,
                 usage=usage,
             )
             return encode_json(answer)
         case "srt" | "vtt":
-            return _subtitles(made.segments, is_vtt=format_ == "vtt").encode()
+            return _subtitles(builder.segments, is_vtt=format_ == "vtt").encode()
         case _:
             return f"{text}\n".encode()
 
@@ -151,7 +151,7 @@ def _subtitles(segments: Iterable[TranscriptSegment], *, is_vtt: bool) -> str:
 
 def cue(number: int, start_ms: int, end_ms: int, text: str, *, is_vtt: bool) -> str:
     """Return a cue of WebVTT, where some signs begin a tag, or one of SRT, which has a number."""
-    times = f"{_clock(start_ms)} --> {_clock(end_ms)}"
+    times = f"{_timestamp(start_ms)} --> {_timestamp(end_ms)}"
     if is_vtt:
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         return f"{times}\n{text}\n"
@@ -183,5 +183,5 @@ def _timed_words(segments: Iterable[TranscriptSegment]) -> list[TranscribedWord]
     ]
 
 
-def _clock(ms: int) -> str:
+def _timestamp(ms: int) -> str:
     return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"

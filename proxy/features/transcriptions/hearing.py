@@ -1,4 +1,4 @@
-"""A recording's way through the engines: candidates in order, their events, and the cost of each attempt."""
+"""Hears a recording by one candidate after the other, and counts the cost of each attempt."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ from speech_engine.redacted import Redacted
 from speech_engine.values import Urgency
 
 LEAST_S = 1.0
-"""Who cannot pay for so much must not make the server decode a recording."""
+"""An account that cannot pay for so many seconds is refused before its recording is decoded."""
 _QUEUE_S = 60.0
 _PROVIDER_S = 60.0
 
@@ -92,7 +92,7 @@ class _Attempt:
     def count_units(self, units: float) -> None:
         self.units = units
 
-    def of_ledger(self, seconds: float) -> SpentAttempt:
+    def ledger_row(self, seconds: float) -> SpentAttempt:
         units, a_minute = self.units, self.model.info.units_a_minute
         if units is None and a_minute is not None and self.was_dispatched:
             units = a_minute * seconds / 60
@@ -108,7 +108,7 @@ class _Attempt:
 
 
 class HearTotals:
-    """What a request has used so far. `given_s` is how far the recording was given out as text."""
+    """What a request has used so far. Of the recording, `given_s` seconds were sent to the client as text."""
 
     def __init__(self, call: HearCall) -> None:
         self.attempts: list[_Attempt] = []
@@ -140,14 +140,14 @@ class HearTotals:
             first_byte_ms=self.first_ms,
             error=self.error,
             parts=(part,),
-            attempts=tuple(attempt.of_ledger(call.recording.seconds) for attempt in self.attempts),
+            attempts=tuple(attempt.ledger_row(call.recording.seconds) for attempt in self.attempts),
             kind="transcription",
         )
 
 
-def dearest(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
+def highest_charge(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
     """Return the most that hearing so many seconds may cost."""
-    prices = [terms.prices.of_work("transcription", model.engine, model.info.id) for model in models]
+    prices = [terms.prices.work_price("transcription", model.engine, model.info.id) for model in models]
     return max(price.estimate_charge(each, estimated_s=seconds, characters=0) for each in prices)
 
 
@@ -159,7 +159,7 @@ def hold_request(call: HearCall, tag: str, *, is_stream: bool, job: str = "") ->
         anchor=caller.anchor,
         terms=call.terms,
         request_id=call.id,
-        amount=dearest(call.models, call.terms, seconds),
+        amount=highest_charge(call.models, call.terms, seconds),
         estimated_s=seconds,
         is_stream=is_stream,
         job=job,
@@ -201,7 +201,7 @@ class Hearing:
         and UpstreamFailed."""
         form = request.form
         query = HearQuery(form.language, request.task, request.format, needs_times=request.times != "")
-        found = self._catalogue.resolve_model(form.model)
+        found = self._catalogue.resolve_models(form.model)
         models, error = decide_hearing(found, query, terms, self._catalogue.licences)
         if error is not None:
             failure = NotAllowed if error.is_forbidden else InvalidRequest
@@ -217,31 +217,31 @@ class Hearing:
         self.rates.begin_hearing(first, account, seconds)
         took_s: float | None = None
         try:
-            async with aclosing(self._of_candidates(call, totals, goes_whole=goes_whole)) as found:
+            async with aclosing(self._hear_by_candidates(call, totals, goes_whole=goes_whole)) as found:
                 async for transcript in found:
                     yield transcript
-            # A slow reader holds a stream up, and an idle recording waits for all others.
+            # The time of a stream depends on its reader, and that of an idle recording on all others.
             if goes_whole and call.urgency == "live" and totals.began is not None:
                 took_s = time.monotonic() - totals.began
         finally:
             self.rates.end_hearing(first, account, seconds, took_s)
 
-    async def _of_candidates(
+    async def _hear_by_candidates(
         self, call: HearCall, totals: HearTotals, *, goes_whole: bool
     ) -> AsyncGenerator[Transcript, None]:
-        left, again, has_given = deque(call.models), False, False
+        remaining, was_repeated, has_yielded = deque(call.models), False, False
         while True:
-            totals.model = model = left.popleft()
+            totals.model = model = remaining.popleft()
             try:
-                async with aclosing(self._by_model(model, call, totals)) as found:
+                async with aclosing(self._hear_by_model(model, call, totals)) as found:
                     if goes_whole:
                         whole = [transcript async for transcript in found]
-                        has_given = True
+                        has_yielded = True
                         for transcript in whole:
                             yield transcript
                         return
                     async for transcript in found:
-                        has_given = has_given or bool(transcript.segments)
+                        has_yielded = has_yielded or bool(transcript.segments)
                         yield transcript
                     return
             except EngineError as error:
@@ -250,36 +250,36 @@ class Hearing:
                 _log.warning(
                     "engine.hear.failed", request=call.id, model=model.name, error=type(error).__name__
                 )
-                if isinstance(error, HostLost) and not again and not has_given:
-                    again = True  # the next host hears it
-                    left.appendleft(model)
-                elif has_given or not left or not error.may_fall_back:
+                if isinstance(error, HostLost) and not was_repeated and not has_yielded:
+                    was_repeated = True  # the next host hears it
+                    remaining.appendleft(model)
+                elif has_yielded or not remaining or not error.may_fall_back:
                     raise
 
     async def begin_attempt(self, model: Model, call: HearCall, totals: HearTotals) -> _Attempt:
         """Note that a model is to hear a recording. Raises UpstreamFailed if its budget is used up."""
         await self._budgets.check_budgets(model.engine, call.caller.account, call.terms)
-        attempt = _Attempt(model, self._catalogue.rate(model))
+        attempt = _Attempt(model, self._catalogue.provider_rate(model))
         totals.attempts.append(attempt)
         return attempt
 
-    async def _by_model(
+    async def _hear_by_model(
         self, model: Model, call: HearCall, totals: HearTotals
     ) -> AsyncGenerator[Transcript, None]:
         attempt, began = await self.begin_attempt(model, call, totals), time.monotonic()
         totals.began = began
-        work = Hear(_job(call, model))
+        work = Hear(_new_job(call, model))
         stream = self._engines[model.engine].open(work, attempt.set_dispatched, call.recording.pcm)
         try:
             is_first = True
-            async for transcript in _events(stream, attempt, call, model):
+            async for transcript in _checked_events(stream, attempt, call, model):
                 if is_first:
                     self._metrics.waited.labels(model.engine, model.info.id).observe(time.monotonic() - began)
                 is_first = False
                 yield transcript
             self._metrics.seconds.labels(model.engine, model.info.id).inc(call.recording.seconds)
         except EngineError as error:
-            # Who refuses a recording has not begun, so no provider bills for it.
+            # Any other error is a refusal before the work has begun, so no provider bills for it.
             if not isinstance(error, (EngineFailed, EngineTimeout)) and attempt.units is None:
                 attempt.was_dispatched = False
             raise
@@ -288,7 +288,7 @@ class Hearing:
 
 
 class HearingParts:
-    """The objects for hearing that live as long as a worker, also for later features."""
+    """The objects for hearing that live as long as a worker. Features that come later use them, too."""
 
     def __init__(self, metrics: Metrics, decoder: Decoder, long_decoder: LongDecoder) -> None:
         self.long_decoder = long_decoder
@@ -297,7 +297,7 @@ class HearingParts:
         self.metrics = HearingMetrics(metrics.registry)
 
     def hearing(self, revision: RevisionContext) -> Hearing | None:
-        """Return what hears in a revision; None in a command."""
+        """Return the `Hearing` of a revision, or None in a command."""
         voices, engines, budgets = revision.voices, revision.context.engines, revision.budgets
         if voices is None or engines is None or budgets is None:
             return None
@@ -309,8 +309,8 @@ RECORDING_FAULT = "unusable_sample"
 
 @asynccontextmanager
 async def settling(hold: Hold, totals: HearTotals, cancelled: Callable[[], Outcome]) -> AsyncIterator[None]:
-    """Settle a hold whose block fails, so that only a fault of the recording itself is charged, for what was
-    given out before. `cancelled` tells the outcome of a block that is cancelled. Raises RequestFailed."""
+    """Settle a hold if its block fails, for the text that was sent before. `cancelled` returns the outcome of
+    a cancelled block. Raises RequestFailed."""
     try:
         yield
     except (EngineError, RequestFailed) as error:
@@ -327,7 +327,7 @@ async def settling(hold: Hold, totals: HearTotals, cancelled: Callable[[], Outco
 
 
 def failure_of(error: EngineError | RequestFailed) -> RequestFailed:
-    """Return the failure for a client whose recording no model wrote down."""
+    """Return the failure that a client gets for an error while its recording is heard."""
     if isinstance(error, RequestFailed):
         return error
     if isinstance(error, UnusableSample):
@@ -338,7 +338,7 @@ def failure_of(error: EngineError | RequestFailed) -> RequestFailed:
     return failure
 
 
-def _events(
+def _checked_events(
     stream: EngineStream, attempt: _Attempt, call: HearCall, model: Model
 ) -> AsyncGenerator[Transcript, None]:
     # Providers hear all of a recording before they answer, and idle work may wait between two windows.
@@ -349,7 +349,7 @@ def _events(
     return checked_transcripts(stream, seconds, stall_s + queue_s, stall_s, attempt.count_units)
 
 
-def _job(call: HearCall, model: Model) -> HearJob:
+def _new_job(call: HearCall, model: Model) -> HearJob:
     request, form, recording = call.request, call.request.form, call.recording
     return HearJob(
         id=call.id,

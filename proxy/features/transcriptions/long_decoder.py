@@ -1,4 +1,4 @@
-"""The server's side of reading long recordings: a process for each reading, and two at a time."""
+"""Reads long recordings in processes: one for each reading, and two at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import (
     LEAST_RATE_HZ,
@@ -31,19 +31,19 @@ from proxy.helpers.limiter import FairLimiter
 
 WITHIN_S = 90.0
 AGAIN_WITHIN_S = 4.0
-"""If a process dies early, the machine may be the cause, and the file is read again. If it dies later, a
-second try would take as long again, while others wait."""
+"""If a process dies sooner than this, the file is read once more, since the machine may be the cause. Later,
+a second try would keep others waiting for as long again."""
 MOST_AT_ONCE = 2
 MOST_WAITING = 4
 """Each reading has an upload of 10 MiB in memory."""
 _MOST_STEPS = 64
-"""More than the steps under way in a worker. Their number is limited where they begin."""
+"""More than a worker has steps under way: their number is limited where they begin."""
 _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 
 _SPEC = HelperSpec(
     module="proxy.features.transcriptions.long_reading_child",
     is_for_one=True,
-    lives=TRIES_OF_FILE,
+    lives=MOST_TRIES,
     again_within_s=AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_STRETCH_BYTES,
 )
@@ -70,13 +70,13 @@ class LongDecoder:
         self._helper = Helper(_SPEC)
 
     def __repr__(self) -> str:
-        return f"<LongDecoder, {self._places.taken} surveys begun>"
+        return f"<LongDecoder, {self._places.taken_weight} surveys begun>"
 
     async def survey(self, account: str, file: bytes, *, waits: bool = False) -> LongSurvey:
         """Measure the length of a recording, and its quiet places. Raises InvalidRequest, DecodingFailed and
         NoPlace, which comes later if a caller whose number is bounded `waits`."""
-        async with self._places.turn(account, waits=waits):
-            survey = await self._read(SurveyRequest(file), _checked_survey)
+        async with self._places.hold_turn(account, waits=waits):
+            survey = await self._read(SurveyRequest(file), _read_survey)
         if survey.is_cut:
             raise too_long(f"{LONGEST_S // 3600} hours")
         return survey
@@ -91,7 +91,7 @@ class LongDecoder:
         """Return a stretch as a master. Raises as `survey` does."""
         from proxy.audio.recordings.master import make_master
 
-        async with self._stretches.turn(account, waits=True):
+        async with self._stretches.hold_turn(account, waits=True):
             made = await self._read(request, checked_sound)
         return await asyncio.to_thread(make_master, made.pcm, made.rate_hz, made.sample_bytes)
 
@@ -118,7 +118,7 @@ def too_long(most: str) -> InvalidRequest:
     return InvalidRequest(message, param=FILE, code="recording_too_long")
 
 
-def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:
+def _read_survey(answer: bytes) -> LongSurvey | Undecoded:
     """Return the answer, or `Undecoded` if it makes no sense: a hostile file may control the child."""
     made = _decode_survey(answer)
     if isinstance(made, Undecoded):

@@ -24,40 +24,40 @@ from proxy.features.transcriptions.long_recordings import (
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.child_pipe import pipe_of_one_thread
 
-_A_SECOND = 1000 // LEVEL_MS
+_LEVELS_A_SECOND = 1000 // LEVEL_MS
 _SILENCE = 10 ** (-255 / 40)
 
 
 def survey(file: bytes, longest_s: int = LONGEST_S) -> LongSurvey | Undecoded:
     """Read a file to its end. Raises MemoryError."""
-    return read_upload(file, lambda frames: _surveyed(frames, longest_s))
+    return read_upload(file, lambda frames: _survey_frames(frames, longest_s))
 
 
 def stretch(request: StretchRequest) -> Decoded | Undecoded:
     """Read the sound of a stretch. Raises MemoryError."""
     return read_frames(
-        request.file, Downmix(takes_first=request.takes_first), lambda frames: _stretch(frames, request)
+        request.file, Downmix(takes_first=request.takes_first), lambda frames: _read_stretch(frames, request)
     )
 
 
-def _surveyed(frames: MonoFrames, longest_s: int) -> LongSurvey:
-    levels, rest, samples, is_cut = bytearray(), list[NDArray[np.float64]](), 0, False
+def _survey_frames(frames: MonoFrames, longest_s: int) -> LongSurvey:
+    levels, pending, samples, is_cut = bytearray(), list[NDArray[np.float64]](), 0, False
     for frame, count in frames:
         if samples + count > longest_s * frames.rate_hz:
             is_cut = True
             break
         samples += count
-        rest.append(np.abs(frames.mono(frame, count)))
-        if sum(map(len, rest)) >= frames.rate_hz:
-            sound = np.concatenate(rest)
+        pending.append(np.abs(frames.mono(frame, count)))
+        if sum(map(len, pending)) >= frames.rate_hz:
+            sound = np.concatenate(pending)
             whole = len(sound) - len(sound) % frames.rate_hz
             for start in range(0, whole, frames.rate_hz):
                 levels += _levels(sound[start : start + frames.rate_hz])
-            rest = [sound[whole:]]
+            pending = [sound[whole:]]
     if not samples:
         raise frames.no_sound()
     whole_ms = -(-samples * 1000 // frames.rate_hz)
-    sound = np.concatenate((*rest, np.zeros(frames.rate_hz)))
+    sound = np.concatenate((*pending, np.zeros(frames.rate_hz)))
     levels += _levels(sound[: frames.rate_hz])
     return LongSurvey(
         levels=bytes(levels[: -(-whole_ms // LEVEL_MS)]),
@@ -69,19 +69,19 @@ def _surveyed(frames: MonoFrames, longest_s: int) -> LongSurvey:
 
 
 def _levels(second: NDArray[np.float64]) -> bytes:
-    begins = np.arange(_A_SECOND) * len(second) // _A_SECOND
+    begins = np.arange(_LEVELS_A_SECOND) * len(second) // _LEVELS_A_SECOND
     loudest = np.maximum.reduceat(second, begins)
     return bytes(np.rint(-40 * np.log10(np.clip(loudest, _SILENCE, 1.0))).astype(np.uint8).data)
 
 
-def _stretch(frames: MonoFrames, request: StretchRequest) -> Decoded:
-    pcm, at, stored_rate = bytearray(), 0, None
+def _read_stretch(frames: MonoFrames, request: StretchRequest) -> Decoded:
+    pcm, position, stored_rate = bytearray(), 0, None
     for frame, count in frames:
         # The stretch has the planned length in any case, so the sound alone decides its length and price.
         stored_rate = stored_rate or StoredRate(frames.rate_hz)
-        first = round(request.start_ms * frames.rate_hz / 1000) - at
-        last = round(request.end_ms * frames.rate_hz / 1000) - at
-        at += count
+        first = round(request.start_ms * frames.rate_hz / 1000) - position
+        last = round(request.end_ms * frames.rate_hz / 1000) - position
+        position += count
         if first < count:
             pcm += frames.packed(stored_rate.feed(frames.mono(frame, count)[max(0, first) : last]))
         if last <= count:

@@ -6,6 +6,7 @@ They are cut at their quiet places, into stretches that are converted one by one
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -43,37 +44,42 @@ class LongSurvey(Redacted, msgspec.Struct, frozen=True, tag="surveyed"):
 
 
 LEVEL_MS = 20
-"""The length of a recording that has one level."""
+"""The length of the sound of one level."""
 SILENT_LEVEL = 110
-"""55 dB below: a place that is never louder is silent."""
+"""A recording that is nowhere louder than this, 55 dB below full scale, is silent."""
 MOST_MS = 180_000
-"""The most of a stretch. It takes an engine's slot while it is converted, and a listener may wait for
+"""The longest stretch. It takes a slot of an engine while it is converted, and a listener may wait for
 that."""
 LEAST_MS = 2_000
-"""The least of a stretch, if the recording is as long."""
+"""The shortest stretch, if the recording is as long."""
 _PAUSE_MS = 300
-"""The window around a place in which its level is measured."""
+"""The window in which the level of a place is measured."""
 
 
-def stretches(
+class Stretch(NamedTuple):
+    start_ms: int
+    end_ms: int
+
+
+def cut_stretches(
     levels: bytes, whole_ms: int, most_ms: int = MOST_MS, least_ms: int = LEAST_MS
-) -> list[tuple[int, int]]:
-    """Cut a recording with these levels, without gaps. Return the start and the end of each stretch, in
-    milliseconds. Each but the last one ends at the quietest place of its second half."""
-    found, start = list[tuple[int, int]](), 0
+) -> list[Stretch]:
+    """Cut a recording with these levels into stretches without gaps. Each but the last one ends at the
+    quietest place of its second half."""
+    found, start = list[Stretch](), 0
     while whole_ms - start > most_ms:
         first, last = start + most_ms // 2, min(start + most_ms, whole_ms - least_ms)
-        end = LEVEL_MS * _quietest(levels, first // LEVEL_MS, last // LEVEL_MS)
-        found.append((start, end))
+        end = LEVEL_MS * _quietest_index(levels, first // LEVEL_MS, last // LEVEL_MS)
+        found.append(Stretch(start, end))
         start = end
-    return [*found, (start, whole_ms)]
+    return [*found, Stretch(start, whole_ms)]
 
 
 def is_silent(levels: bytes) -> bool:
     return min(levels, default=255) > SILENT_LEVEL
 
 
-def _quietest(levels: Sequence[int], first: int, last: int) -> int:
+def _quietest_index(levels: Sequence[int], first: int, last: int) -> int:
     """Return the quietest place from `first` to `last`; of several, the latest."""
     around = _PAUSE_MS // LEVEL_MS // 2
     quiet = sum(levels[max(0, first - around) : first + around + 1])

@@ -1,4 +1,4 @@
-"""How long recordings take to be heard, so that what would take too long is refused at once."""
+"""How long recordings take to be heard. A recording that would take too long is refused at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ MOST_WAIT_S = 480.0
 _FIRST_RATE = 0.1
 _SMOOTHING = 0.8
 SHORT_S = 30.0
-"""One window of a recogniser: what is no longer passes long ones, and its time shows nothing of theirs."""
-_NOTHING_S = 0.001
+"""One window of a recogniser. A recording that is no longer passes long ones, and is not measured."""
+_ROUNDING_S = 0.001
 
 
 class HearingRates:
@@ -28,7 +28,7 @@ class HearingRates:
         if seconds <= SHORT_S:
             return
         own_s = self._under_way[model, account] + seconds
-        others = (s for (of, who), s in self._under_way.items() if of == model and who != account)
+        others = (s for (each, owner), s in self._under_way.items() if each == model and owner != account)
         all_s = own_s + sum(min(other_s, own_s) for other_s in others)
         late_s = all_s * self._rates.get(model, _FIRST_RATE) - MOST_WAIT_S
         if late_s > 0:
@@ -44,11 +44,11 @@ class HearingRates:
 
     def end_hearing(self, model: str, account: str, seconds: float, took_s: float | None) -> None:
         """Note the end of a recording. `took_s` is None if its time shows nothing."""
-        # What ran beside it had a part of the machine.
-        all_s = sum(s for (of, _), s in self._under_way.items() if of == model)
+        # Recordings beside it had a part of the machine, so their seconds count, too.
+        all_s = sum(s for (each, _), s in self._under_way.items() if each == model)
         if took_s is not None and seconds > SHORT_S:
             known = self._rates.get(model, _FIRST_RATE)
             self._rates[model] = _SMOOTHING * known + (1 - _SMOOTHING) * took_s / all_s
         self._under_way[model, account] -= seconds
-        if self._under_way[model, account] < _NOTHING_S:
+        if self._under_way[model, account] < _ROUNDING_S:
             del self._under_way[model, account]

@@ -1,4 +1,5 @@
-"""The recording of a request: read from its form, decoded apart, and given to an engine piece by piece."""
+"""The recording of a request: read from its form, decoded in another process, and sent to an engine in
+pieces."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ MOST_S = 1800.0
 _LEAST_S = 0.1
 _WITHIN_S = 600.0
 _ALL_BYTES = 512 * 1024 * 1024
-"""Of all recordings under way in one worker, with their sound: at least ten of the largest."""
+"""The most bytes of all recordings under way in one worker, with their sound: at least ten of the largest."""
 _SOUND_BYTES = 2 * HEARING_HZ * long_recordings.MOST_MS // 1000
 
 
@@ -50,7 +51,7 @@ class Uploads:
 
     def take(self, account: str) -> FairPlace:
         """Take a place for the largest upload. Raises NoPlace."""
-        return self._places.take(account, MOST_FILE_BYTES + _SOUND_BYTES)
+        return self._places.reserve_place(account, MOST_FILE_BYTES + _SOUND_BYTES)
 
     async def read_upload(
         self, connection: Connection, place: FairPlace, fields: Collection[str] = FIELDS
@@ -71,17 +72,17 @@ class Uploads:
                 param=FILE,
                 code="missing_required_parameter",
             )
-        place.lighten(len(file.data) + _SOUND_BYTES)
+        place.shrink_to(len(file.data) + _SOUND_BYTES)
         return form, bytes(file.data)
 
-    async def decoded(self, account: str, file: bytes) -> DecodedUpload:
+    async def decode_upload(self, account: str, file: bytes) -> DecodedUpload:
         """Decode a file. Raises InvalidRequest, DecodingFailed and NoPlace."""
         digest = (await asyncio.to_thread(sha256, file)).hexdigest()
         try:
             async with self._decoder.turn(account, waits=True):
                 short = await self._decoder.decode(file)
                 if not short.is_cut:
-                    return await _whole(short, digest)
+                    return await _short_upload(short, digest)
         except UnusableRecording as error:
             raise unreadable(error) from None
         survey = await self._long_decoder.survey(account, file, waits=True)
@@ -103,7 +104,7 @@ async def _grow(_size: int) -> None:
     """Do nothing: the place is for the largest upload."""
 
 
-async def _whole(short: SpeechRecording, digest: str) -> DecodedUpload:
+async def _short_upload(short: SpeechRecording, digest: str) -> DecodedUpload:
     from proxy.audio.recordings.derivation import whole_sound
 
     if short.seconds < _LEAST_S:
@@ -130,7 +131,7 @@ class _Stretches(RepeatablePcm):
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         levels, whole_ms = self._survey.levels, self._survey.whole_ms
-        for first, last in await asyncio.to_thread(long_recordings.stretches, levels, whole_ms):
+        for first, last in await asyncio.to_thread(long_recordings.cut_stretches, levels, whole_ms):
             request = StretchRequest(self._file, first, last, self._survey.takes_first)
             try:
                 pcm = await self._decoder.stretch(self._account, request, HEARING_HZ)

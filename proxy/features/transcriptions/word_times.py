@@ -1,4 +1,5 @@
-"""The times of words in speech whose engine tells none: local ears find them, sentence by sentence."""
+"""The times of words in speech whose engine gives none: a local recogniser finds them, sentence by
+sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import structlog
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from proxy.api.speech_answers import SpeechReport, SpeechReporter, WordTime, report
+from proxy.api.speech_answers import SpeechReport, SpeechReporter, WordTime, speech_report
 from proxy.audio.formats import wav_header
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import UnusableRecording
@@ -20,25 +21,27 @@ from proxy.speech.answer import Answer
 from speech_engine import EngineError, TranscriptSegment
 from speech_engine.hearing import HEARING_HZ
 
-_OF_STEP_S, _OF_ANSWER_S = 30.0, 3.0
+_STEP_WITHIN_S, _ANSWER_WITHIN_S = 30.0, 3.0
 _MOST_SENTENCES, _MOST_S = 20, 100.0
-"""The most of an answer whose client waits: ears do not find more in time."""
+"""The most sentences and seconds of an answer whose client waits. A recogniser needs too long for more."""
 
-_MARKS = frozenset(",;:.!?\u2013\u2014\u2026\u060c\u061b\u061f\u0964\u3001\u3002\uff01\uff0c\uff1b\uff1f")
-"""The marks at which a speaker pauses. Without them, ears take the pause for a part of the next word."""
+_PAUSE_MARKS = frozenset(
+    ",;:.!?\u2013\u2014\u2026\u060c\u061b\u061f\u0964\u3001\u3002\uff01\uff0c\uff1b\uff1f"
+)
+"""The marks at which a speaker pauses. Without them, a recogniser adds the pause to the next word."""
 
 _log = structlog.get_logger()
 
 
 class WordTimes(SpeechReporter):
-    """If the times at which words are heard cannot be found, those that were computed stay."""
+    """Replaces computed times of words by heard ones, where these can be found."""
 
     def __init__(self, ears: NoEars, decoder: Decoder) -> None:
         self._ears = ears
         self._decoder = decoder
 
-    async def report(self, answer: Answer, begin: int = 0, sound: bytes = b"") -> SpeechReport:
-        computed = report(answer, begin)
+    async def report(self, answer: Answer, first_character: int = 0, sound: bytes = b"") -> SpeechReport:
+        computed = speech_report(answer, first_character)
         groups, is_step = _sentences(answer, computed), bool(sound)
         is_short = len(groups) <= _MOST_SENTENCES and computed.duration_seconds <= _MOST_S
         if not groups or not self._ears.can_time(computed.language) or not (is_step or is_short):
@@ -47,8 +50,8 @@ class WordTimes(SpeechReporter):
         if computed.audio_format == "pcm":
             sound = wav_header(len(sound) // 2, computed.sample_rate) + sound
         starts_s = [group[0].start_seconds for group in groups]
-        texts = _texts(groups, answer.call.request.text[begin:])
-        within_s = _OF_STEP_S if is_step else _OF_ANSWER_S
+        texts = _sentence_texts(groups, answer.call.request.text[first_character:])
+        within_s = _STEP_WITHIN_S if is_step else _ANSWER_WITHIN_S
         try:
             async with asyncio.timeout(within_s):
                 pcm = await self._decoded(account, sound, waits=is_step)
@@ -60,7 +63,7 @@ class WordTimes(SpeechReporter):
         if len(found) != len(groups):
             return computed
         borders = pairwise([*starts_s, computed.duration_seconds])
-        timed = [_timed(*each) for each in zip(groups, found, borders, strict=True)]
+        timed = [_at_spoken_times(*each) for each in zip(groups, found, borders, strict=True)]
         return replace(computed, words=[word for group in timed for word in group], word_times="heard")
 
     async def _decoded(self, account: str, sound: bytes, *, waits: bool) -> bytes:
@@ -72,7 +75,8 @@ class WordTimes(SpeechReporter):
 
 
 def _sentences(answer: Answer, computed: SpeechReport) -> list[list[WordTime]]:
-    """Return the words of each segment whose beginning is known, or nothing if an engine has told times."""
+    """Return the words of each segment, or nothing if an engine gave times or the first beginning is
+    unknown."""
     groups: list[list[WordTime]] = []
     for word, own in zip(computed.words or (), answer.speech.words or (), strict=True):
         if not own.is_interpolated or not (groups or own.begins_segment):
@@ -83,19 +87,20 @@ def _sentences(answer: Answer, computed: SpeechReport) -> list[list[WordTime]]:
     return groups
 
 
-def _texts(groups: Sequence[Sequence[WordTime]], text: str) -> list[str]:
-    """Return the words of each sentence with the marks behind them. Blanks part only words."""
+def _sentence_texts(groups: Sequence[Sequence[WordTime]], text: str) -> list[str]:
+    """Return the text of each sentence: its words with the marks behind them, and blanks only between
+    words."""
     words = [word for group in groups for word in group]
     ends = [*(word.source_start for word in words[1:]), len(text)]
     marked = [
-        word.word + next((sign for sign in text[word.source_end : end] if sign in _MARKS), "")
+        word.word + next((sign for sign in text[word.source_end : end] if sign in _PAUSE_MARKS), "")
         for word, end in zip(words, ends, strict=True)
     ]
     rest = iter(marked)
     return [" ".join([next(rest) for _ in group]) for group in groups]
 
 
-def _timed(
+def _at_spoken_times(
     group: Sequence[WordTime], found: TranscriptSegment, borders: tuple[float, float]
 ) -> Sequence[WordTime]:
     """Return the words of a sentence at their times, in order and within its borders."""

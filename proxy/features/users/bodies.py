@@ -10,8 +10,8 @@ from msgspec import Meta
 from proxy.features.users.records import User
 from proxy.features.users.session_store import SessionRow
 from proxy.http.body import AccountName
-from proxy.http.lists import Listing, iso
-from proxy.http.replies import shown_as
+from proxy.http.lists import Listing, iso_time
+from proxy.http.replies import struct_from
 from speech_engine.redacted import Redacted
 
 _Address = Annotated[
@@ -122,9 +122,9 @@ class SignedOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shown_session(row: SessionRow, current: str) -> ShownSession:
-    created, seen = iso(row.created), iso(row.seen)
+    created, seen = iso_time(row.created), iso_time(row.seen)
     return ShownSession(id=row.id, created=created, seen=seen, is_current=row.id == current)
 
 
 def shown(user: User) -> ShownUser:
-    return shown_as(ShownUser, user, created=iso(user.created))
+    return struct_from(ShownUser, user, created=iso_time(user.created))

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, admin_path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import GONE, Line, Part, grid, says
+from proxy.commands.tables import SHOW_GONE, Line, Part, make_grid, show_line
 
 USERS = Group("users", "People who sign in.")
 
@@ -21,7 +21,7 @@ def _role(row: dict[str, Any]) -> str:
 
 def _list_table(answer: dict[str, Any]) -> list[Part]:
     names = ("address", "account", "language", "created", "id")
-    return [grid(answer, {**{name: name for name in names}, "role": _role})]
+    return [make_grid(answer, {**{name: name for name in names}, "role": _role})]
 
 
 def _invitation(answer: dict[str, Any]) -> list[Part]:
@@ -45,17 +45,17 @@ def users_list(account: OfAccount = None) -> AdminRequest:
     return AdminRequest("GET", "users", query={"account": account}, pages="all")
 
 
-@USERS.command("remove", GONE)
+@USERS.command("remove", SHOW_GONE)
 def users_remove(user: _User, is_sure: Sure = False) -> AdminRequest:
     """Erase a user. Its account, its credits and its jobs stay."""
     question = "" if is_sure else f"Erase the user {user} for good?"
-    return AdminRequest("DELETE", path("users", user), question=question, must_exist=False)
+    return AdminRequest("DELETE", admin_path("users", user), question=question, must_exist=False)
 
 
-@USERS.command("sign-out", says("Sessions of {id} that ended: {sessions}."))
+@USERS.command("sign-out", show_line("Sessions of {id} that ended: {sessions}."))
 def users_sign_out(user: _User) -> AdminRequest:
     """End all sessions of a user."""
-    return AdminRequest("POST", path("users", user, "sign-out"))
+    return AdminRequest("POST", admin_path("users", user, "sign-out"))
 
 
 COMMANDS = FeatureCommands(groups=(USERS,))

@@ -7,16 +7,16 @@ from starlette.responses import Response
 
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
-from proxy.api.welcome import CONSOLE_PLACE, to_console
+from proxy.api.welcome import CONSOLE_LOCATION, redirect_to_console
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited
 from proxy.features.mail.texts import language_of
 from proxy.features.users import bodies, records, session_store
 from proxy.features.users.records import SignInFailed
 from proxy.features.users.session_store import UserSessions
 from proxy.features.users.sign_ins import LINK_S, SignIns
-from proxy.http.body import body, can_be_named
-from proxy.http.lists import PAGE, iso, table_page
-from proxy.http.replies import reply, shown_as
+from proxy.http.body import is_printable, read_body
+from proxy.http.lists import PAGE, iso_time, read_table_page
+from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
 
@@ -42,9 +42,13 @@ class SignInRequests(Resource):
     async def ask_sign_in(self, request: Request) -> Response:
         """Ask for a mail with a link and a code to sign in"""
         _check_page(request, self._sessions)
-        sent = await body(request, bodies.NewSignIn)
-        asked = await self._sign_ins.request(sent.address, _language(request), _address(request))
-        return reply(bodies.PendingSignIn(id=asked.id, expires=iso(asked.created + LINK_S * 1_000_000)), 202)
+        sent = await read_body(request, bodies.NewSignIn)
+        pending = await self._sign_ins.request_sign_in(
+            sent.address, _language(request), _client_address(request)
+        )
+        return reply(
+            bodies.PendingSignIn(id=pending.id, expires=iso_time(pending.created + LINK_S * 1_000_000)), 202
+        )
 
 
 class Confirmations(Resource):
@@ -54,10 +58,10 @@ class Confirmations(Resource):
         self._sign_ins = sign_ins
         self._sessions = sessions
 
-    @endpoint("GET", "/sign-in", status=303, headers=CONSOLE_PLACE, access="open")
+    @endpoint("GET", "/sign-in", status=303, headers=CONSOLE_LOCATION, access="open")
     async def sign_in_page(self, request: Request) -> Response:
         """Leads to the console, where people sign in. What follows # in a link of a mail goes along"""
-        return to_console(request)
+        return redirect_to_console(request)
 
     @endpoint(
         "POST",
@@ -70,20 +74,20 @@ class Confirmations(Resource):
     async def confirm_sign_in(self, request: Request) -> Response:
         """Sign in with the token of a link, or with the code of a mail. Either works once"""
         _check_page(request, self._sessions)
-        sent, old = await body(request, bodies.Confirmation), session_or_none(request.scope)
+        sent, old = await read_body(request, bodies.Confirmation), session_or_none(request.scope)
         if bool(sent.token) == bool(sent.code):
             raise InvalidRequest(
                 "Missing required parameter: 'token', or 'code'.",
                 param="token",
                 code="missing_required_parameter",
             )
-        done = await self._sign_ins.confirm(
-            request.path_params["id"], sent.token, sent.code, _address(request), old
+        done = await self._sign_ins.confirm_sign_in(
+            request.path_params["id"], sent.token, sent.code, _client_address(request), old
         )
         if old is not None:
             self._sessions.forget(old.id)
         headers = {"set-cookie": session_store.cookie(done.secret)}
-        return reply(shown_as(bodies.NewSession, done, id=done.session), headers=headers)
+        return reply(struct_from(bodies.NewSession, done, id=done.session), headers=headers)
 
 
 class OwnSessions(Resource):
@@ -113,7 +117,9 @@ class OwnSessions(Resource):
         """Sign out: end one of your sessions"""
         own, id_ = session_of(request.scope), request.path_params["id"]
         act = await self._admin_tools.audit_row(request, "session.ended", id_, own.caller.account)
-        is_there = can_be_named(id_) and await session_store.end(self._admin_tools.store, own.user, act)
+        is_there = is_printable(id_) and await session_store.end_session(
+            self._admin_tools.store, own.user, act
+        )
         if not is_there:
             raise NotFound(f"You have no session '{id_[:80]}'.", param="id")
         self._sessions.forget(id_)
@@ -140,7 +146,7 @@ class AdminUsers(Resource):
     async def list_users(self, request: Request) -> Response:
         """The users of one account or of all, the newest first"""
         account = await self._admin_tools.query_account(request)
-        listed = await table_page(request, records.ROWS, self._store, account)
+        listed = await read_table_page(request, records.ROWS, self._store, account)
         return await listed.list_response(bodies.UserList, bodies.shown)
 
     @endpoint(
@@ -153,24 +159,24 @@ class AdminUsers(Resource):
     )
     async def invite_user(self, request: Request) -> Response:
         """Make a link with which a person signs in; it is shown this once"""
-        new = await body(request, bodies.NewInvitation)
+        new = await read_body(request, bodies.NewInvitation)
         if not self._admin_tools.config.server.public_url:
             raise Conflict("A link needs this server's address: set [server] public_url.", param="public_url")
         account = ""
         if new.account is not None:
-            found = await self._admin_tools.account(new.account)
+            found = await self._admin_tools.find_account(new.account)
             check_open(found)
             account = found.id
         act = await self._admin_tools.audit_row(
             request, "user.invited", new_id("sin"), account, operator=new.operator
         )
         link, until = await self._sign_ins.invite(new.address, account, new.operator, act)
-        return reply(bodies.Invitation(id=act.subject, link=link, expires=iso(until)), 201)
+        return reply(bodies.Invitation(id=act.subject, link=link, expires=iso_time(until)), 201)
 
     @endpoint("DELETE", "/admin/users/{id}", bodies.RemovedUser, failures=(NotFound,))
     async def remove_user(self, request: Request) -> Response:
         """Erase a user: its sessions end, and its address is forgotten"""
-        user = await self._found(request)
+        user = await self._find_user(request)
         act = await self._admin_tools.audit_row(request, "user.removed", user.id, user.account)
         await self._admin_tools.erasing.erase(user, act)
         self._sessions.forget(user.id)
@@ -179,15 +185,15 @@ class AdminUsers(Resource):
     @endpoint("POST", "/admin/users/{id}/sign-out", bodies.SignedOut, failures=(NotFound,))
     async def sign_out_user(self, request: Request) -> Response:
         """End all sessions of a user"""
-        user = await self._found(request)
+        user = await self._find_user(request)
         act = await self._admin_tools.audit_row(request, "user.signed_out", user.id, user.account)
-        ended = await session_store.end_all(self._store, act)
+        ended = await session_store.end_sessions(self._store, act)
         self._sessions.forget(user.id)
         return reply(bodies.SignedOut(id=user.id, sessions=ended))
 
-    async def _found(self, request: Request) -> records.User:
+    async def _find_user(self, request: Request) -> records.User:
         id_ = request.path_params["id"]
-        user = await records.ROWS.get(self._store, None, id_) if can_be_named(id_) else None
+        user = await records.ROWS.get(self._store, None, id_) if is_printable(id_) else None
         if user is None:
             raise NotFound(f"There is no user '{id_[:80]}'; see voxgate users list.", param="id")
         return user
@@ -199,7 +205,7 @@ def _check_page(request: Request, sessions: UserSessions) -> None:
         raise NotAllowed("Only this server's own pages may do this for their visitors.", code="foreign_page")
 
 
-def _address(request: Request) -> str:
+def _client_address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 

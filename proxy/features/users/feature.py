@@ -24,7 +24,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.users.own_keys import OwnKeys
     from proxy.features.users.session_store import UserSessions, origin_of
     from proxy.features.users.sign_ins import SignIns
-    from proxy.features.users.users_check import plan_of
+    from proxy.features.users.users_check import new_account_plan
     from proxy.http.endpoint import Endpoint
     from proxy.telemetry.background import repeat
 
@@ -33,19 +33,22 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     sign_ins = SignIns(context.store, context.vault, mails)
     mails.recipients = directory.recipients
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         config = revision.config
         section = sign_ins.section = SECTION.of(config)
-        mails.ceilings = records.ceilings(section.mails_a_minute)
+        mails.ceilings = records.mail_ceilings(section.mails_a_minute)
         directory.sign_in = "mail" if mails.is_on else "invitation"
         directory.terms, directory.privacy = section.terms, section.privacy
-        directory.may_sign_up, directory.plan = section.sign_up == "open" and mails.is_on, plan_of(config)
+        directory.may_sign_up, directory.plan = (
+            section.sign_up == "open" and mails.is_on,
+            new_account_plan(config),
+        )
         if section.sign_up == "closed":
             directory.sign_in = "closed"
             return Additions()
-        sign_ins.plan, sessions.origin = plan_of(config), origin_of(config.server.public_url)
+        sign_ins.plan, sessions.origin = new_account_plan(config), origin_of(config.server.public_url)
         admin_tools = revision.admin_tools
-        admin_tools.callers.also_forget = sessions.forget
+        admin_tools.callers.forget_sessions = sessions.forget
         served: list[Endpoint] = [
             *endpoints.Confirmations(sign_ins, sessions).endpoints,
             *endpoints.OwnSessions(admin_tools, sessions).endpoints,
@@ -63,7 +66,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         await sign_ins.tidy()
 
     tidying = partial(repeat, "deletion of old sign-ins", tidy, _TIDY_S, context.metrics, tidies=True)
-    yield FeatureInstance(context.sharing(directory), at, memories=(sessions,), alone=(tidying,))
+    yield FeatureInstance(
+        context.with_shared(directory), additions_for, memories=(sessions,), tasks_of_one_server=(tidying,)
+    )
 
 
 def _missing(config: Config) -> str:
@@ -71,9 +76,9 @@ def _missing(config: Config) -> str:
 
 
 def _check(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    from proxy.features.users.users_check import check
+    from proxy.features.users.users_check import check_users
 
-    yield from check(config, registry)
+    yield from check_users(config, registry)
 
 
 FEATURE = Feature(
@@ -81,6 +86,6 @@ FEATURE = Feature(
     _open,
     tables=(records.USERS, records.SIGN_INS, records.COUNTS, records.SESSIONS),
     paths=("/sign-in", "/v1/sign-ins", "/v1/me", "/v1/keys", "/admin/users"),
-    missing=_missing,
+    missing_setting=_missing,
     checks=(_check,),
 )

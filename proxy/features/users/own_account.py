@@ -19,8 +19,8 @@ from proxy.errors import InvalidRequest, NotAllowed, SessionEnded, SessionNeeded
 from proxy.features.mail.addresses import MOST_CHARACTERS
 from proxy.features.mail.folding import folded_address
 from proxy.features.users import records
-from proxy.http.body import Name, body
-from proxy.http.lists import iso
+from proxy.http.body import Name, read_body
+from proxy.http.lists import iso_time
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, audit
@@ -28,20 +28,22 @@ from proxy.storage.rows import encode_json
 from proxy.storage.store import Statement
 from speech_engine.redacted import Redacted
 
-_OF_USER = ("mails", "language")
+_PERSON_FIELDS = ("mails", "language")
 """Fields that belong to a person, whom no API key is."""
-_PREFER = "UPDATE accounts SET preferred_voice = :voice WHERE id = :id AND closed IS NULL"
-_FAVOUR = "UPDATE accounts SET favourite_voices = :voices WHERE id = :id AND closed IS NULL"
+_SET_PREFERRED = "UPDATE accounts SET preferred_voice = :voice WHERE id = :id AND closed IS NULL"
+_SET_FAVOURITES = "UPDATE accounts SET favourite_voices = :voices WHERE id = :id AND closed IS NULL"
 
 
-def prefer_statement(account: str, voice: str) -> Statement:
+def preferred_voice_statement(account: str, voice: str) -> Statement:
     """Set the voice of the account's requests that name none; "" is none. Forget its callers afterwards."""
-    return Statement(_PREFER, {"id": account, "voice": voice})
+    return Statement(_SET_PREFERRED, {"id": account, "voice": voice})
 
 
-def favour_statement(account: str, voices: Sequence[str]) -> Statement:
+def favourite_voices_statement(account: str, voices: Sequence[str]) -> Statement:
     """Set the favourite voices of an account, by their ids."""
-    return Statement(_FAVOUR, {"id": account, "voices": "".join(encode_json(each) for each in voices)})
+    return Statement(
+        _SET_FAVOURITES, {"id": account, "voices": "".join(encode_json(each) for each in voices)}
+    )
 
 
 class MeChange(msgspec.Struct, frozen=True):
@@ -87,7 +89,7 @@ class SelfService(Resource):
     @endpoint("POST", "/v1/me", MeAnswer, body=MeChange, failures=(NotAllowed, UpstreamFailed))
     async def change_me(self, request: Request) -> Response:
         """Set the preferred and favourite voices; a person who has signed in, also language and mails"""
-        change, caller = await body(request, MeChange), caller_of(request.scope)
+        change, caller = await read_body(request, MeChange), caller_of(request.scope)
         details: dict[str, Any] = {
             name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET
         }
@@ -101,12 +103,12 @@ class SelfService(Resource):
         if change.preferred_voice is not UNSET:
             voice = await self._voice_id(caller, change.preferred_voice)
             details["preferred_voice"] = voice or None
-            statements.append(prefer_statement(caller.account, voice))
+            statements.append(preferred_voice_statement(caller.account, voice))
         if change.favourite_voices is not UNSET:
             favourites = await self._favourite_ids(caller, change.favourite_voices)
             details["favourite_voices"] = len(favourites)
-            statements.append(favour_statement(caller.account, favourites))
-        if details.keys() & set(_OF_USER):
+            statements.append(favourite_voices_statement(caller.account, favourites))
+        if details.keys() & set(_PERSON_FIELDS):
             if (session := session_or_none(request.scope)) is None:
                 raise SessionNeeded
             statements.append(
@@ -129,7 +131,7 @@ class SelfService(Resource):
     )
     async def close_me(self, request: Request) -> Response:
         """Close the account for good, with all its users, keys and voices"""
-        sent, session = await body(request, Closing), session_of(request.scope)
+        sent, session = await read_body(request, Closing), session_of(request.scope)
         user = await self._admin_tools.people.user(session.user)
         account = await accounts.get(self._store, session.caller.account)
         if user is None or account is None or account.closed is not None:
@@ -140,8 +142,8 @@ class SelfService(Resource):
                 param="address",
             )
         act = await self._admin_tools.audit_row(request, "account.closed", account.id, account.id)
-        closed = await self._admin_tools.close(account, act)
-        answer = reply(ClosedAccount(id=closed.id, closed=iso(closed.closed or act.at)))
+        closed = await self._admin_tools.close_account(account, act)
+        answer = reply(ClosedAccount(id=closed.id, closed=iso_time(closed.closed or act.at)))
         answer.headers["set-cookie"] = records.ENDED_COOKIE
         return answer
 
@@ -157,7 +159,7 @@ class SelfService(Resource):
         if name is None:
             return ""
         try:
-            return (await self._voices.usable(caller, name)).id
+            return (await self._voices.usable_voice(caller, name)).id
         except (InvalidRequest, UpstreamFailed) as failure:
             failure.param = param
             raise

@@ -15,15 +15,15 @@ from proxy.api import keys
 from proxy.api.admin_tools import AdminTools
 from proxy.api.keys import KeyEntry, KeyFields, KeyList, MintedKey
 from proxy.errors import InvalidRequest, NotAllowed, NotFound
-from proxy.http.body import body, can_be_named
-from proxy.http.lists import PAGE, table_page
+from proxy.http.body import is_printable, read_body
+from proxy.http.lists import PAGE, read_table_page
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyRecord
 from proxy.storage.rows import new_id
 
 _ROOT = "/v1/keys"
-_MOST = 1000
+_MOST_KEYS = 1000
 """The most working keys of an account whose plan has no limit."""
 
 
@@ -39,8 +39,8 @@ class OwnKeys(Resource):
     async def list_own_keys(self, request: Request) -> Response:
         """The account's API keys, without their secrets, the newest first"""
         account = caller_of(request.scope).account
-        listed = await table_page(request, key_records.OWN, self._store, account)
-        return await listed.list_response(KeyList, keys.shown)
+        listed = await read_table_page(request, key_records.USER_KEYS, self._store, account)
+        return await listed.list_response(KeyList, keys.key_entry)
 
     @endpoint(
         "POST",
@@ -53,9 +53,9 @@ class OwnKeys(Resource):
     )
     async def create_own_key(self, request: Request) -> Response:
         """Make an API key; its secret is shown this once"""
-        new, caller = await body(request, KeyFields), caller_of(request.scope)
+        new, caller = await read_body(request, KeyFields), caller_of(request.scope)
         terms = self._plans.terms(caller)
-        most = _MOST if terms.keys is None else terms.keys
+        most = _MOST_KEYS if terms.keys is None else terms.keys
         if not most:
             raise NotAllowed(f"Your plan '{terms.plan}' has no API keys.", code="no_api_keys")
         details = {"role": "speech", "name": new.name, "caps": new.caps}
@@ -63,7 +63,7 @@ class OwnKeys(Resource):
             request, "key.created", new_id("key"), caller.account, **details
         )
         secret = api_key.mint()
-        made = await key_records.create_below(
+        made = await key_records.create_limited(
             self._store, secret, new.record(caller.account, "speech", act.at), most, act
         )
         if made is None:
@@ -72,12 +72,12 @@ class OwnKeys(Resource):
                 "one that you do not need.",
                 code="too_many_keys",
             )
-        return keys.minted(made, secret)
+        return keys.minted_key_reply(made, secret)
 
     @endpoint("DELETE", f"{_ROOT}/{{id}}", KeyEntry, access="fresh session", failures=(NotFound,))
     async def revoke_own_key(self, request: Request) -> Response:
         """End an API key"""
-        return await keys.revoke(self._admin_tools, request, await self._found(request))
+        return await keys.revoke(self._admin_tools, request, await self._find_key(request))
 
     @endpoint(
         "POST",
@@ -89,11 +89,11 @@ class OwnKeys(Resource):
     )
     async def rotate_own_key(self, request: Request) -> Response:
         """Replace an API key by a new one with the same rights"""
-        return await keys.rotate(self._admin_tools, request, await self._found(request))
+        return await keys.rotate(self._admin_tools, request, await self._find_key(request))
 
-    async def _found(self, request: Request) -> KeyRecord:
+    async def _find_key(self, request: Request) -> KeyRecord:
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
-        key = await key_records.OWN.get(self._store, account, id_) if can_be_named(id_) else None
+        key = await key_records.USER_KEYS.get(self._store, account, id_) if is_printable(id_) else None
         if key is None or (key.kind, key.role) != ("key", "speech"):
             raise NotFound(f"Your account has no key '{id_[:80]}'; see GET {_ROOT}.", param="id")
         return key

@@ -13,12 +13,12 @@ from proxy.errors import InvalidRequest
 from proxy.features.mail.records import Rank
 from proxy.storage.disk_names import account_name
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store, Value
 from proxy.storage.tables import Erasable, PathColumn, Table
 from speech_engine.redacted import Redacted
 
-_MAILED = "DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins WHERE {of})"
+_DELETE_MAILS = "DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins WHERE {of})"
 _OF_USER = "address = (SELECT address FROM users WHERE id = :subject)"
 _OF_ACCOUNT = "(account = :id OR address IN (SELECT address FROM users WHERE account = :id))"
 USERS = Table(
@@ -30,7 +30,7 @@ USERS = Table(
         digests="SELECT '' AS digest FROM users WHERE id = :subject AND 1 = 0",
         deletes=(
             "DELETE FROM sessions WHERE user_id = :subject",
-            _MAILED.format(of=_OF_USER),
+            _DELETE_MAILS.format(of=_OF_USER),
             f"DELETE FROM sign_ins WHERE {_OF_USER}",
             "UPDATE keys SET revoked = coalesce(revoked, :began) "
             "WHERE kind = 'user' AND id = (SELECT key FROM users WHERE id = :subject)",
@@ -42,11 +42,11 @@ USERS = Table(
 SIGN_INS = Table(
     "sign_ins",
     personal=True,
-    closed_with=(_MAILED.format(of=_OF_ACCOUNT), f"DELETE FROM sign_ins WHERE {_OF_ACCOUNT}"),
+    closed_with=(_DELETE_MAILS.format(of=_OF_ACCOUNT), f"DELETE FROM sign_ins WHERE {_OF_ACCOUNT}"),
     # The address of a user that was erased since the backup may be here, and its journal has no address.
-    restored_with=(_MAILED.format(of="1 = 1"), "DELETE FROM sign_ins"),
+    restored_with=(_DELETE_MAILS.format(of="1 = 1"), "DELETE FROM sign_ins"),
 )
-# Networks and keyed digests, for a day.
+# Counts by network and by keyed digest of a mailbox, for a day.
 COUNTS = Table("sign_in_counts", key=("name", "created", "sign_in"), owner="''")
 SESSIONS = Table(
     "sessions",
@@ -94,8 +94,9 @@ class SignIn(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 SIGN_IN_ROWS = ListedTable("sign_ins", SignIn)
 
 
-def ceilings(mails_a_minute: int) -> Mapping[int, Limit]:
-    """Return the limits of sign-in mails by rank. They are one window, of which strangers leave a part."""
+def mail_ceilings(mails_a_minute: int) -> Mapping[int, Limit]:
+    """Return the limits of sign-in mails by rank. They count in one window, of which strangers get three
+    quarters."""
     most = {Rank.OF_USER: mails_a_minute, Rank.OF_STRANGER: mails_a_minute * 3 // 4}
     return {rank: Limit("sign-in-mails", "", each) for rank, each in most.items()}
 
@@ -130,7 +131,7 @@ SELECT name, CAST(:now AS BIGINT), CAST(:sign_in AS TEXT) FROM ({names}) AS coun
 """
 
 
-def below(most: Mapping[str, int], since: int) -> Condition:
+def counts_below(most: Mapping[str, int], since: int) -> Condition:
     """Return the condition that each name was counted less often than `most` says."""
     sql, params = [ALWAYS.sql], dict[str, Value](since=since)
     for n, (name, number) in enumerate(most.items()):
@@ -148,13 +149,13 @@ def count_statements(
     return (Statement(sql, {**params, "sign_in": sign_in, "now": now}),) if most else ()
 
 
-async def by_address(store: Store, address: str) -> User | None:
+async def find_by_address(store: Store, address: str) -> User | None:
     rows = await store.read(f"{ROWS.select} address = :address", {"address": address})
     return _user(rows[0]) if rows else None
 
 
 _ADDRESSES = "SELECT account, address FROM users WHERE account IN ({names}) ORDER BY created, id"
-_BEGINNING = "id IN (SELECT account FROM users WHERE address LIKE :address ESCAPE '!')"
+_ADDRESS_BEGINS = "id IN (SELECT account FROM users WHERE address LIKE :address ESCAPE '!')"
 
 
 class UserDirectory(People):
@@ -171,20 +172,20 @@ class UserDirectory(People):
         return [each.entry for each in await ROWS.of_account(self._store, account)]
 
     async def account_of(self, address: str) -> str | None:
-        user = await by_address(self._store, address.casefold()) if address.isprintable() else None
+        user = await find_by_address(self._store, address.casefold()) if address.isprintable() else None
         return None if user is None else user.account
 
     async def addresses(self, accounts: Sequence[str]) -> Mapping[str, Sequence[str]]:
         found: dict[str, list[str]] = {}
         if not accounts:
             return {}
-        names, params = any_of(accounts)
+        names, params = in_list(accounts)
         for row in await self._store.read(_ADDRESSES.format(names=names), params):
             found.setdefault(row["account"], []).append(row["address"])
         return found
 
-    def beginning_with(self, pattern: str) -> Condition:
-        return Condition(_BEGINNING, {"address": pattern})
+    def condition_address_like(self, pattern: str) -> Condition:
+        return Condition(_ADDRESS_BEGINS, {"address": pattern})
 
     async def recipients(self, account: str) -> Sequence[tuple[str, str]]:
         """Return addresses and languages of the users who want mails. See `Mails.recipients`."""

@@ -1,4 +1,4 @@
-"""The sessions of one worker: a cookie leads to a session, its user, and the user's own row in `keys`."""
+"""The sessions of one worker. The cookie of a session leads to its user, and to the user's row in `keys`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from policies.tasks import SECOND
-from proxy.access.callers import caller_at, good_for_s, key_fault
+from policies.tasks import SECOND_US
+from proxy.access.callers import key_fault, to_caller, valid_for_s
 from proxy.access.sessions import COOKIE, FRESH_US, Session
 from proxy.errors import SessionEnded
 from proxy.features.users import records
@@ -22,13 +22,13 @@ from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
 from proxy.storage.key_records import STATUS_COLUMNS, status_of
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
-HOUR_US = 3600 * SECOND
+HOUR_US = 3600 * SECOND_US
 IDLE_US = 7 * 24 * HOUR_US
-WHOLE_US = 30 * 24 * HOUR_US
+LONGEST_US = 30 * 24 * HOUR_US
 """A session ends after a week without a use, and in any case after thirty days."""
 _MOST_STORED = 10_000
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -42,10 +42,10 @@ WHERE sessions.hash IN ({{hashes}}) AND keys.kind = 'user'
 _SEEN = "UPDATE sessions SET seen = :now WHERE id IN ({ids}) AND seen < :now"
 _OF_USER = "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
 _IS_OWN = "id = :subject AND user_id = :user"
-_END_SOME = """
+_END_BATCH = """
 DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = :user LIMIT :limit) RETURNING id
 """
-_SOME = MOST_ROWS - 1
+_BATCH = MOST_ROWS - 1
 _TIDY = "DELETE FROM sessions WHERE created <= :whole OR seen <= :idle"
 
 _log = structlog.get_logger()
@@ -61,7 +61,7 @@ class SessionRow(NamedTuple):
 
 class _Answer(NamedTuple):
     session: Session | None
-    good_for_s: float = 0.0
+    valid_for_s: float = 0.0
 
 
 def new_secret() -> str:
@@ -70,12 +70,12 @@ def new_secret() -> str:
 
 
 def cookie(secret: str) -> str:
-    whole_s = WHOLE_US // SECOND
+    whole_s = LONGEST_US // SECOND_US
     return f"{COOKIE}={secret}; Path=/; Max-Age={whole_s}; Secure; HttpOnly; SameSite=Strict"
 
 
 def is_over(began: int, seen: int, now: int) -> bool:
-    return now >= min(began + WHOLE_US, seen + IDLE_US)
+    return now >= min(began + LONGEST_US, seen + IDLE_US)
 
 
 class UserSessions:
@@ -86,7 +86,7 @@ class UserSessions:
         self._store = store
         self._answers: ReadCache[str, _Answer] = ReadCache(
             self._read,
-            lambda answer: answer.good_for_s,
+            lambda answer: answer.valid_for_s,
             max_weight=_MOST_STORED,
             most_together=MOST_TOGETHER,
             gathers_unknown=True,
@@ -122,10 +122,10 @@ class UserSessions:
 
     async def tidy(self) -> None:
         now = await self._store.now()
-        await self._store.write(Statement(_TIDY, {"whole": now - WHOLE_US, "idle": now - IDLE_US}))
+        await self._store.write(Statement(_TIDY, {"whole": now - LONGEST_US, "idle": now - IDLE_US}))
 
     async def _read(self, digests: Sequence[str]) -> dict[str, _Answer]:
-        hashes, params = any_of(digests)
+        hashes, params = in_list(digests)
         rows = await self._store.read(_BY_HASH.format(hashes=hashes), params)
         now = await self._store.now()
         found = {row["session_hash"]: self._answer(row, now) for row in rows}
@@ -142,17 +142,17 @@ class UserSessions:
         status, began, seen = status_of(row), row["began"], row["seen"]
         if key_fault(status, now) is not None or is_over(began, seen, now):
             return _Answer(None)
-        caller = caller_at(status, now)
+        caller = to_caller(status, now)
         session = Session(row["session"], row["user_id"], caller, began + FRESH_US)
         before = self._answers.last_known(row["session_hash"])
         if before is not None and before.session is not None and before.session.caller == caller:
             # The same object, so that its cached terms and plans stay valid.
             session = before.session
-        end = min(began + WHOLE_US, seen + IDLE_US)
-        return _Answer(session, min(good_for_s(status, now), (end - now) / SECOND))
+        end = min(began + LONGEST_US, seen + IDLE_US)
+        return _Answer(session, min(valid_for_s(status, now), (end - now) / SECOND_US))
 
     async def _note_seen(self, unseen: Sequence[str], now: int) -> None:
-        ids, params = any_of(unseen)
+        ids, params = in_list(unseen)
         try:
             await self._store.write(Statement(_SEEN.format(ids=ids), {**params, "now": now}))
         except StorageFailed as error:
@@ -167,7 +167,7 @@ async def list_of_user(store: Store, user: str) -> list[SessionRow]:
     return [each for each in found if not is_over(each.created, each.seen, now)]
 
 
-async def end(store: Store, user: str, act: Act) -> bool:
+async def end_session(store: Store, user: str, act: Act) -> bool:
     """End the session that the act is about, and tell whether the user has it. Forget it afterwards."""
     facts: Params = {"user": user}
     *_, rows = await store.write(
@@ -177,13 +177,13 @@ async def end(store: Store, user: str, act: Act) -> bool:
     return bool(rows)
 
 
-async def end_all(store: Store, act: Act) -> int:
+async def end_sessions(store: Store, act: Act) -> int:
     """End all sessions of the user that the act is about, and count them. Forget them afterwards."""
-    some = Statement(_END_SOME, {"user": act.subject, "limit": _SOME})
+    some = Statement(_END_BATCH, {"user": act.subject, "limit": _BATCH})
     rows, *_ = await store.write(some, *audit.insert_statements(act))
     ended = len(rows)
-    while len(rows) == _SOME:
-        (rows,) = await write_in_turn(store, _SOME, some)
+    while len(rows) == _BATCH:
+        (rows,) = await write_in_turn(store, _BATCH, some)
         ended += len(rows)
     return ended
 
@@ -220,7 +220,7 @@ def is_own_page(scope: Scope, own_origin: str) -> bool:
 
 
 def is_foreign_page(scope: Scope, own_origin: str) -> bool:
-    """Tell whether a page has sent the request that is none of this server. Programs send no such headers."""
+    """Tell whether a page of another server has sent the request. Programs send no such headers."""
     headers = Headers(scope=scope)
     is_page = any(name in headers for name in ("sec-fetch-site", "sec-fetch-dest", "origin"))
     return is_page and not is_own_page(scope, own_origin)

@@ -16,9 +16,9 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from policies.limits import Caps
-from policies.networks import WIDER, networks_of
+from policies.networks import WIDER_TIMES, networks_of
 from policies.plans import AgreedTerms
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.sessions import Session
 from proxy.catalogue.people import made_up_name
 from proxy.errors import Conflict, InvalidRequest, RateLimited
@@ -35,7 +35,7 @@ from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import lock_account
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
-from proxy.storage.rows import any_of, encode_json, new_id
+from proxy.storage.rows import encode_json, in_list, new_id
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
@@ -43,29 +43,30 @@ LINK_S = 15 * 60
 INVITE_S = 72 * 3600
 MOST_TRIES = 5
 MOST_NEW_ACCOUNTS = 10
-_DAY_US = 86_400 * SECOND
-_WINDOW_US = LINK_S * SECOND
-_CODE = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_DAY_US = 86_400 * SECOND_US
+_WINDOW_US = LINK_S * SECOND_US
+_CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _CODE_LENGTH = 8
 _CONFIRM_TRIES = 3
 _WAITING_MINUTES = 3
-"""The mails of strangers that wait are those of so many minutes: more would come when their codes are old."""
+"""So many minutes of mails to strangers may wait. The code of a later one would be too old when it comes."""
 _AT_ONCE = 8
-"""The most requests that are written at once, one of each network: settlements share their commits."""
-_TURN = Statement("SELECT pg_advisory_xact_lock(CAST(:turn AS BIGINT))", {"turn": 0x766F7873})
-"""Limits are counts of rows: on PostgreSQL two units would both count before either has added its own."""
+"""The most requests that are written at once, one of each network."""
+_LOCK_COUNTS = Statement("SELECT pg_advisory_xact_lock(CAST(:turn AS BIGINT))", {"turn": 0x766F7873})
+"""Limits are counts of rows. Without the lock, two commits on PostgreSQL would both count before either
+adds."""
 
 
 _VALUES = ", ".join(SIGN_IN_ROWS.placeholders.values())
 _ADD = f"INSERT INTO sign_ins ({SIGN_IN_ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
-_IS_THERE = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)"
+_IS_ADDED = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)"
 _HAS_USER = "EXISTS (SELECT 1 FROM users WHERE address = :of_address)"
 STRANGERS = f"(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d})"
-_IS_MAILED = f"{_IS_THERE} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) > {STRANGERS})"
+_IS_MAILED = f"{_IS_ADDED} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) > {STRANGERS})"
 _RANK = f"CASE WHEN {_HAS_USER} THEN {Rank.OF_USER:d} ELSE {Rank.OF_STRANGER:d} END"
 _IS_OPEN = "id IN ({ids}) AND session = '' AND until > :now"
 _IS_OWN = _IS_OPEN.format(ids=":id")
-_TRY = f"""
+_COUNT_TRY = f"""
 UPDATE sign_ins SET tries = tries + 1 WHERE {_IS_OWN} AND code <> '' AND tries < {MOST_TRIES}
 RETURNING code
 """
@@ -76,7 +77,7 @@ _SPENT = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in AND session = :sess
 _NO_USER = "NOT EXISTS (SELECT 1 FROM users WHERE address = CAST(:address AS TEXT))"
 _ACCOUNT_IS_OPEN = "EXISTS (SELECT 1 FROM accounts WHERE id = CAST(:account AS TEXT) AND closed IS NULL)"
 _USER_IS_THERE = "EXISTS (SELECT 1 FROM users WHERE id = CAST(:user AS TEXT))"
-# An erasure holds it as well: a session that is made beside it would outlive its user.
+# An erasure locks the same row, so no session is added while its user is erased.
 _HOLD_USER = "UPDATE users SET id = id WHERE id = :user"
 _ADD_ACCOUNT = f"""
 INSERT INTO accounts (id, name, plan, created, anchor, agreed)
@@ -104,7 +105,7 @@ _TIDY = f"""
 DELETE FROM {{table}} WHERE ({{key}}) IN (SELECT {{key}} FROM {{table}} WHERE {{is_old}} LIMIT {MOST_ROWS})
 RETURNING created
 """
-_OLD = (
+_DELETE_OLD = (
     _TIDY.format(table="sign_ins", key="id", is_old="created <= :day AND until <= :now"),
     _TIDY.format(table="sign_in_counts", key="name, created, sign_in", is_old="created <= :day"),
 )
@@ -121,7 +122,7 @@ class Confirmed(NamedTuple):
 
 
 class SessionOwner(NamedTuple):
-    """The person who signs in: a user, or the ids of a new one and perhaps of a new account."""
+    """The person who signs in: a user, or the ids for a new user and perhaps a new account."""
 
     user: str
     account: str
@@ -139,30 +140,30 @@ class SignIns:
         self._store = store
         self._vault = vault
         self._mails = mails
-        self._turn = (_TURN,) if store.is_shared else ()
-        # An invented id costs a part of a read, and no commit.
+        self._turn = (_LOCK_COUNTS,) if store.is_shared else ()
+        # Reads are gathered, so a request with an invented id costs a part of a read.
         self._open: ReadCache[str, SignIn | None] = ReadCache(
             self._read_open, lambda _row: 0.0, max_weight=1, most_together=MOST_TOGETHER, gathers_unknown=True
         )
         self._networks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._places = asyncio.Semaphore(_AT_ONCE)
 
-    async def request(self, address: str, language: str, client: str) -> SignIn:
+    async def request_sign_in(self, address: str, language: str, client: str) -> SignIn:
         """Note a request of a client, mail its link and code, and return it. Raises InvalidRequest,
         RateLimited."""
-        near, wide = networks_of(client)
+        narrow, wide = networks_of(client)
         id_, token = new_id("sin"), new_secret()
-        code = "".join(secrets.choice(_CODE) for _ in range(_CODE_LENGTH))
+        code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_LENGTH))
         folded, now = _folded(address), await self._store.now()
         row = SignIn(
             id=id_,
             address=folded,
             language=language,
-            network=near,
+            network=narrow,
             token=digest(token),
             code=await self._code_digest(id_, code),
             created=now,
-            until=now + LINK_S * SECOND,
+            until=now + LINK_S * SECOND_US,
         )
         letter = Letter(
             kind="sign_in", facts={"link": self._link(id_, token), "code": code}, to=folded, language=language
@@ -178,15 +179,15 @@ class SignIns:
             letter, subject=id_, now=now, within_s=LINK_S, only_if=only_if, rank=_RANK
         )
         mailbox = await self._vault.name_digest("", f"mailbox:{mailbox_of(folded)}")
-        # The first number is small: a stranger's network leaves the owner of a mailbox some of the second.
-        most = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER * 10, near: 10}
-        turn, below = self._turn, records.below(most, now - _WINDOW_US)
-        # Those of one network wait for each other, and others do not wait for them.
+        # One network has 3 mails to a mailbox of the 10, so a stranger cannot use up those of its owner.
+        most = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER_TIMES * 10, narrow: 10}
+        turn, below = self._turn, records.counts_below(most, now - _WINDOW_US)
+        # Requests of one network wait for each other, and not for those of other networks.
         async with self._networks.setdefault(wide, asyncio.Lock()), self._places:
             answers = await self._store.write(
                 *turn,
                 Statement(_ADD.format(only_if=below.sql), {**msgspec.structs.asdict(row), **below.params}),
-                *records.count_statements(most, id_, now, Condition(_IS_THERE, {})),
+                *records.count_statements(most, id_, now, Condition(_IS_ADDED, {})),
                 *mail,
             )
         if not answers[len(turn)]:
@@ -194,20 +195,20 @@ class SignIns:
                 "Too many sign-ins were asked for. Use the newest mail, or try again in 15 minutes.",
                 retry_after_s=LINK_S,
             )
-        self._mails.look_soon()
+        self._mails.look_now()
         return row
 
     async def invite(self, address: str, account: str, is_operator: bool, act: Act) -> tuple[str, int]:
         """Return a link for a person, and until when it is good. Raises InvalidRequest and Conflict."""
         folded = _folded(address)
-        known = await records.by_address(self._store, folded)
+        known = await records.find_by_address(self._store, folded)
         if known is not None and (
             account not in ("", known.account) or (is_operator and not known.is_operator)
         ):
             raise Conflict(
                 f"This address is the user {known.id} already. Remove the user first.", param="address"
             )
-        token, until = new_secret(), act.at + INVITE_S * SECOND
+        token, until = new_secret(), act.at + INVITE_S * SECOND_US
         row = SignIn(
             id=act.subject,
             address=folded,
@@ -233,7 +234,7 @@ class SignIns:
             raise Conflict("The account is closed.", param="account")
         return self._link(act.subject, token), until
 
-    async def confirm(
+    async def confirm_sign_in(
         self, id_: str, token: str, code: str, client: str, old: Session | None = None
     ) -> Confirmed:
         """Spend a token or a code, and make a session in the same commit. The `old` session of the browser
@@ -241,11 +242,11 @@ class SignIns:
         row = await self._open.get(id_) if id_.isascii() and id_.isprintable() else None
         if row is None or not await self._is_right(row, token, code):
             raise SignInFailed
-        near, wide = (f"accounts of {network}" for network in networks_of(client))
-        most = {} if row.is_invite else {wide: WIDER * MOST_NEW_ACCOUNTS, near: MOST_NEW_ACCOUNTS}
+        narrow, wide = (f"accounts of {network}" for network in networks_of(client))
+        most = {} if row.is_invite else {wide: WIDER_TIMES * MOST_NEW_ACCOUNTS, narrow: MOST_NEW_ACCOUNTS}
         for _ in range(_CONFIRM_TRIES):
             now = await self._store.now()
-            user = await records.by_address(self._store, row.address)
+            user = await records.find_by_address(self._store, row.address)
             if user is None and not row.is_invite and self.section.sign_up != "open":
                 break
             try:
@@ -253,11 +254,11 @@ class SignIns:
                     return done
             except AlreadyExists:
                 continue  # another sign-in of this address has just made its user
-            below = records.below(most, now - _DAY_US)
+            below = records.counts_below(most, now - _DAY_US)
             if not (user or await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params)):
                 raise RateLimited(
                     "Too many new accounts from your network today. Try again tomorrow.",
-                    retry_after_s=_DAY_US // SECOND,
+                    retry_after_s=_DAY_US // SECOND_US,
                 )
             if (row := await self._open.get(id_)) is None:
                 break
@@ -265,12 +266,12 @@ class SignIns:
 
     async def tidy(self) -> None:
         now = await self._store.now()
-        for old in (Statement(sql, {"day": now - _DAY_US, "now": now}) for sql in _OLD):
+        for old in (Statement(sql, {"day": now - _DAY_US, "now": now}) for sql in _DELETE_OLD):
             while len((await write_in_turn(self._store, MOST_ROWS, old))[0]) == MOST_ROWS:
                 pass  # there may be more
 
     async def _read_open(self, ids: Sequence[str]) -> dict[str, SignIn | None]:
-        listed, params = any_of(ids)
+        listed, params = in_list(ids)
         sql = f"{SIGN_IN_ROWS.select} {_IS_OPEN.format(ids=listed)}"
         rows = await self._store.read(sql, {**params, "now": await self._store.now()})
         return {**dict.fromkeys(ids), **{row["id"]: SIGN_IN_ROWS.read(row) for row in rows}}
@@ -278,15 +279,21 @@ class SignIns:
     async def _is_right(self, row: SignIn, token: str, code: str) -> bool:
         if token:
             return hmac.compare_digest(row.token, digest(token))
-        # Counted before it is compared: a kill, or a second worker, gives no sixth try.
-        (rows,) = await self._store.write(Statement(_TRY, {"id": row.id, "now": await self._store.now()}))
+        # The try is counted before the code is compared, so a kill or a second worker gives no sixth try.
+        (rows,) = await self._store.write(
+            Statement(_COUNT_TRY, {"id": row.id, "now": await self._store.now()})
+        )
         sent = await self._code_digest(row.id, code.upper().replace(" ", "").replace("-", ""))
         return bool(rows) and hmac.compare_digest(rows[0]["code"], sent)
 
     async def _spend(
         self, row: SignIn, user: User | None, most: Mapping[str, int], old: Session | None, now: int
     ) -> Confirmed | None:
-        target, secret, below = _target(row, user), new_secret(), records.below(most, now - _DAY_US)
+        target, secret, below = (
+            _session_owner(row, user),
+            new_secret(),
+            records.counts_below(most, now - _DAY_US),
+        )
         session: Params = {"sign_in": row.id, "session": new_id("ses")}
         may = f"{_NO_USER} AND {below.sql}" if target.is_new else _USER_IS_THERE
         if not target.makes_account:
@@ -370,7 +377,7 @@ class SignIns:
         return self._mails.link(f"sign-in#sign_in={id_}.{token}")
 
 
-def _target(row: SignIn, user: User | None) -> SessionOwner:
+def _session_owner(row: SignIn, user: User | None) -> SessionOwner:
     if user is not None:
         return SessionOwner(user.id, user.account, user.key, is_new=False, makes_account=False)
     account = row.account or new_id("acc")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.plans import MissingLimits, Plan, terms
+from policies.plans import MissingLimits, Plan, build_terms
 from proxy.api.accounts import default_plan
 from proxy.api.minutes import is_speech_free
 from proxy.config.config_toml import Config
@@ -13,16 +13,16 @@ from proxy.engines.registry import Registry
 from proxy.features.mail.section import SECTION as MAIL
 from proxy.features.users.section import SECTION
 
-_USUAL = {"rpm": 10, "streams": 1, "allowance": 600, "clones": 0}
-_MORE = ("voices", "max_characters", "job_characters")
+_USUAL_LIMITS = {"rpm": 10, "streams": 1, "allowance": 600, "clones": 0}
+_NOTED_LIMITS = ("voices", "max_characters", "job_characters")
 
 
-def plan_of(config: Config) -> str:
+def new_account_plan(config: Config) -> str:
     """Return the plan of new accounts."""
     return SECTION.of(config).plan or default_plan(config)
 
 
-def check(config: Config, registry: Registry) -> Iterator[Finding]:
+def check_users(config: Config, registry: Registry) -> Iterator[Finding]:
     section = SECTION.of(config)
     if section.sign_up == "closed":
         return
@@ -34,7 +34,7 @@ def check(config: Config, registry: Registry) -> Iterator[Finding]:
         do = "set [server] public_url: links lead there, and cookies need https"
         yield wrong("sign-up", "links have no address", do)
     try:
-        terms(config.plans[plan_of(config)])
+        build_terms(config.plans[new_account_plan(config)])
     except KeyError:
         names = ", ".join(config.plans)
         yield wrong("sign-up", f'[users] plan = "{section.plan}" is no plan', f"the plans are: {names}")
@@ -44,13 +44,13 @@ def check(config: Config, registry: Registry) -> Iterator[Finding]:
     if section.sign_up == "invite" and not has_mail:
         found = "users have no mails, so each sign-in needs voxgate users invite"
         yield note("sign-up", found, "set [mail]")
-    if section.sign_up == "open" and (plan := config.plans.get(plan_of(config))) is not None:
-        yield from check_open(config, plan, registry)
-    yield ok("sign-up", f"{section.sign_up}, on the plan {plan_of(config)}")
+    if section.sign_up == "open" and (plan := config.plans.get(new_account_plan(config))) is not None:
+        yield from check_open_plan(config, plan, registry)
+    yield ok("sign-up", f"{section.sign_up}, on the plan {new_account_plan(config)}")
 
 
-def check_open(config: Config, plan: Plan, registry: Registry) -> Iterator[Finding]:
-    """Yield what a plan lacks that anybody can have: one person could take all, or cost without end."""
+def check_open_plan(config: Config, plan: Plan, registry: Registry) -> Iterator[Finding]:
+    """Yield the limits that a plan lacks although anybody can have it."""
     engines = registry.plugins("engine")
     clones = any(each.plugin in engines and engines[each.plugin].clones for each in config.engines.values())
     needed = ["rpm", "streams"]
@@ -58,7 +58,7 @@ def check_open(config: Config, plan: Plan, registry: Registry) -> Iterator[Findi
     needed += ["clones"] if clones else []
     where = f"everybody can sign up, and the plan {plan.name} has no"
     if lacking := [name for name in needed if getattr(plan, name) is None]:
-        do = " and ".join(f"{name} = {_USUAL[name]}" for name in lacking)
+        do = " and ".join(f"{name} = {_USUAL_LIMITS[name]}" for name in lacking)
         yield wrong("sign-up", f"{where} {', '.join(lacking)}", f"write {do} in [plans.{plan.name}]")
-    if open_ := [name for name in _MORE if getattr(plan, name) is None]:
+    if open_ := [name for name in _NOTED_LIMITS if getattr(plan, name) is None]:
         yield note("sign-up", f"{where} {', '.join(open_)}", f"write them in [plans.{plan.name}]")

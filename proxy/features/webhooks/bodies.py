@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.webhooks import signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
 from proxy.features.webhooks.records import EVENTS, Event
@@ -15,7 +15,7 @@ from proxy.features.webhooks.rules import MOST_URL
 from proxy.features.webhooks.webhook_store import ReadableWebhook
 from proxy.http.body import Name
 from proxy.http.lists import Listing
-from proxy.http.replies import shown_as
+from proxy.http.replies import struct_from
 from speech_engine.redacted import Redacted
 
 _Url = Annotated[
@@ -136,14 +136,14 @@ class DeliveryList(Listing, frozen=True, kw_only=True):
 
 def webhook_entry(opened: ReadableWebhook) -> WebhookEntry:
     record, seal = opened.record, opened.seal
-    return shown_as(
+    return struct_from(
         WebhookEntry,
         record,
         name=seal.name,
         url=seal.url,
         event_types=list(record.events),
-        created_at=record.created // SECOND,
-        updated_at=record.changed // SECOND,
+        created_at=record.created // SECOND_US,
+        updated_at=record.changed // SECOND_US,
         signing_secret_hint=signing.hint(seal.secret),
         is_on=not record.off_reason,
         off_reason=record.off_reason or None,
@@ -158,7 +158,7 @@ def with_secret(opened: ReadableWebhook) -> WebhookWithSecret:
 
 def delivery_entry(record: WebhookDelivery) -> DeliveryEntry:
     waits = record.state == "waiting"
-    return shown_as(
+    return struct_from(
         DeliveryEntry,
         record,
         webhook_endpoint_id=record.webhook,
@@ -166,7 +166,7 @@ def delivery_entry(record: WebhookDelivery) -> DeliveryEntry:
         event_type=record.type,
         status_code=record.status,
         error=record.error or None,
-        created_at=record.created // SECOND,
-        answered_at=None if record.answered is None else record.answered // SECOND,
-        next_try_at=max(record.due, record.created) // SECOND if waits else None,
+        created_at=record.created // SECOND_US,
+        answered_at=None if record.answered is None else record.answered // SECOND_US,
+        next_try_at=max(record.due, record.created) // SECOND_US if waits else None,
     )

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
+from proxy.commands.command import AdminRequest, FeatureCommands, Group, admin_path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import GONE, Line, Part, grid, says
+from proxy.commands.tables import SHOW_GONE, Line, Part, make_grid, show_line
 from proxy.errors import CommandRefused
 
 WEBHOOKS = Group("webhooks", "URLs of accounts that are told what happens.")
@@ -27,7 +27,7 @@ def _state(row: dict[str, Any]) -> str:
 
 def _list_table(answer: dict[str, Any]) -> list[Part]:
     fields = {name: name for name in ("name", "account", "url")}
-    return [grid(answer, {**fields, "events": _events, "state": _state, "id": "id"}, wide=("events",))]
+    return [make_grid(answer, {**fields, "events": _events, "state": _state, "id": "id"}, wide=("events",))]
 
 
 def _secret_table(row: dict[str, Any]) -> list[Part]:
@@ -40,7 +40,7 @@ def _secret_table(row: dict[str, Any]) -> list[Part]:
 
 def _delivery_table(answer: dict[str, Any]) -> list[Part]:
     names = ("event_type", "state", "tries", "status_code", "error", "id")
-    return [grid(answer, {name.removesuffix("_code").replace("_", " "): name for name in names})]
+    return [make_grid(answer, {name.removesuffix("_code").replace("_", " "): name for name in names})]
 
 
 @WEBHOOKS.command("list", _list_table)
@@ -64,11 +64,11 @@ def webhooks_add(
     )
 
 
-@WEBHOOKS.command("delete", GONE)
+@WEBHOOKS.command("delete", SHOW_GONE)
 def webhooks_delete(webhook: _Webhook, is_sure: Sure = False) -> AdminRequest:
     """Delete a webhook with its deliveries."""
     question = "" if is_sure else f"Delete the webhook {webhook} for good?"
-    return AdminRequest("DELETE", path(_KIND, webhook), question=question)
+    return AdminRequest("DELETE", admin_path(_KIND, webhook), question=question)
 
 
 @WEBHOOKS.command("rotate", _secret_table)
@@ -78,19 +78,19 @@ def webhooks_rotate(
 ) -> AdminRequest:
     """Give a webhook another secret, and show it once."""
     body = {"keep_old_secret_active_for_24_hours": keeps_old}
-    return AdminRequest("POST", path(_KIND, webhook, "rotate_secret"), body)
+    return AdminRequest("POST", admin_path(_KIND, webhook, "rotate_secret"), body)
 
 
-@WEBHOOKS.command("test", says("It answered with HTTP {status_code}."))
+@WEBHOOKS.command("test", show_line("It answered with HTTP {status_code}."))
 def webhooks_test(webhook: _Webhook) -> AdminRequest:
     """Send a sample event, and wait for the answer."""
-    return AdminRequest("POST", path(_KIND, webhook, "test"), {})
+    return AdminRequest("POST", admin_path(_KIND, webhook, "test"), {})
 
 
 @WEBHOOKS.command("deliveries", _delivery_table)
 def webhooks_deliveries(webhook: _Webhook) -> AdminRequest:
     """List what was and will be sent to a webhook, the newest first."""
-    return AdminRequest("GET", path(_KIND, webhook, "deliveries"), pages="all")
+    return AdminRequest("GET", admin_path(_KIND, webhook, "deliveries"), pages="all")
 
 
 @WEBHOOKS.command("resend", lambda row: _delivery_table({"data": [row]}))
@@ -98,7 +98,7 @@ def webhooks_resend(
     delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="A delivery, by its id (dlv_…).")],
 ) -> AdminRequest:
     """Send an event once more that arrived or failed."""
-    return AdminRequest("POST", path("webhook_deliveries", delivery, "resend"))
+    return AdminRequest("POST", admin_path("webhook_deliveries", delivery, "resend"))
 
 
 COMMANDS = FeatureCommands(groups=(WEBHOOKS,))

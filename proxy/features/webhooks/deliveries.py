@@ -9,12 +9,12 @@ from typing import Literal
 
 import msgspec
 
-from policies.tasks import SECOND, QueuedTask
+from policies.tasks import SECOND_US, QueuedTask
 from proxy.features.webhooks.records import Event, WebhookRecord
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import Place, any_of, encode_json, insert, insert_sql
+from proxy.storage.rows import PagePlace, encode_json, in_list, insert, insert_sql
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.task_tables import TaskTable
@@ -46,7 +46,7 @@ class WebhookDelivery(QueuedTask, frozen=True, kw_only=True):
             "id": self.event,
             "object": "event",
             "type": self.type,
-            "created_at": self.created // SECOND,
+            "created_at": self.created // SECOND_US,
             "data": json.loads(self.data),
         }
         return msgspec.json.encode(event)
@@ -95,10 +95,10 @@ def add_statements(
         "told_at": now,
         "told_pattern": f'%"{event}"%',
     }
-    return (*only_if.held, Statement(_ADD.format(only_if=only_if.sql), {**only_if.params, **params}))
+    return (*only_if.locks, Statement(_ADD.format(only_if=only_if.sql), {**only_if.params, **params}))
 
 
-def sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> WebhookDelivery:
+def new_sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> WebhookDelivery:
     """Return a delivery for one webhook that is tried once, under our lease."""
     bits = secrets.token_hex(12)
     return WebhookDelivery(
@@ -112,16 +112,16 @@ def sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> We
         created=now,
         began=0,
         state="waiting",
-        lease=now + round(lease_s * SECOND),
+        lease=now + round(lease_s * SECOND_US),
         fence=1,
     )
 
 
-async def add(store: Store, held: WebhookDelivery, act: Act | None = None) -> None:
+async def add_delivery(store: Store, held: WebhookDelivery, act: Act | None = None) -> None:
     await store.write(insert(_INSERT, held), *audit.insert_statements(act))
 
 
-async def page(store: Store, webhook: str, place: Place, limit: int) -> list[WebhookDelivery]:
+async def page(store: Store, webhook: str, place: PagePlace, limit: int) -> list[WebhookDelivery]:
     return await ROWS.page(store, None, place, limit, {"webhook": webhook})
 
 
@@ -129,11 +129,11 @@ async def list_open(store: Store, now: int, limit: int, full: Collection[str]) -
     """List due deliveries, without those of these full accounts, webhooks and hosts."""
     if not full:
         return await TASKS.list_open(store, now, limit)
-    names, params = any_of(sorted(full))
+    names, params = in_list(sorted(full))
     return await TASKS.list_open(store, now, limit, Condition(_NOT_FULL.format(names), params))
 
 
-async def resend(store: Store, id_: str, act: Act | None = None) -> bool:
+async def requeue(store: Store, id_: str, act: Act | None = None) -> bool:
     """Send an ended delivery again. False: it has not ended."""
     row: Params = {"subject": id_, "now": await store.now()}
     *_, rows = await store.write(

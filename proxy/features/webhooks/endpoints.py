@@ -11,8 +11,8 @@ from proxy.api.admin_tools import AdminTools, account_endpoint, check_open
 from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
 from proxy.features.webhooks import bodies, deliveries, records
 from proxy.features.webhooks.webhook_store import ReadableWebhook, WebhookChange, WebhookStore
-from proxy.http.body import body, optional_body
-from proxy.http.lists import PAGE, page
+from proxy.http.body import read_body, read_optional_body
+from proxy.http.lists import PAGE, read_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
@@ -44,14 +44,14 @@ class Webhooks(Resource):
     )
     async def create_webhook_endpoint(self, request: Request) -> Response:
         """Make a webhook, and show its secret, once"""
-        new = await body(request, bodies.NewWebhook)
-        owner = await self._admin_tools.owner(request)
+        new = await read_body(request, bodies.NewWebhook)
+        owner = await self._admin_tools.owner_of_request(request)
         if owner is None:
             raise InvalidRequest(
                 "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
             )
-        check_open(await self._admin_tools.account(owner))
-        act = await self._admin_tools.act(request, "webhook.created", new_id("hook"), owner)
+        check_open(await self._admin_tools.find_account(owner))
+        act = await self._admin_tools.act_if_admin(request, "webhook.created", new_id("hook"), owner)
         return reply(
             bodies.with_secret(await self._webhooks.add(owner, new.name, new.url, new.event_types, act))
         )
@@ -67,8 +67,8 @@ class Webhooks(Resource):
     )
     async def list_webhook_endpoints(self, request: Request) -> Response:
         """The account's webhooks, the newest first"""
-        account, store = await self._admin_tools.owner(request), self._webhooks.store
-        listed = await page(
+        account, store = await self._admin_tools.owner_of_request(request), self._webhooks.store
+        listed = await read_page(
             request, partial(records.place_of, store, account), partial(records.page, store, account)
         )
         return await listed.list_response(
@@ -92,7 +92,7 @@ class Webhooks(Resource):
     )
     async def update_webhook_endpoint(self, request: Request) -> Response:
         """Change a webhook: what is left out stays"""
-        new = await body(request, bodies.WebhookUpdate)
+        new = await read_body(request, bodies.WebhookUpdate)
         change = WebhookChange(new.name, new.url, new.event_types, new.is_on)
         return reply(bodies.webhook_entry(await self._change(request, "webhook.changed", change)))
 
@@ -101,10 +101,10 @@ class Webhooks(Resource):
     )
     async def delete_webhook_endpoint(self, request: Request) -> Response:
         """Delete a webhook with all its deliveries"""
-        owner, id_ = await self._admin_tools.owner(request), request.path_params["id"]
+        owner, id_ = await self._admin_tools.owner_of_request(request), request.path_params["id"]
         # Not `_found`: a webhook whose secret cannot be opened can be deleted, too.
         record = await self._webhooks.find_row(owner, id_)
-        act = await self._admin_tools.act(request, "webhook.deleted", id_, record.account)
+        act = await self._admin_tools.act_if_admin(request, "webhook.deleted", id_, record.account)
         await self._webhooks.delete(id_, act)
         return reply(bodies.DeletedWebhook(id=id_))
 
@@ -119,8 +119,8 @@ class Webhooks(Resource):
     )
     async def rotate_webhook_secret(self, request: Request) -> Response:
         """Give a webhook another secret, and show it, once"""
-        keeps = (await optional_body(request, bodies.SecretRotation)).keep_old_secret_active_for_24_hours
-        change = WebhookChange(rotated=True, keeps_older=keeps)
+        keeps = (await read_optional_body(request, bodies.SecretRotation)).keep_old_secret_active_for_24_hours
+        change = WebhookChange(rotates_secret=True, keeps_old_secret=keeps)
         return reply(bodies.with_secret(await self._change(request, "webhook.rotated", change)))
 
     @account_endpoint(
@@ -134,9 +134,9 @@ class Webhooks(Resource):
     )
     async def test_webhook_endpoint(self, request: Request) -> Response:
         """Send a sample of an event once, and wait for the answer"""
-        event = (await optional_body(request, bodies.WebhookTest)).event_type
+        event = (await read_optional_body(request, bodies.WebhookTest)).event_type
         webhook = (await self._found(request)).record
-        act = await self._admin_tools.act(request, "webhook.tested", webhook.id, webhook.account)
+        act = await self._admin_tools.act_if_admin(request, "webhook.tested", webhook.id, webhook.account)
         ended = await self._webhooks.test(webhook, event, act)
         if ended.status is None:
             raise InvalidRequest(f"The webhook was not told. {ended.error}", code="webhook_not_reached")
@@ -161,7 +161,7 @@ class Webhooks(Resource):
     async def list_webhook_deliveries(self, request: Request) -> Response:
         """What was and will be sent to a webhook, the newest first"""
         webhook, store = (await self._found(request)).record, self._webhooks.store
-        listed = await page(
+        listed = await read_page(
             request,
             partial(deliveries.place_of, store, webhook.account),
             partial(deliveries.page, store, webhook.id),
@@ -177,17 +177,17 @@ class Webhooks(Resource):
     )
     async def resend_webhook_delivery(self, request: Request) -> Response:
         """Send an event once more that arrived or failed"""
-        account = await self._admin_tools.owner(request)
+        account = await self._admin_tools.owner_of_request(request)
         found = await self._webhooks.find_delivery(account, request.path_params["id"])
-        act = await self._admin_tools.act(request, "webhook.resent", found.id, found.account)
+        act = await self._admin_tools.act_if_admin(request, "webhook.resent", found.id, found.account)
         return reply(bodies.delivery_entry(await self._webhooks.resend(found, act)))
 
     async def _found(self, request: Request) -> ReadableWebhook:
         return await self._webhooks.find_webhook(
-            await self._admin_tools.owner(request), request.path_params["id"]
+            await self._admin_tools.owner_of_request(request), request.path_params["id"]
         )
 
     async def _change(self, request: Request, action: str, change: WebhookChange) -> ReadableWebhook:
         found = (await self._found(request)).record
-        act = await self._admin_tools.act(request, action, found.id, found.account)
+        act = await self._admin_tools.act_if_admin(request, action, found.id, found.account)
         return await self._webhooks.change(found.account, found.id, change, act)

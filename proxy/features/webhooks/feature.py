@@ -26,7 +26,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     delivery_tasks.section = SECTION.of(context.config_at_start)
     webhooks = WebhookStore(context.store, context.vault, delivery_tasks)
 
-    def at(revision: RevisionContext) -> Additions:
+    def additions_for(revision: RevisionContext) -> Additions:
         delivery_tasks.section = SECTION.of(revision.config)
         return Additions(Webhooks(revision.admin_tools, webhooks).endpoints)
 
@@ -34,7 +34,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     task_kinds = () if context.engines is None else (delivery_tasks,)
     name = "deletion of old deliveries"
     tidying = partial(repeat, name, delivery_tasks.tidy, _TIDY_S, context.metrics, tidies=True)
-    yield FeatureInstance(context.sharing(delivery_tasks), at, task_kinds=task_kinds, alone=(tidying,))
+    yield FeatureInstance(
+        context.with_shared(delivery_tasks),
+        additions_for,
+        task_kinds=task_kinds,
+        tasks_of_one_server=(tidying,),
+    )
 
 
 FEATURE = Feature(

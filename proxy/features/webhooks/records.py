@@ -1,4 +1,4 @@
-"""Webhooks as rows. The URL, the name and the secrets are sealed; the host is not, for the operator."""
+"""Webhooks as rows. The URL, the name and the secrets are sealed. The host is not: operators may see it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ ROWS = ListedTable(
     read=lambda row: msgspec.convert({**row, "events": decode_json(row["events"])}, WebhookRecord),
 )
 get, page, place_of = ROWS.get, ROWS.page, ROWS.place_of
-_WAS_MADE = "EXISTS (SELECT 1 FROM webhooks WHERE id = :subject)"
+_IS_THERE = "EXISTS (SELECT 1 FROM webhooks WHERE id = :subject)"
 _AS_READ = "id = :id AND account = :account AND sealed = :was_sealed AND changed = :was_changed"
 _WAS_READ = f"EXISTS (SELECT 1 FROM webhooks WHERE {_AS_READ})".replace(":id", ":subject")
 _REPLACE = f"""
@@ -91,7 +91,7 @@ UPDATE webhooks SET host = :host, events = :events, changed = :changed, off_reas
     failing_since = CAST(:failing_since AS BIGINT), wrapped = :wrapped, sealed = :sealed
 WHERE {_AS_READ} RETURNING id
 """
-_MOVE = """
+_MOVE_DELIVERIES = """
 UPDATE webhook_deliveries SET host = :host WHERE id IN (
     SELECT id FROM webhook_deliveries WHERE webhook = :id AND state = 'waiting' AND host <> :host
         AND EXISTS (SELECT 1 FROM webhooks WHERE id = :id AND host = :host)
@@ -103,49 +103,51 @@ DELETE FROM webhook_deliveries WHERE id IN (
     SELECT id FROM webhook_deliveries WHERE webhook = :id LIMIT :limit
 ) RETURNING id
 """
-_SOME = MOST_ROWS - 10
+_BATCH = MOST_ROWS - 10
 _DELETE = "DELETE FROM webhooks WHERE id = :id RETURNING id"
-_FAILS = "UPDATE webhooks SET failing_since = :now WHERE id = :id AND failing_since IS NULL"
-_ARRIVES = "UPDATE webhooks SET failing_since = NULL WHERE id = :id AND failing_since IS NOT NULL"
+_SET_FAILING = "UPDATE webhooks SET failing_since = :now WHERE id = :id AND failing_since IS NULL"
+_CLEAR_FAILING = "UPDATE webhooks SET failing_since = NULL WHERE id = :id AND failing_since IS NOT NULL"
 _TURN_OFF = "UPDATE webhooks SET off_reason = :off_reason WHERE id = :id AND off_reason = '' AND {only_if}"
 
 
-async def add(store: Store, record: WebhookRecord, most: int, act: Act | None = None) -> bool:
+async def add_webhook(store: Store, record: WebhookRecord, most: int, act: Act | None = None) -> bool:
     """Add a webhook. False: the account has `most` already, or is closed."""
     adding = ROWS.add_statements(_row(record), most)
-    answers = await store.write(*adding, *audit.insert_statements(act, _WAS_MADE))
+    answers = await store.write(*adding, *audit.insert_statements(act, _IS_THERE))
     return bool(answers[len(adding) - 1])
 
 
-async def replace(store: Store, was: WebhookRecord, new: WebhookRecord, act: Act | None = None) -> bool:
+async def replace_webhook(
+    store: Store, old: WebhookRecord, new: WebhookRecord, act: Act | None = None
+) -> bool:
     """Change a webhook. False: it has changed since it was read. Waiting deliveries go to its new host."""
-    facts: Params = {"was_sealed": was.sealed, "was_changed": was.changed}
+    facts: Params = {"was_sealed": old.sealed, "was_changed": old.changed}
     acts = audit.insert_statements(act, _WAS_READ, facts)
-    move = Statement(_MOVE, {"host": new.host, "id": was.id, "limit": _SOME})
+    move = Statement(_MOVE_DELIVERIES, {"host": new.host, "id": old.id, "limit": _BATCH})
     *_, rows, moved = await store.write(*acts, Statement(_REPLACE, {**_row(new), **facts}), move)
-    while len(moved) == _SOME:
-        (moved,) = await write_in_turn(store, _SOME, move)
+    while len(moved) == _BATCH:
+        (moved,) = await write_in_turn(store, _BATCH, move)
     return bool(rows)
 
 
-async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
+async def delete_webhook(store: Store, id_: str, act: Act | None = None) -> bool:
     """Delete a webhook with its deliveries, and tell whether it was there."""
-    some = Statement(_DELETE_DELIVERIES, {"id": id_, "limit": _SOME})
-    while len((await write_in_turn(store, _SOME, some))[0]) == _SOME:
+    some = Statement(_DELETE_DELIVERIES, {"id": id_, "limit": _BATCH})
+    while len((await write_in_turn(store, _BATCH, some))[0]) == _BATCH:
         continue
     *_, rows = await store.write(
-        *audit.insert_statements(act, _WAS_MADE), some, Statement(_DELETE, {"id": id_})
+        *audit.insert_statements(act, _IS_THERE), some, Statement(_DELETE, {"id": id_})
     )
     return bool(rows)
 
 
 async def note_failure(store: Store, record: WebhookRecord, now: int) -> None:
     if record.failing_since is None:
-        await store.write(Statement(_FAILS, {"id": record.id, "now": now}))
+        await store.write(Statement(_SET_FAILING, {"id": record.id, "now": now}))
 
 
-def arrives_statement(id_: str) -> Statement:
-    return Statement(_ARRIVES, {"id": id_})
+def clear_failing_statement(id_: str) -> Statement:
+    return Statement(_CLEAR_FAILING, {"id": id_})
 
 
 def turn_off_statement(id_: str, reason: str, only_if: str) -> Statement:

@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 
 from policies.network_addresses import is_address, port_fault
 from policies.network_addresses import is_public as is_public
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 
 MOST_URL = 2000
-DAY_US = 86_400 * SECOND
-TRIED_US = DAY_US
-"""How long an event is sent again, until its delivery has failed."""
-FAILING_US = 3 * DAY_US
+DAY_US = 86_400 * SECOND_US
+RETRIED_US = DAY_US
+"""How long a delivery is tried. Then it has failed."""
+TURN_OFF_AFTER_US = 3 * DAY_US
 """After this time without success, a webhook is turned off with its next failed delivery."""
-STORED_US = 7 * DAY_US
+LISTED_US = 7 * DAY_US
 """How long ended deliveries are listed, and can be sent again."""
 GONE = 410
 
@@ -70,18 +70,18 @@ def target_fault(target: Target, is_allowed: Callable[[str], bool]) -> str | Non
 
 
 Verdict = Literal["delivered", "again", "failed", "gone"]
-"""gone: the receiver refuses all further events. failed: there is no automatic retry."""
+"""What follows an answer: `again` is tried later, `failed` never again, and `gone` turns the webhook off."""
 
 
-def verdict(status: int | None, now: int, began: int) -> Verdict:
+def judge_status(status: int | None, now: int, began: int) -> Verdict:
     """Judge an answer to a delivery whose tries began at this moment. A `status` of None is no answer."""
     if status is not None and 200 <= status < 300:
         return "delivered"
     if status == GONE:
         return "gone"
-    return "failed" if now - began >= TRIED_US else "again"
+    return "failed" if now - began >= RETRIED_US else "again"
 
 
-def turns_off(now: int, failing_since: int | None) -> bool:
+def must_turn_off(now: int, failing_since: int | None) -> bool:
     """Tell whether a webhook is turned off after a delivery to it has failed for good."""
-    return failing_since is not None and now - failing_since >= FAILING_US
+    return failing_since is not None and now - failing_since >= TURN_OFF_AFTER_US

@@ -30,8 +30,8 @@ _LOOK_UPS, _LOOK_UPS_OF_ACCOUNT = 32, 4
 _MOST_ADDRESSES = 4
 
 NOT_REACHED = "It could not be reached at a public address."
-"""The reason for every fault before a public address has answered. A more exact one would show an account the
-names and services of our network."""
+"""The reason for every fault before a public address has answered. A more exact reason would tell an account
+about the names and services of our network."""
 NOT_REACHED_THERE = "It could not be reached."
 """The reason for a host that the operator allows: the account may know it."""
 NO_ANSWER = f"It did not answer within {_HEAD_S:g} seconds."
@@ -65,7 +65,7 @@ class Sender:
     """Sends requests. `look_up` finds the addresses of a host."""
 
     def __init__(self, ca_file: str = "", look_up: LookUp | None = None) -> None:
-        self._trust = LazyValue(partial(_trust, ca_file))
+        self._trust = LazyValue(partial(_trusted_context, ca_file))
         self._look_up = look_up
         self._threads = LookUpThreads()
 
@@ -74,7 +74,7 @@ class Sender:
         trust = await self._trust.get()
         look_up = self._look_up or self._threads.of(request.account)
         if not request.is_allowed:
-            look_up = _public_alone(look_up)
+            look_up = _only_public(look_up)
         pool = ConnectionPool(Places(1), 1, trust, look_up)
         deadline = asyncio.get_running_loop().time() + _HEAD_S
         try:
@@ -84,12 +84,12 @@ class Sender:
             await pool.close()
             return TryOutcome(None, NOT_REACHED_THERE if request.is_allowed else NOT_REACHED, error.message)
         try:
-            return await _ask(connection.begin(head.with_body(request.body), _BODY_S), deadline)
+            return await _read_answer(connection.begin(head.with_body(request.body), _BODY_S), deadline)
         finally:
             await pool.close()
 
 
-async def _ask(answer: Http1Answer, deadline: float) -> TryOutcome:
+async def _read_answer(answer: Http1Answer, deadline: float) -> TryOutcome:
     try:
         await answer.wait_for_head(deadline)
     except EngineError as error:
@@ -112,10 +112,10 @@ def _outcome(answer: Http1Answer) -> TryOutcome:
     return TryOutcome(status, f"It answered with HTTP {status}.", f"HTTP {status}", retry_after_s)
 
 
-def _public_alone(look_up: LookUp) -> LookUp:
+def _only_public(look_up: LookUp) -> LookUp:
     async def public(host: str, port: int) -> Sequence[Any]:
         found = list(await look_up(host, port))[:_MOST_ADDRESSES]
-        # One private address makes all of them doubtful.
+        # With one private address, all of them are refused.
         if not found or not all(rules.is_public(str(each[4][0])) for each in found):
             raise OSError(errno.EACCES, "its address is not public")
         return found
@@ -124,9 +124,8 @@ def _public_alone(look_up: LookUp) -> LookUp:
 
 
 class LookUpThreads:
-    """Look-ups in threads of their own: a silent name server must not delay other work, nor the end of the
-    process. Their number is limited, and the others wait. A look-up that was given up stays in its thread, so
-    an account with slow names has only a few."""
+    """Looks up hosts in daemon threads, so that a silent name server delays neither other work nor the end of
+    the process. Their number is limited, in all and for each account, since a look-up cannot be cancelled."""
 
     def __init__(self) -> None:
         self._places = asyncio.Semaphore(_LOOK_UPS)
@@ -138,11 +137,11 @@ class LookUpThreads:
                 raise OSError(errno.EAGAIN, "earlier look-ups of this account still wait")
             await self._places.acquire()
             self._of_accounts[account] += 1
-            return await self._ask(account, host, port)
+            return await self._look_up(account, host, port)
 
         return look_up
 
-    def _ask(self, account: str, host: str, port: int) -> asyncio.Future[Sequence[Any]]:
+    def _look_up(self, account: str, host: str, port: int) -> asyncio.Future[Sequence[Any]]:
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Sequence[Any]] = loop.create_future()
 
@@ -172,7 +171,7 @@ class LookUpThreads:
         return found
 
 
-def _trust(ca_file: str) -> ssl.SSLContext:
+def _trusted_context(ca_file: str) -> ssl.SSLContext:
     """Trust the machine's authorities, and those of the operator's file."""
     context = ssl.create_default_context()
     if ca_file:

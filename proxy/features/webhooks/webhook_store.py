@@ -8,11 +8,11 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
-from proxy.features.webhooks.delivery_tasks import DeliveryTasks, own_limiter
+from proxy.features.webhooks.delivery_tasks import DeliveryTasks, own_limits
 from proxy.features.webhooks.records import TURNED_OFF_BY_OWNER, Event, WebhookRecord, WebhookSeal
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.queue.tasks import LEASE_S
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 
 _TRIES = 5
 _RETRY_S = 2.0
-_OLDER_US = 24 * 3600 * SECOND
+_OLDER_US = 24 * 3600 * SECOND_US
 
 
 class ReadableWebhook(NamedTuple):
@@ -37,15 +37,15 @@ class ReadableWebhook(NamedTuple):
 
 
 class WebhookChange(NamedTuple):
-    """The changes of a webhook. None means unchanged. A `rotated` webhook gets another secret; the old one
-    signs for a day more if it `keeps_older`."""
+    """The changes of a webhook. None means unchanged. With `rotates_secret` it gets another secret; the old
+    one signs for a day more if it `keeps_old_secret`."""
 
     name: str | None = None
     url: str | None = None
     events: tuple[Event, ...] | None = None
     is_on: bool | None = None
-    rotated: bool = False
-    keeps_older: bool = False
+    rotates_secret: bool = False
+    keeps_old_secret: bool = False
 
     def __repr__(self) -> str:
         return "<WebhookChange>"
@@ -62,10 +62,10 @@ class WebhookStore:
     async def add(
         self, account: str, name: str, url: str, events: tuple[Event, ...], act: Act | None = None
     ) -> ReadableWebhook:
-        """Add a webhook. With an act, it has the id of the act. Raises InvalidRequest for a refused URL,
-        NotAllowed at the limit."""
+        """Add a webhook. Its id is the subject of the act, if there is one. Raises InvalidRequest for a
+        refused URL, NotAllowed at the limit."""
         self._check_on()
-        target, now = await self._target(account, url), await self.store.now()
+        target, now = await self._read_target(account, url), await self.store.now()
         id_ = act.subject if act else new_id("hook")
         seal = WebhookSeal(name=name, url=url, secret=signing.new_secret())
         sealed = await self._vault.seal_record(account, id_, seal)
@@ -80,7 +80,7 @@ class WebhookStore:
             sealed=sealed.sealed,
         )
         most = self._delivery_tasks.section.most
-        if not await records.add(self.store, record, most, act):
+        if not await records.add_webhook(self.store, record, most, act):
             raise NotAllowed(
                 f"An account has {most} webhooks at most; delete one first.", code="too_many_webhooks"
             )
@@ -115,23 +115,23 @@ class WebhookStore:
     ) -> ReadableWebhook:
         """Change a webhook. Raises NotFound, InvalidRequest, and Conflict with another change."""
         for _ in range(_TRIES):
-            was = await self.find_webhook(account, id_)
-            new = await self._changed(was, change)
-            if await records.replace(self.store, was.record, new.record, act):
+            old = await self.find_webhook(account, id_)
+            new = await self._apply_change(old, change)
+            if await records.replace_webhook(self.store, old.record, new.record, act):
                 return new
         raise Conflict("The webhook is being changed by others. Try again.")
 
     async def delete(self, id_: str, act: Act | None = None) -> None:
         """Delete a webhook with its deliveries. Raises NotFound."""
-        if not await records.delete(self.store, id_, act):
+        if not await records.delete_webhook(self.store, id_, act):
             raise _not_found(id_)
 
     async def test(self, webhook: WebhookRecord, event: Event, act: Act | None = None) -> WebhookDelivery:
         """Send a sample of an event once, now, and return its result. Raises RateLimited if too many of the
         account's are under way, NoPlace if too many of others are."""
         self._check_on()
-        sample = deliveries.sample(webhook, event, await self.store.now(), LEASE_S)
-        if not self._delivery_tasks.has_place(sample):
+        sample = deliveries.new_sample(webhook, event, await self.store.now(), LEASE_S)
+        if not self._delivery_tasks.may_start(sample):
             raise self._too_many(sample)
         task = await self._delivery_tasks.begin_new(sample, act)
         await asyncio.wait([task])
@@ -153,13 +153,13 @@ class WebhookStore:
         webhook = await records.get(self.store, None, found.webhook)
         if webhook is not None and webhook.off_reason:
             raise Conflict("Its webhook is off; turn it on first.")
-        if not await deliveries.resend(self.store, found.id, act):
+        if not await deliveries.requeue(self.store, found.id, act):
             raise Conflict("The delivery is still being tried.")
-        self._delivery_tasks.look_soon()
+        self._delivery_tasks.look_now()
         return await self.find_delivery(None, found.id)
 
     def _too_many(self, sample: WebhookDelivery) -> RateLimited | NoPlace:
-        if self._delivery_tasks.full_limits() & own_limiter(sample).keys():
+        if self._delivery_tasks.full_limits() & own_limits(sample).keys():
             return RateLimited(
                 "Too many deliveries to your webhooks are under way. Try again when one has ended.",
                 retry_after_s=_RETRY_S,
@@ -170,10 +170,10 @@ class WebhookStore:
         if not self._delivery_tasks.section.on:
             raise NotAllowed("This server sends no webhooks: [webhooks] is off.", code="webhooks_off")
 
-    async def _target(self, account: str, url: str) -> rules.Target:
+    async def _read_target(self, account: str, url: str) -> rules.Target:
         try:
             target = rules.read_url(url)
-            fault = rules.target_fault(target, await self._delivery_tasks.allowed(account))
+            fault = rules.target_fault(target, await self._delivery_tasks.allowed_hosts(account))
             if fault is not None:
                 fault += ", unless the operator allows its host ([webhooks] allow)"
         except ValueError as error:
@@ -182,12 +182,12 @@ class WebhookStore:
             raise InvalidRequest(f"Invalid value for 'url': {fault}.", param="url")
         return target
 
-    async def _changed(self, was: ReadableWebhook, change: WebhookChange) -> ReadableWebhook:
-        record, seal, now = was.record, was.seal, await self.store.now()
+    async def _apply_change(self, old: ReadableWebhook, change: WebhookChange) -> ReadableWebhook:
+        record, seal, now = old.record, old.seal, await self.store.now()
         if change.name is not None:
             seal = msgspec.structs.replace(seal, name=change.name)
         if change.url is not None:
-            target = await self._target(record.account, change.url)
+            target = await self._read_target(record.account, change.url)
             seal = msgspec.structs.replace(seal, url=change.url)
             record = msgspec.structs.replace(record, host=target.host, failing_since=None)
         if change.events is not None:
@@ -195,8 +195,8 @@ class WebhookStore:
         if change.is_on is not None and change.is_on != (not record.off_reason):
             off_reason = "" if change.is_on else TURNED_OFF_BY_OWNER
             record = msgspec.structs.replace(record, off_reason=off_reason, failing_since=None)
-        if change.rotated:
-            older, until = (seal.secret, now + _OLDER_US) if change.keeps_older else ("", 0)
+        if change.rotates_secret:
+            older, until = (seal.secret, now + _OLDER_US) if change.keeps_old_secret else ("", 0)
             seal = msgspec.structs.replace(seal, secret=signing.new_secret(), older=older, older_until=until)
         sealed = await self._vault.seal_record(record.account, record.id, seal)
         record = msgspec.structs.replace(

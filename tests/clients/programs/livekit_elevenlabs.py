@@ -19,6 +19,8 @@ from livekit.plugins.elevenlabs import TTS
 _SENTENCES = ("The quick brown fox is here.", "It jumps over the lazy dog.", "Then it rests in the sun.")
 _WORDS = [f"{word} " for sentence in _SENTENCES for word in sentence.split()]
 _LONG = [f"{word} " for number in range(20) for word in f"This is sentence number {number}.".split()]
+_SHORT = ("Hi. ",)
+_STALLING = "stalling/gpt-4o-mini-tts"
 _SHORT_S = 2.0
 """A little more than the first of them takes."""
 _ONE = len(_SENTENCES[0].split()) + 1
@@ -168,6 +170,11 @@ async def waits(server: Server, http: aiohttp.ClientSession) -> Any:
     return {**seen, "next turn": await idle.turn()}
 
 
+async def stalls(server: Server, http: aiohttp.ClientSession) -> Any:
+    """Its sound stops in the middle for seconds, again and again."""
+    return await Turns(server, http, model=_STALLING, voice_id="ada").turn(_SHORT)
+
+
 async def speaks_as_printed(server: Server, http: aiohttp.ClientSession) -> Any:
     """In place of a key it is given a file that makes a TTS."""
     turns = Turns(server, http)
@@ -178,7 +185,8 @@ async def speaks_as_printed(server: Server, http: aiohttp.ClientSession) -> Any:
 
 
 _SCENES: tuple[Callable[[Server, aiohttp.ClientSession], Coroutine[Any, Any, Any]], ...] = (
-    *(speaks, is_interrupted, seven_quick_turns, is_patient, fails, breaks_off, waits, speaks_as_printed),
+    *(speaks, is_interrupted, seven_quick_turns, is_patient, fails, breaks_off, waits, stalls),
+    speaks_as_printed,
 )
 
 

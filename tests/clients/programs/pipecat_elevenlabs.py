@@ -34,6 +34,8 @@ from pipecat.workers.runner import WorkerRunner
 _SENTENCES = ("The quick brown fox is here.", "It jumps over the lazy dog.", "Then it rests in the sun.")
 _WORDS = [f"{word} " for sentence in _SENTENCES for word in sentence.split()]
 _LONG = [f"{word} " for number in range(20) for word in f"This is sentence number {number}.".split()]
+_SHORT = ("Hi. ",)
+_STALLING = "stalling/gpt-4o-mini-tts"
 _SHORT_S = 2.0
 """A little more than the first of them takes."""
 _ONE = len(_SENTENCES[0].split()) + 1
@@ -104,7 +106,7 @@ class Bot:
         if ends:
             await self._worker.queue_frame(LLMFullResponseEndFrame())
         if enough_s:
-            await self._ear.reach(lambda: self._heard_s() >= enough_s)
+            await self._ear.reach(lambda: self.heard_s() >= enough_s)
             await self._worker.queue_frame(InterruptionFrame())
             await self._ear.reach(lambda: self._ear.is_interrupted)
         else:
@@ -128,7 +130,7 @@ class Bot:
     async def note_usable(self, *_: object) -> None:
         self._ear.changed.set()
 
-    def _heard_s(self) -> float:
+    def heard_s(self) -> float:
         return len(self._ear.pcm) / 2 / max(self._ear.rates, default=1)
 
 
@@ -226,6 +228,14 @@ async def waits(server: Server) -> Any:
         return dict(zip(("late", "tardy", "text"), turns, strict=True))
 
 
+async def stalls(server: Server) -> Any:
+    """Its sound stops in the middle for seconds, again and again."""
+    async with _bot(server, model=_STALLING, voice="ada") as bot:
+        turn = await bot.turn(_SHORT)
+        await asyncio.sleep(_PAUSE_S)
+        return {"turn": turn, "later_s": bot.heard_s(), **bot.ends()}
+
+
 async def speaks_as_printed(server: Server) -> Any:
     """In place of a key it is given a file that makes a service."""
     async with _running(runpy.run_path(server.key)["tts"]) as bot:
@@ -233,7 +243,8 @@ async def speaks_as_printed(server: Server) -> Any:
 
 
 _SCENES: tuple[Callable[[Server], Coroutine[Any, Any, Any]], ...] = (
-    *(speaks, is_interrupted, is_idle, speaks_twice, fails, breaks_off, waits, speaks_as_printed),
+    *(speaks, is_interrupted, is_idle, speaks_twice, fails, breaks_off, waits, stalls),
+    speaks_as_printed,
 )
 
 

@@ -64,7 +64,7 @@ def _arm() -> None:
     stored_holds.HOLD_S = int(os.environ.get("KILL_HOLD_S", stored_holds.HOLD_S))
     stored_holds.RENEW_S = stored_holds.HOLD_S / 3
     for holds in (MemoryHolds, StoredHolds):
-        holds.take = _after("after_hold", holds.take, lambda *_: True)  # type: ignore[method-assign]
+        holds.take_hold = _after("after_hold", holds.take_hold, lambda *_: True)  # type: ignore[method-assign]
     Connection.send = _after(  # type: ignore[method-assign]
         "after_first_byte", Connection.send, lambda _self, _data, more=True: more
     )

@@ -48,12 +48,14 @@ async def test_a_test_reaches_every_address_and_the_list_shows_what_is_wrong(tmp
         assert sorted(served.to) == ["more@example.org", "ops@example.org"]
         assert served.got[0]["Subject"] == "[alert] A test: voxgate alerts test"
         (act,) = [
-            act for act in await audit.list_(server.worker.store, limit=9) if act.action == "alerts.tested"
+            act
+            for act in await audit.list_acts(server.worker.store, limit=9)
+            if act.action == "alerts.tested"
         ]
         assert "@" not in f"{act}"
         new = msgspec.structs.replace(FAILED, mailed=None)
         changes = (AlertChange("save", new), AlertChange("send", FAILED))
-        await server.worker.store.write(*map(records.statement, changes))
+        await server.worker.store.write(*map(records.change_statement, changes))
         status, shown = await asked(server, "GET", "/admin/alerts")
         assert (status, shown["data"]) == (
             200,

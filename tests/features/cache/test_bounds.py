@@ -47,7 +47,7 @@ async def test_a_clip_that_is_too_old_is_spoken_again_and_swept(tmp_path: Path) 
         assert not stored(tmp_path)
         assert not list((tmp_path / "data" / "cache").iterdir())
         assert [found(await ask(server)) for _ in range(2)] == ["miss", "hit"]
-        page = server.worker.metrics.text()
+        page = server.worker.metrics.page_text()
     assert "voxgate_cache_evictions_total 1.0" in page
     assert "voxgate_cache_bytes 0.0" in page
 
@@ -95,7 +95,7 @@ async def test_a_use_is_written_down_but_not_each_one_of_a_minute(
         os.utime(path, ns=(long_ago, written))
         assert found(await ask(server)) == "hit"
         assert path.stat().st_atime_ns == long_ago
-        monkeypatch.setattr("proxy.features.cache.clips.TOUCHED_S", 0.0)
+        monkeypatch.setattr("proxy.features.cache.clips.TOUCH_EVERY_S", 0.0)
         assert found(await ask(server)) == "hit"
         await asyncio.to_thread(until, lambda: time.time() - path.stat().st_atime < 60)
         assert path.stat().st_mtime_ns == written
@@ -125,7 +125,7 @@ async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) ->
     other.with_name(f"{other.name}.part").write_bytes(b"half")
     other.with_name(f"{other.name}.lock").touch()
     whole.with_name("d" * 64).write_bytes(b"without rows, after a kill in the middle of a purge")
-    under_way = locked_files.take(whole.with_name("e" * 64))
+    under_way = locked_files.take_lock(whole.with_name("e" * 64))
     assert under_way is not None
     left = {whole.name, f"{'e' * 64}.lock"}
     async with reopened(tmp_path, server, Scripted()) as again:
@@ -147,7 +147,7 @@ async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, 
                 expected = "off" if way == "no folder" else "miss"
                 assert (found(answer), len(answer.content)) == (expected, RATE_HZ)
                 await asyncio.to_thread(until, lambda: not cache_of(server)._landing_tasks)
-            page = server.worker.metrics.text()
+            page = server.worker.metrics.page_text()
             root = path.parent.parent
             if root.is_dir():
                 shutil.rmtree(root)

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from proxy.access.callers import Caller
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
@@ -298,7 +298,7 @@ async def test_an_answer_that_nobody_took_to_its_end_is_not_kept(tmp_path: Path)
     request = speech_request.parse_speech(encode_json({**BODY, "cache": True}), speech_request.Defaults())
     async with speaking(tmp_path, engine) as server:
         caller = Caller(server.account.id, "key_1", "unlimited", "speech")
-        plan = server.worker.planner.plan(request, terms(UNLIMITED))
+        plan = server.worker.planner.plan(request, build_terms(UNLIMITED))
 
         async def take_one(answer: Answer) -> None:
             assert await answer.next_chunk()
@@ -357,7 +357,7 @@ async def test_hits_and_misses_are_counted_without_names(tmp_path: Path) -> None
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         for _ in range(3):
             await ask(server)
-        page, account = server.worker.metrics.text(), server.account.id
+        page, account = server.worker.metrics.page_text(), server.account.id
     assert 'voxgate_cache_lookups_total{found="miss"} 1.0' in page
     assert 'voxgate_cache_lookups_total{found="hit"} 2.0' in page
     assert "voxgate_cache_stores_total 1.0" in page

@@ -65,7 +65,7 @@ def test_a_clip_that_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory, gone, replaced = Memory(1_000), tmp_path / "gone", tmp_path / "replaced"
-    monkeypatch.setattr("proxy.features.cache.clip_store.BELIEVED_S", 3600.0)
+    monkeypatch.setattr("proxy.features.cache.clip_store.TRUSTED_S", 3600.0)
     for path in (gone, replaced):
         _put(memory, path, bytes(100))
         assert _has(memory, path)
@@ -76,7 +76,7 @@ def test_a_clip_that_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
     other.rename(replaced)
     assert _has(memory, gone)
     assert _has(memory, replaced)
-    monkeypatch.setattr("proxy.features.cache.clip_store.BELIEVED_S", 0.0)
+    monkeypatch.setattr("proxy.features.cache.clip_store.TRUSTED_S", 0.0)
     assert not _has(memory, gone)
     assert not _has(memory, replaced)
     assert "0 clips, 0 bytes" in repr(memory)
@@ -85,7 +85,7 @@ def test_a_clip_that_was_replaced_or_taken_away_on_the_disk_is_soon_gone_here(
 def test_a_clip_that_was_taken_away_before_it_came_to_memory_is_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.cache.clip_store.BELIEVED_S", 3600.0)
+    monkeypatch.setattr("proxy.features.cache.clip_store.TRUSTED_S", 3600.0)
     memory, path = Memory(1_000), tmp_path / "a"
     path.write_bytes(bytes(100))
     identity = Identity.of(path.stat())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import proxy
 from policies.lexicon import Lexicon
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from policies.routing import Binding, Candidate, Model, PostSpeaker, Voice
 from proxy.audio.formats import USUAL_FORMS, OutputForm
 from proxy.config.sections import Config, EngineSection, PluginSection
@@ -115,7 +115,14 @@ def _name(
     names.revise(config or Config())
     parts = parts or (PART,)
     plan = SpeechPlan(
-        parts[0].voice, parts[0].language, parts, 1.0, terms(UNLIMITED), frozenset(), frozenset()
+        parts[0].voice,
+        parts[0].voice.id,
+        parts[0].language,
+        parts,
+        1.0,
+        build_terms(UNLIMITED),
+        frozenset(),
+        frozenset(),
     )
     sought = CacheQuestion(account, request, plan)
     return names.clip_name(sought, [part.candidates[0].speaker for part in parts])
@@ -124,7 +131,9 @@ def _name(
 def test_one_part_with_a_lexicon_is_enough_to_be_purged_with_it() -> None:
     found = []
     for parts in ((PART, PART), (PART, msgspec.structs.replace(PART, lexicon=Lexicon({}, digest="of it")))):
-        plan = SpeechPlan(PART.voice, "en", parts, 1.0, terms(UNLIMITED), frozenset(), frozenset())
+        plan = SpeechPlan(
+            PART.voice, PART.voice.id, "en", parts, 1.0, build_terms(UNLIMITED), frozenset(), frozenset()
+        )
         found.append(CacheQuestion("acc_1", REQUEST, plan).owner.has_lexicon)
     assert found == [False, True]
 
@@ -289,7 +298,9 @@ def test_two_requests_have_one_name_if_nobody_could_hear_a_difference(
 
 def test_names_tell_nothing() -> None:
     names = ClipNames(SECRET, lambda _: "")
-    plan = SpeechPlan(PART.voice, "en", (PART,), 1.0, terms(UNLIMITED), frozenset(), frozenset())
+    plan = SpeechPlan(
+        PART.voice, PART.voice.id, "en", (PART,), 1.0, build_terms(UNLIMITED), frozenset(), frozenset()
+    )
     sought = CacheQuestion("acc_1", REQUEST, plan)
     said = names.folder_id + names.clip_name(sought, ["one/m"]) + repr(names) + repr(sought)
     for canary in ("acc_1", "Hello", "Ana"):

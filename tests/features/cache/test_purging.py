@@ -63,7 +63,7 @@ async def test_a_purge_takes_what_it_names_and_no_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, own: str, others: str
 ) -> None:
     # A worker knows of its own purges, however long it believes its memory.
-    monkeypatch.setattr("proxy.features.cache.clip_store.BELIEVED_S", 3600.0)
+    monkeypatch.setattr("proxy.features.cache.clip_store.TRUSTED_S", 3600.0)
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         bob = await keeping.other_account(server)
         for _ in range(2):
@@ -94,7 +94,7 @@ async def test_a_clip_that_began_before_a_purge_does_not_land_after_it(tmp_path:
         assert len((await first).content) == RATE_HZ
         await keeping.landed(tmp_path)
         assert not keeping.stored(tmp_path)
-        assert "voxgate_cache_failures_total 0.0" in server.worker.metrics.text()
+        assert "voxgate_cache_failures_total 0.0" in server.worker.metrics.page_text()
         assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
 
 

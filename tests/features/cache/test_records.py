@@ -111,7 +111,7 @@ async def test_nothing_of_an_erased_voice_is_kept(store: Store, moment: str) -> 
 
     async def erase_at(now: str) -> None:
         if now == moment:
-            assert await tombstone_rows.erase(store, tombstone)
+            assert await tombstone_rows.erase_subject(store, tombstone)
 
     owner = ClipOwner("ada", frozenset({"voice_ana", "ben"}), has_lexicon=False)
     await erase_at("before it begins")

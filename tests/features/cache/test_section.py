@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proxy.config.reload import merge
+from proxy.config.reload import merge_config
 from proxy.config.sections import Config
 from proxy.features.cache.section import SECTION, CacheSection
 from tests.proxy.config.files import faults, load
@@ -34,5 +34,5 @@ def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, line: str
 
 def test_a_reload_takes_it_on() -> None:
     read = Config(features={"cache": CacheSection(on=True)})
-    reload = merge(Config(), read, (SECTION,))
+    reload = merge_config(Config(), read, (SECTION,))
     assert (reload.config, reload.changed, reload.needs_restart) == (read, ("cache",), ())

@@ -18,7 +18,7 @@ from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord, CloneTask
-from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.own_voices.saved_voices import SavedVoices
 from proxy.ledger import open_ledger
 from proxy.ledger.budgets import Budgets
@@ -93,7 +93,7 @@ class CloneRig(NamedTuple):
             credential=credential,
             payer=payer,
         )
-        return (await self.clone_tasks.want(task, pays_again=pays_again)).id
+        return (await self.clone_tasks.order_clone(task, pays_again=pays_again)).id
 
     async def step(self) -> None:
         """Do once what there is to do, without waiting for what is due later."""
@@ -114,8 +114,8 @@ class CloneRig(NamedTuple):
         tombstone = Tombstone(
             subject=voice.id, account=voice.account, digests=(), began=await self.store.now(), pending=()
         )
-        assert await erase(self.store, tombstone)
-        self.clone_tasks.look_soon()
+        assert await erase_subject(self.store, tombstone)
+        self.clone_tasks.look_now()
 
 
 def voices_at(rig: CloneRig, engine: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from policies.cycles import cycle_at
-from policies.plans import terms as terms_of
+from policies.plans import build_terms as terms_of
 from policies.price import MICRO
 from proxy.feature_list import open_store
 from proxy.features.clones import counts
@@ -46,10 +46,10 @@ class Books(NamedTuple):
 async def books(rig: CloneRig, account: str) -> Books:
     owner = await accounts.get(rig.store, account)
     assert owner is not None
-    pools = await entries.pools(rig.store, account)
+    pools = await entries.read_pools(rig.store, account)
     cycle = cycle_at(owner.anchor, await rig.store.now())
-    clones = await durable_holds.clones_used(rig.store, account, cycle.start)
-    rows = await usage.list_(rig.store, account=account)
+    clones = await durable_holds.count_clones(rig.store, account, cycle.start)
+    rows = await usage.list_newest(rig.store, account=account)
     assert all((row.kind, row.outcome, row.model) == ("clone", "finished", "clone") for row in rows)
     return Books(-sum(pools.values()) // MICRO, clones, len(rows))
 
@@ -242,7 +242,7 @@ async def _play(store: Store, case: Case) -> None:
         await case.act(rig, voice)
         assert rig.minimax.account.fees == case.billed
         assert await books(rig, voice.account) == Books(case.paid, case.clones, case.billed)
-        assert await costs.total(store, "minimax", 0, is_account=False) == case.billed * 1_500_000
+        assert await costs.sum_costs(store, "minimax", 0, is_account=False) == case.billed * 1_500_000
         assert await store.read("SELECT request FROM holds") == []
         checked = await verify(store)
         assert checked.is_clean, checked.contradictions
@@ -269,7 +269,7 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time of the attempt is over between the commit and its answer."""
-    keep = counts.keep
+    keep = counts.store_hold
 
     async def keep_and_die(store: Store, hold: DurableHold, fence: int, most: int | None) -> bool:
         await keep(store, hold, fence, most)
@@ -277,7 +277,7 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
 
     async with open_store("sqlite", tmp_path) as store, clone_rig(store) as rig:
         voice = await owned_voice(store, plan="short")
-        monkeypatch.setattr(counts, "keep", keep_and_die)
+        monkeypatch.setattr(counts, "store_hold", keep_and_die)
         id_ = await rig.want(voice, payer=KEY)
         with suppress(asyncio.CancelledError):
             await rig.step()
@@ -286,7 +286,7 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
         assert await durable_holds.get(store, id_) is not None
         terms = terms_of(config({"minimax": "x", "elevenlabs": "x"}).plans["short"])
         payer = Payer(account=voice.account, key="k", anchor=owner.anchor, terms=terms)
-        position = await rig.clone_tasks.bills._ledger.holds.position(payer)
+        position = await rig.clone_tasks.bills._ledger.holds.account_state(payer)
         assert position.credits.available == 200 * MICRO
         await rig.clone_tasks.bills.release(await rig.row(id_))
 
@@ -297,7 +297,7 @@ async def test_who_has_lost_the_lease_gives_nothing_back_that_its_next_holder_ha
         id_ = await order(rig, await owned_voice(store, plan="short"))
         late = await rig.row(id_)
         await store.write(Statement("UPDATE bindings SET fence = fence + 1"))
-        await rig.clone_tasks.poisoned(late)
+        await rig.clone_tasks.failure_columns(late)
         assert await durable_holds.get(store, id_) is not None
-        await rig.clone_tasks.poisoned(await rig.row(id_))
+        await rig.clone_tasks.failure_columns(await rig.row(id_))
         assert await durable_holds.get(store, id_) is None

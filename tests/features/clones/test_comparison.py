@@ -28,15 +28,15 @@ async def test_a_clone_that_was_made_while_the_provider_listed_its_clones_is_not
     rig: CloneRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await rig.want(await owned_voice(rig.store), "elevenlabs")
-    read = ProviderClones.list_
+    read = ProviderClones.list_clones
 
     async def list_(clones: ProviderClones, prefix: str) -> CloneList:
-        monkeypatch.setattr(ProviderClones, "list_", read)
-        listed = await clones.list_(prefix)
+        monkeypatch.setattr(ProviderClones, "list_clones", read)
+        listed = await clones.list_clones(prefix)
         await rig.step()
         return listed
 
-    monkeypatch.setattr(ProviderClones, "list_", list_)
+    monkeypatch.setattr(ProviderClones, "list_clones", list_)
     compared = await compare_clones(rig.store, rig.clone_tasks)
     assert [each.lost for each in compared] == [(), ()]
     assert len(voices_at(rig, "elevenlabs")) == 1

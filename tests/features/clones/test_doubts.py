@@ -53,11 +53,11 @@ async def test_what_is_made_after_its_voice_was_erased_is_deleted_too(rig: Clone
     name = (await rig.row(id_)).name
     await rig.erase(voice)
     await rig.step()
-    assert not await records.is_gone(rig.store, voice.id)
+    assert not await records.has_no_copies(rig.store, voice.id)
     rig.elevenlabs.voices[LATE] = name
     await rig.later()
     assert voices_at(rig, "elevenlabs") == []
-    assert await records.is_gone(rig.store, voice.id)
+    assert await records.has_no_copies(rig.store, voice.id)
 
 
 async def test_a_second_clone_of_one_name_is_reported_and_goes_with_its_voice(rig: CloneRig) -> None:
@@ -72,7 +72,7 @@ async def test_a_second_clone_of_one_name_is_reported_and_goes_with_its_voice(ri
     await rig.erase(voice)
     await rig.step()
     assert voices_at(rig, "elevenlabs") == []
-    assert await records.is_gone(rig.store, voice.id)
+    assert await records.has_no_copies(rig.store, voice.id)
 
 
 async def test_the_fee_of_a_clone_that_was_made_unheard_is_booked_once(rig: CloneRig) -> None:
@@ -84,9 +84,9 @@ async def test_the_fee_of_a_clone_that_was_made_unheard_is_booked_once(rig: Clon
     rig.providers["minimax"].fail("5xx", path="delete_voice")
     for _ in range(2):
         await rig.later()
-    assert await records.is_gone(rig.store, voice.id)
+    assert await records.has_no_copies(rig.store, voice.id)
     assert rig.minimax.account.fees == 1
-    assert await costs.total(rig.store, voice.account, 0, is_account=True) == 1_500_000
+    assert await costs.sum_costs(rig.store, voice.account, 0, is_account=True) == 1_500_000
 
 
 @pytest.mark.parametrize("has_clone", [True, False])
@@ -104,4 +104,4 @@ async def test_a_recording_that_the_provider_kept_goes_with_its_voice(rig: Clone
     await rig.erase(voice)
     await rig.later()
     assert (files, rig.minimax.account.voices) == ({}, {})
-    assert await records.is_gone(rig.store, voice.id)
+    assert await records.has_no_copies(rig.store, voice.id)

@@ -32,7 +32,7 @@ async def test_an_erased_voice_is_deleted_at_its_provider(rig: CloneRig, engine:
     await rig.erase(voice)
     await rig.step()
     assert voices_at(rig, engine) == []
-    assert await records.is_gone(rig.store, voice.id)
+    assert await records.has_no_copies(rig.store, voice.id)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -47,10 +47,10 @@ async def test_while_the_provider_is_away_it_stays_doomed_and_then_is_done(
         rig.providers[engine].fail("5xx", path=DELETE[engine])
         await rig.later()
         assert (await rig.row(id_)).state == "doomed"
-        assert not await records.is_gone(rig.store, voice.id)
+        assert not await records.has_no_copies(rig.store, voice.id)
     await rig.later()
     assert voices_at(rig, engine) == []
-    assert await records.is_gone(rig.store, voice.id)
+    assert await records.has_no_copies(rig.store, voice.id)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -68,7 +68,7 @@ async def test_a_voice_that_is_erased_while_it_is_cloned_leaves_nothing_behind(
     await rig.clone_tasks.finish()
     assert any(ADD[engine] in seen.path and seen.status == 200 for seen in provider.seen), "it was made"
     assert voices_at(rig, engine) == []
-    assert await records.is_gone(rig.store, voice.id)
+    assert await records.has_no_copies(rig.store, voice.id)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -80,4 +80,4 @@ async def test_a_lost_answer_and_an_erasure_leave_nothing_behind(rig: CloneRig, 
     await rig.erase(voice)
     await rig.later()
     assert voices_at(rig, engine) == []
-    assert await records.is_gone(rig.store, voice.id)
+    assert await records.has_no_copies(rig.store, voice.id)

@@ -50,7 +50,7 @@ async def test_a_killed_worker_leaves_one_known_voice(
             assert row.state == "ready"
             assert voices_at(rig, engine) == [row.name]
             assert engine == "elevenlabs" or at.minimax.account.fees == 1
-            (bill,) = await usage.list_(store)
+            (bill,) = await usage.list_newest(store)
             assert (bill.id, bill.credits) == (id_, 300 * MICRO), "what it held outlived the kill, once"
             assert (await verify(store)).is_clean
 
@@ -66,7 +66,7 @@ async def test_a_killed_worker_and_an_erasure_leave_nothing(tmp_path: Path, engi
             await rig.erase(voice)
             await rig.later()
             assert voices_at(rig, engine) == []
-            assert await records.is_gone(store, voice.id)
+            assert await records.has_no_copies(store, voice.id)
 
 
 async def _want_and_kill(
@@ -83,7 +83,7 @@ async def _want_and_kill(
             credential="default",
             payer="key_ada",
         )
-        row = await records.want(store, task)
+        row = await records.add_task(store, task)
         assert row is not None
     provider = at.providers[engine]
     provider.fail("hang_after" if fault == AFTER else "hang_before", path=path)

@@ -67,7 +67,7 @@ async def test_the_fee_is_a_cost_of_the_account(rig: CloneRig) -> None:
     await rig.want(voice)
     await rig.step()
     assert rig.minimax.account.fees == 1
-    assert await costs.total(rig.store, voice.account, 0, is_account=True) == 1_500_000
+    assert await costs.sum_costs(rig.store, voice.account, 0, is_account=True) == 1_500_000
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -267,7 +267,7 @@ async def test_a_stream_that_was_left_has_used_its_clone(rig: CloneRig) -> None:
 async def test_a_provider_gets_no_clip(rig: CloneRig) -> None:
     """It is longer than the first recording. But it can be deleted alone, which a clone would not know."""
     voice = await owned_voice(rig.store)
-    (first,) = await samples.of_voice(rig.store, voice.id)
+    (first,) = await samples.list_of_voice(rig.store, voice.id)
     await blobs.put(rig.store, BlobRow(voice.account, "cd" * 32, "w", 9))
     clip = msgspec.structs.replace(first, id="clip_1", digest="cd" * 32, seconds=first.seconds + 9.0)
     assert await add_clip(rig.store, clip, 25, ALWAYS)
@@ -280,7 +280,7 @@ async def test_a_provider_gets_no_clip(rig: CloneRig) -> None:
 
     made = await rig.row(await rig.want(voice))
     recordings = CloneRecordings(rig.store, saved(rig.store), Source(), granted(rig.store))
-    place = rig.clone_tasks.places.clone_target(made.engine, made.credential)
-    request = await recordings.request(made, place, None)
+    place = rig.clone_tasks.targets.find_target(made.engine, made.credential)
+    request = await recordings.build_request(made, place, None)
     assert request is not None
     assert (asked, len(request.samples)) == ([first.digest], 1)

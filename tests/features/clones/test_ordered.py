@@ -116,7 +116,7 @@ async def test_a_clone_is_a_row_of_usage_and_no_stream(server: Inside, minimax: 
     assert (sum_["name"], sum_["requests"], sum_["cost_usd"]) == ("clone", 1, 1.5)
     csv = (await server.administer("GET", "usage?format=csv")).text
     assert "operation" in csv
-    assert 'voxgate_clones_total{engine="minimax",result="made"} 1.0' in server.worker.metrics.text()
+    assert 'voxgate_clones_total{engine="minimax",result="made"} 1.0' in server.worker.metrics.page_text()
 
 
 async def test_a_voice_that_is_changed_pays_only_for_what_it_has_not(server: Inside) -> None:

@@ -55,12 +55,12 @@ async def test_each_place_has_so_many_clones_and_as_many_deletions(
     clones: CloneTasks, gate: asyncio.Event
 ) -> None:
     for number in range(4):
-        assert clones.has_place(record(str(number)))
-        clones.begin_held(record(str(number)))
-    assert not clones.has_place(record("more"))
-    assert clones.has_place(record("more", credential="studio"))
-    assert clones.has_place(record("more", engine="other"))
-    assert clones.has_place(record("more", state="doomed"))
+        assert clones.may_start(record(str(number)))
+        clones.start_held(record(str(number)))
+    assert not clones.may_start(record("more"))
+    assert clones.may_start(record("more", credential="studio"))
+    assert clones.may_start(record("more", engine="other"))
+    assert clones.may_start(record("more", state="doomed"))
     gate.set()
     await clones.finish()
-    assert clones.has_place(record("more"))
+    assert clones.may_start(record("more"))

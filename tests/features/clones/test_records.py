@@ -39,7 +39,7 @@ def task(voice: VoiceRecord, revision: int = 1, credential: str = "default") -> 
 
 
 async def wanted(store: Store, voice: VoiceRecord) -> CloneRecord:
-    record = await records.want(store, task(voice))
+    record = await records.add_task(store, task(voice))
     assert record is not None
     return record
 
@@ -52,13 +52,13 @@ async def taken(store: Store, record: CloneRecord) -> CloneRecord:
 
 async def begun(store: Store, voice: VoiceRecord) -> CloneRecord:
     held = await taken(store, await wanted(store, voice))
-    record = await records.begin(store, held, NAME)
+    record = await records.write_request_name(store, held, NAME)
     assert record is not None
     return record
 
 
 async def ready(store: Store, voice: VoiceRecord) -> CloneRecord:
-    assert await records.keep(store, await begun(store, voice), "v1", None) == "kept"
+    assert await records.store_clone(store, await begun(store, voice), "v1", None) == "kept"
     return await of(store, voice)
 
 
@@ -71,13 +71,13 @@ async def erase(store: Store, voice: VoiceRecord) -> None:
     tombstone = Tombstone(
         subject=voice.id, account=voice.account or "", digests=(), began=await store.now(), pending=("hosts",)
     )
-    assert await tombstone_rows.erase(store, tombstone)
+    assert await tombstone_rows.erase_subject(store, tombstone)
 
 
 async def test_a_place_has_one_row_whoever_wants_it(store: Store, voice: VoiceRecord) -> None:
     found = await asyncio.gather(*(wanted(store, voice) for _ in range(8)))
     assert len({record.id for record in found}) == 1
-    other = await records.want(store, task(voice, credential="studio"))
+    other = await records.add_task(store, task(voice, credential="studio"))
     assert other is not None
     listed = await records.list_of_voices(store, [voice.id, "voice_nobody"])
     assert {record.id for record in listed[voice.id]} == {found[0].id, other.id}
@@ -86,7 +86,7 @@ async def test_a_place_has_one_row_whoever_wants_it(store: Store, voice: VoiceRe
 
 async def test_a_clone_that_is_kept_is_ready(store: Store, voice: VoiceRecord) -> None:
     record = await begun(store, voice)
-    assert await records.keep(store, record, "v1", None) == "kept"
+    assert await records.store_clone(store, record, "v1", None) == "kept"
     found = await of(store, voice)
     assert (found.state, found.engine_voice, found.lease, found.error) == ("ready", "v1", 0, "")
     assert found.made is not None
@@ -95,8 +95,8 @@ async def test_a_clone_that_is_kept_is_ready(store: Store, voice: VoiceRecord) -
 
 async def test_nothing_is_wanted_of_a_voice_that_is_gone(store: Store, voice: VoiceRecord) -> None:
     await erase(store, voice)
-    assert await records.want(store, task(voice)) is None
-    assert await records.is_gone(store, voice.id)
+    assert await records.add_task(store, task(voice)) is None
+    assert await records.has_no_copies(store, voice.id)
 
 
 async def test_a_clone_that_ends_after_the_tombstone_is_doomed_and_known(
@@ -105,11 +105,11 @@ async def test_a_clone_that_ends_after_the_tombstone_is_doomed_and_known(
     record = await begun(store, voice)
     await erase(store, voice)
     assert await records.list_open(store, [PLACE], await store.now(), 10) == []
-    assert await records.keep(store, record, "v1", None) == "doomed"
+    assert await records.store_clone(store, record, "v1", None) == "doomed"
     found = await records.get(store, record.id)
     assert found is not None
     assert (found.state, found.engine_voice) == ("doomed", "v1")
-    assert not await records.is_gone(store, voice.id)
+    assert not await records.has_no_copies(store, voice.id)
     assert await records.list_of_voices(store, [voice.id]) == {}
 
 
@@ -118,7 +118,7 @@ async def test_a_failure_after_the_tombstone_leaves_the_row_doomed_and_free(
 ) -> None:
     record = await begun(store, voice)
     await erase(store, voice)
-    await records.move(store, record, "making", due=7, tries=3, error="It was away.")
+    await records.change_state(store, record, "making", due=7, tries=3, error="It was away.")
     found = await records.get(store, record.id)
     assert found is not None
     assert (found.state, found.lease, found.due, found.error) == ("doomed", 0, 0, "")
@@ -127,7 +127,7 @@ async def test_a_failure_after_the_tombstone_leaves_the_row_doomed_and_free(
 async def test_a_name_is_not_begun_after_the_tombstone(store: Store, voice: VoiceRecord) -> None:
     held = await taken(store, await wanted(store, voice))
     await erase(store, voice)
-    assert await records.begin(store, held, NAME) is None
+    assert await records.write_request_name(store, held, NAME) is None
 
 
 async def test_doomed_rows_outlive_their_voice_until_they_are_removed(
@@ -138,12 +138,12 @@ async def test_doomed_rows_outlive_their_voice_until_they_are_removed(
     assert await voices.get(store, None, voice.id) is None
     (left,) = await records.list_open(store, [PLACE], await store.now(), 10)
     assert (left.state, left.engine_voice) == ("doomed", "v1")
-    await records.remove(store, await taken(store, left))
-    assert await records.is_gone(store, voice.id)
+    await records.delete_row(store, await taken(store, left))
+    assert await records.has_no_copies(store, voice.id)
 
 
 async def test_a_failed_one_is_tried_again_under_its_name(store: Store, voice: VoiceRecord) -> None:
-    await records.move(store, await begun(store, voice), "failed", tries=8, error="It was away.")
+    await records.change_state(store, await begun(store, voice), "failed", tries=8, error="It was away.")
     assert (await of(store, voice)).error == "It was away."
     again = await wanted(store, voice)
     assert (again.state, again.name, again.tries, again.error) == ("making", NAME, 0, "")
@@ -153,10 +153,10 @@ async def test_a_lost_one_is_made_anew_under_another_name_only_if_the_wish_says_
     store: Store, voice: VoiceRecord
 ) -> None:
     first = await ready(store, voice)
-    await records.move(store, first, "expired")
+    await records.change_state(store, first, "expired")
     assert (await wanted(store, voice)).id == first.id
     assert (await of(store, voice)).state == "expired"
-    again = await records.want(store, task(voice), replaces_expired=True)
+    again = await records.add_task(store, task(voice), replaces_expired=True)
     assert again is not None
     assert (again.state, again.name) == ("wanted", "")
     old = await records.get(store, first.id)
@@ -167,12 +167,12 @@ async def test_a_lost_one_is_made_anew_under_another_name_only_if_the_wish_says_
 async def test_one_that_is_ready_stays_when_it_is_wanted_again(store: Store, voice: VoiceRecord) -> None:
     first = await ready(store, voice)
     assert await wanted(store, voice) == first
-    assert await records.want(store, task(voice, revision=2), replaces_expired=True) == first
+    assert await records.add_task(store, task(voice, revision=2), replaces_expired=True) == first
 
 
 async def test_one_that_gives_way_says_so_and_its_copy_has_to_go(store: Store, voice: VoiceRecord) -> None:
     first = await ready(store, voice)
-    await records.give_way(store, first.id, "Another voice has its slot.")
+    await records.give_up_slot(store, first.id, "Another voice has its slot.")
     found = await of(store, voice)
     assert (found.state, found.error, found.engine_voice) == ("expired", "Another voice has its slot.", "")
     (left,) = await records.list_open(store, [PLACE], await store.now(), 10)
@@ -185,7 +185,7 @@ async def test_only_what_may_need_a_step_is_open(store: Store, voice: VoiceRecor
     assert await records.list_open(store, [PLACE], now, 10) == []
     assert len(await records.list_open(store, [("minimax", "studio")], now, 10)) == 1
     assert len(await records.list_open(store, [], now, 10)) == 1
-    await records.move(store, record, "stranded")
+    await records.change_state(store, record, "stranded")
     assert await records.list_open(store, [], now, 10) == []
     assert len(await records.list_open(store, [PLACE], now, 10)) == 1
 
@@ -193,7 +193,7 @@ async def test_only_what_may_need_a_step_is_open(store: Store, voice: VoiceRecor
 async def test_a_use_is_noted_and_moves_the_expiry_on(store: Store, voice: VoiceRecord) -> None:
     record = await begun(store, voice)
     expires = await store.now() + HOUR_US
-    assert await records.keep(store, record, "v1", expires) == "kept"
+    assert await records.store_clone(store, record, "v1", expires) == "kept"
     found = await of(store, voice)
     assert found.used is not None
     later = found.used + 60_000_000

@@ -5,12 +5,12 @@ from typing import Any, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.clones import rules
 from proxy.features.clones.rules import CloneFacts, State, Step, choose_slot, find_step
 from tests.tables import each_row
 
-NOW = 1_000_000 * SECOND
+NOW = 1_000_000 * SECOND_US
 LATER, BEFORE = NOW + 1, NOW - 1
 MADE = {"name": "voxgate-1", "engine_voice": "v1", "made": BEFORE}
 
@@ -90,10 +90,10 @@ def test_a_clone_gives_up_and_a_deletion_never_does() -> None:
 
 def test_a_clone_expires_after_its_last_use_if_its_provider_says_so() -> None:
     assert rules.expires_at(NOW, None) is None
-    assert rules.expires_at(NOW, 168 * 3600.0) == NOW + 168 * 3600 * SECOND
+    assert rules.expires_at(NOW, 168 * 3600.0) == NOW + 168 * 3600 * SECOND_US
 
 
-_OLD = NOW - 2 * 3600 * SECOND
+_OLD = NOW - 2 * 3600 * SECOND_US
 
 
 @each_row(
@@ -133,7 +133,7 @@ def test_what_always_holds_of_a_slot(slots: int | None, additions: int | None, u
     if gives_way is not None:
         assert not refusal
         assert used[gives_way] == min(used.values()), "the one not used for longest"
-        assert used[gives_way] + rules.SPARED_S * SECOND <= NOW
+        assert used[gives_way] + rules.RECENT_USE_S * SECOND_US <= NOW
 
 
 @each_row(

@@ -148,7 +148,7 @@ async def test_the_metric_of_what_an_engine_spent_has_the_fee_of_a_clone(
     async with inside(tmp_path, config) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
         await told(server, voice, "ready")
-        page = server.worker.metrics.text()
+        page = server.worker.metrics.page_text()
     assert 'voxgate_engine_spend_usd{engine="minimax",period="day"} 1.5' in page
 
 
@@ -265,14 +265,14 @@ async def test_a_deleted_voice_is_gone_at_the_provider_before_its_receipt_is_com
         receipt = (await server.ask("GET", f"/v1/audio/voices/erasures/{voice}")).json()
         assert (receipt["pending"], receipt["completed"] is None) == ([], False)
         assert minimax.fake.account.voices == {}
-        assert await records.is_gone(server.worker.store, voice)
+        assert await records.has_no_copies(server.worker.store, voice)
 
 
 @pytest.mark.clock
 async def test_a_provider_that_is_away_holds_the_receipt_up(
     minimax: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.clones.clone_tasks._GONE_WITHIN_S", 0.3)
+    monkeypatch.setattr("proxy.features.clones.clone_tasks._WAIT_UNTIL_GONE_S", 0.3)
     async with inside(tmp_path, minimax.config()) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
         await clone_with(server, voice, "ready")
@@ -293,7 +293,7 @@ async def test_a_clone_that_its_provider_has_lost_is_asked_for_once(
     minimax: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # An hour between two looks: whoever has something new says so.
-    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 3600.0)
+    monkeypatch.setattr("proxy.queue.tasks._LONGEST_WAIT_S", 3600.0)
     async with inside(tmp_path, minimax.config(studio="")) as server:
         voice = await make_voice(server, **{"engines[]": "minimax"})
         made = await told(server, voice, "ready")

@@ -47,7 +47,7 @@ class Link:
             self._reload,
             self._spread,
             self._switch,
-            tell=self.told.append,
+            tell_cluster=self.told.append,
         )
 
     async def _reload(self) -> ReloadResult:
@@ -99,7 +99,7 @@ class Site:
             opening = open_worker(config, with_engines({}), (link or Link()).made())
             worker = await stack.enter_async_context(opening)
             if renews:
-                running = [asyncio.create_task(task()) for task in worker.tasks_here]
+                running = [asyncio.create_task(task()) for task in worker.tasks_of_each_server]
                 stack.callback(lambda: [each.cancel() for each in running])
             yield worker
 

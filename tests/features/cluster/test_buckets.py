@@ -9,7 +9,7 @@ import pytest
 
 from proxy.diagnosis.doctor.databases import count_missing
 from proxy.file_store import objects
-from proxy.file_store.vault import Vault, object_of
+from proxy.file_store.vault import Vault, object_name
 from proxy.storage import blobs
 from proxy.storage.store import Store
 from tests.commands import command
@@ -98,7 +98,7 @@ async def test_a_recording_that_a_late_list_lacks_is_not_missing(
     assert len(await vault.objects.list()) == 1, "the list is late"
     await vault.tidy()
     assert await vault.open("acc_a", digest) == b"the newest one"
-    names = [object_of(each) for each in await blobs.list_all(store)]
+    names = [object_name(each) for each in await blobs.list_all(store)]
     assert len(names) == 2
     assert await count_missing(vault.objects, names) == 0
     (newest,) = (name for name in names if digest in name)

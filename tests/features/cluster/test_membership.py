@@ -44,7 +44,11 @@ async def control(worker: Worker) -> AsyncIterator[Callable[..., Coroutine[None,
 
 
 def member(worker: Worker) -> Membership:
-    (run,) = [task for task in worker.tasks_here if isinstance(getattr(task, "__self__", None), Membership)]
+    (run,) = [
+        task
+        for task in worker.tasks_of_each_server
+        if isinstance(getattr(task, "__self__", None), Membership)
+    ]
     found = getattr(run, "__self__")  # noqa: B009 - a bound method has it
     assert isinstance(found, Membership)
     return found
@@ -80,7 +84,7 @@ async def test_tasks_run_alone_until_another_machine_leads() -> None:
         finally:
             running -= 1
 
-    alone = asyncio.create_task(cluster.run_alone([task, task]))
+    alone = asyncio.create_task(cluster.run_while_leading([task, task]))
     for leads in (True, False, True):
         cluster.lead(leads)
         for _ in range(5):
@@ -94,7 +98,7 @@ async def test_tasks_run_alone_until_another_machine_leads() -> None:
         raise RuntimeError
 
     with pytest.raises(ExceptionGroup):
-        await cluster.run_alone([task, failing])
+        await cluster.run_while_leading([task, failing])
 
 
 async def test_a_machine_without_its_database_leads_no_more(
@@ -125,9 +129,9 @@ async def test_rows_are_renewed_put_again_and_removed(site: Site) -> None:
         await age(store, 14, "mch%")
         await member(first)._renew()
         (row,) = await machines.list_all(store)
-        assert row.silent < 5e6
+        assert row.silent_us < 5e6
         # As after a restore of an older database.
-        await machines.remove(store, row.id)
+        await machines.remove_machine(store, row.id)
         await member(first)._renew()
         assert [each.id for each in await living(store)] == [row.id]
         async with site.machine("b") as second:
@@ -161,7 +165,7 @@ async def test_machines_are_listed_with_what_differs(site: Site) -> None:
                 await member(first)._renew()
             assert [each["event"] for each in logs] == ["machines.differ"]
             assert {*shares} == {2}
-            text = first.metrics.text()
+            text = first.metrics.page_text()
             assert 'voxgate_machines{kind="server"} 2.0' in text
             assert 'voxgate_machines_differ{what="version"} 1.0' in text
             assert 'voxgate_machines_differ{what="keys"} 0.0' in text
@@ -224,7 +228,7 @@ async def test_an_order_that_takes_long_stops_no_renewal_and_is_carried_out_once
 
         def give(action: Literal["load", "unload"]) -> asyncio.Task[list[OrderOutcome]]:
             order = orders.NewMachineOrder(machines=("x",), action=action, engine="tone")
-            return asyncio.create_task(orders.give(first.store, order, [machine]))
+            return asyncio.create_task(orders.give_order(first.store, order, [machine]))
 
         first_one = give("load")
         await soon(lambda: orders_of(first))
@@ -320,7 +324,7 @@ async def test_a_restart_of_all_ends_at_the_first_machine_whose_engine_fails(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MASTER", key(1))
-    monkeypatch.setattr(machine_orders, "_LOOK_S", 0.1)
+    monkeypatch.setattr(machine_orders, "_POLL_S", 0.1)
     monkeypatch.setattr(feature, "RENEW_S", 0.05)
     monkeypatch.setattr(membership, "RENEW_S", 0.05)
     links = [Link(), Link()]

@@ -8,7 +8,7 @@ import pytest
 
 from policies.alerts import Trouble
 from proxy.app import Worker
-from proxy.catalogue.cluster import AloneTask, ClusterView
+from proxy.catalogue.cluster import ClusterView, LeaderTask
 from proxy.engines.engine_list import Engines
 from proxy.feature_list import open_store
 from proxy.features.alerts import records
@@ -64,8 +64,8 @@ async def numbers(store: Store) -> list[int]:
 
 
 def tasks_alone(worker: Worker) -> list[asyncio.Task[None]]:
-    old_usage: AloneTask = partial(delete_old_usage, worker.store, lambda: 30, worker.metrics)
-    return [asyncio.create_task(task()) for task in (old_usage, *worker.tasks_alone)]
+    old_usage: LeaderTask = partial(delete_old_usage, worker.store, lambda: 30, worker.metrics)
+    return [asyncio.create_task(task()) for task in (old_usage, *worker.tasks_of_one_server)]
 
 
 async def test_what_is_old_is_deleted_once_with_all_that_belongs_to_it(site: Site) -> None:
@@ -77,13 +77,15 @@ async def test_what_is_old_is_deleted_once_with_all_that_belongs_to_it(site: Sit
             each.cancel()
         await asyncio.wait(running)
         for worker in (first, second):
-            assert "voxgate_background_failures_total{" not in worker.metrics.text()
+            assert "voxgate_background_failures_total{" not in worker.metrics.page_text()
 
 
 async def test_two_deletions_of_usage_at_once_leave_no_costs_of_either(site: Site, tmp_path: Path) -> None:
     async with open_store(site.url, tmp_path) as one, open_store(site.url, tmp_path) as other:
         await one.write(*seed(now := await one.now()))
-        deleted = await asyncio.gather(*(usage.delete(each, now - 1, ROWS // 3) for each in (one, other)))
+        deleted = await asyncio.gather(
+            *(usage.delete_oldest(each, now - 1, ROWS // 3) for each in (one, other))
+        )
         assert deleted == [(ROWS // 3, ROWS // 3)] * 2
 
 

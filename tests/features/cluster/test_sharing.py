@@ -13,7 +13,7 @@ from proxy.features.cluster.membership import Membership
 from proxy.features.marks.checker import _known_keys
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import add_key, ensure_keys
-from proxy.file_store.master_keys import rotate_some
+from proxy.file_store.master_keys import rewrap_some
 from proxy.file_store.vault import open_vault
 from proxy.storage.store import Statement, StorageFailed
 from proxy.telemetry.metrics import Metrics
@@ -76,7 +76,7 @@ async def test_keys_are_rotated_in_three_steps(site: Site) -> None:
         async with site.machine("a", settings, environ=running) as first, renewed(first.store):
             if running is newest:
                 # The rings are sealed rows, too.
-                step = await rotate_some(first.store, first.kernel.vault.masters)
+                step = await rewrap_some(first.store, first.kernel.vault.masters)
                 assert step is not None
                 assert (step.rewrapped, step.left) == (2, 0)
             refused = pytest.raises(StorageFailed, match=r"vault\.master_key: .* then it becomes the newest")
@@ -206,7 +206,9 @@ async def test_a_ring_that_cannot_be_made_is_reported_once(site: Site) -> None:
     (data / "mark-keys").write_text("spoilt")
     async with site.machine("a") as first:
         (look,) = [
-            task for task in first.tasks_here if isinstance(getattr(task, "__self__", None), Membership)
+            task
+            for task in first.tasks_of_each_server
+            if isinstance(getattr(task, "__self__", None), Membership)
         ]
         with structlog.testing.capture_logs() as logs:
             for _ in range(3):

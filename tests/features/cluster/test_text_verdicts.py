@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from policies.host_health import QUARANTINE_S, SUSPECT_S
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.engines.hosts.host import EngineSuspects
 from proxy.feature_list import open_store
@@ -109,7 +109,7 @@ async def test_rows_end_and_are_deleted(site: Site, is_killer: bool, lasts_s: fl
         gateway.crash(is_killer=is_killer)
         await _exchanged(gateway)
         (row,) = await store.read(f"SELECT ends - {NOW} AS left_us FROM text_verdicts")
-        assert lasts_s - 5.0 < row["left_us"] / SECOND <= lasts_s
+        assert lasts_s - 5.0 < row["left_us"] / SECOND_US <= lasts_s
         await store.write(Statement(f"UPDATE text_verdicts SET ends = {NOW} - 1"))
         assert await _exchanged(gateway) == [""]
         assert not await store.read("SELECT * FROM text_verdicts")

@@ -101,7 +101,7 @@ async def test_a_consent_that_is_deleted_meanwhile_is_not_found(tmp_path: Path) 
         async with decoder.turn(server.account.id):
             # It has found its consent, and waits for its turn.
             making = asyncio.create_task(send(server, {"name": "Ana", "consent": agreed}))
-            await soon(lambda: decoder._places.taken == 2)
+            await soon(lambda: decoder._places.taken_weight == 2)
             await server.ask("DELETE", f"/v1/audio/voice_consents/{agreed}")
         answer = await making
         assert (answer.status_code, envelope(answer)["code"]) == (404, "consent_not_found")

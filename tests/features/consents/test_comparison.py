@@ -3,7 +3,7 @@
 import msgspec
 
 from policies.sample_quality import Rating, SampleQuality
-from proxy.catalogue.voice_records import Compared
+from proxy.catalogue.voice_records import ComparisonResult
 from proxy.config.sections import Config, ConsentSection, PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.consents.comparison import (
@@ -64,7 +64,7 @@ async def test_the_answer_is_recorded_with_its_score(
 async def test_by_default_nobody_is_refused() -> None:
     comparison = SpeakerComparison(msgspec.structs.replace(SECTION, other_speaker="record"), DirectComparer())
     found = await comparison.compare(recording(200), recording(400))
-    assert found == Compared("other", 0.5, "pitch")
+    assert found == ComparisonResult("other", 0.5, "pitch")
     assert not comparison.refuses(found)
 
 
@@ -80,7 +80,7 @@ async def test_a_comparer_that_fails_leaves_the_answer_open() -> None:
     for named in (comparer, None):
         comparison = SpeakerComparison(SECTION, named)
         found = await comparison.compare(recording(200), recording(400))
-        assert found == Compared("unsure", None, "pitch")
+        assert found == ComparisonResult("unsure", None, "pitch")
         assert not comparison.refuses(found)
 
 
@@ -89,12 +89,14 @@ async def test_the_configured_comparer_is_opened() -> None:
     registry = Registry({("comparer", "pitch"): plugin}, ())
     async with open_comparison(registry, Config(consent=SECTION)) as comparison:
         found = await comparison.compare(recording(200), recording(200))
-        assert found == Compared("same", 1.0, "pitch")
+        assert found == ComparisonResult("same", 1.0, "pitch")
     broken = Config(
         consent=SECTION, plugins={"comparer": {"pitch": PluginSection(settings={"is_broken": True})}}
     )
     async with open_comparison(registry, broken) as comparison:
-        assert await comparison.compare(recording(200), recording(200)) == Compared("unsure", None, "pitch")
+        assert await comparison.compare(recording(200), recording(200)) == ComparisonResult(
+            "unsure", None, "pitch"
+        )
     async with open_comparison(registry, Config()) as comparison:
         assert await comparison.compare(recording(200), recording(200)) is None
 

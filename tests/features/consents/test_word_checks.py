@@ -7,13 +7,13 @@ import pytest
 
 from plugins.whisper import plugin as whisper
 from policies.routing import Model
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.config.finding import NO_RESULTS
 from proxy.config.sections import VaultSection
 from proxy.engines.registry import Registry
 from proxy.features.consents import hearings
-from proxy.features.consents.feature import words
+from proxy.features.consents.feature import check_words
 from proxy.features.consents.hearings import COUNTED, HearingRow, Hearings, HearingUse, WordChange
 from proxy.features.consents.rules import phrase
 from proxy.features.erasure.erasure import Erasure
@@ -169,7 +169,7 @@ async def test_an_account_is_heard_for_so_long_a_day(store: Store, monkeypatch: 
     ears = Listener()
     ears.before.clear()
     tasks = await tasks_of(store, ears, *ids[:3])
-    tasks.at_once = 3
+    tasks.most_at_once = 3
     await tasks.look()
     await ears.began.wait()
     ears.before.set()
@@ -180,7 +180,7 @@ async def test_an_account_is_heard_for_so_long_a_day(store: Store, monkeypatch: 
     await tasks.look()
     await tasks.finish()
     assert await store.read("SELECT id FROM hearings") == []
-    monkeypatch.setattr(hearings, "_DAY_US", SECOND * 3)
+    monkeypatch.setattr(hearings, "_DAY_US", SECOND_US * 3)
     tasks = await tasks_of(store, Listener(), ids[3])
     await tasks.look()
     await tasks.finish()
@@ -252,4 +252,4 @@ async def test_one_that_must_be_heard_is_not(store: Store) -> None:
 )
 def test_check_finds_a_refusal_without_ears(tmp_path: Path, text: str, verdicts: list[str]) -> None:
     config = load(tmp_path, text)
-    assert [each.verdict for each in words(config, PLUGINS, NO_RESULTS)] == verdicts
+    assert [each.verdict for each in check_words(config, PLUGINS, NO_RESULTS)] == verdicts

@@ -17,7 +17,7 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.errors import InvalidRequest, NoPlace
 from proxy.features.conversions import endpoint
-from proxy.features.conversions.endpoint import Sources
+from proxy.features.conversions.endpoint import ConversionSources
 from proxy.features.conversions.form import ConversionForm, ConversionUpload
 from proxy.features.jobs.kinds.conversion import kind
 from proxy.features.transcriptions import long_recordings
@@ -352,33 +352,33 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
 ) -> None:
     context = server.worker.open_context.context
     most = 14_600_000
-    room = Sources(RecordingIntake(context.find(Decoder)), most_bytes=most)
+    room = ConversionSources(RecordingIntake(context.find(Decoder)), most_bytes=most)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = ConversionUpload(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with room.taken("acc_1", short, None):
+    async with room.decode_source("acc_1", short, None):
         # The file counts beside its sound.
-        assert room.places.taken == len(short.audio) + 288_000
+        assert room.places.taken_weight == len(short.audio) + 288_000
         with pytest.raises(NoPlace):
-            async with room.taken("acc_2", short, None):
+            async with room.decode_source("acc_2", short, None):
                 pass
-    async with room.taken("acc_2", short, None) as source:
+    async with room.decode_source("acc_2", short, None) as source:
         assert source.seconds == pytest.approx(6.0)
     with pytest.raises(InvalidRequest):
-        async with room.taken("acc_2", short._replace(audio=b"no recording"), None):
+        async with room.decode_source("acc_2", short._replace(audio=b"no recording"), None):
             pass
-    assert room.places.taken == 0
+    assert room.places.taken_weight == 0
 
 
 async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:
     context = server.worker.open_context.context
-    room = Sources(RecordingIntake(context.find(Decoder)), most_bytes=29_600_000)
+    room = ConversionSources(RecordingIntake(context.find(Decoder)), most_bytes=29_600_000)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = ConversionUpload(form, USUAL_FORMS["wav"], of_seconds(6.0))
-    async with room.taken("acc_1", short, None):
+    async with room.decode_source("acc_1", short, None):
         with pytest.raises(NoPlace):
-            async with room.taken("acc_1", short, None):
+            async with room.decode_source("acc_1", short, None):
                 pass
-        async with room.taken("acc_2", short, None):
+        async with room.decode_source("acc_2", short, None):
             pass
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from proxy.audio.formats import Chunk
 from proxy.features.dubs.lines import MOST_CHARACTERS, make_lines
-from proxy.features.dubs.request import line_of_text
+from proxy.features.dubs.request import decode_line
 from proxy.features.dubs.subtitle_text import SpokenTurn
 from proxy.features.dubs.track import DubFile
 from tests.features.dubs.rig import CAST, SRT, ask_dub, file_of, new_dub, original_of, sound_of, user_file
@@ -232,7 +232,7 @@ async def test_a_canceled_file_closes_its_encoder_when_no_thread_uses_it() -> No
 def test_a_step_reads_its_own_line_alone() -> None:
     line = make_lines([SpokenTurn(number=7, speaker="Ana", start_ms=0, end_ms=9, text="One.")], (), ())[0]
     data = msgspec.json.encode({"lines": ["another one that is no line", line], "samples": 1})
-    assert line_of_text(data, 2) == line
+    assert decode_line(data, 2) == line
 
 
 def test_no_sentence_is_longer_than_a_step_may_be() -> None:

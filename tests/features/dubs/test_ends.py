@@ -29,7 +29,7 @@ async def _spoken(folder: Path) -> AsyncIterator[tuple[Inside, FileSteps, str]]:
     async with jobs_inside(folder) as opened:
         server = await with_operator(opened)
         (files,) = [kind for kind in server.worker.task_kinds if isinstance(kind, FileSteps)]
-        files.at_once = 0
+        files.most_at_once = 0
         id_ = json_of(await ask_dub(server, SRT), 202)["id"]
 
         async def is_spoken() -> bool:
@@ -40,8 +40,8 @@ async def _spoken(folder: Path) -> AsyncIterator[tuple[Inside, FileSteps, str]]:
 
 
 def _begin(files: FileSteps) -> None:
-    files.at_once = 1
-    files.look_soon()
+    files.most_at_once = 1
+    files.look_now()
 
 
 async def test_a_dub_waits_for_its_feature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

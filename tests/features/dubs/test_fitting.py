@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.dubs.fitting import fit
+from proxy.features.dubs.fitting import fit_lines
 from proxy.features.dubs.line_values import MOST_PACE, Fit, FitRules, Lines, fitted_length
 
 RATE_HZ = 1000
 
 
-def lines_of(cues: list[tuple[int, int, int]], speakers: list[int] | None = None, **more: bool) -> Lines:
+def lines_to_fit(cues: list[tuple[int, int, int]], speakers: list[int] | None = None, **more: bool) -> Lines:
     """Return lines by the start, the end and the spoken length of each, in milliseconds."""
     starts, ends, lengths = zip(*cues, strict=True)
     return Lines(starts, ends, lengths, speakers or [0] * len(cues), RATE_HZ, **more)
@@ -29,7 +29,7 @@ def film(count: int, seed: int) -> Lines:
         cues.append((at, at + takes, spoken))
         at += takes + (83 if dice.random() < 0.55 else dice.randrange(200, 3000))
         speakers.append(dice.randrange(2))
-    return lines_of(cues, speakers)
+    return lines_to_fit(cues, speakers)
 
 
 def jumps(lines: Lines, made: Fit) -> int:
@@ -50,10 +50,10 @@ def test_nothing_overlaps_and_no_pace_passes_its_bounds(
 ) -> None:
     cues.sort()
     speakers = [who for *_, who in cues]
-    lines = lines_of(
+    lines = lines_to_fit(
         [(at, at + takes, spoken) for at, takes, spoken, _ in cues], speakers, may_overlap=may_overlap
     )
-    made = fit(lines, FitRules(most, fills))
+    made = fit_lines(lines, FitRules(most, fills))
     least = 0.9 if fills else 1.0
     assert all(least <= pace <= max(most, 1.0) + 1e-6 for pace in made.paces)
     assert all(start >= wanted for start, wanted in zip(made.starts, lines.starts, strict=True))
@@ -65,14 +65,14 @@ def test_nothing_overlaps_and_no_pace_passes_its_bounds(
 
 
 def test_lines_that_fit_are_as_they_were_spoken() -> None:
-    made = fit(lines_of([(0, 1000, 900), (1100, 2000, 800), (2500, 3000, 400)]), FitRules())
+    made = fit_lines(lines_to_fit([(0, 1000, 900), (1100, 2000, 800), (2500, 3000, 400)]), FitRules())
     assert (made.starts, made.paces) == ([0, 1100, 2500], [1.0, 1.0, 1.0])
-    filled = fit(lines_of([(0, 1000, 900), (3000, 4000, 600)]), FitRules(fills=True))
+    filled = fit_lines(lines_to_fit([(0, 1000, 900), (3000, 4000, 600)]), FitRules(fills=True))
     assert filled.paces == [0.9, 0.9], "only `fill` makes speech slower"
 
 
 def test_a_speaker_whose_lines_are_long_has_one_pace() -> None:
-    made = fit(lines_of([(n * 1000, n * 1000 + 950, 1050) for n in range(40)]), FitRules())
+    made = fit_lines(lines_to_fit([(n * 1000, n * 1000 + 950, 1050) for n in range(40)]), FitRules())
     assert set(made.paces) == {1.15}
     assert made.of_speakers == {0: 1.15}
 
@@ -81,7 +81,7 @@ def test_a_crowded_line_delays_few(subtests: pytest.Subtests) -> None:
     late = starts = changes = 0
     for seed in range(10):
         lines = film(40, seed)
-        made = fit(lines, FitRules())
+        made = fit_lines(lines, FitRules())
         late += sum(made.is_late(lines, number) for number in range(40))
         changes += jumps(lines, made)
         starts += 40
@@ -91,5 +91,5 @@ def test_a_crowded_line_delays_few(subtests: pytest.Subtests) -> None:
 
 def test_five_thousand_lines_take_seconds() -> None:
     begun = time.process_time()
-    fit(film(5000, 1), FitRules())
+    fit_lines(film(5000, 1), FitRules())
     assert time.process_time() - begun < 15

@@ -3,13 +3,18 @@
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.plugins.elevenlabs.rig import heard
 from tests.server import Server
+
+FIRST, SECOND = "Hello there my friend. ", "How are you today? I am fine. "
+WHOLE = FIRST + SECOND
 
 _WAIT_S = 30.0
 
@@ -113,3 +118,17 @@ def talking(
     headers = {"xi-api-key": key or server.key}
     with connect(address(server, path, **query), additional_headers=headers, proxy=None) as socket:
         yield Talker(socket, {})
+
+
+def said(sound: bytes, format_: str = "pcm") -> str:
+    return " ".join(heard(sound, format_))
+
+
+def closing_code(talker: Talker) -> int:
+    """Wait until the server closes the socket."""
+    with suppress(ConnectionClosed):
+        while True:
+            talker.next()
+    code = talker.socket.close_code
+    assert code is not None
+    return code

@@ -8,7 +8,7 @@ from proxy.features.elevenlabs_api.alignment import (
     WordSpan,
     alignment_of,
     chunk_alignment,
-    with_ends,
+    word_spans,
 )
 
 TEXT = "Hi, you! Yes."
@@ -27,7 +27,7 @@ def test_a_word_ends_behind_its_marks_and_its_blank() -> None:
 
 def test_what_has_no_word_is_timed_at_the_end() -> None:
     letters = LetterTimes()
-    assert with_ends([], 0.6) == []
+    assert word_spans([], 0.6) == []
     timed = letters.time_words("Hi ...", [WordSpan(0, 2, 0, 300)]).joined(letters.time_rest("Hi ...", 600))
     alignment = alignment_of(timed)
     assert alignment is not None

@@ -37,7 +37,7 @@ SAID = ["open c", "say c Hello there. ", "flush c", "say c How are you? ", "flus
 
 def steps_of(contexts: Contexts, *messages: Sent) -> list[str]:
     return [
-        " ".join(part for part in (step.doing, step.context, step.text) if part)
+        " ".join(part for part in (step.action, step.context, step.text) if part)
         for message in messages
         for step in contexts.read_steps(msgspec.convert(message, ContextMessage))
     ]
@@ -91,9 +91,9 @@ def test_a_sixth_open_context_is_refused_and_a_closed_one_does_not_count() -> No
     assert steps_of(contexts, opening[MOST_OPEN], {"context_id": "5", "close_context": True}) == []
     steps_of(contexts, {"context_id": "2", "flush": True}, {"context_id": "2", "close_context": True})
     assert steps_of(contexts, opening[MOST_OPEN])[0] == "open 5"
-    assert contexts.oldest_closed(but="") == "2"
+    assert contexts.oldest_closed(other_than="") == "2"
     contexts.end_context("2")
-    assert contexts.oldest_closed(but="") is None
+    assert contexts.oldest_closed(other_than="") is None
 
 
 def test_what_comes_for_a_context_that_failed_means_nothing_until_it_is_closed() -> None:
@@ -158,17 +158,17 @@ def test_a_context_is_open_when_it_speaks_and_at_most_five_are(messages: list[Se
         except ContextRefused:
             continue
         for step in steps:
-            if step.doing == "open":
+            if step.action == "open":
                 assert step.context not in speaking
                 is_open.add(step.context)
                 speaking.add(step.context)
-            elif step.doing in ("say", "flush", "finish"):
+            elif step.action in ("say", "flush", "finish"):
                 assert step.context in is_open
             else:
                 assert step.context in speaking
-            if step.doing in ("finish", "stop"):
+            if step.action in ("finish", "stop"):
                 is_open.discard(step.context)
-            if step.doing == "stop":
+            if step.action == "stop":
                 speaking.discard(step.context)
         assert len(is_open) <= MOST_OPEN
 

@@ -4,17 +4,15 @@ import json
 import os
 import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.features.elevenlabs_api.talker import Talker, address, talking
-from tests.plugins.elevenlabs.rig import heard
+from tests.features.elevenlabs_api.talker import FIRST, SECOND, WHOLE, address, closing_code, said, talking
 from tests.server import ALONE, Server, live_server, running
 from tests.tables import each_row
 
@@ -37,23 +35,7 @@ allowance = 1
 prices.speech = {{ credits = 1, per = "second" }}
 """
 )
-FIRST, SECOND = "Hello there my friend. ", "How are you today? I am fine. "
-WHOLE = FIRST + SECOND
 LONG = "This takes a while to say. "
-
-
-def said(sound: bytes, format_: str = "pcm") -> str:
-    return " ".join(heard(sound, format_))
-
-
-def closing_code(talker: Talker) -> int:
-    """Wait until the server closes the socket."""
-    with suppress(ConnectionClosed):
-        while True:
-            talker.next()
-    code = talker.socket.close_code
-    assert code is not None
-    return code
 
 
 def usage(server: Server) -> list[dict[str, Any]]:
@@ -390,32 +372,3 @@ def test_speed_counts_for_one_context_and_a_language_that_is_not_spoken_is_ignor
             seconds[name] = len(talker.turn(name).sound) / 48_000
     assert seconds["b"] == pytest.approx(seconds["a"] / 2, rel=0.1)
     assert talker.turns["c"].errors[0]["error"] == "invalid_value"
-
-
-def test_elements_of_ssml_are_read_if_the_query_says_so(server: Server) -> None:
-    with talking(server, enable_ssml_parsing="true") as talker:
-        sound = '<phoneme alphabet="ipa" ph="naʊ">now</phoneme>'
-        talker.livekit("a", f'R&B <break time="100ms"/> is <loud>{sound}</loud>. ')
-        talker.livekit_end("a")
-        assert said(talker.turn("a").sound) == "R&B is now."
-        talker.livekit("b", "a </loud> b")
-        assert talker.turn("b").errors[0]["error"] == "invalid_ssml"
-
-
-def test_stream_input_ends_with_an_empty_text(server: Server) -> None:
-    with talking(server, "stream-input", auto_mode="false") as talker:
-        talker.send(" ", generation_config={"chunk_length_schedule": [50]})
-        for word in WHOLE.split():
-            talker.send(f"{word} ", try_trigger_generation=True)
-        talker.send("")
-        turn = talker.turn()
-        assert closing_code(talker) == 1000
-    assert said(turn.sound) == WHOLE.strip()
-
-
-def test_stream_input_that_fails_closes_with_another_code(server: Server) -> None:
-    with talking(server, "stream-input", voice="tone/fail") as talker:
-        talker.send(FIRST)
-        talker.send("")
-        assert talker.next()["error"] == "engine_unavailable"
-        assert closing_code(talker) == 1011

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from plugins.tone.decode import decode
-from proxy.features.elevenlabs_api.fields import OUTPUT_FORMATS, form_named
+from proxy.features.elevenlabs_api.fields import OUTPUT_FORMATS, parse_output_format
 from tests.proxy.api.inside import TONE, Inside, inside, inside_fixture
 from tests.sound import decoded
 from tests.tables import each_row
@@ -69,7 +69,7 @@ async def test_a_voice_is_found_by_the_id_of_the_list_also_with_a_slash(server: 
 
 @each_row("name", OUTPUT_FORMATS)
 def test_each_format_is_one_of_ours(name: str) -> None:
-    form = form_named(name)
+    form = parse_output_format(name)
     numbers = name.split("_")
     assert form.sample_rate_hz == int(numbers[1])
     assert form.kbit_s == (int(numbers[2]) if numbers[2:] else None)

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Collection
 from pathlib import Path
 
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.config.sections import VaultSection
 from proxy.feature_list import all_tables
 from proxy.features.erasure.erasure import Erasure
@@ -67,7 +67,7 @@ async def main(folder: str, voice: str, last: str) -> None:
         return await erasure.forget(tombstone)
 
     erasure = Erasure(store, Vault(store, VaultSection(), data), data, spread)
-    erasure.things = DerivedThings((), (Files(),), drop)
+    erasure.things = DerivedData((), (Files(),), drop)
     flushes = 0
 
     def flush(descriptor: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.erasing import DerivedThings, Spread
+from proxy.catalogue.erasing import DerivedData, ForgetEverywhere
 from proxy.features.erasure.erasure import Erasure
 from speech_engine import EngineUnavailable
 from tests.features.erasure.erasing import add_voice, erase, erasure_of, speaking
@@ -17,10 +17,10 @@ from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.file_store.owned import Owned
 
 
-def other_worker(server: Inside, folder: Path, spread: Spread | None = None) -> Erasure:
+def other_worker(server: Inside, folder: Path, spread: ForgetEverywhere | None = None) -> Erasure:
     """A worker without engines, which gets the deletion."""
     erasure = Erasure(server.worker.store, server.worker.kernel.vault, folder, spread)
-    erasure.things = DerivedThings()
+    erasure.things = DerivedData()
     return erasure
 
 

@@ -169,7 +169,7 @@ async def test_what_another_server_has_erased_is_not_kept_before_this_one_knows(
         stream = asyncio.create_task(server.raw_speech(body(record.id), headers=headers))
         await halt.is_there.wait()
         tombstone = Tombstone(subject=record.id, account=server.account.id, digests=(), began=1)
-        assert await tombstone_rows.erase(server.worker.store, tombstone)
+        assert await tombstone_rows.erase_subject(server.worker.store, tombstone)
         halt.goes_on.set()
         sent = await stream
         assert not sent[-1]["more_body"]
@@ -189,7 +189,7 @@ async def test_a_kept_answer_is_not_given_again_once_its_voice_has_a_tombstone(t
         again = await server.raw_speech(body(record.id), headers=headers)
         assert b"x-voxgate-replayed" in dict(again[0]["headers"])
         tombstone = Tombstone(subject=record.id, account=server.account.id, digests=(), began=1)
-        assert await tombstone_rows.erase(server.worker.store, tombstone)
+        assert await tombstone_rows.erase_subject(server.worker.store, tombstone)
         last = await server.raw_speech(body(record.id), headers=headers)
         assert b"x-voxgate-replayed" not in dict(last[0]["headers"])
         await server.worker.kernel.answers.sweep()
@@ -221,4 +221,4 @@ async def test_the_levels_of_voices_are_forgotten(tmp_path: Path) -> None:
         levels = server.worker.open_context.context.levels
         levels.loudness_level(candidate("one", "v"))
         await erase(server, await add_voice(server))
-        assert len(levels._known) == 0
+        assert len(levels._levels) == 0

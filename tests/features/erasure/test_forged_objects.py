@@ -24,7 +24,7 @@ from proxy.features.cluster.vault_identity import vault_identity
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import JournalLine
 from proxy.file_store import sealing
-from proxy.file_store.objects import LEFT
+from proxy.file_store.objects import LEFT_MARK
 from proxy.file_store.sealed_file import SealedFileReader
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage.disk_names import ANSWERS, ERASURES
@@ -120,7 +120,7 @@ async def world(tmp_path: Path) -> World:
             key: Params = {"id": f"key_{account}", "account": account}
             await store.write(Statement(_KEY, key), Statement(_USER, {**user, "key": key["id"]}))
             answers.append(await _answer(vault, account))
-        (folder / "vault" / account / f"{'0' * 64}-{'1' * 16}{LEFT}").touch()
+        (folder / "vault" / account / f"{'0' * 64}-{'1' * 16}{LEFT_MARK}").touch()
         everything = await there(store)
         with closing(sqlite3.connect(folder / SQLITE)) as now, closing(sqlite3.connect(folder / OLD)) as old:
             now.backup(old)

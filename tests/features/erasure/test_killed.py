@@ -66,7 +66,7 @@ async def test_a_killed_erasure_of_a_clip_is_completed_and_its_voice_stays(tmp_p
     async with open_store("sqlite", tmp_path) as store:
         vault = Vault(store, VaultSection(), tmp_path)
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
-            assert [each.id for each in await samples.of_voice(store, voice)] == [""]
+            assert [each.id for each in await samples.list_of_voice(store, voice)] == [""]
             await erasure.finish_interrupted()
             found = await tombstones.get(store, "acc_a", "clip_1")
             assert found is not None

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.config.sections import VaultSection
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault
 from proxy.storage import answer_claims
 from proxy.storage.answer_claims import Claim
-from proxy.storage.schema import migrate, shipped
+from proxy.storage.schema import known_migrations, migrate
 from proxy.storage.store import Statement, Store
 from tests.features.erasure.test_steps import ACCOUNT, Things
 from tests.proxy.file_store.owned import Owned, add_voice
@@ -22,7 +22,7 @@ BEFORE_LEASES = 11
 
 def erasure_with(store: Store, things: Things, folder: Path) -> Erasure:
     erasure = Erasure(store, Vault(store, VaultSection(), folder), folder)
-    erasure.things = DerivedThings((things,), (things,), things.drop, things.wait_for_providers)
+    erasure.things = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
     return erasure
 
 
@@ -48,7 +48,7 @@ async def step(erasure: Erasure) -> None:
 async def test_others_leave_it_alone_until_its_worker_was_killed(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.erasure.erasure._WAITED_S", 0.01)
+    monkeypatch.setattr("proxy.features.erasure.erasure._RECEIPT_WAIT_S", 0.01)
     monkeypatch.setattr("proxy.queue.tasks.TaskKind.closing_s", 0.01)
     voice, things, its_own = Owned(await add_voice(store, ACCOUNT), ACCOUNT), Things(), Things()
     first, second = erasure_with(store, its_own, tmp_path), erasure_with(store, things, tmp_path)
@@ -84,7 +84,7 @@ async def test_erasures_of_the_version_before_are_finished_and_those_that_it_is_
 ) -> None:
     store = await open_bare(new_store_url, tmp_path)
     try:
-        await migrate(store, shipped()[:BEFORE_LEASES])
+        await migrate(store, known_migrations()[:BEFORE_LEASES])
         now = await store.now()
         await store.write(as_before("a", now - 61_000_000))
         await migrate(store)
@@ -122,6 +122,6 @@ async def test_what_the_version_before_completes_meanwhile_stays_complete(
 async def test_the_answer_of_a_voice_that_was_erased_meanwhile_is_not_written_down(store: Store) -> None:
     claim = Claim(id="one", account="acc_a", request="req_1", body_digest="b", voices=("voice_a", "voice_b"))
     assert await answer_claims.add(store, claim)
-    assert await answer_claims.keep(store, claim)
+    assert await answer_claims.write_answer(store, claim)
     await store.write(as_before("voice_b", 1))
-    assert not await answer_claims.keep(store, claim)
+    assert not await answer_claims.write_answer(store, claim)

@@ -16,7 +16,12 @@ from proxy.feature_list import load_config, open_store
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine
-from proxy.features.erasure.object_journal import TAKEN, ObjectJournal, lines_in, once_a_start
+from proxy.features.erasure.object_journal import (
+    IMPORTED_FILE,
+    ObjectJournal,
+    replay_once_a_start,
+    signed_lines,
+)
 from proxy.file_store.master_keys import MasterKeySource
 from proxy.file_store.objects import Folder
 from proxy.file_store.sealing import MasterKeys
@@ -55,7 +60,7 @@ def keys_of(vault: VaultSection, data: Path) -> MasterKeys | None:
 
 @pytest.fixture(autouse=True)
 def _short_flights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.features.erasure.object_journal._IN_FLIGHT_S", 1.0)
+    monkeypatch.setattr("proxy.features.erasure.object_journal._UNCOMMITTED_S", 1.0)
 
 
 @asynccontextmanager
@@ -142,7 +147,7 @@ async def test_a_journal_that_is_a_file_is_taken_over_once(store: Store, tmp_pat
     await bring_back(store, *VOICES)
     async with erasing(store, tmp_path, shared(tmp_path)) as erasure:
         assert (erasure.replayed, await voices(store)) == (2, [VOICES[1]])
-    assert (tmp_path / TAKEN).exists()
+    assert (tmp_path / IMPORTED_FILE).exists()
     assert not (tmp_path / FILE).exists()
     await bring_back(store, VOICES[0])
     async with erasing(store, tmp_path, shared(tmp_path)) as erasure:
@@ -198,7 +203,7 @@ async def test_an_object_that_is_no_line_is_named_and_the_others_count(
     with structlog.testing.capture_logs() as logs:
         assert [line.subject for line in await journal.list_unknown(store)] == [VOICES[0]]
     assert [line["event"] for line in logs] == ["erasure.journal.unsafe"]
-    (line,) = lines_in(tmp_path / "vault", keys_of(shared(tmp_path), tmp_path)).splitlines()
+    (line,) = signed_lines(tmp_path / "vault", keys_of(shared(tmp_path), tmp_path)).splitlines()
     assert VOICES[0].encode() in line
 
 
@@ -228,7 +233,7 @@ async def test_an_erasure_of_another_machine_that_is_under_way_is_left_to_it(
     start = asyncio.create_task(_replayed(store, tmp_path, vault))
     await asyncio.sleep(0.3)
     assert not start.done()
-    assert await tombstone_rows.erase(store, theirs)
+    assert await tombstone_rows.erase_subject(store, theirs)
     assert await start == 2
     assert len(read) == 2, "each other line once, however long the start waits"
 
@@ -257,16 +262,16 @@ async def test_one_worker_of_a_start_replays_and_the_others_wait_for_it(tmp_path
         raise StorageFailed("away")
 
     with pytest.raises(StorageFailed):
-        await once_a_start(tmp_path, "mch_1", fail)
-    workers = [asyncio.create_task(once_a_start(tmp_path, "mch_1", replay)) for _ in range(3)]
+        await replay_once_a_start(tmp_path, "mch_1", fail)
+    workers = [asyncio.create_task(replay_once_a_start(tmp_path, "mch_1", replay)) for _ in range(3)]
     await soon(lambda: _true(bool(replayed)))
     for _ in range(10):
         await asyncio.sleep(0.01)
     assert not any(worker.done() for worker in workers)
     may_end.set()
     await asyncio.gather(*workers)
-    await once_a_start(tmp_path, "mch_1", fail)
-    await once_a_start(tmp_path, "mch_2", replay)
+    await replay_once_a_start(tmp_path, "mch_1", fail)
+    await replay_once_a_start(tmp_path, "mch_2", replay)
     assert len(replayed) == 2
 
 
@@ -307,11 +312,11 @@ async def test_a_whole_backup_has_the_lines_of_a_folder(tmp_path: Path) -> None:
     assert (made.recordings, FILE in made.files) == (0, True)
     new = load_config(installed("new"), {})
     (tmp_path / "new" / "data").mkdir()
-    await asyncio.to_thread(whole_restore.restore, tmp_path / "all.tar", new, None, lambda _lines: None)
+    await asyncio.to_thread(whole_restore.restore_whole, tmp_path / "all.tar", new, None, lambda _lines: None)
     async with open_store("sqlite", Path(new.data)) as store:
         await bring_back(store, VOICES[0])
         assert await _replayed(store, Path(new.data), new.vault) == 1
         assert await voices(store) == []
     masters = keys_of(new.vault, Path(new.data))
-    (line,) = lines_in(tmp_path / "new" / "vault", masters).splitlines()
+    (line,) = signed_lines(tmp_path / "new" / "vault", masters).splitlines()
     assert msgspec.json.decode(line, type=JournalLine).subject == VOICES[0]

@@ -9,7 +9,7 @@ from proxy.config.sections import VaultSection
 from proxy.features.erasure import tombstone_rows
 from proxy.file_store.vault import Vault
 from proxy.storage import accounts, schema
-from proxy.storage.schema import Migration, migrate, shipped
+from proxy.storage.schema import Migration, known_migrations, migrate
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.tombstones import Tombstone
@@ -17,7 +17,7 @@ from tests.features.erasure.test_leases import erasure_with, step
 from tests.features.erasure.test_steps import ACCOUNT, Things
 from tests.proxy.file_store.owned import Owned, add_voice
 
-KNOWN = len(shipped())
+KNOWN = len(known_migrations())
 LIKENESSES = Migration(KNOWN + 1, "likenesses", ("CREATE TABLE likenesses (account TEXT, voice TEXT)",))
 TABLE = Table(
     "likenesses",
@@ -48,7 +48,7 @@ async def test_what_an_older_version_erased_and_closed_is_done_once_more(
     older = erasure_with(store, things, tmp_path)
     await older.erase_voice(long_ago)
     await store.write(Statement("UPDATE erasures SET began = began - 3600000000"))
-    await migrate(store, [*shipped(), LIKENESSES])
+    await migrate(store, [*known_migrations(), LIKENESSES])
     voice, closed = (
         Owned(await add_voice(store, ACCOUNT), ACCOUNT),
         await accounts.create(store, name="c", plan="p"),
@@ -80,12 +80,12 @@ async def test_what_an_older_version_erased_and_closed_is_done_once_more(
 async def test_an_older_version_leaves_an_erasure_of_a_newer_one_to_it(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await migrate(store, [*shipped(), LIKENESSES])
+    await migrate(store, [*known_migrations(), LIKENESSES])
     older, newer = (erasure_with(store, Things(), tmp_path) for _ in range(2))
     stone = Tombstone(subject="voice_x", account=ACCOUNT, digests=(), began=1, pending=("files",), lease=1)
     with monkeypatch.context() as patch:
         upgrade(store, patch)
-        await tombstone_rows.erase(store, stone)
+        await tombstone_rows.erase_subject(store, stone)
     assert await older.look() == []
     upgrade(store, monkeypatch)
     assert [each.subject for each in await newer.look()] == ["voice_x"]
@@ -99,7 +99,7 @@ async def test_an_older_version_does_not_tidy_the_vault(
     vault = Vault(store, VaultSection(), tmp_path)
     digest = await vault.put(ACCOUNT, b"a recording that only the newer version names" * 100)
     await store.write(Statement("DELETE FROM blobs"))
-    await migrate(store, [*shipped(), msgspec.structs.replace(LIKENESSES)])
+    await migrate(store, [*known_migrations(), msgspec.structs.replace(LIKENESSES)])
     for _ in range(2):
         await vault.tidy()
     assert [path.name for path in (tmp_path / "voices").rglob("*") if path.name.startswith(f"{digest}.")]

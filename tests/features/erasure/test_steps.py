@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import structlog
 
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.config.sections import VaultSection
 from proxy.feature_list import all_tables
 from proxy.features.clones import records
@@ -100,7 +100,7 @@ def things() -> Things:
 async def erasure(store: SharedStore, things: Things, tmp_path: Path) -> AsyncIterator[Erasure]:
     vault = Vault(store, VaultSection(), tmp_path)
     made = Erasure(store, vault, tmp_path)
-    made.things = DerivedThings((things,), (things,), things.drop, things.wait_for_providers)
+    made.things = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
     yield made
     things.gone.set()
     await made.close()
@@ -114,7 +114,7 @@ async def voice_of(store: SharedStore, *digests: str) -> Owned:
 async def test_a_receipt_is_open_while_a_stream_speaks_for_long(
     erasure: Erasure, store: SharedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.erasure.erasure._SILENT_S", 0.01)
+    monkeypatch.setattr("proxy.features.erasure.erasure._SILENCE_WAIT_S", 0.01)
     voice = await voice_of(store)
     with erasure.erased.speaking((voice.id,)):
         with erasure.erased.speaking((voice.id,)):
@@ -169,7 +169,7 @@ async def test_who_erases_waits_for_the_receipt_for_a_while_and_the_erasure_goes
     erasure: Erasure, store: SharedStore, things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     voice = await voice_of(store)
-    monkeypatch.setattr("proxy.features.erasure.erasure._WAITED_S", 0.01)
+    monkeypatch.setattr("proxy.features.erasure.erasure._RECEIPT_WAIT_S", 0.01)
     things.gone.clear()
     async with asyncio.timeout(30):
         receipt = await erasure.erase_voice(voice)
@@ -203,11 +203,11 @@ async def test_only_what_is_pending_is_done_again_and_the_database_after_late_fi
 async def test_another_server_s_fresh_erasure_is_left_to_it_on_a_shared_database(
     erasure: Erasure, store: SharedStore, things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("proxy.queue.tasks._LONGEST_WAIT_S", 0.0)
     now = await store.now()
     for name, began in (("voice_fresh", now), ("voice_old", now - 61_000_000)):
         tombstone = Tombstone(subject=name, account=ACCOUNT, digests=(), began=began, pending=("files",))
-        assert await tombstone_rows.erase(store, tombstone)
+        assert await tombstone_rows.erase_subject(store, tombstone)
 
     async def finished(is_shared: bool) -> set[str]:
         store.is_shared = is_shared
@@ -232,7 +232,7 @@ async def test_other_servers_are_followed_where_the_database_is_shared(
     store.is_shared = is_shared
     voice = await voice_of(store)
     tombstone = Tombstone(subject=voice.id, account=ACCOUNT, digests=(), began=await store.now())
-    assert await tombstone_rows.erase(store, tombstone)
+    assert await tombstone_rows.erase_subject(store, tombstone)
     vault = Vault(store, VaultSection(), tmp_path)
     async with open_erasure(store, vault, tmp_path, Metrics()) as opened:
         for _ in range(200):
@@ -245,9 +245,9 @@ async def test_other_servers_are_followed_where_the_database_is_shared(
 async def test_what_could_not_be_forgotten_while_following_is_forgotten_at_a_later_turn(
     erasure: Erasure, store: SharedStore, things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.erasure.erasure._SILENT_S", 0.01)
+    monkeypatch.setattr("proxy.features.erasure.erasure._SILENCE_WAIT_S", 0.01)
     tombstone = Tombstone(subject="voice_a", account=ACCOUNT, digests=(), began=await store.now())
-    assert await tombstone_rows.erase(store, tombstone)
+    assert await tombstone_rows.erase_subject(store, tombstone)
     with erasure.erased.speaking(("voice_a",)):
         await erasure.follow_others()
     await erasure.follow_others()
@@ -263,11 +263,13 @@ async def test_an_erasure_that_waits_for_an_object_looks_again_once_in_five_seco
     own, its, others = Things(), Things(), Tombstone(subject="voice_b", account="acc_b", digests=(), began=0)
     own.failing = its.failing = {"files"}
     eraser, follower = (Erasure(store, Vault(store, VaultSection(), tmp_path), tmp_path) for _ in range(2))
-    eraser.things, follower.things = DerivedThings(files=(own,)), DerivedThings(files=(its,))
+    eraser.things, follower.things = DerivedData(files=(own,)), DerivedData(files=(its,))
     working = RepeatingTask("erasures", eraser.turn, 0.1, Metrics())
     following = RepeatingTask("others", follower.follow_others, 1.0, Metrics())
     try:
-        assert await tombstone_rows.erase(store, msgspec.structs.replace(others, began=await store.now()))
+        assert await tombstone_rows.erase_subject(
+            store, msgspec.structs.replace(others, began=await store.now())
+        )
         await eraser.erase_voice(await voice_of(store))
         own.done.clear()
         its.done.clear()
@@ -323,7 +325,7 @@ async def test_a_replayed_erasure_has_the_recordings_of_the_row_and_of_the_journ
 ) -> None:
     voice = await voice_of(store, "ab" * 32)
     task = CloneTask(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
-    assert await records.want(store, task) is not None
+    assert await records.add_task(store, task) is not None
     before = Tombstone(subject=voice.id, account=ACCOUNT, digests=("cd" * 32,), began=5)
     ErasureJournal(tmp_path).append(before)
     await erasure.replay_journal()
@@ -351,7 +353,7 @@ async def test_a_process_that_makes_no_clones_leaves_the_receipt_open_while_a_pr
     """As a command without a server does it: there, no feature waits for providers."""
     voice = await voice_of(store)
     task = CloneTask(voice=voice.id, account=ACCOUNT, revision=1, engine="cloud", credential="one")
-    assert await records.want(store, task) is not None
+    assert await records.add_task(store, task) is not None
     assert (await erasure.erase_voice(voice)).pending == ("providers",)
     await store.write(Statement("DELETE FROM bindings"))
     (receipt,) = await erasure.finish_interrupted()

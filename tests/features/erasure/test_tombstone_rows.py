@@ -43,10 +43,10 @@ async def test_a_tombstone_takes_the_voice_its_samples_and_what_the_audit_said_o
         *audit.insert_statements(act("aud_1", voice)), *audit.insert_statements(act("aud_2", other))
     )
     assert await tombstone_rows.digests_of(store, voice) == ("d1", "d2")
-    assert await tombstone_rows.erase(store, tombstone(voice, 5, "d1", "d2"))
+    assert await tombstone_rows.erase_subject(store, tombstone(voice, 5, "d1", "d2"))
     assert [row["id"] for row in await store.read("SELECT id FROM voices")] == [other]
     assert await rows(store, "samples") == 1
-    said = {each.subject: each.details for each in await audit.list_(store, limit=10)}
+    said = {each.subject: each.details for each in await audit.list_acts(store, limit=10)}
     assert said[voice] == "{}"
     assert CANARY in said[other]
     found = await tombstones.get(store, "acc_a", voice)
@@ -57,11 +57,11 @@ async def test_a_tombstone_takes_the_voice_its_samples_and_what_the_audit_said_o
 async def test_a_second_erasure_changes_nothing(store: Store) -> None:
     voice = await add_voice(store, "acc_a", "d1")
     answers = await asyncio.gather(
-        *(tombstone_rows.erase(store, tombstone(voice, began)) for began in (5, 6, 7))
+        *(tombstone_rows.erase_subject(store, tombstone(voice, began)) for began in (5, 6, 7))
     )
     assert sorted(answers) == [False, False, True]
     assert await tombstone_rows.TASKS.write_held(store, tombstone(voice), {"pending": "[]", "completed": 8})
-    assert not await tombstone_rows.erase(store, tombstone(voice, 9))
+    assert not await tombstone_rows.erase_subject(store, tombstone(voice, 9))
     found = await tombstones.get(store, "acc_a", voice)
     assert found is not None
     assert found.completed is not None
@@ -72,15 +72,15 @@ async def test_a_consent_goes_only_when_no_voice_needs_it(store: Store) -> None:
     consent = await add_consent(store, "acc_a", "d1")
     voice = await add_voice(store, "acc_a", "d2")
     await store.write(Statement("UPDATE voices SET consent = :consent", {"consent": consent}))
-    assert await consents.needed_by(store, consent) == voice
-    assert not await tombstone_rows.erase(store, tombstone(consent), act("aud_1", consent))
+    assert await consents.find_dependent_voice(store, consent) == voice
+    assert not await tombstone_rows.erase_subject(store, tombstone(consent), act("aud_1", consent))
     assert (await rows(store, "consents"), await rows(store, "audit"), await rows(store, "erasures")) == (
         1,
         0,
         0,
     )
-    await tombstone_rows.erase(store, tombstone(voice))
-    assert await tombstone_rows.erase(store, tombstone(consent))
+    await tombstone_rows.erase_subject(store, tombstone(voice))
+    assert await tombstone_rows.erase_subject(store, tombstone(consent))
     assert await rows(store, "consents") == 0
 
 
@@ -93,19 +93,21 @@ async def test_a_refused_erasure_leaves_the_details_of_earlier_acts(store: Store
         *audit.insert_statements(act("aud_2", voice)),
     )
     # A voice needs the consent, and the voice has a recording that its erasure does not name.
-    assert not await tombstone_rows.erase(store, tombstone(consent), act("aud_3", consent))
-    assert not await tombstone_rows.erase(store, tombstone(voice), act("aud_4", voice), recordings=("d9",))
-    details = [each.details for each in await audit.list_(store, limit=10)]
+    assert not await tombstone_rows.erase_subject(store, tombstone(consent), act("aud_3", consent))
+    assert not await tombstone_rows.erase_subject(
+        store, tombstone(voice), act("aud_4", voice), recordings=("d9",)
+    )
+    details = [each.details for each in await audit.list_acts(store, limit=10)]
     assert [CANARY in each for each in details] == [True, True]
-    assert await tombstone_rows.erase(store, tombstone(voice), recordings=("d2",))
-    assert await tombstone_rows.erase(store, tombstone(consent))
-    assert [each.details for each in await audit.list_(store, limit=10)] == ["{}", "{}"]
+    assert await tombstone_rows.erase_subject(store, tombstone(voice), recordings=("d2",))
+    assert await tombstone_rows.erase_subject(store, tombstone(consent))
+    assert [each.details for each in await audit.list_acts(store, limit=10)] == ["{}", "{}"]
 
 
 async def test_erasures_are_open_until_they_are_complete(store: Store) -> None:
     voices = [await add_voice(store, "acc_a") for _ in range(3)]
     for began, voice in enumerate(voices):
-        await tombstone_rows.erase(store, tombstone(voice, began))
+        await tombstone_rows.erase_subject(store, tombstone(voice, began))
     await tombstone_rows.TASKS.write_held(store, tombstone(voices[0]), {"completed": 8})
     await tombstone_rows.TASKS.write_held(store, tombstone(voices[1]), {"pending": '["workers"]', "due": 1})
     pending = await tombstone_rows.TASKS.list_open(store, 10, 10)
@@ -130,7 +132,7 @@ async def test_sqlite_overwrites_what_is_deleted_and_empties_its_log(tmp_path: P
         await add_voice(store, "acc_a", id_=f"voice of {CANARY}")
         await store.write(Statement("UPDATE voices SET description = :text", {"text": CANARY * 500}))
         assert hits(tmp_path)
-        await tombstone_rows.erase(store, tombstone("voice of nobody"))
+        await tombstone_rows.erase_subject(store, tombstone("voice of nobody"))
         await store.write(Statement("DELETE FROM voices"))
         assert hits(tmp_path)
         assert await store.forget_deleted()
@@ -158,7 +160,7 @@ async def test_sqlite_says_so_while_somebody_reads_what_was_deleted(tmp_path: Pa
 async def test_a_derived_write_asks_for_the_tombstone_in_its_own_commit(store: Store, kept: bool) -> None:
     voice = await add_voice(store, "acc_a")
     if not kept:
-        await tombstone_rows.erase(store, tombstone(voice))
+        await tombstone_rows.erase_subject(store, tombstone(voice))
     insert = f"""
     INSERT INTO clips (recording, voice, account, has_lexicon, folder, began)
     SELECT 'rec', CAST(:voice AS TEXT), 'acc_a', 0, 'here', 1 WHERE {tombstones.NOT_ERASED}
@@ -169,6 +171,6 @@ async def test_a_derived_write_asks_for_the_tombstone_in_its_own_commit(store: S
 
 async def test_postgres_forgets_over_the_same_call(store: Store) -> None:
     voice = await add_voice(store, "acc_a", "d1")
-    await tombstone_rows.erase(store, tombstone(voice))
+    await tombstone_rows.erase_subject(store, tombstone(voice))
     assert await store.forget_deleted()
     assert await rows(store, "voices") == 0

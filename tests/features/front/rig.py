@@ -150,7 +150,7 @@ async def shop(folder: Path, config: str = SHOP) -> AsyncIterator[Shop]:
     (folder / "token").write_text("x" * 32)
     async with inside(folder, config, {"studio": studio}) as server:
         opened = server.worker.open_context
-        context = opened.context.sharing(samples)
+        context = opened.context.with_shared(samples)
         worker = Worker(server.worker.parts, opened._replace(context=context))
         made = Shop(worker, studio, samples)
         async with serving(made.app, ServerProtocol) as (host, port):

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from proxy.cli.main import _TRY
+from proxy.cli.main import _TRIAL_BANNER
 from proxy.feature_list import load_config
 from tests.features.front.rig import SHOP, VOICES, Shop, shop
 from tests.features.front.test_logo import GOOD
@@ -201,7 +201,7 @@ async def test_what_it_can_do_is_said_only_if_it_is_true(
 
 
 def test_the_line_that_is_named_is_printed() -> None:
-    printed = _TRY.format(base="http://127.0.0.1:8000", key="sk-vg-1").splitlines()
+    printed = _TRIAL_BANNER.format(base="http://127.0.0.1:8000", key="sk-vg-1").splitlines()
     assert [line for line in printed if line.startswith("Open http") and "#key=" in line]
 
 

@@ -89,7 +89,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def open_(check: ScriptedCheck, *scripts: Scripted, room_s: float = 0.0, **more: Any) -> Any:
         monkeypatch.setattr("proxy.features.heard.check.TranscriptCheck", lambda *_: check)
         given = dict(zip(("one", "two"), (*scripts, Scripted()), strict=False))
-        monkeypatch.setattr("proxy.features.heard.free_room.FIRST_S", room_s)
+        monkeypatch.setattr("proxy.features.heard.free_room.ALWAYS_FREE_S", room_s)
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         return inside(folder, more.pop("config", CONFIG), given, **more)

@@ -63,35 +63,35 @@ def test_a_voice_is_known_after_eight_sentences_and_judged_by_its_own_lengths_af
     lengths, rng, size = VoiceLengths(), random.Random(3), SentenceSize(40, 1)
     for number, each in enumerate(sizes(300)):
         is_known = number >= 8
-        assert lengths.fits("v", size, 1.5 * spoken(size)) is not is_known
-        assert lengths.fits("v", size, 0.75 * spoken(size)) is not is_known
+        assert lengths.is_usual("v", size, 1.5 * spoken(size)) is not is_known
+        assert lengths.is_usual("v", size, 0.75 * spoken(size)) is not is_known
         if number < 50:
-            assert lengths.fits("v", size, 1.1 * spoken(size))
+            assert lengths.is_usual("v", size, 1.1 * spoken(size))
         lengths.learn("v", each, spoken(each) * rng.gauss(1.0, 0.01))
-    assert lengths.fits("v", size, 1.02 * spoken(size))
-    assert not lengths.fits("v", size, 1.1 * spoken(size)), "its own lengths are narrower"
-    assert not lengths.fits("v", size, 0.9 * spoken(size))
-    assert not lengths.fits("v", size, float("nan"))
+    assert lengths.is_usual("v", size, 1.02 * spoken(size))
+    assert not lengths.is_usual("v", size, 1.1 * spoken(size)), "its own lengths are narrower"
+    assert not lengths.is_usual("v", size, 0.9 * spoken(size))
+    assert not lengths.is_usual("v", size, float("nan"))
 
 
 def test_a_voice_that_varies_is_given_more_and_one_that_changes_is_learned_anew() -> None:
     lengths, rng, size = VoiceLengths(), random.Random(4), SentenceSize(40, 1)
     for each in sizes(300):
         lengths.learn("v", each, spoken(each) * rng.uniform(0.7, 1.3))
-    assert lengths.fits("v", size, 1.25 * spoken(size))
+    assert lengths.is_usual("v", size, 1.25 * spoken(size))
     for each in sizes(900):
         lengths.learn("v", each, 2 * spoken(each))
-    assert lengths.fits("v", size, 2 * spoken(size))
-    assert not lengths.fits("v", size, spoken(size))
-    assert not lengths.fits("v", size, 1.75 * spoken(size)), "the former lengths are forgotten"
+    assert lengths.is_usual("v", size, 2 * spoken(size))
+    assert not lengths.is_usual("v", size, spoken(size))
+    assert not lengths.is_usual("v", size, 1.75 * spoken(size)), "the former lengths are forgotten"
 
 
 def test_sentences_that_are_all_alike_or_without_marks_are_judged_for_ever() -> None:
     lengths, size = VoiceLengths(), SentenceSize(30, 0)
     for _ in range(9000):
         lengths.learn("v", size, spoken(size))
-    assert lengths.fits("v", size, spoken(size))
-    assert not lengths.fits("v", size, 2 * spoken(size))
+    assert lengths.is_usual("v", size, spoken(size))
+    assert not lengths.is_usual("v", size, 2 * spoken(size))
 
 
 def test_the_memory_of_voices_is_bounded() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.heard import free_room
 from proxy.features.heard.free_room import FreeRoom
 from proxy.ledger.verify import verify
@@ -39,7 +39,7 @@ _ADD = "INSERT INTO heard_spans VALUES (:request, :account, :at, :charged_ms, :f
 
 
 def moment(month: int, day: int = 15) -> int:
-    return round(datetime(2026, month, day, tzinfo=UTC).timestamp()) * SECOND
+    return round(datetime(2026, month, day, tzinfo=UTC).timestamp()) * SECOND_US
 
 
 class InMemory:
@@ -59,7 +59,7 @@ IN_MEMORY = InMemory()
 
 async def spend(room: FreeRoom, now: int, parts: list[tuple[float, bool]]) -> tuple[float, float]:
     """What a request is charged for, and what is free, if some of its parts are wrong."""
-    left_s = await room.left_s("ada", moment(1, 10), now, sum(length for length, _ in parts))
+    left_s = await room.remaining_s("ada", moment(1, 10), now, sum(length for length, _ in parts))
     charged_s = free_s = 0.0
     for length_s, is_wrong in parts:
         if is_wrong and length_s <= left_s:
@@ -105,7 +105,7 @@ async def test_the_room_is_of_an_account_and_a_cycle(store: Store) -> None:
     room = FreeRoom(store)
 
     async def left_s(account: str, wanted_s: float = 5.0) -> float:
-        return await room.left_s(account, moment(1, 10), moment(4, 12), wanted_s)
+        return await room.remaining_s(account, moment(1, 10), moment(4, 12), wanted_s)
 
     assert await left_s("ada") == pytest.approx(1 + 33.0)
     assert await left_s("ada", wanted_s=0.5) == pytest.approx(1.0), "the longer sum is not needed"
@@ -125,7 +125,7 @@ async def test_each_request_settles_what_was_free_and_the_next_one_has_less(stag
         assert free == [1.0, 1.0, 0.0, 0.0]
         assert await spans(server) == [(0, 1000), (0, 1000), (1000, 0), (1000, 0)]
         assert (await verify(server.worker.store)).is_clean
-        await usage.delete(server.worker.store, await server.worker.store.now(), 3)
+        await usage.delete_oldest(server.worker.store, await server.worker.store.now(), 3)
         assert await spans(server) == [(1000, 0)], "a row lives as long as its usage"
         await server.administer("DELETE", f"accounts/{server.account.id}")
         assert await spans(server) == []

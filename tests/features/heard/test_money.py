@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies.price import MICRO
-from proxy.features.heard.free_room import SHARE
+from proxy.features.heard.free_room import FREE_SHARE
 from proxy.features.heard.made_part import RESULTS, MadePart
 from proxy.ledger.verify import verify
 from proxy.speech.part_check import CheckResult, PartVerdict
@@ -95,7 +95,7 @@ async def test_the_charge_is_what_was_not_wrong_whenever_a_client_leaves(stage: 
         sums = [CheckSums.of_column(row.checked) for row in await server.usage()]
         charged_s = sum(each.checked_s + each.unchecked_s - each.free_s for each in sums if each)
         free_s = sum(each.free_s for each in sums if each)
-        assert 0 < free_s <= ROOM_S + SHARE * charged_s
+        assert 0 < free_s <= ROOM_S + FREE_SHARE * charged_s
         assert (await verify(server.worker.store)).is_clean
 
 

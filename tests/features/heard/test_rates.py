@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from policies.misheard import Misheard, misheard_last
+from policies.misheard import Misheard, move_misheard_last
 from policies.routing import Candidate, Voice
-from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.heard.rates import DAY_US, MisheardRates
 from proxy.speech.part import Part
 from proxy.speech.part_check import CheckResult, PartVerdict, WrongWords
@@ -72,7 +72,7 @@ async def test_the_rates_of_an_erased_voice_go_and_do_not_come_back(store: Store
     await rates.write_counts()
     assert len(await rates.find_rates("voice_1")) == 1
     gone = Tombstone(subject="voice_1", account="acc_1", digests=(), began=await store.now())
-    assert await erase(store, gone)
+    assert await erase_subject(store, gone)
     assert await rates.of_models() == []
     note(rates, "right", 600, voice=own)
     await rates.write_counts()
@@ -129,7 +129,7 @@ def test_a_model_that_is_heard_wrong_far_more_often_comes_later(
 ) -> None:
     names = (ONE.model.name, TWO.model.name)
     rates = {name: Misheard(*pair) for name, *pair in zip(names, wrong, words, strict=True)}
-    assert " ".join(each.model.info.id for each in misheard_last((ONE, TWO), rates)) == order
+    assert " ".join(each.model.info.id for each in move_misheard_last((ONE, TWO), rates)) == order
 
 
 def test_only_neighbours_of_one_kind_change_places() -> None:
@@ -137,9 +137,13 @@ def test_only_neighbours_of_one_kind_change_places() -> None:
     rates = {ONE.model.name: Misheard(90, 1000), TWO.model.name: Misheard(1, 1000)}
     rates[robot.model.name] = Misheard(0, 1000)
     other = candidate(model="other")
-    found = misheard_last((ONE, other, TWO, robot), rates)
+    found = move_misheard_last((ONE, other, TWO, robot), rates)
     assert [each.model.info.id for each in found] == ["one", "other", "two", "robot"]
-    assert [each.model.info.id for each in misheard_last((ONE, TWO, robot), rates)] == ["two", "one", "robot"]
+    assert [each.model.info.id for each in move_misheard_last((ONE, TWO, robot), rates)] == [
+        "two",
+        "one",
+        "robot",
+    ]
     low, high = Misheard(10, 1000).bounds
     assert (low, high) == pytest.approx((0.00544, 0.0183), abs=1e-4)
     assert Misheard(0, 0).bounds == (0.0, 1.0)

@@ -113,7 +113,7 @@ async def _found(url: str, data: Path) -> Found:
         vault = Vault(store, VaultSection(), data)
         history = HistoryStore(store, vault)
         await vault.tidy()
-        rows = await usage.list_(store)
+        rows = await usage.list_newest(store)
         (account,) = {row.account for row in rows}
         entries = await HISTORY.of_account(store, account)
         for entry in entries:

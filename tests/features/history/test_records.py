@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxy.audio.formats import USUAL_FORMS
-from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.history.records import SealedRequest
 from proxy.features.history.writing import HistoryWriter, NewEntry
 from proxy.storage.store import Statement
@@ -130,7 +130,7 @@ async def test_an_entry_is_not_written_after_its_voice_was_erased(tmp_path: Path
         erased = Tombstone(
             subject="voice_gone", account=server.account.id, digests=(), began=await store.now(), pending=()
         )
-        assert await erase(store, erased)
+        assert await erase_subject(store, erased)
         writer = HistoryWriter(history, Metrics().registry)
         for voices in (" voice_gone ", " clip_a voice_gone "):
             entry = row_of(server, voices=voices)

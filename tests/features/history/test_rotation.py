@@ -7,7 +7,7 @@ import pytest
 from proxy.config.sections import VaultSection
 from proxy.feature_list import load_config
 from proxy.features.history.records import HISTORY, HistoryStore, SealedRequest
-from proxy.file_store.master_keys import MasterKeySource, rotate_some
+from proxy.file_store.master_keys import MasterKeySource, rewrap_some
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.processes import whole_backup
 from tests.commands import command
@@ -21,7 +21,7 @@ async def test_entries_open_with_a_new_master_key_alone(tmp_path: Path, store_ur
         shown, store, data = await spoken(server), server.worker.store, tmp_path / "data"
         sound = (await content(server, shown["id"])).content
         old = (data / "master-key").read_text().strip()
-        step = await rotate_some(store, MasterKeySource(VaultSection(key_text(2), (old,)), data), 0, 100)
+        step = await rewrap_some(store, MasterKeySource(VaultSection(key_text(2), (old,)), data), 0, 100)
         assert step is not None
         # The account's key, the entry and its sound; on PostgreSQL key rings as well.
         assert (step.rewrapped >= 3, step.left, step.missing) == (True, 0, ())

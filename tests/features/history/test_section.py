@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proxy.config.reload import merge
+from proxy.config.reload import merge_config
 from proxy.config.sections import Config
 from proxy.features.history.retention import stored_days
 from proxy.features.history.section import SECTION, HistorySection
@@ -25,7 +25,7 @@ def test_days_are_those_of_the_plan_or_of_the_server(tmp_path: Path) -> None:
 
 def test_a_reload_takes_it_on() -> None:
     read = Config(features={"history": HistorySection(days=1.0)})
-    reload = merge(Config(), read, (SECTION,))
+    reload = merge_config(Config(), read, (SECTION,))
     assert (reload.config, reload.changed, reload.needs_restart) == (read, ("history",), ())
 
 

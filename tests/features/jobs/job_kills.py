@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from policies.price import MICRO
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.feature_list import open_store
 from proxy.features.jobs.core import records
 from proxy.ledger.verify import verify
@@ -39,10 +39,10 @@ async def expect_one_of_each(
     """
     text = text_of(steps)
     async with jobs_inside(folder, url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         id_ = (await new_job(server, text, response_format=format_, tag=TAG))["id"]
         # Of three days, a cycle turns in the second one.
-        later = await server.worker.store.now() + 2 * 86_400 * SECOND
+        later = await server.worker.store.now() + 2 * 86_400 * SECOND_US
         await server.worker.store.write(Statement("UPDATE accounts SET anchor = :later", {"later": later}))
         before = server
     await killed_at_each(folder, url, kills, days)
@@ -60,7 +60,7 @@ async def expect_one_of_each_line(folder: Path, url: str, kills: Sequence[Kill],
     texts = words_of(lines)
     sent = [line(f"{number}", text, tag=TAG) for number, text in enumerate(texts)]
     async with jobs_inside(folder, url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         id_ = (await new_batch(server, *sent, line("nobody", "Lost.", voice="nobody")))["id"]
         before = server
     await killed_at_each(folder, url, kills)
@@ -104,7 +104,7 @@ async def expect_books(store: Store, id_: str, steps: int, text: str) -> Books:
 async def _expect_bills(store: Store, id_: str, steps: int, text: str) -> Books:
     clips = await records.list_clips(store, id_)
     assert [clip.number for clip in clips] == list(range(1, steps + 1))
-    used = [row for row in await usage.list_(store, limit=100_000) if row.credits]
+    used = [row for row in await usage.list_newest(store, limit=100_000) if row.credits]
     bills = {row.id: row.credits for row in used}
     assert bills.keys() == {clip.request for clip in clips}
     assert sum(bills.values()) == len(text) * MICRO
@@ -112,7 +112,7 @@ async def _expect_bills(store: Store, id_: str, steps: int, text: str) -> Books:
     assert (await verify(store)).is_clean
     cycles = await store.read("SELECT DISTINCT pool FROM entries WHERE kind = 'spend'")
     times = [row.started for row in used]
-    return Books(len(cycles), (max(times) - min(times)) / (86_400 * SECOND))
+    return Books(len(cycles), (max(times) - min(times)) / (86_400 * SECOND_US))
 
 
 async def _run(folder: Path, *point: str) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
@@ -95,7 +95,7 @@ def move_clock(days: float) -> None:
     """Let all stores say that it is later."""
     later: Any
     for store in (SqliteStore, PostgresStore):
-        later = _later(store.now, round(days * 86_400 * SECOND))
+        later = _later(store.now, round(days * 86_400 * SECOND_US))
         store.now = later  # type: ignore[method-assign]
 
 

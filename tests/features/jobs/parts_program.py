@@ -34,13 +34,13 @@ def pieces(job: Job) -> list[tuple[int, int]]:
 async def carry_out(store: Store, job: Job, what: str) -> None:
     match what:
         case "make":
-            assert await opening.add(store, job, pieces(job))
+            assert await opening.add_with_steps(store, job, pieces(job))
         case "cancel":
-            await ends.end(store, job, "canceled", NO_NOTICES)
+            await ends.end_job(store, job, "canceled", NO_NOTICES)
         case "retry":
             assert await opening.reopen(store, job, None)
         case _:
-            await removals.remove(store, job.id)
+            await removals.remove_job_rows(store, job.id)
 
 
 def arm(left: int) -> None:

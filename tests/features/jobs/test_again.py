@@ -186,7 +186,7 @@ async def test_nothing_is_taken_of_a_job_that_is_removed(tmp_path: Path, store_u
     async with jobs_inside(tmp_path, store_url) as server:
         store = server.worker.store
         first = await _done(server, text_of(2))
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         second = json_of(await _again(server, first["id"], steps=[1]), 202)
         (row,) = await store.read(
             "SELECT * FROM job_steps WHERE job = :job AND number = 2", {"job": second["id"]}
@@ -229,7 +229,7 @@ async def test_bad_input_names_its_field(tmp_path: Path) -> None:
             assert envelope(refused)["param"].startswith(param.partition("[")[0]), (body, refused.text)
             assert envelope(refused)["code"] == code, (body, refused.text)
         assert (await _again(server, "job_none", steps=[1])).status_code == 404
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         open_ = json_of(await ask_job(server, "Hello."), 202)
         assert (await _again(server, open_["id"], steps=[1])).status_code == 409
 

@@ -74,7 +74,7 @@ def test_a_watch_ends_with_the_job(tmp_path: Path, status: str, code: int) -> No
         "Generator[object, Any, int]",
         jobs_watch("job_1", CommandContext(None, None, lambda _file: config)),
     )
-    with data_folder.locked(Path(config.data)):
+    with data_folder.lock_data_folder(Path(config.data)):
         next(looks)
     with pytest.raises(StopIteration) as end:
         looks.send({"status": status, "ended": "2026-11-26T00:00:00Z"})

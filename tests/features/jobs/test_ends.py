@@ -76,7 +76,7 @@ async def test_a_job_says_why_it_has_failed(
 ) -> None:
     engine = Halting(2)
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         store = server.worker.store
         made = await new_job(server, text_of(4), model="one", voice="one")
         await engine.is_there.wait()
@@ -128,7 +128,7 @@ async def test_an_operator_is_told_once_what_a_step_waits_for(tmp_path: Path) ->
             async def is_tried_again() -> bool:
                 await server.worker.store.write(Statement("UPDATE job_steps SET due = 0"))
                 kind._resting_jobs.clear()
-                kind.look_soon()
+                kind.look_now()
                 rows = await server.worker.store.read("SELECT tries FROM job_steps")
                 return bool(rows[0]["tries"] > 2)
 
@@ -165,7 +165,7 @@ async def test_a_job_that_is_tried_again_has_no_error_any_more(tmp_path: Path) -
 async def test_the_key_that_replaces_another_goes_on_with_its_jobs(tmp_path: Path, store_url: str) -> None:
     engine = Halting(2)
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         store = server.worker.store
         made = await new_job(server, text_of(4), model="one", voice="one")
         await engine.is_there.wait()
@@ -189,8 +189,8 @@ async def test_why_a_voice_cannot_speak_is_kept_without_its_name(
 ) -> None:
     async with jobs_inside(tmp_path) as server:
 
-        async def fails(job: Job, held: JobStep, attempt: StepAttempt) -> None:
-            del job, held, attempt
+        async def fails(job: Job, step: JobStep, attempt: StepAttempt) -> None:
+            del job, step, attempt
             raise failure("The voice 'Ana Souza' cannot speak now.", param="voice", code="voice_not_ready")
 
         kind_of(server)._carry_out = fails  # type: ignore[method-assign]
@@ -209,10 +209,10 @@ async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The step that waits is speaking when the voice is erased.
-    monkeypatch.setattr("proxy.features.erasure.erasure._SILENT_S", 0.1)
+    monkeypatch.setattr("proxy.features.erasure.erasure._SILENCE_WAIT_S", 0.1)
     engine = Halting(2, speaks_samples=True, is_speech=False)
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         store = server.worker.store
         hook = {"name": "ends", "url": "https://hooks.invalid./", "event_types": ["job.failed"]}
         assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200

@@ -120,7 +120,7 @@ async def test_a_stream_whose_job_cannot_be_read_is_given_back(
         async def broken(*_more: object) -> None:
             raise RuntimeError("the database is gone")
 
-        monkeypatch.setattr(records, "made", broken)
+        monkeypatch.setattr(records, "read_totals", broken)
         follower = Follower(server, made["id"])
         await asyncio.wait([follower.task])
         assert b"data:" not in b"".join(each.get("body", b"") for each in follower.sent)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from proxy.errors import InvalidRequest
-from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.jobs.core import ends, opening, records, removals
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import StepAttempt
@@ -57,7 +57,7 @@ async def test_of_two_holders_the_second_ones_whole_settlement_falls(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A look would tell the first one that its lease is lost.
-    monkeypatch.setattr(tasks, "LOOK_S", 100.0)
+    monkeypatch.setattr(tasks, "LEASE_CHECK_S", 100.0)
     engine = Halting()
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         made = await new_job(server, "Hello.", model="one", voice="one")
@@ -103,7 +103,7 @@ async def test_a_sound_whose_step_was_not_ended_is_only_marked(tmp_path: Path, s
             Statement("UPDATE jobs SET state = 'open', ended = NULL"),
             Statement("UPDATE job_steps SET state = 'wanted', lease = 0 WHERE number = 2"),
         )
-        kind_of(server).look_soon()
+        kind_of(server).look_now()
         await job_with(server, made["id"], "done")
         assert (len(engine.jobs), len(await server.usage())) == (2, 2)
 
@@ -166,7 +166,7 @@ async def test_a_settlement_under_way_does_not_keep_a_job_from_its_deletion(
     tmp_path: Path, store_url: str, deletes: str
 ) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         made = await new_job(server, "Hello.")
         settling = await asyncpg.connect(store_url)
         try:
@@ -234,7 +234,7 @@ async def test_a_settlement_that_comes_after_the_erasure_is_forgotten_with_its_s
         tombstone = Tombstone(
             subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()
         )
-        assert await erase(store, replace(tombstone, lease=0))
+        assert await erase_subject(store, replace(tombstone, lease=0))
         engine.goes_on.set()
         await job_with(server, made["id"], "done", "failed")
         assert await records.list_clips(store, made["id"]) == []
@@ -248,8 +248,8 @@ async def test_a_voice_that_is_erased_before_its_last_step_ends_leaves_no_job_op
         kind = kind_of(server)
         speak = kind._carry_out
 
-        async def speak_and_erase(job: Job, held: JobStep, attempt: StepAttempt) -> None:
-            await speak(job, held, attempt)
+        async def speak_and_erase(job: Job, step: JobStep, attempt: StepAttempt) -> None:
+            await speak(job, step, attempt)
             await removals.remove_voice(server.worker.store, voice)
 
         kind._carry_out = speak_and_erase  # type: ignore[method-assign]
@@ -264,10 +264,10 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
         kind, store = kind_of(server), server.worker.store
         speak = kind._carry_out
 
-        async def leave_and_try_again(job: Job, held: JobStep, attempt: StepAttempt) -> None:
+        async def leave_and_try_again(job: Job, step: JobStep, attempt: StepAttempt) -> None:
             kind._carry_out = speak  # type: ignore[method-assign]
-            await ends.end(store, job, "canceled", kind._notices)
-            kind.look_at_leases()
+            await ends.end_job(store, job, "canceled", kind._notices)
+            kind.check_leases_now()
             try:
                 await asyncio.Event().wait()
             finally:
@@ -284,8 +284,8 @@ async def test_who_has_lost_its_lease_fails_no_job(tmp_path: Path, store_url: st
         kind, store = kind_of(server), server.worker.store
         speak = kind._carry_out
 
-        async def fail_late(job: Job, held: JobStep, attempt: StepAttempt) -> None:
-            del job, held, attempt
+        async def fail_late(job: Job, step: JobStep, attempt: StepAttempt) -> None:
+            del job, step, attempt
             kind._carry_out = speak  # type: ignore[method-assign]
             await store.write(Statement("UPDATE job_steps SET fence = fence + 1, lease = 0"))
             raise InvalidRequest("It cannot be said.")

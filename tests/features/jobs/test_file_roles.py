@@ -9,7 +9,7 @@ import pytest
 
 from proxy.features.jobs.core.encoded_records import EncodedBlob, list_encoded, list_file
 from proxy.features.jobs.kinds.training import training_input
-from proxy.storage.schema import migrate, shipped
+from proxy.storage.schema import known_migrations, migrate
 from proxy.storage.store import ALWAYS, Statement
 from speech_engine.training import FarPiece, FileRole
 from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_chapters
@@ -38,8 +38,10 @@ def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def upgrade_again(url: str, folder: Path) -> None:
     """Give the table of a stopped server its earlier shape, and let the migration convert that."""
-    before = [sql for each in shipped()[:BEFORE_ROLES] for sql in each.statements if "job_encoded" in sql]
-    converting = shipped()[BEFORE_ROLES].statements
+    before = [
+        sql for each in known_migrations()[:BEFORE_ROLES] for sql in each.statements if "job_encoded" in sql
+    ]
+    converting = known_migrations()[BEFORE_ROLES].statements
     store = await open_bare(url, folder)
     try:
         await store.write(
@@ -60,7 +62,7 @@ async def test_each_file_has_its_role_and_results_keep_their_chapters(
 ) -> None:
     store = await open_bare(new_store_url, tmp_path)
     try:
-        await migrate(store, shipped()[:BEFORE_ROLES])
+        await migrate(store, known_migrations()[:BEFORE_ROLES])
         await store.write(*(_old_row(chapter, number) for chapter in range(-4, 3) for number in (0, 1)))
         await migrate(store)
         for chapter, role in _ROLES.items():

@@ -31,7 +31,7 @@ async def test_a_look_reads_a_few_steps_of_each_account(store: Store) -> None:
                 wrapped="",
                 sealed="",
             )
-            assert await opening.add(store, job, [(n, n + 1) for n in range(steps)])
+            assert await opening.add_with_steps(store, job, [(n, n + 1) for n in range(steps)])
     listed = await STEPS.list_open(store, await store.now(), 8)
     assert [each.job.split("_")[1] for each in listed] == ["book", "short"] * 2
     explain = "EXPLAIN" if store.is_shared else "EXPLAIN QUERY PLAN"

@@ -13,7 +13,7 @@ from proxy.feature import RevisionContext
 from proxy.features.jobs.commands import JOBS
 from proxy.features.jobs.core.fields import StepFields
 from proxy.features.jobs.core.kind import Columns, JobKinds, JobUpload, Words
-from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, made_once
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, make_once
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.speech import speech_request
@@ -44,10 +44,10 @@ class PoemKind(SpeechKind):
     }
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         body = speech_request.parse(PoemBody, background.body)
-        return await made_once(self.files, background, partial(self._add_poem, background, body.lines))
+        return await make_once(self.files, background, partial(self._add_poem, background, body.lines))
 
     async def _add_poem(
         self, background: BackgroundRequest, lines: Sequence[str], id_: str, digest: bytes

@@ -72,7 +72,7 @@ async def test_a_job_in_the_making_is_shown_to_nobody_and_counts(
 ) -> None:
     job = await new_row(store, LARGE)
     making = stop(2)
-    added = asyncio.create_task(opening.add(store, job, pieces(job)))
+    added = asyncio.create_task(opening.add_with_steps(store, job, pieces(job)))
     await making.come.wait()
     assert await JOBS.get(store, None, job.id) is await JOBS.get(store, job.account, job.id) is None
     assert await JOBS.place_of(store, job.account, job.id) is None
@@ -82,9 +82,9 @@ async def test_a_job_in_the_making_is_shown_to_nobody_and_counts(
     assert await STEPS.list_open(store, await store.now(), 9) == []
     # Of its steps 400 are written, and all count.
     other = replace(job, id="job_2", created=job.created - 1, steps=MOST_WANTED - LARGE + 1)
-    assert not await opening.add(store, other, [(0, 1)])
+    assert not await opening.add_with_steps(store, other, [(0, 1)])
     other = replace(other, steps=MOST_WANTED - LARGE)
-    assert await opening.add(store, other, [(0, 1)])
+    assert await opening.add_with_steps(store, other, [(0, 1)])
     making.go.set()
     assert await added
     assert await JOBS.get(store, job.account, job.id) == job
@@ -105,7 +105,7 @@ async def test_an_older_server_leaves_a_job_in_the_making_where_it_is(
     store: Store, stop: Callable[[int], Parts]
 ) -> None:
     job, making = await new_row(store, LARGE), stop(2)
-    added = asyncio.create_task(opening.add(store, job, pieces(job)))
+    added = asyncio.create_task(opening.add_with_steps(store, job, pieces(job)))
     await making.come.wait()
     older = ListedTable("jobs", OlderJob)
     assert await older.page(store, None, NEWEST, 9, {}) == []
@@ -123,7 +123,7 @@ async def test_the_account_of_a_job_in_the_making_is_closed(
     store: Store, stop: Callable[[int], Parts]
 ) -> None:
     job, making = await new_row(store, LARGE), stop(3)
-    added = asyncio.create_task(opening.add(store, job, pieces(job)))
+    added = asyncio.create_task(opening.add_with_steps(store, job, pieces(job)))
     await making.come.wait()
     await accounts.close(store, job.account)
     making.go.set()
@@ -137,15 +137,15 @@ async def test_a_second_writer_goes_on_and_the_first_one_stops(
     store: Store, stop: Callable[[int], Parts]
 ) -> None:
     job, making = await new_row(store, LARGE), stop(2)
-    first = asyncio.create_task(opening.add(store, job, pieces(job)))
+    first = asyncio.create_task(opening.add_with_steps(store, job, pieces(job)))
     await making.come.wait()
-    begun = await records.find_made(store, job.account, job.id)
+    begun = await records.find_with_making(store, job.account, job.id)
     assert begun is not None
     assert begun.state == "making"
     # The configuration has changed, and the pieces with it.
     with pytest.raises(Superseded):
-        await opening.add(store, begun, [(9, 10)] * LARGE)
-    assert await opening.add(store, begun, pieces(job))
+        await opening.add_with_steps(store, begun, [(9, 10)] * LARGE)
+    assert await opening.add_with_steps(store, begun, pieces(job))
     making.go.set()
     with pytest.raises(Superseded):
         await first
@@ -200,7 +200,7 @@ async def test_a_second_job_of_the_same_id_that_has_no_room_adds_no_steps(store:
     job = await new_row(store, 3)
     await carry_out(store, job, "make")
     other = replace(job, created=job.created + 1, bytes=records.MOST_STORED_BYTES + 1)
-    assert not await opening.add(store, other, pieces(other))
+    assert not await opening.add_with_steps(store, other, pieces(other))
     assert await states(store) == {"wanted": 3}
 
 
@@ -211,10 +211,10 @@ async def test_a_step_that_ends_a_large_job_leaves_most_steps_to_the_server_that
     held = await STEPS.take(store, step, 10**9)
     assert held is not None
     why = ErrorDetail("Its voice is gone.", "invalid_request_error", None, "voice_not_found")
-    also = ends.after_failure(held, ends.JOB_EVENTS, await store.now(), why, NO_NOTICES)
+    also = ends.statements_after_failure(held, ends.JOB_EVENTS, await store.now(), why, NO_NOTICES)
     assert await STEPS.write_held(store, held, {"state": "failed"}, also=also, gives_back=True)
     assert await states(store) == {"failed": 1, "canceled": PART, "wanted": LARGE - PART - 1}
-    await JobRetention(JobFiles(store, NO_NOTICES), NO_NOTICES).end_left()
+    await JobRetention(JobFiles(store, NO_NOTICES), NO_NOTICES).end_abandoned()
     assert await states(store) == {"failed": 1, "canceled": LARGE - 1}
     assert await count(store, "partial_jobs") == 0
 
@@ -223,9 +223,9 @@ async def test_two_removals_at_once_leave_nothing(store: Store, stop: Callable[[
     job = await new_row(store, LARGE)
     await carry_out(store, job, "make")
     removing = stop(3)
-    first = asyncio.create_task(removals.remove(store, job.id))
+    first = asyncio.create_task(removals.remove_job_rows(store, job.id))
     await removing.come.wait()
-    await removals.remove(store, job.id)
+    await removals.remove_job_rows(store, job.id)
     removing.go.set()
     with pytest.raises(Superseded):
         await first
@@ -247,7 +247,7 @@ async def test_a_spoken_job_of_one_part_is_removed_in_commits_of_500_rows(store:
         """),
     )
     with structlog.testing.capture_logs() as logs:
-        assert len(await removals.remove(store, job.id)) == PART + 1
+        assert len(await removals.remove_job_rows(store, job.id)) == PART + 1
     assert [log for log in logs if log["event"] == "commit.held"] == []
     assert await count(store, "blobs WHERE wrapped <> ''") == 0
     assert (
@@ -291,7 +291,7 @@ KILLS = (
 @pytest.mark.slow
 async def test_a_kill_between_parts_leaves_nothing_half_done(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url, name="ben") as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         store = server.worker.store
         row = replace(await new_row(store, LARGE), key="key_none")
         for number, kill in enumerate(KILLS):
@@ -308,7 +308,7 @@ async def test_a_kill_between_parts_leaves_nothing_half_done(tmp_path: Path, sto
             assert await count(store, "partial_jobs") == 1, kill
             await _expect_whole(server, store, job, kill)
             assert await count(store, "partial_jobs") == 0, kill
-            await removals.remove(store, job.id)
+            await removals.remove_job_rows(store, job.id)
         assert await count(store, "jobs") == await count(store, "job_steps") == 0
         assert (await verify(store)).is_clean
 
@@ -316,19 +316,19 @@ async def test_a_kill_between_parts_leaves_nothing_half_done(tmp_path: Path, sto
 async def _expect_whole(server: Inside, store: Store, job: Job, kill: Kill) -> None:
     found = await JOBS.get(store, job.account, job.id)
     if kill.what == "make" and kill.goes_on:
-        begun = await records.find_made(store, job.account, job.id)
+        begun = await records.find_with_making(store, job.account, job.id)
         assert found is None
         assert begun is not None
-        assert await removals.remove(store, job.id) == [], "its writer has the lease"
+        assert await removals.remove_job_rows(store, job.id) == [], "its writer has the lease"
         await carry_out(store, begun, "make")
         numbers = await store.read("SELECT number FROM job_steps ORDER BY number")
         assert [row["number"] for row in numbers] == list(range(1, LARGE + 1))
         return
     await store.write(Statement("UPDATE partial_jobs SET lease = 0"))
-    await retention(server).end_left()
+    await retention(server).end_abandoned()
     if kill.what in ("make", "remove"):
         assert found is None
-        assert await records.find_made(store, job.account, job.id) is None
+        assert await records.find_with_making(store, job.account, job.id) is None
         assert await count(store, "job_steps") == 0
         return
     assert found is not None
@@ -344,7 +344,7 @@ async def test_after_the_first_commit_of_a_cancel_no_step_begins(
 ) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         kind, store = kind_of(server), server.worker.store
-        kind.at_once = 0
+        kind.most_at_once = 0
         job = replace(await new_row(store, LARGE, "ben"), key="key_none")
         await carry_out(store, job, "make")
         cancel = Parts(store, monkeypatch, 1)
@@ -352,8 +352,8 @@ async def test_after_the_first_commit_of_a_cancel_no_step_begins(
         await cancel.come.wait()
         # Only the steps of later parts are left, and they are due now.
         await store.write(Statement("UPDATE job_steps SET due = 0 WHERE state = 'wanted'"))
-        kind.at_once = 4
-        kind.look_soon()
+        kind.most_at_once = 4
+        kind.look_now()
         await soon(lambda: _taken(store))
         assert kind._resting_jobs.keys() == {job.id}
         assert await count(store, "usage") == await count(store, "job_clips") == 0

@@ -50,7 +50,7 @@ def test_a_piece_is_said_as_by_all_tags_before_it(text: str, names: tuple[str, .
 
 def who_says(text: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
     """Who says each letter, without what no voice speaks."""
-    turns, text = text_tags.turns(text, names), text_tags.without_tags(text)
+    turns, text = text_tags.find_turns(text, names), text_tags.without_tags(text)
     return [
         (turn.name, letter) for turn in turns for letter in text[turn.start : turn.end] if letter.isalpha()
     ]
@@ -62,7 +62,7 @@ def who_says(text: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
 )
 def test_no_pause_is_cut_and_none_begins_a_later_piece(text: str, most: int) -> None:
     found = pieces(text, "en", most=most)
-    places = [each.start for each in text_tags.pauses(text)]
+    places = [each.start for each in text_tags.find_pauses(text)]
     assert all(any(start <= place < end for start, end in found) for place in places)
     for start, end in found[1:]:
         assert not re.match(r"\s*\[pause(?: 1|:0\.5)s\]", text[start:end])
@@ -83,13 +83,13 @@ def test_a_piece_of_a_very_long_text_with_a_cast_is_found_by_what_is_near(
 ) -> None:
     text, seen = "[Ana] One. [Ben] Two. " * 20_000, list[int]()
     found = pieces(text, "en", ("Ana", "Ben"))
-    turns = text_tags.turns
+    turns = text_tags.find_turns
 
     def turns_of(text: str, names: Sequence[str], start: int, end: int) -> tuple[text_tags.Turn, ...]:
         seen.append(end - start)
         return turns(text, names, start, end)
 
-    monkeypatch.setattr(text_tags, "turns", turns_of)
+    monkeypatch.setattr(text_tags, "find_turns", turns_of)
     for start, end in found[1:]:
         saying_at(text, ("Ana", "Ben"), start, end)
     assert max(seen) <= 2 * MOST_CHARACTERS

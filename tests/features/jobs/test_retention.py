@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.retention import JobRetention
@@ -87,7 +87,7 @@ async def test_what_a_kill_has_left_of_an_erased_voice_is_found(tmp_path: Path, 
         tombstone = Tombstone(
             subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()
         )
-        assert await erase(store, tombstone)
+        assert await erase_subject(store, tombstone)
         await retention(server).delete_old()
         assert await records.list_clips(store, spoken["id"]) == []
         assert len(await records.list_clips(store, other["id"])) == 1

@@ -8,7 +8,7 @@ import pytest
 from proxy.features.jobs.core import opening, records
 from proxy.features.jobs.core.parts import PartClaim, Superseded
 from proxy.features.jobs.core.records import Job, step_id
-from proxy.features.jobs.core.settling import settle_to_the_end
+from proxy.features.jobs.core.settling import settle_uncancelled
 from proxy.storage import accounts
 from proxy.storage.store import Statement, StorageUnreachable, Store
 
@@ -32,13 +32,13 @@ async def new_row(store: Store, steps: int = 1, name: str = "ada") -> Job:
 async def test_a_closed_account_adds_no_job(store: Store) -> None:
     job = await new_row(store)
     await accounts.close(store, job.account)
-    assert not await opening.add(store, job, [(0, 5)])
+    assert not await opening.add_with_steps(store, job, [(0, 5)])
     assert await store.read("SELECT id FROM jobs UNION ALL SELECT id FROM job_steps") == []
 
 
 async def test_a_retried_job_has_all_its_tries(store: Store) -> None:
     job = await new_row(store, steps=2)
-    assert await opening.add(store, job, [(0, 5), (5, 9)])
+    assert await opening.add_with_steps(store, job, [(0, 5), (5, 9)])
     await store.write(
         Statement("UPDATE jobs SET state = 'failed'"),
         Statement("UPDATE job_steps SET state = 'failed', tries = 7"),
@@ -57,7 +57,7 @@ async def test_a_retried_job_has_all_its_tries(store: Store) -> None:
 
 async def test_a_claim_that_was_taken_over_writes_nothing_more(store: Store) -> None:
     job = await new_row(store)
-    assert await opening.add(store, job, [(0, 5)])
+    assert await opening.add_with_steps(store, job, [(0, 5)])
     first, second = PartClaim(job.id), PartClaim(job.id)
     await store.write(first.statement(job.created, "state = 'open'", adds=True))
     assert await second.take_over(store) == 0
@@ -68,7 +68,7 @@ async def test_a_claim_that_was_taken_over_writes_nothing_more(store: Store) -> 
 
 async def test_a_retried_job_counts_among_the_steps_that_wait(store: Store) -> None:
     job = await new_row(store, steps=records.MOST_WANTED)
-    assert await opening.add(store, job, [(0, 5)])
+    assert await opening.add_with_steps(store, job, [(0, 5)])
     await store.write(Statement("UPDATE jobs SET state = 'failed'"))
     # Its one step waits beside as many as an account may have.
     assert not await opening.reopen(store, job, None)
@@ -85,9 +85,9 @@ async def test_a_settlement_in_doubt_is_tried_until_it_is_known() -> None:
         if len(tries) < most:
             raise StorageUnreachable("away for a moment")
 
-    await settle_to_the_end(partial(settle, 6))
+    await settle_uncancelled(partial(settle, 6))
     assert len(tries) == 6
     tries.clear()
     with pytest.raises(StorageUnreachable):
-        await settle_to_the_end(partial(settle, 100))
+        await settle_uncancelled(partial(settle, 100))
     assert len(tries) == 6

@@ -211,7 +211,7 @@ async def test_a_cancel_ends_a_step_under_way_and_what_was_spoken_stays(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The first one is the first that is spoken.
-    monkeypatch.setattr(records, "OF_ACCOUNT", 1)
+    monkeypatch.setattr(records, "STEPS_OF_ACCOUNT", 1)
     engine = FirstOnly()
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         made = await new_job(server, text_of(4), model="one", voice="one")
@@ -262,7 +262,7 @@ async def test_a_cancel_says_if_a_step_is_under_way_elsewhere_and_waits_for_no_c
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         made, store = await new_job(server, text_of(1)), server.worker.store
         until_us = await store.now() + 60_000_000
         await store.write(Statement("UPDATE job_steps SET lease = :until", {"until": until_us}))
@@ -334,13 +334,13 @@ async def test_a_job_that_is_deleted_while_its_cancel_waits_was_canceled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with jobs_inside(tmp_path) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         made = await new_job(server, text_of(1))
 
         async def settled(_steps: Steps, id_: str) -> None:
             assert (await server.ask("DELETE", f"/v1/jobs/{id_}")).is_success
 
-        monkeypatch.setattr(Steps, "settled", settled)
+        monkeypatch.setattr(Steps, "wait_for_steps_of", settled)
         canceled = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert (canceled.status_code, canceled.json()["status"]) == (200, "canceled")
 
@@ -426,7 +426,7 @@ async def test_the_end_of_a_job_is_told_once(tmp_path: Path, store_url: str, eve
         hook = {"name": "ends", "url": "https://hooks.invalid./", "event_types": ends}
         assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200
         if event == "job.canceled":
-            kind_of(server).at_once = 0
+            kind_of(server).most_at_once = 0
         made = await new_job(server, text_of(3), model="one", voice="one")
         if event == "job.canceled":
             for _ in range(2):
@@ -525,7 +525,7 @@ async def test_beside_very_many_steps_of_one_account_anothers_job_begins_at_once
 ) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         kind, store = kind_of(server), server.worker.store
-        kind.at_once = 0
+        kind.most_at_once = 0
         for _ in range(20):
             book = await new_job(server, text_of(500))
         assert book["steps"] == 500
@@ -591,7 +591,7 @@ async def test_who_asks_for_heads_alone_waits_for_no_sound_and_no_end(
         await server.worker.store.write(Statement("DELETE FROM blobs"))
         head = await server.ask("HEAD", f"/v1/jobs/{made['id']}/content")
         assert (head.status_code, head.headers["content-length"], head.content) == (200, str(size), b"")
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         open_ = await new_job(server, "Hello.")
         assert (await server.ask("HEAD", f"/v1/jobs/{open_['id']}/events")).status_code == 200
         assert (await job(server, open_["id"]))["status"] == "queued"

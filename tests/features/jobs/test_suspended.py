@@ -66,7 +66,7 @@ async def test_a_suspended_account_is_refused_and_its_job_waits_until_it_is_resu
     engine = Halting(2)
     async with jobs_inside(tmp_path, store_url, one=engine) as opened:
         server = await with_operator(opened)
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         made = await new_job(server, text_of(4), model="one", voice="one")
         await engine.is_there.wait()
         assert (await switch(server, "suspend"))["suspended"] is not None
@@ -91,11 +91,11 @@ async def test_a_suspended_account_is_refused_and_its_job_waits_until_it_is_resu
 async def test_no_other_step_of_an_account_that_waits_is_begun(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as opened:
         server, kind = await with_operator(opened), kind_of(opened)
-        kind.at_once = 0
+        kind.most_at_once = 0
         made = await new_job(server, text_of(12))
         await switch(server, "suspend")
-        kind.at_once = 1
-        kind.look_soon()
+        kind.most_at_once = 1
+        kind.look_now()
         await soon(waits(server, made["id"]))
         assert await kind.list_open(await server.worker.store.now()) == []
 
@@ -107,13 +107,13 @@ async def test_a_batch_does_not_expire_while_its_account_is_suspended(
     async with jobs_inside(tmp_path, store_url) as opened:
         server, store = await with_operator(opened), opened.worker.store
         kind = kind_of(server)
-        kind.at_once = 0
+        kind.most_at_once = 0
         made = await new_batch(server, line("a", "Hello."))
         await store.write(Statement(f"UPDATE jobs SET created = created - {WINDOW_US}"))
         await switch(server, "suspend")
         assert await batches(server).expire() == 0
-        kind.at_once = 4
-        kind.look_soon()
+        kind.most_at_once = 4
+        kind.look_now()
         await soon(waits(server, made["id"]))
         await switch(server, "resume")
         assert await batches(server).expire() == 0, "the window begins again"

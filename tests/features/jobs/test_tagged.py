@@ -46,12 +46,12 @@ async def test_each_step_has_the_tag_of_its_job_by_header_or_body(tmp_path: Path
 async def test_a_retried_job_has_it(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
         kind = kind_of(server)
-        at_once, kind.at_once = kind.at_once, 0
+        at_once, kind.most_at_once = kind.most_at_once, 0
         made = await new_job(server, "Word one.", tag="ep:1")
         await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).is_success
-        kind.at_once = at_once
-        kind.look_soon()
+        kind.most_at_once = at_once
+        kind.look_now()
         await job_with(server, made["id"], "done")
         assert await tags(server) == ["ep:1"]
 

@@ -16,7 +16,7 @@ from proxy.feature import RevisionContext
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.fields import StepFields
 from proxy.features.jobs.core.kind import JobKinds, JobUpload
-from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, made_once
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, make_once
 from proxy.features.jobs.core.records import MOST_STORED_BYTES, stored_bytes
 from proxy.features.jobs.core.uploads import FileId
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
@@ -45,17 +45,17 @@ class LetterKind(SpeechKind):
     body = LetterBody
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         body = speech_request.parse(LetterBody, background.body)
         files = {body.input_file_id: "input_file_id", body.cover_file_id: "cover_file_id"}
-        return await made_once(self.files, background, partial(self._add_letter, background, files))
+        return await make_once(self.files, background, partial(self._add_letter, background, files))
 
     async def _add_letter(
         self, background: BackgroundRequest, files: dict[str, str], id_: str, digest: bytes
     ) -> None:
         for file, field in files.items():
-            await uploads.find(self.store, background.caller.account, file, field, "user_data")
+            await uploads.find_file(self.store, background.caller.account, file, field, "user_data")
         sent = {"model": "tone", "voice": "alloy", "response_format": "pcm"}
         raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in sent.items()}
         fields = StepFields(sent=raw, request=digest.hex(), model="tone", voice="alloy")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proxy.config.reload import merge
+from proxy.config.reload import merge_config
 from proxy.config.sections import Config, EngineSection
 from proxy.features.lexicons.section import SECTION
 from tests.proxy.config.files import faults, load
@@ -38,6 +38,6 @@ def test_a_fault_is_told_by_its_place(tmp_path: Path, text: str, fault: str) -> 
 def test_a_reload_takes_them_on_whatever_becomes_of_the_engines() -> None:
     words = {"pt": {"Ana": "Âna"}}
     read = Config(engines={"late": EngineSection("tone")}, features={"lexicons": words})
-    reload = merge(Config(), read, (SECTION,))
+    reload = merge_config(Config(), read, (SECTION,))
     assert (reload.changed, reload.needs_restart) == (("lexicons",), ("engines",))
     assert SECTION.of(reload.config) == words

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.access.limits import Limits, MemoryWindows
 from proxy.config.sections import VaultSection
 from proxy.features.mail.mails import DAY_S, Mails
@@ -56,7 +56,7 @@ class MailRig(NamedTuple):
 
     async def later(self, seconds: float) -> None:
         """So much later, look again."""
-        await self.store.write(Statement(_SHIFT, {"us": round(seconds * SECOND)}))
+        await self.store.write(Statement(_SHIFT, {"us": round(seconds * SECOND_US)}))
         await self.step()
 
     async def rows(self) -> list[MailRow]:

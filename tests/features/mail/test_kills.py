@@ -29,7 +29,7 @@ async def test_a_killed_worker_loses_no_mail(tmp_path: Path) -> None:
             assert len(await rig.rows()) == 2
             await rig.step()
             assert len(served.got) == 3, "the killed worker has their leases"
-            rig.mails._began = await store.now()
+            rig.mails._server_started = await store.now()
             await rig.mails.turn()
             await rig.mails.finish()
             assert not await rig.rows()

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import structlog
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.mail.records import TABLE, Letter
 from proxy.features.mail.section import MailSection
 from proxy.storage import accounts
@@ -136,7 +136,7 @@ async def test_a_mail_is_erased_with_its_user_and_its_account(rig: MailRig) -> N
         assert row.account == ada
         await accounts.close(rig.store, ada)
         assert not await rig.rows()
-        rig.mails.look_at_leases()
+        rig.mails.check_leases_now()
         await rig.mails.finish()
     assert (rig.ended("sent"), rig.ended("again")) == (0, 0)
 
@@ -147,7 +147,7 @@ async def test_a_seal_that_cannot_be_opened_waits(rig: MailRig) -> None:
     await rig.step()
     (row,) = await rig.rows()
     assert "damaged" in row.error
-    assert row.due - await rig.store.now() <= 5 * SECOND
+    assert row.due - await rig.store.now() <= 5 * SECOND_US
 
 
 async def test_an_address_that_is_none_is_refused(rig: MailRig) -> None:

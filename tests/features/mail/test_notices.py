@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.jobs.core import ends
-from proxy.features.jobs.core.mailed import description
+from proxy.features.jobs.core.mailed import describe_mail
 from proxy.features.jobs.core.records import Job, Kind, State
 from proxy.features.mail.mails import Mails
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
@@ -33,8 +33,8 @@ class Notices:
     def __init__(self, rig: MailRig, account: str) -> None:
         self.rig, self.account = rig, account
         self.notices: DeliveryTasks = quiet_courier(rig.store)
-        self.notices.also = rig.mails.notice_statements
-        rig.mails.describe = partial(description, rig.store)
+        self.notices.mail_statements = rig.mails.notice_statements
+        rig.mails.describe = partial(describe_mail, rig.store)
         rig.mails.recipients = self._recipients
         self._made = 0
 
@@ -49,7 +49,7 @@ class Notices:
             account=self.account,
             key="key_1",
             kind=kind,
-            created=await self.rig.store.now() - round(seconds * SECOND),
+            created=await self.rig.store.now() - round(seconds * SECOND_US),
             format="mp3",
             characters=1,
             steps=1,
@@ -61,7 +61,7 @@ class Notices:
         return job
 
     async def end(self, job: Job, state: State) -> None:
-        await ends.end(self.rig.store, job, state, self.notices)
+        await ends.end_job(self.rig.store, job, state, self.notices)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ async def test_a_worker_mails_that_a_job_waits(tmp_path: Path) -> None:
             mails.recipients = recipients
             made = await new_job(server, text_of(2))
             await job_with(server, made["id"], "waiting")
-            mails.look_soon()
+            mails.look_now()
             (got,) = await soon(lambda: served.got)
             assert (got["To"], got["Subject"]) == ("ada@example.net", "Um trabalho espera por créditos")
             assert f"o trabalho {made['id']} espera." in served.text()

@@ -12,7 +12,7 @@ from proxy.features.mail import smtp
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter, Rank
 from proxy.features.mail.section import MailSection
-from proxy.features.users.records import ceilings
+from proxy.features.users.records import mail_ceilings
 from proxy.storage.store import Store
 from tests.databases import lay_tables
 from tests.features.mail.receiver import CUTS, HANGS, Receiver, receiver
@@ -49,7 +49,7 @@ async def sent_by(rig: MailRig, served: Receiver, rounds: int = 1) -> None:
 
 
 async def test_mails_go_by_their_rank(rig: MailRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Mails, "at_once", 1)
+    monkeypatch.setattr(Mails, "most_at_once", 1)
     await rig.put(NOTICE)
     await put(rig, "stranger@example.net", Rank.OF_STRANGER)
     await put(rig, "user@example.net", Rank.OF_USER)
@@ -61,7 +61,7 @@ async def test_mails_go_by_their_rank(rig: MailRig, monkeypatch: pytest.MonkeyPa
 
 
 async def test_strangers_leave_users_a_part_of_the_ceiling(rig: MailRig) -> None:
-    rig.mails.ceilings = ceilings(8)
+    rig.mails.ceilings = mail_ceilings(8)
     for number in range(20):
         await put(rig, f"stranger{number}@example.net", Rank.OF_STRANGER)
     async with receiver() as served:
@@ -81,7 +81,7 @@ async def test_strangers_leave_users_a_part_of_the_ceiling(rig: MailRig) -> None
 
 
 async def test_below_its_ceiling_there_is_no_trouble(rig: MailRig) -> None:
-    rig.mails.ceilings = ceilings(8)
+    rig.mails.ceilings = mail_ceilings(8)
     await put(rig, "stranger@example.net", Rank.OF_STRANGER)
     async with receiver() as served:
         await sent_by(rig, served)
@@ -103,7 +103,7 @@ async def test_a_few_connections_carry_many_mails(rig: MailRig) -> None:
 
 
 async def test_a_connection_ends_after_so_many_mails(rig: MailRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Mails, "at_once", 1)
+    monkeypatch.setattr(Mails, "most_at_once", 1)
     monkeypatch.setattr(smtp, "_MOST_MAILS", 2)
     for _ in range(5):
         await rig.put()
@@ -127,7 +127,7 @@ async def test_a_connection_that_hangs_loses_no_mail(tmp_path: Path, monkeypatch
 
 async def check_fault(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second of four mails meets it. One that had come is sent again, by its Message-ID, as ever."""
-    monkeypatch.setattr(Mails, "at_once", 1)
+    monkeypatch.setattr(Mails, "most_at_once", 1)
     lay_tables(tmp_path)
     async with open_store("sqlite", tmp_path) as store, mail_rig(store, tmp_path) as rig:
         for number in range(4):

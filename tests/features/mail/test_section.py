@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from proxy.config.finding import Finding
-from proxy.config.reload import merge
+from proxy.config.reload import merge_config
 from proxy.config.sections import Config, Upstream
 from proxy.features.mail import mail_check
 from proxy.features.mail.section import SECTION, MailSection, SmtpServer, read_url
@@ -66,14 +66,14 @@ def test_a_secret_stays_in_the_environment(tmp_path: Path) -> None:
     # A worker gets it as plain data.
     plain = msgspec.structs.replace(config, features=msgspec.to_builtins(config.features))
     assert SECTION.of(plain).sender == "Voices <voices@example.org>"
-    assert SECTION.of(merge(Config(), config, (SECTION,)).config).url == url
+    assert SECTION.of(merge_config(Config(), config, (SECTION,)).config).url == url
 
 
 async def test_the_doctor_connects() -> None:
     def findings(url: str) -> list[Finding]:
         mail = MailSection(url=url, sender="voices@example.org")
         config = Config(upstream=Upstream(ca_file=str(CERTIFICATE)), features={"mail": mail})
-        return [*mail_check.look(config)]
+        return [*mail_check.check_server(config)]
 
     assert findings("") == []
     async with receiver() as served:

@@ -18,7 +18,7 @@ from tests.tables import each_row
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 TRUST = str(CERTIFICATE)
-MAIL = smtp.message("mail_1", 1_700_000_000_000_000, SENDER, "ada@example.net", "Olá", "Bom dia, José.\n")
+MAIL = smtp.new_message("mail_1", 1_700_000_000_000_000, SENDER, "ada@example.net", "Olá", "Bom dia, José.\n")
 
 
 def at(served: Receiver, security: str, password: str = "") -> SmtpServer:
@@ -180,7 +180,7 @@ def test_an_address_is_one_address_and_nothing_else(address: str, is_right: bool
     assert is_mail_address(address) is is_right
     if not is_right:
         with pytest.raises(ValueError, match="address"):
-            smtp.message("mail_1", 0, SENDER, address, "x", "x")
+            smtp.new_message("mail_1", 0, SENDER, address, "x", "x")
 
 
 _FACTS = (
@@ -194,7 +194,7 @@ _KINDS = sorted({name.partition(".")[0] for name in texts.all_texts()["en"]})
 def test_no_fact_adds_a_header_or_a_line(odd: str, kind: str) -> None:
     def made(fact: str) -> EmailMessage:
         said = texts.render(kind, "pt", dict.fromkeys(_FACTS, fact))
-        return smtp.message("mail_1", 0, SENDER, "ada@example.net", *said)
+        return smtp.new_message("mail_1", 0, SENDER, "ada@example.net", *said)
 
     usual, mail = made("x"), made(f"{odd}\r\nBcc: b@example.org\r\n\r\n.\r\nRSET {odd}")
     assert mail.keys() == usual.keys()

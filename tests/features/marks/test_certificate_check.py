@@ -11,7 +11,7 @@ from proxy.diagnosis.doctor.examination import examine
 from proxy.engines import registry
 from proxy.feature_list import load_config
 from proxy.features.marks.certificate import make_test_pem
-from proxy.features.marks.marking_check import certificate
+from proxy.features.marks.marking_check import check_certificate
 from proxy.features.marks.section import TEST_CERTIFICATE
 from tests.features.marks.certificates import Chain, make_chain
 
@@ -24,7 +24,7 @@ def findings(folder: Path, text: str = NAMED, chain: Chain | None = None) -> lis
         (folder / "key.pem").write_text(chain.key)
     file = folder / "config.toml"
     file.write_text(text)
-    return [*certificate(load_config(file, {}))]
+    return [*check_certificate(load_config(file, {}))]
 
 
 def test_a_good_one_is_named_with_its_end(tmp_path: Path) -> None:

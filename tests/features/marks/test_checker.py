@@ -136,7 +136,7 @@ async def test_without_keys_no_mark_is_looked_for(real: ProvenanceChecker, tmp_p
 async def test_what_is_no_recording_is_refused_before_any_search(real: ProvenanceChecker) -> None:
     with pytest.raises(UnusableRecording, match="cannot be read"):
         await real.examine("acc", b"no recording")
-    assert real._places.taken == 0
+    assert real._places.taken_weight == 0
 
 
 @pytest.mark.clock
@@ -173,7 +173,7 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
     assert len(first) + len(many) - len(refused) == MOST_PLACES // 2
     others = [asyncio.create_task(examine(f"acc_{number}")) for number in range(MOST_PLACES // 2)]
     await asyncio.sleep(0)
-    assert real._places.taken == MOST_PLACES
+    assert real._places.taken_weight == MOST_PLACES
     with pytest.raises(NoPlace):
         await examine("acc_new")
     assert _children(_SEARCH) == searches
@@ -184,7 +184,7 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
     for child in searches:
         child.resume()
     assert all(examined.marks for examined in await asyncio.gather(*first))
-    assert real._places.taken == 0
+    assert real._places.taken_weight == 0
 
 
 async def test_a_mark_s_process_that_others_keep_busy_is_no_verdict(

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 from msgspec.structs import replace
 
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from policies.routing import Candidate, Model, PostSpeaker, Voice
 from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.provenance_observer import PlannedFacts
@@ -35,7 +35,9 @@ _COUNT = "SELECT count(*) AS n FROM receipts"
 
 async def facts_of(server: Inside, answer: httpx2.Response) -> ClipFacts:
     assert answer.status_code == 200, answer.text
-    found = await receipts.find(server.worker.store, answer.headers["x-request-id"], server.account.id)
+    found = await receipts.find_receipt(
+        server.worker.store, answer.headers["x-request-id"], server.account.id
+    )
     assert found is not None
     return found.facts
 
@@ -153,7 +155,9 @@ def test_who_repeats_a_speech_and_whose_voice_that_is_are_in_its_facts() -> None
     ana = Voice(id="ana", name="ana", consent="of ana")
     first = Candidate(Model("one", replace(sung, id="m", licence="CPML")), EngineVoice("v"), post=post)
     part = Part(ana, "en", (first,), 0, 1, 1.0, 1)
-    facts = PlannedFacts(SpeechPlan(ana, "en", (part,), 1.0, terms(UNLIMITED), frozenset(), frozenset()))
+    facts = PlannedFacts(
+        SpeechPlan(ana, ana.id, "en", (part,), 1.0, build_terms(UNLIMITED), frozenset(), frozenset())
+    )
     assert facts.consents == ("of ana", "of anna")
     assert facts.speakers[first.speaker] == (
         ClipSpeaker("one/m", "CPML", is_trained=True),

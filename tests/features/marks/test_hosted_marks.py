@@ -14,7 +14,7 @@ from proxy.audio.formats import SoundFailed
 from proxy.config.sections import PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.marks import hosted_mark
-from proxy.features.marks.answer_marks import HOST_MODULE, MarkRequest, begin_answer, open_mark
+from proxy.features.marks.answer_marks import HOST_MODULE, MarkRequest, open_answer_mark, open_mark
 from proxy.features.marks.hosted_mark import (
     MOST_QUESTIONS,
     PIECE_BYTES,
@@ -256,14 +256,14 @@ async def test_it_runs_where_its_plugin_says() -> None:
         async with AsyncExitStack() as stack:
             mark = await open_mark(stack, registry_of(create), request_of())
             assert isinstance(mark, kind)
-            stream = await begin_answer("odd", mark, 24_000, KEY, 7)
+            stream = await open_answer_mark("odd", mark, 24_000, KEY, 7)
             assert await stream.feed(SOUND) + await stream.flush() == marked(SOUND)
             await stream.close()
-            stream = await begin_answer("odd", mark, 24_000, KEY, 7)
+            stream = await open_answer_mark("odd", mark, 24_000, KEY, 7)
             with pytest.raises(EngineUnavailable, match="the mark odd failed: ValueError"):
                 await stream.feed(HARMFUL)
             with pytest.raises(MarkUnusable, match="ValueError"):
-                await begin_answer("odd", mark, BAD_RATE_HZ, KEY, 7)
+                await open_answer_mark("odd", mark, BAD_RATE_HZ, KEY, 7)
             await stream.close()
     assert not processes()
 

@@ -10,7 +10,7 @@ from proxy.config.sections import Config
 from proxy.features.marks import manifest_records as manifests
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.manifest_records import StoredManifest
-from proxy.features.marks.manifests import AGAIN_AFTER, Manifests
+from proxy.features.marks.manifests import RESTAMP_AFTER_US, Manifests
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ReceiptRow
 from proxy.features.marks.ring_source import RingSource
@@ -125,13 +125,13 @@ async def test_one_without_a_stamp_is_signed_again_after_a_while_and_while_there
 
     async def keep(ago: int, *, is_stamped: bool = False) -> None:
         await store.write(Statement("DELETE FROM manifests"))
-        await manifests.save(store, "req_1", StoredManifest(b"kept", now - ago, is_stamped))
+        await manifests.save_manifest(store, "req_1", StoredManifest(b"kept", now - ago, is_stamped))
 
-    await keep(AGAIN_AFTER // 2)
+    await keep(RESTAMP_AFTER_US // 2)
     assert await served.find_manifest(id_) == b"kept"
-    await keep(2 * AGAIN_AFTER, is_stamped=True)
+    await keep(2 * RESTAMP_AFTER_US, is_stamped=True)
     assert await served.find_manifest(id_) == b"kept"
-    await keep(2 * AGAIN_AFTER)
+    await keep(2 * RESTAMP_AFTER_US)
     signer.has_stamps = False
     assert await served.find_manifest(id_) == b"kept"
     signer.has_stamps, signer.is_away = True, True

@@ -9,7 +9,7 @@ import pytest
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults
 from proxy.engines import registry
 from proxy.feature_list import load_config
-from proxy.features.marks.marking_check import marking
+from proxy.features.marks.marking_check import check_marking
 from speech_engine import ModelInfo
 from tests.tables import each_row
 
@@ -31,7 +31,7 @@ def findings(
 ) -> list[Finding]:
     file = folder / "config.toml"
     file.write_text(text)
-    return [*marking(load_config(file, environ or {}), registry.load(), results)]
+    return [*check_marking(load_config(file, environ or {}), registry.load(), results)]
 
 
 def test_it_says_whose_speech_is_marked_and_whose_is_left(tmp_path: Path) -> None:

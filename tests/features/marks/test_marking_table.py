@@ -13,7 +13,7 @@ import pytest
 
 from proxy.app import open_worker
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import COMMENT, OutputForm
+from proxy.audio.formats import MACHINE_COMMENT, OutputForm
 from proxy.feature_list import load_config
 from speech_engine import Encoded, EngineFailed, Event, Finished, SpeechJob, Started
 from tests.features.cache.keeping import landed
@@ -260,5 +260,5 @@ async def test_a_tag_is_in_what_is_marked_and_nowhere_else(tmp_path: Path, forma
                 await landed(tmp_path)
                 assert answer.headers["x-voxgate-cache"] == cache
                 assert ("x-voxgate-mark" in answer.headers) == due
-                assert (COMMENT.encode() in answer.content) == due
+                assert (MACHINE_COMMENT.encode() in answer.content) == due
             body["input"] = "Good bye then."

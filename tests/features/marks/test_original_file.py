@@ -65,8 +65,8 @@ class Output(NamedTuple):
 class NineBytes:
     size = 9
 
-    async def read(self, at: int, count: int) -> bytes:
-        return bytes(self.size)[at : at + count]
+    async def read(self, offset: int, count: int) -> bytes:
+        return bytes(self.size)[offset : offset + count]
 
 
 @pytest.mark.parametrize(("sound_bytes", "is_parent"), [(9, True), (8, False)])

@@ -279,7 +279,7 @@ async def test_an_answer_that_never_was_has_lost_no_manifest(tmp_path: Path) -> 
     async with inside(tmp_path, CONFIG + 'mark = ""', engines) as server:
         failed = await server.ask("POST", "/v1/audio/speech", body=BODY)
         assert failed.status_code == 503
-        lost = server.worker.metrics.text()
+        lost = server.worker.metrics.page_text()
     assert 'voxgate_manifests_lost_total{engine="one"}' not in lost
 
 
@@ -333,7 +333,7 @@ async def test_a_manifest_goes_with_its_usage(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         answer = await ask(server)
         assert (await sidecar(server, answer)).is_success
-        await usage.delete(server.worker.store, await server.worker.store.now() + 1, 10)
+        await usage.delete_oldest(server.worker.store, await server.worker.store.now() + 1, 10)
         assert (await sidecar(server, answer)).status_code == 404
         (row,) = await server.worker.store.read("SELECT count(*) AS kept FROM manifests")
         assert row["kept"] == 0
@@ -451,8 +451,8 @@ async def test_the_manifest_of_a_provider_is_in_ours_if_somebody_asks(tmp_path: 
         assert read("mp3", theirs).active["label"] == parent["active_manifest"]
         assert [each["action"] for each in reading.actions] == ["c2pa.opened", "c2pa.edited"]
         lost = 'voxgate_manifests_lost_total{engine="one"}'
-        assert lost not in server.worker.metrics.text()
+        assert lost not in server.worker.metrics.page_text()
         plain = await ask(server, response_format="mp3", cache=False)
         assert read("mp3", plain.content).state == "None"
         assert plain.content in signed.content
-        assert f"{lost} 1.0" in server.worker.metrics.text()
+        assert f"{lost} 1.0" in server.worker.metrics.page_text()

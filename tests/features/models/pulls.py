@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 
 from proxy.engines.stored_models import ModelRefused, ModelStore, StoredModel
-from proxy.features.models.changes import locked
+from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.importing import Imported
-from proxy.features.models.listing import Listed
+from proxy.features.models.listing import GalleryModel
 from proxy.features.models.pulling import PullOrder, pull
 from tests.features.models.toys import CONFIG, QUICK, WEIGHTS
 
 
-def pulled(data: Path, what: Listed, order: PullOrder | None = None) -> Imported:
+def pulled(data: Path, what: GalleryModel, order: PullOrder | None = None) -> Imported:
     store = ModelStore(data)
-    with locked(store, lambda: None):
+    with hold_change_lock(store, lambda: None):
         return pull(store, what, order or PullOrder(hub_patience=QUICK), lambda _what, _done, _of: None)
 
 
-def refusal(data: Path, what: Listed, order: PullOrder | None = None) -> str:
+def refusal(data: Path, what: GalleryModel, order: PullOrder | None = None) -> str:
     """What a pull says when it cannot. Nothing is half there then."""
     with pytest.raises(ModelRefused) as caught:
         pulled(data, what, order)

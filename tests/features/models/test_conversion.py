@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.features.models.conversion import convert_apart
+from proxy.features.models.conversion import convert_in_child
 from proxy.features.models.conversion_child import convert
 from speech_engine.model_files import ModelFile, UnusableModel
 from speech_engine.model_files.safetensors import read_header
@@ -43,7 +43,7 @@ def apart(path: Path, file: ModelFile = WEIGHTS) -> dict[str, Tensor]:
     """The same, in a process of its own."""
     target = path.with_suffix(".out")
     with path.open("rb") as source, target.open("wb") as out:
-        convert_apart(source, out, file, lambda _done, _of: None)
+        convert_in_child(source, out, file, lambda _done, _of: None)
     return _tensors(target)
 
 

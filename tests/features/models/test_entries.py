@@ -14,7 +14,7 @@ from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.entries import read_gallery
 from proxy.features.models.import_order import ImportOrder, judge_levels
 from proxy.features.models.importing import choose_file
-from proxy.features.models.listing import Galleries, Listed, open_galleries
+from proxy.features.models.listing import Galleries, GalleryModel, open_galleries
 from speech_engine import Plugin
 from speech_engine.licences import bound_by, terms_of
 from speech_engine.model_files import ModelFormat
@@ -191,7 +191,7 @@ def test_a_printed_command_is_one_for_a_shell(tmp_path: Path) -> None:
     path = tmp_path / "gallery.toml"
     path.write_text(GOOD.replace('"MIT"', '"Foo(v1), or later"'))
     (entry,) = read_gallery(path).values()
-    command = Listed("toy", "chirp", ModelFormat(files=()), entry).command
+    command = GalleryModel("toy", "chirp", ModelFormat(files=()), entry).command
     assert shlex.split(command)[-2:] == ["--accept", "Foo(v1), or later"]
     assert command.endswith("--accept 'Foo(v1), or later'")
 

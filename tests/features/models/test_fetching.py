@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.features.models.listing import Listed
+from proxy.features.models.listing import GalleryModel
 from proxy.features.models.pulling import PullOrder
 from tests.features.models.hub import Hub, Manner, running_hub
 from tests.features.models.pulls import only_model, pulled, refusal
@@ -15,7 +15,7 @@ from tests.features.models.toys import CONFIG, QUICK, WEIGHTS, at, listed, sha25
 pytestmark = pytest.mark.slow
 
 
-def _model(hub: Hub, manner: Manner, is_told: bool = True) -> Listed:
+def _model(hub: Hub, manner: Manner, is_told: bool = True) -> GalleryModel:
     weights, config = hub.put("/weights.bin", WEIGHTS, manner), hub.put("/config.json", CONFIG)
     return listed(at("weights.bin", WEIGHTS, weights, is_told=is_told), at("config.json", CONFIG, config))
 

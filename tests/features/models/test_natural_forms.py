@@ -99,12 +99,12 @@ def test_each_counts_as_it_did(tmp_path: Path, subtests: pytest.Subtests) -> Non
 def test_what_is_written_today_counts_too(tmp_path: Path) -> None:
     galleries, built_in = open_galleries(registry.load()), config_toml.built_in_models()
     layer = natural_voices.natural_layer(
-        natural.Layer(), natural_voices.chosen(galleries), config_toml.built_in_models()
+        natural.Layer(), natural_voices.first_models(galleries), config_toml.built_in_models()
     )
     for listed in galleries.listed:
         layer, _ = natural_voices.with_speech(layer, listed, built_in)
     (tmp_path / "data").mkdir()
-    natural.write(tmp_path / "data", layer)
+    natural.write_layer(tmp_path / "data", layer)
     config = load(tmp_path, "[engines.espeak]\n")
     assert config.warnings == ()
     assert set(config.natural) == set(layer.sections)

@@ -15,7 +15,7 @@ from proxy.engines import registry
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models import natural_voices
 from proxy.features.models.entries import GalleryEntry, GalleryFile
-from proxy.features.models.listing import Listed, open_galleries
+from proxy.features.models.listing import GalleryModel, open_galleries
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat
 from tests.tables import each_row
@@ -27,16 +27,18 @@ GALLERIES = open_galleries(registry.load())
 JOE, KOKORO = (GALLERIES.listed_model(name) for name in ("joe", "kokoro-voices"))
 
 
-def listed(name: str, plugin: str, licence: str = "MIT", **more: Any) -> Listed:
+def listed(name: str, plugin: str, licence: str = "MIT", **more: Any) -> GalleryModel:
     """A model of which an engine speaks with several, if it is piper's, and by name, if pocket's."""
     file = GalleryFile(name="model.onnx", urls=("https://hub.test/model.onnx",))
     entry = GalleryEntry(title=name, languages=("en",), licence=licence, files=(file,), **more)
     format_ = (JOE if plugin == JOE.plugin else KOKORO).format_
-    return Listed(name, plugin, msgspec.structs.replace(format_, names_models=plugin == "pocket"), entry)
+    return GalleryModel(
+        name, plugin, msgspec.structs.replace(format_, names_models=plugin == "pocket"), entry
+    )
 
 
 def test_what_a_server_begins_with_may_be_sold() -> None:
-    assert natural_voices.chosen(GALLERIES) == [KOKORO]
+    assert natural_voices.first_models(GALLERIES) == [KOKORO]
     assert terms_of(KOKORO.entry.bound_by).paid_use
     assert not KOKORO.entry.to_accept
 
@@ -65,7 +67,7 @@ def test_the_new_voices_take_the_place_of_the_former_ones_and_joe_comes_after_th
     before = Layer(
         {
             "piper": {"voices": ["joe"], "accept_licence": "Blizzard-2013"},
-            "kokoro": {"model": natural_voices.FORMER},
+            "kokoro": {"model": natural_voices.FORMER_MODEL},
         },
         {"tts-1": ["piper/standard", "kokoro/standard"], "tts-1-hd": ["kokoro/standard", "piper/standard"]},
     )
@@ -80,7 +82,7 @@ def test_the_voice_that_stands_in_comes_after_kokoro_and_needs_no_model() -> Non
     both = natural_voices.natural_layer(alone, [KOKORO], BUILT_IN, stands_in=True)
     assert both.engines == {"hibari": {}, "kokoro": {"model": "kokoro-voices"}}
     assert set(map(tuple, both.models.values())) == {("kokoro/standard", "hibari/standard")}
-    assert natural_voices.stored(both.engines, GALLERIES) == [KOKORO]
+    assert natural_voices.models_of_sections(both.engines, GALLERIES) == [KOKORO]
     assert natural_voices.without_model(both, "kokoro-voices", BUILT_IN) == alone
 
 
@@ -112,7 +114,7 @@ def test_having_them_again_changes_nothing_and_what_was_pulled_stays() -> None:
     ids=lambda case: getattr(case, "name", ""),
 )
 def test_models_share_an_engine_if_one_licence_binds_them(
-    pulled: Listed, name: str, section: dict[str, Any]
+    pulled: GalleryModel, name: str, section: dict[str, Any]
 ) -> None:
     before = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
     layer, model = natural_voices.with_speech(before, pulled, BUILT_IN)
@@ -136,13 +138,16 @@ def test_what_is_pulled_speaks_before_what_is_built_in_whatever_its_licence(lice
 
 def test_a_layer_names_models_of_galleries_for_their_own_plugins() -> None:
     layer = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
-    assert natural_voices.stored(layer.engines, GALLERIES) == [KOKORO, JOE]
-    assert natural_voices.stored({"piper": {"voices": ["joe"], "accept_licence": "CPML"}}, GALLERIES) == []
+    assert natural_voices.models_of_sections(layer.engines, GALLERIES) == [KOKORO, JOE]
+    assert (
+        natural_voices.models_of_sections({"piper": {"voices": ["joe"], "accept_licence": "CPML"}}, GALLERIES)
+        == []
+    )
     others: dict[str, dict[str, Any]] = {
         "tone": {"model": "joe"},
         "piper": {"voices": ["own", 1], "accept_licence": "joe"},
     }
-    assert natural_voices.stored(others, GALLERIES) == []
+    assert natural_voices.models_of_sections(others, GALLERIES) == []
 
 
 def test_a_model_that_is_gone_leaves_no_trace() -> None:
@@ -199,7 +204,7 @@ _LISTED = st.builds(
 
 
 @given(st.lists(_LISTED, max_size=8))
-def test_every_pulled_model_has_one_engine_that_accepts_its_licence_alone(pulled: list[Listed]) -> None:
+def test_every_pulled_model_has_one_engine_that_accepts_its_licence_alone(pulled: list[GalleryModel]) -> None:
     layer = natural_voices.natural_layer(Layer(), [KOKORO, JOE], BUILT_IN)
     for one in pulled:
         each = one._replace(name=f"{one.plugin}-{one.name}-{one.entry.licence.lower()}")

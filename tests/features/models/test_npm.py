@@ -16,7 +16,7 @@ import pytest
 
 from proxy.features.models.entries import GalleryFile, Member, NpmPackage
 from proxy.features.models.index_process import IndexPatience
-from proxy.features.models.listing import Listed
+from proxy.features.models.listing import GalleryModel
 from proxy.features.models.pulling import PullOrder
 from tests.features.models.hub import Hub
 from tests.features.models.pulls import only_model, pulled, refusal
@@ -66,7 +66,7 @@ def of(name: str, data: bytes) -> GalleryFile:
     return GalleryFile(name=name, size=len(data), sha256=sha256(data), members=(member(name, data),))
 
 
-def toy(package: NpmPackage, *files: GalleryFile) -> Listed:
+def toy(package: NpmPackage, *files: GalleryFile) -> GalleryModel:
     whole = (of("weights.bin", WEIGHTS), of("config.json", CONFIG))
     return listed(*(files or whole), npm=(package,))
 
@@ -193,7 +193,7 @@ def test_an_evil_tarball_leaves_nothing(tmp_path: Path, make: Callable[[], bytes
     assert sum(path.stat().st_size for path in parts) <= len(CONFIG)
 
 
-def local(folder: Path, *arrays: bytes) -> tuple[Listed, PullOrder]:
+def local(folder: Path, *arrays: bytes) -> tuple[GalleryModel, PullOrder]:
     """A model whose weights are made of arrays, in a tarball in the operator's folder."""
     folder.mkdir()
     named = {f"v{number}.bin": data for number, data in enumerate(arrays)}

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.config.sections import EngineSection
 from proxy.engines.stored_models import ModelRefused, ModelStore, strictest_licence, with_models
-from proxy.features.models.changes import locked
+from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import Imported, import_model
 from speech_engine.model_files import ModelFile, ModelFormat, UnusableModel
@@ -29,7 +29,7 @@ def put(data: Path, name: str, licence: str = "MIT", engine: str = "chirp") -> I
     source.write_text(name)
     source.with_name(f"{name}.txt.json").write_text(json.dumps({"bird": name}))
     store = ModelStore(data)
-    with locked(store, lambda: None):
+    with hold_change_lock(store, lambda: None):
         return import_model(store, FORMAT, ImportOrder(source, engine, name, licence), lambda *_: None)
 
 
@@ -88,7 +88,7 @@ def test_a_vocabulary_of_sentencepiece_is_stored_as_json_and_one_of_json_as_it_i
 
     def stored(source: Path, name: str) -> bytes:
         order, store = ImportOrder(source, "chirp", name, "MIT"), ModelStore(tmp_path)
-        with locked(store, lambda: None):
+        with hold_change_lock(store, lambda: None):
             made = import_model(store, format_, order, lambda *_: None)
         return (made.folder / "words.json").read_bytes()
 

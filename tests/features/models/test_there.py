@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from proxy.engines.stored_models import ModelRefused, ModelStore, StoredModel
-from proxy.features.models.changes import locked
+from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
-from proxy.features.models.listing import Listed
+from proxy.features.models.listing import GalleryModel
 from proxy.features.models.pulling import PullOrder, is_pulled
 from tests.features.models.hub import Hub, Manner
 from tests.features.models.pulls import only_model, pulled, refusal
@@ -21,7 +21,7 @@ BANNED = {"licence": "CC0-1.0", "basis": "Blizzard-2013"}
 ACCEPTED = PullOrder(accepted=("Blizzard-2013",), hub_patience=QUICK)
 
 
-def _toy(hub: Hub, **more: Any) -> Listed:
+def _toy(hub: Hub, **more: Any) -> GalleryModel:
     return listed(
         at("weights.bin", WEIGHTS, hub.put("/weights.bin", WEIGHTS)),
         at("config.json", CONFIG, hub.put("/config.json", CONFIG)),
@@ -34,7 +34,7 @@ def _import_by_hand(data: Path, weights: bytes, licence: str) -> None:
     source.mkdir()
     (source / "weights.bin").write_bytes(weights)
     (source / "config.json").write_bytes(CONFIG)
-    with locked(store, lambda: None):
+    with hold_change_lock(store, lambda: None):
         order = ImportOrder(source=source, engine="chirp", name="toy", licence=licence)
         import_model(store, FORMAT, order, lambda _what, _done, _of: None)
 

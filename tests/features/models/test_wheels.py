@@ -12,7 +12,7 @@ import pytest
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.entries import Wheel
 from proxy.features.models.index_process import IndexPatience
-from proxy.features.models.listing import Listed
+from proxy.features.models.listing import GalleryModel
 from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder
 from tests.features.models.hub import Hub, Manner
@@ -35,7 +35,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _toy(index: Path) -> Listed:
+def _toy(index: Path) -> GalleryModel:
     one = wheel(index, "v_one", {"v_one/part.bin": FIRST, "v_one/config.json": CONFIG})
     two = wheel(index, "v_two", {"v_two/part.bin": SECOND, "v_two/__init__.py": b"raise SystemExit('run')"})
     return listed(

@@ -8,7 +8,7 @@ import msgspec
 
 from proxy.features.models.entries import GalleryEntry, GalleryFile, Member, Wheel
 from proxy.features.models.fetching import HubPatience
-from proxy.features.models.listing import Listed
+from proxy.features.models.listing import GalleryModel
 from speech_engine.model_files import ModelFile, ModelFormat
 
 WEIGHTS = bytes(range(256)) * 1600
@@ -60,6 +60,6 @@ def joined(name: str, data: bytes, *members: tuple[str, str]) -> GalleryFile:
     return GalleryFile(name=name, size=len(data), sha256=sha256(data), members=parts)
 
 
-def listed(*files: GalleryFile, wheels: tuple[Wheel, ...] = (), **more: object) -> Listed:
+def listed(*files: GalleryFile, wheels: tuple[Wheel, ...] = (), **more: object) -> GalleryModel:
     entry = GalleryEntry(title="A toy", languages=("en",), licence="Apache-2.0", files=files, wheels=wheels)
-    return Listed("toy", "chirp", FORMAT, msgspec.structs.replace(entry, **more))
+    return GalleryModel("toy", "chirp", FORMAT, msgspec.structs.replace(entry, **more))

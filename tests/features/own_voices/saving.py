@@ -43,4 +43,4 @@ async def add_cast(
         members=members,
         **described,
     )
-    return await records.add(store, record, other_name=other_name, most=most, act=act)
+    return await records.add_voice(store, record, other_name=other_name, most=most, act=act)

@@ -12,7 +12,7 @@ from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices import retention
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip
-from proxy.file_store.master_keys import MasterKeySource, rotate_some
+from proxy.file_store.master_keys import MasterKeySource, rewrap_some
 from proxy.file_store.vault import Vault
 from proxy.storage import accounts, blobs, library_revisions, samples, tombstones
 from proxy.storage.blobs import BlobRow
@@ -66,18 +66,18 @@ async def voice(store: Store) -> str:
 async def test_a_clip_comes_behind_the_others_and_the_voice_sounds_otherwise(
     store: Store, voice: str
 ) -> None:
-    before = (await library_revisions.read(store, [ACCOUNT])).get(ACCOUNT, 0)
+    before = (await library_revisions.read_revisions(store, [ACCOUNT])).get(ACCOUNT, 0)
     assert await add(store, clip(voice, tag="sad", wrapped="w", sealed="s"))
     assert await add(store, clip(voice, "clip_2", number=9))
-    first, one, two = await samples.of_voice(store, voice)
+    first, one, two = await samples.list_of_voice(store, voice)
     assert (first.id, one.id, one.tag, one.wrapped, one.sealed) == ("", "clip_1", "sad", "w", "s")
     assert [each.number for each in (first, one, two)] == [0, 1, 2]
     assert await revision(store, voice) == 3
-    assert (await library_revisions.read(store, [ACCOUNT]))[ACCOUNT] == before + 2
-    assert await samples.clip(store, ACCOUNT, "clip_1") == one
-    assert await samples.clip(store, "acc_b", "clip_1") is None
-    assert await samples.clip(store, ACCOUNT, "") is None
-    assert await samples.made_of(store, voice) == [first]
+    assert (await library_revisions.read_revisions(store, [ACCOUNT]))[ACCOUNT] == before + 2
+    assert await samples.find_clip(store, ACCOUNT, "clip_1") == one
+    assert await samples.find_clip(store, "acc_b", "clip_1") is None
+    assert await samples.find_clip(store, ACCOUNT, "") is None
+    assert await samples.list_original(store, voice) == [first]
 
 
 async def test_a_clip_is_added_only_if_all_that_it_needs_is_there(store: Store, voice: str) -> None:
@@ -89,21 +89,21 @@ async def test_a_clip_is_added_only_if_all_that_it_needs_is_there(store: Store, 
     await store.write(Statement("UPDATE voices SET kind = 'mix'"))
     assert not await add(store, clip(voice))
     assert await revision(store, voice) == 1
-    assert len(await samples.of_voice(store, voice)) == 1
+    assert len(await samples.list_of_voice(store, voice)) == 1
 
 
 async def test_an_id_is_taken_once_and_never_after_its_erasure(store: Store, voice: str) -> None:
     assert await add(store, clip(voice))
     with pytest.raises(AlreadyExists):
         await add(store, clip(voice))
-    assert await tombstone_rows.erase(store, tombstone("clip_1", NEXT))
+    assert await tombstone_rows.erase_subject(store, tombstone("clip_1", NEXT))
     assert not await add(store, clip(voice))
 
 
 async def test_clips_added_at_once_take_no_more_than_the_room(store: Store, voice: str) -> None:
     added = await asyncio.gather(*(add(store, clip(voice, f"clip_{n}"), most=4) for n in range(9)))
     assert sum(added) == 3
-    assert [each.number for each in await samples.of_voice(store, voice)] == [0, 1, 2, 3]
+    assert [each.number for each in await samples.list_of_voice(store, voice)] == [0, 1, 2, 3]
     assert await revision(store, voice) == 4
 
 
@@ -111,10 +111,10 @@ async def test_a_tombstone_takes_the_clip_alone(store: Store, voice: str) -> Non
     await add(store, clip(voice))
     await add(store, clip(voice, "clip_2"))
     assert await tombstone_rows.digests_of(store, "clip_1") == (NEXT,)
-    assert await tombstone_rows.erase(store, tombstone("clip_1", NEXT))
-    assert [each.id for each in await samples.of_voice(store, voice)] == ["", "clip_2"]
+    assert await tombstone_rows.erase_subject(store, tombstone("clip_1", NEXT))
+    assert [each.id for each in await samples.list_of_voice(store, voice)] == ["", "clip_2"]
     assert await revision(store, voice) == 4
-    assert not await tombstone_rows.erase(store, tombstone("clip_1", NEXT))
+    assert not await tombstone_rows.erase_subject(store, tombstone("clip_1", NEXT))
 
 
 async def test_a_clip_is_no_thing_of_its_own_when_an_account_goes(store: Store, voice: str) -> None:
@@ -132,14 +132,14 @@ async def test_a_voice_is_not_erased_beside_a_recording_that_its_tombstone_does_
 ) -> None:
     clones = "SELECT state FROM bindings"
     await store.write(Statement(_CLONE, {"voice": voice, "account": ACCOUNT}))
-    known = await tombstones.recordings_of(store, voice)
+    known = await tombstones.list_recordings(store, voice)
     await add(store, clip(voice))
-    assert not await tombstone_rows.erase(store, tombstone(voice, FIRST), recordings=known)
+    assert not await tombstone_rows.erase_subject(store, tombstone(voice, FIRST), recordings=known)
     assert await tombstones.get(store, ACCOUNT, voice) is None
-    assert len(await samples.of_voice(store, voice)) == 2
+    assert len(await samples.list_of_voice(store, voice)) == 2
     assert await store.read(clones) == [{"state": "ready"}]
-    more = await tombstones.recordings_of(store, voice)
-    assert await tombstone_rows.erase(store, tombstone(voice, FIRST, NEXT), recordings=more)
+    more = await tombstones.list_recordings(store, voice)
+    assert await tombstone_rows.erase_subject(store, tombstone(voice, FIRST, NEXT), recordings=more)
     assert await store.read("SELECT * FROM samples") == []
     assert await store.read(clones) == [{"state": "doomed"}]
 
@@ -184,7 +184,7 @@ async def test_one_of_two_waits_for_the_other(shared_postgres: Postgres, tmp_pat
         voice = await add_voice(one, ACCOUNT, FIRST)
         works = {
             "add": lambda store: add(store, clip(voice)),
-            "erase": lambda store: tombstone_rows.erase(
+            "erase": lambda store: tombstone_rows.erase_subject(
                 store, tombstone(voice, FIRST), recordings=frozenset({FIRST})
             ),
         }
@@ -199,7 +199,7 @@ async def test_one_of_two_waits_for_the_other(shared_postgres: Postgres, tmp_pat
                 pass
             await gate.execute(OPEN)
             assert (await begun, await waits) == (True, False)
-        stored = len(await samples.of_voice(other, voice))
+        stored = len(await samples.list_of_voice(other, voice))
         assert stored == (2 if first == "add" else 0)
 
 
@@ -209,10 +209,10 @@ async def test_the_words_of_a_clip_hang_on_the_master_key(store: Store, tmp_path
     voice = await add_voice(store, ACCOUNT)
     sealed = await seal_clip(vault, clip(voice), ClipTexts(words="Good morning.", request="ab"))
     assert await add(store, sealed)
-    step = await rotate_some(store, MasterKeySource(BOTH, tmp_path))
+    step = await rewrap_some(store, MasterKeySource(BOTH, tmp_path))
     assert step is not None
     assert (step.rewrapped, step.damaged, step.left) == (1, 0, 0)
-    row = await samples.clip(store, ACCOUNT, "clip_1")
+    row = await samples.find_clip(store, ACCOUNT, "clip_1")
     assert row is not None
     assert open_clip(Vault(store, NEW, tmp_path), row) == ClipTexts(words="Good morning.", request="ab")
 
@@ -231,10 +231,10 @@ async def test_a_restored_backup_does_not_bring_a_clip_back(tmp_path: Path) -> N
     await asyncio.to_thread(restore, tmp_path / "backup.db", tmp_path, all_tables())
     async with open_store("sqlite", tmp_path) as store:
         vault = Vault(store, VaultSection(), tmp_path)
-        assert len(await samples.of_voice(store, voice)) == 2
+        assert len(await samples.list_of_voice(store, voice)) == 2
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
             assert erasure.replayed == 1
-            assert [each.id for each in await samples.of_voice(store, voice)] == [""]
+            assert [each.id for each in await samples.list_of_voice(store, voice)] == [""]
             (receipt,) = await erasure.finish_interrupted()
             assert receipt.completed is not None
         assert not (tmp_path / "voices" / ACCOUNT / next_).exists()

@@ -9,7 +9,7 @@ import pytest
 from plugins.tone.decode import decode, decode_timbres
 from plugins.tone.timbre import Timbre, measure
 from proxy.audio.formats import FORMATS
-from proxy.audio.recordings.derivation import SampleSpec, derive
+from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 from proxy.audio.recordings.measures import rate_master
 from proxy.engines.hosts.in_process import InProcessEngine
 from tests.proxy.api.inside import TONE, Inside, envelope, inside, inside_fixture
@@ -42,7 +42,7 @@ async def owned(server: Inside, by: str, key: str | None = None, **more: object)
 @cache
 def expected(by: str) -> Timbre:
     """What tone measures of the recording, if the server gives it whole."""
-    return measure([derive(wav(by), rate_master(wav(by)), SampleSpec(1.0, 30.0, 24_000))], 24_000)
+    return measure([derive_sample(wav(by), rate_master(wav(by)), SampleSpec(1.0, 30.0, 24_000))], 24_000)
 
 
 async def heard(server: Inside, voice: object, audio_format: str = "wav", **more: Any) -> Timbre:

@@ -74,7 +74,7 @@ async def test_an_export_has_a_place_until_its_end_however_it_ends(
     first_parts, goes_on = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
-        if places.taken == MOST_OF_ACCOUNT:
+        if places.taken_weight == MOST_OF_ACCOUNT:
             first_parts.set()
         await goes_on.wait()
 
@@ -90,11 +90,11 @@ async def test_an_export_has_a_place_until_its_end_however_it_ends(
     assert all(is_whole for _, is_whole in await asyncio.gather(*downloads))
     with suppress(ConnectionResetError):
         await exported(server, voice, leave)
-    assert places.taken == 0
+    assert places.taken_weight == 0
     (sealed,) = (path for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file())
     sealed.unlink()
     assert not (await server.ask("GET", f"/v1/audio/voices/{voice}/export")).is_success
-    assert places.taken == 0
+    assert places.taken_weight == 0
 
 
 async def exported(

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.errors import NoPlace, RequestTimeout
 from proxy.features.own_voices.trained import bodies, model_limiter
-from proxy.features.own_voices.trained.leaving import ModelStream
+from proxy.features.own_voices.trained.model_export import ModelStream
 from proxy.features.own_voices.trained.model_limiter import ModelLimiter, ModelPlaces
 from proxy.helpers.limiter import FairLimiter
 from proxy.http.server_protocol import ServerProtocol
@@ -57,7 +57,7 @@ def rooms(monkeypatch: pytest.MonkeyPatch) -> list[ModelLimiter]:
 async def server(tmp_path: Path, rooms: list[ModelLimiter]) -> AsyncIterator[Inside]:
     async with inside(tmp_path, TOML, {"listener": listener()}, "free") as opened:
         yield opened
-        await soon(lambda: rooms[0].small.taken == 0)
+        await soon(lambda: rooms[0].small.taken_weight == 0)
 
 
 async def begin(client: RawClient, key: str, size: int, sent: int) -> None:
@@ -109,7 +109,7 @@ async def test_accounts_that_stop_after_the_first_mebibyte_lose_their_place_to_o
     monkeypatch.setattr(model_limiter, "PACE_S", 0.3)
     keys = [await new_key(server, f"slow-{number}") for number in range(4)]
     async with uploads(server, keys, 3 * MIB, 2 * MIB) as clients:
-        await soon(lambda: rooms[0].small.taken == 4)
+        await soon(lambda: rooms[0].small.taken_weight == 4)
         assert (await made(server))["trained"]
         answer = await first_answer(clients)
         assert (answer.status, answer.error["code"]) == (408, "request_timeout")
@@ -154,7 +154,7 @@ def test_a_place_is_lost_to_others_below_the_least_rate_over_ten_seconds() -> No
         await waiting
         assert lost == ["slow"]
         assert asyncio.get_running_loop().time() - began <= 2 * model_limiter.PACE_S
-        assert room_.small.taken == 4
+        assert room_.small.taken_weight == 4
 
     run(play())
 
@@ -194,8 +194,8 @@ async def test_a_reader_that_stops_loses_the_place_of_its_file(monkeypatch: pyte
     stream = ModelStream("voice.pth", ModelPlaces(room_, "slow"))
     stream.file.write(bytes(MIB))
     stream.file.seek(0)
-    await stream.slots.grow(MIB)
-    stream.slots.begin_transfer(stream.close)
+    await stream.places.grow(MIB)
+    stream.places.begin_transfer(stream.close)
     assert await stream.next_chunk()
     other = ModelPlaces(room_, "other")
     await other.grow(MIB)
@@ -203,7 +203,7 @@ async def test_a_reader_that_stops_loses_the_place_of_its_file(monkeypatch: pyte
         await stream.next_chunk()
     stream.close()
     other.close()
-    await soon(lambda: room_.small.taken == 0)
+    await soon(lambda: room_.small.taken_weight == 0)
 
 
 async def test_no_large_file_is_closed_on_the_loop(server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,7 @@ async def test_no_large_file_is_closed_on_the_loop(server: Inside, monkeypatch: 
         return Noted(os.memfd_create(name), "r+b")
 
     monkeypatch.setattr("proxy.file_store.memory_file.memory_file", noted)
-    monkeypatch.setattr("proxy.features.own_voices.trained.leaving.memory_file", noted)
+    monkeypatch.setattr("proxy.features.own_voices.trained.model_export.memory_file", noted)
     entry = await made(server, tone_voice(220))
     assert (await server.ask("GET", f"/v1/audio/voices/{entry['id']}/model")).status_code == 200
     await soon(lambda: len(closed) == 5)

@@ -6,7 +6,7 @@ from policies import estimate
 from proxy.features.jobs.kinds.training.training_input import LEAST_RECORDINGS
 from proxy.features.own_voices.clips import MOST_RECORDINGS
 from proxy.features.own_voices.trained.prompt_texts import PROMPTS
-from proxy.features.own_voices.trained.prompts import NEEDED
+from proxy.features.own_voices.trained.prompts import NEEDED_RECORDINGS
 from tests.proxy.api.inside import TONE, envelope, inside
 from tests.replies import json_of
 from tests.tables import each_row
@@ -26,7 +26,7 @@ async def test_they_are_listed_by_language(tmp_path: Path) -> None:
 @each_row("language", PROMPTS)
 def test_each_is_read_in_a_few_seconds_and_none_comes_twice(language: str) -> None:
     texts = PROMPTS[language]
-    assert NEEDED == LEAST_RECORDINGS <= len(texts) == len(set(texts)) == MOST_RECORDINGS
+    assert NEEDED_RECORDINGS == LEAST_RECORDINGS <= len(texts) == len(set(texts)) == MOST_RECORDINGS
     for text in texts:
-        assert 3.5 <= estimate.seconds(text, 1.0) <= 10.0, text
+        assert 3.5 <= estimate.speech_seconds(text, 1.0) <= 10.0, text
         assert sum(each.count(text) for each in texts) == 1

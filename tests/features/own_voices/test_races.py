@@ -95,16 +95,21 @@ class Race:
             sealed="s",
         )
         sample = SampleRecord(voice=record.id, number=0, account=self.account, digest=DIGEST, seconds=9.0)
-        beside = [voices.insert_sample(sample)]
-        needs = consents.is_there(self.account, CONSENT)
-        return await voices.add(store, record, digest=DIGEST, only_if=needs, beside=beside) is not None
+        with_statements = [voices.sample_statement(sample)]
+        needs = consents.existence_condition(self.account, CONSENT)
+        return (
+            await voices.add_voice(
+                store, record, digest=DIGEST, only_if=needs, with_statements=with_statements
+            )
+            is not None
+        )
 
     async def _agree(self, store: Any) -> bool:
-        return await consents.add(store, consent(self.account, new_id("cons"), DIGEST), 9)
+        return await consents.add_consent(store, consent(self.account, new_id("cons"), DIGEST), 9)
 
     async def _erase(self, store: Any) -> bool:
         tombstone = Tombstone(subject=CONSENT, account=self.account, digests=(), began=9)
-        return await tombstone_rows.erase(store, tombstone)
+        return await tombstone_rows.erase_subject(store, tombstone)
 
 
 def consent(account: str, id_: str, digest: str | None = None) -> ConsentRecord:
@@ -127,7 +132,7 @@ async def race(shared_postgres: Postgres, tmp_path: Path) -> AsyncIterator[Race]
     async with open_store(url, tmp_path) as first, open_store(url, tmp_path) as second:
         account = (await accounts.create(first, name="ada", plan="free")).id
         await blobs.put(first, BlobRow(account, DIGEST, "wrapped", 9))
-        await consents.add(first, consent(account, CONSENT), 9)
+        await consents.add_consent(first, consent(account, CONSENT), 9)
         yield Race(first, second, account)
 
 

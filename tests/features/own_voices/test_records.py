@@ -41,10 +41,10 @@ async def test_a_cast_is_kept_with_what_it_is_found_by(store: Store, ada: Accoun
 
 async def test_a_name_is_that_of_one_account_or_of_the_operator(store: Store, ada: Account) -> None:
     own, everybodys = await add(store, ada, "a"), await add(store, None, "a")
-    assert await voices.named(store, ada.id, "a") == own
-    assert await voices.named(store, None, "a") == everybodys
-    assert await voices.named(store, ada.id, own.id) is None
-    assert await voices.named(store, "acc_nobody", "a") is None
+    assert await voices.find_by_name(store, ada.id, "a") == own
+    assert await voices.find_by_name(store, None, "a") == everybodys
+    assert await voices.find_by_name(store, ada.id, own.id) is None
+    assert await voices.find_by_name(store, "acc_nobody", "a") is None
 
 
 async def test_an_account_may_speak_with_its_own_and_with_the_operators(store: Store, ada: Account) -> None:
@@ -81,8 +81,8 @@ async def test_a_name_is_there_once_for_each_owner(store: Store, ada: Account, i
     made = await add(store, owner, "dialogue")
     with pytest.raises(AlreadyExists):
         await add(store, owner, "dialogue")
-    assert await voices.delete(store, made.id)
-    assert not await voices.delete(store, made.id)
+    assert await voices.delete_voice(store, made.id)
+    assert not await voices.delete_voice(store, made.id)
     await add(store, owner, "dialogue")
 
 
@@ -109,6 +109,6 @@ async def test_an_act_is_written_where_something_was_done(store: Store, ada: Acc
     assert (made.id, made.created) == (id_, 1)
     full = await add_cast(store, ada.id, "b", CAST, most=1, act=act(2, new_id("voice"), "voice.created"))
     assert full is None
-    await voices.delete(store, id_, act(3, id_, "voice.deleted"))
-    await voices.delete(store, id_, act(4, id_, "voice.deleted"))
-    assert [each.id for each in await audit.list_(store, limit=9)] == ["aud_3", "aud_1"]
+    await voices.delete_voice(store, id_, act(3, id_, "voice.deleted"))
+    await voices.delete_voice(store, id_, act(4, id_, "voice.deleted"))
+    assert [each.id for each in await audit.list_acts(store, limit=9)] == ["aud_3", "aud_1"]

@@ -12,7 +12,7 @@ from starlette.types import Message
 from plugins.tone.decode import decode, decode_timbres
 from plugins.tone.timbre import measure
 from proxy.audio.formats import FORMATS
-from proxy.audio.recordings.derivation import SampleSpec, derive
+from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 from proxy.audio.recordings.measures import rate_master
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.features.consents import records as consents
@@ -85,7 +85,7 @@ def nothing_is_left(server: Inside) -> bool:
 
 
 async def test_the_voice_of_the_recording_is_heard_in_every_format(server: Inside) -> None:
-    expected = measure([derive(wav(), rate_master(wav()), SampleSpec(1.0, 30.0, 24_000))], 24_000)
+    expected = measure([derive_sample(wav(), rate_master(wav()), SampleSpec(1.0, 30.0, 24_000))], 24_000)
     for audio_format in FORMATS:
         answer = await sent(server, response_format=audio_format)
         assert answer.status_code == 200, answer.text
@@ -236,7 +236,7 @@ async def test_a_consent_says_which_providers_may_receive_the_recording(tmp_path
         assert (refused.status_code, envelope(refused)["code"]) == (403, "consent_not_given")
         spoken = await sent(server, consent=consent)
         assert spoken.status_code == 200
-        receipt = await receipts.find(server.worker.store, spoken.headers["x-request-id"], None)
+        receipt = await receipts.find_receipt(server.worker.store, spoken.headers["x-request-id"], None)
         record = await consents.get(server.worker.store, None, consent)
         assert record is not None
     assert receipt is not None

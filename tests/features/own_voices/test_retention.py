@@ -89,7 +89,7 @@ async def test_a_server_erases_by_the_plans_of_its_newest_configuration(tmp_path
         voice = (await clone(server))["id"]
         await age(server, voice, 31)
         revise(server, tmp_path, CONFIG)
-        running = [asyncio.create_task(task()) for task in server.worker.tasks_alone]
+        running = [asyncio.create_task(task()) for task in server.worker.tasks_of_one_server]
         async with asyncio.timeout(5):
             while True:
                 if await voices.get(server.worker.store, None, voice) is None:

@@ -18,7 +18,7 @@ from plugins.tone.plugin import ToneSettings
 from plugins.tone.worker import ToneEngine
 from proxy.storage import trained_models
 from speech_engine import Context, ModelInfo
-from speech_engine.model_files.safetensors import read_all
+from speech_engine.model_files.safetensors import read_tensors_and_texts
 from tests.features.conversions.test_conversions import of_seconds
 from tests.features.own_voices.trained_files import rvc_voice, tone_voice
 from tests.proxy.api.inside import Inside, envelope, inside
@@ -200,7 +200,7 @@ async def test_a_voice_of_rvc_comes_with_its_index_and_leaves_as_its_programs_re
     assert [model["format"] for model in entry["trained"]] == ["rvc"]
     assert entry["engines"] == ["rvc"]
     stored = await _kept(server)
-    tensors, about = read_all(*stored)
+    tensors, about = read_tensors_and_texts(*stored)
     assert (about["format"], about["version"], about["f0"]) == ("rvc", "v2", "1")
     assert tensors["index.vectors"].shape == (20, 768)
     left = await server.ask("GET", "/v1/audio/voices/Ana/model?form=pth")
@@ -217,7 +217,7 @@ def _index(vectors: Any) -> bytes:
 
 
 async def _kept(server: Inside) -> tuple[Any, int]:
-    (model,) = (await trained_models.of_account(server.worker.store, server.account.id)).popitem()[1]
+    (model,) = (await trained_models.list_of_account(server.worker.store, server.account.id)).popitem()[1]
     data = await server.worker.open_context.context.vault.open(model.account, model.digest)
     return BytesIO(data), len(data)
 

@@ -36,7 +36,7 @@ async def sealing_held(server: Inside, folder: Path) -> AsyncIterator[None]:
     """Hold the file of a recording, as another worker does that seals it. Uploads of the same then wait."""
     await clone(server)
     (sealed,) = (path for path in (folder / "data" / "voices").rglob("*") if path.is_file())
-    held = locked_files.take(sealed)
+    held = locked_files.take_lock(sealed)
     assert held is not None
     try:
         yield

@@ -38,10 +38,10 @@ async def test_a_voice_is_deleted_while_it_is_changed(shared_postgres: Postgres,
         gated: Any = GatedBeforeTheLast(first)
         async with asyncio.timeout(4.0), first._pools.readers.acquire() as gate:  # type: ignore[attr-defined]
             await gate.execute(CLOSE)
-            deleting = asyncio.create_task(voices.delete(gated, voice.id))
+            deleting = asyncio.create_task(voices.delete_voice(gated, voice.id))
             await someone_waits(second, "advisory")
             changed = msgspec.structs.replace(voice, description="new")
-            changing = asyncio.create_task(voices.update(second, voice, changed))
+            changing = asyncio.create_task(voices.update_voice(second, voice, changed))
             await someone_waits(second, "transactionid")
             await gate.execute(OPEN)
             assert await deleting

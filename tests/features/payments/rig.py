@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies.cycles import cycle_at
-from policies.plans import Plan, Prices, terms
+from policies.plans import Plan, Prices, build_terms
 from policies.price import MICRO, Price
 from proxy.errors import QuotaExceeded
 from proxy.features.mail.mails import Mails
@@ -111,15 +111,15 @@ class TinyProvider:
         await self.at("after the fetch")
         return found
 
-    async def payment(self, object_id: str) -> FetchedPayment | None:
+    async def find_payment(self, object_id: str) -> FetchedPayment | None:
         return self.paid.get(object_id)
 
-    async def since(self, moment: int) -> AsyncIterator[FetchedPayment]:
+    async def payments_since(self, moment: int) -> AsyncIterator[FetchedPayment]:
         del moment
         for payment in self.paid.values():
             yield payment
 
-    def event(self, request: ProviderWebhook) -> str | None:
+    def webhook_object(self, request: ProviderWebhook) -> str | None:
         del request
         return None
 
@@ -225,7 +225,7 @@ class Shop:
 
     async def cancel(self, order: OrderRecord) -> OrderRecord:
         act = audit.new_act(await self.clock.now(), "key_ada", "order.cancelled", order.id, order.account)
-        return await self.orders.cancel(order, act)
+        return await self.orders.cancel_order(order, act)
 
     async def buy(self, account: str, offer: str) -> str:
         """Order, pay and have it booked; return the payment's id."""
@@ -236,7 +236,7 @@ class Shop:
 
     async def hook(self, order: str) -> None:
         """What a webhook comes to, and all that is due then."""
-        await self.orders.wake("mercadopago", order)
+        await self.orders.wake_order("mercadopago", order)
         await self.work()
 
     async def work(self) -> None:
@@ -258,7 +258,7 @@ class Shop:
             account=account.id,
             key=f"key_{account.id}",
             anchor=account.anchor,
-            terms=terms(PLANS[account.plan], account.agreed),
+            terms=build_terms(PLANS[account.plan], account.agreed),
             amount=credits * MICRO,
             estimated_s=float(credits),
         )
@@ -274,7 +274,7 @@ class Shop:
         return held is not None
 
     async def granted(self, account: str) -> float:
-        return (await entries.pools(self.clock, account)).get(entries.GRANTED, 0) / MICRO
+        return (await entries.read_pools(self.clock, account)).get(entries.GRANTED, 0) / MICRO
 
     async def left(self, account: str) -> float:
         """What is left of the allowance of the plan in force."""
@@ -282,7 +282,7 @@ class Shop:
         pool = cycle_at(read.anchor, await self.clock.now()).start
         allowance = PLANS[read.plan].allowance
         assert isinstance(allowance, int)
-        return (allowance + (await entries.pools(self.clock, account)).get(pool, 0)) / MICRO
+        return (allowance + (await entries.read_pools(self.clock, account)).get(pool, 0)) / MICRO
 
     async def months(self, account: str) -> list[MonthRecord]:
         rows = await self.clock.read(

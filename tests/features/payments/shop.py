@@ -128,7 +128,7 @@ class Shop(NamedTuple):
             due = [await kind.table.list_open(self.server.worker.store, now, 9) for kind in kinds]
             busy = [kind for kind in kinds if vars(kind)["_under_way"]]
             for kind in kinds:
-                kind.look_soon()
+                kind.look_now()
             return not any(due) and not any(
                 not task.done() for kind in busy for task, _ in vars(kind)["_under_way"].values()
             )
@@ -140,7 +140,7 @@ class Shop(NamedTuple):
 
     async def entries(self, account: str | None = None) -> dict[str, float]:
         """The entries of payments, by their references."""
-        rows = await entries.of_account(
+        rows = await entries.list_of_account(
             self.server.worker.store, account or self.server.account.id, limit=100
         )
         return {row.reference: row.amount / 1e6 for row in rows if row.reference}

@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from policies.cycles import day_at
+from policies.cycles import start_of_day
 from proxy.errors import Conflict, NotAllowed
 from proxy.feature_list import open_store
-from proxy.features.payments.paid_months import Month, left
+from proxy.features.payments.paid_months import Month, unspent_allowance
 from proxy.features.payments.plan_changes import month_of
 from proxy.features.payments.records import OrderRecord
-from proxy.features.payments.rules import PaidAmount, target
+from proxy.features.payments.rules import PaidAmount, credits_worth
 from proxy.ledger.verify import verify
 from proxy.storage import accounts, entries
 from proxy.storage.accounts import Account, Change
@@ -193,7 +193,7 @@ class Market(RuleBasedStateMachine):
             money = PaidAmount(paid.amount, paid.refunded, paid.disputed)
             assert (row.refunded, row.disputed) == (paid.refunded, paid.disputed)
             booked = sum(by_reference[f"pay:{row.id}:{number}"] for number in range(1, row.booked + 1))
-            assert row.credited == target(row.credits, money) == booked
+            assert row.credited == credits_worth(row.credits, money) == booked
         months = {month.id: month for month in await self.shop.months(self.ada)}
         offers = {order.id: order.offer for order in self.orders}
         for row in rows:
@@ -205,7 +205,7 @@ class Market(RuleBasedStateMachine):
 
     async def _conserved(self) -> None:
         """Allowances bought = spent + left + carried, month by month. A plan that was given is not bought."""
-        pools = await entries.pools(self.shop.clock, self.ada)
+        pools = await entries.read_pools(self.shop.clock, self.ada)
         months = [month_of(each) for each in await self.shop.months(self.ada)]
         back = await self._given_back(months)
         ended: Counter[int] = Counter()
@@ -213,11 +213,11 @@ class Market(RuleBasedStateMachine):
             if not month.has_run or month.state == "ahead":
                 continue
             assert month.allowance is not None
-            is_changed = month.replaced is not None and day_at(month.replaced) == month.pool
+            is_changed = month.replaced is not None and start_of_day(month.replaced) == month.pool
             if month.lost is not None:
                 ended[month.pool] += month.allowance - month.lost
             elif month.pool_balance is not None:
-                ended[month.pool] += month.allowance - left(month, month.pool_balance)
+                ended[month.pool] += month.allowance - unspent_allowance(month, month.pool_balance)
             elif is_changed:
                 ended[month.pool] += month.allowance - month.carried
             elif not self.has_given and not is_changed:
@@ -242,7 +242,7 @@ class Market(RuleBasedStateMachine):
             if row["pool"] in operators or not row["reason"].startswith("left"):
                 back[row["pool"]] += row["amount"]
         for month in months:
-            is_later = month.replaced is not None and day_at(month.replaced) > month.pool
+            is_later = month.replaced is not None and start_of_day(month.replaced) > month.pool
             if month.pool in operators and month.pool_balance is None and is_later and month.lost is None:
                 # Another task took what it carried out of the pool.
                 back[month.pool] += month.carried

@@ -8,7 +8,7 @@ import pytest
 
 from policies.alerts import Trouble
 from policies.price import MICRO
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.errors import NotAllowed
 from proxy.features.payments.booking import Booking
 from proxy.features.payments.event_tasks import EventTasks
@@ -132,7 +132,7 @@ async def test_a_worker_that_lost_its_lease_mails_nothing_about_a_month(shop: Sh
         shop.clock.seconds = (month.ends - START) / 1e6 - DAY_S
         tasks = MonthTasks(shop.workers[0].ledger, mail.mails)
         tasks.sales = shop.orders.sales
-        held = await MONTH_TASKS.take(shop.clock, month, SECOND)
+        held = await MONTH_TASKS.take(shop.clock, month, SECOND_US)
         assert held is not None
         late = await tasks.work(held)
         assert late is not None
@@ -330,7 +330,7 @@ async def test_orders_settle_without_any_webhook(shop: Shop) -> None:
     shop.provider.refund("1", 2990)
     await shop.later(DAY_S)
     assert await shop.granted(ada) == 0
-    assert (await shop.orders.find_order(ada, order.id)).due > await shop.clock.now() + SECOND
+    assert (await shop.orders.find_order(ada, order.id)).due > await shop.clock.now() + SECOND_US
 
 
 async def test_a_wake_during_an_attempt_causes_another(shop: Shop) -> None:
@@ -340,10 +340,10 @@ async def test_a_wake_during_an_attempt_causes_another(shop: Shop) -> None:
     async def at(point: str) -> None:
         if point == "after the fetch" and not shop.provider.paid:
             shop.provider.pay(order)
-            await shop.orders.wake("mercadopago", order.id)
+            await shop.orders.wake_order("mercadopago", order.id)
 
     shop.provider.at = at
-    await shop.orders.wake("mercadopago", order.id)
+    await shop.orders.wake_order("mercadopago", order.id)
     await shop.workers[0].look()
     await shop.work()
     assert await shop.granted(ada) == 500
@@ -379,11 +379,11 @@ class _Refunding(TinyProvider):
 
     events: EventTasks
 
-    async def payment(self, object_id: str) -> FetchedPayment | None:
+    async def find_payment(self, object_id: str) -> FetchedPayment | None:
         found = self.paid[object_id]
         if not found.refunded:
             self.refund(object_id, 1000)
-            await self.events.note(self.name, object_id)
+            await self.events.note_webhook(self.name, object_id)
         return found
 
 
@@ -391,9 +391,11 @@ async def test_a_webhook_during_a_fetch_causes_another_fetch(shop: Shop) -> None
     shop.use(provider := _Refunding())
     ada = await shop.account("ada")
     id_ = provider.pay(await shop.order(ada, "small"))
-    provider.events = EventTasks(shop.clock, shop.orders.wake, shop.workers[0].order_tasks.book)
+    provider.events = EventTasks(
+        shop.clock, shop.orders.wake_order, shop.workers[0].order_tasks.book_named_payment
+    )
     provider.events.providers = {provider.name: provider}
-    await provider.events.note(provider.name, id_)
+    await provider.events.note_webhook(provider.name, id_)
     for _ in range(2):
         await provider.events.look()
         await provider.events.finish()

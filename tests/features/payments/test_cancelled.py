@@ -48,7 +48,7 @@ async def _cancel(shop: ServedShop, order: dict[str, Any]) -> dict[str, Any]:
 async def test_a_cancelled_order_cannot_be_paid_at_its_provider_any_more(
     open_shop: ServedShop, provider: str, fault: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "WITHIN_S", 1.0)
+    monkeypatch.setattr(calls, "TIMEOUT_S", 1.0)
     order = await open_shop.order(provider)
     # A provider that fails or hangs changes nothing for the buyer.
     fake = open_shop.fake(provider).provider

@@ -12,7 +12,7 @@ from proxy.diagnosis.doctor.databases import missing_plans
 from proxy.engines.http.upstream_http import open_http
 from proxy.feature_list import load_config
 from proxy.features.payments import calls, mercadopago
-from proxy.features.payments.booking import FALLEN
+from proxy.features.payments.booking import REFUND_FAILED
 from proxy.features.payments.event_tasks import EventTasks
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed
@@ -63,9 +63,9 @@ async def test_a_payment_that_a_webhook_named_is_booked_although_no_search_lists
 
 
 async def _event(shop: Shop, id_: str) -> None:
-    events = EventTasks(shop.clock, shop.orders.wake, shop.workers[0].order_tasks.book)
+    events = EventTasks(shop.clock, shop.orders.wake_order, shop.workers[0].order_tasks.book_named_payment)
     events.providers = {"mercadopago": shop.provider}
-    await events.note("mercadopago", id_)
+    await events.note_webhook("mercadopago", id_)
     await events.look()
     await events.finish()
     await shop.work()
@@ -165,9 +165,11 @@ async def test_a_refund_that_has_failed_since_needs_attention_at_the_second_look
     assert (order.id in await need_attention(shop)) is needs_it
     if needs_it:
         found = await shop.orders.find_order(ada, order.id)
-        assert found.attention == f"payment mercadopago:{paid}: 10.00 were refunded, now 0.00; {FALLEN}"
+        assert (
+            found.attention == f"payment mercadopago:{paid}: 10.00 were refunded, now 0.00; {REFUND_FAILED}"
+        )
         assert found.due > await shop.clock.now() + 3600 * MICRO, "a person sees to it from here on"
-        await shop.orders.resolve(found, ACT)
+        await shop.orders.resolve_order(found, ACT)
         await shop.later(30 * DAY_S)
         assert order.id not in await need_attention(shop), "a reason that was looked at does not come back"
     assert (await shop.granted(ada), (await shop.orders.find_order(ada, order.id)).state) == (
@@ -208,7 +210,7 @@ async def test_an_answer_that_raises_stops_its_own_order_alone(shop: Shop) -> No
     provider.odd = orders[0].id
     for order in orders:
         provider.pay(order)
-        await shop.orders.wake("mercadopago", order.id)
+        await shop.orders.wake_order("mercadopago", order.id)
     await shop.work()
     found = [await shop.orders.find_order(ada, order.id) for order in orders]
     assert [order.state for order in found] == ["open", "paid", "paid"]
@@ -248,7 +250,7 @@ async def _agree(shop: Shop, account: str) -> None:
 async def test_a_provider_that_answers_byte_by_byte_does_not_hold_us_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(calls, "WITHIN_S", 0.2)
+    monkeypatch.setattr(calls, "TIMEOUT_S", 0.2)
 
     left = asyncio.Event()
 
@@ -266,26 +268,26 @@ async def test_a_provider_that_answers_byte_by_byte_does_not_hold_us_for_ever(
         provider = MercadoPago(client, section)
         async with asyncio.timeout(3):
             with pytest.raises(ProviderFailed) as failed:
-                await provider.payment("77")
+                await provider.find_payment("77")
         assert not failed.value.is_final
         await left.wait()
 
 
 class _Hanging(TinyProvider):
-    async def payment(self, object_id: str) -> FetchedPayment | None:
+    async def find_payment(self, object_id: str) -> FetchedPayment | None:
         await asyncio.Event().wait()
-        return await super().payment(object_id)
+        return await super().find_payment(object_id)
 
 
 @pytest.mark.clock
 async def test_events_of_a_provider_that_hangs_leave_room_for_those_of_the_other(shop: Shop) -> None:
-    events = EventTasks(shop.clock, shop.orders.wake, shop.workers[0].order_tasks.book)
+    events = EventTasks(shop.clock, shop.orders.wake_order, shop.workers[0].order_tasks.book_named_payment)
     events.providers = {"mercadopago": _Hanging(), "stripe": TinyProvider()}
     events.closing_s = 0
     for number in range(12):
-        await events.note("mercadopago", str(number))
+        await events.note_webhook("mercadopago", str(number))
     shop.clock.seconds += 1
-    await events.note("stripe", "pi_1")
+    await events.note_webhook("stripe", "pi_1")
     for _ in range(3):
         await events.look()
         await asyncio.sleep(0.05)

@@ -7,22 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from policies.cycles import cycle_at, day_at
+from policies.cycles import cycle_at, start_of_day
 from proxy.features.payments.paid_months import (
-    SETTLED,
+    LATEST_ENTRY_US,
     BoughtMonth,
-    Carry,
+    CarryTarget,
     Month,
     MonthChange,
     MonthState,
     PlanState,
-    carry,
-    due_at,
-    end,
-    give_back,
-    keep,
-    mail_at,
-    settled,
+    buy_month,
+    carry_target,
+    due_mail,
+    end_paid_plan,
+    next_due,
+    refund_month,
+    with_state_at,
 )
 from tests.tables import each_row
 
@@ -67,7 +67,7 @@ def after(account: PlanState, change: MonthChange, **others: object) -> PlanStat
 def with_months(number: int, now: int = NOW) -> PlanState:
     account = free(now)
     for place in range(1, number + 1):
-        account = after(account, keep(account, bought(str(place))))
+        account = after(account, buy_month(account, bought(str(place))))
     return account
 
 
@@ -93,12 +93,12 @@ def test_a_paid_plan_is_never_interrupted_and_each_month_is_a_cycle(now: int, nu
 def test_a_month_that_is_given_back_leaves_no_hole(given: str, left: list[str]) -> None:
     account = with_months(3)
     account = replace(account, now=NOW + 3 * DAY)
-    account = after(account, give_back(account, given))
+    account = after(account, refund_month(account, given))
     assert [month.id for month in account.chain] == left
     assert account.paid_until == account.chain[-1].ends
     assert account.chain[0].starts <= account.now
     assert all(one.ends == next_.starts for one, next_ in pairwise(account.chain))
-    won = keep(account, bought(given))
+    won = buy_month(account, bought(given))
     if given == "1":
         assert (won.plan, won.months[0].state, won.credits) == ("pro", "carried", (("1", 1000),))
     else:
@@ -107,11 +107,11 @@ def test_a_month_that_is_given_back_leaves_no_hole(given: str, left: list[str]) 
 
 
 def test_the_last_month_that_is_given_back_ends_the_plan_now() -> None:
-    account = replace(with_months(1), balances={day_at(NOW): -300}, now=NOW + DAY)
-    change = give_back(account, "1")
+    account = replace(with_months(1), balances={start_of_day(NOW): -300}, now=NOW + DAY)
+    change = refund_month(account, "1")
     assert (change.plan, change.paid_until, change.spent) == ("free", None, 300)
     assert change.months[0].lost == 700
-    assert give_back(after(account, change), "1").months == ()
+    assert refund_month(after(account, change), "1").months == ()
 
 
 @each_row(
@@ -119,8 +119,8 @@ def test_the_last_month_that_is_given_back_ends_the_plan_now() -> None:
     [(0, 0, 1000, 0), (-400, 0, 600, 400), (-1300, 0, 0, 1300), (-400, 3, None, 0)],
 )
 def test_another_plan_begins_now(balance: int, days: int, carried: int | None, spent: int) -> None:
-    account = replace(with_months(2), balances={day_at(NOW): balance}, now=NOW + days * DAY)
-    change = keep(account, bought("3", "mini", 100))
+    account = replace(with_months(2), balances={start_of_day(NOW): balance}, now=NOW + days * DAY)
+    change = buy_month(account, bought("3", "mini", 100))
     assert (change.plan, change.anchor, change.spent) == ("mini", account.now, spent)
     assert dict(change.credits).get("2") == 1000, "the month ahead is whole"
     if carried is None:
@@ -142,30 +142,30 @@ def test_another_plan_begins_now(balance: int, days: int, carried: int | None, s
 def test_a_month_that_would_take_something_away_becomes_credits(
     account: PlanState, purchase: BoughtMonth
 ) -> None:
-    change = keep(account, purchase)
+    change = buy_month(account, purchase)
     assert (change.plan, change.paid_until) == (account.plan, account.paid_until)
     assert change.credits == (("9", 1000),)
-    taken = give_back(after(account, change), "9")
+    taken = refund_month(after(account, change), "9")
     assert taken.credits == (("9", -1000),)
 
 
 @each_row(
     ("state", "others", "balance", "held", "found"),
     [
-        ("replaced", {}, -400, 0, Carry(600, -600, is_final=False)),
-        ("replaced", {}, -400, 100, Carry(500, -500, is_final=False)),
-        ("replaced", {"carried": 500}, -1000, 0, Carry(0, 0, is_final=False)),
-        ("replaced", {"carried": 500}, -900, 0, Carry(100, -100, is_final=False)),
-        ("replaced", {"carried": 600}, -1100, 0, Carry(-100, 100, is_final=False)),
-        ("replaced", {"replaced": NOW - SETTLED}, -400, 0, Carry(600, -600, is_final=True)),
-        ("replaced", {"pool_balance": -400}, -900, 0, Carry(600, 400, is_final=True)),
-        ("replaced", {"starts": NOW + DAY}, -900, 0, Carry(1000, 0, is_final=True)),
-        ("replaced", {"allowance": None}, -900, 0, Carry(0, 0, is_final=False)),
-        ("replaced", {}, 50, 0, Carry(1000, -1000, is_final=False)),
+        ("replaced", {}, -400, 0, CarryTarget(600, -600, is_final=False)),
+        ("replaced", {}, -400, 100, CarryTarget(500, -500, is_final=False)),
+        ("replaced", {"carried": 500}, -1000, 0, CarryTarget(0, 0, is_final=False)),
+        ("replaced", {"carried": 500}, -900, 0, CarryTarget(100, -100, is_final=False)),
+        ("replaced", {"carried": 600}, -1100, 0, CarryTarget(-100, 100, is_final=False)),
+        ("replaced", {"replaced": NOW - LATEST_ENTRY_US}, -400, 0, CarryTarget(600, -600, is_final=True)),
+        ("replaced", {"pool_balance": -400}, -900, 0, CarryTarget(600, 400, is_final=True)),
+        ("replaced", {"starts": NOW + DAY}, -900, 0, CarryTarget(1000, 0, is_final=True)),
+        ("replaced", {"allowance": None}, -900, 0, CarryTarget(0, 0, is_final=False)),
+        ("replaced", {}, 50, 0, CarryTarget(1000, -1000, is_final=False)),
     ],
 )
 def test_what_is_left_of_a_replaced_month_is_carried(
-    state: MonthState, others: dict[str, int | None], balance: int, held: int, found: Carry
+    state: MonthState, others: dict[str, int | None], balance: int, held: int, found: CarryTarget
 ) -> None:
     month = replace(
         Month(
@@ -173,7 +173,7 @@ def test_what_is_left_of_a_replaced_month_is_carried(
         ),
         **{"replaced": NOW, **others},
     )
-    assert carry(month, balance, held, NOW) == found
+    assert carry_target(month, balance, held, NOW) == found
 
 
 def test_a_late_task_sends_one_mail_and_a_month_that_goes_on_none() -> None:
@@ -181,19 +181,19 @@ def test_a_late_task_sends_one_mail_and_a_month_that_goes_on_none() -> None:
     moments = [month.ends - 6 * DAY, month.ends - 4 * DAY, month.ends - DAY, month.ends]
     sent, kinds = 0, []
     for now in moments:
-        kind, sent = mail_at(settled(month, now), month.ends, sent, now)
+        kind, sent = due_mail(with_state_at(month, now), month.ends, sent, now)
         kinds.append(kind)
     assert (kinds, sent) == ([None, "month_ends", "month_ends", "month_ended"], 3)
-    assert mail_at(month, month.ends, 0, month.ends + DAY) == ("month_ended", 3)
-    assert mail_at(month, month.ends + DAY, 0, month.ends - DAY) == (None, 2)
-    assert due_at(month, NOW) == month.ends - 5 * DAY
-    assert due_at(settled(month, month.ends), month.ends) is None
+    assert due_mail(month, month.ends, 0, month.ends + DAY) == ("month_ended", 3)
+    assert due_mail(month, month.ends + DAY, 0, month.ends - DAY) == (None, 2)
+    assert next_due(month, NOW) == month.ends - 5 * DAY
+    assert next_due(with_state_at(month, month.ends), month.ends) is None
 
 
 def test_an_end_is_written_once() -> None:
     account = with_months(1)
-    assert end(account) is None
-    change = end(replace(account, now=account.chain[0].ends))
+    assert end_paid_plan(account) is None
+    change = end_paid_plan(replace(account, now=account.chain[0].ends))
     assert change is not None
     assert (change.plan, change.paid_until) == ("free", None)
-    assert end(after(account, change)) is None
+    assert end_paid_plan(after(account, change)) is None

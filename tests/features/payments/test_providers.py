@@ -30,8 +30,8 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def only(both: Pair, checkout: str) -> FetchedPayment:
     (found,) = await both.adapter.payments_of(ORDER, checkout)
-    assert await both.adapter.payment(found.id) == found
-    assert [each async for each in both.adapter.since(0)] == [found]
+    assert await both.adapter.find_payment(found.id) == found
+    assert [each async for each in both.adapter.payments_since(0)] == [found]
     return found
 
 
@@ -76,7 +76,7 @@ async def test_other_ways_to_pay_and_other_states_count_as_their_providers_mean_
         assert (await only_paid(both)).refunded == 2990
         # A charge of a payment that was never approved is no money.
         refused.status = "charged_back"
-        unpaid = await both.adapter.payment(str(refused.id))
+        unpaid = await both.adapter.find_payment(str(refused.id))
         assert unpaid is not None
         assert not unpaid.is_paid
     async with pair("stripe") as both:
@@ -100,7 +100,7 @@ async def test_a_refund_that_fails_at_the_bank_falls_back_and_its_webhook_names_
         assert (await only(both, made.id)).refunded == 1000
         both.fake.account.fail_refund(paid)
         assert (await only(both, made.id)).refunded == 0
-        assert both.adapter.event(received(both.notices.waiting[-1])) == paid.id
+        assert both.adapter.webhook_object(received(both.notices.waiting[-1])) == paid.id
 
 
 async def test_a_part_that_only_the_list_of_refunds_has_is_given_back(
@@ -120,7 +120,7 @@ async def test_only_a_payment_that_succeeded_is_paid() -> None:
         paid = both.pay((await both.adapter.create_checkout(checkout_request())).id)
         for status in (*states, "succeeded"):
             paid.status = status
-            found = await both.adapter.payment(paid.id)
+            found = await both.adapter.find_payment(paid.id)
             assert found is not None
             assert found.is_paid == (status == "succeeded"), status
 
@@ -133,7 +133,7 @@ async def test_all_pages_of_payments_are_compared(monkeypatch: pytest.MonkeyPatc
             wanted = [checkout_request(order=f"ord_{number}") for number in range(5)]
             made = [await both.adapter.create_checkout(each) for each in wanted]
             paid = {str(both.pay(each.id).id) for each in made}
-            assert {each.id async for each in both.adapter.since(0)} == paid, name
+            assert {each.id async for each in both.adapter.payments_since(0)} == paid, name
 
 
 async def test_a_bad_row_of_a_search_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ async def test_a_bad_row_of_a_search_hides_no_other(monkeypatch: pytest.MonkeyPa
             return {**row, "collector_id": None} if payment is bad else row
 
         monkeypatch.setattr(account, "shown", without_seller)
-        assert [each.id async for each in both.adapter.since(0)] == [str(good.id)]
+        assert [each.id async for each in both.adapter.payments_since(0)] == [str(good.id)]
 
 
 HUGE = 10**30
@@ -172,12 +172,12 @@ async def test_an_amount_that_is_none_is_a_failure_of_its_provider(
                 with monkeypatch.context() as patch:
                     _show(patch, account, name, field, value)
                     with pytest.raises(ProviderFailed, match="not what its documentation says"):
-                        await both.adapter.payment(str(bad.id))
+                        await both.adapter.find_payment(str(bad.id))
                     if name == "mercadopago":
-                        assert [each async for each in both.adapter.since(0)] == []
+                        assert [each async for each in both.adapter.payments_since(0)] == []
                         tried += 1
         assert tried in (0, 3 * len(NO_AMOUNTS[name]))
-        assert await both.adapter.payment(str(bad.id)) is not None
+        assert await both.adapter.find_payment(str(bad.id)) is not None
 
 
 FIELDS = {
@@ -208,7 +208,7 @@ async def only_paid(both: Pair) -> FetchedPayment:
 async def test_unknown_objects_are_none_and_strange_ids_are_never_asked_for(name: str) -> None:
     async with pair(name) as both:
         for id_ in ("77", "pi_1", "cs_1", "../v1/balance", "", "７７", "1" * 99, "pi_" + "x" * 999):
-            assert await both.adapter.payment(id_) is None
+            assert await both.adapter.find_payment(id_) is None
         assert {each.path.rpartition("/")[2] for each in both.server.seen} <= {"77", "pi_1", "cs_1"}
 
 
@@ -243,7 +243,7 @@ async def test_a_refusal_is_final_or_is_tried_again(
         both.server.reset()
         both.server.fail("5xx", count=9, path="/", status=status, code=code, retry_after="30")
         with pytest.raises(ProviderFailed) as refused:
-            await both.adapter.payment("77" if name == "mercadopago" else "pi_1")
+            await both.adapter.find_payment("77" if name == "mercadopago" else "pi_1")
         assert (refused.value.retry_after_s, len(both.server.seen)) == (30.0, 1)
 
 
@@ -253,7 +253,7 @@ async def test_a_refusal_is_final_or_is_tried_again(
 async def test_a_provider_that_hangs_or_breaks_off_may_have_acted_and_is_asked_once_more(
     name: str, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "WITHIN_S", 0.2)
+    monkeypatch.setattr(calls, "TIMEOUT_S", 0.2)
     async with pair(name) as both:
         both.server.fail(fault, path="/")  # type: ignore[arg-type]  # a word of the table
         with pytest.raises(ProviderFailed) as failed:
@@ -275,7 +275,7 @@ async def test_an_answer_of_five_megabytes_or_without_its_fields_is_refused(name
         for odd in ({"more": "x" * 5_000_000}, {"currency": None, "currency_id": None}):
             paid.shown_as = odd
             with pytest.raises(ProviderFailed) as failed:
-                await both.adapter.payment(id_)
+                await both.adapter.find_payment(id_)
             assert not failed.value.is_final
             assert "x" * 9 not in str(failed.value)
 
@@ -286,23 +286,23 @@ async def test_amounts_are_exact_and_never_rounded_in_the_buyers_favour() -> Non
         paid = both.pay(made.id)
         for amount, back, minor in ((19.99, 0, (1999, 0)), (19.989, 0.001, (1998, 1)), (0.07, 0.07, (7, 7))):
             paid.shown_as = {"transaction_amount": amount, "transaction_amount_refunded": back}
-            found = await both.adapter.payment(str(paid.id))
+            found = await both.adapter.find_payment(str(paid.id))
             assert found is not None
             assert (found.amount, found.refunded) == minor
         pending = {"id": 1, "amount": 5, "status": "in_process"}
         paid.shown_as = {"transaction_amount_refunded": 0, "refunds": [pending]}
-        found = await both.adapter.payment(str(paid.id))
+        found = await both.adapter.find_payment(str(paid.id))
         assert found is not None
         assert found.refunded == 0, "it may be refused"
         for amount in (-1, 1e300):
             paid.shown_as = {"transaction_amount": amount}
             with pytest.raises(ProviderFailed):
-                await both.adapter.payment(str(paid.id))
+                await both.adapter.find_payment(str(paid.id))
 
 
 async def test_events_of_mercado_pago_are_taken_in_all_their_forms_and_forgeries_are_not() -> None:
     async with pair("mercadopago") as both:
-        sign, take = both.fake.signer.webhook, both.adapter.event
+        sign, take = both.fake.signer.webhook, both.adapter.webhook_object
         now = 1_790_000_000.0
         for good in (
             sign("77", now),
@@ -334,7 +334,7 @@ async def test_events_of_mercado_pago_are_taken_in_all_their_forms_and_forgeries
 
 async def test_events_of_stripe_are_taken_in_time_alone_and_forgeries_are_not() -> None:
     async with pair("stripe") as both:
-        account, take = both.fake.account, both.adapter.event
+        account, take = both.fake.account, both.adapter.webhook_object
         made = await both.adapter.create_checkout(checkout_request())
         intent = account.pay(made.id)
         account.refund(intent, 100)
@@ -409,4 +409,4 @@ async def test_without_a_secret_no_signature_is_right() -> None:
             Stripe(client, StripeSection(secret_key="key", base_url=url)),
         ):
             with pytest.raises(InvalidRequest):
-                adapter.event(event)
+                adapter.webhook_object(event)

@@ -9,10 +9,10 @@ from policies.price import MICRO
 from proxy.features.payments.rules import (
     OrderState,
     PaidAmount,
-    latest,
+    amount_to_book,
+    credits_worth,
     next_look,
     order_state,
-    target,
 )
 from tests.tables import each_row
 
@@ -36,13 +36,13 @@ money = st.integers(1, 10**9).flatmap(
     ],
 )
 def test_a_payment_is_worth_its_part_that_is_kept(credits: int, paid: PaidAmount, worth: int) -> None:
-    assert target(credits, paid) == worth
+    assert credits_worth(credits, paid) == worth
 
 
 @given(st.integers(0, 10**15), money)
 def test_no_payment_is_worth_more_than_its_order_or_less_than_nothing(credits: int, paid: PaidAmount) -> None:
-    worth = target(credits, paid)
-    assert 0 <= worth * paid.paid <= credits * paid.rest < (worth + 1) * paid.paid or credits == 0
+    worth = credits_worth(credits, paid)
+    assert 0 <= worth * paid.paid <= credits * paid.remaining < (worth + 1) * paid.paid or credits == 0
 
 
 @each_row(
@@ -59,7 +59,7 @@ def test_no_payment_is_worth_more_than_its_order_or_less_than_nothing(credits: i
 def test_refunds_never_fall_and_disputes_only_if_one_was_won(
     before: PaidAmount | None, fetched: PaidAmount, seller_won_dispute: bool, booked: PaidAmount
 ) -> None:
-    assert latest(before, fetched, seller_won_dispute=seller_won_dispute) == booked
+    assert amount_to_book(before, fetched, seller_won_dispute=seller_won_dispute) == booked
 
 
 @each_row(

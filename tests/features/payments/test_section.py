@@ -8,7 +8,7 @@ from policies.price import MICRO
 from proxy.config.config_toml import Config
 from proxy.config.finding import NO_RESULTS
 from proxy.engines.registry import Registry
-from proxy.features.payments.config_checks import sales
+from proxy.features.payments.config_checks import check_offers
 from proxy.features.payments.section import SECTION, PaymentsSection, SoldOffer, minor_units
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
@@ -115,6 +115,6 @@ PRO = '[plans.pro]\nprice = "R$ 29,90"\n'
 )
 def test_check_refuses_what_cannot_be_had_for_money(tmp_path: Path, text: str, said: str) -> None:
     config: Config = load(tmp_path, text, **SECRETS)
-    found = list(sales(config, Registry({}, ()), NO_RESULTS))
+    found = list(check_offers(config, Registry({}, ()), NO_RESULTS))
     assert [finding.verdict for finding in found] == ["wrong"] * bool(said)
     assert all(said in finding.found for finding in found)

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.config.reader import ConfigError
 from proxy.feature_list import load_config
-from proxy.features.payments.config_checks import reach
+from proxy.features.payments.config_checks import check_providers
 from tests.features.payments.shop import PROVIDERS, SECRETS, SOLD
 from tests.tables import each_row
 
@@ -76,7 +76,7 @@ def test_doctor_names_missing_secrets_and_addresses_that_no_provider_can_call(
     tmp_path: Path, url: str, providers: str, found: list[str]
 ) -> None:
     config = load_config(_written(tmp_path, f'[server]\npublic_url = "{url}"\n{SOLD}{providers}'), {})
-    findings = list(reach(config))
+    findings = list(check_providers(config))
     assert [each.verdict for each in findings] == found
     assert not any(secret in str(findings) for secret in SECRETS.values())
-    assert list(reach(load_config(_written(tmp_path, ""), {}))) == []
+    assert list(check_providers(load_config(_written(tmp_path, ""), {}))) == []

@@ -81,4 +81,4 @@ async def sampling(
     async with inside(folder, CONFIG.format(more=more, public=public), {"one": singer}, name=name) as server:
         context = server.worker.open_context.context
         samples, worker = context.find(ShownSamples), context.find(SampleWorker)
-        yield Sampling(server, worker, samples, worker.kept, singer)
+        yield Sampling(server, worker, samples, worker.folder, singer)

@@ -106,14 +106,14 @@ async def test_a_listener_stops_it_at_once_and_it_waits_for_quiet(tmp_path: Path
         assert spoken.status_code == 200
         await turn
         assert at.engine.open == 0
-        assert at.store.kept == {}
+        assert at.store.samples == {}
         # Ten seconds have to pass: none has.
         at.worker.quiet_s, asked = 10.0, len(at.engine.jobs)
         await at.worker.make_wanted()
         assert len(at.engine.jobs) == asked
         engine.halt = None
         await at.make()
-        assert len(at.store.kept) == 5
+        assert len(at.store.samples) == 5
         outcomes = [each.outcome for each in await at.server.usage() if each.kind == "sample"]
         assert outcomes.count("failed") == 1
 
@@ -157,7 +157,7 @@ async def test_what_costs_money_speaks_for_the_named_voices_alone(
         pytest.importorskip("proxy.features.front.section")
     async with sampling(tmp_path, more=more) as at:
         await at.make()
-        assert len(at.engine.jobs) == len(at.store.kept) == made
+        assert len(at.engine.jobs) == len(at.store.samples) == made
 
 
 async def test_a_model_that_sends_texts_away_or_that_is_not_loaded_is_never_asked(tmp_path: Path) -> None:
@@ -170,12 +170,12 @@ async def test_a_model_that_sends_texts_away_or_that_is_not_loaded_is_never_aske
 async def test_another_model_makes_them_anew(tmp_path: Path) -> None:
     async with sampling(tmp_path) as at:
         await at.make()
-        before = {*at.store.kept}
+        before = {*at.store.samples}
     async with sampling(tmp_path, Singer(digest="another"), name="bob") as at:
-        assert {*at.store.kept} == before
+        assert {*at.store.samples} == before
         await at.make()
-        assert len(at.store.kept) == 5
-        assert not before & {*at.store.kept}
+        assert len(at.store.samples) == 5
+        assert not before & {*at.store.samples}
 
 
 async def test_when_the_room_is_full_the_front_stays_and_nothing_is_made_again_and_again(
@@ -191,11 +191,11 @@ async def test_when_the_room_is_full_the_front_stays_and_nothing_is_made_again_a
         at.worker.most_bytes = 4 * size + 10
         await at.make()
         # The one that nobody has heard goes, and is not made while there is no room.
-        assert eric not in at.store.kept
-        assert heart in at.store.kept
+        assert eric not in at.store.samples
+        assert heart in at.store.samples
         at.worker.most_bytes = at.samples.most_bytes = 3 * size + 10
         await at.make()
-        assert {each.record.voice for each in at.store.kept.values() if each.record.kind == "voice"} == {
+        assert {each.record.voice for each in at.store.samples.values() if each.record.kind == "voice"} == {
             "pf_dora"
         }
         asked = len(at.engine.jobs)
@@ -208,16 +208,16 @@ async def test_when_the_room_is_full_the_front_stays_and_nothing_is_made_again_a
 async def test_they_outlive_a_restart_and_a_spoilt_file_is_made_again(tmp_path: Path) -> None:
     async with sampling(tmp_path) as at:
         await at.make()
-        one, two, *_ = at.store.kept
+        one, two, *_ = at.store.samples
     folder = tmp_path / "data" / "samples"
     (folder / f"{one}.json").write_text("{")
     (folder / f"{two}.mp3").unlink()
     (folder / "..%2f.json").write_text("{}")
     async with sampling(tmp_path, name="bob") as at:
-        assert len(at.store.kept) == 3
+        assert len(at.store.samples) == 3
         await at.make()
         assert len(at.engine.jobs) == 2
-        assert len(at.store.kept) == 5
+        assert len(at.store.samples) == 5
 
 
 async def test_who_may_hear_which(tmp_path: Path) -> None:
@@ -298,6 +298,6 @@ def test_uses_are_written_for_the_next_start(tmp_path: Path) -> None:
     now = [1_000_000_000.0]
     store = SampleFolder(tmp_path / "samples", lambda: now[0])
     store.refresh()
-    assert store.kept == {}
+    assert store.samples == {}
     assert store.get("x") is None
     store.write_uses()

@@ -27,10 +27,7 @@ def speak(client: httpx2.Client) -> FaultOrder:
         with talking(str(client.base_url).rstrip("/"), key) as talker:
             talker.texts(*TEXTS)
             if is_interrupted:
-                spoken = talker.read_until("audio.start")
-                talker.cancel()
-                rest = talker.spoken()
-                spoken = rest._replace(messages=[*spoken.messages, *rest.messages])
+                spoken = talker.interrupt(talker.read_until("audio.start"))
             else:
                 talker.done()
                 spoken = talker.spoken()

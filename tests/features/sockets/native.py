@@ -1,6 +1,7 @@
 """A client of the native socket: it sends messages, and keeps all that comes, with the time."""
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,11 @@ class Spoken(NamedTuple):
     def requests(self) -> list[str]:
         return [each["request_id"] for each in self.having("audio.start")]
 
+    def joined(self, rest: "Spoken") -> "Spoken":
+        """This and what came after it."""
+        first_s = self.first_sound_s or rest.first_sound_s
+        return Spoken([*self.messages, *rest.messages], self.sound + rest.sound, first_s)
+
 
 class Talker:
     """One socket. `code` is what the server closed it with, None while it is open."""
@@ -51,6 +57,12 @@ class Talker:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
         self.code: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The id of the socket, which those of its utterances begin with."""
+        assert self.socket.response is not None, "it is open"
+        return self.socket.response.headers["x-request-id"]
 
     def __enter__(self) -> Self:
         return self
@@ -86,10 +98,11 @@ class Talker:
         message: Message = json.loads(got)
         return message
 
-    def read_until(self, *types: str) -> Spoken:
-        """All that comes until a message of one of these types, or until the socket is closed."""
+    def read_until(self, *types: str, by: float = math.inf) -> Spoken:
+        """All that comes until a message of one of these types, until this moment of `time.monotonic`, or
+        until the socket is closed."""
         messages, sound, first = list[Message](), bytearray(), 0.0
-        while (got := self.next()) is not None:
+        while (got := self._next_by(by)) is not None:
             if isinstance(got, bytes):
                 first = first or time.monotonic()
                 sound += got
@@ -99,6 +112,14 @@ class Talker:
                 break
         return Spoken(messages, bytes(sound), first)
 
+    def _next_by(self, moment: float) -> Message | bytes | None:
+        if moment == math.inf:
+            return self.next()
+        try:
+            return self.next(max(0.0, moment - time.monotonic()))
+        except TimeoutError:
+            return None
+
     def spoken(self) -> Spoken:
         """What comes until the utterance has ended."""
         return self.read_until("session.done", "audio.cancelled")
@@ -107,6 +128,11 @@ class Talker:
         self.texts(*texts)
         self.done()
         return self.spoken()
+
+    def interrupt(self, before: Spoken, **fields: Any) -> Spoken:
+        """Interrupt an utterance, of which this came before. Returns all of it."""
+        self.cancel(**fields)
+        return before.joined(self.spoken())
 
     def error(self) -> Message:
         """The failure that the next message tells."""

@@ -126,9 +126,7 @@ def _interrupted(talker: Talker, seconds: float, text: str = LONG * 3, **fields:
             sound += got
         else:
             messages.append(got)
-    talker.cancel(**fields)
-    rest = talker.spoken()
-    return Spoken([*messages, *rest.messages], bytes(sound) + rest.sound, 0.0)
+    return talker.interrupt(Spoken(messages, bytes(sound), 0.0), **fields)
 
 
 @each_row("played_ms", [None, 0, 400, 400.5, 1500])

@@ -13,7 +13,7 @@ from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.recording import Decoded, Undecoded
 from proxy.errors import DecodingFailed, InvalidRequest
 from proxy.features.transcriptions import long_decoder
-from proxy.features.transcriptions.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
+from proxy.features.transcriptions.long_decoder import AGAIN_WITHIN_S, LongDecoder, _read_survey
 from proxy.features.transcriptions.long_reading_child import MOST_CPU_S, stretch, survey
 from proxy.features.transcriptions.long_recordings import LongSurvey, StretchRequest, SurveyRequest
 from proxy.helpers.helper import Helper, HelperSpec
@@ -126,7 +126,7 @@ async def test_a_process_of_its_own_reads_each() -> None:
 )
 def test_an_answer_that_makes_no_sense_is_none(lie: object) -> None:
     said_so = msgspec.msgpack.encode(lie)
-    for checked in (_checked_survey, checked_sound):
+    for checked in (_read_survey, checked_sound):
         try:
             made = checked(said_so)
         except msgspec.MsgspecError:

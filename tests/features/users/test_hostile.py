@@ -9,7 +9,7 @@ import pytest
 
 from proxy.engines.registry import Registry
 from proxy.feature_list import load_config
-from proxy.features.users.users_check import check
+from proxy.features.users.users_check import check_users
 from tests.features.users.rig import Browser, config, json_of, mailed, served
 
 
@@ -73,5 +73,5 @@ def test_the_check_refuses_a_plan_that_leaves_a_limit_to_each_account(tmp_path: 
     file = tmp_path / "config.toml"
     for limit, verdict in (('"account"', "wrong"), ("5", "ok")):
         file.write_text(config().replace("[users]", f"[plans.free]\nallowance = {limit}\n{_LIMITS}[users]"))
-        found = [*check(load_config(file, {}), Registry({}, ()))]
+        found = [*check_users(load_config(file, {}), Registry({}, ()))]
         assert found[0].verdict == verdict, found

@@ -56,7 +56,7 @@ class Life(NamedTuple):
 
     async def confirm(self, sent: Secrets) -> bool:
         try:
-            await self.sign_ins.confirm(sent.id, sent.token, sent.code, f"home of {sent.id}")
+            await self.sign_ins.confirm_sign_in(sent.id, sent.token, sent.code, f"home of {sent.id}")
         except SignInFailed:
             return False
         return True
@@ -111,7 +111,7 @@ async def test_a_stop_around_a_confirmation_makes_one_session_at_most(
             for point in range(1, stops + 2):
                 address = f"{field}{point}@example.org"
                 life = Life.on(store, tmp_path, Points(NEVER, lambda: None))
-                row = await life.sign_ins.request(address, "en", f"home of {address}")
+                row = await life.sign_ins.request_sign_in(address, "en", f"home of {address}")
                 whole = secrets_of((await letters(store, life.vault))[row.id])
                 sent = whole._replace(**{name: "" for name in ("token", "code") if name != field})
                 assert (await trial.confirm(sent, point) == -1) == (point <= stops)

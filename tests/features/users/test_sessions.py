@@ -265,7 +265,7 @@ async def test_known_and_unknown_addresses_are_alike(
             ),
         )
         asked: list[str] = []
-        request, write, read = SignIns.request, store.write, store.read
+        request, write, read = SignIns.request_sign_in, store.write, store.read
         is_asking = ContextVar("is_asking", default=False)  # mails are sent beside it
 
         async def noted_request(self: SignIns, *args: str) -> Any:

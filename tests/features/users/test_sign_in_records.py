@@ -35,7 +35,7 @@ class Rig(NamedTuple):
         return self.mail.store
 
     async def ask(self, address: str = ADA, network: str = HOME) -> Secrets:
-        row = await self.sign_ins.request(address, "en", network)
+        row = await self.sign_ins.request_sign_in(address, "en", network)
         return secrets_of((await letters(self.store, self.mail.vault))[row.id])
 
     async def number_of(self, table: str) -> int:
@@ -44,7 +44,7 @@ class Rig(NamedTuple):
 
     async def asked(self, address: str = ADA, network: str = HOME) -> bool:
         try:
-            await self.sign_ins.request(address, "en", network)
+            await self.sign_ins.request_sign_in(address, "en", network)
         except RateLimited:
             return False
         return True
@@ -64,19 +64,19 @@ async def test_one_use_makes_one_account_whoever_comes_first(rig: Rig) -> None:
     sent = await rig.ask()
     workers = [rig.sign_ins, rig.other] * 4
     done = await asyncio.gather(
-        *(each.confirm(sent.id, sent.token, "", HOME) for each in workers), return_exceptions=True
+        *(each.confirm_sign_in(sent.id, sent.token, "", HOME) for each in workers), return_exceptions=True
     )
     assert sum(isinstance(each, SignInFailed) for each in done) == 7
     assert [await rig.number_of(table) for table in ("accounts", "users", "keys", "sessions")] == [1] * 4
     with pytest.raises(SignInFailed):
-        await rig.sign_ins.confirm(sent.id, "", sent.code, HOME)
+        await rig.sign_ins.confirm_sign_in(sent.id, "", sent.code, HOME)
 
 
 async def test_two_sign_ins_of_a_new_address_at_once_make_one_user(rig: Rig) -> None:
     first, second = await rig.ask("Ada@Example.org"), await rig.ask("ada@EXAMPLE.org", CAFE)
     done = await asyncio.gather(
-        rig.sign_ins.confirm(first.id, first.token, "", HOME),
-        rig.other.confirm(second.id, "", f"{second.code[:4].lower()} {second.code[4:]}", CAFE),
+        rig.sign_ins.confirm_sign_in(first.id, first.token, "", HOME),
+        rig.other.confirm_sign_in(second.id, "", f"{second.code[:4].lower()} {second.code[4:]}", CAFE),
     )
     assert done[0].user == done[1].user
     assert done[0].session != done[1].session
@@ -97,18 +97,20 @@ async def test_five_tries_of_a_code_and_no_more_of_a_thousand(rig: Rig) -> None:
     sent = await rig.ask()
     for number in range(1000):
         with pytest.raises(SignInFailed):
-            await (rig.other if number % 2 else rig.sign_ins).confirm(sent.id, "", f"WRONG{number:03}", HOME)
+            await (rig.other if number % 2 else rig.sign_ins).confirm_sign_in(sent.id, "", f"WRONG{number:03}", HOME)
     with pytest.raises(SignInFailed):
-        await rig.sign_ins.confirm(sent.id, "", sent.code, HOME)
+        await rig.sign_ins.confirm_sign_in(sent.id, "", sent.code, HOME)
     (row,) = await rig.store.read("SELECT tries FROM sign_ins")
     assert row["tries"] == 5
-    assert (await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)).address == ADA, "guesses lock no link"
+    assert (await rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", HOME)).address == ADA, (
+        "guesses lock no link"
+    )
 
 
 async def test_concurrent_tries_are_counted_before_they_are_compared(rig: Rig) -> None:
     sent = await rig.ask()
     await asyncio.gather(
-        *(rig.other.confirm(sent.id, "", "WRONG", HOME) for _ in range(12)), return_exceptions=True
+        *(rig.other.confirm_sign_in(sent.id, "", "WRONG", HOME) for _ in range(12)), return_exceptions=True
     )
     (row,) = await rig.store.read("SELECT tries FROM sign_ins")
     assert row["tries"] == 5
@@ -117,11 +119,11 @@ async def test_concurrent_tries_are_counted_before_they_are_compared(rig: Rig) -
 async def test_a_link_lives_for_fifteen_minutes(rig: Rig) -> None:
     sent = await rig.ask()
     await later(rig.store, 899)
-    assert await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
+    assert await rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", HOME)
     sent = await rig.ask()
     await later(rig.store, 900)
     with pytest.raises(SignInFailed):
-        await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
+        await rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", HOME)
     await later(rig.store, 86_400)
     await rig.sign_ins.tidy()
     assert await rig.number_of("sign_ins") == 0
@@ -190,7 +192,7 @@ async def test_a_wider_network_makes_three_times_as_many_accounts(
     monkeypatch.setattr("proxy.features.users.sign_ins.MOST_NEW_ACCOUNTS", 1)
     for number in range(4):
         sent = await rig.ask(f"{number}@example.org", f"198.51.{number}.1")
-        confirmed = rig.sign_ins.confirm(sent.id, sent.token, "", network.format(number))
+        confirmed = rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", network.format(number))
         if number < 3:
             await confirmed
         else:
@@ -217,11 +219,13 @@ async def test_spellings_of_one_mailbox_count_together_and_each_gets_its_mail(ri
 async def test_strangers_who_cannot_be_mailed_in_time_are_answered_alike(rig: Rig) -> None:
     """The answer is the same, and a mail to a user is written all the same."""
     sent = await rig.ask()
-    await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
+    await rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", HOME)
     rig.sign_ins.section = UsersSection(sign_up="open", mails_a_minute=4)
     for number in range(20):
         assert await rig.asked(f"{number}@example.org", f"2001:db8:{number:x}::1")
-    known, unknown = [await rig.sign_ins.request(each, "en", CAFE) for each in (ADA, "new@example.org")]
+    known, unknown = [
+        await rig.sign_ins.request_sign_in(each, "en", CAFE) for each in (ADA, "new@example.org")
+    ]
     waiting = await letters(rig.store, rig.mail.vault)
     assert known.id in waiting
     assert unknown.id not in waiting
@@ -234,26 +238,26 @@ async def test_ten_new_accounts_of_a_network_and_day(rig: Rig) -> None:
     for number in range(11):
         sent = await rig.ask(f"{number}@example.org", f"203.0.113.{number}")
         if number < 10:
-            await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
+            await rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", HOME)
     with pytest.raises(RateLimited):
-        await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
+        await rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", HOME)
     assert await rig.number_of("users") == 10
     known = await rig.ask("1@example.org", CAFE)
-    assert await rig.sign_ins.confirm(known.id, known.token, "", HOME), "users are no new accounts"
-    assert await rig.sign_ins.confirm(sent.id, sent.token, "", CAFE), "another network"
+    assert await rig.sign_ins.confirm_sign_in(known.id, known.token, "", HOME), "users are no new accounts"
+    assert await rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", CAFE), "another network"
 
 
 async def test_without_an_invitation_only_users_get_mails(rig: Rig) -> None:
     sent = await rig.ask()
-    await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
+    await rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", HOME)
     late = await rig.ask("late@example.org", CAFE)
     rig.sign_ins.section = UsersSection(sign_up="invite")
     with pytest.raises(SignInFailed):
-        await rig.sign_ins.confirm(late.id, late.token, "", CAFE)
-    pending = await rig.sign_ins.request("n@example.org", "en", HOME)
+        await rig.sign_ins.confirm_sign_in(late.id, late.token, "", CAFE)
+    pending = await rig.sign_ins.request_sign_in("n@example.org", "en", HOME)
     assert pending.id not in await letters(rig.store, rig.mail.vault)
     known = await rig.ask()
-    assert await rig.sign_ins.confirm(known.id, known.token, "", HOME)
+    assert await rig.sign_ins.confirm_sign_in(known.id, known.token, "", HOME)
 
 
 async def test_an_invitation_lives_longer_and_gives_its_role(rig: Rig) -> None:
@@ -271,7 +275,7 @@ async def test_an_invitation_lives_longer_and_gives_its_role(rig: Rig) -> None:
     assert until - act.at == INVITE_S * 1_000_000
     id_, _, token = link.partition("#sign_in=")[2].partition(".")
     await later(rig.store, 71 * 3600)
-    done = await rig.sign_ins.confirm(id_, token, "", HOME)
+    done = await rig.sign_ins.confirm_sign_in(id_, token, "", HOME)
     assert (done.account, done.address) == (account, "eve@xn--bcher-kva.example"), (
         "no letter of another script"
     )
@@ -320,6 +324,6 @@ def test_folding_twice_changes_nothing(text: str) -> None:
 
 async def test_a_bad_address_is_named(rig: Rig) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        await rig.sign_ins.request("a\0@b.org", "en", HOME)
+        await rig.sign_ins.request_sign_in("a\0@b.org", "en", HOME)
     assert refused.value.param == "address"
     assert await rig.number_of("sign_ins") == 0

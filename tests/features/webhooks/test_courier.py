@@ -17,7 +17,7 @@ from openai.types.webhooks import (
     BatchFailedWebhookEvent,
 )
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.webhooks import delivery_tasks as couriers
 from proxy.features.webhooks import records
 from proxy.features.webhooks.records import Event
@@ -57,7 +57,7 @@ async def test_an_event_arrives_signed_as_the_sdk_reads_it(rig: WebhookRig) -> N
             "id": told.headers["webhook-id"],
             "object": "event",
             "type": READY,
-            "created_at": row.created // SECOND,
+            "created_at": row.created // SECOND_US,
             "data": {"id": "bind_7", "voice": "voice_1"},
         }
         assert told.headers["content-type"] == "application/json"
@@ -223,7 +223,9 @@ async def test_a_rotated_secret_signs_alone_or_beside_the_old_one_for_a_day(rig:
         ada, webhook = await rig.listening(at.url)
         first = webhook.seal.secret
         second = (
-            await rig.webhooks.change(ada, webhook.id, WebhookChange(rotated=True, keeps_older=True))
+            await rig.webhooks.change(
+                ada, webhook.id, WebhookChange(rotates_secret=True, keeps_old_secret=True)
+            )
         ).seal.secret
         await rig.tell(ada)
         await rig.step()
@@ -235,7 +237,7 @@ async def test_a_rotated_secret_signs_alone_or_beside_the_old_one_for_a_day(rig:
             )
         seal = (await rig.webhooks.find_webhook(ada, webhook.id)).seal
         assert seal.secrets(seal.older_until) == (second,)
-        third = (await rig.webhooks.change(ada, webhook.id, WebhookChange(rotated=True))).seal.secret
+        third = (await rig.webhooks.change(ada, webhook.id, WebhookChange(rotates_secret=True))).seal.secret
         await rig.tell(ada)
         await rig.step()
         assert [signed_by(at.told[-1], secret) for secret in (first, second, third)] == [False, False, True]
@@ -248,7 +250,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(rig: WebhookRig) -> No
         for _ in range(100):
             await rig.tell(bad)
         await rig.delivery_tasks.look()
-        await soon(lambda: len(hangs.told) >= couriers._OF_WEBHOOK)
+        await soon(lambda: len(hangs.told) >= couriers._MOST_OF_WEBHOOK)
         await rig.webhook(good, at.url)
         other = await rig.webhook(bad, at.url, ("webhook.test",))
         await rig.tell(good)
@@ -258,7 +260,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(rig: WebhookRig) -> No
         begun = await rig.delivery_tasks.look()
         assert {task.webhook for task in begun} >= {other.id}
         await soon(lambda: len(at.told) >= 2)
-        assert hangs.connections == couriers._OF_WEBHOOK
+        assert hangs.connections == couriers._MOST_OF_WEBHOOK
         assert {row.state for row in await rig.deliveries(webhook)} == {"waiting"}
         await hangs.close()
         await rig.delivery_tasks.finish()
@@ -272,13 +274,15 @@ async def test_an_account_and_a_host_have_so_many_places(rig: WebhookRig) -> Non
                 await rig.webhook(account, hangs.url)
             await rig.tell(account)
         begun = await rig.delivery_tasks.look()
-        assert len(begun) == couriers._OF_HOST
-        assert max([task.account for task in begun].count(name) for name in names) <= couriers._OF_ACCOUNT
-        await soon(lambda: len(hangs.told) >= couriers._OF_HOST)
+        assert len(begun) == couriers._MOST_OF_HOST
+        assert (
+            max([task.account for task in begun].count(name) for name in names) <= couriers._MOST_OF_ACCOUNT
+        )
+        await soon(lambda: len(hangs.told) >= couriers._MOST_OF_HOST)
         assert await rig.delivery_tasks.look() == []
         # More accounts wait for this host than are listed, and no place of their own is full.
-        rig.delivery_tasks.at_once = couriers._OF_HOST + 1
-        for number in range(2 * rig.delivery_tasks.at_once):
+        rig.delivery_tasks.most_at_once = couriers._MOST_OF_HOST + 1
+        for number in range(2 * rig.delivery_tasks.most_at_once):
             await rig.webhook(account := await rig.account(f"waiting {number}"), hangs.url)
             await rig.tell(account)
         rig.delivery_tasks.section = WebhookSection(on=True, allow=("127.0.0.1", "localhost"))

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.feature_list import open_store
 from proxy.storage.store import Statement
 from tests import forked
@@ -11,7 +11,7 @@ from tests.features.webhooks.receiver import receiver, status
 from tests.features.webhooks.rig import webhook_rig
 from tests.waiting import soon
 
-HOUR_US = 3600 * SECOND
+HOUR_US = 3600 * SECOND_US
 DELAY = "UPDATE webhook_deliveries SET due = :due WHERE id = :id"
 
 
@@ -34,7 +34,7 @@ async def test_a_killed_worker_loses_no_event_and_no_delay(tmp_path: Path) -> No
         async with open_store("sqlite", tmp_path) as store, webhook_rig(store, tmp_path) as rig:
             await rig.step()
             assert len(at.told) == 2, "the killed worker has its lease, the other has its delay"
-            rig.delivery_tasks._began = await store.now()
+            rig.delivery_tasks._server_started = await store.now()
             await rig.delivery_tasks.turn()
             await rig.delivery_tasks.finish()
             assert at.told[2].headers["webhook-id"] == at.told[1].headers["webhook-id"]

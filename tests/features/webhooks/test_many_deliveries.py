@@ -36,14 +36,14 @@ async def test_many_deliveries_are_moved_and_deleted_part_by_part(store: Store) 
         )
         for host in ("one", "two")
     )
-    assert await records.add(store, first, 9)
+    assert await records.add_webhook(store, first, 9)
     await store.write(Statement(_FILL))
     with capture_logs() as logs:
-        assert await records.replace(store, first, replace(first, host="new", changed=2))
+        assert await records.replace_webhook(store, first, replace(first, host="new", changed=2))
         assert await hosts(store) == {"new": MANY}
-        assert not await records.replace(store, first, replace(first, host="late"))
+        assert not await records.replace_webhook(store, first, replace(first, host="late"))
         assert await hosts(store) == {"new": MANY}
-        assert await records.delete(store, first.id)
-        assert not await records.delete(store, other.id)
+        assert await records.delete_webhook(store, first.id)
+        assert not await records.delete_webhook(store, other.id)
     assert await hosts(store) == {}
     assert [log for log in logs if log["event"] == "commit.held" and log["rows"] > 500] == []

@@ -150,10 +150,10 @@ def test_a_target_has_the_usual_port() -> None:
     ],
 )
 def test_an_answer_is_judged_by_its_status_and_the_age(status: int | None, age: int, said: str) -> None:
-    assert rules.verdict(status, 5 + age, 5) == said
+    assert rules.judge_status(status, 5 + age, 5) == said
 
 
 def test_three_days_without_anything_that_arrives_turn_a_webhook_off() -> None:
-    assert not rules.turns_off(9 * DAY_US, None)
-    assert not rules.turns_off(9 * DAY_US, 6 * DAY_US + 1)
-    assert rules.turns_off(9 * DAY_US, 6 * DAY_US)
+    assert not rules.must_turn_off(9 * DAY_US, None)
+    assert not rules.must_turn_off(9 * DAY_US, 6 * DAY_US + 1)
+    assert rules.must_turn_off(9 * DAY_US, 6 * DAY_US)

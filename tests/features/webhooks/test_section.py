@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from proxy.config.reload import merge
+from proxy.config.reload import merge_config
 from proxy.config.sections import Config
 from proxy.features.webhooks.section import SECTION, WebhookSection
 from tests.proxy.config.files import faults, load
@@ -34,4 +34,4 @@ def test_a_fault_names_the_key_and_what_would_be_right(tmp_path: Path, line: str
 
 def test_a_reload_takes_it_on() -> None:
     read = Config(features={"webhooks": WebhookSection(on=False)})
-    assert not SECTION.of(merge(Config(), read, (SECTION,)).config).on
+    assert not SECTION.of(merge_config(Config(), read, (SECTION,)).config).on

@@ -46,7 +46,7 @@ async def tell(server: Inside) -> None:
     notices, store = server.worker.open_context.context.find(DeliveryTasks), server.worker.store
     told = notices.statements(server.account.id, READY, {"id": "bind_1"}, await store.now())
     await store.write(*told)
-    notices.look_soon()
+    notices.look_now()
 
 
 async def test_the_sdk_makes_lists_changes_tries_and_deletes_webhooks(server: Inside) -> None:

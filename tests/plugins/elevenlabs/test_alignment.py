@@ -30,38 +30,48 @@ def _told(words: list[Words]) -> list[tuple[str, int]]:
 
 def test_a_word_is_told_when_its_audio_has_come() -> None:
     times = _times()
-    times.hear(_alignment(TEXT), 0)
-    assert _told(times.due(450)) == [("One", 0), ("two.", 400)]
-    assert _told(times.due(899)) == []
-    assert _told(times.due(5_000)) == [("Three", 900), ("four.", 1_500)]
+    times.add_times(_alignment(TEXT), 0)
+    assert _told(times.take_due(450)) == [("One", 0), ("two.", 400)]
+    assert _told(times.take_due(899)) == []
+    assert _told(times.take_due(5_000)) == [("Three", 900), ("four.", 1_500)]
 
 
 def test_at_the_end_what_is_left_is_told_within_the_audio() -> None:
     times = _times()
-    times.hear(_alignment(TEXT), 0)
-    assert [word for _, word in _told(times.due(600, is_over=True))] == [0, 400, 600, 600]
+    times.add_times(_alignment(TEXT), 0)
+    assert [word for _, word in _told(times.take_due(600, is_over=True))] == [0, 400, 600, 600]
 
 
 def test_a_later_call_counts_from_where_it_begins() -> None:
     times = _times(begin=7_000)
-    times.hear(_alignment(TEXT), 7_000)
-    assert _told(times.due(20_000)) == [("One", 7_000), ("two.", 7_400), ("Three", 7_900), ("four.", 8_500)]
+    times.add_times(_alignment(TEXT), 7_000)
+    assert _told(times.take_due(20_000)) == [
+        ("One", 7_000),
+        ("two.", 7_400),
+        ("Three", 7_900),
+        ("four.", 8_500),
+    ]
 
 
 def test_times_that_step_back_count_from_their_own_line() -> None:
     times = _times(begin=7_000)
-    times.hear(_alignment(TEXT[:9]), 7_000)
-    times.hear(_alignment(TEXT[9:]), 8_000)
-    assert _told(times.due(20_000)) == [("One", 7_000), ("two.", 7_400), ("Three", 8_000), ("four.", 8_600)]
+    times.add_times(_alignment(TEXT[:9]), 7_000)
+    times.add_times(_alignment(TEXT[9:]), 8_000)
+    assert _told(times.take_due(20_000)) == [
+        ("One", 7_000),
+        ("two.", 7_400),
+        ("Three", 8_000),
+        ("four.", 8_600),
+    ]
 
 
 def test_characters_that_are_left_out_or_put_in_shift_no_word() -> None:
     times = _times()
-    times.hear(_alignment("One* two Three four."), 0)
-    assert [word for word, _ in _told(times.due(20_000))] == ["One", "two.", "Three", "four."]
+    times.add_times(_alignment("One* two Three four."), 0)
+    assert [word for word, _ in _told(times.take_due(20_000))] == ["One", "two.", "Three", "four."]
 
 
 def test_another_text_times_nothing() -> None:
     times = _times()
-    times.hear(_alignment("ÄÖÜäöüß"), 0)
-    assert times.due(20_000, is_over=True) == []
+    times.add_times(_alignment("ÄÖÜäöüß"), 0)
+    assert times.take_due(20_000, is_over=True) == []

@@ -57,9 +57,9 @@ SECRET = "The text was: attack at dawn"
 @each_row("field", ["code", "status"])
 @each_row("name", NAMES)
 def test_a_name_says_what_it_is_whatever_the_status(name: str, field: str) -> None:
-    told = refusals.read(msgspec.json.encode({"detail": {field: name, "message": SECRET}}))
+    told = refusals.read_refusal(msgspec.json.encode({"detail": {field: name, "message": SECRET}}))
     for status in (400, 401, 429):
-        error = refusals.error(told, status, {})
+        error = refusals.error_of_refusal(told, status, {})
         assert type(error) is NAMES[name]
         assert name in error.detail
         assert name not in error.message
@@ -84,7 +84,7 @@ async def test_a_name_is_found_in_both_of_its_places(name: str, shape: str) -> N
 )
 @each_row("status", STATUSES)
 def test_without_a_name_that_is_known_the_status_decides(status: int, body: bytes) -> None:
-    assert isinstance(refusals.error(refusals.read(body), status, {}), STATUSES[status])
+    assert isinstance(refusals.error_of_refusal(refusals.read_refusal(body), status, {}), STATUSES[status])
 
 
 @each_row("code", ["never_heard_of", "bare:Not Found", "html:"])
@@ -102,8 +102,8 @@ async def test_a_list_of_faults_is_the_texts() -> None:
 
 
 def test_an_unknown_code_leaves_it_to_the_older_status() -> None:
-    told = refusals.read(b'{"detail":{"code":"new_name","status":"quota_exceeded","message":"No."}}')
-    assert isinstance(refusals.error(told, 401, {}), EngineExhausted)
+    told = refusals.read_refusal(b'{"detail":{"code":"new_name","status":"quota_exceeded","message":"No."}}')
+    assert isinstance(refusals.error_of_refusal(told, 401, {}), EngineExhausted)
 
 
 @each_row(
@@ -111,8 +111,8 @@ def test_an_unknown_code_leaves_it_to_the_older_status() -> None:
     [b"", b"null", b"[]", b"{}", b'{"detail":null}', b'{"detail":[]}', b'{"detail":{"code":7}}', b"\xff\xfe"],
 )
 def test_a_body_that_says_nothing_leaves_it_to_the_http_status(body: bytes) -> None:
-    assert refusals.read(body).name == ""
-    assert isinstance(refusals.error(refusals.read(body), 500, {}), EngineStumbled)
+    assert refusals.read_refusal(body).name == ""
+    assert isinstance(refusals.error_of_refusal(refusals.read_refusal(body), 500, {}), EngineStumbled)
 
 
 @each_row(("header", "expected"), [("7", 7.0), ("0.5", 0.5), ("soon", None), ("-1", None), (None, None)])
@@ -140,8 +140,8 @@ async def test_a_refusal_may_come_as_a_success(word_times: bool) -> None:
     ],
 )
 def test_nothing_in_prose_is_passed_on(body: bytes) -> None:
-    told = refusals.read(body % (SECRET.encode(), SECRET.encode()))
-    error = refusals.error(told, 400, {})
+    told = refusals.read_refusal(body % (SECRET.encode(), SECRET.encode()))
+    error = refusals.error_of_refusal(told, 400, {})
     assert "attack" not in repr(told) + repr(error) + error.reason
 
 
@@ -199,5 +199,5 @@ async def test_used_up_credits_are_told_and_end_when_there_are_some_again() -> N
     ("media_type", "cls"), [("text/html", EngineFailed), ("application/json", EngineForbidden)]
 )
 def test_a_firewalls_page_says_nothing_of_the_key(media_type: str, cls: type[EngineError]) -> None:
-    error = refusals.error(refusals.read(b"<html>"), 403, {"content-type": media_type})
+    error = refusals.error_of_refusal(refusals.read_refusal(b"<html>"), 403, {"content-type": media_type})
     assert type(error) is cls

@@ -28,4 +28,4 @@ async def test_numbers_and_signs_end_before_their_cap(engine: Engine, language: 
         except UnsupportedText:
             continue  # a sign without a name in this language
         # Without the floor of the cap, which would hide what a longer text does.
-        assert heard.duration_s < estimate.CAP_FACTOR * estimate.seconds(text, 1.0), text
+        assert heard.duration_s < estimate.CAP_FACTOR * estimate.speech_seconds(text, 1.0), text

@@ -10,7 +10,7 @@ import pytest
 
 from plugins.kokoro.model_format import MODEL_FORMAT
 from proxy.engines.stored_models import ModelRefused, ModelStore
-from proxy.features.models.changes import locked
+from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
 from speech_engine.model_files import ModelManifest
@@ -23,7 +23,7 @@ Change = Callable[[Path], object]
 
 def imported(folder: Path, source: Path) -> ModelManifest:
     store = ModelStore(folder / "data")
-    with locked(store, lambda: None):
+    with hold_change_lock(store, lambda: None):
         order = ImportOrder(source, "kokoro", "kokoro", "Apache-2.0")
         return import_model(store, MODEL_FORMAT, order, lambda *_: None).manifest
 

@@ -110,10 +110,12 @@ def test_a_wrong_mix_is_no_voice(wanted: Mix, said: str) -> None:
 
 def test_in_english_each_of_openais_names_is_another_shipped_voice() -> None:
     shipped = open_galleries(registry.load()).listed_model("kokoro-voices").entry.genders
-    shares = namesakes.share(known_names(), VoiceList([voice(name) for name in shipped], "digest").infos())
+    shares = namesakes.share_names(
+        known_names(), VoiceList([voice(name) for name in shipped], "digest").infos()
+    )
 
     def speakers(tag: str) -> list[str]:
-        found = [namesakes.find(shares[name], tag) for name in known_names()]
+        found = [namesakes.find_share(shares[name], tag) for name in known_names()]
         return [each.voice for each in found if each is not None and each.is_of_gender]
 
     assert speakers("en") == speakers("en-US")

@@ -65,7 +65,7 @@ TEXT = "A text that nobody else may read."
 
 @each_row("code", CODES)
 def test_a_code_is_its_class(code: int) -> None:
-    error = faults.of_code(BaseResp(code, "Nobody else may read this."))
+    error = faults.error_of_code(BaseResp(code, "Nobody else may read this."))
     assert type(error) is CODES[code]
     assert str(code) in error.detail
     assert str(code) not in error.message
@@ -86,9 +86,9 @@ async def test_a_code_is_its_class_however_it_was_asked(code: int, stream: bool)
 
 
 def test_only_what_certainly_did_nothing_may_be_asked_again() -> None:
-    again = {code for code in CODES if faults.of_code(BaseResp(code)).may_retry}
+    again = {code for code in CODES if faults.error_of_code(BaseResp(code)).may_retry}
     assert again == {1000, 1013, 1024, 1033, 1002, 1039, 1041, 2045}
-    final = {code for code in CODES if not faults.of_code(BaseResp(code)).may_fall_back}
+    final = {code for code in CODES if not faults.error_of_code(BaseResp(code)).may_fall_back}
     assert final == {1026, 1027, 1043, 1044, 2037, 2048}
 
 
@@ -259,4 +259,4 @@ async def test_a_failure_is_logged_with_the_providers_trace_and_nothing_of_the_u
     ("media_type", "cls"), [("text/html", EngineFailed), ("application/json", EngineForbidden)]
 )
 def test_a_firewalls_page_says_nothing_of_the_key(media_type: str, cls: type[EngineError]) -> None:
-    assert type(faults.of_status(403, {"content-type": media_type})) is cls
+    assert type(faults.error_of_status(403, {"content-type": media_type})) is cls

@@ -74,13 +74,13 @@ def test_no_repr_has_the_key() -> None:
     ],
 )
 def test_a_language_has_the_providers_name(tag: str, name: str) -> None:
-    assert models.boost(tag) == name
+    assert models.language_name(tag) == name
 
 
 def test_every_language_of_the_models_is_one_the_provider_knows() -> None:
     assert models.NAMES | {models.AUTO} == rules.LANGUAGES
     for model in MODELS:
-        assert {models.boost(language.tag) for language in model.languages} == models.NAMES
+        assert {models.language_name(language.tag) for language in model.languages} == models.NAMES
 
 
 @each_row(
@@ -96,4 +96,4 @@ def test_every_language_of_the_models_is_one_the_provider_knows() -> None:
     ],
 )
 def test_han_counts_twice_and_all_else_once(text: str, units: int) -> None:
-    assert reading.characters(text) == units
+    assert reading.billed_characters(text) == units

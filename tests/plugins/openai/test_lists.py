@@ -21,7 +21,7 @@ JOE = VoiceInfo(id="joe", name="joe")
         ({"object": "list", "data": [{"id": "joe"}]}, (JOE,)),
         ({"voices": [{"voice_id": "joe", "name": "Joe"}]}, (VoiceInfo(id="joe", name="Joe"),)),
         (["joe"], (JOE,)),
-        ({"voices": ["joe"], "uploaded_voices": [{"name": "own"}, "joe"]}, (JOE, lists.named("own"))),
+        ({"voices": ["joe"], "uploaded_voices": [{"name": "own"}, "joe"]}, (JOE, lists.voice_named("own"))),
         (
             {"voices": [{"id": "joe", "name": "Joe", "language": "pt-BR", "gender": "male"}]},
             (VoiceInfo(id="joe", name="Joe", language="pt-BR", gender="male"),),
@@ -50,8 +50,8 @@ def test_models_in_every_shape(answer: Any, ids: tuple[str, ...]) -> None:
 
 
 def test_where_some_models_say_that_they_speak_the_others_do_not() -> None:
-    assert lists.for_speech(("gpt-5", "tts-1", "gpt-4o-mini-TTS")) == ("tts-1", "gpt-4o-mini-TTS")
-    assert lists.for_speech(("kokoro", "f5")) == ("kokoro", "f5")
+    assert lists.speech_models(("gpt-5", "tts-1", "gpt-4o-mini-TTS")) == ("tts-1", "gpt-4o-mini-TTS")
+    assert lists.speech_models(("kokoro", "f5")) == ("kokoro", "f5")
 
 
 async def test_a_body_that_is_no_json_is_no_list() -> None:
@@ -85,7 +85,7 @@ async def test_a_list_in_the_settings_is_not_asked_for() -> None:
     async with pair("kokoro", models=("mine",), voices=("me",)) as (engine, _):
         await engine.refresh()
         assert [model.id for model in engine.models()] == ["mine"]
-        assert engine.voices() == (lists.named("me"),)
+        assert engine.voices() == (lists.voice_named("me"),)
 
 
 async def test_a_server_without_any_list_is_there_all_the_same() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from plugins.openai.refusals import in_band, read, refusal
+from plugins.openai.refusals import error_in_place_of_audio, read_refusal, refusal
 from speech_engine import (
     ContentRefused,
     EngineError,
@@ -138,7 +138,7 @@ def test_a_refusal_says_when_to_come_back(headers: dict[str, str], seconds: floa
     ],
 )
 def test_a_refusal_in_place_of_audio_says_as_much(body: Any, cls: type[EngineError]) -> None:
-    error = in_band(read(msgspec.json.encode(body)))
+    error = error_in_place_of_audio(read_refusal(msgspec.json.encode(body)))
     assert type(error) is cls
     assert TEXT not in error.reason
 

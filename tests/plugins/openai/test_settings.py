@@ -62,12 +62,12 @@ def test_the_readme_has_every_setting_with_its_default() -> None:
 )
 def test_wrong_settings_are_refused_by_their_name(wrong: dict[str, Any]) -> None:
     (name,) = wrong
-    strange = fields.unknown(OpenAISettings, wrong)
+    strange = fields.find_unknown_keys(OpenAISettings, wrong)
     if strange:
         assert strange == [name]
         return
     with pytest.raises(fields.FieldFaults) as caught:
-        fields.read(OpenAISettings, wrong)
+        fields.read_struct(OpenAISettings, wrong)
     (fault,) = caught.value.faults
     assert fault.field == name
     assert "of type" not in fault.expected

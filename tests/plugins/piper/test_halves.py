@@ -7,7 +7,7 @@ import pytest
 
 from plugins.piper.voice_format import MODEL_FORMAT, decoder_reach
 from proxy.engines.stored_models import ModelRefused, ModelStore
-from proxy.features.models.changes import locked
+from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
 from speech_engine.model_files import FolderContents, UnusableModel, check_model
@@ -24,7 +24,7 @@ LARGE = onnx.floats("large", [0.5] * 4096)
 
 def imported(folder: Path, source: Path) -> FolderContents:
     store = ModelStore(folder / "data")
-    with locked(store, lambda: None):
+    with hold_change_lock(store, lambda: None):
         order = ImportOrder(source, "piper", "amy", "CC0-1.0")
         made = import_model(store, MODEL_FORMAT, order, lambda *_: None)
     return FolderContents(MODEL_FORMAT.files, made.folder)

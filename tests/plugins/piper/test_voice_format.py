@@ -9,7 +9,7 @@ import pytest
 
 from plugins.piper.voice_format import MODEL_FORMAT
 from proxy.engines.stored_models import ModelRefused, ModelStore
-from proxy.features.models.changes import locked
+from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
 from speech_engine.model_files import ModelManifest
@@ -22,7 +22,7 @@ Change = Callable[[dict[str, Any]], object]
 
 def imported(folder: Path, source: Path) -> ModelManifest:
     store = ModelStore(folder / "data")
-    with locked(store, lambda: None):
+    with hold_change_lock(store, lambda: None):
         order = ImportOrder(source, "piper", "amy", "CC0-1.0")
         return import_model(store, MODEL_FORMAT, order, lambda *_: None).manifest
 

@@ -21,7 +21,7 @@ class Score(NamedTuple):
 
 def score(samples: Iterable[Sample], detect: language.Detect | None, default: str = "en") -> Score:
     """As the server chooses: by script, then by the detector, else the default."""
-    hits = [language.of_text(text, detect, default).tag == tag for tag, text, _ in samples]
+    hits = [language.language_of_text(text, detect, default).tag == tag for tag, text, _ in samples]
     return Score(sum(hits), len(hits))
 
 

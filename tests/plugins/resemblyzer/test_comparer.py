@@ -18,7 +18,7 @@ from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.utterance import utterance_of
 from plugins.espeak.worker import _Library, _opened
 from plugins.resemblyzer.plugin import HOSTED, ResemblyzerSettings
-from proxy.audio.recordings.derivation import SampleSpec, derive
+from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 from proxy.config.secret import environ_for_hosts
 from proxy.features.consents.rules import judge_speakers
 from speech_engine import Comparer, SpeakerScale
@@ -71,7 +71,7 @@ def _spoken(library: _Library, settings: EspeakSettings, identifier: str, text: 
 
 
 def compared_part(samples: Samples) -> bytes:
-    return derive(master_of(samples), quality_of(samples), SPEC)
+    return derive_sample(master_of(samples), quality_of(samples), SPEC)
 
 
 class ComparerProcess:

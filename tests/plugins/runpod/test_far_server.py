@@ -72,7 +72,7 @@ async def test_work_is_begun_once_and_its_pieces_are_whole(port: int, context: C
     frames = list(frames_of(pieces))
     assert isinstance(frames[0], FarIntroduction)
     assert len(frames) > 2
-    assert await jobs.load() == 0
+    assert await jobs.count_open() == 0
     assert [piece["number"] for piece in await jobs.stream(KEY)] == list(
         range(len(pieces_of(told.output, 0)))
     )

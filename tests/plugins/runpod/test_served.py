@@ -23,7 +23,7 @@ from proxy.config import sections
 from proxy.features.jobs.kinds.training import training_input
 from proxy.http.server_protocol import server_protocol
 from speech_engine.device import CPU
-from speech_engine.host.remote_calls import fetched
+from speech_engine.host.remote_calls import fetch_recording
 from speech_engine.host.remote_training import HttpLine
 from speech_engine.host.remote_worker import RemoteTrainer, RemoteWorker, as_json, open_remote_worker
 from speech_engine.runner import decode_work
@@ -141,7 +141,7 @@ class Both(NamedTuple):
 
 @asynccontextmanager
 async def beside(folder: Path) -> AsyncIterator[Both]:
-    fetch, line = partial(fetched, schemes=("http",)), partial(HttpLine, schemes=("http",))
+    fetch, line = partial(fetch_recording, schemes=("http",)), partial(HttpLine, schemes=("http",))
     log = structlog.get_logger()
     begin = BeginTraining(name="tone", module="plugins.tone.trainer", settings=b'{"delay_s": 0.02}')
     trainer = RemoteTrainer(begin, line)

@@ -10,7 +10,7 @@ from plugins.runpod.plugin import voxgate_register
 from plugins.runpod.pod_runner import PodRunner, create
 from plugins.runpod.serverless import ServerlessRunner
 from plugins.runpod.settings import RunpodSettings
-from proxy.config.fields import FieldFaults, read
+from proxy.config.fields import FieldFaults, read_struct
 from speech_engine import Context
 from speech_engine.runner import Runner
 from tests.plugins.runpod.rig import PODS
@@ -69,7 +69,7 @@ def test_what_is_wrong_is_named(written: dict[str, Any], word: str) -> None:
 )
 def test_what_is_wrong_together_is_told_at_a_key(written: dict[str, Any], key: str) -> None:
     with pytest.raises(FieldFaults) as caught:
-        read(RunpodSettings, written)
+        read_struct(RunpodSettings, written)
     assert [fault.field for fault in caught.value.faults] == [key]
     assert all(fault.expected for fault in caught.value.faults)
 

@@ -66,12 +66,12 @@ class Followed:
         self._step = step
         self._act = act
 
-    async def progress(self, progress: TrainingProgress) -> None:
+    async def note_progress(self, progress: TrainingProgress) -> None:
         self.told.append(progress)
         if progress.stage == "training" and progress.step == self._step:
             self._act()
 
-    async def piece(self, piece: FilePiece) -> None:
+    async def take_piece(self, piece: FilePiece) -> None:
         self.pieces.append(piece)
 
     @property

@@ -13,7 +13,7 @@ from plugins.rvc.model_format import TRAINED_FORMAT
 from plugins.rvc.voice_format import FILES
 from plugins.rvc.voice_rules import Version, VoiceLayout, expected, read_layout
 from proxy.features.models.conversion_child import convert
-from speech_engine.model_files.safetensors import VALUES, header_of
+from speech_engine.model_files.safetensors import VALUES_KEY, header_of
 from tests.checkpoints import Stored, archive, strides
 
 _STEPS: dict[int, tuple[list[int], list[int]]] = {
@@ -80,7 +80,7 @@ def source(
     shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, Any] | None, dtype: str = "F16"
 ) -> bytes:
     """Return a file as that reader gives it, of zeros."""
-    metadata = {} if values is None else {VALUES: json.dumps(values)}
+    metadata = {} if values is None else {VALUES_KEY: json.dumps(values)}
     head = header_of(((name, dtype, shape) for name, shape in shapes.items()), metadata)
     width = 2 if dtype == "F16" else 4
     return head + bytes(width * sum(int(np.prod(shape)) for shape in shapes.values()))

@@ -11,7 +11,7 @@ from plugins.whisper.model_format import MODEL_FORMAT
 from proxy.config.natural import Layer
 from proxy.engines.registry import load
 from proxy.engines.stored_models import ModelRefused, ModelStore
-from proxy.features.models.changes import locked
+from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
 from proxy.features.models.listing import open_galleries
@@ -26,7 +26,7 @@ Change = Callable[[Path], object]
 
 def imported(folder: Path, source: Path) -> ModelManifest:
     store = ModelStore(folder / "data")
-    with locked(store, lambda: None):
+    with hold_change_lock(store, lambda: None):
         order = ImportOrder(source, "whisper", "whisper-mine", "MIT")
         return import_model(store, MODEL_FORMAT, order, lambda *_: None).manifest
 

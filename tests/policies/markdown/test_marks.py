@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from policies.markdown import marks, reading
-from policies.markdown.reading import read
+from policies.markdown.reading import read_markdown
 from tests.tables import each_row
 
 LEFT_OUT = [
@@ -103,19 +103,19 @@ STAYS = [
 
 @each_row(("text", "read_as"), LEFT_OUT)
 def test_a_mark_is_left_out(text: str, read_as: str) -> None:
-    reading = read(text, "auto")
+    reading = read_markdown(text, "auto")
     assert reading is not None
     assert reading.text == read_as
 
 
 @each_row("text", STAYS)
 def test_what_may_mean_something_stays(text: str) -> None:
-    assert read(text, "auto") is None
+    assert read_markdown(text, "auto") is None
 
 
 @each_row("text", [text for text, _ in LEFT_OUT])
 def test_off_is_as_it_was_written(text: str) -> None:
-    assert read(text, "off") is None
+    assert read_markdown(text, "off") is None
 
 
 SIGNS = (
@@ -161,7 +161,7 @@ def _least_seconds(act: Callable[[], object]) -> float:
 def test_no_text_takes_long(sign: str) -> None:
     text = (sign * 4096)[:4096]
     # Of the processor: 6 ms on a slow machine.
-    assert _least_seconds(lambda: read(text, "auto")) < 0.05
+    assert _least_seconds(lambda: read_markdown(text, "auto")) < 0.05
 
 
 @pytest.mark.soak

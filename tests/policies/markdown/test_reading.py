@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.markdown.reading import MAY_HAVE_MARKS, Reading, read
+from policies.markdown.reading import MAY_HAVE_MARKS, Reading, read_markdown
 from speech_engine.text.cleaning import is_speech
 
 SIGNS = st.sampled_from(
@@ -20,7 +20,7 @@ TEXTS = st.lists(SIGNS, max_size=30).map("".join) | st.text(max_size=60)
 
 @given(TEXTS)
 def test_nothing_is_put_in_and_each_character_has_its_place(text: str) -> None:
-    reading = read(text, "auto")
+    reading = read_markdown(text, "auto")
     if reading is None:
         return
     assert len(reading.text) == len(reading.places) < len(text)
@@ -31,7 +31,7 @@ def test_nothing_is_put_in_and_each_character_has_its_place(text: str) -> None:
 
 @given(TEXTS, st.data())
 def test_the_parts_of_a_reading_make_the_whole(text: str, data: st.DataObject) -> None:
-    reading = read(text, "auto") or Reading(text, tuple(range(len(text))))
+    reading = read_markdown(text, "auto") or Reading(text, tuple(range(len(text))))
     cut = data.draw(st.integers(0, len(text)))
     first, second = reading.part(0, cut), reading.part(cut, len(text))
     assert first.text + second.text == reading.text
@@ -42,7 +42,7 @@ def test_the_parts_of_a_reading_make_the_whole(text: str, data: st.DataObject) -
 
 @given(TEXTS)
 def test_the_quick_look_misses_no_mark(text: str) -> None:
-    if read(text, "auto") is not None:
+    if read_markdown(text, "auto") is not None:
         assert MAY_HAVE_MARKS["auto"](text)
     assert not MAY_HAVE_MARKS["off"](text)
-    assert read(text, "on") == read(text, "auto"), "of a job that an older version stored"
+    assert read_markdown(text, "on") == read_markdown(text, "auto"), "of a job that an older version stored"

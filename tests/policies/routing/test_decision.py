@@ -49,7 +49,7 @@ def passes(
     """One filter's promise, as the documentation has it."""
     stated = model.info
     is_paid = terms is not None and terms.is_paid
-    has_price = terms is None or terms.prices.of_conversion(model.engine, stated.id) is not None
+    has_price = terms is None or terms.prices.conversion_price(model.engine, stated.id) is not None
     return {
         "converts": stated.converts if query.converts else stated.speaks,
         "voice": by.on(model.engine) is not None,

@@ -31,7 +31,7 @@ def told(
     lists: Listed, tag: str, own: Mapping[str, tuple[str, str]] | None = None
 ) -> dict[str, routing.Decision]:
     """Decide on each name, with the lines of a file that say something else of some names."""
-    shares = {engine: namesakes.share(THIRTEEN, voices) for engine, voices in lists.items()}
+    shares = {engine: namesakes.share_names(THIRTEEN, voices) for engine, voices in lists.items()}
     decisions: dict[str, routing.Decision] = {}
     for name, gender in THIRTEEN.items():
         bindings = [

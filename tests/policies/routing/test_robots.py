@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from policies.namesakes import Share
+from policies.namesakes import NameShare
 from policies.plans import Terms
 from policies.routing import Binding, Decision, Model, Offer, RoutingQuery, Rules, Voice, decide
 from speech_engine import EngineVoice
@@ -22,7 +22,7 @@ STRICT = Rules(robot_fallback=False)
 def coral(*engines: str) -> Voice:
     """OpenAI's female name. One engine has men alone."""
     bindings = [
-        Binding(name, EngineVoice(name), shares=(Share("*", name, name, OTHER_GENDER[name]),))
+        Binding(name, EngineVoice(name), shares=(NameShare("*", name, name, OTHER_GENDER[name]),))
         for name in engines
     ]
     return Voice(id="coral", name="coral", bindings=tuple(bindings))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from policies.namesakes import Share
+from policies.namesakes import NameShare
 from policies.plans import Terms
 from policies.routing import (
     Binding,
@@ -191,7 +191,7 @@ def test_a_mix_waits_for_the_member_that_is_not_ready() -> None:
 def test_a_mix_of_names_that_are_one_voice_is_refused_where_nobody_has_them_apart() -> None:
     def name(id_: str, red: str, blue: str) -> Voice:
         bindings = [
-            Binding(engine, EngineVoice(by), shares=(Share("en", id_, by),))
+            Binding(engine, EngineVoice(by), shares=(NameShare("en", id_, by),))
             for engine, by in (("red", red), ("blue", blue))
         ]
         return Voice(id=id_, name=id_, bindings=tuple(bindings))

@@ -5,14 +5,14 @@ from msgspec.structs import replace
 
 from policies import routing
 from policies.licence import AcceptedLicence, Licences
-from policies.plans import UNLIMITED, Plan, Prices, Terms, terms
+from policies.plans import UNLIMITED, Plan, Prices, Terms, build_terms
 from policies.price import Price
 from speech_engine import ANY_LANGUAGE, EngineVoice, Language, ModelInfo
 from speech_engine.models import Quality
 
 BY_CHARACTER = Prices(speech=Price(1, "character"))
 ENGINES = ("red", "green", "blue")
-ANYONE = terms(UNLIMITED)
+ANYONE = build_terms(UNLIMITED)
 NO_RULES = routing.Rules()
 
 
@@ -31,7 +31,7 @@ def voice(*engines: str) -> routing.Voice:
 
 
 def plan(**more: object) -> Terms:
-    return terms(Plan(name="some", **more))  # type: ignore[arg-type]  # as above
+    return build_terms(Plan(name="some", **more))  # type: ignore[arg-type]  # as above
 
 
 tags = st.sampled_from(["en", "en-NG", "pt", "pt-BR", "th", ANY_LANGUAGE])

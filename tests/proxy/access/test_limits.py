@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from policies.limits import Caps
-from policies.plans import Plan, Terms, terms
+from policies.plans import Plan, Terms, build_terms
 from policies.rate import Window
 from proxy.access.limits import Limits, MemoryWindows, open_limits, rate_headers
 from proxy.access.windows import Limit, address_limits
@@ -22,7 +22,7 @@ from tests.redis_server import RedisServer, redis_server
 
 
 def _terms(rpm: int | None = None, key_rpm: int | None = None) -> Terms:
-    return terms(Plan(name="basic", rpm=rpm), caps=Caps(rpm=key_rpm))
+    return build_terms(Plan(name="basic", rpm=rpm), caps=Caps(rpm=key_rpm))
 
 
 @pytest.fixture
@@ -162,9 +162,9 @@ async def test_a_limit_of_nothing_refuses_everything(limits: Limits, account: st
 @pytest.mark.clock
 async def test_a_limit_says_beforehand_what_may_be_taken(limits: Limits, account: str) -> None:
     limit = Limit("address", account, 2)
-    assert await limits.full(limit) is None
+    assert await limits.find_full(limit) is None
     assert [await limits.count_request(limit) is None for _ in range(3)] == [True, True, False]
-    full = await limits.full(limit)
+    full = await limits.find_full(limit)
     assert full is not None
     assert 59 < full.wait_s <= 60
 
@@ -178,10 +178,10 @@ async def test_a_wider_network_may_do_three_times_as_much(limits: Limits, networ
         while await limits.count_request(*own) is None:
             taken += 1
     assert taken == 36, "three of five got their twelve"
-    full = await limits.full(*address_limits(kind, network.format(77, kind=7), 12))
+    full = await limits.find_full(*address_limits(kind, network.format(77, kind=7), 12))
     assert full is not None
     assert full.limit.most == 36
-    assert await limits.full(*address_limits(kind, network.format(77, kind=8), 12)) is None
+    assert await limits.find_full(*address_limits(kind, network.format(77, kind=8), 12)) is None
 
 
 async def test_one_window_may_have_a_part_that_others_leave(limits: Limits, account: str) -> None:
@@ -286,7 +286,7 @@ async def test_a_full_window_in_redis_says_when_it_has_room(shared_redis: RedisS
         now = time.time()
         client.rpush(f"voxgate:account/{account}", *(now - age_s for age_s in (10.0, 20.0, 50.0, 70.0)))
     async with open_limits(shared_redis.url) as limits:
-        full = await limits.full(Limit("account", account, 3))
+        full = await limits.find_full(Limit("account", account, 3))
         assert full is not None
         assert 9 < full.wait_s <= 10
         refusal = await _refused(limits, account, "k", _terms(2))

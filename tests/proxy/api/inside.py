@@ -182,7 +182,7 @@ class Inside(NamedTuple):
         return sent
 
     async def usage(self) -> list[UsageRow]:
-        return await usage.list_(self.worker.store)
+        return await usage.list_newest(self.worker.store)
 
 
 @asynccontextmanager

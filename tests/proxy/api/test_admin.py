@@ -80,7 +80,7 @@ async def test_an_expiry_is_so_many_seconds_from_now(server: Inside) -> None:
     before = await server.worker.store.now()
     made = (await server.administer("POST", "keys", {"account": "ada", "expires_in_s": 60})).json()
     after = await server.worker.store.now()
-    assert lists.iso(before + 60_000_000) <= made["expires"] <= lists.iso(after + 60_000_000)
+    assert lists.iso_time(before + 60_000_000) <= made["expires"] <= lists.iso_time(after + 60_000_000)
 
 
 async def test_every_time_in_an_answer_has_one_form(server: Inside) -> None:

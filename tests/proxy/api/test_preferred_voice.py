@@ -31,7 +31,7 @@ async def server(tmp_path: Path, store_url: str) -> AsyncIterator[Inside]:
 
 
 async def prefer(server: Inside, voice: str) -> None:
-    await server.worker.store.write(own_account.prefer_statement(server.account.id, voice))
+    await server.worker.store.write(own_account.preferred_voice_statement(server.account.id, voice))
     # A change by an operator lets the worker read the account anew.
     await server.administer("POST", f"accounts/{server.account.id}", {"plan": server.account.plan})
 

@@ -6,7 +6,7 @@ import pytest
 import structlog
 
 from proxy.access.callers import Caller
-from proxy.access.refusals import MOST, RefusalTotals
+from proxy.access.refusals import MOST_KINDS, RefusalTotals
 from proxy.errors import RateLimited
 from proxy.speech.pipeline import Pipeline
 from proxy.storage import refusals
@@ -71,7 +71,7 @@ async def test_what_breaks_after_it_was_let_in_is_counted_once(
     async def break_down(*_: object) -> None:
         raise ValueError("a fault of ours")
 
-    monkeypatch.setattr(Pipeline, "_begin", break_down)
+    monkeypatch.setattr(Pipeline, "_begin_speech", break_down)
     assert (await server.speech()).status_code == 500
     assert await sums(server, "outcome") == {"failed": 1}
     assert await sums(server, "refusal") == {}
@@ -101,16 +101,16 @@ async def test_a_flood_is_one_commit_and_one_row(store: Store) -> None:
         "code": "rate_limit_exceeded",
         "count": 30_000,
     }
-    assert await refusals.total(store, Period()) == 30_000
-    assert await refusals.total(store, Period("acc_bob")) == 0
+    assert await refusals.count_all(store, Period()) == 30_000
+    assert await refusals.count_all(store, Period("acc_bob")) == 0
 
 
 async def test_no_more_kinds_are_kept_than_fit(store: Store) -> None:
     totals = RefusalTotals(store)
-    for number in range(MOST + 10):
+    for number in range(MOST_KINDS + 10):
         caller = Caller(account="acc_ada", key=f"key_{number}", plan="free", role="speech")
         totals.count_refusal(caller, "/v1/audio/speech", FAILURE)
-    assert len(totals._counts) == MOST
+    assert len(totals._counts) == MOST_KINDS
 
 
 async def test_while_the_database_is_away_refusals_wait(store: Store) -> None:
@@ -123,7 +123,7 @@ async def test_while_the_database_is_away_refusals_wait(store: Store) -> None:
         await totals.write_totals()
     totals.count_refusal(caller, "/v1/audio/speech", FAILURE)
     await totals.write_totals()
-    assert await refusals.total(store, Period()) == 2
+    assert await refusals.count_all(store, Period()) == 2
 
 
 async def test_a_cancel_loses_no_refusal_and_counts_none_twice(
@@ -151,4 +151,4 @@ async def test_a_cancel_loses_no_refusal_and_counts_none_twice(
     lossy.may_answer.set()
     await lossy.was_written.wait()
     await asyncio.sleep(0)
-    assert await refusals.total(store, Period()) == 1
+    assert await refusals.count_all(store, Period()) == 1

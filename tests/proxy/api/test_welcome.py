@@ -9,7 +9,7 @@ import pytest
 
 from proxy.api import welcome
 from proxy.http.endpoint import Endpoint
-from proxy.http.openapi import document
+from proxy.http.openapi import openapi_document
 from tests.proxy.api.inside import Inside
 from tests.tables import each_row
 
@@ -104,9 +104,9 @@ async def test_the_documents_are_made_once_for_all_and_sent_compressed(
 
     def counted(endpoints: Sequence[Endpoint], public_catalogue: bool) -> dict[str, Any]:
         made.append(len(endpoints))
-        return document(endpoints, public_catalogue)
+        return openapi_document(endpoints, public_catalogue)
 
-    monkeypatch.setattr(welcome, "document", counted)
+    monkeypatch.setattr(welcome, "openapi_document", counted)
     server.worker.revise(server.worker.kernel.config)
     takes = ("gzip, br", "*, gzip;q=0.5", "identity", "gzip;q=0, identity")
     asked = (server.ask("GET", path, key="", **{"accept-encoding": each}) for each in takes * 6)

@@ -268,7 +268,7 @@ async def test_who_takes_all_places_of_the_signer_is_refused_before_anybody_spea
         assert (refused.status_code, envelope(refused)["code"]) == (503, "manifest_unavailable")
         assert len(engine.jobs) == jobs
         for place in places:
-            place.leave()
+            place.give_back()
         assert (await server.ask("POST", "/v1/audio/speech", body={**BODY, **SIGNED})).status_code == 200
 
 

@@ -70,25 +70,25 @@ def test_a_wav_too_long_for_its_size_fields_says_unknown() -> None:
 
 def test_a_tagged_wav_says_behind_its_samples_that_a_machine_spoke() -> None:
     pcm = tone(440, 0.1)
-    assert formats.true_wav(44 + len(pcm), 24_000, is_tagged=False) == (
+    assert formats.final_wav_header(44 + len(pcm), 24_000, is_tagged=False) == (
         formats.wav_header(len(pcm) // 2),
         b"",
     )
-    head, tag = formats.true_wav(44 + len(pcm), 24_000, is_tagged=True)
+    head, tag = formats.final_wav_header(44 + len(pcm), 24_000, is_tagged=True)
     tagged = head + pcm + tag
     assert len(head) == 44, "as ever"
     assert int.from_bytes(tagged[4:8], "little") == len(tagged) - 8
     with wave.open(io.BytesIO(tagged)) as file:
         assert file.readframes(file.getnframes()) == pcm
     with av.open(io.BytesIO(tagged)) as container:
-        assert container.metadata["comment"] == formats.COMMENT
+        assert container.metadata["comment"] == formats.MACHINE_COMMENT
 
 
 @pytest.mark.parametrize("audio_format", ["opus", "flac"])
 def test_containers_with_room_say_that_a_machine_spoke(audio_format: str) -> None:
     with av.open(io.BytesIO(_encoded(audio_format))) as container:
         said = {**container.metadata, **container.streams.audio[0].metadata}
-    assert {**said, **formats.machine_tags(formats.RULES)} == said
+    assert {**said, **formats.machine_tags(formats.IPTC_RULES)} == said
 
 
 @each_row("audio_format", ["mp3", "aac", "wav", "pcm", "g711_ulaw"])
@@ -96,7 +96,7 @@ def test_nothing_stands_before_the_first_frame_of_a_stream(audio_format: str) ->
     assert _encoded(audio_format) == _encoded(audio_format, source="")
 
 
-def _encoded(audio_format: str, *, source: str = formats.RULES) -> bytes:
+def _encoded(audio_format: str, *, source: str = formats.IPTC_RULES) -> bytes:
     encoder = open_encoder(msgspec.structs.replace(formats.USUAL_FORMS[audio_format], source=source))
     rate_hz = formats.USUAL_FORMS[audio_format].sample_rate_hz
     return encoder.feed(tone(440, 0.2, rate_hz)).data + encoder.flush().data

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from proxy.audio.encode import open_encoder
-from proxy.audio.formats import AUDIO_FORMATS, RATES_HZ, USUAL_FORMS, OutputForm, form_of, silence
+from proxy.audio.formats import AUDIO_FORMATS, RATES_HZ, USUAL_FORMS, OutputForm, find_form, silence
 from proxy.audio.sound import Sound
 from proxy.config.fields import FieldFault
 from tests.proxy.audio.pieces import body, cut, encoded
@@ -20,7 +20,7 @@ G711 = {"g711_ulaw": (mu_law_samples, "mulaw"), "g711_alaw": (a_law_samples, "al
 
 
 def _form(name: str, rate_hz: int | None, kbit_s: int | None) -> OutputForm:
-    form = form_of(name, rate_hz, kbit_s)
+    form = find_form(name, rate_hz, kbit_s)
     assert isinstance(form, OutputForm)
     return form
 
@@ -101,11 +101,11 @@ def test_the_bits_a_second_are_those_that_were_named(name: str, rate_hz: int, kb
 
 def test_a_rate_that_changes_nothing_is_the_usual_form() -> None:
     for name in ("wav", "pcm", "flac"):
-        assert form_of(name, 24_000, None) is USUAL_FORMS[name]
+        assert find_form(name, 24_000, None) is USUAL_FORMS[name]
     for name in G711:
-        assert form_of(name, 8_000, None) is USUAL_FORMS[name]
+        assert find_form(name, 8_000, None) is USUAL_FORMS[name]
     # An engine's own MP3 may have another rate, and passes unless a client names one.
-    assert form_of("mp3", 24_000, None) != USUAL_FORMS["mp3"]
+    assert find_form("mp3", 24_000, None) != USUAL_FORMS["mp3"]
 
 
 @each_row(
@@ -126,7 +126,7 @@ def test_a_rate_that_changes_nothing_is_the_usual_form() -> None:
 def test_what_a_format_cannot_have_names_its_field(
     name: str, rate_hz: int | None, kbit_s: int | None, field: str, said: str
 ) -> None:
-    fault = form_of(name, rate_hz, kbit_s)
+    fault = find_form(name, rate_hz, kbit_s)
     assert isinstance(fault, FieldFault)
     assert fault.field == field
     assert said in fault.expected

@@ -71,7 +71,7 @@ def catalogue() -> Catalogue:
 def test_a_model_is_an_alias_then_a_full_name_then_an_engines_first_then_its_own_id(
     catalogue: Catalogue, name: str, models: list[str]
 ) -> None:
-    assert [model.name for model in catalogue.resolve_model(name)] == models
+    assert [model.name for model in catalogue.resolve_models(name)] == models
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_model_is_an_alias_then_a_full_name_then_an_engines_first_then_its_own
 )
 def test_an_unknown_model_is_a_404_that_does_not_go_on_for_ever(catalogue: Catalogue, name: str) -> None:
     with pytest.raises(NotFound) as caught:
-        catalogue.resolve_model(name)
+        catalogue.resolve_models(name)
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
     assert len(caught.value.message) < 200
 
@@ -87,7 +87,7 @@ def test_an_unknown_model_is_a_404_that_does_not_go_on_for_ever(catalogue: Catal
 @pytest.mark.parametrize("name", ["away", "away/m", "starting"])
 def test_an_engine_that_has_not_been_up_yet_is_a_503_not_a_404(catalogue: Catalogue, name: str) -> None:
     with pytest.raises(UpstreamFailed) as caught:
-        catalogue.resolve_model(name)
+        catalogue.resolve_models(name)
     assert caught.value.retry_after_s
     assert caught.value.message == (
         "The engine 'away' is not available right now. It is starting. Ask again in a minute."
@@ -97,7 +97,7 @@ def test_an_engine_that_has_not_been_up_yet_is_a_503_not_a_404(catalogue: Catalo
 def test_an_engine_that_lacks_its_environment_may_still_be_installed(catalogue: Catalogue) -> None:
     catalogue.live.update_host(HostState("away", 0, 0, "failed", "run: voxgate env build away"))
     with pytest.raises(UpstreamFailed) as caught:
-        catalogue.resolve_model("away/m")
+        catalogue.resolve_models("away/m")
     assert caught.value.message == (
         "The engine 'away' is not available right now. It may still be fetched or installed. "
         "Ask again in a minute."
@@ -167,7 +167,7 @@ def named(offer: Offer) -> list[str]:
 def test_a_route_speaks_for_an_alias_with_what_is_there_of_its_candidates(
     catalogue: Catalogue, model: str, tag: str, route: Route | None, models: list[str]
 ) -> None:
-    offer = catalogue.offer(model, tag)
+    offer = catalogue.find_offer(model, tag)
     assert (offer.routed and offer.routed.route) == route
     assert named(offer) == models
 
@@ -185,20 +185,20 @@ def test_a_route_speaks_for_an_alias_with_what_is_there_of_its_candidates(
 def test_an_alias_is_listed_where_somebody_of_the_plan_may_speak_for_it(
     engines: tuple[str, ...] | None, aliases: list[str]
 ) -> None:
-    terms = plans.terms(Plan(name="some", engines=engines))
+    terms = plans.build_terms(Plan(name="some", engines=engines))
     assert opened(LOST).list_models(terms)[0] == aliases
 
 
 def test_a_route_of_the_plan_may_speak_for_any_alias(catalogue: Catalogue) -> None:
-    away = plans.terms(Plan(name="some", engines=("away",)))
+    away = plans.build_terms(Plan(name="some", engines=("away",)))
     assert catalogue.list_models(away)[0] == list(ALIASES)
 
 
 def test_an_alias_that_nobody_speaks_for_is_told_as_ever(catalogue: Catalogue) -> None:
     with pytest.raises(UpstreamFailed):
-        catalogue.offer("starting", "en")
+        catalogue.find_offer("starting", "en")
     with pytest.raises(NotFound):
-        catalogue.offer("nothing", "th")
+        catalogue.find_offer("nothing", "th")
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_an_alias_that_nobody_speaks_for_is_told_as_ever(catalogue: Catalogue) -
 def test_an_alias_may_yet_get_an_engine_that_is_only_starting(
     catalogue: Catalogue, model: str, tag: str, is_coming: bool
 ) -> None:
-    assert catalogue.coming(model, tag) == (["away"] if is_coming else [])
+    assert catalogue.starting_engines(model, tag) == (["away"] if is_coming else [])
 
 
 def test_an_offer_names_the_engines_of_its_list_that_have_not_been_up() -> None:
@@ -233,7 +233,7 @@ def test_an_offer_names_the_engines_of_its_list_that_have_not_been_up() -> None:
         ("early", "fr", ("away",)),
         ("one/m", "fr", ()),
     ):
-        offer = catalogue.offer(name, tag)
+        offer = catalogue.find_offer(name, tag)
         assert (offer.unknown, offer.is_built_in) == (unknown, name == "late")
 
 
@@ -251,9 +251,9 @@ def test_a_name_that_only_hears_is_never_spoken_for_by_a_route() -> None:
     aliases = {"whisper-1": ("ears/m",), "both": ("ears/m", "one/m")}
     thai = Route(language="th", candidates=("one/m",))
     catalogue = Catalogue(Config(engines=sections, models=aliases, routes=(thai,)), Engines(live, sections))
-    assert named(catalogue.offer("whisper-1", "th")) == ["ears/m"]
-    assert named(catalogue.offer("both", "th")) == ["one/m"]
-    deaf = plans.terms(Plan(name="some", engines=("one",)))
+    assert named(catalogue.find_offer("whisper-1", "th")) == ["ears/m"]
+    assert named(catalogue.find_offer("both", "th")) == ["one/m"]
+    deaf = plans.build_terms(Plan(name="some", engines=("one",)))
     assert catalogue.list_models(deaf)[0] == ["both"]
 
 
@@ -263,15 +263,15 @@ def test_a_name_of_the_configuration_is_no_other_engine_s_model() -> None:
     sections = {name: EngineSection(plugin="one") for name in live}
     named = Catalogue(Config(engines=sections, models={"m": ("away/base",)}), Engines(live, sections))
     with pytest.raises(NotFound):
-        named.resolve_model("m")
+        named.resolve_models("m")
     unnamed = Catalogue(Config(engines=sections), Engines(live, sections))
-    assert [model.name for model in unnamed.resolve_model("m")] == ["cloud/m"]
+    assert [model.name for model in unnamed.resolve_models("m")] == ["cloud/m"]
 
 
 def test_without_ears_their_names_say_how_to_get_some(catalogue: Catalogue) -> None:
     for name, how in (("whisper-1", "voxgate models pull whisper-base"), ("whisper-2", "/v1/models")):
         with pytest.raises(NotFound) as caught:
-            catalogue.resolve_model(name)
+            catalogue.resolve_models(name)
         assert how in caught.value.message
 
 

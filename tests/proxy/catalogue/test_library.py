@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from policies.lexicon import EMPTY
-from proxy.catalogue.library import NOTHING, Library
+from policies.lexicon import EMPTY_LEXICON
+from proxy.catalogue.library import EMPTY_LIBRARY, Library
 from proxy.errors import InvalidRequest
 from proxy.feature_list import open_store
 from proxy.features.lexicons import records as lexicons
@@ -59,19 +59,19 @@ async def test_its_lexicons_come_before_the_operators(
     store: WatchedStore, ada: Account, library: Library
 ) -> None:
     assert (await library.get(ada.id)).lexicon(None, "pt-BR").words == SHARED["pt"]
-    await lexicons.put(store, ada.id, "pt", {"Ana": "own"}, most=1)
+    await lexicons.put_lexicon(store, ada.id, "pt", {"Ana": "own"}, most=1)
     library.forget(ada.id)
     assert (await library.get(ada.id)).lexicon(None, "pt-BR").words == {"Ana": "own", "Rui": "shared"}
     assert (await library.get("")).lexicon(None, "pt").words == SHARED["pt"]
 
 
 async def test_a_lexicon_that_nobody_has_is_refused_by_its_field(ada: Account, library: Library) -> None:
-    for own in (await library.get(ada.id), NOTHING):
+    for own in (await library.get(ada.id), EMPTY_LIBRARY):
         with pytest.raises(InvalidRequest) as caught:
             own.lexicon("x" * 500, "pt")
         assert (caught.value.param, caught.value.code) == ("lexicon", "lexicon_not_found")
         assert len(caught.value.message) < 200
-    assert NOTHING.lexicon(None, "pt") is EMPTY
+    assert EMPTY_LIBRARY.lexicon(None, "pt") is EMPTY_LEXICON
 
 
 async def test_a_library_is_looked_up_once_in_five_seconds(
@@ -101,7 +101,7 @@ async def test_a_library_that_is_forgotten_is_read_anew_at_once(
 
 
 async def test_no_repr_shows_a_word(store: WatchedStore, ada: Account, library: Library) -> None:
-    await lexicons.put(store, ada.id, "pt", {"canary": "kanari"}, most=1)
+    await lexicons.put_lexicon(store, ada.id, "pt", {"canary": "kanari"}, most=1)
     assert "canary" not in repr((library, await library.get(ada.id)))
 
 
@@ -112,18 +112,18 @@ async def test_words_are_put_together_again_only_where_one_has_changed(
         store.seconds += 5
         return (await library.get(ada.id)).lexicon(None, "pt")
 
-    await lexicons.put(store, ada.id, "pt", {"Ana": "one"}, most=9)
+    await lexicons.put_lexicon(store, ada.id, "pt", {"Ana": "one"}, most=9)
     first = await after_a_while()
     await add(store, ada.id, "dialogue")
     assert await after_a_while() is first
-    await lexicons.put(store, ada.id, "pt", {"Ana": "two"}, most=9)
+    await lexicons.put_lexicon(store, ada.id, "pt", {"Ana": "two"}, most=9)
     second = await after_a_while()
     assert second is not first
-    await lexicons.delete(store, ada.id, "pt")
-    await lexicons.put(store, ada.id, "pt", {"Ana": "three"}, most=9)
+    await lexicons.delete_lexicon(store, ada.id, "pt")
+    await lexicons.put_lexicon(store, ada.id, "pt", {"Ana": "three"}, most=9)
     third = await after_a_while()
     assert "three" in (await library.get(ada.id)).lexicon(None, "pt").words.values()
-    await lexicons.delete(store, ada.id, "pt")
+    await lexicons.delete_lexicon(store, ada.id, "pt")
     assert await after_a_while() not in (first, second, third)
 
 
@@ -132,7 +132,7 @@ async def test_no_more_is_kept_than_there_is_room_for_and_the_oldest_goes_first(
 ) -> None:
     monkeypatch.setattr("proxy.catalogue.library._MOST_BYTES", 5500)
     library = Library(store, saved(store), AccountWords(store), {}, store.monotonic)
-    await lexicons.put(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
+    await lexicons.put_lexicon(store, ada.id, "pt", {"Ana": "x" * 3500}, most=9)
     kept = await library.get(ada.id)
     for nobody in ("1", "2"):
         await library.get(nobody)
@@ -210,7 +210,7 @@ async def test_the_own_come_before_very_many_of_the_operators_without_a_copy_of_
     assert found.voices["stage 8"].account is None
     assert "nobody" not in found.voices
     assert found.saved(own) is not None
-    more = found.having(found.voices["stage 8"])
+    more = found.with_voice(found.voices["stage 8"])
     assert more.listed[0].name == "stage 8"
     assert len(more.own.listed) == 2
 
@@ -233,7 +233,7 @@ async def test_a_voice_that_came_and_went_between_two_looks_costs_one_look(
     await add(store, ada.id, "mine")
     before = await library.get(ada.id)
     gone = await add(store, ada.id, "gone")
-    await voices.delete(store, gone)
+    await voices.delete_voice(store, gone)
     looks = []
     for _ in range(3):
         store.seconds += 6.0
@@ -252,7 +252,7 @@ async def test_a_change_without_a_revision_is_seen_in_a_minute_on_a_shared_datab
     assert not (await library.get(ada.id)).listed
     await add(store, ada.id, "mine")
     await add(store, None, "stage")
-    await lexicons.put(store, ada.id, "pt", {"Ana": "one"}, most=1)
+    await lexicons.put_lexicon(store, ada.id, "pt", {"Ana": "one"}, most=1)
     await store.write(Statement("DELETE FROM library_revisions"))
     store.seconds = 60.0
     first = await library.get(ada.id)

@@ -8,7 +8,7 @@ from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.engines.hosts.hosted import HostedEngine
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.features.models.entries import GalleryEntry, GalleryFile
-from proxy.features.models.listing import Galleries, Listed
+from proxy.features.models.listing import Galleries, GalleryModel
 from speech_engine import EngineVoice, Language, Sample
 from speech_engine.model_files import ModelFormat
 from tests.proxy.api.scripted import Scripted
@@ -18,11 +18,11 @@ _FILES = (GalleryFile(name="weights.bin", urls=("https://hub.test/weights.bin",)
 _FORMAT = ModelFormat(files=())
 
 
-def _listed(name: str, tag: str, licence: str = "MIT", *, speaks_samples: bool = True) -> Listed:
+def _listed(name: str, tag: str, licence: str = "MIT", *, speaks_samples: bool = True) -> GalleryModel:
     entry = GalleryEntry(
         title=name, languages=(tag,), licence=licence, files=_FILES, speaks_samples=speaks_samples
     )
-    return Listed(name, "toy", _FORMAT, entry)
+    return GalleryModel(name, "toy", _FORMAT, entry)
 
 
 GALLERIES = Galleries(
@@ -116,7 +116,7 @@ def test_another_model_is_advised_only_if_it_may_and_can_speak_this_recording(
     recording = Sample("d", seconds=seconds)
     mine = Voice(id="voice_1", name="Ana", account="acc_1", samples=(recording,), providers=providers)
     query = RoutingQuery(language="en", source="default")
-    refused = decide(catalogue.offer("rules", "en"), mine, query, None, Rules())
+    refused = decide(catalogue.find_offer("rules", "en"), mine, query, None, Rules())
     assert advice_for(refused, catalogue, None) == advice
 
 
@@ -134,7 +134,7 @@ def test_who_cannot_convert_is_told_who_can_if_anybody_does(
     catalogue = _catalogue(speaks=_engine("en"), **others)
     query = RoutingQuery(language="und", converts=True)
     mine = Voice(id="voice_1", name="Ana", account="acc_1")
-    refused = decide(catalogue.offer("speaks", "en"), mine, query, None, Rules())
+    refused = decide(catalogue.find_offer("speaks", "en"), mine, query, None, Rules())
     assert advice_for(refused, catalogue, None) == advice
 
 
@@ -153,7 +153,7 @@ def test_a_language_that_is_lacking_is_told_with_who_speaks_it(
     catalogue = _catalogue(english=_engine("en"), **engines)
     voice = Voice(id="v", name="v", bindings=(Binding("english", EngineVoice("v")),))
     query = RoutingQuery(language="th")
-    decision = decide(catalogue.offer("english", "th"), voice, query, None, Rules(catalogue.licences))
+    decision = decide(catalogue.find_offer("english", "th"), voice, query, None, Rules(catalogue.licences))
     assert decision.error is not None
     assert decision.error.code == "unsupported_language"
     assert advice_for(decision, catalogue, None) == advice

@@ -64,7 +64,7 @@ def counted(
     """The masters that are derived meanwhile. Each tells that it has `begun`, and waits for `held`."""
     seen: list[bytes] = []
     loop = asyncio.get_running_loop()
-    really = derivation.derive
+    really = derivation.derive_sample
 
     def derive(master: bytes, quality: SampleQuality, spec: derivation.SampleSpec) -> bytes:
         seen.append(master)
@@ -74,7 +74,7 @@ def counted(
         return really(master, quality, spec)
 
     with monkeypatch.context() as patched:
-        patched.setattr(derivation, "derive", derive)
+        patched.setattr(derivation, "derive_sample", derive)
         yield seen
 
 

@@ -47,25 +47,25 @@ async def _revision(store: Store, voice: str) -> object:
 
 async def test_a_voice_has_one_model_of_each_format(store: Store, trained: TrainedVoiceStore) -> None:
     voice = await add_voice(store, ACCOUNT)
-    before = (await library_revisions.read(store, [ACCOUNT])).get(ACCOUNT, 0)
+    before = (await library_revisions.read_revisions(store, [ACCOUNT])).get(ACCOUNT, 0)
     first = await put(store, trained, voice)
     second = await put(store, trained, voice, OTHER)
     third = await put(store, trained, voice, format_="rvc")
     assert not await trained.is_stored(first)
     assert await trained.is_stored(second)
     assert list(await trained.of_voice(ACCOUNT, voice)) == [third, second]
-    assert await trained_models.of_account(store, ACCOUNT) == {voice: [third, second]}
+    assert await trained_models.list_of_account(store, ACCOUNT) == {voice: [third, second]}
     assert await trained.read(ACCOUNT, voice, "tone") == OTHER
     assert await _revision(store, voice) == 4
-    assert (await library_revisions.read(store, [ACCOUNT]))[ACCOUNT] == before + 3
-    assert await trained_model.size_of(store, ACCOUNT, second.digest) == len(OTHER)
+    assert (await library_revisions.read_revisions(store, [ACCOUNT]))[ACCOUNT] == before + 3
+    assert await trained_model.find_size(store, ACCOUNT, second.digest) == len(OTHER)
 
 
 async def test_another_account_has_none_of_it(store: Store, trained: TrainedVoiceStore) -> None:
     voice = await add_voice(store, ACCOUNT)
     model = await put(store, trained, voice)
     assert not await trained.of_voice("acc_b", voice)
-    assert await trained_model.size_of(store, "acc_b", model.digest) is None
+    assert await trained_model.find_size(store, "acc_b", model.digest) is None
     with pytest.raises(VaultFailed, match="no model of the format tone"):
         await trained.read("acc_b", voice, "tone")
     strangers = await trained.put("acc_b", voice, "rvc", FILE)
@@ -81,17 +81,17 @@ async def test_a_new_voice_has_its_model_in_one_commit(
     kind: Kind = "catalogue" if account is None else "cast"
     record = VoiceRecord(id="voice_1", account=account, name="Ana", kind=kind, revision=1, created=1)
     model = await trained.put(account or "", "voice_1", "tone", FILE, origin="import")
-    beside = [trained_models.insert_statement(model)]
+    with_statements = [trained_models.insert_statement(model)]
     digest = None if account is None else model.digest
-    made = await records.add(store, record, beside=beside, digest=digest)
+    made = await records.add_voice(store, record, with_statements=with_statements, digest=digest)
     assert made == record
     assert list(await trained.of_voice(account or "", "voice_1")) == [model]
-    assert await trained_models.formats_of(store, ["voice_1", "voice_2"]) == {"voice_1": ["tone"]}
+    assert await trained_models.list_formats(store, ["voice_1", "voice_2"]) == {"voice_1": ["tone"]}
     refused = await trained.put(account or "", "voice_2", "tone", OTHER, origin="import")
     other = msgspec.structs.replace(record, id="voice_2")
-    beside = [trained_models.insert_statement(refused)]
+    with_statements = [trained_models.insert_statement(refused)]
     with pytest.raises(AlreadyExists):  # its name is taken
-        await records.add(store, other, beside=beside)
+        await records.add_voice(store, other, with_statements=with_statements)
     assert not await trained.is_stored(refused)
 
 
@@ -106,7 +106,7 @@ async def test_a_model_is_written_only_if_all_that_it_needs_is_there(
         await store.write(Statement("DELETE FROM voices"))
     elif lack == "its erasure":
         gone = Tombstone(subject=voice, account=ACCOUNT, digests=(), began=1)
-        await tombstone_rows.erase(store, gone)
+        await tombstone_rows.erase_subject(store, gone)
         await add_voice(store, ACCOUNT, id_=voice)  # as a restored backup may bring it back
     elif lack == "the file":
         await vault.drop(ACCOUNT, [model.digest])

@@ -12,7 +12,7 @@ from stat import S_IMODE
 import pytest
 
 from proxy.file_store import data_folder
-from proxy.storage.sqlite_backup import DATABASE, REPLACED
+from proxy.storage.sqlite_backup import DATABASE, REPLACED_DATABASE
 from tests import server
 from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run
@@ -83,9 +83,9 @@ def test_what_came_after_the_backup_is_gone_and_the_old_database_is_kept(run: Ru
     assert all(name in said for name in ("data/voices", "data/erasures.log", "master key", "config file"))
     run("accounts", "create", "bob")
     ran = run("restore", str(folder / "backup.db"))
-    assert f"The old database is {folder / 'data' / REPLACED}" in ran.out
+    assert f"The old database is {folder / 'data' / REPLACED_DATABASE}" in ran.out
     assert names(run) == ["ada"]
-    run("restore", str(folder / "data" / REPLACED))
+    run("restore", str(folder / "data" / REPLACED_DATABASE))
     assert names(run) == ["bob", "ada"]
 
 
@@ -112,7 +112,7 @@ def test_the_log_of_a_killed_server_is_in_the_backup_and_not_in_what_is_restored
     assert names(run) == ["eve"]
 
 
-@pytest.mark.parametrize("name", [DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", REPLACED, "lock"])
+@pytest.mark.parametrize("name", [DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", REPLACED_DATABASE, "lock"])
 def test_a_backup_never_takes_the_place_of_the_data(run: Run, folder: Path, name: str) -> None:
     run("accounts", "create", "ada")
     (folder / "link").symlink_to(folder / "data")
@@ -141,10 +141,10 @@ def test_a_backup_below_a_file_is_refused(run: Run, folder: Path) -> None:
 def test_a_restore_beside_a_server_is_refused(run: Run, folder: Path) -> None:
     run("accounts", "create", "ada")
     run("backup", str(folder / "backup.db"))
-    with data_folder.locked(folder / "data"):
+    with data_folder.lock_data_folder(folder / "data"):
         assert "another voxgate already runs" in refused(run("restore", str(folder / "backup.db")))
         assert "missing.tar: there is no such file" in refused(run("restore", str(folder / "missing.tar")))
-    assert not (folder / "data" / REPLACED).exists()
+    assert not (folder / "data" / REPLACED_DATABASE).exists()
 
 
 @pytest.mark.parametrize(

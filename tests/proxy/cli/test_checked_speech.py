@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cli.proof_sentences import LANGUAGES, sentences
+from proxy.cli.proof_sentences import LANGUAGES, proof_sentences
 from tests import forked, speech_clips
 from tests.faults import damaging_plugin
 from tests.faults.plugin_folders import install
@@ -95,7 +95,7 @@ def test_a_clip_is_written_and_its_check_printed(beside: Beside, tmp_path: Path)
 def test_a_voice_is_measured_by_its_twenty_sentences(beside: Beside) -> None:
     (right,) = beside.json("voices", "heard", "tone")
     assert (right["sentences"], right["unchecked"], right["wrong_per_thousand"]) == (20, 0, 0.0)
-    assert right["words"] == sum(len(text.split()) for text in sentences("en"))
+    assert right["words"] == sum(len(text.split()) for text in proof_sentences("en"))
     (wrong,) = beside.json("voices", "heard", "ana", "--model", "damaging/m")
     assert wrong["wrong_per_thousand"] > 0
     assert all({"text", "wanted", "heard"} <= set(each) for each in wrong["wrong"])

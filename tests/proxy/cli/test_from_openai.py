@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.file_store import data_folder
-from proxy.storage.schema import shipped
+from proxy.storage.schema import known_migrations
 from tests.commands import run
 from tests.server import Server
 from tests.tables import each_row
@@ -288,10 +288,13 @@ def test_the_upgrade_brings_the_database_up_to_date_which_a_server_may_not(tmp_p
     refused = run("accounts", "list", *at, environ={})
     assert refused.returncode == 1
     assert b"run voxgate database upgrade" in refused.stderr
-    with data_folder.locked(tmp_path / "data"):
+    with data_folder.lock_data_folder(tmp_path / "data"):
         assert b"another voxgate already runs" in run("database", "upgrade", *at, environ={}).stderr
     done = run("database", "upgrade", *at, environ={})
-    assert (done.returncode, done.stdout.decode()) == (0, f"The database has schema {len(shipped())}.\n")
+    assert (done.returncode, done.stdout.decode()) == (
+        0,
+        f"The database has schema {len(known_migrations())}.\n",
+    )
     assert run("accounts", "list", *at, environ={}).returncode == 0
 
 
@@ -299,7 +302,10 @@ def test_the_former_name_of_both_works_and_names_them(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text("")
     done = run("migrate", "--config", str(config), environ={})
-    assert (done.returncode, done.stdout.decode()) == (0, f"The database has schema {len(shipped())}.\n")
+    assert (done.returncode, done.stdout.decode()) == (
+        0,
+        f"The database has schema {len(known_migrations())}.\n",
+    )
     write(tmp_path, {"a.py": f"OpenAI(){SAY}\n"})
     shown = run("migrate", str(tmp_path), environ={})
     assert (shown.returncode, b"Places to change: 1." in shown.stdout) == (1, True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.feature_list import all_tables
-from proxy.storage.schema import shipped, statements_up_to
+from proxy.storage.schema import known_migrations, statements_up_to
 from proxy.storage.sqlite_backup import DATABASE, restore
 from tests import server
 from tests.commands import command
@@ -156,7 +156,7 @@ def test_an_index_that_tells_otherwise_than_its_table_is_refused(run: Run, folde
     assert name in refused(run("restore", str(file)))
 
 
-_SCHEMAS = len(shipped())
+_SCHEMAS = len(known_migrations())
 
 
 @pytest.mark.parametrize("every", [12, *soak(1)])

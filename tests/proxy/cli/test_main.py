@@ -379,7 +379,7 @@ def test_others_who_reach_the_server_get_a_link_without_a_key(base: str) -> None
 
 
 def test_a_data_folder_that_somebody_holds_is_not_touched(run: Run, folder: Path) -> None:
-    with data_folder.locked(folder / "data"):
+    with data_folder.lock_data_folder(folder / "data"):
         says = refused(run("serve", "--port", "0"))
     assert says.startswith("voxgate could not start: server.data: another voxgate already runs")
     assert says.endswith("; voxgate doctor says more")
@@ -396,7 +396,7 @@ def test_a_port_that_is_taken_is_told_before_voices_are_fetched(
         says = refused(run("serve", "--port", str(port), "--voices", "natural"))
     assert f"cannot listen on 127.0.0.1:{port}" in says
     assert "choose another with --port" in says
-    with data_folder.locked(folder / "data"):
+    with data_folder.lock_data_folder(folder / "data"):
         assert "another voxgate already runs" in refused(run("serve", "--port", "0", "--voices", "natural"))
     assert fetched == []
 
@@ -416,7 +416,7 @@ def test_a_name_in_brackets_is_shown_as_it_is(run: Run) -> None:
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 502 X\r\n\r\nno JSON"])
 def test_a_server_that_stops_in_the_middle_is_one_line(run: Run, folder: Path, says: bytes) -> None:
     with (
-        data_folder.locked(folder / "data"),
+        data_folder.lock_data_folder(folder / "data"),
         runtime.runtime_folder(folder / "data") as made,
         runtime.control_socket(made) as control,
     ):

@@ -117,7 +117,7 @@ def test_a_refund_says_how_much_came_back_and_shows_no_entry_of_nothing(folder: 
     start = run("accounts", "show", "ada", "--json").json["cycle"]["start"]
     pool = int(datetime.fromisoformat(start).timestamp()) * 1_000_000
     spent = [
-        entries.spend("req_1", account["id"], each, 2_000_000, at=pool, actor="key_1")
+        entries.make_spend_entry("req_1", account["id"], each, 2_000_000, at=pool, actor="key_1")
         for each in (pool, entries.GRANTED)
     ]
     asyncio.run(

@@ -80,7 +80,7 @@ def test_no_key_reaches_it(running: server.Server) -> None:
 def test_without_a_server_nothing_is_reloaded(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.processes.admin_client._STARTING_S", 0.1)
+    monkeypatch.setattr("proxy.processes.admin_client._START_WAIT_S", 0.1)
     assert f"no server runs on {folder / 'data'}; start it: voxgate serve" in refused(run("reload"))
-    with data_folder.locked(folder / "data"):
+    with data_folder.lock_data_folder(folder / "data"):
         assert "404" not in refused(run("reload"))

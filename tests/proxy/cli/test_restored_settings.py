@@ -203,7 +203,7 @@ def test_nobody_is_asked_for_what_is_here_already(run: Run, folder: Path, tar: P
 
 
 def test_a_restore_that_another_process_prevents_leaves_its_lock(run: Run, folder: Path, tar: Path) -> None:
-    with data_folder.locked(folder / "data"):
+    with data_folder.lock_data_folder(folder / "data"):
         assert "another voxgate" in refused(run("restore", str(tar)))
         assert (folder / "data" / "lock").exists()
 

@@ -128,11 +128,11 @@ def test_json_and_wide_are_one_switch(run: Run, bots: str) -> None:
 
 def test_an_account_without_a_name_is_shown_by_its_id() -> None:
     answer = {"data": [{"account": "acc_1"}, {"account": "acc_2"}], "account_names": {"acc_1": "ada"}}
-    assert tables.grid(answer, {"account": "account"}).rows == [("ada",), ("acc_2",)]
+    assert tables.make_grid(answer, {"account": "account"}).rows == [("ada",), ("acc_2",)]
 
 
 @pytest.mark.parametrize(
     ("value", "shown"), [(10.0, "10"), (0.0, "0"), (100, "100"), (2.5, "2.5"), (1e-6, "0.000001")]
 )
 def test_a_number_has_the_digits_that_count(value: float, shown: str) -> None:
-    assert tables.number(value) == shown
+    assert tables.number_text(value) == shown

@@ -20,8 +20,8 @@ from proxy.features.erasure.journal import FILE as JOURNAL
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.processes import whole_backup
 from proxy.processes.plain_tar import first_bytes
-from proxy.processes.whole_backup import ABOUT, is_whole
-from proxy.storage.sqlite_backup import DATABASE, REPLACED
+from proxy.processes.whole_backup import ABOUT, is_whole_backup
+from proxy.storage.sqlite_backup import DATABASE, REPLACED_DATABASE
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.api.inside import TONE
 from tests.proxy.cli.test_backup import names
@@ -101,7 +101,7 @@ def test_one_file_and_one_command_bring_an_installation_back(
     with pytest.raises(VaultFailed):
         asyncio.run(heard(new / "data", "acc_2", gone_digest))
     assert asyncio.run(heard(new / "data", "acc_1", digest)) == PLAIN
-    assert (new / "data" / REPLACED).exists()
+    assert (new / "data" / REPLACED_DATABASE).exists()
     assert not [*new.rglob(".restore-*")]
     assert not [*new.rglob(".config*")]
     assert kept != gone
@@ -127,7 +127,7 @@ def test_a_whole_backup_replaces_a_whole_backup_alone(run: Run, folder: Path, ta
     assert "is no backup" in refused(run("backup", str(tar)))
     assert "is no backup" in refused(run("backup", "--all", str(folder / "config.toml")))
     assert {each.name for each in folder.iterdir()} == {"all.tar", "backup.db", "config.toml", "data"}
-    assert is_whole(tar)
+    assert is_whole_backup(tar)
 
 
 def test_of_postgresql_all_but_the_database_is_in_it(run: Run, folder: Path, tar: Path) -> None:
@@ -294,7 +294,7 @@ def test_half_an_archive_is_refused(run: Run, folder: Path, tar: Path, left: int
 
 def test_an_archive_is_told_by_its_first_member(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(first_bytes(ABOUT))
-    assert is_whole(tmp_path / "file")
+    assert is_whole_backup(tmp_path / "file")
     (tmp_path / "file").write_bytes(first_bytes(ABOUT + "x"))
-    assert not is_whole(tmp_path / "file")
-    assert not is_whole(tmp_path / "gone")
+    assert not is_whole_backup(tmp_path / "file")
+    assert not is_whole_backup(tmp_path / "gone")

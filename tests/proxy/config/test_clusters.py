@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.clusters import ClusterSection, HostAddress, HostSection, address_of
+from proxy.config.clusters import ClusterSection, HostAddress, HostSection, parse_address
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
 
@@ -30,7 +30,7 @@ def test_files_are_beside_the_config_file_and_the_key_is_never_shown(tmp_path: P
     host, cluster = loaded.host, loaded.clusters["gpu"]
     assert (host.certificate, host.key, host.authority) == files
     assert (cluster.certificate, cluster.key, cluster.authority) == files
-    assert host.announced == HostAddress("10.0.0.5", 7070)
+    assert host.announced_address == HostAddress("10.0.0.5", 7070)
     assert host.api_key == SECRET
     assert SECRET not in f"{loaded!r} {host!r} {loaded.clusters!r}"
     assert loaded.secrets == ("KEY",)
@@ -40,14 +40,14 @@ def test_the_environment_says_where_a_machine_is(tmp_path: Path) -> None:
     text = f'[host]\nlisten = "[::]:7070"\n{TLS}'
     one = load(tmp_path, text, VOXGATE_HOST__ADDRESS="fd00::5")
     other = load(tmp_path, text, VOXGATE_HOST__ADDRESS="10.0.0.6")
-    assert str(one.host.announced) == "[fd00::5]:7070"
+    assert str(one.host.announced_address) == "[fd00::5]:7070"
     assert one.digest == other.digest
 
 
 def test_this_machine_alone_does_without_tls(tmp_path: Path) -> None:
     for listen in ("127.0.0.1:7070", "[::1]:7070", "localhost:7070"):
         loaded = load(tmp_path, f'[host]\nlisten = "{listen}"\n{ENGINE}')
-        assert str(loaded.host.announced) == listen
+        assert str(loaded.host.announced_address) == listen
         assert loaded.clusters == {"gpu": ClusterSection(hosts=("127.0.0.1:7070",))}
         assert loaded.engines["tone"].cluster == "gpu"
 
@@ -59,7 +59,7 @@ def test_this_machine_alone_does_without_tls(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        address_of(text)
+        parse_address(text)
 
 
 def host(*lines: str, listen: str = "127.0.0.1:7070") -> str:

@@ -10,9 +10,9 @@ import pytest
 from proxy.config import config_toml
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.reader import Reader, Section
-from proxy.config.reload import merge
+from proxy.config.reload import merge_config
 from proxy.config.sections import Switch
-from proxy.processes.supervisor_line import read_config
+from proxy.processes.supervisor_line import config_of_revision
 from speech_engine.host.pipe_messages import Revision
 from tests.tables import each_row
 
@@ -102,20 +102,20 @@ def test_who_lacks_a_key_is_told_of_the_sections_of_features_too(tmp_path: Path)
 def test_a_reload_takes_a_section_on_or_names_it(tmp_path: Path) -> None:
     running = load(tmp_path, "")
     read = load(tmp_path, "[toys.bear]\n[fixed]\nweight = 2\n[toy]\nweight = 2\n[server]\ndrain_s = 1\n")
-    reload = merge(running, read, ALL)
+    reload = merge_config(running, read, ALL)
     assert reload.changed == ("server.drain_s", "toy", "toys")
     assert reload.needs_restart == ("fixed",)
     assert (TOY.of(reload.config), FIXED.of(reload.config)) == (TOY.of(read), ToySection())
     assert TOYS.of(reload.config) == TOYS.of(read)
-    again = merge(reload.config, read, ALL)
+    again = merge_config(reload.config, read, ALL)
     assert (again.changed, again.needs_restart) == ((), ("fixed",))
 
 
 def test_a_section_reaches_a_worker_as_it_was_read(tmp_path: Path) -> None:
     text = '[toy]\ncolours = ["red", "blue"]\n[fixed]\nweight = 2\n[toys.bear]\nis_loud = true\n'
     loaded = load(tmp_path, text)
-    there = read_config(Revision(1, msgspec.msgpack.encode(loaded), 0))
+    there = config_of_revision(Revision(1, msgspec.msgpack.encode(loaded), 0))
     for section in ALL:
         assert section.of(there) == section.of(loaded)
     assert TOY.of(there).colours == ("red", "blue")
-    assert merge(loaded, there, ALL)[1:] == ((), ())
+    assert merge_config(loaded, there, ALL)[1:] == ((), ())

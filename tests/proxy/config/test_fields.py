@@ -30,14 +30,14 @@ class Cake(msgspec.Struct, frozen=True):
 
 def faults(raw: dict[str, Any], **more: bool) -> list[FieldFault]:
     with pytest.raises(FieldFaults) as caught:
-        fields.read(Cake, raw, **more)
+        fields.read_struct(Cake, raw, **more)
     return caught.value.faults
 
 
 def test_a_right_mapping_becomes_the_struct() -> None:
     raw = {"name": "Sacher", "layers": 2, "icing": "dark", "labels": ["a"], "unknown": 1}
-    assert fields.read(Cake, raw) == Cake("Sacher", 2, "dark", ("a",))
-    assert fields.read(Cake, {"name": "x"}) == Cake("x")
+    assert fields.read_struct(Cake, raw) == Cake("Sacher", 2, "dark", ("a",))
+    assert fields.read_struct(Cake, {"name": "x"}) == Cake("x")
 
 
 def test_every_fault_is_told_with_its_field_and_what_is_right() -> None:
@@ -51,7 +51,9 @@ def test_every_fault_is_told_with_its_field_and_what_is_right() -> None:
 
 def test_null_is_a_value_unless_it_means_absent() -> None:
     assert [fault.field for fault in faults({"name": "x", "layers": None})] == ["layers"]
-    assert fields.read(Cake, {"name": "x", "layers": None, "icing": None}, null_is_absent=True) == Cake("x")
+    assert fields.read_struct(
+        Cake, {"name": "x", "layers": None, "icing": None}, null_is_absent=True
+    ) == Cake("x")
     assert faults({"name": None}, null_is_absent=True) == [FieldFault("name", "missing", "a name")]
 
 
@@ -73,23 +75,25 @@ class Parcel(msgspec.Struct, frozen=True):
 )
 def test_a_fault_inside_a_closed_struct_has_its_own_name(inside: object, fault: FieldFault) -> None:
     with pytest.raises(FieldFaults) as caught:
-        fields.read(Parcel, {"box": inside})
+        fields.read_struct(Parcel, {"box": inside})
     assert caught.value.faults == [fault]
 
 
 def test_inside_a_closed_struct_null_is_a_value() -> None:
-    read = [fields.read(Parcel, {"box": box}, null_is_absent=True) for box in ({"size": None}, {}, None)]
+    read = [
+        fields.read_struct(Parcel, {"box": box}, null_is_absent=True) for box in ({"size": None}, {}, None)
+    ]
     assert read == [Parcel(Box(None)), Parcel(Box()), Parcel(None)]
 
 
 def test_a_fault_shows_no_value_in_its_exception() -> None:
     with pytest.raises(FieldFaults) as caught:
-        fields.read(Cake, {"name": "x", "icing": "a secret"})
+        fields.read_struct(Cake, {"name": "x", "icing": "a secret"})
     assert "secret" not in str(caught.value)
 
 
 def test_keys_nobody_knows_are_listed_by_the_name_in_the_file() -> None:
-    assert fields.unknown(Cake, {"name": "x", "tags": 1, "labels": 1, "zzz": 1}) == ["tags", "zzz"]
+    assert fields.find_unknown_keys(Cake, {"name": "x", "tags": 1, "labels": 1, "zzz": 1}) == ["tags", "zzz"]
 
 
 @each_row(
@@ -115,7 +119,7 @@ def test_everything_that_people_write_is_described_in_words(struct: type[msgspec
 )
 def test_any_mapping_is_a_struct_or_faults_of_known_fields(raw: dict[str, Any], null_is_absent: bool) -> None:
     try:
-        cake = fields.read(Cake, raw, null_is_absent=null_is_absent)
+        cake = fields.read_struct(Cake, raw, null_is_absent=null_is_absent)
     except FieldFaults as error:
         named = [fault.field for fault in error.faults]
         assert set(named) <= {"name", "layers", "icing", "labels"}

@@ -17,7 +17,7 @@ from proxy.config.natural import FILE, Layer
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from proxy.feature_list import all_sections
-from proxy.features.models.natural_file import read as layer_of
+from proxy.features.models.natural_file import read_checked as layer_of
 from tests.proxy.config.files import load
 from tests.tables import each_row
 
@@ -138,10 +138,10 @@ def test_openais_names_that_hear_mean_the_model_of_the_engine_whisper(
 
 
 def test_the_first_writer_does_not_overwrite(tmp_path: Path) -> None:
-    natural.write_first(tmp_path, Layer(), "There are none: no index")
+    natural.write_layer_if_absent(tmp_path, Layer(), "There are none: no index")
     assert "# There are none" in (tmp_path / FILE).read_text()
-    natural.write(tmp_path, Layer(models={"x": ["espeak/standard"]}))
-    natural.write_first(tmp_path, Layer(), "")
+    natural.write_layer(tmp_path, Layer(models={"x": ["espeak/standard"]}))
+    natural.write_layer_if_absent(tmp_path, Layer(), "")
     assert layer_of(tmp_path) == Layer(models={"x": ["espeak/standard"]})
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
@@ -298,16 +298,16 @@ def test_check_says_which_sections_are_its(tmp_path: Path) -> None:
 
 def test_a_reload_keeps_it(tmp_path: Path) -> None:
     running = with_layer(tmp_path, "")
-    merged = reload.merge(running, with_layer(tmp_path, "[cache]\non = true\n"), all_sections())
+    merged = reload.merge_config(running, with_layer(tmp_path, "[cache]\non = true\n"), all_sections())
     assert merged.changed == ("cache",)
     assert merged.config.models == running.models
     assert merged.config.natural == running.natural
-    anew = reload.merge(
+    anew = reload.merge_config(
         load(tmp_path, ""), with_layer(tmp_path, "", '[engines.piper]\nvoices = ["amy"]\n'), all_sections()
     )
     assert "engines" in anew.needs_restart
     edited = with_layer(tmp_path, '[voices.ann]\nespeak = "f1"\n', '[engines.piper]\nvoices = ["bia"]\n')
-    waiting = reload.merge(running, edited, all_sections())
+    waiting = reload.merge_config(running, edited, all_sections())
     assert {"engines", "voices"} <= set(waiting.needs_restart), "it names what waits beside them"
     assert waiting.changed == ()
 
@@ -334,11 +334,11 @@ def test_it_is_read_as_it_was_written(
     tmp_path: Path, engines: dict[str, Any], models: dict[str, list[str]], remark: str
 ) -> None:
     layer = Layer(engines, models)
-    file = natural.write(tmp_path, layer, remark)
+    file = natural.write_layer(tmp_path, layer, remark)
     raw = tomllib.loads(file.read_text())
     assert raw.get("engines", {}) == engines
     assert raw.get("models", {}) == models
-    assert natural.read(tmp_path, lambda: {"piper": "voices"}, _refuse) == layer
+    assert natural.read_layer(tmp_path, lambda: {"piper": "voices"}, _refuse) == layer
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
@@ -361,10 +361,10 @@ def test_a_key_of_too_many_parts_is_refused_and_a_text_is_not(subtests: pytest.S
     for name, (text, may) in PARSED.items():
         with subtests.test(name):
             if may:
-                assert natural.parse(text)
+                assert natural.parse_toml(text)
             else:
                 with pytest.raises(ValueError, match="dots in a line"):
-                    natural.parse(text)
+                    natural.parse_toml(text)
 
 
 @pytest.mark.clock
@@ -373,5 +373,5 @@ def test_a_text_without_end_takes_no_longer_than_its_letters(subtests: pytest.Su
         with subtests.test(text[:8]):
             began = time.thread_time()
             with pytest.raises(ValueError):
-                natural.parse(text)
+                natural.parse_toml(text)
             assert time.thread_time() - began < 2.0

@@ -124,5 +124,5 @@ async def test_a_model_that_does_not_read_numbers_gets_its_languages_front_end(
     body = {"model": "tts-1", "voice": "alloy", "input": "Hi.", "language": language}
     request = parse_speech(encode_json(body), Defaults())
     async with open_worker(config, Registry(plugins, [])) as worker:
-        plan = worker.planner.plan(request, plans.terms(plans.UNLIMITED))
+        plan = worker.planner.plan(request, plans.build_terms(plans.UNLIMITED))
     assert [candidate.front_end for candidate in plan.parts[0].candidates] == [front_end]

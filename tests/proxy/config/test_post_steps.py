@@ -95,7 +95,7 @@ ANSWERED = ProbeResults(
 
 
 def finding(folder: Path, text: str, results: ProbeResults = ANSWERED, sick: str = "") -> Finding:
-    found = text_check.routes(load(folder, text), registry.load(), results, {sick})
+    found = text_check.check_routes(load(folder, text), registry.load(), results, {sick})
     return next(each for each in found if each.name == "th")
 
 

@@ -8,7 +8,7 @@ from policies.plans import Plan, Prices
 from policies.price import Price, Rate
 from policies.routing import Route
 from proxy.config.clusters import ClusterSection, HostSection
-from proxy.config.reload import NEEDS_RESTART, dropped_plans, merge
+from proxy.config.reload import NEEDS_RESTART, dropped_plans, merge_config
 from proxy.config.sections import (
     KINDS,
     Config,
@@ -64,7 +64,7 @@ _OTHER: dict[str, Any] = {
 def test_each_setting_of_the_server_is_taken_on_or_named(field: str) -> None:
     running = Config()
     read = Config(server=msgspec.structs.replace(Server(), **{field: _OTHER[field]}))
-    reload = merge(running, read, ())
+    reload = merge_config(running, read, ())
     if field in NEEDS_RESTART:
         assert (reload.changed, reload.needs_restart) == ((), (f"server.{field}",))
         assert reload.config.server == running.server
@@ -89,7 +89,7 @@ _OF_VAULT: dict[str, Any] = {
 @each_row("field", VaultSection.__struct_fields__)
 def test_the_place_of_the_vault_waits_for_a_restart_and_its_keys_do_not(field: str) -> None:
     read = Config(vault=msgspec.structs.replace(VaultSection(), **{field: _OF_VAULT[field]}))
-    reload = merge(Config(), read, ())
+    reload = merge_config(Config(), read, ())
     if field in ("master_key", "old_master_keys"):
         assert reload == (read, ("vault",), ())
     else:
@@ -106,14 +106,14 @@ _LATE = Config(
 
 def test_models_routes_and_voices_are_taken_on() -> None:
     read = msgspec.structs.replace(_LATE, engines={})
-    reload = merge(Config(), read, ())
+    reload = merge_config(Config(), read, ())
     assert (reload.changed, reload.needs_restart) == (("models", "routes", "voices"), ())
     assert reload.config == read
 
 
 def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
     running = Config(engines={"espeak": EngineSection("espeak")}, models={"tts-1": ("espeak/standard",)})
-    reload = merge(running, _LATE, ())
+    reload = merge_config(running, _LATE, ())
     assert (reload.changed, reload.needs_restart) == ((), ("engines", "models", "routes", "voices"))
     assert reload.config == running
 
@@ -129,14 +129,14 @@ def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
     ],
 )
 def test_a_setting_that_is_opened_once_waits_for_a_restart(name: str, section: object) -> None:
-    reload = merge(Config(), msgspec.structs.replace(Config(), **{name: section}), ())
+    reload = merge_config(Config(), msgspec.structs.replace(Config(), **{name: section}), ())
     assert reload == (Config(), (), (name,))
 
 
 @each_row("kind", KINDS)
 def test_a_setting_of_a_plugin_waits_for_a_restart(kind: InstanceKind) -> None:
     read = Config(plugins={kind: {"any": PluginSection(settings={"a": 1})}})
-    assert merge(Config(), read, ()) == (Config(), (), (f"{kind}s",))
+    assert merge_config(Config(), read, ()) == (Config(), (), (f"{kind}s",))
 
 
 def plans(*listed: Plan) -> dict[str, Plan]:
@@ -151,13 +151,13 @@ _WITH_COSTS = {"espeak": EngineSection("espeak", costs={"*": Rate(0.1, "hour")})
 
 def test_plans_are_taken_on_at_once() -> None:
     running, read = Config(plans=plans(FREE)), Config(plans=plans(Plan(name="free", rpm=20), PRO))
-    assert merge(running, read, ()) == (read, ("plans",), ())
+    assert merge_config(running, read, ()) == (read, ("plans",), ())
 
 
 def test_plans_do_not_wait_for_engines_that_they_do_not_name() -> None:
     running = Config(engines=ESPEAK)
     read = Config(plans=plans(Plan(name="small", engines=("espeak",))))
-    reload = merge(running, read, ())
+    reload = merge_config(running, read, ())
     assert (reload.changed, reload.needs_restart) == (("plans",), ("engines",))
     assert (reload.config.plans, reload.config.engines) == (read.plans, ESPEAK)
 
@@ -165,7 +165,7 @@ def test_plans_do_not_wait_for_engines_that_they_do_not_name() -> None:
 def test_plans_of_an_engine_that_is_not_there_yet_wait_for_it() -> None:
     running = Config(engines=ESPEAK, plans=plans(FREE))
     read = msgspec.structs.replace(_LATE, plans=plans(Plan(name="free", engines=("late",))))
-    reload = merge(running, read, ())
+    reload = merge_config(running, read, ())
     assert (reload.changed, reload.config) == ((), running)
     assert set(reload.needs_restart) == {"engines", "models", "routes", "voices", "plans"}
 
@@ -182,11 +182,11 @@ def test_a_configuration_with_plans_reaches_a_worker_whole() -> None:
 
 
 def test_an_unchanged_file_changes_nothing() -> None:
-    assert merge(Config(), Config(), ()) == (Config(), (), ())
+    assert merge_config(Config(), Config(), ()) == (Config(), (), ())
 
 
 def test_a_digest_is_that_of_what_counts() -> None:
     before, after = Config(digest="one"), Config(digest="two")
-    assert merge(before, after, ()).config.digest == "two"
+    assert merge_config(before, after, ()).config.digest == "two"
     moved = msgspec.structs.replace(after, server=Server(workers=2))
-    assert merge(before, moved, ()).config.digest == "one", "it waits for a restart"
+    assert merge_config(before, moved, ()).config.digest == "one", "it waits for a restart"

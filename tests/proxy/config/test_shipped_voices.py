@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from policies.matching import match
+from policies.matching import match_voices
 from policies.routing import Binding, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config import config_toml
@@ -38,7 +38,7 @@ def shipped(folder: Path, text: str = "") -> dict[str, Voice]:
     ],
 )
 def test_a_voice_that_sounds_alike_comes_first(tmp_path: Path, described: str, best: list[str]) -> None:
-    found = match(described, shipped(tmp_path).values())
+    found = match_voices(described, shipped(tmp_path).values())
     scores = {each.voice.id: each.score for each in found}
     assert {each.voice.id for each in found[: len(best)]} == set(best)
     assert max(scores[name] for name in scores if name not in best) < min(scores[name] for name in best)

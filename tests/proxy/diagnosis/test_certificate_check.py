@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from proxy.config.finding import Finding
-from proxy.diagnosis.certificate_check import certificates
+from proxy.diagnosis.certificate_check import check_certificates
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor.examination import examine
 from proxy.engines import registry
@@ -26,7 +26,7 @@ authority = "hosts-authority.pem"
 
 
 def findings(folder: Path) -> list[Finding]:
-    return [*certificates(load(folder, CONFIG))]
+    return [*check_certificates(load(folder, CONFIG))]
 
 
 def test_usable_certificates_are_fine_until_they_end(tmp_path: Path) -> None:
@@ -71,4 +71,4 @@ def test_what_cannot_be_used_is_wrong_and_named_by_its_key(tmp_path: Path) -> No
 
 
 def test_without_files_there_is_nothing_to_say(tmp_path: Path) -> None:
-    assert not [*certificates(load(tmp_path, '[host]\nlisten = "127.0.0.1:7070"'))]
+    assert not [*check_certificates(load(tmp_path, '[host]\nlisten = "127.0.0.1:7070"'))]

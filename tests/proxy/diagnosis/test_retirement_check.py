@@ -6,7 +6,7 @@ from pathlib import Path
 from proxy.config.finding import Finding, ProbeResults
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor import installation
-from proxy.diagnosis.model_check import RETIREMENT, retirements
+from proxy.diagnosis.model_check import RETIREMENT, check_retirements
 from proxy.engines import registry
 from speech_engine import ModelInfo
 from tests.proxy.config.files import load
@@ -25,7 +25,7 @@ candidates = ["openai/gpt-4o-mini-tts"]
 
 
 def found(folder: Path, today: date) -> dict[str, Finding]:
-    return {each.name: each for each in retirements(load(folder, CONFIG), registry.load(), {}, today)}
+    return {each.name: each for each in check_retirements(load(folder, CONFIG), registry.load(), {}, today)}
 
 
 def test_it_warns_from_sixty_days_before(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_voice_of_an_earlier_version_has_a_successor_where_it_is_there(voice: 
 
 def test_without_a_server_front_ends_are_asked_and_voices_that_never_change_are_known(tmp_path: Path) -> None:
     config = load(tmp_path, '[[routes]]\nlanguage = "es"\nfront_end = "latin"')
-    asked = probes.ask(config, registry.load())
+    asked = probes.run_probes(config, registry.load())
     assert (dict(asked.models), [*asked.voices]) == ({}, ["espeak"])
     assert asked.front_ends["latin"] == {"en", "es", "fr", "it", "pt"}
 
@@ -158,5 +158,5 @@ def test_a_route_is_judged_by_an_imported_model_when_nobody_can_be_asked(
     (folder / "current").write_text(digest)
     text = f'[server]\ndata = "{tmp_path}/data"\n[engines.{engine}]\nmodel = "mine"\n'
     text += f'[[routes]]\nlanguage = "{tag}"\ncandidates = ["{candidate}"]\n'
-    judged = text_check.routes(load(tmp_path, text), registry.load(), NO_RESULTS, ())
+    judged = text_check.check_routes(load(tmp_path, text), registry.load(), NO_RESULTS, ())
     assert {each.name: each.found for each in judged}[tag] == says

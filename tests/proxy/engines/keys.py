@@ -65,16 +65,16 @@ class RecordedMetrics(EngineMetrics):
         self.resting: list[tuple[int, bool]] = []
         self.woke = asyncio.Event()
 
-    def retried(self, engine: str, error: str) -> None:
-        super().retried(engine, error)
+    def count_retry(self, engine: str, error: str) -> None:
+        super().count_retry(engine, error)
         self.retries.append(f"{engine} {error}")
 
-    def alarmed(self, engine: str, error: str) -> None:
-        super().alarmed(engine, error)
+    def count_alarm(self, engine: str, error: str) -> None:
+        super().count_alarm(engine, error)
         self.alarms.append(f"{engine} {error}")
 
-    def breaker(self, engine: str, key: int, is_open: bool) -> None:
-        super().breaker(engine, key, is_open)
+    def set_breaker(self, engine: str, key: int, is_open: bool) -> None:
+        super().set_breaker(engine, key, is_open)
         self.resting.append((key, is_open))
         if not is_open:
             self.woke.set()

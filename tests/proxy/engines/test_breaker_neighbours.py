@@ -10,7 +10,7 @@ import pytest
 
 from plugins.openai.engine import OpenAIEngine
 from plugins.openai.settings import OpenAISettings
-from policies.breaker import CLOSED, FAULTS
+from policies.breaker import CLOSED, MOST_FAULTS
 from proxy.engines.providers import refreshing
 from proxy.engines.providers.cloud_engine import CloudEngine
 from speech_engine import (
@@ -157,7 +157,7 @@ async def test_one_accounts_faults_are_looked_into_and_end_there(monkeypatch: py
     async with refreshing.keep_refreshed(cloud):
         at_start = provider.looks
         for number in (2, 3):
-            await fail(cloud, FAULTS, f"acc_bad{number}")
+            await fail(cloud, MOST_FAULTS, f"acc_bad{number}")
             await soon(lambda: cloud.keys[0].breaker == CLOSED)
             assert provider.looks == number * at_start
             assert await speak(cloud, "acc_neighbour")
@@ -169,7 +169,7 @@ async def test_no_account_makes_us_look_again_and_again(monkeypatch: pytest.Monk
     cloud = key_at(provider)
     async with refreshing.keep_refreshed(cloud):
         at_start = provider.looks
-        await fail(cloud, 10 * FAULTS)
+        await fail(cloud, 10 * MOST_FAULTS)
         assert cloud.keys[0].wants_look.is_set()
         assert (provider.looks, cloud.state) == (at_start, "ready")
 
@@ -183,7 +183,7 @@ async def test_a_dead_provider_rests_although_one_account_alone_uses_it(
     cloud = key_at(provider)
     async with refreshing.keep_refreshed(cloud):
         provider.lists = False
-        await fail(cloud, FAULTS)
+        await fail(cloud, MOST_FAULTS)
         await soon(lambda: cloud.state == "resting")
         assert not await speak(cloud, "acc_neighbour")
         provider.lists = True
@@ -199,7 +199,7 @@ async def test_a_key_that_is_forbidden_everything_rests_with_an_alarm(
     cloud = key_at(provider, metrics)
     async with refreshing.keep_refreshed(cloud):
         provider.lists, provider.no_list = False, FILTERED
-        await fail(cloud, FAULTS)
+        await fail(cloud, MOST_FAULTS)
         await soon(lambda: cloud.state == "resting")
     assert metrics.alarms == ["cloud EngineForbidden"]
     assert cloud.reason.endswith("(HTTP 403 flagged).")
@@ -211,7 +211,7 @@ async def test_a_key_that_never_might_list_is_not_judged_by_that(monkeypatch: py
     provider.no_list = FILTERED
     cloud = key_at(provider)
     async with refreshing.keep_refreshed(cloud):
-        await fail(cloud, FAULTS)
+        await fail(cloud, MOST_FAULTS)
         await soon(lambda: cloud.keys[0].breaker == CLOSED)
         assert await speak(cloud, "acc_neighbour")
 
@@ -219,7 +219,7 @@ async def test_a_key_that_never_might_list_is_not_judged_by_that(monkeypatch: py
 async def test_a_key_that_is_forbidden_the_texts_of_two_accounts_rests() -> None:
     metrics = keys.RecordedMetrics()
     cloud = key_at(Provider(FILTERED), metrics)
-    await fail(cloud, FAULTS)
+    await fail(cloud, MOST_FAULTS)
     assert (cloud.state, metrics.alarms) == ("ready", [])
     assert not await speak(cloud, "acc_worse", POISON)
     assert (cloud.state, metrics.alarms) == ("resting", ["cloud EngineForbidden"])
@@ -227,16 +227,16 @@ async def test_a_key_that_is_forbidden_the_texts_of_two_accounts_rests() -> None
 
 async def test_a_provider_that_cannot_be_reached_rests_for_one_account() -> None:
     cloud = key_at(Provider(EngineUnavailable("The provider cannot be reached: refused.")))
-    await fail(cloud, FAULTS - 1)
+    await fail(cloud, MOST_FAULTS - 1)
     assert cloud.state == "ready"
     await fail(cloud)
     assert cloud.state == "resting"
 
 
 async def test_a_text_that_takes_long_keeps_no_neighbour_from_trying() -> None:
-    engine = keys.Turns(*[[EngineFailed("x")]] * FAULTS, keys.SILENT, keys.WELL)
+    engine = keys.Turns(*[[EngineFailed("x")]] * MOST_FAULTS, keys.SILENT, keys.WELL)
     cloud = keys.cloud_engine(engine)
-    for number in range(FAULTS):
+    for number in range(MOST_FAULTS):
         assert not await speak(cloud, f"acc_{number % 2}")
     keys.later(cloud)
     engine.asked.clear()

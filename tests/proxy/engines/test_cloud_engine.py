@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
-from policies.breaker import FAULTS, LONGEST_S
+from policies.breaker import LONGEST_OPEN_S, MOST_FAULTS
 from proxy.engines.providers.cloud_engine import CloudEngine
 from speech_engine import (
     Audio,
@@ -150,21 +150,21 @@ async def test_a_jobs_wait_for_its_slot_is_taken_off_its_time() -> None:
 async def test_a_key_with_enough_faults_rests_and_is_not_asked() -> None:
     cloud, metrics = Turns(FAULTY), RecordedMetrics()
     engine = cloud_engine(cloud, metrics=metrics)
-    await fail(engine, FAULTS)
+    await fail(engine, MOST_FAULTS)
     assert (engine.state, engine.reason) == ("resting", "it broke")
     with pytest.raises(EngineUnavailable, match="cloud is resting: it broke") as raised:
         await count_audio(engine)
     assert 1.0 <= (raised.value.retry_after_s or 0.0) <= 5.0
-    assert len(cloud.jobs) == FAULTS
+    assert len(cloud.jobs) == MOST_FAULTS
     assert metrics.resting == [(1, True)]
     assert metrics.alarms == []
 
 
 async def test_one_probe_goes_through_and_closes_it() -> None:
     gate = asyncio.Event()
-    cloud, metrics = Turns(*[FAULTY] * FAULTS, [gate.wait, *WELL]), RecordedMetrics()
+    cloud, metrics = Turns(*[FAULTY] * MOST_FAULTS, [gate.wait, *WELL]), RecordedMetrics()
     engine = cloud_engine(cloud, metrics=metrics)
-    await fail(engine, FAULTS)
+    await fail(engine, MOST_FAULTS)
     later(engine)
     cloud.asked.clear()
     probe = asyncio.create_task(count_audio(engine))
@@ -175,7 +175,7 @@ async def test_one_probe_goes_through_and_closes_it() -> None:
     gate.set()
     assert await probe == WHOLE
     assert (engine.state, engine.reason) == ("ready", "")
-    assert len(cloud.jobs) == FAULTS + 1
+    assert len(cloud.jobs) == MOST_FAULTS + 1
     assert metrics.resting == [(1, True), (1, False)]
     assert not engine.keys[0].wants_look.is_set(), "its provider would be asked every few seconds for ever"
     assert await count_audio(engine) == WHOLE
@@ -183,7 +183,7 @@ async def test_one_probe_goes_through_and_closes_it() -> None:
 
 async def test_a_failed_probe_rests_twice_as_long() -> None:
     engine = cloud_engine(Turns(FAULTY))
-    await fail(engine, FAULTS)
+    await fail(engine, MOST_FAULTS)
     later(engine)
     await fail(engine, 2)
     assert engine.keys[0].breaker.open_s == 10.0
@@ -200,9 +200,9 @@ async def test_many_that_fail_together_are_one_reason_to_rest() -> None:
 
 @pytest.mark.parametrize("error", [EngineBusy("x"), EngineLimited("x", retry_after_s=9.0)])
 async def test_a_probe_that_tells_nothing_leaves_it_to_the_next(error: EngineError) -> None:
-    cloud = Turns(*[FAULTY] * FAULTS, [error], WELL)
+    cloud = Turns(*[FAULTY] * MOST_FAULTS, [error], WELL)
     engine = cloud_engine(cloud)
-    await fail(engine, FAULTS)
+    await fail(engine, MOST_FAULTS)
     later(engine)
     with pytest.raises(type(error)):
         await count_audio(engine, job(deadline_s=2.0))
@@ -211,9 +211,9 @@ async def test_a_probe_that_tells_nothing_leaves_it_to_the_next(error: EngineErr
 
 
 async def test_a_client_that_leaves_its_probe_leaves_it_to_the_next() -> None:
-    cloud = Turns(*[FAULTY] * FAULTS, SILENT, WELL)
+    cloud = Turns(*[FAULTY] * MOST_FAULTS, SILENT, WELL)
     engine = cloud_engine(cloud)
-    await fail(engine, FAULTS)
+    await fail(engine, MOST_FAULTS)
     later(engine)
     cloud.asked.clear()
     probe = asyncio.create_task(count_audio(engine))
@@ -227,7 +227,7 @@ async def test_a_client_that_leaves_its_probe_leaves_it_to_the_next() -> None:
 
 async def test_a_stream_that_its_listener_closes_is_no_fault() -> None:
     engine = cloud_engine(Turns([*spoken(0.1)[:-1], *SILENT]))
-    for _ in range(FAULTS + 1):
+    for _ in range(MOST_FAULTS + 1):
         speaking = speech(engine)
         while not isinstance(await speaking.next_event(), Audio):
             pass
@@ -311,7 +311,7 @@ async def test_waiting_in_our_own_line_is_nobodys_fault(monkeypatch: pytest.Monk
     engine = cloud_engine(cloud)
     first = asyncio.create_task(count_audio(engine, job(deadline_s=60.0)))
     await cloud.asked.wait()
-    for _ in range(FAULTS):
+    for _ in range(MOST_FAULTS):
         with pytest.raises(EngineTimeout, match="No slot"):
             await count_audio(engine, job(deadline_s=0.02))
         await silent_until(0.02, engine)
@@ -325,7 +325,7 @@ async def test_a_full_line_neither_opens_nor_closes_anything() -> None:
     engine = cloud_engine(cloud, queue=0)
     first = asyncio.create_task(count_audio(engine))
     await cloud.asked.wait()
-    for _ in range(FAULTS):
+    for _ in range(MOST_FAULTS):
         with pytest.raises(EngineBusy):
             await count_audio(engine)
     assert engine.keys[0].breaker.faults == 0
@@ -344,7 +344,7 @@ async def test_a_key_that_is_refused_gives_way_to_the_next_at_once(error: Engine
     assert (engine.state, engine.reason) == ("ready", f"key 1: {error.message}")
     assert metrics.alarms == [f"cloud {name}"]
     assert metrics.resting == [(1, True)]
-    assert engine.keys[0].breaker.open_s == LONGEST_S
+    assert engine.keys[0].breaker.open_s == LONGEST_OPEN_S
 
 
 async def test_a_key_that_is_forbidden_a_text_gives_way_for_this_text_alone() -> None:
@@ -374,7 +374,7 @@ async def test_when_all_keys_are_refused_it_rests_with_all_reasons() -> None:
     assert engine.reason == "key 1: empty; key 2: gone"
     with pytest.raises(EngineUnavailable) as raised:
         await count_audio(engine)
-    assert LONGEST_S - 60.0 <= (raised.value.retry_after_s or 0.0) <= LONGEST_S
+    assert LONGEST_OPEN_S - 60.0 <= (raised.value.retry_after_s or 0.0) <= LONGEST_OPEN_S
     assert metrics.alarms == ["cloud EngineExhausted", "cloud EngineUnauthorized"]
 
 
@@ -390,9 +390,9 @@ async def test_one_alarm_is_enough_for_many_that_are_refused_together() -> None:
 @each_row("kind", [UnsupportedText, UnsupportedRequest, VoiceNotFound, ContentRefused, EngineCannot])
 async def test_refusals_of_the_request_say_nothing_of_the_provider(kind: type[EngineError]) -> None:
     error = [kind("x")]
-    scripts = [*[error] * FAULTS, *[FAULTY] * (FAULTS - 1), error, FAULTY, error, WELL]
+    scripts = [*[error] * MOST_FAULTS, *[FAULTY] * (MOST_FAULTS - 1), error, FAULTY, error, WELL]
     engine = cloud_engine(Turns(*scripts))
-    await fail(engine, FAULTS + FAULTS)
+    await fail(engine, MOST_FAULTS + MOST_FAULTS)
     assert engine.state == "ready"
     await fail(engine)
     assert engine.state == "resting"

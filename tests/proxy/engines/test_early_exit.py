@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from policies.breaker import FAULTS
+from policies.breaker import MOST_FAULTS
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.engines.providers.provider_key import ProviderPace
@@ -126,9 +126,9 @@ async def test_a_job_that_waits_for_its_pace_is_cancelled_without_a_word_to_the_
 
 
 async def test_a_probe_that_is_cancelled_leaves_the_next_one_to_another_job() -> None:
-    turns = Turns(*[[EngineFailed("x")]] * FAULTS, SILENT, WELL, slots=1)
+    turns = Turns(*[[EngineFailed("x")]] * MOST_FAULTS, SILENT, WELL, slots=1)
     engine = cloud_engine(turns)
-    for number in range(FAULTS):
+    for number in range(MOST_FAULTS):
         with pytest.raises(EngineFailed):
             await count_audio(engine, job(tenant=f"acc_{number % 2}"))
     later(engine)

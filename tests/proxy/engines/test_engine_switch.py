@@ -64,7 +64,7 @@ async def test_an_engine_with_one_busy_process_is_not_idle(tmp_path: Path) -> No
     section = EngineSection("tone", processes=2, idle_unload_s=60.0)
     specs = hosted_specs(Config(data=str(tmp_path), engines={"tone": section}), registry.load())
     hosts = Hosts(specs, sockets_in(tmp_path), lambda _state: None)
-    one, other = hosts.of("tone")
+    one, other = hosts.hosts_of("tone")
     for each in (one, other):
         each.supervisor.state = "ready"
     one._last_job, other._last_job = time.monotonic() - 90.0, time.monotonic()
@@ -89,11 +89,11 @@ async def test_an_engine_starts_once_what_was_missing_is_there(
             assert [(each.state, each.reason) for each in hosts.states.values()] == [
                 ("failed", "run: voxgate env build tone")
             ]
-            assert hosts.of("tone") == []
+            assert hosts.hosts_of("tone") == []
         async with asyncio.timeout(60.0), asyncio.TaskGroup() as running:
             running.create_task(hosts.run())
             await soon(lambda: states[-1:] == ["ready"])
-            assert len(hosts.of("tone")) == 1
+            assert len(hosts.hosts_of("tone")) == 1
             await hosts.stop(10.0)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from policies.routing import Candidate, Model, late_last
+from policies.routing import Candidate, Model, move_late_last
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.engines.providers.late_engines import PROBE_S, LateEngines
 from speech_engine import EngineVoice, ModelInfo, Sample, Samples, Speak, VoiceInfo
@@ -128,4 +128,4 @@ def test_recordings_of_an_account_are_not_for_probes() -> None:
 )
 def test_a_late_engine_is_behind_its_natural_neighbours(order: list[str], tried: list[str]) -> None:
     candidates = [candidate(name, is_trained=name.islower()) for name in order]
-    assert [each.model.engine for each in late_last(candidates, {"late"})] == tried
+    assert [each.model.engine for each in move_late_last(candidates, {"late"})] == tried

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from policies.breaker import CLOSED, FAULTS
+from policies.breaker import CLOSED, MOST_FAULTS
 from proxy.engines.providers.cloud_engine import CloudEngine
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
 from tests.proxy.api.scripted import RATE_HZ
@@ -35,7 +35,7 @@ async def test_it_rests_for_the_one_account_that_saw_faults_and_for_it_alone() -
         with pytest.raises(EngineError) as raised:
             await count_audio(engine, job(tenant="acc_alone"))
         waits.append(raised.value.retry_after_s)
-    assert len(broken_for_one.jobs) == FAULTS
+    assert len(broken_for_one.jobs) == MOST_FAULTS
     assert isinstance(raised.value, EngineUnavailable)
     assert raised.value.message == "cloud is resting: it has failed for this account again and again"
     assert 1.0 <= (waits[-1] or 0.0) <= 5.0
@@ -46,10 +46,10 @@ async def test_it_rests_for_the_one_account_that_saw_faults_and_for_it_alone() -
 
 async def test_an_accounts_own_rest_grows_and_ends_as_any() -> None:
     gate = asyncio.Event()
-    cloud = Turns(*[FAULTY] * (FAULTS + 1), [gate.wait, *WELL])
+    cloud = Turns(*[FAULTY] * (MOST_FAULTS + 1), [gate.wait, *WELL])
     engine = cloud_engine(cloud)
     key = engine.keys[0]
-    await fail_alone(engine, FAULTS)
+    await fail_alone(engine, MOST_FAULTS)
     for rest_s in (5.0, 10.0):
         assert rest_s - 1.0 < key.opens_in_s("acc_alone") <= rest_s
         own_later(engine, rest_s)
@@ -68,9 +68,9 @@ async def test_an_accounts_own_rest_grows_and_ends_as_any() -> None:
 
 
 async def test_a_probe_of_an_account_that_leaves_gives_way_to_the_next() -> None:
-    cloud = Turns(*[FAULTY] * FAULTS, SILENT)
+    cloud = Turns(*[FAULTY] * MOST_FAULTS, SILENT)
     engine = cloud_engine(cloud)
-    await fail_alone(engine, FAULTS)
+    await fail_alone(engine, MOST_FAULTS)
     key = engine.keys[0]
     own_later(engine, 1000.0)
     cloud.asked.clear()

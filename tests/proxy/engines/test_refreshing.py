@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from msgspec.structs import replace
 
-from policies.breaker import FAULTS
+from policies.breaker import MOST_FAULTS
 from proxy.engines.providers import refreshing
 from proxy.engines.providers.cloud_engine import CloudEngine
 from speech_engine import (
@@ -127,12 +127,12 @@ async def test_a_fault_of_the_plugin_ends_nothing(often: None) -> None:
 @simulated
 async def test_failures_in_a_row_put_a_key_to_rest_and_the_first_answer_wakes_it(often: None) -> None:
     metrics = RecordedMetrics()
-    engine = Asked(*[EngineFailed("down")] * (FAULTS + 1), "m")
+    engine = Asked(*[EngineFailed("down")] * (MOST_FAULTS + 1), "m")
     cloud, block = opened(engine, metrics=metrics)
     async with block:
-        await engine.is_over(FAULTS)
+        await engine.is_over(MOST_FAULTS)
         assert (cloud.state, cloud.reason) == ("resting", "down")
-        await engine.is_over(FAULTS + 2)
+        await engine.is_over(MOST_FAULTS + 2)
         assert cloud.state == "ready"
     assert metrics.resting == [(1, True), (1, False)]
 
@@ -145,7 +145,7 @@ async def test_an_engine_that_requests_found_broken_is_looked_at_soon(
     engine, metrics = Asked("m", speaks=EngineFailed("x")), RecordedMetrics()
     cloud, block = opened(engine, metrics=metrics)
     async with block:
-        for number in range(FAULTS):
+        for number in range(MOST_FAULTS):
             with pytest.raises(EngineFailed):
                 await count_audio(cloud, job(tenant=f"acc_{number % 2}"))
         assert cloud.state == "resting"

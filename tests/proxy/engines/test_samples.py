@@ -229,7 +229,7 @@ async def test_the_last_job_that_is_cancelled_ends_the_delivery_and_the_next_beg
     source.gate.clear()
     async with served(Mimic(sample_cache), folder, source) as voice:
         speaking = [asyncio.create_task(heard(voice, sampled("a", id_=f"job_{n}"))) for n in range(2)]
-        await soon(lambda: [each.waiting for each in voice._delivery._single_flight.values()] == [2])
+        await soon(lambda: [each.waiting for each in voice._delivery._transfers.values()] == [2])
         await soon(lambda: source.waiting == 1)
         speaking[0].cancel()
         await asyncio.wait(speaking[:1])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from policies.breaker import CLOSED, FAULTS
+from policies.breaker import CLOSED, MOST_FAULTS
 from proxy.access import provider_states
 from proxy.access.limits import open_limits
 from proxy.access.provider_states import ProviderStates
@@ -120,10 +120,10 @@ async def test_a_breaker_opens_and_closes_in_all_gateways_within_two_seconds(
     shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sharing, "LOOK_S", LOOK_S)
-    broken = Turns(*[FAULTY] * FAULTS, WELL)
+    broken = Turns(*[FAULTY] * MOST_FAULTS, WELL)
     async with gateways(shared_redis.url, broken, Turns(WELL), Turns(WELL)) as opened:
         first, second, third = opened
-        for number in range(FAULTS):
+        for number in range(MOST_FAULTS):
             assert isinstance(await first.speak(f"acc_{number % 2}"), EngineFailed)
         assert first.cloud.state == "resting"
         async with asyncio.timeout(SHARED_S):
@@ -151,9 +151,9 @@ async def test_a_refused_key_rests_everywhere_and_alarms_once(shared_redis: Redi
 
 
 async def test_a_gateway_that_cannot_reach_the_provider_rests_alone(shared_redis: RedisServer) -> None:
-    cut_off = Turns(*[FAULTY] * FAULTS)
+    cut_off = Turns(*[FAULTY] * MOST_FAULTS)
     async with gateways(shared_redis.url, cut_off, Turns(WELL)) as (first, second):
-        for number in range(FAULTS):
+        for number in range(MOST_FAULTS):
             await first.speak(f"acc_{number % 2}")
         assert first.cloud.state == "resting"
         before = dict(second.states._seen)
@@ -167,14 +167,14 @@ async def test_accounts_open_no_breaker_while_another_gateway_is_answered(shared
     async with gateways(shared_redis.url, Turns(FAULTY), Turns(WELL)) as (first, second):
         assert await second.speak() is None
         await soon(lambda: first.key._shared_spoke_at > 0)
-        for number in range(2 * FAULTS):
+        for number in range(2 * MOST_FAULTS):
             await first.speak(f"acc_{number % 2}")
         assert first.key.breaker.is_closed
 
 
 async def open_everywhere(opened: Sequence[Gateway]) -> None:
     """Open the breaker in the first gateway, and let its time pass in all."""
-    for number in range(FAULTS):
+    for number in range(MOST_FAULTS):
         await opened[0].speak(f"acc_{number % 2}")
     for each in opened:
         await rests(each)
@@ -187,7 +187,7 @@ def gated(gate: asyncio.Event, faults: int = 0) -> Turns:
 
 async def test_an_account_has_one_probe_in_all_gateways(shared_redis: RedisServer) -> None:
     gate = asyncio.Event()
-    providers = gated(gate, FAULTS), gated(gate), gated(gate)
+    providers = gated(gate, MOST_FAULTS), gated(gate), gated(gate)
     async with gateways(shared_redis.url, *providers) as opened:
         await open_everywhere(opened)
         before = sum(len(each.jobs) for each in providers)
@@ -205,7 +205,7 @@ async def test_an_account_has_one_probe_in_all_gateways(shared_redis: RedisServe
 
 async def test_a_probe_that_ends_makes_way_at_once(shared_redis: RedisServer) -> None:
     gate = asyncio.Event()
-    async with gateways(shared_redis.url, gated(gate, FAULTS), Turns(WELL)) as opened:
+    async with gateways(shared_redis.url, gated(gate, MOST_FAULTS), Turns(WELL)) as opened:
         await open_everywhere(opened)
         first, second = opened
         first.provider.asked.clear()
@@ -226,7 +226,7 @@ async def _is_heard(each: Gateway) -> bool:
 async def test_the_probe_of_a_killed_worker_ends_and_a_living_one_stays(shared_redis: RedisServer) -> None:
     gate, engine = asyncio.Event(), secrets.token_hex(4)
     async with gateway(shared_redis.url, Turns(WELL), engine=engine) as second:
-        async with gateway(shared_redis.url, gated(gate, FAULTS), engine=engine) as first:
+        async with gateway(shared_redis.url, gated(gate, MOST_FAULTS), engine=engine) as first:
             await open_everywhere([first, second])
             first.provider.asked.clear()
             probe = asyncio.create_task(first.speak())
@@ -241,9 +241,9 @@ async def test_the_probe_of_a_killed_worker_ends_and_a_living_one_stays(shared_r
 
 async def test_the_probe_of_an_accounts_own_breaker_is_the_only_one(shared_redis: RedisServer) -> None:
     gate = asyncio.Event()
-    async with gateways(shared_redis.url, gated(gate, FAULTS), gated(gate, FAULTS)) as opened:
+    async with gateways(shared_redis.url, gated(gate, MOST_FAULTS), gated(gate, MOST_FAULTS)) as opened:
         for each in opened:
-            for _ in range(FAULTS):
+            for _ in range(MOST_FAULTS):
                 assert isinstance(await each.speak(), EngineFailed)
             own = each.key._own["acc_1"]
             each.key._own["acc_1"] = type(own)(own.faults, own.open_s, own.since - 1000)
@@ -275,13 +275,13 @@ def stopped(server: RedisServer) -> Iterator[None]:
 @pytest.mark.parametrize("harm", ["frozen", "killed"])
 async def test_while_redis_is_away_each_gateway_goes_on_with_its_part(harm: str) -> None:
     with redis_server() as server:
-        providers = gated(asyncio.Event(), FAULTS), *(Turns(WELL, slots=30) for _ in range(2))
-        async with gateways(server.url, *providers, rpm=3 * FAULTS, engine="cloud") as opened:
+        providers = gated(asyncio.Event(), MOST_FAULTS), *(Turns(WELL, slots=30) for _ in range(2))
+        async with gateways(server.url, *providers, rpm=3 * MOST_FAULTS, engine="cloud") as opened:
             first, second, third = opened
             with server.frozen() if harm == "frozen" else stopped(server):
                 parts = [await passed(each, 10) for each in (second, third)]
-                assert parts == [FAULTS, FAULTS]
-                for number in range(FAULTS):
+                assert parts == [MOST_FAULTS, MOST_FAULTS]
+                for number in range(MOST_FAULTS):
                     assert isinstance(await first.speak(f"acc_{number % 2}"), EngineFailed)
                 assert [each.cloud.state for each in opened] == ["resting", "ready", "ready"]
             await soon(lambda: not any(each.states.is_away for each in opened))
@@ -315,7 +315,7 @@ async def test_of_two_news_the_later_stays_whichever_came_first() -> None:
 async def test_all_that_is_kept_in_redis_ends() -> None:
     gate = asyncio.Event()
     with redis_server() as server:
-        providers = gated(gate, FAULTS), Turns(WELL)
+        providers = gated(gate, MOST_FAULTS), Turns(WELL)
         async with gateways(server.url, *providers, rpm=100) as opened:
             await open_everywhere(opened)
             opened[0].key.spoke_at = asyncio.get_running_loop().time()
@@ -371,7 +371,7 @@ async def test_records_of_another_version_and_of_a_clock_that_was_ahead_stop_no_
     odd = [b'1 other ["new"]', b'%d other [{"faults":9,"open_s":5},"it broke"]' % (time.time() + 3600)]
     with redis_server() as server:
         for record in odd:
-            async with gateways(server.url, gated(asyncio.Event(), FAULTS), Turns(WELL)) as opened:
+            async with gateways(server.url, gated(asyncio.Event(), MOST_FAULTS), Turns(WELL)) as opened:
                 first, second = opened
                 with server.client() as client:
                     client.set(first.states._key(f"{first.key.pace.name}/breaker"), record)

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from proxy.feature_list import all_tables
-from proxy.file_store.master_keys import MasterKeySource, rotate_some
+from proxy.file_store.master_keys import MasterKeySource, rewrap_some
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement
 from tests.proxy.file_store.vaults import BOTH
@@ -36,5 +36,5 @@ async def main(folder: str, number: str, moment: str) -> None:
     _last.append((int(number), moment))
     store = await KilledStore.open(data / "voxgate.db", all_tables())
     source = MasterKeySource(BOTH, data)
-    while (step := await rotate_some(store, source, limit=ROWS_A_STEP)) is not None and step.left:
+    while (step := await rewrap_some(store, source, limit=ROWS_A_STEP)) is not None and step.left:
         pass

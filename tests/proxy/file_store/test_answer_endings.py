@@ -133,7 +133,7 @@ async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) ->
     (folder / f"{names[0]}.lock").touch()
     (folder / names[1]).write_bytes(b"old")
     (folder / names[2]).write_bytes(b"new")
-    held = locked_files.take(folder / names[3])
+    held = locked_files.take_lock(folder / names[3])
     (folder / f"{names[3]}.part").write_bytes(b"under way in another worker")
     day = time.time() - 24 * 60 * 60 - 60
     os.utime(folder / names[1], (day, day))
@@ -158,7 +158,7 @@ async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, 
             path.unlink()
             _break(way, path)
             answer = await ask(server)
-            page = server.worker.metrics.text()
+            page = server.worker.metrics.page_text()
             if folder.is_dir():
                 shutil.rmtree(folder)
             else:

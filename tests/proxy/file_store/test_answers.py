@@ -159,6 +159,6 @@ async def test_metrics_say_what_was_replayed(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.1))) as server:
         await ask(server)
         await ask(server)
-        page = server.worker.metrics.text()
+        page = server.worker.metrics.page_text()
     assert "voxgate_answers_replayed_total 1.0" in page
     assert "voxgate_answers_unrecorded_total 0.0" in page

@@ -50,7 +50,9 @@ def request(number: int = 1, *, account: str = "acc_a", body: bytes = b"hello") 
 
 
 async def erase(store: Store, voice: str) -> None:
-    assert await tombstone_rows.erase(store, Tombstone(subject=voice, account="a", digests=(), began=1))
+    assert await tombstone_rows.erase_subject(
+        store, Tombstone(subject=voice, account="a", digests=(), began=1)
+    )
 
 
 async def keep(
@@ -155,14 +157,14 @@ async def test_an_answer_that_was_kept_just_before_the_lock_was_had_is_given(
 ) -> None:
     await keep(answers, store, request())
     (file,) = (tmp_path / "answers").iterdir()
-    away, take = file.rename(tmp_path / "away"), locked_files.take
+    away, take = file.rename(tmp_path / "away"), locked_files.take_lock
 
     def late(path: Path) -> Lock | None:
         if away.exists():
             away.rename(path)
         return take(path)
 
-    monkeypatch.setattr(locked_files, "take", late)
+    monkeypatch.setattr(locked_files, "take_lock", late)
     assert await found(answers, request(2)) == b"sound"
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 import structlog
 
-from proxy.catalogue.erasing import DerivedThings
+from proxy.catalogue.erasing import DerivedData
 from proxy.config.sections import VaultSection
 from proxy.feature_list import open_store
 from proxy.features.cache import records as clips
@@ -151,7 +151,7 @@ async def serve(store: Store, data: Path) -> None:
     cache_dir = ClipStore(data / "cache", store, "here", 1)
     try:
         async with open_erasure(store, vault, data, Metrics()) as erasure:
-            erasure.things = DerivedThings((), (_Clips(store, cache_dir),))
+            erasure.things = DerivedData((), (_Clips(store, cache_dir),))
             await erasure.finish_interrupted()
             await erase_unused(store, {}, erasure)
             await _erase_owned(store, erasure)

@@ -17,7 +17,7 @@ def test_a_lock_has_one_holder_however_many_ask(tmp_path: Path) -> None:
         nonlocal holders, most
         taken = 0
         while taken < 100:
-            lock = locked_files.take(tmp_path / "name")
+            lock = locked_files.take_lock(tmp_path / "name")
             if lock is None:
                 continue
             taken += 1
@@ -40,7 +40,7 @@ def test_a_lock_has_one_holder_however_many_ask(tmp_path: Path) -> None:
 def test_a_file_that_is_found_stays_readable_when_its_name_goes(tmp_path: Path) -> None:
     path = tmp_path / "name"
     _keep(path, b"the answer")
-    found = locked_files.find(path)
+    found = locked_files.open_whole(path)
     assert locked_files.sweep(tmp_path, 0, 0.0) == (1, 0)
     assert not list(tmp_path.iterdir())
     assert found is not None
@@ -52,7 +52,7 @@ def test_a_lock_whose_name_was_taken_away_meanwhile_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "name"
-    first = locked_files.take(path)
+    first = locked_files.take_lock(path)
     assert first is not None
     opened = locked_files._open_private
 
@@ -63,18 +63,18 @@ def test_a_lock_whose_name_was_taken_away_meanwhile_is_none(
         return number
 
     monkeypatch.setattr(locked_files, "_open_private", released_once_opened)
-    second = locked_files.take(path)
+    second = locked_files.take_lock(path)
     assert second is not None
-    assert locked_files.take(path) is None
+    assert locked_files.take_lock(path) is None
     second.release()
 
 
 def test_a_part_that_is_written_goes_where_its_folder_went(tmp_path: Path) -> None:
     path, away = tmp_path / "shelf" / "name", tmp_path / "away"
-    lock = locked_files.take(path)
+    lock = locked_files.take_lock(path)
     assert lock is not None
     path.parent.rename(away)
-    other = locked_files.take(path)
+    other = locked_files.take_lock(path)
     assert other is not None
     with other.create_part() as half, lock.create_part() as part:
         half.write(b"half of another one")
@@ -90,7 +90,7 @@ def test_a_part_that_is_written_goes_where_its_folder_went(tmp_path: Path) -> No
 
 def test_a_part_that_is_written_into_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "shelf" / "name"
-    lock = locked_files.take(path)
+    lock = locked_files.take_lock(path)
     assert lock is not None
     with lock.create_part() as part:
         path.parent.rename(tmp_path / "away")
@@ -104,7 +104,7 @@ def test_a_part_that_is_written_into_a_folder_that_is_gone_is_an_error(tmp_path:
 
 
 def test_a_file_may_get_another_name_than_its_lock(tmp_path: Path) -> None:
-    lock = locked_files.take(tmp_path / "name")
+    lock = locked_files.take_lock(tmp_path / "name")
     assert lock is not None
     with lock.create_part() as part:
         part.write(b"whole")
@@ -115,8 +115,8 @@ def test_a_file_may_get_another_name_than_its_lock(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_forgotten_is_free(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    assert locked_files.take(tmp_path / "name") is not None
-    again = locked_files.take(tmp_path / "name")
+    assert locked_files.take_lock(tmp_path / "name") is not None
+    again = locked_files.take_lock(tmp_path / "name")
     assert again is not None
     again.release()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -153,7 +153,7 @@ def test_a_half_that_a_killed_worker_left_is_in_no_file(tmp_path: Path) -> None:
 
 
 def _keep(path: Path, data: bytes) -> None:
-    lock = locked_files.take(path)
+    lock = locked_files.take_lock(path)
     assert lock is not None
     with lock.create_part() as part:
         part.write(data)

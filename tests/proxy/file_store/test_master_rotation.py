@@ -7,7 +7,7 @@ import pytest
 
 from proxy.config.sections import VaultSection
 from proxy.feature_list import open_store
-from proxy.file_store.master_keys import MasterKeySource, RotationStep, rotate_some
+from proxy.file_store.master_keys import MasterKeySource, RotationStep, rewrap_some
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import wrapped_keys
 from proxy.storage.store import Statement, Store
@@ -23,7 +23,7 @@ async def rotate(
 ) -> list[RotationStep]:
     steps, damaged = [], 0
     while True:
-        step = await rotate_some(store, MasterKeySource(section, data), damaged, limit)
+        step = await rewrap_some(store, MasterKeySource(section, data), damaged, limit)
         assert step is not None
         steps.append(step)
         damaged += step.damaged
@@ -49,7 +49,7 @@ async def test_everything_hangs_on_the_new_key_afterwards(store: Store, tmp_path
 async def test_nothing_is_done_twice_and_nothing_where_nothing_is_sealed(
     store: Store, tmp_path: Path
 ) -> None:
-    assert await rotate_some(store, MasterKeySource(VaultSection(), tmp_path)) is None
+    assert await rewrap_some(store, MasterKeySource(VaultSection(), tmp_path)) is None
     await fill(store, Vault(store, OLD, tmp_path), 1)
     await rotate(store, tmp_path)
     assert [step.rewrapped for step in await rotate(store, tmp_path)] == [0]
@@ -69,7 +69,7 @@ async def test_a_damaged_row_stays_and_stops_nobody(store: Store, tmp_path: Path
 async def test_a_key_that_is_not_configured_is_named(store: Store, tmp_path: Path) -> None:
     await fill(store, Vault(store, OLD, tmp_path), 1)
     other = VaultSection(key_text(3), (key_text(2),))
-    step = await rotate_some(store, MasterKeySource(other, tmp_path))
+    step = await rewrap_some(store, MasterKeySource(other, tmp_path))
     assert step is not None
     (missing,) = step.missing
     assert (step.rewrapped, step.left, missing.rows) == (0, 0, 5)

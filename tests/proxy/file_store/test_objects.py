@@ -14,7 +14,7 @@ from proxy.feature_list import load_config, open_store
 from proxy.features.cluster import vault_identity
 from proxy.file_store import data_folder, objects
 from proxy.file_store.objects import Bucket, Objects, VaultAway, VaultRefused, check_objects, open_objects
-from proxy.file_store.vault import Vault, VaultFailed, object_of
+from proxy.file_store.vault import Vault, VaultFailed, object_name
 from proxy.storage import blobs
 from proxy.storage.disk_names import UnsafeName
 from proxy.storage.store import Row, Statement, StorageUnreachable, Store
@@ -79,12 +79,12 @@ async def test_a_vault_lies_in_both(store: Store, tmp_path: Path, where: str) ->
     assert await vault.open("acc_a", digest) == PLAIN
     row = await blobs.find(store, "acc_a", digest)
     assert row is not None
-    assert await names(vault.objects) == [object_of(row)], "the losers of eight puts are gone"
+    assert await names(vault.objects) == [object_name(row)], "the losers of eight puts are gone"
     reader = await vault.reader("acc_a", digest)
     reader.seek(len(PLAIN) - 7)
     assert await reader.next_part() == PLAIN[-7:]
     assert await reader.next_part() == b""
-    await vault.objects.remove(object_of(row))
+    await vault.objects.remove(object_name(row))
     with pytest.raises(VaultFailed, match="cannot be read"):
         await vault.open("acc_a", digest)
     assert await vault.put("acc_a", PLAIN) == digest, "an unreadable object is replaced"
@@ -158,7 +158,7 @@ async def test_a_commit_whose_answer_was_lost_keeps_its_object(store: Store, tmp
     with pytest.raises(StorageUnreachable):
         await vault.put("acc_a", PLAIN)
     (row,) = await blobs.list_all(store)
-    assert await names(vault.objects) == [object_of(row)]
+    assert await names(vault.objects) == [object_name(row)]
     assert await vault.open("acc_a", await vault.put("acc_a", PLAIN)) == PLAIN
 
 
@@ -268,7 +268,7 @@ async def test_a_vault_moves_into_a_bucket_and_its_last_run_wants_no_server(tmp_
     async with open_store("sqlite", data) as store:
         vault = Vault(store, VaultSection(), data)
         digest = await vault.put("acc_a", PLAIN)
-        with data_folder.locked(data):
+        with data_folder.lock_data_folder(data):
             assert "1 of 1 objects were copied and checked" in (beside := await moved())
             assert "stop all of them, and run this once more" in beside
         assert await vault.put("acc_a", b"later") != digest

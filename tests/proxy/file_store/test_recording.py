@@ -21,7 +21,7 @@ MOST = 64 * 1024 * 1024
 
 
 def record(folder: Path, most_bytes: int = MOST) -> FileRecording:
-    lock = locked_files.take(folder / "name")
+    lock = locked_files.take_lock(folder / "name")
     assert lock is not None
     return FileRecording(lock, most_bytes)
 
@@ -154,7 +154,7 @@ async def test_a_disk_that_is_far_behind_loses_the_recording_and_not_the_answer(
     held = threading.Event()
     with ThreadPoolExecutor(1) as threads:
         threads.submit(held.wait)
-        recording = FileRecording(locked_files.take(tmp_path / "name"), MOST, threads)
+        recording = FileRecording(locked_files.take_lock(tmp_path / "name"), MOST, threads)
         recording.add(bytes(BLOCK_BYTES))
         await asyncio.sleep(0)
         for _ in range(17):
@@ -171,7 +171,7 @@ async def test_a_close_that_is_cancelled_early_still_frees_the_name(
     tmp_path: Path,
 ) -> None:
     held = threading.Event()
-    lock = locked_files.take(tmp_path / "name")
+    lock = locked_files.take_lock(tmp_path / "name")
     with ThreadPoolExecutor(1) as threads:
         threads.submit(held.wait)
         recording = FileRecording(lock, MOST, threads)
@@ -179,9 +179,9 @@ async def test_a_close_that_is_cancelled_early_still_frees_the_name(
         await asyncio.sleep(0)
         closing.cancel()
         await asyncio.wait([closing])
-        assert locked_files.take(tmp_path / "name") is None
+        assert locked_files.take_lock(tmp_path / "name") is None
         held.set()
     await asyncio.sleep(0)
-    again = locked_files.take(tmp_path / "name")
+    again = locked_files.take_lock(tmp_path / "name")
     assert again is not None
     again.release()

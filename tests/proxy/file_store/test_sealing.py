@@ -33,7 +33,7 @@ class Said(msgspec.Struct, frozen=True):
 
 
 def _sealed(plain: bytes) -> tuple[str, bytes]:
-    digest = sealing.digest_of(ACCOUNT_KEY, plain)
+    digest = sealing.keyed_digest(ACCOUNT_KEY, plain)
     return digest, sealing.seal(plain, DATA_KEY, ACCOUNT, digest)
 
 
@@ -64,7 +64,7 @@ def test_a_wrapped_key_is_these_bytes() -> None:
     wrapped = master.wrap(DATA_KEY, ACCOUNT, bytes.fromhex(digest), nonce=bytes(12))
     assert b64decode(wrapped).hex() == WRAPPED
     assert wrapped.startswith(master.prefix)
-    assert sealing.id_of_master(wrapped) == master.id.hex()
+    assert sealing.master_id_of(wrapped) == master.id.hex()
 
 
 @given(st.integers(0, 3), st.sampled_from([-1, 0, 1]))
@@ -142,7 +142,7 @@ def test_an_older_master_key_unwraps_and_never_wraps() -> None:
     assert both.unwrap(wrapped, ACCOUNT, b"one") == ACCOUNT_KEY
     assert both.wrap(ACCOUNT_KEY, ACCOUNT, b"one").startswith(new.prefix)
     assert MasterKeys(new).unwrap(wrapped, ACCOUNT, b"one") is None
-    assert sealing.id_of_master(wrapped) == old.id.hex()
+    assert sealing.master_id_of(wrapped) == old.id.hex()
 
 
 @each_row("garbage", ["", "AA", "ÄÖÜ" * 10, "?" * 92])

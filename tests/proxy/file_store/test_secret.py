@@ -51,11 +51,11 @@ def test_nothing_is_made_in_place_of_a_link_whose_end_is_away(tmp_path: Path) ->
 def test_a_secret_that_another_worker_made_meanwhile_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, take = tmp_path / "cache-key", locked_files.take
+    file, take = tmp_path / "cache-key", locked_files.take_lock
 
     def late(path: Path) -> Lock | None:
         file.write_bytes(SECRET)
         return take(path)
 
-    monkeypatch.setattr(locked_files, "take", late)
+    monkeypatch.setattr(locked_files, "take_lock", late)
     assert locked_files.ensure_secret(file) == SECRET

@@ -17,7 +17,7 @@ from proxy.config.sections import VaultSection
 from proxy.feature_list import open_store
 from proxy.file_store import shared_answers
 from proxy.file_store.answers import AnswerRecording, StoredAnswers
-from proxy.file_store.master_keys import rotate_some
+from proxy.file_store.master_keys import rewrap_some
 from proxy.file_store.objects import Folder
 from proxy.file_store.sealing import sealed_bytes
 from proxy.file_store.shared_answers import Lease, SharedAnswers
@@ -259,7 +259,7 @@ async def test_an_upload_that_fails_harms_no_answer_and_the_next_one_is_spoken(
         away = await servers.ask(1)
         # To speak it again would charge it again.
         assert (away.status_code, envelope(away)["code"]) == (503, "vault_unavailable")
-        assert "voxgate_answers_unrecorded_total 2.0" in servers.machines[0].worker.metrics.text()
+        assert "voxgate_answers_unrecorded_total 2.0" in servers.machines[0].worker.metrics.page_text()
     assert len(engine.jobs) == 3
 
 
@@ -389,7 +389,7 @@ async def test_keys_of_answers_are_rewrapped_and_closed_accounts_have_none(
     await keep(answers, store, request(1))
     both = VaultSection(key_text(2), (key_text(1),), folder=str(objects.root))
     vault = Vault(store, both, tmp_path)
-    await rotate_some(store, vault.masters)
+    await rewrap_some(store, vault.masters)
     only = Vault(store, VaultSection(key_text(2), folder=str(objects.root)), tmp_path)
     assert await found(SharedAnswers(store, tmp_path / "other", 1, 1, only), request(2)) == b"sound"
     (table,) = [each for each in store.tables if each.name == "answer_claims"]

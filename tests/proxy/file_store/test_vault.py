@@ -13,7 +13,7 @@ from proxy.config.sections import VaultSection
 from proxy.features.erasure import tombstone_rows
 from proxy.file_store import sealing
 from proxy.file_store.locked_files import PART
-from proxy.file_store.objects import LEFT
+from proxy.file_store.objects import LEFT_MARK
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed, open_vault
 from proxy.storage import blobs
 from proxy.storage.blobs import BlobRow
@@ -197,7 +197,7 @@ async def test_what_a_kill_left_is_tidied_away(vault: Vault, store: Store, tmp_p
     await vault.tidy()
     wanted = [*files_of(tmp_path, "acc_a", kept), folder / "notes.txt"]
     named = [*wanted, *files_of(tmp_path, "acc_a", unused)]
-    marks = [folder / f"{name.replace('.', '-')}{LEFT}" for name in left[2:]]
+    marks = [folder / f"{name.replace('.', '-')}{LEFT_MARK}" for name in left[2:]]
     assert files(tmp_path) == sorted([*named, *(folder / name for name in left), *marks])
     await store.write(Statement("UPDATE blobs SET created = 0"))
     _age(folder)
@@ -271,7 +271,7 @@ async def test_an_object_without_a_row_of_what_was_erased_is_removed_soon(
         await vault.erase("acc_a", [digest])
     else:
         tombstone = Tombstone(subject="voice_1", account="acc_a", digests=(digest,), began=1)
-        assert await tombstone_rows.erase(store, tombstone)
+        assert await tombstone_rows.erase_subject(store, tombstone)
         await vault.tidy()
         _age(tmp_path / "voices" / "acc_a", 3601)
         await vault.tidy()
@@ -340,7 +340,7 @@ async def test_an_old_key_opens_and_the_new_one_seals(store: Store, tmp_path: Pa
     assert await before.open("acc_a", digest) == PLAIN
     assert before.open_record("acc_a", "voice_1", record, Said) == Said("Ada")
     newer = await before.seal_record("acc_a", "voice_1", Said("Ada"))
-    assert sealing.id_of_master(newer.wrapped) != sealing.id_of_master(record.wrapped)
+    assert sealing.master_id_of(newer.wrapped) != sealing.master_id_of(record.wrapped)
     assert not (tmp_path / "master-key").exists()
 
 

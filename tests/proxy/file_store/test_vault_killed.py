@@ -6,7 +6,7 @@ from pathlib import Path
 from proxy.config.sections import VaultSection
 from proxy.feature_list import open_store
 from proxy.file_store.locked_files import PART
-from proxy.file_store.objects import LEFT, is_recording
+from proxy.file_store.objects import LEFT_MARK, is_recording
 from proxy.file_store.vault import Vault
 from tests import forked
 from tests.tables import each_row
@@ -29,7 +29,7 @@ async def test_a_killed_upload_leaves_nothing_in_plain_and_nothing_half(tmp_path
         rows = await store.read("SELECT digest, object FROM blobs")
         # A whole file without its row has no key. It is noted as left over, and a half one is removed later.
         whole = {name for name in names if is_recording(f"acc_a/{name}")}
-        marked = {name for name in whole if f"{name.replace('.', '-')}{LEFT}" in names}
+        marked = {name for name in whole if f"{name.replace('.', '-')}{LEFT_MARK}" in names}
         assert whole - marked == {row["object"] for row in rows}
         assert len(marked) == (step in ("2", "row"))
         assert len([name for name in names if name.endswith(PART)]) == (step == "1")

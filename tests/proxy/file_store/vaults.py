@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.config.sections import VaultSection
-from proxy.file_store.objects import LEFT
+from proxy.file_store.objects import LEFT_MARK
 from proxy.file_store.vault import SealedRecord, Vault
 from proxy.storage.store import Store
 from tests.proxy.file_store.owned import add_consent, add_voice
@@ -16,7 +16,7 @@ from tests.proxy.file_store.owned import add_consent, add_voice
 def files_of(data: Path, account: str, digest: str) -> list[Path]:
     """Return the files of a recording, without the marks of those that are left over."""
     folder = data / "voices" / account
-    return sorted(path for path in folder.glob(f"{digest}*") if path.suffix != LEFT)
+    return sorted(path for path in folder.glob(f"{digest}*") if path.suffix != LEFT_MARK)
 
 
 def key_text(number: int = 1) -> str:

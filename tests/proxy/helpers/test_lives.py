@@ -98,7 +98,7 @@ async def test_it_starts_when_it_is_asked_and_one_life_answers_all(make: Make) -
 
 async def test_a_life_begins_with_a_message_and_says_that_it_is_ready(make: Make) -> None:
     helper = make(**beginning())
-    async with helper.use() as life:
+    async with helper.use_process() as life:
         assert isinstance(life.ready, Ready)
     assert await ask(helper, "who") == f"{life.child.process.pid} who"
 
@@ -157,8 +157,8 @@ async def test_an_idle_life_ends_and_comes_back(make: Make) -> None:
 async def test_a_life_that_somebody_uses_is_not_idle(make: Make) -> None:
     helper = make(idle_s=0.05)
     await ask(helper)
-    async with helper.use() as life:
-        async with helper.use() as same:
+    async with helper.use_process() as life:
+        async with helper.use_process() as same:
             assert same is life
         await asyncio.sleep(0.2)
         assert await life.ask(b"who")
@@ -199,7 +199,7 @@ async def test_whoever_leaves_while_it_starts_takes_nothing_from_the_others(make
     await left(leaver)
     life = await other
     assert life.users == 1
-    helper.leave(life)
+    helper.return_process(life)
 
 
 async def test_a_death_is_told_and_the_next_question_has_a_new_life(make: Make) -> None:
@@ -244,7 +244,7 @@ async def test_only_a_death_is_tried_once_more(make: Make) -> None:
         return await life.ask(b"large 1001")
 
     with pytest.raises(HelperFailed, match="too much"):
-        await helper.talk(talk)
+        await helper.run_with_process(talk)
     assert len(talks) == 1
 
 
@@ -293,7 +293,7 @@ async def test_a_caller_that_leaves_before_its_life_begins_leaves_nothing(
     asking = asyncio.create_task(ask(helper))
     await asyncio.sleep(0)
     await left(asking)
-    await soon(lambda: not helper._ending)
+    await soon(lambda: not helper._ending_tasks)
     assert not processes()
 
 
@@ -308,8 +308,8 @@ async def test_a_spare_that_died_fails_nobody(make: Make) -> None:
 
 async def test_a_life_that_is_warm_is_the_one_that_is_asked(make: Make) -> None:
     helper = make()
-    helper.warm()
-    helper.warm()
+    helper.start_early()
+    helper.start_early()
     await soon(lambda: len(processes()) == 1)
     assert await pid(helper) == processes()[0].pid
 
@@ -317,7 +317,7 @@ async def test_a_life_that_is_warm_is_the_one_that_is_asked(make: Make) -> None:
 async def test_one_that_nobody_uses_after_all_ends_too(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helper_module, "_FIRST_USE_S", 0.0)
     helper = make(idle_s=0.0)
-    helper.warm()
+    helper.start_early()
     await soon(lambda: helper._current is None)
     await soon(lambda: not processes())
 
@@ -325,14 +325,14 @@ async def test_one_that_nobody_uses_after_all_ends_too(make: Make, monkeypatch: 
 async def test_a_life_that_retires_serves_its_users_and_a_new_one_the_next(make: Make) -> None:
     helper = make()
     life, same = await helper.take_process(), await helper.take_process()
-    helper.retire(life)
-    helper.leave(same)
-    async with helper.use() as other:
+    helper.end_after_use(life)
+    helper.return_process(same)
+    async with helper.use_process() as other:
         assert other is not life
         assert await life.ask(b"who") != await other.ask(b"who")
-    helper.leave(life)
+    helper.return_process(life)
     await soon(lambda: len(processes()) == 1)
-    helper.retire(other)
+    helper.end_after_use(other)
     await soon(lambda: not processes())
 
 
@@ -340,8 +340,8 @@ async def test_close_ends_all_lives_whatever_they_do(make: Make) -> None:
     helper = make(lives=2)
     asking = await asked(helper, "hang")
     retired: Life = next(iter(helper._lives))
-    helper.retire(retired)
-    helper.warm()
+    helper.end_after_use(retired)
+    helper.start_early()
     await helper.close()
     assert not processes()
     with pytest.raises(HelperFailed, match="odd is closed"):
@@ -350,7 +350,7 @@ async def test_close_ends_all_lives_whatever_they_do(make: Make) -> None:
 
 async def test_close_waits_for_a_start_that_it_ends(make: Make) -> None:
     helper = make()
-    helper.warm()
+    helper.start_early()
     await asyncio.sleep(0)  # its process is being made
     starting = helper._current
     await helper.close()

@@ -22,7 +22,7 @@ def taken(places: FairLimiter, account: str, most: int = MANY) -> list[FairPlace
     got: list[FairPlace] = []
     for _ in range(most):
         try:
-            got.append(places.take(account))
+            got.append(places.reserve_place(account))
         except NoPlace:
             break
     return got
@@ -53,7 +53,7 @@ def test_half_of_all_places_are_for_accounts_that_hold_none(
     fair = pool(places, of_account)
     got = [len(taken(fair, f"acc_{number}")) for number in range(accounts)]
     assert got == shares + [0] * (accounts - len(shares))
-    assert fair.taken == sum(shares)
+    assert fair.taken_weight == sum(shares)
 
 
 def test_the_operator_has_a_place_when_accounts_hold_all_others_and_takes_none_of_theirs() -> None:
@@ -69,7 +69,7 @@ def test_a_place_may_be_left_twice_and_then_an_account_is_new_again() -> None:
     fair = pool()
     (first, *others), _ = taken(fair, "acc_many"), taken(fair, "acc_other")
     for place in (first, first, *others):
-        place.leave()
+        place.give_back()
     assert repr(first) == "<FairPlace for tries, left>"
     assert repr(fair) == "<FairLimiter for tries, 2 of 10 taken>"
     assert len(taken(fair, "acc_many")) == 3
@@ -77,19 +77,19 @@ def test_a_place_may_be_left_twice_and_then_an_account_is_new_again() -> None:
 
 def test_an_account_that_has_left_may_have_the_last_place() -> None:
     fair = pool(places=4, of_account=4)
-    fair.take("acc_back").leave()
+    fair.reserve_place("acc_back").give_back()
     taken(fair, "acc_1")
     taken(fair, "acc_2")
-    assert fair.taken == 3
-    fair.take("acc_back")
-    assert fair.taken == 4
+    assert fair.taken_weight == 3
+    fair.reserve_place("acc_back")
+    assert fair.taken_weight == 4
 
 
 def test_a_refusal_says_when_to_come_back() -> None:
     fair = pool(places=1)
-    fair.take("acc")
+    fair.reserve_place("acc")
     with pytest.raises(NoPlace, match="There are too many tries now") as refused:
-        fair.take("acc_other")
+        fair.reserve_place("acc_other")
     assert (refused.value.status, refused.value.code) == (503, "server_busy")
     assert refused.value.retry_after_s
 
@@ -99,7 +99,7 @@ async def test_every_exit_gives_place_and_turn_back(leaves: str) -> None:
     fair, goes_on = pool(), asyncio.Event()
 
     async def work() -> None:
-        async with fair.turn("acc"):
+        async with fair.hold_turn("acc"):
             await goes_on.wait()
             if leaves == "fails":
                 raise ZeroDivisionError
@@ -109,29 +109,29 @@ async def test_every_exit_gives_place_and_turn_back(leaves: str) -> None:
     await settled()
     task = asyncio.create_task(work()) if is_waiting else before
     await settled()
-    assert fair.taken == 1 + is_waiting
+    assert fair.taken_weight == 1 + is_waiting
     if "cancelled" in leaves:
         task.cancel()
     if leaves in ("ends", "fails") or is_waiting:
         goes_on.set()
     await asyncio.wait([before, task])
     assert repr(fair) == "<FairLimiter for tries, 0 of 10 taken>"
-    async with asyncio.timeout(60.0), fair.turn("acc"):
-        assert fair.taken == 1
+    async with asyncio.timeout(60.0), fair.hold_turn("acc"):
+        assert fair.taken_weight == 1
 
 
 @pytest.mark.parametrize("account", ["acc_busy", "acc_other"], ids=["its own turn", "any turn"])
 async def test_a_wait_is_bounded_and_leaves_nothing(account: str) -> None:
     fair = pool(wait_s=0.0)
-    with fair.take("acc_busy") as place:
-        async with place.turn():
+    with fair.reserve_place("acc_busy") as place:
+        async with place.hold_turn():
             with pytest.raises(NoPlace):
-                async with fair.turn(account):
+                async with fair.hold_turn(account):
                     pytest.fail("there was no turn")
-            assert fair.taken == 1
-        async with asyncio.timeout(60.0), place.turn():
-            assert fair.taken == 1
-    assert fair.taken == 0
+            assert fair.taken_weight == 1
+        async with asyncio.timeout(60.0), place.hold_turn():
+            assert fair.taken_weight == 1
+    assert fair.taken_weight == 0
 
 
 async def test_an_account_has_one_turn_and_others_go_before_its_next_ones() -> None:
@@ -140,7 +140,7 @@ async def test_an_account_has_one_turn_and_others_go_before_its_next_ones() -> N
     running: Counter[str] = Counter()
 
     async def work(account: str) -> None:
-        async with fair.turn(account):
+        async with fair.hold_turn(account):
             order.append(account)
             running[account] += 1
             most[account] = max(most[account], running[account])
@@ -158,24 +158,24 @@ async def test_a_place_has_many_turns_between_which_others_have_theirs() -> None
     fair, order = pool(), list[str]()
 
     async def work(account: str) -> None:
-        with fair.take(account) as place:
+        with fair.reserve_place(account) as place:
             for _ in range(3):
-                async with place.turn():
+                async with place.hold_turn():
                     order.append(account)
                     await asyncio.sleep(0)
 
     await asyncio.gather(work("acc_a"), work("acc_b"))
     assert order == ["acc_a", "acc_b"] * 3
-    assert fair.taken == 0
+    assert fair.taken_weight == 0
 
 
 async def test_who_waits_for_a_place_gets_the_next_one_that_its_account_may_have() -> None:
     fair, order = pool(places=4, of_account=2), list[str]()
 
     async def work(account: str, number: int) -> None:
-        async with fair.turn(account, waits=True):
+        async with fair.hold_turn(account, waits=True):
             order.append(f"{account}{number}")
-            assert fair.taken <= 4
+            assert fair.taken_weight <= 4
             await settled()
 
     many = [asyncio.create_task(work("a", number)) for number in range(4)]
@@ -184,21 +184,21 @@ async def test_who_waits_for_a_place_gets_the_next_one_that_its_account_may_have
     other = asyncio.create_task(work("b", 0))
     await asyncio.gather(*many, other)
     assert order == ["a0", "b0", "a1", "a2", "a3"]
-    assert fair.taken == 0
+    assert fair.taken_weight == 0
 
 
 async def test_the_wait_for_a_place_is_bounded_and_leaves_nothing() -> None:
     fair = pool(places=1, wait_s=0.01)
-    with fair.take("acc_busy"):
+    with fair.reserve_place("acc_busy"):
         with pytest.raises(NoPlace):
-            async with fair.turn("acc_other", waits=True):
+            async with fair.hold_turn("acc_other", waits=True):
                 pytest.fail("there was no place")
-        waiting = asyncio.create_task(fair.turn("acc_other", waits=True).__aenter__())
+        waiting = asyncio.create_task(fair.hold_turn("acc_other", waits=True).__aenter__())
         await settled()
         waiting.cancel()
         await asyncio.wait([waiting])
-        assert fair.taken == 1
-    assert fair.taken == 0
+        assert fair.taken_weight == 1
+    assert fair.taken_weight == 0
 
 
 def test_the_wait_for_a_place_is_taken_off_the_wait_for_a_turn() -> None:
@@ -206,11 +206,11 @@ def test_the_wait_for_a_place_is_taken_off_the_wait_for_a_turn() -> None:
 
     async def play() -> None:
         loop = asyncio.get_running_loop()
-        async with fair.turn("acc_busy"):
-            second = fair.take("acc_second")
-            loop.call_later(20.0, second.leave)
+        async with fair.hold_turn("acc_busy"):
+            second = fair.reserve_place("acc_second")
+            loop.call_later(20.0, second.give_back)
             with pytest.raises(NoPlace):
-                async with fair.turn("acc_other", waits=True):
+                async with fair.hold_turn("acc_other", waits=True):
                     pytest.fail("another has the turn")
             waited.append(loop.time())
 

@@ -303,7 +303,7 @@ async def rig(folder: Path, amount: Amount, url: str = "", **options: Any) -> As
             server = served.shop.server
             for kind in server.worker.task_kinds:
                 if isinstance(kind, Steps):
-                    kind.at_once = 0
+                    kind.most_at_once = 0
             owner = await accounts.get(server.worker.store, served.objects["account"])
             assert owner is not None
             second = await user_of(server, owner, "second@example.org")

@@ -75,7 +75,7 @@ async def socket_port(
 def with_sockets(worker: Worker, endpoints: Sequence[SocketEndpoint]) -> None:
     """Give a worker a feature that adds these sockets."""
     context = worker.open_context.context
-    feature = FeatureInstance(context, at=lambda _: Additions(sockets=endpoints))
+    feature = FeatureInstance(context, additions_for=lambda _: Additions(sockets=endpoints))
     features = (*worker.open_context.features, feature)
     worker.open_context = worker.open_context._replace(features=features)
     worker.revise(worker.kernel.config)

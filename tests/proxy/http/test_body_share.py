@@ -78,10 +78,10 @@ def test_bytes_are_given_back_and_a_refusal_takes_none() -> None:
     with pytest.raises(RateLimited):
         share.count_body("key_1", 3)
     share.count_body("key_2", 10)
-    share.give_back("key_1", 0)
-    share.give_back("key_1", 8)
-    share.give_back("key_1", 0)
+    share.uncount_body("key_1", 0)
+    share.uncount_body("key_1", 8)
+    share.uncount_body("key_1", 0)
     share.count_body("key_1", 10)
-    share.give_back("key_1", 10)
-    share.give_back("key_2", 10)
+    share.uncount_body("key_1", 10)
+    share.uncount_body("key_2", 10)
     assert not share._bytes

@@ -9,7 +9,7 @@ from starlette.types import Message, Scope
 from proxy.errors import ClientLeft, RequestTooLarge
 from proxy.feature_list import open_store
 from proxy.file_store.answers import AnswerRecording, Head
-from proxy.http.connection import LARGE_BODY_S, LEAST_BODY_BYTES_S, PEER, Connection
+from proxy.http.connection import LARGE_BODY_S, LEAST_BODY_BYTES_PER_S, PEER, Connection
 from tests.proxy.api.inside import LeavingPeer
 from tests.tables import each_row
 
@@ -42,7 +42,7 @@ class PatientPeer(LeavingPeer):
 
 async def test_a_large_body_may_take_as_long_as_its_bytes_are_worth() -> None:
     peer = PatientPeer()
-    parts = [bytes(10 * LEAST_BODY_BYTES_S), b"", bytes(1000 * LEAST_BODY_BYTES_S), b"end"]
+    parts = [bytes(10 * LEAST_BODY_BYTES_PER_S), b"", bytes(1000 * LEAST_BODY_BYTES_PER_S), b"end"]
     messages = [{"type": "http.request", "body": part, "more_body": part != b"end"} for part in parts]
     client, _ = connection(peer, *messages)
     assert [part async for part in client.body_parts(10**9, 600.0)] == parts

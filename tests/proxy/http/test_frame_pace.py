@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 from proxy.access.callers import Caller
 from proxy.errors import ClientLeft
 from proxy.http.connection import PEER
-from proxy.http.frame_pace import NEVER_WAITS, OF_ACCOUNT, OF_WORKER, FramePace
+from proxy.http.frame_pace import ACCOUNT_FRAMES_PER_S, FREE_FRAMES_PER_S, WORKER_FRAMES_PER_S, FramePace
 from proxy.http.server_protocol import ServerProtocol
 from proxy.http.socket import IDLE_S, ClientSocket
 from proxy.http.socket_protocol import MESSAGE_FRAGMENTS, SOCKET_OFFER, SocketProtocol
@@ -137,7 +137,7 @@ async def test_a_flood_of_pings_waits_and_is_not_closed() -> None:
     await asyncio.sleep(60.0)
     assert abs(client.read - before - 60 * 400) <= 1400
     assert not client.wire.is_over
-    assert len(client.protocol._unread) <= 65536
+    assert len(client.protocol._unread_bytes) <= 65536
 
 
 @simulated
@@ -165,7 +165,7 @@ async def test_an_account_reads_2000_frames_a_second_with_all_its_sockets() -> N
     before = [client.read for client in clients]
     await asyncio.sleep(10.0)
     read = [client.read - each for client, each in zip(clients, before, strict=True)]
-    assert abs(sum(read) - 10 * OF_ACCOUNT) <= OF_ACCOUNT
+    assert abs(sum(read) - 10 * ACCOUNT_FRAMES_PER_S) <= ACCOUNT_FRAMES_PER_S
     assert min(read) >= max(read) / 3
 
 
@@ -182,10 +182,10 @@ async def test_a_worker_reads_10000_frames_a_second_and_quiet_accounts_never_wai
         known = quiet.read
         quiet.wire.protocol.data_received(PING)
         assert quiet.read == known + 1
-        await asyncio.sleep(1.1 / NEVER_WAITS)
-    seconds = 200 * 1.1 / NEVER_WAITS
+        await asyncio.sleep(1.1 / FREE_FRAMES_PER_S)
+    seconds = 200 * 1.1 / FREE_FRAMES_PER_S
     read = sum(client.read for client in clients) - before
-    assert 0.8 * OF_WORKER * seconds <= read <= 1.2 * OF_WORKER * seconds
+    assert 0.8 * WORKER_FRAMES_PER_S * seconds <= read <= 1.2 * WORKER_FRAMES_PER_S * seconds
 
 
 @simulated
@@ -219,7 +219,7 @@ async def test_a_wrong_message_with_pings_behind_it_stops_no_other_socket() -> N
     pace = FramePace()
     wrong, other = Client(pace), Client(pace)
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-    wrong.wire.protocol.data_received(PING * NEVER_WAITS)
+    wrong.wire.protocol.data_received(PING * FREE_FRAMES_PER_S)
     wrong.wire.protocol.data_received(frame(0x81, b"\xff") + PING * 3)
     other.wire.protocol.data_received(PING)
     await asyncio.sleep(0.1)
@@ -234,9 +234,9 @@ async def test_a_socket_that_fails_stops_no_other() -> None:
     failing.protocol.fails = True
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     for client in (other, failing, other):
-        client.wire.protocol.data_received(PING * NEVER_WAITS)
+        client.wire.protocol.data_received(PING * FREE_FRAMES_PER_S)
     await asyncio.sleep(1.0)
-    assert other.read == 2 * NEVER_WAITS
+    assert other.read == 2 * FREE_FRAMES_PER_S
 
 
 @simulated

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from proxy.config.sections import Server
-from proxy.http.open_connections import SPARE, OpenConnections
+from proxy.http.open_connections import SPARE_CONNECTIONS, OpenConnections
 from proxy.http.server_protocol import server_protocol
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.api.inside import inside
@@ -109,7 +109,9 @@ async def test_a_full_worker_answers_health_and_refuses_the_rest(tmp_path: Path)
 async def test_those_who_say_nothing_in_spare_places_keep_nobody_out(tmp_path: Path) -> None:
     async with port(tmp_path, connections=1) as served, AsyncExitStack() as stack:
         await hold(stack, served.address, ONE)
-        silent = [await stack.enter_async_context(calling(served.address, ONE)) for _ in range(SPARE)]
+        silent = [
+            await stack.enter_async_context(calling(served.address, ONE)) for _ in range(SPARE_CONNECTIONS)
+        ]
         assert (await ask(served.address, OTHER)).status == 200
         assert await silent[0].rest() == b"", "the oldest makes room"
         assert (await ask(served.address, OTHER)).status == 200
@@ -118,9 +120,9 @@ async def test_those_who_say_nothing_in_spare_places_keep_nobody_out(tmp_path: P
 async def test_a_reload_changes_the_limits(tmp_path: Path) -> None:
     async with port(tmp_path) as served, AsyncExitStack() as stack:
         await hold(stack, served.address, ONE, 2)
-        served.places.revise(Server(connections_per_client=2))
+        served.places.revise_limits(Server(connections_per_client=2))
         assert (await ask(served.address, ONE)).status == 429
-        served.places.revise(Server(connections_per_client=3))
+        served.places.revise_limits(Server(connections_per_client=3))
         assert (await ask(served.address, ONE)).status == 200
 
 
@@ -129,7 +131,7 @@ async def test_an_operator_sees_what_is_open_and_what_was_refused(tmp_path: Path
         await hold(stack, served.address, ONE, 2)
         assert (await ask(served.address, ONE)).status == 429
         assert (await ask(served.address, OTHER, b"no HTTP\r\n\r\n")).status == 400
-        told = served.metrics.text().splitlines()
+        told = served.metrics.page_text().splitlines()
         assert 'voxgate_connections_refused_total{code="rate_limit_exceeded"} 1.0' in told
         assert 'voxgate_connections_refused_total{code="invalid_http"} 1.0' in told
         (is_open,) = [line for line in told if line.startswith("voxgate_connections ")]
@@ -150,7 +152,7 @@ print(OpenConnections(Server(connections=1_000_000), Metrics().connections))
 
 @each_row(
     ("soft", "hard", "files", "places"),
-    [(300, 400, 400, 144), (1024, 4096, 4096, 3840), (300, 300, 300, 44), (100, 100, 100, SPARE)],
+    [(300, 400, 400, 144), (1024, 4096, 4096, 3840), (300, 300, 300, 44), (100, 100, 100, SPARE_CONNECTIONS)],
 )
 def test_no_more_may_connect_than_the_process_may_open_files(
     soft: int, hard: int, files: int, places: int

@@ -43,4 +43,4 @@ ENDPOINTS = [
 def test_a_key_is_needed_unless_method_and_path_are_open(
     method: str, path: str, is_public: bool, is_allowed: bool
 ) -> None:
-    assert open_paths(ENDPOINTS, is_public).have(method, path) is is_allowed
+    assert open_paths(ENDPOINTS, is_public).contain_path(method, path) is is_allowed

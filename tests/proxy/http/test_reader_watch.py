@@ -78,7 +78,7 @@ async def test_each_window_is_judged_by_what_was_taken_in_it() -> None:
 async def test_time_in_which_nothing_waits_does_not_count() -> None:
     watched = Watched()
     await watched.read(5, 1)
-    watched.watch.end()
+    watched.watch.end_watch()
     await asyncio.sleep(1_000.0)
     watched.watch.start_watch()
     assert not await watched.read(8, 1)
@@ -89,11 +89,11 @@ async def test_the_time_of_several_waits_is_added_up() -> None:
     watched = Watched()
     for _ in range(4):
         await watched.read(4, 1)
-        watched.watch.end()
+        watched.watch.end_watch()
         watched.watch.start_watch()
         assert not watched.reader.is_cut_off
     await watched.read(5, 1)
-    watched.watch.end()
+    watched.watch.end_watch()
     assert watched.reader.is_cut_off
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from proxy.http.request_protocol import HEAD_BYTES, HEAD_FIELDS, SENT_AHEAD
+from proxy.http.request_protocol import HEAD_BYTES, HEAD_FIELDS, MOST_SENT_AHEAD
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.api.inside import inside
 from tests.proxy.http.sockets import Address, RawAnswer, ask, calling, serving
@@ -206,8 +206,8 @@ async def test_fields_behind_a_body_are_not_fields_of_the_request(tmp_path: Path
 
 async def test_requests_that_are_sent_ahead_are_answered_in_order(served: Served) -> None:
     async with asyncio.timeout(WAIT_S), calling(served.address) as client:
-        await client.send(HEALTH * (SENT_AHEAD - 1) + LAST_HEALTH)
-        assert [(await client.answer()).status for _ in range(SENT_AHEAD)] == [200] * SENT_AHEAD
+        await client.send(HEALTH * (MOST_SENT_AHEAD - 1) + LAST_HEALTH)
+        assert [(await client.answer()).status for _ in range(MOST_SENT_AHEAD)] == [200] * MOST_SENT_AHEAD
         assert await client.rest() == b""
 
 
@@ -217,7 +217,7 @@ async def test_too_many_requests_sent_ahead_are_a_429_behind_the_answers(served:
         answers: list[RawAnswer] = []
         while not answers or answers[-1].status == 200:
             answers.append(await client.answer())
-        assert SENT_AHEAD <= len(answers) <= SENT_AHEAD + 3
+        assert MOST_SENT_AHEAD <= len(answers) <= MOST_SENT_AHEAD + 3
         assert (answers[-1].status, answers[-1].error["code"]) == (429, "rate_limit_exceeded")
         assert await client.rest() == b""
 

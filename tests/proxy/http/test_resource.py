@@ -6,9 +6,9 @@ from starlette.responses import Response
 
 from proxy.errors import NotFound
 from proxy.http.body import BODY_FAILURES
-from proxy.http.endpoint import Query, for_admins, for_clients
-from proxy.http.replies import shown_as
-from proxy.http.resource import Resource, endpoint, second
+from proxy.http.endpoint import Query, admin_endpoints, client_endpoints
+from proxy.http.replies import struct_from
+from proxy.http.resource import Resource, endpoint, second_path
 
 
 class Cup(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class Cups(Resource):
         "/v1/cups",
         Cup,
         media=("text/csv",),
-        also=second("/admin/cups", "list_all_cups", summary="All cups", queries=(Query("of", ""),)),
+        also=second_path("/admin/cups", "list_all_cups", summary="All cups", queries=(Query("of", ""),)),
     )
     async def list_cups(self, _request: Request) -> Response:
         """The account's
@@ -54,8 +54,8 @@ def test_the_summary_is_the_first_paragraph_unless_a_path_has_its_own() -> None:
 
 def test_each_root_has_its_part() -> None:
     endpoints = Cups().endpoints
-    assert [each.name for each in for_clients(endpoints)] == ["put_cup", "list_cups"]
-    assert [each.name for each in for_admins(endpoints)] == ["list_all_cups"]
+    assert [each.name for each in client_endpoints(endpoints)] == ["put_cup", "list_cups"]
+    assert [each.name for each in admin_endpoints(endpoints)] == ["list_all_cups"]
 
 
 def test_what_takes_a_body_fails_as_bodies_do() -> None:
@@ -77,4 +77,4 @@ def test_a_record_is_shown_by_its_own_fields() -> None:
         millilitres: int
 
     row = Row("blue", 250)
-    assert shown_as(Cup, row, litres=row.millilitres / 1000) == Cup(name="blue", litres=0.25)
+    assert struct_from(Cup, row, litres=row.millilitres / 1000) == Cup(name="blue", litres=0.25)

@@ -215,15 +215,15 @@ async def test_a_socket_opens_on_a_connection_that_has_answered(port: SocketPort
 
 async def test_a_handshake_is_counted_as_a_read(port: SocketPort) -> None:
     def requests() -> float:
-        text = port.worker.metrics.text()
+        text = port.worker.metrics.page_text()
         return sum(float(line.split()[-1]) for line in text.splitlines() if 'route="/v1/echo"' in line)
 
     async with port.connect() as client:
-        assert "voxgate_sockets 1.0" in port.worker.metrics.text()
-        assert "voxgate_requests_in_flight 0.0" in port.worker.metrics.text()
+        assert "voxgate_sockets 1.0" in port.worker.metrics.page_text()
+        assert "voxgate_requests_in_flight 0.0" in port.worker.metrics.page_text()
         await client.send("bye")
         await client.wait_closed()
         assert client.close_code == 1000
-    assert "voxgate_sockets 0.0" in port.worker.metrics.text()
-    assert "voxgate_requests_in_flight 0.0" in port.worker.metrics.text()
+    assert "voxgate_sockets 0.0" in port.worker.metrics.page_text()
+    assert "voxgate_requests_in_flight 0.0" in port.worker.metrics.page_text()
     assert requests() == 1

@@ -54,7 +54,7 @@ async def test_a_stop_lets_what_is_spoken_end(tmp_path: Path, leaves_first: bool
         ):
             assert await speaking.recv() == "begins"
             if leaves_first:
-                serving.leave()
+                serving.let_clients_go()
             serving.stop()
             assert (await closed(silent))[0] == 1001
             speaker.is_done.set()

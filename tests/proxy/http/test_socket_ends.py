@@ -44,7 +44,7 @@ class Speaker:
 
     async def _note(self, socket: ClientSocket, say: Callable[[ClientSocket], Awaitable[None]]) -> None:
         await socket.accept()
-        self.socket, self.mark = socket, socket.mark()
+        self.socket, self.mark = socket, socket.count_written()
         try:
             with socket.speaking():
                 await say(socket)
@@ -145,7 +145,7 @@ async def test_bytes_before_the_mark_do_not_count_as_sent(port: SocketPort, spea
     async with port.connect("/v1/speak") as client:
         await client.recv()
         assert speaker.socket is not None
-        speaker.mark = speaker.socket.mark()
+        speaker.mark = speaker.socket.count_written()
         await client.close()
     await speaker.over.wait()
     assert speaker.share == 0.0

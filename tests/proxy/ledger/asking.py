@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from policies.limits import Caps
 from policies.plans import Plan, Prices, Terms
-from policies.plans import terms as terms_of
+from policies.plans import build_terms as terms_of
 from policies.price import MICRO, Price
 from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, Spent, SpentPart
 from proxy.ledger.verify import verify
@@ -160,7 +160,7 @@ async def speak(ledger: Ledger, request: HoldRequest, seconds: float) -> None:
 
 
 async def stands(ledger: Ledger, request: HoldRequest) -> Account:
-    found = await ledger.holds.position(request)
+    found = await ledger.holds.account_state(request)
     allowance = found.credits.allowance
     return Account(
         None if allowance is None else allowance / MICRO, found.credits.granted / MICRO, found.live.account
@@ -169,7 +169,7 @@ async def stands(ledger: Ledger, request: HoldRequest) -> Account:
 
 async def moved(store: Store, request: str = "req_1") -> list[tuple[str, bool, float]]:
     """Its entries: kind, whether of granted credits, and credits; the cycle's first."""
-    found = await entries.of_request(store, request)
+    found = await entries.read_of_request(store, request)
     return [(entry.kind, entry.pool == entries.GRANTED, entry.amount / MICRO) for entry in found]
 
 

@@ -98,7 +98,7 @@ class LossyStore:
         for content in self._on_its_way:
             unit = UnitWrite(content)
             self._store.submit(unit)
-            assert isinstance(await unit.answered, list)
+            assert isinstance(await unit.outcome, list)
         self._on_its_way.clear()
 
     async def close(self) -> None:

@@ -40,7 +40,7 @@ async def test_each_attempt_is_a_cost_of_its_own_losing_ones_too(store: Store, l
         (2, "two", 1_500, 7.0, 14_000),
         (3, "three", 30_000, None, 30_000),
     ]
-    (row,) = await usage.list_(store)
+    (row,) = await usage.list_newest(store)
     assert (row.micro_usd, row.units) == (44_500, 7.0)
     # Money that providers take moves no credits.
     assert await moved(store) == [("spend", False, -2)]

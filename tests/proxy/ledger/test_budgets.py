@@ -87,7 +87,7 @@ async def test_an_engine_whose_budget_is_used_up_gives_way_to_the_next(tmp_path:
     asked = pair()
     async with inside(tmp_path, config(f"budget_usd_{period} = 2"), asked) as server:
         assert await speakers(server, 4) == ["one", "one", "two", "two"]
-        page = server.worker.metrics.text()
+        page = server.worker.metrics.page_text()
     assert [len(engine.jobs) for engine in asked.values()] == [2, 2]
     assert f'voxgate_engine_spend_usd{{engine="one",period="{period}"}} 2.0' in page
     assert f'voxgate_engine_budget_usd{{engine="one",period="{period}"}} 2.0' in page

@@ -85,7 +85,7 @@ async def test_exactly_those_holds_are_taken_that_are_paid_for(store: Store, led
     assert len(ending.holds) == 73
     assert {type(refusal) for refusal in ending.refusals} == {QuotaExceeded}
     assert await stands(ledger, wanted(under=under)) == Account(0, 0, 0)
-    assert len(await usage.list_(store)) == 73
+    assert len(await usage.list_newest(store)) == 73
     assert (await verify(store)).is_clean
 
 
@@ -176,7 +176,7 @@ async def test_a_hold_or_a_grant_of_one_worker_is_seen_by_the_other(two: list[Le
 @between_workers
 async def test_one_request_settled_by_two_workers_is_charged_once(two: list[Ledger], store: Store) -> None:
     async with AsyncExitStack() as left_alone:
-        held = await two[0].holds.take(wanted())
+        held = await two[0].holds.take_hold(wanted())
         assert isinstance(held, HeldCredits)
         hold, twin = [Held(Hold(ledger.holds, wanted(), held)) for ledger in two]
         for each in (hold, twin):
@@ -194,7 +194,7 @@ async def test_the_holds_of_a_dead_worker_are_gone_after_their_time(timed: Watch
     """At once, where they were in the memory of the one that died."""
     under = terms(10, streams=1)
     async with open_ledger(timed, Metrics()) as dies:
-        await dies.holds.take(wanted("req_dead", under=under))
+        await dies.holds.take_hold(wanted("req_dead", under=under))
     async with open_ledger(timed, Metrics()) as lives:
         if timed.is_shared:
             timed.seconds = 19.9

@@ -44,16 +44,16 @@ async def reserve(ledger: Ledger, most: int | None = None) -> bool:
         allowance=held.split.allowance,
         granted=held.split.granted,
     )
-    is_stored = await counts.keep(ledger.store, hold, 1, most)
+    is_stored = await counts.store_hold(ledger.store, hold, 1, most)
     if is_stored:
-        ledger.holds.keep(BINDING)
+        ledger.holds.mark_durable(BINDING)
     else:
         await ledger.holds.release(BINDING, ACCOUNT)
     return is_stored
 
 
 async def position(ledger: Ledger) -> tuple[int | None, int]:
-    found: AccountState = await ledger.holds.position(SPEECH)
+    found: AccountState = await ledger.holds.account_state(SPEECH)
     left = found.credits.allowance
     return (None if left is None else left // MICRO, found.live.account)
 
@@ -71,11 +71,11 @@ async def test_a_renewal_between_its_commit_and_the_answer_gives_it_no_end(store
             allowance=held.split.allowance,
             granted=held.split.granted,
         )
-        assert await counts.keep(store, hold, 1, None)
+        assert await counts.store_hold(store, hold, 1, None)
         await ledger.holds._renew()
-        ledger.holds.keep(BINDING)
+        ledger.holds.mark_durable(BINDING)
         assert await durable_holds.get(store, BINDING) == hold
-        await counts.release(store, BINDING)
+        await counts.release_hold(store, BINDING)
 
 
 @pytest.mark.usefixtures("leaves_holds")
@@ -89,7 +89,7 @@ async def test_it_is_held_after_a_restart_and_is_no_stream(store: Store) -> None
         hold = await ledger.hold(SPEECH)
         assert await position(ledger) == (70, 1)
         ledger.holds.drop(hold.hold_request.request_id, ACCOUNT)
-        await counts.release(store, BINDING)
+        await counts.release_hold(store, BINDING)
         ledger.holds.drop(BINDING, ACCOUNT)
         await ledger.holds.pending.all_written.wait()
         assert await position(ledger) == (100, 0)
@@ -105,7 +105,7 @@ async def test_the_last_clone_of_a_cycle_is_counted_once_and_comes_back_with_its
         (row,) = await store.read("SELECT used FROM clone_counts")
         assert row["used"] == 1
         for _ in range(2):
-            await counts.release(store, BINDING)
+            await counts.release_hold(store, BINDING)
             (row,) = await store.read("SELECT used FROM clone_counts")
             assert row["used"] == 0
         await ledger.holds.release(BINDING, ACCOUNT)

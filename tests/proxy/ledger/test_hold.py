@@ -36,7 +36,7 @@ async def test_a_jobs_hold_is_no_stream_and_its_usage_names_its_key(store: Store
         assert await asking.stands(ledger, listener) == asking.Account(70, 0, 1)
         asking.heard(of_job, 2)
         await of_job.settle("finished")
-    (row,) = [row for row in await usage.list_(store) if row.outcome == "finished"]
+    (row,) = [row for row in await usage.list_newest(store) if row.outcome == "finished"]
     assert (row.id, row.key, row.credits) == ("job_1_1", "key_ada", 2 * MICRO)
     assert await asking.stands(ledger, listener) == asking.Account(98, 0, 0)
 
@@ -68,7 +68,7 @@ async def test_a_charge_follows_from_price_outcome_and_what_was_heard(
         asking.heard(hold, seconds)
         await hold.settle(outcome)
         assert await asking.stands(ledger, request) == asking.Account(100 - charged, 0, 0)
-    (row,) = await usage.list_(store)
+    (row,) = await usage.list_newest(store)
     assert (row.credits / MICRO, row.price_micro, row.price_per) == (charged, price.micro, price.per)
     assert await asking.moved(store) == ([("spend", False, -charged)] if charged else [])
     assert (await verify(store)).is_clean
@@ -102,7 +102,7 @@ async def test_a_settlement_is_one_row_of_what_was_spent(
         asking.heard(hold, 0.02)
         hold.change(format="mp3")
         await hold.settle(outcome)
-        (row,) = await usage.list_(store)
+        (row,) = await usage.list_newest(store)
     assert (row.id, row.account, row.key, row.outcome) == ("req_1", "acc_ada", "key_ada", outcome)
     assert (row.engine, row.samples, row.format) == ("tone", 480, "mp3")
     assert before <= row.started <= await store.now()
@@ -114,7 +114,7 @@ async def test_only_the_first_settlement_counts(store: Store, ledger: Ledger) ->
         await hold.settle("finished")
         hold.change(samples=999, charged_samples=999)
         await hold.settle("failed")
-    (row,) = await usage.list_(store)
+    (row,) = await usage.list_newest(store)
     assert (row.outcome, row.samples, row.credits) == ("finished", asking.RATE_HZ, MICRO)
     assert await asking.stands(ledger, asking.wanted()) == asking.Account(99, 0, 0)
 
@@ -137,7 +137,7 @@ async def test_a_request_left_unsettled_has_failed_and_holds_nothing(store: Stor
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert [row.outcome for row in await usage.list_(store)] == ["failed"] * 3
+    assert [row.outcome for row in await usage.list_newest(store)] == ["failed"] * 3
     assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
 
 
@@ -214,13 +214,13 @@ async def test_a_request_settles_in_the_cycle_that_it_began_in(timed: WatchedSto
     request = asking.wanted(under=asking.terms(20, streams=2))
     async with open_ledger(timed, Metrics()) as ledger:
         timed.seconds = 30 * _DAY_S - 1
-        began = (await ledger.holds.position(request)).cycle
+        began = (await ledger.holds.account_state(request)).cycle
         async with asking.holding(ledger, request) as hold:
             assert (await asking.stands(ledger, request)).allowance == 10
             timed.seconds = 30 * _DAY_S
             # The new cycle's allowance is whole, and the stream still counts.
             assert await asking.stands(ledger, request) == asking.Account(20, 0, 1)
-            assert (await ledger.holds.position(request)).cycle.start == began.end
+            assert (await ledger.holds.account_state(request)).cycle.start == began.end
             asking.heard(hold, 15)
             await hold.settle("finished")
         assert await asking.stands(ledger, request) == asking.Account(20, 0, 0)
@@ -270,11 +270,11 @@ async def test_a_pool_is_held_until_its_last_request_has_settled(timed: WatchedS
             pool, account = held.hold.held.cycle.start, held.hold_request.account
             timed.seconds = held.hold.held.cycle.end / MICRO - await timed.now() / MICRO + 1
             others = [(account, pool + 1), ("acc_bob", pool), (account, 0)]
-            assert [await ledger.holds.held(*each) for each in others] == [0] * 3
+            assert [await ledger.holds.held_allowance(*each) for each in others] == [0] * 3
             # On PostgreSQL a hold that is not renewed for so long is that of a dead worker.
-            assert (await ledger.holds.held(account, pool) > 0) is not timed.is_shared
+            assert (await ledger.holds.held_allowance(account, pool) > 0) is not timed.is_shared
             asking.heard(held, 2)
             await held.settle("finished")
-        assert await ledger.holds.held(account, pool) == 0
+        assert await ledger.holds.held_allowance(account, pool) == 0
         async with asking.holding(ledger, asking.wanted("req_2")) as held:
-            assert await ledger.holds.held(account, held.hold.held.cycle.start) > 0
+            assert await ledger.holds.held_allowance(account, held.hold.held.cycle.start) > 0

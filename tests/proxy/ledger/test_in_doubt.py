@@ -18,7 +18,7 @@ from proxy.feature_list import open_store
 from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, movements, open_ledger
 from proxy.ledger.holds import HeldCredits
 from proxy.ledger.movements import Reason
-from proxy.ledger.pending_writes import WITHIN_S
+from proxy.ledger.pending_writes import WRITE_LIMIT_S
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from proxy.telemetry.metrics import Metrics
@@ -43,14 +43,14 @@ def lossy(store: Store) -> LossyStore:
 @pytest.fixture
 async def ledger(lossy: LossyStore, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ledger]:
     """Its later tries come soon after each other."""
-    monkeypatch.setattr("proxy.ledger.pending_writes.AGAIN_S", 0.05)
+    monkeypatch.setattr("proxy.ledger.pending_writes.RETRY_S", 0.05)
     await asking.open_accounts(lossy, {"acc_ada": asking.ANCHOR})
     async with open_ledger(lossy, Metrics()) as opened:
         yield opened
 
 
 async def outcomes(store: Store) -> list[Outcome]:
-    return [row.outcome for row in await usage.list_(store)]
+    return [row.outcome for row in await usage.list_newest(store)]
 
 
 async def settles(
@@ -198,7 +198,7 @@ async def test_what_was_submitted_is_written_and_counted_though_nobody_waits_for
     ledger: Ledger, lossy: LossyStore
 ) -> None:
     """The caller is cancelled before the database has the end, and is still gone when the answer comes."""
-    held = await ledger.holds.take(asking.wanted())
+    held = await ledger.holds.take_hold(asking.wanted())
     assert isinstance(held, HeldCredits)
     hold = asking.Held(Hold(ledger.holds, asking.wanted(), held))
     asking.heard(hold, 4)
@@ -347,13 +347,13 @@ async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(tmp_path: 
             lossy.fates.append("held back")
             began = time.monotonic()
             for release in (lossy.may_write, lossy.may_answer):
-                asyncio.get_running_loop().call_later(2 * WITHIN_S, release.set)
+                asyncio.get_running_loop().call_later(2 * WRITE_LIMIT_S, release.set)
             with pytest.raises(StorageUnreachable):
                 await hold.settle("finished")
-            assert time.monotonic() - began == pytest.approx(WITHIN_S)
+            assert time.monotonic() - began == pytest.approx(WRITE_LIMIT_S)
             written_while_leaving = lossy.writes
         assert lossy.writes == written_while_leaving
-        assert time.monotonic() - began == pytest.approx(WITHIN_S)
+        assert time.monotonic() - began == pytest.approx(WRITE_LIMIT_S)
         assert "0 live" in repr(ledger)
         lossy.may_write.set()
         lossy.may_answer.set()
@@ -373,7 +373,7 @@ async def test_an_answer_that_is_lost_after_the_deadline_leaves_no_charge(
         await lossy.was_written.wait()
         with monkeypatch.context() as patch:
             # The deadline passes.
-            patch.setattr(asyncio.get_running_loop(), "time", lambda: time.monotonic() + WITHIN_S)
+            patch.setattr(asyncio.get_running_loop(), "time", lambda: time.monotonic() + WRITE_LIMIT_S)
             with pytest.raises(StorageUnreachable):
                 await settling
     lossy.may_answer.set()

@@ -87,7 +87,8 @@ async def test_an_account_whose_request_is_settled_is_forgotten_like_any_other(
 async def test_an_account_that_is_being_read_is_not_forgotten(ledger: Ledger, store: WatchedStore) -> None:
     store.may_answer.clear()
     taking = [
-        asyncio.create_task(ledger.holds.take(asking.wanted(f"req_{name}", account=name))) for name in _NAMES
+        asyncio.create_task(ledger.holds.take_hold(asking.wanted(f"req_{name}", account=name)))
+        for name in _NAMES
     ]
     await store.was_asked.wait()
     store.may_answer.set()

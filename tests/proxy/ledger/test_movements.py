@@ -38,7 +38,7 @@ async def test_a_grant_is_an_entry_that_counts_at_once_and_for_good(ledger: Ledg
     before = await store.now()
     granted = await movements.grant(ledger, "acc_ada", 7 * MICRO, "invoice 1", TOLD)
     assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 7, 0)
-    (entry,) = await entries.of_account(store, "acc_ada", limit=9)
+    (entry,) = await entries.list_of_account(store, "acc_ada", limit=9)
     assert entry == granted
     assert (entry.kind, entry.pool, entry.amount) == ("grant", entries.GRANTED, 7 * MICRO)
     assert (entry.actor, entry.reason, entry.reference) == ("control", "a gift", "invoice 1")
@@ -81,7 +81,9 @@ async def test_a_correction_takes_away_as_well(ledger: Ledger, store: Store) -> 
     entry = await movements.correct(ledger, "acc_ada", -5 * MICRO, TOLD)
     assert (entry.kind, entry.amount, entry.reason) == ("correction", -5 * MICRO, "a gift")
     assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, -2, 0)
-    assert {found.kind for found in await entries.of_account(store, "acc_ada", limit=9)} == {"correction"}
+    assert {found.kind for found in await entries.list_of_account(store, "acc_ada", limit=9)} == {
+        "correction"
+    }
 
 
 async def test_a_refund_gives_back_what_was_charged_where_it_came_from(ledger: Ledger, store: Store) -> None:
@@ -99,7 +101,7 @@ async def test_a_refund_gives_back_what_was_charged_where_it_came_from(ledger: L
         ("refund", True, 3),
     ]
     # What it was charged at the time stays as it was told.
-    (row,) = await usage.list_(store)
+    (row,) = await usage.list_newest(store)
     assert row.credits == 8 * MICRO
 
 
@@ -221,14 +223,14 @@ async def test_a_statement_beside_a_movement_is_written_with_it_or_not_at_all(
 ) -> None:
     note = usage.insert_statement(_note("req_note"))
     await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", extra_statements=(note,)))
-    assert [row.id for row in await usage.list_(store)] == ["req_note"]
+    assert [row.id for row in await usage.list_newest(store)] == ["req_note"]
     # The same note cannot be written twice, and so neither can what it stands beside.
     with pytest.raises(AlreadyExists):
         await movements.correct(ledger, "acc_ada", MICRO, Reason("control", extra_statements=(note,)))
     # A grant that was there already writes nothing more.
     other = usage.insert_statement(_note("req_other"))
     await movements.grant(ledger, "acc_ada", MICRO, "invoice 1", Reason("control", extra_statements=(other,)))
-    assert [row.id for row in await usage.list_(store)] == ["req_note"]
+    assert [row.id for row in await usage.list_newest(store)] == ["req_note"]
     assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 1, 0)
 
 
@@ -281,7 +283,7 @@ async def test_resets_of_a_cycle_at_once_give_back_once(ledger: Ledger, store: S
             assert {(each.id, each.amount) for each in given} == {(given[0].id, 10 * MICRO)}
             pool, reference = given[0].pool, given[0].reference
             assert (given[0].kind, reference) == ("correction", f"reset:acc_ada:{pool}:{number}")
-            assert (await entries.pools(store, "acc_ada"))[pool] == 0
+            assert (await entries.read_pools(store, "acc_ada"))[pool] == 0
         with pytest.raises(Conflict):
             await _reset(ledger)
     async with open_ledger(store, Metrics()) as fresh:

@@ -38,7 +38,7 @@ async def charged(ledger: Ledger, store: Store, outcome: Outcome, seconds: float
         heard_in_parts(hold, *parts, samples=round(seconds * RATE_HZ))
         await hold.settle(outcome)
     assert (await verify(store)).is_clean
-    (row,) = await usage.list_(store)
+    (row,) = await usage.list_newest(store)
     assert row.credits == -sum(round(amount * MICRO) for _, _, amount in await moved(store))
     return row.credits / MICRO
 
@@ -97,7 +97,7 @@ async def test_the_row_has_a_price_that_its_charge_follows_from(
     """One of several prices, or of jobs, is written down as the price of the whole."""
     first, second = engines
     await charged(ledger, store, "finished", 2, part(first, 5, 1, 0), part(second, 5, 1, RATE_HZ))
-    (row,) = await usage.list_(store)
+    (row,) = await usage.list_newest(store)
     assert Price(row.price_micro, row.price_per) == price
 
 

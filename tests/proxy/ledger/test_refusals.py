@@ -44,7 +44,7 @@ async def test_an_account_with_too_few_credits_is_told_how_many_and_not_to_try_a
     )
     assert failure.headers == {"x-should-retry": "false"}
     assert failure.retry_after_s is None
-    assert [row.id for row in await usage.list_(timed)] == ["req_1"]
+    assert [row.id for row in await usage.list_newest(timed)] == ["req_1"]
 
 
 async def test_an_account_that_owes_is_told_how_much(timed: WatchedStore) -> None:
@@ -126,7 +126,7 @@ async def test_streams_are_named_before_credits(ledger: Ledger) -> None:
 async def test_a_refused_request_may_be_asked_again_under_its_own_name(store: Store, ledger: Ledger) -> None:
     await out_of_credits(ledger, wanted(credits=11, under=terms(10)))
     await speak(ledger, wanted(credits=10, under=terms(10)), 3)
-    assert [row.id for row in await usage.list_(store)] == ["req_1"]
+    assert [row.id for row in await usage.list_newest(store)] == ["req_1"]
 
 
 @each_row(

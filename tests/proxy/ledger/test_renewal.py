@@ -145,7 +145,7 @@ async def test_a_renewal_that_breaks_is_counted_and_the_next_one_comes(
         while lossy.fates:
             await is_renewed(lossy)
         await is_renewed(lossy)
-    assert 'voxgate_background_failures_total{task="holds renewal"} 1.0' in metrics.text()
+    assert 'voxgate_background_failures_total{task="holds renewal"} 1.0' in metrics.page_text()
 
 
 async def test_a_renewal_does_not_wait_for_a_hold_that_is_being_ended(
@@ -196,7 +196,7 @@ async def test_a_hold_that_nobody_renewed_for_long_is_swept_away(
     now = await lossy.now()
     monkeypatch.setattr("proxy.ledger.stored_holds.HOLD_S", -601)
     async with open_ledger(lossy, Metrics()) as dead:
-        await dead.holds.take(wanted("req_dead"))
+        await dead.holds.take_hold(wanted("req_dead"))
     monkeypatch.undo()
     async with holding(ledger, wanted("req_live")):
         assert await held(lossy) == ["req_dead", "req_live"]

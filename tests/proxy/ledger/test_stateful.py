@@ -13,7 +13,7 @@ from hypothesis.stateful import invariant, precondition, rule, run_state_machine
 from policies import admission
 from policies.cycles import cycle_at
 from policies.plans import Plan, Terms
-from policies.plans import terms as terms_of
+from policies.plans import build_terms as terms_of
 from policies.price import MICRO
 from proxy.errors import Conflict
 from proxy.ledger import Hold, HoldRequest, Outcome, movements
@@ -83,12 +83,12 @@ class LedgerMachine(World):
         )
 
     async def _take(self, wanted: list[HoldRequest], places: list[int]) -> list[Held | admission.Refusal]:
-        async def take(request: HoldRequest, place: int) -> Held | admission.Refusal:
+        async def take_hold(request: HoldRequest, place: int) -> Held | admission.Refusal:
             keeper = self.keepers[place]
-            answer = await keeper.take(request)
+            answer = await keeper.take_hold(request)
             return Held(Hold(keeper, request, answer)) if isinstance(answer, HeldCredits) else answer[0]
 
-        return await asyncio.gather(*map(take, wanted, places))
+        return await asyncio.gather(*map(take_hold, wanted, places))
 
     @precondition(lambda self: self.open)
     @rule(
@@ -231,7 +231,7 @@ class LedgerMachine(World):
             terms = self.terms(account, 0)
             wanted = self._wanted(account, 0, Text((Said("tone", 1, 1),)), terms)
             for keeper in self.keepers:
-                position = self.run(keeper.position(wanted))
+                position = self.run(keeper.account_state(wanted))
                 standing = position.credits
                 assert (standing.allowance, standing.granted) == books.standing(terms, now)
                 live = [hold for hold in books.taken.values() if hold.expires > now]
@@ -243,7 +243,7 @@ class LedgerMachine(World):
 
     @invariant()
     def every_request_is_settled_once(self) -> None:
-        rows = self.run(usage.list_(self.store))
+        rows = self.run(usage.list_newest(self.store))
         told = {request: end for books in self.books.values() for request, end in books.outcomes.items()}
         assert {row.id: (row.outcome, row.credits) for row in rows} == told
         assert len(rows) == len(told)

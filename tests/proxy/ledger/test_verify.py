@@ -22,7 +22,7 @@ _SETTLED_US = ledger_slices.SETTLED_US
 def _slices(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """However few rows are looked at in one go, and however old they are."""
     rows, settled_us = request.param
-    monkeypatch.setattr("proxy.ledger.verify.SLICE", rows)
+    monkeypatch.setattr("proxy.ledger.verify.SLICE_ROWS", rows)
     monkeypatch.setattr("proxy.storage.ledger_slices.SETTLED_US", settled_us)
 
 
@@ -191,7 +191,7 @@ async def test_beside_a_busy_ledger_nothing_seems_wrong(
     stop = asyncio.Event()
     speaking = asyncio.create_task(_speak_on(ledger, stop))
     try:
-        while len(await entries.of_account(store, "acc_ada", limit=99)) < 50:
+        while len(await entries.list_of_account(store, "acc_ada", limit=99)) < 50:
             verdict = await verify(store)
             assert verdict.contradictions == []
     finally:

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from policies.limits import Caps
 from policies.plans import Plan, Prices, Terms
-from policies.plans import terms as terms_of
+from policies.plans import build_terms as terms_of
 from policies.price import MICRO, Price
 from proxy.feature_list import open_store
 from proxy.ledger import Ledger

@@ -32,15 +32,15 @@ async def test_gateways_hear_of_the_progress_of_ten_processes_a_second_and_of_th
     hosts = Hosts((), lambda _name: HostPlace("", ""), lambda state: service.tell_state(state), {})
 
     class Service(AgentService):
-        def tell(self, message: HostMessage) -> None:
+        def send_to_watchers(self, message: HostMessage) -> None:
             told.append(message)
 
     service = Service(hosts, EngineSwitch(hosts))
     for percent in range(1, 100):
         for process in range(12):
-            hosts._changed(HostState("xtts", process, 1, "starting", loaded=percent / 100))
+            hosts._note_state(HostState("xtts", process, 1, "starting", loaded=percent / 100))
     assert not told
-    hosts._changed(HostState("xtts", 0, 1, "ready"))
+    hosts._note_state(HostState("xtts", 0, 1, "ready"))
     running = asyncio.create_task(service.run())
     await soon(lambda: len(told) == 12)
     running.cancel()
@@ -50,8 +50,8 @@ async def test_gateways_hear_of_the_progress_of_ten_processes_a_second_and_of_th
 
 
 def test_each_start_of_a_process_gets_the_next_free_port_of_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent, "_is_free", lambda address: address.port != 7072)
-    place = agent.Ports(HostSection(listen="127.0.0.1:7070", ports=3))
+    monkeypatch.setattr(agent, "_is_port_free", lambda address: address.port != 7072)
+    place = agent.ProcessPorts(HostSection(listen="127.0.0.1:7070", ports=3))
     assert [place("tone").address for _ in range(3)] == [f"127.0.0.1:{port}" for port in (7071, 7073, 7071)]
 
 
@@ -76,7 +76,7 @@ async def test_a_host_that_leaves_says_so_to_each_new_gateway_until_this_is_sile
     hosts = Hosts((), lambda _name: HostPlace("", ""), lambda state: service.tell_state(state), {})
     service, call, began = AgentService(hosts, EngineSwitch(hosts)), _Gateway(), time.monotonic()
     watch = service.service(SimpleNamespace(method=method("Watch"))).stream_stream
-    service.leave()
+    service.announce_leaving()
     await watch(None, call)
     assert [type(each) for each in call.heard] == [HostHello, HostLeaves]
     assert 3.0 < time.monotonic() - began < 4.0

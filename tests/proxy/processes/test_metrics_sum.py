@@ -10,16 +10,16 @@ def _text(requests: int, in_flight: int = 0, first_audio_s: tuple[float, ...] = 
     for _ in range(requests + in_flight):
         metrics.in_flight += 1
     for _ in range(requests):
-        metrics.request_ended("/v1/audio/speech", 200, None, aborted=False)
+        metrics.count_request("/v1/audio/speech", 200, None, aborted=False)
     for seconds in first_audio_s:
         metrics.first_audio.observe("standard", seconds)
-    return metrics.text()
+    return metrics.page_text()
 
 
 def _page(figures: MetricsSum, *reports: WorkerMetrics) -> dict[str, float]:
     return {
         f"{sample.name}{sample.labels.get('le', '')}": sample.value
-        for family in figures.add_up(reports)
+        for family in figures.sum_reports(reports)
         for sample in family.samples
     }
 
@@ -59,7 +59,7 @@ def test_a_new_life_counts_on_from_the_last_one() -> None:
 def test_a_metric_that_has_no_figure_yet_is_on_the_page() -> None:
     names = {
         family.name
-        for family in MetricsSum().add_up([WorkerMetrics(0, 1, _text(0)), WorkerMetrics(1, 1, _text(0))])
+        for family in MetricsSum().sum_reports([WorkerMetrics(0, 1, _text(0)), WorkerMetrics(1, 1, _text(0))])
     }
     assert {"voxgate_requests", "voxgate_requests_in_flight", "voxgate_first_audio_seconds"} <= names
 
@@ -70,7 +70,7 @@ def test_a_folder_that_all_share_is_reported_whole_by_each() -> None:
         cache = CacheMetrics(metrics.registry)
         cache.evictions.inc(evicted)
         cache.bytes.set(left_bytes)
-        return WorkerMetrics(worker, 1, metrics.text())
+        return WorkerMetrics(worker, 1, metrics.page_text())
 
     page = _page(MetricsSum(), report(0, 2, 5_000), report(1, 3, 4_000))
     assert (page["voxgate_cache_bytes"], page["voxgate_cache_evictions_total"]) == (5_000, 5)

@@ -30,16 +30,16 @@ def test_a_dev_key_is_refused_where_others_can_come(host: str) -> None:
 
 
 def test_a_port_that_is_taken_is_named() -> None:
-    with runtime.listen("127.0.0.1", 0) as first:
+    with runtime.open_listener("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         with pytest.raises(
             CannotServe, match=f"127.0.0.1:{port}: the port is taken; choose another with --port"
         ):
-            runtime.listen("127.0.0.1", port)
+            runtime.open_listener("127.0.0.1", port)
 
 
 def test_ports_that_were_tried_are_free_again() -> None:
-    with runtime.listen("127.0.0.1", 0) as taken:
+    with runtime.open_listener("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         free = Server(port=0, metrics="")
         start_checks.try_ports(free)
@@ -48,18 +48,18 @@ def test_ports_that_were_tried_are_free_again() -> None:
         with pytest.raises(CannotServe, match=f":{port}: .*that of server.metrics; choose another, or"):
             start_checks.try_ports(Server(port=0, metrics=f"127.0.0.1:{port}"))
     start_checks.try_ports(Server(port=port, metrics=""))
-    runtime.listen("127.0.0.1", port).close()
+    runtime.open_listener("127.0.0.1", port).close()
 
 
 @each_row("host", ["no-such-host.invalid", "192.0.2.1", "2001:db8::1", "x" * 64])
 def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
     with pytest.raises(CannotServe, match=f"cannot listen on {host}"):
-        runtime.listen(host, 0)
+        runtime.open_listener(host, 0)
 
 
 def test_clients_may_connect_before_anybody_accepts() -> None:
     with (
-        runtime.listen("127.0.0.1", 0) as listener,
+        runtime.open_listener("127.0.0.1", 0) as listener,
         socket.create_connection(listener.getsockname()) as client,
     ):
         client.sendall(b"early")

@@ -37,7 +37,7 @@ def test_a_server_runs_where_its_data_folder_is_held(tmp_path: Path) -> None:
     config = Config(data=str(tmp_path / "data"))
     assert not supervisor.is_running(config)
     assert not (tmp_path / "data").exists()
-    with data_folder.locked(tmp_path / "data"):
+    with data_folder.lock_data_folder(tmp_path / "data"):
         assert supervisor.is_running(config)
     assert not supervisor.is_running(config)
 

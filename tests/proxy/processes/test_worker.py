@@ -31,8 +31,8 @@ SOON_S = 20.0
 async def _worker(config: Config) -> AsyncIterator[Child]:
     """One as the supervisor starts it, and its configuration on the way."""
     with (
-        runtime.listen("127.0.0.1", 0) as http,
-        data_folder.locked(Path(config.data)),
+        runtime.open_listener("127.0.0.1", 0) as http,
+        data_folder.lock_data_folder(Path(config.data)),
         runtime.runtime_folder(Path(config.data)) as folder,
         runtime.control_socket(folder) as control,
     ):
@@ -88,12 +88,12 @@ async def test_a_dev_key_from_before_is_dead_where_others_can_come(
     data = tmp_path / "data"
     data.mkdir()
     async with open_store("sqlite", data) as store:
-        key = await dev_key.ensure(store, data)
+        key = await dev_key.ensure_dev_key(store, data)
     async with _worker(Config(data=str(data), server=Server(host=host))) as child, asyncio.timeout(SOON_S):
         async with aclosing(child.messages()) as messages:
             assert isinstance(await anext(messages), Ready)
     async with open_store("sqlite", data) as store:
-        record = await key_records.by_hash(store, api_key.digest(key))
+        record = await key_records.find_by_hash(store, api_key.digest(key))
         assert record is not None
         assert (record.revoked is not None) == is_revoked
-        assert (await dev_key.ensure(store, data) == key) != is_revoked
+        assert (await dev_key.ensure_dev_key(store, data) == key) != is_revoked

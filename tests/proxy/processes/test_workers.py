@@ -92,10 +92,10 @@ async def test_they_are_announced_once_when_all_are_ready_with_the_key_of_the_fi
     kept = make(3)
     async with _kept(kept) as workers:
         await kept.served.wait()
-        assert workers.ready == [0, 1, 2]
+        assert workers.ready_numbers == [0, 1, 2]
         kept.children[0].kill()
-        await soon(lambda: workers.ready == [1, 2])
-        await soon(lambda: workers.ready == [0, 1, 2])
+        await soon(lambda: workers.ready_numbers == [1, 2])
+        await soon(lambda: workers.ready_numbers == [0, 1, 2])
         assert kept.announced == ["key of 0"]
     assert not workers.have_failed
 
@@ -105,9 +105,9 @@ async def test_a_question_is_answered_by_each_for_its_life(make: Make) -> None:
     async with _kept(kept) as workers:
         await kept.served.wait()
         kept.children[1].kill()
-        await soon(lambda: workers.ready == [0])
-        await soon(lambda: workers.ready == [0, 1])
-        answered = await workers.ask(MetricsQuestion, workers.ready, SOON_S)
+        await soon(lambda: workers.ready_numbers == [0])
+        await soon(lambda: workers.ready_numbers == [0, 1])
+        answered = await workers.ask_workers(MetricsQuestion, workers.ready_numbers, SOON_S)
     assert [(worker, generation) for worker, generation, _ in answered] == [(0, 1), (1, 2)]
     texts = [answer.text for *_, answer in answered if isinstance(answer, MetricsReport)]
     assert texts == ["0", "1"]
@@ -120,9 +120,9 @@ async def test_a_worker_that_does_not_answer_in_time_is_left_out_and_answers_no_
     kept = make(2, answer=late)
     async with _kept(kept) as workers:
         await kept.served.wait()
-        first = await workers.ask(MetricsQuestion, [0, 1], 0.3)
+        first = await workers.ask_workers(MetricsQuestion, [0, 1], 0.3)
         assert [worker for worker, *_ in first] == [0]
-        second = await workers.ask(MetricsQuestion, [0, 1], SOON_S)
+        second = await workers.ask_workers(MetricsQuestion, [0, 1], SOON_S)
     assert [(worker, answer.question) for worker, _, answer in second] == [(0, 2), (1, 2)]
 
 
@@ -131,12 +131,12 @@ async def test_a_worker_that_fails_for_good_is_told_of_and_the_others_serve(make
     kept = make(2, first=first)
     async with _kept(kept) as workers:
         await kept.served.wait()
-        assert workers.ready == [0]
+        assert workers.ready_numbers == [0]
         assert workers.list_failed() == [WorkerGivenUp(1, "no such thing")]
         assert not workers.have_failed
-        workers.tell(WorkerGivenUp(1, "no such thing"))
+        workers.send_to_all(WorkerGivenUp(1, "no such thing"))
         await soon(lambda: kept.heard.exists() and "0 hears of 1" in kept.heard.read_text())
-        assert await workers.ask(MetricsQuestion, workers.ready, SOON_S)
+        assert await workers.ask_workers(MetricsQuestion, workers.ready_numbers, SOON_S)
 
 
 async def test_when_all_have_failed_it_is_over_and_nothing_was_announced(make: Make) -> None:

@@ -35,7 +35,7 @@ class Chores(TaskKind[Chore]):
 
     name = "chores"
     table = CHORES
-    at_once = 2
+    most_at_once = 2
 
     def __init__(self, store: Store, ends: Callable[[Chore], Awaitable[Result]] | None = None) -> None:
         super().__init__(store)
@@ -57,24 +57,24 @@ class Chores(TaskKind[Chore]):
         del task
         return self.lease
 
-    def takes(self, task: Chore) -> Mapping[Hashable, int]:
-        return {task.place: self.at_once, (task.place, task.account): 1}
+    def concurrency_limits(self, task: Chore) -> Mapping[Hashable, int]:
+        return {task.place: self.most_at_once, (task.place, task.account): 1}
 
-    def gives_up(self, task: Chore) -> bool:
+    def is_last_try(self, task: Chore) -> bool:
         return task.tries + 1 >= self.most_tries
 
-    async def poisoned(self, task: Chore) -> Params:
+    async def failure_columns(self, task: Chore) -> Params:
         return {"state": f"dead {task.id}"}
 
-    async def poisoned_also(self, task: Chore) -> tuple[Statement, ...]:
+    async def failure_statements(self, task: Chore) -> tuple[Statement, ...]:
         del task
         return self.poison_effects
 
-    def only_if(self, held: Chore) -> Condition:
+    def commit_condition(self, held: Chore) -> Condition:
         del held
         return self.condition
 
-    def noted(self, held: Chore, result: Result) -> None:
+    def after_attempt(self, held: Chore, result: Result) -> None:
         del held
         self.noted_results.append(result)
 

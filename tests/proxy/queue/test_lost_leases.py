@@ -37,7 +37,7 @@ async def test_it_is_cancelled_and_its_lease_given_back(store: Store, change: st
     await chores.look()
     await chores.has_begun.wait()
     await sql(store, change)
-    chores.look_at_leases()
+    chores.check_leases_now()
     async with asyncio.timeout(30):
         await chores.finish()
     assert (has_lost, chores.noted_results) == ([True], [None])
@@ -50,7 +50,7 @@ async def test_it_may_write_its_end_itself(store: Store) -> None:
 
         has_looked = asyncio.Event()
 
-        async def watch(self, held: Chore) -> None:
+        async def watch_attempt(self, held: Chore) -> None:
             if not await self.table.holds(store, held):
                 self.has_looked.set()
 
@@ -59,7 +59,7 @@ async def test_it_may_write_its_end_itself(store: Store) -> None:
     async def end(held: Chore) -> Result:
         chores.stop_watching(held)
         await sql(store, _ENDED)
-        chores.look_at_leases()
+        chores.check_leases_now()
         await chores.has_looked.wait()
         await sql(store, "INSERT INTO effects VALUES ('goes on')")
         return None
@@ -86,10 +86,10 @@ async def test_a_worker_that_ends_meanwhile_cancels_it_too(store: Store) -> None
     chores = Chores(store, end)
     held = await CHORES.take(store, await row(store), 10**9)
     assert held is not None
-    attempt = chores.begin_held(held)
+    attempt = chores.start_held(held)
     await chores.has_begun.wait()
     await sql(store, _TAKEN)
-    chores.look_at_leases()
+    chores.check_leases_now()
     async with asyncio.timeout(30):
         await is_lost.wait()
         attempt.cancel()

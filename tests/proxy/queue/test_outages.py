@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import pytest
 
-from policies.tasks import SECOND
-from proxy.queue.tasks import LOOK_S, Done, Result
+from policies.tasks import SECOND_US
+from proxy.queue.tasks import LEASE_CHECK_S, Done, Result
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Params, Row, Statement, StorageFailed, StorageUnreachable
@@ -123,7 +123,7 @@ async def test_the_task_of_a_killed_worker_goes_on_within_half_a_minute(tmp_path
         await killed.close()
         began = await store.now()
         async with at_work(other):
-            assert await store.now() - began < 25 * SECOND
+            assert await store.now() - began < 25 * SECOND_US
         assert (await row(store)).fence == 2
 
 
@@ -158,7 +158,7 @@ async def test_an_attempt_hears_within_a_second_that_its_lease_is_lost(tmp_path:
             await asyncio.sleep(2.5)
             ended = owner.ended
             await SqliteStore.write(store, Statement(f"UPDATE chores SET fence = 2, lease = {LAST_MOMENT}"))
-            async with asyncio.timeout(LOOK_S + 0.1):
+            async with asyncio.timeout(LEASE_CHECK_S + 0.1):
                 await ended.wait()
 
 
@@ -175,7 +175,7 @@ async def test_an_attempt_that_cannot_read_its_rows_delays_no_other_task(tmp_pat
         async with at_work(worker):
             await asyncio.sleep(0.2)
             await add(store, Chore(id="two", account="acc_b"))
-            worker.look_soon()
+            worker.look_now()
             await asyncio.sleep(0.5)
             assert [held.id for held in worker.held] == ["one", "two"]
 
@@ -194,11 +194,11 @@ async def test_attempts_that_an_outage_has_ended_are_one_failure_of_their_kind(t
         for number in range(3):
             await add(store, Chore(id=f"more{number}", account=f"acc_{number}"))
         worker = Chores(store, fail)
-        worker.at_once = 4
+        worker.most_at_once = 4
         async with at_work(worker), asyncio.timeout(60):
             await begun.wait()
             await asyncio.sleep(0.01)
             await add(store, Chore(id="last", account="acc_last"))
-            worker.look_soon()
+            worker.look_now()
             await asyncio.sleep(0.6)
             assert (await row(store, "last")).state == "done"

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 async def test_a_lease_is_renewed_as_long_as_its_attempt_goes_on(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.queue.tasks._RENEWED_AFTER", 1e-6)
+    monkeypatch.setattr("proxy.queue.tasks._RENEWAL_PART", 1e-6)
     await add(store, Chore(id="one"))
     gate = asyncio.Event()
 
@@ -41,7 +41,7 @@ async def test_a_lease_is_renewed_as_long_as_its_attempt_goes_on(
 async def test_a_renewal_that_is_written_after_the_end_takes_no_lease(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.queue.tasks._RENEWED_AFTER", 1e-6)
+    monkeypatch.setattr("proxy.queue.tasks._RENEWAL_PART", 1e-6)
     write, has_ended, late = store.write, asyncio.Event(), list[asyncio.Task[Any]]()
     renewing = asyncio.Event()
 

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 import structlog
 
-from policies.tasks import SECOND
-from proxy.queue.tasks import LEASE_S, Again, Dead, Done, Result
+from policies.tasks import SECOND_US
+from proxy.queue.tasks import LEASE_S, Delayed, Done, Failed, Result
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Statement, StorageFailed, Store
 from proxy.storage.task_tables import TaskTable
@@ -28,7 +28,7 @@ from tests.proxy.queue.chores import (
 )
 from tests.waiting import soon
 
-HOUR_US = 3600 * SECOND
+HOUR_US = 3600 * SECOND_US
 
 
 async def test_many_holders_want_a_lease_and_one_gets_it(store: Store) -> None:
@@ -72,7 +72,7 @@ async def test_an_end_whose_condition_does_not_hold_writes_nothing_and_gives_the
 ) -> None:
     await add(store, Chore(id="one", due=1))
     chores = Chores(store)
-    chores.condition = NOT_ERASED._replace(held=(Statement("INSERT INTO effects (chore) VALUES ('held')"),))
+    chores.condition = NOT_ERASED._replace(locks=(Statement("INSERT INTO effects (chore) VALUES ('held')"),))
 
     async def erased_meanwhile(held: Chore) -> Result:
         await sql(store, "UPDATE chores SET state = 'erased'")
@@ -102,11 +102,15 @@ NOTHING_YET: dict[str, Any] = {"state": "open", "lease": 0, "tries": 1, "error":
     [
         (Done(), None, {**NOTHING_YET, "tries": 0}),
         (Done({"state": "done"}), None, {**NOTHING_YET, "state": "done", "tries": 0}),
-        (Again("It was away."), 10.0, {**NOTHING_YET, "error": "It was away.", "tries": 2}),
-        (Again("It asks.", 60.0), 60.0, {**NOTHING_YET, "error": "It asks.", "tries": 2}),
-        (Again("Not yet.", 7.0, is_try=False), 7.0, {**NOTHING_YET, "error": "Not yet."}),
-        (Again(after_s=7.0, is_try=False, values={"place": "there"}), 7.0, {**NOTHING_YET, "place": "there"}),
-        (Dead("Never."), None, {**NOTHING_YET, "error": "Never.", "state": "dead one"}),
+        (Delayed("It was away."), 10.0, {**NOTHING_YET, "error": "It was away.", "tries": 2}),
+        (Delayed("It asks.", 60.0), 60.0, {**NOTHING_YET, "error": "It asks.", "tries": 2}),
+        (Delayed("Not yet.", 7.0, is_try=False), 7.0, {**NOTHING_YET, "error": "Not yet."}),
+        (
+            Delayed(after_s=7.0, is_try=False, values={"place": "there"}),
+            7.0,
+            {**NOTHING_YET, "place": "there"},
+        ),
+        (Failed("Never."), None, {**NOTHING_YET, "error": "Never.", "state": "dead one"}),
         (None, None, {"state": "open", "error": "before", "tries": 1}),
     ],
 )
@@ -122,8 +126,8 @@ async def test_how_an_attempt_ends(
     await chores.step()
     found = await row(store)
     assert {name: getattr(found, name) for name in expected} == expected
-    due = LAST_MOMENT if isinstance(result, Dead) else 0
-    waited_s = (found.due - began) / SECOND
+    due = LAST_MOMENT if isinstance(result, Failed) else 0
+    waited_s = (found.due - began) / SECOND_US
     assert found.due == due if wait_s is None else wait_s <= waited_s < wait_s + 5.0
     assert chores.noted_results == [result]
     assert (found.lease > began) == (result is None)
@@ -138,7 +142,7 @@ async def test_what_goes_with_poison_is_written_by_its_holder_alone(
     async def end(_held: Chore) -> Result:
         if is_lost:
             await sql(store, "UPDATE chores SET fence = 9")
-        return Dead("Never.")
+        return Failed("Never.")
 
     chores = Chores(store, end)
     chores.poison_effects = (EFFECT,)
@@ -148,7 +152,7 @@ async def test_what_goes_with_poison_is_written_by_its_holder_alone(
 
 async def test_the_last_try_is_poison_and_what_is_no_try_is_never_the_last(store: Store) -> None:
     await add(store, Chore(id="one", tries=2))
-    results: list[Result] = [Again("Away.", is_try=False), Again("Away.")]
+    results: list[Result] = [Delayed("Away.", is_try=False), Delayed("Away.")]
 
     async def end(_held: Chore) -> Result:
         return results.pop(0)
@@ -166,12 +170,12 @@ async def test_who_leaves_a_doubt_keeps_the_lease(store: Store) -> None:
     await add(store, Chore(id="one"))
 
     async def doubt(_held: Chore) -> Result:
-        return Again("No answer.", keeps_lease=True)
+        return Delayed("No answer.", keeps_lease=True)
 
     began = await store.now()
     await Chores(store, doubt).step()
     found = await row(store)
-    assert (found.tries, found.lease >= began + LEASE_S * SECOND) == (1, True)
+    assert (found.tries, found.lease >= began + LEASE_S * SECOND_US) == (1, True)
     assert await CHORES.list_open(store, found.lease - 1, 9) == []
 
 
@@ -181,12 +185,12 @@ async def test_a_place_and_an_account_have_bounds_and_accounts_take_turns(store:
     chores = Chores(store, hang)
     assert {each.id for each in await chores.look()} == {"many 0", "other", "away"}
     # `here` has two at once, and `away` has one of this account.
-    assert not chores.has_place(Chore(id="more", account="acc_c"))
-    assert not chores.has_place(Chore(id="more", place="away"))
-    assert chores.has_place(Chore(id="more", place="away", account="acc_c"))
-    assert not chores.has_place(Chore(id="away", place="far"))
+    assert not chores.may_start(Chore(id="more", account="acc_c"))
+    assert not chores.may_start(Chore(id="more", place="away"))
+    assert chores.may_start(Chore(id="more", place="away", account="acc_c"))
+    assert not chores.may_start(Chore(id="away", place="far"))
     await stop(chores)
-    assert chores.has_place(Chore(id="more", place="elsewhere"))
+    assert chores.may_start(Chore(id="more", place="elsewhere"))
 
 
 async def stop(chores: Chores) -> None:
@@ -206,7 +210,7 @@ async def test_what_a_stopped_worker_left_is_done_by_the_next_one(store: Store, 
     await stop(killed)
     assert (await row(store)).lease > await store.now()
     follower = Chores(store)
-    follower.outlives = outlives
+    follower.may_outlive_worker = outlives
     left = await follower.finish_interrupted()
     is_finished = not outlives and not store.is_shared
     assert {each.id: each.state for each in left} == ({"one": "done", "later": "done"} if is_finished else {})
@@ -218,10 +222,10 @@ async def test_what_a_stopped_worker_left_is_done_by_the_next_one(store: Store, 
 async def test_no_delay_ends_before_a_date_of_the_wish_itself(store: Store) -> None:
     await sql(store, "ALTER TABLE chores ADD COLUMN day BIGINT NOT NULL DEFAULT 0")
     await add(store, Chore(id="today", due=LAST_MOMENT), Chore(id="tomorrow", due=LAST_MOMENT))
-    tomorrow = await store.now() + 86_400 * SECOND
+    tomorrow = await store.now() + 86_400 * SECOND_US
     await sql(store, f"UPDATE chores SET day = {tomorrow} WHERE id = 'tomorrow'")
     dated = TaskTable("chores", Chore, "state = 'open'", earliest="day")
-    await dated.let_go(store, await store.now())
+    await dated.end_old_leases(store, await store.now())
     assert ((await row(store, "today")).due, (await row(store, "tomorrow")).due) == (0, tomorrow)
 
 
@@ -229,7 +233,7 @@ async def test_what_fails_again_is_left_after_one_try(store: Store) -> None:
     await add(store, *(Chore(id=f"{number}") for number in range(5)))
 
     async def end(_held: Chore) -> Result:
-        return Again(is_try=False)
+        return Delayed(is_try=False)
 
     chores = Chores(store, end)
     left = await chores.finish_interrupted()
@@ -254,7 +258,7 @@ async def test_what_was_committed_with_a_lease_is_begun_without_a_look(store: St
     held = Chore(id="one", fence=1, lease=await store.now() + HOUR_US)
     await add(store, held)
     chores = Chores(store)
-    await chores.begin_held(held)
+    await chores.start_held(held)
     assert (await row(store)).state == "done"
 
 
@@ -267,7 +271,7 @@ async def test_a_failure_of_ours_belongs_to_its_row_and_the_others_go_on(store: 
         return await done(held)
 
     chores = Chores(store, fail_one)
-    chores.at_once = 1
+    chores.most_at_once = 1
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
             await chores.look()
@@ -288,19 +292,19 @@ async def test_a_server_looks_at_once_when_it_begins_when_it_is_woken_and_when_t
     What a living worker holds is not.
     """
     began = await store.now()
-    lease = 0 if store.is_shared else began + LEASE_S * SECOND
-    living = Chore(id="living", account="acc_b", lease=began + (LEASE_S + 1) * SECOND)
+    lease = 0 if store.is_shared else began + LEASE_S * SECOND_US
+    living = Chore(id="living", account="acc_b", lease=began + (LEASE_S + 1) * SECOND_US)
     await add(store, Chore(id="one"), Chore(id="two", lease=lease), living)
     chores = Chores(store)
-    chores.outlives = False
+    chores.may_outlive_worker = False
     with pytest.MonkeyPatch.context() as patient:
-        patient.setattr("proxy.queue.tasks._LOOK_EVERY_S", 3600.0)
+        patient.setattr("proxy.queue.tasks._LONGEST_WAIT_S", 3600.0)
         patient.setattr("proxy.queue.tasks._PAUSE_S", 0.0)
         running = asyncio.create_task(chores.run(Metrics(), began))
         try:
             await soon(lambda: are_done(store, "one", "two"))
             await add(store, Chore(id="three"))
-            chores.look_soon()
+            chores.look_now()
             await soon(lambda: are_done(store, "three"))
             assert await row(store, "living") == living
         finally:
@@ -328,10 +332,10 @@ async def test_what_comes_while_the_list_is_read_is_looked_for_at_once(
             found = await super().list_open(now)
             if not found:
                 await add(store, Chore(id="one"))
-                self.look_soon()
+                self.look_now()
             return found
 
-    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 3600.0)
+    monkeypatch.setattr("proxy.queue.tasks._LONGEST_WAIT_S", 3600.0)
     chores = Late(store)
     async with asyncio.timeout(30):
         await chores.turn()
@@ -343,11 +347,11 @@ async def test_a_store_that_fails_at_the_start_is_asked_again(store: Store) -> N
     class Failing(Chores):
         failed = 0
 
-        async def _let_go(self, began: int) -> None:
+        async def _end_old_leases(self, began: int) -> None:
             if not self.failed:
                 self.failed += 1
                 raise StorageFailed("full")
-            await super()._let_go(began)
+            await super()._end_old_leases(began)
 
     await add(store, Chore(id="one"))
     chores = Failing(store)

@@ -42,7 +42,7 @@ async def add_recordings(
             seconds=_SECONDS,
             quality=msgspec.json.encode(_QUALITY).decode(),
         )
-        insert = records.insert_sample(row)
+        insert = records.sample_statement(row)
         await store.write(insert if tag else Statement(_PLAIN, insert.params))
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from policies.price import Rate
 from policies.routing import Candidate, Model, Voice
 from proxy.http.replies import encode_json
@@ -43,6 +43,10 @@ def model(engine: str, *, billed_on_submit: bool = False) -> Model:
     return Model(engine, info)
 
 
+def spoken_by(speaker: Model) -> Candidate:
+    return Candidate(speaker, EngineVoice("v"))
+
+
 def totals(parts: int) -> Totals:
     """Of a text with one letter for each part."""
     text = "abcdefghij"[:parts]
@@ -50,7 +54,7 @@ def totals(parts: int) -> Totals:
         Part(
             voice=VOICE,
             language="en",
-            candidates=(Candidate(model("first"), EngineVoice("v")),),
+            candidates=(spoken_by(model("first")),),
             start=number,
             end=number + 1,
             estimated_s=1.0,
@@ -58,7 +62,9 @@ def totals(parts: int) -> Totals:
         )
         for number in range(parts)
     )
-    plan = SpeechPlan(VOICE, "en", planned, float(parts), terms(UNLIMITED), frozenset(), frozenset())
+    plan = SpeechPlan(
+        VOICE, VOICE.id, "en", planned, float(parts), build_terms(UNLIMITED), frozenset(), frozenset()
+    )
     request = parse_speech(encode_json({"model": "m", "voice": "ana", "input": text}), Defaults())
     return Totals(request, plan)
 
@@ -77,17 +83,17 @@ def test_a_part_was_submitted_once_its_own_engine_has_the_text() -> None:
     dear = model("dear", billed_on_submit=True)
     counted = totals(3)
     for run in counted.parts:
-        run.model = dear
+        run.candidate = spoken_by(dear)
     # The third part, by the same model, was not asked for.
     counted.attempts += [attempt(dear, 0, was_dispatched=False), attempt(dear, 1)]
     assert submitted(counted) == [False, True, False]
-    counted.parts[1].model = model("tone")
+    counted.parts[1].candidate = spoken_by(model("tone"))
     assert submitted(counted) == [False] * 3, "another engine took it over"
 
 
 def test_a_model_that_bills_for_sound_submits_nothing() -> None:
     counted = totals(1)
-    counted.parts[0].model = model("tone")
+    counted.parts[0].candidate = spoken_by(model("tone"))
     counted.attempts.append(attempt(model("tone")))
     assert submitted(counted) == [False]
 
@@ -95,7 +101,7 @@ def test_a_model_that_bills_for_sound_submits_nothing() -> None:
 def test_the_names_of_engines_are_in_the_order_of_the_parts() -> None:
     counted = totals(4)
     for number, engine in ((0, "flat"), (2, "dear"), (1, "tone"), (3, "flat")):
-        counted.parts[number].model = model(engine)
+        counted.parts[number].candidate = spoken_by(model(engine))
     assert (counted.spent().engine, counted.spent().model) == ("flat+tone+dear", "standard")
 
 

@@ -304,7 +304,7 @@ async def test_a_provider_that_refuses_our_key_is_never_the_tenants_fault(
     async with inside(tmp_path, UNHEDGED, engines([error], [error], [error])) as server:
         answer = await server.ask("POST", "/v1/audio/speech", body=BODY)
         again = await server.ask("POST", "/v1/audio/speech", body=BODY)
-        metrics = server.worker.metrics.text()
+        metrics = server.worker.metrics.page_text()
     for told in (answer, again):
         assert told.status_code == 503
         assert envelope(told)["code"] == "engine_unavailable"
@@ -319,7 +319,7 @@ async def test_a_provider_that_refuses_our_key_is_never_the_tenants_fault(
 async def test_retries_are_counted(tmp_path: Path) -> None:
     async with inside(tmp_path, UNHEDGED, engines([errors.EngineStumbled("x")], WELL, WELL)) as server:
         assert await ask(server) == (200, "two/m")
-        metrics = server.worker.metrics.text()
+        metrics = server.worker.metrics.page_text()
     assert 'voxgate_engine_retries_total{engine="one",error="EngineStumbled"} 2.0' in metrics
 
 

@@ -252,7 +252,7 @@ async def test_a_stream_that_is_closed_midway_has_freed_its_encoder_and_its_time
         yield Audio(0, tone(440, 1.0))
         await asyncio.get_running_loop().create_future()
 
-    deadline = Deadline().within(600.0)
+    deadline = Deadline().expire_in(600.0)
     stream = await begun(Borrowing(speak), deadline)
     await stream.close()
     assert deadline._timer is None

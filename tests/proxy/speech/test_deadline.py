@@ -39,7 +39,7 @@ async def wait() -> None:
 async def test_a_block_that_is_late_raises_a_timeout() -> None:
     deadline = Deadline()
     with pytest.raises(TimeoutError):
-        with deadline.within(AT_ONCE_S):
+        with deadline.expire_in(AT_ONCE_S):
             await wait()
     task = asyncio.current_task()
     assert task is not None
@@ -48,10 +48,10 @@ async def test_a_block_that_is_late_raises_a_timeout() -> None:
 
 async def test_a_block_that_is_in_time_leaves_nothing_behind(clock: Clock) -> None:
     deadline = Deadline()
-    with deadline.at(clock.now + 1.0):
+    with deadline.expire_at(clock.now + 1.0):
         pass
     await clock.move(3.0)
-    with deadline.at(clock.now + 60.0):
+    with deadline.expire_at(clock.now + 60.0):
         await clock.move(3.0)
     deadline.close()
 
@@ -59,19 +59,19 @@ async def test_a_block_that_is_in_time_leaves_nothing_behind(clock: Clock) -> No
 async def test_a_deadline_moves_on_with_each_block(clock: Clock) -> None:
     deadline = Deadline()
     for _ in range(5):
-        with deadline.at(clock.now + 5.0):
+        with deadline.expire_at(clock.now + 5.0):
             await clock.move(2.0)
     with pytest.raises(TimeoutError):
-        with deadline.at(clock.now + 1.0):
+        with deadline.expire_at(clock.now + 1.0):
             await clock.move(2.0)
 
 
 async def test_an_earlier_moment_comes_before_the_one_that_was_set(clock: Clock) -> None:
     deadline = Deadline()
-    with deadline.at(clock.now + 60.0):
+    with deadline.expire_at(clock.now + 60.0):
         pass
     with pytest.raises(TimeoutError):
-        with deadline.at(clock.now + 1.0):
+        with deadline.expire_at(clock.now + 1.0):
             await clock.move(2.0)
 
 
@@ -79,7 +79,7 @@ async def test_a_task_that_is_cancelled_by_somebody_else_is_cancelled() -> None:
     deadline = Deadline()
 
     async def work() -> None:
-        with deadline.within(LATE_S):
+        with deadline.expire_in(LATE_S):
             await wait()
 
     working = asyncio.create_task(work())
@@ -109,7 +109,7 @@ async def test_one_deadline_serves_one_task_after_the_other() -> None:
     deadline = Deadline()
 
     async def block(seconds: float) -> None:
-        with deadline.within(seconds):
+        with deadline.expire_in(seconds):
             await wait()
 
     first = asyncio.create_task(block(LATE_S))

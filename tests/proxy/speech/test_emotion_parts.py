@@ -43,7 +43,7 @@ FELT = Voice(
 DULL = Voice(id="voice_2", name="dull", bindings=(Binding("able", EngineVoice("v")),))
 MINIMAL = Voice(id="voice_3", name="own", bindings=(Binding("feeling", EngineVoice("v")),))
 CAST = {"cast": {"A": "felt", "B": "dull", "C": "felt"}}
-FREE = plans.terms(Plan(name="free"))
+FREE = plans.build_terms(Plan(name="free"))
 PORTUGUESE = "Tudo bem com você hoje de manhã, meu velho amigo?"
 THAI = "สวัสดีครับ ยินดีต้อนรับ."
 
@@ -53,9 +53,9 @@ class CountingCatalogue(Catalogue):
 
     offers = 0
 
-    def offer(self, name: str, tag: str, operators: Mapping[str, Voice] | None = None) -> Offer:
+    def find_offer(self, name: str, tag: str, operators: Mapping[str, Voice] | None = None) -> Offer:
         self.offers += 1
-        return super().offer(name, tag, operators)
+        return super().find_offer(name, tag, operators)
 
 
 def planner(
@@ -272,7 +272,9 @@ def test_all_but_tags_is_spoken_and_every_pause_behind_a_word_is_there(text: str
     assert sum(part.characters for part in parts) == len(text)
     read = text_tags.without_tags(text)
     names = [
-        (each.named, each.start) for each in text_tags.turns(text, CAST["cast"]) if each.named is not None
+        (each.named, each.start)
+        for each in text_tags.find_turns(text, CAST["cast"])
+        if each.named is not None
     ]
     at = 0
     for part in [*parts, None]:
@@ -283,7 +285,7 @@ def test_all_but_tags_is_spoken_and_every_pause_behind_a_word_is_there(text: str
             assert is_silent(rest)
         at = part.end if part else at
     assert not any(_PAUSED.search(text, part.start, part.end) for part in parts)
-    asked = [each for each in text_tags.pauses(text) if each.start >= parts[0].end]
+    asked = [each for each in text_tags.find_pauses(text) if each.start >= parts[0].end]
     assert sum(part.pause_s for part in parts) == sum(each.seconds for each in asked)
 
 

@@ -19,7 +19,7 @@ from proxy.speech.speech_body import MAX_INPUT
 from speech_engine import Segment
 from speech_engine.text import cleaning, comparing, english_readings, said, sounds
 from speech_engine.text.sentences import sentence_ends
-from speech_engine.text.words import words_of
+from speech_engine.text.words import word_finder
 from tests.tables import each_row, soak
 
 pytestmark = pytest.mark.slow
@@ -63,19 +63,19 @@ READERS: dict[str, Callable[[str], object]] = {
     "cleaned": cleaning.cleaned,
     "composed": cleaning.composed,
     "sentences": lambda text: sentence_ends(text, "en"),
-    "language": lambda text: language.of_text(text, Cld2Detector().rank, "en"),
-    "languages of sentences": lambda text: language.sentences(
+    "language": lambda text: language.language_of_text(text, Cld2Detector().rank, "en"),
+    "languages of sentences": lambda text: language.sentence_languages(
         text, sentence_ends(text, "en"), "en", Cld2Detector().rank
     ),
-    "turns": lambda text: text_tags.turns(text, CAST),
+    "turns": lambda text: text_tags.find_turns(text, CAST),
     "emotions": lambda text: [
-        (text_tags.passages(text, turn, EMOTIONS), text_tags.without_tags(text))
-        for turn in text_tags.turns(text)
+        (text_tags.split_turn(text, turn, EMOTIONS), text_tags.without_tags(text))
+        for turn in text_tags.find_turns(text)
     ],
-    "pieces": lambda text: segments.fit((Segment(text, 0, len(text)),), 100),
-    "words of a lexicon": lambda text: list(words_of(WORDS).find(text)),
+    "pieces": lambda text: segments.fit_segments((Segment(text, 0, len(text)),), 100),
+    "words of a lexicon": lambda text: list(word_finder(WORDS).find(text)),
     "added by a lexicon": lambda text: lexicon.count_added(WORDS, text),
-    "length": lambda text: estimate.seconds(text, 1.0),
+    "length": lambda text: estimate.speech_seconds(text, 1.0),
     "words for times": lambda text: list(word_times.find_words(text, Segment(text, 0, len(text)))),
     "espeak": lambda text: safe_text.safe(text, "roa/pt"),
     "sounds": sounds.safe_text,

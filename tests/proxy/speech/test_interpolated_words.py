@@ -159,7 +159,7 @@ def test_each_sentence_is_computed_once_and_only_for_somebody(monkeypatch: pytes
 def test_any_words_are_in_order_within_the_sound_and_where_they_were_written(
     text: str, front_end: PlainFrontEnd | LatinFrontEnd, longest: int, data: st.DataObject
 ) -> None:
-    cut = segments.fit(front_end.prepare(text, "en", {}), longest)
+    cut = segments.fit_segments(front_end.prepare(text, "en", {}), longest)
     lengths = data.draw(st.lists(st.floats(0.0, 30.0), min_size=len(cut), max_size=len(cut)))
     begins_s = {number: sum(lengths[:number]) for number in range(len(cut))}
     whole_s = sum(lengths)

@@ -59,7 +59,7 @@ def plugins(**by_name: Create[Any] | Hosted) -> Registry:
 async def test_the_shipped_one_hears_a_language() -> None:
     async with open_detector(registry.load()) as detect:
         assert detect._detector is not None
-        chosen = language.of_text("Onde fica a estação de trem?", detect)
+        chosen = language.language_of_text("Onde fica a estação de trem?", detect)
     assert chosen == language.LanguageChoice("pt", "detected")
 
 
@@ -186,7 +186,7 @@ async def test_a_detector_that_broke_is_asked_again() -> None:
 @each_row("answer", [7, b"pt", ["pt"], "português", ""])
 async def test_an_answer_that_is_no_tag_is_unsure(answer: object) -> None:
     async with open_detector(plugins(mine=answering(lambda _text: answer)), "mine") as detect:
-        assert language.of_text("Bom dia", detect) == language.LanguageChoice("en", "default")
+        assert language.language_of_text("Bom dia", detect) == language.LanguageChoice("en", "default")
 
 
 async def test_a_detector_is_closed_with_its_detection() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from plugins.plain.plugin import PlainFrontEnd
 from plugins.tone.decode import decode
 from policies import segments
-from policies.markdown.reading import read
+from policies.markdown.reading import read_markdown
 from proxy.speech.word_times import InterpolatedWords, WordPositions
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
@@ -131,7 +131,7 @@ async def test_what_a_lexicon_adds_to_what_is_read_is_charged(
     async with inside(tmp_path, "[engines.one]\n", {"one": engine}) as server:
         await ask(server, text, lexicon=lexicon)
         (row,) = await server.usage()
-    plain = read(text, "auto")
+    plain = read_markdown(text, "auto")
     assert plain is not None
     assert said(engine) == "x" * 200
     assert row.characters == len(text) + 200 - len(plain.text)
@@ -178,12 +178,12 @@ SIGNS = st.sampled_from(
 
 @given(st.lists(SIGNS, max_size=30).map("".join), st.integers(5, 40), st.data())
 def test_any_word_lies_in_the_text_that_was_sent(text: str, longest: int, data: st.DataObject) -> None:
-    reading = read(text, "auto")
+    reading = read_markdown(text, "auto")
     if reading is None:
         return
     start = data.draw(st.integers(0, len(text)))
     part = reading.part(start, len(text))
-    cut = segments.fit(PlainFrontEnd().prepare(part.text, "en", {}), longest)
+    cut = segments.fit_segments(PlainFrontEnd().prepare(part.text, "en", {}), longest)
     places = WordPositions(part.text, cut, start, part.places)
     moments = [*((number, float(number)) for number in range(len(cut))), (len(cut), float(len(cut)))]
     found = InterpolatedWords(places, moments).so_far() or ()

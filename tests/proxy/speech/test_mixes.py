@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from plugins.tone.decode import decode, decode_timbres
 from plugins.tone.timbre import nominal_timbre
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from policies.routing import Voice
 from proxy.audio.formats import FORMATS
-from proxy.catalogue.library import NOTHING, AccountLibrary, VoiceCache
+from proxy.catalogue.library import EMPTY_LIBRARY, AccountLibrary, VoiceCache
 from proxy.errors import InvalidRequest
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
@@ -52,16 +52,18 @@ def saved(*members: tuple[str, float]) -> Voice:
 def planned(
     planner: Planner,
     voice: object,
-    own: AccountLibrary = NOTHING,
+    own: AccountLibrary = EMPTY_LIBRARY,
     model: str = "tts-1",
     text: str = "Hello there.",
 ) -> SpeechPlan:
     body = {"model": model, "voice": voice, "input": text}
-    return planner.plan(speech_request.parse_speech(encode_json(body), Defaults()), terms(UNLIMITED), own)
+    return planner.plan(
+        speech_request.parse_speech(encode_json(body), Defaults()), build_terms(UNLIMITED), own
+    )
 
 
 def library(*own: Voice, shared: tuple[Voice, ...] = ()) -> AccountLibrary:
-    return AccountLibrary(VoiceCache(own), VoiceCache(shared), NOTHING._lexicons)
+    return AccountLibrary(VoiceCache(own), VoiceCache(shared), EMPTY_LIBRARY._lexicons)
 
 
 @each_row("audio_format", FORMATS)

@@ -94,7 +94,7 @@ async def test_a_disconnect_after_a_whole_answer_is_no_departure(tmp_path: Path)
     async with inside(tmp_path, PAIR, {"one": engine, "two": Scripted()}) as server:
         sent = await server.raw_speech(BODY, leaves, at_the_end)
         (row,) = await server.usage()
-        assert 'voxgate_speech_seconds_total{engine="one",model="m"} 0.3' in server.worker.metrics.text()
+        assert 'voxgate_speech_seconds_total{engine="one",model="m"} 0.3' in server.worker.metrics.page_text()
     assert sent[-1]["more_body"] is False
     assert (row.outcome, engine.put_away) == ("finished", True)
 

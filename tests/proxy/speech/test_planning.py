@@ -56,13 +56,13 @@ def request(text: str = "Hello.", **more: object) -> SpeechRequest:
     return parse_speech(encode_json(body), Defaults())
 
 
-FREE = plans.terms(Plan(name="free"))
+FREE = plans.build_terms(Plan(name="free"))
 
 
 def test_each_part_of_a_cast_has_its_own_candidates() -> None:
     both = Route(language="th", candidates=("one/m", "two/m"))
     asked = request("[A] Hello. [B] Bye.", language="th", voice={"cast": {"A": "alloy", "B": "alone"}})
-    found = planner(both).plan(asked, plans.terms(DEAR))
+    found = planner(both).plan(asked, plans.build_terms(DEAR))
     assert [[each.model.name for each in part.candidates] for part in found.parts] == [
         ["one/m", "two/m"],
         ["one/m"],
@@ -129,7 +129,7 @@ def test_no_route_of_a_guess_refuses_what_the_default_would_speak(
 
 def test_a_plan_that_forbids_the_engine_of_a_guess_leaves_the_default() -> None:
     planned = planner(Route(language="pt", candidates=("two/m",)), detect=guessing("pt"))
-    terms = plans.terms(Plan(name="few", engines=("one",)))
+    terms = plans.build_terms(Plan(name="few", engines=("one",)))
     assert planned.plan(request(LATIN), terms).language == "en"
     with pytest.raises(NotAllowed):
         planned.plan(request(LATIN, language="pt"), terms)
@@ -232,6 +232,6 @@ def test_an_engine_that_is_coming_up_is_a_503_and_one_that_was_named_in_place_of
 
 
 def test_a_plan_that_forbids_is_not_asked_again() -> None:
-    terms = plans.terms(Plan(name="few", engines=("away",)))
+    terms = plans.build_terms(Plan(name="few", engines=("away",)))
     with pytest.raises(NotAllowed):
         planner(Route(language="en", candidates=("away/m",))).plan(request(), terms)

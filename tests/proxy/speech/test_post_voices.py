@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from starlette.types import Message
 
 from policies.lexicon import Lexicons
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from policies.routing import Binding, PostStep, Route, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary, VoiceCache
@@ -186,7 +186,7 @@ def test_in_a_cast_each_voice_must_agree_to_be_repeated() -> None:
     def plan(uses: tuple[str, ...]) -> SpeechPlan:
         mine = (of_open, replace(of_open, id="voice_3", name="Closed", uses=uses))
         return planner.plan(
-            request, terms(UNLIMITED), AccountLibrary(VoiceCache(mine), VoiceCache(), Lexicons({}))
+            request, build_terms(UNLIMITED), AccountLibrary(VoiceCache(mine), VoiceCache(), Lexicons({}))
         )
 
     assert [part.candidates[0].speaker for part in plan(("speech", "conversion")).parts] == [

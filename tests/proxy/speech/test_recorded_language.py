@@ -53,7 +53,7 @@ def plan(
         VoiceCache((voice, *(each for each in OWN if each.id != voice.id))), VoiceCache(), Lexicons({})
     )
     asked = parse_speech(encode_json(body), Defaults())
-    return Planner(catalogue, detect=detect).plan(asked, plans.terms(Plan(name="free")), library)
+    return Planner(catalogue, detect=detect).plan(asked, plans.build_terms(Plan(name="free")), library)
 
 
 @each_row(

@@ -156,7 +156,7 @@ def outcome(planner: Planner, cell: Cell) -> str | tuple[int, str | None, str]:
     request = parse_speech(encode_json({**body, "input": "Hello there."}), Defaults())
     own = AccountLibrary(VoiceCache((OWN,)), VoiceCache(), Lexicons({}))
     try:
-        plan = planner.plan(request, plans.terms(PLANS[cell.column.partition(",")[0]]), own)
+        plan = planner.plan(request, plans.build_terms(PLANS[cell.column.partition(",")[0]]), own)
     except RequestFailed as failure:
         return failure.status, failure.param, failure.code
     (part,) = plan.parts

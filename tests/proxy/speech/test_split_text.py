@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from policies.routing import Binding, Voice
-from proxy.catalogue.library import NOTHING, AccountLibrary, VoiceCache
+from proxy.catalogue.library import EMPTY_LIBRARY, AccountLibrary, VoiceCache
 from proxy.errors import InvalidRequest
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
@@ -65,10 +65,12 @@ def engines() -> dict[str, Scripted]:
 
 
 def planned(
-    planner: Planner, text: str, more: Mapping[str, object], own: AccountLibrary = NOTHING
+    planner: Planner, text: str, more: Mapping[str, object], own: AccountLibrary = EMPTY_LIBRARY
 ) -> SpeechPlan:
     body = {"model": "all", "voice": {"cast": CAST}, "input": text, **more}
-    return planner.plan(speech_request.parse_speech(encode_json(body), Defaults()), terms(UNLIMITED), own)
+    return planner.plan(
+        speech_request.parse_speech(encode_json(body), Defaults()), build_terms(UNLIMITED), own
+    )
 
 
 async def spans(tmp_path: Path, text: str, **more: object) -> list[tuple[str, str, str]]:
@@ -80,7 +82,7 @@ async def spans(tmp_path: Path, text: str, **more: object) -> list[tuple[str, st
 
 async def test_a_name_may_stand_for_a_voice_of_the_accounts_own(tmp_path: Path) -> None:
     mine = Voice(id="voice_1", name="mine", bindings=(Binding("two", EngineVoice("v")),))
-    own = AccountLibrary(VoiceCache((mine,)), VoiceCache(), NOTHING._lexicons)
+    own = AccountLibrary(VoiceCache((mine,)), VoiceCache(), EMPTY_LIBRARY._lexicons)
     cast = {"voice": {"cast": {"Me": "mine"}}}
     async with inside(tmp_path, CONFIG, engines()) as server:
         plan = planned(server.worker.planner, "[Me] Hi.", cast, own)
@@ -96,7 +98,7 @@ async def test_in_a_cast_of_the_operators_no_name_is_the_accounts_own(tmp_path: 
         Voice(id=f"voice_{name}", name=name, bindings=(), cast=(("Ana", "ana"),))
         for name in ("mine", "stage")
     )
-    own = AccountLibrary(VoiceCache((ana, mine)), VoiceCache((stage,)), NOTHING._lexicons)
+    own = AccountLibrary(VoiceCache((ana, mine)), VoiceCache((stage,)), EMPTY_LIBRARY._lexicons)
     async with inside(tmp_path, CONFIG, engines()) as server:
         found = [
             planned(server.worker.planner, "[Ana] Hi.", {"voice": voice}, own).parts[0].voice.id

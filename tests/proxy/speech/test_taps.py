@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from msgspec.structs import replace
 
-from policies.plans import UNLIMITED, terms
+from policies.plans import UNLIMITED, build_terms
 from proxy.access.callers import Caller
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import InvalidRequest, RequestFailed, UpstreamFailed
@@ -91,7 +91,9 @@ async def answer(
 ) -> None:
     body = {"model": "m", "voice": "ana", "input": "Hello there.", "response_format": "pcm"}
     request = speech_request.parse_speech(encode_json(body), speech_request.Defaults())
-    plan = replace(server.worker.planner.plan(request, terms(UNLIMITED)), own_voices=frozenset({"voice_1"}))
+    plan = replace(
+        server.worker.planner.plan(request, build_terms(UNLIMITED)), own_voices=frozenset({"voice_1"})
+    )
     caller = Caller(server.account.id, "key_1", "unlimited", "speech")
 
     async def take_all(answer: Answer) -> None:
@@ -100,7 +102,7 @@ async def answer(
         while await answer.next_chunk() is not None:
             if takes is not None:
                 takes(answer)
-        answer.last()
+        answer.last_bytes()
         await answer.settle()
 
     totals = Totals(request, plan)
@@ -237,13 +239,13 @@ async def test_an_answer_is_counted_if_its_client_leaves_while_it_is_closed(
         raise EngineFailed("enough")
 
     async with inside(tmp_path, CONFIG, {"one": SlowToEnd()}) as server:
-        monkeypatch.setattr(server.worker.pipeline, "_ended", (lambda call: told.append(call.id),))
+        monkeypatch.setattr(server.worker.pipeline, "_end_hooks", (lambda call: told.append(call.id),))
         answering = asyncio.create_task(answer(server, takes=break_off))
         await closing.wait()
         answering.cancel()
         with pytest.raises(asyncio.CancelledError):
             await answering
-        counted = server.worker.metrics.text()
+        counted = server.worker.metrics.page_text()
     assert told == ["req_1"]
     assert 'voxgate_speech_seconds_total{engine="one",model="m"}' in counted
 

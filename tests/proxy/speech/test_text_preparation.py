@@ -13,9 +13,9 @@ import pytest
 
 from plugins.plain.plugin import PlainFrontEnd
 from policies.estimate import cap_seconds
-from policies.lexicon import Lexicon, merge
+from policies.lexicon import Lexicon, merge_lexicons
 from policies.markdown.reading import Markdown
-from policies.plans import Plan, Prices, terms
+from policies.plans import Plan, Prices, build_terms
 from policies.price import Price
 from policies.routing import Candidate, Model, Voice
 from proxy.access.callers import Caller
@@ -110,7 +110,9 @@ def call(text: str, *front_ends: str, lexicon: Lexicon | None = None, parts: int
     if lexicon is not None:
         part = msgspec.structs.replace(part, lexicon=lexicon)
     request = parse_speech(msgspec.json.encode({"model": "m", "voice": "ana", "input": text}), Defaults())
-    plan = SpeechPlan(VOICE, "en", (part,) * parts, 1.0, terms(DEAR), frozenset(), frozenset())
+    plan = SpeechPlan(
+        VOICE, VOICE.id, "en", (part,) * parts, 1.0, build_terms(DEAR), frozenset(), frozenset()
+    )
     return SpeechCall("req_1", CALLER, request, plan, Totals(request, plan))
 
 
@@ -128,14 +130,14 @@ async def test_a_hold_is_for_the_dearest_candidate_by_the_text_that_it_speaks() 
             made = call("x" * length, "short", "long")
             await texts.prepare(made, 5.0)
             (run,) = made.totals.parts
-            most, seconds = run.dearest(made.terms)
+            most, seconds = run.highest_charge(made.terms)
             assert (most.whole, round(seconds, 1)) == (dearest, 12.0)
 
 
 async def test_each_paragraph_is_prepared_by_itself_and_its_last_segment_ends_it() -> None:
     text = "# Bye\nHello **Ann**. I know.\n\n- one\n- two"
     with preparation(plain=PlainFrontEnd()) as texts:
-        made = call(text, "plain", lexicon=merge([{"Ann": "anna", "two": "both"}]))
+        made = call(text, "plain", lexicon=merge_lexicons([{"Ann": "anna", "two": "both"}]))
         await texts.prepare(made, 5.0)
     (run,) = made.totals.parts
     found = run.text_for(run.candidates[0]).segments
@@ -188,7 +190,7 @@ async def test_what_a_front_end_writes_out_is_estimated_and_not_charged() -> Non
 async def test_what_the_accounts_own_lexicon_adds_is_charged(
     own: int, layers: list[dict[str, str]], characters: int
 ) -> None:
-    lexicon = merge(layers, own=own)
+    lexicon = merge_lexicons(layers, own=own)
     spoken_text = "ab cd"
     for word, said in lexicon.words.items():
         spoken_text = spoken_text.replace(word, said)
@@ -200,7 +202,7 @@ async def test_what_the_accounts_own_lexicon_adds_is_charged(
 
 
 async def test_a_sound_of_a_lexicon_is_estimated_by_its_length() -> None:
-    lexicon = merge([{"ab": f"/{'a' * 140}/"}], own=1)
+    lexicon = merge_lexicons([{"ab": f"/{'a' * 140}/"}], own=1)
     with preparation(out=Words("ab")) as texts:
         made = call("ab", "out", lexicon=lexicon)
         await texts.prepare(made, 5.0)

@@ -11,7 +11,7 @@ from proxy.features.own_voices import records as voices
 from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account, Change
 from proxy.storage.audit import Act
-from proxy.storage.rows import NEWEST, Place, new_id
+from proxy.storage.rows import NEWEST, PagePlace, new_id
 from proxy.storage.store import AlreadyExists, Statement, Store
 from proxy.storage.tables import Table
 from tests.features.own_voices.saving import add_cast
@@ -48,7 +48,7 @@ async def test_a_name_is_taken_once_even_when_all_come_together(store: Store) ->
     answers = await asyncio.gather(*attempts, return_exceptions=True)
     assert sum(isinstance(answer, accounts.Account) for answer in answers) == 1
     assert sum(isinstance(answer, AlreadyExists) for answer in answers) == 19
-    assert len(await accounts.page(store, NEWEST, 100)) == 1
+    assert len(await accounts.list_page(store, NEWEST, 100)) == 1
 
 
 async def test_accounts_are_paged_newest_first_closed_ones_too(store: Store) -> None:
@@ -57,11 +57,11 @@ async def test_accounts_are_paged_newest_first_closed_ones_too(store: Store) -> 
     made.sort(key=lambda account: (account.created, account.id), reverse=True)
     seen: list[Account] = []
     place = NEWEST
-    while page := await accounts.page(store, place, 2):
+    while page := await accounts.list_page(store, place, 2):
         seen += page
         assert len(seen) <= len(made), "a page began again where it was"
         found = await accounts.ROWS.place_of(store, None, page[-1].id)
-        assert found == Place(page[-1].created, page[-1].id)
+        assert found == PagePlace(page[-1].created, page[-1].id)
         place = found
     assert seen == made
     assert [account.name for account in made if account.closed] == ["a"]
@@ -93,7 +93,7 @@ async def test_each_of_many_changes_at_once_follows_from_the_one_before(store: S
     kept = await accounts.get(store, ada.id)
     assert kept is not None
     assert kept.agreed.rpm == 40
-    acts = await audit.list_(store, limit=100)
+    acts = await audit.list_acts(store, limit=100)
     assert sorted(act.details for act in acts) == sorted(f'{{"rpm": {rpm}}}' for rpm in range(1, 41))
 
 
@@ -108,7 +108,7 @@ async def test_a_change_that_is_overtaken_every_time_is_given_up_and_is_no_act(s
     kept = await accounts.get(store, ada.id)
     assert kept is not None
     assert kept.plan.startswith("free+")
-    assert await audit.list_(store, limit=100) == []
+    assert await audit.list_acts(store, limit=100) == []
 
 
 async def test_an_account_that_an_older_version_wrote_in_other_words_can_be_changed(store: Store) -> None:
@@ -131,7 +131,7 @@ async def test_a_closed_account_is_never_changed(store: Store) -> None:
     kept = await accounts.get(store, ada.id)
     assert kept is not None
     assert kept.plan == "free"
-    assert await audit.list_(store, limit=100) == []
+    assert await audit.list_acts(store, limit=100) == []
 
 
 async def test_closing_twice_keeps_the_first_time(store: Store) -> None:
@@ -148,13 +148,13 @@ async def test_closing_twice_keeps_the_first_time(store: Store) -> None:
 async def test_a_closed_account_loses_what_it_saved_and_others_lose_nothing(store: Store) -> None:
     ada, bob = [await accounts.create(store, name=name, plan="free") for name in ("ada", "bob")]
     for owner in (ada.id, bob.id):
-        await lexicons.put(store, owner, "en", {"SQL": "sequel"}, most=9)
+        await lexicons.put_lexicon(store, owner, "en", {"SQL": "sequel"}, most=9)
         await add_cast(store, owner, "talk")
     await add_cast(store, None, "stage")
     await accounts.close(store, ada.id)
-    assert await lexicons.of_account(store, ada.id) == []
+    assert await lexicons.list_of_account(store, ada.id) == []
     assert [voice.name for voice in await voices.of_account(store, ada.id)] == []
-    assert [lexicon.name for lexicon in await lexicons.of_account(store, bob.id)] == ["en"]
+    assert [lexicon.name for lexicon in await lexicons.list_of_account(store, bob.id)] == ["en"]
     assert [voice.name for voice in await voices.of_account(store, bob.id)] == ["talk"]
 
 

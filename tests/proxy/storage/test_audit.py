@@ -9,7 +9,7 @@ from proxy.storage import accounts, api_key, audit, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.key_records import NewKeyRecord
-from proxy.storage.rows import Place, new_id
+from proxy.storage.rows import PagePlace, new_id
 from proxy.storage.store import AlreadyExists, Store
 
 
@@ -19,7 +19,7 @@ async def act(store: Store, action: str, subject: str, account: str) -> Act:
 
 
 async def told(store: Store) -> list[tuple[str, str]]:
-    return [(found.action, found.subject) for found in await audit.list_(store, limit=100)]
+    return [(found.action, found.subject) for found in await audit.list_acts(store, limit=100)]
 
 
 async def test_a_change_and_its_act_are_one_unit(store: Store) -> None:
@@ -29,7 +29,7 @@ async def test_a_change_and_its_act_are_one_unit(store: Store) -> None:
     again = await act(store, "account.created", "acc_other", "acc_other")
     with pytest.raises(AlreadyExists):
         await accounts.create(store, name="bob", plan="free", act=again)
-    assert await audit.list_(store, limit=100) == [made]
+    assert await audit.list_acts(store, limit=100) == [made]
 
 
 async def test_a_call_that_changes_nothing_is_no_act(store: Store, ada: Account) -> None:
@@ -71,8 +71,8 @@ async def test_pages_go_on_where_the_last_one_ended(store: Store) -> None:
     ]
     await store.write(*(statement for each in acts for statement in audit.insert_statements(each)))
     seen: list[Act] = []
-    place = Place(2**63 - 1, "")
-    while page := await audit.list_(store, place=place, limit=3):
+    place = PagePlace(2**63 - 1, "")
+    while page := await audit.list_acts(store, place=place, limit=3):
         seen += page
         assert len(seen) <= len(acts), "a page began again where it was"
         newer = Act(id=f"aud_n{len(seen)}", at=99, actor="a", action="x.y", subject="s", account="acc_0")
@@ -90,5 +90,5 @@ async def test_acts_are_found_by_account_and_time(store: Store) -> None:
         for n in range(10)
     ]
     await store.write(*(statement for each in acts for statement in audit.insert_statements(each)))
-    found = await audit.list_(store, account="acc_1", since=4, limit=100)
+    found = await audit.list_acts(store, account="acc_1", since=4, limit=100)
     assert found == [acts[9], acts[7], acts[5]]

@@ -30,7 +30,7 @@ class _Batches:
         return units
 
     def written(self) -> None:
-        self.writer.answered([[]] * self.sizes[-1])
+        self.writer.answer_batch([[]] * self.sizes[-1])
 
 
 async def _turns(count: int) -> None:
@@ -69,7 +69,7 @@ async def test_a_stopped_writer_refuses_what_it_gathers_and_hands_nothing_over()
     (unit,) = batches.add(1)
     await _turns(2)
     batches.writer.refuse_all(None)
-    assert isinstance(await unit.answered, StorageFailed)
+    assert isinstance(await unit.outcome, StorageFailed)
     await asyncio.wait_for(batches.writer.drain(), timeout=5)
     await _turns(TURNS)
     assert batches.sizes == []
@@ -99,4 +99,4 @@ async def test_an_item_that_breaks_leaves_the_others_their_answers() -> None:
     with pytest.raises(ZeroDivisionError):
         batches.written()
     await _turns(1)
-    assert unit.answered.done()
+    assert unit.outcome.done()

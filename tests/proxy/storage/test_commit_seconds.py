@@ -30,9 +30,9 @@ async def test_each_commit_is_timed_and_no_read_is(new_store_url: str, tmp_path:
 
 async def test_the_metrics_of_a_server_have_the_time_of_its_commits(tmp_path: Path) -> None:
     async with inside(tmp_path) as server:
-        before = _count(server.worker.metrics.text())
+        before = _count(server.worker.metrics.page_text())
         await server.worker.store.write(Statement("DELETE FROM voices"))
-        assert _count(server.worker.metrics.text()) > before > 0
+        assert _count(server.worker.metrics.page_text()) > before > 0
 
 
 def _count(page: str) -> float:

@@ -42,7 +42,7 @@ async def test_a_unit_of_many_rows_is_named_by_its_longest_statement(store: Stor
 async def test_a_unit_that_takes_long_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     long = Statement("SELECT CAST(pg_sleep(0.3) AS TEXT)")
     if not store.is_shared:
-        monkeypatch.setattr(sqlite_batch, "HELD_S", 0.0)
+        monkeypatch.setattr(sqlite_batch, "MOST_SQLITE_S", 0.0)
         long = Statement("SELECT count(*) FROM accounts")
     with structlog.testing.capture_logs() as logs:
         await store.write(Statement("UPDATE jobs SET state = 'open'"), long)

@@ -35,4 +35,4 @@ async def test_a_sum_has_what_its_owner_cost_from_the_first_moment_on(
         cost("req_of_others", BEGAN, account="acc_b", engine="two"),
     ]
     await store.write(*map(costs.insert_statement, rows))
-    assert await costs.total(store, owner, BEGAN, is_account=is_account) == 1000
+    assert await costs.sum_costs(store, owner, BEGAN, is_account=is_account) == 1000

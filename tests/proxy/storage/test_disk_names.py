@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from proxy.feature_list import all_tables, open_store
 from proxy.file_store.locked_files import LOCK, PART
-from proxy.file_store.objects import LEFT
+from proxy.file_store.objects import LEFT_MARK
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name, safe_names
 from proxy.storage.rows import new_id
 
@@ -36,7 +36,7 @@ def test_a_name_is_one_step_below_its_folder_or_refused(text: object) -> None:
     path = ROOT / name
     assert Path(os.path.normpath(path)).parent == ROOT
     assert path.name == name
-    assert path.suffix not in (LOCK, PART, LEFT)
+    assert path.suffix not in (LOCK, PART, LEFT_MARK)
     assert os.fsencode(path).isascii()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from policies.admission import CreditBalance, Live, Refusal, Split, admit
+from policies.admission import CreditBalance, Refusal, RunningRequests, Split, admit
 from policies.limits import Caps
-from policies.plans import Plan, Terms, terms
+from policies.plans import Plan, Terms, build_terms
 from proxy.feature_list import open_store
 from proxy.storage import entries, holds
 from proxy.storage.batch_writer import UnitWrite
@@ -37,7 +37,7 @@ def _drawn_terms(drawn: random.Random) -> Terms:
     limits = Plan(
         name="p", streams=drawn.choice([None, None, 1, 3]), allowance=drawn.choice([None, 0, 20, 100])
     )
-    return terms(limits, caps=Caps(streams=drawn.choice([None, 1, 2])))
+    return build_terms(limits, caps=Caps(streams=drawn.choice([None, 1, 2])))
 
 
 def _gift(account: str, pool: int, amount: int) -> Entry:
@@ -56,13 +56,13 @@ async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
     accounts = {f"acc_{number}": _drawn_terms(drawn) for number in range(_ACCOUNTS)}
     for pool, least, most in ((_POOL, -60, 0), (GRANTED, -40, 60)):
         given = [_gift(account, pool, drawn.randint(least, most)) for account in accounts]
-        await postgres.write(*entries.statements(given))
+        await postgres.write(*entries.insert_all_statements(given))
     for request in range(4):
         takes, expected = [], []
         for account, allowed in accounts.items():
             place = _place(account, allowed.allowance, drawn.choice(["key_a", "key_b"]))
             amount = drawn.choice([0, 0, 1, 10, 30, 60])
-            found = await holds.find(postgres, place)
+            found = await holds.read_account_holds(postgres, place)
             answer = admit(amount, allowed, found.live, found.credits)
             expected.append(answer if isinstance(answer, Split) else found)
             answers[answer.reason if isinstance(answer, Refusal) else "held"] += 1
@@ -76,16 +76,18 @@ async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
 async def test_a_request_that_costs_nothing_is_held_below_zero_too(postgres: Store) -> None:
     await _give(postgres, "acc_owing", _POOL, -30)
     place = _place("acc_owing", 20)
-    owing = holds.AccountHolds(CreditBalance(-10, 0), Live(0, 0))
+    owing = holds.AccountHolds(CreditBalance(-10, 0), RunningRequests(0, 0))
     assert await _take(postgres, _taking(place, "r", 1)) == [owing]
     assert await _take(postgres, _taking(place, "r", 0)) == [Split(0, 0)]
-    assert await holds.find(postgres, place) == holds.AccountHolds(CreditBalance(-10, 0), Live(1, 1))
+    assert await holds.read_account_holds(postgres, place) == holds.AccountHolds(
+        CreditBalance(-10, 0), RunningRequests(1, 1)
+    )
 
 
 async def test_holds_taken_together_see_each_other_whatever_their_order(postgres: Store) -> None:
     accounts = ["acc_b", "acc_a", "acc_b", "acc_a", "acc_b"]
     takes = [_taking(_place(name, 20), f"r{number}", 10) for number, name in enumerate(accounts)]
-    used_up = holds.AccountHolds(CreditBalance(0, 0), Live(2, 2))
+    used_up = holds.AccountHolds(CreditBalance(0, 0), RunningRequests(2, 2))
     assert await _take(postgres, *takes) == [Split(10, 0)] * 4 + [used_up]
 
 
@@ -94,9 +96,9 @@ async def test_a_hold_that_is_there_already_fails_alone(postgres: Store) -> None
     takes = [UnitWrite(_taking(_place("acc_a", 20), f"r{number}", 1)) for number in range(3)]
     for take in takes:
         postgres.submit(take)
-    outcomes = [await take.answered for take in takes]
+    outcomes = [await take.outcome for take in takes]
     assert [isinstance(outcome, AlreadyExists) for outcome in outcomes] == [False, True, False]
-    found = await holds.find(postgres, _place("acc_a", 20))
+    found = await holds.read_account_holds(postgres, _place("acc_a", 20))
     assert found.live.account == 3
 
 
@@ -112,9 +114,9 @@ async def _take(store: Store, *takes: Take) -> list[Split | holds.AccountHolds]:
     items = [UnitWrite(take) for take in takes]
     for item in items:
         store.submit(item)
-    outcomes = [await item.answered for item in items]
+    outcomes = [await item.outcome for item in items]
     assert not any(isinstance(outcome, Exception) for outcome in outcomes), outcomes
-    return [holds.decision(outcome[0][0]) for outcome in outcomes if isinstance(outcome, list)]
+    return [holds.take_result(outcome[0][0]) for outcome in outcomes if isinstance(outcome, list)]
 
 
 def test_every_worker_takes_in_the_order_of_the_accounts_and_so_waits_for_no_other() -> None:

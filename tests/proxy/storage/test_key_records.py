@@ -9,7 +9,7 @@ from proxy.storage import accounts, api_key, audit, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.key_records import KeyRecord, NewKeyRecord
-from proxy.storage.rows import NEWEST, Place, new_id
+from proxy.storage.rows import NEWEST, PagePlace, new_id
 from proxy.storage.store import AlreadyExists, MissingReference, Statement, Store
 from tests.proxy.storage.changes import to_plan
 
@@ -64,7 +64,7 @@ async def test_keys_are_paged_newest_first(store: Store, ada: Account) -> None:
         seen += page
         assert len(seen) <= len(made), "a page began again where it was"
         found = await key_records.place_of(store, ada.id, page[-1].id)
-        assert found == Place(page[-1].created, page[-1].id)
+        assert found == PagePlace(page[-1].created, page[-1].id)
         place = found
     assert seen == sorted(made, key=lambda key: (key.created, key.id), reverse=True)
     assert await key_records.place_of(store, ada.id, his.id) is None
@@ -96,16 +96,16 @@ async def test_the_standing_of_a_key_has_its_account_in_it(store: Store, ada: Ac
     key = api_key.mint()
     record = await key_records.create(store, key, NewKeyRecord(account=ada.id))
     await accounts.change(store, ada.id, to_plan("pro"))
-    standing = await key_records.by_hash(store, key.digest)
+    standing = await key_records.find_by_hash(store, key.digest)
     assert standing is not None
     assert (standing.id, standing.account, standing.plan) == (record.id, ada.id, "pro")
     assert standing.closed is None
     closed = await accounts.close(store, ada.id)
-    after = await key_records.by_hash(store, key.digest)
+    after = await key_records.find_by_hash(store, key.digest)
     assert closed is not None
     assert after is not None
     assert after.closed == closed.closed
-    assert await key_records.by_hash(store, api_key.mint().digest) is None
+    assert await key_records.find_by_hash(store, api_key.mint().digest) is None
 
 
 async def test_rotating_gives_a_key_of_the_same_kind_and_revokes_the_old_one(
@@ -148,13 +148,13 @@ async def _below(store: Store, account: str, most: int, expires: int | None = No
         account=account,
     )
     values = NewKeyRecord(account=account, name="own", expires=expires)
-    return await key_records.create_below(store, api_key.mint(), values, most, act)
+    return await key_records.create_limited(store, api_key.mint(), values, most, act)
 
 
 async def test_keys_within_a_limit_are_no_more_when_many_are_made_at_once(store: Store, ada: Account) -> None:
     made = [key for key in await asyncio.gather(*(_below(store, ada.id, 3) for _ in range(8))) if key]
     assert len(made) == 3
-    assert {act.subject for act in await audit.list_(store, limit=99)} == {key.id for key in made}
+    assert {act.subject for act in await audit.list_acts(store, limit=99)} == {key.id for key in made}
     assert await _below(store, ada.id, 3) is None
     assert await _below(store, ada.id, 4, expires=await store.now()) is not None, "and it has ended at once"
     assert await _below(store, ada.id, 4) is not None
@@ -171,6 +171,6 @@ async def test_users_see_no_key_of_a_user_and_none_of_an_operator(store: Store, 
     await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id, role="admin"))
     person = await key_records.create(store, api_key.mint(), NewKeyRecord(account=ada.id))
     await store.write(Statement("UPDATE keys SET kind = 'user' WHERE id = :id", {"id": person.id}))
-    assert await key_records.OWN.page(store, ada.id, NEWEST, 99) == [own]
+    assert await key_records.USER_KEYS.page(store, ada.id, NEWEST, 99) == [own]
     assert await _below(store, ada.id, 2) is None, "the admin key is a key, and the user is none"
     assert await _below(store, ada.id, 3) is not None

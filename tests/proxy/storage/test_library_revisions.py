@@ -21,7 +21,7 @@ Change = Callable[[Store, VoiceRecord], Awaitable[object]]
 
 
 async def changed(store: Store, voice: VoiceRecord) -> object:
-    return await voices.update(store, voice, msgspec.structs.replace(voice, description="new"))
+    return await voices.update_voice(store, voice, msgspec.structs.replace(voice, description="new"))
 
 
 def tombstone(voice: VoiceRecord) -> Tombstone:
@@ -31,24 +31,24 @@ def tombstone(voice: VoiceRecord) -> Tombstone:
 CHANGES: dict[str, Change] = {
     "a voice is added": lambda store, voice: add_cast(store, voice.account, "other"),
     "a voice is changed": changed,
-    "a voice is deleted": lambda store, voice: voices.delete(store, voice.id),
-    "a voice is erased": lambda store, voice: tombstone_rows.erase(store, tombstone(voice)),
+    "a voice is deleted": lambda store, voice: voices.delete_voice(store, voice.id),
+    "a voice is erased": lambda store, voice: tombstone_rows.erase_subject(store, tombstone(voice)),
 }
 OF_ACCOUNTS: dict[str, Change] = {
-    "a lexicon is put": lambda store, voice: lexicons.put(
+    "a lexicon is put": lambda store, voice: lexicons.put_lexicon(
         store, voice.account or "", "pt", {"Ana": "one"}, most=9
     ),
-    "a lexicon is deleted": lambda store, voice: lexicons.delete(store, voice.account or "", "en"),
+    "a lexicon is deleted": lambda store, voice: lexicons.delete_lexicon(store, voice.account or "", "en"),
     "the account is closed": lambda store, voice: accounts.close(store, voice.account or ""),
 }
 NO_CHANGES: dict[str, Change] = {
-    "it spoke": lambda store, voice: voices.note_used(store, [voice.id], 86_400_000_000),
+    "it spoke": lambda store, voice: voices.note_voices_used(store, [voice.id], 86_400_000_000),
 }
 
 
 async def cast_of(store: Store, is_operators: bool) -> VoiceRecord:
     account = await accounts.create(store, name="ada", plan="free")
-    await lexicons.put(store, account.id, "en", {"SQL": "sequel"}, most=9)
+    await lexicons.put_lexicon(store, account.id, "en", {"SQL": "sequel"}, most=9)
     owner = None if is_operators else account.id
     made = await add_cast(store, owner, "talk")
     assert made is not None
@@ -57,7 +57,7 @@ async def cast_of(store: Store, is_operators: bool) -> VoiceRecord:
 
 async def number(store: Store, account: str | None) -> int:
     owner = account or library_revisions.OPERATOR
-    return (await library_revisions.read(store, [owner, "acc_nobody"])).get(owner, 0)
+    return (await library_revisions.read_revisions(store, [owner, "acc_nobody"])).get(owner, 0)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ async def test_the_numbers_of_many_libraries_are_one_query_and_nothing_is_no_num
     voice = await cast_of(store, is_operators=False)
     assert voice.account is not None
     names = [f"acc_{number}" for number in range(300)]
-    assert await library_revisions.read(store, [*names, voice.account]) == {voice.account: 2}
+    assert await library_revisions.read_revisions(store, [*names, voice.account]) == {voice.account: 2}
 
 
 def test_whoever_writes_a_voice_or_a_lexicon_raises_the_number() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import NEWEST, Place
+from proxy.storage.rows import NEWEST, PagePlace
 from proxy.storage.store import Condition, Statement, Store
 from tests.proxy.storage.notes import open_bare
 
@@ -79,7 +79,7 @@ async def test_a_page_goes_on_behind_its_place(store: Store) -> None:
     place = NEWEST
     for letter in own[:-1]:
         assert await LETTERS.page(store, "ada", place, 1, {"since": 0}) == [letter]
-        place = Place(letter.day, letter.id)
+        place = PagePlace(letter.day, letter.id)
         assert await LETTERS.place_of(store, "ada", letter.id) == place
         assert await LETTERS.place_of(store, "bob", letter.id) is None
     assert await LETTERS.page(store, None, NEWEST, 9, {"since": 2}) == letters[:3:-1]

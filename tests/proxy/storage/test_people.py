@@ -60,7 +60,7 @@ async def test_a_paid_plan_ends_to_the_microsecond_wherever_it_is_read(
         found = await accounts.get(store, "ada")
         assert found is not None
         assert found.plan == plan
-        assert [each.plan for each in await accounts.page(store, NEWEST, 9)] == [plan]
+        assert [each.plan for each in await accounts.list_page(store, NEWEST, 9)] == [plan]
         assert (await Callers(store, store.monotonic).by_id(made.id)).plan == plan
         assert (await Callers(store, store.monotonic).identify(key.reveal())).plan == plan
     assert (await row(store))[0] == "pro", "the row changes when its task comes"
@@ -121,7 +121,7 @@ async def test_a_users_key_is_found_by_its_id_alone(store: WatchedStore, ada: Ac
     await store.write(Statement("UPDATE keys SET kind = 'user'"))
     assert await key_records.page(store, ada.id, NEWEST, 9) == []
     assert await key_records.page(store, None, NEWEST, 9) == []
-    assert await key_records.by_hash(store, secret.digest) is None
+    assert await key_records.find_by_hash(store, secret.digest) is None
     with pytest.raises(InvalidKey):
         await callers.identify(secret.reveal())
     assert await key_records.rotate(store, key.id, api_key.mint()) is None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, of_one
+from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, read_singly
 from tests.speech_engine.host.simulated_time import simulated
 
 
@@ -39,7 +39,11 @@ def source() -> Source:
 def cache_of(source: Source, most: float = 10, ttl_s: float = 5.0) -> ReadCache[str, int]:
     """Values weigh what they are."""
     return ReadCache(
-        of_one(source.read), lambda _: ttl_s, max_weight=most, weight=lambda value: value, clock=source.clock
+        read_singly(source.read),
+        lambda _: ttl_s,
+        max_weight=most,
+        weight=lambda value: value,
+        clock=source.clock,
     )
 
 
@@ -69,7 +73,7 @@ async def test_its_time_counts_from_before_the_read(source: Source) -> None:
 
 async def test_a_value_without_time_is_given_and_replaces_an_older_one_by_nothing(source: Source) -> None:
     cache: ReadCache[str, int] = ReadCache(
-        of_one(source.read), lambda value: 5.0 if value == 1 else 0.0, max_weight=9, clock=source.clock
+        read_singly(source.read), lambda value: 5.0 if value == 1 else 0.0, max_weight=9, clock=source.clock
     )
     await cache.get("a")
     source.seconds, source.values["a"] = 5.0, 9

@@ -57,7 +57,7 @@ def keeping(store: Store, days: int, every_s: float = retention.EVERY_S) -> Iter
 async def become(store: Store, left: int) -> None:
     async with asyncio.timeout(20):
         while True:
-            rows, (row,) = await usage.list_(store), await store.read(_COUNT)
+            rows, (row,) = await usage.list_newest(store), await store.read(_COUNT)
             if len(rows) <= left and row["n"] <= left:
                 return
             await asyncio.sleep(0.01)
@@ -66,7 +66,7 @@ async def become(store: Store, left: int) -> None:
 async def test_usage_that_is_too_old_goes_in_batches_and_the_books_stay(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 3)
+    monkeypatch.setattr(retention, "BATCH_REQUESTS", 3)
     now = await store.now()
     statements = [
         statement
@@ -80,7 +80,7 @@ async def test_usage_that_is_too_old_goes_in_batches_and_the_books_stay(
         await become(store, 2)
     after = await verify(store)
     assert (after.is_clean, after.requests, after.entries) == (True, 2, 10)
-    assert {row.id for row in await usage.list_(store)} == {"req_8", "req_9"}
+    assert {row.id for row in await usage.list_newest(store)} == {"req_8", "req_9"}
     left = await store.read("SELECT request FROM receipts")
     assert {row["request"] for row in left} == {"req_8", "req_9"}
 
@@ -97,7 +97,7 @@ async def test_without_a_number_of_days_everything_stays(store: Store) -> None:
     await asked.wait()
     await accounts.create(store, name="ada", plan="free")  # behind any delete that there might be
     task.cancel()
-    assert len(await usage.list_(store)) == 1
+    assert len(await usage.list_newest(store)) == 1
 
 
 async def test_a_database_that_is_away_is_asked_again(store: Store) -> None:

@@ -10,13 +10,13 @@ import pytest
 from proxy.feature_list import all_tables, open_store
 from proxy.storage import schema
 from proxy.storage.postgres import migrating
-from proxy.storage.schema import Migration, migrate, parse, shipped
+from proxy.storage.schema import Migration, known_migrations, migrate, parse_migration
 from proxy.storage.store import Statement, StorageFailed, Store
 from tests.proxy.storage.notes import names_in
 from tests.tables import each_row
 from tests.waiting import soon
 
-KNOWN = len(shipped())
+KNOWN = len(known_migrations())
 _FIRST = Migration(1, "first", ("CREATE TABLE one (id TEXT)", "INSERT INTO one VALUES ('kept')"))
 _SECOND = Migration(2, "second", ("CREATE TABLE two (id TEXT)",))
 _BROKEN = Migration(2, "broken", ("CREATE TABLE two (id TEXT)", "INSERT INTO nowhere VALUES (1)"))
@@ -59,7 +59,11 @@ async def test_a_database_from_a_newer_version_is_refused_and_left_alone(
 async def test_an_older_version_works_on_a_newer_database_until_something_is_removed(bare: Store) -> None:
     adds = Migration(KNOWN + 1, "adds", ("CREATE TABLE added (id TEXT)",))
     removes = Migration(KNOWN + 2, "removes", ("DROP TABLE added",), readable_from=KNOWN + 1)
-    older, newer, newest = shipped(), [*shipped(), adds], [*shipped(), adds, removes]
+    older, newer, newest = (
+        known_migrations(),
+        [*known_migrations(), adds],
+        [*known_migrations(), adds, removes],
+    )
     assert await migrate(bare, older) == KNOWN
     assert await migrate(bare, newer) == KNOWN + 1
     assert await migrate(bare, older) == KNOWN + 1
@@ -80,7 +84,7 @@ async def test_a_server_that_must_not_migrate_names_the_command(bare: Store) -> 
     assert await versions(bare) == [1]
 
 
-_INDEX = parse("0002_an_index.sql", "-- Many look.\nCREATE INDEX CONCURRENTLY by_id ON one (id);\n")
+_INDEX = parse_migration("0002_an_index.sql", "-- Many look.\nCREATE INDEX CONCURRENTLY by_id ON one (id);\n")
 
 
 async def test_an_index_on_an_older_table_is_made_while_others_write(bare: Store) -> None:
@@ -101,7 +105,9 @@ async def test_an_index_on_an_older_table_is_made_while_others_write(bare: Store
 async def test_a_second_server_that_starts_does_not_hold_up_an_index(store_url: str) -> None:
     async def start() -> int:
         async with migrating(store_url) as patient:
-            return await migrate(patient, [*shipped(), msgspec.structs.replace(_INDEX, version=KNOWN + 1)])
+            return await migrate(
+                patient, [*known_migrations(), msgspec.structs.replace(_INDEX, version=KNOWN + 1)]
+            )
 
     with pytest.raises(StorageFailed, match='relation "one" does not exist'):
         await start()
@@ -115,7 +121,7 @@ async def test_a_second_server_that_starts_does_not_hold_up_an_index(store_url: 
 async def test_a_migration_does_not_let_requests_queue_behind_its_lock(
     bare: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "_WAIT_SHORTLY", Statement("SET LOCAL lock_timeout = '20ms'"))
+    monkeypatch.setattr(schema, "_SHORT_LOCK_TIMEOUT", Statement("SET LOCAL lock_timeout = '20ms'"))
     monkeypatch.setattr(schema, "_LOCK_AGAIN_S", 0.02)
     await migrate(bare, [_FIRST])
     adds = Migration(2, "adds", ("ALTER TABLE one ADD COLUMN two TEXT NOT NULL DEFAULT ''",))
@@ -138,13 +144,13 @@ async def test_a_row_that_was_stored_is_there_when_the_store_opens_again(
             Statement("INSERT INTO accounts (id, name, plan, created) VALUES ('acc_1', 'a', 'free', 0)")
         )
     async with open_store(store_url, tmp_path) as store:
-        assert await versions(store) == reached == [migration.version for migration in shipped()]
+        assert await versions(store) == reached == [migration.version for migration in known_migrations()]
         assert await store.read("SELECT name FROM accounts") == [{"name": "a"}]
 
 
 def test_a_file_is_cut_at_semicolons_that_end_a_line() -> None:
     text = "-- a comment;\nCREATE TABLE a (\n    id TEXT DEFAULT ';x'\n);\n\nDROP TABLE b;\n"
-    migration = parse("0007_some_words.sql", text)
+    migration = parse_migration("0007_some_words.sql", text)
     assert migration == Migration(
         7, "some_words", ("CREATE TABLE a (\n    id TEXT DEFAULT ';x'\n)", "DROP TABLE b")
     )
@@ -152,7 +158,7 @@ def test_a_file_is_cut_at_semicolons_that_end_a_line() -> None:
 
 def test_a_file_with_another_name_is_refused() -> None:
     with pytest.raises(ValueError, match=r"0001_what_it_brings"):
-        parse("first.sql", "SELECT 1;")
+        parse_migration("first.sql", "SELECT 1;")
 
 
 @each_row("url", ["", "mysql://u:hunter2@db/vg", "sqlite:///somewhere"])
@@ -205,7 +211,7 @@ def breaking(migration: Migration) -> list[str]:
 
 
 def test_migrations_only_add_or_name_the_oldest_version_that_works() -> None:
-    later = [migration for migration in shipped()[LAST_FREE:] if not migration.readable_from]
+    later = [migration for migration in known_migrations()[LAST_FREE:] if not migration.readable_from]
     assert {migration.name: found for migration in later if (found := breaking(migration))} == {}
 
 
@@ -236,5 +242,5 @@ def test_migrations_only_add_or_name_the_oldest_version_that_works() -> None:
     ],
 )
 def test_what_a_migration_may_do(statement: str, is_fine: bool) -> None:
-    assert (not breaking(parse("0099_test.sql", f"{statement};\n"))) == is_fine
-    assert parse("0099_test.sql", f"-- readable_from: 98\n{statement};\n").readable_from == 98
+    assert (not breaking(parse_migration("0099_test.sql", f"{statement};\n"))) == is_fine
+    assert parse_migration("0099_test.sql", f"-- readable_from: 98\n{statement};\n").readable_from == 98

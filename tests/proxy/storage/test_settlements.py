@@ -56,7 +56,7 @@ def end(request: str, *amounts: int, account: str = "acc_ada", **changed: Any) -
         micro_usd=7,
     )
     spent = [
-        entries.spend(request, account, pool, amount, at=row.started, actor="key_ada")
+        entries.make_spend_entry(request, account, pool, amount, at=row.started, actor="key_ada")
         for pool, amount in zip((_POOL, GRANTED), amounts, strict=False)
     ]
     return End("finished", row, spent, [cost])
@@ -67,18 +67,20 @@ async def settle(store: Store, *ends: End) -> list[WriteOutcome]:
     items = [UnitWrite(each) for each in ends]
     for item in items:
         store.submit(item)
-    return [await item.answered for item in items]
+    return [await item.outcome for item in items]
 
 
 async def test_the_ends_of_many_requests_are_all_there_and_balances_are_their_sums(store: Store) -> None:
     ends = [end(f"req_{number}", 10 * number, number) for number in range(40)]
     ends += [end(f"req_ben_{number}", 1, account="acc_ben") for number in range(3)]
     assert await settle(store, *ends) == [[]] * 43
-    assert {row.id: row for row in await usage.list_(store)} == {each.usage.id: each.usage for each in ends}
-    assert await entries.pools(store, "acc_ada") == {_POOL: -7800, GRANTED: -780}
-    assert await entries.pools(store, "acc_ben") == {_POOL: -3}
-    assert await entries.spent(store, "req_7") == list(ends[7].entries)
-    assert await costs.total(store, "acc_ada", 0, is_account=True) == 40 * 7
+    assert {row.id: row for row in await usage.list_newest(store)} == {
+        each.usage.id: each.usage for each in ends
+    }
+    assert await entries.read_pools(store, "acc_ada") == {_POOL: -7800, GRANTED: -780}
+    assert await entries.read_pools(store, "acc_ben") == {_POOL: -3}
+    assert await entries.read_spending(store, "req_7") == list(ends[7].entries)
+    assert await costs.sum_costs(store, "acc_ada", 0, is_account=True) == 40 * 7
 
 
 def receipted(request: str, account: str = "acc_ada", facts: ClipFacts = FACTS) -> End:
@@ -92,11 +94,13 @@ async def test_receipts_come_with_their_ends_and_each_account_finds_its_own(stor
     assert await settle(store, *ends) == [[]] * 3
     found = FoundReceipt("req_1", "acc_ada", FACTS, 10)
     assert (
-        await receipts.find(store, "req_1", "acc_ada") == await receipts.find(store, "req_1", None) == found
+        await receipts.find_receipt(store, "req_1", "acc_ada")
+        == await receipts.find_receipt(store, "req_1", None)
+        == found
     )
     for request, account in (("req_1", "acc_ben"), ("req_3", "acc_ada"), ("req_2", "acc_ada")):
-        assert await receipts.find(store, request, account) is None
-    assert await receipts.find(store, "req_2", None) is None
+        assert await receipts.find_receipt(store, request, account) is None
+    assert await receipts.find_receipt(store, "req_2", None) is None
     assert await store.read("SELECT request FROM receipts ORDER BY request") == [
         {"request": "req_1"},
         {"request": "req_3"},
@@ -114,23 +118,23 @@ async def test_receipts_come_with_their_ends_and_each_account_finds_its_own(stor
 async def test_clips_that_need_keys_are_known(
     store: Store, changed: dict[str, str], needs_keys: bool
 ) -> None:
-    assert not await receipts.has_keyed(store)
+    assert not await receipts.needs_mark_keys(store)
     facts = msgspec.structs.replace(FACTS, **changed)
     assert await settle(store, receipted("req_1", facts=facts)) == [[]]
-    assert await receipts.has_keyed(store) == needs_keys
+    assert await receipts.needs_mark_keys(store) == needs_keys
 
 
 async def test_an_end_that_is_refused_leaves_no_receipt(store: Store) -> None:
     assert await settle(store, end("req_1", 10)) == [[]]
     (outcome,) = await settle(store, receipted("req_1"))
     assert isinstance(outcome, AlreadyExists)
-    assert await receipts.find(store, "req_1", None) is None
+    assert await receipts.find_receipt(store, "req_1", None) is None
 
 
 async def test_the_end_of_a_free_request_moves_nothing(store: Store) -> None:
     free = End("failed", msgspec.structs.replace(ROW, id="req_1", outcome="failed", units=1.5))
     assert await settle(store, free) == [[]]
-    assert await usage.list_(store) == [free.usage]
+    assert await usage.list_newest(store) == [free.usage]
     assert await store.read("SELECT * FROM balances") == []
 
 
@@ -139,22 +143,22 @@ async def test_a_request_that_was_settled_before_fails_alone(store: Store) -> No
     outcomes = await settle(store, *(end(f"req_{number}", 5) for number in range(9)))
     assert [number for number, outcome in enumerate(outcomes) if outcome != []] == [3]
     assert isinstance(outcomes[3], AlreadyExists)
-    assert await entries.pools(store, "acc_ada") == {_POOL: -45}
-    assert len(await usage.list_(store)) == 9
+    assert await entries.read_pools(store, "acc_ada") == {_POOL: -45}
+    assert len(await usage.list_newest(store)) == 9
 
 
 async def test_one_request_with_two_ends_is_charged_once(store: Store) -> None:
     outcomes = await settle(store, end("req_1", 5), end("req_1", 5), end("req_2", 5))
     assert [type(outcome) for outcome in outcomes] == [list, AlreadyExists, list]
-    assert await entries.pools(store, "acc_ada") == {_POOL: -10}
+    assert await entries.read_pools(store, "acc_ada") == {_POOL: -10}
 
 
 @pytest.mark.parametrize("bad", [{"voice": "a NUL \0"}, {"voice": "\ud800"}, {"samples": 2**63}])
 async def test_a_value_that_no_database_can_hold_fails_alone(store: Store, bad: dict[str, Any]) -> None:
     outcomes = await settle(store, end("req_1", 5), end("req_2", 5, **bad), end("req_3", 5))
     assert [type(outcome) for outcome in outcomes] == [list, StorageFailed, list]
-    assert await entries.pools(store, "acc_ada") == {_POOL: -10}
-    assert {row.id for row in await usage.list_(store)} == {"req_1", "req_3"}
+    assert await entries.read_pools(store, "acc_ada") == {_POOL: -10}
+    assert {row.id for row in await usage.list_newest(store)} == {"req_1", "req_3"}
 
 
 async def test_a_close_writes_every_end_that_was_submitted_and_refuses_later_ones(store: Store) -> None:
@@ -176,7 +180,7 @@ async def test_ends_and_other_units_share_one_commit(store: Store) -> None:
         store.write(*entries.insert_statements(grant), Statement("SELECT count(*) AS n FROM entries")),
     )
     assert store.commits == before + 1
-    assert await entries.pools(store, "acc_ada") == {_POOL: -10, GRANTED: 40}
+    assert await entries.read_pools(store, "acc_ada") == {_POOL: -10, GRANTED: 40}
     assert rows[-1] == [{"n": 5}]
 
 
@@ -188,10 +192,10 @@ async def test_a_full_database_keeps_no_half_of_an_end(store: Store) -> None:
     store._writer.connection.execute(f"PRAGMA max_page_count = {pages}")
     ends = [end(f"req_{number}", 1, voice="v" * 10_000) for number in range(5)]
     assert {type(outcome) for outcome in await settle(store, *ends)} == {StorageFailed}
-    assert await entries.pools(store, "acc_ada") == {_POOL: -1}
+    assert await entries.read_pools(store, "acc_ada") == {_POOL: -1}
     store._writer.connection.execute("PRAGMA max_page_count = 1000000")
     assert await settle(store, *ends) == [[]] * 5
-    assert await entries.pools(store, "acc_ada") == {_POOL: -6}
+    assert await entries.read_pools(store, "acc_ada") == {_POOL: -6}
 
 
 class _Breaks(UnitWrite):
@@ -206,7 +210,7 @@ async def test_a_fault_in_one_answer_keeps_no_other_waiting(store: Store) -> Non
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
     store.submit(_Breaks(end("req_1", 1)))
     assert await settle(store, end("req_2", 1)) == [[]]
-    assert len(await usage.list_(store)) == 2
+    assert len(await usage.list_newest(store)) == 2
     assert len(faults) == 1
 
 

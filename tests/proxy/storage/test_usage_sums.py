@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.usage_sides import DIMENSIONS, By
+from policies.usage_sides import DIMENSIONS, Dimension
 from proxy.storage import usage
 from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.usage import Outcome, Period, UsageRow
-from proxy.storage.usage_sums import UsageSum, sums
+from proxy.storage.usage_sums import UsageSum, list_sums
 from tests.proxy.storage.test_usage import ROW
 
 _DAY = 86_400_000_000
@@ -51,7 +51,7 @@ def rows() -> list[UsageRow]:
     ]
 
 
-def side(row: UsageRow, by: By) -> str:
+def side(row: UsageRow, by: Dimension) -> str:
     if by in ("day", "month"):
         day = datetime.fromtimestamp(row.started // 1_000_000, UTC)
         return f"{day:%Y-%m-%d}" if by == "day" else f"{day:%Y-%m}"
@@ -60,7 +60,7 @@ def side(row: UsageRow, by: By) -> str:
     return str(getattr(row, "kind" if by == "operation" else by))
 
 
-def by_hand(among: list[UsageRow], by: By) -> dict[str, tuple[int, ...]]:
+def by_hand(among: list[UsageRow], by: Dimension) -> dict[str, tuple[int, ...]]:
     groups: dict[str, list[UsageRow]] = defaultdict(list)
     for row in among:
         groups[side(row, by)].append(row)
@@ -85,8 +85,8 @@ async def among(store: Store) -> list[UsageRow]:
 
 
 @pytest.mark.parametrize("by", [by for by in DIMENSIONS if by != "refusal"])
-async def test_sums_are_those_of_the_rows(store: Store, among: list[UsageRow], by: By) -> None:
-    found = await sums(store, Period(), by)
+async def test_sums_are_those_of_the_rows(store: Store, among: list[UsageRow], by: Dimension) -> None:
+    found = await list_sums(store, Period(), by)
     assert {row.name: msgspec.structs.astuple(row)[1:-1] for row in found} == by_hand(among, by)
     assert len(found) > 1
     if by in ("day", "month"):
@@ -98,18 +98,20 @@ async def test_sums_are_those_of_the_rows(store: Store, among: list[UsageRow], b
 async def test_sums_are_of_one_account_and_of_a_period(store: Store, among: list[UsageRow]) -> None:
     period = Period("acc_1", _START + 2 * _DAY, _START + 9 * _DAY)
     hers = [row for row in among if row.account == "acc_1" and period.since <= row.started < period.until]
-    found = await sums(store, period, "key")
+    found = await list_sums(store, period, "key")
     assert {row.name: msgspec.structs.astuple(row)[1:-1] for row in found} == by_hand(hers, "key")
     assert sum(row.requests for row in found) == 10
 
 
 @pytest.mark.parametrize("by", DIMENSIONS)
-async def test_a_limited_sum_has_the_first_of_all_groups(store: Store, among: list[UsageRow], by: By) -> None:
-    assert await sums(store, Period(), by, 2) == (await sums(store, Period(), by))[:2]
+async def test_a_limited_sum_has_the_first_of_all_groups(
+    store: Store, among: list[UsageRow], by: Dimension
+) -> None:
+    assert await list_sums(store, Period(), by, 2) == (await list_sums(store, Period(), by))[:2]
 
 
 async def test_a_store_without_usage_has_no_groups(store: Store) -> None:
-    assert [await sums(store, Period(), by) for by in DIMENSIONS] == [[]] * len(DIMENSIONS)
+    assert [await list_sums(store, Period(), by) for by in DIMENSIONS] == [[]] * len(DIMENSIONS)
 
 
 async def test_jobs_that_had_one_id_after_another_are_one_sum(store: Store) -> None:
@@ -121,7 +123,7 @@ async def test_jobs_that_had_one_id_after_another_are_one_sum(store: Store) -> N
         for number in (1, 2)
     ]
     await store.write(*map(usage.insert_statement, steps))
-    assert [(each.name, each.credits) for each in await sums(store, Period(), "job")] == [("job_1", 20)]
+    assert [(each.name, each.credits) for each in await list_sums(store, Period(), "job")] == [("job_1", 20)]
 
 
 async def test_what_runs_have_cost_is_in_the_sums_that_ask_for_it(
@@ -147,7 +149,7 @@ async def test_what_runs_have_cost_is_in_the_sums_that_ask_for_it(
     await store.write(*(Statement(run, {"id": f"run_{n}", **each}) for n, each in enumerate(runs)))
     for account in (None, "acc_9"):
         period = Period(account, _START, _START + 3 * _DAY)
-        plain = {by: {row.name: row for row in await sums(store, period, by)} for by in DIMENSIONS}
+        plain = {by: {row.name: row for row in await list_sums(store, period, by)} for by in DIMENSIONS}
         ours = [each for each in runs[:3] if account in (None, each["account"])]
         for by in DIMENSIONS:
             added: dict[str, int] = defaultdict(int)
@@ -155,12 +157,12 @@ async def test_what_runs_have_cost_is_in_the_sums_that_ask_for_it(
                 day = datetime.fromtimestamp(int(each["at"]) // 1_000_000, UTC)
                 times = {"day": f"{day:%Y-%m-%d}", "month": f"{day:%Y-%m}"}
                 added[times.get(by) or str(each[by])] += int(each["micro_usd"])
-            found = {row.name: row for row in await sums(store, period, by, has_runs=True)}
+            found = {row.name: row for row in await list_sums(store, period, by, has_runs=True)}
             assert found.keys() == plain[by].keys() | added.keys(), by
             for name, row in found.items():
                 before = plain[by].get(name, UsageSum(name, 0, 0, 0, 0, 0, 0))
                 assert row == msgspec.structs.replace(before, micro_usd=before.micro_usd + added[name]), by
-    assert await usage.delete(store, _START + 3 * _DAY, 1) == (1, 3)
+    assert await usage.delete_oldest(store, _START + 3 * _DAY, 1) == (1, 3)
 
 
 async def test_a_table_may_have_a_side(
@@ -169,7 +171,7 @@ async def test_a_table_may_have_a_side(
     await store.write(*(Statement(_RECEIPT, {"id": row.id, "facts": row.voice}) for row in among[::2]))
     of_receipt = "coalesce((SELECT facts FROM receipts WHERE request = usage.id), '')"
     monkeypatch.setattr(store, "tables", (*store.tables, Table("receipts", sides=(("cache", of_receipt),))))
-    found = {row.name: row.requests for row in await sums(store, Period(), "cache")}
+    found = {row.name: row.requests for row in await list_sums(store, Period(), "cache")}
     assert found == {"": 45, "voice_0": 23, "voice_2": 22}
 
 
@@ -194,15 +196,15 @@ async def test_sums_by_tag_and_the_rows_with_a_tag_are_those_of_all_rows(
         for tag, credits, job in made
     ]
     await store.write(*map(usage.insert_statement, rows))
-    found = await sums(store, Period(account), "tag", has_runs=True)
+    found = await list_sums(store, Period(account), "tag", has_runs=True)
     assert {each.name: msgspec.structs.astuple(each)[1:-1] for each in found} == by_hand(rows, "tag")
     for tag in {row.tag for row in rows}:
         period, tagged = Period(account, tag=tag), [row for row in rows if row.tag == tag]
-        page = await usage.page(store, period, NEWEST, 1000)
+        page = await usage.list_page(store, period, NEWEST, 1000)
         assert sorted(row.id for row in page) == sorted(row.id for row in tagged)
-        by_job = await sums(store, period, "job", has_runs=True)
+        by_job = await list_sums(store, period, "job", has_runs=True)
         assert sum(each.credits for each in by_job) == sum(row.credits for row in tagged)
-    assert await sums(store, Period(account, tag="other"), "day", has_runs=True) == []
+    assert await list_sums(store, Period(account, tag="other"), "day", has_runs=True) == []
 
 
 async def test_a_run_with_a_tag_is_in_the_sums_of_that_tag_alone(store: Store) -> None:
@@ -213,5 +215,5 @@ async def test_a_run_with_a_tag_is_in_the_sums_of_that_tag_alone(store: Store) -
     """
     await store.write(Statement(run))
     for tag, expected in ((None, 7), ("ep:1", 7), ("", 0), ("ep:2", 0)):
-        found = await sums(store, Period(tag=tag), "engine", has_runs=True)
+        found = await list_sums(store, Period(tag=tag), "engine", has_runs=True)
         assert sum(each.micro_usd for each in found) == expected

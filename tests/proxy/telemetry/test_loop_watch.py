@@ -119,5 +119,5 @@ def test_each_hold_is_counted_and_a_long_one_is_logged_with_its_step() -> None:
             "step": "some.step < another.step",
         }
     ]
-    assert "voxgate_loop_held_seconds_count 2.0" in metrics.text()
-    assert 'voxgate_loop_held_seconds_bucket{le="0.05"} 1.0' in metrics.text()
+    assert "voxgate_loop_held_seconds_count 2.0" in metrics.page_text()
+    assert 'voxgate_loop_held_seconds_bucket{le="0.05"} 1.0' in metrics.page_text()

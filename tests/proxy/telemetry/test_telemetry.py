@@ -37,7 +37,7 @@ async def test_a_turn_that_breaks_is_logged_without_its_words_and_counted() -> N
     }
     assert SECRET not in repr(logs)
     assert type(logs[0]["exc_info"]).__name__ == "ZeroDivisionError"
-    assert f'voxgate_background_failures_total{{task="a task"}} {turns:.1f}' in metrics.text()
+    assert f'voxgate_background_failures_total{{task="a task"}} {turns:.1f}' in metrics.page_text()
 
 
 async def test_closing_ends_a_turn_in_the_middle() -> None:
@@ -76,4 +76,4 @@ async def test_kept_answers_are_swept_again_after_a_sweep_that_broke(
     metrics, vault = Metrics(), Vault(store, VaultSection(), tmp_path)
     async with open_answers(store, tmp_path, Server(idempotency_mb=1), vault, metrics), asyncio.timeout(10):
         await again.wait()
-    assert 'voxgate_background_failures_total{task="sweep of kept answers"} 1.0' in metrics.text()
+    assert 'voxgate_background_failures_total{task="sweep of kept answers"} 1.0' in metrics.page_text()

@@ -65,30 +65,30 @@ def join(table: RowTable[str, ToyRow], most: int = 100) -> list[str]:
     """Let rows join, and return the jobs whose they are."""
     joined: list[str] = []
     while len(joined) < most and (row := table.next_row("slack")) is not None:
-        table.joined(row, ToyRow(row.spec))
+        table.note_joined(row, ToyRow(row.spec))
         joined.append(row.spec.job.id)
     return joined
 
 
 async def test_the_segment_that_is_heard_next_never_waits_for_those_after_it() -> None:
     reading = speech("reading", "first", "second")
-    reading.put(1, bytes(UNREAD_BYTES + 2))
+    reading.add_sound(1, bytes(UNREAD_BYTES + 2))
     assert reading.is_full
     assert (reading.may_step(0), reading.may_step(1)) == (True, False)
-    reading.put(0, b"ab")
-    reading.over[0] = True
-    assert reading.take() == (0, b"ab")
-    reading.over[0] = True
-    assert reading.take() == (1, bytes(UNREAD_BYTES + 2))
+    reading.add_sound(0, b"ab")
+    reading.ended_segments[0] = True
+    assert reading.take_sound() == (0, b"ab")
+    reading.ended_segments[0] = True
+    assert reading.take_sound() == (1, bytes(UNREAD_BYTES + 2))
     assert reading.may_step(1)
 
 
 async def test_a_segment_that_was_made_ahead_is_as_full_as_any_when_its_turn_comes() -> None:
     reading = speech("reading", "first", "second")
     for _ in range(3):
-        reading.put(1, bytes(UNREAD_BYTES))
-    reading.over[0] = True
-    assert reading.take() == (1, bytes(UNREAD_BYTES))
+        reading.add_sound(1, bytes(UNREAD_BYTES))
+    reading.ended_segments[0] = True
+    assert reading.take_sound() == (1, bytes(UNREAD_BYTES))
     assert not reading.may_step(1)
 
 
@@ -245,10 +245,10 @@ async def test_a_job_that_is_over_gets_no_further_row(how: str) -> None:
     assert join(table, 1) == ["ending"]
     (row,) = table.live
     if how == "failed":
-        table.failed(row, ValueError())
+        table.note_failed(row, ValueError())
     else:
         ending.is_dropped = True
-        assert table.dropped() == [row]
+        assert table.take_dropped() == [row]
     assert not join(table)
     table.forget_ended()
     assert not table.has_work

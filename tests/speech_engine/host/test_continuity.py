@@ -133,7 +133,7 @@ def test_what_follows_a_part_is_wanted_once_and_nothing_before_its_time() -> Non
         Demand(0.3, 11.0, 1.0),
         Demand(0.3, 8.0, 1.0),
     ]
-    assert Demand(5.0, 10.0, 1.0).until(1.0) == 0.0
+    assert Demand(5.0, 10.0, 1.0).due_until(1.0) == 0.0
 
 
 @cache

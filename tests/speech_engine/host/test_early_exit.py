@@ -210,7 +210,7 @@ async def test_a_free_slot_is_entered_without_a_turn_of_the_loop() -> None:
     entering = slots.enter("a", 5.0)
     with pytest.raises(StopIteration) as entered:
         entering.send(None)
-    assert entered.value.value.place is None
+    assert entered.value.value.admission is None
     slots.leave(entered.value.value)
 
 

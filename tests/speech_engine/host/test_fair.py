@@ -111,7 +111,7 @@ def test_seconds_beyond_the_estimate_count_while_they_are_made() -> None:
         order.push(ticket)
     assert order.pop() is understated[0]
     assert order.pop().tenant == "b"
-    order.made(understated[0], 60.0)
+    order.note_made(understated[0], 60.0)
     assert order.pop().tenant == "b"
     assert order.pop() is understated[1]
 

@@ -23,7 +23,7 @@ from speech_engine import (
 )
 from speech_engine.device import CPU
 from speech_engine.host.messages import Failed
-from speech_engine.host.remote_calls import fetched
+from speech_engine.host.remote_calls import fetch_recording
 from speech_engine.host.remote_pieces import FarIntroduction, RemoteFrame, frames_of
 from speech_engine.host.remote_server import RemoteServer
 from speech_engine.host.remote_worker import MOST_STORED, Fetch, RemoteWorker, open_remote_worker
@@ -46,7 +46,9 @@ def work(key: str = "k.1", text: str = "Word one.", voice: Voice | None = None, 
 
 
 @asynccontextmanager
-async def remote_worker(settings: bytes = b"{}", fetch: Fetch = fetched) -> AsyncIterator[RemoteWorker]:
+async def remote_worker(
+    settings: bytes = b"{}", fetch: Fetch = fetch_recording
+) -> AsyncIterator[RemoteWorker]:
     log = structlog.get_logger()
     async with open_remote_worker("plugins.tone.worker", settings, CPU, log, fetch=fetch) as opened:
         yield opened

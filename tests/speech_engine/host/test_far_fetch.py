@@ -12,12 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
-from speech_engine.host.remote_calls import MOST_BYTES, fetched
+from speech_engine.host.remote_calls import MOST_BYTES, fetch_recording
 from speech_engine.runner import RemoteSample
 from tests.tables import each_row
 
 PCM = bytes(range(256)) * 1000
-fetched_from_here = partial(fetched, schemes=("http",), pause_s=0.0)
+fetched_from_here = partial(fetch_recording, schemes=("http",), pause_s=0.0)
 
 
 class Shop(BaseHTTPRequestHandler):
@@ -122,4 +122,4 @@ async def test_an_impossible_size_is_not_asked_for(size: int) -> None:
 @each_row("url", ["http://127.0.0.1:1/a", "file:///etc/passwd", "ftp://127.0.0.1/a", "a"])
 async def test_only_https_is_asked(url: str) -> None:
     with pytest.raises(EngineFailed, match="over https alone"):
-        await fetched(sample_at(url))
+        await fetch_recording(sample_at(url))

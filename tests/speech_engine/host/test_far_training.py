@@ -269,7 +269,7 @@ async def test_a_process_has_none_of_the_far_end_s_keys(monkeypatch: pytest.Monk
 def test_a_file_goes_out_in_pieces_that_are_full_but_for_the_last(size: int) -> None:
     out, data = _FileOut(), bytes(size)
     for _ in range(2):
-        parts = [part for piece in file_pieces("voice", [data], 7) for part in out.take(piece)]
+        parts = [part for piece in file_pieces("voice", [data], 7) for part in out.split(piece)]
         assert b"".join(part.data for part in parts) == data
         assert [part.number for part in parts] == list(range(len(parts)))
         assert [part.is_last for part in parts] == [False] * (len(parts) - 1) + [True]
@@ -325,9 +325,9 @@ def test_what_an_answer_means(status: int, error: type[Exception] | None) -> Non
         line = HttpLine(url, ("http",))
         if error is None:
             assert list(line.inputs()) == [b"x"]
-            line.tell(TrainingProgress(stage="preparing"))
+            line.send_message(TrainingProgress(stage="preparing"))
             return
-        for ask in (lambda: list(line.inputs()), lambda: line.tell(TrainingProgress(stage="preparing"))):
+        for ask in (lambda: list(line.inputs()), lambda: line.send_message(TrainingProgress(stage="preparing"))):
             with pytest.raises(error) as told:
                 ask()
             assert "secret" not in str(told.value)

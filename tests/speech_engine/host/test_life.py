@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxy.helpers.child import Child
-from speech_engine.host.pipe import tell
+from speech_engine.host.pipe import call_on_loop
 from speech_engine.host.pipe_messages import (
     BeginHost,
     Broken,
@@ -46,7 +46,7 @@ async def test_a_broken_host_ends_by_itself_though_a_thread_lives_on(
 async def test_a_message_to_a_loop_that_has_closed_is_lost_and_no_error() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
-    tell(loop, print, "nobody")
+    call_on_loop(loop, print, "nobody")
     said: asyncio.Queue[str] = asyncio.Queue()
-    await asyncio.to_thread(tell, asyncio.get_running_loop(), said.put_nowait, "somebody")
+    await asyncio.to_thread(call_on_loop, asyncio.get_running_loop(), said.put_nowait, "somebody")
     assert await said.get() == "somebody"

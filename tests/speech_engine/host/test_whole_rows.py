@@ -84,10 +84,10 @@ def test_what_was_made_meanwhile_is_wanted_no_more() -> None:
         listener(*[RowWork(4.0, 10.0, 16)] * 2), 0.0, Capacity(times(), 64.0, 8, has_idle=False)
     )
     assert demand is not None
-    after = demand.after(1.0, 14.0)
+    after = demand.remaining(1.0, 14.0)
     assert after is not None
     assert after.pieces == (WholePiece(demand.pieces[1].from_s - 1.0, 6.0),)
-    assert demand.after(1.0, 20.0) is None
+    assert demand.remaining(1.0, 20.0) is None
 
 
 def test_one_more_long_segment_waits_until_those_that_play_before_it_are_made() -> None:

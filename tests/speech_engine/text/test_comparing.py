@@ -10,10 +10,10 @@ from speech_engine.text.comparing import (
     ScoredWord,
     WordRun,
     compare,
+    count_surplus_words,
     distance,
     sounds_of,
     texts_to_sound,
-    too_many,
 )
 from speech_engine.text.english_readings import times_written
 from speech_engine.text.said import with_times_of
@@ -82,7 +82,7 @@ def test_the_same_words_are_right(text: str, heard: str, language: str) -> None:
 def test_a_fault_is_never_right(heard: str, verdict: str, share: float, words_too_many: int) -> None:
     text = "The doctor told him to drink more water."
     found = compare(text, heard, "en")
-    assert (found.verdict, found.share, too_many(found.runs)) == (verdict, share, words_too_many)
+    assert (found.verdict, found.share, count_surplus_words(found.runs)) == (verdict, share, words_too_many)
     # What the recogniser believes makes no fault right, nor do sounds that differ.
     assert compare(text, heard, "en", Evidence(sounds, scored(text, likely=1.0))).verdict != "right"
     assert compare(text, heard, "en", Evidence(sounds, scored(text, likely=0.1))).verdict == "wrong"

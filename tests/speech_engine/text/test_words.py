@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from speech_engine.text import cleaning, words
-from speech_engine.text.words import FoundWord, WordFinder, words_of
+from speech_engine.text.words import FoundWord, WordFinder, word_finder
 from tests.tables import each_row
 
 
@@ -43,11 +43,11 @@ from tests.tables import each_row
     ],
 )
 def test_whole_words_are_found_the_longest_first(text: str, lexicon: dict[str, str], said: str) -> None:
-    assert WordFinder(lexicon).replaced(text) == said
+    assert WordFinder(lexicon).replace_words(text) == said
 
 
 def test_a_word_that_stands_for_itself_keeps_its_capitals() -> None:
-    (found,) = words_of({"lagos": "lagos"}).find("In LAGOS.")
+    (found,) = word_finder({"lagos": "lagos"}).find("In LAGOS.")
     assert found.spoken == "LAGOS"
 
 
@@ -73,7 +73,7 @@ def found_plainly(lexicon: dict[str, str], text: str, places: set[int] | None) -
     for start in range(len(text)):
         for end in range(len(text), start, -1):
             word = next((each for each in (text[start:end], lowered[start:end]) if each in known), None)
-            if word is None or start < at or start not in starts or not words._ends(text, end, places):
+            if word is None or start < at or start not in starts or not words._is_word_end(text, end, places):
                 continue
             before = text[max(0, start - 2) : start]
             if text[start].isdigit() and words._MORE_DIGITS_BEFORE.search(before):
@@ -134,4 +134,4 @@ def test_spaced_words_are_as_a_plain_look_in_the_lexicon_would_have_them(
 ) -> None:
     text = " ".join(texts)
     plain = re.sub(r"\w+", lambda match: lexicon.get(match[0], lexicon.get(match[0].lower(), match[0])), text)
-    assert WordFinder(lexicon).replaced(text) == plain
+    assert WordFinder(lexicon).replace_words(text) == plain

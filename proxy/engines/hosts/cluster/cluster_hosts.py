@@ -23,7 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from policies.host_subset import host_subset
 from policies.network_addresses import host_fault
 from proxy.config.addresses import is_local, is_postgres
-from proxy.config.clusters import HostAddress, address_of
+from proxy.config.clusters import HostAddress, parse_address
 from proxy.config.sections import Config
 from proxy.engines import introductions
 from proxy.engines.hosts.cluster.channels import Channels
@@ -35,18 +35,18 @@ from speech_engine.host.pipe_messages import EngineQuestion, HostState
 
 _RESOLVE_EVERY_S = 5.0
 UNREAD_S = 40.0
-"""A worker that has not read for so long what others erase may send their recordings to hosts. Then all
-Watches end, and the hosts forget."""
+"""A worker that has not read the tombstones for this time may send erased recordings to hosts. Then all
+Watches end, and the hosts forget their recordings."""
 _LOOK_EVERY_S = 1.0
 _RELEASED_S = 300.0
-"""For so long, work goes on at a host that belongs to other gateways from now on."""
+"""After a host was left to other gateways, its running work may go on for this time."""
 _INTRODUCTION = -1
-"""The number of no process."""
+"""A number that no process has. It marks a state that only brings an introduction."""
 
 _log = structlog.get_logger()
 
 
-class _Watched(NamedTuple):
+class _WatchTask(NamedTuple):
     watch: HostWatch
     task: asyncio.Task[None]
 
@@ -61,7 +61,7 @@ class ClusterHosts:
         self._tell = tell
         self._data = Path(config.data)
         self._workers = config.server.workers
-        self._introduced: dict[str, StoredIntroduction] = {}
+        self._introductions: dict[str, StoredIntroduction] = {}
         self._states: dict[tuple[str, int], HostState] = {}
         self._read_at: dict[int, float] = {}
         numbers = itertools.count()
@@ -72,7 +72,7 @@ class ClusterHosts:
         for name, section in config.engines.items():
             key = f"cluster {section.cluster}: {section.plugin}"
             stored = introductions.recall_from(self._data, name, key) if section.cluster else None
-            self._introduced[name] = stored or StoredIntroduction(key, b"", 0.0, "")
+            self._introductions[name] = stored or StoredIntroduction(key, b"", 0.0, "")
 
     def states(self) -> list[HostState]:
         """Return the states of all processes, and of those that were lost a moment ago.
@@ -82,7 +82,7 @@ class ClusterHosts:
         self._forget_gone()
         known = [
             HostState(name, _INTRODUCTION, 0, "gone", hello=stored.hello, licence=stored.licence)
-            for name, stored in self._introduced.items()
+            for name, stored in self._introductions.items()
             if stored.hello
         ]
         return [*known, *self._states.values()]
@@ -99,7 +99,7 @@ class ClusterHosts:
             cluster.take_news(news)
 
     def note_read(self, worker: int) -> None:
-        """Note that a worker has read the tombstones. From its first time on it must, as long as it lives."""
+        """Note that a worker has read the tombstones. After the first time it must go on reading them."""
         self._read_at[worker] = time.monotonic()
 
     def forget_worker(self, worker: int) -> None:
@@ -113,11 +113,11 @@ class ClusterHosts:
                 cluster.allow(may_watch)
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def switch(self, asked: EngineQuestion) -> str | None:
+    async def switch(self, engine_question: EngineQuestion) -> str | None:
         """Load, unload or restart an engine on all its hosts. Return why it is refused, "", or None if no
         cluster has the engine."""
-        question = SwitchQuestion(asked.engine, asked.action, asked.breaks_off)
-        cluster = next((each for each in self._clusters if asked.engine in each.engines), None)
+        question = SwitchQuestion(engine_question.engine, engine_question.action, engine_question.breaks_off)
+        cluster = next((each for each in self._clusters if engine_question.engine in each.engines), None)
         if cluster is None:
             return None
         watches = [each for each in cluster.watches() if each.is_alive]
@@ -144,10 +144,10 @@ class ClusterHosts:
     def _note(self, state: HostState) -> None:
         self._states[state.engine, state.process] = msgspec.structs.replace(state, hello=b"", begun=())
         self._forget_gone()
-        stored = self._introduced[state.engine]
+        stored = self._introductions[state.engine]
         if state.hello and (state.hello, state.licence) != (stored.hello, stored.licence):
             stored = StoredIntroduction(stored.key, state.hello, state.loads_s, state.licence)
-            self._introduced[state.engine] = stored
+            self._introductions[state.engine] = stored
             introductions.keep_in(self._data, state.engine, stored)
         else:
             state = msgspec.structs.replace(state, hello=b"")  # all workers have it
@@ -166,7 +166,7 @@ class ClusterHosts:
 
 
 class _Cluster:
-    """The hosts of one cluster: each address that its names have now, and each that is still watched."""
+    """The hosts of one cluster: the addresses to which its names resolve now, and those still watched."""
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class _Cluster:
         self.engines = frozenset(each for each, found in config.engines.items() if found.cluster == name)
         # On SQLite there are no other gateways, so there is no wait for news of them.
         self._gateways: tuple[str, ...] = () if is_postgres(config.storage.url) else (machine,)
-        self._announced: frozenset[str] = frozenset()
+        self._announced_hosts: frozenset[str] = frozenset()
         self._may_watch = True
         self._look_now = asyncio.Event()
         self._section = section = config.used_clusters[name]
@@ -197,26 +197,26 @@ class _Cluster:
             on_state=on_state,
             on_jobs=on_jobs,
         )
-        self._watched: dict[str, _Watched] = {}
-        self._found: dict[str, frozenset[str]] = {}
-        self._named: list[str] = []
+        self._watch_tasks: dict[str, _WatchTask] = {}
+        self._addresses_by_name: dict[str, frozenset[str]] = {}
+        self._known_addresses: list[str] = []
         self._lost_before = 0
 
     @property
     def lost(self) -> int:
         """The hosts that were lost so far."""
-        return self._lost_before + sum(each.watch.lost for each in self._watched.values())
+        return self._lost_before + sum(each.watch.lost for each in self._watch_tasks.values())
 
     def watches(self) -> list[HostWatch]:
-        return [each.watch for each in self._watched.values()]
+        return [each.watch for each in self._watch_tasks.values()]
 
     def take_news(self, news: ClusterNews) -> None:
         """Take the gateways, and the announced hosts that have an engine of this cluster."""
         announced = frozenset[str]()
         if self._section.announced:
             announced = frozenset(each.address for each in news.hosts if self.engines & {*each.engines})
-        if (news.gateways, announced) != (self._gateways, self._announced):
-            self._gateways, self._announced = news.gateways, announced
+        if (news.gateways, announced) != (self._gateways, self._announced_hosts):
+            self._gateways, self._announced_hosts = news.gateways, announced
             self._look_now.set()
 
     def allow(self, may_watch: bool) -> None:
@@ -228,10 +228,10 @@ class _Cluster:
         if may_watch:
             self._look_now.set()
             return
-        for watch, task in self._watched.values():
+        for watch, task in self._watch_tasks.values():
             self._lost_before += watch.lost
             task.cancel()
-        self._watched.clear()
+        self._watch_tasks.clear()
 
     async def run(self) -> None:
         try:
@@ -244,7 +244,7 @@ class _Cluster:
                     async with asyncio.timeout(_RESOLVE_EVERY_S):
                         await self._look_now.wait()
         finally:
-            tasks = [each.task for each in self._watched.values()]
+            tasks = [each.task for each in self._watch_tasks.values()]
             for task in tasks:
                 task.cancel()
             if tasks:
@@ -252,30 +252,32 @@ class _Cluster:
 
     async def _find(self) -> list[str]:
         """Return the addresses of all names. A name that cannot be resolved now keeps its last ones."""
-        announced = self._announced.difference(self._section.hosts)
+        announced = self._announced_hosts.difference(self._section.hosts)
         names = [*self._section.hosts, *announced]
         answers = await asyncio.gather(*map(_addresses, names))
-        before, self._found = self._found, {}
+        before, self._addresses_by_name = self._addresses_by_name, {}
         for name, found in zip(names, answers, strict=True):
             if found is None and name not in before:
                 _log.warning("cluster.name.unknown", cluster=self.name, host=name)
-            self._found[name] = before.get(name, frozenset()) if found is None else found
+            self._addresses_by_name[name] = before.get(name, frozenset()) if found is None else found
             if name in announced:
-                self._found[name] = frozenset(
-                    each for each in self._found[name] if self._fault_of(address_of(each).name) is None
+                self._addresses_by_name[name] = frozenset(
+                    each
+                    for each in self._addresses_by_name[name]
+                    if self._fault_of(parse_address(each).name) is None
                 )
-                if found and name not in before and not self._found[name]:
+                if found and name not in before and not self._addresses_by_name[name]:
                     _log.warning("cluster.host.refused", cluster=self.name, host=name)
-        every = self._named = sorted(frozenset[str]().union(*self._found.values()))
+        every = self._known_addresses = sorted(frozenset[str]().union(*self._addresses_by_name.values()))
         if not self._gateways and len(every) > self._section.most_hosts:
             return []  # until it is known which other gateways there are
         return host_subset(self._gateways, self._machine, every, self._section.most_hosts)
 
     def _watch_these(self, addresses: list[str]) -> None:
-        for address, (watch, task) in list(self._watched.items()):
+        for address, (watch, task) in list(self._watch_tasks.items()):
             watch.is_wanted = address in addresses
-            # A host that leaves is named no more, and still works.
-            if not watch.is_wanted and address in self._named:
+            # A leaving host is not announced any more, but still works.
+            if not watch.is_wanted and address in self._known_addresses:
                 watch.release()
             if (not watch.is_wanted and not watch.is_alive) or (
                 watch.released_at is not None and time.monotonic() - watch.released_at > _RELEASED_S
@@ -283,17 +285,17 @@ class _Cluster:
                 task.cancel()
             if task.done():
                 self._lost_before += watch.lost
-                del self._watched[address]
+                del self._watch_tasks[address]
         for address in addresses:
-            if address not in self._watched:
+            if address not in self._watch_tasks:
                 watch = self._watch_of(address)
-                self._watched[address] = _Watched(watch, asyncio.create_task(watch.run()))
+                self._watch_tasks[address] = _WatchTask(watch, asyncio.create_task(watch.run()))
 
 
-async def _addresses(written: str) -> frozenset[str] | None:
+async def _addresses(name_and_port: str) -> frozenset[str] | None:
     """Return the addresses of a NAME:PORT, or None if they are not known just now."""
     try:
-        name, port = address_of(written)
+        name, port = parse_address(name_and_port)
     except ValueError:
         return None  # a gateway of another version has let a host announce it
     with suppress(ValueError):

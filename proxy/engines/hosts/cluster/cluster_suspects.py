@@ -19,14 +19,14 @@ from speech_engine import Work
 from speech_engine.host.suspects import Suspects, killer_error
 
 _WRITTEN_S = 0.1
-"""So long after a crash, the other gateways have written their verdicts."""
+"""Within this time after a crash, the other gateways write their verdicts."""
 _SETTLES_S = 1.0
 _MOST_CALLS = 5000
-"""A call that its client gave up stays known until so many newer ones: its process may die of it yet."""
+"""The most calls that are remembered. A call whose client left is one of them: its process may die of it."""
 
 
 class TextNews(NamedTuple):
-    """A text must run `alone`, is `refused`, or was spoken `whole`. `is_only`: it was all that ran in the
+    """A text must run `alone`, is `refused`, or was spoken `whole`. `is_only`: no other text ran in the
     process that died."""
 
     digest: bytes
@@ -42,13 +42,13 @@ class ClusterSuspects:
         self._suspects = Suspects(secrets.token_bytes(32))
         self._texts = SuspectTexts()
         self._calls: OrderedDict[str, bytes] = OrderedDict()
-        self._wanted: asyncio.Event | None = None
+        self._exchange_due: asyncio.Event | None = None
         self._read_at = 0.0
         self._has_read = asyncio.Event()
 
-    def share(self, key: bytes, wanted: asyncio.Event) -> None:
+    def share(self, key: bytes, exchange_due: asyncio.Event) -> None:
         """Share verdicts with gateways that have the same key. `wanted` is set when an exchange is due."""
-        self._suspects, self._wanted = Suspects(key), wanted
+        self._suspects, self._exchange_due = Suspects(key), exchange_due
 
     def digest(self, work: Work) -> bytes:
         return self._suspects.digest(work)
@@ -69,7 +69,7 @@ class ClusterSuspects:
     def end(self, call: str, *, is_whole: bool = False) -> None:
         """Note that a call is over. `is_whole`: its text was spoken to its end."""
         digest = self._calls.pop(call, b"")
-        if is_whole and self._texts.note_whole(digest):
+        if is_whole and self._texts.note_spoken(digest):
             self._tell(TextNews(digest, "whole"))
 
     def note_crash(self, begun: Sequence[str], killer: str) -> None:
@@ -80,34 +80,34 @@ class ClusterSuspects:
         refused = self._texts.note_death(own, _now(), others=others, is_alone=bool(killer))
         for digest in own:
             self._tell(TextNews(digest, "refused" if digest == refused else "alone", len(begun) == 1))
-        if begun and self._wanted is not None:
-            asyncio.get_running_loop().call_later(_WRITTEN_S, self._wanted.set)
+        if begun and self._exchange_due is not None:
+            asyncio.get_running_loop().call_later(_WRITTEN_S, self._exchange_due.set)
 
     async def settle(self) -> None:
         """Wait until the verdicts of all gateways on a crash of just now are known, for a second at most."""
-        if self._wanted is None:
+        if self._exchange_due is None:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_SETTLES_S):
                 await asyncio.sleep(_WRITTEN_S)
-                since = _now()
-                self._wanted.set()
-                while self._read_at < since:
+                began_at = _now()
+                self._exchange_due.set()
+                while self._read_at < began_at:
                     self._has_read.clear()
                     await self._has_read.wait()
 
     def adopt(self, verdicts: Iterable[tuple[bytes, bool, float]], read_at: float) -> None:
         """Take the verdicts of all gateways, see `SuspectTexts.replace`. The read began at `read_at`."""
         if self.news:
-            return  # they came later
+            return  # the news are newer than these verdicts
         self._texts.replace(verdicts)
         self._read_at = read_at
         self._has_read.set()
 
     def _tell(self, news: TextNews) -> None:
-        if self._wanted is not None:
+        if self._exchange_due is not None:
             self.news.append(news)
-            self._wanted.set()
+            self._exchange_due.set()
 
 
 _now = time.monotonic

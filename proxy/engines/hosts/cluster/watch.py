@@ -13,7 +13,7 @@ import grpc
 import msgspec
 import structlog
 
-from proxy.config.clusters import address_of
+from proxy.config.clusters import parse_address
 from proxy.engines.hosts.cluster.certificates import UnusableCertificates
 from proxy.engines.hosts.cluster.channels import Channels
 from proxy.engines.hosts.cluster.messages import (
@@ -103,7 +103,7 @@ class HostWatch:
         on_jobs: Callable[[ProcessJobs], None],
     ) -> None:
         self.address = address
-        self._place = address_of(address)
+        self._place = parse_address(address)
         self.machine = ""
         self.is_wanted = True
         """Whether the watch begins again after its end."""
@@ -293,7 +293,7 @@ class HostWatch:
         """Return a state whose address is the watched one, with the process's port."""
         first, ports = self._place.port + 1, self._channels.ports
         try:
-            port = address_of(state.address).port
+            port = parse_address(state.address).port
         except ValueError:
             port = 0
         if first <= port < first + ports:

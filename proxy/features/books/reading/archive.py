@@ -1,4 +1,4 @@
-"""The zip of an EPUB: its members in bounds, each read once it is needed."""
+"""The zip of an EPUB. Its members are bounded, and each is read when it is needed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Archive:
         return data
 
 
-def resolved(base: str, link: str) -> tuple[str, str]:
+def resolve_link(base: str, link: str) -> tuple[str, str]:
     """Return the member that a link in the member `base` leads to, and its fragment. The member is empty if
     the link leaves the book."""
     try:

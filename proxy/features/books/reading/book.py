@@ -1,4 +1,4 @@
-"""A book as it is read: its chapters, what is known of it, and what was left out."""
+"""A book that was read: its chapters, its metadata, and the text that was left out."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ Rule = Literal[
 ]
 """Why a part of a book is not read."""
 Gap = Literal["chapter", "heading", "scene"]
-"""What stands before a section: the beginning of a chapter, a heading, or a break between two scenes."""
+"""What comes before a section: the beginning of a chapter, a heading, or a break between two scenes."""
 MOST_CHARACTERS = 1_000_000
 MOST_COVER_BYTES = 4 * 1024 * 1024
 MOST_LEFT_OUT = 500
-"""The most kinds of left out text that are told, each with its document."""
-_SAMPLE = 60
+"""The most entries about left out text: one for each rule in each document."""
+_SAMPLE_CHARACTERS = 60
 
 
 class ReadRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What of a book is read."""
+    """Which parts of a book are read."""
 
     notes: Annotated[
         Literal["skip", "after", "end"],
@@ -87,7 +87,7 @@ class LeftOutText(Redacted, msgspec.Struct, frozen=True):
 
 
 class AboutBook(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """What a book says of itself."""
+    """The metadata of a book."""
 
     title: str = ""
     authors: tuple[str, ...] = ()
@@ -118,12 +118,16 @@ class BookReading:
 
     def leave_out(self, where: str, rule: Rule, text: str) -> None:
         text = " ".join(text[:10_000].split())
-        was = self._left_out.get((where, rule))
-        if was is None and len(self._left_out) >= MOST_LEFT_OUT:
+        known = self._left_out.get((where, rule))
+        if known is None and len(self._left_out) >= MOST_LEFT_OUT:
             return
-        was = was or LeftOutText(where[:200], rule, 0, 0, text[:_SAMPLE])
+        known = known or LeftOutText(where[:200], rule, 0, 0, text[:_SAMPLE_CHARACTERS])
         self._left_out[where, rule] = LeftOutText(
-            was.where, rule, was.times + 1, was.characters + len(text), was.sample or text[:_SAMPLE]
+            known.where,
+            rule,
+            known.times + 1,
+            known.characters + len(text),
+            known.sample or text[:_SAMPLE_CHARACTERS],
         )
 
     def count(self, text: str) -> None:
@@ -153,7 +157,7 @@ class ChapterText:
         self._sections[-1][1].append(text)
 
     def add_heading(self, text: str) -> None:
-        """Add a heading. What follows it is another section, and so is the heading itself."""
+        """Add a heading as a section of its own. The text after it is another section."""
         if self._gap is None:
             self._gap = "heading"
         self.add_paragraph(text)
@@ -163,7 +167,7 @@ class ChapterText:
         if self._gap != "chapter":
             self._gap = "scene"
 
-    def made(self) -> Iterator[BookChapter]:
+    def build(self) -> Iterator[BookChapter]:
         """Yield the chapter, unless it has no text."""
         if self.notes:
             self.add_break()

@@ -9,13 +9,13 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from proxy.features.books.reading.book import BookReading, Rule
-from proxy.features.books.reading.xml import Element, attribute, children, id_of, local, text_of
+from proxy.features.books.reading.xml import Element, attribute, children, id_of, local_name, text_of
 
 Kind = Literal["paragraph", "heading", "break", "anchor", "note"]
 
 
 class Item(NamedTuple):
-    """A part of a document. Of an anchor the text is its id, of a note where the note stands."""
+    """A part of a document. The text of an anchor is its id, that of a note the link to it."""
 
     kind: Kind
     text: str
@@ -59,14 +59,15 @@ _BLOCKS = HEADINGS | {
     "tr",
     "ul",
 }
-_SILENT: dict[str, Rule] = {
+_UNREAD_ELEMENTS: dict[str, Rule] = {
     **dict.fromkeys(("script", "style", "template", "head"), "hidden"),
     **dict.fromkeys(("svg", "img", "image", "video", "audio", "object", "iframe", "canvas"), "picture"),
     **dict.fromkeys(("rt", "rp"), "ruby"),
     "nav": "contents",
 }
 _VOID = {"br", "hr", "img"}
-"""Elements that are empty. One that was not closed has what follows it."""
+"""Elements without content. If one is not closed, the parser puts what follows into it, so that is read,
+too."""
 _NOTE_KINDS = frozenset({"footnote", "endnote", "rearnote", "footnotes", "endnotes", "rearnotes"})
 _MARK_KINDS = frozenset({"noteref", "biblioref"})
 _PAGE_CLASSES = frozenset({"pagenum", "pageno", "page-number", "pagebreak"})
@@ -80,14 +81,14 @@ _INVISIBLE = dict.fromkeys((0xAD, 0x200B, 0xFEFF), None)
 
 
 def kinds_of(element: Element) -> set[str]:
-    """Return the words that an EPUB or a reader for the blind has for an element."""
+    """Return the kinds of an element: its `epub:type` and its roles for screen readers."""
     roles = [role.removeprefix("doc-") for role in attribute(element, "role").lower().split()]
     return {*attribute(element, "type").lower().split(), *roles}
 
 
 def document_kinds(body: Element) -> set[str]:
-    """Return the words for a whole document: those of its body, and of the only child of that."""
-    elements = [each for each in body if local(each)]
+    """Return the kinds of a document: those of its body, and of the only child of the body."""
+    elements = [each for each in body if local_name(each)]
     return kinds_of(body) | (kinds_of(elements[0]) if len(elements) == 1 else set())
 
 
@@ -95,12 +96,12 @@ def is_mark(element: Element) -> bool:
     """Tell whether an element is the mark of a note."""
     if kinds_of(element) & _MARK_KINDS:
         return True
-    if local(element) not in {"a", "sup"}:
+    if local_name(element) not in {"a", "sup"}:
         return False
-    return _MARK.fullmatch(beginning(element)) is not None and "#" in link_of(element)
+    return _MARK.fullmatch(first_characters(element)) is not None and "#" in link_of(element)
 
 
-def beginning(element: Element) -> str:
+def first_characters(element: Element) -> str:
     """Return the first characters of an element's text."""
     text = ""
     for part in islice(element.itertext(), _MOST_PARTS):
@@ -117,15 +118,17 @@ def is_page_number(element: Element) -> bool:
 
 def link_of(element: Element) -> str:
     """Return the link of an element, or of the first one in it."""
-    # The first few elements, as marks may be nested in marks without end.
-    links = (attribute(each, "href") for each in islice(element.iter(), _MOST_PARTS) if local(each) == "a")
+    # Only the first few elements, as marks may be nested in marks very deeply.
+    links = (
+        attribute(each, "href") for each in islice(element.iter(), _MOST_PARTS) if local_name(each) == "a"
+    )
     return attribute(element, "href") or next((link for link in links if link), "")
 
 
 def block_of(element: Element) -> Element:
     """Return the block in which an element stands, which may be the element itself."""
     found: Element | None = element
-    while found is not None and local(found) not in _BLOCKS - {"body"}:
+    while found is not None and local_name(found) not in _BLOCKS - {"body"}:
         found = found.getparent()
     return element if found is None else found
 
@@ -142,48 +145,48 @@ class DocumentReader:
         self._marks: list[str] = []
 
     def items(self, element: Element) -> Iterator[Item]:
-        """Yield what an element has, and what follows a mark in it at the end of its paragraph."""
-        name = local(element)
+        """Yield the parts of an element. The note of a mark comes at the end of its paragraph."""
+        name = local_name(element)
         if not name:
             return
         yield from self._anchor(element)
-        if (rule := self._rule(element, name)) is not None:
+        if (rule := self._unread_rule(element, name)) is not None:
             self._reading.leave_out(self._where, rule, "" if name in _VOID else text_of(element))
         elif name == "br":
             self._words.append(". " if self._heading else " ")
         elif name == "hr":
-            yield from self._flushed()
+            yield from self._flush_paragraph()
             yield Item("break", "")
         elif name == "math":
             self._words.append(f" {attribute(element, 'alttext')} ")
         elif name == "tr":
-            yield from self._row(element)
+            yield from self._read_row(element)
         elif name in _BLOCKS:
-            yield from self._block(element, is_heading=name in HEADINGS)
+            yield from self._read_block(element, is_heading=name in HEADINGS)
         else:
-            yield from self._inside(element)
+            yield from self._read_children(element)
         if name in _VOID:
-            yield from self._inside(element)
+            yield from self._read_children(element)
 
-    def _block(self, element: Element, *, is_heading: bool) -> Iterator[Item]:
-        yield from self._flushed()
+    def _read_block(self, element: Element, *, is_heading: bool) -> Iterator[Item]:
+        yield from self._flush_paragraph()
         self._heading += is_heading
-        yield from self._inside(element)
-        yield from self._flushed()
+        yield from self._read_children(element)
+        yield from self._flush_paragraph()
         self._heading -= is_heading
 
-    def _inside(self, element: Element) -> Iterator[Item]:
+    def _read_children(self, element: Element) -> Iterator[Item]:
         self._words.append(str(element.text or ""))
         for each in element:
             yield from self.items(each)
             self._words.append(str(each.tail or ""))
 
-    def _row(self, row: Element) -> Iterator[Item]:
-        yield from self._flushed()
+    def _read_row(self, row: Element) -> Iterator[Item]:
+        yield from self._flush_paragraph()
         cells = list[str]()
         for cell in children(row, "td", "th"):
             yield from self._anchor(cell)
-            for item in self._block(cell, is_heading=False):
+            for item in self._read_block(cell, is_heading=False):
                 if item.kind in {"anchor", "note"}:
                     yield item
                 elif item.text:
@@ -192,17 +195,17 @@ class DocumentReader:
             yield Item("paragraph", ", ".join(cells))
 
     def _anchor(self, element: Element) -> Iterator[Item]:
-        """Yield the id of an element. What stands before it in the same paragraph stays before it."""
+        """Yield the id of an element. At a block, the paragraph before it ends first."""
         if id_ := id_of(element):
-            if local(element) in _BLOCKS:
-                yield from self._flushed()
+            if local_name(element) in _BLOCKS:
+                yield from self._flush_paragraph()
             yield Item("anchor", id_)
 
-    def _rule(self, element: Element, name: str) -> Rule | None:
+    def _unread_rule(self, element: Element, name: str) -> Rule | None:
         """Return the rule that leaves an element out, if there is one."""
         rules, kinds = self._reading.rules, kinds_of(element)
-        if name in _SILENT:
-            return _SILENT[name]
+        if name in _UNREAD_ELEMENTS:
+            return _UNREAD_ELEMENTS[name]
         if element in self._notes or kinds & _NOTE_KINDS:
             return "note"
         if is_mark(element):
@@ -226,8 +229,8 @@ class DocumentReader:
             return "address"
         return None
 
-    def _flushed(self) -> Iterator[Item]:
-        text = _plain("".join(self._words))
+    def _flush_paragraph(self) -> Iterator[Item]:
+        text = _normalized("".join(self._words))
         self._words.clear()
         if any(each.isalnum() for each in text):
             # A line of a heading may have its own full stop.
@@ -239,5 +242,5 @@ class DocumentReader:
         self._marks.clear()
 
 
-def _plain(text: str) -> str:
+def _normalized(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text.translate(_INVISIBLE)).split())

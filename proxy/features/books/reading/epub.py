@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from proxy.features.books.reading import xml
-from proxy.features.books.reading.archive import Archive, resolved
+from proxy.features.books.reading.archive import Archive, resolve_link
 from proxy.features.books.reading.book import Book, BookReading, ChapterText, ReadRules, Rule, UnusableBook
 from proxy.features.books.reading.document import DocumentReader, Item, block_of, document_kinds
 from proxy.features.books.reading.notes import Place, find_notes, note_text
 from proxy.features.books.reading.package import ContentsEntry, Document, Package
 from proxy.features.books.reading.xml import descendants, ids_of, text_of
 
-_NEVER: dict[str, Rule] = {
+_NEVER_READ: dict[str, Rule] = {
     **dict.fromkeys(("toc", "lot", "loi", "landmarks", "page-list"), "contents"),
     **dict.fromkeys(("index", "bibliography"), "index"),
     **dict.fromkeys(("endnotes", "footnotes", "rearnotes", "notes"), "note"),
 }
-_FRONT: dict[str, Rule] = {
+_FRONT_MATTER: dict[str, Rule] = {
     "cover": "cover",
     **dict.fromkeys(("titlepage", "title-page", "halftitlepage", "halftitle"), "front"),
     **dict.fromkeys(("copyright-page", "imprint", "colophon"), "front"),
@@ -42,7 +42,7 @@ class _EpubReader:
         self._archive = archive
         self._package = package
         self._reading = reading
-        self._contents = _joined(package.contents(reading.rules.depth))
+        self._contents = _linked_entries(package.contents(reading.rules.depth))
         self._notes: dict[Place, str] = {}
         self._chapters: list[ChapterText] = []
 
@@ -52,7 +52,7 @@ class _EpubReader:
         read = [(each.path, [*self._items(each, notes)]) for each in documents]
         for path, items in read:
             self._add_document(path, items)
-        chapters = tuple(made for each in self._chapters for made in each.made())
+        chapters = tuple(made for each in self._chapters for made in each.build())
         if not chapters:
             raise UnusableBook("it has no text")
         return Book(
@@ -68,7 +68,7 @@ class _EpubReader:
         return False
 
     def _items(self, document: Document, notes: set[Place]) -> Iterator[Item]:
-        """Yield the parts of a document, and keep its notes."""
+        """Yield the parts of a document, and store its notes."""
         root = xml.parse(self._archive.read(document.path), document.path)
         bodies = [] if root is None else descendants(root, "body")
         for body in bodies[:1]:
@@ -78,55 +78,55 @@ class _EpubReader:
             texts = {element: note_text(element) for element in elements}
             for id_, element in own.items():
                 self._notes[document.path, id_] = texts[block_of(element)]
-            rule = self._left_out(document, document_kinds(body))
+            rule = self._unread_rule(document, document_kinds(body))
             if rule is not None:
                 self._reading.leave_out(document.path, rule, text_of(body))
                 continue
             yield from DocumentReader(self._reading, document.path, elements).items(body)
 
-    def _left_out(self, document: Document, kinds: set[str]) -> Rule | None:
+    def _unread_rule(self, document: Document, kinds: set[str]) -> Rule | None:
         kinds = kinds | document.kinds
         if document.path == self._package.contents_path:
             return "contents"
         if not document.in_order:
             return "not_in_order"
-        found = next((_NEVER[each] for each in sorted(kinds) if each in _NEVER), None)
+        found = next((_NEVER_READ[each] for each in sorted(kinds) if each in _NEVER_READ), None)
         if found is None and not self._reading.rules.front:
-            found = next((_FRONT[each] for each in sorted(kinds) if each in _FRONT), None)
+            found = next((_FRONT_MATTER[each] for each in sorted(kinds) if each in _FRONT_MATTER), None)
         return found
 
     def _add_document(self, path: str, items: list[Item]) -> None:
         """Add a document to the chapters, which begin where the contents say."""
         entries = [each for each in self._contents if each.path == path]
-        here = {item.text for item in items if item.kind == "anchor"}
+        anchors = {item.text for item in items if item.kind == "anchor"}
         begins: dict[str, str] = {}
         for each in entries:
-            fragment = each.fragment if each.fragment in here else ""
+            fragment = each.fragment if each.fragment in anchors else ""
             begins[fragment] = f"{begins[fragment]}. {each.title}" if fragment in begins else each.title
         if not self._contents:
             heading = next((item.text for item in items if item.kind == "heading"), "")
             begins = {"": heading} if any(item.kind in {"paragraph", "heading"} for item in items) else {}
         if "" in begins:
-            self._begin(begins[""])
+            self._begin_chapter(begins[""])
         for item in items:
             if item.kind == "anchor" and item.text and item.text in begins:
-                self._begin(begins.pop(item.text))
+                self._begin_chapter(begins.pop(item.text))
             else:
-                self._add(path, item)
+                self._add_item(path, item)
 
-    def _begin(self, title: str) -> None:
+    def _begin_chapter(self, title: str) -> None:
         self._chapters.append(ChapterText(title))
 
-    def _add(self, path: str, item: Item) -> None:
+    def _add_item(self, path: str, item: Item) -> None:
         if item.kind == "anchor":
             return
         if not self._chapters:
-            self._begin(item.text if item.kind == "heading" else "")
+            self._begin_chapter(item.text if item.kind == "heading" else "")
         chapter, rules = self._chapters[-1], self._reading.rules
         if item.kind == "break":
             chapter.add_break()
         elif item.kind == "note":
-            text = self._notes.get(resolved(path, item.text), "")
+            text = self._notes.get(resolve_link(path, item.text), "")
             if text and rules.notes != "skip":
                 self._reading.count(text)
                 chapter.add_paragraph(text) if rules.notes == "after" else chapter.notes.append(text)
@@ -141,13 +141,13 @@ class _EpubReader:
             self._reading.leave_out(path, "title", item.text)
 
     def _add_title(self, chapter: ChapterText) -> None:
-        """Say the title of a chapter whose text begins without a heading."""
+        """Add the title to a chapter whose text begins without a heading."""
         if self._reading.rules.titles and chapter.title and not chapter.has_text:
             chapter.add_heading(chapter.title)
 
 
-def _joined(entries: list[ContentsEntry]) -> list[ContentsEntry]:
-    """Return the entries that have a link. The title of one without goes before the next title."""
+def _linked_entries(entries: list[ContentsEntry]) -> list[ContentsEntry]:
+    """Return the entries with a link. The title of an entry without a link goes before the next title."""
     found, before = list[ContentsEntry](), list[str]()
     for each in entries:
         if not each.path:

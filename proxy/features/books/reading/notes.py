@@ -1,4 +1,4 @@
-"""Where the notes of an EPUB are: what the marks in its text lead to."""
+"""Finds the notes of an EPUB: the blocks that marks in its text lead to."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from proxy.features.books.reading import xml
-from proxy.features.books.reading.archive import Archive, resolved
+from proxy.features.books.reading.archive import Archive, resolve_link
 from proxy.features.books.reading.document import (
     HEADINGS,
-    beginning,
     block_of,
+    first_characters,
     is_mark,
     is_page_number,
     kinds_of,
     link_of,
 )
-from proxy.features.books.reading.xml import Element, ids_of, local
+from proxy.features.books.reading.xml import Element, ids_of, local_name
 
 _MOST_MARKS = 20_000
 _TYPED = {"footnote", "endnote", "rearnote"}
@@ -35,8 +35,8 @@ class _Mark(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """The block of an id: from the `first` element up to the `last`. A chapter has headings, and no chapter
-    is a note. `looks_like_one`: by its type, or as a mark in it leads back."""
+    """The block of an id: from the `first` element up to the `last`. A block with headings is no note. It
+    `looks_like_one` if it is an item of a list, or a mark in it leads back."""
 
     document: int
     first: int
@@ -48,21 +48,21 @@ class _Block(NamedTuple):
 
 
 def find_notes(archive: Archive, documents: Sequence[str]) -> set[Place]:
-    """Return the places of all notes. What leads from a note back to its mark leads to no note.
+    """Return the places of all notes. A mark inside of a note leads back, and not to another note.
     Raises UnusableBook."""
     blocks, marks, sizes = dict[Place, _Block](), list[_Mark](), list[int]()
     for number, path in enumerate(documents):
         root = xml.parse(archive.read(path), path)
         sizes.append(0 if root is None else _Survey(root, number, path).add_to(blocks, marks))
-    taken = [bytearray(size) for size in sizes]
+    in_notes = [bytearray(size) for size in sizes]
     notes = set[Place]()
     for mark in marks[:_MOST_MARKS]:
         block = blocks.get(mark.leads_to)
-        if block is None or taken[mark.document][mark.number] or not _is_note(block, mark):
+        if block is None or in_notes[mark.document][mark.number] or not _is_note(block, mark):
             continue
         notes.add(mark.leads_to)
-        if not taken[block.document][block.first]:
-            taken[block.document][block.first : block.last + 1] = b"\1" * (block.last + 1 - block.first)
+        if not in_notes[block.document][block.first]:
+            in_notes[block.document][block.first : block.last + 1] = b"\1" * (block.last + 1 - block.first)
     return notes
 
 
@@ -70,11 +70,11 @@ def _is_note(block: _Block, mark: _Mark) -> bool:
     if block.has_headings:
         return False
     is_behind = (block.document, block.first) > (mark.document, mark.number)
-    looks_like_one = block.looks_like_one or _bare(block.begins).startswith(_bare(mark.label))
+    looks_like_one = block.looks_like_one or _bare_label(block.begins).startswith(_bare_label(mark.label))
     return block.is_typed or (is_behind and looks_like_one)
 
 
-def _bare(label: str) -> str:
+def _bare_label(label: str) -> str:
     return label.strip("[]() .")
 
 
@@ -95,11 +95,11 @@ class _Survey:
     def add_to(self, blocks: dict[Place, _Block], marks: list[_Mark]) -> int:
         """Add the blocks and marks, and return the number of elements."""
         for number, element in enumerate(self._elements):
-            name = local(element)
+            name = local_name(element)
             found = name in {"a", "sup"} and is_mark(element)
             if found:
-                place = resolved(self._path, link_of(element))
-                marks.append(_Mark(self._document, number, place, beginning(element)))
+                place = resolve_link(self._path, link_of(element))
+                marks.append(_Mark(self._document, number, place, first_characters(element)))
             self._headings.append(self._headings[-1] + (name in HEADINGS))
             self._marks.append(self._marks[-1] + found)
         for id_, element in ids_of(self._root).items():
@@ -108,23 +108,23 @@ class _Survey:
                 continue
             block = block_of(element)
             if block not in self._blocks:
-                self._blocks[block] = self._made(block)
+                self._blocks[block] = self._measure_block(block)
             blocks[self._path, id_] = self._blocks[block]
         return len(self._elements)
 
-    def _made(self, element: Element) -> _Block:
+    def _measure_block(self, element: Element) -> _Block:
         first = self._numbers[element]
         last = self._lasts[first]
-        is_typed = bool(kinds_of(element) & _TYPED) or local(element) == "aside"
+        is_typed = bool(kinds_of(element) & _TYPED) or local_name(element) == "aside"
         leads_back = self._marks[last + 1] > self._marks[first]
         return _Block(
             document=self._document,
             first=first,
             last=last,
-            begins=beginning(element),
+            begins=first_characters(element),
             has_headings=self._headings[last + 1] > self._headings[first],
             is_typed=is_typed,
-            looks_like_one=leads_back or local(element) == "li",
+            looks_like_one=leads_back or local_name(element) == "li",
         )
 
     def _find_lasts(self) -> list[int]:
@@ -143,7 +143,7 @@ def note_text(block: Element) -> str:
     def collect(element: Element) -> None:
         words.append(str(element.text or ""))
         for each in element:
-            if local(each) and not is_mark(each) and "backlink" not in kinds_of(each):
+            if local_name(each) and not is_mark(each) and "backlink" not in kinds_of(each):
                 collect(each)
             words.append(str(each.tail or ""))
 

@@ -1,4 +1,4 @@
-"""The package of an EPUB: what is known of the book, its documents in their order, and its contents."""
+"""The package of an EPUB: its metadata, its documents in their order, and its contents."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from proxy.features.books.reading import xml
-from proxy.features.books.reading.archive import Archive, resolved
+from proxy.features.books.reading.archive import Archive, resolve_link
 from proxy.features.books.reading.book import MOST_COVER_BYTES, AboutBook, UnusableBook
-from proxy.features.books.reading.xml import Element, attribute, children, descendants, local, text_of
+from proxy.features.books.reading.xml import Element, attribute, children, descendants, local_name, text_of
 
 _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-"""Ways to obscure a font. Any other encryption protects the book."""
+"""The algorithms that obscure fonts. Any other encryption protects the book."""
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 _MOST_NAME = 200
@@ -39,15 +39,15 @@ class Package:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        _check_open(archive)
-        self._path, root = _package(archive)
+        _check_unprotected(archive)
+        self._path, root = _find_package(archive)
         self._root = root
         self._items = {attribute(each, "id"): each for each in descendants(root, "item")}
         self.contents_path = ""
 
     def documents(self) -> Iterator[Document]:
         guide = [
-            (resolved(self._path, attribute(each, "href"))[0], attribute(each, "type").lower())
+            (resolve_link(self._path, attribute(each, "href"))[0], attribute(each, "type").lower())
             for each in descendants(self._root, "reference")
         ]
         for each in descendants(self._root, "itemref"):
@@ -63,20 +63,22 @@ class Package:
             root = xml.parse(self._archive.read(path), path)
             for each in descendants(root, "nav") if root is not None else ():
                 if attribute(each, "type") in {"toc", ""}:
-                    return list(_entries(each, path, depth))
+                    return list(_nav_entries(each, path, depth))
         ncx = next((each for each in self._items.values() if "ncx" in attribute(each, "media-type")), None)
         if ncx is not None and (path := self._path_of(ncx)) in self._archive:
             root = xml.parse(self._archive.read(path), path)
             if root is not None:
-                return [entry for each in descendants(root, "navmap") for entry in _points(each, path, depth)]
+                return [
+                    entry for each in descendants(root, "navmap") for entry in _ncx_entries(each, path, depth)
+                ]
         return []
 
     def about(self) -> AboutBook:
         names: dict[str, list[str]] = {}
         series, number = "", ""
         for each in descendants(self._root, "title", "creator", "language", "date", "meta"):
-            if local(each) != "meta":
-                names.setdefault(local(each), []).append(text_of(each)[:_MOST_NAME])
+            if local_name(each) != "meta":
+                names.setdefault(local_name(each), []).append(text_of(each)[:_MOST_NAME])
             elif attribute(each, "name") == "calibre:series":
                 series = attribute(each, "content")
             elif attribute(each, "name") == "calibre:series_index":
@@ -113,24 +115,24 @@ class Package:
         return b""
 
     def _path_of(self, item: Element | None) -> str:
-        return "" if item is None else resolved(self._path, attribute(item, "href"))[0]
+        return "" if item is None else resolve_link(self._path, attribute(item, "href"))[0]
 
 
-def _check_open(archive: Archive) -> None:
+def _check_unprotected(archive: Archive) -> None:
     if _ENCRYPTION not in archive:
         return
     root = xml.parse(archive.read(_ENCRYPTION), _ENCRYPTION)
-    ways = [] if root is None else descendants(root, "encryptionmethod")
-    if root is None or any(attribute(each, "Algorithm") not in _FONTS for each in ways):
+    methods = [] if root is None else descendants(root, "encryptionmethod")
+    if root is None or any(attribute(each, "Algorithm") not in _FONTS for each in methods):
         raise UnusableBook("it is protected, and is not opened", is_protected=True)
 
 
-def _package(archive: Archive) -> tuple[str, Element]:
+def _find_package(archive: Archive) -> tuple[str, Element]:
     if "word/document.xml" in archive:
         raise UnusableBook("it is a DOCX: save it as an EPUB, as Markdown or as text")
     root = xml.parse(archive.read(_CONTAINER), _CONTAINER) if _CONTAINER in archive else None
     for each in descendants(root, "rootfile") if root is not None else ():
-        path = resolved("", attribute(each, "full-path"))[0]
+        path = resolve_link("", attribute(each, "full-path"))[0]
         if path in archive and (package := xml.parse(archive.read(path), path)) is not None:
             return path, package
     raise UnusableBook("it is no EPUB: it names no package")
@@ -140,25 +142,25 @@ def _properties(item: Element) -> list[str]:
     return attribute(item, "properties").split()
 
 
-def _entries(nav: Element, path: str, depth: int) -> Iterator[ContentsEntry]:
+def _nav_entries(nav: Element, path: str, depth: int) -> Iterator[ContentsEntry]:
     for list_ in children(nav, "ol"):
         for item in children(list_, "li"):
             for each in children(item, "a", "span"):
-                yield _entry(text_of(each), path, attribute(each, "href"))
+                yield _contents_entry(text_of(each), path, attribute(each, "href"))
                 break
             if depth > 1:
-                yield from _entries(item, path, depth - 1)
+                yield from _nav_entries(item, path, depth - 1)
 
 
-def _points(parent: Element, path: str, depth: int) -> Iterator[ContentsEntry]:
+def _ncx_entries(parent: Element, path: str, depth: int) -> Iterator[ContentsEntry]:
     for point in children(parent, "navpoint"):
         label = " ".join(text_of(each) for each in children(point, "navlabel"))
         source = next((attribute(each, "src") for each in children(point, "content")), "")
-        yield _entry(label, path, source)
+        yield _contents_entry(label, path, source)
         if depth > 1:
-            yield from _points(point, path, depth - 1)
+            yield from _ncx_entries(point, path, depth - 1)
 
 
-def _entry(title: str, base: str, link: str) -> ContentsEntry:
-    path, fragment = resolved(base, link) if link else ("", "")
+def _contents_entry(title: str, base: str, link: str) -> ContentsEntry:
+    path, fragment = resolve_link(base, link) if link else ("", "")
     return ContentsEntry(title[:_MOST_NAME], path, fragment)

@@ -21,19 +21,21 @@ _TITLE = re.compile(r"#\s{1,9}(.{1,200})")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _NOTE = re.compile(r"^ {0,3}\[\^([^\]\s]{1,99})\]:(.*(?:\n(?! {0,3}\[\^)[^\S\n]*\S.*)*)", re.MULTILINE)
 _NOTE_MARK = re.compile(r"\[\^([^\]\s]{1,99})\]")
-_HERE = "the text"
+_WHERE = "the text"
 
 
 def read_markdown(data: bytes, rules: ReadRules) -> Book:
     """Read Markdown. A heading down to the level of the rules begins a chapter. Raises UnusableBook."""
-    parser, text = MarkdownIt("commonmark").enable("table"), _decoded(data)
+    parser, text = MarkdownIt("commonmark").enable("table"), _decode_text(data)
     inlines = {each[1]: parser.parseInline(each[2])[0] for each in _NOTE.finditer(text)}
-    reader = _TextReader(rules, {name: " ".join(_spoken(each).split()) for name, each in inlines.items()})
+    reader = _TextReader(
+        rules, {name: " ".join(_inline_text(each).split()) for name, each in inlines.items()}
+    )
     tokens = parser.parse(_NOTE.sub("", text))
     cells = list[str]()
     for number, token in enumerate(tokens):
         inline = tokens[number + 1] if token.type.endswith("_open") and number + 1 < len(tokens) else None
-        text = _spoken(inline) if inline is not None and inline.type == "inline" else ""
+        text = _inline_text(inline) if inline is not None and inline.type == "inline" else ""
         if token.type == "heading_open":
             reader.add_heading(text, int(token.tag[1:]))
         elif token.type == "paragraph_open":
@@ -46,16 +48,16 @@ def read_markdown(data: bytes, rules: ReadRules) -> Book:
             reader.add_row(", ".join(filter(None, cells)))
             cells.clear()
         elif token.type in {"fence", "code_block"}:
-            reader.reading.leave_out(_HERE, "code", token.content)
+            reader.reading.leave_out(_WHERE, "code", token.content)
         elif token.type == "html_block":
-            reader.reading.leave_out(_HERE, "hidden", token.content)
+            reader.reading.leave_out(_WHERE, "hidden", token.content)
     return reader.book()
 
 
 def read_text(data: bytes, rules: ReadRules) -> Book:
     """Read plain text. A line `# Title` begins a chapter. Raises UnusableBook."""
     reader = _TextReader(rules)
-    for block in _BLANK_LINE.split(_decoded(data)):
+    for block in _BLANK_LINE.split(_decode_text(data)):
         lines = list[str]()
         for line in block.splitlines():
             if (title := _TITLE.fullmatch(line.strip())) is None:
@@ -75,14 +77,14 @@ class _TextReader:
         self.reading = BookReading(rules)
         self._chapters = [ChapterText("")]
         self._notes = notes or {}
-        self._read = set[str]()
+        self._read_notes = set[str]()
 
     def add_heading(self, text: str, level: int) -> None:
         text, names = self._without_marks(text)
         if level <= self.reading.rules.depth:
             self._chapters.append(ChapterText(text))
             if not self.reading.rules.titles:
-                self.reading.leave_out(_HERE, "title", text)
+                self.reading.leave_out(_WHERE, "title", text)
                 return
         if text:
             self.reading.count(text)
@@ -102,7 +104,7 @@ class _TextReader:
         if self.reading.rules.tables == "rows":
             self.add_paragraph(text)
         else:
-            self.reading.leave_out(_HERE, "table", text)
+            self.reading.leave_out(_WHERE, "table", text)
 
     def add_break(self) -> None:
         self._chapters[-1].add_break()
@@ -114,7 +116,7 @@ class _TextReader:
         def without(mark: re.Match[str]) -> str:
             if mark[1] not in self._notes:
                 return mark[0]
-            self.reading.leave_out(_HERE, "note_mark", mark[0])
+            self.reading.leave_out(_WHERE, "note_mark", mark[0])
             names.append(mark[1])
             return ""
 
@@ -123,27 +125,27 @@ class _TextReader:
     def _add_notes(self, names: list[str]) -> None:
         rule, chapter = self.reading.rules.notes, self._chapters[-1]
         for name in names if rule != "skip" else ():
-            self._read.add(name)
+            self._read_notes.add(name)
             if text := self._notes[name]:
                 self.reading.count(text)
                 chapter.add_paragraph(text) if rule == "after" else chapter.notes.append(text)
 
     def book(self) -> Book:
         for name, text in self._notes.items():
-            if name not in self._read:
-                self.reading.leave_out(_HERE, "note", text)
-        chapters = tuple(made for each in self._chapters for made in each.made())
+            if name not in self._read_notes:
+                self.reading.leave_out(_WHERE, "note", text)
+        chapters = tuple(made for each in self._chapters for made in each.build())
         if not chapters:
             raise UnusableBook("it has no text")
         return Book(about=AboutBook(), chapters=chapters, left_out=self.reading.left_out)
 
 
-def _spoken(token: Token) -> str:
+def _inline_text(token: Token) -> str:
     """Return the text of a line of Markdown: no pictures, and of a link its text."""
-    return "".join(_parts(token))
+    return "".join(_inline_parts(token))
 
 
-def _parts(token: Token) -> Iterator[str]:
+def _inline_parts(token: Token) -> Iterator[str]:
     for each in token.children or ():
         if each.type in {"text", "code_inline"}:
             yield each.content
@@ -151,7 +153,7 @@ def _parts(token: Token) -> Iterator[str]:
             yield " "
 
 
-def _decoded(data: bytes) -> str:
+def _decode_text(data: bytes) -> str:
     """Return a text in UTF-8, or in UTF-16 with its mark. Raises UnusableBook."""
     if data.startswith(b"%PDF"):
         raise UnusableBook("it is a PDF: save it as an EPUB, as Markdown or as text")

@@ -1,4 +1,4 @@
-"""XML of strangers: decoded, without entities of its own, and parsed in bounds."""
+"""Parses XML of strangers, with bounds and without entities that it declares."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s{0,9}=\s{0,9}["']([A-Za-
 _DECLARATION = re.compile(r"^\s{0,99}<\?xml[^>]{0,200}>")
 _DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]{0,1000}(\[|>)", re.IGNORECASE)
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
-_OF_XML = {"amp", "lt", "gt", "quot", "apos"}
+_XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
 
 
 def parse(data: bytes, name: str) -> Element | None:
     """Return the root of a document, None if it has none. Raises UnusableBook."""
     if data.count(b"<") > _MOST_TAGS:
         raise UnusableBook(f"its file {name[:100]!r} has more than {_MOST_TAGS:,} tags")
-    text = _DECLARATION.sub("", _decoded(data), count=1)
+    text = _DECLARATION.sub("", _decode(data), count=1)
     if "<!ENTITY" in text:
         raise UnusableBook(f"its file {name[:100]!r} declares entities")
-    text = _ENTITY.sub(_letter, _DOCTYPE.sub(_no_doctype, text, count=1))
+    text = _ENTITY.sub(_entity_letter, _DOCTYPE.sub(_drop_doctype, text, count=1))
     encoded = text.encode("utf-8", "replace")
     try:
         strict: Element = etree.fromstring(encoded, _parser(recover=False))
         return strict
     except etree.XMLSyntaxError as fault:
-        # With `recover` the parser would drop what is nested deeper, and say nothing.
+        # With `recover`, the parser would drop deeper elements without an error.
         if "depth" in str(fault):
             raise UnusableBook(f"its file {name[:100]!r} nests too deeply") from None
     try:
@@ -76,7 +76,7 @@ def _parser(*, recover: bool) -> etree.XMLParser:
     )
 
 
-def _decoded(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "replace")
@@ -89,19 +89,19 @@ def _decoded(data: bytes) -> str:
         return data.decode("windows-1252", "replace")
 
 
-def _letter(found: re.Match[str]) -> str:
+def _entity_letter(found: re.Match[str]) -> str:
     name = found.group(1)
-    point = None if name in _OF_XML else name2codepoint.get(name)
+    point = None if name in _XML_ENTITIES else name2codepoint.get(name)
     return found.group() if point is None else chr(point)
 
 
-def _no_doctype(found: re.Match[str]) -> str:
-    """Leave out a DOCTYPE. One with rules of its own stays, as it may have brackets anywhere."""
+def _drop_doctype(found: re.Match[str]) -> str:
+    """Leave out a DOCTYPE. One with declarations stays, as it may have brackets anywhere."""
     return "" if found.group(1) == ">" else found.group()
 
 
-def local(element: Element) -> str:
-    """Return the name of an element without its namespace, in lower case, "" for what is no element."""
+def local_name(element: Element) -> str:
+    """Return the name of an element without its namespace, in lower case, or "" for a comment."""
     tag = element.tag
     return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
 
@@ -115,11 +115,11 @@ def attribute(element: Element, name: str) -> str:
 
 
 def children(element: Element, *names: str) -> list[Element]:
-    return [each for each in element if local(each) in names]
+    return [each for each in element if local_name(each) in names]
 
 
 def descendants(element: Element, *names: str) -> list[Element]:
-    return [each for each in element.iter() if local(each) in names]
+    return [each for each in element.iter() if local_name(each) in names]
 
 
 def text_of(element: Element) -> str:
@@ -130,10 +130,10 @@ def ids_of(root: Element) -> dict[str, Element]:
     """Return the elements that have an id, or the name of an old anchor."""
     found: dict[str, Element] = {}
     for each in root.iter():
-        if local(each) and (id_ := id_of(each)):
+        if local_name(each) and (id_ := id_of(each)):
             found.setdefault(id_, each)
     return found
 
 
 def id_of(element: Element) -> str:
-    return attribute(element, "id") or (attribute(element, "name") if local(element) == "a" else "")
+    return attribute(element, "id") or (attribute(element, "name") if local_name(element) == "a" else "")

@@ -1,4 +1,4 @@
-"""What is said again of a job that has ended: the fields of a new job, which takes over the other clips."""
+"""Builds the fields of a job that speaks a part of an ended job again, and takes over its other clips."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from policies.lexicon import MOST_INLINE, Words
-from policies.text_tags import MOST_CHARACTERS, MOST_NAMES, name_key
+from policies.lexicon import MOST_INLINE_WORDS, Words
+from policies.text_tags import MOST_NAME_CHARACTERS, MOST_NAMES, name_key
 from proxy.errors import InvalidRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core.choice import Only, chosen_chapters
@@ -24,7 +24,7 @@ from speech_engine.redacted import Redacted
 _F = TypeVar("_F", bound=StepFields)
 
 MOST_BODY_BYTES = 1024 * 1024
-"""Enough for all words and steps, even if each letter is written as an escape."""
+"""It is enough for all words and steps, even if each letter is escaped."""
 
 
 class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
@@ -40,15 +40,15 @@ class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
         Annotated[
             dict[str, SpokenForm],
             Meta(
-                description=f'up to {MOST_INLINE} entries {{"word": "spoken"}}',
-                extra_json_schema={"maxProperties": MOST_INLINE, **WORD},
+                description=f'up to {MOST_INLINE_WORDS} entries {{"word": "spoken"}}',
+                extra_json_schema={"maxProperties": MOST_INLINE_WORDS, **WORD},
             ),
         ]
         | None
     ) = None
     cast: (
         Annotated[
-            dict[Annotated[str, Meta(max_length=MOST_CHARACTERS)], VoiceName],
+            dict[Annotated[str, Meta(max_length=MOST_NAME_CHARACTERS)], VoiceName],
             Meta(max_length=MOST_NAMES, description="voices by the names of the job's cast"),
         ]
         | None
@@ -60,8 +60,8 @@ class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 def again_fields(fields: _F, source: str, steps: int, body: AgainBody, *, has_file: bool = False) -> _F:
-    """Return the fields of a job of so many steps that says a part of the job `source` again. Raises
-    InvalidRequest."""
+    """Return the fields of a job that speaks a part of the job `source` again. `fields` and `steps` are those
+    of the source. Raises InvalidRequest."""
     if not (body.only or body.steps or body.words or body.cast or body.input_file_id or body.length_s):
         raise InvalidRequest(
             "Missing required parameter: what to say again, by 'only', 'steps', 'words' or 'cast'.",
@@ -87,18 +87,18 @@ def again_fields(fields: _F, source: str, steps: int, body: AgainBody, *, has_fi
         anew.update(range(chapter.first, chapter.last + 1))
     words = fields.words
     if body.words:
-        words = {**words, **speech_request.words(body.words, "words", MOST_INLINE)}
-        # Those of the job before count, too.
-        words = {**speech_request.words(words, "words", MOST_INLINE)}
+        words = {**words, **speech_request.words(body.words, "words", MOST_INLINE_WORDS)}
+        # The limit is for the words of both jobs together.
+        words = {**speech_request.words(words, "words", MOST_INLINE_WORDS)}
     again = SourceJob(source=source, anew=tuple(_ranges(sorted(anew))))
     return replace(fields, words=words, again=again, sent=_recast(fields.sent, body.cast or {}))
 
 
-async def keep_words(at: RevisionContext, account: str, language: str, words: Words) -> None:
+async def keep_words(revision: RevisionContext, account: str, language: str, words: Words) -> None:
     """Add words to the account's lexicon of a language. Raises NotAllowed."""
-    await at.context.words.add_words(account, language, words)
-    at.library.forget(account)
-    await at.admin_tools.purges.purge_lexicon(account)
+    await revision.context.words.add_words(account, language, words)
+    revision.library.forget(account)
+    await revision.admin_tools.purges.purge_lexicon(account)
 
 
 def _ranges(numbers: Iterable[int]) -> Sequence[tuple[int, int]]:
@@ -114,7 +114,7 @@ class _Cast(msgspec.Struct, frozen=True):
 
 
 def cast_of(sent: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
-    """Return the voices of a request's cast by their names, or none."""
+    """Return the voices of a request's cast by their names. {}: its voice is no cast."""
     try:
         return msgspec.json.decode(sent["voice"], type=_Cast).cast
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""Jobs as answers show them."""
+"""The bodies of answers about jobs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from msgspec import UNSET, UnsetType
 
 from policies.price import MICRO
 from proxy.features.jobs.core.fields import Files, SealedFields
-from proxy.features.jobs.core.records import Job, Kind, Made, Waits
-from proxy.http.lists import Listing, iso, iso_or_none
+from proxy.features.jobs.core.records import Job, Kind, StepTotals, Waits
+from proxy.http.lists import Listing, iso_time, iso_time_or_none
 
 Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "expired"]
 
@@ -83,7 +83,7 @@ class DeletedJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(NamedTuple):
-    """How far a job is, as its kind knows it. `credits` are in millionths."""
+    """The progress of a job, as its kind computes it. `credits` are in millionths of a credit."""
 
     has_begun: bool
     steps_done: int = 0
@@ -94,7 +94,7 @@ class Progress(NamedTuple):
     is_settling: bool = False
 
     @classmethod
-    def of(cls, made: Made) -> Progress:
+    def of(cls, made: StepTotals) -> Progress:
         """Return the progress of a job whose steps are spoken."""
         return cls(made.steps > 0, made.steps, made.seconds, made.credits, made.substitute)
 
@@ -109,8 +109,8 @@ def shown_job(job: Job, fields: SealedFields, progress: Progress) -> ShownJob:
         account=job.account,
         status=_status(job, progress),
         waits_for=job.waits,
-        created=iso(job.created),
-        ended=iso_or_none(job.ended),
+        created=iso_time(job.created),
+        ended=iso_time_or_none(job.ended),
         format=job.format,
         files=fields.files,
         characters=job.characters,

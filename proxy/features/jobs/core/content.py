@@ -1,4 +1,5 @@
-"""The sound of a job as a file, as a whole or by chapter, or a zip file of sounds."""
+"""Answers with the sound of a job: one file for the job or a chapter, or a zip file with one for each
+chapter."""
 
 from __future__ import annotations
 
@@ -12,14 +13,14 @@ from zipfile import ZipFile, ZipInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.audio.formats import WAV_HEADER_BYTES, true_wav
+from proxy.audio.formats import WAV_HEADER_BYTES, final_wav_header
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.encoded_records import list_encoded
 from proxy.features.jobs.core.fields import ENCODED, JOB_MEDIA_TYPES, StepFields, file_name
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
-from proxy.features.own_voices.export import ZIP_DATE, MadeBytes
+from proxy.features.own_voices.export import ZIP_DATE, ZipOutput
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.ranges import StreamedFile, file_reply
 
@@ -28,8 +29,8 @@ _READABLE = 0o100644 << 16
 
 
 def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header: str | None) -> Response:
-    """Answer with the whole file under this name, or with the range. A zip file has no ranges. Raises
-    RangeNotSatisfiable."""
+    """Answer with a file under this name, or with the range of it that `header` names. A zip file has no
+    ranges. Raises RangeNotSatisfiable."""
     if isinstance(whole, StoredFile):
         return file_reply(whole, name, media_type, header)
     headers = {"accept-ranges": "none", "content-length": str(whole.size)}
@@ -37,44 +38,47 @@ def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header
 
 
 class SoundZip:
-    """A zip file of sounds, made while it is sent; its size is known before its first byte. Names are unique.
-    Nothing is compressed: sound is already. With very many sounds it takes some milliseconds to make."""
+    """A zip file of sounds that is made while it is sent. Its size is known before its first byte, as nothing
+    is compressed. The names must be unique. With thousands of sounds, the constructor takes some
+    milliseconds."""
 
     def __init__(self, sounds: Sequence[tuple[str, StoredFile]]) -> None:
         self._sounds = sounds
         self.size = self._size()
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        made = MadeBytes()
-        archive = ZipFile(made, "w")
+        output = ZipOutput()
+        archive = ZipFile(output, "w")
         try:
             for name, sound in self._sounds:
                 with archive.open(_info(name, sound.size), "w") as file:
                     async with aclosing(sound.parts(range(sound.size))) as parts:
                         async for data in parts:
                             file.write(data)
-                            yield made.zipped_bytes()
+                            yield output.take_bytes()
             # In a thread: there may be very many entries.
             await asyncio.to_thread(archive.close)
-            yield made.zipped_bytes()
+            yield output.take_bytes()
         finally:
-            archive.fp = None  # an archive that was broken off would write its directory when it is deleted
+            archive.fp = (
+                None  # without this, a half-written archive would write its directory when it is deleted
+            )
 
     def _size(self) -> int:
-        """Write a zip file without its sounds, and count where all would be."""
-        made = MadeBytes()
-        with ZipFile(made, "w") as archive:
+        """Compute the size of the zip file, by writing one without the sounds and adding their sizes."""
+        output = ZipOutput()
+        with ZipFile(output, "w") as archive:
             for name, sound in self._sounds:
                 archive.open(info := _info(name, sound.size), "w").close()
-                made.size += sound.size
+                output.size += sound.size
                 info.file_size = info.compress_size = sound.size
-                archive.start_dir = made.size
-        return made.size
+                archive.start_dir = output.size
+        return output.size
 
 
 def _info(name: str, size: int) -> ZipInfo:
     info = ZipInfo(name, ZIP_DATE)
-    # Above 2 GiB, zip stores the sizes in other fields.
+    # The size is set first: above 2 GiB, zip stores sizes in other fields.
     info.file_size = size
     info.external_attr = _READABLE
     return info
@@ -103,8 +107,8 @@ class SoundQuery(NamedTuple):
         return self.chapter is None and self.fields.files == "chapters"
 
     def clips_of(self, clips: Sequence[JobClip], chapter: int | None) -> list[JobClip]:
-        """Return the clips of a chapter, or all, up to the first gap: sound after a gap would hide the
-        gap."""
+        """Return the clips of a chapter, or of the job, up to the first missing one: joined with the sound
+        after it, the gap would not be heard."""
         first, last = 1, self.job.steps
         if chapter is not None:
             first, last = self.fields.chapters[chapter - 1].first, self.fields.chapters[chapter - 1].last
@@ -112,11 +116,11 @@ class SoundQuery(NamedTuple):
         return [clip for number, clip in enumerate(within, first) if clip.number == number]
 
 
-async def spoken_reply(files: JobFiles, job: Job, request: Request) -> Response:
+async def sound_reply(files: JobFiles, job: Job, request: Request) -> Response:
     """Answer with the sound of a job, or of a chapter. Raises RequestFailed."""
     query, format_ = SoundQuery.of(files, job, request), job.format
     range_ = request.headers.get("range")
-    sounds = await _sounds(files, query)
+    sounds = await _find_sounds(files, query)
     if query.is_zip:
         chapters, names = query.fields.chapters, list[tuple[str, StoredFile]]()
         for number, sound in sounds:
@@ -131,26 +135,26 @@ def no_sound() -> Conflict:
     return Conflict("The job has ended before it had any sound, or that was erased.", param="id")
 
 
-def _joined(files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFile:
+def _join_clips(files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFile:
     if format_ != "wav":
         return StoredFile.of_blobs(files, clips)
     samples = sum(clip.bytes for clip in clips)
     is_tagged = any(clip.source for clip in clips)
-    head, tag = true_wav(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
+    head, tag = final_wav_header(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
     return StoredFile.of_blobs(files, clips, head, tag)
 
 
-async def _sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, StoredFile]]:
-    """Return the sounds of an answer, each with the number of its chapter; 0 is the whole job. Raises
-    Conflict if there is none."""
+async def _find_sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, StoredFile]]:
+    """Return the sounds of an answer with the numbers of their chapters. The number 0 is the whole job.
+    Raises Conflict if there is no sound."""
     job = query.job
     if job.format not in ENCODED:
         clips = await records.list_clips(files.store, job.id)
         chapters: Iterable[int | None] = [query.chapter]
         if query.is_zip:
             chapters = range(1, len(query.fields.chapters) + 1)
-        wanted = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
-        sounds = [(chapter, _joined(files, own, job.format)) for chapter, own in wanted if own]
+        clips_by_chapter = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
+        sounds = [(chapter, _join_clips(files, own, job.format)) for chapter, own in clips_by_chapter if own]
     elif job.state != "done":
         raise Conflict(
             "The job was cut short, and its sound is encoded when it is whole: try the job again.", param="id"

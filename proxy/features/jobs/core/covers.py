@@ -1,4 +1,4 @@
-"""The picture of an audiobook: an uploaded PNG or JPEG that a job holds. Nothing here decodes it."""
+"""Checks the cover of an audiobook: an uploaded PNG or JPEG. It is never decoded."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from proxy.file_store.sealed_blobs import SealedBlobs
 FIELD = "cover_file_id"
 MOST_BYTES = 4 * 1024 * 1024
 _PICTURES = {b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
-"""The beginning of a PNG and of a JPEG, and their ends."""
+"""The first bytes of a PNG and of a JPEG, and their last ones."""
 
 
 def is_picture(data: bytes) -> bool:
-    """Tell whether a PNG or a JPEG begins and ends here. Some programs write a few bytes behind it."""
+    """Tell whether data begins and ends like a PNG or a JPEG. A few more bytes after the end are allowed."""
     return any(data.startswith(begin) and end in data[-1024:] for begin, end in _PICTURES.items())
 
 
 async def check_cover(files: SealedBlobs, account: str, id_: str) -> None:
-    """Raises NotFound, InvalidRequest and VaultFailed."""
-    file = await uploads.find(files.store, account, id_, FIELD, "user_data")
+    """Check that an uploaded file can be a cover. Raises NotFound, InvalidRequest and VaultFailed."""
+    file = await uploads.find_file(files.store, account, id_, FIELD, "user_data")
     if file.bytes > MOST_BYTES:
         raise _unusable(f"it has more than {MOST_BYTES >> 20} MiB")
-    if not is_picture(await (await uploads.content(files, file)).read_whole()):
+    if not is_picture(await (await uploads.file_content(files, file)).read_whole()):
         raise _unusable("it is no whole PNG or JPEG")
 
 

@@ -1,5 +1,5 @@
-"""The encoded files of jobs as rows: each names a blob, and the blobs of a file follow each other. The commit
-that ends a job writes them. An erasure of a voice deletes each file in which it speaks."""
+"""Rows of the encoded files of jobs. Each row names one blob of a file. The commit that ends a job adds them.
+The erasure of a voice deletes each file in which the voice speaks."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 
 Role = Literal["result", "checkpoint", "checkpoint_part", "voice_part", "onnx_part"]
-"""The role of a file: a result, a checkpoint, an export, or a part that a rented machine is sending."""
+"""The role of a file: a result, a checkpoint of a training, or a part of a file that a rented machine is
+sending."""
 
 
 class EncodedBlob(msgspec.Struct, frozen=True, kw_only=True):
-    """A blob of an encoded file. `voices` are the saved voices in that file, each between blanks. Only
-    results have a chapter, or the number of a file; 0 is the file of all."""
+    """A blob of an encoded file. `voices` are the saved voices in this file, each between blanks. `number`
+    orders the blobs. Of results, `chapter` is the number of a chapter or of a file. It is 0 for the file of
+    the whole job."""
 
     job: str
     role: Role = "result"
@@ -59,25 +61,27 @@ TABLE = Table(
 )
 
 
-def removal(only: str, params: Params) -> tuple[Statement, Statement]:
-    """Return the deletions of the keys and of these rows. The second one returns the rows."""
+def removal_statements(only: str, params: Params) -> tuple[Statement, Statement]:
+    """Return the statements that delete the keys of these rows' blobs, and then the rows. The second one
+    returns the rows."""
     keys = Statement(_KEYS.format(only=only), params)
     return keys, Statement(_REMOVE.format(only=only), params)
 
 
-def insertions(files: Sequence[EncodedBlob], finished: str) -> list[Statement]:
+def insert_statements(files: Sequence[EncodedBlob], finished: str) -> list[Statement]:
     """Return the statements that add these rows if the SQL `finished` is true."""
     given = {
         each.name: "BIGINT" if each.type is int else "TEXT" for each in msgspec.structs.fields(EncodedBlob)
     }
-    # Each row has all of its values under names of their own, beside those of `finished`.
+    # The names of the values have a prefix, so that they differ from the parameters of `finished`.
     values = ", ".join(f"CAST(:file_{name} AS {given[name]})" for name in _FIELDS)
     sql = f"INSERT INTO job_encoded ({columns(EncodedBlob)}) SELECT {values} WHERE {finished}"
     return [Statement(sql, {f"file_{name}": getattr(each, name) for name in _FIELDS}) for each in files]
 
 
 async def list_encoded(store: Store, job: str, chapter: int | None) -> list[EncodedBlob]:
-    """List the blobs of one chapter's file, of the file of all (0), or of all chapters (None)."""
+    """List the blobs of a chapter's file, of the whole job's file (0), or of the files of all chapters
+    (None)."""
     if chapter is None:
         rows = await store.read(_CHAPTERS, {"job": job})
     else:
@@ -85,7 +89,7 @@ async def list_encoded(store: Store, job: str, chapter: int | None) -> list[Enco
     return [msgspec.convert(row, EncodedBlob) for row in rows]
 
 
-async def stored_of(store: Store, account: str) -> int:
+async def stored_bytes_of(store: Store, account: str) -> int:
     """Return the bytes of all files of an account's jobs."""
     (row,) = await store.read_long(_STORED, {"account": account})
     return int(row["bytes"])

@@ -1,7 +1,8 @@
-"""The last step of a job whose format cannot be joined: it encodes the sound of all steps as one file.
+"""Runs the last step of jobs in formats that cannot be joined: it encodes the sound of all steps as files.
 
-It costs nothing, and reads and writes the vault piece by piece. A worker runs one at a time. A kill leaves
-blobs without rows, and the next holder begins again: the commit that ends the job adds all rows.
+It is free, and reads and writes the vault piece by piece. A worker runs one such step at a time. The commit
+that ends the job adds all rows of the files. A kill leaves blobs without rows, and the next holder of the
+lease begins again.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from proxy.audio.encode import Encoder, flac_with_length, open_encoder
-from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, USUAL_KBITS, OutputForm, SoundFailed
+from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, SAMPLE_BYTES, USUAL_KBITS, OutputForm, SoundFailed
 from proxy.errors import ErrorDetail, RequestFailed
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.encoded_records import EncodedBlob
-from proxy.features.jobs.core.ends import ERASED
+from proxy.features.jobs.core.ends import SOUND_ERASED
 from proxy.features.jobs.core.fields import M4B, StepFields
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
@@ -30,16 +31,16 @@ from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import Vault, VaultFailed
-from proxy.queue.tasks import Again, Done, Result, TaskKind
+from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.spoken_voices import voices_column
 from proxy.storage.store import Condition, Store
 
 MOST_TRIES = 8
 WAITS_S = 10.0
-_KEEP_S = 15 * 60.0
-"""A blob that no row names is dropped after an hour."""
-_LEFT = Again(is_try=False)
+_PROTECT_EVERY_S = 15 * 60.0
+"""How often new blobs are protected from the clean-up, which drops a blob without a row after an hour."""
+_NOTHING_MORE = Delayed(is_try=False)
 
 if TYPE_CHECKING:
     from proxy.features.jobs.core.m4b import M4bEncoder
@@ -56,8 +57,8 @@ class FileSteps(TaskKind[JobStep]):
 
     name = "files of jobs"
     table = FILES
-    outlives = False
-    at_once = 1
+    may_outlive_worker = False
+    most_at_once = 1
 
     def __init__(
         self,
@@ -75,63 +76,67 @@ class FileSteps(TaskKind[JobStep]):
         self._files = files
         self._notices = notices
 
-    def gives_up(self, task: JobStep) -> bool:
+    def is_last_try(self, task: JobStep) -> bool:
         return task.tries + 1 >= MOST_TRIES
 
-    def only_if(self, held: JobStep) -> Condition:
-        return records.is_wanted(held)
+    def commit_condition(self, step: JobStep) -> Condition:
+        return records.step_condition(step)
 
-    def noted(self, held: JobStep, result: Result) -> None:
+    def after_attempt(self, step: JobStep, result: Result) -> None:
         if isinstance(result, Done):
-            self._notices.look_soon()
+            self._notices.look_now()
 
-    async def work(self, held: JobStep) -> Result:
-        job = await records.JOBS.get(self._store, None, held.job)
+    async def work(self, step: JobStep) -> Result:
+        job = await records.JOBS.get(self._store, None, step.job)
         if job is None or job.state != "open":
-            return _LEFT
+            return _NOTHING_MORE
         clips = await records.list_clips(self._store, job.id)
         if len(clips) < job.steps:
-            return await self._failed(held, ERASED)
+            return await self._end_as_failed(step, SOUND_ERASED)
         making = FileMaking(self._files, job, self._facts)
         try:
             await self._make_files(making, job, clips)
-            # If the process stood still for long, the clean-up may have dropped a file: then it is made
-            # again.
+            # If the process stood still for long, the clean-up may have dropped blobs. Then this raises
+            # FileGone.
             await making.keep_blobs()
         except asyncio.CancelledError:
-            # The job may be over because a voice was erased.
+            # The job may have ended because a voice was erased, so no blob may stay.
             await making.undo()
             raise
         except (VaultFailed, SoundFailed) as failed:
             await making.undo()
             if len(await records.list_clips(self._store, job.id)) < job.steps:
-                return await self._failed(held, ERASED)
+                return await self._end_as_failed(step, SOUND_ERASED)
             _log.error("job.file.failed", job=job.id, reason=str(failed))
-            return await self._failed(held, _BROKEN) if self.gives_up(held) else Again(_BROKEN.message)
+            return (
+                await self._end_as_failed(step, _BROKEN)
+                if self.is_last_try(step)
+                else Delayed(_BROKEN.message)
+            )
         except FileGone:
             await making.undo()
-            return _LEFT
+            return _NOTHING_MORE
         except RequestFailed as failed:
             await making.undo()
             _log.warning("job.file.refused", job=job.id, code=failed.code)
             if failed.status < 500 and failed.status != 429:
-                return await self._failed(held, failed.body().error)
-            return Again(failed.message, WAITS_S, is_try=False)
+                return await self._end_as_failed(step, failed.body().error)
+            return Delayed(failed.message, WAITS_S, is_try=False)
         now = await self._store.now()
-        return Done({"state": "done"}, ends.after_file(held, now, making.files, self._notices))
+        return Done({"state": "done"}, ends.statements_after_file(step, now, making.files, self._notices))
 
-    async def _failed(self, held: JobStep, why: ErrorDetail) -> Done:
-        also = ends.after_no_file(held, await self._store.now(), why, self._notices)
+    async def _end_as_failed(self, step: JobStep, why: ErrorDetail) -> Done:
+        also = ends.statements_after_no_file(step, await self._store.now(), why, self._notices)
         return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)
 
 
 class FileGone(Exception):
-    """A part of a file was dropped while the rest was made."""
+    """The clean-up has dropped a blob of a file before the file was complete."""
 
 
 class FileMaking:
-    """The files of one attempt. Their blobs are dropped by `undo`, unless a commit names them. What writes
-    raises FileGone."""
+    """Makes the files of a job in one attempt. `undo` drops the blobs that no row names. Methods that write
+    may raise FileGone."""
 
     def __init__(self, files: JobFiles, job: Job, facts: FactsOf) -> None:
         self._writers: list[FileWriter] = []
@@ -154,7 +159,7 @@ class FileMaking:
         chosen = [(n, each) for n, each in enumerate(fields.chapters, 1) if each.first]
         parts += [(n, clips[each.first - 1 : each.last]) for n, each in chosen]
         for chapter, own in parts:
-            await self._file(chapter, JoinedSound(self._files, own, fields), form)
+            await self._make_file(chapter, JoinedSound(self._files, own, fields), form)
 
     async def undo(self) -> None:
         for writer in self._writers:
@@ -178,15 +183,15 @@ class FileMaking:
 
     async def add_part(self, writer: FileWriter, data: bytes, *, is_last: bool = False) -> None:
         await writer.add(data, is_last=is_last)
-        await self.keep_blobs(_KEEP_S)
+        await self.keep_blobs(_PROTECT_EVERY_S)
 
-    async def _file(self, chapter: int, sound: JoinedSound, form: OutputForm) -> None:
+    async def _make_file(self, chapter: int, sound: JoinedSound, form: OutputForm) -> None:
         """Make the file of this sound."""
         book = await self.open_mp4(form, sound.samples, sound.marks) if form.format == M4B else None
-        encoder = await opened(form) if book is None else book
+        encoder = await open_encoder_in_thread(form) if book is None else book
         head_bytes = book.head_bytes if book is not None else 0
-        writer = self.writer(chapter, sound.clips, beginning(form, sound.samples), head_bytes)
-        async with aclosing(encoded(sound.file, encoder)) as parts:
+        writer = self.writer(chapter, sound.clips, length_writer(form, sound.samples), head_bytes)
+        async with aclosing(encode_file(sound.file, encoder)) as parts:
             async for part in parts:
                 await self.add_part(writer, part)
         await self.add_part(writer, b"", is_last=True)
@@ -194,7 +199,7 @@ class FileMaking:
             await writer.add_head(book.head)
 
     async def open_mp4(self, form: OutputForm, samples: int, marks: Sequence[M4bChapter] = ()) -> M4bEncoder:
-        # Imported here: it loads libav, which a server does once it needs it.
+        # Imported here, because it loads libav, which most servers never need.
         from proxy.features.jobs.core.m4b import M4bEncoder
 
         facts, rate_hz = await self._facts(self._job), form.sample_rate_hz
@@ -211,26 +216,28 @@ class FileMaking:
             raise FileGone
 
 
-async def opened(form: OutputForm) -> Encoder:
+async def open_encoder_in_thread(form: OutputForm) -> Encoder:
     return await asyncio.to_thread(open_encoder, form)
 
 
-def beginning(form: OutputForm, samples: int) -> Callable[[bytes], bytes]:
-    """Return what writes the length of a file into its first bytes, if its format has a place for it."""
+def length_writer(form: OutputForm, samples: int) -> Callable[[bytes], bytes]:
+    """Return the function that writes a file's length into its first blob. For most formats it changes
+    nothing."""
     return partial(flac_with_length, samples=samples) if form.format == "flac" else bytes
 
 
 def form_of_file(format_: str, fields: StepFields, clips: Sequence[JobClip]) -> OutputForm:
-    """Return the form of a job's file. It marks the speech as a machine's if answers would be marked."""
+    """Return the form of a job's file. If one of the clips was marked as synthetic speech, the file is
+    marked, too."""
     sources = {clip.source for clip in clips}
-    source = next((each for each in (TRAINED, RULES) if each in sources), "")
+    source = next((each for each in (IPTC_TRAINED, IPTC_RULES) if each in sources), "")
     rate_hz = clips[0].sample_rate_hz
     return OutputForm(format_, rate_hz, fields.kbit_s, is_usual=False, source=source)
 
 
-async def encoded(pcm_file: StoredFile, encoder: Encoder) -> AsyncGenerator[bytes, None]:
-    """Yield encoded sound, and close the encoder. Raises VaultFailed and SoundFailed."""
-    # One thread, so that the end comes last, also after a cancellation.
+async def encode_file(pcm_file: StoredFile, encoder: Encoder) -> AsyncGenerator[bytes, None]:
+    """Yield the encoded sound of a file, and close the encoder. Raises VaultFailed and SoundFailed."""
+    # One thread, so that the encoder is closed after its last call, even if this is cancelled.
     threads, loop, odd = ThreadPoolExecutor(1), asyncio.get_running_loop(), b""
     try:
         async with aclosing(pcm_file.parts(range(pcm_file.size))) as parts:

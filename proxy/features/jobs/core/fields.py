@@ -1,5 +1,5 @@
-"""The sealed fields of a job: what is shown of it, and for steps that are spoken, those of each step's
-request, and the chapters."""
+"""The sealed fields of jobs: those that are shown, and for spoken jobs the fields of each step's request and
+the chapters."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from speech_engine.redacted import Redacted
 
 Files = Literal["one", "chapters"]
 M4B = "m4b"
-"""The format of audiobooks, which only jobs have: AAC in MP4 with chapters, a cover and names."""
+"""The format of audiobooks, which only jobs have: AAC in MP4 with chapters, a cover and metadata."""
 M4A = "m4a"
 """The same of a dub: without chapters and a cover."""
 FORMATS = (*AUDIO_FORMATS, M4B)
 JOB_MEDIA_TYPES = {**MEDIA_TYPES, M4B: "audio/mp4", M4A: "audio/mp4"}
 ENCODED = ("flac", "opus", M4B)
-"""Formats whose sound cannot be joined: it is encoded when all steps are done."""
+"""Formats in which clips cannot be joined: the file is encoded when all steps are done."""
 _STEP_FORMATS = dict.fromkeys(("wav", *ENCODED), "pcm")
-"""The format in which a step of such a job is spoken."""
+"""The format of a step's sound, by the format of the job, if they differ."""
 _NAME_CHARACTERS = 60
 _BLANKS = re.compile(r"\s+")
 
 
 class Chapter(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """A chapter of a text, from `start` up to `end`. Its steps have the numbers from `first` to `last`. A
-    chapter that the request has not chosen has none, and both are 0."""
+    """A chapter of a text, from the character `start` up to `end`. Its steps have the numbers `first` to
+    `last`. Both are 0 if the request has not chosen the chapter."""
 
     title: str
     start: int
@@ -42,8 +42,8 @@ class Chapter(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SealedFields(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """The sealed fields of any job: a digest of its request, and what is shown of it. `ignored` lists the
-    fields that are not followed, as in the header `x-voxgate-ignored`. `files` is for chapters."""
+    """The sealed fields of any job. `request` is the digest of its request. `ignored` lists the fields that
+    were ignored, as in the header `x-voxgate-ignored`. `files` tells whether each chapter is a file."""
 
     request: str = ""
     title: str = ""
@@ -54,7 +54,7 @@ class SealedFields(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SourceJob(msgspec.Struct, frozen=True, kw_only=True):
-    """The job whose clips a job takes over, except for the steps in the ranges `anew`, which are spoken."""
+    """The job whose clips a new job takes over. The steps in the ranges `anew` are spoken again."""
 
     source: str
     anew: tuple[tuple[int, int], ...] = ()
@@ -64,11 +64,14 @@ class SourceJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepFields(SealedFields, frozen=True, kw_only=True):
-    """The fields of a step's request without its text, as they were sent. `cast` has the names of its cast.
-    `kbit_s` is for a sound that is encoded at the end, and `pauses` are steps with the seconds of silence
-    before them there. `only` are the chosen chapters, as they were sent, and `words` count before the lexicon
-    of the request. `cover` is the file of its picture, and `language` that of its beginning. `own` is what
-    only the kind of the job reads."""
+    """The sealed fields of a spoken job. `sent` are the fields of each step's request without its text, as
+    they were sent. `cast` has the names of its cast.
+
+    `kbit_s` is the bit rate of a file that is encoded at the end, and `pauses` are numbers of steps with the
+    seconds of silence before them in this file. `only` are the chosen chapters, as they were sent. `words`
+    take precedence over the lexicon of the request. `cover` is the id of the cover's file, and `language`
+    that of the text's beginning. `own` is read by the kind of the job alone.
+    """
 
     sent: dict[str, msgspec.Raw]
     cast: tuple[str, ...] = ()
@@ -82,8 +85,8 @@ class StepFields(SealedFields, frozen=True, kw_only=True):
     language: str = ""
     own: msgspec.Raw = msgspec.Raw(b"null")
 
-    def begin_of(self, step: int) -> int:
-        """Return where the chapter of this step begins."""
+    def chapter_start_of(self, step: int) -> int:
+        """Return the start of the chapter of this step in the text."""
         return next((each.start for each in self.chapters if each.first <= step <= each.last), 0)
 
     def source_of(self, step: int) -> str:
@@ -95,25 +98,25 @@ def step_format(format_: str) -> str:
     return _STEP_FORMATS.get(format_, format_)
 
 
-def of_step(terms: Terms, *, is_checked: bool = False) -> Terms:
-    """Return the terms of a step: the limit of a request's length does not apply to pieces of a text. If it
-    `is_checked`, it is heard unless its plan or its request says otherwise."""
+def step_terms(terms: Terms, *, is_checked: bool = False) -> Terms:
+    """Return the terms of a step, without the limit of a request's length. With `is_checked`, the step's
+    sound is checked by recognition unless the plan or the request says otherwise."""
     key = replace(terms.key, max_characters=None)
     check = terms.check or ("heard" if is_checked else None)
     return replace(terms, is_for_job=True, max_characters=None, key=key, check=check)
 
 
-def chapter_of(chapters: Sequence[Chapter], step: int) -> int | None:
+def chapter_number_of(chapters: Sequence[Chapter], step: int) -> int | None:
     """Return the number of the chapter of a step. The first one is 1."""
     numbered = enumerate(chapters, 1)
     return next((number for number, each in numbered if each.first <= step <= each.last), None)
 
 
-def file_name(number: int, of: int, title: str, suffix: str) -> str:
+def file_name(number: int, chapters: int, title: str, suffix: str) -> str:
     """Return a file name for a chapter that is valid on every system. Its number makes it unique."""
     plain = "".join(
         each if each.isalnum() or unicodedata.category(each)[0] == "M" or each in "-_'," else " "
         for each in unicodedata.normalize("NFC", title)
     )
     words = _BLANKS.sub(" ", plain)[:_NAME_CHARACTERS].strip()
-    return f"{number:0{len(str(of))}} {words}".rstrip() + f".{suffix}"
+    return f"{number:0{len(str(chapters))}} {words}".rstrip() + f".{suffix}"

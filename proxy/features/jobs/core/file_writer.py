@@ -1,4 +1,4 @@
-"""The one writer of files that jobs have in sealed blobs, a few megabytes at a time."""
+"""Writes the files of jobs into sealed blobs of a few megabytes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from msgspec.structs import replace
 
 from proxy.features.jobs.core.encoded_records import EncodedBlob, Role
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.settling import to_the_end
+from proxy.features.jobs.core.settling import run_uncancelled
 from proxy.file_store.sealed_blobs import StoredFile
 
 BLOB_BYTES = 4 * 1024 * 1024
-"""Bytes of a file in memory."""
+"""The size of a blob, which is as much of a file as is in memory."""
 
 
 class FileWriter:
-    """Writes one file of a job, whose blobs are `rows`. A commit has to add these within an hour. `digest` is
-    the SHA-256 of the blobs in the order in which they were put: of the file, unless its head was last. Then
-    `digest_again` computes it."""
+    """Writes one file of a job. `rows` are those of its blobs, and a commit must add them within an hour.
+    `digest` is the SHA-256 of the blobs in the order in which they were written. If the head was written
+    last, this is not the digest of the file: then call `digest_again`."""
 
     def __init__(
         self,
@@ -36,8 +36,8 @@ class FileWriter:
         head_bytes: int = 0,
     ) -> None:
         """`voices` are the saved voices in the file, as `voices_column` writes them. `begin` changes the
-        first blob, which has the head of the file. A head that is known last, of `head_bytes` at most,
-        has blobs of its own."""
+        first blob, which has the head of the file. If the head is known only at the end, `head_bytes` is its
+        largest size, and it gets blobs of its own: see `add_head`."""
         self.rows: list[EncodedBlob] = []
         self.digest = hashlib.sha256()
         self._files = files
@@ -63,16 +63,16 @@ class FileWriter:
             blob, number = bytes(self._buffer), self._next
             self._next += 1
             self._buffer.clear()
-            await to_the_end(self.put(number, self._begin(blob) if number == 0 else blob))
+            await run_uncancelled(self.put(number, self._begin(blob) if number == 0 else blob))
 
     async def add_head(self, head: bytes) -> None:
-        """Add the head of the file. Raises VaultFailed, StorageFailed."""
+        """Add the head of a file with `head_bytes`. Raises VaultFailed, StorageFailed."""
         size = -(-len(head) // self._head_blobs)
         for number in range(self._head_blobs):
-            await to_the_end(self.put(number, head[number * size : (number + 1) * size]))
+            await run_uncancelled(self.put(number, head[number * size : (number + 1) * size]))
 
     async def digest_again(self) -> None:
-        """Compute the digest of a file whose head was last. Raises VaultFailed."""
+        """Compute the digest of a file whose head was written last. Raises VaultFailed."""
         file = StoredFile.of_blobs(self._files, sorted(self.rows, key=attrgetter("number")))
         self.digest = hashlib.sha256()
         async for part in file.parts(range(file.size)):
@@ -81,12 +81,12 @@ class FileWriter:
     async def put(self, number: int, blob: bytes) -> EncodedBlob:
         """Store a blob of the file, and return its row. Raises VaultFailed, StorageFailed."""
         digest = await self._files.put(self._row.account, blob)
-        crc32 = await asyncio.to_thread(self._sums, blob)
+        crc32 = await asyncio.to_thread(self._update_sums, blob)
         row = replace(self._row, number=number, digest=digest, bytes=len(blob), crc32=crc32)
         self.rows.append(row)
         return row
 
-    def _sums(self, blob: bytes) -> int:
+    def _update_sums(self, blob: bytes) -> int:
         self.digest.update(blob)
         return zlib.crc32(blob)
 

@@ -1,5 +1,5 @@
-"""Fingerprints of clips: what is spoken, by which model and voice, and how. Equal ones sound alike, so a job
-may take over the clip of an earlier one."""
+"""Computes fingerprints of clips, of everything that affects their sound: texts, models, voices and options.
+Clips with equal fingerprints sound the same, so a job may take over such a clip of an earlier job."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from policies.routing import Candidate
 from proxy.file_store.vault import Vault
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
 
-_MOST = 64
-"""The combinations of candidates that are compared, where several voices speak in a step."""
+_MOST_COMBINATIONS = 64
+"""The most combinations of candidates that are computed for a step with several voices."""
 _SOUND = ("form", "speed", "pitch", "seed", "instructions", "extra", "check")
-"""The fields of a request that change its sound, and are not in its parts."""
+"""The fields of a request that affect its sound, and are not in its parts."""
 
 
 async def usable_fingerprints(vault: Vault, account: str, call: SpeechCall) -> list[str]:
-    """Return the fingerprints that the clip of a call may have: one for each candidate that may speak now.
-    Its texts are prepared. Raises VaultFailed."""
+    """Return the fingerprints that the clip of a call may have: one for each combination of candidates that
+    may speak now. The call's texts must be prepared. Raises VaultFailed."""
     return [await vault.name_digest(account, _digest(call, chosen)) for chosen in _combinations(call)]
 
 
@@ -31,19 +31,22 @@ async def spoken_fingerprint(vault: Vault, account: str, call: SpeechCall) -> st
 
 
 def _combinations(call: SpeechCall) -> Iterator[Sequence[Candidate]]:
-    """Yield who may speak each part. A voice has the same speaker in all parts, as in an answer."""
+    """Yield combinations of a candidate for each part. A voice has the same speaker in all its parts, as in
+    an answer."""
     runs = call.totals.parts
     voices = dict[tuple[str, str], list[str]]()
     for run in runs:
         able = [each.speaker for each in run.candidates if _prepared(run, each) is not None]
-        before = voices.setdefault(_voice(run), able)
+        before = voices.setdefault(_voice_key(run), able)
         before[:] = [name for name in before if name in able]
-    for names in islice(product(*voices.values()), _MOST):
+    for names in islice(product(*voices.values()), _MOST_COMBINATIONS):
         speakers = dict(zip(voices, names, strict=True))
-        yield [next(each for each in run.candidates if each.speaker == speakers[_voice(run)]) for run in runs]
+        yield [
+            next(each for each in run.candidates if each.speaker == speakers[_voice_key(run)]) for run in runs
+        ]
 
 
-def _voice(run: PartRun) -> tuple[str, str]:
+def _voice_key(run: PartRun) -> tuple[str, str]:
     return run.part.voice.id, run.part.language
 
 
@@ -53,14 +56,14 @@ def _prepared(run: PartRun, candidate: Candidate) -> PreparedText | None:
 
 
 def _digest(call: SpeechCall, chosen: Sequence[Candidate]) -> str:
-    parts = [_spoken(run, candidate) for run, candidate in zip(call.totals.parts, chosen, strict=True)]
+    parts = [_part_facts(run, candidate) for run, candidate in zip(call.totals.parts, chosen, strict=True)]
     treatment = call.plan.treatment_of(chosen[0].speaker)
     is_marked = treatment is not None and treatment.filter is not None
     sound = [getattr(call.request, field) for field in _SOUND]
     return hashlib.sha256(msgspec.msgpack.encode((sound, is_marked, parts))).hexdigest()
 
 
-def _spoken(run: PartRun, candidate: Candidate) -> Sequence[object]:
+def _part_facts(run: PartRun, candidate: Candidate) -> Sequence[object]:
     text, part, model, post = _prepared(run, candidate), run.part, candidate.model, candidate.post
     if text is None or text.is_silent:
         return ()

@@ -1,4 +1,5 @@
-"""Steps of recordings that a model hears: their price is held, and settled with one sealed JSON."""
+"""Kinds of jobs whose steps recognise the speech of a recording. The price of a step is held, and one commit
+has its charge and its text as sealed JSON."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from proxy.errors import NotFound
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import StepAttempt, TextKind
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
-from proxy.features.jobs.core.settling import settle_to_the_end
-from proxy.features.transcriptions.hearing import HearCall, HearTotals, dearest, hold_request, settling
+from proxy.features.jobs.core.settling import settle_uncancelled
+from proxy.features.transcriptions.hearing import HearCall, HearTotals, highest_charge, hold_request, settling
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.ledger import Hold, Ledger, Payer
 from proxy.storage.spoken_voices import voices_column
@@ -25,7 +26,7 @@ from speech_engine.hearing import HEARING_HZ
 
 
 class HearingKind(TextKind):
-    """A kind whose steps are stretches of a recording that are heard."""
+    """A kind whose steps are stretches of a recording, whose speech a model recognises."""
 
     def __init__(self, files: JobFiles, decoder: LongDecoder, ledger: Ledger) -> None:
         super().__init__(files)
@@ -35,9 +36,10 @@ class HearingKind(TextKind):
     async def check_credits(
         self, caller: Caller, terms: Terms, models: tuple[Model, ...], seconds: float
     ) -> None:
-        """Raise QuotaExceeded if the account surely cannot pay for so much, before anything is decoded."""
+        """Raise QuotaExceeded if the account certainly cannot pay for so many seconds, before anything is
+        decoded."""
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._ledger.check_affordable(payer.of_job(), dearest(models, terms, seconds))
+        await self._ledger.check_affordable(payer.of_job(), highest_charge(models, terms, seconds))
 
     @asynccontextmanager
     async def hold_price(
@@ -67,10 +69,10 @@ class HearingKind(TextKind):
         )
         spent = replace(totals.settlement(call.recording.seconds), rows=(row,))
         try:
-            # From here on it is one commit or none: a cancellation waits.
-            await settle_to_the_end(partial(hold.settle, "finished", spent))
+            # From here on, a cancellation waits: the commit is made, or fails as a whole.
+            await settle_uncancelled(partial(hold.settle, "finished", spent))
         finally:
-            # Nothing is dropped that a row names.
+            # `drop` keeps a blob that a row names.
             await self.files.drop(step.account, row.digest)
 
     async def step_content(self, job: Job, clip: JobClip, range_: str | None) -> Response:

@@ -1,4 +1,4 @@
-"""The sound of a job's steps, one after the other, with the pauses that its file adds."""
+"""Joins the sound of a job's steps, with the pauses that the file adds between them."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ from proxy.features.jobs.core.fields import StepFields
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.m4b_facts import M4bChapter
 from proxy.features.jobs.core.records import JobClip
-from proxy.file_store.sealed_blobs import Blob, StoredFile
+from proxy.file_store.sealed_blobs import BlobRange, StoredFile
 
 OWN_PAUSE_S = 0.19
-"""The silence between two steps that their own sound has: at the end of an answer, and before its first
-sound."""
+"""The silence between two joined steps without an added pause: each answer has some at its beginning and its
+end."""
 
 
 def added_silences(clips: Sequence[JobClip], fields: StepFields) -> list[int]:
-    """Return the samples of silence that the file adds before each clip."""
+    """Return the number of samples of silence that the file adds before each clip."""
     pauses = dict(fields.pauses)
     added = [max(0.0, pauses.get(clip.number, 0.0) - OWN_PAUSE_S) * clip.sample_rate_hz for clip in clips]
     return [0, *map(round, added[1:])]
 
 
 class JoinedSound:
-    """PCM of some clips, and the chapters in it as `marks`. Before the first clip there is no pause."""
+    """The PCM of some clips in a row, and the chapters in it as `marks`. No pause is added before the first
+    clip."""
 
     def __init__(self, files: JobFiles, clips: Sequence[JobClip], fields: StepFields) -> None:
         self.clips = clips
         self.rate_hz = clips[0].sample_rate_hz
         lengths = added_silences(clips, fields)
-        # Pauses of one length are one object.
+        # Pauses of the same length share their bytes.
         silences = {length: silence(length) for length in set(lengths)}
-        segments = list[bytes | Blob]()
+        segments = list[bytes | BlobRange]()
         for clip, length in zip(clips, lengths, strict=True):
             if length:
                 segments.append(silences[length])
-            segments.append(Blob(clip.digest, 0, clip.bytes))
+            segments.append(BlobRange(clip.digest, 0, clip.bytes))
         self.file = StoredFile(files, clips[0].account, segments)
         self.samples = self.file.size // SAMPLE_BYTES
         ends = [*accumulate(n + clip.bytes // SAMPLE_BYTES for n, clip in zip(lengths, clips, strict=True))]
@@ -48,7 +49,7 @@ class JoinedSound:
 
 
 def _marks(fields: StepFields, begins: Mapping[int, int], samples: int) -> list[M4bChapter]:
-    """Return the chapters of a sound, by where its steps begin. Each goes up to the next one."""
+    """Return the chapters of a sound. `begins` has the first sample of each step."""
     found = [(each.title, begins[each.first]) for each in fields.chapters if each.first in begins]
     starts = [0, *[begin for _, begin in found[1:]], samples]
     return [

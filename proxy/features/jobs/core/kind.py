@@ -1,4 +1,5 @@
-"""Kinds of jobs: how they are requested, planned, shown, tried again, fetched and ended."""
+"""The interface of a kind of jobs: it makes jobs of its requests, plans their steps, shows them, and serves
+their results."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records, uploads
 from proxy.features.jobs.core.again import AgainBody
 from proxy.features.jobs.core.bodies import Progress, ShownJob, shown_job
-from proxy.features.jobs.core.content import spoken_reply, whole_reply
+from proxy.features.jobs.core.content import sound_reply, whole_reply
 from proxy.features.jobs.core.encoding import FileMaking
 from proxy.features.jobs.core.fields import Chapter, SealedFields, StepFields, step_format
 from proxy.features.jobs.core.files import JobFiles
@@ -35,7 +36,7 @@ from proxy.file_store.vault import VaultFailed
 from proxy.http.form import RequestForm
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
-from proxy.storage.rows import in_turns
+from proxy.storage.rows import map_in_turns
 from proxy.storage.store import Statement
 
 JobUpload = tuple[RequestForm, bytes]
@@ -48,11 +49,14 @@ ABSENT = "This server has no jobs of this kind now: its feature is off."
 
 
 class JobKind:
-    """The jobs of one kind, in a worker or in a command, which makes none. POST /v1/jobs makes a job of the
-    JSON `body`, or of the `form`; without both, another endpoint makes it. The refusals are for operations
-    that the kind lacks. The console and the command line have the `words` of our own kinds, and take those of
-    other kinds from here. If it `is_one_text`, the steps of a job are places in one text. If it
-    `can_repeat`, jobs have a preview, and what was spoken can be taken over by another job."""
+    """The jobs of one kind, in a worker or in a command. A command makes none.
+
+    POST /v1/jobs makes a job of the JSON `body`, or of the `form`. Without both, another endpoint makes it.
+    The refusals are messages for operations that the kind does not have. The console and the command line
+    know the words of the built-in kinds, and show the `words` of others. If it `is_one_text`, the steps of a
+    job are places in one text. If it `can_repeat`, its jobs have a preview, and another job can take over
+    their clips.
+    """
 
     name: Kind
     body: type[msgspec.Struct] | None = None
@@ -70,44 +74,44 @@ class JobKind:
         self.store = files.store
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
-        """Make a job. A kind without a `body` gets an `upload`. Raises RequestFailed."""
+        """Make a job of a request. A kind with a form gets its `upload`. Raises RequestFailed."""
         raise Conflict(ABSENT, param="kind")
 
     async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
-        """Return how far jobs of this kind are."""
-        made = await records.made(self.store, [job.id for job in jobs])
-        return {job.id: Progress.of(made.get(job.id, records.Made())) for job in jobs}
+        """Return the progress of jobs of this kind."""
+        made = await records.read_totals(self.store, [job.id for job in jobs])
+        return {job.id: Progress.of(made.get(job.id, records.StepTotals())) for job in jobs}
 
-    async def preview(self, background: BackgroundRequest, at: RevisionContext) -> JobPreview:
-        """Return what a job of this request will say and cost. Raises RequestFailed."""
+    async def preview(self, background: BackgroundRequest, revision: RevisionContext) -> JobPreview:
+        """Return the text and the cost of a job of this request, without making it. Raises RequestFailed."""
         raise Conflict(_NOT_AGAIN, param="kind")
 
     async def say_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> MadeJob:
-        """Make a job that says a part of one that has ended again. Raises RequestFailed."""
+        """Make a job that speaks a part of an ended job again. Raises RequestFailed."""
         raise Conflict(_NOT_AGAIN, param="id")
 
     async def preview_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobPreview:
-        """Return what `say_again` will say and cost. Raises RequestFailed."""
+        """Return the text and the cost of the job that `say_again` would make. Raises RequestFailed."""
         raise Conflict(_NOT_AGAIN, param="id")
 
     def chapters(self, job: Job) -> Sequence[Chapter]:
         return ()
 
     def columns(self, job: Job) -> Columns:
-        """Return more facts of a job, which answers, the console and the command line show. They are named in
-        `words`. Raises VaultFailed."""
+        """Return more facts of a job, for answers, the console and the command line. `words` has their names.
+        Raises VaultFailed."""
         return {}
 
     async def facts(self, job: Job) -> M4bFacts:
-        """Return what an audiobook of a job says of itself. Raises VaultFailed."""
+        """Return the metadata for the audiobook of a job. Raises VaultFailed."""
         fields = self.files.vault.open_record(job.account, job.id, job.record, StepFields)
-        cover = await uploads.held_content(self.files, job.account, fields.cover)  # without one, it is empty
+        cover = await uploads.held_content(self.files, job.account, fields.cover)  # empty without a cover
         return M4bFacts(
             title=fields.title,
             narrators=(fields.voice,) if fields.voice else (),
@@ -120,19 +124,19 @@ class JobKind:
         await making.make_joined(clips)
 
     async def end_warnings(self, job: Job) -> Sequence[str]:
-        """Return what an account should know of a job that has ended."""
+        """Return warnings about an ended job, for its account."""
         return ()
 
     def shown_error(self, error: str) -> str:
-        """Return what a step says of its last failure."""
+        """Return the message to show for the stored error of a step."""
         return error
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
-        """Answer with what was made of a job that has ended. Raises RequestFailed."""
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
+        """Answer with the result of an ended job. Raises RequestFailed."""
         raise Conflict(ABSENT, param="id")
 
     async def subtitles(self, job: Job, request: Request, format_: str) -> Response:
-        """Answer with the text of a job that has ended, and its times. Raises RequestFailed."""
+        """Answer with the subtitles of an ended job. Raises RequestFailed."""
         raise Conflict(self.subtitles_refusal, param="id")
 
     async def step_content(self, job: Job, clip: JobClip, range_: str | None) -> Response:
@@ -142,12 +146,12 @@ class JobKind:
             StoredFile.of_blobs(self.files, [clip]), f"{clip.step}.{format_}", MEDIA_TYPES[format_], range_
         )
 
-    def ended_with(self, job: Job, *, by_account: bool) -> Sequence[Statement]:
-        """Return the statements for the commit in which an account or an operator ends or deletes a job."""
+    def end_statements(self, job: Job, *, by_account: bool) -> Sequence[Statement]:
+        """Return statements for the commit in which an account or an operator cancels or deletes a job."""
         return ()
 
-    async def ended(self, job: Job) -> None:
-        """Do what follows after a job was canceled."""
+    async def after_cancel(self, job: Job) -> None:
+        """Do the work that follows the cancellation of a job."""
         del job
 
 
@@ -158,18 +162,18 @@ class AbsentKind(JobKind):
 
 
 class StepKind(JobKind):
-    """A kind whose steps `Steps` works on. `voice_gone` is the message when the voice was deleted. If it
-    `fails_as_one`, a failed step ends the job. If it `is_checked_before`, a server has found the model before
-    it accepted the job, so a worker without that model leaves the step to others."""
+    """A kind whose steps the class `Steps` runs. `voice_gone_message` is the error of a step whose voice was
+    deleted. If it `fails_as_one`, a failed step ends the job. If it `is_checked_before`, a server has found
+    the model before it accepted the job, so a worker without this model leaves the step to others."""
 
-    voice_gone = "The voice of this job is not here any more."
+    voice_gone_message = "The voice of this job is not here any more."
     is_done_with_clip = True
-    """Whether nothing follows the commit of a step's sound or text but the end of the step."""
+    """Whether a step is done once its sound or text is committed. If not, more work follows that commit."""
     fails_as_one = True
     is_checked_before = True
 
     async def has_expired(self, job: Job) -> bool:
-        """Tell whether the job has expired, after ending it: then no further step begins."""
+        """End the job if its time is over, and tell whether it was ended. Then no further step begins."""
         return False
 
     def stored_error(self, status: int, why: ErrorDetail) -> str:
@@ -183,8 +187,9 @@ class EngineAttempt(Protocol):
 
 
 class StepAttempt:
-    """An attempt at a step. Once it is planned, it has the `engine_attempts` so far, and in the end what was
-    `spoken`. `has_lost`: it is being cancelled because the step is not ours any more."""
+    """An attempt at a step. Once the step is planned, `engine_attempts` are those so far. At the end,
+    `spoken` has the paces of its voices. `has_lost` tells whether the attempt is cancelled because its lease
+    was lost."""
 
     engine_attempts: Sequence[EngineAttempt] = ()
     spoken: Sequence[Spoken] = ()
@@ -198,20 +203,20 @@ class StepAttempt:
 
 
 class TextKind(StepKind, ABC):
-    """A kind whose steps make text. The kind holds and settles each itself."""
+    """A kind whose steps make text. The kind itself holds and settles the price of each step."""
 
     @abstractmethod
     async def write_step(
-        self, job: Job, held: JobStep, caller: Caller, terms: Terms, attempt: StepAttempt
+        self, job: Job, step: JobStep, caller: Caller, terms: Terms, attempt: StepAttempt
     ) -> None:
         """Make the text of a step, and commit it with its charge. Raises RequestFailed, VaultFailed,
         StorageFailed."""
 
 
 class PlannedStep(NamedTuple):
-    """The call of a step. `tags` is the number of characters of tags before the step's piece of the text. If
-    there is a `consent`, it must still exist in the commit of the sound. If clips of the job `source` may
-    have the same sound, the step takes over one of them."""
+    """The call of a step. `tags` is the number of characters of tags that were added before the step's piece
+    of the text. The commit of the sound checks that the `consent` still exists. If there is a job `source`,
+    the step takes over a clip of it that has the same sound."""
 
     call: SpeechCall
     tags: int = 0
@@ -224,12 +229,12 @@ class SpokenKind(StepKind, ABC):
 
     @abstractmethod
     async def plan(
-        self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
+        self, job: Job, step: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
         """Plan a step. Raises RequestFailed, VaultFailed."""
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
-        return await spoken_reply(self.files, job, request)
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
+        return await sound_reply(self.files, job, request)
 
 
 _MOST_NAME_BYTES = 100
@@ -243,13 +248,13 @@ _decode = msgspec.json.Decoder(_Named).decode
 
 
 class JobKinds:
-    """The kinds of a worker or of a command, and those of later features. The `usual` one is for requests
-    that name no kind. `with_steps` are those whose steps `Steps` works on."""
+    """The kinds of a worker or of a command. Later features add theirs. `default_kind` is for requests that
+    name no kind. `step_kinds` are those whose steps the class `Steps` runs."""
 
     def __init__(self, files: JobFiles, kinds: Sequence[JobKind]) -> None:
         self.files = files
-        self.usual = kinds[0]
-        self.with_steps: dict[Kind, StepKind] = {}
+        self.default_kind = kinds[0]
+        self.step_kinds: dict[Kind, StepKind] = {}
         self._by_name: dict[Kind, JobKind] = {}
         self._by_json: dict[bytes, JobKind] = {}
         self._absent = AbsentKind(files)
@@ -262,7 +267,7 @@ class JobKinds:
         if kind.body is not None:
             self._by_json[msgspec.json.encode(kind.name)] = kind
         if isinstance(kind, StepKind):
-            self.with_steps[kind.name] = kind
+            self.step_kinds[kind.name] = kind
 
     @property
     def bodies(self) -> tuple[type[msgspec.Struct], ...]:
@@ -274,79 +279,80 @@ class JobKinds:
         return tuple(kind.body for kind in kinds if kind.body is not None and kind.can_repeat)
 
     @property
-    def with_forms(self) -> dict[str, type[msgspec.Struct]]:
+    def forms_by_kind(self) -> dict[str, type[msgspec.Struct]]:
         return {kind.name: kind.form for kind in self._by_name.values() if kind.form is not None}
 
     @property
     def form_fields(self) -> frozenset[str]:
         return frozenset().union(*(kind.form_fields for kind in self._by_name.values()))
 
-    def of(self, job: Job) -> JobKind:
+    def kind_of(self, job: Job) -> JobKind:
         return self._by_name.get(job.kind, self._absent)
 
     async def facts_of(self, job: Job) -> M4bFacts:
-        """Return what an audiobook of a job says of itself. Raises VaultFailed."""
-        return await self.of(job).facts(job)
+        """Return the metadata for the audiobook of a job. Raises VaultFailed."""
+        return await self.kind_of(job).facts(job)
 
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
-        if (kind := self.of(job)) is self._absent:
+        if (kind := self.kind_of(job)) is self._absent:
             raise ServerBusy(ABSENT)  # another server may have the feature, or this one later
         await kind.make_files(making, job, clips)
 
-    def named_in(self, body: bytes) -> JobKind:
-        """Return the kind of a JSON body. It reads every byte, so run it in a thread."""
+    def kind_named_in(self, body: bytes) -> JobKind:
+        """Return the kind that a JSON body names. It reads every byte, so run it in a thread."""
         try:
             name = _decode(body).kind
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self.usual  # its `make` reads the body again, and raises the fault
-        return self._by_json.get(bytes(memoryview(name)[:_MOST_NAME_BYTES]), self.usual)
+            return self.default_kind  # its `make` reads the body again, and raises the fault
+        return self._by_json.get(bytes(memoryview(name)[:_MOST_NAME_BYTES]), self.default_kind)
 
-    def of_form(self, form: RequestForm) -> JobKind:
-        """Return the kind of a form. Raises InvalidRequest."""
-        named, forms = form.fields.get("kind", [""]), self.with_forms
+    def kind_of_form(self, form: RequestForm) -> JobKind:
+        """Return the kind that a form names. Raises InvalidRequest."""
+        named, forms = form.fields.get("kind", [""]), self.forms_by_kind
         if len(named) != 1 or named[0] not in forms:
             code = "missing_required_parameter" if named == [""] else None
             message = f"Invalid value for 'kind': it must be {' or '.join(forms)}."
             raise InvalidRequest(message, param="kind", code=code)
         return self._by_name[named[0]]
 
-    async def shown(self, jobs: Sequence[Job]) -> list[ShownJob]:
+    async def show_jobs(self, jobs: Sequence[Job]) -> list[ShownJob]:
         """Return these jobs as answers show them, in the same order."""
         progress = dict[str, Progress]()
         for kind in (*self._by_name.values(), self._absent):
-            if own := [job for job in jobs if self.of(job) is kind]:
+            if own := [job for job in jobs if self.kind_of(job) is kind]:
                 progress |= await kind.progress(own)
         canceled = [job.id for job in jobs if job.state == "canceled"]
-        settling = await records.under_way(self.files.store, canceled)
+        settling = await records.list_under_way(self.files.store, canceled)
         for id_ in settling:
             progress[id_] = progress[id_]._replace(is_settling=True)
-        return await in_turns(lambda job: self._shown(job, progress[job.id]), jobs)
+        return await map_in_turns(lambda job: self._shown(job, progress[job.id]), jobs)
 
     def _shown(self, job: Job, progress: Progress) -> ShownJob:
-        kind = self.of(job)
+        kind = self.kind_of(job)
         shown = shown_job(job, self._fields(job), progress)
         if not kind.words:
             return shown
         try:
             return replace(shown, words=kind.words, columns=kind.columns(job))
         except VaultFailed:
-            return replace(shown, words=kind.words)  # no reason to hide the job
+            return replace(shown, words=kind.words)  # the job is shown without its columns
 
     def _fields(self, job: Job) -> SealedFields:
         try:
             return self.files.vault.open_record(job.account, job.id, job.record, SealedFields)
         except VaultFailed:
-            return SealedFields()  # no reason to hide the job
+            return SealedFields()  # the job is shown without its texts
 
-    async def shown_one(self, job: Job, *, is_own: bool = False) -> ShownJob:
-        """Return a job with warnings of what was said wrong. Their words are shown to its account alone."""
-        (shown,) = await self.shown([job])
+    async def show_job(self, job: Job, *, is_own: bool = False) -> ShownJob:
+        """Return a job as answers show it, with warnings about wrong words. The words themselves are shown to
+        its account alone (`is_own`)."""
+        (shown,) = await self.show_jobs([job])
         if job.state == "open":
             return shown
         try:
-            chapters = self.of(job).chapters(job)
+            chapters = self.kind_of(job).chapters(job)
         except VaultFailed:
             chapters = ()
-        is_one_text = self.of(job).is_one_text
+        is_one_text = self.kind_of(job).is_one_text
         wrong = await warnings(self.files, job, chapters, is_one_text=is_one_text, is_own=is_own)
-        return replace(shown, warnings=(*shown.warnings, *await self.of(job).end_warnings(job), *wrong))
+        return replace(shown, warnings=(*shown.warnings, *await self.kind_of(job).end_warnings(job), *wrong))

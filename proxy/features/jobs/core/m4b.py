@@ -1,6 +1,7 @@
-"""An audiobook in one file: AAC in MP4 with chapters, a cover and names, and its index first.
+"""Encodes an audiobook as one file: AAC in MP4, with chapters, a cover and metadata. Its index is at the
+beginning.
 
-The index is written last, into room that was left for it. Only that head stays in memory.
+The index is known at the end, so bytes are reserved for it at the beginning. Only this head stays in memory.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _FTYP_BYTES = 64
 
 
 class M4bEncoder:
-    """Encodes mono PCM. Its chunks are what follows the head; `head` is whole after `flush`."""
+    """Encodes mono PCM. Its chunks are the file without the head. `head` is complete after `flush`."""
 
     def __init__(
         self,
@@ -34,15 +35,16 @@ class M4bEncoder:
         *,
         is_book: bool = True,
     ) -> None:
-        room = index_bytes(facts, len(chapters), samples)
-        self._sink = _HeadSink(room + _FTYP_BYTES)
+        reserved_bytes = index_bytes(facts, len(chapters), samples)
+        self._sink = _HeadSink(reserved_bytes + _FTYP_BYTES)
         self._rate_hz = rate_hz
-        # A decoder skips the silence before the first sample, but plays what fills the last frame.
+        # The silence that fills up a frame is put before the sound: decoders skip it there, and play it at
+        # the end.
         self._lead = -samples % FRAME_SAMPLES
         self._fed = 0
         self._is_closed = False
         try:
-            self._open(facts, chapters, rate_hz, kbit_s, _options(room, rate_hz, is_book=is_book))
+            self._open(facts, chapters, rate_hz, kbit_s, _options(reserved_bytes, rate_hz, is_book=is_book))
         except (av.error.FFmpegError, ValueError) as error:
             raise SoundFailed(f"m4b failed: {error}") from error
 
@@ -81,7 +83,7 @@ class M4bEncoder:
             self._add_cover(facts.cover)
 
     def _add_cover(self, picture: bytes) -> None:
-        # The bytes of a stranger's picture are only carried. No decoder sees them.
+        # The picture is copied as it is. A decoder could be attacked by it.
         is_png = picture.startswith(b"\x89PNG")
         cover = self._container.add_stream("png" if is_png else "mjpeg", rate=1)
         assert isinstance(cover, av.VideoStream)
@@ -100,7 +102,7 @@ class M4bEncoder:
                 pcm, self._fed, self._lead = silence(self._lead) + pcm, -self._lead, 0
             self._encode(audio_frame(pcm, self._rate_hz, self._fed))
             self._fed += len(pcm) // SAMPLE_BYTES
-        return Chunk(self._sink.taken())
+        return Chunk(self._sink.take_output())
 
     def flush(self) -> Chunk:
         """Raises SoundFailed."""
@@ -110,7 +112,7 @@ class M4bEncoder:
             self._container.close()
         except (av.error.FFmpegError, ValueError) as error:
             raise SoundFailed(f"m4b failed: {error}") from error
-        return Chunk(self._sink.taken())
+        return Chunk(self._sink.take_output())
 
     @property
     def head_bytes(self) -> int:
@@ -127,7 +129,7 @@ class M4bEncoder:
             try:
                 self._container.close()
             except (av.error.FFmpegError, ValueError):
-                pass  # only the end of a file is lost that nobody wants
+                pass  # the file is not needed any more
 
     def _encode(self, frame: av.AudioFrame | None) -> None:
         try:
@@ -137,41 +139,46 @@ class M4bEncoder:
             raise SoundFailed(f"m4b failed: {error}") from error
 
 
-def _options(room: int, rate_hz: int, *, is_book: bool) -> dict[str, str]:
+def _options(reserved_bytes: int, rate_hz: int, *, is_book: bool) -> dict[str, str]:
     # With another timescale, the length would be rounded to milliseconds.
-    return {"brand": _BOOK if is_book else "M4A ", "moov_size": str(room), "movie_timescale": str(rate_hz)}
+    return {
+        "brand": _BOOK if is_book else "M4A ",
+        "moov_size": str(reserved_bytes),
+        "movie_timescale": str(rate_hz),
+    }
 
 
 class _HeadSink:
-    """A file of which the head stays, so that it can be written again; what follows is handed on."""
+    """A file that keeps its head, so that the muxer can write it again. The bytes after the head are returned
+    by `take_output`."""
 
     def __init__(self, head_bytes: int) -> None:
         self.head_bytes = head_bytes
         self._head = bytearray(head_bytes)
         self._rest = bytearray()
         self.write = self._put
-        self._at = 0
+        self._position = 0
         self._end = 0
 
     def _put(self, data: bytes) -> int:
-        room = max(0, len(self._head) - self._at)
-        self._head[self._at : self._at + min(room, len(data))] = data[:room]
-        if rest := data[room:]:
-            if self._at + room != max(self._end, len(self._head)):
+        head_left = max(0, len(self._head) - self._position)
+        self._head[self._position : self._position + min(head_left, len(data))] = data[:head_left]
+        if rest := data[head_left:]:
+            if self._position + head_left != max(self._end, len(self._head)):
                 raise ValueError("the muxer wrote behind the head again")
             self._rest += rest
-        self._at += len(data)
-        self._end = max(self._end, self._at)
+        self._position += len(data)
+        self._end = max(self._end, self._position)
         return len(data)
 
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        self._at = offset + {SEEK_SET: 0, SEEK_CUR: self._at}.get(whence, self._end)
-        return self._at
+        self._position = offset + {SEEK_SET: 0, SEEK_CUR: self._position}.get(whence, self._end)
+        return self._position
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
-    def taken(self) -> bytes:
+    def take_output(self) -> bytes:
         data = bytes(self._rest)
         self._rest.clear()
         return data

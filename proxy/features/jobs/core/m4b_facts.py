@@ -1,4 +1,4 @@
-"""What an audiobook in one file says of itself, and the room that its index takes. It imports no codec."""
+"""The metadata of an audiobook in one file, and the size of its index. This module imports no codec."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from proxy.audio.formats import COMMENT
+from proxy.audio.formats import MACHINE_COMMENT
 from proxy.features.jobs.core.records import Job
 from speech_engine.redacted import Redacted
 
@@ -15,8 +15,8 @@ Quality = Literal["small", "standard", "best"]
 KBITS: dict[Quality, int] = {"small": 32, "standard": 64, "best": 96}
 FRAME_SAMPLES = 1024
 """The samples in a frame of AAC."""
-_INDEX_BYTES_A_FRAME = 4.75
-_INDEX_BYTES_A_CHAPTER = 600
+_INDEX_BYTES_PER_FRAME = 4.75
+_INDEX_BYTES_PER_CHAPTER = 600
 _LEAST_INDEX_BYTES = 65_536
 
 
@@ -26,11 +26,12 @@ hi=hin hr=hrv hu=hun id=ind it=ita ja=jpn ko=kor lt=lit lv=lav nb=nob nl=nld no=
 ru=rus sk=slk sl=slv sr=srp sv=swe th=tha tr=tur uk=ukr vi=vie zh=zho
 """
 _LETTERS = dict(each.split("=") for each in _LANGUAGES.split())
-"""The three letters that a file has for a language, by the two that most tags have."""
+"""The language codes of three letters, which files have, by the codes of two letters, which most tags
+have."""
 
 
 class M4bChapter(NamedTuple):
-    """A chapter, from its first sample up to that of the next one."""
+    """A chapter, from its first sample up to the first sample of the next chapter."""
 
     title: str
     start: int
@@ -38,7 +39,7 @@ class M4bChapter(NamedTuple):
 
 
 class M4bFacts(Redacted, msgspec.Struct, frozen=True):
-    """What an audiobook says of itself. `cover` is a PNG or a JPEG."""
+    """The metadata of an audiobook. `cover` is a PNG or a JPEG, or empty."""
 
     title: str = ""
     authors: tuple[str, ...] = ()
@@ -55,22 +56,22 @@ class M4bFacts(Redacted, msgspec.Struct, frozen=True):
             "artist": ", ".join(self.authors),
             "composer": ", ".join(self.narrators),
             "date": self.year,
-            "comment": COMMENT,
+            "comment": MACHINE_COMMENT,
         }
         return {name: value for name, value in named.items() if value}
 
     @property
     def iso_language(self) -> str:
-        """The language in three letters, or ""."""
+        """The language code in three letters, or ""."""
         tag = self.language.lower().partition("-")[0]
         return _LETTERS.get(tag, tag if len(tag) == 3 and tag.isascii() and tag.isalpha() else "")
 
 
 FactsOf = Callable[[Job], Awaitable[M4bFacts]]
-"""Finds what the file of a job says of itself. Raises VaultFailed."""
+"""Returns the metadata for the file of a job. Raises VaultFailed."""
 
 
 def index_bytes(facts: M4bFacts, chapters: int, samples: int) -> int:
-    """Return the room for the index of a file."""
-    sound = round(samples / FRAME_SAMPLES * _INDEX_BYTES_A_FRAME)
-    return _LEAST_INDEX_BYTES + sound + len(facts.cover) + chapters * _INDEX_BYTES_A_CHAPTER
+    """Return the most bytes that the index of a file may need."""
+    sound = round(samples / FRAME_SAMPLES * _INDEX_BYTES_PER_FRAME)
+    return _LEAST_INDEX_BYTES + sound + len(facts.cover) + chapters * _INDEX_BYTES_PER_CHAPTER

@@ -1,4 +1,4 @@
-"""How a request makes one job, however often it comes with the same Idempotency-Key."""
+"""Makes the job of a request: at most one, however often the request comes with the same Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -23,19 +23,26 @@ from proxy.file_store.once import REPLAYED, Once
 from proxy.storage.rows import new_id
 from proxy.storage.store import AlreadyExists, Statement
 
-PREFIX = "job"
+JOB_PREFIX = "job"
 
 Add = Callable[[str, bytes], Awaitable[None]]
 """Adds the job with this id, for the request with this digest. It adds nothing if too many steps wait."""
-MadeJob = tuple[Job, dict[str, str]]
-"""A job, and the headers of its answer: they say if an earlier try of this request has made it."""
+
+
+class MadeJob(NamedTuple):
+    """A job, and the headers of its answer. They tell whether an earlier try of the request has made the
+    job."""
+
+    job: Job
+    headers: dict[str, str]
 
 
 class NewJob(NamedTuple):
-    """A job to add. Its `fields` are sealed. `data` is its text or its file, and each of the `pieces` is the
-    place of one step there. Without `created`, it is created now. A job with a `fault` has failed before it
-    began. With a `voice`, its file is a recording of it. It holds the uploaded `files`, ids with the
-    field that names each. If it `makes_files`, its kind makes them at the end in any format."""
+    """A job to add. Its `fields` will be sealed. `data` is its text or its file, and each of the `pieces` has
+    the start and the end of one step in it. Without `created`, it is created now. A job with a `fault` has
+    failed before it began. With a `voice`, its file is a recording of this voice. It holds the uploaded
+    `files`: ids, with the field of the request that names each. If it `makes_files`, it has a last step that
+    makes files in any format."""
 
     id: str
     kind: Kind
@@ -56,20 +63,21 @@ class NewJob(NamedTuple):
         return f"<NewJob {self.id}>"
 
 
-async def made_once(
+async def make_once(
     files: JobFiles, request: BackgroundRequest, add: Add, digest: bytes | None = None
 ) -> MadeJob:
-    """Add a job, unless its Idempotency-Key has made it. Return the job in both cases. Without a digest, the
-    digest of the body is used. Raises IdempotencyKeyReused, RateLimited, and the errors of `add`."""
-    account, id_ = request.caller.account, new_id(PREFIX)
+    """Add the job of a request, unless its Idempotency-Key has made it before. Return the job in both cases.
+    `digest` is that of the request, or without it that of the body is used. Raises IdempotencyKeyReused,
+    RateLimited, and the errors of `add`."""
+    account, id_ = request.caller.account, new_id(JOB_PREFIX)
     digest = digest or sha256(request.body).digest()
     was_there = False
     if request.key is None:
         await add(id_, digest)
     else:
         once = Once(request.id, account, request.key, digest)
-        id_ = once.id_of(PREFIX)
-        find = partial(_digest_of, files)
+        id_ = once.id_of(JOB_PREFIX)
+        find = partial(_find_request_digest, files)
         try:
             was_there = await once.make(id_, find, partial(add, id_, digest), AlreadyExists)
             if was_there and await JOBS.get(files.store, account, id_) is None:
@@ -78,32 +86,32 @@ async def made_once(
             raise once.under_way() from None
     job = await JOBS.get(files.store, account, id_)
     if job is None:
-        raise too_many_wait()
-    return job, REPLAYED if was_there else {}
+        raise too_many_steps()
+    return MadeJob(job, REPLAYED if was_there else {})
 
 
 async def add_job(
     files: JobFiles,
     request: BackgroundRequest,
     new: NewJob,
-    beside: Callable[[Job], Sequence[Statement]] = lambda _: (),
+    statements_for: Callable[[Job], Sequence[Statement]] = lambda _: (),
 ) -> bool:
-    """Add the job of a request, with the statements `beside` it in the same commit. It counts as the requests
-    that its steps are worth, unless an earlier try has begun to make it.
+    """Add the job of a request, with the statements of `statements_for` in the same commit. Each step counts
+    as a request for the rate limit, unless an earlier try has begun to make the job.
 
-    False: too many steps of the account wait, or it is closed; the data is dropped. Raises NotAllowed if too
-    much is stored, RateLimited, and AlreadyExists if there is a job with this id."""
+    False: too many steps of the account wait, or it is closed. Then the data is dropped. Raises NotAllowed if
+    too much is stored, RateLimited, and AlreadyExists if there is a job with this id."""
     store, account, job = files.store, request.caller.account, None
-    if len(new.pieces) > PART and (job := await records.find_made(store, account, new.id)) is not None:
-        if job.state != "making" or _request_of(files, job) != new.fields.request:
+    if len(new.pieces) > PART and (job := await records.find_with_making(store, account, new.id)) is not None:
+        if job.state != "making" or _request_digest(files, job) != new.fields.request:
             raise AlreadyExists
     else:
         await request.admission.count_steps(request.caller, len(new.pieces))
         job = await _new_job(files, request.caller, new)
     has_file, kind = new.format in ENCODED or new.makes_files, new.steps_are
     try:
-        is_added = await opening.add(
-            store, job, new.pieces, beside(job), has_file=has_file, kind=kind, files=new.files
+        is_added = await opening.add_with_steps(
+            store, job, new.pieces, statements_for(job), has_file=has_file, kind=kind, files=new.files
         )
     except AlreadyExists:
         await files.drop(account, job.digest)
@@ -112,7 +120,7 @@ async def add_job(
         await files.drop(account, job.digest)
         for file, field in new.files.items():
             if not (await uploads.held_content(files, account, file)).size:
-                await uploads.find(store, account, file, field, "user_data")
+                await uploads.find_file(store, account, file, field, "user_data")
         more = job.bytes + await uploads.count_not_held(store, new.files)
         if await records.stored_bytes(store, account) + more > records.MOST_STORED_BYTES:
             raise NotAllowed(
@@ -149,23 +157,24 @@ async def _new_job(files: JobFiles, caller: Caller, new: NewJob) -> Job:
     )
 
 
-async def _digest_of(files: JobFiles, account: str, id_: str) -> str | None:
-    job = await records.find_made(files.store, account, id_)
-    return None if job is None else _request_of(files, job)
+async def _find_request_digest(files: JobFiles, account: str, id_: str) -> str | None:
+    job = await records.find_with_making(files.store, account, id_)
+    return None if job is None else _request_digest(files, job)
 
 
-def _request_of(files: JobFiles, job: Job) -> str:
+def _request_digest(files: JobFiles, job: Job) -> str:
     return files.vault.open_record(job.account, job.id, job.record, SealedFields).request
 
 
 async def count_canceled(admission: Admission, caller: Caller, job: Job) -> None:
-    """Count the cancelling of an open job as its making was counted, but never refuse it."""
+    """Count the steps of an open job for the rate limit again when it is canceled. A full limit refuses
+    nothing."""
     if job.state == "open":
         with suppress(RequestFailed):
             await admission.count_steps(caller, job.steps)
 
 
-def too_many_wait() -> RateLimited:
+def too_many_steps() -> RateLimited:
     return RateLimited(
         f"Your account has too many steps that wait: it may have {records.MOST_WANTED}. "
         "Try again when some are done.",
@@ -173,15 +182,15 @@ def too_many_wait() -> RateLimited:
     )
 
 
-def no_jobs(terms: Terms) -> NotAllowed:
+def jobs_not_allowed(terms: Terms) -> NotAllowed:
     return NotAllowed(f"Your plan '{terms.plan}' has no jobs.", code="jobs_not_allowed")
 
 
 def check_length(terms: Terms, characters: int, param: str) -> None:
-    """Raise NotAllowed if a plan has no jobs, or none as long."""
+    """Raise NotAllowed if a plan has no jobs, or the text is too long for it."""
     most = terms.job_characters
     if most == 0:
-        raise no_jobs(terms)
+        raise jobs_not_allowed(terms)
     if most is not None and characters > most:
         raise NotAllowed(
             f"Your plan '{terms.plan}' takes jobs of up to {most} characters; this one has {characters}.",

@@ -1,4 +1,5 @@
-"""Opens jobs: new ones, and jobs that are tried again. A large job is written in parts before."""
+"""Adds new jobs with their steps, and reopens jobs that are tried again. The steps of a large job are written
+part by part."""
 
 from __future__ import annotations
 
@@ -11,8 +12,16 @@ import msgspec
 from msgspec.structs import replace
 
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, UNMADE, PartClaim, Superseded, ranges
-from proxy.features.jobs.core.records import JOBS, MOST_WANTED, Job, hold, step_id
+from proxy.features.jobs.core.parts import (
+    IS_OURS,
+    LEASE_US,
+    PART,
+    UNMADE_STEPS,
+    PartClaim,
+    Superseded,
+    part_ranges,
+)
+from proxy.features.jobs.core.records import JOBS, MOST_WANTED, Job, lock_statement, step_id
 from proxy.features.jobs.core.uploads import FileHolds
 from proxy.storage.listed_tables import lock_account
 from proxy.storage.rows import columns
@@ -20,7 +29,7 @@ from proxy.storage.store import Params, Statement, Store, Value
 
 _ROWS_OF_STATEMENT = 100
 _WANTED = f"""
-(SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted') + ({UNMADE})
+(SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted') + ({UNMADE_STEPS})
 """
 _ADD = f"""
 INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
@@ -51,53 +60,56 @@ _BEGIN = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART
 _LAST_PIECE = "SELECT first, last FROM job_steps WHERE job = :job AND number = :number"
 
 
-async def add(
+async def add_with_steps(
     store: Store,
     job: Job,
     pieces: Sequence[tuple[int, int]],
-    beside: Sequence[Statement] = (),
+    with_statements: Sequence[Statement] = (),
     *,
     has_file: bool = False,
     kind: Literal["speech", "training"] = "speech",
     files: Collection[str] = (),
 ) -> bool:
-    """Add a job with its steps, all of this kind, and the statements `beside`, which must do nothing if the
-    job is not added. `has_file` adds one more step. A large job is `making` until the last commit. If it
-    is `making` already, this call goes on with it. The job holds the `files`. False: too many steps of the
-    account wait, too much of it is stored, it is closed, or a file is gone. Raises AlreadyExists for a known
-    id, and Superseded."""
+    """Add a job with a step of this kind for each of its pieces, and the statements `with_statements`, which
+    must do nothing if the job is not added. `has_file` adds one more step, for its file. The job holds the
+    uploaded `files`.
+
+    A large job is `making` until the last commit. If it is `making` already, this call goes on with it.
+    False: too many steps of the account wait, too many bytes of it are stored, it is closed, or a file is
+    gone. Raises AlreadyExists for a known id, and Superseded.
+    """
     numbered = enumerate(pieces, 1)
     steps: Iterator[_NewStep] = ((step_id(job, n), n, *piece, kind, "wanted") for n, piece in numbered)
     if has_file:
         steps = chain(steps, [(step_id(job, "file"), len(pieces) + 1, 0, 0, "file", "later")])
     holds = FileHolds(job.id, job.created, files)
-    locking = (lock_account(job.account), *holds.only_if.held)
+    locking = (lock_account(job.account), *holds.only_if.locks)
     if len(pieces) <= PART:
-        written = _insertions(job, [*steps]), holds.adding, beside
-        answers = await store.write(*locking, _adding(job, holds), *chain.from_iterable(written))
+        written = _step_statements(job, [*steps]), holds.statements, with_statements
+        answers = await store.write(*locking, _add_statement(job, holds), *chain.from_iterable(written))
         return bool(answers[len(locking)])
     claim, made, until = PartClaim(job.id), 0, await store.now() + LEASE_US
     if job.state == "making":
         made = await claim.take_over(store)
-        # The configuration may have changed, and with it the pieces.
+        # After a change of the configuration, the pieces may be others than those that were written.
         before = await store.read(_LAST_PIECE, {"job": job.id, "number": made})
         last = [*islice(steps, made)][-1:]
         if job.steps != len(pieces) or [tuple(row.values()) for row in before] != [row[2:4] for row in last]:
             raise Superseded("the job is made anew when its lease has ended")
     else:
-        adding = _adding(replace(job, state="making"), holds)
+        adding = _add_statement(replace(job, state="making"), holds)
         claiming = claim.statement(until, "state = 'making'", adds=True)
-        if not (await store.write(*locking, adding, *holds.adding, claiming))[-1]:
+        if not (await store.write(*locking, adding, *holds.statements, claiming))[-1]:
             return False
     while part := [*islice(steps, PART)]:
         made += len(part)
-        await claim.write_part(store, *_insertions(job, part, claim, until), made=made)
-    opening = (Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours))
-    await claim.write_part(store, *opening, *beside, claim.release())
+        await claim.write_part(store, *_step_statements(job, part, claim, until), made=made)
+    opening = (Statement(_OPEN, claim.params), Statement(_BEGIN, claim.params))
+    await claim.write_part(store, *opening, *with_statements, claim.release())
     return True
 
 
-def _adding(job: Job, holds: FileHolds) -> Statement:
+def _add_statement(job: Job, holds: FileHolds) -> Statement:
     sql = _ADD.format(new_bytes=holds.new_bytes, only_if=holds.only_if.sql)
     return Statement(sql, {**holds.only_if.params, **msgspec.structs.asdict(job)})
 
@@ -110,22 +122,22 @@ CAST(:kind{0} AS TEXT), CAST(:state{0} AS TEXT))
 """
 
 
-def _insertions(
+def _step_statements(
     job: Job, steps: Sequence[_NewStep], claim: PartClaim | None = None, due: int = 0
 ) -> Iterator[Statement]:
-    """Yield the statements that add steps of a new job. They add none if the job, or our claim, is gone."""
+    """Yield the statements that add steps of a new job. They add none if the job or the claim is gone."""
     common: Params = {"job": job.id, "account": job.account, "asked": job.created, "due": due or job.created}
     for first in range(0, len(steps), _ROWS_OF_STATEMENT):
         rows = steps[first : first + _ROWS_OF_STATEMENT]
         sql, names = _insert_sql(len(rows), claim is not None)
         values = dict(zip(names, chain.from_iterable(rows), strict=True))
-        yield Statement(sql, {**common, **values, **(claim.ours if claim else {})})
+        yield Statement(sql, {**common, **values, **(claim.params if claim else {})})
 
 
 @lru_cache
 def _insert_sql(rows: int, is_part: bool) -> tuple[str, list[str]]:
-    """Return the SQL that adds so many steps, and the names of their values. A driver caches each text, so
-    there are few."""
+    """Return the SQL that adds so many steps, and the names of its values. Drivers cache each text, so there
+    should be few."""
     # Another request may have made a job of the same id, and this one had no room any more.
     only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job AND created = :asked)"
     sql = f"""
@@ -139,16 +151,17 @@ def _insert_sql(rows: int, is_part: bool) -> tuple[str, list[str]]:
 
 
 async def reopen(store: Store, job: Job, key: str | None) -> bool:
-    """Open a job that failed or was canceled: its missing steps are spoken, for this key if there is one.
-    False: it is in another state, or too many steps of its account wait. Raises Superseded."""
+    """Open a job again that failed or was canceled, so that its missing steps are done. With a `key`, this
+    API key pays. False: the job is in another state, or too many steps of its account wait. Raises
+    Superseded."""
     claim, now = PartClaim(job.id), await store.now()
     claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
-    beginning = (lock_account(job.account), hold(job.id), claiming)
-    of_job: Params = {**claim.ours, "key": key, "now": now, "due": now + LEASE_US}
-    parts = [Statement(_AGAIN, {**of_job, **part}) for part in ranges(job.steps)]
+    beginning = (lock_account(job.account), lock_statement(job.id), claiming)
+    of_job: Params = {**claim.params, "key": key, "now": now, "due": now + LEASE_US}
+    parts = [Statement(_AGAIN, {**of_job, **part}) for part in part_ranges(job.steps)]
     ending = (
         Statement(_REOPEN, of_job),
-        Statement(_BEGIN, claim.ours),
+        Statement(_BEGIN, claim.params),
         Statement(records.FILE_IF_LAST.format(finished="1 = 1"), of_job),
         Statement(_DONE_IF_NOTHING, of_job),
         claim.release(),
@@ -159,5 +172,5 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
         return False
     for number, again in enumerate(parts, 1):
         await claim.write_part(store, again, made=min(number * PART, job.steps))
-    await claim.write_part(store, hold(job.id), *ending)
+    await claim.write_part(store, lock_statement(job.id), *ending)
     return True

@@ -1,4 +1,4 @@
-"""How fast voices speak: a running mean of settled steps by model, voice and language."""
+"""Measures how fast voices speak: a running mean over settled steps, by model, voice and language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import Table
 
 _MOST_CHARACTERS = 50_000
-"""Once a voice has spoken so many, older steps count half."""
+"""Each time that the sum exceeds this, older steps count half."""
 
 TABLE = Table(
     "voice_paces",
@@ -35,7 +35,8 @@ SELECT characters, ms FROM voice_paces WHERE model = :model AND voice = :voice A
 
 
 class Spoken(NamedTuple):
-    """What a voice has spoken in a step: its characters, and milliseconds at plain speed."""
+    """The characters that a voice has spoken in a step, and the milliseconds that they would take at speed
+    1."""
 
     model: str
     voice: str
@@ -44,8 +45,8 @@ class Spoken(NamedTuple):
     ms: int
 
 
-def spoken_of(call: SpeechCall) -> list[Spoken]:
-    """Return what the voices of a settled call have spoken. A stored answer tells nothing."""
+def measure_spoken(call: SpeechCall) -> list[Spoken]:
+    """Return what the voices of a settled call have spoken. An answer from the cache has no measures."""
     found = dict[tuple[str, str, str], tuple[int, int]]()
     if call.totals.names is not None:
         return []
@@ -60,12 +61,12 @@ def spoken_of(call: SpeechCall) -> list[Spoken]:
     return [Spoken(*key, *each) for key, each in sorted(found.items())]
 
 
-def adding(spoken: Sequence[Spoken]) -> list[Statement]:
+def pace_statements(spoken: Sequence[Spoken]) -> list[Statement]:
     return [Statement(_ADD, each._asdict()) for each in spoken if each.ms > 0]
 
 
 class Paces:
-    """The paces that one estimate needs, each of which is read once."""
+    """Reads the paces for one estimate, each once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

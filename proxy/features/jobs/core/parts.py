@@ -1,26 +1,26 @@
-"""Jobs with very many steps, whose rows are written part by part: no commit holds more than MOST_ROWS rows.
+"""Writes the rows of jobs with very many steps part by part, so that no commit has more than MOST_ROWS rows.
 
-The row of a job in `partial_jobs` is its writer's lease. The last writer to claim a job has its `token`, and
-IS_OURS stops earlier ones. UNMADE counts the steps of an account that are not `made` yet.
+A row in `partial_jobs` is the lease of a job's writer. Each claim of a job writes a new `token`, and IS_OURS
+stops the writers with an earlier token. UNMADE_STEPS counts the steps of an account that are not `made` yet.
 """
 
 from __future__ import annotations
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.storage.rows import new_id
 from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 from proxy.storage.tables import Table
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 PART = 400
-"""The steps of a part. The commit has a few other rows."""
-LEASE_US = 15 * SECOND
+"""The steps of a part. Its commit writes a few other rows, too."""
+LEASE_US = 15 * SECOND_US
 
 TABLE = Table(
     "partial_jobs", key=("job",), closed_with=("DELETE FROM partial_jobs WHERE partial_jobs.account = :id",)
 )
 IS_OURS = "EXISTS (SELECT 1 FROM partial_jobs WHERE partial_jobs.job = :job AND token = :token)"
-UNMADE = """
+UNMADE_STEPS = """
 SELECT CAST(coalesce(sum(steps - made), 0) AS BIGINT) FROM partial_jobs WHERE partial_jobs.account = :account
 """
 
@@ -41,42 +41,45 @@ _RELEASE = "DELETE FROM partial_jobs WHERE job = :job AND token = :token"
 
 
 class Superseded(StorageFailed):
-    """Another request, or another server, goes on with a job."""
+    """Another request or another server has claimed the job meanwhile."""
 
 
 class PartClaim:
     """The claim of one writer on a job."""
 
     def __init__(self, job: str) -> None:
-        self.ours: Params = {"job": job, "token": new_id("part")}
+        self.params: Params = {"job": job, "token": new_id("part")}
 
     def statement(self, until: int, only_if: str, params: Params | None = None, *, adds: bool) -> Statement:
-        """Return the statement that claims a job if `only_if` is true of it. Then it returns a row. A writer
-        that `adds` steps has made none yet."""
+        """Return the statement that claims a job until then if `only_if` is true of it. If it does, it
+        returns a row. `adds` is true for a writer of a new job, which has made no steps yet."""
         sql = _CLAIM.format(only_if=only_if, made="0" if adds else "steps")
-        return Statement(sql, {**self.ours, **(params or {}), "until": until})
+        return Statement(sql, {**self.params, **(params or {}), "until": until})
 
     async def take_over(self, store: Store) -> int:
-        """Claim a job from an earlier writer, and return how many steps were written."""
+        """Claim a job from an earlier writer, and return the number of steps that were written. Raises
+        Superseded if the job is complete."""
         until = await store.now() + LEASE_US
-        (rows,) = await store.write(Statement(_TAKE_OVER, {**self.ours, "until": until}))
+        (rows,) = await store.write(Statement(_TAKE_OVER, {**self.params, "until": until}))
         if not rows:
             raise Superseded("the job is complete")
         return int(rows[0]["made"])
 
     async def write_part(self, store: Store, *statements: Statement, made: int = 0) -> list[list[Row]]:
-        """Write a part, up to the step `made`, or raise Superseded. The statements must check IS_OURS."""
+        """Write a part, up to the step number `made`. The statements must check IS_OURS. Raises
+        Superseded."""
         until = await store.now() + LEASE_US
-        kept = Statement(_GO_ON, {**self.ours, "until": until, "made": made})
-        mine, *rows = await write_in_turn(store, MOST_ROWS, kept, *statements)
-        if not mine:
+        renewal = Statement(_GO_ON, {**self.params, "until": until, "made": made})
+        renewed, *rows = await write_in_turn(store, MOST_ROWS, renewal, *statements)
+        if not renewed:
             raise Superseded("another writer goes on with the job")
         return rows
 
     def release(self) -> Statement:
-        return Statement(_RELEASE, self.ours)
+        return Statement(_RELEASE, self.params)
 
 
-def ranges(steps: int, part: int = PART) -> list[dict[str, int]]:
-    """Return the range of step numbers of each part. The last one has the step of the job's file."""
+def part_ranges(steps: int, part: int = PART) -> list[dict[str, int]]:
+    """Return the range of step numbers of each part: above `after` and up to `upto`. The last part includes
+    the step of the job's file."""
     return [{"after": after, "upto": after + part} for after in range(0, steps + 1, part)]

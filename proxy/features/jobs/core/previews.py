@@ -1,4 +1,4 @@
-"""A job before it is made: what it will say, how long that takes and what it costs. Nothing is spoken."""
+"""The preview of a job: its chapters, its length and its cost, before it is made."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Jobs as rows: the request, its steps, and the sound of each step. The sound is a row of the settlement: it
-exists if and only if the step was charged."""
+"""Rows of jobs: the request, its steps, and the sound of each step. The commit of a step's charge adds the
+row of its sound, so a step has sound if and only if it was charged."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from proxy.file_store.vault import SealedRecord
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import any_of, columns
-from proxy.storage.spoken_voices import BY_VOICE, has_erased
+from proxy.storage.rows import columns, in_list
+from proxy.storage.spoken_voices import BY_VOICE, has_erased_sql
 from proxy.storage.store import Condition, Params, Row, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.task_tables import TaskTable
@@ -31,14 +31,15 @@ Waits = Literal["", "credits", "engine", "memory", "suspended"]
 MOST_WANTED = 20_000
 """The most steps of an account that wait for their turn."""
 MOST_STORED_BYTES = 512 * 1024 * 1024
-"""The most bytes that are stored of an account's requests. The results are paid for; these are not."""
-OF_ACCOUNT = 2
-"""The steps of an account that are spoken at once in a worker."""
+"""The most bytes that are stored of an account's requests. Results are paid for, and have no limit."""
+STEPS_OF_ACCOUNT = 2
+"""The steps of an account that a worker runs at the same time."""
 
 
 class Job(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """A job. `digest` is its text in the vault, or its recording, and `sealed` has the other fields of its
-    request. Its recording may be that of a saved `voice`, and is erased with it."""
+    """A job. `key` is the id of the API key that pays. `digest` is that of its text or its recording in the
+    vault, and `sealed` has the other fields of its request. If the recording belongs to a saved `voice`, it
+    is erased with it."""
 
     id: str
     account: str
@@ -66,9 +67,10 @@ class Job(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobStep(QueuedTask, frozen=True, kw_only=True):
-    """A piece of a job's text, from `first` up to `last`, or of its recording, in milliseconds. A step of
-    kind `file` has no piece: it makes the file of all sounds, and has the state `later` until the other steps
-    are done. A step of kind `training` is a whole training."""
+    """A step of a job. It has the piece of the text from the character `first` up to `last`, or of the
+    recording, in milliseconds. A step of kind `file` has no piece: it makes the file of all sounds, and has
+    the state `later` until the other steps are done. A step of kind `training` is a whole training. `asked`
+    is the time of the job's creation."""
 
     id: str
     job: str
@@ -82,18 +84,21 @@ class JobStep(QueuedTask, frozen=True, kw_only=True):
 
     @property
     def request(self) -> str:
-        """The id of an attempt's request. Each attempt has its own, so a hold or a usage row names its
-        attempt."""
+        """The request id of the present attempt. Each attempt has its own, so holds and usage rows tell
+        attempts apart."""
         return f"{self.id}_{self.fence}"
 
 
 class JobClip(msgspec.Struct, frozen=True, kw_only=True):
-    """The sound of a step, or its text as JSON; then `samples` were heard. `voices` are the saved voices that
-    spoke, each between blanks. `told` is the digest of the report beside the sound, with the times of so many
-    `words`. Joined with others, the sound plays for `played` samples. `source` is IPTC's word for the maker,
-    if the file names one. Earlier versions dropped the sound and left "" as `digest` once it was in the
-    encoded file of its job. Without the named `consent`, neither the sound nor the charge is committed. A
-    clip that was `taken` from the step of an earlier job shares its sound, and costs nothing."""
+    """The sound of a step, or its text as JSON, of `samples` that were heard. `digest` is "" if an earlier
+    version of voxgate dropped the sound when it was in the encoded file of its job.
+
+    `voices` are the saved voices that spoke, each between blanks. `told` is the digest of the report about
+    the sound, which has the times of `words` words. Joined with other clips, the sound plays for `played`
+    samples. `source` is IPTC's term for how it was made, if the file has one. If the `consent` is gone,
+    neither the sound nor the charge is committed. If `taken` names the step of an earlier job, the clip
+    shares that step's sound, and costs nothing.
+    """
 
     step: str
     job: str
@@ -119,8 +124,8 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
         return (self.played or self.samples) / self.sample_rate_hz
 
 
-class Made(NamedTuple):
-    """The results of a job so far. `credits` are in millionths."""
+class StepTotals(NamedTuple):
+    """The sums over the clips of a job so far. `credits` are in millionths of a credit."""
 
     steps: int = 0
     bytes: int = 0
@@ -130,22 +135,23 @@ class Made(NamedTuple):
 
 
 def step_id(job: Job, step: int | Literal["file"]) -> str:
-    """Name a step of a job. The id contains the job's moment: an Idempotency-Key may make a job of the same
-    id again after a deletion, and a late step of the old job must not end one of the new job."""
+    """Return the id of a step. It contains the time of the job's creation: after a deletion, an
+    Idempotency-Key may make a job of the same id again, and a late step of the old job must not end a step of
+    the new one."""
     return f"{job.id}_{job.created}_{step if isinstance(step, str) else f'{step:05}'}"
 
 
-OF_CLIPS = drop_keys("job_clips", "digest", "told")
+DROP_CLIP_KEYS = drop_keys("job_clips", "digest", "told")
 IS_SHARED = """
 job_clips.digest <> '' AND EXISTS (SELECT 1 FROM job_clips AS others WHERE others.account = job_clips.account
     AND others.digest = job_clips.digest AND others.job <> job_clips.job)
 """
 """SQL for a clip whose sound another job has, too."""
-OF_TEXTS = drop_keys("jobs", "digest")
+DROP_TEXT_KEYS = drop_keys("jobs", "digest")
 
 TABLES = (
-    # It comes first: the commit that closes an account waits for the part that is being written, and no part
-    # follows.
+    # It comes first, so that the commit that closes an account waits for the part that is being written. No
+    # part is written after that commit.
     parts.TABLE,
     Table(
         "job_clips",
@@ -162,7 +168,7 @@ TABLES = (
         ),
         settles=JobClip,
         closed_with=(
-            OF_CLIPS.format(only="job_clips.account = :id"),
+            DROP_CLIP_KEYS.format(only="job_clips.account = :id"),
             "DELETE FROM job_clips WHERE account = :id",
         ),
     ),
@@ -175,7 +181,10 @@ TABLES = (
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
         remains=Remains("files", "SELECT 1 AS is_there FROM jobs WHERE voice = :subject LIMIT 1"),
-        closed_with=(OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
+        closed_with=(
+            DROP_TEXT_KEYS.format(only="jobs.account = :id"),
+            "DELETE FROM jobs WHERE account = :id",
+        ),
         rotated_with=(
             """
             UPDATE jobs SET key = :new_id WHERE key = :id AND state IN ('open', 'making')
@@ -188,7 +197,7 @@ IS_SHOWN = "state NOT IN ('making', 'removed')"
 JOBS = ListedTable("jobs", Job, shown=IS_SHOWN)
 _ALL_JOBS = ListedTable("jobs", Job)
 _WANTED_STEPS = "state = 'wanted' AND kind = 'speech'"
-STEPS = TaskTable("job_steps", JobStep, _WANTED_STEPS, earliest="asked", of_account=OF_ACCOUNT)
+STEPS = TaskTable("job_steps", JobStep, _WANTED_STEPS, earliest="asked", of_account=STEPS_OF_ACCOUNT)
 _WANTED_FILES = "state = 'wanted' AND kind = 'file'"
 FILES = TaskTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_account=1)
 
@@ -219,7 +228,7 @@ FILE_IF_LAST = """
 UPDATE job_steps SET state = 'wanted', due = asked WHERE job = :job AND state = 'later' AND {finished}
 AND NOT EXISTS (SELECT 1 FROM job_steps AS others WHERE others.job = :job AND others.state = 'wanted')
 """
-_FORGET_ERASED = f"job_clips.step = :step AND {has_erased('job_clips')}"
+_FORGET_ERASED = f"job_clips.step = :step AND {has_erased_sql('job_clips')}"
 
 
 async def stored_bytes(store: Store, account: str) -> int:
@@ -227,8 +236,8 @@ async def stored_bytes(store: Store, account: str) -> int:
     return int(row["kept"])
 
 
-async def find_made(store: Store, account: str, id_: str) -> Job | None:
-    """Return a job, also while it is `making`."""
+async def find_with_making(store: Store, account: str, id_: str) -> Job | None:
+    """Find a job, also while it is `making`."""
     job = await _ALL_JOBS.get(store, account, id_)
     return None if job is None or job.state == "removed" else job
 
@@ -240,7 +249,7 @@ async def count_waiting(store: Store) -> int:
 
 
 async def list_of_voice(store: Store, voice: str) -> list[Row]:
-    """Return id and account of the jobs with the recording of a voice."""
+    """Return `id` and `account` of each job that has a recording of a voice."""
     return await store.read("SELECT id, account FROM jobs WHERE voice = :voice", {"voice": voice})
 
 
@@ -249,11 +258,11 @@ async def find_clip(store: Store, step: str) -> JobClip | None:
     return msgspec.convert(rows[0], JobClip) if rows else None
 
 
-async def still_wanted(store: Store, steps: Collection[str]) -> set[str]:
-    """Return those of these steps that are not done, and whose jobs go on."""
+async def list_wanted_steps(store: Store, steps: Collection[str]) -> set[str]:
+    """Return those of these steps that are still to be done."""
     if not steps:
         return set()
-    names, params = any_of(sorted(steps))
+    names, params = in_list(sorted(steps))
     rows = await store.read(_STILL_WANTED.format(steps=names), params)
     return {row["id"] for row in rows}
 
@@ -263,49 +272,51 @@ async def list_clips(store: Store, job: str) -> list[JobClip]:
 
 
 async def list_pieces(store: Store, job: str) -> dict[int, tuple[int, int]]:
-    """Return the place of each step's piece in the text."""
+    """Return the start and the end of each step's piece in the text, by the step's number."""
     rows = await store.read_long(_PIECES, {"job": job})
     return {row["number"]: (row["first"], row["last"]) for row in rows}
 
 
-async def made(store: Store, jobs: Collection[str]) -> dict[str, Made]:
-    """Return the results of these jobs, without jobs that have none yet."""
+async def read_totals(store: Store, jobs: Collection[str]) -> dict[str, StepTotals]:
+    """Return the totals of these jobs. Jobs without any clip are left out."""
     if not jobs:
         return {}
-    names, params = any_of(sorted(jobs))
+    names, params = in_list(sorted(jobs))
     rows = await store.read_long(_MADE.format(jobs=names), params)
-    return {row["job"]: Made(*(row[name] for name in Made._fields)) for row in rows}
+    return {row["job"]: StepTotals(*(row[name] for name in StepTotals._fields)) for row in rows}
 
 
-async def under_way(store: Store, jobs: Collection[str]) -> set[str]:
-    """Return the jobs with a step under way. A job that has ended may still have one."""
+async def list_under_way(store: Store, jobs: Collection[str]) -> set[str]:
+    """Return those of these jobs that have a step under way. A job that has ended may still have one."""
     if not jobs:
         return set()
-    names, params = any_of(sorted(jobs))
+    names, params = in_list(sorted(jobs))
     rows = await store.read(_UNDER_WAY.format(jobs=names), {**params, "now": await store.now()})
     return {row["job"] for row in rows}
 
 
-def hold(job: str) -> Statement:
-    """Return the statement that locks the row of a job until the commit. Then the ends of its steps come one
-    after the other, and the last one ends the job. It reserves no credits."""
+def lock_statement(job: str) -> Statement:
+    """Return the statement that locks the row of a job until the commit, so that the ends of its steps are
+    committed one after the other."""
     return Statement(_LOCK, {"job": job})
 
 
-def is_wanted(step: JobStep) -> Condition:
-    """Return the condition for the end of a step: it was neither canceled nor ended meanwhile."""
-    return Condition("state = 'wanted'", {}, (hold(step.job),))
+def step_condition(step: JobStep) -> Condition:
+    """Return the condition for the end of a step: it was neither canceled nor ended meanwhile. It locks the
+    job."""
+    return Condition("state = 'wanted'", {}, (lock_statement(step.job),))
 
 
-def forget_erased(step: str) -> tuple[Statement, ...]:
-    """Return the deletion of a step's sound if its voice was erased, however late the settlement came."""
-    of_step: Params = {"step": step}
+def erased_sound_statements(step: str) -> tuple[Statement, ...]:
+    """Return the statements that delete a step's sound if its voice was erased. The sound may have been
+    committed after the erasure."""
+    step_terms: Params = {"step": step}
     return (
-        Statement(OF_CLIPS.format(only=_FORGET_ERASED), of_step),
-        Statement(f"DELETE FROM job_clips WHERE {_FORGET_ERASED}", of_step),
+        Statement(DROP_CLIP_KEYS.format(only=_FORGET_ERASED), step_terms),
+        Statement(f"DELETE FROM job_clips WHERE {_FORGET_ERASED}", step_terms),
     )
 
 
-async def wait_for(store: Store, job: str, waits: Waits) -> None:
-    """Note why a job waits, unless it has ended. "": it goes on."""
+async def write_wait_reason(store: Store, job: str, waits: Waits) -> None:
+    """Write the reason why an open job waits. "": it does not wait any more."""
     await store.write(Statement(_WAITS, {"job": job, "waits": waits}))

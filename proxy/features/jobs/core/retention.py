@@ -1,4 +1,4 @@
-"""The end of old jobs, and the deletion of sound that must not be stored."""
+"""Deletes old jobs and sound of erased voices, and finishes jobs whose writer was killed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from proxy.storage.stored_days import StoredDays, list_old
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
-EVERY_S = 600.0
-_LEFT_EVERY_S = 15.0
+DELETE_EVERY_S = 600.0
+_ABANDONED_EVERY_S = 15.0
 
-_LEFT = """
+_ABANDONED = """
 SELECT partial_jobs.job, partial_jobs.account, partial_jobs.steps, jobs.state FROM partial_jobs
 LEFT JOIN jobs ON jobs.id = partial_jobs.job WHERE lease <= :now LIMIT 100
 """
@@ -29,8 +29,8 @@ _log = structlog.get_logger()
 
 
 class JobRetention:
-    """Deletes jobs after `days` of the configuration. Some `plans` have other days. Each revision sets
-    both."""
+    """Deletes jobs `days` after their end. Some `plans` have other days. Each revision of the configuration
+    sets both. `tidies` are called before each deletion."""
 
     def __init__(self, files: JobFiles, metrics: Metrics, tidies: Sequence[Tidy] = ()) -> None:
         self.days = JobSection().days
@@ -41,15 +41,18 @@ class JobRetention:
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Look now, then for old jobs every ten minutes, and for jobs without a writer every 15 seconds."""
+        """Delete old jobs now and every ten minutes. Finish abandoned jobs now and every 15 seconds."""
         await asyncio.gather(
-            repeat("deletion of old jobs", self.delete_old, EVERY_S, self._metrics, tidies=True),
-            repeat("jobs without a writer", self.end_left, _LEFT_EVERY_S, self._metrics, tidies=True),
+            repeat("deletion of old jobs", self.delete_old, DELETE_EVERY_S, self._metrics, tidies=True),
+            repeat(
+                "jobs without a writer", self.end_abandoned, _ABANDONED_EVERY_S, self._metrics, tidies=True
+            ),
         )
 
-    async def end_left(self) -> None:
-        """Remove jobs whose making has stopped. Finish cancellations and removals that have stopped."""
-        for row in await self._store.read(_LEFT, {"now": await self._store.now()}):
+    async def end_abandoned(self) -> None:
+        """Remove jobs whose making has stopped. Finish cancellations and removals that have stopped. A kill
+        leaves such jobs."""
+        for row in await self._store.read(_ABANDONED, {"now": await self._store.now()}):
             if row["state"] in (None, "making", "removed"):
                 await self._files.remove_job(row["job"], row["account"])
             else:

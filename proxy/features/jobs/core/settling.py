@@ -1,4 +1,4 @@
-"""The commit of a step's sound and charge. Neither a cancellation nor an unknown result stops it."""
+"""Work that a cancellation must not interrupt, such as the commit of a step's sound and charge."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _FRAMED = ("mp3", "aac")
 
 
 def sound_facts(sound: bytes, format_: str) -> tuple[int, int | None]:
-    """Return the check sum of a sound. If its frames play for longer than the sound, return their samples,
-    too: each encoder adds silence before and after."""
+    """Return the check sum of a sound, and the samples for which its frames play: an encoder adds silence
+    before and after the sound. None: the format has no frames."""
     played = None
     if format_ in _FRAMED and (frames := open_frames(USUAL_FORMS[format_])) is not None:
         played = (frames.feed(sound) + frames.flush()).samples
     return zlib.crc32(sound), played
 
 
-async def settle_to_the_end(settle: Callable[[], Awaitable[None]]) -> None:
-    """Settle, also if this call is cancelled: an interrupted settlement would be refunded."""
-    await to_the_end(until_written(settle, _TRIES))
+async def settle_uncancelled(settle: Callable[[], Awaitable[None]]) -> None:
+    """Settle even if this call is cancelled: the price of an interrupted settlement would be refunded."""
+    await run_uncancelled(until_written(settle, _TRIES))
 
 
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Run the work to its end, also if this call is cancelled. The cancelling is raised afterwards."""
+async def run_uncancelled(work: Coroutine[Any, Any, T]) -> T:
+    """Run the work to its end even if this call is cancelled. The cancellation is raised afterwards."""
     task = asyncio.create_task(work)
     try:
-        await run_to_end(_ended(task))
+        await run_to_end(_wait_for(task))
     finally:
         task.exception()  # it is raised below, unless this call is cancelled
     return task.result()
 
 
-async def _ended(task: asyncio.Task[Any]) -> None:
+async def _wait_for(task: asyncio.Task[Any]) -> None:
     await asyncio.wait({task})

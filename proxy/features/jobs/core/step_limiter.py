@@ -1,5 +1,6 @@
-"""The places of steps in one worker: some for local engines, and more for steps that wait for a rented
-machine. The plan of a step decides which it needs; until then, the last step of the job decides."""
+"""Limits the steps under way in one worker. Steps that wait for rented machines have places of their own. The
+plan of a step decides which place it needs. Before the step is planned, the last planned step of its job
+decides."""
 
 from __future__ import annotations
 
@@ -10,17 +11,17 @@ from cachetools import LRUCache
 from proxy.errors import NoPlace
 from proxy.features.jobs.core.records import JobStep
 from proxy.speech.planning import SpeechPlan
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Condition, Value
 
 _REMOTE = "elsewhere"
 _MOST_JOBS = 256
 _MOST_VALUES = 4096
-"""Databases limit the number of parameters."""
+"""The most values of a condition: databases limit the number of parameters."""
 
 
 class StepLimiter:
-    """An account has at most half of the places for rented machines."""
+    """The places of steps on rented machines. An account may have half of them."""
 
     def __init__(self) -> None:
         self.at_once = 16
@@ -29,8 +30,8 @@ class StepLimiter:
         self._jobs: LRUCache[str, str] = LRUCache(_MOST_JOBS)
         self._planned: dict[str, bool] = {}
 
-    def remote(self, step: JobStep) -> dict[Hashable, int]:
-        """Return the places that a step takes among those for rented machines, if it is remote."""
+    def remote_places(self, step: JobStep) -> dict[Hashable, int]:
+        """Return the places that a step takes among those for rented machines. {}: it is not remote."""
         if not self._planned.get(step.id, step.job in self._jobs):
             return {}
         return {_REMOTE: self.at_once, (_REMOTE, step.account): self.of_account}
@@ -38,9 +39,9 @@ class StepLimiter:
     def waiting_jobs(self, full: Collection[Hashable]) -> set[str]:
         return {job for job, account in self._jobs.items() if _REMOTE in full or (_REMOTE, account) in full}
 
-    def note(self, step: JobStep, *, is_remote: bool) -> bool:
-        """Note whether a planned step is remote, and return it: then its local place is free. Raises NoPlace
-        if too many steps wait there."""
+    def note_plan(self, step: JobStep, *, is_remote: bool) -> bool:
+        """Note whether a planned step is remote, and return this. A remote step needs no local place. Raises
+        NoPlace if too many steps are remote."""
         if not is_remote:
             self._jobs.pop(step.job, None)
         else:
@@ -55,16 +56,17 @@ class StepLimiter:
 
 
 def is_remote(plan: SpeechPlan) -> bool:
-    """Tell whether a remote engine is the first candidate for any part."""
+    """Tell whether the first candidate of some part is an engine on rented machines."""
     return any(part.candidates and part.candidates[0].model.info.runner for part in plan.parts)
 
 
-def none_of(**columns: Collection[str]) -> Condition:
-    """Return the condition that no column has any of its values, or of the first of very many."""
+def exclude_condition(**columns: Collection[str]) -> Condition:
+    """Return the condition that no column has one of its values. Of more than `_MOST_VALUES` values, the
+    first ones count."""
     only_if, params = [], dict[str, Value]()
     for column, values in columns.items():
         if values:
-            names, of_column = any_of(sorted(values)[:_MOST_VALUES], column)
+            names, of_column = in_list(sorted(values)[:_MOST_VALUES], column)
             only_if.append(f"{column} NOT IN ({names})")
             params |= of_column
     return Condition(" AND ".join(only_if) or "1 = 1", params)

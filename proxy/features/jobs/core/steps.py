@@ -1,7 +1,8 @@
-"""The steps of jobs. Each is spoken as a call without a listener; its sound and its charge are one commit.
+"""Runs the steps of jobs. Each step is spoken as a call without a listener. One commit has its sound and its
+charge.
 
-A kill before that commit costs nothing, and after it the next holder finds the sound. A holder that has lost
-its lease may still commit: a step has one row of sound, so the second commit fails as a whole.
+A kill before that commit costs nothing. After it, the next holder of the lease finds the sound. Two holders
+cannot both commit: a step has one row of sound, so the second commit fails as a whole.
 """
 
 from __future__ import annotations
@@ -15,26 +16,26 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy import errors
 from proxy.access.callers import Callers
 from proxy.api.speech_answers import SpeechReporter
 from proxy.features.jobs.core import ends, paces, records
 from proxy.features.jobs.core.encoding import FileSteps
-from proxy.features.jobs.core.fields import of_step
+from proxy.features.jobs.core.fields import step_terms
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.fingerprints import spoken_fingerprint, usable_fingerprints
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind, StepAttempt, StepKind, TextKind
-from proxy.features.jobs.core.paces import Spoken, spoken_of
+from proxy.features.jobs.core.paces import Spoken, measure_spoken
 from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
-from proxy.features.jobs.core.settling import settle_to_the_end, sound_facts
-from proxy.features.jobs.core.step_limiter import StepLimiter, is_remote, none_of
+from proxy.features.jobs.core.settling import settle_uncancelled, sound_facts
+from proxy.features.jobs.core.step_limiter import StepLimiter, exclude_condition, is_remote
 from proxy.features.jobs.core.taking import take_clip
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.vault import VaultFailed
 from proxy.http.replies import encode_json
 from proxy.ledger import Spent
-from proxy.queue.tasks import LOOK_S, Again, Done, Result, TaskKind, event_or_timeout
+from proxy.queue.tasks import LEASE_CHECK_S, Delayed, Done, Result, TaskKind, event_or_timeout
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 from proxy.speech.checked_parts import NO_CHECK, NoCheck
@@ -52,11 +53,12 @@ _SETTLES_S = 5.0
 _VOICE_FAILED = "Its voice cannot speak it."
 """The stored message of any other failure of a voice, beside the code."""
 _TOO_SLOW = "client_too_slow"
-"""The code of a failure: other processes filled the disk on which a step was collected."""
-_LACKING = "model_not_found"
-_LEFT = Again(is_try=False)
-"""This attempt does nothing more. If the job has ended, that commit has ended the step as well. Otherwise the
-next attempt plans the step again, and finds what is wrong."""
+"""The code of a failure: the disk on which the sound of a step is collected is full, because of other
+processes."""
+_MODEL_NOT_FOUND = "model_not_found"
+_NOTHING_MORE = Delayed(is_try=False)
+"""The result of an attempt that does nothing more. If the job has ended, the commit of its end has ended the
+step as well. Otherwise the next attempt plans the step again, and finds the fault."""
 
 _log = structlog.get_logger()
 
@@ -66,9 +68,9 @@ class Steps(TaskKind[JobStep]):
 
     name = "steps of jobs"
     table = STEPS
-    outlives = False
+    may_outlive_worker = False
     is_for_workers = True
-    hands_over = True
+    releases_lease_when_cancelled = True
 
     def __init__(
         self,
@@ -108,8 +110,8 @@ class Steps(TaskKind[JobStep]):
         self._resting_jobs: dict[str, int] = {}
 
     def revise(self, speaking: Speaking, callers: Callers, *, here: bool = True, serves: bool = True) -> None:
-        """Speak by a new revision from now on. If `here` is false, another process runs the steps. SQLite has
-        no other process, so `here` is ignored there."""
+        """Speak with a new revision of the configuration from now on. If `here` is false, another process
+        runs the steps. SQLite has no other process, so `here` is ignored there."""
         self._speaking = speaking, callers
         self._is_here = here or not (serves and self._store.is_shared)
         self._serves = serves
@@ -120,180 +122,188 @@ class Steps(TaskKind[JobStep]):
         for postponed in (self._short_accounts, self._resting_jobs):
             for id_ in [id_ for id_, until in postponed.items() if until <= now]:
                 del postponed[id_]
-        # A step that waits for a place would hide a step that has one.
+        # Steps that wait for a place are left out: the list is short, and they would hide steps that can
+        # begin.
         waiting_jobs = self.places.waiting_jobs(self.full_limits())
-        condition = none_of(account=self._short_accounts.keys(), job=self._resting_jobs.keys() | waiting_jobs)
-        return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
+        condition = exclude_condition(
+            account=self._short_accounts.keys(), job=self._resting_jobs.keys() | waiting_jobs
+        )
+        return await self.table.list_open(self._store, now, 2 * self.most_at_once, condition)
 
     async def turn(self) -> None:
         self._waiting.set(await records.count_waiting(self._store))
         await super().turn()
 
-    def look_soon(self) -> None:
-        super().look_soon()
+    def look_now(self) -> None:
+        super().look_now()
         if self._encoding is not None:
-            self._encoding.look_soon()
+            self._encoding.look_now()
 
-    async def settled(self, job: str) -> None:
-        """Wait a few seconds for the steps of a job that was canceled."""
-        self.look_at_leases()
+    async def wait_for_steps_of(self, job: str) -> None:
+        """Wait until no step of a canceled job is under way, for `_SETTLES_S` at most."""
+        self.check_leases_now()
         with suppress(TimeoutError):
             async with asyncio.timeout(_SETTLES_S):
                 while True:
                     ended = self.ended
-                    if not await records.under_way(self._store, [job]):
+                    if not await records.list_under_way(self._store, [job]):
                         return
                     # Another worker may have a step, and trainings are of another kind.
-                    await event_or_timeout(ended, LOOK_S)
+                    await event_or_timeout(ended, LEASE_CHECK_S)
 
-    def takes(self, task: JobStep) -> Mapping[Hashable, int]:
-        return self.places.remote(task) or {"": self.at_once, task.account: records.OF_ACCOUNT}
+    def concurrency_limits(self, task: JobStep) -> Mapping[Hashable, int]:
+        return self.places.remote_places(task) or {
+            "": self.most_at_once,
+            task.account: records.STEPS_OF_ACCOUNT,
+        }
 
-    def gives_up(self, task: JobStep) -> bool:
+    def is_last_try(self, task: JobStep) -> bool:
         return task.tries + 1 >= MOST_TRIES
 
-    def only_if(self, held: JobStep) -> Condition:
-        return records.is_wanted(held)
+    def commit_condition(self, step: JobStep) -> Condition:
+        return records.step_condition(step)
 
-    def noted(self, held: JobStep, result: Result) -> None:
+    def after_attempt(self, step: JobStep, result: Result) -> None:
         state = result.values.get("state") if isinstance(result, Done) else None
         self._ended.labels("lost" if result is None else str(state or "put off")).inc()
-        self._notices.look_soon()
+        self._notices.look_now()
         if state is not None and self._encoding is not None:
-            self._encoding.look_soon()
+            self._encoding.look_now()
 
-    async def work(self, held: JobStep) -> Result:
+    async def work(self, step: JobStep) -> Result:
         try:
-            return await self._work(held)
+            return await self._work(step)
         finally:
-            self.places.leave(held)
+            self.places.leave(step)
 
-    async def _work(self, held: JobStep) -> Result:
-        job = await records.JOBS.get(self._store, None, held.job)
+    async def _work(self, step: JobStep) -> Result:
+        job = await records.JOBS.get(self._store, None, step.job)
         if job is None or job.state != "open":
             # The steps of a large job are canceled part by part.
-            await self._postpone(self._resting_jobs, held.job)
-            return _LEFT
+            await self._postpone(self._resting_jobs, step.job)
+            return _NOTHING_MORE
         if job.kind not in self._kinds:
             # Its feature is off here. Another server may have it.
-            await self._postpone(self._resting_jobs, held.job)
-            return _LEFT
+            await self._postpone(self._resting_jobs, step.job)
+            return _NOTHING_MORE
         is_done_with_clip = self._kinds[job.kind].is_done_with_clip
-        if is_done_with_clip and await records.find_clip(self._store, held.id) is not None:
-            return await self._done(held, job)
+        if is_done_with_clip and await records.find_clip(self._store, step.id) is not None:
+            return await self._end_as_done(step, job)
         if await self._kinds[job.kind].has_expired(job):
-            return _LEFT
-        attempt = StepAttempt(partial(self.has_lost, held))
+            return _NOTHING_MORE
+        attempt = StepAttempt(partial(self.has_lost, step))
         try:
-            await self._carry_out(job, held, attempt)
+            await self._carry_out(job, step, attempt)
         except (errors.QuotaExceeded, errors.AccountSuspended) as failure:
-            return await self._wait_for_account(held, failure)
+            return await self._wait_for_account(step, failure)
         except errors.RequestFailed as failure:
-            return await self._failed(held, job, failure, attempt)
+            return await self._after_failure(step, job, failure, attempt)
         except MissingReference:
             # The job was deleted meanwhile, or a consent was withdrawn: the next plan of the step reports it.
-            return _LEFT
+            return _NOTHING_MORE
         except StorageFailed:
-            # Our lease may be lost, and another holder may have been first.
-            if not is_done_with_clip or await records.find_clip(self._store, held.id) is None:
+            # Another holder may have committed the sound first: then the step is done.
+            if not is_done_with_clip or await records.find_clip(self._store, step.id) is None:
                 raise
-        # An erasure may have taken the sound already.
-        return await self._done(held, job, attempt.spoken)
+        # An erasure may have deleted the sound already: the step is done nevertheless.
+        return await self._end_as_done(step, job, attempt.spoken)
 
     async def _wait_for_account(
-        self, held: JobStep, failure: errors.QuotaExceeded | errors.AccountSuspended
-    ) -> Again:
-        await self._postpone(self._short_accounts, held.account)
+        self, step: JobStep, failure: errors.QuotaExceeded | errors.AccountSuspended
+    ) -> Delayed:
+        await self._postpone(self._short_accounts, step.account)
         also: tuple[Statement, ...] = ()
         if isinstance(failure, errors.QuotaExceeded):
-            also = ends.wait_for_credits(held, await self._store.now(), self._notices)
+            also = ends.credit_wait_statements(step, await self._store.now(), self._notices)
         else:
-            await records.wait_for(self._store, held.job, "suspended")
-        asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
-        return Again(failure.message, WAITS_S, is_try=False, also=also)
+            await records.write_wait_reason(self._store, step.job, "suspended")
+        asyncio.get_running_loop().call_later(WAITS_S, self.look_now)
+        return Delayed(failure.message, WAITS_S, is_try=False, also=also)
 
-    async def _done(self, held: JobStep, job: Job, spoken: Sequence[Spoken] = ()) -> Done:
-        also = ends.after_step(held, self._kinds[job.kind].events, await self._store.now(), self._notices)
-        return Done({"state": "done"}, (*also, *paces.adding(spoken)))
+    async def _end_as_done(self, step: JobStep, job: Job, spoken: Sequence[Spoken] = ()) -> Done:
+        also = ends.statements_after_step(
+            step, self._kinds[job.kind].events, await self._store.now(), self._notices
+        )
+        return Done({"state": "done"}, (*also, *paces.pace_statements(spoken)))
 
-    async def _failed(
-        self, held: JobStep, job: Job, failure: errors.RequestFailed, attempt: StepAttempt
+    async def _after_failure(
+        self, step: JobStep, job: Job, failure: errors.RequestFailed, attempt: StepAttempt
     ) -> Result:
-        """Return the result of a failed attempt: another try, if that may succeed. Otherwise it ends the job
-        with the reason, or a line of a batch alone. A busy or absent engine is not counted as a try: a job
-        may wait long while listeners are served."""
+        """Return the result of a failed attempt. If another try may succeed, the step is tried again.
+        Otherwise this ends the job, or of a batch only the line. A busy or absent engine does not count as a
+        try: a job may wait long while listeners are served."""
         kind, message = self._kinds[job.kind], self._stored_message(failure, job)
         is_of_engine = isinstance(failure, errors.UpstreamFailed) and attempt.has_reached_engine
-        # A file that kills its reader must not be read for ever.
+        # A failed decoding counts as a try, so that a harmful file is not read again for ever.
         is_try = is_of_engine or isinstance(failure, errors.DecodingFailed)
-        is_lacking = failure.code == _LACKING and not self._serves and kind.is_checked_before
+        is_lacking = failure.code == _MODEL_NOT_FOUND and not self._serves and kind.is_checked_before
         may_end_otherwise = failure.code != errors.WRONG_SPEECH and (
             failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
         )
-        if may_end_otherwise and not (is_try and self.gives_up(held)):
-            # The other steps would fail alike, and there may be very many. Lines of a batch have other
-            # voices.
+        if may_end_otherwise and not (is_try and self.is_last_try(step)):
+            # The other steps of the job would fail in the same way, so the whole job waits. Lines of a batch
+            # may have other voices.
             if kind.fails_as_one or not is_try:
-                await self._postpone(self._resting_jobs, held.job)
+                await self._postpone(self._resting_jobs, step.job)
             after_s = failure.retry_after_s or WAITS_S
-            if message != held.error:
-                # Logged once: the engine may never come back.
-                _log.warning("job.step.waits", job=held.job, step=held.number, code=failure.code)
+            if message != step.error:
+                # It is logged once, since the engine may never come back.
+                _log.warning("job.step.waits", job=step.job, step=step.number, code=failure.code)
                 if isinstance(failure, errors.UpstreamFailed) or is_lacking:
-                    await records.wait_for(self._store, held.job, "engine")
+                    await records.write_wait_reason(self._store, step.job, "engine")
             if self._store.is_shared and not is_try and not attempt.has_reached_engine:
-                after_s = 0.0  # Another process may have an engine that we lack, or room in it.
-            return Again(message, after_s, is_try=is_try)
-        _log.warning("job.step.failed", job=held.job, step=held.number, code=failure.code)
+                after_s = 0.0  # another process may have the engine, or a free place in it
+            return Delayed(message, after_s, is_try=is_try)
+        _log.warning("job.step.failed", job=step.job, step=step.number, code=failure.code)
         now, why = await self._store.now(), replace(failure.body().error, message=message)
         if kind.fails_as_one or isinstance(failure, errors.InvalidKey):
-            also = ends.after_failure(held, kind.events, now, why, self._notices)
+            also = ends.statements_after_failure(step, kind.events, now, why, self._notices)
         else:
-            also = ends.after_line(held, kind.events, now, self._notices)
+            also = ends.statements_after_line(step, kind.events, now, self._notices)
         error = kind.stored_error(failure.status, why)
         values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
         return Done(values, also)
 
     def _stored_message(self, failure: errors.RequestFailed, job: Job) -> str:
-        """Return the stored message of a failure. A voice's name may be a person's, and must not outlive an
-        erasure."""
+        """Return the message of a failure to store. A message about a voice is replaced: it may have the name
+        of a person, which must not stay after an erasure."""
         if failure.code == "voice_not_found":
-            return self._kinds[job.kind].voice_gone
+            return self._kinds[job.kind].voice_gone_message
         is_of_voice = (failure.param or "").startswith("voice")
         return _VOICE_FAILED if is_of_voice else failure.message
 
     async def _postpone(self, postponed: dict[str, int], id_: str) -> None:
-        postponed[id_] = await self._store.now() + round(WAITS_S * SECOND)
+        postponed[id_] = await self._store.now() + round(WAITS_S * SECOND_US)
 
-    async def _carry_out(self, job: Job, held: JobStep, attempt: StepAttempt) -> None:
+    async def _carry_out(self, job: Job, step: JobStep, attempt: StepAttempt) -> None:
         """Make a step under the present terms of its account, and commit its result with its charge. Raises
         RequestFailed, StorageFailed."""
         kind, (speaking, callers) = self._kinds[job.kind], self._newest
         caller = await callers.by_id(job.key)
-        terms = of_step(speaking.admission.terms(caller), is_checked=self._check.checks_jobs)
+        terms = step_terms(speaking.admission.terms(caller), is_checked=self._check.checks_jobs)
         try:
             if isinstance(kind, TextKind):
-                await kind.write_step(job, held, caller, terms, attempt)
+                await kind.write_step(job, step, caller, terms, attempt)
                 return
             assert isinstance(kind, SpokenKind), "the steps of a kind are spoken or make text"
-            planned = await kind.plan(job, held, speaking, caller, terms)
+            planned = await kind.plan(job, step, speaking, caller, terms)
         except VaultFailed as failed:
             raise _no_vault(job, failed) from None
-        await self._speak(job, held, attempt, planned)
+        await self._speak(job, step, attempt, planned)
 
-    async def _speak(self, job: Job, held: JobStep, attempt: StepAttempt, planned: PlannedStep) -> None:
+    async def _speak(self, job: Job, step: JobStep, attempt: StepAttempt, planned: PlannedStep) -> None:
         """Speak a step, and commit its sound with its charge. Raises RequestFailed, StorageFailed."""
         call, tags, consent, source = planned
         can_repeat = self._kinds[job.kind].can_repeat
-        if source and await self._take_clip(held, call, source):
+        if source and await self._take_clip(step, call, source):
             return
         attempt.engine_attempts = call.totals.attempts
-        if self.places.note(held, is_remote=is_remote(call.plan)):
+        if self.places.note_plan(step, is_remote=is_remote(call.plan)):
             self._wake.set()
-        clip = _Clip(job, held, call, consent)
+        clip = _Clip(job, step, call, consent)
         openers = (*call.openers, clip.opened)
         tag = call.request.tag or job.tag
-        call = replace(call, job=job.id, step=held.id, goes_whole=True, openers=openers, tag=tag)
+        call = replace(call, job=job.id, step=step.id, goes_whole=True, openers=openers, tag=tag)
 
         async def write(answer: Answer) -> None:
             size = await answer.collect()
@@ -301,29 +311,29 @@ class Steps(TaskKind[JobStep]):
             with answer.reading():
                 while (data := await answer.next_chunk()) is not None:
                     sound += data
-            sound += answer.last()
-            assert len(sound) == size, "a whole answer has the size that it said"
+            sound += answer.last_bytes()
+            assert len(sound) == size, "a whole answer has the size that `collect` returned"
             clip.crc32, clip.played = await asyncio.to_thread(
                 sound_facts, bytes(sound), call.request.form.format
             )
             clip.source = call.form_by(answer.speech.engine).source
             clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
-            about = await self._reporter.report(answer, tags, bytes(sound))
-            clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
+            report = await self._reporter.report(answer, tags, bytes(sound))
+            clip.told, clip.words = await self._put(job, encode_json(report)), len(report.words or ())
             if can_repeat:
                 clip.fingerprint = await self._fingerprint(job, call)
-            # From here on it is one commit or none: a cancellation waits.
-            await settle_to_the_end(answer.settle)
-            attempt.spoken = spoken_of(call)
+            # From here on, a cancellation waits: the commit is made, or fails as a whole.
+            await settle_uncancelled(answer.settle)
+            attempt.spoken = measure_spoken(call)
 
         pipeline = self._newest[0].pipeline
         await pipeline.answer(call, write, lambda: 0.0 if attempt.has_lost() else None)
 
-    async def _take_clip(self, held: JobStep, call: SpeechCall, source: str) -> bool:
+    async def _take_clip(self, step: JobStep, call: SpeechCall, source: str) -> bool:
         """Take over a clip of another job, if one has the same sound. Raises RequestFailed, StorageFailed."""
         await self._newest[0].pipeline.prepare_texts(call)
-        usable = await usable_fingerprints(self._files.vault, held.account, call)
-        return await take_clip(self._store, held, source, usable)
+        usable = await usable_fingerprints(self._files.vault, step.account, call)
+        return await take_clip(self._store, step, source, usable)
 
     async def _fingerprint(self, job: Job, call: SpeechCall) -> str:
         if not all(run.texts for run in call.totals.parts):
@@ -345,7 +355,7 @@ class Steps(TaskKind[JobStep]):
 
 
 class _Clip(Observer):
-    """Adds the sound of a step to the commit of its charge."""
+    """Adds the row of a step's sound to the commit of its charge. See `JobClip` for its attributes."""
 
     def __init__(self, job: Job, step: JobStep, call: SpeechCall, consent: str | None) -> None:
         self.digest = ""

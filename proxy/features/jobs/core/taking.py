@@ -1,11 +1,11 @@
-"""A job takes over clips of an earlier one, whose sound it shares. Nothing is charged for them."""
+"""Lets a job take over clips of an earlier job. Both share the sound, and nothing is charged for it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from proxy.features.jobs.core.records import JobClip, JobStep, forget_erased, hold
-from proxy.storage.rows import any_of, columns
+from proxy.features.jobs.core.records import JobClip, JobStep, erased_sound_statements, lock_statement
+from proxy.storage.rows import columns, in_list
 from proxy.storage.store import Params, Statement, Store
 
 _AT_ONCE = 256
@@ -21,7 +21,7 @@ _HAS_BLOB = """
 EXISTS (SELECT 1 FROM blobs WHERE blobs.account = job_clips.account AND blobs.digest = job_clips.digest
     AND blobs.wrapped <> '')
 """
-# A step that was canceled, deleted or done meanwhile takes nothing. The source may be removed, too.
+# It adds nothing if the step was canceled, deleted or done meanwhile, or if the source was removed.
 _TAKE = f"""
 INSERT INTO job_clips ({columns(JobClip)})
 SELECT {{values}} FROM job_clips WHERE {_USABLE} AND {_HAS_BLOB}
@@ -44,10 +44,11 @@ _FIND = f"SELECT DISTINCT fingerprint FROM job_clips WHERE {_USABLE} AND {_HAS_B
 
 
 async def take_clip(store: Store, step: JobStep, source: str, fingerprints: Collection[str]) -> bool:
-    """Give a step the clip of a job with any of these fingerprints, in one commit. False: there is none."""
+    """Give a step a clip of the job `source` with one of these fingerprints, in one commit. False: there is
+    none."""
     if not fingerprints:
         return False
-    names, params = any_of(sorted(fingerprints), "fingerprint")
+    names, params = in_list(sorted(fingerprints), "fingerprint")
     values: Params = {
         **params,
         "source": source,
@@ -58,17 +59,17 @@ async def take_clip(store: Store, step: JobStep, source: str, fingerprints: Coll
         "fence": step.fence,
     }
     taking = Statement(_SQL.format(fingerprints=names), values)
-    # The locks put a removal of either job before or behind this commit.
+    # The locks order this commit and removals of either job.
     jobs = sorted({source, step.job})
-    answers = await store.write(*map(hold, jobs), taking, *forget_erased(step.id))
+    answers = await store.write(*map(lock_statement, jobs), taking, *erased_sound_statements(step.id))
     return bool(answers[len(jobs)])
 
 
 async def find_usable(store: Store, source: str, account: str, fingerprints: Collection[str]) -> set[str]:
-    """Return those of these fingerprints that clips of a job have."""
+    """Return those of these fingerprints that clips of the job `source` have."""
     found, wanted = set[str](), sorted(fingerprints)
     for first in range(0, len(wanted), _AT_ONCE):
-        names, params = any_of(wanted[first : first + _AT_ONCE], "fingerprint")
+        names, params = in_list(wanted[first : first + _AT_ONCE], "fingerprint")
         sql = _FIND.format(fingerprints=names)
         rows = await store.read(sql, {**params, "source": source, "account": account})
         found.update(row["fingerprint"] for row in rows)

@@ -1,5 +1,5 @@
-"""Uploaded files as rows: each is a few sealed blobs. A job that names a file holds its blobs until the job
-is deleted, also if the file goes."""
+"""Rows of uploaded files, each of a few sealed blobs. A job that names a file holds its blobs until the job
+is deleted, even if the file is deleted before."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import msgspec
 from msgspec import Meta
 
 from proxy.errors import InvalidRequest, NotFound
-from proxy.file_store.sealed_blobs import Blob, SealedBlobs, StoredFile
+from proxy.file_store.sealed_blobs import BlobRange, SealedBlobs, StoredFile
 from proxy.file_store.vault import SealedRecord
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import any_of
+from proxy.storage.rows import in_list
 from proxy.storage.store import Condition, Params, Statement, Store, write_deletion
 from proxy.storage.tables import PathColumn, Table
 
@@ -27,12 +27,12 @@ MOST_BYTES = 256 * 1024 * 1024
 """The most bytes of all files of an account."""
 MOST_FILE_BYTES = 64 * 1024 * 1024
 BLOB_BYTES = 1024 * 1024
-"""While a blob is sealed, there are four copies of it in memory."""
+"""The size of a blob. While it is sealed, four copies of it are in memory."""
 
 
 class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of `bytes` bytes that is deleted when it `expires`. `digest` names its first blob in the vault.
-    Rows of FileBlob name the others."""
+    """A file of `bytes` bytes that is deleted when it `expires`. `digest` is that of its first blob in the
+    vault. The table `job_file_blobs` has all of its blobs."""
 
     id: str
     account: str
@@ -53,7 +53,7 @@ class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FileSeal(msgspec.Struct, frozen=True):
-    """The sealed name of a file, as its account gave it."""
+    """The sealed texts of a file: the name that its account gave it."""
 
     name: str
 
@@ -109,7 +109,7 @@ WHERE EXISTS (SELECT 1 FROM job_files WHERE id = :file)
 _BLOBS = """
 SELECT digest, bytes FROM job_file_blobs WHERE file = :file AND account = :account ORDER BY number
 """
-# What holds a file, and what lets it go, comes one after the other.
+# The lock orders the commits that hold a file and those that release it.
 _LOCK = "UPDATE job_file_blobs SET bytes = bytes WHERE number = 0 AND file IN ({files})"
 _FILES_OF = "SELECT file FROM job_file_holds WHERE job = :going UNION ALL SELECT CAST(:going AS TEXT)"
 _LET_GO = f"""
@@ -121,7 +121,7 @@ AND NOT EXISTS (SELECT 1 FROM job_file_holds AS others
 _OLD_FILE = """
 job_files.id = :going AND NOT EXISTS (SELECT 1 FROM job_file_holds WHERE job_file_holds.file = job_files.id)
 """
-# A job that is said again holds the files of the job before, also if they were deleted.
+# A job that repeats a part of another job holds that job's files, even if they were deleted.
 _HOLD = """
 INSERT INTO job_file_holds (job, file, account)
 SELECT CAST(:job AS TEXT), file, account FROM job_file_blobs
@@ -141,7 +141,7 @@ WHERE job_file_blobs.account = :account AND {_IS_HELD})
 _NOT_HELD = f"""
 (SELECT coalesce(sum(bytes), 0) FROM job_file_blobs WHERE file IN ({{files}}) AND NOT {_IS_HELD})
 """
-# After a suspension, a file is stored for as long again as at first.
+# After a suspension, a file is stored for its whole lifetime again.
 _OLD = """
 SELECT job_files.id, account FROM job_files JOIN accounts ON accounts.id = account
 WHERE expires < :now AND suspended IS NULL AND resumed + (expires - job_files.created) < :now
@@ -150,7 +150,8 @@ ORDER BY expires LIMIT :limit
 
 
 class UploadWriter:
-    """Writes a file into sealed blobs while it comes. Give it to `stream_form`, with its `store_full`."""
+    """Writes an upload into sealed blobs while it is received. Pass it to `stream_form`, with its
+    `store_full`."""
 
     most_bytes = MOST_FILE_BYTES
 
@@ -173,7 +174,7 @@ class UploadWriter:
             await self._store(len(self._buffer))
 
     async def drop_blobs(self) -> None:
-        """Drop the blobs, unless rows name them."""
+        """Drop those of the blobs that no row names."""
         await self._files.drop(self._account, *(digest for digest, _ in self.blobs))
 
     def _add(self, piece: bytes) -> None:
@@ -187,8 +188,8 @@ class UploadWriter:
         self.blobs.append((await self._files.put(self._account, blob), size))
 
 
-async def add(store: Store, file: UploadedFile, blobs: Sequence[tuple[str, int]]) -> bool:
-    """Add a file of these blobs, and tell whether its account has room for it and is open."""
+async def add_file(store: Store, file: UploadedFile, blobs: Sequence[tuple[str, int]]) -> bool:
+    """Add a file of these blobs (digest and size). False: its account has no room for it, or is closed."""
     row = msgspec.structs.asdict(file)
     has_room = Condition(_HAS_ROOM, {"most_bytes": MOST_BYTES})
     adding = FILES.add_statements(row, MOST_FILES, has_room)
@@ -201,8 +202,8 @@ async def add(store: Store, file: UploadedFile, blobs: Sequence[tuple[str, int]]
     return bool(answers[len(adding) - 1])
 
 
-async def find(store: Store, account: str, id_: str, param: str, purpose: Purpose) -> UploadedFile:
-    """Return a file that a job names. Raises NotFound and InvalidRequest, with the field."""
+async def find_file(store: Store, account: str, id_: str, param: str, purpose: Purpose) -> UploadedFile:
+    """Find a file that the field `param` of a request names. Raises NotFound and InvalidRequest."""
     file = await FILES.get(store, account, id_) if id_.isprintable() else None
     if file is None:
         raise NotFound(f"The file '{id_[:80]}' does not exist.", param=param, code="file_not_found")
@@ -213,24 +214,25 @@ async def find(store: Store, account: str, id_: str, param: str, purpose: Purpos
     return file
 
 
-async def content(files: SealedBlobs, file: UploadedFile) -> StoredFile:
+async def file_content(files: SealedBlobs, file: UploadedFile) -> StoredFile:
     held = await held_content(files, file.account, file.id)
     # A file of an earlier version has no rows of blobs.
-    return held if held.size else StoredFile(files, file.account, [Blob(file.digest, 0, file.bytes)])
+    return held if held.size else StoredFile(files, file.account, [BlobRange(file.digest, 0, file.bytes)])
 
 
 async def held_content(files: SealedBlobs, account: str, id_: str) -> StoredFile:
-    """Return the content of a file that a job holds. The file may be deleted."""
+    """Return the content of a file that a job holds. The file itself may be deleted. It is empty if nothing
+    is held."""
     rows = await files.store.read(_BLOBS, {"file": id_, "account": account})
-    return StoredFile(files, account, [Blob(row["digest"], 0, row["bytes"]) for row in rows])
+    return StoredFile(files, account, [BlobRange(row["digest"], 0, row["bytes"]) for row in rows])
 
 
-async def remove(files: SealedBlobs, id_: str, account: str) -> bool:
-    """Delete a file, and tell whether it was there. Jobs that hold its blobs keep them."""
+async def remove_file(files: SealedBlobs, id_: str, account: str) -> bool:
+    """Delete a file, and tell whether it existed. Blobs that jobs hold stay."""
     going: Params = {"going": id_}
     *_, blobs, _holds, _, deleted = await write_deletion(
         files.store,
-        *removal(id_),
+        *removal_statements(id_),
         Statement(_KEYS.format(only=_OLD_FILE), going),
         Statement("DELETE FROM job_files WHERE id = :going RETURNING account, digest", going),
     )
@@ -238,9 +240,10 @@ async def remove(files: SealedBlobs, id_: str, account: str) -> bool:
     return bool(deleted)
 
 
-def removal(going: str) -> tuple[Statement, ...]:
-    """Return the statements that let go the files of a job, or a file. Blobs that nothing else holds are
-    deleted with their keys; the statement before the last one returns their rows."""
+def removal_statements(going: str) -> tuple[Statement, ...]:
+    """Return the statements that release the files of a deleted job, or a deleted file. `going` is its id.
+    Blobs that nothing else holds are deleted with their keys. The statement before the last one returns their
+    rows."""
     params: Params = {"going": going}
     return (
         Statement(_LOCK.format(files=_FILES_OF), params),
@@ -251,32 +254,33 @@ def removal(going: str) -> tuple[Statement, ...]:
 
 
 class FileHolds:
-    """The files that a new job names, for the commit that adds it. Without files, nothing is held."""
+    """The condition and the statements by which a new job holds the files that it names, in the commit that
+    adds it."""
 
     def __init__(self, job: str, created: int, ids: Collection[str]) -> None:
         known = sorted(set(ids))
-        names, params = any_of(known or [""], "file")
+        names, params = in_list(known or [""], "file")
         locking = (Statement(_LOCK.format(files=names), params),) if known else ()
         self.only_if = Condition(_ARE_THERE.format(files=names, number=len(known)), params, locking)
         self.new_bytes = _NOT_HELD.format(files=names)
         """SQL for the bytes that no job holds yet."""
         holding = Statement(_HOLD.format(files=names), {**params, "job": job, "asked": created})
-        self.adding = (holding,) if known else ()
+        self.statements = (holding,) if known else ()
 
 
 async def count_not_held(store: Store, ids: Collection[str]) -> int:
     """Return the bytes of these files that no job holds yet."""
-    names, params = any_of([*ids] or [""], "file")
+    names, params = in_list([*ids] or [""], "file")
     (row,) = await store.read(f"SELECT CAST({_NOT_HELD.format(files=names)} AS BIGINT) AS bytes", params)
     return int(row["bytes"])
 
 
 async def list_holds(store: Store, job: str) -> dict[str, str]:
-    """Return the ids of the files that a job holds, with the field that may name them."""
+    """Return the ids of the files that a job holds, each with a field of a request that may name it."""
     return {row["file"]: "input_file_id" for row in await store.read(_HOLDS, {"job": job})}
 
 
-async def list_old(store: Store, now: int, limit: int) -> list[tuple[str, str]]:
+async def list_expired(store: Store, now: int, limit: int) -> list[tuple[str, str]]:
     """List expired files, each by its id and its account."""
     rows = await store.read(_OLD, {"now": now, "limit": limit})
     return [(row["id"], row["account"]) for row in rows]

@@ -1,4 +1,5 @@
-"""The words of jobs that were said wrong, and stayed so. They are in the sealed reports of their steps."""
+"""Reads the words of a job that were spoken wrong, and stayed wrong after the corrections, from the sealed
+reports of its steps."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from proxy.features.jobs.core.fields import Chapter, chapter_of
+from proxy.features.jobs.core.fields import Chapter, chapter_number_of
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job
 from proxy.file_store.vault import VaultFailed
@@ -18,12 +19,12 @@ from proxy.speech.part_check import WrongWords
 from proxy.storage.usage import IS_WRONG
 
 MOST_NAMED = 20
-"""So many places are named in the warnings of a job."""
+"""The most places that the warnings of a job name."""
 
 
 class WrongStep(NamedTuple):
-    """A step with something wrong: its number, where its piece begins in the text of the job, and the digest
-    of its report."""
+    """A step with wrong words: its number, the start of its piece in the text of the job, and the digest of
+    its report."""
 
     number: int
     first: int
@@ -43,11 +44,12 @@ class _Report(msgspec.Struct, frozen=True):
 
 
 async def wrong_words(files: JobFiles, job: Job, step: WrongStep) -> Sequence[WrongWords]:
-    """Return the wrong words of a step, by their places in the text of the job, or of the line of a batch."""
+    """Return the wrong words of a step, with their places in the text of the job, or in a batch of the
+    line."""
     try:
         report = msgspec.json.decode(await files.whole(job.account, step.told), type=_Report)
     except VaultFailed:
-        return ()  # no reason to hide the job
+        return ()  # the job is shown without them
     words = report.check.wrong or () if report.check else ()
     return [replace(word, start=word.start + step.first, end=word.end + step.first) for word in words]
 
@@ -55,14 +57,15 @@ async def wrong_words(files: JobFiles, job: Job, step: WrongStep) -> Sequence[Wr
 async def warnings(
     files: JobFiles, job: Job, chapters: Sequence[Chapter], *, is_one_text: bool, is_own: bool
 ) -> list[str]:
-    """Name what stayed wrong in a job that has ended. Only its account sees the words."""
+    """Return a warning for each place that was spoken wrong in an ended job. Only its account sees the words
+    (`is_own`)."""
     found: list[str] = []
     for row in await files.store.read_long(_WRONG, {"job": job.id}):
         step = WrongStep(row["number"], row["first"] if is_one_text else 0, row["told"])
         for word in await wrong_words(files, job, step):
             if len(found) == MOST_NAMED:
                 return [*found, "more was said wrong: see the steps"]
-            chapter = chapter_of(chapters, step.number)
+            chapter = chapter_number_of(chapters, step.number)
             place = "" if chapter is None else f"chapter {chapter}, "
             if job.kind == "batch":
                 place = f"line {step.number}, "

@@ -1,2 +1,2 @@
-"""Runners: work on rented machines. A row is written before its provider gets a request, so no run begins
-twice and none is lost."""
+"""Runners: work on rented machines. Each run has a row, which is written before the provider gets its
+request. So no run begins twice, and no run is lost."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iter
 import structlog
 
 from proxy.engines.remote_engine import RemoteEngine
-from proxy.features.jobs.kinds.training.remote_runs import TrainingWork
+from proxy.features.jobs.kinds.training.remote_runs import EndedRun, TrainingWork
 from proxy.features.jobs.remote.runs import Runs
 from proxy.features.jobs.remote.work import piece_name, piece_of, training_piece
 from proxy.file_store.vault import Vault
@@ -19,17 +19,18 @@ from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, Tr
 
 _log = structlog.get_logger()
 
-Note = Callable[[HelloReply], None]
+NoteHello = Callable[[HelloReply], None]
 
 
 class RemoteEngineRuns:
-    """The connection of an engine to its runner. `note` gets the facts that the remote engine sends."""
+    """The connection of an engine to its runner. `note_hello` is called with the facts that the remote engine
+    sends with each result."""
 
-    def __init__(self, engine: RemoteEngine, runs: Runs, vault: Vault, note: Note) -> None:
+    def __init__(self, engine: RemoteEngine, runs: Runs, vault: Vault, note_hello: NoteHello) -> None:
         self._engine = engine
         self._runs = runs
         self._vault = vault
-        self._note = note
+        self._note_hello = note_hello
 
     @property
     def running(self) -> int:
@@ -48,35 +49,35 @@ class RemoteEngineRuns:
         """Yield the events of a result. If this is closed early, the run goes on, and the next request for
         the same piece gets its result."""
         piece = await piece_of(self._engine.name, job, self._engine.samples.sample_cache, self._vault)
-        for frame in self._events_of(await self._runs.frames(piece, on_dispatch)):
+        for frame in self._events_without_hello(await self._runs.frames(piece, on_dispatch)):
             if isinstance(frame, Failed):
                 raise frame.to_error()
             if isinstance(frame, (TrainingDone, TrainingStopped, TrainingFailed)):
                 raise EngineFailed("The far end has trained in place of speaking.")
             yield frame
 
-    async def train(self, order: TrainingWork) -> tuple[str, TrainingEnd]:
+    async def train(self, order: TrainingWork) -> EndedRun:
         piece = await training_piece(self._engine.name, order, self._vault)
-        run, frames = await self._runs.answer_with_run(piece)
-        end = [*self._events_of(frames)][-1:]
-        match end:
+        run, frames = await self._runs.run_piece(piece)
+        last_frames = [*self._events_without_hello(frames)][-1:]
+        match last_frames:
             case [TrainingDone() | TrainingStopped() | TrainingFailed() as training_end]:
-                return run, training_end
+                return EndedRun(run, training_end)
             case [Failed() as failed] if isinstance(error := failed.to_error(), EngineCannot):
                 raise error
             case [Failed() as failed]:
                 # Any remote failure is here a run without a result.
                 raise EngineFailed(failed.to_error().message)
-        await self._runs.pass_over(run)
+        await self._runs.discard_run(run)
         raise EngineFailed("The far end does not say how a training has ended.")
 
-    async def pass_over(self, run: str) -> None:
-        await self._runs.pass_over(run)
+    async def discard_result(self, run: str) -> None:
+        await self._runs.discard_run(run)
 
-    def _events_of(self, frames: Iterable[RemoteFrame]) -> Iterator[Event | Failed | TrainingEnd]:
+    def _events_without_hello(self, frames: Iterable[RemoteFrame]) -> Iterator[Event | Failed | TrainingEnd]:
         for frame in frames:
             if isinstance(frame, FarIntroduction):
-                self._note(frame.hello)
+                self._note_hello(frame.hello)
             else:
                 yield frame
 

@@ -1,11 +1,11 @@
-"""The wiring of rented machines: objects that live as long as a worker, and the additions of each
-revision."""
+"""The wiring of rented machines: the objects, endpoints and tasks that live as long as a worker."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 
 from proxy.engines.http.upstream_http import open_http
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
@@ -22,11 +22,16 @@ from proxy.http.endpoint import Endpoint
 from proxy.telemetry.background import RepeatingTask
 from speech_engine.runner import Runner
 
-_MICRO = 1_000_000
+_MICRO_USD = 1_000_000
 
 
-OpenRemote = tuple[Links, Sequence[Endpoint], Sequence[Callable[[], Coroutine[None, None, None]]]]
-"""The links, the endpoints and the lone tasks of a worker's rented machines. It may have no machines."""
+class OpenRemote(NamedTuple):
+    """What rented machines add to a worker. `lone_tasks` run in one worker of the server. Without machines,
+    there are only the links."""
+
+    links: Links
+    endpoints: Sequence[Endpoint] = ()
+    lone_tasks: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
 
 
 @asynccontextmanager
@@ -36,9 +41,9 @@ async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> Asy
     links = Links(context.vault, context.config_at_start.server.public_url)
     engines = context.engines.remote()
     if not engines:
-        yield links, (), ()
+        yield OpenRemote(links)
         return
-    samples = SampleEndpoint(context.store, links, {engine.name: engine for engine in engines})
+    sample_endpoint = SampleEndpoint(context.store, links, {engine.name: engine for engine in engines})
     training_endpoint = TrainingEndpoint(context.store, links, trainings)
     async with AsyncExitStack() as stack:
         runners = await _open_runners(stack, context, {engine.runner for engine in engines})
@@ -50,7 +55,7 @@ async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> Asy
                 continue
             runs[engine.name] = await _connect(stack, context, engine, runner, links, metrics, trainings)
         sweeping = Sweeping(context.store, runs, context.metrics, metrics)
-        yield links, [*samples.endpoints, *training_endpoint.endpoints], (sweeping.run,)
+        yield OpenRemote(links, [*sample_endpoint.endpoints, *training_endpoint.endpoints], (sweeping.run,))
 
 
 async def _open_runners(stack: AsyncExitStack, context: AppContext, names: set[str]) -> dict[str, Runner]:
@@ -76,16 +81,17 @@ async def _connect(
 ) -> Runs:
     section = engine.section
     assert section.budget_usd_day is not None, "the configuration was checked"
-    of_account = None if section.account_usd_day is None else round(section.account_usd_day * _MICRO)
-    most = Ceilings(round(section.budget_usd_day * _MICRO), round(section.job_usd * _MICRO), of_account)
-    runs = Runs(context.store, engine.name, engine.runner, runner, most, links, metrics)
+    of_account = None if section.account_usd_day is None else round(section.account_usd_day * _MICRO_USD)
+    day, job = round(section.budget_usd_day * _MICRO_USD), round(section.job_usd * _MICRO_USD)
+    ceilings = Ceilings(day, job, of_account)
+    runs = Runs(context.store, engine.name, engine.runner, runner, ceilings, links, metrics)
     introducing = Introducing(context.store, engine, runs)
-    engine_runs = RemoteEngineRuns(engine, runs, context.vault, introducing.note)
+    engine_runs = RemoteEngineRuns(engine, runs, context.vault, introducing.note_hello)
     engine.runs = trainings.runs[engine.name] = engine_runs
 
-    async def turn() -> None:
+    async def introduce_and_wait() -> None:
         await asyncio.sleep(await introducing.introduce_engine())
 
-    task = RepeatingTask("introductions of engines elsewhere", turn, 1.0, context.metrics)
+    task = RepeatingTask("introductions of engines elsewhere", introduce_and_wait, 1.0, context.metrics)
     stack.push_async_callback(task.close)
     return runs

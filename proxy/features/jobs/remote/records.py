@@ -1,5 +1,5 @@
-"""Runs on rented machines as rows, with their reserved and charged money. A run is charged in the commit of
-its end. Until then its greatest possible cost counts against the ceilings."""
+"""Rows of runs on rented machines, with their reserved and charged money. The commit of a run's end charges
+it. Until then its greatest possible cost counts against the ceilings."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from policies.cycles import day_at
+from policies.cycles import start_of_day
 from proxy.storage.costs import Cost
-from proxy.storage.rows import any_of, columns, read_known
+from proxy.storage.rows import columns, in_list, read_known
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from speech_engine.redacted import Redacted
@@ -20,7 +20,9 @@ End = Literal["done", "failed", "canceled", "lost", "refused"]
 
 
 class Run(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """A run of a piece of work. See the migration for its fields."""
+    """A run of a piece of work, which is a job's step or the introduction of an engine. `step` and `job` are
+    ids. `content` is the digest of the work. `name` is the provider's. Times are in microseconds: until
+    `asked_by` the request may be under way, and at `over_at` the run is certainly over."""
 
     id: str
     piece: str
@@ -47,8 +49,9 @@ class Run(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ceilings(msgspec.Struct, frozen=True):
-    """The ceilings of an engine: a day, one job, and one account in a day. None is half of the engine's day,
-    or all of it while there is one account only."""
+    """The most that an engine may cost in a day, for one job, and for one account in a day. If
+    `account_micro_usd` is None, an account may use half of the engine's day, or all of it while there is only
+    one account."""
 
     day_micro_usd: int
     job_micro_usd: int
@@ -63,7 +66,7 @@ class Ceilings(msgspec.Struct, frozen=True):
         return {"most_of_day": day, "most_of_job": job, "most_alone": alone, "most_shared": shared}
 
 
-Over = Literal["job", "day", "account", "held"]
+ReachedCeiling = Literal["job", "day", "account", "held"]
 """The reached ceiling: by spent money, or by money `held` for open runs."""
 
 TABLES = (
@@ -150,33 +153,33 @@ _COUNT_OPEN = "SELECT runner, count(*) AS runs FROM remote_runs WHERE ended IS N
 _FORGET = "DELETE FROM remote_runs WHERE ended < :before AND step <> ''"
 
 
-async def latest(store: Store, piece: str) -> Run | None:
+async def find_latest_run(store: Store, piece: str) -> Run | None:
     rows = await store.read(_LATEST, {"piece": piece})
     return msgspec.convert(rows[0], Run) if rows else None
 
 
-async def list_open(store: Store) -> list[Run]:
+async def list_open_runs(store: Store) -> list[Run]:
     return read_known(await store.read(_OPEN), Run)
 
 
-async def list_ended(store: Store, runner: str, since: int) -> dict[str, int]:
-    """Return the names of a runner's runs that ended since then, and the times."""
+async def list_ended_runs(store: Store, runner: str, since: int) -> dict[str, int]:
+    """Return when the runs of a runner ended that ended since then, by the provider's name."""
     return {row["name"]: row["ended"] for row in await store.read(_ENDED, {"runner": runner, "since": since})}
 
 
-async def count_open(store: Store) -> dict[str, int]:
+async def count_open_runs(store: Store) -> dict[str, int]:
     return {row["runner"]: row["runs"] for row in await store.read(_COUNT_OPEN)}
 
 
-async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
+async def begin_run(store: Store, run: Run, ceilings: Ceilings) -> bool:
     """Add a run and reserve its cost, before its provider gets a request. False: another worker has begun the
-    run of this number, a recording was deleted, or a ceiling is reached; see `ceiling_over`."""
+    run of this number, a recording was deleted, or a ceiling is reached; see `find_reached_ceiling`."""
     only_stored = ""
     samples: Params = {}
     if digests := sorted({*run.samples.split()}):
-        names, samples = any_of(digests, "sample")
+        names, samples = in_list(digests, "sample")
         only_stored = _ARE_STORED.format(names=names, number=len(digests))
-    values = {**msgspec.structs.asdict(run), "day": day_at(run.begun)}
+    values = {**msgspec.structs.asdict(run), "day": start_of_day(run.begun)}
     try:
         _, added = await store.write(
             Statement(_HOLD, {"engine": run.engine}),
@@ -187,24 +190,31 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
     return bool(added)
 
 
-async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | None:
-    """Return the ceiling that prevents a run. None: no ceiling prevents it."""
-    of_run: Params = {"engine": run.engine, "account": run.account, "job": run.job, "day": day_at(run.begun)}
+async def find_reached_ceiling(store: Store, run: Run, ceilings: Ceilings) -> ReachedCeiling | None:
+    """Return the ceiling that prevents a run: "held" if it would fit without the reserved money of open runs.
+    None: no ceiling prevents it."""
+    of_run: Params = {
+        "engine": run.engine,
+        "account": run.account,
+        "job": run.job,
+        "day": start_of_day(run.begun),
+    }
     (spent,) = await store.read(_SPENT, {**of_run, **ceilings.params})
-    most: dict[Over, int] = {"job": ceilings.job_micro_usd, "day": ceilings.day_micro_usd}
+    most: dict[ReachedCeiling, int] = {"job": ceilings.job_micro_usd, "day": ceilings.day_micro_usd}
     if run.account:
         most["account"] = spent["most_of_account"]
-    beyond = {over: spent[f"of_{over}"] + run.most_micro_usd - most_of for over, most_of in most.items()}
-    surely = (over for over, micro_usd in beyond.items() if micro_usd > spent[f"held_of_{over}"])
-    return next(surely, "held" if max(beyond.values()) > 0 else None)
+    excess = {name: spent[f"of_{name}"] + run.most_micro_usd - ceiling for name, ceiling in most.items()}
+    # These are reached even if the open runs cost nothing.
+    reached = (name for name, micro_usd in excess.items() if micro_usd > spent[f"held_of_{name}"])
+    return next(reached, "held" if max(excess.values()) > 0 else None)
 
 
-async def name(store: Store, run: Run, called: str) -> None:
+async def write_run_name(store: Store, run: Run, name: str) -> None:
     """Write the provider's name of a run, unless the run has ended meanwhile."""
-    await store.write(Statement(_NAME, {"id": run.id, "name": called}))
+    await store.write(Statement(_NAME, {"id": run.id, "name": name}))
 
 
-async def end(store: Store, run: Run, state: End, micro_usd: int) -> bool:
+async def end_run(store: Store, run: Run, state: End, micro_usd: int) -> bool:
     """End a run, and charge it once. False: it had ended before."""
     now = await store.now()
     ended: dict[str, str | int] = {"id": run.id, "state": state, "now": now, "micro_usd": micro_usd}
@@ -212,38 +222,41 @@ async def end(store: Store, run: Run, state: End, micro_usd: int) -> bool:
     return bool(rows)
 
 
-async def spoil(store: Store, run: str, state: End) -> None:
-    """Note that an ended run's result is useless or gone: the next one begins again."""
+async def discard_result(store: Store, run: str, state: End) -> None:
+    """Give an ended run another end, because its result is useless or gone. The next run begins again."""
     await store.write(Statement(_WITHOUT_RESULT, {"id": run, "state": state}))
 
 
-async def with_samples(store: Store, engine: str, digests: Collection[str], since: int) -> list[Run]:
+async def list_runs_with_samples(
+    store: Store, engine: str, digests: Collection[str], since: int
+) -> list[Run]:
     """List the runs of an engine that had one of these recordings: open ones, and those ended since then,
     without canceled ones. After this call, no run with a recording that was deleted before it begins."""
-    asked = [
+    queries = [
         Statement(_WITH_SAMPLE, {"engine": engine, "digest": digest, "since": since}) for digest in digests
     ]
-    _, *found = await store.write(Statement(_HOLD, {"engine": engine}), *asked)
+    _, *found = await store.write(Statement(_HOLD, {"engine": engine}), *queries)
     return list({row["id"]: msgspec.convert(row, Run) for rows in found for row in rows}.values())
 
 
-async def for_recording(store: Store, id_: str, digest: str) -> Run | None:
-    """Return a run that may fetch this recording now: the run is open, and the recording still exists."""
+async def find_run_of_sample(store: Store, id_: str, digest: str) -> Run | None:
+    """Return the run if it may fetch this recording now: it is open, has this recording, and the recording
+    still exists."""
     params: Params = {"id": id_, "digest": digest, "now": await store.now()}
     rows = await store.read(_FOR_RECORDING, params)
     return msgspec.convert(rows[0], Run) if rows else None
 
 
-async def open_run(store: Store, id_: str) -> Run | None:
+async def find_open_run(store: Store, id_: str) -> Run | None:
     """Return a run that is open, and not past its time."""
     rows = await store.read(_OPEN_AT, {"id": id_, "now": await store.now()})
     return msgspec.convert(rows[0], Run) if rows else None
 
 
-def is_open(run: Run) -> Condition:
+def is_open_condition(run: Run) -> Condition:
     return Condition(_IS_OPEN, {"run": run.id})
 
 
-async def forget(store: Store, before: int) -> None:
+async def delete_old_runs(store: Store, before: int) -> None:
     """Delete the rows of runs that ended before then. Their costs stay."""
     await store.write(Statement(_FORGET, {"before": before}))

@@ -16,14 +16,14 @@ import time
 from collections.abc import Awaitable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from policies.cycles import day_at
-from policies.tasks import SECOND
+from policies.cycles import start_of_day
+from policies.tasks import SECOND_US
 from proxy.errors import DayUsedUp, JobUsedUp, ShareUsedUp
 from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.links import Links
@@ -53,11 +53,11 @@ class RunnerMetrics:
         )
         self._known: set[str] = set()
 
-    def ended(self, runner: str, end: str, micro_usd: int) -> None:
+    def count_ended_run(self, runner: str, end: str, micro_usd: int) -> None:
         self._runs.labels(runner, end).inc()
         self._usd.labels(runner).inc(micro_usd / 1e6)
 
-    def stand(self, open_: Mapping[str, int]) -> None:
+    def set_open_runs(self, open_: Mapping[str, int]) -> None:
         """Set the number of open runs by runner. A missing runner has none."""
         self._known |= open_.keys()
         for runner in self._known:
@@ -65,27 +65,34 @@ class RunnerMetrics:
 
 
 SUBMIT_S = 60.0
-"""How long a `submit` may be under way, with the write before it."""
-_MARGIN_S = 15.0
+"""How long the write of a run's row and its `submit` may take together."""
+_SUBMIT_MARGIN_S = 15.0
 _SHORTEST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 4.0
 """The wait between two looks at a run: each is twice as long as the one before."""
 _CALL_S = 60.0
-_HELD_S = 5.0
-"""The wait for runs under way, if their reserved money is all that is left."""
-_SHARE_S = 3600.0
+_RESERVED_RETRY_S = 5.0
+"""The time until another try, if open runs have reserved the rest of a ceiling."""
+_LONGEST_SHARE_RETRY_S = 3600.0
 """The longest time until another try, after an account has used up its share of the day."""
 _NAME_TRIES = 10
-_MICRO = 1_000_000
-_DAY = 86_400 * SECOND
-_MOST_TURNS = 8
-"""The limit of changes of the state while a call acts on it."""
+_MICRO_USD = 1_000_000
+_DAY = 86_400 * SECOND_US
+_MOST_STATE_CHANGES = 8
+"""After so many changes of a run's state by others, a call gives up."""
 _MOST_RESULT_BYTES = 64 * 1024 * 1024
 _DEAREST_USD = 100_000.0
 """A higher amount is no plausible price of a run."""
 
 T = TypeVar("T")
 _log = structlog.get_logger()
+
+
+class RunFrames(NamedTuple):
+    """The id of a run, and the frames of its result."""
+
+    run: str
+    frames: list[RemoteFrame]
 
 
 class _Result(msgspec.Struct, frozen=True):
@@ -96,7 +103,8 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 class Runs:
-    """The runs of an engine. `running` counts the callers that wait for a result here."""
+    """The runs of an engine at its runner, whose name is `name`. `running` counts the callers that wait for a
+    result here."""
 
     def __init__(
         self,
@@ -118,49 +126,47 @@ class Runs:
         self._metrics = metrics
 
     async def frames(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> list[RemoteFrame]:
-        """Run a piece of work once, and return its frames. Raises EngineError."""
-        _, frames = await self.answer_with_run(piece, on_dispatch)
-        return frames
+        """Run a piece of work once, and return the frames of its result. Raises EngineError."""
+        return (await self.run_piece(piece, on_dispatch)).frames
 
-    async def answer_with_run(
-        self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch
-    ) -> tuple[str, list[RemoteFrame]]:
-        """Like `frames`, with the name of the run before them."""
+    async def run_piece(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> RunFrames:
+        """Run a piece of work once. Raises EngineError."""
         self.running += 1
         try:
             run = await self._find_or_begin(piece)
             on_dispatch(True)
             result = await self._follow(run, piece)
-            return run.id, await self._finish(run, result)
+            return RunFrames(run.id, await self._finish(run, result))
         finally:
             self.running -= 1
 
-    async def pass_over(self, run: str) -> None:
-        """Make the next run begin again: the result of this one was taken, or is useless."""
-        await records.spoil(self._store, run, "lost")
+    async def discard_run(self, run: str) -> None:
+        """Give up the result of an ended run: it was used, or is useless. The next call begins another
+        run."""
+        await records.discard_result(self._store, run, "lost")
 
     async def has_begun(self, piece: str) -> bool:
         """Tell whether the last run of a piece is under way, or done."""
-        run = await records.latest(self._store, piece)
+        run = await records.find_latest_run(self._store, piece)
         return run is not None and (run.is_open or run.state == "done")
 
     async def cancel(self, run: Run) -> None:
         """End a run in any state. Raises EngineUnavailable while its end is not certain."""
         if run.state == "starting":
             await self._resolve(run)
-            found = await records.latest(self._store, run.piece)
+            found = await records.find_latest_run(self._store, run.piece)
             if found is None or found.id != run.id or not found.is_open:
                 return
             run = found
         usd = await self._call(self.runner.cancel(run.name))
-        await self.end(run, "canceled", self._micro(run, usd))
+        await self.end(run, "canceled", self._charge_micro_usd(run, usd))
 
     async def expire(self, run: Run) -> None:
         """End a run that is certainly over and has no waiting step."""
         if run.state == "starting":
             await self._resolve(run)
         else:
-            await self.end(run, "lost", self._micro(run, await self._give_up(run)))
+            await self.end(run, "lost", self._charge_micro_usd(run, await self._give_up(run)))
 
     async def _give_up(self, run: Run) -> float | None:
         """Cancel an overdue run, and return its cost. None: the cost is unknown, or the runner does not
@@ -173,25 +179,25 @@ class Runs:
     async def drop_samples(self, digests: Collection[str]) -> None:
         """End the runs with these recordings, and delete them at the provider. The next call continues with
         the rest. Raises EngineUnavailable."""
-        since = await self._store.now() - round(self.runner.limits.stays_s * SECOND)
-        for run in await records.with_samples(self._store, self._engine, digests, since):
+        since = await self._store.now() - round(self.runner.limits.stays_s * SECOND_US)
+        for run in await records.list_runs_with_samples(self._store, self._engine, digests, since):
             if run.is_open:
                 await self.cancel(run)
             elif run.name:
                 await self._call(self.runner.cancel(run.name))
-                await records.spoil(self._store, run.id, "canceled")
+                await records.discard_result(self._store, run.id, "canceled")
 
     async def _find_or_begin(self, piece: WorkPiece) -> Run:
         """Return the running or finished run of a piece. Begin one only if there certainly is none. Raises
         EngineError."""
-        for _ in range(_MOST_TURNS):
-            run = await records.latest(self._store, piece.name)
+        for _ in range(_MOST_STATE_CHANGES):
+            run = await records.find_latest_run(self._store, piece.name)
             if run is None or not (run.is_open or run.state == "done"):
                 await self._begin(piece, 1 if run is None else run.number + 1)
             elif run.state == "done":
                 if run.content == piece.digest and await self._store.now() < self._awaited_until(run):
                     return run
-                await records.spoil(self._store, run.id, "lost")
+                await records.discard_result(self._store, run.id, "lost")
             elif run.state == "starting":
                 await self._resolve(run)
             elif run.content == piece.digest:
@@ -206,12 +212,12 @@ class Runs:
         again."""
         if run.ended is None:
             return run.over_at
-        return run.ended + round(self.runner.limits.kept_s * SECOND)
+        return run.ended + round(self.runner.limits.kept_s * SECOND_US)
 
     async def _begin(self, piece: WorkPiece, number: int) -> None:
         """Begin a run, after its row. If another one has begun meanwhile, it does nothing."""
         limits, now, read_at = self.runner.limits, await self._store.now(), time.monotonic()
-        asked_by = now + round(SUBMIT_S * SECOND)
+        asked_by = now + round(SUBMIT_S * SECOND_US)
         run = Run(
             id=f"{piece.name}.{number}",
             piece=piece.name,
@@ -222,39 +228,39 @@ class Runs:
             job=piece.of_job,
             step=piece.step,
             content=piece.digest,
-            samples=piece.samples_column,
+            samples=piece.joined_digests,
             begun=now,
             asked_by=asked_by,
-            over_at=asked_by + math.ceil(limits.over_s * SECOND),
-            most_micro_usd=math.ceil(limits.most_usd * _MICRO),
+            over_at=asked_by + math.ceil(limits.over_s * SECOND_US),
+            most_micro_usd=math.ceil(limits.most_usd * _MICRO_USD),
         )
         work = await piece.as_sent(run, limits, self._links)
-        if await records.begin(self._store, run, self._ceilings):
-            left_s = SUBMIT_S - _MARGIN_S - (time.monotonic() - read_at)
+        if await records.begin_run(self._store, run, self._ceilings):
+            left_s = SUBMIT_S - _SUBMIT_MARGIN_S - (time.monotonic() - read_at)
             failures: list[EngineError | StorageFailed] = []
             # A cancelled call would leave the state of the run unknown for a long time.
             await run_to_end(self._try_submit(run, work, left_s, failures))
             if failures:
                 raise failures[0]
             return
-        over = await records.ceiling_over(self._store, run, self._ceilings)
+        over = await records.find_reached_ceiling(self._store, run, self._ceilings)
         if over == "job":
-            most = self._ceilings.job_micro_usd / _MICRO
+            most = self._ceilings.job_micro_usd / _MICRO_USD
             raise JobUsedUp(f"The job has used up what it may cost at {self._engine}: ${most:g}.")
         if over in ("day", "account"):
-            left_s = (day_at(now) + _DAY - now) / SECOND
+            left_s = (start_of_day(now) + _DAY - now) / SECOND_US
             if over == "account":
                 why = f"{self._engine} has used up what it may cost for this account today."
-                raise ShareUsedUp(why, retry_after_s=min(left_s, _SHARE_S))
+                raise ShareUsedUp(why, retry_after_s=min(left_s, _LONGEST_SHARE_RETRY_S))
             raise DayUsedUp(f"{self._engine} has used up what it may cost today.", retry_after_s=left_s)
         if over == "held":
             # The runs under way may cost less than is reserved.
-            raise EngineUnavailable("What is left is held for other work.", retry_after_s=_HELD_S)
+            raise EngineUnavailable("What is left is held for other work.", retry_after_s=_RESERVED_RETRY_S)
 
     async def _try_submit(
         self, run: Run, work: RemoteWork, left_s: float, failures: list[EngineError | StorageFailed]
     ) -> None:
-        """Submit a run, and note the failure: `run_to_end` passes none on."""
+        """Submit a run. Append its failure to `failures`: `run_to_end` raises none."""
         try:
             await self._submit(run, work, left_s)
         except (EngineError, StorageFailed) as error:
@@ -280,13 +286,16 @@ class Runs:
             ) from None
         _log.info("runner.submit.complete", runner=self.name, run=run.id, name=name)
         # With retries: only this process knows the name, and without it the next holder must wait.
-        await until_written(partial(records.name, self._store, run, name), _NAME_TRIES, 1.0)
+        await until_written(partial(records.write_run_name, self._store, run, name), _NAME_TRIES, 1.0)
 
     async def _resolve(self, run: Run) -> None:
-        """Resolve a run without a name. Raises EngineUnavailable until its state is certain."""
+        """Find out whether a run without a name has begun: name it, or end it. Raises EngineUnavailable until
+        this is certain."""
         now = await self._store.now()
         if now < run.asked_by:
-            raise EngineUnavailable("The work is being begun.", retry_after_s=_s(run.asked_by - now))
+            raise EngineUnavailable(
+                "The work is being begun.", retry_after_s=_retry_after_s(run.asked_by - now)
+            )
         try:
             name = await self._call(self.runner.find(run.id), CannotTell)
         except (CannotTell, EngineUnavailable) as error:
@@ -294,14 +303,14 @@ class Runs:
                 raise EngineUnavailable(
                     "It is not known whether the work has begun.",
                     detail=error.message,
-                    retry_after_s=_s(run.over_at - now),
+                    retry_after_s=_retry_after_s(run.over_at - now),
                 ) from None
             await self.end(run, "lost", run.most_micro_usd)
             return
         if name is None:
             await self.end(run, "refused", 0)
         else:
-            await records.name(self._store, run, name)
+            await records.write_run_name(self._store, run, name)
 
     async def _follow(self, run: Run, piece: WorkPiece) -> _Result:
         """Wait for the end of a run, and return it. Raises EngineError."""
@@ -351,9 +360,9 @@ class Runs:
             elif isinstance(frames[-1], Failed):
                 end = "failed"
         if run.is_open:
-            await self.end(run, end, self._micro(run, result.usd))
+            await self.end(run, end, self._charge_micro_usd(run, result.usd))
         elif end != "done":
-            await records.spoil(self._store, run.id, end)
+            await records.discard_result(self._store, run.id, end)
         _log.info("runner.run.complete", runner=self.name, run=run.id, state=end, usd=result.usd)
         if not frames:
             raise EngineFailed("The work elsewhere failed.", detail=f"{end}: {reason}")
@@ -372,13 +381,13 @@ class Runs:
 
     async def end(self, run: Run, state: End, micro_usd: int) -> None:
         """End a run, and charge it once."""
-        if await records.end(self._store, run, state, micro_usd):
-            self._metrics.ended(run.runner, state, micro_usd)
+        if await records.end_run(self._store, run, state, micro_usd):
+            self._metrics.count_ended_run(run.runner, state, micro_usd)
 
-    def _micro(self, run: Run, usd: float | None) -> int:
+    def _charge_micro_usd(self, run: Run, usd: float | None) -> int:
         """Return the charge of a run: the provider's price, or else the most that it may have cost."""
         is_price = usd is not None and 0.0 <= usd <= _DEAREST_USD
-        return math.ceil(usd * _MICRO) if usd is not None and is_price else run.most_micro_usd
+        return math.ceil(usd * _MICRO_USD) if usd is not None and is_price else run.most_micro_usd
 
 
 def _reason(error: Exception) -> str:
@@ -386,5 +395,5 @@ def _reason(error: Exception) -> str:
     return error.reason if isinstance(error, EngineError) else type(error).__name__
 
 
-def _s(microseconds: int) -> float:
-    return max(1.0, microseconds / SECOND)
+def _retry_after_s(microseconds: int) -> float:
+    return max(1.0, microseconds / SECOND_US)

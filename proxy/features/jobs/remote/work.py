@@ -33,15 +33,15 @@ from speech_engine.values import find_samples
 
 TENANT = "server"
 """The account at the remote end: it has one, which is us."""
-_LEAVING_S = 300.0
-"""How long before its run must end a training stops: its checkpoint has to come here."""
+_CHECKPOINT_S = 300.0
+"""A training stops so long before the end of its run: the upload of its checkpoint needs this time."""
 _JSON_BYTES = 2_000
 """The size of a work's JSON without its recordings. Each recording is counted at four bytes for three."""
 
 
 class SpeechPiece(NamedTuple):
-    """A text to speak. Without a `job`, it is the introduction of the engine. `name` is the same for all
-    tries, and `digest` for the same work."""
+    """A text to speak. Without a `job`, it asks the engine for its introduction. All tries have the same
+    `name`. The same work has the same `digest`."""
 
     name: str
     digest: str
@@ -64,14 +64,14 @@ class SpeechPiece(NamedTuple):
         return "" if self.job is None else self.job.step.rpartition(".")[0]
 
     @property
-    def samples_column(self) -> str:
+    def joined_digests(self) -> str:
         """The digests of the recordings that are sent with it, as a row has them."""
-        return _column(sample.digest for sample in self.samples)
+        return _join_digests(sample.digest for sample in self.samples)
 
     async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
         """Return the submitted work, the same each time. Large recordings become links. Raises
         UnsupportedRequest if there are no links."""
-        work = None if self.job is None else Speak(_stripped(self.job, run.id))
+        work = None if self.job is None else Speak(_strip_account(self.job, run.id))
         remote_work = RemoteWork(key=run.id, most_s=limits.most_s, work=work, samples=self.samples)
         size = len(msgspec.json.encode(replace(remote_work, samples=())))
         size += sum(len(sample.pcm) * 4 // 3 + _JSON_BYTES for sample in self.samples)
@@ -85,12 +85,14 @@ class SpeechPiece(NamedTuple):
             )
         model = self.job.model
         return replace(
-            remote_work, samples=tuple([await links.linked(run.id, model, each) for each in self.samples])
+            remote_work,
+            samples=tuple([await links.link_sample(run.id, model, each) for each in self.samples]),
         )
 
 
 class TrainingPiece(NamedTuple):
-    """A training, or the rest of one. The machine fetches its input by a link."""
+    """A training, or the rest of a training that has a checkpoint. The machine fetches its input by a
+    link."""
 
     name: str
     digest: str
@@ -112,16 +114,16 @@ class TrainingPiece(NamedTuple):
         return self.order.step
 
     @property
-    def samples_column(self) -> str:
-        return _column(self.order.digests)
+    def joined_digests(self) -> str:
+        return _join_digests(self.order.digests)
 
     async def as_sent(self, run: Run, limits: RunnerLimits, links: Links) -> RemoteWork:
         if not links.root:
             raise UnsupportedRequest(
                 "Trainings elsewhere need server.public_url: rented machines fetch and bring all by it."
             )
-        stop_s = limits.most_s - min(_LEAVING_S, limits.most_s / 4)
-        training = RemoteTraining(url=await links.of_training(run.id), stop_s=stop_s)
+        stop_s = limits.most_s - min(_CHECKPOINT_S, limits.most_s / 4)
+        training = RemoteTraining(url=await links.training_url(run.id), stop_s=stop_s)
         return RemoteWork(key=run.id, most_s=limits.most_s, training=training)
 
 
@@ -131,8 +133,8 @@ WorkPiece = SpeechPiece | TrainingPiece
 
 def introduction_of(engine: str, plugin: str, runner: str) -> SpeechPiece:
     fingerprint = msgspec.json.encode((API_VERSION, REMOTE_VERSION, engine, plugin, runner))
-    subject = hashlib.sha256(fingerprint).hexdigest()
-    return SpeechPiece(f"hello.{engine}.{subject[:16]}", subject)
+    digest = hashlib.sha256(fingerprint).hexdigest()
+    return SpeechPiece(f"hello.{engine}.{digest[:16]}", digest)
 
 
 def piece_name(step: str, engine: str) -> str:
@@ -141,7 +143,7 @@ def piece_name(step: str, engine: str) -> str:
 
 async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault: Vault) -> SpeechPiece:
     """Return the piece of a job's step for an engine. Raises EngineError."""
-    digest = await _digest(vault, job.tenant, msgspec.json.encode(_stripped(job, "")).decode())
+    digest = await _digest(vault, job.tenant, msgspec.json.encode(_strip_account(job, "")).decode())
     samples = tuple(
         [
             RemoteSample(digest=sample.digest, pcm=recordings.pcm(job, sample))
@@ -165,12 +167,12 @@ async def _digest(vault: Vault, account: str, fingerprint: str) -> str:
         raise EngineUnavailable("The vault cannot be opened.") from None
 
 
-def _column(digests: Iterable[str]) -> str:
+def _join_digests(digests: Iterable[str]) -> str:
     unique = sorted(set(digests))
     return f" {' '.join(unique)} " if unique else ""
 
 
-def _stripped(job: SpeechJob, id_: str) -> SpeechJob:
+def _strip_account(job: SpeechJob, id_: str) -> SpeechJob:
     return replace(
         job,
         id=id_,

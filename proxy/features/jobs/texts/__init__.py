@@ -1,2 +1,2 @@
-"""The text of jobs that are spoken: its chapters, the pieces of its steps, and subtitles. Later features have
-kinds of jobs with such a text."""
+"""The texts of spoken jobs: their chapters, the pieces of their steps, and subtitles. Later features have
+kinds of jobs with such texts, too."""

@@ -1,4 +1,4 @@
-"""The chapters of a job: texts with titles, spoken one after the other, as one file or as many."""
+"""The chapters of a job: texts with titles. They become one file, or one file each."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from proxy.speech import speech_request
 
 MOST_CHAPTERS = 500
 MOST_TITLE = 200
+"""The most characters of a title."""
 
 
 class ChapterFields(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,17 +38,17 @@ ITEMS: dict[str, Any] = {"minItems": 1, "items": msgspec.json.schema(ChapterFiel
 
 
 def read_chapters(bodies: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, ...]]:
-    """Return the whole text, and its chapters. Raises InvalidRequest with the field that is wrong."""
+    """Return the whole text, and its chapters. Raises InvalidRequest, which names the wrong field."""
     texts, chapters, start = list[str](), list[Chapter](), 0
     for number, each in enumerate(bodies):
         try:
             chapter = speech_request.read(ChapterFields, each)
         except InvalidRequest as fault:
-            field = in_chapter(number, fault.param or "")
+            field = chapter_field(number, fault.param or "")
             message = fault.message.replace(f"'{fault.param}'", f"'{field}'")
             raise InvalidRequest(message, param=field, code=fault.code) from None
         if not chapter.input.strip():
-            raise mute(number)
+            raise nothing_to_say(number)
         texts.append(chapter.input)
         end = start + len(chapter.input)
         title = chapter.title.strip() or f"Chapter {number + 1}"
@@ -56,7 +57,7 @@ def read_chapters(bodies: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter,
     return "".join(texts), tuple(chapters)
 
 
-def cut(
+def cut_text(
     text: str,
     chapters: Sequence[Chapter],
     language: str,
@@ -65,9 +66,10 @@ def cut(
     chosen: Collection[int] = (),
     borders: Sequence[int] = (),
 ) -> tuple[list[tuple[int, int]], tuple[Chapter, ...]]:
-    """Cut a text into pieces, each within one chapter. Return the chapters with the numbers of their steps.
-    If some are `chosen`, the others have no steps. No piece crosses one of the `borders`, which are in order.
-    Raises InvalidRequest."""
+    """Cut a text into pieces of up to `most` characters. Return the start and the end of each piece, and the
+    chapters with the numbers of their steps. Each piece lies within one chapter, and crosses none of the
+    `borders`, which are in order. If some chapters are `chosen`, the others have no steps. Raises
+    InvalidRequest."""
     found, numbered = list[tuple[int, int]](), list[Chapter]()
     for number, chapter in enumerate(chapters or (Chapter(title="", start=0, end=len(text)),)):
         if chosen and number + 1 not in chosen:
@@ -80,18 +82,18 @@ def cut(
             for start, end in pieces(text[begin:last], language, names, most)
         ]
         if not own:
-            raise mute(number if chapters else None)
+            raise nothing_to_say(number if chapters else None)
         numbered.append(replace(chapter, first=len(found) + 1, last=len(found) + len(own)))
         found += own
     return found, tuple(numbered if chapters else ())
 
 
-def mute(number: int | None) -> InvalidRequest:
-    """Return the refusal of a chapter, or of a text without any, that has nothing to speak."""
-    field = "input" if number is None else in_chapter(number, "input")
+def nothing_to_say(number: int | None) -> InvalidRequest:
+    """Return the refusal of a chapter that has nothing to speak, or of a text without chapters (None)."""
+    field = "input" if number is None else chapter_field(number, "input")
     return InvalidRequest(f"Invalid '{field}': it must have something to say.", param=field)
 
 
-def in_chapter(number: int, field: str) -> str:
+def chapter_field(number: int, field: str) -> str:
     """Return the name of a chapter's field. The first chapter is number 0."""
     return f"chapters[{number}].{field}"

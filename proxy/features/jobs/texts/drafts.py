@@ -1,5 +1,5 @@
-"""Drafts of jobs: what a job will say, before it is made. A new job, a preview, and a job that is said again
-have one in common, whatever their text is read from."""
+"""Drafts of jobs: the text and the steps of a job before it is made. New jobs, previews, and jobs that repeat
+a part of another are all made of a draft."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from proxy.config import credits
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.again import AgainBody, keep_words
-from proxy.features.jobs.core.fields import StepFields, chapter_of, of_step
+from proxy.features.jobs.core.fields import StepFields, chapter_number_of, step_terms
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.fingerprints import usable_fingerprints
 from proxy.features.jobs.core.kind import JobUpload, SpokenKind
-from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, made_once
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, make_once
 from proxy.features.jobs.core.paces import Paces
 from proxy.features.jobs.core.previews import JobPreview, LeftOut, PreviewCast, PreviewChapter
 from proxy.features.jobs.core.records import Job
@@ -38,10 +38,10 @@ from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
 
 
 class JobDraft(NamedTuple):
-    """What a job will say. `data` is stored as its text. `plan` plans the step of a number under these terms.
-    A `text` with speakers in brackets is looked through for those that have no voice. The job holds the
-    files `holds`, ids with the field that names each; without them, one that is said again holds what the job
-    before does."""
+    """A job before it is made. `data` is stored as its text. `plan` plans a step by its number. `text` is
+    searched for names of speakers in brackets that have no voice. The job holds the uploaded files `holds`:
+    ids, with the field that names each. Without them, a job that repeats another holds the files of that
+    job."""
 
     fields: StepFields
     format: str
@@ -61,51 +61,53 @@ class JobDraft(NamedTuple):
 
 
 class DraftKind(SpokenKind):
-    """A kind whose jobs are drafted."""
+    """A kind whose jobs are made of drafts."""
 
     can_repeat = True
     makes_files = False
 
     @abstractmethod
-    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
-        """Read a request, and return what its job will say. Raises RequestFailed."""
+    async def read_request(self, background: BackgroundRequest, revision: RevisionContext) -> JobDraft:
+        """Read a request, and return the draft of its job. Raises RequestFailed."""
 
     @abstractmethod
     async def draft_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobDraft:
-        """JobDraft a job that says a part of another one again. Raises RequestFailed."""
+        """Return the draft of a job that speaks a part of an ended job again. Raises RequestFailed."""
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
-        # A request that comes again is not read: its files may be gone.
+        # A repeated request with the same Idempotency-Key is not read again: its files may be gone.
         async def add(id_: str, digest: bytes) -> None:
-            await self._add_draft(background, await self.read_request(background, at), id_, digest)
+            await self._add_draft(background, await self.read_request(background, revision), id_, digest)
 
-        return await made_once(self.files, background, add)
+        return await make_once(self.files, background, add)
 
-    async def preview(self, background: BackgroundRequest, at: RevisionContext) -> JobPreview:
-        return await previewed(self.files, at, background, await self.read_request(background, at))
+    async def preview(self, background: BackgroundRequest, revision: RevisionContext) -> JobPreview:
+        return await build_preview(
+            self.files, revision, background, await self.read_request(background, revision)
+        )
 
     async def say_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> MadeJob:
         async def add(id_: str, digest: bytes) -> None:
-            draft = await self.draft_again(background, job, body, at)
+            draft = await self.draft_again(background, job, body, revision)
             if body.keep_words and body.words:
-                await keep_words(at, job.account, draft.language, body.words)
+                await keep_words(revision, job.account, draft.language, body.words)
             holds = draft.holds or await uploads.list_holds(self.store, job.id)
             await self._add_draft(background, draft._replace(tag=job.tag, holds=holds), id_, digest)
 
         digest = await asyncio.to_thread(digest_of_fields, body, job.id.encode())
-        return await made_once(self.files, background, add, digest)
+        return await make_once(self.files, background, add, digest)
 
     async def preview_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobPreview:
-        draft = await self.draft_again(background, job, body, at)
-        return await previewed(self.files, at, background, draft)
+        draft = await self.draft_again(background, job, body, revision)
+        return await build_preview(self.files, revision, background, draft)
 
     async def _add_draft(
         self, background: BackgroundRequest, draft: JobDraft, id_: str, digest: bytes
@@ -126,7 +128,8 @@ class DraftKind(SpokenKind):
 
 
 def step_request(fields: StepFields, body: bytes, speaking: Speaking) -> SpeechRequest:
-    """Return the request of a step, with the words of its job beside its lexicon. Raises InvalidRequest."""
+    """Return the request of a step, with the words of its job in addition to its lexicon. Raises
+    InvalidRequest."""
     request = parse_speech(body, Defaults(), speaking.plans.client_fields)
     if fields.words:
         request = replace(request, lexicon=WordsBeside(fields.words, request.lexicon))
@@ -134,7 +137,7 @@ def step_request(fields: StepFields, body: bytes, speaking: Speaking) -> SpeechR
 
 
 class _Cost(NamedTuple):
-    """The cost of a step, in millionths of a credit: what is likely, and the most."""
+    """The likely cost and the most cost of a step, in millionths of a credit, and its likely `seconds`."""
 
     number: int
     seconds: float
@@ -142,16 +145,15 @@ class _Cost(NamedTuple):
     most: int
 
 
-async def previewed(
-    files: JobFiles, at: RevisionContext, background: BackgroundRequest, draft: JobDraft
+async def build_preview(
+    files: JobFiles, revision: RevisionContext, background: BackgroundRequest, draft: JobDraft
 ) -> JobPreview:
-    """Return the preview of a job: each step is planned and priced as it will be, and not spoken. Raises
-    RequestFailed."""
+    """Return the preview of a job: each step is planned and priced, but not spoken. Raises RequestFailed."""
     caller, fields = background.caller, draft.fields
-    costs = [cost async for cost in _costs(files, at, background, draft)]
+    costs = [cost async for cost in _costs(files, revision, background, draft)]
     payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=background.terms)
-    # What an account cannot pay is shown, too.
-    position = await at.context.ledger.check_affordable(payer.of_job(), 0)
+    # The amount is 0, so that a preview is shown even if the account cannot pay for the job.
+    position = await revision.context.ledger.check_affordable(payer.of_job(), 0)
     available = position.credits.available
     chapters = [
         PreviewChapter(
@@ -159,11 +161,11 @@ async def previewed(
             title=chapter.title,
             characters=chapter.end - chapter.start,
             seconds=round(sum(each.seconds for each in own), 3),
-            credits=credits.number(sum(each.likely for each in own)),
+            credits=credits.to_credits(sum(each.likely for each in own)),
         )
         for number, chapter in enumerate(fields.chapters, 1)
         if chapter.first
-        for own in [[each for each in costs if chapter_of(fields.chapters, each.number) == number]]
+        for own in [[each for each in costs if chapter_number_of(fields.chapters, each.number) == number]]
     ]
     known = {*map(name_key, (*fields.cast, *EMOTIONS))}
     unknown = [name for name in speaker_tags(draft.text) if name_key(name) not in known]
@@ -176,28 +178,29 @@ async def previewed(
         characters=draft.characters,
         steps=len(costs),
         seconds=round(sum(each.seconds for each in costs), 3),
-        credits=credits.number(sum(each.likely for each in costs)),
-        most_credits=credits.number(sum(each.most for each in costs)),
-        available=None if available is None else credits.number(available),
+        credits=credits.to_credits(sum(each.likely for each in costs)),
+        most_credits=credits.to_credits(sum(each.most for each in costs)),
+        available=None if available is None else credits.to_credits(available),
     )
 
 
 async def _costs(
-    files: JobFiles, at: RevisionContext, background: BackgroundRequest, draft: JobDraft
+    files: JobFiles, revision: RevisionContext, background: BackgroundRequest, draft: JobDraft
 ) -> AsyncIterator[_Cost]:
-    """Yield the costs of the steps that are spoken."""
-    assert at.speaking is not None, "a worker speaks"
-    terms = of_step(background.terms, is_checked=at.context.find_or(NO_CHECK).checks_jobs)
+    """Yield the costs of the steps that are spoken. Steps that take over a clip cost nothing, and are left
+    out."""
+    assert revision.speaking is not None, "a worker speaks"
+    terms = step_terms(background.terms, is_checked=revision.context.find_shared_or(NO_CHECK).checks_jobs)
     paces = Paces(files.store)
     for number in range(1, len(draft.pieces) + 1):
         call = await draft.plan(number, terms)
         if source := draft.fields.source_of(number):
-            await at.speaking.pipeline.prepare_texts(call)
+            await revision.speaking.pipeline.prepare_texts(call)
             account = background.caller.account
             usable = await usable_fingerprints(files.vault, account, call)
             if await find_usable(files.store, source, account, usable):
                 continue
-        most = (await at.speaking.pipeline.estimate(call)).amount
+        most = (await revision.speaking.pipeline.estimate(call)).amount
         seconds, likely = await _likely_cost(paces, call, terms)
         yield _Cost(number, seconds, min(likely, most), most)
 
@@ -214,4 +217,4 @@ async def _likely_cost(paces: Paces, call: SpeechCall, terms: Terms) -> tuple[fl
         likely_s = estimate.expected_s(most_s, text.spoken_characters, pace, call.request.speed)
         charges.append(run.charge_of(candidate, text, likely_s, terms))
         seconds += likely_s
-    return seconds, price.most_together(charges) if charges else 0
+    return seconds, price.most_charge(charges) if charges else 0

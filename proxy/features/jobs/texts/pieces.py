@@ -1,4 +1,5 @@
-"""Cuts of a long text into pieces that are spoken one by one: after paragraphs, else after sentences."""
+"""Cuts a long text into pieces that are spoken one by one: after paragraphs if possible, or else after
+sentences."""
 
 from __future__ import annotations
 
@@ -14,31 +15,32 @@ from speech_engine.text import cleaning
 from speech_engine.text.sentences import sentence_ends
 
 MOST_CHARACTERS = JobSection().step_characters
-"""The default size of a piece. It takes an engine's slot while it is spoken, and a listener may wait for
-that."""
+"""The default size of a piece. It is not larger because a piece occupies an engine's slot, for which a
+listener may wait."""
 MOST_TURNS = 128
-"""The most turns of a cast in a piece."""
+"""The most turns of speakers in a piece."""
 
 _MOST_SPEAKERS = 100
 _LEAST_PART = 4
-"""A window is not cut before its length divided by this, if it can be cut after that."""
+"""The first part of a window, which is not cut if there is a place for a cut after it: a quarter of its
+length."""
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _LINE = re.compile(r"\n\s*")
 _BLANK = re.compile(r"\s+")
 _SPEAKER = re.compile(r"^\[([^\[\]\n]{1,64})\]", re.MULTILINE)
 _MOST_PAUSES = 200
-"""The most characters of pauses by which a piece may be longer."""
-_MOST_TAG = text_tags.MOST_CHARACTERS + 2
+"""A piece may be longer by so many characters of tags for pauses."""
+_MOST_TAG = text_tags.MOST_NAME_CHARACTERS + 2
 
 
 def speaker_tags(text: str) -> list[str]:
-    """Return the tags at the beginnings of lines, which may be names of speakers, each once."""
-    tags = [match for match in _SPEAKER.finditer(text) if not any(text_tags.pauses(match[0]))]
+    """Return the tags at the beginnings of lines, each once. They may be names of speakers."""
+    tags = [match for match in _SPEAKER.finditer(text) if not any(text_tags.find_pauses(match[0]))]
     return [*dict.fromkeys(match[1].strip() for match in tags)][:_MOST_SPEAKERS]
 
 
 class Saying(NamedTuple):
-    """The speaker and the emotion that continue at a place of a text: a piece that begins there lacks their
+    """The speaker and the emotion at a place of a text. A piece that begins there does not have their
     tags."""
 
     name: str = ""
@@ -46,18 +48,21 @@ class Saying(NamedTuple):
 
 
 class Turns:
-    """The turns of a text. Its tags name the speaker and the emotion. Without a cast it is one turn."""
+    """The turns of a text, between tags that name a speaker or an emotion. A text without a cast is one
+    turn."""
 
     def __init__(self, text: str, names: Sequence[str], start: int = 0, end: int = sys.maxsize) -> None:
-        self._turns = text_tags.turns(text, names, start, end) if names or "[" in text else ()
+        self._turns = text_tags.find_turns(text, names, start, end) if names or "[" in text else ()
         self._begins = [turn.start for turn in self._turns]
-        # A turn starts behind its name; the cut is before the name.
+        # A turn starts after its name. A cut must come before the name, so `starts` has the starts of the
+        # names.
         named = [(turn.named, turn.start) for turn in self._turns if turn.named is not None]
         self.starts = [start for start, _ in named]
         self._name_ends = [end for _, end in named]
 
     def saying_at(self, place: int) -> Saying:
-        """Return the speaker and the emotion at a place. Some voices cannot express the emotion."""
+        """Return the speaker and the emotion at a place. The speaker's voice may be unable to express the
+        emotion."""
         number = bisect_left(self._begins, place) - 1
         if number < 0 or place >= self._turns[number].end:
             return Saying()
@@ -67,7 +72,8 @@ class Turns:
         return Saying("" if turn.named is None else turn.name, tags[-1] if tags else "")
 
     def has_begun_before(self, place: int) -> bool:
-        """Tell whether a tag sets the speaker at a place, or the emotion in a text without a cast."""
+        """Tell whether a tag before a place sets the speaker there, or the emotion in a text without a
+        cast."""
         number = bisect_left(self._begins, place) - 1
         turn = self._turns[number] if number >= 0 else None
         return turn is not None and (
@@ -83,14 +89,15 @@ class Turns:
         return self.starts[number] if number >= 0 and place < self._name_ends[number] else -1
 
     def limit(self, start: int, end: int) -> int:
-        """Return where a piece that begins at `start` must end, so that it has not too many turns."""
+        """Return the latest end, up to `end`, of a piece that begins at `start` and has at most MOST_TURNS
+        turns."""
         turn = bisect_right(self.starts, start) + MOST_TURNS
         return min(end, self.starts[turn]) if turn < len(self.starts) else end
 
 
 def saying_at(text: str, names: Sequence[str], start: int, end: int, reach: int = MOST_CHARACTERS) -> Saying:
-    """Return the speaker and the emotion at the beginning of a piece. It reads near tags first, and the whole
-    text only if there are none: a long text has many pieces."""
+    """Return the speaker and the emotion at the beginning of a piece. It searches `reach` characters before
+    the piece first, then more, and at last the whole text: a long text has many pieces."""
     while reach < start:
         near = Turns(text, names, start - reach, end)
         if near.has_begun_before(start):
@@ -102,8 +109,8 @@ def saying_at(text: str, names: Sequence[str], start: int, end: int, reach: int 
 def pieces(
     text: str, language: str, names: Sequence[str] = (), most: int = MOST_CHARACTERS
 ) -> list[tuple[int, int]]:
-    """Cut a text. Return the start and the end of each piece, in their order. Nothing between them is
-    spoken."""
+    """Cut a text into pieces. Return the start and the end of each, in order. Text between them has nothing
+    to speak."""
     return list(_pieces(text, language, Turns(text, names), most))
 
 
@@ -114,7 +121,7 @@ def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[tuple
         if end < len(text):
             end = start + _cut(text[start:end], language, start, turns)
             # A pause belongs to the piece before it.
-            for pause in text_tags.pauses(text, end, end + _MOST_PAUSES):
+            for pause in text_tags.find_pauses(text, end, end + _MOST_PAUSES):
                 if text[end : pause.start].strip():
                     break
                 end = pause.end
@@ -134,7 +141,7 @@ def _cut(window: str, language: str, start: int, turns: Turns) -> int:
     ends += [match.end() for match in _PARAGRAPH.finditer(window)]
     finders: tuple[Callable[[], list[int]], ...] = (
         lambda: [match.end() for match in _LINE.finditer(window)],
-        # The last sentence is not whole.
+        # The last sentence may go on after the window.
         lambda: sentence_ends(window, language)[:-1],
         lambda: [match.end() for match in _BLANK.finditer(window)],
         lambda: [len(window)],
@@ -148,7 +155,7 @@ def _cut(window: str, language: str, start: int, turns: Turns) -> int:
 
 
 def _tag_at(window: str, place: int) -> int:
-    """Return the start of the tag that is open at a place, or -1. It may end behind the window."""
+    """Return the start of the tag that is open at a place, or -1. The tag may end after the window."""
     begin = window.rfind("[", max(0, place - _MOST_TAG), place)
     is_open = begin >= 0 and not any(end in window[begin:place] for end in "]\n")
     return begin if is_open else -1

@@ -1,6 +1,6 @@
-"""Subtitles: the user's own words in cues, with the times at which they are heard.
+"""Writes subtitles: the words of the user's text in cues, with the times of their sound.
 
-A cue has up to two lines, and ends at a sentence or a pause if it can. Cues never overlap. Text that is not
+A cue has up to two lines, and ends at a sentence or a pause if possible. Cues never overlap. Text that is not
 spoken, such as tags of speakers, is left out.
 """
 
@@ -19,14 +19,14 @@ from proxy.speech.word_times import GrowingWords, SpokenWord, WordPositions
 from speech_engine import Segment
 
 SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
-LINE = 42
-"""The width of a line: in letters, of which those of Chinese and Japanese are two wide."""
+LINE_WIDTH = 42
+"""The width of a line, in letters. Letters of Chinese and Japanese count twice."""
 _MOST_S = 7.0
 _LEAST_S = 1.2
-"""A sentence that is shorter shares its cue with the next one."""
+"""A shorter sentence shares its cue with the next one."""
 _PAUSE_S = 0.6
 _LETTER_S = 0.12
-"""The time of a letter for a slow speaker. A word that takes longer ends in a pause."""
+"""The time of a letter for a slow speaker. If a word takes longer, the rest of its time is a pause."""
 
 _BLANKS = re.compile(r"\s+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
@@ -35,7 +35,7 @@ _NOT_SPOKEN = re.compile(r"\[[^\[\]\n]*\]|[*_`#~\0]+")
 _LINK = re.compile(r"\[([^\[\]\n]+)\](\([^()\s]+\))")
 _SENTENCE_ENDS = frozenset(".!?…。！？।؟៕။")
 _CLAUSE_ENDS = frozenset(",;:，、；：—–")
-# Thai and Lao vowels: no line may begin with the first ones, or end with the second ones.
+# Thai and Lao vowels: no line may begin with a letter of _GOES_ON, or end with a letter of _LEADS.
 _GOES_ON = frozenset("ะาำๅๆฯະາຳໆຽ\u200d")
 _LEADS = frozenset("เแโใไເແໂໃໄ\u200d")
 _NO_BREAK, _BLANK, _CLAUSE, _SENTENCE, _PARAGRAPH_END = range(5)
@@ -54,19 +54,20 @@ class TimedWord(Protocol):
     def source_end(self) -> int: ...
 
 
-def with_times(
+def add_times(
     piece: str, cast: Sequence[str], told: Sequence[SpokenWord], whole_s: float
 ) -> Sequence[SpokenWord]:
-    """Return the told words, and all others between them: they share the time by their letters. If none is
-    told, none of that time is in the pauses of the text."""
-    # Places stay, so what is not spoken becomes blanks.
+    """Return all words of a piece with times. Words between those of `told`, whose times are known, share the
+    time between them by their number of letters. If `told` is empty, the pauses that the text asks for have
+    no words."""
+    # Text that is not spoken becomes blanks, so that the places of the words stay the same.
     spoken = _LINK.sub(
         lambda link: f" {link[1]} " + " " * len(link[2]), text_tags.without_tags(piece)
     ).replace("`", " ")
-    turns = text_tags.turns(spoken, cast)
+    turns = text_tags.find_turns(spoken, cast)
     segments = [Segment(spoken[turn.start : turn.end], turn.start, turn.end) for turn in turns]
     words = WordPositions(spoken, tuple(segments))
-    if told or not (pauses := [*text_tags.pauses(piece, len(spoken) - len(spoken.lstrip()))]):
+    if told or not (pauses := [*text_tags.find_pauses(piece, len(spoken) - len(spoken.lstrip()))]):
         return GrowingWords(words, told).so_far(whole_s)
     paused_s = sum([pause.seconds for pause in pauses])
     return [
@@ -86,8 +87,8 @@ class Cue(NamedTuple):
 
 
 class _Unit(NamedTuple):
-    """A word, or a part of a long one, with the signs around it. `ends` is the kind of end behind it, and
-    `pause_s` the silence that the text asks for there."""
+    """A word, or a part of a long word, with the punctuation around it. `ends` is the kind of break after it,
+    such as _CLAUSE, and `pause_s` the silence that the text asks for there."""
 
     text: str
     start_s: float
@@ -107,7 +108,7 @@ def cues(piece: str, words: Sequence[TimedWord], end_s: float) -> list[Cue]:
         stop = _stop(units, first)
         last = units[stop - 1]
         until_s = (units[stop].start_s if stop < len(units) else end_s) - last.pause_s
-        # In a long pause behind it, nothing is shown.
+        # During a long pause after the cue, nothing is shown.
         most_s = last.start_s + _longest_s(last.text) + 2 * _PAUSE_S
         lines = _lines(units[first:stop])
         found.append(Cue(units[first].start_s, min(until_s, most_s), lines or ()))
@@ -116,7 +117,7 @@ def cues(piece: str, words: Sequence[TimedWord], end_s: float) -> list[Cue]:
 
 
 def _units(piece: str, words: Sequence[TimedWord], end_s: float) -> Iterator[_Unit]:
-    """Yield the words with the signs around them. Each sign is with the word that it stands at."""
+    """Yield the words with the punctuation next to them."""
     spoken = list(_in_order(words))
     between = _LINK.sub(lambda link: f"\0{link[1]}\0" + "\0" * len(link[2]), piece)
     begin = 0
@@ -124,28 +125,29 @@ def _units(piece: str, words: Sequence[TimedWord], end_s: float) -> Iterator[_Un
         is_last = number + 1 == len(spoken)
         following = len(piece) if is_last else spoken[number + 1].source_start
         gap = between[word.source_end : following]
-        stored = len(gap) if is_last else _border(gap)
+        own_length = len(gap) if is_last else _border(gap)
         before = _NOT_SPOKEN.sub("", between[begin : word.source_start])
-        behind = _NOT_SPOKEN.sub("", gap[:stored])
-        pause_s = sum([each.seconds for each in text_tags.pauses(piece, word.source_end, following)])
+        after = _NOT_SPOKEN.sub("", gap[:own_length])
+        pause_s = sum([each.seconds for each in text_tags.find_pauses(piece, word.source_end, following)])
         until_s = (end_s if is_last else spoken[number + 1].start_seconds) - pause_s
-        text = _BLANKS.sub(" ", before.lstrip() + piece[word.source_start : word.source_end] + behind)
+        text = _BLANKS.sub(" ", before.lstrip() + piece[word.source_start : word.source_end] + after)
         takes_s = _longest_s(text) + _PAUSE_S
         ends = _PARAGRAPH_END if pause_s or _PARAGRAPH.search(gap) else _ends(text)
         if until_s - word.start_seconds > takes_s:
             ends = max(ends, _SENTENCE)
         *parts, last = _parts(text, word.start_seconds, min(until_s, word.start_seconds + takes_s), ends)
         yield from (*parts, last._replace(pause_s=pause_s))
-        begin = word.source_end + stored
+        begin = word.source_end + own_length
 
 
 def _longest_s(text: str) -> float:
-    """Return how long a slow speaker takes for a text. A digit is spoken as a word."""
+    """Return the seconds that a slow speaker needs for a text. A digit is spoken as a word."""
     return _LETTER_S * sum(5 if each.isdigit() else 1 for each in text)
 
 
 def _in_order(words: Sequence[TimedWord]) -> Iterator[TimedWord]:
-    """Yield words without those that share their place, such as the spoken words of a number."""
+    """Yield words in the order of the text. Of words with the same place, such as those of a number, only the
+    first is taken."""
     end, since_s = 0, 0.0
     for word in words:
         if word.source_start >= end and word.source_end > word.source_start and word.start_seconds >= since_s:
@@ -174,9 +176,9 @@ def _ends(text: str) -> int:
 
 
 def _parts(text: str, start_s: float, end_s: float, ends: int) -> Iterator[_Unit]:
-    """Yield a text in parts that fit a line, as for a language without blanks."""
+    """Yield a word in parts that fit a line. In a language without blanks, a word may be long."""
     begin, length = 0, max(1, len(text))
-    while _width(text[begin:].rstrip()) > LINE:
+    while _width(text[begin:].rstrip()) > LINE_WIDTH:
         cut = _cut(text, begin)
         yield _Unit(text[begin:cut], start_s + (end_s - start_s) * begin / length, _NO_BREAK)
         begin = cut
@@ -184,24 +186,25 @@ def _parts(text: str, start_s: float, end_s: float, ends: int) -> Iterator[_Unit
 
 
 def _cut(text: str, begin: int) -> int:
-    """Return the end of the part that begins here: the last place in a line between whole letters."""
+    """Return the end of the part that begins at `begin`: the last place in a line that separates no
+    letters."""
     most, width = begin, 0
-    while most < len(text) and width + _width(text[most]) <= LINE:
+    while most < len(text) and width + _width(text[most]) <= LINE_WIDTH:
         width += _width(text[most])
         most += 1
-    places = range(most, begin + LINE // 2, -1)
+    places = range(most, begin + LINE_WIDTH // 2, -1)
     return next((place for place in places if _may_part(text, place)), max(most, begin + 1))
 
 
 def _may_part(text: str, place: int) -> bool:
-    """Tell whether letters are whole on both sides of a place."""
+    """Tell whether a line may end at a place: not between a letter and its vowel or accent."""
     if place >= len(text) or text[place] in _GOES_ON or text[place - 1] in _LEADS:
         return False
     return unicodedata.category(text[place])[0] != "M"
 
 
 def _stop(units: Sequence[_Unit], first: int) -> int:
-    """Return the number of the unit behind the cue that begins with the unit `first`."""
+    """Return the number of the first unit after the cue that begins with the unit `first`."""
     best, best_ends = first + 1, -1
     for number in range(first + 1, len(units) + 1):
         if number > first + 1 and _lines(units[first:number]) is None:
@@ -220,16 +223,16 @@ def _stop(units: Sequence[_Unit], first: int) -> int:
 
 
 def _lines(units: Sequence[_Unit]) -> tuple[str, ...] | None:
-    """Return the units in one or two lines, as equal as they can be. None: they do not fit."""
+    """Return the units in one line, or in two lines of nearly equal width. None: they do not fit."""
     text = "".join(unit.text for unit in units).strip()
-    if _width(text) <= LINE:
+    if _width(text) <= LINE_WIDTH:
         return (text,)
     found, least = None, 0
     for number in range(1, len(units)):
         upper = "".join(unit.text for unit in units[:number]).strip()
         lower = "".join(unit.text for unit in units[number:]).strip()
         longer = max(_width(upper), _width(lower))
-        if longer <= LINE and (found is None or longer < least):
+        if longer <= LINE_WIDTH and (found is None or longer < least):
             found, least = (upper, lower), longer
     return found
 
@@ -246,7 +249,7 @@ def _wide(letter: str) -> int:
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
 
 
-class Writer:
+class CueWriter:
     """Writes cues, piece by piece. No cue begins before the end of the previous one."""
 
     head, is_vtt = b"", False
@@ -256,7 +259,7 @@ class Writer:
         self._until_ms = 0
 
     def write_cues(self, piece: str, words: Sequence[TimedWord], begins_s: float, ends_s: float) -> bytes:
-        """Return the cues of a piece whose sound is there from `begins_s` to `ends_s`."""
+        """Return the cues of a piece whose sound plays from `begins_s` to `ends_s`."""
         return "".join(self._written(cues(piece, words, ends_s - begins_s), begins_s)).encode()
 
     def _written(self, found: Sequence[Cue], begins_s: float) -> Iterator[str]:
@@ -267,8 +270,8 @@ class Writer:
             yield cue(self._number, start, end, "\n".join(each.lines), is_vtt=self.is_vtt) + "\n"
 
 
-class VttWriter(Writer):
+class VttWriter(CueWriter):
     head, is_vtt = b"WEBVTT\n\n", True
 
 
-writers: dict[str, Callable[[], Writer]] = {"srt": Writer, "vtt": VttWriter}
+WRITERS: dict[str, Callable[[], CueWriter]] = {"srt": CueWriter, "vtt": VttWriter}

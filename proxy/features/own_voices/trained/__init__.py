@@ -1,1 +1,2 @@
-"""Voices by models that were trained on other systems: the models are uploaded and downloaded as files."""
+"""Trained models of voices as files: uploads of models from other systems, downloads, and sentences to read
+for a training."""

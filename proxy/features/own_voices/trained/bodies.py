@@ -1,4 +1,4 @@
-"""The form with which a trained model of a voice comes, and the files beside it."""
+"""The form by which a trained model of a voice is uploaded, and its files."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class VoiceModelForm(msgspec.Struct, frozen=True, kw_only=True):
             )
 
     @property
-    def described(self) -> DescribedVoice:
-        """What is said of the new voice."""
+    def voice_description(self) -> DescribedVoice:
+        """The description of the new voice."""
         values: dict[str, Any] = {
             each: getattr(self, each) for each in ("description", "tags", "labels", "language", "gender")
         }
@@ -70,7 +70,7 @@ class SavedVoiceModelForm(VoiceModelForm, frozen=True, kw_only=True):
 
 
 class UploadedModel:
-    """A file that is sent, in memory alone, with a digest of it."""
+    """A file that is being uploaded, in memory alone. `digest` is that of the bytes so far."""
 
     def __init__(self, file: BinaryIO, most_bytes: int) -> None:
         self.file = file

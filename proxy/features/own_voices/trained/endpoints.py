@@ -1,5 +1,5 @@
-"""Models of voices as files: they come to /v1/audio/voice_models, and leave at …/voices/{id}/model. The
-operator has both under /admin, for every account.
+"""The upload of trained models of voices to /v1/audio/voice_models, and their download from
+…/voices/{id}/model. The operator has both under /admin, for every account.
 """
 
 from __future__ import annotations
@@ -11,19 +11,25 @@ from starlette.responses import Response
 from proxy import errors
 from proxy.access.callers import caller_of
 from proxy.api.voice_entries import VoiceEntry
-from proxy.catalogue.known_voices import no_voice
+from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.feature import AppContext
-from proxy.features.own_voices.bodies import SavedVoice, saved_voice
-from proxy.features.own_voices.keyed_making import KeyedMaking
-from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_endpoint
+from proxy.features.own_voices.bodies import SavedVoice, read_saved_voice
+from proxy.features.own_voices.keyed_creation import KeyedCreation
+from proxy.features.own_voices.requested import (
+    RequestedVoices,
+    idempotency_key,
+    once_for,
+    terms_in_force,
+    voice_endpoint,
+)
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.trained.bodies import FILE, INDEX, SavedVoiceModelForm, VoiceModelForm
 from proxy.features.own_voices.trained.intake import TrainedIntake
-from proxy.features.own_voices.trained.leaving import QUERIES, ModelExport
+from proxy.features.own_voices.trained.model_export import QUERIES, ModelExport
 from proxy.features.own_voices.trained.model_limiter import ModelLimiter
 from proxy.features.own_voices.trained.prompts import Prompts
-from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation
+from proxy.features.own_voices.voice_creation import VoiceCreation, VoiceOrigin
 from proxy.file_store.once import REPLAYED, digest_of_fields
 from proxy.http.endpoint import Endpoint
 from proxy.http.replies import reply
@@ -31,25 +37,25 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
 
 MEDIA = "application/octet-stream"
-_OF_BRINGING = (
+_UPLOAD_FAILURES = (
     errors.NotAllowed,
     errors.NotFound,
     errors.Conflict,
     errors.NoPlace,
     errors.UnsupportedMediaType,
 )
-_OF_TAKING = (errors.InvalidRequest, errors.NotFound, errors.NoPlace)
+_EXPORT_FAILURES = (errors.InvalidRequest, errors.NotFound, errors.NoPlace)
 
 
 class VoiceModels(Resource):
-    """Models of voices. Each revision of the configuration has its own handlers. Each change by an operator
-    is in the audit."""
+    """The endpoints of trained models. Each revision of the configuration has its own object. Each change by
+    an operator is in the audit."""
 
     def __init__(self, voices: RequestedVoices, intake: TrainedIntake, export: ModelExport) -> None:
         self._voices = voices
         self._intake = intake
         self._export = export
-        self._keyed = KeyedMaking(voices.library_writer.store, "voice", "voice", voices.request_of)
+        self._keyed = KeyedCreation(voices.library_writer.store, "voice", "voice", voices.find_request_digest)
 
     @endpoint(
         "POST",
@@ -57,31 +63,31 @@ class VoiceModels(Resource):
         VoiceEntry,
         form=VoiceModelForm,
         files=(FILE, INDEX),
-        once="voice",
-        failures=_OF_BRINGING,
+        makes_once="voice",
+        failures=_UPLOAD_FAILURES,
     )
     async def bring_voice_model(self, request: Request) -> Response:
         """Make a voice of a model that was trained elsewhere, or give a voice its model"""
         caller, tools = caller_of(request.scope), self._voices.tools
-        key = key_of(request)
-        async with self._intake.received(request, caller.account, VoiceModelForm) as (form, file):
+        key = idempotency_key(request)
+        async with self._intake.receive_form(request, caller.account, VoiceModelForm) as (form, file):
             format_ = self._intake.format_of(form, tools)
             if form.voice is not None:
-                record = await self._voices.own(request, form.voice)
-                await self._intake.give(record, file, format_)
-                return reply(await tools.entry(request, record.id))
+                record = await self._voices.own_voice(request, form.voice)
+                await self._intake.give_model(record, file, format_)
+                return reply(await tools.voice_entry(request, record.id))
 
             async def make(id_: str = "", digest: str = "") -> str:
-                beginning = Beginning(payer=caller.key, id=id_, request=digest)
+                origin = VoiceOrigin(payer=caller.key, id=id_, request_digest=digest)
                 terms = tools.plans.terms(caller)
-                made = await self._intake.make(caller.account, form, file, format_, terms, beginning)
-                return made.id
+                voice = await self._intake.make_voice(caller.account, form, file, format_, terms, origin)
+                return voice.id
 
             if key is None:
-                return reply(await tools.entry(request, await make()))
+                return reply(await tools.voice_entry(request, await make()))
             digest = digest_of_fields(msgspec.structs.asdict(form), file.digest)
-            id_, is_replayed = await self._keyed.run(once_of(request, key, digest), make)
-            return reply(await tools.entry(request, id_), headers=REPLAYED if is_replayed else None)
+            id_, is_replayed = await self._keyed.create_once(once_for(request, key, digest), make)
+            return reply(await tools.voice_entry(request, id_), headers=REPLAYED if is_replayed else None)
 
     @endpoint(
         "POST",
@@ -90,30 +96,30 @@ class VoiceModels(Resource):
         status=201,
         form=SavedVoiceModelForm,
         files=(FILE, INDEX),
-        failures=_OF_BRINGING,
+        failures=_UPLOAD_FAILURES,
     )
     async def bring_saved_voice_model(self, request: Request) -> Response:
         """Make a voice of a trained model for an account or for everybody, or give a voice its model"""
         voices = self._voices
-        async with self._intake.received(request, "", SavedVoiceModelForm) as (form, file):
-            format_ = self._intake.format_of(form, voices.lists)
+        async with self._intake.receive_form(request, "", SavedVoiceModelForm) as (form, file):
+            format_ = self._intake.format_of(form, voices.voice_tools)
             owner = None if form.account is None else await voices.open_account(form.account)
             account = None if owner is None else owner.id
             if form.voice is not None:
                 record = await voices.library_writer.library.find_any(account, form.voice)
                 if record is None or account not in (None, record.account):
-                    raise no_voice(form.voice)
+                    raise voice_not_found(form.voice)
                 await voices.record_act(request, "voice.changed", record)
-                await self._intake.give(record, file, format_)
+                await self._intake.give_model(record, file, format_)
             else:
-                terms = None if owner is None else terms_of(voices.admin_tools, owner)
+                terms = None if owner is None else terms_in_force(voices.admin_tools, owner)
                 named = {"name": form.name} if account is None else {}
-                act = await voices.admin_tools.act(
+                act = await voices.admin_tools.act_if_admin(
                     request, "voice.created", new_id("voice"), account, **named
                 )
-                record = await self._intake.make(account, form, file, format_, terms, Beginning(act))
+                record = await self._intake.make_voice(account, form, file, format_, terms, VoiceOrigin(act))
         shown = await voices.library_writer.find_voice(record.account, record.id)
-        return reply(await saved_voice(voices.library_writer.store, shown or record), 201)
+        return reply(await read_saved_voice(voices.library_writer.store, shown or record), 201)
 
     @voice_endpoint(
         "GET",
@@ -124,21 +130,22 @@ class VoiceModels(Resource):
             "The trained model of a saved voice, as a file that other programs read",
         ),
         queries=QUERIES,
-        failures=_OF_TAKING,
+        failures=_EXPORT_FAILURES,
         pace="list",
     )
     async def export_voice_model(self, request: Request) -> Response:
         """The trained model of a voice of the account's own, as a file that other programs read"""
         record = await self._voices.requested_voice(request)
         await self._voices.record_act(request, "voice.exported", record)
-        stream = await self._export.stream(record, request)
+        stream = await self._export.open_stream(record, request)
         return StreamReply(stream.name, stream, MEDIA)
 
 
 def trained_endpoints(
     context: AppContext, voices: RequestedVoices, voice_creation: VoiceCreation, limiter: ModelLimiter
 ) -> list[Endpoint]:
-    """Return the endpoints, which come before the other paths of a voice."""
+    """Return the endpoints of models and prompts. They must come before the other paths of a voice, whose id
+    may have slashes."""
     models = TrainedVoiceStore(context.store, context.vault)
     intake = TrainedIntake(models, context.registry, voice_creation, voices.library_writer, limiter)
     export = ModelExport(context.vault, models, intake, limiter)

@@ -1,4 +1,5 @@
-"""Accept a trained model: read it in a child process, seal it, and give it to a voice in one commit."""
+"""The upload of a trained model: a child process reads it, it is sealed, and one commit gives it to a
+voice."""
 
 from __future__ import annotations
 
@@ -13,18 +14,19 @@ from starlette.requests import Request
 
 from policies.plans import Terms
 from proxy.api.voices import VoiceTools
-from proxy.catalogue.known_voices import no_voice
+from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.registry import Registry
 from proxy.errors import Conflict, InvalidRequest, RequestTimeout
 from proxy.features.models import voice_reading
 from proxy.features.own_voices.library_writer import LibraryWriter
+from proxy.features.own_voices.recording_storage import consent_condition
 from proxy.features.own_voices.trained.bodies import FILE, MOST_BYTES, UploadedModel, VoiceModelForm
 from proxy.features.own_voices.trained.model_limiter import FREE_BYTES, TOO_SLOW, ModelLimiter, ModelPlaces
-from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation, needs_of
+from proxy.features.own_voices.voice_creation import VoiceCreation, VoiceOrigin
 from proxy.file_store.memory_file import open_memory_file
-from proxy.http.body import open_body
+from proxy.http.body import connection_of
 from proxy.http.form import RequestForm, form_values, stream_form
 from proxy.speech import speech_request
 from proxy.storage.trained_model import TrainedModel
@@ -32,16 +34,18 @@ from speech_engine.model_files import UnusableModel
 from speech_engine.trained_files import TrainedFormat, UnusableSource
 
 UPLOAD_S = 600.0
-"""The longest time in which a form with a model may come."""
-_USUAL = "rvc"
+"""The longest time of an upload."""
+_DEFAULT_FORMAT = "rvc"
 
 _log = structlog.get_logger()
 F = TypeVar("F", bound=VoiceModelForm)
 
 
 class ModelUpload(NamedTuple):
+    """The files of a form, by its fields, and the places that they hold in memory."""
+
     files: Mapping[str, UploadedModel]
-    slots: ModelPlaces
+    places: ModelPlaces
 
     def __repr__(self) -> str:
         return f"<ModelUpload {list(self.files)}>"
@@ -72,17 +76,21 @@ class TrainedIntake:
         return {each.trained_format.name: each.trained_format for each in plugins if each.trained_format}
 
     @asynccontextmanager
-    async def received(
+    async def receive_form(
         self, request: Request, account: str, type_: type[F]
     ) -> AsyncIterator[tuple[F, ModelUpload]]:
-        """Read a form, and hold its files while the block runs. Raises NoPlace, and a form's errors."""
-        with closing(ModelPlaces(self._limiter, account)) as slots, open_body(request).counted(FREE_BYTES):
+        """Read a form, and yield it with its files until the block ends. Raises NoPlace, and a form's
+        errors."""
+        with (
+            closing(ModelPlaces(self._limiter, account)) as places,
+            connection_of(request).counted_body(FREE_BYTES),
+        ):
             async with AsyncExitStack() as files:
                 sinks = {
                     name: UploadedModel(await files.enter_async_context(open_memory_file(name)), most_bytes)
                     for name, most_bytes in MOST_BYTES.items()
                 }
-                form = await _streamed(request, sinks, type_, slots)
+                form = await _read_form(request, sinks, type_, places)
                 read = speech_request.read(type_, form_values(form, lists=("tags",)))
                 read.check()
                 if FILE not in form.files:
@@ -91,8 +99,8 @@ class TrainedIntake:
                         param=FILE,
                         code="missing_required_parameter",
                     )
-                await slots.grow(0)
-                yield read, ModelUpload({name: sinks[name] for name in sinks if name in form.files}, slots)
+                await places.grow(0)
+                yield read, ModelUpload({name: sinks[name] for name in sinks if name in form.files}, places)
 
     def format_of(self, form: VoiceModelForm, tools: VoiceTools | None) -> TrainedFormat:
         """Return the format of a model. Raises InvalidRequest if no engine here takes it."""
@@ -100,7 +108,9 @@ class TrainedIntake:
         if tools is None or not known:
             raise InvalidRequest("Models of voices come while a server runs.", param="format")
         accepted = {model.info.trained_format for model in tools.catalogue.models()} & set(known)
-        name = form.format or (_USUAL if _USUAL in accepted or len(accepted) != 1 else next(iter(accepted)))
+        name = form.format or (
+            _DEFAULT_FORMAT if _DEFAULT_FORMAT in accepted or len(accepted) != 1 else next(iter(accepted))
+        )
         if name not in accepted:
             names = ", ".join(sorted(accepted)) or "none"
             raise InvalidRequest(
@@ -111,30 +121,34 @@ class TrainedIntake:
             )
         return known[name]
 
-    async def make(
+    async def make_voice(
         self,
         account: str | None,
         form: VoiceModelForm,
         upload: ModelUpload,
         format_: TrainedFormat,
         terms: Terms | None,
-        beginning: Beginning,
+        origin: VoiceOrigin,
     ) -> VoiceRecord:
-        """Make a voice of a model, of the account or, without one, of all accounts.
+        """Make a voice of a model. Without an account, all accounts have the voice.
 
         Raises InvalidRequest for an unusable file, and the errors of making a voice.
         """
-        consent = await self._voice_creation.check_model(account, form.described, form.consent, terms)
-
-        async def put(voice: str) -> TrainedModel:
-            return await self._put(account or "", voice, upload, format_)
-
-        return await self._voice_creation.make_of_model(
-            account, form.described, consent, None if terms is None else terms.voices, beginning, put
+        consent = await self._voice_creation.check_model_voice(
+            account, form.voice_description, form.consent, terms
         )
 
-    async def give(self, record: VoiceRecord, upload: ModelUpload, format_: TrainedFormat) -> TrainedModel:
-        """Give a model to an existing voice. It replaces one of the same format.
+        async def put(voice: str) -> TrainedModel:
+            return await self._seal_model(account or "", voice, upload, format_)
+
+        return await self._voice_creation.create_from_model(
+            account, form.voice_description, consent, None if terms is None else terms.voices, origin, put
+        )
+
+    async def give_model(
+        self, record: VoiceRecord, upload: ModelUpload, format_: TrainedFormat
+    ) -> TrainedModel:
+        """Give a model to an existing voice. It replaces the voice's model of the same format.
 
         Raises InvalidRequest for an unusable file or a voice that can have none, and NotFound.
         """
@@ -144,9 +158,9 @@ class TrainedIntake:
                 param="voice",
             )
         account = record.account or ""
-        model = await self._put(account, record.id, upload, format_)
-        before = await self._trained.replaced_by(model)
-        needs = needs_of(record, self._voice_creation.grants)
+        model = await self._seal_model(account, record.id, upload, format_)
+        replaced = await self._trained.replaced_by(model)
+        needs = consent_condition(record, self._voice_creation.grants)
         try:
             await self._library_writer.store.write(*self._trained.statements(model, needs))
         except BaseException:
@@ -155,21 +169,21 @@ class TrainedIntake:
         if not await self._trained.is_stored(model):
             await self._trained.drop(model)
             if await self._library_writer.find_voice(record.account, record.id) is None:
-                raise no_voice(record.id)
+                raise voice_not_found(record.id)
             raise Conflict("The voice is being changed by others; send it again.")
-        await self._library_writer.forget(record.account, record.id)
-        for old in before:
+        await self._library_writer.drop_caches(record.account, record.id)
+        for old in replaced:
             await self._trained.drop(old)
         return model
 
-    async def _put(
+    async def _seal_model(
         self, account: str, voice: str, upload: ModelUpload, format_: TrainedFormat
     ) -> TrainedModel:
         sources = _sources(upload, format_)
-        async with upload.slots.turn():
+        async with upload.places.turn():
             async with open_memory_file("kept") as stored:
                 try:
-                    await voice_reading.bring(format_, sources, stored)
+                    await voice_reading.import_voice(format_, sources, stored)
                 except UnusableSource as fault:
                     raise _unusable(_field_of(fault.role, format_), str(fault)) from None
                 except UnusableModel as fault:
@@ -180,33 +194,35 @@ class TrainedIntake:
             return await self._trained.put(account, voice, format_.name, data, origin="import")
 
 
-async def _streamed(
-    request: Request, sinks: Mapping[str, UploadedModel], type_: type[VoiceModelForm], slots: ModelPlaces
+async def _read_form(
+    request: Request, sinks: Mapping[str, UploadedModel], type_: type[VoiceModelForm], places: ModelPlaces
 ) -> RequestForm:
-    """Read the form into its files. It has its place from the first MiB on, and loses it if it is slow."""
+    """Read the form, and its files into `sinks`. It takes places after the first MiB. Raises RequestTimeout
+    if it is too slow while others wait."""
     size = 0
 
     async def grow(count: int) -> None:
         nonlocal size
         size += count
-        slots.moved += count
+        places.moved += count
         if size > FREE_BYTES:
-            await slots.grow(size)
+            await places.grow(size)
 
     try:
         async with asyncio.timeout(None) as limit:
-            slots.begin_transfer(partial(limit.reschedule, 0.0))
+            places.begin_transfer(partial(limit.reschedule, 0.0))
             return await stream_form(request, sinks, type_.__struct_fields__, UPLOAD_S, grow)
     except TimeoutError:
         raise RequestTimeout(f"The form came with {TOO_SLOW}.") from None
     finally:
-        # The time that follows is not the client's.
-        slots.begin_transfer(slots.rest)
-        slots.rest()
+        # From here on, the client has nothing to send, so it cannot be too slow.
+        places.begin_transfer(places.rest)
+        places.rest()
 
 
 def _sources(upload: ModelUpload, format_: TrainedFormat) -> dict[str, BinaryIO]:
-    """Return the files by their roles. Raises InvalidRequest for a role that the format lacks."""
+    """Return the files by their roles in the format. Raises InvalidRequest for a file that the format does
+    not have, or that is too large."""
     by_field = {_field_of(file.role, format_): file for file in format_.sources}
     sources: dict[str, BinaryIO] = {}
     for field, model in upload.files.items():

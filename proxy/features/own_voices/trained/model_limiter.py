@@ -1,4 +1,5 @@
-"""Room in memory for models that are sent or received. A client that is too slow loses it to others."""
+"""Limits the memory for models that are uploaded or downloaded. A client that is too slow loses its place to
+others."""
 
 from __future__ import annotations
 
@@ -9,16 +10,18 @@ from proxy.helpers.limiter import WAIT_S, FairLimiter, FairPlace
 from proxy.speech.deadline import MovingTimer
 
 FREE_BYTES = 1024 * 1024
-"""So much of a form comes without a place. It counts with the other bodies of its key."""
+"""The first bytes of a form need no place here. They count as any other body of the same API key."""
 SMALL_BYTES = 128 * 1024 * 1024
 PACE_S = 10.0
+"""How often the pace of a client is measured."""
 LEAST_BYTES_S = 64 * 1024
+"""The least bytes per second."""
 TOO_SLOW = f"less than {LEAST_BYTES_S} bytes a second over {PACE_S:g} s, while others waited for its place"
 
 
 class ModelLimiter:
-    """The places of a worker. Accounts have four and the operator one, each with `SMALL_BYTES`; one of the
-    five at a time may have more. So with the largest form of 840 MiB, all are below 1.4 GiB together."""
+    """The places of a worker. Accounts have four and the operator one, each for a model up to `SMALL_BYTES`.
+    One of the five may be larger. The largest form has 840 MiB, so together they stay below 1.4 GiB."""
 
     def __init__(self) -> None:
         self.small = FairLimiter("models of voices", places=4, of_account=1, at_once=1, of_operator=1)
@@ -26,10 +29,10 @@ class ModelLimiter:
 
 
 class ModelPlaces(MovingTimer):
-    """The places of one model that is sent or received. Close it.
+    """The places that one model holds. Close it.
 
-    From `begin_transfer` to `rest`, its client has to move bytes: if it is too slow while others wait for one
-    of the places, `on_slow` is called.
+    Between `begin_transfer` and `rest`, the client has to move bytes. If it is too slow while others wait for
+    one of these places, `on_slow` is called.
     """
 
     def __init__(self, limiter: ModelLimiter, account: str) -> None:
@@ -41,11 +44,11 @@ class ModelPlaces(MovingTimer):
         self._on_slow: Callable[[], object] | None = None
 
     async def grow(self, size: int) -> None:
-        """Take the places for so many bytes, as soon as they are free. Raises NoPlace."""
+        """Wait for the places that a model of `size` bytes needs, and take them. Raises NoPlace."""
         for pool in (self._limiter.small, self._limiter.large)[: 1 + (size > SMALL_BYTES)]:
             if pool not in self._places:
                 self.rest()
-                self._places[pool] = self._held.enter_context(await pool.wait(self._account))
+                self._places[pool] = self._held.enter_context(await pool.wait_for_place(self._account))
                 self._watch()
 
     def begin_transfer(self, on_slow: Callable[[], object]) -> None:
@@ -56,7 +59,7 @@ class ModelPlaces(MovingTimer):
         """Begin to measure the pace, if a transfer has begun."""
         self.moved = 0
         if self._on_slow is not None:
-            self.within(PACE_S)
+            self.expire_in(PACE_S)
 
     def expire(self) -> None:
         is_slow = self.moved < PACE_S * LEAST_BYTES_S
@@ -67,7 +70,7 @@ class ModelPlaces(MovingTimer):
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Wait for the turn to read or write a model, and hold it for the block. Raises NoPlace."""
-        return self._places[self._limiter.small].turn(WAIT_S)
+        return self._places[self._limiter.small].hold_turn(WAIT_S)
 
     def close(self) -> None:
         """Leave the places. A second call does nothing."""

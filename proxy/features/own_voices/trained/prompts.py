@@ -8,15 +8,15 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.language import base
+from policies.language import base_tag
 from proxy.errors import InvalidRequest
 from proxy.features.own_voices.trained.prompt_texts import PROMPTS
 from proxy.http.endpoint import Query
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, endpoint, second
+from proxy.http.resource import Resource, endpoint, second_path
 
-NEEDED = 20
-"""A training needs so many recordings, and `features/jobs/kinds/training` says so, too."""
+NEEDED_RECORDINGS = 20
+"""The recordings that a training needs. `features/jobs/kinds/training` checks the same number."""
 _LANGUAGE = Query("language", "The language that is read; `en` if it is left out.", tuple(PROMPTS))
 
 
@@ -33,12 +33,12 @@ class VoicePromptList(msgspec.Struct, frozen=True, kw_only=True):
 
     object: Literal["list"] = "list"
     language: str
-    needed: int = NEEDED
+    needed: int = NEEDED_RECORDINGS
     data: list[VoicePrompt]
 
 
 class Prompts(Resource):
-    """What accounts and the operator's commands read from."""
+    """The endpoints of sentences to read."""
 
     @endpoint(
         "GET",
@@ -46,11 +46,11 @@ class Prompts(Resource):
         VoicePromptList,
         queries=(_LANGUAGE,),
         failures=(InvalidRequest,),
-        also=second("/admin/voice_prompts", "list_voice_prompts_for_all"),
+        also=second_path("/admin/voice_prompts", "list_voice_prompts_for_all"),
     )
     async def list_voice_prompts(self, request: Request) -> Response:
         """Sentences to read for a training"""
-        language = base(request.query_params.get("language") or "en")
+        language = base_tag(request.query_params.get("language") or "en")
         if language not in PROMPTS:
             raise InvalidRequest(
                 f"Invalid value for 'language': it must be one of {', '.join(PROMPTS)}.", param="language"

@@ -102,9 +102,9 @@ class Cutter:
     @property
     def has_more(self) -> bool:
         """Whether there is something left to say."""
-        return self._says(self._text)
+        return self._has_speech(self._text)
 
-    def _says(self, text: str) -> bool:
+    def _has_speech(self, text: str) -> bool:
         return cleaning.is_speech(self._kind(0, text).speakable)
 
     def receive_text(self, text: str, now: float) -> None:
@@ -144,17 +144,17 @@ class Cutter:
                 return None
             is_first = False
         if self.is_one_piece:
-            return self._taken(len(self._text)) if self.has_more else None
+            return self._take_text(len(self._text)) if self.has_more else None
         if self._quiet_at is not None and now >= self._quiet_at:
             self._close_quiet()
         if self._ends is None:
             self._ends = self._find_ends()
         chosen, end = self._choose(self._ends, most, is_first=is_first)
         if chosen:
-            return self._taken(chosen)
+            return self._take_text(chosen)
         # What has nothing to say is spoken with the words behind it, but it must not pile up.
         if end >= MOST_OPEN:
-            self._taken(end)
+            self._take_text(end)
         self._ends = []
         return None
 
@@ -164,13 +164,13 @@ class Cutter:
         for end in ends:
             if chosen and (is_first or end > most):
                 break
-            says = says or self._says(self._text[begin:end])
+            says = says or self._has_speech(self._text[begin:end])
             begin = end
             if says and (place := self._before_tags(end)) > chosen:
                 chosen = place
         return chosen, begin
 
-    def _taken(self, end: int) -> Cut:
+    def _take_text(self, end: int) -> Cut:
         cut = self._kind(self._start, self._text[:end])
         self._text, self._start = self._text[end:], self._start + end
         self._flushed, self._ends = max(0, self._flushed - end), None

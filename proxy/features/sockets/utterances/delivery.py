@@ -30,7 +30,7 @@ class Delivery:
         self._form = form
         self._encoder: Encoder | None = None
         self._fade = FadeOut(form.sample_rate_hz)
-        self._half = b""
+        self._half_sample = b""
         self._is_flushed = False
         self._sending: asyncio.Task[None] | None = None
 
@@ -46,9 +46,9 @@ class Delivery:
     def encode(self, pcm: bytes, *, ends_piece: bool = False) -> bytes:
         """Take the next bytes of a piece, which may end inside of a sample, and return those to send."""
         assert self._encoder is not None, "a piece has begun"
-        pcm = self._half + pcm
+        pcm = self._half_sample + pcm
         whole = len(pcm) - len(pcm) % SAMPLE_BYTES
-        self._half = pcm[whole:]
+        self._half_sample = pcm[whole:]
         faded = self._fade.feed(pcm[:whole]) + (self._fade.flush() if ends_piece else b"")
         return self._encoder.feed(faded).data if faded else b""
 

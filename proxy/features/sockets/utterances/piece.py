@@ -58,7 +58,7 @@ class SpokenPiece:
         self._words: PieceWords | None = None
         self._bytes = 0
         self._written_s = 0.0
-        self._mark: int | None = None
+        self._bytes_mark: int | None = None
         self._stopped: StopReason | None = None
         self._is_settling = self._is_charged = False
 
@@ -149,13 +149,13 @@ class SpokenPiece:
         made = answer.keep_live_pace(lambda: False, clock)
         self.made = made
         while (data := await answer.next_chunk()) is not None:
-            await self._give(answer, data)
+            await self._give_sound(answer, data)
         await self._wait_for_turn()
-        last = answer.last()
+        last = answer.last_bytes()
         self._is_settling = True
         await answer.settle()
         self._is_charged = self.is_finished = True
-        await self._give(answer, last, is_last=True)
+        await self._give_sound(answer, last, is_last=True)
 
     async def _wait_for_turn(self) -> None:
         """Return when the piece before has finished. If it ended otherwise, this one is being stopped."""
@@ -165,11 +165,11 @@ class SpokenPiece:
         if not self._before.is_finished:
             await asyncio.Event().wait()
 
-    async def _give(self, answer: Answer, data: bytes, *, is_last: bool = False) -> None:
+    async def _give_sound(self, answer: Answer, data: bytes, *, is_last: bool = False) -> None:
         """Send sound, and what is told with it. It is given out with the first step, before any wait."""
         delivery, start = self._delivery, None
         if self._words is None:
-            self._mark = delivery.listener.mark()
+            self._bytes_mark = delivery.listener.count_written()
             start = self._begin_turn(answer)
         words_of = self._words
         assert words_of is not None, "it has begun"
@@ -182,7 +182,7 @@ class SpokenPiece:
             out += delivery.flush_stream()
         self._bytes += len(out)
         words = words_of.note_spoken(answer.speech.words, is_over=is_last)
-        await delivery.send_whole(self._deliver(start, out, words, answer.seconds, is_last=is_last))
+        await delivery.send_whole(self._send_step(start, out, words, answer.seconds, is_last=is_last))
 
     def _begin_turn(self, answer: Answer) -> PieceStart:
         call, delivery = answer.call, self._delivery
@@ -197,12 +197,12 @@ class SpokenPiece:
             request_id=call.id,
             start_ms=round(self._words.begins_s * 1000),
             model=answer.speech.engine,
-            voice=call.plan.voice_id(call.request),
+            voice=call.plan.voice_id,
             language=call.plan.language,
-            substitute=call.totals.tell(),
+            substitute=call.totals.announce_substitutes(),
         )
 
-    async def _deliver(
+    async def _send_step(
         self,
         start: PieceStart | None,
         out: bytes,
@@ -223,7 +223,7 @@ class SpokenPiece:
     @property
     def _length_s(self) -> float:
         if self.call is None or self._answer is None:
-            return estimate.expected_s(estimate.seconds(self.cut.text, 1.0), 0, None, 1.0)
+            return estimate.expected_s(estimate.speech_seconds(self.cut.text, 1.0), 0, None, 1.0)
         stored, attempts = self._answer.speech.stored, self.call.totals.attempts
         if stored is not None:
             return stored.samples / self._answer.speech.sample_rate_hz
@@ -238,11 +238,11 @@ class SpokenPiece:
         if self._stopped == "failed":
             return None
         self._is_charged = True
-        if self._mark is None:
+        if self._bytes_mark is None:
             return 0.0
         if self._stopped or self._answer is None or not self._answer.seconds:
             return 1.0
-        share = self._delivery.listener.share_sent(self._mark)
+        share = self._delivery.listener.share_sent(self._bytes_mark)
         # The last sound may have been given out, but not yet written.
         return (1.0 if share is None else share) * self._written_s / self._answer.seconds
 

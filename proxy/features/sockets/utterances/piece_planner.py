@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from policies.lexicon import MOST_INLINE, Words
+from policies.lexicon import MOST_INLINE_WORDS, Words
 from policies.plans import Terms
 from policies.routing import Candidate
 from proxy.access.callers import Caller, Callers
@@ -53,7 +53,7 @@ class PiecePlanner:
         if plays_at is not None:
             caller = await self._callers.by_id(caller.key)
         call = await self._speaking.prepare_call(id_, caller, request, self.terms)
-        if call.plan.cast(request):
+        if call.plan.cast:
             raise InvalidRequest(NO_CAST, param="voice")
         if len(request.text) > MAX_INPUT:
             raise InvalidRequest(
@@ -73,7 +73,7 @@ class PiecePlanner:
 
     def add_sounds(self, sounds: Words) -> None:
         """Speak words of the pieces that are not planned yet with these sounds. Raises InvalidRequest."""
-        entries = words(lexicon_with(self._request.lexicon, sounds), "lexicon", MOST_INLINE)
+        entries = words(lexicon_with(self._request.lexicon, sounds), "lexicon", MOST_INLINE_WORDS)
         self._request = replace(self._request, lexicon=entries)
 
     def follow_piece(self, call: SpeechCall) -> None:
@@ -107,7 +107,7 @@ def most_characters(call: SpeechCall) -> int:
 def _prices(call: SpeechCall) -> set[str]:
     """Return what the candidates may cost something for."""
     candidates = [each for part in call.plan.parts for each in part.candidates]
-    of_work = call.terms.prices.of_work
+    of_work = call.terms.prices.work_price
     posts = [each.post.model for each in candidates if each.post is not None]
     prices = [of_work("speech", each.model.engine, each.model.info.id) for each in candidates]
     prices += [of_work("conversion", model.engine, model.info.id) for model in posts]

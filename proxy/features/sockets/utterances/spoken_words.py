@@ -30,20 +30,20 @@ class PieceWords:
         the piece is over."""
         start = self.cut.start
         for word in (words or ())[len(self._timed) :]:
-            begins_s, place = self.begins_s + word.start_seconds, self._place(word)
+            begins_s, place = self.begins_s + word.start_seconds, self._find_place(word)
             self._timed.append((begins_s, start + place[0], start + place[1]))
         known = len(self._timed) if is_over else len(self._timed) - 1
-        placed = [self._placed(number) for number in range(self._placed_count, known)]
+        placed = [self._placed_word(number) for number in range(self._placed_count, known)]
         self._placed_count = max(self._placed_count, known)
         return placed
 
     def spoken_to(self, played_s: float) -> int | None:
         """Return the place in all text behind the last word that had begun before a moment of the utterance.
         None: no word had."""
-        ends = [end for begins_s, _, end in [*self._timed, *self._untimed()] if begins_s < played_s]
+        ends = [end for begins_s, _, end in [*self._timed, *self._estimate_untimed()] if begins_s < played_s]
         return max(ends) if ends else None
 
-    def _place(self, word: SpokenWord) -> tuple[int, int]:
+    def _find_place(self, word: SpokenWord) -> tuple[int, int]:
         """Return the place of a word in the piece as it was sent. A word that SSML has in place of another
         one is where that is."""
         if not isinstance(self.cut, SsmlCut):
@@ -54,14 +54,14 @@ class PieceWords:
         self._found_to = begin if found < 0 else begin + len(text)
         return begin, self._found_to
 
-    def _placed(self, number: int) -> PlacedWord:
+    def _placed_word(self, number: int) -> PlacedWord:
         begins_s, start, end = self._timed[number]
         behind = self._timed[number + 1 :][:1]
         ends_s = behind[0][0] if behind else self.begins_s + self.length_s
         text = self.cut.text[start - self.cut.start : end - self.cut.start]
         return PlacedWord(text, round(begins_s * 1000), round(max(begins_s, ends_s) * 1000), start, end)
 
-    def _untimed(self) -> list[tuple[float, int, int]]:
+    def _estimate_untimed(self) -> list[tuple[float, int, int]]:
         """Return the words without a time yet: they share the estimated length by their letters, from the
         last known word on."""
         text = self._words

@@ -41,15 +41,15 @@ class Utterance:
         self._stream = stream
         self._text = ""
         self._most_piece = MOST_PIECE
-        self._live: list[SpokenPiece] = []
+        self._live_pieces: list[SpokenPiece] = []
         self._usage = UtteranceUsage()
         self._failure: RequestFailed | None = None
         self._is_running = self._is_interrupted = False
         self._news = asyncio.Event()
-        self._over = asyncio.Event()
+        self._is_over = asyncio.Event()
 
     def __repr__(self) -> str:
-        state = "over" if self._over.is_set() else "open"
+        state = "over" if self._is_over.is_set() else "open"
         return f"<Utterance {self.id} {len(self._delivery.pieces)} pieces, {state}>"
 
     def add(self, text: str, sounds: Words | None = None) -> None:
@@ -91,7 +91,7 @@ class Utterance:
     @property
     def is_silent(self) -> bool:
         """Whether nothing is spoken. If this lasts, it waits for more text."""
-        return all(piece.is_over.is_set() for piece in self._live)
+        return all(piece.is_over.is_set() for piece in self._live_pieces)
 
     async def run(self) -> UtteranceEnd:
         """Speak until `end` was called and all is said, or until a failure or an interruption. Before it
@@ -119,15 +119,15 @@ class Utterance:
         the client has played, if it knows that. It changes no charge."""
         sent_s = self._delivery.sent_s
         played_s = self._delivery.clock.played_s if played_ms is None else min(played_ms / 1000, sent_s)
-        for piece in self._live:
+        for piece in self._live_pieces:
             piece.note_words()
         place = spoken_to(self._delivery.pieces, played_s)
         if not self._is_interrupted:
             self._is_interrupted = True
-            self._stop("interrupted")
+            self._stop_pieces("interrupted")
             self._news.set()
         if self._is_running:
-            await self._over.wait()
+            await self._is_over.wait()
         return Interrupted(
             piece=max(0, len(self._delivery.pieces) - 1),
             text_spoken=self._text[:place],
@@ -138,31 +138,31 @@ class Utterance:
 
     async def abandon(self) -> None:
         """End an utterance that never ran, or whose `run` is cancelled."""
-        tasks = [piece.task for piece in self._live if piece.task is not None]
+        tasks = [piece.task for piece in self._live_pieces if piece.task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        for piece in self._live:
-            self._count(piece)
-        self._live.clear()
+        for piece in self._live_pieces:
+            self._count_usage(piece)
+        self._live_pieces.clear()
         await self._delivery.close_stream()
         try:
             await self._stream.aclose()
         finally:
-            self._over.set()
+            self._is_over.set()
 
     async def _speak(self) -> None:
         last, number = None, 0
         while (cut := await self._next_cut(last)) is not None:
-            piece = self._piece(number, cut, last)
+            piece = self._new_piece(number, cut, last)
             if last is None and not await self._plan_first(piece):
                 continue
             piece.begin_speaking()
-            self._live.append(piece)
+            self._live_pieces.append(piece)
             last, number = piece, number + 1
-        while self._live:
-            task = self._live[0].task
+        while self._live_pieces:
+            task = self._live_pieces[0].task
             assert task is not None, "it has begun"
             await asyncio.wait((task,))
             self._count_ended()
@@ -202,13 +202,15 @@ class Utterance:
 
     @property
     def _is_stopping(self) -> bool:
-        has_failed = self._failure is not None or any(piece.failure is not None for piece in self._live)
+        has_failed = self._failure is not None or any(
+            piece.failure is not None for piece in self._live_pieces
+        )
         return self._is_interrupted or has_failed
 
-    def _piece(self, number: int, cut: Cut, before: SpokenPiece | None) -> SpokenPiece:
+    def _new_piece(self, number: int, cut: Cut, before: SpokenPiece | None) -> SpokenPiece:
         def is_last() -> bool:
             has_more = self._cutter.has_more or not self._cutter.has_ended
-            return not has_more and self._live[-1].number == number
+            return not has_more and self._live_pieces[-1].number == number
 
         id_ = f"{self.id}-{number + 1}"
         parts = (self._planner, self._delivery, before)
@@ -216,20 +218,20 @@ class Utterance:
 
     def _count_ended(self) -> None:
         """Count the pieces that have ended, in their order. After one that failed, no other is spoken."""
-        while self._live and (task := self._live[0].task) is not None and task.done():
-            piece = self._live.pop(0)
-            self._count(piece)
+        while self._live_pieces and (task := self._live_pieces[0].task) is not None and task.done():
+            piece = self._live_pieces.pop(0)
+            self._count_usage(piece)
             if piece.failure is not None and self._failure is None:
                 self._failure = piece.failure
-                self._stop("failed")
+                self._stop_pieces("failed")
             if not task.cancelled():
                 task.result()
 
-    def _count(self, piece: SpokenPiece) -> None:
+    def _count_usage(self, piece: SpokenPiece) -> None:
         piece.task = None  # a cancelled one knows its frames, and they know the piece
         usage, more = self._usage, piece.usage
         self._usage = UtteranceUsage(usage.characters + more.characters, usage.seconds + more.seconds)
 
-    def _stop(self, why: StopReason) -> None:
-        for piece in self._live:
+    def _stop_pieces(self, why: StopReason) -> None:
+        for piece in self._live_pieces:
             piece.stop_speaking(why)

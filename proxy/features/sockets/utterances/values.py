@@ -131,11 +131,11 @@ class UtteranceListener(Protocol):
 
     async def piece_ended(self, end: PieceEnd) -> None: ...
 
-    def mark(self) -> int:
+    def count_written(self) -> int:
         """Return the bytes that were written to the connection so far."""
         ...
 
-    def share_sent(self, since: int) -> float | None:
-        """Return None while the client is connected. After that, return the share of the bytes written since
-        a mark that have left this machine."""
+    def share_sent(self, bytes_before: int) -> float | None:
+        """Return None while the client is connected. After that, return which share of the bytes has left
+        this machine, of those written after the first `bytes_before` ones."""
         ...

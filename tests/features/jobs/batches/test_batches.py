@@ -234,7 +234,7 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
         made = await new_batch(server, *lines)
         await soon(lambda: _has_done(server, made["id"], 1, len(engine.jobs) == 1))
         if sees == "the retention":
-            kind.at_once = 0
+            kind.most_at_once = 0
         await store.write(Statement(f"UPDATE jobs SET created = created - {WINDOW_US}"))
         if sees == "a step":
             goes_on.set()
@@ -258,7 +258,7 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
 async def test_a_line_under_way_hears_of_a_cancel_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.queue.tasks.LOOK_S", 3600.0)
+    monkeypatch.setattr("proxy.queue.tasks.LEASE_CHECK_S", 3600.0)
     halt = Halt()
     async with jobs_inside(tmp_path, one=Scripted(Started(24_000), halt)) as server:
         made = await new_batch(server, line("a", "Wait.", **ONE))

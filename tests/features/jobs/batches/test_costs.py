@@ -25,7 +25,7 @@ LINES = 10_000
 @pytest.mark.clock
 async def test_many_lines_hold_nobody(tmp_path: Path) -> None:
     async with jobs_inside(tmp_path) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         sent = await upload(server, jsonl(*(line(f"{number}", "Hi.") for number in range(LINES))))
         async with cost() as found:
             made = await ask_batch_of(server, sent.json()["id"])

@@ -27,7 +27,7 @@ KEY = {"idempotency-key": "the-batch-of-today"}
 async def large(folder: Path, url: str = "sqlite") -> AsyncIterator[Inside]:
     """Open a worker that speaks no line."""
     async with inside(folder, CONFIG.format(url=url, one="") + PLAN, plan="seven") as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         yield server
 
 

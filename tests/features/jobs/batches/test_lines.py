@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from proxy.errors import InvalidRequest
 from proxy.features.jobs.kinds.batch import lines as batch_lines
-from proxy.features.jobs.kinds.batch.lines import MOST_NAMED, line_of, named_lines, read_file, request_body
+from proxy.features.jobs.kinds.batch.lines import (
+    MOST_NAMED,
+    decode_line,
+    named_lines,
+    read_file,
+    request_body,
+)
 from tests.features.jobs.batches.rig import jsonl, line
 from tests.proxy.http import hostile_json
 from tests.proxy.http.hostile_json import SHAPES
@@ -28,7 +34,7 @@ def test_each_line_is_found_at_its_place() -> None:
         read = read_file(sent)
         assert read.faults == []
         assert read.characters == 15
-        assert [line_of(sent[first:last]).custom_id for first, last in read.lines] == ["a", "b", "c"]
+        assert [decode_line(sent[first:last]).custom_id for first, last in read.lines] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -31,19 +31,19 @@ async def test_a_cancelled_one_keeps_what_was_made_and_charges_no_more(
     tmp_path: Path, store_url: str
 ) -> None:
     async with rig.conversions_inside(tmp_path, store_url) as server:
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         made = await rig.new_conversion(server, AUDIO, model="slow/standard", response_format="pcm")
         await soon(lambda: has_steps(server, made["id"], 1))
         canceled = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert canceled.json()["status"] == "canceled"
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         shown = await job(server, made["id"])
         sound = (await content(server, made["id"])).content
         assert 0 < len(sound) < len(AUDIO)
         assert shown["seconds"] == pytest.approx(len(sound) / 48_000, abs=0.001)
         assert shown["credits"] == pytest.approx(shown["seconds"], abs=0.001)
         assert (await verify(server.worker.store)).is_clean
-        kind_of(server).at_once = 4
+        kind_of(server).most_at_once = 4
         assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).is_success
         done = await job_with(server, made["id"], "done", "failed")
         assert done["credits"] == pytest.approx(rig.seconds_of(AUDIO), abs=0.001)
@@ -91,7 +91,7 @@ async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
     monkeypatch.setattr(LongDecoder, "stretch", counted)
     monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
     async with rig.conversions_inside(tmp_path, store_url, plan="short") as server:
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         made = await rig.new_conversion(server, AUDIO, response_format=None, **form)
         waiting = await job_with(server, made["id"], "waiting")
         assert (waiting["waits_for"], waiting["steps_done"]) == ("credits", 1)
@@ -107,7 +107,7 @@ async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
 
 async def test_a_consent_that_is_withdrawn_ends_it(tmp_path: Path, store_url: str) -> None:
     async with rig.conversions_inside(tmp_path, store_url) as server:
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["conversion"]}
         consent = (await server.ask("POST", "/v1/audio/voice_consents", body=body)).json()["id"]
         made = await rig.new_conversion(server, AUDIO, model="slow/standard", consent=consent)
@@ -145,13 +145,13 @@ async def test_a_consent_that_is_withdrawn_in_mid_step_leaves_no_sound_and_no_ch
 async def test_a_plan_that_needs_a_consent_by_now_ends_a_job_that_names_none(tmp_path: Path) -> None:
     plans = '[plans.waives]\nallowance = 1000\nconsent = "waived"\n[plans.needs]\nallowance = 1000\n'
     async with rig.conversions_inside(tmp_path, plan="waives", more=plans) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         made = await rig.new_conversion(server, AUDIO, consent=None)
         moved = await server.administer("POST", f"accounts/{server.account.id}", {"plan": "needs"})
         assert moved.is_success, moved.text
         assert (await server.ask("GET", "/v1/me")).json()["plan"]["consent"] == "required"
-        kind_of(server).at_once = 4
-        kind_of(server).look_soon()
+        kind_of(server).most_at_once = 4
+        kind_of(server).look_now()
         failed = await job_with(server, made["id"], "done", "failed")
         assert (failed["status"], failed["error_code"]) == ("failed", "missing_required_parameter")
 
@@ -167,7 +167,7 @@ async def test_a_consent_to_speech_alone_is_refused(tmp_path: Path) -> None:
 
 async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(tmp_path: Path, store_url: str) -> None:
     async with rig.conversions_inside(tmp_path, store_url) as server:
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         store = server.worker.store
         voice = (await clone(server, "Ana Souza"))["id"]
         made = await rig.new_conversion(server, AUDIO, model="slow/standard", voice="Ana Souza")

@@ -31,7 +31,7 @@ async def test_each_stretch_is_charged_once_however_often_its_worker_is_killed(
     tmp_path: Path, store_url: str
 ) -> None:
     async with conversions_inside(tmp_path, store_url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         made = await new_conversion(server, AUDIO, response_format="pcm")
         before = server
     await killed_at_each(tmp_path, store_url, KILLS[store_url.partition(":")[0]])
@@ -41,7 +41,7 @@ async def test_each_stretch_is_charged_once_however_often_its_worker_is_killed(
         assert (shown["status"], shown["steps_done"]) == ("done", made["steps"])
         sound = (await content(ours, made["id"])).content
         assert said(sound) == WORDS
-        charged = [row for row in await usage.list_(store, limit=1000) if row.credits]
+        charged = [row for row in await usage.list_newest(store, limit=1000) if row.credits]
         assert len(charged) == made["steps"]
         assert {row.kind for row in charged} == {"conversion"}
         assert sum(row.samples for row in charged) == len(sound) // 2

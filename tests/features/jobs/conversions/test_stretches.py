@@ -10,8 +10,8 @@ from proxy.features.transcriptions.long_recordings import (
     LEAST_MS,
     LEVEL_MS,
     MOST_MS,
+    cut_stretches,
     is_silent,
-    stretches,
 )
 
 LOUD, QUIET = 10, 120
@@ -23,7 +23,7 @@ def test_the_stretches_are_the_whole_and_none_is_too_long_or_too_short(
 ) -> None:
     whole_ms = levels * LEVEL_MS - 7
     loud = bytes(by.randrange(256) for _ in range(levels))  # type: ignore[attr-defined]
-    found = stretches(loud, whole_ms, most)
+    found = cut_stretches(loud, whole_ms, most)
     assert (found[0][0], found[-1][1]) == (0, whole_ms)
     assert all(end == start for (_, end), (start, _) in pairwise(found))
     assert all(0 < end - start <= most for start, end in found)
@@ -36,7 +36,7 @@ def test_a_cut_is_in_a_pause(pause_at_ms: int) -> None:
     levels = bytearray([LOUD] * 1000)
     first = pause_at_ms // LEVEL_MS
     levels[first : first + 20] = bytes([QUIET] * 20)
-    cut = stretches(bytes(levels), 20_000, 10_000)[0][1]
+    cut = cut_stretches(bytes(levels), 20_000, 10_000)[0][1]
     assert pause_at_ms + 100 <= cut <= min(pause_at_ms + 20 * LEVEL_MS - 100, 10_000)
 
 
@@ -44,12 +44,12 @@ def test_a_click_in_a_pause_is_avoided_and_a_short_dip_is_no_pause() -> None:
     levels = bytearray([LOUD] * 1000)
     levels[300] = 255
     levels[400:440] = bytes([QUIET] * 40)
-    cut = stretches(bytes(levels), 20_000, 10_000)[0][1]
+    cut = cut_stretches(bytes(levels), 20_000, 10_000)[0][1]
     assert 400 < cut / LEVEL_MS < 440
 
 
 def test_of_equal_places_the_latest_makes_the_fewest_stretches() -> None:
-    assert stretches(bytes([LOUD] * 1000), 20_000, 8_000) == [
+    assert cut_stretches(bytes([LOUD] * 1000), 20_000, 8_000) == [
         (0, 8_000),
         (8_000, 16_000),
         (16_000, 20_000),

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from proxy.audio.formats import wav_header
-from proxy.catalogue.voice_records import Compared
+from proxy.catalogue.voice_records import ComparisonResult
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
 from proxy.features.jobs.kinds.cut import kind as cut_kind
-from proxy.features.jobs.kinds.cut.pauses import find_pieces, sound_of
+from proxy.features.jobs.kinds.cut.pauses import cut_master, find_pieces
 from proxy.features.transcriptions import long_recordings
 from proxy.ledger.verify import verify
 from proxy.storage import usage
@@ -50,7 +50,7 @@ pytestmark = [
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cut_kind, "LEAST_MS", 2_000)
-    monkeypatch.setattr(cut_kind, "_ROWS", 1)
+    monkeypatch.setattr(cut_kind, "_CLIPS_OF_COMMIT", 1)
     monkeypatch.setattr(long_recordings, "MOST_MS", 12_000)
 
 
@@ -120,7 +120,7 @@ async def test_a_voice_that_is_erased_takes_its_recording_along(tmp_path: Path, 
     ears = Ears(said("One."), halt, Finished())
     text = rig.CONFIG.format(url=store_url).replace("hears = true", "") + "[engines.one]\n"
     async with inside(tmp_path, text, {"one": ears}, "metered") as server:
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         store, voice = server.worker.store, await new_voice(server)
         made = json_of(await ask(server, voice), 202)
         await asyncio.wait_for(halt.is_there.wait(), 20.0)
@@ -145,7 +145,7 @@ async def test_each_clip_comes_once_however_often_its_worker_is_killed(
     tmp_path: Path, store_url: str
 ) -> None:
     async with rig.conversions_inside(tmp_path, store_url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         voice = await new_voice(server)
         made, before = json_of(await ask(server, voice), 202), server
     await killed_at_each(tmp_path, store_url, KILLS[store_url.partition(":")[0]])
@@ -154,7 +154,7 @@ async def test_each_clip_comes_once_however_often_its_worker_is_killed(
         shown = await job(ours, made["id"])
         assert (shown["status"], shown["steps_done"]) == ("done", made["steps"])
         assert words_of(await listed(ours, voice)) == WORDS
-        charged = [row for row in await usage.list_(store, limit=1000) if row.credits]
+        charged = [row for row in await usage.list_newest(store, limit=1000) if row.credits]
         assert len(charged) == made["steps"]
         assert shown["credits"] == pytest.approx(rig.seconds_of(AUDIO), abs=0.001)
         assert (await verify(store)).is_clean
@@ -208,8 +208,8 @@ async def test_a_server_without_ears_or_jobs_says_so(
 async def test_what_is_unclear_clipped_or_of_another_voice_is_left_out_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def other(_comparison: SpeakerComparison, *_: RatedRecording) -> Compared:
-        return Compared("other", 0.1, "pitch")
+    async def other(_comparison: SpeakerComparison, *_: RatedRecording) -> ComparisonResult:
+        return ComparisonResult("other", 0.1, "pitch")
 
     loud = np.clip(np.frombuffer(PCM, np.int16).astype(np.int32) * 9, -32768, 32767).astype("<i2").tobytes()
     ears = Ears()
@@ -271,4 +271,4 @@ def test_pieces_are_cut_in_pauses(
     ]
     assert len(pieces) - len(found) == left
     for piece in found:
-        assert rig.seconds_of(sound_of(master, begin_ms, piece)) == pytest.approx(piece.plays_s, abs=0.001)
+        assert rig.seconds_of(cut_master(master, begin_ms, piece)) == pytest.approx(piece.plays_s, abs=0.001)

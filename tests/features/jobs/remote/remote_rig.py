@@ -70,7 +70,7 @@ async def introduced(server: Inside) -> None:
 
 
 def sweeping(server: Inside) -> Sweeping:
-    owners = [getattr(task, "__self__", None) for task in server.worker.tasks_here]
+    owners = [getattr(task, "__self__", None) for task in server.worker.tasks_of_each_server]
     (found,) = [owner for owner in owners if isinstance(owner, Sweeping)]
     return found
 

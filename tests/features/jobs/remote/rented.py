@@ -9,7 +9,7 @@ import structlog
 
 from speech_engine import Context, EngineFailed, EngineTimeout, Plugin, runner
 from speech_engine.device import CPU
-from speech_engine.host.remote_calls import fetched
+from speech_engine.host.remote_calls import fetch_recording
 from speech_engine.host.remote_training import OpenLine
 from speech_engine.host.remote_worker import Fetch, RemoteTrainer, RemoteWorker, open_remote_worker
 from speech_engine.training import BeginTraining
@@ -149,7 +149,7 @@ class Rented:
 async def rented(
     settings: bytes = b"{}",
     limits: runner.RunnerLimits = LIMITS,
-    fetch: Fetch = fetched,
+    fetch: Fetch = fetch_recording,
     line: OpenLine | None = None,
 ) -> AsyncIterator[Rented]:
     """Rent machines with the tone engine, which train over these lines."""

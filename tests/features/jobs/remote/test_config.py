@@ -11,7 +11,7 @@ from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.model_check import find_without_cost
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.feature_list import load_config
-from proxy.features.jobs.check import ceilings
+from proxy.features.jobs.check import check_ceilings
 from proxy.processes.supervisor import hosted_specs
 from tests.features.jobs.remote.http_runner import PLUGIN
 from tests.features.jobs.remote.remote_rig import Plugins
@@ -65,7 +65,7 @@ def test_the_check_names_ceilings_that_a_job_or_a_run_goes_beyond(tmp_path: Path
         ('[runners.cards]\nplugin = "none"\n', "job_usd = 7", []),
     ):
         config, registry = opened(tmp_path, f"{FAR}{more}\n{runner}")
-        found = [each.found for each in ceilings(config, registry)]
+        found = [each.found for each in check_ceilings(config, registry)]
         assert found == expected, more
         assert {*found} <= {each.found for each in check_config(config, registry) if each.verdict == "note"}
 

@@ -209,24 +209,24 @@ async def test_what_a_training_owes_is_bounded_by_what_was_asked_and_kept(
 async def test_a_voice_that_goes_while_its_recordings_are_read_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of_voice = samples.of_voice
+    of_voice = samples.list_of_voice
     async with under_way(tmp_path) as (rig, voice, id_):
         store = rig.server.worker.store
         (trains,) = [each for each in rig.server.worker.task_kinds if isinstance(each, Trainings)]
         job, training = await JOBS.get(store, None, id_), await records.get(store, id_)
         assert job is not None
         assert training is not None
-        info = trains.trainers.info(training.engine)
+        info = trains.trainers.trained_model_info(training.engine)
         assert info is not None
-        assert await trains._learning.training_inputs(job, training, info) is not None
+        assert await trains._input_reader.training_inputs(job, training, info) is not None
 
         async def read_late(of: Store, id_: str) -> list[SampleRecord]:
-            monkeypatch.setattr(samples, "of_voice", of_voice)
+            monkeypatch.setattr(samples, "list_of_voice", of_voice)
             assert (await rig.server.ask("DELETE", f"/v1/audio/voices/{voice}")).is_success
             return await of_voice(of, id_)
 
-        monkeypatch.setattr(samples, "of_voice", read_late)
-        assert await trains._learning.training_inputs(job, training, info) is None
+        monkeypatch.setattr(samples, "list_of_voice", read_late)
+        assert await trains._input_reader.training_inputs(job, training, info) is None
 
 
 @simulated

@@ -20,7 +20,7 @@ from proxy.features.jobs.kinds.training.ending import TrainingEnds
 from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.features.jobs.remote.links import (
     MOST_TRAINING_READS,
-    PATH,
+    SAMPLES_PATH,
     TRAININGS_PATH,
     Links,
     TrainingEndpoint,
@@ -127,7 +127,7 @@ async def test_a_voice_is_trained_elsewhere_and_charged_once(tmp_path: Path, sto
         shown = await job_with(rig.server, id_, "done", "failed")
         assert (shown["status"], shown["training"]["step"]) == ("done", 20), shown
         store = rig.server.worker.store
-        (model,) = await trained_models.of_voice(store, rig.server.account.id, voice)
+        (model,) = await trained_models.list_of_voice(store, rig.server.account.id, voice)
         assert (model.origin, model.format) == ("training", "tone")
         head, _, rest = (await content(rig.server, id_)).content.partition(b"\n")
         assert (head, read_voice(rest).step) == (b"tone as onnx", 20)
@@ -327,7 +327,7 @@ async def test_a_server_that_stops_at_the_end_keeps_what_the_machine_has_brought
         await asyncio.Event().wait()
 
     async with training(tmp_path) as rig:
-        monkeypatch.setattr(TrainingEnds, "done", stand_still)
+        monkeypatch.setattr(TrainingEnds, "end_with_voice", stand_still)
         await rig.begun()
         await has_come.wait()
         (kind,) = [kind for kind in rig.server.worker.task_kinds if isinstance(kind, Trainings)]
@@ -339,7 +339,7 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
         patch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 2)
-        patch.setattr("proxy.features.jobs.kinds.training.on_runners.CHECKPOINT_EVERY", 10)
+        patch.setattr("proxy.features.jobs.kinds.training.on_runners.CHECKPOINT_EVERY_STEPS", 10)
         patch.setattr("policies.tasks.FIRST_DELAY_S", 0.01)
         async with training(tmp_path, settings=b'{"delay_s": 0.001}') as rig:
             _, id_ = await rig.begun(steps=100)
@@ -392,7 +392,7 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(
 async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.remote.links._LOOK_S", 0.0)
+    monkeypatch.setattr("proxy.features.jobs.remote.links._LOOK_EVERY_S", 0.0)
     async with training(tmp_path) as rig:
         await rig.standing()
         whole = (await rig.lines.get(rig.path)).content
@@ -404,7 +404,7 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
         over = "UPDATE remote_runs SET over_at = {} WHERE step <> ''"
 
         async def give() -> None:
-            async with door._frames(token) as frames:
+            async with door._open_training(token, is_read=True) as frames:
                 async for frame in frames:
                     given.append(frame)
                     await context.store.write(Statement(over.format("-over_at")))
@@ -499,7 +499,7 @@ async def test_a_link_opens_nothing_else(tmp_path: Path) -> None:
         await rig.standing()
         token = rig.path.removeprefix(TRAININGS_PATH)
         never = await rig.lines.get(f"{TRAININGS_PATH}never")
-        for path in (f"{TRAININGS_PATH}{token}0", f"{TRAININGS_PATH}{token[:-1]}", f"{PATH}{token}"):
+        for path in (f"{TRAININGS_PATH}{token}0", f"{TRAININGS_PATH}{token[:-1]}", f"{SAMPLES_PATH}{token}"):
             found = await rig.lines.get(path)
             assert (found.status_code, found.content) == (404, never.content), path
         given = await rig.lines.get(rig.path)

@@ -4,7 +4,7 @@ from proxy.config.sections import EngineSection
 from proxy.engines.hosts.local_samples import LocalSamples
 from proxy.engines.hosts.sample_source import NO_SOURCE
 from proxy.engines.remote_engine import RemoteEngine
-from proxy.features.jobs.remote.introducing import LONGEST_S, Introducing
+from proxy.features.jobs.remote.introducing import LONGEST_RETRY_S, Introducing
 from proxy.storage.store import Store
 from tests.features.jobs.remote.test_runs import rig
 
@@ -15,7 +15,7 @@ async def test_an_image_that_stays_broken_is_asked_less_and_less(store: Store) -
         engine = RemoteEngine("far", EngineSection(plugin="tone", runner="rented"), LocalSamples(NO_SOURCE))
         introducing = Introducing(store, engine, at.runs)
         pauses = [await introducing.introduce_engine() for _ in range(9)]
-        assert pauses == [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, LONGEST_S, LONGEST_S, LONGEST_S]
+        assert pauses == [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, *[LONGEST_RETRY_S] * 3]
         assert engine.state == "starting"
         await introducing.introduce_engine()
         assert engine.state == "ready"

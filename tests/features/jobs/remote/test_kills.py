@@ -17,7 +17,7 @@ from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store
 from proxy.storage.usage import Period
-from proxy.storage.usage_sums import sums
+from proxy.storage.usage_sums import list_sums
 from speech_engine import Context, Engine
 from speech_engine.host.remote_server import RemoteServer
 from speech_engine.host.remote_worker import RemoteAnswer, RemoteWorker
@@ -78,7 +78,7 @@ async def expect_one_run_of_each(folder: Path, url: str, kills: Sequence[Kill], 
         plugins: Plugins = {("runner", "far_http"): PLUGIN}
         async with inside(folder, config, plan="metered", more=plugins) as server:
             await introduced(server)
-            kind_of(server).at_once = 0
+            kind_of(server).most_at_once = 0
             id_ = (await new_job(server, text, model="far", tag="ep:7"))["id"]
             before = server
         struck = 0
@@ -109,13 +109,13 @@ async def _expect_books(store: Store, id_: str, text: str, begun: Sequence[str])
     assert {row["request"]: row["micro_usd"] for row in rows} == dict.fromkeys(begun, USD * MICRO)
     assert await store.read("SELECT id FROM remote_runs WHERE ended IS NULL") == []
     period = Period()
-    by_job = {row.name: row.micro_usd for row in await sums(store, period, "job", has_runs=True)}
+    by_job = {row.name: row.micro_usd for row in await list_sums(store, period, "job", has_runs=True)}
     assert by_job[id_] == (len(begun) - 1) * USD * MICRO, "all but the introduction"
-    by_tag = {row.name: row.micro_usd for row in await sums(store, period, "tag", has_runs=True)}
+    by_tag = {row.name: row.micro_usd for row in await list_sums(store, period, "tag", has_runs=True)}
     assert by_tag["ep:7"] == by_job[id_], "with what the machines have cost"
-    by_engine = {row.name: row.micro_usd for row in await sums(store, period, "engine", has_runs=True)}
+    by_engine = {row.name: row.micro_usd for row in await list_sums(store, period, "engine", has_runs=True)}
     assert by_engine["far"] == len(begun) * USD * MICRO
-    bills = {row.id: row.credits for row in await usage.list_(store) if row.credits}
+    bills = {row.id: row.credits for row in await usage.list_newest(store) if row.credits}
     assert bills.keys() == {clip.request for clip in await jobs.list_clips(store, id_)}
     assert sum(bills.values()) == len(text) * MICRO
     assert (await verify(store)).is_clean

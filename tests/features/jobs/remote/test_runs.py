@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
-from policies.cycles import day_at
+from policies.cycles import start_of_day
 from proxy.config.sections import VaultSection
 from proxy.errors import DayUsedUp, JobUsedUp, from_engine
 from proxy.features.jobs.remote import records, runs
@@ -71,7 +71,7 @@ class Rig:
         return Runs(self.store, engine, "rented", self.machines, ceilings, links, metrics)
 
     async def latest(self) -> Run:
-        run = await records.latest(self.store, PIECE.name)
+        run = await records.find_latest_run(self.store, PIECE.name)
         assert run is not None
         return run
 
@@ -79,7 +79,7 @@ class Rig:
         """Ask for a piece, and leave as soon as its name is known, as a killed worker would."""
         asking = asyncio.create_task(self.runs.frames(piece))
         await soon(
-            lambda: records.latest(self.store, piece.name),
+            lambda: records.find_latest_run(self.store, piece.name),
             lambda run: run is not None and run.state == "running",
         )
         asking.cancel()
@@ -116,7 +116,7 @@ async def test_without_an_address_of_ours_what_does_not_fit_is_refused(store: St
         with pytest.raises(UnsupportedRequest, match="too long for the runner") as refused:
             await at.runs.frames(piece)
         assert "server.public_url" in refused.value.reason
-        assert (at.machines.begun, await records.latest(store, PIECE.name)) == ([], None)
+        assert (at.machines.begun, await records.find_latest_run(store, PIECE.name)) == ([], None)
 
 
 async def test_a_piece_runs_once_and_is_charged_once(store: Store) -> None:
@@ -325,7 +325,7 @@ async def test_a_run_is_refused_if_its_row_took_too_long(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another worker may soon ask what became of it, so a late `submit` could make two."""
-    clock, real = SimpleNamespace(now=0.0), records.begin
+    clock, real = SimpleNamespace(now=0.0), records.begin_run
 
     async def begin(to: Store, run: Run, ceilings: Ceilings) -> bool:
         clock.now += runs.SUBMIT_S
@@ -333,7 +333,7 @@ async def test_a_run_is_refused_if_its_row_took_too_long(
 
     async with rig(store) as at:
         with monkeypatch.context() as slow:
-            slow.setattr(records, "begin", begin)
+            slow.setattr(records, "begin_run", begin)
             slow.setattr(runs, "time", SimpleNamespace(monotonic=lambda: clock.now))
             with pytest.raises(EngineUnavailable, match="database was too slow"):
                 await at.runs.frames(PIECE)
@@ -367,7 +367,7 @@ async def test_no_run_begins_over_the_ceiling_of_a_day(store: Store) -> None:
         assert 0 < failure.value.retry_after_s <= 86_400
         assert at.machines.begun == [f"{PIECE.name}.1"]
         # What was spent on the day before counts no longer, neither for the engine nor for the account.
-        day = day_at(await store.now())
+        day = start_of_day(await store.now())
         await store.write(Statement("UPDATE costs SET at = :before", {"before": day - 1}))
         assert is_whole(await at.runs.frames(next_))
 
@@ -447,8 +447,8 @@ async def test_a_recording_leaves_only_while_it_is_kept(store: Store) -> None:
             over_at=5,
             most_micro_usd=1,
         )
-        assert not await records.begin(store, run, NO_CEILINGS)
-        assert await records.begin(store, replace(run, samples=""), NO_CEILINGS)
+        assert not await records.begin_run(store, run, NO_CEILINGS)
+        assert await records.begin_run(store, replace(run, samples=""), NO_CEILINGS)
         assert at.machines.begun == []
 
 
@@ -497,8 +497,8 @@ async def test_a_run_is_charged_by_one_of_two_who_see_its_end(store: Store) -> N
         at.machines.may_end.clear()
         await at.leave(PIECE)
         run = await at.latest()
-        assert await records.end(store, run, "done", 7)
-        assert not await records.end(store, run, "lost", 9)
+        assert await records.end_run(store, run, "done", 7)
+        assert not await records.end_run(store, run, "lost", 9)
         assert await at.costs() == {run.id: 7}
         assert (await at.latest()).micro_usd == 7
 
@@ -594,14 +594,14 @@ async def test_the_ceiling_of_a_job_is_that_of_each_engine(store: Store) -> None
 async def test_the_name_is_written_although_the_database_was_away(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, left = records.name, [1]
+    real, left = records.write_run_name, [1]
 
     async def name(to: Store, run: Run, called: str) -> None:
         if left and left.pop():
             raise StorageUnreachable("It is away.")
         await real(to, run, called)
 
-    monkeypatch.setattr(records, "name", name)
+    monkeypatch.setattr(records, "write_run_name", name)
     async with rig(store) as at:
         assert is_whole(await at.runs.frames(PIECE))
         assert left == []

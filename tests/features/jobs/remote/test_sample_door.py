@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from starlette.types import Message
 
 from proxy.features.jobs.remote import links
-from proxy.features.jobs.remote.links import MOST_SAMPLE_READS, PATH, Links
+from proxy.features.jobs.remote.links import MOST_SAMPLE_READS, SAMPLES_PATH, Links
 from proxy.storage.store import Statement
 from speech_engine.runner import RemoteSample
 from tests.features.jobs.job_rig import content, job_with, new_job, said
@@ -48,7 +48,7 @@ class Rig(NamedTuple):
 
     async def is_nothing(self, path: str) -> bool:
         """Whether this is answered as what never was."""
-        never, found = await self.get(f"{PATH}never"), await self.get(path)
+        never, found = await self.get(f"{SAMPLES_PATH}never"), await self.get(path)
         assert never.status_code == 404
         assert found.content == never.content
         return found.status_code == 404
@@ -72,7 +72,7 @@ async def fetching(folder: Path, url: str = "sqlite", public_url: str = URL) -> 
 
 
 def path_of(sample: RemoteSample) -> str:
-    assert sample.url.startswith(f"{URL}{PATH}")
+    assert sample.url.startswith(f"{URL}{SAMPLES_PATH}")
     return sample.url.removeprefix(URL)
 
 
@@ -116,7 +116,7 @@ async def test_what_we_have_not_made_leads_nowhere(tmp_path: Path) -> None:
             f"{said_}.{proof}%C3%A9",
             f"{'A' * 2000}.{proof}",
         ):
-            assert await rig.is_nothing(f"{PATH}{wrong}"), wrong
+            assert await rig.is_nothing(f"{SAMPLES_PATH}{wrong}"), wrong
         assert (await rig.get(path)).status_code == 200
 
 
@@ -124,14 +124,14 @@ async def test_a_link_of_another_run_or_recording_leads_nowhere(tmp_path: Path) 
     async with fetching(tmp_path) as rig:
         _, sample = await rig.running()
         links, key = Links(rig.server.worker.open_context.context.vault, URL), rig.machines.begun[-1]
-        ours = await links.linked(key, "standard", sample)
+        ours = await links.link_sample(key, "standard", sample)
         assert ours.url == sample.url
         for made in (
-            await links.linked(rig.machines.begun[0], "standard", sample),
-            await links.linked(f"{key}0", "standard", sample),
-            await links.linked(key, "nobody", sample),
-            await links.linked(key, "standard", replace(sample, digest="0" * 64)),
-            await links.linked(key, "standard", replace(sample, digest="%")),
+            await links.link_sample(rig.machines.begun[0], "standard", sample),
+            await links.link_sample(f"{key}0", "standard", sample),
+            await links.link_sample(key, "nobody", sample),
+            await links.link_sample(key, "standard", replace(sample, digest="0" * 64)),
+            await links.link_sample(key, "standard", replace(sample, digest="%")),
         ):
             assert await rig.is_nothing(path_of(made))
 
@@ -202,8 +202,18 @@ async def test_downloads_at_the_same_time_are_each_counted(tmp_path: Path) -> No
         assert [answer.status_code for answer in answers].count(200) == MOST_SAMPLE_READS - 1
 
 
+async def test_downloads_that_wait_are_not_sent_after_the_limit(tmp_path: Path) -> None:
+    async with fetching(tmp_path) as rig:
+        _, sample = await rig.running()
+        # The far end has fetched it once. Two reads are left for four downloads at the same time.
+        for _ in range(MOST_SAMPLE_READS - 3):
+            assert (await rig.get(path_of(sample))).status_code == 200
+        answers = await asyncio.gather(*(rig.get(path_of(sample)) for _ in range(4)))
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 404, 404]
+
+
 async def test_a_key_is_not_asked_for_and_none_helps(tmp_path: Path) -> None:
     async with fetching(tmp_path) as rig:
-        answer = await rig.server.ask("GET", f"{PATH}never")
+        answer = await rig.server.ask("GET", f"{SAMPLES_PATH}never")
         assert (answer.status_code, envelope(answer)["code"]) == (404, "not_found")
-        assert (await rig.server.ask("POST", f"{PATH}never", key="")).status_code == 401
+        assert (await rig.server.ask("POST", f"{SAMPLES_PATH}never", key="")).status_code == 401

@@ -112,7 +112,7 @@ async def test_a_canceled_job_ends_elsewhere(tmp_path: Path, store_url: str) -> 
 
 async def test_a_job_fails_at_its_ceiling_with_a_reason(tmp_path: Path) -> None:
     async with far(tmp_path, more="job_usd = 1.5") as (server, machines):
-        kind_of(server).at_once = kind_of(server).places.at_once = 1
+        kind_of(server).most_at_once = kind_of(server).places.at_once = 1
         made = await new_job(server, text_of(4), model="far")
         shown = await job_with(server, made["id"], "done", "failed")
         assert shown["status"] == "failed"

@@ -5,10 +5,10 @@ from contextlib import suppress
 import pytest
 from msgspec.structs import replace
 
-from policies.tasks import SECOND
+from policies.tasks import SECOND_US
 from proxy.features.jobs.core import opening
 from proxy.features.jobs.core import records as job_records
-from proxy.features.jobs.remote.sweeping import AGAIN_S, Sweeping
+from proxy.features.jobs.remote.sweeping import TIDY_RETRY_S, Sweeping
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineUnavailable
@@ -20,8 +20,8 @@ from tests.features.jobs.test_rows import new_row
 async def want_step(store: Store) -> None:
     """Have the step of `PIECE` wanted."""
     job = replace(await new_row(store), id=JOB.of_job, created=5)
-    assert await opening.add(store, job, [(0, 9)])
-    assert await job_records.still_wanted(store, [JOB.step.rpartition(".")[0]])
+    assert await opening.add_with_steps(store, job, [(0, 9)])
+    assert await job_records.list_wanted_steps(store, [JOB.step.rpartition(".")[0]])
 
 
 def sweeping(at: Rig, engine: str = "far") -> Sweeping:
@@ -108,7 +108,7 @@ async def test_a_runner_is_asked_when_a_machine_has_been_idle_for_its_time(store
         assert len(at.machines.live) == 1, "nothing is idle for so long"
         # It ended such a time ago that it is idle for 40 s just now, and then for less.
         for idle_s, asked in ((40.0, 2), (39.0, 2), (30.0, 2), (54.0, 3), (56.0, 3)):
-            ended = turns._tidied["rented"][0] - round(idle_s * SECOND) + 1
+            ended = turns._tidied["rented"][0] - round(idle_s * SECOND_US) + 1
             await store.write(Statement("UPDATE remote_runs SET ended = :ended", {"ended": ended}))
             await turns.tidy()
             assert len(at.machines.live) == asked, idle_s
@@ -119,7 +119,7 @@ async def test_a_runner_that_does_not_answer_is_asked_again_in_a_minute(store: S
         at.machines.tidies_left = 0
         turns = sweeping(at)
         await turns.tidy()
-        assert turns._tidied["rented"][1] <= await store.now() + round(AGAIN_S * SECOND)
+        assert turns._tidied["rented"][1] <= await store.now() + round(TIDY_RETRY_S * SECOND_US)
         await turns.tidy()
         assert len(at.machines.live) == 1
 

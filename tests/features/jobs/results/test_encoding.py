@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.erasure.tombstone_rows import erase
+from proxy.features.erasure.tombstone_rows import erase_subject
 from proxy.features.jobs.core import encoding, file_writer
 from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.encoding import FileSteps
@@ -162,7 +162,7 @@ async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
             tombstone = Tombstone(
                 subject=voice, account=server.account.id, digests=(), began=await store.now(), pending=()
             )
-            assert await erase(store, tombstone)
+            assert await erase_subject(store, tombstone)
         halted.goes_on.set()
         failed = await job_with(server, made["id"], "done", "failed")
         assert (failed["status"], "erased" in failed["error"]) == ("failed", True)
@@ -219,7 +219,7 @@ async def test_a_blob_is_kept_however_long_an_encoding_takes(
     noticed while the rest is encoded, and at the latest before the end."""
     async with jobs_inside(tmp_path, store_url) as server:
         store, vault = server.worker.store, server.worker.open_context.context.vault
-        monkeypatch.setattr(encoding, "_KEEP_S", keep_s)
+        monkeypatch.setattr(encoding, "_PROTECT_EVERY_S", keep_s)
         halted = Encoding(server, monkeypatch)
         made = await new_job(server, text_of(6), response_format="flac")
         await halted.is_there.wait()
@@ -231,7 +231,7 @@ async def test_a_blob_is_kept_however_long_an_encoding_takes(
         assert (await job(server, made["id"]))["status"] == "running"
         if not keep_s:
             assert halted.by.count(halted.by[0]) == 1, "it makes no more of what is to be made anew"
-        halted.kind.look_soon()
+        halted.kind.look_now()
         assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(6)
         rows = await store.read(
@@ -253,7 +253,7 @@ async def test_a_job_that_was_cut_short_is_encoded_when_it_has_been_tried_again(
 ) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         steps, store = kind_of(server), server.worker.store
-        steps.at_once = 0
+        steps.most_at_once = 0
         made = await new_job(server, text_of(3), response_format="opus")
         assert (await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")).status_code == 200
         rows = await store.read("SELECT DISTINCT state FROM job_steps")
@@ -261,7 +261,7 @@ async def test_a_job_that_was_cut_short_is_encoded_when_it_has_been_tried_again(
         assert (await server.ask("POST", f"/v1/jobs/{made['id']}/retry")).status_code == 200
         (step,) = await store.read("SELECT state FROM job_steps WHERE kind = 'file'")
         assert step["state"] == "later"
-        steps.at_once = 4
-        steps.look_soon()
+        steps.most_at_once = 4
+        steps.look_now()
         assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
         assert words(*decoded((await content(server, made["id"])).content, "opus")) == words_of(3)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.api.speech_headers import WORD_TIMES
-from proxy.features.jobs.texts.subtitles import LINE, Writer, cues, with_times, writers
+from proxy.features.jobs.texts.subtitles import LINE_WIDTH, WRITERS, CueWriter, add_times, cues
 from proxy.features.transcriptions import word_times
 from proxy.speech.word_times import SpokenWord
 from proxy.storage.store import Statement
@@ -70,7 +70,7 @@ def test_a_cue_ends_before_a_pause() -> None:
 
 def test_words_without_times_share_the_time_outside_of_pauses() -> None:
     text = "[pause 1s] One. [pause 5s] Two. [pause 2s]"
-    shown = [(cue.start_s, cue.end_s, cue.lines) for cue in cues(text, with_times(text, (), (), 9.0), 9.0)]
+    shown = [(cue.start_s, cue.end_s, cue.lines) for cue in cues(text, add_times(text, (), (), 9.0), 9.0)]
     assert shown == [(0.0, 1.0, ("One.",)), (6.0, 7.0, ("Two.",))], (
         "the pause before the first word has no sound"
     )
@@ -100,7 +100,7 @@ def test_a_long_sentence_is_parted_at_a_comma_and_has_two_lines() -> None:
     found = lines_of(text, each_s=0.2)
     assert " ".join(" ".join(lines) for lines in found) == text
     assert found[0][-1].endswith("intervals,")
-    assert all(len(line) <= LINE for lines in found for line in lines)
+    assert all(len(line) <= LINE_WIDTH for lines in found for line in lines)
     assert max(map(len, found)) == 2
 
 
@@ -166,7 +166,7 @@ def test_cues_have_all_words_in_order_and_never_overlap(
     letters = "".join(each for cue in made for line in cue.lines for each in line if each.isalnum())
     assert letters == "".join(each for each in text if each.isalnum())
     assert all(1 <= len(cue.lines) <= 2 for cue in made)
-    written = b"".join(writer.write_cues(text, found, 7.0, 8.0 + at_s) for writer in [Writer()]).decode()
+    written = b"".join(writer.write_cues(text, found, 7.0, 8.0 + at_s) for writer in [CueWriter()]).decode()
     times = [time for each in parsed(written) for time in (each.start_s, each.end_s)]
     assert len(times) == 2 * len(made)
     assert all(before <= after for before, after in pairwise(times))
@@ -175,10 +175,10 @@ def test_cues_have_all_words_in_order_and_never_overlap(
 
 def test_what_begins_a_tag_in_vtt_is_escaped() -> None:
     text = "a<b>c & d --> e"
-    vtt = writers["vtt"]().write_cues(text, said(text), 0.0, 4.0).decode()
+    vtt = WRITERS["vtt"]().write_cues(text, said(text), 0.0, 4.0).decode()
     assert "a&lt;b&gt;c &amp; d --&gt; e" in vtt
     assert vtt.startswith("00:00:00.000 --> ")
-    srt = writers["srt"]().write_cues(text, said(text), 3661.5, 3665.0).decode()
+    srt = WRITERS["srt"]().write_cues(text, said(text), 3661.5, 3665.0).decode()
     assert srt.startswith("1\n01:01:01,500 --> ")
     assert text in srt
 
@@ -231,7 +231,7 @@ async def test_an_engine_without_word_times_has_subtitles_that_say_so(tmp_path: 
         made = await new_job(server, "Ready, steady. " * 200, model="one", voice="one")
         done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps"] > 1) == ("done", True)
-        for format_ in writers:
+        for format_ in WRITERS:
             answer = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles?format={format_}")
             assert (answer.status_code, answer.headers[WORD_TIMES]) == (200, "interpolated")
             shown = parsed(answer.text)
@@ -251,7 +251,12 @@ async def test_times_of_an_engine_without_them_are_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """Those of a job's subtitles, and of an answer in JSON that asks for them, unless that is long."""
-    bounds = {"_OF_STEP_S": "halts", "_OF_ANSWER_S": "halts", "_MOST_SENTENCES": "many", "_MOST_S": "long"}
+    bounds = {
+        "_STEP_WITHIN_S": "halts",
+        "_ANSWER_WITHIN_S": "halts",
+        "_MOST_SENTENCES": "many",
+        "_MOST_S": "long",
+    }
     for name in (each for each, at in bounds.items() if at == fault):
         monkeypatch.setattr(word_times, name, 0.01)
     text = "Ready, steady. Dr. Lin's off!"
@@ -309,7 +314,7 @@ async def test_told_times_do_not_say_so_and_clips_of_before_have_computed_ones(t
 def test_computed_times_are_of_what_is_spoken() -> None:
     piece = "[Ana] [happy] Yes [the `lake`](https://lake.example/a), no.\n[Ben] [sic] Well."
     told = [SpokenWord(8.0, len(piece) - 5, len(piece) - 1)]
-    found = with_times(piece, ("Ana", "Ben"), told, 9.0)
+    found = add_times(piece, ("Ana", "Ben"), told, 9.0)
     assert [piece[each.source_start : each.source_end] for each in found] == [
         *("Yes", "the", "lake", "no", "sic", "Well")
     ]

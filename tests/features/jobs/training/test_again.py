@@ -59,7 +59,7 @@ async def test_a_sweep_that_has_listed_the_one_before_leaves_it_alone(tmp_path: 
         id_ = await new_training(server, await voice_to_train(server), steps=2_000)
         training = await records.get(store, id_)
         assert training is not None
-        await records.settle(store, replace(training, hold="hold_before"))
+        await records.close_training(store, replace(training, hold="hold_before"))
         left = await records.get(store, id_)
         assert left is not None
         assert left.state == "held"

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.engines import registry
 from proxy.feature_list import load_config
-from proxy.features.jobs.check import trainings
+from proxy.features.jobs.check import check_trainings
 
 LOCAL = '[engines.rvc]\nmodel = "standard"\n'
 BOOKED = '[engines.xtts]\nmodel = "standard"\nmemory_gb = 4.0\n'
@@ -37,7 +37,7 @@ usd_per_second = 0.001
 def test_what_a_training_lacks_is_said(tmp_path: Path, text: str, found: list[tuple[str, str]]) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text)
-    findings = trainings(load_config(path, {"K": "key"}), registry.load())
+    findings = check_trainings(load_config(path, {"K": "key"}), registry.load())
     said = [(each.name, each.verdict, each.do) for each in findings]
     assert [(name, "note") for name, _ in found] == [(name, verdict) for name, verdict, _ in said]
     assert all(word in do for (_, word), (_, _, do) in zip(found, said, strict=True))

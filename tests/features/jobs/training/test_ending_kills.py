@@ -50,7 +50,7 @@ async def expect_one_charge(folder: Path, url: str, how: str, points: Sequence[s
         assert ended.returncode == (-signal.SIGKILL if point else 0), (point, ended.stdout)
         async with open_store(url, folder / "data") as store:
             assert (await verify(store)).is_clean, point
-            charged = [row.credits for row in await usage.list_(store)]
+            charged = [row.credits for row in await usage.list_newest(store)]
             assert charged in ([], [training_rig.PRICE * 777 // 2000]), point
             left = await store.read("SELECT request FROM holds")
             states = await store.read("SELECT state FROM trainings WHERE state <> 'over'")

@@ -77,7 +77,7 @@ async def test_a_checkpoint_that_cannot_be_kept_is_let_go(
 async def test_a_voice_waits_for_a_database_that_is_away(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, is_written: bool
 ) -> None:
-    done = TrainingEnds.done
+    done = TrainingEnds.end_with_voice
     tries: list[bool] = []
 
     async def away(ends: TrainingEnds, *asked: Any) -> None:
@@ -87,9 +87,9 @@ async def test_a_voice_waits_for_a_database_that_is_away(
         if len(tries) == 1:
             raise StorageUnreachable("away for a moment")
 
-    monkeypatch.setattr(TrainingEnds, "done", away)
+    monkeypatch.setattr(TrainingEnds, "end_with_voice", away)
     monkeypatch.setattr(trainings, "WAITS_S", 0.01)
-    monkeypatch.setattr("proxy.queue.tasks.LOOK_S", 0.001)
+    monkeypatch.setattr("proxy.queue.tasks.LEASE_CHECK_S", 0.001)
     async with trainings_inside(tmp_path, store_url) as server:
         voice = await voice_to_train(server)
         id_ = await new_training(server, voice)

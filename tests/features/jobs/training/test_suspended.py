@@ -21,7 +21,7 @@ async def test_a_training_goes_on_from_its_checkpoint_when_its_account_is_resume
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainings, "WAITS_S", 0.1)
-    monkeypatch.setattr("proxy.queue.tasks.LOOK_S", 0.1)
+    monkeypatch.setattr("proxy.queue.tasks.LEASE_CHECK_S", 0.1)
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.02") as opened:
         server = await with_operator(opened)
         id_ = await new_training(server, await voice_to_train(server), steps=80)

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 
 async def model_of(server: Inside, voice: str) -> TrainedModel | None:
-    models = await trained_models.of_voice(server.worker.store, server.account.id, voice)
+    models = await trained_models.list_of_voice(server.worker.store, server.account.id, voice)
     return models[0] if models else None
 
 
@@ -301,7 +301,7 @@ async def soon_due(server: Inside, id_: str) -> None:
         lambda rows: rows[0]["tries"],
     )
     await server.worker.store.write(Statement("UPDATE job_steps SET due = 0 WHERE job = :job", {"job": id_}))
-    training_rig.kind_of(server).look_soon()
+    training_rig.kind_of(server).look_now()
 
 
 async def _idle(server: Inside) -> None:

@@ -126,13 +126,13 @@ def resumed_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the sizes of the checkpoints that trainings go on from, as they are read."""
     resumed: list[int] = []
 
-    def pieces_of(
+    def read_pieces(
         files: JobFiles, rows: list[EncodedBlob], role: training.FileRole
     ) -> AsyncGenerator[training.FilePiece, None]:
         resumed.append(sum(row.bytes for row in rows))
-        return following.pieces_of(files, rows, role)
+        return following.read_pieces(files, rows, role)
 
-    monkeypatch.setattr(trainings, "pieces_of", pieces_of)
+    monkeypatch.setattr(trainings, "read_pieces", read_pieces)
     return resumed
 
 

@@ -25,7 +25,7 @@ async def test_each_stretch_is_charged_once_however_often_its_worker_is_killed(
     tmp_path: Path, store_url: str
 ) -> None:
     async with rig.conversions_inside(tmp_path, store_url) as server:
-        kind_of(server).at_once = 0
+        kind_of(server).most_at_once = 0
         made = await new_job(server, response_format="text")
         before = server
     await killed_at_each(tmp_path, store_url, KILLS)
@@ -34,7 +34,7 @@ async def test_each_stretch_is_charged_once_however_often_its_worker_is_killed(
         shown = await job(ours, made["id"])
         assert (shown["status"], shown["steps_done"]) == ("done", made["steps"])
         assert await read(ours, made["id"]) == f"{' '.join(WORDS)}\n"
-        charged = [row for row in await usage.list_(store, limit=1000) if row.credits]
+        charged = [row for row in await usage.list_newest(store, limit=1000) if row.credits]
         assert len(charged) == made["steps"]
         assert {row.kind for row in charged} == {"transcription"}
         assert shown["credits"] == pytest.approx(rig.seconds_of(AUDIO), abs=0.001)

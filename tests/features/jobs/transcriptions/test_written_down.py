@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from proxy.errors import DecodingFailed
 from proxy.features.jobs.core import records
-from proxy.features.jobs.kinds.transcription.kind import placed
+from proxy.features.jobs.kinds.transcription.kind import shift_segments
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.long_recordings import StretchRequest
 from proxy.ledger.verify import verify
@@ -192,7 +192,7 @@ async def test_of_two_holders_of_a_step_the_second_ones_whole_settlement_falls(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A look would tell the first one that its lease is lost.
-    monkeypatch.setattr(tasks, "LOOK_S", 100.0)
+    monkeypatch.setattr(tasks, "LEASE_CHECK_S", 100.0)
     halt = Halt(1)
     ears = Ears(said("One."), halt, Finished())
     text = rig.CONFIG.format(url=store_url) + ONE
@@ -233,7 +233,7 @@ async def test_what_was_heard_before_a_step_that_fails_is_there(
     monkeypatch.setattr(LongDecoder, "stretch", lost)
     monkeypatch.setattr("proxy.features.jobs.core.steps.MOST_TRIES", 1)
     async with rig.conversions_inside(tmp_path) as server:
-        kind_of(server).at_once = 1
+        kind_of(server).most_at_once = 1
         made = await new_job(server, response_format="text")
         failed = await job_with(server, made["id"], "done", "failed")
         assert (failed["error_code"], failed["steps_done"]) == ("server_busy", 1)
@@ -264,7 +264,7 @@ def test_a_step_is_parted_from_the_one_before_where_its_language_has_blanks(
 ) -> None:
     words = (TranscriptWord(1.0, 1.5, text.strip()),)
     segment = TranscriptSegment(start_s=1.0, end_s=2.0, text=text, language=language, words=words)
-    first, second = placed([segment, replace(segment, text="Two.")], begin_s)
+    first, second = shift_segments([segment, replace(segment, text="Two.")], begin_s)
     assert (first.text, first.start_s, first.end_s) == (is_, begin_s + 1.0, begin_s + 2.0)
     assert first.words == (TranscriptWord(begin_s + 1.0, begin_s + 1.5, text.strip()),)
     assert second.text == "Two."

@@ -72,10 +72,10 @@ class Ear:
         self.ends.append(end)
         self.has_ended.set()
 
-    def mark(self) -> int:
+    def count_written(self) -> int:
         return len(self.data)
 
-    def share_sent(self, since: int) -> float | None:
+    def share_sent(self, bytes_before: int) -> float | None:
         return self.share
 
     async def _open(self) -> None:
@@ -159,7 +159,7 @@ class Rig:
         assert told.usage.characters == usage.characters
         assert abs(told.usage.seconds - usage.seconds) < 1e-6
         for row in rows:
-            paid = await entries.spent(worker.store, row.id)
+            paid = await entries.read_spending(worker.store, row.id)
             assert -sum(entry.amount for entry in paid) == row.credits
         assert (await verify(worker.store)).is_clean
         assert " 0 live" in repr(worker.ledger)

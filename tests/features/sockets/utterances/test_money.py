@@ -9,31 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.estimate import seconds
 from proxy.ledger.verify import verify
-from proxy.storage.usage import UsageRow
+from tests.features.sockets.utterances.charges import TEXT, check_rows
 from tests.features.sockets.utterances.rig import RATE_HZ, Rig, rig
 from tests.features.sockets.utterances.test_endings import config, two
 from tests.proxy.api.scripted import spoken
 from tests.speech_engine.host import simulated_time
 from tests.tables import each_row, soak
-
-SENTENCE = "This is a sentence of some seventy characters, and no more than that. "
-TEXT = SENTENCE * 4
-MICRO = 1_000_000
-
-
-def charge(row: UsageRow, per: str, *, was_submitted: bool, estimated_s: float) -> int:
-    """Return what a row costs by the rule: the sound that was sent, by character the whole piece; and where a
-    provider bills at once, the estimated length of a piece that it has."""
-    if row.outcome == "failed":
-        return 0
-    at_least = round(estimated_s * RATE_HZ) if was_submitted and row.outcome == "left" else 0
-    samples = max(row.samples, at_least)
-    if per == "character":
-        return row.characters * MICRO if samples else 0
-    return -(-samples * MICRO // RATE_HZ)
-
 
 End = Literal["interrupt", "lose"]
 _MOMENTS = st.tuples(st.floats(0.0, 16.0), st.sampled_from(["interrupt", "lose"]), st.floats(0.0, 1.0))
@@ -60,27 +42,13 @@ async def end_one(one: Rig, per: str, is_provider: bool, after_s: float, end: En
         await speech.lose(share)
         rows = await one.rows(of)
     assert "<MemoryHolds 0 live" in repr(one.server.worker.ledger)
-    check_rows(rows, per, is_provider)
+    check_rows(rows, per, len(rows) if is_provider else 0)
     sent_s = sum(row.samples for row in rows) / RATE_HZ
     if end == "interrupt" or is_whole:
         assert sent_s == pytest.approx(speech.ear.seconds, abs=1e-6)
     else:
         whole_s = sum(row.samples for row in rows if row.outcome == "finished") / RATE_HZ
         assert sent_s == pytest.approx(whole_s + share * (speech.ear.seconds - whole_s), abs=0.02)
-
-
-def check_rows(rows: list[UsageRow], per: str, is_provider: bool) -> None:
-    assert len({row.id for row in rows}) == len(rows)
-    for row in rows:
-        assert row.outcome in ("finished", "left")
-        sentences = row.characters // len(SENTENCE)
-        estimated_s = sentences * seconds(SENTENCE.strip(), 1.0)
-        expected = charge(row, per, was_submitted=is_provider, estimated_s=estimated_s)
-        if per == "second" and is_provider and row.outcome == "left":
-            # The blanks between two sentences count or not.
-            assert row.credits == pytest.approx(expected, abs=MICRO * sentences // 10)
-        else:
-            assert row.credits == expected
 
 
 @pytest.mark.parametrize("examples", [2, *soak(5)])

@@ -62,8 +62,8 @@ async def test_an_outage_at_the_settlement_makes_the_piece_free_and_ends_the_utt
     tmp_path: Path, own_postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last sound of a piece goes out after its settlement. Without one, nothing is charged, ever."""
-    monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 1.0)
-    monkeypatch.setattr("proxy.ledger.pending_writes.AGAIN_S", 0.1)
+    monkeypatch.setattr("proxy.ledger.pending_writes.WRITE_LIMIT_S", 1.0)
+    monkeypatch.setattr("proxy.ledger.pending_writes.RETRY_S", 0.1)
     halt = Halt()
     engines, url = two(Started(RATE_HZ), *sound(0.5), halt, Finished()), own_postgres.url()
     async with rig(tmp_path, _at(url), engines=engines, plan="paid") as one:

@@ -37,7 +37,7 @@ class Asked:
         self.within_s: list[float] = []
         self._scripts = list(scripts)
 
-    async def ask(self, text: str, instructions: str) -> Response:
+    async def request_sentence(self, text: str, instructions: str) -> Response:
         del instructions
         response = Response(1, text, 1.0)
         self._scripts.pop(0)(response)
@@ -242,8 +242,8 @@ def test_each_kind_of_token_is_paid_for_once() -> None:
     }
     usage = msgspec.convert(counted, TokenUsage)
     weights = {"text_in": 0.5, "cached_in": 0.1, "text_out": 0.25}
-    assert usage.weighed(weights) == pytest.approx(60 * 0.5 + 50 * 0.1 + 8 * 0.25 + 40)
-    assert usage.weighed({}) == 40
+    assert usage.weighted_tokens(weights) == pytest.approx(60 * 0.5 + 50 * 0.1 + 8 * 0.25 + 40)
+    assert usage.weighted_tokens({}) == 40
     # More from memory than was read: a provider's slip is no discount.
     slip = msgspec.convert({"input_token_details": {"text_tokens": 1, "cached_tokens": 50}}, TokenUsage)
-    assert slip.weighed({"text_in": 1.0}) == 0
+    assert slip.weighted_tokens({"text_in": 1.0}) == 0

@@ -94,7 +94,7 @@ async def begun(lines: Lines | None = None) -> AsyncIterator[tuple[Session, Line
 
 async def test_answers_that_begin_in_another_order_reach_who_asked() -> None:
     async with begun() as (session, line):
-        first, second = [await session.ask(text, "Read.") for text in ("One.", "Two.")]
+        first, second = [await session.request_sentence(text, "Read.") for text in ("One.", "Two.")]
         line.respond("response.created", "r2", metadata={"sentence": "2"})
         line.respond("response.created", "r1", metadata={"sentence": "1"})
         line.say("response.output_audio.delta", response_id="r2", delta=SOUND)
@@ -105,7 +105,7 @@ async def test_answers_that_begin_in_another_order_reach_who_asked() -> None:
 
 async def test_without_a_name_the_answers_keep_the_order() -> None:
     async with begun() as (session, line):
-        first, second = [await session.ask(text, "Read.") for text in ("One.", "Two.")]
+        first, second = [await session.request_sentence(text, "Read.") for text in ("One.", "Two.")]
         line.respond("response.created", "r1")
         line.respond("response.created", "r2")
         line.say("response.output_audio.delta", response_id="r1", delta=SOUND)
@@ -117,7 +117,7 @@ async def test_without_a_name_the_answers_keep_the_order() -> None:
 async def test_who_leaves_while_a_sentence_is_sent_leaves_it_to_be_cancelled() -> None:
     async with begun() as (session, line):
         line.may_send.clear()
-        asking = asyncio.create_task(session.ask("One.", "Read."))
+        asking = asyncio.create_task(session.request_sentence("One.", "Read."))
         await asyncio.sleep(0)
         asking.cancel()
         await asyncio.wait([asking])
@@ -131,7 +131,7 @@ async def test_who_leaves_while_a_sentence_is_sent_leaves_it_to_be_cancelled() -
 
 async def test_an_answer_that_is_left_is_cancelled_once() -> None:
     async with begun() as (session, line):
-        left, done = [await session.ask(text, "Read.") for text in ("One.", "Two.")]
+        left, done = [await session.request_sentence(text, "Read.") for text in ("One.", "Two.")]
         for number in (1, 2):
             line.respond("response.created", f"r{number}", metadata={"sentence": str(number)})
         line.respond("response.done", "r2", status="completed", metadata={"sentence": "2"})
@@ -148,7 +148,7 @@ async def test_an_answer_that_is_left_is_cancelled_once() -> None:
 async def test_a_session_that_does_not_stop_ends_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plugins.openai.realtime.session._CANCEL_S", 0.01)
     async with begun() as (session, line):
-        response = await session.ask("One.", "Read.")
+        response = await session.request_sentence("One.", "Read.")
         session.leave(response)
         # Nobody closes the session: it gives up by itself.
         await soon(lambda: not line.is_open)
@@ -157,18 +157,18 @@ async def test_a_session_that_does_not_stop_ends_its_connection(monkeypatch: pyt
 
 async def test_a_session_that_says_that_it_has_expired_is_not_waited_for() -> None:
     async with begun() as (session, line):
-        response = await session.ask("One.", "Read.")
+        response = await session.request_sentence("One.", "Read.")
         line.say("error", error={"code": "session_expired"})
         async with asyncio.timeout(30):
             await response.change()
         assert isinstance(response.failure, SessionEnded)
         with pytest.raises(SessionEnded):
-            await session.ask("Two.", "Read.")
+            await session.request_sentence("Two.", "Read.")
 
 
 async def test_only_unknown_messages_without_end_end_the_session() -> None:
     async with begun() as (session, line):
-        response = await session.ask("One.", "Read.")
+        response = await session.request_sentence("One.", "Read.")
         for kind in ["response.later"] * 1000 + ["response.created"] + ["response.later"] * 1000:
             line.respond(kind, "r1")
         await soon(lambda: line.comes.empty())
@@ -180,7 +180,7 @@ async def test_only_unknown_messages_without_end_end_the_session() -> None:
 
 async def test_an_error_fails_the_sentence_that_it_names_and_no_other() -> None:
     async with begun() as (session, line):
-        first, second = [await session.ask(text, "Read.") for text in ("One.", "Two.")]
+        first, second = [await session.request_sentence(text, "Read.") for text in ("One.", "Two.")]
         line.say("error", error={"code": "odd", "event_id": "cancel-1"})
         line.say("error", error={"code": "odd", "event_id": "create-2"})
         async with asyncio.timeout(30):
@@ -205,7 +205,7 @@ async def test_a_session_that_still_says_something_is_nobodys() -> None:
     lines = Lines()
     pool = pool_of(lines)
     session = await pool.take(KEY, 30.0)
-    response = await session.ask("One.", "Read.")
+    response = await session.request_sentence("One.", "Read.")
     session.leave(response)
     pool.give_back(session)
     assert repr(pool) == "<SessionPool 1 of 1, 0 idle>"

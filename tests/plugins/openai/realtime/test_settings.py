@@ -60,12 +60,12 @@ def test_the_readme_has_every_setting_with_its_default() -> None:
 )
 def test_wrong_settings_are_refused_by_their_name(wrong: dict[str, Any]) -> None:
     (name,) = wrong
-    strange = fields.unknown(RealtimeSettings, wrong)
+    strange = fields.find_unknown_keys(RealtimeSettings, wrong)
     if strange:
         assert strange == [name]
         return
     with pytest.raises(fields.FieldFaults) as caught:
-        fields.read(RealtimeSettings, wrong)
+        fields.read_struct(RealtimeSettings, wrong)
     assert {fault.field.partition(".")[0] for fault in caught.value.faults} == {name}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from plugins.rvc.voice_format import FILES
 from plugins.rvc.voice_rules import VoiceConfig
-from speech_engine.model_files.safetensors import read_all
+from speech_engine.model_files.safetensors import read_tensors_and_texts
 from tests.plugins.rvc.tiny import LAYOUTS, voice_file
 
 # isort: split
@@ -38,4 +38,4 @@ def test_the_index_that_leaves_has_all_features() -> None:
     width = vectors.shape[1]
     found = torch.frombuffer(bytearray(made.getvalue()[-20 * width * 4 :]), dtype=torch.float32)
     assert torch.equal(found.reshape(20, width).half(), vectors)
-    assert "index.vectors" in read_all(BytesIO(kept), len(kept))[0]
+    assert "index.vectors" in read_tensors_and_texts(BytesIO(kept), len(kept))[0]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import DecodingFailed
@@ -17,7 +17,7 @@ WITHIN_S = 60.0
 @pytest.fixture
 async def helper(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Helper]:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
-    spec = HelperSpec(module="tests.proxy.audio.recordings.dying_child", is_for_one=True, lives=TRIES_OF_FILE)
+    spec = HelperSpec(module="tests.proxy.audio.recordings.dying_child", is_for_one=True, lives=MOST_TRIES)
     helper = Helper(spec)
     yield helper
     await helper.close()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from policies.sample_quality import SampleQuality
-from proxy.audio.recordings.derivation import LEVEL_LUFS, SampleSpec, derive
+from proxy.audio.recordings.derivation import LEVEL_LUFS, SampleSpec, derive_sample
 from proxy.audio.recordings.master import make_master
 from proxy.audio.recordings.recording import UnusableRecording
 from speech_engine.loudness import Meter, lufs
@@ -34,7 +34,7 @@ def loudness_of(pcm: bytes, rate_hz: int) -> float | None:
 @each_row("rate_hz", [16_000, 24_000])
 def test_a_sound_keeps_its_pitch_and_length_at_any_rate(own_hz: int, rate_hz: int) -> None:
     master = master_of(sine(440, 5.0, own_hz), own_hz)
-    sound = heard(derive(master, found_between(0.0, 5.0), SampleSpec(3.0, 30.0, rate_hz)), rate_hz)
+    sound = heard(derive_sample(master, found_between(0.0, 5.0), SampleSpec(3.0, 30.0, rate_hz)), rate_hz)
     assert sound.pitch_hz == pytest.approx(440, abs=1)
     assert sound.seconds == pytest.approx(5.0, abs=0.01)
 
@@ -42,7 +42,7 @@ def test_a_sound_keeps_its_pitch_and_length_at_any_rate(own_hz: int, rate_hz: in
 def test_only_the_speech_and_a_little_around_it_is_given() -> None:
     """Each second has a pitch of its own: a wrong stretch would be heard."""
     seconds = [sine(200 * n, 1.0, RATE_HZ) for n in range(1, 11)]
-    sound = heard(derive(master_of(np.concatenate(seconds)), found_between(3.0, 7.0), SPEC))
+    sound = heard(derive_sample(master_of(np.concatenate(seconds)), found_between(3.0, 7.0), SPEC))
     assert sound.seconds == pytest.approx(4.3, abs=0.01)
     first = Heard(sound.samples[round(0.15 * 24_000) : round(1.15 * 24_000)], 24_000)
     last = Heard(sound.samples[round(3.15 * 24_000) : round(4.15 * 24_000)], 24_000)
@@ -53,20 +53,20 @@ def test_only_the_speech_and_a_little_around_it_is_given() -> None:
 def test_three_bytes_are_read_as_three_bytes() -> None:
     whole = np.rint(sine(440, 4.0, 48_000) * 2**23).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3]
     master = make_master(whole.tobytes(), 48_000, 3)
-    assert heard(derive(master, found_between(0.0, 4.0), SPEC)).pitch_hz == pytest.approx(440, abs=1)
+    assert heard(derive_sample(master, found_between(0.0, 4.0), SPEC)).pitch_hz == pytest.approx(440, abs=1)
 
 
 @each_row("height", [0.01, 0.1, 0.9])
 def test_a_quiet_voice_is_raised_and_a_loud_one_lowered(height: float) -> None:
     master = master_of(sine(440, 4.0, RATE_HZ, height))
-    pcm = derive(master, found_between(0.0, 4.0), SPEC)
+    pcm = derive_sample(master, found_between(0.0, 4.0), SPEC)
     assert loudness_of(pcm, 24_000) == pytest.approx(LEVEL_LUFS, abs=0.5)
     assert np.abs(heard(pcm).samples).max() < 1.0
 
 
 async def test_a_long_one_is_cut_in_a_pause() -> None:
     samples = await speech(pause_s=0.5)
-    pcm = derive(master_of(samples), quality_of(samples), SampleSpec(3.0, 9.0, 24_000))
+    pcm = derive_sample(master_of(samples), quality_of(samples), SampleSpec(3.0, 9.0, 24_000))
     sound = heard(pcm)
     assert 6.0 < sound.seconds <= 9.0
     end = sound.samples[-round(0.05 * 24_000) :]
@@ -74,26 +74,28 @@ async def test_a_long_one_is_cut_in_a_pause() -> None:
 
 
 def test_one_without_a_pause_is_cut_all_the_same() -> None:
-    pcm = derive(master_of(sine(440, 40.0, RATE_HZ)), found_between(0.0, 40.0), SampleSpec(3.0, 12.0, 24_000))
+    pcm = derive_sample(
+        master_of(sine(440, 40.0, RATE_HZ)), found_between(0.0, 40.0), SampleSpec(3.0, 12.0, 24_000)
+    )
     assert 8.0 < heard(pcm).seconds <= 12.0
 
 
 def test_a_short_one_takes_the_silence_around_it_and_a_shorter_one_is_refused() -> None:
     samples: Samples = np.pad(sine(440, 2.0, RATE_HZ), RATE_HZ)
     found = found_between(1.0, 3.0)
-    assert heard(derive(master_of(samples), found, SampleSpec(3.5, 30.0, 24_000))).seconds == pytest.approx(
-        3.5
-    )
+    assert heard(
+        derive_sample(master_of(samples), found, SampleSpec(3.5, 30.0, 24_000))
+    ).seconds == pytest.approx(3.5)
     with pytest.raises(UnusableRecording, match=r"4\.0 seconds, and this model needs at least 10"):
-        derive(master_of(samples), found, SampleSpec(10.0, 300.0, 24_000))
+        derive_sample(master_of(samples), found, SampleSpec(10.0, 300.0, 24_000))
 
 
 def test_it_ends_softly() -> None:
-    pcm = derive(master_of(sine(440, 4.0, RATE_HZ)), found_between(0.0, 4.0), SPEC)
+    pcm = derive_sample(master_of(sine(440, 4.0, RATE_HZ)), found_between(0.0, 4.0), SPEC)
     assert abs(np.frombuffer(pcm, "<i2")[-1]) < 50
 
 
 def test_silence_stays_silence() -> None:
     assert not np.frombuffer(
-        derive(master_of(np.zeros(4 * RATE_HZ)), found_between(0.0, 4.0), SPEC), "<i2"
+        derive_sample(master_of(np.zeros(4 * RATE_HZ)), found_between(0.0, 4.0), SPEC), "<i2"
     ).any()

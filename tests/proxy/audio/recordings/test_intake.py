@@ -20,7 +20,7 @@ class CuttingDecoder(Decoder):
 async def test_who_sends_too_much_is_told_what_is_kept(decoder: type[Decoder], is_told: bool) -> None:
     made = decoder(at_once=1, waiting=1)
     try:
-        async with RecordingIntake(made).accepted(
+        async with RecordingIntake(made).accept_upload(
             "acc_1", master_of(await speech()), "audio_sample"
         ) as accepted:
             told = [reason for reason in accepted.quality.reasons if "first 5 minutes" in reason]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from proxy.audio.recordings.master import Master
-from proxy.audio.recordings.measures import measure, rate
+from proxy.audio.recordings.measures import measure, rate_recording
 from proxy.audio.recordings.recording import SpeechRecording
 from tests.proxy.audio.recordings import speech as sounds
 from tests.proxy.audio.recordings.clips import Samples, sine
@@ -114,5 +114,5 @@ async def test_a_recording_is_rated_beside_the_event_loop() -> None:
     master = sounds.master_of(await sounds.speech())
     whole = Master(master)
     recording = SpeechRecording(master, whole.rate_hz, whole.seconds, 1, "pcm_s16le")
-    assert (await rate(recording)).rating == "high"
+    assert (await rate_recording(recording)).rating == "high"
     assert measure(whole).clipped == 0

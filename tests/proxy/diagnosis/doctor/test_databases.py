@@ -14,7 +14,7 @@ from proxy.config.finding import Finding
 from proxy.diagnosis.doctor import databases, examination
 from proxy.feature_list import open_store
 from proxy.storage import postgres
-from proxy.storage.schema import shipped
+from proxy.storage.schema import known_migrations
 from proxy.storage.store import Statement
 from tests.databases import Postgres
 from tests.proxy.diagnosis.doctor.checks import configured, only
@@ -50,7 +50,7 @@ def test_none_yet_is_fine_and_none_is_made(tmp_path: Path) -> None:
 def test_a_database_of_this_version_is_fine_and_left_as_it_was(used: Config) -> None:
     before = {file: file.read_bytes() for file in Path(used.data).iterdir()}
     result = only(databases.database(used))
-    assert (result.verdict, result.found) == ("ok", f"sqlite, schema {len(shipped())}")
+    assert (result.verdict, result.found) == ("ok", f"sqlite, schema {len(known_migrations())}")
     assert {file: file.read_bytes() for file in Path(used.data).iterdir()} == before
 
 
@@ -96,7 +96,7 @@ def test_one_of_a_newer_version_is_wrong(used: Config) -> None:
         connection.commit()
     result = only(databases.database(used))
     assert (result.verdict, "newer voxgate" in result.do) == ("wrong", True)
-    assert f"has schema 9999, this voxgate knows schemas up to {len(shipped())}" in result.found
+    assert f"has schema 9999, this voxgate knows schemas up to {len(known_migrations())}" in result.found
 
 
 @each_row(
@@ -124,7 +124,7 @@ async def test_postgresql_is_asked_for_its_schema(tmp_path: Path, shared_postgre
     assert list(databases.sqlite_version(loaded)) == []
     assert "schema 0; the next start brings it to" in (await check_database(loaded)).found
     async with open_store(url, tmp_path) as store:
-        assert (await check_database(loaded)).found.endswith(f", schema {len(shipped())}")
+        assert (await check_database(loaded)).found.endswith(f", schema {len(known_migrations())}")
         await store.write(Statement(_NEWER))
         newer = await check_database(loaded)
     assert (newer.verdict, "has schema 9999" in newer.found) == ("wrong", True)

@@ -171,7 +171,7 @@ def test_a_process_that_holds_the_folder_and_does_not_answer_is_wrong(
 ) -> None:
     monkeypatch.setattr(doctor_server, "ANSWER_S", 0.2)
     loaded = configured(tmp_path)
-    with data_folder.locked(tmp_path / "data"):
+    with data_folder.lock_data_folder(tmp_path / "data"):
         assert "does not answer" in only(server(loaded)).found
         with runtime.runtime_folder(tmp_path / "data") as folder, runtime.control_socket(folder):
             assert "does not answer" in only(server(loaded)).found

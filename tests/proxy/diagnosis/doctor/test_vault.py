@@ -12,7 +12,7 @@ from proxy.config.config_toml import Config
 from proxy.config.sections import VaultSection
 from proxy.diagnosis.doctor.databases import vault
 from proxy.feature_list import load_config, open_store
-from proxy.file_store.master_keys import MasterKeySource, rotate_some
+from proxy.file_store.master_keys import MasterKeySource, rewrap_some
 from proxy.file_store.vault import Vault
 from proxy.storage.sqlite_backup import DATABASE
 from tests.proxy.file_store.vaults import BOTH, NEW, OLD, fill
@@ -34,7 +34,7 @@ async def seal(url: str, data: Path, section: VaultSection, then: VaultSection |
     async with open_store(url, data) as store:
         await fill(store, Vault(store, section, data), 2)
         if then is not None:
-            await rotate_some(store, MasterKeySource(then, data), limit=4)
+            await rewrap_some(store, MasterKeySource(then, data), limit=4)
 
 
 def test_nothing_is_sealed_yet(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_rotation_is_followed_until_the_old_key_may_go(store_url: str, tmp_pat
 
     async def finish() -> None:
         async with open_store(store_url, tmp_path / "data") as store:
-            await rotate_some(store, MasterKeySource(BOTH, tmp_path / "data"))
+            await rewrap_some(store, MasterKeySource(BOTH, tmp_path / "data"))
 
     asyncio.run(finish())
     verdicts = found(configured(tmp_path, store_url, *both))

@@ -91,4 +91,4 @@ def test_voices_nobody_uses_any_more_are_forgotten() -> None:
         levels.loudness_level(candidate("one", "first"))
         levels.loudness_level(candidate("one", str(number)))
     assert levels.loudness_level(candidate("one", "first")) is first
-    assert len(levels._known) == 4096
+    assert len(levels._levels) == 4096

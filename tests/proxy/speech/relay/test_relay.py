@@ -125,7 +125,7 @@ async def test_a_later_part_that_cannot_be_spoken_breaks_the_answer_and_costs_no
     async with stage(tmp_path, one, two, config=config, plan="paid") as server:
         sent = await server.raw_speech(body("[Ana] Olá. [Ben] Hi. [Ana] Oi.", response_format=audio_format))
         (row,) = await server.usage()
-        failures = server.worker.metrics.text()
+        failures = server.worker.metrics.page_text()
     assert sent[0]["status"] == 200
     assert all(message["more_body"] for message in sent[1:])
     assert (row.outcome, row.credits) == ("failed", 0)
@@ -409,6 +409,6 @@ async def test_the_seconds_of_every_engine_are_counted_as_its_own_with_the_pause
 ) -> None:
     async with stage(tmp_path, Scripted(*spoken(1.0)), Scripted(*spoken(2.0))) as server:
         await hear(server, "[Ana] Olá. [Ben] Hi. [Ana] Oi.")
-        metrics = server.worker.metrics.text()
+        metrics = server.worker.metrics.page_text()
     assert 'voxgate_speech_seconds_total{engine="one",model="m"} 2.25' in metrics
     assert 'voxgate_speech_seconds_total{engine="two",model="m"} 2.25' in metrics

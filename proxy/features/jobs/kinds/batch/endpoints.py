@@ -13,14 +13,14 @@ from proxy.errors import IdempotencyKeyReused, InvalidRequest, NotFound
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.making import count_canceled
-from proxy.features.jobs.core.records import JOBS, Job, Made
+from proxy.features.jobs.core.records import JOBS, Job, StepTotals
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch.bodies import BatchBody, BatchList, BatchObject
 from proxy.features.jobs.kinds.batch.kind import BATCHES, BatchKind, failed_lines, shown_batch
-from proxy.http.body import raw_body
+from proxy.http.body import read_raw_body
 from proxy.http.endpoint import Query
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import Page, table_page
+from proxy.http.lists import Page, read_table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
@@ -58,14 +58,14 @@ class Batches(Resource):
         """Have the lines of an uploaded file spoken, within a day"""
         caller: Caller = caller_of(request.scope)
         terms, _ = await self._admission.admit(caller)
-        raw = await raw_body(request)
+        raw = await read_raw_body(request)
         query = speech_request.parse(BatchBody, raw)
         key = read_key(request.headers.getlist("idempotency-key"))
         tags, id_ = request.headers.getlist(TAG_HEADER), request.scope["state"]["request_id"]
         background = BackgroundRequest(id_, self._admission, caller, terms, raw, Defaults(), key, tags)
         job, headers = await self._kind.make_batch(background, query)
-        self._steps.look_soon()
-        self._kind.notices.look_soon()
+        self._steps.look_now()
+        self._kind.notices.look_now()
         return await self._reply_with(job, headers)
 
     @endpoint(
@@ -74,19 +74,21 @@ class Batches(Resource):
     async def list_batches(self, request: Request) -> Response:
         """The account's batches, the newest first"""
         account = caller_of(request.scope).account
-        listed: Page[Job] = await table_page(
+        listed: Page[Job] = await read_table_page(
             request,
             BATCHES,
             self._store,
             account,
-            usual=_USUAL_BATCHES,
-            most=_MOST_BATCHES,
+            usual_rows=_USUAL_BATCHES,
+            most_rows=_MOST_BATCHES,
         )
         ids = [job.id for job in listed.rows]
-        made, failed = await records.made(self._store, ids), await failed_lines(self._store, ids)
+        totals, failed = await records.read_totals(self._store, ids), await failed_lines(self._store, ids)
         return await listed.list_response(
             BatchList,
-            lambda job: shown_batch(self._vault, job, made.get(job.id, Made()), failed.get(job.id, 0)),
+            lambda job: shown_batch(
+                self._vault, job, totals.get(job.id, StepTotals()), failed.get(job.id, 0)
+            ),
         )
 
     @endpoint("GET", "/v1/batches/{id}", BatchObject, failures=(NotFound,))
@@ -99,9 +101,9 @@ class Batches(Resource):
         """End a batch. The finished lines stay"""
         job = await self._find(request)
         await count_canceled(self._admission, caller_of(request.scope), job)
-        await ends.end(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
-        self._steps.look_at_leases()
-        self._kind.notices.look_soon()
+        await ends.end_job(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
+        self._steps.check_leases_now()
+        self._kind.notices.look_now()
         return await self._reply_with(await self._find(request))
 
     async def _find(self, request: Request) -> Job:
@@ -114,6 +116,9 @@ class Batches(Resource):
         return job
 
     async def _reply_with(self, job: Job, headers: dict[str, str] | None = None) -> Response:
-        made, failed = await records.made(self._store, [job.id]), await failed_lines(self._store, [job.id])
-        shown = shown_batch(self._vault, job, made.get(job.id, Made()), failed.get(job.id, 0))
+        totals, failed = (
+            await records.read_totals(self._store, [job.id]),
+            await failed_lines(self._store, [job.id]),
+        )
+        shown = shown_batch(self._vault, job, totals.get(job.id, StepTotals()), failed.get(job.id, 0))
         return reply(shown, headers=headers)

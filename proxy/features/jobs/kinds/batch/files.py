@@ -1,5 +1,5 @@
-"""The files of a batch: its answers, its failures, and a zip file of its sounds. None is stored. Each is made
-of the steps and clips at every read, so erased or deleted sound is in none."""
+"""Builds the files of a batch: its answers, its failures, and a zip file of its sounds. None is stored. Each
+read builds the file of the present steps and clips, so erased or deleted sound is never in it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from proxy.errors import ErrorDetail, ErrorEnvelope
 from proxy.features.jobs.core.content import SoundZip, whole_reply
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
-from proxy.features.jobs.kinds.batch.lines import line_of, named_lines
-from proxy.file_store.sealed_blobs import BEGINNING, Blob, StoredFile
+from proxy.features.jobs.kinds.batch.lines import decode_line, named_lines
+from proxy.file_store.sealed_blobs import PREFIX_BYTES, BlobRange, StoredFile
 from proxy.helpers.limiter import FairLimiter
 from proxy.http.replies import encode_json
 from proxy.storage.store import Row
 
-What = Literal["output", "errors", "sound"]
-SUFFIXES: dict[What, str] = {"output": "jsonl", "errors": "jsonl", "sound": "zip"}
-_ID = re.compile(rf"file-(job_[0-9a-z]{{1,40}})-({'|'.join(get_args(What))})", re.ASCII)
+FileContent = Literal["output", "errors", "sound"]
+SUFFIXES: dict[FileContent, str] = {"output": "jsonl", "errors": "jsonl", "sound": "zip"}
+_ID = re.compile(rf"file-(job_[0-9a-z]{{1,40}})-({'|'.join(get_args(FileContent))})", re.ASCII)
 _PLACES, _OF_ACCOUNT, _AT_ONCE = 32, 4, 2
-"""The limits of files that are laid out at the same time: with very many lines, a file takes a quarter of a
+"""The limits of files that are built at the same time. A file with very many lines takes a quarter of a
 second."""
 _LINES = """
 SELECT job_steps.id, job_steps.number, first, last, state, error, request, job_clips.digest, bytes,
@@ -37,17 +37,18 @@ FROM job_steps LEFT JOIN job_clips ON job_clips.step = job_steps.id
 LEFT JOIN blobs ON blobs.account = job_clips.account AND blobs.digest = job_clips.told
 WHERE job_steps.job = :job ORDER BY job_steps.number
 """
-_WHY = {
+_REASONS = {
     "done": ("voice_erased", "The voice that spoke this line was erased."),
     "canceled": ("batch_cancelled", "The batch was cancelled before this line was spoken."),
     "expired": ("batch_expired", "The batch expired before this line was spoken."),
     "failed": ("batch_failed", "The batch failed before this line was spoken."),
 }
-"""Why a line has no sound: by the state of its step, or of its batch if the step was canceled."""
+"""The code and the message of a line without sound, by the state of its step, or of its batch if the step was
+canceled."""
 
 
 class LineFailure(msgspec.Struct, frozen=True):
-    """Why a line was refused, as its request would have been."""
+    """The failure of a line: the status and the error that a request for speech would have got."""
 
     status_code: int
     error: ErrorDetail
@@ -67,21 +68,21 @@ class _Line(msgspec.Struct, frozen=True):
     told_bytes: int | None
 
 
-def file_id(job: str, what: What) -> str:
-    return f"file-{job}-{what}"
+def file_id(job: str, content: FileContent) -> str:
+    return f"file-{job}-{content}"
 
 
-def job_of(file: str) -> tuple[str, What] | None:
-    """Return the batch of a file, and the file's content. None: it was uploaded."""
+def parse_batch_file_id(file: str) -> tuple[str, FileContent] | None:
+    """Return the batch that the id of a file names, and the file's content. None: the file was uploaded."""
     match = _ID.fullmatch(file)
     if match is None:
         return None
-    what: What = match[2]  # type: ignore[assignment]  # the pattern has these alone
-    return match[1], what
+    content: FileContent = match[2]  # type: ignore[assignment]  # the pattern has these alone
+    return match[1], content
 
 
 class BatchFiles:
-    """The files of all batches. Each read lays a file out again, so the reads have a limiter of their own."""
+    """Builds the files of batches. Each read builds a file again, so the reads have a limiter."""
 
     def __init__(self, files: JobFiles) -> None:
         self._files = files
@@ -89,44 +90,47 @@ class BatchFiles:
             "files of batches", places=_PLACES, of_account=_OF_ACCOUNT, at_once=_AT_ONCE
         )
 
-    async def of(
-        self, counter: RequestCounter, scope: Scope, job: Job, what: What
+    async def build_file(
+        self, counter: RequestCounter, scope: Scope, job: Job, content: FileContent
     ) -> StoredFile | SoundZip | None:
-        """Return a file of a batch. None: it is empty. Raises RateLimited, NoPlace and StorageFailed."""
+        """Build a file of a batch. None: it would be empty. Raises RateLimited, NoPlace and StorageFailed."""
         await counter.count("file", scope)
-        async with self._places.turn(job.account):
+        async with self._places.hold_turn(job.account):
             text = await self._files.whole(job.account, job.digest)
             rows = await self._files.store.read_long(_LINES, {"job": job.id})
-            return await asyncio.to_thread(self._made, job, what, text, rows)
+            return await asyncio.to_thread(self._lay_out, job, content, text, rows)
 
-    def _made(self, job: Job, what: What, text: bytes, rows: Sequence[Row]) -> StoredFile | SoundZip | None:
+    def _lay_out(
+        self, job: Job, content: FileContent, text: bytes, rows: Sequence[Row]
+    ) -> StoredFile | SoundZip | None:
         lines = [msgspec.convert(row, _Line) for row in rows]
-        segments: list[bytes | Blob]
-        if what == "errors":
+        segments: list[bytes | BlobRange]
+        if content == "errors":
             failed = (line for line in lines if not line.digest and line.state != "wanted")
-            named = ((line, line_of(text[line.first : line.last]).custom_id) for line in failed)
+            named = ((line, decode_line(text[line.first : line.last]).custom_id) for line in failed)
             segments = [_failed_line(job, line, custom_id) for line, custom_id in named]
         else:
             names = named_lines(text[line.first : line.last] for line in lines)
             spoken = [(line, name) for line, name in zip(lines, names, strict=True) if line.digest]
-            if what == "sound" and spoken:
+            if content == "sound" and spoken:
                 return SoundZip([(file, self._sound(job, line)) for line, (_, file) in spoken])
             segments = [segment for line, name in spoken for segment in _answer(line, *name)]
         return StoredFile(self._files, job.account, segments) if segments else None
 
     def _sound(self, job: Job, line: _Line) -> StoredFile:
-        return StoredFile(self._files, job.account, [Blob(line.digest or "", 0, line.bytes or 0)])
+        return StoredFile(self._files, job.account, [BlobRange(line.digest or "", 0, line.bytes or 0)])
 
 
-def _answer(line: _Line, custom_id: str, file: str) -> Iterator[bytes | Blob]:
-    """Yield the parts of a line of the output. The middle is in the vault: the report without the sound."""
+def _answer(line: _Line, custom_id: str, file: str) -> Iterator[bytes | BlobRange]:
+    """Yield the parts of a line of the output. The report about the sound, in its middle, is read from the
+    vault."""
     begin = {"id": _request_of(line), "custom_id": custom_id}
     response = {"status_code": 200, "request_id": line.request, "body": {"file": file}}
     head = encode_json({**begin, "response": response})
     yield head.removesuffix(b"}}}")
     if line.told and line.told_bytes is not None:
         yield b","
-        yield Blob(line.told, 1, line.told_bytes - BEGINNING)
+        yield BlobRange(line.told, 1, line.told_bytes - PREFIX_BYTES)
     else:
         yield b"}"
     yield b'},"error":null}\n'
@@ -141,7 +145,7 @@ def _failed_line(job: Job, line: _Line, custom_id: str) -> bytes:
         body = ErrorEnvelope(failure.error)
         response = {"status_code": failure.status_code, "request_id": request, "body": body}
     else:
-        code, message = _WHY[job.state if line.state == "canceled" else line.state]
+        code, message = _REASONS[job.state if line.state == "canceled" else line.state]
     begin = {"id": request, "custom_id": custom_id}
     return encode_json({**begin, "response": response, "error": {"code": code, "message": message}}) + b"\n"
 
@@ -155,14 +159,15 @@ class _ClipReport(msgspec.Struct, frozen=True):
 
 
 async def clip_reply(files: JobFiles, clip: JobClip, header: str | None) -> Response:
-    """Answer with the sound of a line, which is a whole file. Raises RangeNotSatisfiable, StorageFailed."""
+    """Answer with the sound of a line as a file. Raises RangeNotSatisfiable, StorageFailed."""
     format_ = msgspec.json.decode(await files.report_of(clip), type=_ClipReport).audio_format
     whole = StoredFile.of_blobs(files, [clip])
     return whole_reply(whole, f"{clip.step}.{format_}", MEDIA_TYPES[format_], header)
 
 
-def why(error: str) -> str:
-    """Return the shown message of a step's last failure. It may be tried again."""
+def shown_line_error(error: str) -> str:
+    """Return the message to show for the stored error of a line. An error of a try that is repeated is plain
+    text."""
     try:
         return msgspec.json.decode(error, type=LineFailure).error.message
     except msgspec.MsgspecError:

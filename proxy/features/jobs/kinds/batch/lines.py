@@ -17,12 +17,12 @@ from proxy.speech.speech_request import MAX_BODY_BYTES, is_utf8
 
 ENDPOINT = "/v1/audio/speech"
 MOST_LINES = MOST_WANTED
-"""The limit of lines, and again of blank lines: ten million would take seconds."""
+"""The most lines of a file, and also the most blank lines."""
 MOST_NAMED = 50
 """The most faults of a file that are reported."""
 
 _MOST_LINE_BYTES = MAX_BODY_BYTES + 8 * 1024
-"""A line has a body and a few short texts. A longer one is not decoded, not even to name its fault."""
+"""The most bytes of a line, which has a body and a few short texts. A longer line is not decoded."""
 _MOST_NAME = 100
 _UNSAFE = re.compile(r"[^\w.\- ]+")
 _NEEDED = ("model", "input", "voice")
@@ -64,8 +64,8 @@ class LineFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadFile(NamedTuple):
-    """The content of a file: the first and the last byte of each line, and the characters of all, if there
-    are no `faults`."""
+    """The lines of a file: the first and the last byte of each, and the characters of all together. They are
+    complete only if there are no `faults`."""
 
     lines: list[tuple[int, int]]
     characters: int
@@ -78,7 +78,7 @@ _decode_any = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def read_file(data: bytes) -> ReadFile:
-    """Read all lines. It looks at each byte, so a thread does it."""
+    """Read all lines of a file. Call it in a thread: it reads each byte."""
     lines, faults, seen = list[tuple[int, int]](), list[LineFault](), dict[str, int]()
     characters, blank = 0, 0
     for number, (first, last) in enumerate(_places(data), 1):
@@ -148,7 +148,7 @@ def _read_body(raw: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) ->
 
 
 def _unreadable(raw: bytes, number: int) -> LineFault:
-    """Return the fault of an unreadable line: it is no object, or a field is missing or wrong."""
+    """Return the fault of a line that cannot be decoded: it is no object, or a field is missing or wrong."""
     try:
         fields = _decode_any(raw)
     except _UNREADABLE:
@@ -163,20 +163,20 @@ def _unreadable(raw: bytes, number: int) -> LineFault:
 
 
 def _text(raw: msgspec.Raw) -> str:
-    """Return a text, and "" for other values: they are never built."""
+    """Return a text. For other JSON values, which are never built, return ""."""
     try:
         return msgspec.json.decode(raw, type=str)
     except _UNREADABLE:
         return ""
 
 
-def line_of(raw: bytes) -> BatchLine:
+def decode_line(raw: bytes) -> BatchLine:
     return _decode_line(raw)
 
 
 def request_body(raw: bytes) -> bytes:
     """Return the request of a line. Raises InvalidRequest for fields that a batch does not support."""
-    body = bytes(line_of(raw).body)
+    body = bytes(decode_line(raw).body)
     fields = _decode_body(body)
     for name, usual in (("stream_format", b'"audio"'), ("provenance", b"null")):
         if bytes(getattr(fields, name)) not in (usual, b"null"):
@@ -185,11 +185,11 @@ def request_body(raw: bytes) -> bytes:
 
 
 def named_lines(raws: Iterable[bytes]) -> list[tuple[str, str]]:
-    """Return the `custom_id` of each line, and the name of its sound in a zip file. Names differ also where
-    upper and lower case are the same."""
+    """Return the `custom_id` of each line, and the name of its sound in a zip file. The names differ even if
+    case is ignored."""
     named, seen = list[tuple[str, str]](), set[str]()
     for number, raw in enumerate(raws, 1):
-        line = line_of(raw)
+        line = decode_line(raw)
         stem = _UNSAFE.sub("_", line.custom_id)[:_MOST_NAME].strip(" .") or "line"
         suffix = _suffix(line.body)
         while f"{stem}.{suffix}".lower() in seen:

@@ -1,4 +1,5 @@
-"""Conversions of long recordings: jobs whose steps are stretches, each a conversion of its own."""
+"""Conversions of long recordings: jobs whose steps are stretches of the recording, which are converted one by
+one."""
 
 from __future__ import annotations
 
@@ -22,19 +23,19 @@ from proxy.features.consents.grants import Grants
 from proxy.features.conversions.form import (
     FILE,
     INPUT_TYPE,
-    OF_SPEECH,
+    SPEECH_FIELDS,
     ConversionForm,
     ConversionUpload,
     check_consent,
     find_grant,
-    output_of,
+    output_form,
     read_conversion,
     source_sound,
 )
-from proxy.features.jobs.core.fields import ENCODED, StepFields, of_step, step_format
+from proxy.features.jobs.core.fields import ENCODED, StepFields, step_format, step_terms
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobUpload, PlannedStep, SpokenKind
-from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, make_once
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.long_decoder import LongDecoder
@@ -76,19 +77,19 @@ def check_options(upload: ConversionUpload) -> None:
 
 
 def step_form(upload: ConversionUpload) -> ConversionForm:
-    """Return the form of one step. Sound that is encoded at the end is made as PCM, at the rate of the
-    answer."""
+    """Return the form of one step. If the format is encoded at the end of the job, the step makes PCM at the
+    rate of the job's file."""
     form, format_ = upload.form, upload.output.format
     if format_ in ENCODED:
         form = replace(form, sample_rate=upload.output.sample_rate_hz, bitrate=None)
     return replace(form, response_format=step_format(format_))
 
 
-def upload_of(form: ConversionForm, file: bytes = b"") -> ConversionUpload:
-    return ConversionUpload(form, output_of(form), file)
+def conversion_upload(form: ConversionForm, file: bytes = b"") -> ConversionUpload:
+    return ConversionUpload(form, output_form(form), file)
 
 
-FORM_FIELDS = frozenset((*ConversionJobForm.__struct_fields__, *OF_SPEECH, INPUT_TYPE))
+FORM_FIELDS = frozenset((*ConversionJobForm.__struct_fields__, *SPEECH_FIELDS, INPUT_TYPE))
 
 
 class ConversionKind(SpokenKind):
@@ -110,10 +111,10 @@ class ConversionKind(SpokenKind):
         self._ledger = ledger
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         assert upload is not None, "a conversion is made from a form"
-        assert at.speaking is not None, "a worker speaks"
+        assert revision.speaking is not None, "a worker speaks"
         (form, file), terms = upload, background.terms
         if len(file) > MOST_FILE_BYTES:
             raise InvalidRequest(
@@ -127,8 +128,8 @@ class ConversionKind(SpokenKind):
         check_length(terms, 0, FILE)
         tag = background.tag(made.form.tag)
         digest = await asyncio.to_thread(digest_of_fields, made.form, made.audio)
-        add = partial(self._add, at.speaking, background, made, tag)
-        return await made_once(self.files, background, add, digest)
+        add = partial(self._add, revision.speaking, background, made, tag)
+        return await make_once(self.files, background, add, digest)
 
     async def _add(
         self,
@@ -144,18 +145,18 @@ class ConversionKind(SpokenKind):
         source = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
         grant = await find_grant(self._grants, account, upload.form)
         form = step_form(upload)
-        # The request of a step is checked first, before anything is decoded.
-        speech_request = upload_of(form).request(source_sound(b"", 0.0, source, grant))
-        call = await speaking.prepare_call(id_, caller, speech_request, of_step(terms))
+        # The request of a step is checked before the recording is decoded.
+        speech_request = conversion_upload(form).request(source_sound(b"", 0.0, source, grant))
+        call = await speaking.prepare_call(id_, caller, speech_request, step_terms(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
         survey = await self._decoder.survey(account, upload.audio)
         if await asyncio.to_thread(long_recordings.is_silent, survey.levels):
             raise invalid_audio("it is silent, or its level is far too low", FILE)
         pieces = await asyncio.to_thread(
-            long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+            long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
-        # A conversion has a form in place of the sent fields.
+        # `form` takes the place of the fields `sent`.
         fields = ConversionFields(
             sent={},
             request=digest.hex(),
@@ -171,34 +172,36 @@ class ConversionKind(SpokenKind):
         await add_job(self.files, background, new)
 
     async def plan(
-        self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
+        self, job: Job, step: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
         fields = self.files.vault.open_record(job.account, job.id, job.record, ConversionFields)
-        # The plan may require consents by now.
+        # The plan of the account may have changed, and require a consent now.
         check_consent(fields.form, needs_consent=terms.consent == "required")
         grant = await find_grant(self._grants, job.account, fields.form)
-        upload, seconds = upload_of(fields.form), (held.last - held.first) / 1000
+        upload, seconds = conversion_upload(fields.form), (step.last - step.first) / 1000
         speech_request = upload.request(source_sound(b"", seconds, fields.source, grant))
-        # Without credits or an engine, nothing is decoded.
+        # This comes before the decoding, which is useless without credits or an engine.
         await self._check_credits(
-            await speaking.prepare_call(held.request, caller, speech_request, terms), seconds
+            await speaking.prepare_call(step.request, caller, speech_request, terms), seconds
         )
         file = await self.files.whole(job.account, job.digest)
-        stretch = long_recordings.StretchRequest(file, held.first, held.last, fields.takes_first)
+        stretch = long_recordings.StretchRequest(file, step.first, step.last, fields.takes_first)
         pcm = await self._decoder.stretch(job.account, stretch, SOURCE_HZ)
         sound_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
         speech_request = upload.request(source_sound(pcm, sound_s, fields.source, grant))
-        call = await speaking.prepare_call(held.request, caller, speech_request, terms)
+        call = await speaking.prepare_call(step.request, caller, speech_request, terms)
         return PlannedStep(call, consent=None if grant is None else grant.id)
 
     async def _check_credits(self, call: SpeechCall, seconds: float) -> None:
-        """Raise QuotaExceeded if the account surely cannot pay for a step."""
+        """Raise QuotaExceeded if the account certainly cannot pay for a step."""
         prices, part = call.terms.prices, call.plan.parts[0]
         models = [candidate.model for candidate in part.candidates]
         # As in the hold, the dearest candidate counts.
         amount = max(
             price.estimate_charge(
-                prices.of_work("conversion", model.engine, model.info.id), estimated_s=seconds, characters=0
+                prices.work_price("conversion", model.engine, model.info.id),
+                estimated_s=seconds,
+                characters=0,
             )
             for model in models
         )

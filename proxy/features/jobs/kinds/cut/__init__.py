@@ -1,1 +1,2 @@
-"""Long recordings of a voice, cut into clips for trainings: jobs whose steps are stretches."""
+"""Cuts of long recordings of a voice into clips for trainings: jobs whose steps are stretches of the
+recording."""

@@ -1,8 +1,8 @@
 """Cuts a long recording of a voice into clips for trainings.
 
-Each step cuts a stretch at its pauses, and hears each piece alone, so that its words are its own. One commit
-has what was heard and the charge. The clips follow: their ids are those of their step, so the next holder of
-a step that was killed adds each once.
+Each step cuts a stretch at its pauses, and recognises the words of each piece alone. One commit has the words
+and the charge. The clips are added after it. Their ids are computed from the step's, so after a kill the next
+holder of the step adds no clip twice.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.bodies import ShownJob
 from proxy.features.jobs.core.content import whole_reply
-from proxy.features.jobs.core.fields import SealedFields, of_step
+from proxy.features.jobs.core.fields import SealedFields, step_terms
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.hearing_steps import HearingKind
 from proxy.features.jobs.core.kind import JobUpload, StepAttempt
-from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, make_once
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.kinds.cut.piece import CutPiece
 from proxy.features.own_voices import records as voice_records
 from proxy.features.own_voices.cutting import MOST_CLIPS, CutForm, NoCutting
-from proxy.features.own_voices.sample_words import MOST_WORDS
+from proxy.features.own_voices.recording_storage import consent_condition
+from proxy.features.own_voices.sample_words import MOST_REF_TEXT_CHARACTERS
 from proxy.features.own_voices.seals import ClipTexts, seal_clip
-from proxy.features.own_voices.voice_creation import needs_of
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import FILE, HearRequest, TranscriptionForm
 from proxy.features.transcriptions.hearing import LEAST_S, HearCall, Hearing, HearTotals
@@ -67,15 +67,15 @@ from speech_engine.pcm import PcmInMemory
 
 LEAST_MS, MOST_MS = 180_000, 2_400_000
 _LEAST_LOGPROB = -0.8
-_ROWS = 20
-"""Clips of one commit."""
+_CLIPS_OF_COMMIT = 20
 FORM_FIELDS = frozenset(CutForm.__struct_fields__)
 
 _decode = msgspec.json.Decoder(list[CutPiece]).decode
 
 
 class CutFields(SealedFields, frozen=True, kw_only=True):
-    """The sealed fields of a cut. If it `takes_first`, only the file's first channel is used."""
+    """The sealed fields of a cut. `whole_ms` is the length of the recording. If it `takes_first`, only the
+    first channel of the file is used."""
 
     language: str
     takes_first: bool
@@ -83,8 +83,8 @@ class CutFields(SealedFields, frozen=True, kw_only=True):
 
 
 class CutReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a recording: so many `clips` for trainings, which play for `seconds`, and how many
-    pieces were left out for each reason."""
+    """The result of a cut: the number of `clips` for trainings, the `seconds` for which they play, and the
+    number of pieces that were left out for each reason."""
 
     voice: str
     clips: int
@@ -94,8 +94,8 @@ class CutReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobCutting(NoCutting):
-    """Each revision of the configuration sets `begin`, which reads the form of a request and makes a job of
-    it with further fields."""
+    """Begins cuts at the endpoint of a voice's samples. Each revision of the configuration sets `begin`,
+    which makes a job of a request's form and the given fields."""
 
     accepted = ShownJob
     begin: Callable[[Request, Mapping[str, str]], Awaitable[Response]]
@@ -105,7 +105,7 @@ class JobCutting(NoCutting):
 
 
 class CutKind(HearingKind):
-    """Cuts of long recordings, made at the samples of a voice and not at /v1/jobs."""
+    """The kind of cuts. They are made at the endpoint of a voice's samples, and not at /v1/jobs."""
 
     name = "cut"
     is_done_with_clip = False
@@ -127,7 +127,7 @@ class CutKind(HearingKind):
         self._comparison = comparison
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         assert upload is not None, "it is made from a form"
         form, file = upload
@@ -138,7 +138,7 @@ class CutKind(HearingKind):
         cut = replace(cut, tag=background.tag(cut.tag))
         digest = await asyncio.to_thread(digest_of_fields, (voice_id, cut), file)
         add = partial(self._add, background, voice_id, cut, file)
-        return await made_once(self.files, background, add, digest)
+        return await make_once(self.files, background, add, digest)
 
     async def _add(
         self,
@@ -149,10 +149,10 @@ class CutKind(HearingKind):
         id_: str,
         digest: bytes,
     ) -> None:
-        caller, terms = background.caller, of_step(background.terms)
+        caller, terms = background.caller, step_terms(background.terms)
         voice = await voice_records.get(self.store, caller.account, voice_id)
         if voice is None:
-            raise _no_voice()
+            raise _voice_deleted()
         await self._check_rights(voice, terms)
         language = form.language or voice.language or ""
         model = self._ears.find_model(language, terms)
@@ -160,7 +160,7 @@ class CutKind(HearingKind):
         survey = await self.decoder.survey(caller.account, file)
         _check_sound(survey)
         pieces = await asyncio.to_thread(
-            long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+            long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
         fields = CutFields(
             request=digest.hex(),
@@ -175,23 +175,23 @@ class CutKind(HearingKind):
         await add_job(self.files, background, new)
 
     async def write_step(
-        self, job: Job, held: JobStep, caller: Caller, terms: Terms, attempt: StepAttempt
+        self, job: Job, step: JobStep, caller: Caller, terms: Terms, attempt: StepAttempt
     ) -> None:
         from proxy.features.jobs.kinds.cut.pauses import find_pieces
 
-        fields, clip = self._fields(job), await records.find_clip(self.store, held.id)
+        fields, clip = self._fields(job), await records.find_clip(self.store, step.id)
         voice = await self._voice(job)
         if clip is not None:
-            master = await self._master(job, held, fields)
+            master = await self._master(job, step, fields)
             pieces = _decode(await self.files.whole(job.account, clip.digest))
         else:
             await self._check_rights(voice, terms)
             model = self._ears.find_model(fields.language, terms)
-            await self.check_credits(caller, terms, (model,), (held.last - held.first) / 1000)
-            master = await self._master(job, held, fields)
-            call = _call(held, caller, terms, model, fields.language)
-            is_last, reference = held.last == fields.whole_ms, await self._reference(voice)
-            found = await asyncio.to_thread(find_pieces, master, held.first, is_last=is_last)
+            await self.check_credits(caller, terms, (model,), (step.last - step.first) / 1000)
+            master = await self._master(job, step, fields)
+            call = _call(step, caller, terms, model, fields.language)
+            is_last, reference = step.last == fields.whole_ms, await self._reference(voice)
+            found = await asyncio.to_thread(find_pieces, master, step.first, is_last=is_last)
             totals = HearTotals(call)
             totals.model, totals.language = model, fields.language
             async with self.hold_price(job, call, totals, attempt) as hold:
@@ -199,13 +199,13 @@ class CutKind(HearingKind):
                 pieces = []
                 for piece in found:
                     reached.set_dispatched(reached.was_dispatched or not piece.left_out)
-                    measured = await asyncio.to_thread(_measured, master, held.first, piece)
-                    pieces.append(await self._judged(call, piece, measured, reference))
-                await self.settle_step(held, call, totals, hold, encode_json(pieces), job.voice)
-        await self._add_clips(held, voice, master, [piece for piece in pieces if not piece.left_out])
+                    measured = await asyncio.to_thread(_measure_piece, master, step.first, piece)
+                    pieces.append(await self._judge_piece(call, piece, measured, reference))
+                await self.settle_step(step, call, totals, hold, encode_json(pieces), job.voice)
+        await self._add_clips(step, voice, master, [piece for piece in pieces if not piece.left_out])
         await self._voice(job)
 
-    async def _judged(
+    async def _judge_piece(
         self, call: HearCall, piece: CutPiece, measured: _Measured, reference: RatedRecording | None
     ) -> CutPiece:
         """Return a piece with its words, or with the reason why it is left out. Raises EngineError."""
@@ -221,32 +221,32 @@ class CutKind(HearingKind):
             compared = await self._comparison.compare(RatedRecording(*measured[:2]), reference)
             if compared is not None and compared.answer == "other":
                 return replace(piece, left_out="other_voice")
-        return replace(piece, text=found.text[:MOST_WORDS])
+        return replace(piece, text=found.text[:MOST_REF_TEXT_CHARACTERS])
 
     async def _add_clips(
-        self, held: JobStep, voice: VoiceRecord, master: bytes, pieces: Sequence[CutPiece]
+        self, step: JobStep, voice: VoiceRecord, master: bytes, pieces: Sequence[CutPiece]
     ) -> None:
-        vault, needs = self.files.vault, needs_of(voice, self._grants)
-        for first in range(0, len(pieces), _ROWS):
+        vault, needs = self.files.vault, consent_condition(voice, self._grants)
+        for first in range(0, len(pieces), _CLIPS_OF_COMMIT):
             rows = list[SampleRecord]()
             try:
-                for number, piece in enumerate(pieces[first : first + _ROWS], first):
-                    id_ = f"clip_{sha256(f'{held.id} {number}'.encode()).hexdigest()[:24]}"
-                    rows.append(await self._row(held, voice, id_, piece, master))
+                for number, piece in enumerate(pieces[first : first + _CLIPS_OF_COMMIT], first):
+                    id_ = f"clip_{sha256(f'{step.id} {number}'.encode()).hexdigest()[:24]}"
+                    rows.append(await self._row(step, voice, id_, piece, master))
                 await voice_records.add_training_clips(self.store, rows, MOST_CLIPS, needs)
             finally:
-                # Nothing is dropped that a row names.
-                await vault.drop(held.account, [row.digest for row in rows])
+                # `drop` keeps a file that a row names.
+                await vault.drop(step.account, [row.digest for row in rows])
 
     async def _row(
-        self, held: JobStep, voice: VoiceRecord, id_: str, piece: CutPiece, master: bytes
+        self, step: JobStep, voice: VoiceRecord, id_: str, piece: CutPiece, master: bytes
     ) -> SampleRecord:
-        measured, vault = await asyncio.to_thread(_measured, master, held.first, piece), self.files.vault
+        measured, vault = await asyncio.to_thread(_measure_piece, master, step.first, piece), self.files.vault
         row = SampleRecord(
             voice=voice.id,
             number=0,
-            account=held.account,
-            digest=await vault.put(held.account, measured.sound),
+            account=step.account,
+            digest=await vault.put(step.account, measured.sound),
             tag=TRAINING,
             seconds=round(piece.plays_s, 3),
             quality=msgspec.json.encode(measured.quality).decode(),
@@ -259,14 +259,14 @@ class CutKind(HearingKind):
         voice = await voice_records.get(self.store, job.account, job.voice)
         if voice is None:
             await self.files.remove_job(job.id, job.account)
-            raise _no_voice()
+            raise _voice_deleted()
         return voice
 
     async def _check_rights(self, voice: VoiceRecord, terms: Terms) -> None:
         """Raise NotAllowed unless the voice may be trained, and has room for clips."""
         is_required, account = terms.consent == "required", voice.account or ""
         await self._grants.training_grant(account, voice.consent, is_required=is_required)
-        rows = await samples.of_voice(self.store, voice.id)
+        rows = await samples.list_of_voice(self.store, voice.id)
         if sum(row.is_for_training for row in rows) >= MOST_CLIPS:
             raise NotAllowed(
                 f"A voice has {MOST_CLIPS} clips for trainings at most; delete some first.",
@@ -275,32 +275,33 @@ class CutKind(HearingKind):
             )
 
     async def _reference(self, voice: VoiceRecord) -> RatedRecording | None:
-        """Return the recording that the voice was made of, if there is a comparer."""
-        made_of = await samples.made_of(self.store, voice.id) if self._comparison.has_comparer else []
+        """Return the recording that the voice was made of, for the comparison of speakers. None: there is no
+        comparer, or no such recording."""
+        made_of = await samples.list_original(self.store, voice.id) if self._comparison.has_comparer else []
         if not made_of or made_of[0].quality == NOT_MEASURED:
             return None
         first = made_of[0]
         quality = msgspec.json.decode(first.quality, type=SampleQuality)
         return RatedRecording(await self.files.vault.open(first.account, first.digest), quality)
 
-    async def _master(self, job: Job, held: JobStep, fields: CutFields) -> bytes:
+    async def _master(self, job: Job, step: JobStep, fields: CutFields) -> bytes:
         file = await self.files.whole(job.account, job.digest)
-        stretch = StretchRequest(file, held.first, held.last, fields.takes_first)
+        stretch = StretchRequest(file, step.first, step.last, fields.takes_first)
         return await self.decoder.master(job.account, stretch)
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         clips = await records.list_clips(self.store, job.id)
         if not clips:
             raise Conflict("The job has ended before any of it was cut.", param="id")
         pieces = [
             piece for clip in clips for piece in _decode(await self.files.whole(job.account, clip.digest))
         ]
-        kept = [piece.plays_s for piece in pieces if not piece.left_out]
+        lengths_s = [piece.plays_s for piece in pieces if not piece.left_out]
         left_out = Counter[str](piece.left_out for piece in pieces if piece.left_out)
         report = CutReport(
             voice=job.voice,
-            clips=len(kept),
-            seconds=round(sum(kept), 3),
+            clips=len(lengths_s),
+            seconds=round(sum(lengths_s), 3),
             left_out=dict(left_out),
             pieces=pieces,
         )
@@ -311,11 +312,11 @@ class CutKind(HearingKind):
         return self.files.vault.open_record(job.account, job.id, job.record, CutFields)
 
 
-def _call(held: JobStep, caller: Caller, terms: Terms, model: Model, language: str) -> HearCall:
-    """Return the call that a step is charged as: its pieces are heard one by one."""
-    seconds = (held.last - held.first) / 1000
+def _call(step: JobStep, caller: Caller, terms: Terms, model: Model, language: str) -> HearCall:
+    """Return the call by which a step is charged. Its pieces are recognised one by one."""
+    seconds = (step.last - step.first) / 1000
     return HearCall(
-        id=held.request,
+        id=step.request,
         caller=caller,
         terms=terms,
         request=HearRequest(TranscriptionForm(model=model.name, language=language), "transcribe"),
@@ -334,14 +335,14 @@ class _Measured(NamedTuple):
         return f"<_Measured {self.quality.rating}>"
 
 
-def _measured(master: bytes, begin_ms: int, piece: CutPiece) -> _Measured:
+def _measure_piece(master: bytes, begin_ms: int, piece: CutPiece) -> _Measured:
     """Cut a piece out of a stretch. Return its master, its quality, and its sound for ears."""
     from proxy.audio.recordings.derivation import whole_sound
     from proxy.audio.recordings.measures import rate_master
-    from proxy.features.jobs.kinds.cut.pauses import sound_of
+    from proxy.features.jobs.kinds.cut.pauses import cut_master
 
-    sound = sound_of(master, begin_ms, piece)
-    # Alone, a piece may have too few pauses to be measured, and all of it is speech.
+    sound = cut_master(master, begin_ms, piece)
+    # A piece may have too few pauses to measure where its speech is, so all of it counts as speech.
     quality = replace(rate_master(sound), refusal="", starts_s=0.0, ends_s=piece.plays_s)
     return _Measured(sound, quality, whole_sound(sound, HEARING_HZ))
 
@@ -360,5 +361,5 @@ def _check_sound(survey: long_recordings.LongSurvey) -> None:
         )
 
 
-def _no_voice() -> NotFound:
+def _voice_deleted() -> NotFound:
     return NotFound("The voice was deleted.", param="voice", code="voice_not_found")

@@ -1,4 +1,4 @@
-"""Where a stretch of reading is cut: into pieces of a few seconds, between pauses."""
+"""Finds where a stretch of a recording is cut: at pauses, into pieces of a few seconds."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.audio.recordings.derivation import pcm_of
+from proxy.audio.recordings.derivation import to_pcm
 from proxy.audio.recordings.master import Master, make_master
-from proxy.audio.recordings.measures import STEP_S, speech_of
+from proxy.audio.recordings.measures import STEP_S, speech_steps
 from proxy.features.jobs.kinds.cut.piece import CutPiece
 
 MOST_S = 15.0
 _SPEECH_S = 3.2
-"""The least speech of a piece: a recording of a voice needs three seconds."""
+"""The least speech of a piece. A recording of a voice needs three seconds."""
 _MARGIN_S = 0.15
-"""A word begins before it is loud, and a pause has room for two of these."""
+"""The silence that a piece keeps at both ends: a word begins before it is loud. Each pause has room for two
+margins."""
 
 Run = tuple[int, int]
 
 
 def find_pieces(master: bytes, begin_ms: int, *, is_last: bool) -> list[CutPiece]:
-    """Find the pieces of a stretch that begins there, in order. At its borders a word may be cut in two,
-    unless the recording begins or ends there. It takes milliseconds for each second: call it in a thread."""
+    """Find the pieces of a stretch that begins at `begin_ms` of the recording, in order. Pieces at the
+    borders of the stretch are left out, since a word may be cut in two there, unless the recording itself
+    begins or ends there. Call it in a thread: it takes milliseconds for each second of sound."""
     whole, begin_s = Master(master), begin_ms / 1000
-    speech = speech_of(whole)
+    speech = speech_steps(whole)
     return [
         _piece(
             run,
@@ -34,20 +36,22 @@ def find_pieces(master: bytes, begin_ms: int, *, is_last: bool) -> list[CutPiece
             whole.seconds,
             is_whole=not (begin_s and not run[0]) and (is_last or run[1] < len(speech)),
         )
-        for run in _joined(speech)
+        for run in _join_runs(speech)
     ]
 
 
-def sound_of(master: bytes, begin_ms: int, piece: CutPiece) -> bytes:
-    """Cut a piece out of the stretch that begins there, as a master."""
+def cut_master(master: bytes, begin_ms: int, piece: CutPiece) -> bytes:
+    """Return a piece of the stretch that begins at `begin_ms` of the recording, in the format of the
+    vault."""
     whole = Master(master)
     first, last = (round((at_s - begin_ms / 1000) * whole.rate_hz) for at_s in (piece.start_s, piece.end_s))
     samples = whole.read(first, last)
-    return make_master(pcm_of(samples), whole.rate_hz, 2)
+    return make_master(to_pcm(samples), whole.rate_hz, 2)
 
 
-def _joined(speech: NDArray[np.bool_]) -> Sequence[Run]:
-    """Return runs of speech. One that is too short is joined with a neighbour, over the shortest pause."""
+def _join_runs(speech: NDArray[np.bool_]) -> Sequence[Run]:
+    """Return the runs of speech, in steps of `STEP_S`. A run that is too short is joined with a neighbour,
+    over the shortest pause."""
     edges = np.flatnonzero(np.diff(speech.astype(np.int8), prepend=0, append=0))
     runs: list[Run] = [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
     spoken, most = np.concatenate(([0], np.cumsum(speech))), (MOST_S - 2 * _MARGIN_S) / STEP_S

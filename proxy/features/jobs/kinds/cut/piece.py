@@ -1,4 +1,4 @@
-"""A piece of a recording that is cut."""
+"""The piece of a recording that was cut: its times, and its words."""
 
 from __future__ import annotations
 

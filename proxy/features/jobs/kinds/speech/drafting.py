@@ -1,4 +1,4 @@
-"""What a job of speech will say: its pieces, its chapters, and the call of each step. Nothing is spoken."""
+"""Drafts the job of a text: its pieces, its chapters, and the call of each step. Nothing is spoken."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.feature import RevisionContext
-from proxy.features.jobs.core.fields import StepFields, chapter_of, of_step
+from proxy.features.jobs.core.fields import StepFields, chapter_number_of, step_terms
 from proxy.features.jobs.core.kind import PlannedStep
 from proxy.features.jobs.kinds.speech.request import JobFields, step_body, step_text
 from proxy.features.jobs.section import SECTION
-from proxy.features.jobs.texts.chapters import cut, in_chapter
+from proxy.features.jobs.texts.chapters import chapter_field, cut_text
 from proxy.features.jobs.texts.drafts import step_request
 from proxy.features.jobs.texts.pieces import MOST_CHARACTERS
 from proxy.speech.call import SpeechCall
@@ -27,31 +27,32 @@ from proxy.speech.speaking import Speaking
 from proxy.speech.split_text import EMOTION, inexpressible
 
 Plan = Callable[[str], Awaitable[SpeechCall]]
-"""Plans a piece of a text as a step will be planned. Raises RequestFailed."""
+"""Plans a piece of a text like a step. Raises RequestFailed."""
 
 
 class TextPiece(NamedTuple):
-    """The piece of a text that a step speaks."""
+    """The piece of a text that the step `number` speaks: from the character `first` up to `last`."""
 
     number: int
     first: int
     last: int
 
 
-async def drafted(
-    at: RevisionContext, id_: str, caller: Caller, body: JobFields
+async def draft_fields(
+    revision: RevisionContext, id_: str, caller: Caller, body: JobFields
 ) -> tuple[StepFields, Sequence[tuple[int, int]]]:
-    """Plan the beginning of a text as a step will be planned, and cut it. Raises RequestFailed."""
-    assert at.speaking is not None, "a worker speaks"
+    """Plan the beginning of a text like a step, and cut the text. Return the fields of the job, and the start
+    and the end of each piece. Raises RequestFailed."""
+    assert revision.speaking is not None, "a worker speaks"
     start = body.spoken_chapters[0].start if body.chapters else 0
     begins = start + len(body.text[start:]) - len(body.text[start:].lstrip())
-    most = SECTION.of(at.config).step_characters
-    plan = partial(_planned, at.speaking, id_, caller, body)
+    most = SECTION.of(revision.config).step_characters
+    plan = partial(_plan_piece, revision.speaking, id_, caller, body)
     call = await plan(body.text[begins : begins + MOST_CHARACTERS])
-    names = call.plan.cast(call.request)
-    borders = [place for place, _ in body.of_file.gaps]
+    names = call.plan.cast
+    borders = [place for place, _ in body.layout.gaps]
     pieces, chapters = await asyncio.to_thread(
-        cut, body.text, body.chapters, call.plan.language, names, most, body.chosen, borders
+        cut_text, body.text, body.chapters, call.plan.language, names, most, body.chosen, borders
     )
     fields = StepFields(
         sent=body.sent,
@@ -65,10 +66,10 @@ async def drafted(
         only=body.only,
         cover=body.cover,
         language=call.plan.language,
-        pauses=tuple(body.of_file.pauses(body.text, pieces)),
-        own=body.of_file.own,
+        pauses=tuple(body.layout.pauses(body.text, pieces)),
+        own=body.layout.own,
     )
-    ignored = {*call.ignored(), *await _dropped_tags(fields, body.text, pieces, plan)}
+    ignored = {*call.ignored_fields(), *await _dropped_tags(fields, body.text, pieces, plan)}
     return replace(fields, ignored=tuple(sorted(ignored))), pieces
 
 
@@ -83,31 +84,31 @@ async def plan_step(
 ) -> PlannedStep:
     """Plan a step of a text. Raises RequestFailed."""
     # The speaker and the emotion begin anew with each chapter.
-    begin = fields.begin_of(place.number)
+    begin = fields.chapter_start_of(place.number)
     chapter, first, last = text[begin:], place.first - begin, place.last - begin
     for has_emotion in (True, False):
-        # A thread, as it looks through the whole text.
+        # It runs in a thread, because it searches the whole text.
         piece, tags = await asyncio.to_thread(
             partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
         )
         request = step_request(fields, step_body(fields, piece), speaking)
         call = await speaking.prepare_call(request_id, caller, request, terms)
-        # If no voice expresses the emotion, its tag counts as text, and would be spoken: then the first
-        # part begins before the end of the tags, and the step is planned again without the emotion.
+        # If no voice can express the emotion, its tag would be spoken as text. This shows in the first part,
+        # which then begins before the end of the tags. The step is planned again without the emotion.
         if call.plan.parts[0].start >= tags - 1:
             break
     return PlannedStep(call, tags)
 
 
-def planner(
-    at: RevisionContext,
+def step_planner(
+    revision: RevisionContext,
     background: BackgroundRequest,
     fields: StepFields,
     text: str,
     pieces: Sequence[tuple[int, int]],
 ) -> Callable[[int, Terms], Awaitable[SpeechCall]]:
-    """Return what plans the step of a number, for its price."""
-    speaking = at.speaking
+    """Return the function that plans a step by its number, for its price."""
+    speaking = revision.speaking
     assert speaking is not None, "a worker speaks"
 
     async def plan(number: int, terms: Terms) -> SpeechCall:
@@ -118,28 +119,31 @@ def planner(
     return plan
 
 
-async def _planned(speaking: Speaking, id_: str, caller: Caller, body: JobFields, text: str) -> SpeechCall:
-    terms = of_step(speaking.admission.terms(caller))
+async def _plan_piece(speaking: Speaking, id_: str, caller: Caller, body: JobFields, text: str) -> SpeechCall:
+    terms = step_terms(speaking.admission.terms(caller))
     fields = StepFields(sent=body.sent)
     request = step_request(fields, step_body(fields, text), speaking)
     if request.emotion_tags == "refuse":
-        request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text
+        request = replace(
+            request, emotion_tags="drop"
+        )  # `_dropped_tags` refuses with the place in the whole text
     return await speaking.prepare_call(id_, caller, request, terms)
 
 
 async def _dropped_tags(
     fields: StepFields, text: str, pieces: Sequence[tuple[int, int]], plan: Plan
 ) -> Sequence[str]:
-    """Return EMOTION if tags of the text are left out. Raises InvalidRequest if the job refuses that."""
+    """Return [EMOTION] if some tags of the text cannot be expressed, and are dropped. Raises InvalidRequest
+    if the job refuses this."""
     mode, seen = msgspec.json.decode(fields.sent.get("emotion_tags", b"null")), set[tuple[str, str]]()
     for number, (start, end) in enumerate(pieces, 1):
         if mode == "text" or text_tags.first_emotion(text[start:end]) is None:
             continue
-        begin = fields.begin_of(number)
+        begin = fields.chapter_start_of(number)
         first, last = start - begin, end - begin
         work = partial(step_text, text[begin:], fields.cast, first, last, has_emotion=False)
         piece, tag_characters = await asyncio.to_thread(work)
-        turns = text_tags.turns(piece, fields.cast)
+        turns = text_tags.find_turns(piece, fields.cast)
         tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
         # Tags that were checked before have the same result.
         for part in (await plan(piece)).plan.parts if tags - seen else ():
@@ -148,8 +152,8 @@ async def _dropped_tags(
                 continue
             if mode != "refuse":
                 return [EMOTION]
-            chapter = chapter_of(fields.chapters, number)
-            param = "input" if chapter is None else in_chapter(chapter - 1, "input")
+            chapter = chapter_number_of(fields.chapters, number)
+            param = "input" if chapter is None else chapter_field(chapter - 1, "input")
             raise inexpressible(tag, first + tag.start - tag_characters, part.candidates[0], param)
         seen |= tags
     return []

@@ -1,4 +1,4 @@
-"""Speech of a long text: a job whose steps are its pieces."""
+"""The kind of jobs that speak a long text. Each step speaks a piece of it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from proxy.feature import RevisionContext
 from proxy.features.jobs.core import covers, records
 from proxy.features.jobs.core.again import AgainBody, again_fields
 from proxy.features.jobs.core.content import SoundQuery, no_sound
-from proxy.features.jobs.core.fields import Chapter, StepFields, of_step
+from proxy.features.jobs.core.fields import Chapter, StepFields, step_terms
 from proxy.features.jobs.core.joined_sound import added_silences
 from proxy.features.jobs.core.kind import PlannedStep
 from proxy.features.jobs.core.making import check_length
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
-from proxy.features.jobs.kinds.speech.drafting import TextPiece, drafted, plan_step, planner
+from proxy.features.jobs.kinds.speech.drafting import TextPiece, draft_fields, plan_step, step_planner
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job
-from proxy.features.jobs.texts.chapters import mute
+from proxy.features.jobs.texts.chapters import nothing_to_say
 from proxy.features.jobs.texts.drafts import DraftKind, JobDraft
-from proxy.features.jobs.texts.subtitles import SUBTITLES, Writer, with_times, writers
+from proxy.features.jobs.texts.subtitles import SUBTITLES, WRITERS, CueWriter, add_times
 from proxy.http.ranges import StreamedFile
 from proxy.speech.speaking import Speaking
 from proxy.speech.split_text import EMOTION
@@ -40,27 +40,29 @@ class SpeechKind(DraftKind):
     body: type[msgspec.Struct] | None = JobBody
     is_one_text = True
 
-    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
-        body = await self.read_text(background, at)
+    async def read_request(self, background: BackgroundRequest, revision: RevisionContext) -> JobDraft:
+        body = await self.read_text(background, revision)
         check_length(background.terms, body.characters, body.field)
-        return await self._draft(background, body, at)
+        return await self._draft(background, body, revision)
 
-    async def read_text(self, background: BackgroundRequest, at: RevisionContext) -> JobFields:
-        """Read the text of a request, and what is asked for it. Raises RequestFailed."""
-        # It holds the interpreter's lock for a few milliseconds, and never blocks the loop.
+    async def read_text(self, background: BackgroundRequest, revision: RevisionContext) -> JobFields:
+        """Read the text and the other fields of a request. Raises RequestFailed."""
+        # A large body takes milliseconds to parse, so a thread does it.
         body = await asyncio.to_thread(parse_job, background.body, background.defaults)
         if not body.text.strip():
-            raise mute(None)
+            raise nothing_to_say(None)
         return await self.with_cover(background, body)
 
     async def with_cover(self, background: BackgroundRequest, body: JobFields) -> JobFields:
-        """Return the same fields, whose picture can be used. Raises RequestFailed."""
+        """Check the cover of a request, and return its fields. Raises RequestFailed."""
         if body.cover:
             await covers.check_cover(self.files, background.caller.account, body.cover)
         return body
 
-    async def _draft(self, background: BackgroundRequest, body: JobFields, at: RevisionContext) -> JobDraft:
-        fields, pieces = await drafted(at, background.id, background.caller, body)
+    async def _draft(
+        self, background: BackgroundRequest, body: JobFields, revision: RevisionContext
+    ) -> JobDraft:
+        fields, pieces = await draft_fields(revision, background.id, background.caller, body)
         text = body.text
         return JobDraft(
             fields=fields,
@@ -68,37 +70,38 @@ class SpeechKind(DraftKind):
             data=text.encode(),
             pieces=pieces,
             characters=body.characters,
-            plan=planner(at, background, fields, text, pieces),
+            plan=step_planner(revision, background, fields, text, pieces),
             text=text,
             tag=background.tag(body.tag),
-            holds=body.of_file.holds,
-            left_out=body.of_file.left_out,
+            holds=body.layout.holds,
+            left_out=body.layout.left_out,
         )
 
     async def draft_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+        self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
     ) -> JobDraft:
         places = await records.list_pieces(self.store, job.id)
         pieces = [places[number] for number in sorted(places)]
         before, text = self._fields(job), await self.files.text(job.account, job.digest)
         fields = again_fields(before, job.id, job.steps, body)
-        # A voice that is gone, or may not be used any more, is refused at once.
-        call = await planner(at, background, fields, text, pieces)(1, of_step(background.terms))
-        ignored = {*call.ignored(), *({EMOTION} & {*before.ignored})}
+        # The first step is planned, so that a voice that is gone or not permitted any more is refused at
+        # once.
+        call = await step_planner(revision, background, fields, text, pieces)(1, step_terms(background.terms))
+        ignored = {*call.ignored_fields(), *({EMOTION} & {*before.ignored})}
         fields = replace(fields, voice=call.plan.voice.id, ignored=tuple(sorted(ignored)))
-        plan = planner(at, background, fields, text, pieces)
+        plan = step_planner(revision, background, fields, text, pieces)
         return JobDraft(
             fields, job.format, text.encode(), pieces, job.characters, plan, call.plan.language, text
         )
 
     async def plan(
-        self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
+        self, job: Job, step: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
         fields = self._fields(job)
         text = await self.files.text(job.account, job.digest)
-        piece = TextPiece(held.number, held.first, held.last)
-        planned = await plan_step(speaking, caller, terms, fields, text, piece, held.request)
-        return planned._replace(source=fields.source_of(held.number))
+        piece = TextPiece(step.number, step.first, step.last)
+        planned = await plan_step(speaking, caller, terms, fields, text, piece, step.request)
+        return planned._replace(source=fields.source_of(step.number))
 
     def chapters(self, job: Job) -> Sequence[Chapter]:
         return self._fields(job).chapters
@@ -111,13 +114,13 @@ class SpeechKind(DraftKind):
         times = await self._word_times(clips)
         headers = {WORD_TIMES: times} if times else {}
         text = await self.files.text(job.account, job.digest)
-        parts = self._subtitles(job, clips, text, writers[format_]())
+        parts = self._subtitles(job, clips, text, WRITERS[format_]())
         media_type = f"{SUBTITLES[format_]}; charset=utf-8"
         return StreamedFile(parts, f"{query.name}.{format_}", media_type, headers)
 
     async def _word_times(self, clips: Sequence[JobClip]) -> str:
-        """Return "interpolated" if the times of a clip's words were computed, "heard" if the server has heard
-        some, or else ""."""
+        """Return "interpolated" if the times of all words of some clip were computed, "heard" if some times
+        come from recognition, or else ""."""
         found = ""
         for clip in clips:
             report = await self._report(clip)
@@ -140,7 +143,7 @@ class SpeechKind(DraftKind):
         ]
 
     async def _subtitles(
-        self, job: Job, clips: Sequence[JobClip], text: str, writer: Writer
+        self, job: Job, clips: Sequence[JobClip], text: str, writer: CueWriter
     ) -> AsyncGenerator[bytes, None]:
         places, begins_s = await records.list_pieces(self.store, job.id), 0.0
         fields = self._fields(job)
@@ -149,7 +152,7 @@ class SpeechKind(DraftKind):
             begins_s += added / clip.sample_rate_hz
             told, (first, last) = await self._words(clip), places[clip.number]
             seconds, piece = clip.samples / clip.sample_rate_hz, text[first:last]
-            words = await asyncio.to_thread(with_times, piece, fields.cast, told, seconds)
+            words = await asyncio.to_thread(add_times, piece, fields.cast, told, seconds)
             yield await asyncio.to_thread(writer.write_cues, piece, words, begins_s, begins_s + seconds)
             # The frames of joined clips play for longer than the sound in them.
             begins_s += clip.played_s

@@ -1,4 +1,4 @@
-"""The request of a job: the fields of a request for speech, and a text that may be much longer."""
+"""Parses the request of a job: the fields of a request for speech, with a text that may be much longer."""
 
 from __future__ import annotations
 
@@ -68,10 +68,11 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
         return f"<JobBody {self.model}>"
 
 
-class OfFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What the text of a file has beside the words. `gaps` are the places where a section begins, with the
-    seconds of silence before it, and `paragraph_s` is the silence between paragraphs. `holds` are the files
-    that the job holds, with the field that names each. `own` is what only the kind of the job reads."""
+class FileLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """The layout of a text that was read from a file. `gaps` are the places at which a section begins, with
+    the seconds of silence before it. `paragraph_s` is the silence between paragraphs. `holds` are the
+    uploaded files that the job holds, with the field that names each. `own` is read by the kind of the job
+    alone."""
 
     gaps: tuple[tuple[int, float], ...] = ()
     paragraph_s: float = 0.0
@@ -80,7 +81,7 @@ class OfFile(msgspec.Struct, frozen=True, kw_only=True):
     own: msgspec.Raw = msgspec.Raw(b"null")
 
     def pauses(self, text: str, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[int, float]]:
-        """Yield the steps that have a pause before them, with its seconds."""
+        """Yield the numbers of steps that have a pause before them, with its seconds."""
         gaps = dict(self.gaps)
         for number, (start, _) in enumerate(pieces, 1):
             if start in gaps:
@@ -102,7 +103,7 @@ class JobFields(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     only: str = ""
     cover: str = ""
-    of_file: OfFile = OfFile()
+    layout: FileLayout = FileLayout()
 
     @property
     def field(self) -> str:
@@ -126,7 +127,7 @@ class JobFields(msgspec.Struct, frozen=True, kw_only=True):
         return f"<JobFields of {len(self.text)} characters>"
 
 
-_OF_JOB = (
+_JOB_FIELDS = (
     *("input", "kind", "background", "chapters", "files", "only", "quality", "tag", "title"),
     covers.FIELD,
 )
@@ -134,7 +135,7 @@ _OF_JOB = (
 
 
 def _refuse_fields(body: JobBody, format_: str, values: dict[str, msgspec.Raw]) -> None:
-    """Refuse fields that no job takes, or none of this format. Raises InvalidRequest."""
+    """Raise InvalidRequest for fields that no job takes, or no job of this format."""
     if body.input_type != "text":
         raise InvalidRequest(
             "'input_type' can only be text for a job, which cuts its text into steps.",
@@ -153,7 +154,8 @@ def _refuse_fields(body: JobBody, format_: str, values: dict[str, msgspec.Raw]) 
 
 
 def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
-    """Parse a body. Raises InvalidRequest with the wrong field, except for fields that a step checks."""
+    """Parse a body. Raises InvalidRequest, which names the wrong field. Some fields are checked later, with a
+    step's request."""
     body = speech_request.parse(JobBody, raw, defaults, MOST_BODY_BYTES)
     format_ = body.response_format.lower()
     if format_ not in FORMATS:
@@ -161,13 +163,13 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
             f"Invalid value for 'response_format': of a job it must be one of {', '.join(FORMATS)}.",
             param="response_format",
         )
-    text, chapters = _text(body)
+    text, chapters = _read_text(body)
     if body.emotion_tags != "text":
         check_pauses(text, MOST_JOB_PAUSES_S, "chapters" if chapters else "input")
-    values = _values(raw, len(text))
+    values = _sent_fields(raw, len(text))
     _refuse_fields(body, format_, values)
-    sent = {name: value for name, value in values.items() if name not in _OF_JOB}
-    # Each step's request has them.
+    sent = {name: value for name, value in values.items() if name not in _JOB_FIELDS}
+    # Each step's request has these fields.
     if sum(len(memoryview(value)) for value in sent.values()) > speech_request.MAX_BODY_BYTES:
         raise RequestTooLarge(
             f"The fields beside 'input' and 'chapters' have more than {speech_request.MAX_BODY_BYTES} bytes."
@@ -193,11 +195,11 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
         title=body.title,
         only=body.only or "",
         cover=body.cover_file_id or "",
-        of_file=OfFile(holds={body.cover_file_id: covers.FIELD} if body.cover_file_id else {}),
+        layout=FileLayout(holds={body.cover_file_id: covers.FIELD} if body.cover_file_id else {}),
     )
 
 
-def _text(body: JobBody) -> tuple[str, tuple[Chapter, ...]]:
+def _read_text(body: JobBody) -> tuple[str, tuple[Chapter, ...]]:
     """Return the whole text, and its chapters if it has any. Raises InvalidRequest."""
     if body.chapters is None:
         if not body.input:
@@ -224,12 +226,13 @@ def _text(body: JobBody) -> tuple[str, tuple[Chapter, ...]]:
     return text, chapters
 
 
-def _values(raw: bytes, characters: int) -> dict[str, msgspec.Raw]:
-    """Return the fields as they were sent, beside a text of so many characters. Raises InvalidRequest."""
+def _sent_fields(raw: bytes, characters: int) -> dict[str, msgspec.Raw]:
+    """Return the fields of a body as they were sent. Its text has so many characters. Raises
+    InvalidRequest."""
     try:
         return speech_request.raw_fields(raw, characters)
     except UnicodeDecodeError:
-        # Only the name of an unknown field was not read yet.
+        # The body was parsed before, so only the name of an unknown field can be wrong.
         raise InvalidRequest(
             "We could not parse the JSON body of your request: the name of a field is no UTF-8.",
             code="invalid_json",
@@ -237,14 +240,14 @@ def _values(raw: bytes, characters: int) -> dict[str, msgspec.Raw]:
 
 
 def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emotion: bool) -> tuple[str, int]:
-    """Return the text of a step's request, and the length of the tags that begin it. A turn that goes on in
-    the piece keeps its speaker, and perhaps its emotion."""
+    """Return the text of a step's request, and the length of the tags at its beginning. The tags repeat the
+    speaker, and with `has_emotion` the emotion, of the turn that goes on in the piece."""
     saying = saying_at(text, cast, first, last) if first else Saying()
     name = saying.name
     if cast and first and not name and text[first - 1] not in "\n[":
-        name = cast[
-            0
-        ]  # a piece is a text of its own, where a word in the middle of a line may look like a name
+        # At the beginning of a piece, a word from the middle of a line could be taken for the name of a
+        # speaker.
+        name = cast[0]
     tags = "".join(f"[{tag}] " for tag in (name, saying.emotion if has_emotion else "") if tag)
     return tags + text[first:last], len(tags)
 

@@ -1,9 +1,10 @@
-"""The price of trainings: held when one is requested, charged once when its voice has its model.
+"""The price of trainings: it is held when a training is requested, and charged once when the voice has its
+model.
 
-The hold is a row that outlives every process, and the charge has its id: a job's id may return after a
-deletion, with the same Idempotency-Key. The commit that gives the voice its model makes the price due. The
-end of a training on a rented machine by its account makes a part due. A sweep charges these, refunds the
-holds of jobs that ended otherwise, and deletes their checkpoints.
+The hold is a row, and the charge has the same id. This is not the job's id, because an Idempotency-Key may
+make a job of the same id again after a deletion. The commit that gives the voice its model makes the price
+due. If the account ends a training on a rented machine, a part of the price becomes due. A sweep charges due
+prices, refunds the holds of jobs that ended otherwise, and deletes their checkpoints.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import structlog
 
 from policies.plans import Terms
-from policies.price import Price, share
+from policies.price import Price, share_of_charge
 from proxy.access.callers import Caller
 from proxy.errors import NotAllowed
 from proxy.features.jobs.core.files import JobFiles
@@ -33,9 +34,9 @@ _BATCH = 100
 _log = structlog.get_logger()
 
 
-def price_of(terms: Terms) -> Price:
-    """Return what a training costs. Raises NotAllowed where it is not offered."""
-    if (price := terms.prices.of_training()) is not None:
+def training_price(terms: Terms) -> Price:
+    """Return the price of a training. Raises NotAllowed if the plan does not offer trainings."""
+    if (price := terms.prices.training_price()) is not None:
         return price
     raise NotAllowed(
         f"Your plan '{terms.plan}' does not offer trainings; ask the operator.",
@@ -53,10 +54,13 @@ class TrainingBills:
         self._sweeping = asyncio.Lock()
 
     async def hold(self, job: str, created: int, caller: Caller, terms: Terms) -> Hold:
-        """Hold the price of a training, made at this moment. Raises NotAllowed and QuotaExceeded."""
+        """Hold the price of a training whose job is created at this time. Raises NotAllowed and
+        QuotaExceeded."""
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        # Like the id of a step: usage by job distinguishes two jobs of one id.
-        return await self.price.hold(f"{job}_{created}_{new_id('hold')}", payer, price_of(terms).micro, job)
+        # The id has the time of the creation, as the ids of steps do, so that two jobs of the same id differ.
+        return await self.price.hold(
+            f"{job}_{created}_{new_id('hold')}", payer, training_price(terms).micro, job
+        )
 
     def store_statement(self, hold: Hold) -> Statement:
         """Return the statement that stores a hold, for the commit that adds its training."""
@@ -64,7 +68,7 @@ class TrainingBills:
         return durable_holds.store_statement(durable, records.has_hold(durable.request))
 
     async def run(self) -> None:
-        """Sweep now, and every few seconds."""
+        """Call `sweep` now and every few seconds."""
         await repeat("bills of trainings", self.sweep, EVERY_S, self._metrics)
 
     async def sweep(self) -> int:
@@ -76,16 +80,16 @@ class TrainingBills:
                 for training in batch:
                     await self._charge(training)
                 swept += len(batch)
-            while batch := await records.list_left(self._store, _BATCH):
+            while batch := await records.list_to_refund(self._store, _BATCH):
                 for training in batch:
                     await self._end(training)
                 swept += len(batch)
-            await records.forget(self._store)
+            await records.delete_over(self._store)
         return swept
 
     async def make_room(self, job: str) -> None:
-        """Settle the training of this job at once, if it has ended: the account waits for its credits, or
-        makes another training of this id."""
+        """Charge or refund the training of this job at once if the job has ended: the account waits for its
+        credits, or makes another training of the same id."""
         if await records.get(self._store, job) is not None:
             await self.sweep()
 
@@ -97,7 +101,7 @@ class TrainingBills:
 
     async def _end(self, training: Training) -> None:
         await self.price.forget(training.hold, training.account)
-        for digest in await records.settle(self._store, training):
+        for digest in await records.close_training(self._store, training):
             await self._files.drop(training.account, digest)
 
 
@@ -109,5 +113,5 @@ def _purchase(training: Training, price: int) -> Purchase:
         voice=training.voice,
         job=training.id,
         tag=training.tag,
-        part=None if training.state == "owed" else share(price, training.ran, training.asked),
+        part=None if training.state == "owed" else share_of_charge(price, training.ran, training.asked),
     )

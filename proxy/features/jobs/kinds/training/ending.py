@@ -1,4 +1,4 @@
-"""The end of a training: the voice gets the model, the price is due and the job is done, in one commit."""
+"""Ends trainings. In one commit, the voice gets the model, the price becomes due and the job is done."""
 
 from __future__ import annotations
 
@@ -51,28 +51,28 @@ class TrainingEnds:
     def revise(self, library: Library, purges: Purges) -> None:
         self._library, self._purges = library, purges
 
-    async def done(
-        self, held: JobStep, training: Training, result: TrainingResult, export_rows: Sequence[Statement]
+    async def end_with_voice(
+        self, step: JobStep, training: Training, result: TrainingResult, export_rows: Sequence[Statement]
     ) -> None:
-        """Give a voice its model, and end the job with its `export_rows`, unless it has ended or the voice
-        was erased. A second call writes nothing."""
+        """Give a voice its model, and end the job with the statements `export_rows` of its exported file. It
+        writes nothing if the job has ended or the voice was erased, so a second call is harmless."""
         model = await self._trained.put(training.account, training.voice, training.format, result.file)
-        before = await self._trained.replaced_by(model)
+        replaced = await self._trained.replaced_by(model)
         now = await self._store.now()
         of_job: Params = {"of_job": training.id}
         also = (
             *self._trained.statements(model, Condition(TRAININGS.finished, {})),
-            records.owe_statement(held, model.id, result.done),
+            records.owe_statement(step, model.id, result.done),
             *(Statement(each.sql, {**each.params, **of_job}) for each in export_rows),
             Statement(_DONE_IF_DUE, {**of_job, "now": now}),
-            *self._failure(held, VOICE_ERASED, now),
-            *ends.notice_rows(self._notices, held, ends.JOB_EVENTS, "done", now, TRAININGS.finished),
+            *self._failure_statements(step, VOICE_ERASED, now),
+            *ends.notice_statements(self._notices, step, ends.JOB_EVENTS, "done", now, TRAININGS.finished),
         )
         is_written = await TRAININGS.write_held(
             self._store,
-            held,
+            step,
             {"state": "done", "due": LAST_MOMENT, "error": ""},
-            only_if=job_records.is_wanted(held),
+            only_if=job_records.step_condition(step),
             also=also,
             gives_back=True,
         )
@@ -83,37 +83,38 @@ class TrainingEnds:
             self._library.forget(training.account)
         if self._purges is not None:
             await self._purges.purge_voice(training.account, training.voice)
-        self._notices.look_soon()
+        self._notices.look_now()
         self._ended.labels("done").inc()
         _log.info(
             "job.training.complete", job=training.id, steps=result.done.steps, best=result.done.best_step
         )
-        for old in before:
+        for old in replaced:
             await self._trained.drop(old)
 
-    async def failed(self, held: JobStep, why: ErrorDetail, *, is_owners: bool = False) -> Done:
-        """Return the end of a training that cannot succeed, or that its account has made impossible."""
+    async def end_as_failed(self, step: JobStep, why: ErrorDetail, *, is_owners: bool = False) -> Done:
+        """Return the end of a training that has failed. If `is_owners`, its account is the cause, and pays
+        for the steps on rented machines."""
         self._ended.labels("failed").inc()
-        _log.warning("job.training.failed", job=held.job, code=why.code)
-        also = self._failure(held, why, await self._store.now())
+        _log.warning("job.training.failed", job=step.job, code=why.code)
+        also = self._failure_statements(step, why, await self._store.now())
         if is_owners:
-            also = (records.owe_part_statement(held.job, TRAININGS.finished), *also)
+            also = (records.owe_part_statement(step.job, TRAININGS.finished), *also)
         return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
         """End the trainings of an erased voice."""
         del is_late
-        for id_ in await records.of_voice(self._store, voice):
+        for id_ in await records.list_open_of_voice(self._store, voice):
             job = await JOBS.get(self._store, None, id_)
             if job is not None:
-                await ends.end(self._store, job, "failed", self._notices, VOICE_ERASED)
+                await ends.end_job(self._store, job, "failed", self._notices, VOICE_ERASED)
 
-    def look_soon(self) -> None:
-        self._notices.look_soon()
+    def look_now(self) -> None:
+        self._notices.look_now()
 
-    def _failure(self, held: JobStep, why: ErrorDetail, now: int) -> tuple[Statement, ...]:
-        end: Params = {"job": held.job, "now": now, **ends.failed(why)}
-        notice_rows = ends.notice_rows(
-            self._notices, held, ends.JOB_EVENTS, "failed", now, TRAININGS.finished
+    def _failure_statements(self, step: JobStep, why: ErrorDetail, now: int) -> tuple[Statement, ...]:
+        end: Params = {"job": step.job, "now": now, **ends.failure_params(why)}
+        notice_rows = ends.notice_statements(
+            self._notices, step, ends.JOB_EVENTS, "failed", now, TRAININGS.finished
         )
         return (Statement(_END_BY_STEP, end), *notice_rows)

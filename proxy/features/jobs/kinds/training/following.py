@@ -1,6 +1,5 @@
-"""The follower of a training writes its progress, and stores its checkpoints and forms. These large files are
-sealed blobs, and never whole in memory.
-"""
+"""Follows a training in a process of this machine: writes its progress, and stores its checkpoints and
+exported files. These large files are sealed blobs, and never whole in memory."""
 
 from __future__ import annotations
 
@@ -23,11 +22,11 @@ from proxy.storage.store import Condition, Params, Statement, StorageFailed, Sto
 from speech_engine.training import PIECE_BYTES, FilePiece, FileRole, TrainingProgress
 
 MOST_BYTES = 4 << 30
-"""The most bytes of a file: a checkpoint of a large network has about 1.3 GB."""
+"""The most bytes of a file. A checkpoint of a large network has about 1.3 GB."""
 
 
 class BlobFile(FileWriter):
-    """A file of a training that comes in pieces."""
+    """A file of a training that is received in pieces."""
 
     _size = 0
 
@@ -47,7 +46,7 @@ class BlobFile(FileWriter):
         return piece.is_last
 
 
-async def pieces_of(
+async def read_pieces(
     files: JobFiles, rows: list[EncodedBlob], role: FileRole
 ) -> AsyncGenerator[FilePiece, None]:
     """Yield a stored file in pieces. Raises VaultFailed."""
@@ -55,8 +54,8 @@ async def pieces_of(
     for row in rows:
         data = await files.whole(row.account, row.digest)
         digest.update(data)
-        for at in range(0, len(data), PIECE_BYTES):
-            yield FilePiece(role=role, data=data[at : at + PIECE_BYTES])
+        for start in range(0, len(data), PIECE_BYTES):
+            yield FilePiece(role=role, data=data[start : start + PIECE_BYTES])
     yield FilePiece(role=role, data=b"", is_last=True, digest=digest.hexdigest())
 
 
@@ -72,32 +71,33 @@ _IS_OURS = f"""
 
 
 class TrainingJournal:
-    """A `TrainingFollower` of one attempt. `forms` are the files for download, for the commit of the end."""
+    """The `TrainingFollower` of one attempt. `forms` are the files for download, whose rows the commit of the
+    end adds."""
 
-    def __init__(self, store: Store, files: JobFiles, held: JobStep, training: Training) -> None:
+    def __init__(self, store: Store, files: JobFiles, step: JobStep, training: Training) -> None:
         self.forms: list[BlobFile] = []
         self._store = store
         self._files = files
-        self._held = held
+        self._step = step
         self._training = training
-        self._coming: BlobFile | None = None
+        self._incoming: BlobFile | None = None
         self._is_lost = False
         self._noted_at = -NOTED_EVERY_S
         self._stage = ""
 
-    async def progress(self, progress: TrainingProgress) -> None:
+    async def note_progress(self, progress: TrainingProgress) -> None:
         now = asyncio.get_running_loop().time()
         if progress.stage == self._stage and now - self._noted_at < NOTED_EVERY_S:
             return
         self._stage, self._noted_at = progress.stage, now
         try:
-            ours: Params = {"step_id": self._held.id, "fence": self._held.fence}
-            await records.note(self._store, self._held.job, progress, Condition(_IS_HELD, ours))
+            ours: Params = {"step_id": self._step.id, "fence": self._step.fence}
+            await records.note_progress(self._store, self._step.job, progress, Condition(_IS_HELD, ours))
         except StorageFailed:
-            pass  # The next one says more.
+            pass  # the next message has the same facts and newer ones
 
-    async def piece(self, piece: FilePiece) -> None:
-        """Take a piece. A checkpoint that cannot be stored is dropped: the training is worth more."""
+    async def take_piece(self, piece: FilePiece) -> None:
+        """Take a piece. If a checkpoint cannot be stored, it is dropped, and the training goes on."""
         try:
             if not self._is_lost:
                 await self._take(piece)
@@ -105,43 +105,43 @@ class TrainingJournal:
             if piece.role != "checkpoint":
                 raise
             _log.warning("job.training.checkpoint.lost", job=self._training.id, reason=str(failure))
-            # Its blobs may be written nevertheless. Without rows, the clean-up deletes them within an hour.
-            self._coming, self._is_lost = None, True
+            # Some of its blobs may have been written. Without rows, the clean-up deletes them within an hour.
+            self._incoming, self._is_lost = None, True
         if piece.is_last:
             self._is_lost = False
 
     async def _take(self, piece: FilePiece) -> None:
-        if self._coming is None:
+        if self._incoming is None:
             role: Role = "checkpoint" if piece.role == "checkpoint" else "result"
             training = self._training
-            self._coming = BlobFile(self._files, training.account, training.id, role, training.voice)
-        if not await self._coming.take(piece):
+            self._incoming = BlobFile(self._files, training.account, training.id, role, training.voice)
+        if not await self._incoming.take(piece):
             return
-        whole = self._coming
+        whole = self._incoming
         if piece.role == "checkpoint":
             await self._keep(whole)
         else:
             self.forms.append(whole)
-        self._coming = None
+        self._incoming = None
 
     async def drop(self) -> None:
-        for left in (*self.forms, *([self._coming] if self._coming else ())):
+        for left in (*self.forms, *([self._incoming] if self._incoming else ())):
             await left.drop()
 
     async def _keep(self, checkpoint: BlobFile) -> None:
-        """Replace the last checkpoint, if the training is still ours."""
-        held = self._held
-        ours: Params = {"step_id": held.id, "fence": held.fence, "subject": self._training.voice}
-        before: Params = {**ours, "job": held.job}
-        insertions = encoded_records.insertions(checkpoint.rows, _IS_OURS)
+        """Store a complete checkpoint in place of the last one, if the lease was not lost."""
+        step = self._step
+        ours: Params = {"step_id": step.id, "fence": step.fence, "subject": self._training.voice}
+        former: Params = {**ours, "job": step.job}
+        insertions = encoded_records.insert_statements(checkpoint.rows, _IS_OURS)
         _, replaced, *_ = await self._store.write(
-            *encoded_records.removal(
-                f"{_IS_OURS} AND job_encoded.job = :job AND job_encoded.role = 'checkpoint'", before
+            *encoded_records.removal_statements(
+                f"{_IS_OURS} AND job_encoded.job = :job AND job_encoded.role = 'checkpoint'", former
             ),
             *(Statement(each.sql, {**each.params, **ours}) for each in insertions),
         )
         for row in replaced:
             await self._files.drop(row["account"], row["digest"])
-        stored = await encoded_records.list_file(self._store, held.job, "checkpoint")
+        stored = await encoded_records.list_file(self._store, step.job, "checkpoint")
         if [row.digest for row in stored] != [row.digest for row in checkpoint.rows]:
             await checkpoint.drop()

@@ -1,4 +1,4 @@
-"""Trainings: jobs with one step, that learn a voice from its recordings."""
+"""Trainings: jobs with one step, which trains a model of a voice from its recordings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from proxy.features.jobs.core.content import whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKind, JobUpload
-from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, made_once, no_jobs
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, jobs_not_allowed, make_once
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.bills import TrainingBills
@@ -69,7 +69,7 @@ class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 FORMAT = "onnx"
-"""The format of a training's export: its voice as other programs can use it."""
+"""The format of a training's result: the voice as a file that other programs can use."""
 ONNX = "application/octet-stream"
 """ONNX has no media type of its own."""
 
@@ -80,34 +80,34 @@ class TrainingParts(NamedTuple):
     task_kinds: Trainings
     bills: TrainingBills
     ends: TrainingEnds
-    learning: TrainingInput
+    input_reader: TrainingInput
     trainers: TrainingEngines
     on_runners: TrainingsOnRunners
 
     @classmethod
     def of(cls, context: AppContext, files: JobFiles) -> TrainingParts:
         assert context.engines is not None, "a command trains nothing"
-        book = NO_RESERVATIONS if context.link is None else context.link.book
+        book = NO_RESERVATIONS if context.link is None else context.link.memory_reservations
         trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, book)
-        learning = TrainingInput(
+        input_reader = TrainingInput(
             context.store, context.vault, context.own_voices, context.find(Grants), context.samples
         )
         models = TrainedVoiceStore(context.store, context.vault)
         ends = TrainingEnds(context.store, models, context.metrics.registry, context.find(DeliveryTasks))
-        on_runners = TrainingsOnRunners(context.store, files, learning, trainers)
-        task_kinds = Trainings(files, trainers, learning, on_runners, ends)
+        on_runners = TrainingsOnRunners(context.store, files, input_reader, trainers)
+        task_kinds = Trainings(files, trainers, input_reader, on_runners, ends)
         return cls(
             task_kinds,
             TrainingBills(context.ledger, files, context.metrics),
             ends,
-            learning,
+            input_reader,
             trainers,
             on_runners,
         )
 
 
 class TrainingKind(JobKind):
-    """Trainings of voices. A command has no `parts`, since it begins no training."""
+    """The kind of trainings. A command has no `parts`, since it begins no training."""
 
     name = "training"
     body = TrainingBody
@@ -123,34 +123,34 @@ class TrainingKind(JobKind):
         assert self._parts_if_worker is not None, "a command trains nothing"
         return self._parts_if_worker
 
-    def revise(self, at: RevisionContext) -> None:
+    def revise(self, revision: RevisionContext) -> None:
         if (parts := self._parts_if_worker) is None:
             return
-        config, speaking, voices = at.config, at.speaking, at.voices
+        config, speaking, voices = revision.config, revision.speaking, revision.voices
         assert speaking is not None, "a worker speaks"
         assert voices is not None, "a worker speaks"
         parts.trainers.revise(config)
-        parts.learning.revise(speaking, at.admin_tools.callers, voices.catalogue.licences)
-        parts.ends.revise(at.library, at.context.purges)
+        parts.input_reader.revise(speaking, revision.admin_tools.callers, voices.catalogue.licences)
+        parts.ends.revise(revision.library, revision.context.purges)
         parts.task_kinds.is_here = SECTION.of(config).here or not (config.serves and self.store.is_shared)
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
-        """Make a training. The rights to train are checked, and the price is held, before anything begins."""
+        """Make a training. The rights to train are checked and the price is held before the job is added."""
         body = await asyncio.to_thread(speech_request.parse, TrainingBody, background.body)
         body = replace(body, tag=background.tag(body.tag))
-        made = await made_once(self.files, background, partial(self._add, at, background, body))
-        self._parts.task_kinds.look_soon()
+        made = await make_once(self.files, background, partial(self._add, revision, background, body))
+        self._parts.task_kinds.look_now()
         return made
 
     async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
         ids = [job.id for job in jobs]
-        trainings = await records.of_jobs(self.store, ids)
-        charged = await records.charged(self.store, ids)
+        trainings = await records.find_by_jobs(self.store, ids)
+        charged = await records.list_charges(self.store, ids)
         return {job.id: _progress(job, trainings.get(job.id), charged.get(job.id, 0)) for job in jobs}
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         blobs = await list_encoded(self.store, job.id, 0)
         if not blobs:
             why = (
@@ -161,29 +161,34 @@ class TrainingKind(JobKind):
         sound, range_ = StoredFile.of_blobs(self.files, blobs), request.headers.get("range")
         return whole_reply(sound, f"{job.id}.{job.format}", ONNX, range_)
 
-    def ended_with(self, job: Job, *, by_account: bool) -> Sequence[Statement]:
+    def end_statements(self, job: Job, *, by_account: bool) -> Sequence[Statement]:
         return (records.owe_part_statement(job.id),) if by_account else ()
 
-    async def ended(self, job: Job) -> None:
+    async def after_cancel(self, job: Job) -> None:
         if self._parts_if_worker is not None:
             await self._parts_if_worker.bills.make_room(job.id)
 
     async def _add(
-        self, at: RevisionContext, background: BackgroundRequest, body: TrainingBody, id_: str, digest: bytes
+        self,
+        revision: RevisionContext,
+        background: BackgroundRequest,
+        body: TrainingBody,
+        id_: str,
+        digest: bytes,
     ) -> None:
         caller, terms = background.caller, background.terms
         if terms.job_characters == 0:
-            raise no_jobs(terms)
+            raise jobs_not_allowed(terms)
         account, parts = caller.account, self._parts
-        model = self._model(at, body.model, terms)
-        voice = await at.library.find_record(account, body.voice)
+        model = self._model(revision, body.model, terms)
+        voice = await revision.library.find_record(account, body.voice)
         if voice is None:
             raise NotFound(
                 f"You have no voice '{body.voice[:80]}'. A training needs an own voice.",
                 param="voice",
                 code="voice_not_found",
             )
-        await parts.learning.allowed_recordings(terms, voice, model.info.runner)
+        await parts.input_reader.allowed_recordings(terms, voice, model.info.runner)
         await parts.bills.make_room(id_)
         created = await self.store.now()
         hold = await parts.bills.hold(id_, created, caller, terms)
@@ -212,21 +217,23 @@ class TrainingKind(JobKind):
             )
             new = NewJob(id_, self.name, FORMAT, fields, b"", [(0, 0)], created=created, steps_are="training")
             new = new._replace(tag=training.tag)
-            beside = (records.insert_statement(training), parts.bills.store_statement(hold))
-            is_added = await add_job(self.files, background, new, lambda _: beside)
+            with_statements = (records.insert_statement(training), parts.bills.store_statement(hold))
+            is_added = await add_job(self.files, background, new, lambda _: with_statements)
         finally:
-            # A write without an answer may have succeeded: then the sweep sees its row, and the hold in it.
+            # A write whose answer was lost may have succeeded: then the sweep finds the training and its
+            # hold.
             parts.bills.price.note(hold, is_stored=is_added)
 
-    def _model(self, at: RevisionContext, name: str, terms: Terms) -> Model:
-        """Return the model for which a voice is trained. Raises as `resolve_model` does."""
-        assert at.voices is not None, "a worker has voices"
-        catalogue = at.voices.catalogue
-        for model in catalogue.resolve_model(name):
+    def _model(self, revision: RevisionContext, name: str, terms: Terms) -> Model:
+        """Return the model for which a voice is trained. Raises InvalidRequest, and the errors of
+        `resolve_models`."""
+        assert revision.voices is not None, "a worker has voices"
+        catalogue = revision.voices.catalogue
+        for model in catalogue.resolve_models(name):
             is_able = model.info.trains and self._parts.trainers.format_of(model.engine)
-            # Rented machines fetch their recordings from us, and send their results to us.
-            is_near = at.config.server.public_url or not model.info.runner
-            if is_able and is_near and may_see(model, terms, catalogue.licences):
+            # Rented machines fetch recordings from this server, and send their results to it.
+            can_reach_server = revision.config.server.public_url or not model.info.runner
+            if is_able and can_reach_server and may_see(model, terms, catalogue.licences):
                 return model
         raise InvalidRequest(
             f"The model '{name[:80]}' cannot train voices.", param="model", code="unsupported_model"

@@ -1,4 +1,4 @@
-"""The process that trains a voice, as the server drives it: one request, and one answer.
+"""Drives the process that trains a voice. A process runs one training.
 
 Recordings and files go through its pipe in pieces. It is killed when its caller is cancelled, and when it was
 silent for too long.
@@ -24,16 +24,18 @@ from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad
 from speech_engine.host.plugin_messages import PluginMessage, unpack
 
 SILENT_S = 900.0
-"""A step takes seconds. Preparing hours of sound, or writing a checkpoint, takes minutes."""
+"""The longest silence of a process. A step takes seconds, but the preparation of hours of sound takes
+minutes."""
 MOST_VOICE_BYTES = 200 << 20
 _FRAME_BYTES = training.PIECE_BYTES + 4096
 
 
 class TrainingBroken(Exception):
-    """The process has failed or died. If it is `lasting`, another one would, too.
+    """A training has failed, or its process has died. If it is `lasting`, another try on this machine would
+    fail, too.
 
-    If `is_owners`, the recordings are to blame. Another try would end alike, and the reason is for the owner
-    of the voice. If `memory_after_s` is given, the device has too little memory until then.
+    If `is_owners`, the recordings are the cause: another try would fail in the same way, and the reason is
+    for the owner of the voice. If `memory_after_s` is given, the device has too little memory for so long.
     """
 
     def __init__(
@@ -58,18 +60,18 @@ class TrainingResult(NamedTuple):
 
 
 class TrainingFollower(Protocol):
-    """Receives the messages of a training. While a call lasts, the process waits."""
+    """Receives the messages of a training. The process waits until a call returns."""
 
-    async def progress(self, progress: training.TrainingProgress) -> None: ...
+    async def note_progress(self, progress: training.TrainingProgress) -> None: ...
 
-    async def piece(self, piece: training.FilePiece) -> None:
+    async def take_piece(self, piece: training.FilePiece) -> None:
         """Take a piece of a checkpoint, or of a form of the voice. Raises TrainingBroken."""
         ...
 
 
 class TrainingProcess:
-    """The trainer of an engine. Its process gets only `environ`, and needs `memory_gb` of its device, if
-    known."""
+    """The trainer of an engine. Its process inherits only `environ`. If `memory_gb` is given, so much of its
+    device is reserved."""
 
     def __init__(
         self,
@@ -86,7 +88,7 @@ class TrainingProcess:
         self._child: Child | None = None
 
     def stop_soon(self) -> None:
-        """Make it write a checkpoint and end."""
+        """Let the process write a checkpoint and end."""
         if self._child is not None:
             self._child.send(Drain(0.0))
 
@@ -101,8 +103,8 @@ class TrainingProcess:
         checkpoint: AsyncIterator[training.FilePiece] | None,
         follower: TrainingFollower,
     ) -> TrainingResult | None:
-        """Train, and return the voice. None: it was stopped, and goes on later from its last checkpoint.
-        Raises TrainingBroken, and the errors of the follower and of the iterators."""
+        """Train, and return the voice. None: the process was stopped, and has written a checkpoint. Raises
+        TrainingBroken, and the errors of the follower and of the iterators."""
         async with self._process() as child, aclosing(child.messages_of(unpack)) as messages:
             await self._get_ready(child, messages)
             async for recording in recordings:
@@ -163,7 +165,7 @@ class TrainingProcess:
         if self._memory_gb is None:
             return
         refusal = await self._book.reserve_memory(self._holder, self._memory_gb, found)
-        if refusal is not None and refusal.lasting:
+        if refusal is not None and refusal.is_lasting:
             raise TrainingBroken(refusal.reason, lasting=True)
         if refusal is not None:
             raise TrainingBroken(refusal.reason, memory_after_s=refusal.again_s or 0.0)
@@ -175,14 +177,14 @@ class TrainingProcess:
         while True:
             match await self._next(messages):
                 case training.TrainingProgress() as progress:
-                    await follower.progress(progress)
+                    await follower.note_progress(progress)
                 case training.FilePiece(role="voice") as piece:
                     size += len(piece.data)
                     if size > MOST_VOICE_BYTES:
                         raise TrainingBroken(f"the voice has more than {MOST_VOICE_BYTES} bytes")
                     voice = _assembled(assembly, piece) or b""
                 case training.FilePiece() as piece:
-                    await follower.piece(piece)
+                    await follower.take_piece(piece)
                 case training.TrainingDone() as done:
                     return TrainingResult(voice, done)
                 case training.TrainingStopped():
@@ -221,5 +223,5 @@ async def _send(child: Child, message: PluginMessage) -> None:
     try:
         await child.drain()
     except ConnectionError:
-        # Let the pipe deliver the reason of the end, or its own end.
+        # The process has ended. Its last messages, which are read next, may tell why.
         await asyncio.sleep(0)

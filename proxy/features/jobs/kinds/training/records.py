@@ -1,9 +1,9 @@
-"""Trainings as rows, beside their jobs: the voice, the progress, and the payment.
+"""Rows of trainings, one for each job of this kind: the voice, the progress, and the payment.
 
 A training is `held` while its job is open: its price is reserved. The commit that gives the voice its model
-makes it `owed`, and the next sweep charges it. If its account ends it after steps on a rented machine, that
-commit makes it `owed_part`. After the charge, or when its job has ended otherwise, it is `over`. The row
-outlives its job until then.
+makes it `owed`, and the next sweep charges it. If its account ends it after steps on a rented machine, the
+commit of this end makes it `owed_part`. After the charge or the refund it is `over`. Until then its row stays
+even if its job is deleted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from proxy.features.jobs.core import encoded_records
 from proxy.features.jobs.core.encoded_records import IS_RESULT
 from proxy.features.jobs.core.records import JobStep
-from proxy.storage.rows import any_of, columns, read_known
+from proxy.storage.rows import columns, in_list, read_known
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.task_tables import TaskTable
@@ -24,11 +24,14 @@ from speech_engine.training import Stage, TrainingDone, TrainingProgress
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
-    """A training, by the id of its job. `payer` is the key that requested it. `hold` names the hold, and then
-    the charge: the same request may arrive twice at once, and only one of its two holds is stored. `mel` is
-    the present loss and `best` the least; they are 0 and `stage` is "" before it begins. `asked` is the
-    number of requested steps. So many steps `ran` on rented machines, and so many are `kept` in a whole
-    checkpoint."""
+    """A training, by the id of its job. `payer` is the id of the API key that requested it. `hold` is the id
+    of the hold, and then of the charge. If the same request arrives twice at once, only one of its two holds
+    is stored.
+
+    `mel` is the present loss and `best` the least so far. Before it begins, they are 0 and `stage` is "".
+    `asked` is the number of requested steps, `ran` that of steps on rented machines, and `kept` that of steps
+    in a complete checkpoint.
+    """
 
     id: str
     account: str
@@ -62,7 +65,7 @@ TABLE = Table(
     "trainings",
     personal=True,
     erased_with=(_OWE_PART.format(only_if="voice = :subject AND CAST(:by_owner AS BIGINT) = 1"),),
-    # A hold or a due price of a closed account ends like that of a deleted job.
+    # The hold or the due price of a closed account is handled by the sweep, like that of a deleted job.
     closed_with=(
         _OWE_PART.format(only_if="account = :id"),
         "DELETE FROM trainings WHERE account = :id AND state = 'over'",
@@ -127,8 +130,8 @@ def insert_statement(training: Training) -> Statement:
 
 
 def has_hold(hold: str) -> Condition:
-    """Return a condition that is true in the commit that adds the training of a hold, after
-    `insert_statement`."""
+    """Return the condition that the training of a hold was added, for statements after `insert_statement` in
+    its commit."""
     return Condition(_IS_THERE, {"request": hold})
 
 
@@ -137,50 +140,51 @@ async def get(store: Store, id_: str) -> Training | None:
     return msgspec.convert(rows[0], Training) if rows else None
 
 
-async def of_jobs(store: Store, jobs: Collection[str]) -> dict[str, Training]:
+async def find_by_jobs(store: Store, jobs: Collection[str]) -> dict[str, Training]:
     if not jobs:
         return {}
-    names, params = any_of(sorted(jobs))
+    names, params = in_list(sorted(jobs))
     rows = await store.read(f"{_SELECT} id IN ({names})", params)
     return {each.id: each for each in read_known(rows, Training)}
 
 
-async def charged(store: Store, jobs: Collection[str]) -> dict[str, int]:
-    """Return the charges of these trainings, without trainings that were not charged."""
-    names, params = any_of(sorted(jobs))
+async def list_charges(store: Store, jobs: Collection[str]) -> dict[str, int]:
+    """Return the charges of these trainings, in millionths of a credit. Trainings that were not charged are
+    left out."""
+    names, params = in_list(sorted(jobs))
     rows = await store.read(_CHARGED.format(jobs=names), params)
     return {row["id"]: row["credits"] for row in rows}
 
 
-async def note(
+async def note_progress(
     store: Store, job: str, progress: TrainingProgress, only_if: Condition, *, ran: int = 0
 ) -> None:
-    """Note the progress of a training, and how many steps `ran` on rented machines, if the condition is
+    """Note the progress of a training, and the number of steps that `ran` on rented machines, if `only_if` is
     true."""
     values: Params = {"id": job, "ran": ran, **msgspec.structs.asdict(progress)}
     await store.write(Statement(_NOTE.format(only_if=only_if.sql), {**values, **only_if.params}))
 
 
 def store_statement(training: Training, step: int, only_if: str) -> Statement:
-    """Return the statement that notes the step of a checkpoint from a rented machine."""
-    stored = min(max(0, step), training.asked)
-    return Statement(_KEEP.format(only_if=only_if), {"job": training.id, "kept": stored})
+    """Return the statement that notes the number of steps in a checkpoint from a rented machine."""
+    steps = min(max(0, step), training.asked)
+    return Statement(_KEEP.format(only_if=only_if), {"job": training.id, "kept": steps})
 
 
-async def lose(store: Store, job: str) -> None:
-    """Note that a rented machine is gone: its steps after the last checkpoint are lost."""
+async def drop_lost_steps(store: Store, job: str) -> None:
+    """Note that the steps after the last checkpoint are lost, because a rented machine is gone."""
     await store.write(Statement(_LOSE, {"id": job}))
 
 
 def owe_part_statement(job: str, only_if: str = "1 = 1") -> Statement:
-    """Return the statement that makes the share of the steps on rented machines due, if the account ends the
-    job. It goes before the job's end, in the same commit."""
+    """Return the statement that makes the price of the steps on rented machines due, for the commit in which
+    an account ends the job. It must come before the job's end."""
     return Statement(_OWE_PART.format(only_if=f"id = :of_job AND {only_if}"), {"of_job": job})
 
 
 def owe_statement(step: JobStep, trained: str, done: TrainingDone) -> Statement:
-    """Return the statement that makes the price due, for the commit that gives the voice the model
-    `trained`."""
+    """Return the statement that makes the whole price due, for the commit that gives the voice the model of
+    the id `trained`."""
     params: Params = {"id": step.job, "trained": trained, "steps": done.steps, "best": done.best}
     return Statement(_OWE, params)
 
@@ -189,23 +193,24 @@ async def list_due(store: Store, limit: int) -> list[Training]:
     return read_known(await store.read(_DUE, {"limit": limit}), Training)
 
 
-async def list_left(store: Store, limit: int) -> list[Training]:
-    """List trainings whose jobs have ended without a model, or are gone."""
+async def list_to_refund(store: Store, limit: int) -> list[Training]:
+    """List trainings with a hold whose jobs have ended without a model, or are gone."""
     return read_known(await store.read(_LEFT, {"limit": limit}), Training)
 
 
-async def settle(store: Store, training: Training) -> list[str]:
-    """Note that nothing is held or due any more. Return the digests of its deleted checkpoint and other
-    files."""
+async def close_training(store: Store, training: Training) -> list[str]:
+    """Mark a training as over, and delete its checkpoint and partial files. Return their digests."""
     ours: Params = {"job": training.id, "hold": training.hold}
-    _, gone, _ = await store.write(*encoded_records.removal(_UNFINISHED, ours), Statement(_SETTLE, ours))
+    _, gone, _ = await store.write(
+        *encoded_records.removal_statements(_UNFINISHED, ours), Statement(_SETTLE, ours)
+    )
     return [row["digest"] for row in gone]
 
 
-async def forget(store: Store) -> None:
+async def delete_over(store: Store) -> None:
     """Delete trainings that are over, and whose job is gone."""
     await store.write(Statement(_FORGET))
 
 
-async def of_voice(store: Store, voice: str) -> Sequence[str]:
+async def list_open_of_voice(store: Store, voice: str) -> Sequence[str]:
     return [row["id"] for row in await store.read(_OF_VOICE, {"voice": voice})]

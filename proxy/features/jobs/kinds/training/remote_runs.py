@@ -1,8 +1,8 @@
-"""Trainings in runs on rented machines, as trainings order them."""
+"""The interface by which a training's step trains on a rented machine."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -11,10 +11,10 @@ from speech_engine.training import TrainingEnd
 
 
 class TrainingWork(Redacted, msgspec.Struct, frozen=True):
-    """A training for a rented machine: a step of an account's job.
+    """A training for a rented machine: a step of an account's job, both by id.
 
-    `fingerprint` covers every input: a second request with the same value joins the run. `digests` name the
-    recordings.
+    `fingerprint` covers every input: a second request with the same value joins the run. `digests` are those
+    of the recordings.
     """
 
     account: str
@@ -24,17 +24,24 @@ class TrainingWork(Redacted, msgspec.Struct, frozen=True):
     digests: tuple[str, ...]
 
 
+class EndedRun(NamedTuple):
+    """The id of a run, and the end of its training."""
+
+    run: str
+    end: TrainingEnd
+
+
 class TrainingRuns(Protocol):
     """The runs of one engine that trains on rented machines."""
 
-    async def train(self, order: TrainingWork) -> tuple[str, TrainingEnd]:
-        """Train in one run, and return its name and its end.
+    async def train(self, order: TrainingWork) -> EndedRun:
+        """Train in one run, and return its end.
 
-        A second call returns the same end until `pass_over`. Raises EngineError. After EngineUnavailable
+        A second call returns the same end until `discard_result`. Raises EngineError. After EngineUnavailable
         there is no run, so the caller may try again.
         """
         ...
 
-    async def pass_over(self, run: str) -> None:
-        """Forget this run, so that the next training begins anew."""
+    async def discard_result(self, run: str) -> None:
+        """Give up the result of this run. The next `train` begins another run."""
         ...

@@ -1,4 +1,4 @@
-"""The trainers of the engines that are configured here."""
+"""Finds the configured engines that train voices, and their trainers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from speech_engine.trained_files import TrainedFiles
 
 
 class TrainingEngines:
-    """The engines that train voices. `book` has the memory of the devices."""
+    """The engines that train voices. `book` has the reservations of the devices' memory."""
 
     def __init__(
         self, registry: Registry, engines: Engines, config: Config, book: MemoryReservations
@@ -37,8 +37,8 @@ class TrainingEngines:
     def revise(self, config: Config) -> None:
         self._config = config
 
-    def info(self, engine: str) -> ModelInfo | None:
-        """Return the model for which an engine trains voices, if it trains."""
+    def trained_model_info(self, engine: str) -> ModelInfo | None:
+        """Return the model for which an engine trains voices. None: it trains none, or is not up."""
         infos = self._engines[engine].models() if engine in self._engines else ()
         return next((info for info in infos if info.trains and self.format_of(engine)), None)
 
@@ -47,13 +47,13 @@ class TrainingEngines:
         plugin = None if section is None else self._registry.plugins("engine").get(section.plugin)
         return "" if plugin is None or plugin.trained_format is None else plugin.trained_format.name
 
-    def remote(self, engine: str) -> RemoteEngine | None:
+    def remote_engine(self, engine: str) -> RemoteEngine | None:
         """Return an engine that trains on rented machines. None: it trains here, or not at all."""
         return next((each for each in self._engines.remote() if each.name == engine), None)
 
     def find_trainer(self, engine: str) -> TrainingProcess | None:
-        """Return the trainer of an engine as it is configured now. None: it has none here. Raises
-        TrainingBroken."""
+        """Return the trainer of an engine, by the present configuration. None: it has none on this machine.
+        Raises TrainingBroken."""
         section = self._config.engines.get(engine)
         plugin = None if section is None else self._registry.plugins("engine").get(section.plugin)
         if section is None or section.runner or plugin is None:
@@ -70,8 +70,8 @@ class TrainingEngines:
         return TrainingProcess(spec, environ, SECTION.of(self._config).training_gb, self.book)
 
     @contextmanager
-    def held(self, engine: HostedEngineSpec) -> Iterator[None]:
-        """Keep the models of an engine from being removed while the block runs. Raises TrainingBroken."""
+    def protect_models(self, engine: HostedEngineSpec) -> Iterator[None]:
+        """Prevent the removal of an engine's models until the block ends. Raises TrainingBroken."""
         with ExitStack() as stack:
             try:
                 for model in engine.models:
@@ -81,7 +81,7 @@ class TrainingEngines:
             yield
 
     async def check_trained_file(self, engine: str, file: bytes) -> None:
-        """Check the file of a trained voice as one that is imported. Raises TrainingBroken."""
+        """Check the file of a trained voice like an imported file. Raises TrainingBroken."""
         plugin = self._registry.plugins("engine")[self._config.engines[engine].plugin]
         if plugin.trained_format is not None:
             try:

@@ -1,4 +1,5 @@
-"""The input of a trainer: an order, and the recordings of a voice, by the rights at its beginning."""
+"""Reads the input of a training: its order, and the recordings of the voice. The rights are checked again
+before."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from proxy.engines.hosts.sample_source import SampleSource, SampleUnavailable
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.fields import SealedFields
-from proxy.features.jobs.core.making import no_jobs
+from proxy.features.jobs.core.making import jobs_not_allowed
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.kinds.training.process import TrainingBroken
 from proxy.features.jobs.kinds.training.records import Training
@@ -36,7 +37,7 @@ _MOST_S = 300.0
 
 
 class TrainingFields(SealedFields, frozen=True, kw_only=True):
-    """The sealed fields of a training: also its order."""
+    """The sealed fields of a training, which include its order."""
 
     seed: int
     most_steps: int
@@ -55,8 +56,8 @@ class TrainingInputs(NamedTuple):
 
 
 class TrainingInput:
-    """Reads voices for their trainers. The right to train is checked at the request, and again when it
-    begins."""
+    """Checks the right to train a voice, and reads the input of its training. The right is checked at the
+    request, and again when the training begins."""
 
     def __init__(
         self, store: Store, vault: Vault, voices: OwnVoices, grants: Grants, source: SampleSource
@@ -74,7 +75,7 @@ class TrainingInput:
     async def allowed_recordings(
         self, terms: Terms, voice: VoiceRecord, runner: str = ""
     ) -> list[SampleRecord]:
-        """Return the recordings of a voice of the caller, which this runner may get if there is one. Raises
+        """Return the recordings of a voice if it may be trained, at this `runner` if there is one. Raises
         InvalidRequest and NotAllowed."""
         if voice.kind in ("cast", "mix"):
             raise InvalidRequest(
@@ -90,7 +91,7 @@ class TrainingInput:
                 param="voice",
                 code="consent_not_given",
             )
-        recordings = await samples.of_voice(self._store, voice.id)
+        recordings = await samples.list_of_voice(self._store, voice.id)
         if len(recordings) < LEAST_RECORDINGS:
             raise InvalidRequest(
                 f"A training needs {LEAST_RECORDINGS} recordings of a voice or more; this one has "
@@ -109,7 +110,7 @@ class TrainingInput:
         speaking, callers, licences = self._newest
         terms = speaking.admission.terms(await callers.by_id(job.key, may_be_suspended=may_be_suspended))
         if terms.job_characters == 0:
-            raise no_jobs(terms)
+            raise jobs_not_allowed(terms)
         if not may_see(Model(training.engine, info), terms, licences):
             raise NotAllowed(
                 f"Your plan '{terms.plan}' does not have {training.engine}/{info.id} any more.",
@@ -123,7 +124,7 @@ class TrainingInput:
             recordings = await self.allowed_recordings(terms, voice, info.runner)
         except InvalidRequest:
             if await self._voices.get(training.voice) is None:
-                return None  # it was deleted after it was read, and its recordings with it
+                return None  # the voice was deleted meanwhile, with its recordings
             raise
         fields = self._vault.open_record(job.account, job.id, job.record, TrainingFields)
         read = self._read(job.account, recordings, info)
@@ -133,7 +134,7 @@ class TrainingInput:
         self, account: str, recordings: Sequence[SampleRecord], info: ModelInfo
     ) -> AsyncGenerator[Recording, None]:
         """Yield one recording after the other. Raises TrainingBroken."""
-        # Whole: a trainer cuts them itself.
+        # The recordings are read as a whole, because a trainer cuts them itself.
         whole = msgspec.structs.replace(info, sample_s=(0.0, _MOST_S), sample_hz=RATE_HZ)
         for each in recordings:
             try:

@@ -1,5 +1,5 @@
-"""Transcriptions of long recordings: jobs whose steps are stretches. The text of a step is sealed JSON: its
-segments, with their times in the whole recording."""
+"""Transcriptions of long recordings: jobs whose steps are stretches of the recording. The text of a step is
+stored as sealed JSON: its segments, with their times in the whole recording."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from proxy.errors import Conflict, InvalidRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.content import whole_reply
-from proxy.features.jobs.core.fields import SealedFields, of_step
+from proxy.features.jobs.core.fields import SealedFields, step_terms
 from proxy.features.jobs.core.hearing_steps import HearingKind
 from proxy.features.jobs.core.kind import JobUpload, StepAttempt
-from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, make_once
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.transcriptions import form as transcription_form
 from proxy.features.transcriptions import long_recordings
@@ -62,7 +62,7 @@ MEDIA: dict[TranscriptFormat, tuple[str, str]] = {
     "verbose_json": ("application/json", "json"),
     "vtt": ("text/vtt; charset=utf-8", "vtt"),
 }
-"""The media type of each format, and the end of its file's name."""
+"""The media type of each format, and the suffix of its file's name."""
 
 
 class TranscriptionJobForm(TranscriptionForm, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ _decode = msgspec.json.Decoder(list[TranscriptSegment]).decode
 
 
 class TranscriptionKind(HearingKind):
-    """Transcriptions of long recordings, with the `hearing` of the newest revision."""
+    """The kind of transcriptions. Each revision of the configuration sets `hearing`."""
 
     name = "transcription"
     form = TranscriptionJobForm
@@ -96,7 +96,7 @@ class TranscriptionKind(HearingKind):
     hearing: Hearing
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+        self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         assert upload is not None, "a transcription is made from a form"
         form, file = upload
@@ -106,7 +106,7 @@ class TranscriptionKind(HearingKind):
         tag = background.tag(request.form.tag)
         digest = await asyncio.to_thread(digest_of_fields, request.form, file)
         add = partial(self._add, background, request, file, tag)
-        return await made_once(self.files, background, add, digest)
+        return await make_once(self.files, background, add, digest)
 
     async def _add(
         self,
@@ -117,13 +117,13 @@ class TranscriptionKind(HearingKind):
         id_: str,
         digest: bytes,
     ) -> None:
-        form, caller, terms = request.form, background.caller, of_step(background.terms)
+        form, caller, terms = request.form, background.caller, step_terms(background.terms)
         assert isinstance(form, TranscriptionJobForm), "it was read as one"
-        models = self.hearing.find_models(_request_of(form), terms)
+        models = self.hearing.find_models(_hear_request(form), terms)
         await self.check_credits(caller, terms, models, LEAST_S)
         survey = await self.decoder.survey(caller.account, file)
         pieces = await asyncio.to_thread(
-            long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+            long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
         fields = TranscriptionFields(
             request=digest.hex(),
@@ -138,19 +138,19 @@ class TranscriptionKind(HearingKind):
         await add_job(self.files, background, new)
 
     async def write_step(
-        self, job: Job, held: JobStep, caller: Caller, terms: Terms, attempt: StepAttempt
+        self, job: Job, step: JobStep, caller: Caller, terms: Terms, attempt: StepAttempt
     ) -> None:
-        fields, seconds = self._fields(job), (held.last - held.first) / 1000
-        request = _request_of(fields.form)
+        fields, seconds = self._fields(job), (step.last - step.first) / 1000
+        request = _hear_request(fields.form)
         models = self.hearing.find_models(request, terms)
         await self.check_credits(caller, terms, models, seconds)
         file = await self.files.whole(job.account, job.digest)
-        stretch = StretchRequest(file, held.first, held.last, fields.takes_first)
+        stretch = StretchRequest(file, step.first, step.last, fields.takes_first)
         pcm = await self.decoder.stretch(job.account, stretch, HEARING_HZ)
-        digest = sha256(f"{fields.source} {held.first} {held.last}".encode()).hexdigest()
+        digest = sha256(f"{fields.source} {step.first} {step.last}".encode()).hexdigest()
         recording = DecodedUpload(PcmInMemory(pcm, HEARING_HZ), seconds, digest)
         call = HearCall(
-            id=held.request,
+            id=step.request,
             caller=caller,
             terms=terms,
             request=request,
@@ -165,10 +165,10 @@ class TranscriptionKind(HearingKind):
                 segments += transcript.segments
             totals.first_ms = round((time.monotonic() - began) * 1000)
             totals.language = next((each.language for each in segments if each.language), "")
-            text = encode_json([*placed(segments, held.first / 1000)])
-            await self.settle_step(held, call, totals, hold, text)
+            text = encode_json([*shift_segments(segments, step.first / 1000)])
+            await self.settle_step(step, call, totals, hold, text)
 
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+    async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
         wanted = request.query_params.get("format") or job.format
         format_ = next((each for each in MEDIA if each == wanted), None)
         if format_ is None:
@@ -180,7 +180,8 @@ class TranscriptionKind(HearingKind):
         return await self._reply(job, request, "vtt" if format_ == "vtt" else "srt")
 
     async def _reply(self, job: Job, request: Request, format_: TranscriptFormat) -> Response:
-        """Answer with the text up to the first gap: text after a gap would hide the gap."""
+        """Answer with the text up to the first missing step: joined with the text after it, the gap would not
+        be seen."""
         clips = await records.list_clips(self.store, job.id)
         whole = [clip for number, clip in enumerate(clips, 1) if clip.number == number]
         if not whole:
@@ -200,12 +201,13 @@ class TranscriptionKind(HearingKind):
         return self.files.vault.open_record(job.account, job.id, job.record, TranscriptionFields)
 
 
-def _request_of(form: TranscriptionJobForm) -> HearRequest:
+def _hear_request(form: TranscriptionJobForm) -> HearRequest:
     return HearRequest(form, form.task, has_all_formats=True)
 
 
-def placed(segments: Sequence[TranscriptSegment], begin_s: float) -> Iterator[TranscriptSegment]:
-    """Yield the segments of a step at their place in the recording, parted from the text before."""
+def shift_segments(segments: Sequence[TranscriptSegment], begin_s: float) -> Iterator[TranscriptSegment]:
+    """Yield the segments of a step with their times in the whole recording. In most languages, a blank
+    separates them from the text of the step before."""
     for number, segment in enumerate(segments):
         text = segment.text
         if begin_s and number == 0 and base_tag(segment.language) not in UNSPACED:

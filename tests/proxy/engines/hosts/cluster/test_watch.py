@@ -14,7 +14,7 @@ import grpc
 import pytest
 from msgspec.structs import replace
 
-from proxy.config.clusters import ClusterSection, TlsFiles, address_of
+from proxy.config.clusters import ClusterSection, TlsFiles, parse_address
 from proxy.engines.hosts.cluster import watch
 from proxy.engines.hosts.cluster.certificates import server_credentials
 from proxy.engines.hosts.cluster.channels import Channels
@@ -114,7 +114,7 @@ def _state(
 
 
 def _port(watched: HostWatch) -> int:
-    return address_of(watched.address).port
+    return parse_address(watched.address).port
 
 
 async def test_processes_get_the_gateways_own_numbers() -> None:

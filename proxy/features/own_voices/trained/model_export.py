@@ -1,4 +1,5 @@
-"""The download of a trained model: opened, converted to a public form, and sent: never on the disk."""
+"""The download of a trained model: it is opened, converted to a public form and sent, and is never on the
+disk in plain."""
 
 from __future__ import annotations
 
@@ -26,49 +27,45 @@ _PART_BYTES = 64 * 1024
 
 
 class ModelStream:
-    """A file in parts. It holds its places until it is closed, or its reader is too slow for other
-    callers."""
+    """A file in memory that is read in chunks. It holds its places until it is closed. If its reader is too
+    slow while others wait, it is closed early."""
 
-    def __init__(self, name: str, slots: ModelPlaces) -> None:
+    def __init__(self, name: str, places: ModelPlaces) -> None:
         self.name = name
         self.file = memory_file("made")
-        self.slots = slots
+        self.places = places
         self._is_closed = False
 
     async def next_chunk(self) -> bytes | None:
         if self._is_closed:
             raise RequestTimeout(f"The model was read with {TOO_SLOW}.")
         part = self.file.read(_PART_BYTES)
-        self.slots.moved += len(part)
+        self.places.moved += len(part)
         return part or None
 
     def close(self) -> None:
         self._is_closed = True
         # In a thread: to free hundreds of MiB takes long.
         freed = asyncio.get_running_loop().run_in_executor(None, self.file.close)
-        freed.add_done_callback(lambda _: self.slots.close())
+        freed.add_done_callback(lambda _: self.places.close())
 
 
 class ModelExport:
     def __init__(
-        self,
-        vault: Vault,
-        trained: TrainedVoiceStore,
-        intake: TrainedIntake,
-        limiter: ModelLimiter,
+        self, vault: Vault, trained: TrainedVoiceStore, intake: TrainedIntake, limiter: ModelLimiter
     ) -> None:
         self._vault = vault
         self._trained = trained
         self._intake = intake
         self._limiter = limiter
 
-    async def stream(self, record: VoiceRecord, request: Request) -> ModelStream:
+    async def open_stream(self, record: VoiceRecord, request: Request) -> ModelStream:
         """Return a voice's model in the form that the request names.
 
         Raises NotFound if it has none, InvalidRequest, NoPlace, and VaultFailed if it was erased meanwhile.
         """
         query = request.query_params
-        model = await self._model(record, query.get("format"))
+        model = await self._find_model(record, query.get("format"))
         format_ = self._intake.formats.get(model.format)
         if format_ is None:
             raise NotFound(f"No plugin here knows the format '{model.format}'.", param="format")
@@ -78,23 +75,23 @@ class ModelExport:
             raise InvalidRequest(f"Invalid value for 'form': it must be one of {known}.", param="form")
         stream = ModelStream(f"{record.id}.{form}", ModelPlaces(self._limiter, record.account or ""))
         try:
-            await stream.slots.grow(model.bytes)
-            async with stream.slots.turn(), open_memory_file("kept") as stored:
+            await stream.places.grow(model.bytes)
+            async with stream.places.turn(), open_memory_file("kept") as stored:
                 reader = await self._vault.reader(model.account, model.digest)
                 while part := await reader.next_part():
                     stored.write(part)
                 try:
-                    await voice_reading.export(format_, stored, form, stream.file)
+                    await voice_reading.export_voice(format_, stored, form, stream.file)
                 except (UnusableModel, TimeoutError) as fault:
                     raise InvalidRequest(f"Invalid value for 'form': {fault}.", param="form") from None
         except BaseException:
             stream.close()
             raise
         stream.file.seek(0)
-        stream.slots.begin_transfer(stream.close)
+        stream.places.begin_transfer(stream.close)
         return stream
 
-    async def _model(self, record: VoiceRecord, format_: str | None) -> TrainedModel:
+    async def _find_model(self, record: VoiceRecord, format_: str | None) -> TrainedModel:
         models = await self._trained.of_voice(record.account or "", record.id)
         found = [model for model in models if format_ in (None, model.format)]
         if not found:
