@@ -1,5 +1,6 @@
 """A client that opens the native socket, and then sends no config, or no more text."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from proxy.features.sockets import session
 from proxy.http.socket import IDLE_S
 from tests.features.sockets.native import PATH
 from tests.proxy.http.socket_rig import socket_port
+from tests.waiting import LIMIT_S
 
 
 async def test_a_socket_without_a_config_closes_after_ten_seconds(
@@ -42,5 +44,6 @@ async def test_an_utterance_that_waits_for_text_does_not_hold_its_stream_for_eve
             assert types == ["audio.start", "audio.done"]
             monkeypatch.setattr(session, "IDLE_S", 0.0)
             await socket.send(json.dumps({"type": "input.text", "text": " "}))
-            assert [got async for got in socket] == []
+            async with asyncio.timeout(LIMIT_S / 2):
+                assert [got async for got in socket] == []
     assert socket.close_code == 1000
