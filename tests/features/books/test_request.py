@@ -27,5 +27,5 @@ def test_each_pause_is_before_its_own_section() -> None:
     body = {"kind": "book", "input_file_id": "file_1", "model": "tone", "voice": "alloy", "pauses": pauses}
     request = parse_book(msgspec.json.encode(body), Defaults())
     fields = book_fields(request, BOOK, "novel.md", Defaults())
-    assert fields.of_file.gaps == ((0, 2.5), (5, 0.5), (16, 1.5), (24, 2.5), (29, 0.5))
+    assert fields.layout.gaps == ((0, 2.5), (5, 0.5), (16, 1.5), (24, 2.5), (29, 0.5))
     assert [each.title for each in fields.chapters] == ["One", "Two"]

@@ -28,7 +28,7 @@ READING: dict[str, tuple[Any, str, str]] = {
 }
 SPEAKING = {name: point for name, point in STEP_POINTS.items() if not name.endswith("clips")}
 MAKING: dict[str, tuple[Any, str, str]] = {
-    "in fitting": (kind, "fit", "before"),
+    "in fitting": (kind, "fit_lines", "before"),
     "before bed": (track.OriginalBed, "take_sound", "before"),
     "after bed": (track.OriginalBed, "take_sound", "after"),
     "before mixed": (track.DubFile, "add_sound", "before"),

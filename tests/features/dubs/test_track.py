@@ -7,7 +7,7 @@ import numpy as np
 
 from proxy.audio.formats import SAMPLE_BYTES
 from proxy.features.dubs.mixing import Ducking
-from proxy.features.dubs.track import OriginalBed, Placed, speech
+from proxy.features.dubs.track import OriginalBed, PlacedClip, track_speech
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JobClip
 
@@ -27,8 +27,8 @@ class _Clip:
 
 
 async def test_a_line_goes_on_over_the_borders_of_blocks() -> None:
-    line = Placed(cast(JobClip, _Clip()), 0, 7 * RATE_HZ, 4 * RATE_HZ, 1.0)
-    blocks = [block async for block in speech(cast(JobFiles, _Vault()), [line], 12 * RATE_HZ, RATE_HZ)]
+    line = PlacedClip(cast(JobClip, _Clip()), 0, 7 * RATE_HZ, 4 * RATE_HZ, 1.0)
+    blocks = [block async for block in track_speech(cast(JobFiles, _Vault()), [line], 12 * RATE_HZ, RATE_HZ)]
     assert [len(block) // SAMPLE_BYTES // RATE_HZ for block in blocks] == [5, 5, 2]
     sound = np.frombuffer(b"".join(blocks), "<i2")
     assert set(sound[: 4 * RATE_HZ]) == {0}

@@ -60,7 +60,7 @@ async def test_a_client_that_leaves_while_a_context_begins_holds_no_stream(
     async def begin_for_nobody(self: Utterances, *parts: Any) -> Utterance:
         utterance = await begin(self, *parts)
         (socket,) = port.worker.sockets._open_sockets
-        socket._lose()
+        socket._note_lost()
         begun.append(utterance)
         return utterance
 

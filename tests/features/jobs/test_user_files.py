@@ -208,9 +208,9 @@ async def test_a_file_stays_for_as_long_again_after_a_suspension(tmp_path: Path,
         await store.write(Statement("UPDATE job_files SET created = :created, expires = :expires", times))
         for switch in ("suspended = 1", f"suspended = NULL, resumed = {now - 29 * day_us}"):
             await store.write(Statement(f"UPDATE accounts SET {switch}"))
-            assert await uploads.list_old(store, now, 9) == []
+            assert await uploads.list_expired(store, now, 9) == []
         await store.write(Statement(f"UPDATE accounts SET resumed = {now - 31 * day_us}"))
-        assert await uploads.list_old(store, now, 9) == [(file["id"], server.account.id)]
+        assert await uploads.list_expired(store, now, 9) == [(file["id"], server.account.id)]
 
 
 async def test_held_files_count_as_stored(tmp_path: Path) -> None:

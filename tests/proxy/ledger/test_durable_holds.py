@@ -162,7 +162,7 @@ async def test_an_account_that_left_before_the_end_pays_its_part_alone(store: St
         assert await price.charge(hold, made)
         (row,) = await store.read("SELECT outcome, credits, price_micro FROM usage")
         assert row == {"outcome": "left", "credits": part, "price_micro": JOB.amount}
-        await counts.release(store, BINDING)
+        await counts.release_hold(store, BINDING)
         await price.forget(BINDING, ACCOUNT)
         await ledger.holds.pending.all_written.wait()
         assert await position(ledger) == (90, 0)

@@ -18,15 +18,15 @@ from tests.features.jobs import job_program
 from tests.features.jobs.remote.http_runner import HttpRunner
 
 job_program.POINTS |= {
-    "before row": (records, "begin", "before"),
-    "after row": (records, "begin", "after"),
+    "before row": (records, "begin_run", "before"),
+    "after row": (records, "begin_run", "after"),
     "after submit": (HttpRunner, "submit", "after"),
-    "before name": (records, "name", "before"),
-    "after name": (records, "name", "after"),
+    "before name": (records, "write_run_name", "before"),
+    "after name": (records, "write_run_name", "after"),
     "before look": (HttpRunner, "look", "before"),
     "after look": (HttpRunner, "look", "after"),
-    "before charge": (records, "end", "before"),
-    "after charge": (records, "end", "after"),
+    "before charge": (records, "end_run", "before"),
+    "after charge": (records, "end_run", "after"),
 }
 
 

@@ -22,16 +22,16 @@ from tests.features.jobs.training.training_rig import bills_of
 from tests.proxy.api.inside import Inside
 
 ENDS: dict[str, tuple[Any, str]] = {
-    "cancel": (ends, "end"),
-    "job": (removals, "remove"),
-    "voice": (tombstone_rows, "erase"),
+    "cancel": (ends, "end_job"),
+    "job": (removals, "remove_job_rows"),
+    "voice": (tombstone_rows, "erase_subject"),
     "account": (accounts, "close"),
 }
 """What is written when an account ends its training in one of these ways."""
 POINTS: dict[str, tuple[Any, str]] = {
     "charge": (FixedPrice, "charge"),
     "hold": (FixedPrice, "forget"),
-    "row": (records, "settle"),
+    "row": (records, "close_training"),
 }
 """What is written of its bill, in this order."""
 
