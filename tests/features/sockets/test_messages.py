@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, StorageUnavailable
 from proxy.features.sockets.messages import (
     CancelMessage,
     ClientMessage,
@@ -13,10 +13,11 @@ from proxy.features.sockets.messages import (
     ConfigMessage,
     DoneMessage,
     TextMessage,
+    end_message,
     read_message,
     settings_of,
 )
-from proxy.features.sockets.utterances.values import UtteranceSettings
+from proxy.features.sockets.utterances.values import PieceEnd, UtteranceSettings
 from proxy.speech.speech_request import Defaults
 from tests.tables import each_row
 
@@ -165,3 +166,8 @@ def test_no_error_and_no_repr_repeats_a_text(sent: dict[str, Any]) -> None:
     except InvalidRequest as refused:
         shown = refused.message
     assert "secret" not in shown
+
+
+def test_the_end_of_a_piece_says_whether_it_is_whole() -> None:
+    whole, broken_off = PieceEnd(1, 48), PieceEnd(2, 24, StorageUnavailable())
+    assert [end_message(each, 3).error for each in (whole, broken_off)] == [False, True]

@@ -227,3 +227,10 @@ async def test_a_handshake_is_counted_as_a_read(port: SocketPort) -> None:
     assert "voxgate_sockets 0.0" in port.worker.metrics.page_text()
     assert "voxgate_requests_in_flight 0.0" in port.worker.metrics.page_text()
     assert requests() == 1
+
+
+async def test_without_a_list_of_origins_no_page_of_another_one_may_connect(tmp_path: Path) -> None:
+    async with socket_port(tmp_path) as plain:
+        assert plain.worker.kernel.config.server.cors_origins == ()
+        answer = await first(plain, handshake(plain, Origin="https://other.test"))
+    assert said(answer) == (403, "cors_refused", "Origin")

@@ -179,3 +179,11 @@ def test_a_sentence_of_ssml_ends_behind_the_element_that_it_fills() -> None:
     while (cut := cutter.next_cut(0.0, 1, is_first=True)) is not None:
         said.append(cut.text)
     assert said == ["<p>Four five.</p> ", "<p><s>Six.</s></p> ", "Seven eight."]
+
+
+def test_a_long_word_is_not_cut_while_more_of_it_may_come() -> None:
+    cutter = Cutter(language="en")
+    cutter.receive_text("a" * 400, 0.0)
+    assert cutter.next_cut(0.0, is_first=True) is None
+    cutter.receive_text("a" * 50 + " and more", 0.0)
+    assert cutter.next_cut(0.0, is_first=True) == (0, "a" * 450 + " ")

@@ -163,3 +163,15 @@ def test_a_word_is_told_when_its_end_is_known() -> None:
     (second,) = piece.note_spoken(words, is_over=True)
     assert (second.text, second.start_ms, second.end_ms, second.start) == ("there", 1750, 2500, 16)
     assert piece.note_spoken(words, is_over=True) == []
+
+
+@simulated
+async def test_without_times_of_words_a_place_behind_what_was_sent_is_the_end_of_it_too(
+    tmp_path: Path,
+) -> None:
+    engine = Scripted(Started(RATE_HZ), *sound(2.0), Halt())
+    async with rig(tmp_path, PAIR, engines={"one": engine, "two": Scripted()}) as one:
+        speech = await one.begin("Alpha bravo charlie delta foxtrot hotel juliet kilowatt.")
+        await speech.ear.has_sound(1.9)
+        told = await speech.interrupt(60_000)
+    assert told.text_remaining
