@@ -113,27 +113,14 @@ async def _serve(
         libraries.load_libraries()
     line = SupervisorLine(pipe)
     host, port = ("", 0) if http is None else http.getsockname()[:2]
-    link = ServerLink(
-        revision.machine,
-        host,
-        port,
-        line.reload_config,
-        line.spread_erasure,
-        line.switch_engine,
-        line,
-        pipe.send,
-    )
+    orders = (line.reload_config, line.spread_erasure, line.switch_engine)
+    link = ServerLink(revision.machine, host, port, *orders, line, pipe.send)
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.request_engine)
         await _revoke_dev_key(worker, config)
         if config.vault.store:
             await check_objects(worker.kernel.vault.objects)
-        # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
-        gc.collect()
-        gc.freeze()
-        # A larger threshold saves no measurable CPU, and its collections hold every answer for 20 ms.
-        gc.set_threshold(_COLLECTED_OBJECTS)
-        gc.enable()
+        _collect_seldom()
         task_kinds = [kind for kind in worker.task_kinds if http is not None or kind.is_for_workers]
         front: Front = WorkFront(task_kinds, config) if http is None else HttpFront(worker, config, http)
         control_server = uvicorn_server(worker.control, server_protocol(config.server), 1)
@@ -168,6 +155,15 @@ async def _serve(
         if failure is not None:
             raise failure
     _log.info("worker.stop.complete")
+
+
+def _collect_seldom() -> None:
+    # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
+    gc.collect()
+    gc.freeze()
+    # A larger threshold saves no measurable CPU, and its collections hold every answer for 20 ms.
+    gc.set_threshold(_COLLECTED_OBJECTS)
+    gc.enable()
 
 
 async def _revoke_dev_key(worker: Worker, config: Config) -> None:

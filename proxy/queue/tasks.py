@@ -68,13 +68,13 @@ class Delayed(msgspec.Struct, frozen=True):
     also: tuple[Statement, ...] = ()
 
 
-class Failed(msgspec.Struct, frozen=True):
+class TaskFailed(msgspec.Struct, frozen=True):
     """The task has failed for good: another try would fail in the same way."""
 
     error: str
 
 
-Result = Done | Delayed | Failed | None
+Result = Done | Delayed | TaskFailed | None
 """The result of an attempt. None: the attempt has written its end itself."""
 
 
@@ -360,7 +360,7 @@ class TaskKind(ABC, Generic[W]):
                 attempt.cancel()
                 return
 
-    async def _write(self, held: W, result: Done | Delayed | Failed) -> bool:
+    async def _write(self, held: W, result: Done | Delayed | TaskFailed) -> bool:
         """Write the result of an attempt. Return False if the lease was lost before."""
         values: dict[str, Any] = {"due": 0, "tries": 0, "error": ""}
         also: tuple[Statement, ...] = ()

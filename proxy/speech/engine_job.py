@@ -31,12 +31,9 @@ def job_of(
             f"Invalid 'instructions': this model takes up to {info.max_instructions} characters of them."
         )
     # The repetition of a recording is about as long as the recording.
-    source, estimated_s = run.source, text.estimated_s
-    cap_s = (
-        estimate.cap_seconds(estimated_s)
-        if source is None
-        else estimate.repetition_bounds_s(source.seconds)[1]
-    )
+    cap_s = estimate.cap_seconds(text.estimated_s)
+    if run.source is not None:
+        cap_s = estimate.repetition_bounds_s(run.source.seconds)[1]
     # The last engine decides the form of the sound.
     recording_info = candidate.models[-1].info
     can_pass_through = (

@@ -20,7 +20,7 @@ from proxy.features.clones.bills import CloneBills
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
-from proxy.queue.tasks import Delayed, Done, Failed, Result
+from proxy.queue.tasks import Delayed, Done, Result, TaskFailed
 from proxy.storage.store import Store
 from speech_engine import (
     Clone,
@@ -171,7 +171,7 @@ class CloneAttempt:
         except UpstreamFailed as error:
             return await self._after_failure(clone, EngineUnavailable(error.message))
         except RequestFailed as error:
-            return Failed(error.message)
+            return TaskFailed(error.message)
 
     async def _make(self, clone: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
         request = await recordings.build_request(clone, self._target, self.terms)
@@ -282,7 +282,7 @@ class CloneAttempt:
         _log.warning("clone.try.failed", engine=clone.engine, binding=clone.id, reason=error.reason)
         is_deleting, is_final = clone.state == "doomed", isinstance(error, _FINAL)
         if is_final and not is_deleting:
-            return Failed(error.message)
+            return TaskFailed(error.message)
         if is_final:
             # It is unknown whether the provider has made a clone, so nothing is charged.
             await self._bills.release(clone)

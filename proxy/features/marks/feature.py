@@ -42,9 +42,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         # Nothing is spoken here: a command only looks for marks.
         async with open_checker(context.shared, store, config, stored=stored) as checker:
             detection = MarkDetection(checker).endpoints
-            yield FeatureInstance(
-                context, additions_for=lambda revision: Additions([*detection, *rotation(revision)])
-            )
+            yield FeatureInstance(context, lambda revision: Additions([*detection, *rotation(revision)]))
         return
     lost, ring = LostManifests(context.metrics.registry), ReceiptRing(stored)
     async with (

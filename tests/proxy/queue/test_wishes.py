@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from policies.tasks import SECOND_US
-from proxy.queue.tasks import LEASE_S, Delayed, Done, Failed, Result
+from proxy.queue.tasks import LEASE_S, Delayed, Done, Result, TaskFailed
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Statement, StorageFailed, Store
 from proxy.storage.task_tables import TaskTable
@@ -110,7 +110,7 @@ NOTHING_YET: dict[str, Any] = {"state": "open", "lease": 0, "tries": 1, "error":
             7.0,
             {**NOTHING_YET, "place": "there"},
         ),
-        (Failed("Never."), None, {**NOTHING_YET, "error": "Never.", "state": "dead one"}),
+        (TaskFailed("Never."), None, {**NOTHING_YET, "error": "Never.", "state": "dead one"}),
         (None, None, {"state": "open", "error": "before", "tries": 1}),
     ],
 )
@@ -126,7 +126,7 @@ async def test_how_an_attempt_ends(
     await chores.step()
     found = await row(store)
     assert {name: getattr(found, name) for name in expected} == expected
-    due = LAST_MOMENT if isinstance(result, Failed) else 0
+    due = LAST_MOMENT if isinstance(result, TaskFailed) else 0
     waited_s = (found.due - began) / SECOND_US
     assert found.due == due if wait_s is None else wait_s <= waited_s < wait_s + 5.0
     assert chores.noted_results == [result]
@@ -142,7 +142,7 @@ async def test_what_goes_with_poison_is_written_by_its_holder_alone(
     async def end(_held: Chore) -> Result:
         if is_lost:
             await sql(store, "UPDATE chores SET fence = 9")
-        return Failed("Never.")
+        return TaskFailed("Never.")
 
     chores = Chores(store, end)
     chores.poison_effects = (EFFECT,)

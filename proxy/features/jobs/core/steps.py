@@ -97,9 +97,7 @@ class Steps(TaskKind[JobStep]):
             registry=registry,
         )
         self._waiting = Gauge(
-            "voxgate_job_steps_waiting",
-            "Steps to do, of accounts that can pay.",
-            registry=registry,
+            "voxgate_job_steps_waiting", "Steps to do, of accounts that can pay.", registry=registry
         )
         self.places = StepLimiter()
         self._speaking: tuple[Speaking, Callers] | None = None
