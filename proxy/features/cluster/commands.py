@@ -66,7 +66,7 @@ def _move_table(answer: dict[str, Any]) -> list[Part]:
     ]
     if answer["is_served"]:
         return [*parts, Line("A server is alive: stop all of them, and run this once more.", "yellow")]
-    return [*parts, Line("All are existing: give the servers that [vault], and start them.")]
+    return [*parts, Line("All are there: give the servers that [vault], and start them.")]
 
 
 VAULT = Group("vault", "The sealed recordings.")
