@@ -57,5 +57,5 @@ async def read_apart(answer: Awaitable[bytes], parse: Callable[[bytes], _T | Und
 
 
 def _failed(what: str) -> DecodingFailed:
-    _log.warning("decoder.child.failed", cause=what)
+    _log.warning("decoder.child.failed", what=what)
     return DecodingFailed()
