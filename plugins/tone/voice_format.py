@@ -40,7 +40,8 @@ class ToneFiles:
     def bring(self, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
         voice = _read(sources["model"])
         if not 50 <= voice.pitch_hz <= 500 or not 0 <= voice.brightness <= 1:
-            raise UnusableModel(f"its pitch is {voice.pitch_hz:g} Hz; it must be 50 to 500")
+            told = f"its pitch is {voice.pitch_hz:g} Hz and its brightness {voice.brightness:g}"
+            raise UnusableModel(f"{told}; they must be 50 to 500 and 0 to 1")
         target.write(msgspec.json.encode(voice))
 
     def check(self, file: BinaryIO, size: int) -> TrainedFacts:

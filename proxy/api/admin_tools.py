@@ -76,7 +76,8 @@ class AdminTools(NamedTuple):
         return await read_balance(self.ledger, account.id, "", account.anchor, terms)
 
     async def close_account(self, account: Account, act: Act) -> Account:
-        """Close an account. When this returns, its keys no longer work, and what it owned is erased."""
+        """Close an account. When this returns, its keys no longer work. What it owned is
+        erased then, or soon after it in the background."""
         closed_account = await accounts.close(self.store, account.id, act)
         self.callers.forget(account.id)
         await self.purges.purge_account(account.id)
@@ -124,7 +125,7 @@ def account_endpoint(
     summary: str = "",
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
-    """Declare that a method answers under /v1 for the caller, and under /admin for the `owner` in the query.
+    """Declare that a method answers under /v1 for the caller, and under /admin for the `account` in the query.
 
     `summary` is the one of /admin, where the name of the operation ends with `_of`.
     """

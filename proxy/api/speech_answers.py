@@ -151,7 +151,7 @@ def speech_report(answer: Answer, first_character: int = 0) -> SpeechReport:
 
 class SpeechReporter:
     """Reports speech with the times of its words that were computed. A feature shares a subclass with
-    `AppContext.sharing` that hears when they are said."""
+    `AppContext.with_shared` that learns when they are said."""
 
     async def report(self, answer: Answer, first_character: int = 0, sound: bytes = b"") -> SpeechReport:
         """Report a collected answer; `first_character` is as in `speech_report`. A step of a job brings its

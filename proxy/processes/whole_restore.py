@@ -1,7 +1,8 @@
 """Restore a whole backup: it is unpacked and checked beside its place, then put in place file by file.
 
-The backup may come from a stranger. A member must have a known name or that of a recording, and a bounded
-size; anything else refuses the whole backup. A replaced file stays under its name with `.before`.
+The backup may come from a stranger. A member must have a known name or that of a recording; all but databases
+and recordings have a bounded size. Anything else refuses the whole backup. A replaced file stays under its name
+with `.before`.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ _STAGE_PREFIX = ".restore-"
 
 
 class Unpacked(NamedTuple):
-    """A backup that was unpacked into two folders: `stage` in the data folder, and `sound_stage` among the
-    recordings, which are pairs of owner and digest."""
+    """A backup that was unpacked into two folders: `stage` in the data folder, and `sound_stage` in the
+    folder of recordings. Each of `recordings` is an account and a digest."""
 
     facts: BackupFacts
     files: tuple[str, ...]
@@ -251,7 +252,8 @@ _MOST_BYTES_BY_NAME = {
 
 
 def _put_all_in_place(unpacked: Unpacked, data: Path, sound: Path) -> None:
-    """Put every file in place except the database, which comes last: a second restore repairs a kill."""
+    """Put every file in place except the database and the configuration, which come last: a second restore
+    repairs a kill."""
     owner = data.stat()
     for account, digest in unpacked.recordings:
         (sound / account).mkdir(mode=0o700, exist_ok=True)

@@ -1,7 +1,7 @@
 """Work in a host: one call over the host's socket, and a second call if the host dies.
 
 A host that dies takes its queue with it. The supervisor reports which calls the engine had begun. The others
-go to the next process. A speech that had begun without audio is sent again, since another job may have killed
+go to the next process. Work that had begun without a result is sent again, since another job may have killed
 the host. It then runs alone, so that the supervisor can identify a text that kills.
 """
 
@@ -35,7 +35,7 @@ from speech_engine.values import find_digests
 from speech_engine.work import job_with_samples, with_deadline
 
 MOST_DEATHS = 2
-"""How often a speech may begin again. The second time it runs alone, so a third death is not its own."""
+"""How often work may begin again. The second time it runs alone, so that a text which kills is known."""
 
 MOST_PUTS = 3
 """The most times that a host may lack a job's recordings. After that, it has no room for those that its jobs

@@ -7,7 +7,8 @@ from collections import deque
 
 
 class Places:
-    """A semaphore that costs one call if a place is free. Each `take` needs one `release`."""
+    """A semaphore that costs one call if a place is free. Each `acquire`, and each `take_now` that
+    succeeds, needs one `release`."""
 
     def __init__(self, count: int) -> None:
         self._free = count

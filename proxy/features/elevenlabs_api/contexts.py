@@ -47,7 +47,8 @@ class Contexts:
 
     def __init__(self, *, is_auto: bool) -> None:
         self._is_auto = is_auto
-        # Each open context, and whether its last message was a flush without text.
+        # Each open context, and whether all its text was flushed: such a context is
+        # finished when it is closed, and another one is stopped.
         self._open: dict[str, bool] = {}
         self._closed: dict[str, None] = {}
         # Those that failed before the client has closed them, the oldest first.

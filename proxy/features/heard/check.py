@@ -48,9 +48,8 @@ CALLED_WRONG = frozenset((("kokoro/standard", "en"), ("kokoro/standard", "es"), 
 a wrong one is only unsure, so it is said again once, and never free."""
 _SPARE_S = 0.05
 """A second hearing ends so long before the end of the time, so that its result still counts."""
-_MOST_TIMES_LONGER = 4
-"""A transcript with more than so many times the letters of its text is cut there."""
-_MORE_LETTERS = 500
+_MOST_TIMES_LONGER, _MORE_LETTERS = 4, 500
+"""A transcript is cut after so many times the letters of its text, and so many more."""
 
 PrepareTranscript = Callable[[str], Awaitable[str]]
 """Reads a transcript by the front-end of the wanted text, so that the two can be compared."""

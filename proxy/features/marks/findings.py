@@ -55,6 +55,7 @@ class ManifestFinding(msgspec.Struct, frozen=True):
 
     `issuer` is the organisation in the certificate, and `model` is the model that made the sound.
     `source_type` is the last word of IPTC's digital source type, such as `trainedAlgorithmicMedia`.
+    `lacks` names what the process that searched could not be denied.
     """
 
     state: ManifestState = "not_present"

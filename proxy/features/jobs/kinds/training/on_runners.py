@@ -114,8 +114,8 @@ class TrainingsOnRunners:
         yield Train(msgspec.structs.replace(inputs.order, checkpoint_every=CHECKPOINT_EVERY_STEPS))
 
     async def store_message(self, job: str, step: str, message: RemoteMessage, only_if: Condition) -> None:
-        """Store a message of a step's training if `only_if` is true in the commit. A message that comes twice
-        is stored twice. Raises NotFound if the training has ended, or an earlier piece is missing."""
+        """Store a message of a step's training if `only_if` is true in the commit. A message may come twice.
+        Raises NotFound if the training has ended, or an earlier piece is missing."""
         training = await records.get(self._store, job)
         if training is None:
             raise _training_not_found()
