@@ -33,7 +33,8 @@ class Limits:
     async def admit(self, account: str, key: str, terms: Terms, more: int = 0) -> Window | None:
         """Count a request of an account and of its key. Return the limit that will refuse first, if any.
 
-        If it counts as `more` requests, these are added after the first one, up to the whole of a limit.
+        With `more`, only so many further requests are counted, up to the whole of a limit: a call before this
+        one has counted the first.
         Raises RateLimited and LimitsUnavailable. If one limit refuses a request, the other does not count it.
         """
         limits = []

@@ -125,7 +125,8 @@ def account_endpoint(
     summary: str = "",
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
-    """Declare that a method answers under /v1 for the caller, and under /admin for the `account` in the query.
+    """Declare that a method answers under /v1 for the caller, and under /admin for the `account` that the
+    query names.
 
     `summary` is the one of /admin, where the name of the operation ends with `_of`.
     """

@@ -1,6 +1,6 @@
 """The interface by which the server hears recordings for itself, such as that of a consent.
 
-A feature shares a subclass of `NoEars` with `AppContext.sharing`. Without it, nothing is heard.
+A feature shares a subclass of `NoEars` with `AppContext.with_shared`. Without it, nothing is heard.
 """
 
 from __future__ import annotations

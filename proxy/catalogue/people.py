@@ -1,6 +1,6 @@
 """The interfaces of features that know the users of accounts, and what accounts paid.
 
-A feature shares a subclass with `AppContext.sharing`. Without it, accounts have no users and have paid
+A feature shares a subclass with `AppContext.with_shared`. Without it, accounts have no users and have paid
 nothing.
 """
 

@@ -1,8 +1,8 @@
 """Restore a whole backup: it is unpacked and checked beside its place, then put in place file by file.
 
 The backup may come from a stranger. A member must have a known name or that of a recording; all but databases
-and recordings have a bounded size. Anything else refuses the whole backup. A replaced file stays under its name
-with `.before`.
+and recordings have a bounded size. Anything else refuses the whole backup. A replaced file stays under its
+name with `.before`.
 """
 
 from __future__ import annotations

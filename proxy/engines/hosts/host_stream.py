@@ -189,7 +189,7 @@ class HostStream:
         if self._has_output or not self._can_repeat:
             raise failure
         if process.has_begun(self._name):
-            # Making a voice twice would leave an unknown one behind; a conversion may come again.
+            # A second making would leave an unknown voice behind. A client can repeat a conversion.
             if self._deaths == MOST_DEATHS or not isinstance(self._work, (Speak, Hear)):
                 raise failure
             self._deaths += 1

@@ -151,8 +151,8 @@ class Erasure(TaskKind[Tombstone]):
         """Erase and count the journal's erasures that the database lacks. Call it before serving."""
         unknown = await self._journal.list_unknown(self._store)
         if any(not tombstone_rows.may_be_needed(self._store, line.subject) for line in unknown):
-            # The database is older: it was restored, perhaps by PostgreSQL's own tools. A kill in an erasure
-            # looks the same.
+            # Nothing can refuse such an erasure, so the database that lacks it is older: it was restored,
+            # perhaps by PostgreSQL's own tools. A kill in an erasure looks the same.
             restored = [sql for table in self._store.tables for sql in table.restored_with]
             await self._store.write(*map(Statement, restored))
         for line in unknown:

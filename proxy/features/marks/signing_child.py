@@ -1,7 +1,8 @@
 """The process that signs manifests: `python -m proxy.features.marks.signing_child PIPE_FD [network]`.
 
-It answers requests from its pipe one by one, until that ends. It has given up files, programs and
-other processes before the first one. Only with `network` may it ask for time stamps.
+It answers requests from its pipe one by one, until that ends. Before the first one it has given up
+programs and other processes, and files as well without `network`. Only with `network` may it ask for time
+stamps.
 """
 
 from __future__ import annotations

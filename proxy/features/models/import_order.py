@@ -23,8 +23,8 @@ GENDERS = ("male", "female")
 
 class ImportOrder(NamedTuple):
     """The folder or file to import, and the facts of the model. `changes_licence` permits another licence
-    than before. If the format does not tell the languages, the model has `languages`, or else
-    `stated_languages`."""
+    than before. If the format does not tell the languages, the model has `languages`, which the
+    operator chose, or else the `stated_languages` of its catalogue entry."""
 
     source: Path
     engine: str
@@ -95,8 +95,11 @@ def judge_licence(store: ModelStore, order: ImportOrder, digest: str = "") -> No
 
 
 def chosen_languages(order: ImportOrder, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the languages of the model in `known` that the order names, or all of them. If `known` is empty,
-    return the order's languages. Raise ModelRefused for a language that the model does not have."""
+    """Return those of a model's `known` languages that the order names, and all if it names none.
+
+    If `known` is empty, return the order's languages. Raise ModelRefused for a language that the model does
+    not have.
+    """
     if not known or not order.languages:
         return known or order.languages or order.stated_languages
     chosen = {_match_language(language, known) for language in order.languages}

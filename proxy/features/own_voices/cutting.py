@@ -1,5 +1,5 @@
 """The form of one long recording of a voice, which is cut into clips for trainings. The feature jobs cuts it,
-with a subclass of `NoCutting` that it shares by `AppContext.sharing`."""
+with a subclass of `NoCutting` that it shares by `AppContext.with_shared`."""
 
 from __future__ import annotations
 

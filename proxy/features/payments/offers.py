@@ -66,7 +66,7 @@ class Sales(NamedTuple):
     def allowance_of(self, offer: SoldOffer) -> int | None:
         """Return the credits of a month of a plan.
 
-        Return None for a pack, without a limit, and if the account has an allowance of its own.
+        Return None for a pack, and for a plan without a limit or with one that is agreed for each account.
         """
         return self.plan_allowance(offer.name) if offer.kind == "plan" else None
 

@@ -75,7 +75,8 @@ _FIELDS_OF_OTHERS = (
     *("hotwords", "vad_filter", "without_timestamps", "url", "context_bias", "diarize", "num_speakers"),
     *("tag_audio_events", "seed"),
 )
-"""Fields of known servers that change nothing here. The answer lists those that were sent."""
+"""Fields of known servers that change nothing here, unless `_SPEAKERS` refuses a value. The answer lists
+those that were sent."""
 _LISTS = ("languages", "keywords", "timestamp_granularities")
 _JSON = ("temperature", "stream", "history")
 _SPEAKERS = (
@@ -87,8 +88,8 @@ FIELDS = frozenset((*TranscriptionForm.__struct_fields__, *_FIELDS_OF_OTHERS))
 
 
 class HearRequest(Redacted, msgspec.Struct, frozen=True):
-    """A request that was read. `form` is for the digest of its Idempotency-Key, too. If it `has_all_formats`,
-    its transcript needs times in any case."""
+    """A request that was read. `form` is for the digest of its Idempotency-Key, too. A job's request
+    `has_all_formats`: its result may be fetched in each, so its transcript needs times."""
 
     form: TranscriptionForm
     task: Task
