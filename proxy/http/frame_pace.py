@@ -17,6 +17,7 @@ WORKER_FRAMES_PER_S, ACCOUNT_FRAMES_PER_S, FREE_FRAMES_PER_S = 10_000, 2000, 100
 
 _LEAST_FRAME_BYTES = 6
 _RECHECK_S = 0.02
+_MOST_DEBT_S = 0.1
 
 
 class PacedReader(Protocol):
@@ -70,7 +71,9 @@ class FramePace:
         self.recent_frames(account)  # it sets `_this_second`
         self._this_second[account] += frames
         now = asyncio.get_running_loop().time()
-        self._next_turn_s = max(self._next_turn_s, now) + frames / WORKER_FRAMES_PER_S
+        next_turn_s = max(self._next_turn_s, now) + frames / WORKER_FRAMES_PER_S
+        # The account itself waits longer. Others wait no longer than this for what it has begun.
+        self._next_turn_s = min(next_turn_s, max(self._next_turn_s, now + _MOST_DEBT_S))
 
     def _set_timer(self, time_s: float) -> None:
         if self._timer is None and self._waiting_readers:

@@ -1,8 +1,9 @@
 """The turns of refused jobs until they come back. These are only the rules, without a clock.
 
 A refused job counts ahead of newcomers until it is back, or late. So those that were refused together do not
-come back to one free slot, nor to a line of newcomers. Turns are fair between accounts, as the line is: of
-those that are reserved for one account, only the ones before its own turn are ahead of a newcomer of another.
+come back to a line of newcomers. A free slot waits for nobody. Turns are fair between accounts, as the line
+is: of those that are reserved for one account, only the ones before its own turn are ahead of a newcomer of
+another.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ RESERVE = 0.5
 LATE_S = 5.0
 """A job that is later than this loses its turn."""
 _KEEPS = 0.9
-_MOSTLY = 0.5
 MOST = 256
 """The most reserved turns. Other jobs get a time to come back, but no turn."""
 
@@ -88,7 +88,3 @@ class ReservedTurns:
     def seconds(self, ahead: int) -> float:
         """Return the estimated seconds of the first turns that will be used."""
         return self._used * sum(each.estimated_s for each in self.line[:ahead])
-
-    def is_due(self, ahead: int, now: float) -> bool:
-        """Tell whether a free slot waits for one of the first turns, which may be used in a moment."""
-        return self._used > _MOSTLY and any(each.back_at < now + LATE_S for each in self.line[:ahead])

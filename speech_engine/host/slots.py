@@ -133,8 +133,7 @@ class Slots:
         self._order.push(turn)
         may_return = self._reserved.line and turn.urgency not in IDLE
         ahead = self._reserved.enter(turn.tenant, time.monotonic()) if may_return else 0
-        if not (ahead and self._reserved.is_due(ahead, time.monotonic())):
-            self._let_in()
+        self._let_in()
         if turn not in self._running:
             await self._wait(turn, ahead)
 
@@ -228,6 +227,8 @@ class Slots:
 
     def _refuse(self, turn: SlotTurn, reason: str, retry_after_s: float, ahead: int) -> None:
         """Tell a job when to come back, and reserve a turn for it behind those that are `ahead`."""
+        if not turn.is_waiting:
+            return  # it was refused or has left in this step, and leaves the queue in the next one
         turn.refuse(reason, retry_after_s)
         if turn.urgency not in IDLE:
             # Clients are told whole seconds.
@@ -257,7 +258,7 @@ class Slots:
     def _let_in(self) -> None:
         while (turn := self._next_turn()) is not None:
             if turn.admission is not None and turn.left_s < self._first_s(turn) * SURELY_LATE:
-                self._refuse(turn, _TOO_LONG, SHORTEST_RETRY_S, 0)
+                self._refuse(turn, _TOO_LONG, SHORTEST_RETRY_S, self._reserved.ahead_in_line(turn.tenant))
             if not turn.is_waiting:
                 self._order.end(turn, 0.0)
                 continue

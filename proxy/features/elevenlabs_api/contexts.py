@@ -73,7 +73,9 @@ class Contexts:
             self._open[id_] = False
         elif message.flush:
             self._open[id_] = True
-        steps += _text_steps(id_, text, is_auto=self._is_auto, is_flush=bool(message.flush))
+        steps += _text_steps(
+            id_, text, is_new=bool(steps), is_auto=self._is_auto, is_flush=bool(message.flush)
+        )
         if message.close_context:
             self._open[id_] |= bool(text.strip())
             steps.append(self._close(id_))
@@ -137,7 +139,9 @@ class OneContext(Contexts):
         if not self._has_begun:
             self._has_begun = True
             steps.append(ContextStep("open", "", settings=message.voice_settings))
-        steps += _text_steps("", text or "", is_auto=self._is_auto, is_flush=bool(message.flush))
+        steps += _text_steps(
+            "", text or "", is_new=bool(steps), is_auto=self._is_auto, is_flush=bool(message.flush)
+        )
         if text == "" or message.close_socket:
             self._is_over = True
             steps.append(ContextStep("finish", ""))
@@ -148,10 +152,11 @@ class OneContext(Contexts):
         self._is_over = True
 
 
-def _text_steps(id_: str, text: str, *, is_auto: bool, is_flush: bool) -> list[ContextStep]:
+def _text_steps(id_: str, text: str, *, is_new: bool, is_auto: bool, is_flush: bool) -> list[ContextStep]:
     steps = []
-    if text.strip():
+    if text.strip() or (text and not is_new):
+        # Blanks in an open context may be within an element of SSML.
         steps.append(ContextStep("say", id_, f"{text} " if is_auto and not text[-1].isspace() else text))
-    if is_flush or (is_auto and steps):
+    if is_flush or (is_auto and text.strip()):
         steps.append(ContextStep("flush", id_))
     return steps

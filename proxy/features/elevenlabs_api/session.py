@@ -210,7 +210,8 @@ class StreamInputSession:
                 utterances = [each.utterance for each in self._open.values() if each.utterance is not None]
                 if loop.time() - self.last_sound < idle_s or not all(each.is_silent for each in utterances):
                     continue
-                if self.options.is_single and utterances:
+                is_unsaid = utterances or any(each.is_holding for each in self._open.values())
+                if self.options.is_single and is_unsaid:
                     # As with ElevenLabs, what it has not said yet is said before the end.
                     await self._end_single()
                 else:
@@ -232,7 +233,9 @@ class StreamInputSession:
 
     async def _say(self, step: ContextStep) -> None:
         context = self._open.get(step.context)
-        if context is not None and context.failure is None:
+        if context is None or context.failure is not None:
+            return
+        if context.is_holding or not step.text.isspace():
             await self._add_text(context, step.text)
 
     async def _add_text(self, context: _Context, sent: str, *, is_flush: bool = False) -> None:

@@ -10,7 +10,8 @@ from proxy.speech.ssml_body import read_speech
 MOST_HELD = 2_000
 """So many characters may wait for the end of an element."""
 
-_TAG = re.compile(r"<(/?)[A-Za-z!?][^<>]*>")
+_TAG = re.compile(r"<(?:!--.{0,500}?-->|!\[CDATA\[.{0,500}?\]\]>|[!?][^<>]*>|(/?)[A-Za-z][^<>]*>)", re.DOTALL)
+"""A tag has a first group, and a comment, a declaration or an instruction has none."""
 _OPEN_END = re.compile(r"(?:<(?:[A-Za-z/!?][^<>]*)?|&[#0-9A-Za-z]{0,8})\Z")
 
 
@@ -46,6 +47,8 @@ def _whole_end(text: str) -> int:
     """Return the place before the first element, tag or entity that is not whole, or the end."""
     depth = begin = 0
     for tag in _TAG.finditer(text):
+        if tag[1] is None:
+            continue
         if tag[1]:
             depth = max(0, depth - 1)
         elif not tag[0].endswith("/>"):

@@ -32,6 +32,8 @@ def test_a_text_says_the_same_wherever_it_is_cut(size: int) -> None:
         (["One. Two <", " 3 and Q", "&", "A."], ["One. Two ", "< 3 and Q", "", "&A."]),
         (["<p>One. ", "Two. ", "</p>Three."], ["", "", "One. Two. Three."]),
         (["<p></p>", "a"], ["", "a"]),
+        (["<!-- a <note -->Hello. ", "More. "], ["Hello. ", "More. "]),
+        (["Wait <break", " ", 'time="1s"/> now.'], ["Wait ", "", "[pause 1s] now."]),
     ],
 )
 def test_all_that_is_whole_is_read_at_once(messages: list[str], expected: list[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Encoded, Finished, Started
+from speech_engine.host.fair import Ticket
 from speech_engine.host.reserved_turns import MOST
 from speech_engine.host.slot_turn import SlotTurn
 from speech_engine.host.slots import Slots
@@ -162,6 +163,31 @@ async def test_no_slot_waits_for_those_that_do_not_come_back() -> None:
     await asyncio.gather(*[host.ask(each, tries=1) for each in newcomers])
     assert before == 0
     assert not any(each.refused for each in newcomers)
+
+
+@simulated
+async def test_a_free_slot_waits_for_nobody() -> None:
+    host = await warm_host()
+    host.slots._reserved.reserve(0, Ticket("away", 60.0), asyncio.get_running_loop().time() + 3.0)
+    host.slots._reserved.reserve(1, Ticket("back", LENGTH_S), asyncio.get_running_loop().time())
+    newcomer, back = Client("newcomer", []), Client("back", [])
+    await asyncio.gather(host.ask(newcomer, tries=1), host.ask(back, tries=1))
+    assert not newcomer.refused
+    assert not back.refused
+
+
+@simulated
+async def test_no_turn_is_reserved_for_a_client_that_has_left() -> None:
+    host = await warm_host()
+    inside = [await host.slots.enter(account, 300.0, LENGTH_S, job=job(account)) for account in "ab"]
+    waiting = asyncio.create_task(host.slots.enter("c", WITHIN_S, LENGTH_S, job=job("c")))
+    await asyncio.sleep(WITHIN_S - 0.1)
+    waiting.cancel()
+    host.slots.leave(inside[0])
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert waiting.cancelled()
+    assert not host.slots._reserved.line
+    host.slots.leave(inside[1])
 
 
 @simulated

@@ -129,20 +129,7 @@ def test_turns_count_less_where_clients_do_not_come_back() -> None:
     turns.enter("new", now=30.0)
     give(turns, "a", back_at=40.0, now=30.0)
     assert turns.seconds(1) == pytest.approx(3.0 * 0.9**10)
-    assert not turns.is_due(1, now=40.0)
     for number in range(10):
         turns.enter("a", now=40.0 + number)
         give(turns, "a", back_at=41.0 + number, now=40.0 + number)
     assert turns.seconds(1) > 2.0
-
-
-def test_a_free_slot_waits_for_a_turn_that_is_due_in_a_moment() -> None:
-    turns = ReservedTurns()
-    give(turns, "a", back_at=10.0)
-    assert [turns.is_due(1, now) for now in (0.0, 10.0 - LATE_S, 10.1 - LATE_S, 10.0)] == [
-        False,
-        False,
-        True,
-        True,
-    ]
-    assert not turns.is_due(0, now=10.0)
