@@ -66,7 +66,7 @@ class Line(HttpLine):
         for at in range(0, len(self.sent), 997):
             yield self.sent[at : at + 997]
 
-    def tell(self, told: RemoteMessage) -> None:
+    def send_message(self, told: RemoteMessage) -> None:
         self._answer()
         self.told.append(told)
         self.on_told(told)

@@ -79,7 +79,7 @@ class _Line(remote_training.HttpLine):
             raise EngineUnavailable("The server is away.")
         yield _checked(self._lines.run(self._lines.get(self._path))).content
 
-    def tell(self, told: RemoteMessage) -> None:
+    def send_message(self, told: RemoteMessage) -> None:
         answer = self._lines.run(self._lines.post(self._path, msgspec.msgpack.encode(told)))
         _checked(answer)
         if isinstance(told, FarPiece) and self._lines.lost:
