@@ -8,8 +8,7 @@ from typing import ClassVar
 
 from speech_engine.errors import EngineError
 from speech_engine.events import Encoded, Finished, Started
-from speech_engine.host.slot_turn import SlotTurn
-from speech_engine.host.slots import Slots
+from speech_engine.host.slots import Slots, SlotTurn
 
 RATE_HZ = 1_000_000
 """A high rate, so that any time is a whole number of samples."""
