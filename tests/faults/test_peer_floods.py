@@ -32,13 +32,13 @@ ERRORS = {
     "forward proxy": "EngineUnavailable: |EngineTimeout: ",
     "hub": "FetchFailed: ",
     "mail": r"SendOutcome\(result='again'",
-    "mercadopago": "ProviderFailed: |_Late: ",
+    "mercadopago": "ProviderFailed: |_TimedOut: ",
     "minimax": "EngineFailed: |EngineTimeout: ",
     "openai": "EngineFailed: |EngineTimeout: |The provider",
     "realtime": "EngineFailed: |EngineTimeout: |SessionEnded: ",
     "redis": "LimitsUnavailable: ",
     "runpod": "EngineFailed: |EngineTimeout: |UnsupportedRequest: ",
-    "stripe": "ProviderFailed: |_Late: ",
+    "stripe": "ProviderFailed: |_TimedOut: ",
     "webhook": r"TryOutcome\(status=\w+, reason='[^']",
 }
 """How the failures of each peer are named."""

@@ -335,7 +335,7 @@ async def test_a_worker_that_speaks_too_long_is_not_waited_for(tmp_path: Path) -
     assert len(there.jobs) == 1
 
 
-@each_row("step", ["find", "take"])
+@each_row("step", ["open_whole", "take_lock"])
 async def test_a_disk_that_hangs_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -314,7 +314,7 @@ async def test_what_takes_long_for_a_large_file_holds_up_nobody(
 
     places = ((endpoint, "sha256"), (endpoint, "digest_of_fields"))
     jobs = [(kind, name) for name in ("sha256", "digest_of_fields")]
-    cuts = [(long_recordings, name) for name in ("stretches", "is_silent")]
+    cuts = [(long_recordings, name) for name in ("cut_stretches", "is_silent")]
     for module, name in (*places, *jobs, *cuts):
         named = f"{module.__name__}.{name}"
         monkeypatch.setattr(module, name, noting(named, getattr(module, name)))

@@ -315,7 +315,7 @@ def _evalsha_calls(client: redis.Redis) -> int:
 
 _PROCESS = """
 import asyncio, sys
-from policies.plans import Plan, terms
+from policies.plans import Plan, build_terms
 from proxy.errors import RateLimited
 from proxy.access.limits import open_limits
 
@@ -325,7 +325,7 @@ async def main(url, account):
         sys.stdin.readline()
         for _ in range(100):
             try:
-                await limits.admit(account, "k", terms(Plan(name="p", rpm=60)))
+                await limits.admit(account, "k", build_terms(Plan(name="p", rpm=60)))
                 admitted += 1
             except RateLimited:
                 pass
