@@ -46,7 +46,8 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     answer names `voice_id` and `language`. `voices` has the ids of the requested voice, of the voices
     that speak, of the members of casts, and of the clips of recorded voices. `own_voices` are the ids among
     them that an account saved, and may erase. `cast` has the names of the cast, none if one voice speaks. If
-    the plan `is_joined`, a relay joins the parts as PCM: also a single one that is heard, or that a pause follows.
+    the plan `is_joined`, a relay joins the parts as PCM: also a single one that is heard, or that has a pause
+    behind it.
     `treatment` changes the sound, unless it is None. The parts of a plan with a `check` are heard, unless
     there is an `obstacle`.
     """
