@@ -18,7 +18,7 @@ from proxy.speech.word_times import SpokenWord
 from speech_engine import Started
 from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, rig
 from tests.features.sockets.utterances.test_utterance import SIX
-from tests.plugins.espeak.heard import espeak
+from tests.plugins.espeak.heard import espeak_without_time
 from tests.proxy.api.inside import TONE
 from tests.proxy.api.scripted import Halt, Scripted, sound
 from tests.speech_engine.host.simulated_time import simulated
@@ -62,7 +62,10 @@ def _bare(last: list[str], spoken: str) -> list[str]:
 @simulated
 async def test_with_an_engine_that_times_words_it_is_right_within_a_word(tmp_path: Path) -> None:
     chosen = random.Random(7)
-    async with espeak() as engine, rig(tmp_path, "[engines.said]\n", engines={"said": engine}) as one:
+    async with (
+        espeak_without_time() as engine,
+        rig(tmp_path, "[engines.said]\n", engines={"said": engine}) as one,
+    ):
         voice: dict[str, Any] = {"model": "said", "voice": "said/m3", "language": "en"}
         whole = await one.begin(SIX, **voice)
         await whole.whole()
