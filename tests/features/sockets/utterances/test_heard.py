@@ -135,6 +135,18 @@ async def test_words_without_a_time_share_the_estimated_length(tmp_path: Path) -
     assert told.text_spoken == "Alpha bravo charlie delta"
 
 
+@simulated
+async def test_no_more_is_heard_of_a_piece_than_what_was_sent_of_it(tmp_path: Path) -> None:
+    text = "Alpha bravo charlie delta foxtrot hotel juliet kilowatt."
+    engine = Scripted(Started(RATE_HZ), *sound(2.0), Halt())
+    async with rig(tmp_path, PAIR, engines={"one": engine, "two": Scripted()}) as one:
+        speech = await one.begin(text)
+        await speech.ear.has_sound(1.9)
+        told = await speech.interrupt(60_000)
+    assert told.text_spoken.startswith("Alpha bravo charlie delta")
+    assert "kilowatt" not in told.text_spoken
+
+
 @each_row(
     "heard_s, spoken",
     [
