@@ -56,6 +56,7 @@ def who_says(text: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
     ]
 
 
+@example("it [pause:0.5s]long. [pause 1s] ", 19)
 @given(
     st.lists(st.sampled_from([*_WORDS[:3], *_PAUSES])).map(lambda found: "".join(["it ", *found])),
     st.integers(12, 60),

@@ -122,7 +122,7 @@ def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[tuple
             end = start + _cut(text[start:end], language, start, turns)
             # A pause belongs to the piece before it.
             for pause in text_tags.find_pauses(text, end, end + _MOST_PAUSES):
-                if text[end : pause.start].strip():
+                if cleaning.is_speech(text[end : pause.start]):
                     break
                 end = pause.end
         if cleaning.is_speech(text_tags.without_tags(text[start:end])):
