@@ -24,9 +24,9 @@ from proxy.engines.hosts.cluster.certificates import (
     channel_credentials,
     read_files,
     read_pair,
-    server_credentials,
 )
 from proxy.engines.hosts.cluster.channels import Channels
+from proxy.engines.hosts.cluster.host_credentials import server_credentials
 from proxy.file_store import certificates
 from tests.proxy.engines.hosts.cluster.certificate_files import (
     OTHER,
