@@ -1,4 +1,4 @@
-"""What a host of a cluster shows to gateways, for the program that has a port."""
+"""The credentials that a host of a cluster shows to gateways. Only `voxgate host` has a port for them."""
 
 from __future__ import annotations
 
