@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
-from pathlib import Path
 from types import CodeType
 
 from tests.test_shape import ROOT, statements, tree_of
