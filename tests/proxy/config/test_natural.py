@@ -329,7 +329,9 @@ _MODELS = st.dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=min(50, settings().max_examples)
+)
 @given(_ENGINES, _MODELS, st.text(string.ascii_letters + "\n.[]", max_size=40))
 def test_it_is_read_as_it_was_written(
     tmp_path: Path, engines: dict[str, Any], models: dict[str, list[str]], remark: str
