@@ -33,7 +33,7 @@ from proxy.features.jobs.kinds.transcription.kind import TranscriptionKind
 from proxy.features.jobs.remote.introducing import EXCHANGE_EVERY_S, RemoteEngines
 from proxy.features.jobs.remote.open_remote import open_remote
 from proxy.features.jobs.result_endpoints import JobResults
-from proxy.features.jobs.section import SECTION
+from proxy.features.jobs.section import SECTION, runs_steps
 from proxy.features.jobs.step_endpoints import JobSteps
 from proxy.features.mail.mails import Mails
 from proxy.features.transcriptions.hearing import HearingParts
@@ -131,7 +131,10 @@ class OpenJobs:
         ]
         background: Background | None = None
         if steps is not None and revision.speaking is not None:
-            steps.revise(revision.speaking, tools.callers, here=section.here, serves=revision.config.serves)
+            is_runner = runs_steps(revision.config, is_shared=self.files.store.is_shared)
+            steps.revise(
+                revision.speaking, tools.callers, runs_steps=is_runner, serves=revision.config.serves
+            )
             self._trainings.revise(revision)
             if (hearing := self._hearing.hearing(revision)) is not None:
                 self._transcriptions.hearing = self._cuts.hearing = hearing

@@ -125,7 +125,7 @@ async def test_what_a_machine_has_brought_in_part_is_kept_for_the_rest(
 ) -> None:
     text = training_rig.CONFIG.format(url=new_store_url, tone="", jobs="")
     async with inside(tmp_path, text, {}, "metered") as server:
-        training_rig.kind_of(server).is_here = False
+        training_rig.kind_of(server).runs_steps = False
         id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server))
         await server.worker.store.write(Statement("UPDATE job_steps SET due = :far", {"far": 10**17}))
         await _bring(server, id_, b"beginning", 0)

@@ -42,7 +42,7 @@ WAITS_S = 15.0
 _REMOTE_S = 60.0
 _MOST_LISTED = 32
 _END_TRIES = 6
-_NOTHING_MORE = Delayed(is_try=False)
+_TRY_AGAIN = Delayed(is_try=False)
 _IS_NOT_ABLE = ErrorDetail(
     "This server cannot train voices as it is set up now; ask its operator.",
     "server_error",
@@ -87,10 +87,10 @@ class Trainings(TaskKind[JobStep]):
         self._processes: dict[str, tuple[str, TrainingProcess]] = {}
         # The remote steps, under way or listed.
         self._remote: set[str] = set()
-        self.is_here = True
+        self.runs_steps = True
 
     async def list_open(self, now: int) -> list[JobStep]:
-        if not self.is_here:
+        if not self.runs_steps:
             return []
         steps = await self.table.list_open(self._store, now, _MOST_LISTED)
         trainings = await records.find_by_jobs(self._store, {step.job for step in steps})
@@ -148,7 +148,7 @@ class Trainings(TaskKind[JobStep]):
         job = await JOBS.get(self._store, None, step.job)
         training = await records.get(self._store, step.job)
         if job is None or job.state != "open" or training is None:
-            return _NOTHING_MORE
+            return _TRY_AGAIN
         before = await self.on_runners.checkpoint(job.id)
         try:
             return await self._train(job, step, training)
@@ -196,7 +196,7 @@ class Trainings(TaskKind[JobStep]):
             with self.trainers.protect_models(process.engine):
                 learned = await self._run_training(training.id, process, inputs, journal)
             if learned is None:
-                return _NOTHING_MORE
+                return _TRY_AGAIN
             await self.trainers.check_trained_file(training.engine, learned.file)
             rows = [row for form in journal.forms for row in form.rows]
             await self._end(step, training, learned, encoded_records.insert_statements(rows, IS_DUE))
@@ -286,7 +286,7 @@ class Trainings(TaskKind[JobStep]):
         again."""
         job = await JOBS.get(self._store, None, step.job)
         if job is None or job.state != "open":
-            return _NOTHING_MORE
+            return _TRY_AGAIN
         await records.drop_lost_steps(self._store, job.id)
         _log.warning("job.training.broken", job=step.job, reason=str(broken), tries=step.tries + 1)
         is_lasting = isinstance(broken, TrainingBroken) and broken.lasting
