@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from proxy.api.speech_answers import SpeechReporter
 from proxy.api.speech_forms import Background
-from proxy.catalogue.ears import NoEars
+from proxy.catalogue.recognition import LocalRecognition
 from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContext
 from proxy.features.consents.comparison import SpeakerComparison
 from proxy.features.consents.grants import Grants
@@ -94,12 +94,12 @@ class OpenJobs:
         self._streams, self._uploads, self._previews = EventStreams(), upload_places(), preview_places()
         self._batches = BatchKind(files, notices)
         decoder = context.find(HearingParts).long_decoder
-        ears, grants = context.find_shared_or(NoEars()), context.find(Grants)
+        recognition, grants = context.find_shared_or(LocalRecognition()), context.find(Grants)
         conversions = ConversionKind(files, decoder, grants, context.ledger)
         self._hearing = context.find(HearingParts)
         self._transcriptions = TranscriptionKind(files, decoder, context.ledger)
         comparison = context.find(SpeakerComparison)
-        self._cuts = CutKind(files, decoder, context.ledger, ears, grants, comparison)
+        self._cuts = CutKind(files, decoder, context.ledger, recognition, grants, comparison)
         self.cutting = JobCutting()
         self.kinds = JobKinds(
             files, (SpeechKind(files), self._batches, conversions, self._transcriptions, self._cuts)

@@ -173,12 +173,9 @@ class Steps(TaskKind[JobStep]):
 
     async def _attempt(self, step: JobStep) -> Result:
         job = await records.JOBS.get(self._store, None, step.job)
-        if job is None or job.state != "open":
-            # The steps of a large job are canceled part by part after its end: this one comes later.
-            await self._postpone(self._postponed_jobs, step.job)
-            return _TRY_AGAIN
-        if job.kind not in self._kinds:
-            # Its feature is off here. Another server may have it.
+        if job is None or job.state != "open" or job.kind not in self._kinds:
+            # The steps of a large job are canceled part by part after its end: this one comes later. Or the
+            # feature of the kind is off here, and another server may have it.
             await self._postpone(self._postponed_jobs, step.job)
             return _TRY_AGAIN
         is_done_with_clip = self._kinds[job.kind].is_done_with_clip
@@ -304,9 +301,9 @@ class Steps(TaskKind[JobStep]):
             return
         # The list grows while the step is spoken.
         attempt.engine_attempts = call.totals.attempts
-        is_on_rented_machine = is_remote(call.plan)
-        self.remote_limiter.note_plan(step, is_remote=is_on_rented_machine)
-        if is_on_rented_machine:
+        is_remote_step = is_remote(call.plan)
+        self.remote_limiter.note_plan(step, is_remote=is_remote_step)
+        if is_remote_step:
             self._wake.set()  # it takes no place of the local steps, so another one may begin
         row = ClipRow(job, step, call, planned.consent)
         openers = (*call.openers, row.opened)
