@@ -9,7 +9,12 @@ from speech_engine.values import SpeechJob
 
 
 class Batch(Protocol):
-    """What a host asks an engine's `BatchLoop`."""
+    """What a host asks an engine's `BatchLoop`, or the `Listeners` of an engine that has no batch.
+
+    If it `predicts_waits`, a job's wait is the time that it tells. Otherwise the slots predict the wait.
+    """
+
+    predicts_waits: bool
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
         """Return 0 if the job may begin, else the time until it may. `admitted` begin just now."""

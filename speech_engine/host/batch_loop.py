@@ -37,6 +37,8 @@ class BatchLoop(Generic[V, R]):
     """The loop of one model. A step makes `step_s` seconds of each row's sound; if the model weighs its rows,
     about so much for a weight of 1.0."""
 
+    predicts_waits = True
+
     def __init__(
         self,
         model: BatchModel[V, R],

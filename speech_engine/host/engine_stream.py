@@ -22,7 +22,8 @@ from speech_engine.engine import (
 )
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed
 from speech_engine.events import ClonesListed, Event, Finished, SoundsRead, VoiceMade
-from speech_engine.host.slots import Slots, SlotTurn
+from speech_engine.host.slot_turn import SlotTurn
+from speech_engine.host.slots import Slots
 from speech_engine.plugin import Logger
 from speech_engine.work import (
     Clone,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar, get_args
 
 from speech_engine.values import Urgency
@@ -41,6 +41,8 @@ class Ticket:
 
 
 T = TypeVar("T", bound=Ticket)
+Running = tuple[float, float, float]
+"""Of a running job: its estimate, a time of a minute or less, and the sound that was made in it."""
 
 
 class _Tickets(Generic[T]):
@@ -261,34 +263,77 @@ text would seem to wait in vain."""
 _USUAL_LENGTH = 0.8
 """The share of its estimate that a text lasts, before a job has finished."""
 
+_LEAST_SILENT_S = 2.0
+"""Texts that are shorter do not tell by their silence how slow an engine is."""
+
 
 class Pace:
     """The pace. `value` is seconds of a slot per estimated second; None before enough speech."""
 
     def __init__(self) -> None:
-        self._held_s = 0.0
-        self._estimated_s = 0.0
-        self._made_s = 0.0
+        self._held_s = self._estimated_s = self._made_s = 0.0
+        self._first_s = self._jobs = 0.0
+        self._between_s = self._between_made_s = 0.0
+        self.ended: tuple[float, float] | None = None
 
     @property
     def value(self) -> float | None:
         return self._held_s / self._estimated_s if self._estimated_s >= LEAST_SPOKEN_S else None
 
-    def learn(self, held_s: float, estimated_s: float, made_s: float) -> None:
+    def learn(self, held_s: float, estimated_s: float, made_s: float, first_s: float) -> None:
         """Divides a sum by a sum and takes no mean of ratios, so that many short jobs do not outweigh a long
         one."""
         if estimated_s > 0.0:
             self._held_s = self._held_s * _PAST_WEIGHT + held_s
             self._estimated_s = self._estimated_s * _PAST_WEIGHT + estimated_s
             self._made_s = self._made_s * _PAST_WEIGHT + made_s
+            self._first_s = self._first_s * _PAST_WEIGHT + first_s
+            self._jobs = self._jobs * _PAST_WEIGHT + 1.0
 
-    def beside(self, running: Iterable[tuple[float, float]]) -> float:
-        """Return the pace of jobs that run, from the `lately` of each; if they have made little, the value.
-        It is 0 if nothing is known."""
-        held_s, made_s = map(sum, zip((0.0, 0.0), *(each for each in running if each[1]), strict=True))
+    def learn_silence(self, held_s: float, estimated_s: float) -> None:
+        """Learn from a job that was given up without a sound, if it took longer than what is known."""
+        if held_s > estimated_s * (self.value or 1.0):
+            self.learn(held_s, estimated_s, estimated_s, held_s)
+
+    def learn_end(self, now: float, made_s: float) -> None:
+        """Learn from the time between two ends while jobs waited, and from the sound that all slots made
+        until then. `ended` is the last end; it is None if no job waited then."""
+        if self.ended is not None:
+            self._between_s = self._between_s * _PAST_WEIGHT + now - self.ended[0]
+            self._between_made_s = self._between_made_s * _PAST_WEIGHT + made_s - self.ended[1]
+        self.ended = now, made_s
+
+    def first_s(self, estimated_s: float) -> float:
+        """Return the time in a slot until the first sound. It comes by the end of a text at the latest."""
+        if self.value is None:
+            return 0.0
+        return min(self._first_s / self._jobs, estimated_s * self.value)
+
+    def now(self, running: Sequence[Running]) -> float:
+        """Return the pace now, or 0 if nothing is known: that of the last minute, if it has enough sound."""
+        held_s, made_s = map(sum, zip((0.0, 0.0), *(each[1:] for each in running if each[2]), strict=True))
         if made_s < LEAST_SPOKEN_S:
-            return self.value or 0.0
-        return held_s / made_s * (self._made_s / self._estimated_s if self.value else _USUAL_LENGTH)
+            return max(self.value or 0.0, _least(running))
+        return held_s / made_s * self._length
+
+    def together(self, running: Sequence[Running], slots: int) -> float:
+        """Return the pace of all slots together while jobs wait, or 0 if it is not known."""
+        if self._between_made_s < LEAST_SPOKEN_S or not running:
+            return 0.0
+        return max(self._between_s / self._between_made_s * self._length, _least(running) / slots)
+
+    @property
+    def _length(self) -> float:
+        """The share of its estimate that a text lasts."""
+        return self._made_s / self._estimated_s if self.value else _USUAL_LENGTH
+
+
+def _least(running: Sequence[Running]) -> float:
+    """Return the least pace that jobs without any sound tell: a machine may have become slow."""
+    estimated_s = sum(each[0] for each in running)
+    if estimated_s < _LEAST_SILENT_S or any(made_s or not length_s for length_s, _, made_s in running):
+        return 0.0
+    return min(held_s / length_s for length_s, held_s, _ in running)
 
 
 def forecast(

@@ -45,6 +45,8 @@ class SpokenText:
 class Listeners:
     """The listeners of an engine, as a `Batch` that has room while it keeps up with them."""
 
+    predicts_waits = False
+
     def __init__(self) -> None:
         self.texts: set[SpokenText] = set()
 

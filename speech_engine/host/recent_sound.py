@@ -16,16 +16,18 @@ class LastMinute(NamedTuple):
 
 
 class RecentSound:
-    """The sound of a job that begins now."""
+    """The sound of a job that begins now. `first_s` is the time until its first sound, once there is one."""
 
     def __init__(self) -> None:
-        self.made_s = 0.0
+        self.made_s = self.first_s = 0.0
         self.began_at = time.monotonic()
         self._since = self._last = (self.began_at, 0.0)
 
     def add(self, seconds: float) -> None:
-        self.made_s += seconds
         now = time.monotonic()
+        if not self.made_s:
+            self.first_s = now - self.began_at
+        self.made_s += seconds
         if now - self._last[0] >= _RECENT_S / 2:
             self._since, self._last = self._last, (now, self.made_s)
 

@@ -8,69 +8,35 @@ flood cannot shut the others out. An engine with a batch also says whether a job
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 from itertools import islice, takewhile
 from typing import Any
 
-from speech_engine.errors import EngineBusy, EngineTimeout
+from speech_engine.errors import EngineTimeout
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
 from speech_engine.hearing import Transcript
 from speech_engine.host.batch import Batch
-from speech_engine.host.fair import IDLE, LEAST_SPOKEN_S, WAITED_FOR, FairOrder, Pace, Ticket, forecast
+from speech_engine.host.fair import IDLE, WAITED_FOR, FairOrder, Pace, forecast
 from speech_engine.host.messages import HealthReport
 from speech_engine.host.recent_sound import RecentSound
+from speech_engine.host.reserved_turns import LONGEST_RETRY_S, SHORTEST_RETRY_S, ReservedTurns, retry_s
+from speech_engine.host.slot_turn import SlotTurn
 from speech_engine.values import SpeechJob, Urgency
 
-
-class SlotTurn(Ticket):
-    """A job's turn, from its arrival to the moment when it leaves its slot.
-
-    A turn that waits has an `admission`, and `patience_s`: the time that it had left when its wait began.
-    """
-
-    admission: asyncio.Future[None] | None = None
-    patience_s = 0.0
-    sound: RecentSound
-    rate_hz = 0
-    has_finished = hears = False
-
-    def __init__(
-        self,
-        tenant: str,
-        deadline_at: float,
-        estimated_s: float = 0.0,
-        share: float = 1.0,
-        runs_alone: bool = False,
-        job: SpeechJob | None = None,
-        urgency: Urgency = "live",
-    ) -> None:
-        super().__init__(tenant, estimated_s, share, urgency)
-        self.job = job
-        self.deadline_at = deadline_at
-        self.runs_alone = runs_alone
-
-    @property
-    def is_waiting(self) -> bool:
-        return self.admission is None or not self.admission.done()
-
-    @property
-    def left_s(self) -> float:
-        return max(0.0, self.deadline_at - time.monotonic())
-
-
-SHORTEST_RETRY_S = 1.0
-LONGEST_RETRY_S = 60.0
 REVIEW_EVERY_S = 0.25
 """The time between two looks at the whole line: jobs that run may have become slow."""
 LATE_SHARE = 0.25
-"""A waiting job is sent away if its estimated wait is longer than its deadline by this share."""
+"""The patience with a job in line: the job leaves if its wait is a quarter too long, by an estimate."""
+SURELY_LATE = 0.75
+"""The part of the usual time to a first sound that a job must have left to get a slot."""
 
 IDLE_PART = 4
 """Work without a waiting client gets at most one in so many slots, but at least one slot."""
 
 MOST_AHEAD = 32
-"""The most jobs ahead of a newcomer that the batch is asked about: more would only take longer."""
+"""The most jobs ahead of a newcomer that are shown to the batch: more would only take longer."""
 
 SHORT_PART, LONG_S = 4, 30.0
 """One in so many slots is for recordings that are shorter, and for speech."""
@@ -92,6 +58,8 @@ class Slots:
         self.count = count
         self.limit = limit
         self._batch = batch
+        self._predicts_waits = batch is None or not batch.predicts_waits
+        self._is_gated = batch is not None and self._predicts_waits
         self._looking: asyncio.TimerHandle | None = None
         self._idle_count = max(1, count // IDLE_PART)
         # The turns of listeners since idle work has waited for one.
@@ -102,6 +70,8 @@ class Slots:
         self._has_lone_turn = False
         self._order: FairOrder[SlotTurn] = FairOrder()
         self._pace = Pace()
+        self._made_s = 0.0
+        self._reserved = ReservedTurns()
 
     def __repr__(self) -> str:
         return f"<Slots {self.running} of {self.count} running, {self.waiting} waiting>"
@@ -142,7 +112,8 @@ class Slots:
 
     def take_now(self, turn: SlotTurn) -> bool:
         """Take a slot if one is free and no turn waits, and return whether it was taken. A turn that runs
-        alone, or hears, or is idle, or is for a batch never gets one here: `take` knows their rules."""
+        alone, or hears, or is idle, or is for a batch never gets one here: `take` knows their rules, and
+        those of reserved turns."""
         if (
             self._order.waiting
             or self._next_alone is not None
@@ -152,6 +123,7 @@ class Slots:
             or turn.runs_alone
             or turn.hears
             or turn.urgency == "idle"
+            or self._reserved.line
         ):
             return False
         self._order.begin(turn)
@@ -161,9 +133,11 @@ class Slots:
     async def take(self, turn: SlotTurn) -> None:
         """Take a slot, in line behind the waiting jobs. Raises as `enter` does."""
         self._order.push(turn)
+        may_return = self._reserved.line and turn.urgency not in IDLE
+        ahead = self._reserved.enter(turn.tenant, time.monotonic()) if may_return else 0
         self._let_in()
         if turn not in self._running:
-            await self._wait(turn)
+            await self._wait(turn, ahead)
 
     def note(self, turn: SlotTurn, event: Event) -> None:
         """Count the audio that came out of the slot or was heard in it, and its end."""
@@ -180,6 +154,7 @@ class Slots:
                 turn.has_finished = True
 
     def _count_made(self, turn: SlotTurn, seconds: float) -> None:
+        self._made_s += seconds
         self._order.note_made(turn, seconds)
         turn.sound.add(seconds)
 
@@ -187,17 +162,10 @@ class Slots:
         turn.sound = RecentSound()
         self._running.add(turn)
 
-    def leave(self, turn: SlotTurn, *, was_used: bool = True) -> None:
-        """Give the slot to the next job in line. A slot that was not used costs hardly anything."""
-        self._running.remove(turn)
-        if turn.runs_alone:
-            self._has_lone_turn = False
+    def leave(self, turn: SlotTurn) -> None:
+        """Give the slot to the next job in line."""
         # A job that broke off before any audio has held the slot too.
-        self._order.end(turn, (turn.made_s or turn.estimated_s) if was_used else 0.0)
-        if turn.has_finished:
-            self._pace.learn(time.monotonic() - turn.sound.began_at, turn.estimated_s, turn.made_s)
-        if self._order.waiting or self._next_alone is not None:
-            self._let_in()
+        self._release(turn, turn.made_s or turn.estimated_s)
 
     def begin_answer(self) -> None:
         """Note that the answer to a turn has a reader. It may take longer than the slot is held."""
@@ -214,9 +182,9 @@ class Slots:
             return "ahead"
         return "live" if job.urgency == "ahead" else job.urgency
 
-    async def _wait(self, turn: SlotTurn) -> None:
-        turn.admission, turn.patience_s = asyncio.get_running_loop().create_future(), turn.left_s
-        self._judge(turn)
+    async def _wait(self, turn: SlotTurn, ahead: int) -> None:
+        turn.admission = asyncio.get_running_loop().create_future()
+        self._judge(turn, ahead)
         # Now that it has a place, it learns if it would fit too late.
         self._let_in()
         if self._looking is None:
@@ -227,7 +195,7 @@ class Slots:
         except BaseException as error:
             if turn in self._running:
                 # The turn was cancelled at the moment when the slot was given: pass the slot on.
-                self.leave(turn, was_used=False)
+                self._release(turn, 0.0)
             elif turn is self._next_alone:
                 self._next_alone = None
                 self._order.end(turn, 0.0)
@@ -238,25 +206,61 @@ class Slots:
                 raise EngineTimeout("No slot became free in time.") from None
             raise
 
-    def _judge(self, newcomer: SlotTurn) -> None:
-        """Send away the newcomer if its wait would be in vain, or one job if the queue is too long."""
+    def _judge(self, newcomer: SlotTurn, ahead: int) -> None:
+        """Send away the newcomer if it would wait in vain, or one job if the queue is too long."""
         if newcomer is self._next_alone:
             return  # it has left the queue: a slot is reserved for it
-        left_s = newcomer.left_s
+        reserved_s, left_s = self._reserved.seconds(ahead), newcomer.left_s - self._first_s(newcomer)
+        free_in_s, pace = self._free_in_s()
+        longest_s = (sum(free_in_s) + (self._order.waiting_s + reserved_s) * pace) / len(free_in_s)
         # Skip the walk through the queue where its result cannot matter.
-        if self._longest_wait_s() > left_s and (starts_in_s := self._starts_in_s(newcomer)) > left_s:
+        if longest_s > left_s and (starts_in_s := self._starts_in_s(newcomer, reserved_s)) > left_s:
             self._order.discard(newcomer)
-            _send_away(newcomer, _TOO_LONG, starts_in_s - left_s)
+            self._refuse(newcomer, _TOO_LONG, retry_s(starts_in_s, left_s), ahead)
         elif (fits_in_s := self._fits_behind_s(newcomer)) > left_s:
             self._order.discard(newcomer)
-            _send_away(newcomer, _TOO_LONG, fits_in_s)
+            self._refuse(newcomer, _TOO_LONG, retry_s(fits_in_s, 0.0), ahead)
         elif self._order.waiting > self.limit:
             loser = self._order.newest_of_longest(newcomer)
-            _send_away(loser, "The queue is full.", self._starts_in_s(loser))
+            ahead = ahead if loser is newcomer else self._reserved.ahead_in_line(loser.tenant)
+            starts_in_s = self._starts_in_s(loser, self._reserved.seconds(ahead))
+            self._refuse(loser, "The queue is full.", retry_s(starts_in_s, 0.0), ahead)
             self._order.discard(loser)
+
+    def _refuse(self, turn: SlotTurn, reason: str, retry_after_s: float, ahead: int) -> None:
+        """Tell a job when to come back, and reserve a turn for it behind those that are `ahead`."""
+        if not turn.is_waiting:
+            return  # it was refused or has left in this step, and leaves the queue in the next one
+        turn.refuse(reason, retry_after_s)
+        if self._predicts_waits and turn.urgency not in IDLE:
+            # Clients are told whole seconds.
+            back_at = time.monotonic() + math.ceil(retry_after_s)
+            self._reserved.reserve(ahead, turn, back_at)
+
+    def _release(self, turn: SlotTurn, cost_s: float) -> None:
+        self._running.remove(turn)
+        if turn.runs_alone:
+            self._has_lone_turn = False
+        self._order.end(turn, cost_s)
+        held_s = time.monotonic() - turn.sound.began_at
+        if turn.has_finished:
+            first_s = turn.sound.first_s or held_s
+            self._pace.learn(held_s, turn.estimated_s, turn.made_s, first_s)
+        elif not turn.made_s:
+            self._pace.learn_silence(held_s, turn.estimated_s)
+        if self._order.waiting or self._next_alone is not None:
+            if self._order.head(WAITED_FOR) is None:
+                self._pace.ended = None  # idle work may wait while slots are free
+            elif self._pace.ended is None or turn.has_finished:
+                self._pace.learn_end(time.monotonic(), self._made_s)
+            self._let_in()
+        else:
+            self._pace.ended = None
 
     def _let_in(self) -> None:
         while (turn := self._next_turn()) is not None:
+            if turn.admission is not None and turn.left_s < self._first_s(turn) * SURELY_LATE:
+                self._refuse(turn, _TOO_LONG, SHORTEST_RETRY_S, self._reserved.ahead_in_line(turn.tenant))
             if not turn.is_waiting:
                 self._order.end(turn, 0.0)
                 continue
@@ -317,7 +321,8 @@ class Slots:
         if later_s == 0.0:
             return True
         if turn.admission is not None and later_s > turn.left_s:
-            _send_away(turn, _TOO_LONG, later_s)
+            ahead = self._reserved.ahead_in_line(turn.tenant)
+            self._refuse(turn, _TOO_LONG, retry_s(later_s, 0.0), ahead)
             return True
         self._look_in(min(later_s, REVIEW_EVERY_S))
         return False
@@ -350,49 +355,41 @@ class Slots:
 
     def _review(self) -> None:
         """Send away jobs whose deadlines cannot be met: the pace has changed, or others were first."""
-        late = []
+        late, ahead = [], 0
         head = self._order.head(WAITED_FOR)
         fits_in_s = 0.0 if head is None else self._fits_behind_s(head)
         for turn, free_in_s in self._forecast():
-            starts_in_s, left_s = max(free_in_s, fits_in_s), turn.left_s
+            starts_in_s, left_s = max(free_in_s, fits_in_s), turn.left_s - self._first_s(turn)
             if starts_in_s - left_s > turn.patience_s * LATE_SHARE:
-                _send_away(turn, _TOO_LONG, starts_in_s - left_s)
+                ahead = max(ahead, self._reserved.ahead_in_line(turn.tenant))
+                self._refuse(turn, _TOO_LONG, retry_s(starts_in_s, left_s), ahead)
                 late.append(turn)
+                ahead += 1
         for turn in late:
             self._order.discard(turn)
 
-    def _starts_in_s(self, turn: SlotTurn) -> float:
+    def _starts_in_s(self, turn: SlotTurn, reserved_s: float) -> float:
         """Predict the wait; 0 before any measurement. Waits too long to matter count as equal."""
-        ahead_s = turn.left_s + LONGEST_RETRY_S
-        return next((s for other, s in self._forecast() if other is turn or s > ahead_s), 0.0)
+        free_in_s, pace = self._free_in_s()
+        later_s, ahead_s = reserved_s * pace / len(free_in_s), turn.left_s + LONGEST_RETRY_S
+        return later_s + next((s for other, s in self._forecast() if other is turn or s > ahead_s), 0.0)
 
     def _forecast(self) -> Iterator[tuple[SlotTurn, float]]:
         """Yield all jobs in line in the order of their turns, and when each begins."""
-        pace = self._pace_now()
-        return forecast(self._order.order(), self._free_in_s(pace), pace, lambda turn: turn.is_waiting)
+        return forecast(self._order.order(), *self._free_in_s(), lambda turn: turn.is_waiting)
 
-    def _pace_now(self) -> float:
-        pace = self._pace.beside(turn.sound.lately() for turn in self._running)
-        # Where nothing is known, jobs that have given no sound yet tell how slow they are at least.
-        silent = [turn for turn in self._running if not turn.made_s and turn.estimated_s]
-        if pace or len(silent) < self.count or sum(turn.estimated_s for turn in silent) < LEAST_SPOKEN_S:
-            return pace
-        return min([turn.sound.lately()[0] / turn.estimated_s for turn in silent])
+    def _first_s(self, turn: SlotTurn) -> float:
+        """Predict the time from a slot to the first sound. A recording only has to have its slot in time."""
+        return self._pace.first_s(turn.estimated_s) if self._predicts_waits and not turn.hears else 0.0
 
-    def _longest_wait_s(self) -> float:
-        pace = self._pace_now()
-        return (sum(self._free_in_s(pace)) + self._order.waiting_s * pace) / self.count
-
-    def _free_in_s(self, pace: float) -> list[float]:
-        """Return when the slots become free. A slot whose job takes too long may be free at any moment."""
-        now = time.monotonic()
+    def _free_in_s(self) -> tuple[list[float], float]:
+        """Return when the slots become free, and their pace; once it is known what they give together, they
+        count as one. A slot whose job takes too long may be free at any moment."""
+        running = [(turn.estimated_s, *turn.sound.lately()) for turn in self._running]
+        now, pace = time.monotonic(), self._pace.now(running)
         busy = [max(0.0, turn.estimated_s * pace - (now - turn.sound.began_at)) for turn in self._running]
+        if self._predicts_waits and (together := self._pace.together(running, self.count)):
+            return [min(busy)], together
         # Slots stay free for a turn that runs alone, but soon other turns can have them.
-        return busy + [0.0] * (self.count - self.running)
-
-
-def _send_away(turn: SlotTurn, reason: str, retry_after_s: float) -> None:
-    # A turn that was cancelled in this step is done already and only has not left yet.
-    if turn.admission is not None and turn.is_waiting:
-        retry_after_s = min(LONGEST_RETRY_S, max(SHORTEST_RETRY_S, retry_after_s))
-        turn.admission.set_exception(EngineBusy(reason, retry_after_s=retry_after_s))
+        free = 0 if busy and self._is_gated else self.count - self.running
+        return busy + [0.0] * free, pace

@@ -40,7 +40,8 @@ from speech_engine import (
 )
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import hello_of
-from speech_engine.host.slots import Slots, SlotTurn
+from speech_engine.host.slot_turn import SlotTurn
+from speech_engine.host.slots import Slots
 
 if TYPE_CHECKING:
     from proxy.access.provider_states import ProviderStates

@@ -4,7 +4,8 @@ import asyncio
 
 from speech_engine import SpeechJob, Urgency
 from speech_engine.errors import EngineBusy
-from speech_engine.host.slots import IDLE_TURNS, Slots, SlotTurn
+from speech_engine.host.slot_turn import SlotTurn
+from speech_engine.host.slots import IDLE_TURNS, Slots
 from speech_engine.values import EngineVoice
 from tests.speech_engine.host import simulated_time
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from speech_engine.errors import EngineError
 from speech_engine.events import Encoded, Finished, Started
-from speech_engine.host.slots import Slots, SlotTurn
+from speech_engine.host.slot_turn import SlotTurn
+from speech_engine.host.slots import Slots
 
 RATE_HZ = 1_000_000
 """A high rate, so that any time is a whole number of samples."""
