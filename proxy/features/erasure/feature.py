@@ -74,7 +74,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         context.metrics,
         context.link,
         context.erased,
-        has_clusters=bool(config.used_clusters),
+        has_remote_hosts=bool(config.used_clusters),
     ) as erasure:
         sign, again, metrics = erasure.sign_lines, erasure.repeat_for_older, context.metrics
         signing = partial(repeat, "signatures of erasures", sign, _SIGN_S, metrics, tidies=True)
@@ -85,7 +85,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 on_the_way=OnTheWay((factory.opener,)),
                 for_commands=ErasureLines(erasure, revision.admin_tools).endpoints,
             ),
-            set_derived_things=erasure.reach,
+            set_derived_things=erasure.set_derived_data,
             task_kinds=(erasure,),
             tasks_of_one_server=(signing,) if context.vault.is_shared else (),
             tasks_of_each_server=(watching,),

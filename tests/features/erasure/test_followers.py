@@ -32,8 +32,8 @@ async def store(shared_postgres: Postgres, tmp_path: Path) -> AsyncIterator[Stor
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.features.erasure.erasure._FOLLOW_EVERY_S", 0.02)
-    monkeypatch.setattr("proxy.features.erasure.erasure._OTHERS_WAIT_S", 0.5)
-    monkeypatch.setattr("proxy.features.erasure.erasure._LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr("proxy.features.erasure.erasure._OTHER_SERVERS_WAIT_S", 0.5)
+    monkeypatch.setattr("proxy.features.erasure.erasure._RETRY_AFTER_S", 0.02)
 
 
 @asynccontextmanager
@@ -41,7 +41,7 @@ async def following(store: Store, folder: Path, things: Things) -> AsyncIterator
     """Another server, which has looked once."""
     vault = Vault(store, VaultSection(), folder)
     async with open_erasure(store, vault, folder, Metrics()) as opened:
-        opened.things = DerivedData((things,), (things,), things.drop)
+        opened.derived_data = DerivedData((things,), (things,), things.drop)
         await soon(lambda: store.read("SELECT id FROM followers"))
         yield opened
 
@@ -87,9 +87,9 @@ async def test_a_gateway_with_hosts_elsewhere_is_waited_for_until_they_have_forg
 ) -> None:
     link, vault = Link(), Vault(store, VaultSection(), tmp_path)
     erasure = erasure_with(store, Things(), tmp_path)
-    opening = open_erasure(store, vault, tmp_path, Metrics(), link.made(), has_clusters=True)
+    opening = open_erasure(store, vault, tmp_path, Metrics(), link.made(), has_remote_hosts=True)
     async with opening as gateway:
-        gateway.things = DerivedData()
+        gateway.derived_data = DerivedData()
         await soon(lambda: store.read("SELECT id FROM followers"))
         assert TombstonesRead() in link.told
         assert (await erasure.erase_voice(await owned(store))).completed is not None
@@ -110,7 +110,7 @@ async def test_a_server_whose_database_was_away_for_long_forgets_what_was_erased
     late = erasure_with(store, things, tmp_path)
     await late.follow_others()
     await erasure_with(store, Things(), tmp_path).erase_voice(voice)
-    late._seen_until -= 300_000_000
+    late._forgotten_until -= 300_000_000
     await store.write(Statement("UPDATE erasures SET began = began - 200000000"))
     await late.follow_others()
     assert late.is_erased(voice.id)

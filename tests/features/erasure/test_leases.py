@@ -22,7 +22,7 @@ BEFORE_LEASES = 11
 
 def erasure_with(store: Store, things: Things, folder: Path) -> Erasure:
     erasure = Erasure(store, Vault(store, VaultSection(), folder), folder)
-    erasure.things = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
+    erasure.derived_data = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
     return erasure
 
 
@@ -112,7 +112,7 @@ async def test_what_the_version_before_completes_meanwhile_stays_complete(
         await real(subject)
         return False
 
-    erasure.things = erasure.things._replace(wait_for_providers=completed_elsewhere)
+    erasure.derived_data = erasure.derived_data._replace(wait_for_providers=completed_elsewhere)
     receipt = await erasure.erase_voice(voice)
     assert (receipt.completed, receipt.pending) == (12345, ())
     assert await erasure.look() == []

@@ -100,7 +100,7 @@ def things() -> Things:
 async def erasure(store: SharedStore, things: Things, tmp_path: Path) -> AsyncIterator[Erasure]:
     vault = Vault(store, VaultSection(), tmp_path)
     made = Erasure(store, vault, tmp_path)
-    made.things = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
+    made.derived_data = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
     yield made
     things.gone.set()
     await made.close()
@@ -114,7 +114,7 @@ async def voice_of(store: SharedStore, *digests: str) -> Owned:
 async def test_a_receipt_is_open_while_a_stream_speaks_for_long(
     erasure: Erasure, store: SharedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.erasure.erasure._SILENCE_WAIT_S", 0.01)
+    monkeypatch.setattr("proxy.features.erasure.erasure._STREAMS_WAIT_S", 0.01)
     voice = await voice_of(store)
     with erasure.erased.speaking((voice.id,)):
         with erasure.erased.speaking((voice.id,)):
@@ -245,7 +245,7 @@ async def test_other_servers_are_followed_where_the_database_is_shared(
 async def test_what_could_not_be_forgotten_while_following_is_forgotten_at_a_later_turn(
     erasure: Erasure, store: SharedStore, things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.erasure.erasure._SILENCE_WAIT_S", 0.01)
+    monkeypatch.setattr("proxy.features.erasure.erasure._STREAMS_WAIT_S", 0.01)
     tombstone = Tombstone(subject="voice_a", account=ACCOUNT, digests=(), began=await store.now())
     assert await tombstone_rows.erase_subject(store, tombstone)
     with erasure.erased.speaking(("voice_a",)):
@@ -263,7 +263,7 @@ async def test_an_erasure_that_waits_for_an_object_looks_again_once_in_five_seco
     own, its, others = Things(), Things(), Tombstone(subject="voice_b", account="acc_b", digests=(), began=0)
     own.failing = its.failing = {"files"}
     eraser, follower = (Erasure(store, Vault(store, VaultSection(), tmp_path), tmp_path) for _ in range(2))
-    eraser.things, follower.things = DerivedData(files=(own,)), DerivedData(files=(its,))
+    eraser.derived_data, follower.derived_data = DerivedData(files=(own,)), DerivedData(files=(its,))
     working = RepeatingTask("erasures", eraser.turn, 0.1, Metrics())
     following = RepeatingTask("others", follower.follow_others, 1.0, Metrics())
     try:

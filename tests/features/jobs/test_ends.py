@@ -209,7 +209,7 @@ async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The step that waits is speaking when the voice is erased.
-    monkeypatch.setattr("proxy.features.erasure.erasure._SILENCE_WAIT_S", 0.1)
+    monkeypatch.setattr("proxy.features.erasure.erasure._STREAMS_WAIT_S", 0.1)
     engine = Halting(2, speaks_samples=True, is_speech=False)
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         kind_of(server).most_at_once = 1
