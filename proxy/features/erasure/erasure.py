@@ -223,16 +223,8 @@ class Erasure(TaskKind[Tombstone]):
 
     async def _note_progress(self, now: int) -> None:
         # `stop_following` waits for this task: no write may come after the deletion of the row.
-        self._noting = asyncio.create_task(
-            put_follower(
-                self._store,
-                self._follower_id,
-                self._start_id,
-                self._forgotten_until,
-                now,
-                has_hosts=self._has_remote_hosts,
-            )
-        )
+        row = self._follower_id, self._start_id, self._forgotten_until, now
+        self._noting = asyncio.create_task(put_follower(self._store, *row, has_hosts=self._has_remote_hosts))
         await asyncio.shield(self._noting)
         self._noted_at = now
 

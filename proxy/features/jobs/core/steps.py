@@ -8,6 +8,7 @@ workers cannot both commit: a step has one row of sound, so the second commit fa
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -27,10 +28,10 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.fingerprints import spoken_fingerprint, usable_fingerprints
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind, StepAttempt, StepKind, TextKind
 from proxy.features.jobs.core.paces import Spoken, measure_spoken
-from proxy.features.jobs.core.records import STEPS, Job, JobStep, Kind
+from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.core.remote_steps import RemoteStepLimiter, is_remote, not_in_condition
 from proxy.features.jobs.core.settling import settle_uncancelled
-from proxy.features.jobs.core.step_sound import ClipRow, collect_sound
+from proxy.features.jobs.core.step_sound import ClipRow, collect_sound, framed_samples
 from proxy.features.jobs.core.taking import take_clip
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.vault import VaultFailed
@@ -41,6 +42,7 @@ from proxy.speech.call import SpeechCall
 from proxy.speech.checked_parts import NO_CHECK, PartCheck
 from proxy.speech.speaking import Speaking
 from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.spoken_voices import voices_column
 from proxy.storage.store import Condition, MissingReference, Params, Statement, StorageFailed, Store
 
 RETRY_DELAY_S = 10.0
@@ -305,13 +307,13 @@ class Steps(TaskKind[JobStep]):
         self.remote_limiter.note_plan(step, is_remote=is_remote_step)
         if is_remote_step:
             self._wake.set()  # it takes no place of the local steps, so another one may begin
-        row = ClipRow(job, step, call, planned.consent)
+        row = ClipRow()
         openers = (*call.openers, row.opened)
         tag = call.request.tag or job.tag
         call = replace(call, job=job.id, step=step.id, goes_whole=True, openers=openers, tag=tag)
 
         async def write(answer: Answer) -> None:
-            await self._store_sound(job, answer, row, planned.first_character)
+            row.clip = await self._store_sound(job, step, answer, planned)
             # From here on, a cancellation waits: the commit is made, or fails as a whole.
             await settle_uncancelled(answer.settle)
             attempt.spoken = measure_spoken(call)
@@ -322,17 +324,33 @@ class Steps(TaskKind[JobStep]):
 
         await self._speaking.pipeline.answer(call, write, sent_share)
 
-    async def _store_sound(self, job: Job, answer: Answer, row: ClipRow, first_character: int) -> None:
-        """Store the sound of an answer and the report about it, and note both in their row."""
+    async def _store_sound(self, job: Job, step: JobStep, answer: Answer, planned: PlannedStep) -> JobClip:
+        """Store the sound of an answer and the report about it. Return their row, without the charge's
+        figures."""
         call, sound = answer.call, await collect_sound(answer)
-        await asyncio.to_thread(row.measure, sound)
-        row.digital_source = call.form_by(answer.speech.engine).source
-        row.sound_digest = await self._put(job, sound)
-        report = await self._reporter.report(answer, first_character, sound)
-        row.report_digest = await self._put(job, encode_json(report))
-        row.timed_words = len(report.words or ())
-        if self._kinds[job.kind].can_repeat:
-            row.fingerprint = await self._fingerprint(job, call)
+        form = call.request.form.format
+        crc32, played = await asyncio.to_thread(lambda: (zlib.crc32(sound), framed_samples(sound, form)))
+        digest = await self._put(job, sound)
+        report = await self._reporter.report(answer, planned.first_character, sound)
+        return JobClip(
+            step=step.id,
+            job=job.id,
+            account=job.account,
+            number=step.number,
+            request=call.id,
+            digest=digest,
+            bytes=len(sound),
+            samples=0,
+            sample_rate_hz=0,
+            voices=voices_column(call.plan.own_voices),
+            told=await self._put(job, encode_json(report)),
+            crc32=crc32,
+            played=played,
+            words=len(report.words or ()),
+            source=call.form_by(answer.speech.engine).source,
+            consent=planned.consent,
+            fingerprint=await self._fingerprint(job, call) if self._kinds[job.kind].can_repeat else "",
+        )
 
     async def _take_clip(self, step: JobStep, call: SpeechCall, source_job: str) -> bool:
         """Take over a clip of another job, if one has the same sound. Raises RequestFailed, StorageFailed."""

@@ -149,7 +149,7 @@ class Trainings(TaskKind[JobStep]):
         training = await records.get(self._store, step.job)
         if job is None or job.state != "open" or training is None:
             return _TRY_AGAIN
-        before = await self.on_runners.checkpoint(job.id)
+        before = await self.on_runners.list_checkpoint(job.id)
         try:
             return await self._train(job, step, training)
         except JobUsedUp as failure:
@@ -208,7 +208,7 @@ class Trainings(TaskKind[JobStep]):
     async def _run_training(
         self, job: str, process: TrainingProcess, inputs: TrainingInputs, journal: TrainingJournal
     ) -> TrainingResult | None:
-        checkpoint = await self.on_runners.checkpoint(job)
+        checkpoint = await self.on_runners.list_checkpoint(job)
         async with AsyncExitStack() as stack:
             recordings = await stack.enter_async_context(aclosing(inputs.recordings))
             pieces = read_pieces(self._files, checkpoint, "checkpoint") if checkpoint else None
@@ -249,9 +249,9 @@ class Trainings(TaskKind[JobStep]):
                 raise TrainingBroken(reason, is_owners=is_owners)
             case TrainingDone() as done:
                 on_runners = self.on_runners
-                learned = TrainingResult(await on_runners.voice(training.id), done)
+                learned = TrainingResult(await on_runners.read_voice(training.id), done)
                 await self.trainers.check_trained_file(training.engine, learned.file)
-                await self._end(step, training, learned, (on_runners.take_statement(training.id, IS_DUE),))
+                await self._end(step, training, learned, (on_runners.result_statement(training.id, IS_DUE),))
         return True
 
     async def _end(
@@ -296,7 +296,7 @@ class Trainings(TaskKind[JobStep]):
         if is_lasting or isinstance(broken, EngineCannot):
             return await self._ends.end_as_failed(step, _IS_NOT_ABLE)
         why = "The training was broken off, and goes on."
-        if await self.on_runners.checkpoint(step.job) != before:
+        if await self.on_runners.list_checkpoint(step.job) != before:
             # This is the first failure since its last progress.
             return Delayed(why, WAITS_S, is_try=False, values={"tries": 1})
         if self.is_last_try(step):
