@@ -63,10 +63,6 @@ class Recording(NamedTuple):
     account: str
     digest: str
 
-    @property
-    def path(self) -> str:
-        return f"{self.account}/{self.digest}"
-
 
 class Unpacked(NamedTuple):
     """A backup that was unpacked: its files into `stage` in the data folder, and its recordings into
@@ -193,7 +189,7 @@ def _unpack(file: Path, stage: Path, recordings_stage: Path) -> Unpacked:
             else:
                 recording = _recording_named(member.name)
                 (recordings_stage / recording.account).mkdir(mode=0o700, exist_ok=True)
-                plain_tar.copy_member(member, recordings_stage / recording.path, open_private)
+                plain_tar.copy_member(member, recordings_stage.joinpath(*recording), open_private)
                 recordings.append(recording)
         if facts is None:
             raise StorageFailed("it is empty")
@@ -218,7 +214,7 @@ def _recording_named(member: str) -> Recording:
     if len(parts) != 3 or parts[0] != RECORDINGS:
         raise UnsafeName(f"{ascii(member)[:100]} is no file of a backup")
     recording = Recording(parts[1], parts[2])
-    if not is_recording(recording.path):
+    if not is_recording("/".join(recording)):
         raise UnsafeName(f"{ascii(member)[:100]} cannot name a file of a vault")
     return recording
 
@@ -275,7 +271,7 @@ def _put_files_in_place(unpacked: Unpacked, data: Path, recordings: Path) -> Non
     repairs a kill."""
     for each in unpacked.recordings:
         (recordings / each.account).mkdir(mode=0o700, exist_ok=True)
-        (unpacked.recordings_stage / each.path).replace(recordings / each.path)
+        unpacked.recordings_stage.joinpath(*each).replace(recordings.joinpath(*each))
     for account in {each.account for each in unpacked.recordings}:
         flush(recordings / account)
     data_folder.give_to_owner(recordings, data.stat())

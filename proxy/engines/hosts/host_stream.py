@@ -118,11 +118,13 @@ class HostStream:
             try:
                 frame = await self._call.next_frame()
             except HostLost as failure:
-                self._drop_call()
+                self._call.close()
+                self._call = None
                 await self._check_may_repeat(process, failure)
                 continue
             if isinstance(frame, MissingSamples):
-                self._drop_call()
+                self._call.close()
+                self._call = None
                 await self._supply(process, frame.digests)
                 continue
             if is_first and not isinstance(frame, Failed):
@@ -130,11 +132,6 @@ class HostStream:
             # A second process may start over, but must not repeat events that were passed on.
             self._has_output = self._has_output or not isinstance(frame, Started)
             return frame
-
-    def _drop_call(self) -> None:
-        assert self._call is not None, "its frame was read"
-        self._call.close()
-        self._call = None
 
     async def _begin(self) -> HostCall:
         self._heed_suspects()

@@ -131,10 +131,8 @@ class OpenJobs:
         ]
         background: Background | None = None
         if steps is not None and revision.speaking is not None:
-            is_runner = runs_steps(revision.config, is_shared=self.files.store.is_shared)
-            steps.revise(
-                revision.speaking, tools.callers, runs_steps=is_runner, serves=revision.config.serves
-            )
+            runs = runs_steps(revision.config, is_shared=self.files.store.is_shared)
+            steps.revise(revision.speaking, tools.callers, runs_steps=runs, serves=revision.config.serves)
             self._trainings.revise(revision)
             if (hearing := self._hearing.hearing(revision)) is not None:
                 self._transcriptions.hearing = self._cuts.hearing = hearing

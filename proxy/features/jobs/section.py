@@ -24,6 +24,5 @@ SECTION = Section("jobs", JobSection)
 
 
 def runs_steps(config: Config, *, is_shared: bool) -> bool:
-    """Tell whether this process runs the steps of jobs. Unless the database `is_shared`, there is no other
-    process that could."""
+    """Tell whether this process runs the steps of jobs. Only a shared database has other processes."""
     return SECTION.of(config).here or not (config.serves and is_shared)

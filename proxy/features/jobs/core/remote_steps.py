@@ -3,7 +3,7 @@ tells whether it is remote. Before the step is planned, the last planned step of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Set
 
 from cachetools import LRUCache
 
@@ -27,7 +27,6 @@ class RemoteStepLimiter:
         self.of_account = 8
         # The accounts of the jobs that were remote when they were last planned.
         self._accounts_by_job: LRUCache[str, str] = LRUCache(_MOST_JOBS)
-        # Whether each step under way is remote, from its plan on.
         self._is_remote_by_step: dict[str, bool] = {}
 
     def limits_of(self, step: JobStep) -> dict[Hashable, int]:
@@ -36,11 +35,9 @@ class RemoteStepLimiter:
             return {}
         return {_REMOTE: self.at_once, (_REMOTE, step.account): self.of_account}
 
-    def limited_jobs(self, full_limits: Collection[Hashable]) -> set[str]:
-        """Return the remote jobs whose next step cannot begin, since these limits are reached."""
-        if _REMOTE in full_limits:
-            return {*self._accounts_by_job}
-        return {job for job, account in self._accounts_by_job.items() if (_REMOTE, account) in full_limits}
+    def limited_jobs(self, full: Set[Hashable]) -> set[str]:
+        """Return the remote jobs whose next step cannot begin, since one of its limits is `full`."""
+        return {job for job, account in self._accounts_by_job.items() if full & {_REMOTE, (_REMOTE, account)}}
 
     def note_plan(self, step: JobStep, *, is_remote: bool) -> None:
         """Note whether a planned step is remote. Raises NoPlace if too many steps are remote."""

@@ -36,7 +36,7 @@ from proxy.features.jobs.core.taking import take_clip
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.vault import VaultFailed
 from proxy.http.replies import encode_json
-from proxy.queue.tasks import LEASE_CHECK_S, Delayed, Done, Result, TaskKind, event_or_timeout
+from proxy.queue.tasks import LEASE_CHECK_S, TRY_AGAIN, Delayed, Done, Result, TaskKind, event_or_timeout
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 from proxy.speech.checked_parts import NO_CHECK, PartCheck
@@ -55,9 +55,6 @@ _VOICE_MESSAGE = "Its voice cannot speak it."
 _READER_TOO_SLOW = "client_too_slow"
 """The code of a failure in `collect_sound`: other processes have filled the disk that it needs."""
 _MODEL_NOT_FOUND = "model_not_found"
-_TRY_AGAIN = Delayed(is_try=False)
-"""The result of an attempt that changes nothing. The step is attempted again at once, unless the end of its
-job has ended the step as well."""
 
 _log = structlog.get_logger()
 
@@ -179,12 +176,12 @@ class Steps(TaskKind[JobStep]):
             # The steps of a large job are canceled part by part after its end: this one comes later. Or the
             # feature of the kind is off here, and another server may have it.
             await self._postpone(self._postponed_jobs, step.job)
-            return _TRY_AGAIN
+            return TRY_AGAIN
         is_done_with_clip = self._kinds[job.kind].is_done_with_clip
         if is_done_with_clip and await records.find_clip(self._store, step.id) is not None:
             return await self._end_as_done(step, job)
         if await self._kinds[job.kind].has_expired(job):
-            return _TRY_AGAIN
+            return TRY_AGAIN
         attempt = StepAttempt(partial(self.has_lost, step))
         try:
             await self._make_and_commit(job, step, attempt)
@@ -194,7 +191,7 @@ class Steps(TaskKind[JobStep]):
             return await self._after_failure(step, job, failure, attempt)
         except MissingReference:
             # The job was deleted meanwhile, or a consent was withdrawn: the next plan of the step reports it.
-            return _TRY_AGAIN
+            return TRY_AGAIN
         except StorageFailed:
             # Another holder may have committed the sound first: then the step is done.
             if not is_done_with_clip or await records.find_clip(self._store, step.id) is None:

@@ -31,7 +31,7 @@ from proxy.features.jobs.kinds.training.remote_runs import TrainingWork
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
 from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs
 from proxy.file_store.vault import VaultFailed
-from proxy.queue.tasks import Delayed, Result, TaskKind
+from proxy.queue.tasks import TRY_AGAIN, Delayed, Result, TaskKind
 from proxy.storage import accounts
 from proxy.storage.store import Condition, Statement, until_written
 from speech_engine import EngineCannot, EngineError, EngineUnavailable
@@ -42,7 +42,6 @@ WAITS_S = 15.0
 _REMOTE_S = 60.0
 _MOST_LISTED = 32
 _END_TRIES = 6
-_TRY_AGAIN = Delayed(is_try=False)
 _IS_NOT_ABLE = ErrorDetail(
     "This server cannot train voices as it is set up now; ask its operator.",
     "server_error",
@@ -148,7 +147,7 @@ class Trainings(TaskKind[JobStep]):
         job = await JOBS.get(self._store, None, step.job)
         training = await records.get(self._store, step.job)
         if job is None or job.state != "open" or training is None:
-            return _TRY_AGAIN
+            return TRY_AGAIN
         before = await self.on_runners.list_checkpoint(job.id)
         try:
             return await self._train(job, step, training)
@@ -196,7 +195,7 @@ class Trainings(TaskKind[JobStep]):
             with self.trainers.protect_models(process.engine):
                 learned = await self._run_training(training.id, process, inputs, journal)
             if learned is None:
-                return _TRY_AGAIN
+                return TRY_AGAIN
             await self.trainers.check_trained_file(training.engine, learned.file)
             rows = [row for form in journal.forms for row in form.rows]
             await self._end(step, training, learned, encoded_records.insert_statements(rows, IS_DUE))
@@ -286,7 +285,7 @@ class Trainings(TaskKind[JobStep]):
         again."""
         job = await JOBS.get(self._store, None, step.job)
         if job is None or job.state != "open":
-            return _TRY_AGAIN
+            return TRY_AGAIN
         await records.drop_lost_steps(self._store, job.id)
         _log.warning("job.training.broken", job=step.job, reason=str(broken), tries=step.tries + 1)
         is_lasting = isinstance(broken, TrainingBroken) and broken.lasting
