@@ -79,7 +79,10 @@ class Handover:
                 yield event
             if is_ended:
                 return
-            await self._wakeup.wait()
+            await self._wait()
+
+    async def _wait(self) -> None:
+        await self._wakeup.wait()
 
     def _pop(self) -> Audio | Words | None:
         with self._condition:

@@ -100,7 +100,7 @@ class _TenantQueue(Generic[T]):
         before = ticket.cost
         ticket.charged_s = max(seconds, LEAST_S)
         ticket.cost = ticket.charged_s / ticket.share
-        self.start = max(self.floor, self.start + ticket.cost - before)
+        self.start = max(self.floor, self.start + (ticket.cost - before))
 
 
 class FairOrder(Generic[T]):

@@ -1,19 +1,22 @@
 """What a listener would note of an answer: its audio, its words, its length and its pitch."""
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pytest
 import soxr  # type: ignore[import-untyped]
 import structlog
 
+from plugins.espeak.handover import Handover
 from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.worker import voxgate_register
 from speech_engine import Audio, Context, Engine, Event, Hosted, SpeechJob, Word, Words
 from speech_engine.loudness import Meter, lufs
 from speech_engine.testing import collect, job
+from tests.speech_engine.host.simulated_time import without_time
 
 SAMPLE_RATE_HZ = 22050
 VOICE = "m3"
@@ -27,6 +30,15 @@ def espeak(settings: EspeakSettings | None = None) -> AbstractAsyncContextManage
     (plugin,) = voxgate_register()
     assert not isinstance(plugin.create, Hosted)
     return plugin.create("espeak", settings or EspeakSettings(), Context(log=structlog.get_logger()))
+
+
+@asynccontextmanager
+async def espeak_without_time() -> AsyncIterator[Engine]:
+    """The engine for a test of simulated time, which stands still while its thread speaks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Handover, "_wait", without_time(Handover._wait))
+        async with espeak() as engine:
+            yield engine
 
 
 class Heard(msgspec.Struct, frozen=True):

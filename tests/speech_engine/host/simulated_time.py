@@ -107,6 +107,13 @@ async def _alone(play: Coroutine[Any, Any, None]) -> None:
         await play
 
 
+def without_time(call: Callable[..., Awaitable[Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """A wait for a thread, while which the clock of this test stands still."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+    return loop.jumping.counted(call)
+
+
 def _use(loop: _Loop, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(time, "monotonic", loop.time)
     for module in list(sys.modules.values()):

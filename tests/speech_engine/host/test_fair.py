@@ -38,6 +38,20 @@ def test_a_flood_does_not_delay_anothers_requests_beyond_its_share(slots: int) -
     assert max(job.ended_at for job in others) <= first_free_at + 2 * alone_s + 8.0
 
 
+def test_a_job_of_the_estimated_length_leaves_its_tenant_where_it_was_to_the_last_digit() -> None:
+    """Otherwise a rounding error would put it behind a tenant that came later to the same place."""
+    host = SimulatedHost(slots=3)
+    for job in [
+        *(Job("a", 0.0, share=0.5), Job("a", 0.0, share=0.5), Job("a", 6.97684728073256, share=0.5)),
+        *(Job("b", 18.21028882372919), Job("b", 7.0, share=0.5)),
+    ]:
+        host.comes(job)
+        host.run(0.0)
+    first, second = host.comes(Job("a", 0.0, share=0.5)), host.comes(Job("c", 0.0, share=0.5))
+    host.run(30.0)
+    assert host.begun[-2:] == [first, second]
+
+
 def test_a_first_request_waits_for_no_flood_of_many_accounts_either() -> None:
     host = SimulatedHost(slots=2)
     for number in range(1_000):

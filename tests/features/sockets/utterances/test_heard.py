@@ -18,7 +18,7 @@ from proxy.speech.word_times import SpokenWord
 from speech_engine import Started
 from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, rig
 from tests.features.sockets.utterances.test_utterance import SIX
-from tests.plugins.espeak.heard import espeak
+from tests.plugins.espeak.heard import espeak_without_time
 from tests.proxy.api.inside import TONE
 from tests.proxy.api.scripted import Halt, Scripted, sound
 from tests.speech_engine.host.simulated_time import simulated
@@ -62,7 +62,10 @@ def _bare(last: list[str], spoken: str) -> list[str]:
 @simulated
 async def test_with_an_engine_that_times_words_it_is_right_within_a_word(tmp_path: Path) -> None:
     chosen = random.Random(7)
-    async with espeak() as engine, rig(tmp_path, "[engines.said]\n", engines={"said": engine}) as one:
+    async with (
+        espeak_without_time() as engine,
+        rig(tmp_path, "[engines.said]\n", engines={"said": engine}) as one,
+    ):
         voice: dict[str, Any] = {"model": "said", "voice": "said/m3", "language": "en"}
         whole = await one.begin(SIX, **voice)
         await whole.whole()
@@ -130,6 +133,18 @@ async def test_words_without_a_time_share_the_estimated_length(tmp_path: Path) -
         await speech.ear.has_sound(1.9)
         told = await speech.interrupt(1800)
     assert told.text_spoken == "Alpha bravo charlie delta"
+
+
+@simulated
+async def test_no_more_is_heard_of_a_piece_than_what_was_sent_of_it(tmp_path: Path) -> None:
+    text = "Alpha bravo charlie delta foxtrot hotel juliet kilowatt."
+    engine = Scripted(Started(RATE_HZ), *sound(2.0), Halt())
+    async with rig(tmp_path, PAIR, engines={"one": engine, "two": Scripted()}) as one:
+        speech = await one.begin(text)
+        await speech.ear.has_sound(1.9)
+        told = await speech.interrupt(60_000)
+    assert told.text_spoken.startswith("Alpha bravo charlie delta")
+    assert "kilowatt" not in told.text_spoken
 
 
 @each_row(

@@ -13,7 +13,7 @@ from plugins.spread.detection import find
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.file_store.key_ring import ensure_keys
 from tests.features.sockets.utterances.rig import RATE_HZ, Rig, Spoken, rig
-from tests.plugins.espeak.heard import espeak
+from tests.plugins.espeak.heard import espeak_without_time
 from tests.plugins.pycld2.sentences import samples
 from tests.plugins.spread.clips import Clip, cut, whole
 from tests.sound import decoded
@@ -28,7 +28,7 @@ FOUND = 0.95
 
 @asynccontextmanager
 async def talking(folder: Path) -> AsyncIterator[Rig]:
-    async with espeak() as engine, rig(folder, SPEECH, engines={"said": engine}) as one:
+    async with espeak_without_time() as engine, rig(folder, SPEECH, engines={"said": engine}) as one:
         yield one
 
 
