@@ -159,9 +159,9 @@ class Host:
         self.supervisor.revive()
         self._running = group.create_task(self.supervisor.run())
 
-    def may_wait_for_request(self) -> bool:
-        """Leave the engine unloaded until a request comes, if it loads on demand and its models are known
-        from its last start. Return whether it waits."""
+    def leave_unloaded(self) -> bool:
+        """Leave the engine unloaded until a request comes, and return True. False: it does not load on
+        demand, or its models are not known from an earlier start."""
         if not (self.spec.section.on_demand and self._read_introduction()):
             return False
         self.loads_on_demand = True

@@ -29,8 +29,8 @@ from speech_engine.host.pipe_messages import EngineAction, HostState
 from speech_engine.model_declarations import UnusableModel
 
 _LOOK_EVERY_S = 0.5
-_LOOKS_A_START = 6
-"""So often, the engines are looked at before those whose model or environment was missing are tried."""
+_LOOKS_A_TRY = 6
+"""With each of so many looks, engines are tried whose model or environment was missing."""
 STOP_S = 2.0
 """The time in which a host may finish its work. After that, the work is broken off."""
 
@@ -91,7 +91,7 @@ class Hosts:
         try:
             async with asyncio.TaskGroup() as self._supervision:
                 for host in self._hosts:
-                    if not host.may_wait_for_request():
+                    if not host.leave_unloaded():
                         self.supervise(host)
                 await self._stopping.wait()
         finally:
@@ -202,7 +202,7 @@ class Hosts:
     async def _watch(self) -> None:
         for look in itertools.count(1):
             await asyncio.sleep(_LOOK_EVERY_S)
-            if look % _LOOKS_A_START == 0:
+            if look % _LOOKS_A_TRY == 0:
                 self._start_missing()
             for host in self._hosts:
                 host.kill_if_frozen(time.monotonic())

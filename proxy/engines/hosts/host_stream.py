@@ -35,7 +35,7 @@ from speech_engine.values import find_digests
 from speech_engine.work import job_with_samples, with_deadline
 
 MOST_DEATHS = 2
-"""How many hosts may die of other work after they have begun this work."""
+"""Work is not sent again after so many deaths of hosts that had begun it."""
 
 MOST_SUPPLIES = 3
 """How often recordings are brought to hosts that lack them. A host that lacks them once more has no room for

@@ -51,7 +51,7 @@ _NOTE_EVERY_US = 5 * SECOND_US
 _OVERLAP_US = 60 * SECOND_US
 """A tombstone is committed at most so long after its time `began`."""
 _UNLEASED_US = 60 * SECOND_US
-"""After this time, a tombstone without a lease has no worker of an older version any more."""
+"""For this time, a tombstone without a lease is left to servers of older versions, which take no leases."""
 _NOT_COMPLETE = Condition("completed IS NULL", {})
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 """The steps of `Erasure._steps`, which a new tombstone has as `pending`."""
@@ -82,7 +82,7 @@ class Erasure(TaskKind[Tombstone]):
         on_read: Callable[[], None] | None = None,
     ) -> None:
         """`start` is the id of this start of the server. `on_read` is called each time that the tombstones of
-        others were read. Only a gateway with hosts on other machines has it."""
+        others were read. Only a gateway with hosts in a cluster has it."""
         super().__init__(store)
         self.derived_data = DerivedData()
         self.erased = erased or ErasedVoices()
@@ -98,15 +98,12 @@ class Erasure(TaskKind[Tombstone]):
         # The processes of one server share it, since they get erasures from their supervisor.
         self._start_id = start or self._follower_id
         self._on_read = on_read
-        self._has_remote_hosts = on_read is not None
+        self._has_cluster = on_read is not None
         self._forgotten_until = self._noted_at = 0
         self._noting: asyncio.Task[None] | None = None
 
     def set_derived_data(self, data: DerivedData) -> None:
         self.derived_data = data
-
-    def is_erased(self, voice_id: str) -> bool:
-        return self.erased.is_erased(voice_id)
 
     async def erase_voice(
         self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
@@ -131,9 +128,6 @@ class Erasure(TaskKind[Tombstone]):
                 committed.append(tombstone)
         await asyncio.gather(*map(self._finish_soon, committed))
         await self._vault.drop_account(account)
-
-    async def receipt(self, account: str, subject: str) -> Tombstone | None:
-        return await tombstones.get(self._store, account, subject)
 
     async def forget(self, tombstone: Tombstone) -> bool:
         """Forget a voice in this worker and its engines. Every worker calls this.
@@ -224,16 +218,16 @@ class Erasure(TaskKind[Tombstone]):
     async def _note_progress(self, now: int) -> None:
         # `stop_following` waits for this task: no write may come after the deletion of the row.
         row = self._follower_id, self._start_id, self._forgotten_until, now
-        self._noting = asyncio.create_task(put_follower(self._store, *row, has_hosts=self._has_remote_hosts))
+        self._noting = asyncio.create_task(put_follower(self._store, *row, has_hosts=self._has_cluster))
         await asyncio.shield(self._noting)
         self._noted_at = now
 
     async def stop_following(self) -> None:
-        """Delete this process's row, so that no erasure waits for it. The row of a gateway with remote hosts
+        """Delete this process's row, so that no erasure waits for it. The row of a gateway with a cluster
         stays: they have forgotten everything only some time after its end."""
         if self._noting is not None:
             await asyncio.gather(self._noting, return_exceptions=True)
-            if not self._has_remote_hosts:
+            if not self._has_cluster:
                 await _try_step("followers", lambda: remove_follower(self._store, self._follower_id))
 
     async def _follow(self, tombstone: Tombstone) -> None:
@@ -357,11 +351,11 @@ async def open_erasure(
     link: ServerLink | None = None,
     erased: ErasedVoices | None = None,
     *,
-    has_remote_hosts: bool = False,
+    has_clusters: bool = False,
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
     start = link.machine if link else ""
-    on_read = partial(link.tell_cluster, TombstonesRead()) if link and has_remote_hosts else None
+    on_read = partial(link.tell_cluster, TombstonesRead()) if link and has_clusters else None
     erasure = Erasure(store, vault, data, link and link.spread_tombstone, erased, start, on_read)
     if vault.is_shared and start:
         await replay_once_a_start(data, start, erasure.replay_journal)

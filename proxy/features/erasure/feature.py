@@ -74,7 +74,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         context.metrics,
         context.link,
         context.erased,
-        has_remote_hosts=bool(config.used_clusters),
+        has_clusters=bool(config.used_clusters),
     ) as erasure:
         sign, again, metrics = erasure.sign_lines, erasure.repeat_for_older, context.metrics
         signing = partial(repeat, "signatures of erasures", sign, _SIGN_S, metrics, tidies=True)

@@ -9,6 +9,7 @@ from proxy.catalogue.library import AccountLibrary
 from proxy.errors import NotFound
 from proxy.features.erasure import tombstone_rows
 from proxy.speech.recent_plans import RecentPlans
+from proxy.storage import tombstones
 from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
 from speech_engine import Finished, Started
@@ -134,8 +135,8 @@ async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
         (last,) = await erasure.finish_interrupted()
         assert (last.pending, last.completed is None) == ((), False)
         assert await erasure.finish_interrupted() == []
-        assert await erasure.receipt(server.account.id, record.id) == last
-        assert await erasure.receipt("acc_other", record.id) is None
+        assert await tombstones.get(erasure._store, server.account.id, record.id) == last
+        assert await tombstones.get(erasure._store, "acc_other", record.id) is None
 
 
 async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:

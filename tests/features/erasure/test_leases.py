@@ -9,7 +9,7 @@ from proxy.config.sections import VaultSection
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault
-from proxy.storage import answer_claims
+from proxy.storage import answer_claims, tombstones
 from proxy.storage.answer_claims import Claim
 from proxy.storage.schema import known_migrations, migrate
 from proxy.storage.store import Statement, Store
@@ -59,7 +59,7 @@ async def test_others_leave_it_alone_until_its_worker_was_killed(
     assert await second.look() == []
     await store.write(Statement("UPDATE erasures SET lease = 1"))
     await step(second)
-    receipt = await second.receipt(ACCOUNT, voice.id)
+    receipt = await tombstones.get(second._store, ACCOUNT, voice.id)
     assert receipt is not None
     assert (receipt.completed is None, receipt.pending, receipt.fence) == (False, (), 2)
     assert (its_own.done, things.done) == ([first_files(store)], ["late files"])

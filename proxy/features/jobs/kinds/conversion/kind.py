@@ -153,7 +153,9 @@ class ConversionKind(SpokenKind):
         survey = await self._decoder.survey(account, upload.audio)
         if await asyncio.to_thread(long_recordings.is_silent, survey.levels):
             raise invalid_audio("it is silent, or its level is far too low", FILE)
-        pieces = await asyncio.to_thread(long_recordings.cut_stretches, survey.levels, survey.whole_ms)
+        pieces = await asyncio.to_thread(
+            long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+        )
         # `form` takes the place of the fields `sent`.
         fields = ConversionFields(
             sent={},

@@ -159,7 +159,9 @@ class CutKind(HearingKind):
         await self.check_credits(caller, terms, (model,), LEAST_S)
         survey = await self.decoder.survey(caller.account, file)
         _check_sound(survey)
-        pieces = await asyncio.to_thread(long_recordings.cut_stretches, survey.levels, survey.whole_ms)
+        pieces = await asyncio.to_thread(
+            long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+        )
         fields = CutFields(
             request=digest.hex(),
             title=form.title,

@@ -122,7 +122,9 @@ class TranscriptionKind(HearingKind):
         models = self.hearing.find_models(_hear_request(form), terms)
         await self.check_credits(caller, terms, models, LEAST_S)
         survey = await self.decoder.survey(caller.account, file)
-        pieces = await asyncio.to_thread(long_recordings.cut_stretches, survey.levels, survey.whole_ms)
+        pieces = await asyncio.to_thread(
+            long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+        )
         fields = TranscriptionFields(
             request=digest.hex(),
             title=form.title,
