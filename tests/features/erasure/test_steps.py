@@ -17,6 +17,7 @@ from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import ErasureJournal
 from proxy.file_store.vault import Vault, VaultFailed
+from proxy.storage import tombstones
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Params, Row, Statement
