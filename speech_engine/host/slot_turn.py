@@ -12,9 +12,11 @@ from speech_engine.values import SpeechJob, Urgency
 
 
 class SlotTurn(Ticket):
-    """`admission` is there if it waits, and `sound` while it has a slot."""
+    """`admission` is there if it waits, `patience_s` is the time that it had left when its wait began, and
+    `sound` is there while it has a slot."""
 
     admission: asyncio.Future[None] | None = None
+    patience_s = 0.0
     sound: RecentSound
     rate_hz = 0
     has_finished = hears = False
@@ -32,7 +34,6 @@ class SlotTurn(Ticket):
         super().__init__(tenant, estimated_s, share, urgency)
         self.job = job
         self.deadline_at = deadline_at
-        self.patience_s = self.left_s
         self.runs_alone = runs_alone
 
     @property

@@ -183,7 +183,7 @@ class Slots:
         return "live" if job.urgency == "ahead" else job.urgency
 
     async def _wait(self, turn: SlotTurn, ahead: int) -> None:
-        turn.admission = asyncio.get_running_loop().create_future()
+        turn.admission, turn.patience_s = asyncio.get_running_loop().create_future(), turn.left_s
         self._judge(turn, ahead)
         # Now that it has a place, it learns if it would fit too late.
         self._let_in()

@@ -52,6 +52,9 @@ async def test_models_and_the_subscription_are_those_of_the_plan(server: Inside)
     found = json_of(await ask(server, "GET", "v1/user/subscription", key))
     assert (found["tier"], found["character_limit"], found["voice_limit"]) == ("local", 50, 3)
     assert found["voice_slots_used"] == 0
+    await server.administer("POST", "accounts/bob/grants", {"credits": 25})
+    found = json_of(await ask(server, "GET", "v1/user/subscription", key))
+    assert found["character_limit"] == 75
 
 
 async def test_pages_of_voices_name_what_is_wrong(server: Inside) -> None:

@@ -56,6 +56,7 @@ def who_says(text: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
     ]
 
 
+@example("it [pause:0.5s]long. [pause 1s] ", 19)
 @given(
     st.lists(st.sampled_from([*_WORDS[:3], *_PAUSES])).map(lambda found: "".join(["it ", *found])),
     st.integers(12, 60),
@@ -68,6 +69,8 @@ def test_no_pause_is_cut_and_none_begins_a_later_piece(text: str, most: int) -> 
         assert not re.match(r"\s*\[pause(?: 1|:0\.5)s\]", text[start:end])
 
 
+@example("[Ben][it is it is it is ", 20)
+@example("**Ben:** \n\n  **Ben:** ", 20)
 @given(_TAGGED, st.integers(20, 60))
 def test_the_pieces_are_said_by_who_says_the_whole(text: str, most: int) -> None:
     names = ("Cy", "Ana", "Ben")

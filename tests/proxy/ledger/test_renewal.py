@@ -7,7 +7,7 @@ import pytest
 
 from policies.price import MICRO
 from proxy.errors import RateLimited
-from proxy.ledger import Ledger, open_ledger
+from proxy.ledger import Ledger, Payer, open_ledger
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.ledger.verify import verify
 from proxy.storage import holds
@@ -109,6 +109,18 @@ async def test_a_lost_hold_that_comes_after_all_goes_with_the_next_renewal(
         await ledger.holds._renew()
         await made_up(ledger)
         assert await held(lossy) == ["req_kept"]
+
+
+async def test_a_stream_that_was_paid_before_is_free_though_the_database_did_not_take_its_end(
+    ledger: Ledger, lossy: LossyStore
+) -> None:
+    asked = wanted()
+    payer = Payer(account=asked.account, key=asked.key, anchor=asked.anchor, terms=asked.terms)
+    async with ledger.stream("req_replayed", payer):
+        assert await held(lossy) == ["req_replayed"]
+        lossy.fates.append("refused")
+    await is_gone(lossy, "req_replayed")
+    assert await is_at_rest(ledger)
 
 
 async def is_renewed(store: Store) -> None:

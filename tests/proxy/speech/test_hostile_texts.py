@@ -95,19 +95,25 @@ def texts(units: Sequence[str]) -> list[str]:
 
 
 def slow(read: Callable[[str], object], units: Sequence[str]) -> list[tuple[str, float]]:
-    """The texts of these units that take too long, by their beginnings."""
+    """The texts of these units that take too long, by their beginnings. On a busy machine any text may: then
+    only one that takes over three times as long as its half takes the square."""
     found = []
     for text in texts(units):
-        took_s = float("inf")
-        for _ in range(TRIES):
-            began = time.thread_time()
-            read(text)
-            took_s = min(took_s, time.thread_time() - began)
-            if took_s < MOST_S:
-                break
-        else:
+        took_s = best_of_tries_s(read, text)
+        if took_s >= MOST_S and took_s > 3 * best_of_tries_s(read, text[: len(text) // 2]):
             found.append((text[:12], took_s))
     return found
+
+
+def best_of_tries_s(read: Callable[[str], object], text: str) -> float:
+    took_s = float("inf")
+    for _ in range(TRIES):
+        began = time.thread_time()
+        read(text)
+        took_s = min(took_s, time.thread_time() - began)
+        if took_s < MOST_S:
+            break
+    return took_s
 
 
 def some(number: int, is_whole: bool) -> Sequence[str]:

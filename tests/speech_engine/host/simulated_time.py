@@ -21,6 +21,7 @@ from tests.leaks import leaving_nothing
 _REAL = time.monotonic
 _THREAD_S = 60.0
 """A thread that takes longer hangs."""
+_MOST_JUMPS = 300_000
 _STARTED_S = 4096.0
 """A server starts long after its machine, so what has never happened is long ago."""
 P = ParamSpec("P")
@@ -30,7 +31,7 @@ class _Jumping(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.threads = 0
+        self.jumps = self.threads = 0
         """How many calls of threads the loop waits for."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -42,6 +43,8 @@ class _Jumping(selectors.SelectSelector):
             return ready
         assert timeout is not None, "everything waits, and for nothing that a clock could bring"
         self.now += timeout
+        self.jumps += 1
+        assert self.jumps < _MOST_JUMPS, "it waits for ever, while something else goes on"
         return ready
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:

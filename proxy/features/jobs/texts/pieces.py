@@ -63,7 +63,7 @@ class Turns:
     def saying_at(self, place: int) -> Saying:
         """Return the speaker and the emotion at a place. The speaker's voice may be unable to express the
         emotion."""
-        number = bisect_left(self._begins, place) - 1
+        number = bisect_right(self._begins, place) - 1
         if number < 0 or place >= self._turns[number].end:
             return Saying()
         turn = self._turns[number]
@@ -74,7 +74,7 @@ class Turns:
     def has_begun_before(self, place: int) -> bool:
         """Tell whether a tag before a place sets the speaker there, or the emotion in a text without a
         cast."""
-        number = bisect_left(self._begins, place) - 1
+        number = bisect_right(self._begins, place) - 1
         turn = self._turns[number] if number >= 0 else None
         return turn is not None and (
             turn.named is not None or (not turn.name and any(tag.end <= place for tag in turn.tags))
@@ -122,7 +122,7 @@ def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[tuple
             end = start + _cut(text[start:end], language, start, turns)
             # A pause belongs to the piece before it.
             for pause in text_tags.find_pauses(text, end, end + _MOST_PAUSES):
-                if text[end : pause.start].strip():
+                if cleaning.is_speech(text[end : pause.start]):
                     break
                 end = pause.end
         if cleaning.is_speech(text_tags.without_tags(text[start:end])):

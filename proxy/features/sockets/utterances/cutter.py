@@ -209,7 +209,7 @@ class Cutter:
         )
         if 0 < self._flushed <= len(text):
             ends = sorted({*ends, self._flushed})
-        return list(_with_long_cut(text, ends, hard, goes_on=len(text) == len(self._text)))
+        return list(_with_long_cut(text, ends, hard))
 
 
 _Spans = Sequence[tuple[int, int]]
@@ -235,15 +235,15 @@ def _ends_with_mark(text: str) -> bool:
     return text[-_MOST_WORD:].rstrip().rstrip(_CLOSING)[-1:] in tuple(_END_MARKS)
 
 
-def _with_long_cut(text: str, ends: Sequence[int], protected: _Spans, *, goes_on: bool) -> Iterator[int]:
-    """Yield the ends, and between them places to cut what is too long. If the text `goes_on`, what is behind
-    the last end may become a sentence."""
+def _with_long_cut(text: str, ends: Sequence[int], protected: _Spans) -> Iterator[int]:
+    """Yield the ends, and between them places to cut what is too long. What is behind the last end may
+    become a sentence."""
     begin = 0
     for end in [*ends, None]:
         until = len(text) if end is None else end
         while until - begin > MOST_OPEN:
-            cut = _cut_place(text, begin, until, protected, is_open=end is None and goes_on)
-            if cut is None or cut >= until:
+            cut = _cut_place(text, begin, until, protected)
+            if cut >= until:
                 break
             yield cut
             begin = cut
@@ -252,9 +252,9 @@ def _with_long_cut(text: str, ends: Sequence[int], protected: _Spans, *, goes_on
             begin = end
 
 
-def _cut_place(text: str, begin: int, until: int, protected: _Spans, *, is_open: bool) -> int | None:
+def _cut_place(text: str, begin: int, until: int, protected: _Spans) -> int:
     """Return where to cut a sentence that is too long: at the last clause mark or blank within
-    `MOST_OPEN` characters, or else at the first one within `MOST_PROTECTED`. None: more text decides."""
+    `MOST_OPEN` characters, or else at the first one within `MOST_PROTECTED`, or else at `until` at most."""
     most, last = begin + MOST_OPEN, begin + MOST_PROTECTED
     for pattern, least in ((_CLAUSE, begin + MOST_OPEN // 3), (_BLANK, begin)):
         places = [found.end() for found in pattern.finditer(text, begin, most)]
@@ -264,8 +264,6 @@ def _cut_place(text: str, begin: int, until: int, protected: _Spans, *, is_open:
     for found in _BLANK.finditer(text, most, last):
         if not _is_inside(protected, found.end()):
             return found.end()
-    if is_open and until < last:
-        return None
     return _whole_character(text, min(last, until))
 
 
