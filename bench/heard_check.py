@@ -3,8 +3,8 @@
 A server with Kokoro, Piper's joe and a model that hears speaks RIGHT sentences of seven kinds in five
 languages, of those that the ears know well, and FAULTS with one fault each; joe, who is quick, most of those
 in English. Each is spoken whole, as a checked part is, and heard once. Wrong ones are only counted where
-`heard/check.py` has an empty `CALLED_WRONG`; their sounds go to FOLDER, for `bench.heard_judge`. Faults come
-from an engine that damages texts, by these lines:
+`heard/check.py` has an empty `OFTEN_CALLED_WRONG`; their sounds go to FOLDER, for `bench.heard_judge`. Faults
+come from an engine that damages texts, by these lines:
 
     [engines.damaging]
     plugin = "openai"

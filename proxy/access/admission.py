@@ -95,8 +95,8 @@ class Admission:
     async def count_steps(self, caller: Caller, steps: int) -> None:
         """Count the further requests that a job with so many steps is worth, beside the one that was counted.
         Raises as `admit` does."""
-        if more := rate.requests_of_job(steps) - 1:
-            await self._limits.admit(caller.account, caller.key, self._plans.terms(caller), more)
+        if further := rate.requests_of_job(steps) - 1:
+            await self._limits.admit(caller.account, caller.key, self._plans.terms(caller), further)
 
 
 RequestClass = Literal[

@@ -21,7 +21,7 @@ from proxy.api.balance import Balance, ShownCycle
 from proxy.api.keys import KeyEntry
 from proxy.catalogue.people import UserEntry, account_title
 from proxy.config.sections import Config
-from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.errors import Conflict, InvalidRequest, NotFound, missing_parameter
 from proxy.http.body import Name, NeededReason, read_body
 from proxy.http.lists import MOST_ROWS, iso_time_or_none
 from proxy.http.replies import reply, struct_from
@@ -148,11 +148,7 @@ class Accounts(Resource):
         account = await self._admin_tools.find_account(request.path_params["id"])
         change = await read_body(request, AccountChange)
         if change.plan is UNSET and change.agreed is UNSET:
-            raise InvalidRequest(
-                "Missing required parameter: 'plan', or 'agreed'.",
-                param="plan",
-                code="missing_required_parameter",
-            )
+            raise missing_parameter("plan", ", or 'agreed'.")
 
         async def decide(current: Account) -> Change:
             check_open(current)

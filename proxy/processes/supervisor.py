@@ -220,7 +220,7 @@ class Supervisor:
             case pipe_messages.EngineQuestion():
                 self._answer_soon(self._switch_engine(number, message))
             case pipe_messages.EngineWanted(engine):
-                self._answer_soon(self._engine_switch.load_wanted(engine))
+                self._answer_soon(self._engine_switch.load_on_demand(engine))
             case BookingQuestion():
                 refusal = self._hosts.book(number, message)
                 self._workers.send_to(number, Booked(message.question, *(refusal or ())[:2]))

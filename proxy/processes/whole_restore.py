@@ -42,27 +42,53 @@ from proxy.storage.sqlite_backup import DATABASE, CheckedCopy
 from proxy.storage.store import StorageFailed
 
 BEFORE = ".before"
-_MOST_SMALL_BYTES = 1024 * 1024
+_MOST_CONFIG_BYTES = 1024 * 1024
 _STAGE_PREFIX = ".restore-"
+
+_BACKED_UP = [each for feature in all_features() for each in feature.backed_up]
+_MERGES = {each.name: each.merge for each in _BACKED_UP if each.merge is not None}
+_CHECKS: dict[str, Callable[[bytes, str], object]] = {
+    master_keys.MASTER_KEY_FILE: key_ring.check_ring,
+    **{each.name: each.check for each in _BACKED_UP if each.check is not None},
+}
+_MOST_BYTES_BY_NAME = {
+    **dict.fromkeys((master_keys.MASTER_KEY_FILE, natural.FILE, CONFIG), _MOST_CONFIG_BYTES),
+    **{each.name: each.most_bytes for each in _BACKED_UP},
+    DATABASE: 2**62,
+}
+"""The members besides recordings, with the largest size of each. Only the tar bounds a database."""
+
+
+class Recording(NamedTuple):
+    account: str
+    digest: str
 
 
 class Unpacked(NamedTuple):
-    """A backup that was unpacked into two folders: `stage` in the data folder, and `sound_stage` in the
-    folder of recordings. Each of `recordings` is an account and a digest."""
+    """A backup that was unpacked: its files into `stage` in the data folder, and its recordings into
+    `recordings_stage` in their folder."""
 
     facts: BackupFacts
     files: tuple[str, ...]
-    recordings: tuple[tuple[str, str], ...]
+    recordings: tuple[Recording, ...]
     stage: Path
-    sound_stage: Path
+    recordings_stage: Path
 
 
-def read_config_text(file: Path) -> bytes | None:
-    """Return the configuration in a whole backup, or None. Raise StorageFailed."""
+class RestoreConfig(NamedTuple):
+    """The configuration of a restore, and its text if it comes from the backup."""
+
+    config: Config
+    text: bytes | None
+
+
+def _read_config(file: Path) -> bytes | None:
+    """Return the text of the configuration in a whole backup, or None. Only ABOUT comes before it. Raise
+    StorageFailed."""
     with _open_members(file) as members:
         for member in members:
             if member.name == CONFIG:
-                return member.read(_MOST_SMALL_BYTES)
+                return member.read(_MOST_CONFIG_BYTES)
             if member.name != ABOUT:
                 return None
     return None
@@ -77,29 +103,30 @@ def restore_whole(
     that the backup brings, and raises if the operator refuses them. Raises StorageFailed without a change,
     unless a disk failed in the middle: a second restore repairs that.
     """
-    data, sound = Path(config.data), recordings_folder(config.vault, Path(config.data))
+    data = Path(config.data)
+    recordings = recordings_folder(config.vault, data)
     try:
-        with _stages(data, sound) as (stage, sound_stage), ExitStack() as stack:
-            unpacked = _unpack(file, stage, sound_stage)
-            copy = _check_unpacked(unpacked, file, config, stack)
+        with _stages(data, recordings) as (stage, recordings_stage), ExitStack() as stack:
+            unpacked = _unpack(file, stage, recordings_stage)
+            database = _check_unpacked(unpacked, file, config, stack)
             if config.vault.store and unpacked.recordings:
                 raise StorageFailed(
                     f"{file} has recordings in files, and vault.store names a bucket; restore without it, "
                     "then run voxgate vault move"
                 )
             confirm_settings([*_new_settings(unpacked, file, data, toml)])
-            _put_all_in_place(unpacked, data, sound)
-            if copy is not None:
-                copy.install()
+            _put_files_in_place(unpacked, data, recordings)
+            if database is not None:
+                database.install()
     except OSError as error:
         raise StorageFailed(f"{file} cannot be put back: {error.filename}: {error.strerror}") from None
     return BackupSummary(
-        str(file),
-        file.stat().st_size,
-        unpacked.facts.schema,
-        len(unpacked.recordings),
-        unpacked.files,
-        config.secrets,
+        file=str(file),
+        bytes=file.stat().st_size,
+        schema=unpacked.facts.schema,
+        recordings=len(unpacked.recordings),
+        files=unpacked.files,
+        variables=config.secrets,
     )
 
 
@@ -114,7 +141,7 @@ def _open_members(file: Path) -> Iterator[Iterator[ArchivedFile]]:
 
 @contextmanager
 def removed_on_failure(path: Path) -> Iterator[None]:
-    """After a failure, remove the file and its folders if they are new and otherwise empty."""
+    """After a failure, remove this file or folder and the folders above it, if they are new and empty."""
     new = [each for each in (path, *path.parents) if not each.exists()]
     try:
         yield
@@ -128,13 +155,13 @@ def removed_on_failure(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stages(data: Path, sound: Path) -> Iterator[tuple[Path, Path]]:
+def _stages(data: Path, recordings: Path) -> Iterator[tuple[Path, Path]]:
     """Yield two empty folders on the disks of the data and of the recordings. Remove them at the end."""
-    stages = [folder / f"{_STAGE_PREFIX}{os.getpid()}" for folder in (data, sound)]
-    with removed_on_failure(sound):
-        sound.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stages = [folder / f"{_STAGE_PREFIX}{os.getpid()}" for folder in (data, recordings)]
+    with removed_on_failure(recordings):
+        recordings.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            for folder, stage in zip((data, sound), stages, strict=True):
+            for folder, stage in zip((data, recordings), stages, strict=True):
                 for leftover in folder.glob(f"{_STAGE_PREFIX}*"):  # of a restore that was killed
                     shutil.rmtree(leftover)
                 stage.mkdir(mode=0o700)
@@ -144,9 +171,9 @@ def _stages(data: Path, sound: Path) -> Iterator[tuple[Path, Path]]:
                 shutil.rmtree(stage, ignore_errors=True)
 
 
-def _unpack(file: Path, stage: Path, sound_stage: Path) -> Unpacked:
+def _unpack(file: Path, stage: Path, recordings_stage: Path) -> Unpacked:
     files: list[str] = []
-    recordings: list[tuple[str, str]] = []
+    recordings: list[Recording] = []
     facts = None
     with _open_members(file) as members:
         for member in members:
@@ -160,20 +187,20 @@ def _unpack(file: Path, stage: Path, sound_stage: Path) -> Unpacked:
                 plain_tar.copy_member(member, stage / member.name, open_private)
                 files.append(member.name)
             else:
-                owner, digest = recording = _owner_and_digest(member.name)
-                (sound_stage / owner).mkdir(mode=0o700, exist_ok=True)
-                plain_tar.copy_member(member, sound_stage / owner / digest, open_private)
+                recording = _recording_named(member.name)
+                (recordings_stage / recording.account).mkdir(mode=0o700, exist_ok=True)
+                plain_tar.copy_member(member, recordings_stage.joinpath(*recording), open_private)
                 recordings.append(recording)
         if facts is None:
             raise StorageFailed("it is empty")
-    return Unpacked(facts, tuple(files), tuple(recordings), stage, sound_stage)
+    return Unpacked(facts, tuple(files), tuple(recordings), stage, recordings_stage)
 
 
 def _read_facts(member: ArchivedFile) -> BackupFacts:
     if member.name != ABOUT:
         raise StorageFailed(f"it does not begin with {ABOUT}")
     try:
-        facts = msgspec.json.decode(member.read(_MOST_SMALL_BYTES), type=BackupFacts)
+        facts = msgspec.json.decode(member.read(_MOST_CONFIG_BYTES), type=BackupFacts)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise StorageFailed(f"{ABOUT} makes no sense") from None
     if facts.format != FORMAT:
@@ -181,18 +208,20 @@ def _read_facts(member: ArchivedFile) -> BackupFacts:
     return facts
 
 
-def _owner_and_digest(name: str) -> tuple[str, str]:
-    """Return owner and name of a member that is a recording. Raise UnsafeName."""
-    parts = name.split("/")
+def _recording_named(member: str) -> Recording:
+    """Return the recording that a member is. Raise UnsafeName."""
+    parts = member.split("/")
     if len(parts) != 3 or parts[0] != RECORDINGS:
-        raise UnsafeName(f"{ascii(name)[:100]} is no file of a backup")
-    if not is_recording(f"{parts[1]}/{parts[2]}"):
-        raise UnsafeName(f"{ascii(name)[:100]} cannot name a file of a vault")
-    return parts[1], parts[2]
+        raise UnsafeName(f"{ascii(member)[:100]} is no file of a backup")
+    recording = Recording(parts[1], parts[2])
+    if not is_recording("/".join(recording)):
+        raise UnsafeName(f"{ascii(member)[:100]} cannot name a file of a vault")
+    return recording
 
 
 def _check_unpacked(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> CheckedCopy | None:
-    """Check the unpacked files. Return the checked database, or None if it is PostgreSQL's."""
+    """Check the unpacked files. Return the checked database, which is open until the end of `stack`, or None
+    if it is PostgreSQL's."""
     kind = "postgresql" if is_postgres(config.storage.url) else "sqlite"
     if unpacked.facts.database != kind:
         raise StorageFailed(
@@ -237,55 +266,40 @@ def _new_settings(unpacked: Unpacked, file: Path, data: Path, toml: bytes | None
         yield from shown_lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
 
 
-_BACKED_UP = [each for feature in all_features() for each in feature.backed_up]
-_MERGES = {each.name: each.merge for each in _BACKED_UP if each.merge is not None}
-_CHECKS: dict[str, Callable[[bytes, str], object]] = {
-    master_keys.MASTER_KEY_FILE: key_ring.check_ring,
-    **{each.name: each.check for each in _BACKED_UP if each.check is not None},
-}
-_MOST_BYTES_BY_NAME = {
-    **dict.fromkeys((master_keys.MASTER_KEY_FILE, natural.FILE, CONFIG), _MOST_SMALL_BYTES),
-    **{each.name: each.most_bytes for each in _BACKED_UP},
-    DATABASE: 2**62,
-}
-"""The members besides recordings, with the largest size of each. Only the tar bounds a database."""
-
-
-def _put_all_in_place(unpacked: Unpacked, data: Path, sound: Path) -> None:
+def _put_files_in_place(unpacked: Unpacked, data: Path, recordings: Path) -> None:
     """Put every file in place except the database and the configuration, which come last: a second restore
     repairs a kill."""
-    owner = data.stat()
-    for account, digest in unpacked.recordings:
-        (sound / account).mkdir(mode=0o700, exist_ok=True)
-        (unpacked.sound_stage / account / digest).replace(sound / account / digest)
-    for account in {account for account, _ in unpacked.recordings}:
-        flush(sound / account)
-    data_folder.give_to_owner(sound, owner)
+    for each in unpacked.recordings:
+        (recordings / each.account).mkdir(mode=0o700, exist_ok=True)
+        unpacked.recordings_stage.joinpath(*each).replace(recordings.joinpath(*each))
+    for account in {each.account for each in unpacked.recordings}:
+        flush(recordings / account)
+    data_folder.give_to_owner(recordings, data.stat())
     for name in unpacked.files:
         if name in _MERGES:
             _MERGES[name](unpacked.stage / name, data / name)
         elif name not in (DATABASE, CONFIG):
             _put_in_place(unpacked.stage / name, data / name)
-    flush(sound)
+    flush(recordings)
     flush(data)
 
 
-def _put_in_place(part: Path, target: Path) -> None:
+def _put_in_place(unpacked_file: Path, target: Path) -> None:
     """Put a file in its place. A different old file stays as `.before`."""
-    if _have_same_content(part, target):
+    if _have_same_content(unpacked_file, target):
         return  # a second restore must not lose the first one's `.before`, and a link stays one
     if target.exists() or target.is_symlink():
         target.replace(target.with_name(target.name + BEFORE))
-    part.replace(target)
+    unpacked_file.replace(target)
 
 
-def _have_same_content(part: Path, target: Path) -> bool:
-    return part.exists() and target.exists() and target.read_bytes() == part.read_bytes()
+def _have_same_content(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and other.read_bytes() == one.read_bytes()
 
 
 _SECRET_NAME = re.compile(r"(^|_)(key|token|secret|password|auth)\Z")
-_WITHOUT_SECRETS = ("models", "routes", "voices", "plans", "webhooks")
-"""Sections that hold no secrets: their keys are names of accounts and aliases, such as "token"."""
+_SECTIONS_WITHOUT_SECRETS = ("models", "routes", "voices", "plans", "webhooks")
+"""Their keys are names of accounts and aliases, such as "token"."""
 _USER_IN_URL = re.compile(r"(?<=://)[^/?#]*@")
 _QUERY_IN_URL = re.compile(r"(?<=\?).+")
 
@@ -296,7 +310,7 @@ def shown_lines(file: str, tables: Mapping[str, Any]) -> Iterator[str]:
         for name, value in table.items() if isinstance(table, dict) else [("", table)]:
             line_fields = {
                 f"{section}.{name}".strip("."): value
-                if section in _WITHOUT_SECRETS
+                if section in _SECTIONS_WITHOUT_SECRETS
                 else _without_secrets(name, value)
             }
             yield f"{file}: {json.dumps(line_fields, default=str)[1:-1]}".replace("\x7f", "\\u007f")
@@ -317,7 +331,7 @@ def _without_secrets(key: str, value: Any) -> Any:
 
 
 @contextmanager
-def restored_config(file: Path, config_file: Path | None) -> Iterator[tuple[Config, bytes | None]]:
+def restored_config(file: Path, config_file: Path | None) -> Iterator[RestoreConfig]:
     """Yield the configuration of this machine. Without one, yield the backup's, with its text.
 
     The backup's configuration is put in place when the block ends without a failure. Raises ConfigError, and
@@ -325,24 +339,24 @@ def restored_config(file: Path, config_file: Path | None) -> Iterator[tuple[Conf
     folders are replaced.
     """
     config_path = Path(config_file or os.environ.get("VOXGATE_CONFIG") or CONFIG)
-    content = None if config_path.exists() else read_config_text(file)
+    content = None if config_path.exists() else _read_config(file)
     if content is None:
-        yield load_config(config_file), None
+        yield RestoreConfig(load_config(config_file), None)
         return
-    part_file = sqlite_backup.temporary_path(config_path)
+    temporary_file = sqlite_backup.temporary_path(config_path)
     try:
-        with open(part_file, "xb", opener=open_private) as opened:
+        with open(temporary_file, "xb", opener=open_private) as opened:
             opened.write(content)
-        config = load_config(part_file)
+        config = load_config(temporary_file)
         _check_folders(file, config, config_path)
-        yield config, content
-        sqlite_backup.move_into_place(part_file, config_path)
+        yield RestoreConfig(config, content)
+        sqlite_backup.move_into_place(temporary_file, config_path)
     except OSError as error:
         raise StorageFailed(f"{config_path} cannot be written: {error.strerror}") from None
     except RecursionError:
         raise StorageFailed(f"the {CONFIG} in {file} has tables in tables without end") from None
     finally:
-        sqlite_backup.remove_if_there(part_file)
+        sqlite_backup.remove_if_there(temporary_file)
 
 
 def _check_folders(file: Path, config: Config, config_path: Path) -> None:

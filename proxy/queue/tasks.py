@@ -68,6 +68,10 @@ class Delayed(msgspec.Struct, frozen=True):
     also: tuple[Statement, ...] = ()
 
 
+TRY_AGAIN = Delayed(is_try=False)
+"""The result of an attempt that changes nothing: if the row is still open, it is attempted again at once."""
+
+
 class TaskFailed(msgspec.Struct, frozen=True):
     """The task has failed for good: another try would fail in the same way."""
 

@@ -51,8 +51,8 @@ class CheckedParts(Protocol):
     async def stop_checks(self) -> None: ...
 
 
-class NoCheck(PlanCheck):
-    """The check of a server without ears. A feature provides a subclass that can check."""
+class PartCheck(PlanCheck):
+    """Checks the parts of calls. This class can check nothing: a feature has a subclass that can."""
 
     def begin_parts(
         self, first_audio: FirstAudio, room: SpillQuota, call: SpeechCall, note_made: Callable[[int], None]
@@ -62,4 +62,4 @@ class NoCheck(PlanCheck):
         raise NotImplementedError
 
 
-NO_CHECK = NoCheck()
+NO_CHECK = PartCheck()

@@ -18,7 +18,7 @@ from proxy.speech.answer import Answer
 from proxy.speech.attempt import error_details
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
-from proxy.speech.checked_parts import NO_CHECK, NoCheck
+from proxy.speech.checked_parts import NO_CHECK, PartCheck
 from proxy.speech.filtered_speech import begin_filtered
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.observer import NO_OBSERVERS, Observer, Observers, end_all
@@ -65,7 +65,7 @@ class Pipeline:
         metrics: Metrics,
         spill_quota: SpillQuota,
         ended: Sequence[Callable[[SpeechCall], None]] = (),
-        part_check: NoCheck = NO_CHECK,
+        part_check: PartCheck = NO_CHECK,
         activity: Activity | None = None,
     ) -> None:
         self._activity = activity or Activity()

@@ -16,7 +16,7 @@ from proxy.audio.sound import FadeOut, SilentEnds
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CapReached
-from proxy.speech.checked_parts import NoCheck, PartStream
+from proxy.speech.checked_parts import PartCheck, PartStream
 from proxy.speech.loudness_levels import LevelSound, LoudnessLevels
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
@@ -30,7 +30,7 @@ from speech_engine.host.engine_stream import run_to_end
 async def begin_speech(
     first_audio: FirstAudio,
     levels: LoudnessLevels,
-    check: NoCheck,
+    check: PartCheck,
     room: SpillQuota,
     call: SpeechCall,
     waited_s: float,
@@ -69,7 +69,7 @@ class Relay:
         self,
         first_audio: FirstAudio,
         levels: LoudnessLevels,
-        check: NoCheck,
+        check: PartCheck,
         room: SpillQuota,
         call: SpeechCall,
         waited_s: float,

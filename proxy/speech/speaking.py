@@ -21,7 +21,7 @@ from proxy.ledger.budgets import Budgets
 from proxy.speech.activity import Activity
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
-from proxy.speech.checked_parts import NO_CHECK, NoCheck
+from proxy.speech.checked_parts import NO_CHECK, PartCheck
 from proxy.speech.front_ends import FrontEnds
 from proxy.speech.language_detection import LanguageDetection
 from proxy.speech.loudness_levels import LoudnessLevels
@@ -50,7 +50,7 @@ class OnTheWay(NamedTuple):
     treat: Treat | None = None
     check_provenance: Callable[[], None] | None = None
     ended: Sequence[Callable[[SpeechCall], None]] = ()
-    part_check: NoCheck | None = None
+    part_check: PartCheck | None = None
 
     @classmethod
     def of_all(cls, parts: Iterable[OnTheWay]) -> OnTheWay:

@@ -5,7 +5,7 @@ A field's description is also the text of its 400. The OpenAPI document comes fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -33,6 +33,17 @@ SpokenForm = Annotated[str, Meta(extra_json_schema={"maxLength": MOST_SPOKEN_CHA
 _WEIGHT = {"exclusiveMinimum": 0, "maximum": mixing.MOST_WEIGHT}
 _MIX = {"minItems": 1, "maxItems": mixing.MOST_MIXED}
 VoiceName = Annotated[str, Meta(min_length=1, max_length=256)]
+SampleRate = Annotated[
+    Literal[8000, 16000, 22050, 24000, 44100, 48000],
+    Meta(description=f"one of {', '.join(map(str, RATES_HZ))}"),
+]
+Bitrate = Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")]
+Pitch = Annotated[float, Meta(ge=-12, le=12, description="a number of semitones from -12 to 12")]
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")]
+
+
+def one_of(names: Collection[str]) -> Meta:
+    return Meta(description=f"one of {', '.join(names)}", extra_json_schema={"enum": [*names]})
 
 
 MANIFEST_FORMATS = ("wav", "mp3", "flac")
@@ -112,21 +123,10 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     instructions: (
         Annotated[str, Meta(description="a text of up to 4096 characters", extra_json_schema=_LENGTH)] | None
     ) = None
-    response_format: Annotated[
-        str,
-        Meta(description=f"one of {', '.join(FORMAT_NAMES)}", extra_json_schema={"enum": [*FORMAT_NAMES]}),
-    ] = "mp3"
-    audio_format: Annotated[
-        str, Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]})
-    ] = "mp3"
-    sample_rate: (
-        Annotated[
-            Literal[8000, 16000, 22050, 24000, 44100, 48000],
-            Meta(description=f"one of {', '.join(map(str, RATES_HZ))}"),
-        ]
-        | None
-    ) = None
-    bitrate: Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")] | None = None
+    response_format: Annotated[str, one_of(FORMAT_NAMES)] = "mp3"
+    audio_format: Annotated[str, one_of(FORMATS)] = "mp3"
+    sample_rate: SampleRate | None = None
+    bitrate: Bitrate | None = None
     speed: Annotated[float, Meta(ge=0.25, le=4.0, description="a number from 0.25 to 4.0")] = 1.0
     stream_format: Annotated[
         Literal["audio", "sse", "words"], Meta(description="one of audio, sse, words")
@@ -140,14 +140,12 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
             description="a language tag such as en, pt-BR or es-419, or auto",
         ),
     ] = ""
-    pitch: Annotated[float, Meta(ge=-12, le=12, description="a number of semitones from -12 to 12")] = 0.0
+    pitch: Pitch = 0.0
     emotion: (
         Annotated[str, Meta(min_length=1, max_length=64, description="a text of 1 to 64 characters")] | None
     ) = None
     emotion_tags: Annotated[EmotionTags, Meta(description="drop, refuse or text")] = "drop"
-    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")] | None = (
-        None
-    )
+    seed: Seed | None = None
     lexicon: (
         Annotated[
             Annotated[str, Meta(extra_json_schema={"maxLength": 64})]

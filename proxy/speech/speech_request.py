@@ -18,7 +18,7 @@ from policies.text_tags import NEUTRAL, EmotionTags
 from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm, find_form
 from proxy.config import fields
 from proxy.config.sections import Server
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, missing_parameter
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
 from proxy.speech.part_check import CheckKind, OnWrong
@@ -330,11 +330,7 @@ def read(type_: type[fields.T], raw: dict[str, Any]) -> fields.T:
     except fields.FieldFaults as error:
         fault = error.faults[0]
     if fault.kind == "missing":
-        raise InvalidRequest(
-            f"Missing required parameter: '{fault.field}'.",
-            param=fault.field,
-            code="missing_required_parameter",
-        )
+        raise missing_parameter(fault.field)
     if fault.kind == "unknown":
         raise InvalidRequest(
             f"Unknown parameter: '{fault.field[:80]}'; it must be {fault.expected}.",

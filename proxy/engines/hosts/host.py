@@ -137,39 +137,39 @@ class Host:
         self._started_at = 0.0
         self._loads_s = 0.0
         self._loading = pipe_messages.Loading(0.0, "")
-        self._keeping: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
         name = f"{spec.name}.{process}"
         self.supervisor = ChildSupervisor(
             name, self._begin, self._note_change, self._on_message, lambda: bool(self._running_jobs)
         )
 
     @property
-    def is_stored(self) -> bool:
+    def is_supervised(self) -> bool:
         """Whether a process lives, or will be started again."""
-        return self._keeping is not None and not self._keeping.done()
+        return self._running is not None and not self._running.done()
 
     @property
     def jobs(self) -> int:
         return len(self._running_jobs)
 
-    def keep(self, keeping: asyncio.TaskGroup) -> None:
-        """Start a process, and keep it alive from now on."""
+    def supervise(self, group: asyncio.TaskGroup) -> None:
+        """Start a process, and start it again whenever it ends."""
         self.loads_on_demand = False
-        self._recall()
+        self._read_introduction()
         self.supervisor.revive()
-        self._keeping = keeping.create_task(self.supervisor.run())
+        self._running = group.create_task(self.supervisor.run())
 
-    def recall(self) -> bool:
-        """Leave it unloaded until a request comes, if it loads on demand and its models are known from its
-        last start."""
-        if not (self.spec.section.on_demand and self._recall()):
+    def leave_unloaded(self) -> bool:
+        """Leave the engine unloaded until a request comes, and return True. False: it does not load on
+        demand, or its models are not known from an earlier start."""
+        if not (self.spec.section.on_demand and self._read_introduction()):
             return False
         self.loads_on_demand = True
         self.supervisor.state = "unloaded"
         self._tell_state("unloaded", 0, "the first request loads it")
         return True
 
-    def _recall(self) -> bool:
+    def _read_introduction(self) -> bool:
         """Take the introduction of the last start with this section and these models, if there is one."""
         stored = introductions.recall(self.spec)
         self._hello = b"" if stored is None else stored.hello
@@ -180,9 +180,9 @@ class Host:
     async def unload(self, within_s: float, *, is_for_restart: bool = False, is_idle: bool = False) -> None:
         """End the process for good. With `is_for_restart`, requests wait for the next process. With
         `is_idle`, the next request loads it."""
-        if self._keeping is not None and self.is_stored:
+        if self._running is not None and self.is_supervised:
             await self.supervisor.stop(within_s)
-            await asyncio.wait([self._keeping])
+            await asyncio.wait([self._running])
         elif not self.loads_on_demand:
             return
         self.loads_on_demand = is_idle

@@ -18,7 +18,7 @@ from contextlib import ExitStack
 import structlog
 
 from policies.device_reservations import DeviceMemory, DeviceReservations, Holder, LoadRefusal
-from proxy.engines import stored_models as store
+from proxy.engines import stored_models
 from proxy.engines.environments import environments
 from proxy.engines.environments.environments import EnvironmentRefused
 from proxy.engines.hosts.host import EngineSuspects, FindPlace, Host, Python
@@ -29,8 +29,8 @@ from speech_engine.host.pipe_messages import EngineAction, HostState
 from speech_engine.model_declarations import UnusableModel
 
 _LOOK_EVERY_S = 0.5
-_LOOKS = 6
-"""Every so many looks, the engines are tried whose model or environment was missing."""
+_LOOKS_A_TRY = 6
+"""With each of so many looks, engines are tried whose model or environment was missing."""
 STOP_S = 2.0
 """The time in which a host may finish its work. After that, the work is broken off."""
 
@@ -39,7 +39,7 @@ _log = structlog.get_logger()
 
 def _with_current_model(spec: HostedEngineSpec) -> HostedEngineSpec:
     """Raise UnusableModel."""
-    section, models = store.with_models(spec.section, spec.model_format, spec.data)
+    section, models = stored_models.with_models(spec.section, spec.model_format, spec.data)
     return spec._replace(section=section, models=models)
 
 
@@ -48,10 +48,8 @@ def _removed_reason(spec: HostedEngineSpec) -> str:
 
 
 class Hosts:
-    """All hosts of the server, started together. `on_state` gets each change, for the workers.
-
-    Of our environment, a host inherits only `environ`.
-    """
+    """All hosts of the server, started together. `on_state` gets each change, for the workers. A host gets
+    no environment variables except `environ`."""
 
     def __init__(
         self,
@@ -62,15 +60,16 @@ class Hosts:
     ) -> None:
         self.states: dict[tuple[str, int], HostState] = {}
         self._environ = environ
-        self._tell = on_state
+        self._on_state = on_state
+        # The key of the digests by which texts that kill are known.
         self._digest_key = secrets.token_bytes(32)
-        self._keeping: asyncio.TaskGroup | None = None
+        self._supervision: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._suspects: list[EngineSuspects] = []
-        self._models: dict[str, ExitStack] = {}
-        self._book = DeviceReservations()
-        # The bookings of each worker, with those that wait.
-        self._worker_bookings: dict[int, set[Holder]] = {}
+        self._model_locks: dict[str, ExitStack] = {}
+        self._reservations = DeviceReservations()
+        # The reservations of each worker, with those that wait.
+        self._worker_holders: dict[int, set[Holder]] = {}
         self._find_place = find_place
         self._missing: dict[str, HostedEngineSpec] = {}
         self._hosts = [host for spec in specs for host in self._make_hosts(spec)]
@@ -90,26 +89,27 @@ class Hosts:
         """Run until `stop`."""
         watching = asyncio.create_task(self._watch())
         try:
-            async with asyncio.TaskGroup() as self._keeping:
+            async with asyncio.TaskGroup() as self._supervision:
                 for host in self._hosts:
-                    if not host.recall():
-                        self.keep(host)
+                    if not host.leave_unloaded():
+                        self.supervise(host)
                 await self._stopping.wait()
         finally:
             watching.cancel()
-            for locks in self._models.values():
+            for locks in self._model_locks.values():
                 locks.close()
 
     def hosts_of(self, engine: str) -> list[Host]:
         """Return the hosts of an engine, also hosts that have failed or are not loaded."""
         return [host for host in self._hosts if host.labels[0] == engine]
 
-    def idle(self) -> list[str]:
+    def list_idle(self) -> list[str]:
+        """List the engines that are ready, and whose processes have been without work for long."""
         now = time.monotonic()
         ready = {host.spec.name for host in self._hosts if host.supervisor.state == "ready"}
         return [name for name in ready if all(host.is_idle(now) for host in self.hosts_of(name))]
 
-    def take_current_model(self, engine: str) -> str:
+    def use_current_model(self, engine: str) -> str:
         """Let the next processes of an engine use the current version of its model.
 
         Return why that is impossible, or "".
@@ -117,7 +117,7 @@ class Hosts:
         hosts = self.hosts_of(engine)
         try:
             spec = _with_current_model(hosts[0].spec)
-            self._hold_model(spec)
+            self._lock_model(spec)
         except UnusableModel as fault:
             return f"engines.{engine}.model: {fault}"
         except OSError:
@@ -126,27 +126,27 @@ class Hosts:
             host.spec = spec
         return ""
 
-    def keep(self, host: Host) -> None:
-        if self._keeping is not None and not self._stopping.is_set():
-            host.keep(self._keeping)
+    def supervise(self, host: Host) -> None:
+        if self._supervision is not None and not self._stopping.is_set():
+            host.supervise(self._supervision)
 
     def book(self, worker: int, question: BookingQuestion) -> LoadRefusal | None:
         holder = (question.holder, worker)
-        self._worker_bookings.setdefault(worker, set()).add(holder)
+        self._worker_holders.setdefault(worker, set()).add(holder)
         found = DeviceMemory(question.device, question.free_gb, question.total_gb)
-        return self._book.book_memory(holder, question.needs_gb, found)
+        return self._reservations.book_memory(holder, question.needs_gb, found)
 
     def note_peak(self, worker: int, holder: str, gb: float) -> None:
-        self._book.note_peak((holder, worker), gb)
+        self._reservations.note_peak((holder, worker), gb)
 
     def release(self, worker: int, holder: str) -> None:
-        self._worker_bookings.get(worker, set()).discard((holder, worker))
-        self._book.release((holder, worker))
+        self._worker_holders.get(worker, set()).discard((holder, worker))
+        self._reservations.release((holder, worker))
         self._wake_next()
 
     def release_worker(self, worker: int) -> None:
         """Release all bookings of a worker that has ended, since its processes have ended too."""
-        for holder, _ in self._worker_bookings.pop(worker, set()):
+        for holder, _ in self._worker_holders.pop(worker, set()):
             self.release(worker, holder)
 
     async def stop(self, within_s: float) -> None:
@@ -157,34 +157,35 @@ class Hosts:
         try:
             spec = _with_current_model(spec)
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
-            self._hold_model(spec)
+            self._lock_model(spec)
         except EnvironmentRefused as refused:
-            return self._without_hosts(spec, str(refused))
+            return self._note_missing(spec, str(refused))
         except UnusableModel as fault:
-            return self._without_hosts(spec, f"engines.{spec.name}.model: {fault}")
+            return self._note_missing(spec, f"engines.{spec.name}.model: {fault}")
         except OSError:
-            return self._without_hosts(spec, _removed_reason(spec))
+            return self._note_missing(spec, _removed_reason(spec))
         self._missing.pop(spec.name, None)
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
         hosts = [
-            Host(spec, process, python, self._find_place, self._note_state, suspects, self._book)
+            Host(spec, process, python, self._find_place, self._note_state, suspects, self._reservations)
             for process in range(spec.processes)
         ]
         suspects.hosts = hosts
         return hosts
 
-    def _hold_model(self, spec: HostedEngineSpec) -> None:
+    def _lock_model(self, spec: HostedEngineSpec) -> None:
         """Lock the current model of an engine against removal, and unlock its other versions. Raise
         OSError."""
         locks = ExitStack()
         for model in spec.models:
-            locks.enter_context(store.hold(model.folder))
-        if earlier_locks := self._models.get(spec.name):
+            locks.enter_context(stored_models.hold(model.folder))
+        if earlier_locks := self._model_locks.get(spec.name):
             earlier_locks.close()
-        self._models[spec.name] = locks
+        self._model_locks[spec.name] = locks
 
-    def _without_hosts(self, spec: HostedEngineSpec, reason: str) -> list[Host]:
+    def _note_missing(self, spec: HostedEngineSpec, reason: str) -> list[Host]:
+        """Note that an engine cannot start yet. Return its hosts: none."""
         if spec.name not in self._missing:
             _log.warning("host.start.postponed", engine=spec.name, reason=reason)
         self._missing[spec.name] = spec
@@ -196,12 +197,12 @@ class Hosts:
         for spec in list(self._missing.values()):
             self._hosts += (hosts := self._make_hosts(spec))
             for host in hosts:
-                self.keep(host)
+                self.supervise(host)
 
     async def _watch(self) -> None:
         for look in itertools.count(1):
             await asyncio.sleep(_LOOK_EVERY_S)
-            if look % _LOOKS == 0:
+            if look % _LOOKS_A_TRY == 0:
                 self._start_missing()
             for host in self._hosts:
                 host.kill_if_frozen(time.monotonic())
@@ -210,18 +211,18 @@ class Hosts:
 
     def _note_state(self, state: HostState) -> None:
         self.states[state.engine, state.process] = state
-        self._tell(state)
+        self._on_state(state)
         self._wake_next()
 
     def _wake_next(self) -> None:
-        turns = self._book.book_waiting()
+        may_load = self._reservations.book_waiting()
         for host in self._hosts:
-            if host.holder in turns:
+            if host.holder in may_load:
                 host.supervisor.wake()
 
 
 class EngineSwitch:
-    """Loads, unloads and restarts engines, one action at a time."""
+    """Loads, unloads and restarts engines for operators, and unloads idle ones: one action at a time."""
 
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
@@ -231,19 +232,18 @@ class EngineSwitch:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             async with self._switching:
-                for engine in self._hosts.idle():
+                for engine in self._hosts.list_idle():
                     _log.info("engine.idle.unloaded", engine=engine)
                     await asyncio.gather(
                         *(host.unload(STOP_S, is_idle=True) for host in self._hosts.hosts_of(engine))
                     )
 
-    async def load_wanted(self, engine: str) -> None:
-        """Load an engine that was unloaded because it was idle. An engine that an operator unloaded stays
-        unloaded."""
+    async def load_on_demand(self, engine: str) -> None:
+        """Load an engine that waits for a request. An engine that an operator unloaded stays unloaded."""
         async with self._switching:
             for host in self._hosts.hosts_of(engine):
                 if host.loads_on_demand:
-                    self._hosts.keep(host)
+                    self._hosts.supervise(host)
 
     async def switch(self, engine: str, action: EngineAction, *, breaks_off: bool) -> str:
         """Carry out an action. Return why it is refused, or "". A load may take minutes after this
@@ -254,9 +254,9 @@ class EngineSwitch:
                 return refusal
             if _is_done(action, hosts):
                 return ""
-            starts_anew = action == "restart" or not any(host.is_stored for host in hosts)
+            is_new_start = action == "restart" or not any(host.is_supervised for host in hosts)
             # This comes before the unload: if the new model is unusable, the engine goes on with the old one.
-            if starts_anew and (refusal := self._hosts.take_current_model(engine)):
+            if is_new_start and (refusal := self._hosts.use_current_model(engine)):
                 return refusal
             _log.info("engine.switch.started", engine=engine, action=action)
             if action != "load":
@@ -264,10 +264,10 @@ class EngineSwitch:
                 await asyncio.gather(*(host.unload(STOP_S, is_for_restart=is_for_restart) for host in hosts))
             if action != "unload":
                 for host in hosts:
-                    if host.is_stored:
+                    if host.is_supervised:
                         host.supervisor.wake()
                     else:
-                        self._hosts.keep(host)
+                        self._hosts.supervise(host)
         return ""
 
 
@@ -285,5 +285,6 @@ def _refusal(engine: str, action: EngineAction, hosts: list[Host], *, breaks_off
 
 def _is_done(action: EngineAction, hosts: list[Host]) -> bool:
     if action == "load":
-        return all(host.is_stored and host.supervisor.state != "waiting" for host in hosts)
-    return action == "unload" and not any(host.is_stored or host.loads_on_demand for host in hosts)
+        return all(host.is_supervised and host.supervisor.state != "waiting" for host in hosts)
+    # A restart is never done: it ends processes that live.
+    return action == "unload" and not any(host.is_supervised or host.loads_on_demand for host in hosts)

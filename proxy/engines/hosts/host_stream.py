@@ -1,4 +1,4 @@
-"""Work in a host: one call over the host's socket, and a second call if the host dies.
+"""Work in a host: one call over the host's socket, and further calls if the host dies.
 
 A host that dies takes its queue with it. The supervisor reports which calls the engine had begun. The others
 go to the next process. Work that had begun without a result is sent again, since another job may have killed
@@ -35,21 +35,22 @@ from speech_engine.values import find_digests
 from speech_engine.work import job_with_samples, with_deadline
 
 MOST_DEATHS = 2
-"""How often work may begin again. The second time it runs alone, so that a text which kills is known."""
+"""Work is not sent again after so many deaths of hosts that had begun it."""
 
-MOST_PUTS = 3
-"""The most times that a host may lack a job's recordings. After that, it has no room for those that its jobs
-need now."""
+MOST_SUPPLIES = 3
+"""How often recordings are brought to hosts that lack them. A host that lacks them once more has no room for
+those that its jobs need now."""
 
 
 class HostPool(Protocol):
-    """The engine of the hosts, as a stream sees it. `samples_arrived` counts the recordings that they got."""
+    """The processes of an engine. `samples_arrived` is the number of recordings that were put into them, and
+    `next_call` gives a new name for a call."""
 
     @property
     def samples_arrived(self) -> int: ...
     @property
     def suspects(self) -> ClusterSuspects | None:
-        """The deadly texts of a cluster. The hosts of this machine know their own."""
+        """The texts that may have killed hosts of a cluster. The hosts of this machine know their own."""
         ...
 
     def next_call(self) -> str: ...
@@ -60,7 +61,8 @@ class HostPool(Protocol):
     async def bring_samples(
         self, process: HostProcess, job: SpeechJob, digests: tuple[str, ...], arrivals_before: int
     ) -> None:
-        """Put recordings into a process, unless they came there since. Raises EngineError."""
+        """Put recordings into a process, unless they came there since `samples_arrived` had this value.
+        Raises EngineError."""
         ...
 
 
@@ -73,17 +75,17 @@ class HostStream:
         self._hosts = hosts
         self._work = work
         self._suspects = hosts.suspects
-        self._digest = b"" if self._suspects is None else self._suspects.digest(work)
+        self._text_digest = b"" if self._suspects is None else self._suspects.digest(work)
         self._on_dispatch = on_dispatch
         self._pcm = pcm
         self._can_repeat = pcm is None or isinstance(pcm, RepeatablePcm)
         self._deadline = _now() + work.deadline_s
         self._call: HostCall | None = None
-        self._name = ""
+        self._call_name = ""
         self._has_output = False
         self._deaths = 0
-        self._is_alone = False
-        self._puts = 0
+        self._runs_alone = False
+        self._supplies = 0
         self._arrivals_before = 0
         self._supplied_process: HostProcess | None = None
         self._is_over = False
@@ -99,7 +101,7 @@ class HostStream:
         if isinstance(frame, (Failed, Finished)):
             self._end()
             if self._suspects is not None:
-                self._suspects.end(self._name, is_whole=isinstance(frame, Finished))
+                self._suspects.end(self._call_name, is_whole=isinstance(frame, Finished))
         if isinstance(frame, Failed):
             raise frame.to_error()
         return frame
@@ -112,16 +114,15 @@ class HostStream:
             is_first = self._call is None
             if self._call is None:
                 self._call = await self._begin()
+            process = self._call.process
             try:
                 frame = await self._call.next_frame()
             except HostLost as failure:
-                process = self._call.process
                 self._call.close()
                 self._call = None
-                await self._judge(process, failure)
+                await self._check_may_repeat(process, failure)
                 continue
             if isinstance(frame, MissingSamples):
-                process = self._call.process
                 self._call.close()
                 self._call = None
                 await self._supply(process, frame.digests)
@@ -133,48 +134,49 @@ class HostStream:
             return frame
 
     async def _begin(self) -> HostCall:
-        self._heed_verdicts()
+        self._heed_suspects()
         process = self._supplied_process
         if process is None or process.died.is_set():
             process = await self._hosts.ready_process(self._work, self._deadline)
         if not self._can_repeat and (job := job_with_samples(self._work)) is not None:
             # The input can be read only once, so the recordings come before it.
             await self._hosts.bring_samples(process, job, find_digests(job.voice), 0)
-        self._heed_verdicts()  # there may be another one since the wait for a process
+        self._heed_suspects()  # there may be more since the wait for a process
         self._arrivals_before = self._hosts.samples_arrived
-        name_before, self._name = self._name, self._hosts.next_call()
+        name_before, self._call_name = self._call_name, self._hosts.next_call()
         if self._suspects is not None:
             self._suspects.end(name_before)
-            self._suspects.note_dispatch(self._name, self._digest)
+            self._suspects.note_dispatch(self._call_name, self._text_digest)
         left = with_deadline(self._work, max(0.0, self._deadline - _now()))
-        return process.call(Begin(self._name, left, alone=self._is_alone), self._pcm)
+        return process.call(Begin(self._call_name, left, alone=self._runs_alone), self._pcm)
 
-    def _heed_verdicts(self) -> None:
+    def _heed_suspects(self) -> None:
         """Run alone if the text may have killed a host of the cluster. Raises `killer_error` if it has."""
         if self._suspects is not None:
-            self._is_alone |= self._suspects.runs_alone(self._work, self._digest)
+            self._runs_alone |= self._suspects.runs_alone(self._work, self._text_digest)
 
     async def _supply(self, process: HostProcess, digests: tuple[str, ...]) -> None:
-        """Bring the recordings that a process lacks. If it dies meanwhile, the next process gets the work."""
+        """Bring the recordings that a process lacks. If it dies meanwhile, the next process gets the work.
+        Raises EngineBusy if they come too late for this work."""
         job = job_with_samples(self._work)
         if job is None or not {*digests} <= {*find_digests(job.voice)}:
             raise EngineUnavailable("The host wants recordings that this work cannot bring.")
-        if self._puts == MOST_PUTS:
+        if self._supplies == MOST_SUPPLIES:
             raise EngineBusy("The engine has no room for the recordings of the voice.", retry_after_s=1.0)
-        self._puts += 1
+        self._supplies += 1
         self._supplied_process = process
         try:
             await self._hosts.bring_samples(process, job, digests, self._arrivals_before)
         except HostLost as failure:
             self._supplied_process = None
-            await self._judge(process, failure)
+            await self._check_may_repeat(process, failure)
         if not self._can_repeat:
             # The host had dropped them. It has them again now, for the client's next try.
             raise EngineBusy("The engine had no room for the recordings of the voice.", retry_after_s=1.0)
 
-    async def _judge(self, process: HostProcess, failure: HostLost) -> None:
-        """Return if the work may go to the next process. Otherwise raise EngineUnavailable, or `killer_error`
-        if this work has certainly killed the host."""
+    async def _check_may_repeat(self, process: HostProcess, failure: HostLost) -> None:
+        """Return if the work may go to the next process. Otherwise raise HostLost, or `killer_error` if this
+        work has certainly killed the host."""
         try:
             # This also waits after the first audio, to decide whether the text killed the host. A process
             # that leaves has not died: it only refuses calls.
@@ -183,19 +185,19 @@ class HostStream:
                     await process.died.wait()
         except TimeoutError:
             raise failure from None
-        if self._name == process.killer:
+        if self._call_name == process.killer:
             raise killer_error(self._work)
-        # Sound that another engine makes can be read only once, and part of it went to the first life.
+        # Input that another engine makes can be read only once, and the lost process has read a part of it.
         if self._has_output or not self._can_repeat:
             raise failure
-        if process.has_begun(self._name):
-            # A second making would leave an unknown voice behind. A client can repeat a conversion.
+        if process.has_begun(self._call_name):
+            # A second clone would leave an unknown voice behind. A client can repeat a conversion.
             if self._deaths == MOST_DEATHS or not isinstance(self._work, (Speak, Hear)):
                 raise failure
             self._deaths += 1
             # Another machine does not know which texts this one suspects. The loss of a whole machine is no
             # fault of a text.
-            self._is_alone |= bool(process.place) and process.has_crashed
+            self._runs_alone |= bool(process.place) and process.has_crashed
         if self._suspects is not None and process.has_crashed:
             await self._suspects.settle()
 

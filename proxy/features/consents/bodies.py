@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy.errors import InvalidRequest
+from proxy.errors import missing_parameter
 from proxy.features.consents import rules
 from proxy.features.consents.consent_store import NewConsent, ReadableConsent
 from proxy.features.consents.records import DEFAULT_USES, Use, Words
@@ -127,11 +127,7 @@ async def read_consent(request: Request, type_: type[_Body]) -> tuple[_Body, byt
         new = speech_request.read(type_, form_values(form, lists=("providers", "uses")))
         recording = form.files["recording"].data if "recording" in form.files else None
     if recording is None and new.statement is None:
-        raise InvalidRequest(
-            "Missing required parameter: 'recording'. Send a recording of the phrase, or a statement.",
-            param="recording",
-            code="missing_required_parameter",
-        )
+        raise missing_parameter("recording", ". Send a recording of the phrase, or a statement.")
     return new, recording
 
 

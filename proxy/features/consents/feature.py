@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from proxy.catalogue.ears import NoEars
 from proxy.catalogue.notices import Notices
+from proxy.catalogue.recognition import LocalRecognition
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, wrong
 from proxy.engines.environments.environments import EnvironmentRefused, interpreter
@@ -58,9 +58,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.grants import Grants
     from proxy.features.consents.word_checks import WordChecks
 
-    ears, notices = context.find_shared_or(NoEars()), context.find_shared_or(Notices())
-    tasks = hearings.Hearings(context.store, ears)
-    checks = WordChecks(context.store, context.vault, ears, notices)
+    recognition, notices = context.find_shared_or(LocalRecognition()), context.find_shared_or(Notices())
+    tasks = hearings.Hearings(context.store, recognition)
+    checks = WordChecks(context.store, context.vault, recognition, notices)
     tasks.uses["cons"] = hearings.HearingUse(checks.load_recording, checks.judge_words)
     async with (
         open_decoder(context.shared) as decoder,

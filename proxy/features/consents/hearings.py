@@ -12,7 +12,7 @@ from typing import NamedTuple
 import structlog
 
 from policies.tasks import SECOND_US, QueuedTask
-from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
+from proxy.catalogue.recognition import LocalRecognition, OwnRecording, OwnTranscript
 from proxy.file_store.vault import VaultFailed
 from proxy.queue.tasks import Delayed, Done, Result, TaskKind
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
@@ -113,9 +113,9 @@ class Hearings(TaskKind[HearingRow]):
     most_at_once = 2
     may_outlive_worker = False
 
-    def __init__(self, store: Store, ears: NoEars) -> None:
+    def __init__(self, store: Store, recognition: LocalRecognition) -> None:
         super().__init__(store)
-        self.ears = ears
+        self.recognition = recognition
         self.uses: dict[str, HearingUse] = {}
         self.must_hear = False
         self._only_if: dict[str, Condition] = {}
@@ -124,7 +124,7 @@ class Hearings(TaskKind[HearingRow]):
         self, id_: str, account: str, language: str, only_if: Condition = ALWAYS
     ) -> tuple[Statement, ...]:
         """Return the statements that add a hearing, for the commit that stores its recording."""
-        if not self.ears.may_hear(language):
+        if not self.recognition.may_hear(language):
             return ()
         params = {**only_if.params, "hearing": id_, "hearing_of": account}
         return (*only_if.locks, Statement(_ADD.format(only_if=only_if.sql), params))
@@ -142,7 +142,7 @@ class Hearings(TaskKind[HearingRow]):
             recording = None if is_given_up else await use.load(task)
             if recording is None or not await self.has_time_left(task.account, recording.length_s):
                 return self._end_task(task, (), await use.change_words(task, None))
-            text = await self.ears.hear(recording, _WITHIN_S)
+            text = await self.recognition.hear(recording, _WITHIN_S)
             change = await use.change_words(task, text)
         except (EngineError, VaultFailed) as error:
             _log.warning("hearing.failed", hearing=task.id, error=type(error).__name__)

@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.catalogue.notices import Notices
+from proxy.catalogue.recognition import LocalRecognition, OwnRecording, OwnTranscript
 from proxy.features.consents import records, rules
 from proxy.features.consents.hearings import COUNTED, HearingRow, WordChange
 from proxy.features.consents.words import judge_consent
@@ -23,11 +23,11 @@ class WordChecks:
     """Judges the words of consents. `operator` is the name in the phrase, which each revision of the
     configuration sets."""
 
-    def __init__(self, store: Store, vault: Vault, ears: NoEars, notices: Notices) -> None:
+    def __init__(self, store: Store, vault: Vault, recognition: LocalRecognition, notices: Notices) -> None:
         self.operator = ""
         self._store = store
         self._vault = vault
-        self._ears = ears
+        self._recognition = recognition
         self._notices = notices
 
     async def load_recording(self, task: HearingRow) -> OwnRecording | None:
@@ -49,7 +49,7 @@ class WordChecks:
             judge_consent, phrase, text.text, record.language, self.operator, is_reliable=text.is_reliable
         )
         texts = await asyncio.to_thread(texts_to_sound, judge)
-        sounds_by_text = await self._ears.sounds(texts, record.language) if texts else None
+        sounds_by_text = await self._recognition.phonemes_of(texts, record.language) if texts else None
         sounds = None if sounds_by_text is None else lambda words: sounds_by_text.get(words, "")
         judgement = await asyncio.to_thread(judge, sounds)
         now = await self._store.now()

@@ -8,16 +8,16 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy.audio.formats import FORMATS, RATES_HZ, OutputForm, find_form
+from proxy.audio.formats import FORMATS, OutputForm, find_form
 from proxy.config.fields import FieldFault
-from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
+from proxy.errors import InvalidRequest, NotFound, RequestTooLarge, missing_parameter
 from proxy.features.consents.grants import Grant, Grants
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE, RequestForm, json_or_text, read_form
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.client_fields import Extra
-from proxy.speech.speech_body import MANIFEST_FORMATS, VoiceName
+from proxy.speech.speech_body import MANIFEST_FORMATS, Bitrate, Pitch, SampleRate, Seed, VoiceName, one_of
 from proxy.speech.speech_request import SourceSound, SpeechRequest
 from proxy.speech.usage_tag import Tag
 from speech_engine.redacted import Redacted
@@ -36,25 +36,15 @@ class ConversionForm(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
     model: Annotated[VoiceName, Meta(description="the id of a model that converts, see GET /v1/models")]
     voice: Annotated[VoiceName, Meta(description="the id or name of a voice, see GET /v1/audio/voices")]
-    pitch: Annotated[float, Meta(ge=-12, le=12, description="a number of semitones from -12 to 12")] = 0.0
+    pitch: Pitch = 0.0
     index_rate: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] | None = None
     protect: Annotated[float, Meta(ge=0, le=0.5, description="a number from 0 to 0.5")] | None = None
     rms_mix_rate: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] | None = None
     f0_method: Annotated[Literal["pm", "rmvpe"], Meta(description="pm or rmvpe")] | None = None
-    seed: Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")] | None = (
-        None
-    )
-    response_format: Annotated[
-        str, Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]})
-    ] = "mp3"
-    sample_rate: (
-        Annotated[
-            Literal[8000, 16000, 22050, 24000, 44100, 48000],
-            Meta(description=f"one of {', '.join(map(str, RATES_HZ))}"),
-        ]
-        | None
-    ) = None
-    bitrate: Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")] | None = None
+    seed: Seed | None = None
+    response_format: Annotated[str, one_of(FORMATS)] = "mp3"
+    sample_rate: SampleRate | None = None
+    bitrate: Bitrate | None = None
     provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
     consent: Annotated[
         str, Meta(max_length=256, description='the id of a consent of who speaks in the file, or "true"')
@@ -158,7 +148,7 @@ def read_conversion(
     read = speech_request.read(as_, values)
     output = output_form(read)
     if (file := form.files.get(FILE)) is None:
-        raise _missing_parameter(FILE, "the recording that is to be converted, as a file")
+        raise missing_parameter(FILE, ": the recording that is to be converted, as a file.")
     check_consent(read, needs_consent=needs_consent)
     return ConversionUpload(read, output, file.data, ignored)
 
@@ -166,8 +156,8 @@ def read_conversion(
 def check_consent(form: ConversionForm, *, needs_consent: bool) -> None:
     """Raise InvalidRequest if a form names no consent, and the plan needs one."""
     if needs_consent and not form.consent.strip():
-        raise _missing_parameter(
-            CONSENT, "the id of a consent of who speaks in the file, or true if they agree"
+        raise missing_parameter(
+            CONSENT, ": the id of a consent of who speaks in the file, or true if they agree."
         )
 
 
@@ -201,9 +191,3 @@ def output_form(form: ConversionForm) -> OutputForm:
 def _extra(form: ConversionForm) -> Extra:
     engine_fields = ((name, getattr(form, name)) for name in _ENGINE_FIELDS)
     return tuple((name, encode_json(value).decode()) for name, value in engine_fields if value is not None)
-
-
-def _missing_parameter(field: str, what: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Missing required parameter: '{field}': {what}.", param=field, code="missing_required_parameter"
-    )

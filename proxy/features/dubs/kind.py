@@ -148,7 +148,7 @@ class DubKind(DraftKind):
         fields, data = self._fields(job), await self.files.whole(job.account, job.digest)
         line = await asyncio.to_thread(decode_line, data, held.number)
         call = await _call(speaking, fields, line, held.request, caller, terms)
-        return PlannedStep(_unmarked(call), source=fields.source_of(held.number))
+        return PlannedStep(_unmarked(call), source_job=fields.source_of(held.number))
 
     @property
     def _speaking(self) -> Speaking:

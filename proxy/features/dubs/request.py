@@ -17,7 +17,7 @@ from proxy.features.jobs.core.fields import M4A, StepFields
 from proxy.features.jobs.core.uploads import FileId
 from proxy.http.body import Title
 from proxy.speech import speech_request
-from proxy.speech.speech_body import VoiceName, VoiceReference, read_voice
+from proxy.speech.speech_body import Bitrate, VoiceName, VoiceReference, read_voice
 from proxy.speech.speech_request import Defaults
 from proxy.speech.usage_tag import Tag
 
@@ -63,7 +63,7 @@ class DubBody(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    bitrate: Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")] | None = None
+    bitrate: Bitrate | None = None
     results: Annotated[
         list[Result], Meta(min_length=1, max_length=3, description="some of track, speech and bed")
     ] = msgspec.field(default_factory=lambda: ["track"])

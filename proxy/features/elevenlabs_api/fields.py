@@ -19,7 +19,7 @@ from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from proxy.features.elevenlabs_api.failures import UnsupportedFormat
 from proxy.http.replies import encode_json
 from proxy.speech.speaking import Speaking
-from proxy.speech.speech_body import MAX_INPUT, VoiceName
+from proxy.speech.speech_body import MAX_INPUT, Seed, VoiceName
 from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
 from proxy.speech.ssml_body import read_speech
 from speech_engine.redacted import Redacted
@@ -44,7 +44,6 @@ _Tag = Annotated[
     ),
 ]
 _Speed = Annotated[float, Meta(ge=0.25, le=4.0)]
-_Seed = Annotated[int, Meta(ge=0, le=2**32 - 1, description="an integer from 0 to 4294967295")]
 
 
 class TextBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +53,7 @@ class TextBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     model_id: Annotated[VoiceName, Meta(description="the id of a model, see GET /v1/models")] | None = None
     language_code: _Tag | None = None
     voice_settings: Annotated[dict[str, Any], Meta(description="an object")] | None = None
-    seed: _Seed | None = None
+    seed: Seed | None = None
 
 
 class SpeechFields(msgspec.Struct, frozen=True, kw_only=True):

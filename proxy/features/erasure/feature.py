@@ -85,7 +85,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 on_the_way=OnTheWay((factory.opener,)),
                 for_commands=ErasureLines(erasure, revision.admin_tools).endpoints,
             ),
-            set_derived_things=erasure.reach,
+            set_derived_things=erasure.set_derived_data,
             task_kinds=(erasure,),
             tasks_of_one_server=(signing,) if context.vault.is_shared else (),
             tasks_of_each_server=(watching,),

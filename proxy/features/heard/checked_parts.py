@@ -17,7 +17,7 @@ from proxy.features.heard.sentence_parts import at_sentences
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_race import FirstAudio, WaitUntilFree
 from proxy.speech.candidate_stream import CandidateStream
-from proxy.speech.checked_parts import CheckedParts, NoCheck
+from proxy.speech.checked_parts import CheckedParts, PartCheck
 from proxy.speech.engine_job import urgency_of
 from proxy.speech.part import Part
 from proxy.speech.part_check import PartVerdict, SpokenWrong
@@ -39,7 +39,7 @@ _LATE_CHECKS_S = 5.0
 """How long the end of an answer waits for the verdicts on parts that were sent before they were heard."""
 
 
-class MadePartCheck(NoCheck):
+class MadePartCheck(PartCheck):
     """A check that hears made parts: a subclass has `obstacle` and `verdict_on`."""
 
     is_paid_again = False
@@ -49,7 +49,7 @@ class MadePartCheck(NoCheck):
         """Hear a made part. It raises no EngineError, and returns by the end of its time."""
         raise NotImplementedError
 
-    def at_sentences(self, parts: Sequence[Part], text: str, speed: float) -> Sequence[Part]:
+    def parts_to_check(self, parts: Sequence[Part], text: str, speed: float) -> Sequence[Part]:
         return at_sentences(parts, text, speed)
 
     def begin_parts(

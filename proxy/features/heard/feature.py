@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
-from proxy.catalogue.ears import NoEars
+from proxy.catalogue.recognition import LocalRecognition
 from proxy.config import natural
 from proxy.config.finding import Finding, note
 from proxy.config.sections import Config
@@ -30,7 +30,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         return
     watch = CheckWatch(context.metrics.registry)
     async with open_rates(context.store, context.metrics) as own:
-        check = TranscriptCheck(context.find_shared_or(NoEars()), context.find(FrontEnds), watch, own)
+        check = TranscriptCheck(
+            context.find_shared_or(LocalRecognition()), context.find(FrontEnds), watch, own
+        )
         room = FreeRoom(context.store)
 
         def additions_for(revision: RevisionContext) -> Additions:
@@ -42,7 +44,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
 
 def _jobs(config: Config) -> Iterator[Finding]:
-    """Yield a note if there are ears, and jobs are not heard."""
+    """Yield a note if there is a recogniser, and jobs are not heard."""
     if config.models.keys() & natural.hearing_candidates({}).keys() and not SECTION.of(config).jobs:
         yield note("heard", "jobs are heard only if they ask for it", "jobs = true in [heard] has all heard")
 

@@ -39,23 +39,23 @@ class HearingQueue:
         return f"<HearingQueue of {self._under_way_s:.1f} s at {self._rate:.2f}>"
 
     @asynccontextmanager
-    async def turn(self, ears: str, slots: int, seconds: float, until: float) -> AsyncIterator[None]:
+    async def turn(self, recogniser: str, slots: int, length_s: float, until: float) -> AsyncIterator[None]:
         """Wait for one of the slots, and hold it. Raises TooLate, at the latest when the time is over."""
         now = asyncio.get_running_loop().time
-        seconds, began = max(seconds, _LEAST_S), now()
+        length_s, began = max(length_s, _LEAST_S), now()
         if began - self._last_at > _PROBE_EVERY_S:
             self._rate = min(self._rate, _FIRST_RATE)  # it may be quicker by now
-        expected_s = (self._under_way_s + seconds) * self._rate
+        expected_s = (self._under_way_s + length_s) * self._rate
         if began + expected_s > until or not self._may_ask(began):
             raise TooLate
         self._last_at = began
-        self._under_way_s += seconds
+        self._under_way_s += length_s
         all_s = self._under_way_s
         try:
             try:
                 async with (
                     asyncio.timeout_at(until),
-                    self._slots.setdefault((ears, slots), asyncio.Semaphore(slots)),
+                    self._slots.setdefault((recogniser, slots), asyncio.Semaphore(slots)),
                 ):
                     yield
             except TimeoutError:
@@ -64,7 +64,7 @@ class HearingQueue:
             self._stalled_until = None
             self._rate = _SMOOTHING * self._rate + (1 - _SMOOTHING) * (now() - began) / all_s
         finally:
-            self._under_way_s = max(0.0, self._under_way_s - seconds)
+            self._under_way_s = max(0.0, self._under_way_s - length_s)
 
     def _may_ask(self, now: float) -> bool:
         if self._stalled_until is None:

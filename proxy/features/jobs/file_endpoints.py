@@ -17,6 +17,7 @@ from proxy.errors import (
     NotFound,
     RangeNotSatisfiable,
     UnsupportedMediaType,
+    missing_parameter,
 )
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import uploads
@@ -254,9 +255,7 @@ def _parse_expiry_us(text: str) -> int:
 
 def _check_upload(upload: FormFile | None, writer: UploadWriter, purpose: Purpose) -> FormFile:
     if upload is None:
-        raise InvalidRequest(
-            "Missing required parameter: 'file'.", param="file", code="missing_required_parameter"
-        )
+        raise missing_parameter("file")
     if not writer.bytes or (writer.is_blank and purpose == "batch"):
         raise InvalidRequest("Invalid value for 'file': it is empty.", param="file", code="empty_file")
     if purpose == "batch" and writer.bytes > MOST_FILE_BYTES:

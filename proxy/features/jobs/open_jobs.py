@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from proxy.api.speech_answers import SpeechReporter
 from proxy.api.speech_forms import Background
-from proxy.catalogue.ears import NoEars
+from proxy.catalogue.recognition import LocalRecognition
 from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContext
 from proxy.features.consents.comparison import SpeakerComparison
 from proxy.features.consents.grants import Grants
@@ -33,7 +33,7 @@ from proxy.features.jobs.kinds.transcription.kind import TranscriptionKind
 from proxy.features.jobs.remote.introducing import EXCHANGE_EVERY_S, RemoteEngines
 from proxy.features.jobs.remote.open_remote import open_remote
 from proxy.features.jobs.result_endpoints import JobResults
-from proxy.features.jobs.section import SECTION
+from proxy.features.jobs.section import SECTION, runs_steps
 from proxy.features.jobs.step_endpoints import JobSteps
 from proxy.features.mail.mails import Mails
 from proxy.features.transcriptions.hearing import HearingParts
@@ -94,12 +94,12 @@ class OpenJobs:
         self._streams, self._uploads, self._previews = EventStreams(), upload_places(), preview_places()
         self._batches = BatchKind(files, notices)
         decoder = context.find(HearingParts).long_decoder
-        ears, grants = context.find_shared_or(NoEars()), context.find(Grants)
+        recognition, grants = context.find_shared_or(LocalRecognition()), context.find(Grants)
         conversions = ConversionKind(files, decoder, grants, context.ledger)
         self._hearing = context.find(HearingParts)
         self._transcriptions = TranscriptionKind(files, decoder, context.ledger)
         comparison = context.find(SpeakerComparison)
-        self._cuts = CutKind(files, decoder, context.ledger, ears, grants, comparison)
+        self._cuts = CutKind(files, decoder, context.ledger, recognition, grants, comparison)
         self.cutting = JobCutting()
         self.kinds = JobKinds(
             files, (SpeechKind(files), self._batches, conversions, self._transcriptions, self._cuts)
@@ -131,7 +131,8 @@ class OpenJobs:
         ]
         background: Background | None = None
         if steps is not None and revision.speaking is not None:
-            steps.revise(revision.speaking, tools.callers, here=section.here, serves=revision.config.serves)
+            runs = runs_steps(revision.config, is_shared=self.files.store.is_shared)
+            steps.revise(revision.speaking, tools.callers, runs_steps=runs, serves=revision.config.serves)
             self._trainings.revise(revision)
             if (hearing := self._hearing.hearing(revision)) is not None:
                 self._transcriptions.hearing = self._cuts.hearing = hearing

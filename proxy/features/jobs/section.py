@@ -8,7 +8,7 @@ import msgspec
 
 from proxy.config.plans import JobDays
 from proxy.config.reader import Section
-from proxy.config.sections import Switch
+from proxy.config.sections import Config, Switch
 
 
 class JobSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,3 +21,8 @@ class JobSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 SECTION = Section("jobs", JobSection)
+
+
+def runs_steps(config: Config, *, is_shared: bool) -> bool:
+    """Tell whether this process runs the steps of jobs. Only a shared database has other processes."""
+    return SECTION.of(config).here or not (config.serves and is_shared)

@@ -17,7 +17,7 @@ from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, account_endpoint, c
 from proxy.catalogue.erasing import Purges
 from proxy.catalogue.library import Library
 from proxy.config.reader import names_hint
-from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, missing_parameter
 from proxy.features.lexicons import records
 from proxy.features.lexicons.records import LexiconSummary
 from proxy.http.body import AccountName, read_body
@@ -212,9 +212,7 @@ class LexiconEndpoints(Resource):
         """Delete a lexicon of the account's own"""
         account, name = await self._admin_tools.owner_of_request(request), request.path_params["name"]
         if account is None:
-            raise InvalidRequest(
-                "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
-            )
+            raise missing_parameter("account")
         if account_of(request) is None:
             name = lexicon.usual_name(name)
         act = await self._admin_tools.act_if_admin(request, "lexicon.deleted", name[:64], account)

@@ -17,7 +17,14 @@ from starlette.responses import Response
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import CONTROL_ACTOR, AdminTools
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.errors import Conflict, DecodingFailed, InvalidRequest, MarksUnavailable, NoPlace
+from proxy.errors import (
+    Conflict,
+    DecodingFailed,
+    InvalidRequest,
+    MarksUnavailable,
+    NoPlace,
+    missing_parameter,
+)
 from proxy.features.marks.checker import ProvenanceChecker
 from proxy.features.marks.findings import Examination, ManifestFinding, ManifestState, MarkFinding
 from proxy.features.marks.marker import day_of
@@ -187,9 +194,7 @@ class MarkDetection(Resource):
         connection = connection_of(request)
         form = await read_form(connection, files=_FILES, fields=())
         if "file" not in form.files:
-            raise InvalidRequest(
-                "Missing required parameter: 'file'.", param="file", code="missing_required_parameter"
-            )
+            raise missing_parameter("file")
         manifest = form.files.get("manifest")
         # A search takes seconds, and a client that has left needs none.
         with connection.stop_when_client_leaves():

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from policies import mixing
 from proxy.api.voice_entries import MixPart
 from proxy.catalogue.voice_records import Kind, VoiceRecord
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, missing_parameter
 from proxy.http.body import (
     AccountName,
     EngineNames,
@@ -75,11 +75,8 @@ class NewVoice(DescribedVoice, frozen=True, kw_only=True):
         """Raise InvalidRequest if it is neither a cast nor a mix, or both."""
         check_type(self.type, ("cast", "mix"))
         if (self.cast is None) == (self.mix is None):
-            raise InvalidRequest(
-                "Missing required parameter: 'cast'. Send a cast, or a mix, or a recording as audio_sample "
-                "in multipart/form-data.",
-                param="cast",
-                code="missing_required_parameter",
+            raise missing_parameter(
+                "cast", ". Send a cast, or a mix, or a recording as audio_sample in multipart/form-data."
             )
 
 

@@ -208,11 +208,7 @@ async def _read_clip(request: Request) -> tuple[ClipForm, bytes]:
     form = speech_request.read(ClipForm, form_values(fields, lists=()))
     form.check()
     if AUDIO_FIELD not in fields.files:
-        raise errors.InvalidRequest(
-            f"Missing required parameter: '{AUDIO_FIELD}'.",
-            param=AUDIO_FIELD,
-            code="missing_required_parameter",
-        )
+        raise errors.missing_parameter(AUDIO_FIELD)
     return form, fields.files[AUDIO_FIELD].data
 
 

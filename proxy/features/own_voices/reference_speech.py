@@ -15,7 +15,7 @@ from policies.sample_quality import speech_range_s
 from proxy.access.callers import Caller
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.engines.engine_list import Engines
-from proxy.errors import InvalidRequest, NotAllowed
+from proxy.errors import InvalidRequest, NotAllowed, missing_parameter
 from proxy.features.consents.grants import Grant, Grants
 from proxy.features.own_voices.one_shot import OneShotSamples, RequestRecording
 from proxy.http.connection import Connection
@@ -179,11 +179,15 @@ def _parse_reference(
     text = values.pop(TEXT, "").strip()
     consent = values.pop(CONSENT, "").strip()
     if (file := form.files.get(AUDIO)) is None:
-        raise _missing_parameter(AUDIO, "the recording of the voice, as a file; for other voices, send JSON")
+        raise missing_parameter(
+            AUDIO, ": the recording of the voice, as a file; for other voices, send JSON."
+        )
     if values.pop("voice", ""):
         raise InvalidRequest(f"Send 'voice' or '{AUDIO}', not both.", param="voice")
     if needs_consent and not consent:
-        raise _missing_parameter(CONSENT, "the id of a consent of the speaker, or true if the speaker agrees")
+        raise missing_parameter(
+            CONSENT, ": the id of a consent of the speaker, or true if the speaker agrees."
+        )
     if len(text) > _MOST_TEXT_CHARACTERS:
         raise InvalidRequest(
             f"Invalid value for '{TEXT}': it must have up to {_MOST_TEXT_CHARACTERS} characters.", param=TEXT
@@ -212,9 +216,3 @@ def _single_value(name: str, texts: list[str]) -> str:
 def _parse_value(name: str, text: str, *, is_foreign: bool) -> object:
     is_json = is_foreign or name in _JSON_FIELDS or (name == "lexicon" and text.startswith("{"))
     return json_or_text(text) if is_json else text
-
-
-def _missing_parameter(field: str, what: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"Missing required parameter: '{field}': {what}.", param=field, code="missing_required_parameter"
-    )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from proxy.catalogue.ears import OwnRecording, OwnTranscript
+from proxy.catalogue.recognition import OwnRecording, OwnTranscript
 from proxy.catalogue.voice_records import Recognised, VoiceRecord
 from proxy.features.consents.hearings import COUNTED, TASKS, HearingRow, Hearings, HearingUse, WordChange
 from proxy.features.own_voices import records
@@ -46,7 +46,7 @@ async def will_hear_words(
 ) -> bool:
     """Tell whether the words of a new recording will be recognised: it came without them, a model needs them,
     and the account may use the recognition."""
-    if words or not writer.wants_words or not hearings.ears.may_hear(language or ""):
+    if words or not writer.wants_words or not hearings.recognition.may_hear(language or ""):
         return False
     return await hearings.has_time_left(account, MOST_TRANSCRIBED_S)
 

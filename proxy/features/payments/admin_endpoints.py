@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
-from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.errors import Conflict, InvalidRequest, NotFound, missing_parameter
 from proxy.features.payments import bodies
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import OrderStore
@@ -52,9 +52,7 @@ class AdminOrders(Resource):
         """Payments at the providers that no order here has, as after a restored backup"""
         since = query_time_micros(request, "since")
         if since is None:
-            raise InvalidRequest(
-                "Missing required parameter: 'since'.", param="since", code="missing_required_parameter"
-            )
+            raise missing_parameter("since")
         data: list[bodies.UnknownPayment] = []
         failed: dict[str, str] = {}
         for name, provider in self._sales.providers.items():

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from proxy.audio.formats import OutputForm
-from proxy.errors import ErrorDetail, InvalidRequest
+from proxy.errors import ErrorDetail, InvalidRequest, missing_parameter
 from proxy.features.sockets.utterances.values import (
     Interrupted,
     PieceEnd,
@@ -95,11 +95,7 @@ def read_message(sent: str | bytes) -> ClientMessage:
         own = fields.keys() & {*plain.__struct_fields__}
         return read(plain, {name: _value(fields[name]) for name in own})
     if not type_:
-        raise InvalidRequest(
-            f"Missing required parameter: 'type', one of {_TYPES}.",
-            param="type",
-            code="missing_required_parameter",
-        )
+        raise missing_parameter("type", f", one of {_TYPES}.")
     raise InvalidRequest(f"Invalid value for 'type': it must be one of {_TYPES}.", param="type")
 
 

@@ -18,30 +18,30 @@ from speech_engine.hearing import Task
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.audio.recordings.decoder import open_decoder
     from proxy.features.history.writing import HistoryEntries
-    from proxy.features.transcriptions.ears import Ears
     from proxy.features.transcriptions.endpoint import Transcriptions
     from proxy.features.transcriptions.hearing import HearingParts
     from proxy.features.transcriptions.long_decoder import open_long_decoder
+    from proxy.features.transcriptions.recognition import ModelRecognition
     from proxy.features.transcriptions.word_times import WordTimes
 
     entries = context.find_shared_or(HistoryEntries())
     async with open_decoder(context.shared) as decoder, open_long_decoder() as long_decoder:
         parts = HearingParts(context.metrics, decoder, long_decoder)
-        ears = None if context.engines is None else Ears(context.engines, parts.metrics)
+        recognition = None if context.engines is None else ModelRecognition(context.engines, parts.metrics)
 
         def additions_for(revision: RevisionContext) -> Additions:
             speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
             if speaking is None or answering is None or hearing is None:
                 return Additions()
-            if ears is not None and revision.voices is not None:
-                ears.read_config(revision.config, revision.voices.catalogue.licences)
+            if recognition is not None and revision.voices is not None:
+                recognition.read_config(revision.config, revision.voices.catalogue.licences)
             objects = (speaking, answering, hearing, parts.uploads, context.ledger, entries)
             tasks = get_args(Task)
             return Additions([Transcriptions(task, *objects).endpoint() for task in tasks])
 
         shared = context.with_shared(decoder).with_shared(parts)
-        if ears is not None:
-            shared = shared.with_shared(ears).with_shared(WordTimes(ears, decoder))
+        if recognition is not None:
+            shared = shared.with_shared(recognition).with_shared(WordTimes(recognition, decoder))
         yield FeatureInstance(shared, additions_for)
 
 

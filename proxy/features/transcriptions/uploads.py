@@ -11,7 +11,7 @@ import msgspec
 
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import SpeechRecording, UnusableRecording
-from proxy.errors import InvalidRequest, RequestFailed, RequestTooLarge
+from proxy.errors import InvalidRequest, RequestFailed, RequestTooLarge, missing_parameter
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import FIELDS, FILE
 from proxy.features.transcriptions.long_decoder import LongDecoder, too_long, unreadable
@@ -67,11 +67,7 @@ class Uploads:
             message = f"Maximum content size limit ({MOST_FILE_BYTES}) exceeded ({declared} bytes read)"
             raise RequestTooLarge(message, param=FILE) from None
         if FILE not in form.files:
-            raise InvalidRequest(
-                f"Missing required parameter: '{FILE}': the recording, as a file.",
-                param=FILE,
-                code="missing_required_parameter",
-            )
+            raise missing_parameter(FILE, ": the recording, as a file.")
         place.shrink_to(len(file.data) + _SOUND_BYTES)
         return form, bytes(file.data)
 

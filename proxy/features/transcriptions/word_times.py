@@ -15,7 +15,7 @@ from proxy.api.speech_answers import SpeechReport, SpeechReporter, WordTime, spe
 from proxy.audio.formats import wav_header
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.catalogue.ears import NoEars, OwnRecording
+from proxy.catalogue.recognition import LocalRecognition, OwnRecording
 from proxy.errors import DecodingFailed, NoPlace
 from proxy.speech.answer import Answer
 from speech_engine import EngineError, TranscriptSegment
@@ -36,15 +36,15 @@ _log = structlog.get_logger()
 class WordTimes(SpeechReporter):
     """Replaces computed times of words by heard ones, where these can be found."""
 
-    def __init__(self, ears: NoEars, decoder: Decoder) -> None:
-        self._ears = ears
+    def __init__(self, recognition: LocalRecognition, decoder: Decoder) -> None:
+        self._recognition = recognition
         self._decoder = decoder
 
     async def report(self, answer: Answer, first_character: int = 0, sound: bytes = b"") -> SpeechReport:
         computed = speech_report(answer, first_character)
         groups, is_step = _sentences(answer, computed), bool(sound)
         is_short = len(groups) <= _MOST_SENTENCES and computed.duration_seconds <= _MOST_S
-        if not groups or not self._ears.can_time(computed.language) or not (is_step or is_short):
+        if not groups or not self._recognition.can_time(computed.language) or not (is_step or is_short):
             return computed
         sound, account = sound or await answer.read_file(), answer.call.caller.account
         if computed.audio_format == "pcm":
@@ -56,7 +56,7 @@ class WordTimes(SpeechReporter):
             async with asyncio.timeout(within_s):
                 pcm = await self._decoded(account, sound, waits=is_step)
                 recording = OwnRecording("", account, pcm, computed.language)
-                found = await self._ears.score_words(recording, texts, starts_s, within_s)
+                found = await self._recognition.score_words(recording, texts, starts_s, within_s)
         except (EngineError, UnusableRecording, DecodingFailed, NoPlace, TimeoutError) as error:
             _log.warning("word_times.failed", error=type(error).__name__)
             return computed

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.api.console_redirect import CONSOLE_LOCATION, redirect_to_console
-from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited, missing_parameter
 from proxy.features.mail.texts import language_of
 from proxy.features.users import bodies, records, session_store
 from proxy.features.users.records import SignInFailed
@@ -76,11 +76,7 @@ class Confirmations(Resource):
         _check_page(request, self._sessions)
         sent, old = await read_body(request, bodies.Confirmation), session_or_none(request.scope)
         if bool(sent.token) == bool(sent.code):
-            raise InvalidRequest(
-                "Missing required parameter: 'token', or 'code'.",
-                param="token",
-                code="missing_required_parameter",
-            )
+            raise missing_parameter("token", ", or 'code'.")
         done = await self._sign_ins.confirm_sign_in(
             request.path_params["id"], sent.token, sent.code, _client_address(request), old
         )

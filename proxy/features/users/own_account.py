@@ -15,7 +15,14 @@ from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import AdminTools
 from proxy.api.me import Me, MeAnswer
 from proxy.api.voices import VoiceTools
-from proxy.errors import InvalidRequest, NotAllowed, SessionEnded, SessionNeeded, UpstreamFailed
+from proxy.errors import (
+    InvalidRequest,
+    NotAllowed,
+    SessionEnded,
+    SessionNeeded,
+    UpstreamFailed,
+    missing_parameter,
+)
 from proxy.features.mail.addresses import MOST_CHARACTERS
 from proxy.features.mail.folding import folded_address
 from proxy.features.users import records
@@ -94,11 +101,7 @@ class SelfService(Resource):
             name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET
         }
         if not details:
-            raise InvalidRequest(
-                "Missing required parameter: 'preferred_voice', 'favourite_voices', 'mails' or 'language'.",
-                param="preferred_voice",
-                code="missing_required_parameter",
-            )
+            raise missing_parameter("preferred_voice", ", 'favourite_voices', 'mails' or 'language'.")
         statements: list[Statement] = []
         if change.preferred_voice is not UNSET:
             voice = await self._voice_id(caller, change.preferred_voice)

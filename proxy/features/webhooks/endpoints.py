@@ -8,7 +8,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools, account_endpoint, check_open
-from proxy.errors import Conflict, InvalidRequest, NoPlace, NotAllowed, NotFound, RateLimited
+from proxy.errors import (
+    Conflict,
+    InvalidRequest,
+    NoPlace,
+    NotAllowed,
+    NotFound,
+    RateLimited,
+    missing_parameter,
+)
 from proxy.features.webhooks import bodies, deliveries, records
 from proxy.features.webhooks.webhook_store import ReadableWebhook, WebhookChange, WebhookStore
 from proxy.http.body import read_body, read_optional_body
@@ -47,9 +55,7 @@ class Webhooks(Resource):
         new = await read_body(request, bodies.NewWebhook)
         owner = await self._admin_tools.owner_of_request(request)
         if owner is None:
-            raise InvalidRequest(
-                "Missing required parameter: 'account'.", param="account", code="missing_required_parameter"
-            )
+            raise missing_parameter("account")
         check_open(await self._admin_tools.find_account(owner))
         act = await self._admin_tools.act_if_admin(request, "webhook.created", new_id("hook"), owner)
         return reply(

@@ -7,8 +7,8 @@ import pytest
 
 from proxy.audio.recordings.decoder import open_decoder
 from proxy.audio.recordings.intake import RecordingIntake
-from proxy.catalogue.ears import NoEars
 from proxy.catalogue.erasing import OwnedRecord
+from proxy.catalogue.recognition import LocalRecognition
 from proxy.config.sections import ConsentSection, VaultSection
 from proxy.errors import Conflict, NotFound
 from proxy.feature_list import open_store
@@ -33,7 +33,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 @pytest.fixture
 async def consents(store: Store, tmp_path: Path) -> AsyncIterator[ConsentStore]:
     vault = Vault(store, VaultSection(), tmp_path)
-    comparison, hearings = SpeakerComparison(ConsentSection(), None), Hearings(store, NoEars())
+    comparison, hearings = SpeakerComparison(ConsentSection(), None), Hearings(store, LocalRecognition())
     async with open_decoder() as decoder:
         erase = Erasure(store, vault, tmp_path).erase
         yield ConsentStore(store, vault, RecordingIntake(decoder), comparison, erase, hearings)

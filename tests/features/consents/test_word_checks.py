@@ -8,7 +8,7 @@ import pytest
 from plugins.whisper import plugin as whisper
 from policies.routing import Model
 from policies.tasks import SECOND_US
-from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
+from proxy.catalogue.recognition import LocalRecognition, OwnRecording, OwnTranscript
 from proxy.config.finding import NO_RESULTS
 from proxy.config.sections import VaultSection
 from proxy.engines.registry import Registry
@@ -120,7 +120,7 @@ async def test_who_refuses_other_words_waits_for_them(tmp_path: Path) -> None:
         assert [name for name in names if refusals - {*operation(document, name)["responses"]}] == []
 
 
-class Listener(NoEars):
+class Listener(LocalRecognition):
     """It hears each recording as the phrase, once `before` was awaited. `failures` come first."""
 
     def __init__(self, *failures: Exception) -> None:

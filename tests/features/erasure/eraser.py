@@ -67,7 +67,7 @@ async def main(folder: str, voice: str, last: str) -> None:
         return await erasure.forget(tombstone)
 
     erasure = Erasure(store, Vault(store, VaultSection(), data), data, spread)
-    erasure.things = DerivedData((), (Files(),), drop)
+    erasure.derived_data = DerivedData((), (Files(),), drop)
     flushes = 0
 
     def flush(descriptor: int) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from proxy.app import Worker
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.features.erasure.erasure import Erasure, Receipt
+from proxy.features.erasure.erasure import Erasure
+from proxy.storage.tombstones import Tombstone
 from tests.features.own_voices.saving import add_cast
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Scripted
@@ -45,7 +46,7 @@ async def add_voice(server: Inside, name: str = NAME) -> VoiceRecord:
     """Save a voice of the account. A cast is one that anybody can speak with at once."""
     record = await add_cast(server.worker.store, server.account.id, name, {"Ana": "ana"}, description=name)
     assert record is not None
-    erasure_of(server.worker).things.memories[0].forget_voice(record.id, ())
+    erasure_of(server.worker).derived_data.memories[0].forget_voice(record.id, ())
     return record
 
 
@@ -60,15 +61,15 @@ class Told:
 
     def __init__(self, server: Inside) -> None:
         self.was_told = asyncio.Event()
-        things = erasure_of(server.worker).things
-        erasure_of(server.worker).things = things._replace(memories=(*things.memories, self))
+        things = erasure_of(server.worker).derived_data
+        erasure_of(server.worker).derived_data = things._replace(memories=(*things.memories, self))
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
         del voice, digests
         self.was_told.set()
 
 
-async def erase(server: Inside, record: VoiceRecord) -> Receipt:
+async def erase(server: Inside, record: VoiceRecord) -> Tombstone:
     return await erasure_of(server.worker).erase_voice(record)
 
 

@@ -20,7 +20,7 @@ from tests.proxy.file_store.owned import Owned
 def other_worker(server: Inside, folder: Path, spread: ForgetEverywhere | None = None) -> Erasure:
     """A worker without engines, which gets the deletion."""
     erasure = Erasure(server.worker.store, server.worker.kernel.vault, folder, spread)
-    erasure.things = DerivedData()
+    erasure.derived_data = DerivedData()
     return erasure
 
 
@@ -38,14 +38,14 @@ async def test_engines_of_every_worker_have_dropped_the_recording_when_workers_h
 async def test_an_engine_that_does_not_drop_it_keeps_the_receipt_open(tmp_path: Path) -> None:
     async with inside(tmp_path, TONE) as server:
         voice, erasure = await clone(server), erasure_of(server.worker)
-        things, is_silent = erasure.things, True
+        things, is_silent = erasure.derived_data, True
 
         async def drop(digests: Collection[str]) -> None:
             if is_silent:
                 raise EngineUnavailable("silent")
             await things.drop(digests)
 
-        erasure.things = things._replace(drop=drop)
+        erasure.derived_data = things._replace(drop=drop)
         other = other_worker(server, tmp_path, erasure.forget)
         receipt = await other.erase_voice(Owned(voice["id"], server.account.id))
         assert (receipt.pending, receipt.completed) == (("workers",), None)
@@ -57,7 +57,7 @@ async def test_an_engine_that_does_not_drop_it_keeps_the_receipt_open(tmp_path: 
 async def test_what_fails_while_following_another_server_is_tried_until_it_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.erasure.erasure._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("proxy.features.erasure.erasure._RETRY_AFTER_S", 0.0)
     tried: list[str] = []
 
     class Files:
@@ -71,7 +71,7 @@ async def test_what_fails_while_following_another_server_is_tried_until_it_is_do
         record = await add_voice(server)
         assert (await erase(server, record)).completed is not None
         follower = other_worker(server, tmp_path)
-        follower.things = follower.things._replace(files=(Files(),))
+        follower.derived_data = follower.derived_data._replace(files=(Files(),))
         for _ in range(5):
             await follower.follow_others()
         assert tried == [record.id] * 3
@@ -89,7 +89,7 @@ async def test_what_waits_for_a_provider_keeps_no_other_waiting(tmp_path: Path) 
             return True
 
         erasure = erasure_of(server.worker)
-        erasure.things = erasure.things._replace(wait_for_providers=wait_for_providers)
+        erasure.derived_data = erasure.derived_data._replace(wait_for_providers=wait_for_providers)
         for name in ("one", "two", "three"):
             assert (await erase(server, await add_voice(server, name))).pending == ("providers",)
         is_away = False

@@ -9,6 +9,7 @@ from proxy.catalogue.library import AccountLibrary
 from proxy.errors import NotFound
 from proxy.features.erasure import tombstone_rows
 from proxy.speech.recent_plans import RecentPlans
+from proxy.storage import tombstones
 from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
 from speech_engine import Finished, Started
@@ -116,7 +117,7 @@ async def test_a_recording_under_way_is_not_kept(tmp_path: Path) -> None:
 async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.2))) as server:
         record, erasure = await add_voice(server), erasure_of(server.worker)
-        things, is_broken = erasure.things, True
+        things, is_broken = erasure.derived_data, True
 
         class Files:
             async def remove_voice(self, voice: str, *, is_late: bool) -> None:
@@ -124,7 +125,7 @@ async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
                 if is_broken:
                     raise StorageFailed("broken by the test")
 
-        erasure.things = things._replace(files=(*things.files, Files()))
+        erasure.derived_data = things._replace(files=(*things.files, Files()))
         receipt = await erase(server, record)
         assert (receipt.completed, receipt.pending) == (None, ("files",))
         assert erasure in server.worker.task_kinds, "nobody would do it later"
@@ -134,8 +135,8 @@ async def test_a_step_that_fails_is_done_later(tmp_path: Path) -> None:
         (last,) = await erasure.finish_interrupted()
         assert (last.pending, last.completed is None) == ((), False)
         assert await erasure.finish_interrupted() == []
-        assert await erasure.receipt(server.account.id, record.id) == last
-        assert await erasure.receipt("acc_other", record.id) is None
+        assert await tombstones.get(erasure._store, server.account.id, record.id) == last
+        assert await tombstones.get(erasure._store, "acc_other", record.id) is None
 
 
 async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:
@@ -205,7 +206,9 @@ async def test_no_worker_remembers_a_library_that_has_the_voice(tmp_path: Path) 
         plain = {"model": "gpt-4o-mini-tts", "voice": "ana", "input": "Hello."}
         assert (await server.ask("POST", "/v1/audio/speech", body=plain)).status_code == 200
         (plans,) = [
-            memory for memory in erasure_of(server.worker).things.memories if isinstance(memory, RecentPlans)
+            memory
+            for memory in erasure_of(server.worker).derived_data.memories
+            if isinstance(memory, RecentPlans)
         ]
 
         def libraries() -> list[AccountLibrary]:

@@ -11,6 +11,7 @@ from proxy.config.sections import VaultSection
 from proxy.feature_list import open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.file_store.vault import Vault
+from proxy.storage import tombstones
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
 from speech_engine.host.cluster_messages import TombstonesRead
@@ -32,8 +33,8 @@ async def store(shared_postgres: Postgres, tmp_path: Path) -> AsyncIterator[Stor
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.features.erasure.erasure._FOLLOW_EVERY_S", 0.02)
-    monkeypatch.setattr("proxy.features.erasure.erasure._OTHERS_WAIT_S", 0.5)
-    monkeypatch.setattr("proxy.features.erasure.erasure._LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr("proxy.features.erasure.erasure._OTHER_SERVERS_WAIT_S", 0.5)
+    monkeypatch.setattr("proxy.features.erasure.erasure._RETRY_AFTER_S", 0.02)
 
 
 @asynccontextmanager
@@ -41,7 +42,7 @@ async def following(store: Store, folder: Path, things: Things) -> AsyncIterator
     """Another server, which has looked once."""
     vault = Vault(store, VaultSection(), folder)
     async with open_erasure(store, vault, folder, Metrics()) as opened:
-        opened.things = DerivedData((things,), (things,), things.drop)
+        opened.derived_data = DerivedData((things,), (things,), things.drop)
         await soon(lambda: store.read("SELECT id FROM followers"))
         yield opened
 
@@ -60,7 +61,7 @@ async def test_a_receipt_says_that_nothing_is_left_when_every_server_has_forgott
     async with following(store, tmp_path, things) as other:
         receipt = await erasure.erase_voice(voice)
         assert (receipt.pending, receipt.completed) == (("workers",), None)
-        assert other.is_erased(voice.id)
+        assert other.erased.is_erased(voice.id)
         things.failing.clear()
         assert await finished(erasure, store) == [((), True)]
 
@@ -89,7 +90,7 @@ async def test_a_gateway_with_hosts_elsewhere_is_waited_for_until_they_have_forg
     erasure = erasure_with(store, Things(), tmp_path)
     opening = open_erasure(store, vault, tmp_path, Metrics(), link.made(), has_clusters=True)
     async with opening as gateway:
-        gateway.things = DerivedData()
+        gateway.derived_data = DerivedData()
         await soon(lambda: store.read("SELECT id FROM followers"))
         assert TombstonesRead() in link.told
         assert (await erasure.erase_voice(await owned(store))).completed is not None
@@ -110,10 +111,10 @@ async def test_a_server_whose_database_was_away_for_long_forgets_what_was_erased
     late = erasure_with(store, things, tmp_path)
     await late.follow_others()
     await erasure_with(store, Things(), tmp_path).erase_voice(voice)
-    late._seen_until -= 300_000_000
+    late._forgotten_until -= 300_000_000
     await store.write(Statement("UPDATE erasures SET began = began - 200000000"))
     await late.follow_others()
-    assert late.is_erased(voice.id)
+    assert late.erased.is_erased(voice.id)
 
 
 async def finished(erasure: Erasure, store: Store) -> list[tuple[tuple[str, ...], bool]]:
@@ -121,5 +122,5 @@ async def finished(erasure: Erasure, store: Store) -> list[tuple[tuple[str, ...]
     await store.write(Statement("UPDATE erasures SET due = 1"))
     begun = await erasure.look()
     await erasure.finish()
-    found = [await erasure.receipt(ACCOUNT, each.subject) for each in begun]
+    found = [await tombstones.get(erasure._store, ACCOUNT, each.subject) for each in begun]
     return [(each.pending, each.completed is not None) for each in found if each is not None]

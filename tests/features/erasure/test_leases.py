@@ -9,7 +9,7 @@ from proxy.config.sections import VaultSection
 from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault
-from proxy.storage import answer_claims
+from proxy.storage import answer_claims, tombstones
 from proxy.storage.answer_claims import Claim
 from proxy.storage.schema import known_migrations, migrate
 from proxy.storage.store import Statement, Store
@@ -22,7 +22,7 @@ BEFORE_LEASES = 11
 
 def erasure_with(store: Store, things: Things, folder: Path) -> Erasure:
     erasure = Erasure(store, Vault(store, VaultSection(), folder), folder)
-    erasure.things = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
+    erasure.derived_data = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
     return erasure
 
 
@@ -59,7 +59,7 @@ async def test_others_leave_it_alone_until_its_worker_was_killed(
     assert await second.look() == []
     await store.write(Statement("UPDATE erasures SET lease = 1"))
     await step(second)
-    receipt = await second.receipt(ACCOUNT, voice.id)
+    receipt = await tombstones.get(second._store, ACCOUNT, voice.id)
     assert receipt is not None
     assert (receipt.completed is None, receipt.pending, receipt.fence) == (False, (), 2)
     assert (its_own.done, things.done) == ([first_files(store)], ["late files"])
@@ -112,7 +112,7 @@ async def test_what_the_version_before_completes_meanwhile_stays_complete(
         await real(subject)
         return False
 
-    erasure.things = erasure.things._replace(wait_for_providers=completed_elsewhere)
+    erasure.derived_data = erasure.derived_data._replace(wait_for_providers=completed_elsewhere)
     receipt = await erasure.erase_voice(voice)
     assert (receipt.completed, receipt.pending) == (12345, ())
     assert await erasure.look() == []

@@ -8,7 +8,7 @@ import pytest
 from proxy.config.sections import VaultSection
 from proxy.features.erasure import tombstone_rows
 from proxy.file_store.vault import Vault
-from proxy.storage import accounts, schema
+from proxy.storage import accounts, schema, tombstones
 from proxy.storage.schema import Migration, known_migrations, migrate
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
@@ -63,18 +63,18 @@ async def test_what_an_older_version_erased_and_closed_is_done_once_more(
     newer = erasure_with(store, things, tmp_path)
     await newer.repeat_for_older()
     assert await likenesses(store) == ["voice_kept"]
-    receipt = await newer.receipt(ACCOUNT, voice.id)
+    receipt = await tombstones.get(newer._store, ACCOUNT, voice.id)
     assert receipt is not None
     assert (receipt.completed, "files" in receipt.pending) == (None, True)
-    before = await newer.receipt(ACCOUNT, long_ago.id)
+    before = await tombstones.get(newer._store, ACCOUNT, long_ago.id)
     assert before is not None
     assert before.completed is not None
     await step(newer)
-    done = await newer.receipt(ACCOUNT, voice.id)
+    done = await tombstones.get(newer._store, ACCOUNT, voice.id)
     assert done is not None
     assert done.completed is not None
     await newer.repeat_for_older()
-    assert await newer.receipt(ACCOUNT, voice.id) == done
+    assert await tombstones.get(newer._store, ACCOUNT, voice.id) == done
 
 
 async def test_an_older_version_leaves_an_erasure_of_a_newer_one_to_it(

@@ -17,6 +17,7 @@ from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import ErasureJournal
 from proxy.file_store.vault import Vault, VaultFailed
+from proxy.storage import tombstones
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Params, Row, Statement
@@ -100,7 +101,7 @@ def things() -> Things:
 async def erasure(store: SharedStore, things: Things, tmp_path: Path) -> AsyncIterator[Erasure]:
     vault = Vault(store, VaultSection(), tmp_path)
     made = Erasure(store, vault, tmp_path)
-    made.things = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
+    made.derived_data = DerivedData((things,), (things,), things.drop, things.wait_for_providers)
     yield made
     things.gone.set()
     await made.close()
@@ -114,7 +115,7 @@ async def voice_of(store: SharedStore, *digests: str) -> Owned:
 async def test_a_receipt_is_open_while_a_stream_speaks_for_long(
     erasure: Erasure, store: SharedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.erasure.erasure._SILENCE_WAIT_S", 0.01)
+    monkeypatch.setattr("proxy.features.erasure.erasure._STREAMS_WAIT_S", 0.01)
     voice = await voice_of(store)
     with erasure.erased.speaking((voice.id,)):
         with erasure.erased.speaking((voice.id,)):
@@ -176,7 +177,7 @@ async def test_who_erases_waits_for_the_receipt_for_a_while_and_the_erasure_goes
     assert receipt.completed is None
     things.gone.set()
     await erasure.close()
-    later = await erasure.receipt(ACCOUNT, voice.id)
+    later = await tombstones.get(erasure._store, ACCOUNT, voice.id)
     assert later is not None
     assert later.completed is not None
 
@@ -236,16 +237,16 @@ async def test_other_servers_are_followed_where_the_database_is_shared(
     vault = Vault(store, VaultSection(), tmp_path)
     async with open_erasure(store, vault, tmp_path, Metrics()) as opened:
         for _ in range(200):
-            if opened.is_erased(voice.id):
+            if opened.erased.is_erased(voice.id):
                 break
             await asyncio.sleep(0.001)
-        assert opened.is_erased(voice.id) is is_shared
+        assert opened.erased.is_erased(voice.id) is is_shared
 
 
 async def test_what_could_not_be_forgotten_while_following_is_forgotten_at_a_later_turn(
     erasure: Erasure, store: SharedStore, things: Things, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.erasure.erasure._SILENCE_WAIT_S", 0.01)
+    monkeypatch.setattr("proxy.features.erasure.erasure._STREAMS_WAIT_S", 0.01)
     tombstone = Tombstone(subject="voice_a", account=ACCOUNT, digests=(), began=await store.now())
     assert await tombstone_rows.erase_subject(store, tombstone)
     with erasure.erased.speaking(("voice_a",)):
@@ -263,7 +264,7 @@ async def test_an_erasure_that_waits_for_an_object_looks_again_once_in_five_seco
     own, its, others = Things(), Things(), Tombstone(subject="voice_b", account="acc_b", digests=(), began=0)
     own.failing = its.failing = {"files"}
     eraser, follower = (Erasure(store, Vault(store, VaultSection(), tmp_path), tmp_path) for _ in range(2))
-    eraser.things, follower.things = DerivedData(files=(own,)), DerivedData(files=(its,))
+    eraser.derived_data, follower.derived_data = DerivedData(files=(own,)), DerivedData(files=(its,))
     working = RepeatingTask("erasures", eraser.turn, 0.1, Metrics())
     following = RepeatingTask("others", follower.follow_others, 1.0, Metrics())
     try:

@@ -11,7 +11,7 @@ from plugins.latin import plugin as latin
 from plugins.latin.front_end import LatinFrontEnd
 from plugins.plain import plugin as plain
 from policies.routing import Candidate, Model, Voice
-from proxy.catalogue.ears import GoodEars, KnownTranscript, MadeSpeech, NoEars
+from proxy.catalogue.recognition import LocalRecognition, MadeSpeech, Recogniser, ScoredTranscript
 from proxy.engines.registry import Registry
 from proxy.features.heard.check import TranscriptCheck
 from proxy.features.heard.made_part import MadePart
@@ -32,7 +32,7 @@ ANA = Voice(id="ana", name="ana")
 Step = str | Exception | Callable[[], Awaitable[object]]
 
 
-class Listener(NoEars):
+class Listener(LocalRecognition):
     """It hears `script`, step by step; the last one again and again. `made` and `asked` are what it got."""
 
     def __init__(self, *script: Step, likely: float = 0.01, rare: Sequence[str] = ()) -> None:
@@ -46,10 +46,10 @@ class Listener(NoEars):
     def may_hear(self, language: str) -> bool:
         return language in ("", *HEARS, "hi")
 
-    def ears_for(self, language: str, *, is_speech: bool = True) -> GoodEars | None:
-        return GoodEars("ears/base", 8) if language in HEARS and is_speech else None
+    def find_recogniser(self, language: str, *, is_speech: bool = True) -> Recogniser | None:
+        return Recogniser("ears/base", 8) if language in HEARS and is_speech else None
 
-    async def hear_again(self, made: MadeSpeech, within_s: float, *, full_window: bool) -> KnownTranscript:
+    async def hear_made(self, made: MadeSpeech, within_s: float, *, full_window: bool) -> ScoredTranscript:
         self.asked.append((made.text, full_window))
         self.made.append(made)
         step: object = self.script.pop(0) if len(self.script) > 1 else self.script[0]
@@ -61,15 +61,15 @@ class Listener(NoEars):
             TranscriptWord(0.0, 0.1, word, log(self._likely), 2 if word in self._rare else 1)
             for word in made.text.split()
         ]
-        return KnownTranscript(str(step), tuple(words))
+        return ScoredTranscript(str(step), tuple(words))
 
-    async def sounds(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
+    async def phonemes_of(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
         known = self.known
         return None if known is None else {text: known.get(text, f"<{text}>") for text in texts}
 
 
 @asynccontextmanager
-async def checking(ears: NoEars, store: Any = None) -> AsyncIterator[TranscriptCheck]:
+async def checking(ears: LocalRecognition, store: Any = None) -> AsyncIterator[TranscriptCheck]:
     async with open_front_ends(FRONT_ENDS) as front_ends:
         yield TranscriptCheck(ears, front_ends, CheckWatch(CollectorRegistry()), MisheardRates(store))
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from policies.routing import PLAIN
-from proxy.catalogue.ears import NoEars
+from proxy.catalogue.recognition import LocalRecognition
 from proxy.features.heard import check
 from proxy.features.heard.section import CheckSection
 from proxy.speech.part_check import PartVerdict
@@ -150,7 +150,7 @@ async def test_a_plan_learns_what_stands_against_a_check() -> None:
         assert checker.obstacle(candidate(is_speech=False), "en") == "model"
         checker.use_section(CheckSection(jobs=True, paid_again=True, share=0.5))
         assert (checker.checks_jobs, checker.is_paid_again) == (True, True)
-    async with checking(NoEars()) as checker:
+    async with checking(LocalRecognition()) as checker:
         assert checker.obstacle(candidate(), "hi") == "no_ears"
 
 
@@ -188,7 +188,7 @@ async def test_a_word_of_a_lexicon_is_compared_by_its_replacement() -> None:
 
 
 async def test_a_model_that_is_often_called_wrong_is_only_unsure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "CALLED_WRONG", frozenset({("e/m", "en")}))
+    monkeypatch.setattr(check, "OFTEN_CALLED_WRONG", frozenset({("e/m", "en")}))
     assert (await judged(Listener("Nothing."))).result == "unsure"
     assert (await judged(Listener("Nada."), "Hola a todos.", language="es")).result == "wrong"
 

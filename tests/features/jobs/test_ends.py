@@ -127,7 +127,7 @@ async def test_an_operator_is_told_once_what_a_step_waits_for(tmp_path: Path) ->
 
             async def is_tried_again() -> bool:
                 await server.worker.store.write(Statement("UPDATE job_steps SET due = 0"))
-                kind._resting_jobs.clear()
+                kind._postponed_jobs.clear()
                 kind.look_now()
                 rows = await server.worker.store.read("SELECT tries FROM job_steps")
                 return bool(rows[0]["tries"] > 2)
@@ -193,7 +193,7 @@ async def test_why_a_voice_cannot_speak_is_kept_without_its_name(
             del job, step, attempt
             raise failure("The voice 'Ana Souza' cannot speak now.", param="voice", code="voice_not_ready")
 
-        kind_of(server)._carry_out = fails  # type: ignore[method-assign]
+        kind_of(server)._make_and_commit = fails  # type: ignore[method-assign]
         made = await new_job(server, "Hello.")
         store = server.worker.store
         await soon(lambda: store.read("SELECT 1 AS it FROM job_steps WHERE error <> ''"))
@@ -209,7 +209,7 @@ async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The step that waits is speaking when the voice is erased.
-    monkeypatch.setattr("proxy.features.erasure.erasure._SILENCE_WAIT_S", 0.1)
+    monkeypatch.setattr("proxy.features.erasure.erasure._STREAMS_WAIT_S", 0.1)
     engine = Halting(2, speaks_samples=True, is_speech=False)
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         kind_of(server).most_at_once = 1

@@ -48,8 +48,7 @@ def another(server: Inside) -> Steps:
     first, context = kind_of(server), server.worker.open_context.context
     files = JobFiles(context.store, context.vault)
     steps = Steps(context.store, first._kinds, files, CollectorRegistry(), context.find(DeliveryTasks))
-    assert first._speaking is not None
-    steps.revise(*first._speaking)
+    steps.revise(first._speaking, first._callers)
     return steps
 
 
@@ -246,13 +245,13 @@ async def test_a_voice_that_is_erased_before_its_last_step_ends_leaves_no_job_op
         cast = {"name": "Ann", "cast": {"Ana": "one"}}
         voice = (await server.ask("POST", "/v1/audio/voices", body=cast)).json()["id"]
         kind = kind_of(server)
-        speak = kind._carry_out
+        speak = kind._make_and_commit
 
         async def speak_and_erase(job: Job, step: JobStep, attempt: StepAttempt) -> None:
             await speak(job, step, attempt)
             await removals.remove_voice(server.worker.store, voice)
 
-        kind._carry_out = speak_and_erase  # type: ignore[method-assign]
+        kind._make_and_commit = speak_and_erase  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice=voice)
         await job_with(server, made["id"], "done", "failed")
 
@@ -262,10 +261,10 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
 ) -> None:
     async with jobs_inside(tmp_path, store_url, one=Scripted(*spoken(0.2))) as server:
         kind, store = kind_of(server), server.worker.store
-        speak = kind._carry_out
+        speak = kind._make_and_commit
 
         async def leave_and_try_again(job: Job, step: JobStep, attempt: StepAttempt) -> None:
-            kind._carry_out = speak  # type: ignore[method-assign]
+            kind._make_and_commit = speak  # type: ignore[method-assign]
             await ends.end_job(store, job, "canceled", kind._notices)
             kind.check_leases_now()
             try:
@@ -273,7 +272,7 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
             finally:
                 assert await opening.reopen(store, job, None)
 
-        kind._carry_out = leave_and_try_again  # type: ignore[method-assign]
+        kind._make_and_commit = leave_and_try_again  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice="one")
         done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps_done"]) == ("done", 1)
@@ -282,15 +281,15 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
 async def test_who_has_lost_its_lease_fails_no_job(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url, one=Scripted(*spoken(0.2))) as server:
         kind, store = kind_of(server), server.worker.store
-        speak = kind._carry_out
+        speak = kind._make_and_commit
 
         async def fail_late(job: Job, step: JobStep, attempt: StepAttempt) -> None:
             del job, step, attempt
-            kind._carry_out = speak  # type: ignore[method-assign]
+            kind._make_and_commit = speak  # type: ignore[method-assign]
             await store.write(Statement("UPDATE job_steps SET fence = fence + 1, lease = 0"))
             raise InvalidRequest("It cannot be said.")
 
-        kind._carry_out = fail_late  # type: ignore[method-assign]
+        kind._make_and_commit = fail_late  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice="one")
         done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["error"]) == ("done", "")
@@ -313,8 +312,8 @@ async def test_a_voice_that_is_gone_ends_the_job_with_the_reason(tmp_path: Path)
 async def test_however_many_accounts_and_jobs_wait_others_are_spoken(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         kind = kind_of(server)
-        kind._short_accounts = {f"acc_{number}": LAST_MOMENT for number in range(40_000)}
-        kind._resting_jobs = {f"job_{number}": LAST_MOMENT for number in range(40_000)}
+        kind._postponed_accounts = {f"acc_{number}": LAST_MOMENT for number in range(40_000)}
+        kind._postponed_jobs = {f"job_{number}": LAST_MOMENT for number in range(40_000)}
         made = await new_job(server, "Hello.")
         await job_with(server, made["id"], "done")
 

@@ -125,7 +125,7 @@ async def test_what_a_machine_has_brought_in_part_is_kept_for_the_rest(
 ) -> None:
     text = training_rig.CONFIG.format(url=new_store_url, tone="", jobs="")
     async with inside(tmp_path, text, {}, "metered") as server:
-        training_rig.kind_of(server).is_here = False
+        training_rig.kind_of(server).runs_steps = False
         id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server))
         await server.worker.store.write(Statement("UPDATE job_steps SET due = :far", {"far": 10**17}))
         await _bring(server, id_, b"beginning", 0)
@@ -133,8 +133,8 @@ async def test_what_a_machine_has_brought_in_part_is_kept_for_the_rest(
     async with training_rig.trainings_inside(tmp_path, new_store_url, name="ben") as again:
         await _bring(again, id_, b"end", 1, is_last=True)
         far, store = training_rig.kind_of(again).on_runners, again.worker.store
-        assert [row.bytes for row in await far.checkpoint(id_)] == [9, 3]
-        assert await far.voice(id_) == b"beginningend"
+        assert [row.bytes for row in await far.list_checkpoint(id_)] == [9, 3]
+        assert await far.read_voice(id_) == b"beginningend"
         assert [row.bytes for row in await list_file(store, id_, "onnx_part")] == [9, 3]
         assert await list_file(store, id_, "checkpoint_part") == []
 

@@ -356,7 +356,7 @@ async def test_after_the_first_commit_of_a_cancel_no_step_begins(
         kind.most_at_once = 4
         kind.look_now()
         await soon(lambda: _taken(store))
-        assert kind._resting_jobs.keys() == {job.id}
+        assert kind._postponed_jobs.keys() == {job.id}
         assert await count(store, "usage") == await count(store, "job_clips") == 0
         cancel.go.set()
         await canceling

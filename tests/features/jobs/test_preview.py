@@ -193,7 +193,7 @@ async def test_a_preview_stops_when_its_client_leaves(
 ) -> None:
     async with jobs_inside(tmp_path) as server:
         begun, planned = asyncio.Event(), list[int]()
-        pipeline = kind_of(server)._newest[0].pipeline
+        pipeline = kind_of(server)._speaking.pipeline
         prepare = pipeline.prepare_texts
 
         async def noted(call: Any) -> None:

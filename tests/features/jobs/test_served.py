@@ -268,10 +268,10 @@ async def test_a_cancel_says_if_a_step_is_under_way_elsewhere_and_waits_for_no_c
         await store.write(Statement("UPDATE job_steps SET lease = :until", {"until": until_us}))
         left, path = asyncio.Event(), f"/v1/jobs/{made['id']}/cancel"
         left.set()
-        monkeypatch.setattr("proxy.features.jobs.core.steps._SETTLES_S", 3600.0)
+        monkeypatch.setattr("proxy.features.jobs.core.steps._CANCEL_WAIT_S", 3600.0)
         async with asyncio.timeout(20.0):
             assert await server.raw_speech(b"", left, path=path) == []
-        monkeypatch.setattr("proxy.features.jobs.core.steps._SETTLES_S", 0.05)
+        monkeypatch.setattr("proxy.features.jobs.core.steps._CANCEL_WAIT_S", 0.05)
         canceled = (await server.ask("POST", path)).json()
         assert (canceled["status"], canceled["settling"]) == ("canceled", True)
         await store.write(Statement("UPDATE job_steps SET lease = 0"))
@@ -281,7 +281,7 @@ async def test_a_cancel_says_if_a_step_is_under_way_elsewhere_and_waits_for_no_c
 async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_twice(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.RETRY_DELAY_S", 0.2)
     text = "\n\n".join(["Word one.", "Word two.", "Word three."])
     monkeypatch.setattr("proxy.features.jobs.texts.chapters.pieces", _three)
     async with jobs_inside(tmp_path, store_url, "short") as server:
@@ -312,7 +312,7 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
 async def test_a_job_waits_for_credits_once_no_step_of_it_is_under_way(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.RETRY_DELAY_S", 0.2)
     monkeypatch.setattr("proxy.features.jobs.texts.chapters.pieces", _three)
     engine = FirstOnly()
     told = "SELECT id FROM webhook_deliveries"
@@ -549,7 +549,7 @@ async def test_beside_very_many_steps_of_one_account_anothers_job_begins_at_once
 async def test_while_an_engine_is_away_a_job_rests_with_all_its_steps_and_others_go_on(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 1000.0)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.RETRY_DELAY_S", 1000.0)
     async with jobs_inside(tmp_path, store_url, one=Scripted(EngineFailed("It is away."))) as server:
         kind, store = kind_of(server), server.worker.store
         made = await new_job(server, text_of(20), model="one", voice="one")

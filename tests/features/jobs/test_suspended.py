@@ -62,7 +62,7 @@ async def refusals(server: Inside) -> list[tuple[int, str]]:
 async def test_a_suspended_account_is_refused_and_its_job_waits_until_it_is_resumed(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "WAITS_S", 0.1)
+    monkeypatch.setattr(steps, "RETRY_DELAY_S", 0.1)
     engine = Halting(2)
     async with jobs_inside(tmp_path, store_url, one=engine) as opened:
         server = await with_operator(opened)
@@ -103,7 +103,7 @@ async def test_no_other_step_of_an_account_that_waits_is_begun(tmp_path: Path) -
 async def test_a_batch_does_not_expire_while_its_account_is_suspended(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "WAITS_S", 0.1)
+    monkeypatch.setattr(steps, "RETRY_DELAY_S", 0.1)
     async with jobs_inside(tmp_path, store_url) as opened:
         server, store = await with_operator(opened), opened.worker.store
         kind = kind_of(server)

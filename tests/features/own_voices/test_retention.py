@@ -13,7 +13,7 @@ from proxy.features.erasure import tombstone_rows
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices import retention
 from proxy.features.own_voices.retention import erase_unused
-from proxy.storage import accounts, blobs
+from proxy.storage import accounts, blobs, tombstones
 from proxy.storage.audit import Act
 from proxy.storage.store import Params, Statement
 from tests.features.cache.keeping import revise
@@ -180,7 +180,7 @@ async def test_what_a_closed_account_still_has_is_erased(server: Inside, tmp_pat
     assert await tombstone_rows.list_of_account(store, account) == []
     assert await blobs.account_key(store, account) is None
     assert not (tmp_path / "data" / "voices" / account).exists()
-    receipt = await erasure_of(server.worker).receipt(account, voice["id"])
+    receipt = await tombstones.get(erasure_of(server.worker)._store, account, voice["id"])
     assert receipt is not None
     assert receipt.completed is not None
     assert await retention.list_closed_owners(store) == []

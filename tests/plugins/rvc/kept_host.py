@@ -101,8 +101,8 @@ async def kept_host(*more: bytes, **settings: Any) -> AsyncIterator[KeptHost]:
             EngineSuspects("rvc", b"k" * 32),
             DeviceReservations(),
         )
-        async with asyncio.TaskGroup() as keeping:
-            host.keep(keeping)
+        async with asyncio.TaskGroup() as group:
+            host.supervise(group)
             try:
                 await soon(lambda: engine.state == "ready", within_s=_LOADED_S)
                 yield KeptHost(engine, host, source, files)

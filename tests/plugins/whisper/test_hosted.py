@@ -100,8 +100,8 @@ async def kept_host(folder: Path, settings: dict[str, Any]) -> AsyncIterator[tup
     spec = HostedEngineSpec("whisper", HOSTED, EngineSection("whisper", settings=settings), data=str(folder))
     suspects = EngineSuspects("whisper", b"k" * 32)
     host = Host(spec, 0, python, sockets_in(folder), engine.update_host, suspects, DeviceReservations())
-    async with asyncio.TaskGroup() as keeping:
-        host.keep(keeping)
+    async with asyncio.TaskGroup() as group:
+        host.supervise(group)
         try:
             yield engine, host
         finally:

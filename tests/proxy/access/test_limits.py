@@ -37,9 +37,9 @@ async def limits(request: pytest.FixtureRequest) -> AsyncIterator[Limits]:
         yield opened
 
 
-async def _refused(limits: Limits, account: str, key: str, terms: Terms, more: int = 0) -> RateLimited:
+async def _refused(limits: Limits, account: str, key: str, terms: Terms, further: int = 0) -> RateLimited:
     with pytest.raises(RateLimited) as refusal:
-        await limits.admit(account, key, terms, more)
+        await limits.admit(account, key, terms, further)
     return refusal.value
 
 
@@ -120,21 +120,21 @@ async def test_a_request_that_counts_as_several_takes_a_whole_minute_at_most(
 ) -> None:
     terms = _terms(10, key_rpm=4)
     assert await limits.admit(account, f"{account}a", terms) is not None
-    window = await limits.admit(account, f"{account}a", terms, more=2)
+    window = await limits.admit(account, f"{account}a", terms, further=2)
     assert window is not None
     assert (window.limit, window.remaining) == (4, 1)
     # The account has room for two more, and its key has not: neither is counted.
-    refusal = await _refused(limits, account, f"{account}a", terms, more=2)
+    refusal = await _refused(limits, account, f"{account}a", terms, further=2)
     assert "this key: 4 requests a minute, and this one counts as 3" in refusal.message
     assert 1 <= (refusal.retry_after_s or 0) <= 60
     assert await _left(limits, Limit("account", account, 10)) == 7
     # As large as it may be, it is a whole minute of a small plan.
     assert await limits.admit(f"{account}2", f"{account}b", _terms(10)) is not None
-    window = await limits.admit(f"{account}2", f"{account}b", _terms(10), more=39)
+    window = await limits.admit(f"{account}2", f"{account}b", _terms(10), further=39)
     assert window is not None
     assert window.remaining == 0
     # A limit of one request a minute has no more than that.
-    assert await limits.admit(f"{account}3", f"{account}c", _terms(1), more=39) is None
+    assert await limits.admit(f"{account}3", f"{account}c", _terms(1), further=39) is None
 
 
 async def _left(limits: Limits, limit: Limit) -> int:
@@ -191,7 +191,7 @@ async def test_one_window_may_have_a_part_that_others_leave(limits: Limits, acco
 
 
 async def test_a_store_of_counts_that_answers_is_healthy(limits: Limits) -> None:
-    await limits.check()
+    await limits.check_writable()
 
 
 class Clock:
@@ -357,7 +357,7 @@ async def _own_redis(*options: str) -> AsyncIterator[tuple[RedisServer, Limits]]
 
 
 async def _expect_unavailable(limits: Limits) -> None:
-    for call in (limits.admit("a", "k", _terms(1000)), limits.check()):
+    for call in (limits.admit("a", "k", _terms(1000)), limits.check_writable()):
         with pytest.raises(LimitsUnavailable) as failure:
             await call
         assert (failure.value.status, failure.value.retry_after_s) == (503, 2.0)
@@ -370,7 +370,7 @@ async def test_a_redis_that_is_away_refuses_and_is_found_again() -> None:
         await _expect_unavailable(limits)
         server.start()
         await limits.admit("a", "k", _terms(1000))
-        await limits.check()
+        await limits.check_writable()
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ async def damage(server: Inside, table: str, id_: str) -> None:
     await server.worker.store.write(
         Statement(f"UPDATE {table} SET sealed = 'AAAA' WHERE id = :id", {"id": id_})
     )
-    erasure_of(server.worker).things.memories[0].forget_voice("", ())
+    erasure_of(server.worker).derived_data.memories[0].forget_voice("", ())
 
 
 async def test_a_damaged_voice_is_listed_without_its_texts(server: Inside) -> None:

@@ -68,9 +68,9 @@ async def test_an_engine_with_one_busy_process_is_not_idle(tmp_path: Path) -> No
     for each in (one, other):
         each.supervisor.state = "ready"
     one._last_job, other._last_job = time.monotonic() - 90.0, time.monotonic()
-    assert hosts.idle() == []
+    assert hosts.list_idle() == []
     other._last_job -= 90.0
-    assert hosts.idle() == ["tone"]
+    assert hosts.list_idle() == ["tone"]
 
 
 async def test_an_engine_starts_once_what_was_missing_is_there(
@@ -81,7 +81,7 @@ async def test_an_engine_starts_once_what_was_missing_is_there(
 
     states: list[str] = []
     specs = hosted_specs(Config(data=str(tmp_path), engines={"tone": EngineSection("tone")}), registry.load())
-    monkeypatch.setattr(host_list, "_LOOKS", 1)
+    monkeypatch.setattr(host_list, "_LOOKS_A_TRY", 1)
     with runtime.runtime_folder(tmp_path) as short, runtime.control_socket(short):
         with monkeypatch.context() as patch:
             patch.setattr(environments, "interpreter", refuse)

@@ -151,7 +151,7 @@ async def serve(store: Store, data: Path) -> None:
     cache_dir = ClipStore(data / "cache", store, "here", 1)
     try:
         async with open_erasure(store, vault, data, Metrics()) as erasure:
-            erasure.things = DerivedData((), (_Clips(store, cache_dir),))
+            erasure.derived_data = DerivedData((), (_Clips(store, cache_dir),))
             await erasure.finish_interrupted()
             await erase_unused(store, {}, erasure)
             await _erase_owned(store, erasure)

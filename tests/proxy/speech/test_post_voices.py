@@ -122,7 +122,7 @@ async def test_an_erasure_of_either_voice_ends_the_answer_and_both_engines(
         await asyncio.wait_for(began.wait(), 20.0)
         gone = post_voice if whose == "who repeats" else cast
         erased = asyncio.create_task(erase(server, gone))
-        await soon(lambda: erasure_of(server.worker).is_erased(gone.id))
+        await soon(lambda: erasure_of(server.worker).erased.is_erased(gone.id))
         may_go_on.set()
         messages = await asyncio.wait_for(speaking, 20.0)
         await asyncio.wait_for(erased, 20.0)

@@ -31,7 +31,7 @@ M = TypeVar("M")
 
 def memory_of(server: Inside, kind: type[M]) -> M:
     """Return the worker's memory of this kind, of those that an erasure reaches."""
-    return next(each for each in erasure_of(server.worker).things.memories if isinstance(each, kind))
+    return next(each for each in erasure_of(server.worker).derived_data.memories if isinstance(each, kind))
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ async def test_a_voice_that_is_forgotten_leaves_no_plan(tmp_path: Path, planned:
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         for voice in ("ana", "ben"):
             await ask(server, voice=voice)
-        for memory in erasure_of(server.worker).things.memories:
+        for memory in erasure_of(server.worker).derived_data.memories:
             if isinstance(memory, RecentPlans):
                 memory.forget_voice("ana", ())
         for voice in ("ana", "ben"):

@@ -31,7 +31,7 @@ from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import Vault, VaultFailed
-from proxy.queue.tasks import Delayed, Done, Result, TaskKind
+from proxy.queue.tasks import TRY_AGAIN, Delayed, Done, Result, TaskKind
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.spoken_voices import voices_column
 from proxy.storage.store import Condition, Store
@@ -40,7 +40,6 @@ MOST_TRIES = 8
 WAITS_S = 10.0
 _PROTECT_EVERY_S = 15 * 60.0
 """How often new blobs are protected from the clean-up, which drops a blob without a row after an hour."""
-_NOTHING_MORE = Delayed(is_try=False)
 
 if TYPE_CHECKING:
     from proxy.features.jobs.core.m4b import M4bEncoder
@@ -89,7 +88,7 @@ class FileSteps(TaskKind[JobStep]):
     async def work(self, step: JobStep) -> Result:
         job = await records.JOBS.get(self._store, None, step.job)
         if job is None or job.state != "open":
-            return _NOTHING_MORE
+            return TRY_AGAIN
         clips = await records.list_clips(self._store, job.id)
         if len(clips) < job.steps:
             return await self._end_as_failed(step, SOUND_ERASED)
@@ -115,7 +114,7 @@ class FileSteps(TaskKind[JobStep]):
             )
         except FileGone:
             await making.undo()
-            return _NOTHING_MORE
+            return TRY_AGAIN
         except RequestFailed as failed:
             await making.undo()
             _log.warning("job.file.refused", job=job.id, code=failed.code)

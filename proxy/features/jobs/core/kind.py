@@ -187,9 +187,9 @@ class EngineAttempt(Protocol):
 
 
 class StepAttempt:
-    """An attempt at a step. Once the step is planned, `engine_attempts` are those so far. At the end,
-    `spoken` has the paces of its voices. `has_lost` tells whether the attempt is cancelled because its lease
-    was lost."""
+    """An attempt at a step. From the plan on, `engine_attempts` grows with each engine that is asked. At the
+    end, `spoken` has the paces of the voices. `has_lost` tells whether the attempt is cancelled because its
+    lease was lost."""
 
     engine_attempts: Sequence[EngineAttempt] = ()
     spoken: Sequence[Spoken] = ()
@@ -214,14 +214,14 @@ class TextKind(StepKind, ABC):
 
 
 class PlannedStep(NamedTuple):
-    """The call of a step. `tags` is the number of characters of tags that were added before the step's piece
-    of the text. The commit of the sound checks that the `consent` still exists. If there is a job `source`,
-    the step takes over a clip of it that has the same sound."""
+    """The call of a step. Its text has tags before `first_character`, where the step's piece begins. The
+    commit of the sound checks that the `consent` still exists. If there is a `source_job`, the step takes
+    over a clip of it that has the same sound."""
 
     call: SpeechCall
-    tags: int = 0
+    first_character: int = 0
     consent: str | None = None
-    source: str = ""
+    source_job: str = ""
 
 
 class SpokenKind(StepKind, ABC):

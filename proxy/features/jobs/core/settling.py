@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from proxy.audio.formats import USUAL_FORMS
-from proxy.audio.frames import open_frames
 from proxy.storage.store import until_written
 from speech_engine.host.engine_stream import run_to_end
 
 T = TypeVar("T")
 _TRIES = 6
-_FRAMED = ("mp3", "aac")
-
-
-def sound_facts(sound: bytes, format_: str) -> tuple[int, int | None]:
-    """Return the check sum of a sound, and the samples for which its frames play: an encoder adds silence
-    before and after the sound. None: the format has no frames."""
-    played = None
-    if format_ in _FRAMED and (frames := open_frames(USUAL_FORMS[format_])) is not None:
-        played = (frames.feed(sound) + frames.flush()).samples
-    return zlib.crc32(sound), played
 
 
 async def settle_uncancelled(settle: Callable[[], Awaitable[None]]) -> None:

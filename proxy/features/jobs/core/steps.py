@@ -1,13 +1,14 @@
 """Runs the steps of jobs. Each step is spoken as a call without a listener. One commit has its sound and its
 charge.
 
-A kill before that commit costs nothing. After it, the next holder of the lease finds the sound. Two holders
-cannot both commit: a step has one row of sound, so the second commit fails as a whole.
+A kill before that commit costs nothing. After it, the next worker that gets the lease finds the sound. Two
+workers cannot both commit: a step has one row of sound, so the second commit fails as a whole.
 """
 
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -28,37 +29,32 @@ from proxy.features.jobs.core.fingerprints import spoken_fingerprint, usable_fin
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind, StepAttempt, StepKind, TextKind
 from proxy.features.jobs.core.paces import Spoken, measure_spoken
 from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
-from proxy.features.jobs.core.settling import settle_uncancelled, sound_facts
-from proxy.features.jobs.core.step_limiter import StepLimiter, exclude_condition, is_remote
+from proxy.features.jobs.core.remote_steps import RemoteStepLimiter, is_remote, not_in_condition
+from proxy.features.jobs.core.settling import settle_uncancelled
+from proxy.features.jobs.core.step_sound import ClipRow, collect_sound, framed_samples
 from proxy.features.jobs.core.taking import take_clip
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.vault import VaultFailed
 from proxy.http.replies import encode_json
-from proxy.ledger import Spent
-from proxy.queue.tasks import LEASE_CHECK_S, Delayed, Done, Result, TaskKind, event_or_timeout
+from proxy.queue.tasks import LEASE_CHECK_S, TRY_AGAIN, Delayed, Done, Result, TaskKind, event_or_timeout
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
-from proxy.speech.checked_parts import NO_CHECK, NoCheck
-from proxy.speech.observer import Observer
+from proxy.speech.checked_parts import NO_CHECK, PartCheck
 from proxy.speech.speaking import Speaking
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.spoken_voices import voices_column
 from proxy.storage.store import Condition, MissingReference, Params, Statement, StorageFailed, Store
 
-WAITS_S = 10.0
+RETRY_DELAY_S = 10.0
 """The delay before another try for an account without credits, a suspended account, or a busy engine."""
 MOST_TRIES = 8
-_SETTLES_S = 5.0
+_CANCEL_WAIT_S = 5.0
 """How long the answer to a cancel waits for steps under way."""
-_VOICE_FAILED = "Its voice cannot speak it."
-"""The stored message of any other failure of a voice, beside the code."""
-_TOO_SLOW = "client_too_slow"
-"""The code of a failure: the disk on which the sound of a step is collected is full, because of other
-processes."""
+_VOICE_MESSAGE = "Its voice cannot speak it."
+"""The stored message of each failure that is about a voice, except that the voice was not found."""
+_READER_TOO_SLOW = "client_too_slow"
+"""The code of a failure in `collect_sound`: other processes have filled the disk that it needs."""
 _MODEL_NOT_FOUND = "model_not_found"
-_NOTHING_MORE = Delayed(is_try=False)
-"""The result of an attempt that does nothing more. If the job has ended, the commit of its end has ended the
-step as well. Otherwise the next attempt plans the step again, and finds the fault."""
 
 _log = structlog.get_logger()
 
@@ -81,55 +77,55 @@ class Steps(TaskKind[JobStep]):
         notices: DeliveryTasks,
         encoding: FileSteps | None = None,
         reporter: SpeechReporter | None = None,
-        check: NoCheck = NO_CHECK,
+        check: PartCheck = NO_CHECK,
     ) -> None:
         super().__init__(store)
-        self._check = check
-        self._reporter = reporter or SpeechReporter()
-        self._encoding = encoding
-        self._notices = notices
         self._kinds = kinds
         self._files = files
-        self._ended = Counter(
+        self._notices = notices
+        self._encoding = encoding
+        self._reporter = reporter or SpeechReporter()
+        self._check = check
+        self._attempts_metric = Counter(
             "voxgate_job_steps",
             "Attempts at steps of jobs: `done`, `put off`, `failed`, `lost`.",
             ["result"],
             registry=registry,
         )
-        self._waiting = Gauge(
+        self._waiting_metric = Gauge(
             "voxgate_job_steps_waiting", "Steps to do, of accounts that can pay.", registry=registry
         )
-        self.places = StepLimiter()
-        self._speaking: tuple[Speaking, Callers] | None = None
-        self._is_here = self._serves = True
-        # The accounts that are suspended or have no credits, and the postponed jobs. Until these times, no
-        # step of them is tried.
-        self._short_accounts: dict[str, int] = {}
-        self._resting_jobs: dict[str, int] = {}
+        self.remote_limiter = RemoteStepLimiter()
+        self._speaking: Speaking
+        self._callers: Callers
+        self._runs_steps = self._serves = True
+        # Accounts that are suspended or have no credits, and jobs: until when none of their steps is tried.
+        self._postponed_accounts: dict[str, int] = {}
+        self._postponed_jobs: dict[str, int] = {}
 
-    def revise(self, speaking: Speaking, callers: Callers, *, here: bool = True, serves: bool = True) -> None:
-        """Speak with a new revision of the configuration from now on. If `here` is false, another process
-        runs the steps. SQLite has no other process, so `here` is ignored there."""
-        self._speaking = speaking, callers
-        self._is_here = here or not (serves and self._store.is_shared)
-        self._serves = serves
+    def revise(
+        self, speaking: Speaking, callers: Callers, *, runs_steps: bool = True, serves: bool = True
+    ) -> None:
+        """Set the newest revision of the configuration, before the first attempt and after each change. A
+        process that does not serve may lack a model that its servers have."""
+        self._speaking, self._callers = speaking, callers
+        self._runs_steps, self._serves = runs_steps, serves
 
     async def list_open(self, now: int) -> list[JobStep]:
-        if not self._is_here:
+        if not self._runs_steps:
             return []
-        for postponed in (self._short_accounts, self._resting_jobs):
+        for postponed in (self._postponed_accounts, self._postponed_jobs):
             for id_ in [id_ for id_, until in postponed.items() if until <= now]:
                 del postponed[id_]
-        # Steps that wait for a place are left out: the list is short, and they would hide steps that can
-        # begin.
-        waiting_jobs = self.places.waiting_jobs(self.full_limits())
-        condition = exclude_condition(
-            account=self._short_accounts.keys(), job=self._resting_jobs.keys() | waiting_jobs
+        # The list is short, so steps that cannot begin now would hide others that can.
+        limited_jobs = self.remote_limiter.limited_jobs(self.full_limits())
+        can_begin = not_in_condition(
+            {"account": self._postponed_accounts.keys(), "job": self._postponed_jobs.keys() | limited_jobs}
         )
-        return await self.table.list_open(self._store, now, 2 * self.most_at_once, condition)
+        return await self.table.list_open(self._store, now, 2 * self.most_at_once, can_begin)
 
     async def turn(self) -> None:
-        self._waiting.set(await records.count_waiting(self._store))
+        self._waiting_metric.set(await records.count_waiting(self._store))
         await super().turn()
 
     def look_now(self) -> None:
@@ -138,67 +134,64 @@ class Steps(TaskKind[JobStep]):
             self._encoding.look_now()
 
     async def wait_for_steps_of(self, job: str) -> None:
-        """Wait until no step of a canceled job is under way, for `_SETTLES_S` at most."""
+        """Wait until no step of a canceled job is under way, for `_CANCEL_WAIT_S` at most."""
         self.check_leases_now()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_SETTLES_S):
+            async with asyncio.timeout(_CANCEL_WAIT_S):
                 while True:
                     ended = self.ended
                     if not await records.list_under_way(self._store, [job]):
                         return
-                    # Another worker may have a step, and trainings are of another kind.
+                    # `ended` is not set by a step in another worker, nor by one of a training.
                     await event_or_timeout(ended, LEASE_CHECK_S)
 
-    def concurrency_limits(self, task: JobStep) -> Mapping[Hashable, int]:
-        return self.places.remote_places(task) or {
+    def concurrency_limits(self, step: JobStep) -> Mapping[Hashable, int]:
+        return self.remote_limiter.limits_of(step) or {
             "": self.most_at_once,
-            task.account: records.STEPS_OF_ACCOUNT,
+            step.account: records.STEPS_OF_ACCOUNT,
         }
 
-    def is_last_try(self, task: JobStep) -> bool:
-        return task.tries + 1 >= MOST_TRIES
+    def is_last_try(self, step: JobStep) -> bool:
+        return step.tries + 1 >= MOST_TRIES
 
     def commit_condition(self, step: JobStep) -> Condition:
         return records.step_condition(step)
 
     def after_attempt(self, step: JobStep, result: Result) -> None:
         state = result.values.get("state") if isinstance(result, Done) else None
-        self._ended.labels("lost" if result is None else str(state or "put off")).inc()
+        self._attempts_metric.labels("lost" if result is None else str(state or "put off")).inc()
         self._notices.look_now()
         if state is not None and self._encoding is not None:
             self._encoding.look_now()
 
     async def work(self, step: JobStep) -> Result:
         try:
-            return await self._work(step)
+            return await self._attempt(step)
         finally:
-            self.places.leave(step)
+            self.remote_limiter.note_end(step)
 
-    async def _work(self, step: JobStep) -> Result:
+    async def _attempt(self, step: JobStep) -> Result:
         job = await records.JOBS.get(self._store, None, step.job)
-        if job is None or job.state != "open":
-            # The steps of a large job are canceled part by part.
-            await self._postpone(self._resting_jobs, step.job)
-            return _NOTHING_MORE
-        if job.kind not in self._kinds:
-            # Its feature is off here. Another server may have it.
-            await self._postpone(self._resting_jobs, step.job)
-            return _NOTHING_MORE
+        if job is None or job.state != "open" or job.kind not in self._kinds:
+            # The steps of a large job are canceled part by part after its end: this one comes later. Or the
+            # feature of the kind is off here, and another server may have it.
+            await self._postpone(self._postponed_jobs, step.job)
+            return TRY_AGAIN
         is_done_with_clip = self._kinds[job.kind].is_done_with_clip
         if is_done_with_clip and await records.find_clip(self._store, step.id) is not None:
             return await self._end_as_done(step, job)
         if await self._kinds[job.kind].has_expired(job):
-            return _NOTHING_MORE
+            return TRY_AGAIN
         attempt = StepAttempt(partial(self.has_lost, step))
         try:
-            await self._carry_out(job, step, attempt)
+            await self._make_and_commit(job, step, attempt)
         except (errors.QuotaExceeded, errors.AccountSuspended) as failure:
             return await self._wait_for_account(step, failure)
         except errors.RequestFailed as failure:
             return await self._after_failure(step, job, failure, attempt)
         except MissingReference:
             # The job was deleted meanwhile, or a consent was withdrawn: the next plan of the step reports it.
-            return _NOTHING_MORE
+            return TRY_AGAIN
         except StorageFailed:
             # Another holder may have committed the sound first: then the step is done.
             if not is_done_with_clip or await records.find_clip(self._store, step.id) is None:
@@ -209,14 +202,14 @@ class Steps(TaskKind[JobStep]):
     async def _wait_for_account(
         self, step: JobStep, failure: errors.QuotaExceeded | errors.AccountSuspended
     ) -> Delayed:
-        await self._postpone(self._short_accounts, step.account)
+        await self._postpone(self._postponed_accounts, step.account)
         also: tuple[Statement, ...] = ()
         if isinstance(failure, errors.QuotaExceeded):
             also = ends.credit_wait_statements(step, await self._store.now(), self._notices)
         else:
             await records.write_wait_reason(self._store, step.job, "suspended")
-        asyncio.get_running_loop().call_later(WAITS_S, self.look_now)
-        return Delayed(failure.message, WAITS_S, is_try=False, also=also)
+        asyncio.get_running_loop().call_later(RETRY_DELAY_S, self.look_now)
+        return Delayed(failure.message, RETRY_DELAY_S, is_try=False, also=also)
 
     async def _end_as_done(self, step: JobStep, job: Job, spoken: Sequence[Spoken] = ()) -> Done:
         also = ends.statements_after_step(
@@ -227,33 +220,39 @@ class Steps(TaskKind[JobStep]):
     async def _after_failure(
         self, step: JobStep, job: Job, failure: errors.RequestFailed, attempt: StepAttempt
     ) -> Result:
-        """Return the result of a failed attempt. If another try may succeed, the step is tried again.
-        Otherwise this ends the job, or of a batch only the line. A busy or absent engine does not count as a
-        try: a job may wait long while listeners are served."""
-        kind, message = self._kinds[job.kind], self._stored_message(failure, job)
+        """Return the result of a failed attempt: the step is tried again later, or has failed. A busy or
+        absent engine does not count as a try: a job may wait long while listeners are served."""
         is_of_engine = isinstance(failure, errors.UpstreamFailed) and attempt.has_reached_engine
         # A failed decoding counts as a try, so that a harmful file is not read again for ever.
         is_try = is_of_engine or isinstance(failure, errors.DecodingFailed)
-        is_lacking = failure.code == _MODEL_NOT_FOUND and not self._serves and kind.is_checked_before
-        may_end_otherwise = failure.code != errors.WRONG_SPEECH and (
-            failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
+        may_succeed_later = failure.code != errors.WRONG_SPEECH and (
+            failure.status >= 500
+            or failure.status == 429
+            or failure.code == _READER_TOO_SLOW
+            or self._lacks_model(failure, job)
         )
-        if may_end_otherwise and not (is_try and self.is_last_try(step)):
-            # The other steps of the job would fail in the same way, so the whole job waits. Lines of a batch
-            # may have other voices.
-            if kind.fails_as_one or not is_try:
-                await self._postpone(self._resting_jobs, step.job)
-            after_s = failure.retry_after_s or WAITS_S
-            if message != step.error:
-                # It is logged once, since the engine may never come back.
-                _log.warning("job.step.waits", job=step.job, step=step.number, code=failure.code)
-                if isinstance(failure, errors.UpstreamFailed) or is_lacking:
-                    await records.write_wait_reason(self._store, step.job, "engine")
-            if self._store.is_shared and not is_try and not attempt.has_reached_engine:
-                after_s = 0.0  # another process may have the engine, or a free place in it
-            return Delayed(message, after_s, is_try=is_try)
+        if not may_succeed_later or (is_try and self.is_last_try(step)):
+            return await self._fail(step, job, failure)
+        # The other steps of the job would fail in the same way, so the whole job waits. Lines of a batch may
+        # have other voices.
+        if self._kinds[job.kind].fails_as_one or not is_try:
+            await self._postpone(self._postponed_jobs, step.job)
+        message = self._stored_message(failure, job)
+        if message != step.error:
+            # It is logged once, since the engine may never come back.
+            _log.warning("job.step.waits", job=step.job, step=step.number, code=failure.code)
+            if isinstance(failure, errors.UpstreamFailed) or self._lacks_model(failure, job):
+                await records.write_wait_reason(self._store, step.job, "engine")
+        after_s = failure.retry_after_s or RETRY_DELAY_S
+        if self._store.is_shared and not is_try and not attempt.has_reached_engine:
+            after_s = 0.0  # another process may have the engine, or a free place in it
+        return Delayed(message, after_s, is_try=is_try)
+
+    async def _fail(self, step: JobStep, job: Job, failure: errors.RequestFailed) -> Done:
+        """Return the end of a failed step. It ends the job as well, unless other lines of a batch go on."""
         _log.warning("job.step.failed", job=step.job, step=step.number, code=failure.code)
-        now, why = await self._store.now(), replace(failure.body().error, message=message)
+        kind, now = self._kinds[job.kind], await self._store.now()
+        why = replace(failure.body().error, message=self._stored_message(failure, job))
         if kind.fails_as_one or isinstance(failure, errors.InvalidKey):
             also = ends.statements_after_failure(step, kind.events, now, why, self._notices)
         else:
@@ -262,22 +261,27 @@ class Steps(TaskKind[JobStep]):
         values: Params = {"state": "failed", "due": LAST_MOMENT, "error": error}
         return Done(values, also)
 
+    def _lacks_model(self, failure: errors.RequestFailed, job: Job) -> bool:
+        """Tell whether the failure is that this process lacks a model which the servers have."""
+        is_lacking = failure.code == _MODEL_NOT_FOUND and not self._serves
+        return is_lacking and self._kinds[job.kind].is_checked_before
+
     def _stored_message(self, failure: errors.RequestFailed, job: Job) -> str:
-        """Return the message of a failure to store. A message about a voice is replaced: it may have the name
-        of a person, which must not stay after an erasure."""
+        """Return the message of a failure to store. A message about a voice is replaced: it may contain the
+        name of a person, which must not stay after an erasure."""
         if failure.code == "voice_not_found":
             return self._kinds[job.kind].voice_gone_message
         is_of_voice = (failure.param or "").startswith("voice")
-        return _VOICE_FAILED if is_of_voice else failure.message
+        return _VOICE_MESSAGE if is_of_voice else failure.message
 
     async def _postpone(self, postponed: dict[str, int], id_: str) -> None:
-        postponed[id_] = await self._store.now() + round(WAITS_S * SECOND_US)
+        postponed[id_] = await self._store.now() + round(RETRY_DELAY_S * SECOND_US)
 
-    async def _carry_out(self, job: Job, step: JobStep, attempt: StepAttempt) -> None:
+    async def _make_and_commit(self, job: Job, step: JobStep, attempt: StepAttempt) -> None:
         """Make a step under the present terms of its account, and commit its result with its charge. Raises
         RequestFailed, StorageFailed."""
-        kind, (speaking, callers) = self._kinds[job.kind], self._newest
-        caller = await callers.by_id(job.key)
+        kind, speaking = self._kinds[job.kind], self._speaking
+        caller = await self._callers.by_id(job.key)
         terms = step_terms(speaking.admission.terms(caller), is_checked=self._check.checks_jobs)
         try:
             if isinstance(kind, TextKind):
@@ -286,115 +290,85 @@ class Steps(TaskKind[JobStep]):
             assert isinstance(kind, SpokenKind), "the steps of a kind are spoken or make text"
             planned = await kind.plan(job, step, speaking, caller, terms)
         except VaultFailed as failed:
-            raise _no_vault(job, failed) from None
+            raise _vault_unavailable(job, failed) from None
         await self._speak(job, step, attempt, planned)
 
     async def _speak(self, job: Job, step: JobStep, attempt: StepAttempt, planned: PlannedStep) -> None:
         """Speak a step, and commit its sound with its charge. Raises RequestFailed, StorageFailed."""
-        call, tags, consent, source = planned
-        can_repeat = self._kinds[job.kind].can_repeat
-        if source and await self._take_clip(step, call, source):
+        call = planned.call
+        if planned.source_job and await self._take_clip(step, call, planned.source_job):
             return
+        # The list grows while the step is spoken.
         attempt.engine_attempts = call.totals.attempts
-        if self.places.note_plan(step, is_remote=is_remote(call.plan)):
-            self._wake.set()
-        clip = _Clip(job, step, call, consent)
-        openers = (*call.openers, clip.opened)
+        is_remote_step = is_remote(call.plan)
+        self.remote_limiter.note_plan(step, is_remote=is_remote_step)
+        if is_remote_step:
+            self._wake.set()  # it takes no place of the local steps, so another one may begin
+        row = ClipRow()
+        openers = (*call.openers, row.opened)
         tag = call.request.tag or job.tag
         call = replace(call, job=job.id, step=step.id, goes_whole=True, openers=openers, tag=tag)
 
         async def write(answer: Answer) -> None:
-            size = await answer.collect()
-            sound = bytearray()
-            with answer.reading():
-                while (data := await answer.next_chunk()) is not None:
-                    sound += data
-            sound += answer.last_bytes()
-            assert len(sound) == size, "a whole answer has the size that `collect` returned"
-            clip.crc32, clip.played = await asyncio.to_thread(
-                sound_facts, bytes(sound), call.request.form.format
-            )
-            clip.source = call.form_by(answer.speech.engine).source
-            clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
-            report = await self._reporter.report(answer, tags, bytes(sound))
-            clip.told, clip.words = await self._put(job, encode_json(report)), len(report.words or ())
-            if can_repeat:
-                clip.fingerprint = await self._fingerprint(job, call)
+            row.clip = await self._store_sound(job, step, answer, planned)
             # From here on, a cancellation waits: the commit is made, or fails as a whole.
             await settle_uncancelled(answer.settle)
             attempt.spoken = measure_spoken(call)
 
-        pipeline = self._newest[0].pipeline
-        await pipeline.answer(call, write, lambda: 0.0 if attempt.has_lost() else None)
+        def sent_share() -> float | None:
+            """A step whose lease was lost counts as a client that left before any sound was sent."""
+            return 0.0 if attempt.has_lost() else None
 
-    async def _take_clip(self, step: JobStep, call: SpeechCall, source: str) -> bool:
+        await self._speaking.pipeline.answer(call, write, sent_share)
+
+    async def _store_sound(self, job: Job, step: JobStep, answer: Answer, planned: PlannedStep) -> JobClip:
+        """Store the sound of an answer and the report about it. Return their row, without the charge's
+        figures."""
+        call, sound = answer.call, await collect_sound(answer)
+        form = call.request.form.format
+        crc32, played = await asyncio.to_thread(lambda: (zlib.crc32(sound), framed_samples(sound, form)))
+        digest = await self._put(job, sound)
+        report = await self._reporter.report(answer, planned.first_character, sound)
+        return JobClip(
+            step=step.id,
+            job=job.id,
+            account=job.account,
+            number=step.number,
+            request=call.id,
+            digest=digest,
+            bytes=len(sound),
+            samples=0,
+            sample_rate_hz=0,
+            voices=voices_column(call.plan.own_voices),
+            told=await self._put(job, encode_json(report)),
+            crc32=crc32,
+            played=played,
+            words=len(report.words or ()),
+            source=call.form_by(answer.speech.engine).source,
+            consent=planned.consent,
+            fingerprint=await self._fingerprint(job, call) if self._kinds[job.kind].can_repeat else "",
+        )
+
+    async def _take_clip(self, step: JobStep, call: SpeechCall, source_job: str) -> bool:
         """Take over a clip of another job, if one has the same sound. Raises RequestFailed, StorageFailed."""
-        await self._newest[0].pipeline.prepare_texts(call)
+        await self._speaking.pipeline.prepare_texts(call)
         usable = await usable_fingerprints(self._files.vault, step.account, call)
-        return await take_clip(self._store, step, source, usable)
+        return await take_clip(self._store, step, source_job, usable)
 
     async def _fingerprint(self, job: Job, call: SpeechCall) -> str:
         if not all(run.texts for run in call.totals.parts):
-            # It was answered from the cache.
+            # The cache has answered, so no text was prepared for an engine.
             with suppress(errors.RequestFailed):
-                await self._newest[0].pipeline.prepare_texts(call)
+                await self._speaking.pipeline.prepare_texts(call)
         return await spoken_fingerprint(self._files.vault, job.account, call)
 
     async def _put(self, job: Job, data: bytes) -> str:
         try:
             return await self._files.put(job.account, data)
         except VaultFailed as failed:
-            raise _no_vault(job, failed) from None
-
-    @property
-    def _newest(self) -> tuple[Speaking, Callers]:
-        assert self._speaking is not None, "it is revised before it works"
-        return self._speaking
+            raise _vault_unavailable(job, failed) from None
 
 
-class _Clip(Observer):
-    """Adds the row of a step's sound to the commit of its charge. See `JobClip` for its attributes."""
-
-    def __init__(self, job: Job, step: JobStep, call: SpeechCall, consent: str | None) -> None:
-        self.digest = ""
-        self.told = ""
-        self.bytes = 0
-        self.crc32 = 0
-        self.played: int | None = None
-        self.words = 0
-        self.source = ""
-        self.fingerprint = ""
-        self._job = job
-        self._step = step
-        self._call = call
-        self._consent = consent
-
-    def opened(self, _call: SpeechCall) -> Observer:
-        return self
-
-    def settle(self, spent: Spent) -> Spent:
-        row = JobClip(
-            step=self._step.id,
-            job=self._job.id,
-            account=self._job.account,
-            number=self._step.number,
-            request=self._call.id,
-            digest=self.digest,
-            bytes=self.bytes,
-            samples=spent.samples,
-            sample_rate_hz=spent.sample_rate_hz,
-            voices=voices_column(self._call.plan.own_voices),
-            told=self.told,
-            crc32=self.crc32,
-            played=spent.samples if self.played is None else self.played,
-            words=self.words,
-            source=self.source,
-            consent=self._consent,
-            fingerprint=self.fingerprint,
-        )
-        return replace(spent, rows=(*spent.rows, row))
-
-
-def _no_vault(job: Job, failed: VaultFailed) -> errors.VaultUnavailable:
+def _vault_unavailable(job: Job, failed: VaultFailed) -> errors.VaultUnavailable:
     _log.error("job.vault.failed", job=job.id, reason=str(failed))
     return errors.VaultUnavailable()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 from msgspec import Meta
 
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, missing_parameter
 from proxy.features.own_voices.bodies import DescribedVoice
 from proxy.http.body import AccountName, Label, Labels, LanguageTag, Name, ReasonText, Tags
 
@@ -43,11 +43,8 @@ class VoiceModelForm(msgspec.Struct, frozen=True, kw_only=True):
     def check(self) -> None:
         """Raise InvalidRequest unless it names a new voice or one that is there."""
         if (self.name is None) == (self.voice is None):
-            raise InvalidRequest(
-                "Missing required parameter: 'name'. Send the 'name' of a new voice, or the 'voice' that "
-                "gets the model: one of them.",
-                param="name",
-                code="missing_required_parameter",
+            raise missing_parameter(
+                "name", ". Send the 'name' of a new voice, or the 'voice' that gets the model: one of them."
             )
         if self.voice is not None and self.consent is not None:
             raise InvalidRequest(

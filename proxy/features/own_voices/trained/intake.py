@@ -18,7 +18,7 @@ from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.registry import Registry
-from proxy.errors import Conflict, InvalidRequest, RequestTimeout
+from proxy.errors import Conflict, InvalidRequest, RequestTimeout, missing_parameter
 from proxy.features.models import voice_reading
 from proxy.features.own_voices.library_writer import LibraryWriter
 from proxy.features.own_voices.recording_storage import consent_condition
@@ -94,11 +94,7 @@ class TrainedIntake:
                 read = speech_request.read(type_, form_values(form, lists=("tags",)))
                 read.check()
                 if FILE not in form.files:
-                    raise InvalidRequest(
-                        f"Missing required parameter: '{FILE}'.",
-                        param=FILE,
-                        code="missing_required_parameter",
-                    )
+                    raise missing_parameter(FILE)
                 await places.grow(0)
                 yield read, ModelUpload({name: sinks[name] for name in sinks if name in form.files}, places)
 

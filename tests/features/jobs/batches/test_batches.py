@@ -110,7 +110,7 @@ async def test_a_line_that_an_engine_cannot_speak_ends_no_other(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steps, "MOST_TRIES", 2)
-    monkeypatch.setattr(steps, "WAITS_S", 0.05)
+    monkeypatch.setattr(steps, "RETRY_DELAY_S", 0.05)
     engine = Scripted(UnsupportedText("It cannot be spoken."))
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         made = await new_batch(server, line("odd", "Odd.", **ONE), line("good", "Good."))
@@ -129,7 +129,7 @@ async def test_a_line_whose_engine_fails_is_tried_again_and_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steps, "MOST_TRIES", 2)
-    monkeypatch.setattr(steps, "WAITS_S", 0.05)
+    monkeypatch.setattr(steps, "RETRY_DELAY_S", 0.05)
     engine = Scripted(Started(24_000), *sound(0.1), EngineFailed("It broke."))
     async with jobs_inside(tmp_path, one=engine) as server:
         made = await new_batch(server, line("odd", "Odd.", **ONE), line("good", "Good."))
@@ -184,7 +184,7 @@ async def _has_done(server: Inside, id_: str, lines: int, is_so: bool) -> bool:
 async def test_without_credits_a_batch_waits_and_goes_on_after_a_grant(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "WAITS_S", 0.2)
+    monkeypatch.setattr(steps, "RETRY_DELAY_S", 0.2)
     lines = [line(f"{number}", f"Word number {number}.") for number in range(4)]
     async with jobs_inside(tmp_path, store_url, "short") as server:
         made = await new_batch(server, *lines)

@@ -66,7 +66,7 @@ async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
         raise failure
 
     monkeypatch.setattr(LongDecoder, "stretch", lost)
-    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.1)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.RETRY_DELAY_S", 0.1)
     monkeypatch.setattr("proxy.features.jobs.core.steps.MOST_TRIES", 2)
     async with rig.conversions_inside(tmp_path) as server:
         made = await rig.new_conversion(server, rig.recording(WORDS[:1]))
@@ -89,7 +89,7 @@ async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
         return await stretch(decoder, account, asked, hz)
 
     monkeypatch.setattr(LongDecoder, "stretch", counted)
-    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.RETRY_DELAY_S", 0.2)
     async with rig.conversions_inside(tmp_path, store_url, plan="short") as server:
         kind_of(server).most_at_once = 1
         made = await rig.new_conversion(server, AUDIO, response_format=None, **form)

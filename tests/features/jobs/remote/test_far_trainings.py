@@ -114,7 +114,7 @@ async def training(
             async with far(folder, url, machines=machines, **options) as (server, _):
                 lines.servers.append(server)
                 yield Rig(server, machines, lines)
-                patch.setattr("proxy.features.jobs.core.steps._SETTLES_S", 0.1)
+                patch.setattr("proxy.features.jobs.core.steps._CANCEL_WAIT_S", 0.1)
                 for row in await server.worker.store.read("SELECT id FROM jobs WHERE state = 'open'"):
                     await server.ask("POST", f"/v1/jobs/{row['id']}/cancel")
                 await sweeping(server).sweep()

@@ -112,7 +112,7 @@ async def test_a_canceled_job_ends_elsewhere(tmp_path: Path, store_url: str) -> 
 
 async def test_a_job_fails_at_its_ceiling_with_a_reason(tmp_path: Path) -> None:
     async with far(tmp_path, more="job_usd = 1.5") as (server, machines):
-        kind_of(server).most_at_once = kind_of(server).places.at_once = 1
+        kind_of(server).most_at_once = kind_of(server).remote_limiter.at_once = 1
         made = await new_job(server, text_of(4), model="far")
         shown = await job_with(server, made["id"], "done", "failed")
         assert shown["status"] == "failed"
@@ -126,7 +126,7 @@ async def test_a_job_fails_at_its_ceiling_with_a_reason(tmp_path: Path) -> None:
 async def test_what_waits_for_machines_takes_no_place_of_what_is_spoken_here(tmp_path: Path) -> None:
     async with far(tmp_path) as (server, machines):
         machines.may_end.clear()
-        kind_of(server).places.at_once = 6
+        kind_of(server).remote_limiter.at_once = 6
         made = await new_job(server, text_of(9), model="far")
         await soon(lambda: runs(server), lambda found: list(found.values()) == ["running"] * 6)
         here = await new_job(server, text_of(2), model="here/standard")
@@ -141,10 +141,10 @@ async def test_what_waits_for_machines_takes_no_place_of_what_is_spoken_here(tmp
 async def test_a_job_waits_for_a_place_elsewhere_and_loses_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 1.0)
+    monkeypatch.setattr("proxy.features.jobs.core.steps.RETRY_DELAY_S", 1.0)
     async with far(tmp_path) as (server, machines):
         machines.may_end.clear()
-        kind_of(server).places.at_once = 1
+        kind_of(server).remote_limiter.at_once = 1
         first = await new_job(server, "Word 1.", model="far")
         other = await new_job(server, "Word 2.", model="far")
 

@@ -117,7 +117,7 @@ async def test_an_end_in_mid_encoding_leaves_nothing_of_it(
     tmp_path: Path, store_url: str, small_blobs: None, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     # The step that is halted ends after the answer.
-    monkeypatch.setattr("proxy.features.jobs.core.steps._SETTLES_S", 0.1)
+    monkeypatch.setattr("proxy.features.jobs.core.steps._CANCEL_WAIT_S", 0.1)
     async with jobs_inside(tmp_path, store_url) as server:
         store, halted = server.worker.store, Encoding(server, monkeypatch)
         made = await new_job(server, text_of(6), response_format="flac")

@@ -25,7 +25,7 @@ async def test_the_next_worker_goes_on_and_it_is_paid_once(
     monkeypatch.setattr(process, "JOB_NICENESS", 0)
     config = training_rig.CONFIG.format(url=store_url, tone="", jobs="")
     async with inside(tmp_path, config, {}, "metered") as server:
-        training_rig.kind_of(server).is_here = False
+        training_rig.kind_of(server).runs_steps = False
         voice = await training_rig.voice_to_train(server)
         id_ = await training_rig.new_training(server, voice, steps=STEPS)
         held = await training_rig.hold_of(server, id_)

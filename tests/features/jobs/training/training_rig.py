@@ -74,7 +74,7 @@ async def trainings_inside(
         yield server
         # A hold stays until somebody ends it. Steps that stand still are not waited for.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("proxy.features.jobs.core.steps._SETTLES_S", 0.1)
+            patch.setattr("proxy.features.jobs.core.steps._CANCEL_WAIT_S", 0.1)
             for row in await server.worker.store.read("SELECT id FROM jobs WHERE state = 'open'"):
                 await server.ask("POST", f"/v1/jobs/{row['id']}/cancel")
         await bills_of(server).sweep()

@@ -26,7 +26,7 @@ from policies.sample_rules import is_clipped
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.recordings.intake import invalid_audio
-from proxy.catalogue.ears import NoEars, OwnRecording
+from proxy.catalogue.recognition import LocalRecognition, OwnRecording
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.feature import RevisionContext
@@ -117,12 +117,12 @@ class CutKind(HearingKind):
         files: JobFiles,
         decoder: LongDecoder,
         ledger: Ledger,
-        ears: NoEars,
+        recognition: LocalRecognition,
         grants: Grants,
         comparison: SpeakerComparison,
     ) -> None:
         super().__init__(files, decoder, ledger)
-        self._ears = ears
+        self._recognition = recognition
         self._grants = grants
         self._comparison = comparison
 
@@ -155,7 +155,7 @@ class CutKind(HearingKind):
             raise _voice_deleted()
         await self._check_rights(voice, terms)
         language = form.language or voice.language or ""
-        model = self._ears.find_model(language, terms)
+        model = self._recognition.find_model(language, terms)
         await self.check_credits(caller, terms, (model,), LEAST_S)
         survey = await self.decoder.survey(caller.account, file)
         _check_sound(survey)
@@ -186,7 +186,7 @@ class CutKind(HearingKind):
             pieces = _decode(await self.files.whole(job.account, clip.digest))
         else:
             await self._check_rights(voice, terms)
-            model = self._ears.find_model(fields.language, terms)
+            model = self._recognition.find_model(fields.language, terms)
             await self.check_credits(caller, terms, (model,), (step.last - step.first) / 1000)
             master = await self._master(job, step, fields)
             call = _call(step, caller, terms, model, fields.language)
@@ -214,7 +214,7 @@ class CutKind(HearingKind):
         if is_clipped(measured.quality):
             return replace(piece, left_out="clipped")
         own = OwnRecording(call.id, call.caller.account, measured.pcm, call.request.form.language)
-        found = await self._ears.hear(own, IDLE_S, call.models[0])
+        found = await self._recognition.hear(own, IDLE_S, call.models[0])
         if not found.text or found.avg_logprob < _LEAST_LOGPROB:
             return replace(piece, left_out="unclear")
         if reference is not None:

@@ -101,7 +101,7 @@ class SpeechKind(DraftKind):
         text = await self.files.text(job.account, job.digest)
         piece = TextPiece(step.number, step.first, step.last)
         planned = await plan_step(speaking, caller, terms, fields, text, piece, step.request)
-        return planned._replace(source=fields.source_of(step.number))
+        return planned._replace(source_job=fields.source_of(step.number))
 
     def chapters(self, job: Job) -> Sequence[Chapter]:
         return self._fields(job).chapters

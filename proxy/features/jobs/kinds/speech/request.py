@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.errors import InvalidRequest, RequestTooLarge, missing_parameter
 from proxy.features.jobs.core import covers
 from proxy.features.jobs.core.choice import Only, chosen_chapters
 from proxy.features.jobs.core.fields import ENCODED, FORMATS, M4B, Chapter, Files, StepFields, step_format
@@ -20,7 +20,7 @@ from proxy.features.jobs.texts.pieces import Saying, saying_at
 from proxy.http.body import Title
 from proxy.speech import speech_request
 from proxy.speech.planning import MOST_JOB_PAUSES_S
-from proxy.speech.speech_body import SpeechBody
+from proxy.speech.speech_body import SpeechBody, one_of
 from proxy.speech.speech_request import Defaults
 from proxy.speech.split_text import check_pauses
 
@@ -60,10 +60,7 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
     title: Title = ""
     quality: Annotated[Quality, Meta(description="small, standard or best, for m4b")] = "standard"
     cover_file_id: FileId | None = None
-    response_format: Annotated[
-        str,
-        Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]}),
-    ] = "mp3"
+    response_format: Annotated[str, one_of(FORMATS)] = "mp3"
 
     def __repr__(self) -> str:
         return f"<JobBody {self.model}>"
@@ -204,11 +201,7 @@ def _read_text(body: JobBody) -> tuple[str, tuple[Chapter, ...]]:
     """Return the whole text, and its chapters if it has any. Raises InvalidRequest."""
     if body.chapters is None:
         if not body.input:
-            raise InvalidRequest(
-                "Missing required parameter: 'input', or 'chapters'.",
-                param="input",
-                code="missing_required_parameter",
-            )
+            raise missing_parameter("input", ", or 'chapters'.")
         if body.files != "one":
             raise InvalidRequest("'files' cannot be chapters: there are no 'chapters'.", param="files")
         text, chapters, field = body.input, tuple[Chapter, ...](), "input"

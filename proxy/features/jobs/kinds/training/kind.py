@@ -37,7 +37,7 @@ from proxy.features.jobs.kinds.training.records import Training
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
 from proxy.features.jobs.kinds.training.training_input import TrainingFields, TrainingInput
 from proxy.features.jobs.kinds.training.trainings import Trainings
-from proxy.features.jobs.section import SECTION
+from proxy.features.jobs.section import runs_steps
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.body import Title
@@ -132,7 +132,7 @@ class TrainingKind(JobKind):
         parts.trainers.revise(config)
         parts.input_reader.revise(speaking, revision.admin_tools.callers, voices.catalogue.licences)
         parts.ends.revise(revision.library, revision.context.purges)
-        parts.task_kinds.is_here = SECTION.of(config).here or not (config.serves and self.store.is_shared)
+        parts.task_kinds.runs_steps = runs_steps(config, is_shared=self.store.is_shared)
 
     async def make(
         self, background: BackgroundRequest, revision: RevisionContext, upload: JobUpload | None

@@ -1,7 +1,7 @@
-"""Trainings on rented machines: this sends their input, and stores their results piece by piece.
+"""Trainings on rented machines: this sends their input, and stores the files that they send in pieces.
 
-Nothing is in memory between two pieces, so any worker of a server can store the next one. A file whose pieces
-are not all there has a role of its own.
+Each piece has a row (`EncodedBlob`). Nothing is in memory between two pieces, so any worker of a server can
+store the next one. Until all pieces of a file have come, their rows have one of the roles `_PARTIAL_ROLES`.
 """
 
 from __future__ import annotations
@@ -48,24 +48,25 @@ _PARTIAL_ROLES: Mapping[FileRole, Role] = {
 }
 _MOST_PIECES = MOST_BYTES // BLOB_BYTES
 
-_IS_OURS = """
+# The step of the job is open, the voice is not erased, and the caller's condition holds.
+_MAY_STORE = """
 EXISTS (SELECT 1 FROM job_steps WHERE id = :step_id AND state = 'wanted')
 AND NOT EXISTS (SELECT 1 FROM erasures WHERE subject = :subject) AND ({only_if})
 """
-_IS_NEXT = """
+_HAS_FORMER_PIECE = """
 (CAST(:number AS BIGINT) = 0 OR EXISTS (
     SELECT 1 FROM job_encoded AS former WHERE former.job = :job AND former.role = :role
     AND former.number = :number - 1
 ))
 """
 _OF_FILE = "job_encoded.job = :job AND job_encoded.role = :role"
-_OF_PARTS = f"job_encoded.job = :job AND job_encoded.role <> 'checkpoint' AND NOT {IS_RESULT}"
-# After the rows are moved, only the name shows that our piece is there.
-_IS_IN = "EXISTS (SELECT 1 FROM job_encoded AS mine WHERE mine.job = :job AND mine.digest = :digest)"
-_PIECE = """
+_OF_PARTIAL_FILES = f"job_encoded.job = :job AND job_encoded.role <> 'checkpoint' AND NOT {IS_RESULT}"
+# A row may get another role in the same commit, so the digest alone shows that our piece is stored.
+_IS_STORED = "EXISTS (SELECT 1 FROM job_encoded AS mine WHERE mine.job = :job AND mine.digest = :digest)"
+_FIND_PIECE = """
 SELECT bytes, crc32 FROM job_encoded WHERE job = :job AND role = :role AND number = :number
 """
-_MOVE = f"UPDATE job_encoded SET role = :whole WHERE {_OF_FILE} AND {{only}}"
+_CHANGE_ROLE = f"UPDATE job_encoded SET role = :whole WHERE {_OF_FILE} AND {{only}}"
 
 
 class TrainingsOnRunners:
@@ -82,56 +83,58 @@ class TrainingsOnRunners:
         self.runs: dict[str, TrainingRuns] = {}
 
     async def read_input(self, job: str, digests: Collection[str]) -> AsyncGenerator[TrainingMessage, None]:
-        """Yield the input of a job's training, and `Train` at the end. Partial files of an earlier machine
-        are dropped.
+        """Yield the input of a job's training, and `Train` at the end. Before it, drop the partial files and
+        the lost training steps of an earlier machine.
 
-        `digests` are the recordings in the run's row, by which an erasure finds the run: no others are sent.
-        Raises NotFound if the voice has other recordings by now, the job has ended, or the account lost the
-        right to train. After other failures the caller may try again.
+        `digests` are the recordings in the run's row, by which an erasure finds the run: no others may be
+        sent. Raises NotFound if the voice has other recordings by now, the job has ended, or the account lost
+        the right to train. After other failures the caller may try again.
         """
         training = await records.get(self._store, job)
         if training is None:
             raise _training_not_found()
-        inputs = await self._inputs(training)
+        inputs = await self._permitted_inputs(training)
         if {*inputs.digests} != {*digests}:
             raise _training_not_found()
-        _, parts = await self._store.write(
-            *encoded_records.removal_statements(_OF_PARTS, {"job": training.id})
+        _, dropped_rows = await self._store.write(
+            *encoded_records.removal_statements(_OF_PARTIAL_FILES, {"job": training.id})
         )
-        await self._files.drop(training.account, *(row["digest"] for row in parts))
+        await self._files.drop(training.account, *(row["digest"] for row in dropped_rows))
         await records.drop_lost_steps(self._store, job)
         try:
             async with aclosing(inputs.recordings) as recordings:
                 async for recording in recordings:
-                    for part in recording_pieces(recording):
-                        yield part
+                    for piece in recording_pieces(recording):
+                        yield piece
         except TrainingBroken as broken:
             raise UpstreamFailed(f"A recording cannot be had now: {broken}", retry_after_s=5.0) from None
-        if checkpoint := await self.checkpoint(job):
+        if checkpoint := await self.list_checkpoint(job):
             async with aclosing(read_pieces(self._files, checkpoint, "checkpoint")) as pieces:
-                async for piece in pieces:
-                    yield piece
+                async for checkpoint_piece in pieces:
+                    yield checkpoint_piece
         yield Train(msgspec.structs.replace(inputs.order, checkpoint_every=CHECKPOINT_EVERY_STEPS))
 
-    async def store_message(self, job: str, step: str, message: RemoteMessage, only_if: Condition) -> None:
-        """Store a message of a step's training if `only_if` is true in the commit. A message may come twice.
-        Raises NotFound if the training has ended, or an earlier piece is missing."""
+    async def store_message(
+        self, job: str, job_step: str, message: RemoteMessage, only_if: Condition
+    ) -> None:
+        """Store a message of a training if `only_if` is true in the commit. A message may come twice. Raises
+        NotFound if the training has ended, or an earlier piece is missing."""
         training = await records.get(self._store, job)
         if training is None:
             raise _training_not_found()
-        ours: Params = {"step_id": step, "subject": training.voice, **only_if.params}
-        is_ours = Condition(_IS_OURS.format(only_if=only_if.sql), ours)
+        params: Params = {"step_id": job_step, "subject": training.voice, **only_if.params}
+        may_store = Condition(_MAY_STORE.format(only_if=only_if.sql), params)
         if isinstance(message, TrainingProgress):
             # The preparation counts recordings, not steps of the training.
             ran = 0 if message.stage == "preparing" else min(message.step, training.asked)
-            await records.note_progress(self._store, job, message, is_ours, ran=ran)
+            await records.note_progress(self._store, job, message, may_store, ran=ran)
         else:
-            await self._store_piece(training, message, is_ours)
+            await self._store_piece(training, message, may_store)
 
-    async def checkpoint(self, job: str) -> list[EncodedBlob]:
+    async def list_checkpoint(self, job: str) -> list[EncodedBlob]:
         return await encoded_records.list_file(self._store, job, "checkpoint")
 
-    async def voice(self, job: str) -> bytes:
+    async def read_voice(self, job: str) -> bytes:
         """Return the received voice. Raises TrainingBroken, VaultFailed."""
         rows = await encoded_records.list_file(self._store, job, "voice_part")
         if not 0 < sum(row.bytes for row in rows) <= MOST_VOICE_BYTES:
@@ -139,21 +142,19 @@ class TrainingsOnRunners:
         return b"".join([await self._files.whole(row.account, row.digest) for row in rows])
 
     @staticmethod
-    def take_statement(job: str, finished: str) -> Statement:
+    def result_statement(job: str, finished: str) -> Statement:
         """Return the statement that makes the received ONNX file the job's result, if the SQL `finished` is
         true."""
         params: Params = {"job": job, "role": "onnx_part", "whole": "result"}
-        return Statement(_MOVE.format(only=finished), params)
+        return Statement(_CHANGE_ROLE.format(only=finished), params)
 
-    async def _inputs(self, training: Training) -> TrainingInputs:
+    async def _permitted_inputs(self, training: Training) -> TrainingInputs:
         """Return the input of a training. Raises NotFound if the account may not train any more, and another
         failure if the caller may try again."""
-        job, info = (
-            await JOBS.get(self._store, None, training.id),
-            self._trainers.trained_model_info(training.engine),
-        )
+        job = await JOBS.get(self._store, None, training.id)
         if job is None or job.state != "open":
             raise _training_not_found()
+        info = self._trainers.trained_model_info(training.engine)
         if info is None:
             # This worker has just begun, and does not know the engine's facts yet.
             raise UpstreamFailed("The engine is not known yet.", retry_after_s=5.0)
@@ -168,7 +169,7 @@ class TrainingsOnRunners:
             raise _training_not_found()
         return inputs
 
-    async def _store_piece(self, training: Training, piece: FarPiece, is_ours: Condition) -> None:
+    async def _store_piece(self, training: Training, piece: FarPiece, may_store: Condition) -> None:
         """Store a piece of a file. Raises NotFound."""
         role, data = _PARTIAL_ROLES[piece.role], piece.data
         digest, crc32 = await asyncio.to_thread(lambda: (hashlib.sha256(data).hexdigest(), zlib.crc32(data)))
@@ -179,38 +180,41 @@ class TrainingsOnRunners:
             return
         writer = FileWriter(self._files, training.account, training.id, f" {training.voice} ", role)
         row = await writer.put(piece.number, data)
-        noted = records.store_statement(training, piece.step, _IS_IN)
-        is_whole = piece.role == "checkpoint" and piece.is_last
-        is_written = await self._write(row, is_ours, noted if is_whole else None)
-        if not is_written:
+        ends_checkpoint = piece.role == "checkpoint" and piece.is_last
+        note_steps = records.store_statement(training, piece.step, _IS_STORED) if ends_checkpoint else None
+        if not await self._write(row, may_store, note_steps):
             await self._files.drop(row.account, row.digest)
             if not await self._is_checkpoint_end(row):
                 raise _training_not_found()
 
-    async def _write(self, row: EncodedBlob, is_ours: Condition, noted: Statement | None) -> bool:
-        """Write a piece, delete the pieces of its file from its number on, and return whether it was written.
-        `noted` is given with the last piece of a checkpoint, which then replaces the former checkpoint."""
-        file: Params = {"job": row.job, "role": row.role, "number": row.number}
-        ours: Params = {**is_ours.params, **file}
-        (insertion,) = encoded_records.insert_statements([row], f"{is_ours.sql} AND {_IS_NEXT}")
-        replaced = encoded_records.removal_statements(
-            f"{_OF_FILE} AND job_encoded.number >= :number AND {is_ours.sql}", ours
+    async def _write(self, row: EncodedBlob, may_store: Condition, note_steps: Statement | None) -> bool:
+        """Write a piece in place of the pieces of its file from its number on. Return whether it was written.
+        With `note_steps`, it is the last piece of a checkpoint, which then replaces the former checkpoint."""
+        params: Params = {**may_store.params, "job": row.job, "role": row.role, "number": row.number}
+        removal = encoded_records.removal_statements(
+            f"{_OF_FILE} AND job_encoded.number >= :number AND {may_store.sql}", params
         )
-        statements = [*replaced, Statement(f"{insertion.sql} RETURNING number", {**insertion.params, **ours})]
-        if noted is not None:
-            last: Params = {"job": row.job, "role": "checkpoint", "digest": row.digest}
-            moved: Params = {**last, "role": row.role, "whole": "checkpoint"}
-            statements += encoded_records.removal_statements(f"{_OF_FILE} AND {_IS_IN}", last)
-            statements.append(Statement(_MOVE.format(only=_IS_IN), moved))
-            statements.append(Statement(noted.sql, {**noted.params, "digest": row.digest}))
-        _, replaced_rows, added, *moved_rows = await self._store.write(*statements)
-        for each in (*replaced_rows, *(moved_rows[1] if noted is not None else ())):
+        (adding,) = encoded_records.insert_statements([row], f"{may_store.sql} AND {_HAS_FORMER_PIECE}")
+        addition = Statement(f"{adding.sql} RETURNING number", {**adding.params, **params})
+        replacement: list[Statement] = []
+        if note_steps is not None:
+            former: Params = {"job": row.job, "role": "checkpoint", "digest": row.digest}
+            replacement = [
+                *encoded_records.removal_statements(f"{_OF_FILE} AND {_IS_STORED}", former),
+                Statement(
+                    _CHANGE_ROLE.format(only=_IS_STORED), {**former, "role": row.role, "whole": "checkpoint"}
+                ),
+                Statement(note_steps.sql, {**note_steps.params, "digest": row.digest}),
+            ]
+        _, removed, added, *others = await self._store.write(*removal, addition, *replacement)
+        former_checkpoint = others[1] if others else ()
+        for each in (*removed, *former_checkpoint):
             await self._files.drop(each["account"], each["digest"])
         return bool(added)
 
     async def _has_piece(self, job: str, role: Role, number: int, size: int, crc32: int) -> bool:
         """Tell whether a piece of this size and check sum is stored."""
-        rows = await self._store.read(_PIECE, {"job": job, "role": role, "number": number})
+        rows = await self._store.read(_FIND_PIECE, {"job": job, "role": role, "number": number})
         return [(row["bytes"], row["crc32"]) for row in rows] == [(size, crc32)]
 
     async def _is_checkpoint_end(self, row: EncodedBlob) -> bool:

@@ -31,7 +31,7 @@ from proxy.features.jobs.kinds.training.remote_runs import TrainingWork
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
 from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs
 from proxy.file_store.vault import VaultFailed
-from proxy.queue.tasks import Delayed, Result, TaskKind
+from proxy.queue.tasks import TRY_AGAIN, Delayed, Result, TaskKind
 from proxy.storage import accounts
 from proxy.storage.store import Condition, Statement, until_written
 from speech_engine import EngineCannot, EngineError, EngineUnavailable
@@ -42,7 +42,6 @@ WAITS_S = 15.0
 _REMOTE_S = 60.0
 _MOST_LISTED = 32
 _END_TRIES = 6
-_NOTHING_MORE = Delayed(is_try=False)
 _IS_NOT_ABLE = ErrorDetail(
     "This server cannot train voices as it is set up now; ask its operator.",
     "server_error",
@@ -87,10 +86,10 @@ class Trainings(TaskKind[JobStep]):
         self._processes: dict[str, tuple[str, TrainingProcess]] = {}
         # The remote steps, under way or listed.
         self._remote: set[str] = set()
-        self.is_here = True
+        self.runs_steps = True
 
     async def list_open(self, now: int) -> list[JobStep]:
-        if not self.is_here:
+        if not self.runs_steps:
             return []
         steps = await self.table.list_open(self._store, now, _MOST_LISTED)
         trainings = await records.find_by_jobs(self._store, {step.job for step in steps})
@@ -148,8 +147,8 @@ class Trainings(TaskKind[JobStep]):
         job = await JOBS.get(self._store, None, step.job)
         training = await records.get(self._store, step.job)
         if job is None or job.state != "open" or training is None:
-            return _NOTHING_MORE
-        before = await self.on_runners.checkpoint(job.id)
+            return TRY_AGAIN
+        before = await self.on_runners.list_checkpoint(job.id)
         try:
             return await self._train(job, step, training)
         except JobUsedUp as failure:
@@ -196,7 +195,7 @@ class Trainings(TaskKind[JobStep]):
             with self.trainers.protect_models(process.engine):
                 learned = await self._run_training(training.id, process, inputs, journal)
             if learned is None:
-                return _NOTHING_MORE
+                return TRY_AGAIN
             await self.trainers.check_trained_file(training.engine, learned.file)
             rows = [row for form in journal.forms for row in form.rows]
             await self._end(step, training, learned, encoded_records.insert_statements(rows, IS_DUE))
@@ -208,7 +207,7 @@ class Trainings(TaskKind[JobStep]):
     async def _run_training(
         self, job: str, process: TrainingProcess, inputs: TrainingInputs, journal: TrainingJournal
     ) -> TrainingResult | None:
-        checkpoint = await self.on_runners.checkpoint(job)
+        checkpoint = await self.on_runners.list_checkpoint(job)
         async with AsyncExitStack() as stack:
             recordings = await stack.enter_async_context(aclosing(inputs.recordings))
             pieces = read_pieces(self._files, checkpoint, "checkpoint") if checkpoint else None
@@ -249,9 +248,9 @@ class Trainings(TaskKind[JobStep]):
                 raise TrainingBroken(reason, is_owners=is_owners)
             case TrainingDone() as done:
                 on_runners = self.on_runners
-                learned = TrainingResult(await on_runners.voice(training.id), done)
+                learned = TrainingResult(await on_runners.read_voice(training.id), done)
                 await self.trainers.check_trained_file(training.engine, learned.file)
-                await self._end(step, training, learned, (on_runners.take_statement(training.id, IS_DUE),))
+                await self._end(step, training, learned, (on_runners.result_statement(training.id, IS_DUE),))
         return True
 
     async def _end(
@@ -286,7 +285,7 @@ class Trainings(TaskKind[JobStep]):
         again."""
         job = await JOBS.get(self._store, None, step.job)
         if job is None or job.state != "open":
-            return _NOTHING_MORE
+            return TRY_AGAIN
         await records.drop_lost_steps(self._store, job.id)
         _log.warning("job.training.broken", job=step.job, reason=str(broken), tries=step.tries + 1)
         is_lasting = isinstance(broken, TrainingBroken) and broken.lasting
@@ -296,7 +295,7 @@ class Trainings(TaskKind[JobStep]):
         if is_lasting or isinstance(broken, EngineCannot):
             return await self._ends.end_as_failed(step, _IS_NOT_ABLE)
         why = "The training was broken off, and goes on."
-        if await self.on_runners.checkpoint(step.job) != before:
+        if await self.on_runners.list_checkpoint(step.job) != before:
             # This is the first failure since its last progress.
             return Delayed(why, WAITS_S, is_try=False, values={"tries": 1})
         if self.is_last_try(step):

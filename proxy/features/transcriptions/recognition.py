@@ -16,14 +16,14 @@ from policies.licence import Licences
 from policies.plans import Terms
 from policies.routing import Model
 from policies.routing.filters import may_see, speaks
-from proxy.catalogue.ears import (
+from proxy.catalogue.recognition import (
     WINDOW_S,
-    GoodEars,
-    KnownTranscript,
+    LocalRecognition,
     MadeSpeech,
-    NoEars,
     OwnRecording,
     OwnTranscript,
+    Recogniser,
+    ScoredTranscript,
 )
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines
@@ -55,7 +55,7 @@ _REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){4}")
 """A word five times in a row. A model that repeats itself may have a high score for it."""
 
 
-class Ears(NoEars):
+class ModelRecognition(LocalRecognition):
     def __init__(self, engines: Engines, metrics: HearingMetrics) -> None:
         self._engines = engines
         self._metrics = metrics
@@ -101,11 +101,11 @@ class Ears(NoEars):
         is_reliable = _base(recording.language) in model.info.hears_well
         return OwnTranscript(text.strip(), is_reliable, least)
 
-    def ears_for(self, language: str, *, is_speech: bool = True) -> GoodEars | None:
+    def find_recogniser(self, language: str, *, is_speech: bool = True) -> Recogniser | None:
         model = self._good_model(language, is_speech=is_speech)
-        return None if model is None else GoodEars(model.name, self._engines[model.engine].slots)
+        return None if model is None else Recogniser(model.name, self._engines[model.engine].slots)
 
-    async def hear_again(self, made: MadeSpeech, within_s: float, *, full_window: bool) -> KnownTranscript:
+    async def hear_made(self, made: MadeSpeech, within_s: float, *, full_window: bool) -> ScoredTranscript:
         recording = made.recording
         model = self._good_model(recording.language, is_speech=made.is_speech)
         fields: dict[str, Any] = {
@@ -120,7 +120,7 @@ class Ears(NoEars):
         assert model is not None
         words = [word for segment in found for word in segment.words] if has_scores else []
         late_s = _late_s(model, recording.language) or 0.0
-        return KnownTranscript("".join([each.text for each in found]).strip(), _shift_earlier(words, late_s))
+        return ScoredTranscript("".join([each.text for each in found]).strip(), _shift_earlier(words, late_s))
 
     async def score_words(
         self, recording: OwnRecording, texts: Sequence[str], starts_s: Sequence[float], within_s: float
@@ -133,7 +133,7 @@ class Ears(NoEars):
         found = await self._hear_segments(model, recording, within_s, **known)
         return [replace(each, words=_shift_earlier(each.words, late_s)) for each in found]
 
-    async def sounds(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
+    async def phonemes_of(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
         short_texts = tuple([text for text in texts if len(text) <= MOST_SHOWN][:MOST_TEXTS])
         for name in self._readers:
             work = ReadSounds(

@@ -1,12 +1,12 @@
-"""What the server's own ears hear of a sound whose text is known."""
+"""What the server's own recognisers hear of a sound whose text is known."""
 
 from pathlib import Path
 
 import pytest
 
 from policies.licence import Licences
-from proxy.catalogue.ears import WINDOW_S, MadeSpeech, NoEars, OwnRecording
-from proxy.features.transcriptions.ears import Ears
+from proxy.catalogue.recognition import WINDOW_S, LocalRecognition, MadeSpeech, OwnRecording
+from proxy.features.transcriptions.recognition import ModelRecognition
 from speech_engine import EngineUnavailable, HearJob, Transcript
 from speech_engine.hearing import HEARING_HZ, TranscriptSegment, TranscriptWord
 from tests.features.transcriptions import ears as hearing
@@ -22,11 +22,11 @@ def made(pcm: bytes, text: str, **more: object) -> MadeSpeech:
 
 async def test_tones_are_heard_by_the_ears_of_tones_alone(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG) as server:
-        ears = server.worker.open_context.context.find(Ears)
-        assert ears.ears_for("en-GB", is_speech=False) == ("tone/ears", 4)
-        assert ears.ears_for("en") is ears.ears_for("xx", is_speech=False) is None
+        local = server.worker.open_context.context.find(ModelRecognition)
+        assert local.find_recogniser("en-GB", is_speech=False) == ("tone/ears", 4)
+        assert local.find_recogniser("en") is local.find_recogniser("xx", is_speech=False) is None
         pcm = tones("One two four.", HEARING_HZ)
-        heard = await ears.hear_again(made(pcm, "One two three.", is_speech=False), 9.0, full_window=False)
+        heard = await local.hear_made(made(pcm, "One two three.", is_speech=False), 9.0, full_window=False)
         assert heard.text == "One two four."
         assert [(word.text, word.logprob > -1) for word in heard.words] == [
             ("One", True),
@@ -34,8 +34,8 @@ async def test_tones_are_heard_by_the_ears_of_tones_alone(tmp_path: Path) -> Non
             ("three.", False),
         ]
         with pytest.raises(EngineUnavailable):
-            await ears.hear_again(made(pcm, "One."), 9.0, full_window=False)
-    assert NoEars().ears_for("en") is None
+            await local.hear_made(made(pcm, "One."), 9.0, full_window=False)
+    assert LocalRecognition().find_recogniser("en") is None
 
 
 WELL = {"hears_well": ("en", "es"), "known_words_late_s": (("en", -0.25),)}
@@ -47,14 +47,14 @@ async def test_a_listener_waits_for_a_share_and_a_long_sound_has_no_known_words(
     engine = hearing.Ears(*hearing.whole(Transcript((segment,), 1.0)), id="base", scores_text=True, **WELL)
     config = f"{TONE}\n[engines.scripted]\nhosted = false\n"
     async with inside(tmp_path, config, engines={"scripted": engine}) as server:
-        ears = server.worker.open_context.context.find(Ears)
-        ears._licences = Licences()
-        assert ears.ears_for("es-MX") == ("scripted/base", 8)
-        assert ears.ears_for("hi") is None
+        local = server.worker.open_context.context.find(ModelRecognition)
+        local._licences = Licences()
+        assert local.find_recogniser("es-MX") == ("scripted/base", 8)
+        assert local.find_recogniser("hi") is None
         short, long = bytes(2 * HEARING_HZ), bytes(round(2 * HEARING_HZ * (WINDOW_S + 1)))
-        heard = await ears.hear_again(made(short, "Hi.", share=0.25), 9.0, full_window=True)
+        heard = await local.hear_made(made(short, "Hi.", share=0.25), 9.0, full_window=True)
         assert heard == ("Hi.", (TranscriptWord(0.75, 0.6, "Hi.", -0.5, 2),))
-        assert (await ears.hear_again(made(long, "Hi.", is_idle=True), 9.0, full_window=False)).words == ()
+        assert (await local.hear_made(made(long, "Hi.", is_idle=True), 9.0, full_window=False)).words == ()
     first, second = engine.jobs
     assert isinstance(first, HearJob)
     assert (first.texts, first.transcribes, first.full_window, first.urgency) == (

@@ -1,6 +1,6 @@
 """The interface by which the server hears recordings for itself, such as that of a consent.
 
-A feature shares a subclass of `NoEars` with `AppContext.with_shared`. Without it, nothing is heard.
+A feature shares a subclass of `LocalRecognition` with `AppContext.with_shared`. Without it, nothing is heard.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class OwnTranscript(Redacted, msgspec.Struct, frozen=True):
     avg_logprob: float = 0.0
 
 
-class GoodEars(NamedTuple):
-    """A local model that hears a language well, under its full `name`, and the `slots` of its engine."""
+class Recogniser(NamedTuple):
+    """A local model that hears a language well: its full `name`, and the `slots` of its engine."""
 
     name: str
     slots: int
@@ -69,7 +69,7 @@ class MadeSpeech(NamedTuple):
         return f"<MadeSpeech {self.recording!r}>"
 
 
-class KnownTranscript(NamedTuple):
+class ScoredTranscript(NamedTuple):
     """The words that were heard, as `text`. `words` are those of the known text, with their starts and how
     likely each is in this sound, or empty if they were not timed."""
 
@@ -77,11 +77,11 @@ class KnownTranscript(NamedTuple):
     words: tuple[TranscriptWord, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<KnownTranscript of {len(self.words)} words>"
+        return f"<ScoredTranscript of {len(self.words)} words>"
 
 
-class NoEars:
-    """The ears of a server whose engines hear nothing."""
+class LocalRecognition:
+    """The recognisers among the local models. This class has none: a feature has a subclass with some."""
 
     def may_hear(self, language: str) -> bool:
         """Tell whether a local model hears this language, or may hear it once it has started."""
@@ -93,13 +93,13 @@ class NoEars:
         del language
         return False
 
-    def ears_for(self, language: str, *, is_speech: bool = True) -> GoodEars | None:
+    def find_recogniser(self, language: str, *, is_speech: bool = True) -> Recogniser | None:
         """Return the local model that hears fewer than 5 words in 100 of this language wrong, or None."""
         del language, is_speech
         return None
 
-    async def hear_again(self, made: MadeSpeech, within_s: float, *, full_window: bool) -> KnownTranscript:
-        """Hear what an engine has made, by the model of `ears_for`. Raises EngineError."""
+    async def hear_made(self, made: MadeSpeech, within_s: float, *, full_window: bool) -> ScoredTranscript:
+        """Hear what an engine has made, by the model of `find_recogniser`. Raises EngineError."""
         raise EngineUnavailable("No local model hears.")
 
     def find_model(self, language: str, terms: Terms) -> Model:
@@ -125,7 +125,7 @@ class NoEars:
         Raises EngineError."""
         raise EngineUnavailable("No local model hears.")
 
-    async def sounds(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
+    async def phonemes_of(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
         """Return the phonemes of each text, or None if no engine knows them."""
         del texts, language
         return None

@@ -1,0 +1,48 @@
+"""The sound of a spoken step, and its row, which the commit of the step's charge adds."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from proxy.audio.formats import USUAL_FORMS
+from proxy.audio.frames import open_frames
+from proxy.features.jobs.core.records import JobClip
+from proxy.ledger import Spent
+from proxy.speech.answer import Answer
+from proxy.speech.call import SpeechCall
+from proxy.speech.observer import Observer
+
+_FRAMED = ("mp3", "aac")
+
+
+async def collect_sound(answer: Answer) -> bytes:
+    """Return the whole sound of an answer, which can then be settled."""
+    size = await answer.collect()
+    sound = bytearray()
+    with answer.reading():
+        while (data := await answer.next_chunk()) is not None:
+            sound += data
+    sound += answer.last_bytes()
+    assert len(sound) == size, "a whole answer has the size that `collect` returned"
+    return bytes(sound)
+
+
+def framed_samples(sound: bytes, format_: str) -> int:
+    """Return the samples for which the frames of a sound play: an encoder adds silence around it. 0: the
+    format has no frames."""
+    frames = open_frames(USUAL_FORMS[format_]) if format_ in _FRAMED else None
+    return 0 if frames is None else (frames.feed(sound) + frames.flush()).samples
+
+
+class ClipRow(Observer):
+    """Adds the row of a step's sound, which is set before it, to the commit of the step's charge."""
+
+    clip: JobClip
+
+    def opened(self, _call: SpeechCall) -> Observer:
+        return self
+
+    def settle(self, spent: Spent) -> Spent:
+        played = self.clip.played or spent.samples
+        row = replace(self.clip, samples=spent.samples, sample_rate_hz=spent.sample_rate_hz, played=played)
+        return replace(spent, rows=(*spent.rows, row))
