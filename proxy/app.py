@@ -156,7 +156,7 @@ class Worker:
         speaking.wire(recent_plans, self.pipeline)
         # An erasure deletes all data that is derived of a voice, so the features learn where this worker has
         # it.
-        memories = (library, recent_plans, context.levels, kernel.account_samples)
+        memories = (library, recent_plans, context.levels)
         self.open_context.set_derived_things(
             DerivedData(memories, (kernel.answers,), self.engines.drop_samples)
         )

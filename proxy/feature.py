@@ -42,6 +42,7 @@ from proxy.config.config_toml import Config
 from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
+from proxy.engines.hosts.sample_source import LateSource
 from proxy.engines.registry import Registry
 from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
@@ -52,7 +53,6 @@ from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
 from proxy.queue.tasks import TaskKind
 from proxy.speech.loudness_levels import LoudnessLevels
-from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.source import NoStoredSpeech, Source
 from proxy.speech.speaking import OnTheWay, Speaking
 from proxy.storage.store import StorageFailed, Store
@@ -78,7 +78,7 @@ class AppContext(NamedTuple):
     store: Store
     vault: Vault
     ledger: Ledger
-    samples: OneShotSamples
+    samples: LateSource
     engines: Engines | None
     metrics: Metrics
     erased: ErasedVoices

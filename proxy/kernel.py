@@ -13,9 +13,9 @@ from proxy.access.refusals import RefusalTotals, open_refusals
 from proxy.api.server import ServerLink
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.sample_store import SampleStore
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
+from proxy.engines.hosts.sample_source import LateSource
 from proxy.engines.providers.sharing import KeySharing
 from proxy.engines.registry import Registry
 from proxy.feature import AppContext
@@ -27,7 +27,6 @@ from proxy.speech.activity import Activity
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
 from proxy.speech.language_detection import LanguageDetection, open_detector
 from proxy.speech.loudness_levels import LoudnessLevels
-from proxy.speech.one_shot import OneShotSamples
 from proxy.speech.speaking import SpeechParts
 from proxy.speech.spill import SpillQuota
 from proxy.storage.store import Store
@@ -36,10 +35,7 @@ from proxy.telemetry.metrics import Metrics
 
 
 class Kernel(NamedTuple):
-    """The objects that live as long as a worker or a command, in the order in which they are opened.
-
-    `samples` has the recordings of requests under way, and those of `account_samples`.
-    """
+    """The objects that live as long as a worker or a command, in the order in which they are opened."""
 
     config: Config
     registry: Registry
@@ -48,8 +44,7 @@ class Kernel(NamedTuple):
     ledger: Ledger
     answers: StoredAnswers
     vault: Vault
-    account_samples: SampleStore
-    samples: OneShotSamples
+    samples: LateSource
 
     def context(self) -> AppContext:
         """Return the context of a command, which has no engines."""
@@ -121,18 +116,7 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
         open_answers(store, data, config.server, vault, metrics) as answers,
     ):
         store.watch_commits(metrics.commit_seconds.observe)
-        account_samples = SampleStore(store, vault)
-        yield Kernel(
-            config,
-            registry,
-            metrics,
-            store,
-            ledger,
-            answers,
-            vault,
-            account_samples=account_samples,
-            samples=OneShotSamples(account_samples),
-        )
+        yield Kernel(config, registry, metrics, store, ledger, answers, vault, LateSource())
 
 
 @asynccontextmanager

@@ -170,19 +170,33 @@ def _importers() -> dict[str, set[str]]:
 
 def is_named(file: str, feature: Feature, own: tuple[str, ...]) -> bool:
     """Tell whether a file names what is a feature's own. `own` are the feature's files."""
-    return _says(file, pattern_of(feature, own)) or _reads(file, SECTIONS.get(feature.name, ""))
+    # The trees of all files take seconds.
+    words = (*_words_of(feature, own), *(table.name for table in feature.tables))
+    is_there = any(word in source_of(file) for word in words)
+    return (is_there and _says(file, pattern_of(feature, own))) or _reads(
+        file, SECTIONS.get(feature.name, "")
+    )
 
 
 @cache
 def pattern_of(feature: Feature, own: tuple[str, ...]) -> re.Pattern[str]:
     """Return what is in a string that names a table, a metric or a path of a feature."""
-    metrics = sorted({text for file in own for text in _strings(file) if _METRIC.fullmatch(text)})
-    words = [
-        rf"(?<![\w.]){re.escape(each)}(?:_total)?(?![\w(])"
-        for each in (*(set(feature.paths) - {*_SHARED_ROOTS}), *metrics)
-    ]
+    words = [rf"(?<![\w.]){re.escape(each)}(?:_total)?(?![\w(])" for each in _words_of(feature, own)]
     tables = [rf"\b(?:FROM|INTO|JOIN|TABLE|UPDATE)\s+{table.name}\b" for table in feature.tables]
     return re.compile("|".join((*words, *tables)) or "(?!)")
+
+
+@cache
+def _words_of(feature: Feature, own: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the paths and metrics of a feature."""
+    metrics = {
+        text
+        for file in own
+        if "voxgate_" in source_of(file)
+        for text in _strings(file)
+        if _METRIC.fullmatch(text)
+    }
+    return (*(set(feature.paths) - {*_SHARED_ROOTS}), *sorted(metrics))
 
 
 def _says(file: str, text: re.Pattern[str]) -> bool:
@@ -194,7 +208,7 @@ _CONFIGURATION = re.compile(r"\b_?(?:config|loaded)\b(?:\.|\[)")
 
 def _reads(file: str, section: str) -> bool:
     """Tell whether a file reads a section, or names its keys, outside of where it is declared."""
-    if not section or file.startswith(_DECLARED_IN.get(section, ())):
+    if not section or section not in source_of(file) or file.startswith(_DECLARED_IN.get(section, ())):
         return False
     keys = re.compile(rf"\A{section}\.\w|\[{section}[].]")
     read = re.compile(rf"\b_?(?:config|loaded)(?:\.{section}|\.features\['{section}'\])\Z")

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from tests import forked
-from tests.databases import ada, new_store_url, shared_postgres, store, store_url
+from tests.databases import ada, new_store_url, open_without_migrating, shared_postgres, store, store_url
 from tests.leaks import leaks, leaves_holds, loop_leaks
 from tests.redis_server import shared_redis
 from tests.server import plain_server
@@ -48,6 +48,7 @@ _plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_t
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _plain])
 memory.use(memory.choose())
 once.share()
+open_without_migrating()
 # All that is forked has the environment of here, whatever the first test that forks has changed.
 forked.environ_of_run()
 # A machine may be busy: no example fails by the clock.

@@ -27,8 +27,6 @@ PAGE_HEADERS = {
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     "cache-control": "no-cache",
 }
-CONSOLE_LOCATION = {"location": "Where the console is, from the address of the request."}
-"""The header of a redirect to the console, for OpenAPI."""
 
 
 def _page_headers(html: str) -> dict[str, str]:
@@ -113,13 +111,3 @@ def welcome_answer(request: Request, admin_tools: AdminTools) -> WelcomeAnswer:
         privacy=people.privacy,
         features=admin_tools.features,
     )
-
-
-def redirect_to_console(request: Request, fragment: str = "") -> Response:
-    """Redirect a browser to the console. Without a `fragment`, the browser keeps that of its own address.
-
-    The address is relative: the server may lie below a path of a proxy.
-    """
-    path: bytes = request.scope["raw_path"]
-    up = "../" * (path.count(b"/") - 1) or "./"
-    return Response(status_code=303, headers={**PAGE_HEADERS, "location": f"{up}{fragment}"})

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from policies.routing import Binding, Voice
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 from proxy.storage.trained_model import TrainedModel
 
 _VOICE_BYTES = 1500

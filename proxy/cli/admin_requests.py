@@ -78,7 +78,7 @@ def send_request(admin_request: AdminRequest, config_file: Path | None, form: Pr
 
 
 def data_folder_of(config_file: Path | None) -> DataFolder:
-    from proxy.config.config_file import server_of
+    from proxy.config.server_section import server_of
     from proxy.processes.admin_client import DataFolder
 
     return DataFolder(server_of(config_file).data, lambda: load_config(config_file))

@@ -40,7 +40,7 @@ def list_(
     if is_for_all:
         show_answer(AdminRequest("GET", "machines"), config_file, form, _machine_table)
         return
-    from proxy.config.config_file import server_of
+    from proxy.config.server_section import server_of
     from proxy.diagnosis.config_check import check_config
     from proxy.engines import registry
     from proxy.file_store import data_folder
@@ -61,7 +61,7 @@ def _add_command(action: str, about: str) -> None:
         config_file: ConfigFile = None,
         form: Printed = None,
     ) -> None:
-        from proxy.config.config_file import server_of
+        from proxy.config.server_section import server_of
         from proxy.file_store import data_folder
 
         if machine is not None or is_for_all:

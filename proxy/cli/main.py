@@ -266,7 +266,7 @@ def reload(
     form: Printed = None,
 ) -> None:
     """Let the running server read its config file again. SIGHUP does the same."""
-    from proxy.config.config_file import server_of
+    from proxy.config.server_section import server_of
     from proxy.file_store import data_folder
 
     if machine is not None or is_for_all:

@@ -45,7 +45,7 @@ def explain(
 ) -> None:
     """Show which engines would speak a request, and every filter. Nothing is spoken or charged."""
     # Imported here: it is slow, and `voxgate --help` does not need it.
-    from proxy.config.config_file import server_of
+    from proxy.config.server_section import server_of
     from proxy.file_store import data_folder
 
     if not data_folder.is_held(Path(server_of(config_file).data)):

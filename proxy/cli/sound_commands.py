@@ -59,7 +59,7 @@ def say(
 
     The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
-    from proxy.config.config_file import server_of
+    from proxy.config.server_section import server_of
 
     check_out(out, form)
     found_format, text_to_say = format_of(format_, out), sys.stdin.read() if text == "-" else text
@@ -108,7 +108,7 @@ def convert(
     The running server converts it. A recording of more than five minutes becomes a job. The command sends the
     key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
-    from proxy.config.config_file import server_of
+    from proxy.config.server_section import server_of
     from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE
 
     check_out(out, form)
@@ -153,7 +153,7 @@ def train(
 
     The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
-    from proxy.config.config_file import server_of
+    from proxy.config.server_section import server_of
 
     if out is not None and out.suffix.lower() != ".onnx":
         raise CommandRefused(f"{out}: it is ONNX; name it .onnx, or see voxgate voices export --model")

@@ -75,7 +75,7 @@ class CommandContext(NamedTuple):
 
     def server(self) -> Server:
         """Read [server] alone: it is enough to ask a running server, and needs no secret."""
-        from proxy.config.config_file import server_of
+        from proxy.config.server_section import server_of
 
         return server_of(self.config_file)
 

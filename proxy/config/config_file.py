@@ -1,17 +1,13 @@
-"""The configuration file and the environment, merged before the sections are read; and [server] alone, which
-is enough for a command that asks a running server."""
+"""The configuration file and the environment, merged before the sections are read."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from msgspec.structs import replace
 
 from proxy.config import natural
 from proxy.config.reader import ConfigError, Reader
@@ -110,16 +106,3 @@ def read_server(reader: Reader, value: object) -> Server:
             right = 'must be IP addresses or networks, such as "10.0.0.0/8"'
             reader.fault("server.trusted_proxies", f"{right}; {entry!r} is none: {error}")
     return server
-
-
-def server_of(path: Path | None, environ: Mapping[str, str] = os.environ) -> Server:
-    """Return [server] alone, with the absolute path of its data folder. Secrets may be missing and other
-    sections wrong: the running server has read them. Raises ConfigError."""
-    file = find_file(path, environ)
-    raw = {} if file is None else parse_file(file)
-    merge_environment(raw, environ, ("server",))
-    reader = Reader(str(file) if file else "defaults")
-    server = read_server(reader, raw.get("server", {}))
-    reader.raise_if_wrong()
-    folder = file.parent if file else Path()
-    return replace(server, data=str((folder / server.data).absolute()))

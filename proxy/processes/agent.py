@@ -23,7 +23,8 @@ import structlog
 from proxy.config.clusters import HostAddress, HostSection, parse_address
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.hosts.cluster.certificates import UnusableCertificates, read_pair, server_credentials
+from proxy.engines.hosts.cluster.certificates import UnusableCertificates, read_pair
+from proxy.engines.hosts.cluster.host_credentials import server_credentials
 from proxy.engines.hosts.cluster.messages import (
     OPTIONS,
     SILENT_S,

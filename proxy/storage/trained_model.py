@@ -6,10 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage.store import Store
-
 Origin = Literal["import", "training"]
-_BYTES = "SELECT bytes FROM trained_models WHERE account = :account AND digest = :digest LIMIT 1"
 
 
 class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,9 +20,3 @@ class TrainedModel(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     origin: Origin
     created: int
-
-
-async def find_size(store: Store, account: str, digest: str) -> int | None:
-    """Return the bytes of a model's file, or None if no voice of the account has it."""
-    rows = await store.read(_BYTES, {"account": account, "digest": digest})
-    return int(rows[0]["bytes"]) if rows else None

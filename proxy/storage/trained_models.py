@@ -22,6 +22,7 @@ _OF_ACCOUNT = f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account O
 _OF_VOICE = (
     f"SELECT {_COLUMNS} FROM trained_models WHERE account = :account AND voice = :voice ORDER BY format"
 )
+_BYTES = "SELECT bytes FROM trained_models WHERE account = :account AND digest = :digest LIMIT 1"
 _FORMATS = "SELECT voice, format FROM trained_models WHERE voice IN ({voices}) ORDER BY voice, format"
 _PUT = f"""
 INSERT INTO trained_models ({_COLUMNS})
@@ -60,6 +61,12 @@ async def list_formats(store: Store, voices: Sequence[str]) -> dict[str, list[st
         for row in await store.read(_FORMATS.format(voices=names), params):
             found.setdefault(row["voice"], []).append(row["format"])
     return found
+
+
+async def find_size(store: Store, account: str, digest: str) -> int | None:
+    """Return the bytes of a model's file, or None if no voice of the account has it."""
+    rows = await store.read(_BYTES, {"account": account, "digest": digest})
+    return int(rows[0]["bytes"]) if rows else None
 
 
 async def is_stored(store: Store, id_: str) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from proxy.config import config_toml, natural
 from proxy.engines.registry import load
 from proxy.engines.stored_models import ModelStore
+from proxy.features.models import natural_writer
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import GalleryModel, open_galleries
@@ -71,7 +72,7 @@ def shipped(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[
     put(KOKORO.model, data)
     built_in = config_toml.built_in_models()
     layer = natural_layer(natural.Layer(), [_listed(KOKORO.model)], built_in, stands_in=True)
-    natural.write_layer(data, layer)
+    natural_writer.write_layer(data, layer)
     with server.running(folder, (ROOT / "config.toml").read_text(), environ=environ) as live:
         yield live
 

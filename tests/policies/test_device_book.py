@@ -106,7 +106,7 @@ def test_one_that_ends_while_it_waits_is_told_nothing() -> None:
     assert book.book_waiting() == []
 
 
-@settings(max_examples=100, stateful_step_count=30, deadline=None)
+@settings(max_examples=min(100, settings().max_examples), stateful_step_count=30, deadline=None)
 class Book(RuleBasedStateMachine):
     """Processes that ask, grow and end, on two cards of 8 GB that nobody else uses."""
 

@@ -41,14 +41,20 @@ class SampleSource(RecordingSource, Protocol):
         ...
 
 
-class NoSource:
-    """The source of a server that keeps no recordings."""
+class LateSource:
+    """The source of engines, which open before the features: `source`, once a feature sets it."""
+
+    source: SampleSource | None = None
 
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
-        raise SampleUnavailable("this server keeps no recordings")
+        if self.source is None:
+            raise SampleUnavailable("this server keeps no recordings")
+        return await self.source.pcm(tenant, digest, info)
 
     async def model(self, tenant: str, digest: str) -> ModelFileReader:
-        raise SampleUnavailable("this server keeps no trained voices")
+        if self.source is None:
+            raise SampleUnavailable("this server keeps no trained voices")
+        return await self.source.model(tenant, digest)
 
 
-NO_SOURCE = NoSource()
+NO_SOURCE: SampleSource = LateSource()

@@ -21,7 +21,7 @@ from proxy.engines.environments.progress_line import progress_line, say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
-from proxy.features.models import natural_file, natural_voices
+from proxy.features.models import natural_file, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.listing import GalleryModel, open_galleries
 from proxy.features.models.natural_file import (
@@ -58,7 +58,7 @@ def fetch_natural_voices(here: CommandContext) -> dict[str, Any]:
         "ready": [each.name for each in ready],
         "faults": faults,
         "file": str(Path(config.data) / natural.FILE),
-        "lines": natural.layer_as_toml(layer),
+        "lines": natural_writer.layer_as_toml(layer),
         "overruled": [section for section in layer.sections if section not in now.natural],
     }
 
@@ -224,4 +224,4 @@ def _write_empty_layer(config: Config, why: str) -> None:
     with suppress(OSError):  # the server cannot write there either, and prints the fault
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         with give_to_owner_after(config):
-            natural.write_layer_if_absent(data, natural.Layer(), f"There are none: {why}")
+            natural_writer.write_layer_if_absent(data, natural.Layer(), f"There are none: {why}")

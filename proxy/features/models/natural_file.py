@@ -15,7 +15,7 @@ from proxy.engines import registry
 from proxy.engines.environments.progress_line import say
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
-from proxy.features.models import natural_voices
+from proxy.features.models import natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.listing import GalleryModel
 from proxy.features.models.model_use import sections_using
@@ -43,7 +43,7 @@ def use_model(config: Config, listed: GalleryModel) -> list[Line]:
     does = "hears with" if listed.format_.hears else "speaks with" if listed.entry.languages else "has"
     return [
         Line(f"{file} has these lines now, beneath your own configuration:"),
-        *map(Line, natural.layer_as_toml(natural.Layer({engine: layer.engines[engine]})).splitlines()),
+        *map(Line, natural_writer.layer_as_toml(natural.Layer({engine: layer.engines[engine]})).splitlines()),
         Line(f"Restart the server: it then {does} {model}."),
     ]
 
@@ -83,7 +83,7 @@ def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:
     """Write natural.toml. Raise CommandRefused."""
     try:
         with give_to_owner_after(config):
-            return natural.write_layer(Path(config.data), layer, remark)
+            return natural_writer.write_layer(Path(config.data), layer, remark)
     except OSError as error:
         raise CommandRefused(f"{config.data}: {natural.FILE} cannot be written: {error.strerror}") from None
 

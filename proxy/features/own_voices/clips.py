@@ -39,7 +39,7 @@ from proxy.file_store.vault import Vault
 from proxy.storage import samples
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 from proxy.storage.store import AlreadyExists, Statement
 
 CLIP_PREFIX = "clip"

@@ -21,6 +21,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.own_voices.editing import VoiceEditing
     from proxy.features.own_voices.export import VoiceExport, export_limiter
     from proxy.features.own_voices.library_writer import LibraryWriter
+    from proxy.features.own_voices.one_shot import OneShotSamples
     from proxy.features.own_voices.reference_speech import ReferenceSpeech
     from proxy.features.own_voices.requested import RequestedVoices
     from proxy.features.own_voices.retention import Retention, VoiceUseObservers, open_voice_use
@@ -31,12 +32,11 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.own_voices.voice_creation import VoiceCreation
 
     forms, grants, hearings = None, context.find(Grants), context.find(Hearings)
+    context.samples.source = samples = OneShotSamples(context.store, context.vault)
     words = SampleWords(context.store, context.vault, hearings)
     intake = RecordingIntake(context.find(Decoder))
     if context.engines is not None:
-        forms = ReferenceSpeech(
-            intake, context.samples, context.engines, context.levels, grants, context.ledger
-        )
+        forms = ReferenceSpeech(intake, samples, context.engines, context.levels, grants, context.ledger)
     retention = Retention(context.store, context.config_at_start.plans, context.erasing, context.metrics)
     saved = SavedVoices(context.store, context.vault, grants)
     export = VoiceExport(context.store, context.vault, export_limiter())
@@ -45,7 +45,6 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
         def additions_for(revision: RevisionContext) -> Additions:
             retention.plans, words.forget_library = revision.config.plans, revision.library.forget
-            voice_tools = revision.voices
             library_writer = LibraryWriter(
                 context.store,
                 context.vault,
@@ -53,7 +52,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 revision.context.purges,
                 saved.clones,
                 revision.config.voices,
-                None if voice_tools is None else voice_tools.catalogue,
+                None if revision.voices is None else revision.voices.catalogue,
             )
             voice_creation = VoiceCreation(
                 context.vault, library_writer, intake, grants, context.erasing, saved.clones, hearings
@@ -61,7 +60,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             recordings = VoiceRecordings(
                 context.vault, library_writer, intake, grants, context.erasing, hearings, words
             )
-            voices = RequestedVoices(voice_tools, revision.admin_tools, library_writer)
+            voices = RequestedVoices(revision.voices, revision.admin_tools, library_writer)
             served = trained_endpoints(context, voices, voice_creation, model_limiter)
             # The paths of samples first: the id of a voice may have slashes.
             served += VoiceSamples(voices, recordings, revision.context).endpoints
@@ -72,6 +71,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             context._replace(own_voices=saved).with_shared(saved),
             additions_for,
             tasks_of_one_server=(retention.run,),
+            memories=(samples,),
         )
 
 

@@ -18,7 +18,7 @@ from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import columns, decode_json, encode_json
-from proxy.storage.samples import TRAINING, SampleRecord
+from proxy.storage.sample_record import TRAINING, SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
 from proxy.storage.tombstones import is_erased_sql

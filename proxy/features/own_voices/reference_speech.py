@@ -18,6 +18,7 @@ from proxy.config.fields import missing_parameter
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.features.consents.grants import Grant, Grants
+from proxy.features.own_voices.one_shot import OneShotSamples, RequestRecording
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, RequestForm, json_or_text, read_form
 from proxy.http.replies import encode_json
@@ -25,7 +26,6 @@ from proxy.ledger import Ledger, Payer
 from proxy.speech import speech_request
 from proxy.speech.client_fields import FOREIGN_FIELDS
 from proxy.speech.loudness_levels import LoudnessLevels
-from proxy.speech.one_shot import OneShotSamples, RequestRecording
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine import Sample

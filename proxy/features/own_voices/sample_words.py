@@ -19,7 +19,7 @@ from proxy.features.own_voices.seals import open_clip, open_voice, seal_clip, se
 from proxy.file_store.vault import Vault
 from proxy.storage import audit, library_revisions, samples
 from proxy.storage.audit import Act
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 from proxy.storage.store import Condition, Params, Statement, Store
 from speech_engine.hearing import HEARING_HZ
 

@@ -23,7 +23,7 @@ from proxy.file_store.vault import Vault
 from proxy.storage import samples, trained_models
 from proxy.storage.library_revisions import OPERATOR
 from proxy.storage.rows import map_in_turns
-from proxy.storage.samples import NOT_MEASURED, SampleRecord
+from proxy.storage.sample_record import NOT_MEASURED, SampleRecord
 from proxy.storage.store import Store
 from speech_engine import EngineVoice, Sample
 

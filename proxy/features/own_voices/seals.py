@@ -14,7 +14,7 @@ from msgspec import UNSET
 
 from proxy.catalogue.voice_records import ComparisonResult, Recognised, VoiceRecord, VoiceTexts
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 
 _log = structlog.get_logger()
 

@@ -18,8 +18,8 @@ from policies.plans import Terms, build_terms
 from policies.routing import Offer, RoutingQuery, Rules, Voice, decide
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, check_open
+from proxy.api.console_redirect import CONSOLE_LOCATION, redirect_to_console
 from proxy.api.voices import VoiceTools
-from proxy.api.welcome import CONSOLE_LOCATION, redirect_to_console
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config import credits
 from proxy.errors import (

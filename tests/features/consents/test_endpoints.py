@@ -8,6 +8,7 @@ from proxy.storage.store import Statement
 from tests import speech_clips
 from tests.proxy.api.inside import Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key, send
+from tests.tables import each_row
 
 PATH = "/v1/audio/voice_consents"
 
@@ -43,7 +44,7 @@ async def test_lists_of_a_form_may_be_json_as_the_pages_write_them(server: Insid
     assert answer.json()["uses"] == ["speech", "training"]
 
 
-@pytest.mark.parametrize("uses", ["speech,training", '{"speech": 1}', '["speech", 1]', "[" * 60_000])
+@each_row("uses", ["speech,training", '{"speech": 1}', '["speech", 1]', "[" * 60_000])
 async def test_what_is_no_list_in_a_form_is_refused_by_its_field(server: Inside, uses: str) -> None:
     fields = {"name": "Ana", "language": "en-US", "uses": uses}
     answer = await send(server, fields, path=PATH, file="recording")
@@ -84,7 +85,7 @@ async def test_a_recording_is_kept_by_its_digest(server: Inside) -> None:
     assert consent["providers"] == ["tone"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("change", "param"),
     [
         ({"name": None}, "name"),

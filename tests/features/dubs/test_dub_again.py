@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.features.dubs.rig import CAST, SRT, file_of, new_dub, original_of, sound_of, user_file
 from tests.features.jobs.job_rig import job_with, jobs_inside, said
@@ -70,6 +71,8 @@ async def test_mended_subtitles_cost_their_changes_and_keep_the_length(
         assert len(sound_of(await file_of(server, longer["id"]))[0]) == 204_000
 
 
+# Three dubs on each store: an original that leaves too early fails a later job, which says so.
+@pytest.mark.slow
 async def test_the_original_lives_as_long_as_a_job_needs_it(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         id_ = await new_dub(server, SRT, original_of(8.0), results=["track", "bed"])

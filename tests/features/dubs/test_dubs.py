@@ -71,6 +71,8 @@ async def test_the_original_is_softer_under_speech(tmp_path: Path) -> None:
         assert np.max(np.abs(track.astype(int) - bed - speech)) <= 2
 
 
+# Six encodings: other fast cases have two of them.
+@pytest.mark.slow
 async def test_each_format_has_the_length_of_its_video(tmp_path: Path, subtests: pytest.Subtests) -> None:
     async with jobs_inside(tmp_path) as server:
         exact = [(each, 0.0) for each in ("flac", "wav", "opus", "m4a")]
@@ -171,6 +173,8 @@ async def test_a_sentence_over_three_cues_is_spoken_as_one(tmp_path: Path) -> No
         assert "One two three." in (await server.ask("GET", f"/v1/jobs/{id_}/subtitles?format=vtt")).text
 
 
+# A dub is made twice: only the bytes of a repeated end are at stake.
+@pytest.mark.slow
 async def test_the_same_files_come_after_the_end_was_made_again(tmp_path: Path) -> None:
     film = original_of(8.0)
     async with jobs_inside(tmp_path) as server:

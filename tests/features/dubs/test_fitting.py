@@ -89,6 +89,8 @@ def test_a_crowded_line_delays_few(subtests: pytest.Subtests) -> None:
     assert changes <= 10
 
 
+# Only the time of a long film is at stake.
+@pytest.mark.slow
 def test_five_thousand_lines_take_seconds() -> None:
     begun = time.process_time()
     fit_lines(film(5000, 1), FitRules())

@@ -11,7 +11,7 @@ from proxy.features.erasure.erasure import open_erasure
 from proxy.features.own_voices.records import add_clip
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import samples, tombstones
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 from proxy.storage.store import ALWAYS
 from proxy.telemetry.metrics import Metrics
 from tests import forked

@@ -195,7 +195,11 @@ def test_every_cut_of_an_archive_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=min(100, settings().max_examples),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.data())
 def test_a_changed_archive_is_refused_or_has_tensors_that_lie_in_it(
     tmp_path: Path, data: st.DataObject

@@ -16,7 +16,7 @@ from proxy.engines import registry
 from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.stored_models import ModelStore
 from proxy.feature_list import load_config
-from proxy.features.models import first_voices, natural_file, natural_voices
+from proxy.features.models import first_voices, natural_file, natural_voices, natural_writer
 from proxy.features.models.changes import hold_change_lock
 from proxy.features.models.listing import open_galleries
 from proxy.features.models.natural_file import use_model
@@ -200,7 +200,7 @@ def test_a_check_says_how_an_installed_server_gets_the_voices_of_a_new_one(run: 
     (folder / "config.toml").write_text("[engines.espeak]\n")
     (folder / "data").mkdir(mode=0o700)
     for model, is_former in (("kokoro-int8", True), ("kokoro-voices", False)):
-        natural.write_layer(folder / "data", natural.Layer({"kokoro": {"model": model}}))
+        natural_writer.write_layer(folder / "data", natural.Layer({"kokoro": {"model": model}}))
         said = " ".join(run("check").out.split())
         wanted = "the voices of kokoro-int8 speak no more → run voxgate voices natural"
         assert (wanted in said) is is_former
@@ -213,13 +213,13 @@ def test_a_check_says_how_an_installed_server_gets_the_voices_of_a_new_one(run: 
     ("prepare", "lines"),
     [
         (
-            lambda folder: natural.write_layer(
+            lambda folder: natural_writer.write_layer(
                 folder / "data", natural.Layer(models={"x": ["espeak/standard"]})
             ),
             0,
         ),
         (lambda folder: (folder / "data" / natural.FILE).write_text("[[["), 0),
-        (lambda folder: natural.write_layer(folder / "data", natural.Layer()), 1),
+        (lambda folder: natural_writer.write_layer(folder / "data", natural.Layer()), 1),
         (lambda folder: (folder / "data" / natural.FILE).touch(), 0),
     ],
     ids=["voices", "a broken layer", "a failure before", "for good"],
@@ -313,7 +313,7 @@ def test_pulls_that_all_fail_leave_no_aliases_behind(
 def test_what_is_gone_is_asked_for_again_at_each_start(run: Run, folder: Path) -> None:
     (folder / "data").mkdir(mode=0o700)
     layer = natural.Layer({"kokoro": {"model": "kokoro-voices"}}, {"tts-1": ["kokoro/standard"]})
-    natural.write_layer(folder / "data", layer)
+    natural_writer.write_layer(folder / "data", layer)
     for _ in range(2):
         begun, failed = run("voices", "natural", "--at-start").err.splitlines()
         assert begun == "A model, or what it runs in, is gone and comes again: kokoro-voices"

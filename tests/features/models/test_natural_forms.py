@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config import config_toml, natural
 from proxy.engines import registry
-from proxy.features.models import natural_voices
+from proxy.features.models import natural_voices, natural_writer
 from proxy.features.models.listing import open_galleries
 from tests import server
 from tests.faults.plugin_folders import environ
@@ -104,7 +104,7 @@ def test_what_is_written_today_counts_too(tmp_path: Path) -> None:
     for listed in galleries.listed:
         layer, _ = natural_voices.with_speech(layer, listed, built_in)
     (tmp_path / "data").mkdir()
-    natural.write_layer(tmp_path / "data", layer)
+    natural_writer.write_layer(tmp_path / "data", layer)
     config = load(tmp_path, "[engines.espeak]\n")
     assert config.warnings == ()
     assert set(config.natural) == set(layer.sections)

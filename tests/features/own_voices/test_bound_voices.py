@@ -12,6 +12,7 @@ from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.replies import json_of
+from tests.tables import each_row
 
 
 class Listing(Scripted):
@@ -65,7 +66,7 @@ async def test_everybody_speaks_with_it_by_its_name(server: Inside) -> None:
     assert (await server.ask("POST", "/v1/audio/speech", body=body, key=key)).status_code == 400
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "status", "param", "says"),
     [
         (

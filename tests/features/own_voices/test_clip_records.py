@@ -16,7 +16,7 @@ from proxy.file_store.master_keys import MasterKeySource, rewrap_some
 from proxy.file_store.vault import Vault
 from proxy.storage import accounts, blobs, library_revisions, samples, tombstones
 from proxy.storage.blobs import BlobRow
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.sqlite_backup import back_up, restore
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Row, Statement, Store

@@ -19,7 +19,7 @@ from proxy.features.own_voices import records as voices
 from proxy.storage import accounts, blobs
 from proxy.storage.blobs import BlobRow
 from proxy.storage.rows import new_id
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 from proxy.storage.store import Row, Statement, Store
 from proxy.storage.tombstones import Tombstone
 from tests.databases import Postgres

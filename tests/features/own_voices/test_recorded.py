@@ -13,7 +13,7 @@ from proxy.storage import accounts, blobs, samples
 from proxy.storage.accounts import Account
 from proxy.storage.blobs import BlobRow
 from proxy.storage.rows import NEWEST
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 from proxy.storage.store import AlreadyExists, Store
 from tests.features.own_voices.saving import add_cast
 

@@ -17,6 +17,7 @@ from proxy.audio.recordings.measures import rate_master
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.features.consents import records as consents
 from proxy.features.marks import receipt_records as receipts
+from proxy.features.own_voices.one_shot import OneShotSamples
 from proxy.http.form import MOST_FILE_BYTES
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside, inside_fixture
 from tests.sound import decoded
@@ -76,12 +77,10 @@ def nothing_is_left(server: Inside) -> bool:
     """Whether no engine, and nothing else in memory, has a recording or what was derived of one."""
     locals_ = [engine for _, engine in server.worker.engines.items() if isinstance(engine, InProcessEngine)]
     shelves = {repr(engine._samples.sample_cache) for engine in locals_}
+    source = server.worker.open_context.context.samples.source
+    assert isinstance(source, OneShotSamples)
     derived = [each for engine in locals_ for each in engine._samples.sample_cache._derived]
-    return (
-        shelves == {"<SampleCache 0 recordings, 0 loans>"}
-        and not derived
-        and not server.worker.open_context.context.samples._recordings
-    )
+    return shelves == {"<SampleCache 0 recordings, 0 loans>"} and not derived and not source._recordings
 
 
 async def test_the_voice_of_the_recording_is_heard_in_every_format(server: Inside) -> None:

@@ -54,7 +54,7 @@ def sources(text: str) -> dict[str, str]:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=min(100, settings().max_examples), deadline=None)
 @given(text=TEXTS, lexicon=LEXICONS)
 @example(text="\ud800 12 \udc00", lexicon={})
 @example(text=" " * 3000, lexicon={})
@@ -80,7 +80,7 @@ def check_rewritten(segment: Segment) -> None:
         at, place = part.spoken_end, part.source_end
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=min(100, settings().max_examples), deadline=None)
 @given(text=TEXTS, lexicon=LEXICONS)
 def test_spoken_text_is_clean_and_never_empty(text: str, lexicon: dict[str, str]) -> None:
     for segment in FRONT_END.prepare(text, "th", lexicon):
@@ -157,7 +157,7 @@ def test_no_engine_has_to_cut_within_a_word(text: str) -> None:
             assert len(segment.rewritten) <= 2
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=min(100, settings().max_examples), deadline=None)
 @given(pieces=st.lists(st.sampled_from(GROWING), max_size=60))
 def test_no_piece_is_longer_than_an_engine_takes(pieces: list[str]) -> None:
     for segment in FRONT_END.prepare("ก่อน".join(pieces), "th", {}):

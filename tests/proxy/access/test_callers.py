@@ -20,6 +20,7 @@ from proxy.storage.key_records import KeyRecord, NewKeyRecord
 from proxy.storage.store import StorageFailed
 from tests.proxy.storage.changes import to_plan
 from tests.proxy.storage.watched import WatchedStore
+from tests.tables import each_row
 
 _SECOND = 1_000_000
 
@@ -87,7 +88,7 @@ async def test_a_key_nobody_has_is_refused_every_time_by_the_store(
     assert store.reads == 2
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sent", "shown"),
     [
         ("sk-proj-0123456789abcdefWXYZ", ": sk-…WXYZ"),

@@ -111,7 +111,7 @@ async def test_without_a_key_the_addresses_of_one_network_are_counted_together(f
     assert statuses == [200, 200, 200, 429]
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/health", "/readyz"])
+@each_row("path", ["/healthz", "/health", "/readyz"])
 async def test_health_has_no_limit(few: Inside, path: str) -> None:
     for _ in range(5):
         assert (await few.ask("GET", path, key="")).status_code == 200

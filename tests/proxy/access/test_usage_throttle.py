@@ -9,6 +9,7 @@ from proxy.access.admission import MOST_A_MINUTE
 from proxy.api.usage import LOOK_BACK_DAYS
 from proxy.storage.store import Params, Row, Statement
 from tests.proxy.api.inside import Inside, envelope
+from tests.tables import each_row
 
 _MANY = 5_000
 _DAY = 86_400_000_000
@@ -127,15 +128,13 @@ async def test_groups_are_so_many_at_most_the_dearest_or_newest_ones(priced: Ins
     assert len(few) == 3
 
 
-@pytest.mark.parametrize(
-    "query", ["by=day&after=req_1", "by=day&format=csv&after=req_1", "format=csv&after=req_1"]
-)
+@each_row("query", ["by=day&after=req_1", "by=day&format=csv&after=req_1", "format=csv&after=req_1"])
 async def test_an_answer_that_is_not_paged_has_nothing_to_go_on_from(priced_once: Inside, query: str) -> None:
     answer = await priced_once.ask("GET", f"/v1/usage?{query}")
     assert (answer.status_code, envelope(answer)["param"]) == (400, "after")
 
 
-@pytest.mark.parametrize("more", ["", "&format=csv", "&by=day", "&by=day&format=csv"])
+@each_row("more", ["", "&format=csv", "&by=day", "&by=day&format=csv"])
 async def test_a_limit_that_cannot_be_is_refused_whatever_is_asked(priced_once: Inside, more: str) -> None:
     for limit in ("foo", "0", "1001"):
         for path in ("/v1/usage", "/admin/usage"):

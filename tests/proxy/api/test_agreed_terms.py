@@ -9,6 +9,7 @@ from proxy.storage import accounts
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.storage.changes import to_plan
 from tests.replies import json_of
+from tests.tables import each_row
 
 _NOTHING = {
     "allowance": None,
@@ -63,7 +64,7 @@ _FREE = {"credits": 0, "per": "job"}
 _A_MINUTE = {"credits": 1, "per": "minute"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("prices", "conversion", "training"),
     [
         ({}, _FREE, _FREE),
@@ -119,7 +120,7 @@ async def test_an_agreement_counts_at_once(priced: Inside) -> None:
     assert (await priced.speech()).status_code == 200
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "param", "says"),
     [
         ({"plan": "gold"}, "plan", "The plans are: free, custom, unlimited."),
@@ -225,7 +226,7 @@ async def test_a_keys_caps_are_shown_kept_by_rotation_and_hold(priced: Inside) -
     assert (await priced.speech()).status_code == 200
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("caps", "param"),
     [({"rpm": 0}, "caps.rpm"), ({"rpms": 1}, "caps.rpms"), ({"streams": "1"}, "caps.streams"), (5, "caps")],
 )

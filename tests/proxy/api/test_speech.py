@@ -10,6 +10,7 @@ import pytest
 from plugins.tone.decode import decode
 from tests.proxy.api.inside import Inside, envelope
 from tests.sound import decoded
+from tests.tables import each_row
 
 TEXT = "Hello there. สวัสดีครับ!"
 SEGMENTS = ("Hello there.", "สวัสดีครับ!")
@@ -33,21 +34,21 @@ async def test_a_short_wav_has_true_sizes_and_a_streamed_one_says_unknown(server
     assert streamed.content[44:] == whole.content[44:]
 
 
-@pytest.mark.parametrize("text", [".", "…", "?!", "😀", "1", "\x00a", "a\u0301", "👨‍👩‍👧", "\n.\n"])
-@pytest.mark.parametrize("audio_format", ["mp3", "opus", "wav"])
+@each_row("text", [".", "…", "?!", "😀", "1", "\x00a", "a\u0301", "👨‍👩‍👧", "\n.\n"])
+@each_row("audio_format", ["mp3", "opus", "wav"])
 async def test_the_smallest_texts_are_valid_audio(server: Inside, text: str, audio_format: str) -> None:
     answer = await server.speech(text, response_format=audio_format)
     assert answer.status_code == 200
     assert decoded(answer.content, audio_format).seconds > 0.05
 
 
-@pytest.mark.parametrize("text", ["\u200b", "\u200d\u200c", "\x07", "\ufeff \ufeff"])
+@each_row("text", ["\u200b", "\u200d\u200c", "\x07", "\ufeff \ufeff"])
 async def test_a_text_with_nothing_to_say_is_a_400(server: Inside, text: str) -> None:
     answer = await server.speech(text)
     assert (answer.status_code, envelope(answer)["param"]) == (400, "input")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("change", "status", "code", "param"),
     [
         ({"model": "gpt-9"}, 404, "model_not_found", "model"),
@@ -75,7 +76,7 @@ async def test_a_failure_before_audio_is_a_status_and_charges_nothing(
     assert all((row.outcome, row.samples) == ("failed", 0) for row in await server.usage())
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("change", "says"),
     [
         (

@@ -13,6 +13,7 @@ from proxy.storage.usage import UsageRow
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.storage.test_usage import ROW
 from tests.replies import json_of
+from tests.tables import each_row
 
 _DAY = 86_400_000_000
 _ALWAYS = "since=2026-01-01"
@@ -97,7 +98,7 @@ async def test_usage_is_paged_newest_first(books: Books) -> None:
     assert seen == [row.id for row in reversed(books.hers)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("query", "first", "last"),
     [
         ("?since=2026-01-02", 12, 19),
@@ -149,7 +150,7 @@ async def test_csv_goes_over_pages_and_obeys_a_limit(books: Books, monkeypatch: 
     assert sums[1] == "2026-01-02,8,40,8000,124.000008,3"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("query", "param"),
     [
         ("since=yesterday", "since"),

@@ -9,6 +9,7 @@ import pytest
 from speech_engine import Language
 from tests.proxy.api.inside import TONE, Inside, envelope, inside, inside_fixture
 from tests.proxy.api.scripted import Scripted
+from tests.tables import each_row
 
 CONFIG = f"""{TONE}
 [plans.small]
@@ -42,7 +43,7 @@ async def ids(server: Inside, key: str | None = None, query: str = "") -> list[s
     return [voice["id"] for voice in answer.json()["data"] if not voice["id"].startswith("tone/")]
 
 
-@pytest.mark.parametrize("wanted", ["ana", "tone/tone", "stage"])
+@each_row("wanted", ["ana", "tone/tone", "stage"])
 async def test_a_voice_of_the_server_is_not_ones_own_to_delete(server: Inside, wanted: str) -> None:
     await server.administer("POST", "voices", {"name": "stage", "cast": CAST})
     answer = await server.ask("DELETE", f"/v1/voices/{wanted}")
@@ -51,7 +52,7 @@ async def test_a_voice_of_the_server_is_not_ones_own_to_delete(server: Inside, w
     assert f"'{wanted}' is the server's, not yours" in error["message"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "status"), [("ana", 409), ("duo", 409), ("alloy", 409), ("onyx", 409), ("a/b", 400), ("/", 400)]
 )
 async def test_no_saved_voice_stands_before_one_of_the_server(server: Inside, name: str, status: int) -> None:
@@ -71,7 +72,7 @@ async def test_a_cast_is_found_by_its_description_and_tags(server: Inside) -> No
         assert await ids(server, query=f"describe={described}") == [voice["id"]]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "like",
     [
         {"description": "a\x00b"},
@@ -86,7 +87,7 @@ async def test_the_description_of_a_cast_has_its_limits(server: Inside, like: di
     assert (answer.status_code, envelope(answer)["param"]) == (400, next(iter(like)))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "param", "code"),
     [
         ({"cast": {"": "ana"}}, "cast", "invalid_value"),

@@ -16,7 +16,7 @@ from tests.tables import each_row
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 
-@pytest.mark.parametrize("accept", [CHROMIUM, "text/html", "text/html;q=0.9, application/json;q=0.8"])
+@each_row("accept", [CHROMIUM, "text/html", "text/html;q=0.9, application/json;q=0.8"])
 async def test_a_browser_gets_the_page(server: Inside, accept: str) -> None:
     answer = await server.ask("GET", "/", key="", accept=accept)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -24,7 +24,7 @@ async def test_a_browser_gets_the_page(server: Inside, accept: str) -> None:
     assert answer.headers["vary"].startswith("accept, ")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "accept",
     [
         "*/*",

@@ -63,7 +63,7 @@ def test_tags_go_and_every_sample_is_counted(rate_hz: int, layout: str) -> None:
     assert heard.pitch_hz == pytest.approx(440, abs=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=min(60, settings().max_examples), deadline=None)
 @given(sizes=st.lists(st.integers(1, 700), min_size=1, max_size=8))
 def test_any_pieces_give_the_same_bytes_and_counts(sizes: list[int]) -> None:
     whole, pieces = read(JOINED, [len(JOINED)]), read(JOINED, sizes)
@@ -156,7 +156,7 @@ def test_pcm_passes_in_whole_samples(data: bytes, sizes: list[int]) -> None:
     assert all(len(chunk.data) == 2 * chunk.samples for chunk in chunks)
 
 
-@settings(max_examples=200)
+@settings(max_examples=min(200, settings().max_examples))
 @given(data=st.binary(max_size=3_000))
 def test_no_bytes_break_the_reader_otherwise(data: bytes) -> None:
     frames = Mp3Frames()

@@ -42,7 +42,7 @@ def _passed(format_: str, parts: list[bytes]) -> tuple[bytes, float]:
 
 
 @pytest.mark.parametrize("format_", WHOLE)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=min(40, settings().max_examples), deadline=None)
 @given(data=st.data())
 def test_a_stream_passes_however_it_is_cut(format_: str, data: st.DataObject) -> None:
     whole = WHOLE[format_]

@@ -23,7 +23,7 @@ def test_the_duration_changes_and_the_pitch_stays(factor: float) -> None:
     assert heard.loudness == pytest.approx(0.237, rel=0.1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=min(40, settings().max_examples), deadline=None)
 @given(
     factor=st.floats(0.25, 4.0),
     samples=st.integers(0, 9_000),

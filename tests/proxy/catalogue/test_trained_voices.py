@@ -12,7 +12,7 @@ from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.own_voices import records
 from proxy.file_store.vault import Vault, VaultFailed
-from proxy.storage import library_revisions, trained_model, trained_models
+from proxy.storage import library_revisions, trained_models
 from proxy.storage.store import AlreadyExists, Condition, Statement, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.storage.trained_model import TrainedModel
@@ -58,14 +58,14 @@ async def test_a_voice_has_one_model_of_each_format(store: Store, trained: Train
     assert await trained.read(ACCOUNT, voice, "tone") == OTHER
     assert await _revision(store, voice) == 4
     assert (await library_revisions.read_revisions(store, [ACCOUNT]))[ACCOUNT] == before + 3
-    assert await trained_model.find_size(store, ACCOUNT, second.digest) == len(OTHER)
+    assert await trained_models.find_size(store, ACCOUNT, second.digest) == len(OTHER)
 
 
 async def test_another_account_has_none_of_it(store: Store, trained: TrainedVoiceStore) -> None:
     voice = await add_voice(store, ACCOUNT)
     model = await put(store, trained, voice)
     assert not await trained.of_voice("acc_b", voice)
-    assert await trained_model.find_size(store, "acc_b", model.digest) is None
+    assert await trained_models.find_size(store, "acc_b", model.digest) is None
     with pytest.raises(VaultFailed, match="no model of the format tone"):
         await trained.read("acc_b", voice, "tone")
     strangers = await trained.put("acc_b", voice, "rvc", FILE)

@@ -17,6 +17,7 @@ from proxy.config.natural import FILE, Layer
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from proxy.feature_list import all_sections
+from proxy.features.models import natural_writer
 from proxy.features.models.natural_file import read_checked as layer_of
 from tests.proxy.config.files import load
 from tests.tables import each_row
@@ -138,10 +139,10 @@ def test_openais_names_that_hear_mean_the_model_of_the_engine_whisper(
 
 
 def test_the_first_writer_does_not_overwrite(tmp_path: Path) -> None:
-    natural.write_layer_if_absent(tmp_path, Layer(), "There are none: no index")
+    natural_writer.write_layer_if_absent(tmp_path, Layer(), "There are none: no index")
     assert "# There are none" in (tmp_path / FILE).read_text()
-    natural.write_layer(tmp_path, Layer(models={"x": ["espeak/standard"]}))
-    natural.write_layer_if_absent(tmp_path, Layer(), "")
+    natural_writer.write_layer(tmp_path, Layer(models={"x": ["espeak/standard"]}))
+    natural_writer.write_layer_if_absent(tmp_path, Layer(), "")
     assert layer_of(tmp_path) == Layer(models={"x": ["espeak/standard"]})
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
@@ -328,13 +329,15 @@ _MODELS = st.dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=min(50, settings().max_examples)
+)
 @given(_ENGINES, _MODELS, st.text(string.ascii_letters + "\n.[]", max_size=40))
 def test_it_is_read_as_it_was_written(
     tmp_path: Path, engines: dict[str, Any], models: dict[str, list[str]], remark: str
 ) -> None:
     layer = Layer(engines, models)
-    file = natural.write_layer(tmp_path, layer, remark)
+    file = natural_writer.write_layer(tmp_path, layer, remark)
     raw = tomllib.loads(file.read_text())
     assert raw.get("engines", {}) == engines
     assert raw.get("models", {}) == models

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.config_file import server_of
 from proxy.config.reader import ConfigError
+from proxy.config.server_section import server_of
 from proxy.feature_list import load_config
 from proxy.features.payments.section import SECTION
 from tests.tables import each_row

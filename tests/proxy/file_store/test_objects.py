@@ -176,6 +176,7 @@ async def test_a_faulty_store_is_asked_three_times_and_nothing_is_lost(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(objects, "_TRY_S", 1.0)
+    monkeypatch.setattr(objects, "_PAUSE_S", 0.01)
     async with faulty(store, tmp_path) as (vault, requests):
         digest = await vault.put("acc_a", PLAIN)
         await add_voice(store, "acc_a", digest)

@@ -12,7 +12,7 @@ from tests.tables import each_row
 SPEECH = "/v1/audio/speech"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("path", "method"),
     [(SPEECH, "POST"), ("/v1/models", "GET"), ("/nope", "GET"), ("/admin/keys", "GET"), (SPEECH, "PUT")],
 )
@@ -91,9 +91,7 @@ async def test_a_wrong_key_is_refused_before_the_path_is_looked_at(server: Insid
     assert secret not in answer.text
 
 
-@pytest.mark.parametrize(
-    "path", ["/nope", "/audio/speech", "/v1/v1/audio/speech", "/v1/embeddings", "/v1/nope?x=1"]
-)
+@each_row("path", ["/nope", "/audio/speech", "/v1/v1/audio/speech", "/v1/embeddings", "/v1/nope?x=1"])
 async def test_an_unknown_path_is_a_404_that_names_the_base_url(server: Inside, path: str) -> None:
     answer = await server.ask("POST", path, body={"input": "private words"})
     error = envelope(answer)
@@ -102,7 +100,7 @@ async def test_an_unknown_path_is_a_404_that_names_the_base_url(server: Inside, 
     assert "http://voxgate.test/v1" in error["message"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("method", "path", "allowed"),
     [
         ("GET", SPEECH, {"POST"}),

@@ -12,6 +12,7 @@ from proxy.http.request_protocol import HEAD_BYTES, HEAD_FIELDS, MOST_SENT_AHEAD
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.api.inside import inside
 from tests.proxy.http.sockets import Address, RawAnswer, ask, calling, serving
+from tests.tables import each_row
 
 SHORT_S = 0.4
 WAIT_S = 10.0
@@ -53,7 +54,7 @@ async def impatient(tmp_path: Path) -> AsyncIterator[Served]:
         yield Served(address, worker.key)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "head",
     [
         b"GET /healthz HTTP/1.1\r\nX: " + b"a" * (HEAD_BYTES + 1) + b"\r\n\r\n",
@@ -84,7 +85,7 @@ async def test_a_head_just_within_its_limits_is_answered(served: Served) -> None
         assert (await ask(served.address, head[:20000], head[20000:])).status == 200
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("request_line", "told"),
     [
         ("GET /v1/voices?describe=warm woman HTTP/1.1", "%20"),

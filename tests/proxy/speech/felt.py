@@ -10,7 +10,7 @@ from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.master import make_master
 from proxy.features.own_voices import records
 from proxy.file_store.vault import Vault
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 from proxy.storage.store import Statement, Store
 from tests.sound import decoded, tone
 

@@ -11,6 +11,7 @@ from speech_engine import EngineFailed
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.speech_clips import wav
+from tests.tables import each_row
 
 CONFIG = """
 [cache]
@@ -127,7 +128,7 @@ async def test_fields_that_the_model_takes_reach_it_as_they_were_sent(world: Wor
     assert "zzz" not in str(answer.headers)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "value",
     [
         "x" * 4096,
@@ -148,7 +149,7 @@ async def test_fields_that_the_model_takes_reach_it_as_they_were_sent(world: Wor
         [{"references": []}],
     ],
 )
-@pytest.mark.parametrize("model", ["follows/m", "plain/m"])
+@each_row("model", ["follows/m", "plain/m"])
 async def test_a_value_that_is_too_much_or_that_could_be_fetched_is_refused(
     world: World, model: str, value: object
 ) -> None:

@@ -40,7 +40,7 @@ def descriptors() -> set[str]:
 
 
 @given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=120), reads=st.lists(st.integers(0, 5)))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=min(80, settings().max_examples), deadline=None)
 def test_what_comes_out_is_what_went_in_however_they_alternate(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], reads: list[int]
 ) -> None:

@@ -325,19 +325,19 @@ def never_breaks(body: bytes) -> None:
 @given(st.one_of(anything, close))
 @example({**WHOLE, "language": "en\n"})
 @example({**WHOLE, "speed": 10**400})
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=min(100, settings().max_examples), deadline=None)
 def test_any_fields_are_a_request_or_a_refusal(body: dict[str, Any]) -> None:
     never_breaks(json.dumps(body).encode())
 
 
 @given(st.one_of(st.binary(max_size=200), json_values.map(lambda value: json.dumps(value).encode())))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=min(100, settings().max_examples), deadline=None)
 def test_any_bytes_are_a_request_or_a_refusal(body: bytes) -> None:
     never_breaks(body)
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=min(100, settings().max_examples), deadline=None)
 def test_a_damaged_body_is_a_request_or_a_refusal(data: st.DataObject) -> None:
     body = bytearray(json.dumps({**WHOLE, "input": SECRET, "speed": 1.5, "language": "pt-BR"}).encode())
     for _ in range(data.draw(st.integers(1, 3))):

@@ -5,6 +5,7 @@ import pytest
 from proxy.storage import costs, entries, ledger_slices, usage, usage_sums
 from proxy.storage.store import Store
 from proxy.storage.usage import Period
+from tests.tables import each_row
 
 _EXPECTED = {
     "usage": {"usage_by_account", "usage_by_time"},
@@ -47,14 +48,14 @@ _NEEDED = [
 ]
 
 
-@pytest.mark.parametrize("table", _EXPECTED)
+@each_row("table", _EXPECTED)
 async def test_a_table_that_every_request_writes_has_no_other_index(store: Store, table: str) -> None:
     found = await store.read(_POSTGRES if store.is_shared else _SQLITE, {"table": table})
     assert {row["name"] for row in found} == _EXPECTED[table]
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(("index", "sql"), _NEEDED)
+@each_row(("index", "sql"), _NEEDED)
 async def test_each_index_serves_its_query(store: Store, index: str, sql: str) -> None:
     names = (*usage.UsageRow.__struct_fields__, "since", "until", "at", "limit", "before", "most")
     names += ("reference", "owner", "upto_at", "upto_id")

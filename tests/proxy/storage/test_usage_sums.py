@@ -16,6 +16,7 @@ from proxy.storage.tables import Table
 from proxy.storage.usage import Outcome, Period, UsageRow
 from proxy.storage.usage_sums import UsageSum, list_sums
 from tests.proxy.storage.test_usage import ROW
+from tests.tables import each_row
 
 _DAY = 86_400_000_000
 _START = int(datetime(2026, 1, 30, tzinfo=UTC).timestamp()) * 1_000_000
@@ -84,7 +85,7 @@ async def among(store: Store) -> list[UsageRow]:
     return made
 
 
-@pytest.mark.parametrize("by", [by for by in DIMENSIONS if by != "refusal"])
+@each_row("by", [by for by in DIMENSIONS if by != "refusal"])
 async def test_sums_are_those_of_the_rows(store: Store, among: list[UsageRow], by: Dimension) -> None:
     found = await list_sums(store, Period(), by)
     assert {row.name: msgspec.structs.astuple(row)[1:-1] for row in found} == by_hand(among, by)
@@ -103,7 +104,7 @@ async def test_sums_are_of_one_account_and_of_a_period(store: Store, among: list
     assert sum(row.requests for row in found) == 10
 
 
-@pytest.mark.parametrize("by", DIMENSIONS)
+@each_row("by", DIMENSIONS)
 async def test_a_limited_sum_has_the_first_of_all_groups(
     store: Store, among: list[UsageRow], by: Dimension
 ) -> None:

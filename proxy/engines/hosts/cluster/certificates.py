@@ -10,10 +10,9 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import grpc
-import structlog
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -32,7 +31,6 @@ CHANNEL_OPTIONS = (("grpc.ssl_target_name_override", HOST_NAME),)
 """Options of each channel with `channel_credentials`."""
 
 _MOST_BYTES = 1_000_000
-_log = structlog.get_logger()
 
 
 class UnusableCertificates(ValueError):
@@ -159,30 +157,3 @@ def _has_signed(authority: x509.Certificate, leaf: x509.Certificate) -> bool:
 def channel_credentials(pair: CertificatePair) -> grpc.ChannelCredentials:
     """Return what a gateway shows to hosts, and whom it believes. The channel needs `CHANNEL_OPTIONS`."""
     return grpc.ssl_channel_credentials(pair.authority, pair.key, pair.certificate)
-
-
-def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """Return what a host shows to gateways. It admits only them.
-
-    The files are read again when their stamp has changed. Files that have become unusable are reported, and
-    the last usable ones stay. Raises UnusableCertificates if they are so now.
-    """
-    last = stamp(files)
-
-    # gRPC calls this for each connection, in a thread of its own.
-    def read_again() -> Any:
-        nonlocal last
-        before, last = last, stamp(files)
-        if last == before:
-            return None
-        try:
-            return configuration()
-        except UnusableCertificates as error:
-            _log.error("host.certificates.unusable", reason=str(error))
-            return None
-
-    def configuration() -> Any:
-        pair = read_pair(files, "host")
-        return grpc.ssl_server_certificate_configuration([(pair.key, pair.certificate)], pair.authority)
-
-    return grpc.dynamic_ssl_server_credentials(configuration(), read_again, True)

@@ -14,7 +14,7 @@ from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.ledger.verify import verify
 from proxy.storage import samples
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 from proxy.storage.store import Statement, Store
 from speech_engine.host import remote_worker
 from speech_engine.training import TrainingProgress

@@ -61,7 +61,7 @@ from proxy.ledger import Ledger
 from proxy.speech import speech_request
 from proxy.speech.candidate_race import IDLE_S
 from proxy.storage import samples
-from proxy.storage.samples import NOT_MEASURED, TRAINING, SampleRecord
+from proxy.storage.sample_record import NOT_MEASURED, TRAINING, SampleRecord
 from speech_engine.hearing import HEARING_HZ
 from speech_engine.pcm import PcmInMemory
 

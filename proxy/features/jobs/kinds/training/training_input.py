@@ -26,7 +26,7 @@ from proxy.features.jobs.kinds.training.records import Training
 from proxy.file_store.vault import Vault
 from proxy.speech.speaking import Speaking
 from proxy.storage import samples
-from proxy.storage.samples import SampleRecord
+from proxy.storage.sample_record import SampleRecord
 from proxy.storage.store import Store
 from speech_engine import ModelInfo
 from speech_engine.training import Recording, TrainingOrder

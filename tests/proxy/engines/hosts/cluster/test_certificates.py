@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from proxy.config.clusters import ClusterSection, TlsFiles
 from proxy.engines.hosts.cluster import certificates as cluster_certificates
+from proxy.engines.hosts.cluster import host_credentials
 from proxy.engines.hosts.cluster.certificates import (
     CHANNEL_OPTIONS,
     USES,
@@ -24,9 +25,9 @@ from proxy.engines.hosts.cluster.certificates import (
     channel_credentials,
     read_files,
     read_pair,
-    server_credentials,
 )
 from proxy.engines.hosts.cluster.channels import Channels
+from proxy.engines.hosts.cluster.host_credentials import server_credentials
 from proxy.file_store import certificates
 from tests.proxy.engines.hosts.cluster.certificate_files import (
     OTHER,
@@ -54,7 +55,7 @@ async def serving(folder: Path, read: Callable[[], CertificatePair] | None = Non
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("voxgate.Test", handlers),))
     with pytest.MonkeyPatch.context() as patch:
         if read is not None:
-            patch.setattr(cluster_certificates, "read_pair", lambda *_: read())
+            patch.setattr(host_credentials, "read_pair", lambda *_: read())
         port = server.add_secure_port("127.0.0.1:0", server_credentials(files_of("host", folder)))
         await server.start()
         try:

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from proxy.config.clusters import ClusterSection, TlsFiles, parse_address
 from proxy.engines.hosts.cluster import watch
-from proxy.engines.hosts.cluster.certificates import server_credentials
 from proxy.engines.hosts.cluster.channels import Channels
+from proxy.engines.hosts.cluster.host_credentials import server_credentials
 from proxy.engines.hosts.cluster.messages import (
     HostEnded,
     HostHello,

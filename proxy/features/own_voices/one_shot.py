@@ -16,7 +16,10 @@ import structlog
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.engines.engine_list import Engines
-from proxy.engines.hosts.sample_source import ModelFileReader, SampleSource, SampleUnavailable
+from proxy.engines.hosts.sample_source import SampleUnavailable
+from proxy.features.own_voices.sample_store import SampleStore
+from proxy.file_store.vault import Vault
+from proxy.storage.store import Store
 from speech_engine import EngineError, ModelInfo
 from speech_engine.host.engine_stream import run_to_end
 
@@ -32,25 +35,22 @@ class RequestRecording:
         self.was_read = False
 
 
-class OneShotSamples:
-    """A source of recordings: those of the requests under way, and behind them the `stored` ones."""
+class OneShotSamples(SampleStore):
+    """A source of recordings: those of the requests under way, and behind them the stored ones."""
 
-    def __init__(self, stored: SampleSource) -> None:
-        self._account_samples = stored
+    def __init__(self, store: Store, vault: Vault) -> None:
+        super().__init__(store, vault)
         self._recordings: dict[tuple[str, str], RequestRecording] = {}
 
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:
         found_recording = self._recordings.get((tenant, digest))
         if found_recording is None:
-            return await self._account_samples.pcm(tenant, digest, info)
+            return await super().pcm(tenant, digest, info)
         found_recording.was_read = True
         try:
             return await asyncio.to_thread(_derive, found_recording, info)
         except UnusableRecording as error:
             raise SampleUnavailable(str(error)) from None
-
-    async def model(self, tenant: str, digest: str) -> ModelFileReader:
-        return await self._account_samples.model(tenant, digest)
 
     @asynccontextmanager
     async def lend(self, account: str, recording: RequestRecording, engines: Engines) -> AsyncIterator[str]:

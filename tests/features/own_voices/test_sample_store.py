@@ -12,9 +12,9 @@ import pytest
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings import derivation
 from proxy.audio.recordings.master import make_master
-from proxy.catalogue.sample_store import SampleStore
 from proxy.config.sections import VaultSection
 from proxy.engines.hosts.sample_source import SampleUnavailable
+from proxy.features.own_voices.sample_store import SampleStore
 from proxy.file_store.vault import open_vault
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics

@@ -17,7 +17,7 @@ from proxy.audio.recordings.recording import UnusableRecording
 from proxy.engines.hosts.sample_source import ModelFileReader, SampleUnavailable
 from proxy.file_store.sealed_file import SealedFileReader
 from proxy.file_store.vault import Vault
-from proxy.storage import samples, trained_model
+from proxy.storage import samples, trained_models
 from proxy.storage.read_cache import ReadCache, read_singly
 from proxy.storage.store import StorageFailed, Store
 from speech_engine import ModelInfo
@@ -80,7 +80,7 @@ class SampleStore:
     async def model(self, tenant: str, digest: str) -> ModelFileReader:
         """Return the file of a voice of this account, "" for the operator. Raises SampleUnavailable."""
         try:
-            size = await trained_model.find_size(self._store, tenant, digest)
+            size = await trained_models.find_size(self._store, tenant, digest)
             if size is not None:
                 return _SealedFile(size, await self._vault.reader(tenant, digest))
         except StorageFailed as error:
