@@ -92,12 +92,6 @@ class InvalidRequest(RequestFailed):
     status, kind, default_code = 400, "invalid_request_error", "invalid_value"
 
 
-def missing_parameter(param: str, rest: str = ".") -> InvalidRequest:
-    """Return the failure of a request that lacks a field. The `rest` of the message follows its name."""
-    message = f"Missing required parameter: '{param}'{rest}"
-    return InvalidRequest(message, param=param, code="missing_required_parameter")
-
-
 class InvalidKey(RequestFailed):
     status, kind, default_code = 401, "invalid_request_error", "invalid_api_key"
 

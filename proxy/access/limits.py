@@ -63,7 +63,7 @@ class Limits:
         """Return the window of the first limit that is reached, and count nothing."""
         return await self._windows.find_full(limits)
 
-    async def check_writable(self) -> None:
+    async def check(self) -> None:
         """Raise LimitsUnavailable if requests cannot be counted."""
         await self._windows.check_writable()
 
@@ -94,7 +94,6 @@ def _rate_limited(full: FullWindow, plan: str) -> RateLimited:
     limit = full.limit
     window = Window(limit.most, 0, min(full.reset_s, WINDOW_S))
     whose = f"your plan '{plan}'" if limit.kind == "account" else "this key"
-    # The first request of this call was counted before its further ones.
     counts = f", and this one counts as {limit.cost + 1}" if limit.cost > 1 else ""
     return full.refusal(
         f"Rate limit reached for {whose}: {limit.most} requests a minute{counts}.",

@@ -20,8 +20,9 @@ from proxy.api.agreed_terms import AgreedChange, ShownOverrides
 from proxy.api.balance import Balance, ShownCycle
 from proxy.api.keys import KeyEntry
 from proxy.catalogue.people import UserEntry, account_title
+from proxy.config.fields import missing_parameter
 from proxy.config.sections import Config
-from proxy.errors import Conflict, InvalidRequest, NotFound, missing_parameter
+from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import Name, NeededReason, read_body
 from proxy.http.lists import MOST_ROWS, iso_time_or_none
 from proxy.http.replies import reply, struct_from

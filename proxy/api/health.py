@@ -166,7 +166,7 @@ class HealthEndpoints(Resource):
 
     async def _limits_problem(self) -> str:
         try:
-            await self._limits.check_writable()
+            await self._limits.check()
         except LimitsUnavailable:
             return "limits: requests cannot be counted"
         return ""

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 
 import msgspec
 
+from proxy.errors import InvalidRequest
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 _ABSENT_TYPES = (NoneType, msgspec.UnsetType)
@@ -149,3 +151,9 @@ def find_too_large(value: object, key: str) -> Iterator[str]:
             yield from find_too_large(inner, key)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         yield key
+
+
+def missing_parameter(param: str, rest: str = ".") -> InvalidRequest:
+    """Return the failure of a request that lacks a field. The `rest` of the message follows its name."""
+    message = f"Missing required parameter: '{param}'{rest}"
+    return InvalidRequest(message, param=param, code="missing_required_parameter")

@@ -59,7 +59,7 @@ _MOST_BYTES_BY_NAME = {
 """The members besides recordings, with the largest size of each. Only the tar bounds a database."""
 
 
-class Recording(NamedTuple):
+class ArchivedRecording(NamedTuple):
     account: str
     digest: str
 
@@ -70,21 +70,13 @@ class Unpacked(NamedTuple):
 
     facts: BackupFacts
     files: tuple[str, ...]
-    recordings: tuple[Recording, ...]
+    recordings: tuple[ArchivedRecording, ...]
     stage: Path
     recordings_stage: Path
 
 
-class RestoreConfig(NamedTuple):
-    """The configuration of a restore, and its text if it comes from the backup."""
-
-    config: Config
-    text: bytes | None
-
-
 def _read_config(file: Path) -> bytes | None:
-    """Return the text of the configuration in a whole backup, or None. Only ABOUT comes before it. Raise
-    StorageFailed."""
+    """Return the text of the configuration, which comes first after ABOUT, or None. Raise StorageFailed."""
     with _open_members(file) as members:
         for member in members:
             if member.name == CONFIG:
@@ -173,7 +165,7 @@ def _stages(data: Path, recordings: Path) -> Iterator[tuple[Path, Path]]:
 
 def _unpack(file: Path, stage: Path, recordings_stage: Path) -> Unpacked:
     files: list[str] = []
-    recordings: list[Recording] = []
+    recordings: list[ArchivedRecording] = []
     facts = None
     with _open_members(file) as members:
         for member in members:
@@ -208,12 +200,12 @@ def _read_facts(member: ArchivedFile) -> BackupFacts:
     return facts
 
 
-def _recording_named(member: str) -> Recording:
+def _recording_named(member: str) -> ArchivedRecording:
     """Return the recording that a member is. Raise UnsafeName."""
     parts = member.split("/")
     if len(parts) != 3 or parts[0] != RECORDINGS:
         raise UnsafeName(f"{ascii(member)[:100]} is no file of a backup")
-    recording = Recording(parts[1], parts[2])
+    recording = ArchivedRecording(parts[1], parts[2])
     if not is_recording("/".join(recording)):
         raise UnsafeName(f"{ascii(member)[:100]} cannot name a file of a vault")
     return recording
@@ -331,7 +323,7 @@ def _without_secrets(key: str, value: Any) -> Any:
 
 
 @contextmanager
-def restored_config(file: Path, config_file: Path | None) -> Iterator[RestoreConfig]:
+def restored_config(file: Path, config_file: Path | None) -> Iterator[tuple[Config, bytes | None]]:
     """Yield the configuration of this machine. Without one, yield the backup's, with its text.
 
     The backup's configuration is put in place when the block ends without a failure. Raises ConfigError, and
@@ -341,7 +333,7 @@ def restored_config(file: Path, config_file: Path | None) -> Iterator[RestoreCon
     config_path = Path(config_file or os.environ.get("VOXGATE_CONFIG") or CONFIG)
     content = None if config_path.exists() else _read_config(file)
     if content is None:
-        yield RestoreConfig(load_config(config_file), None)
+        yield load_config(config_file), None
         return
     temporary_file = sqlite_backup.temporary_path(config_path)
     try:
@@ -349,7 +341,7 @@ def restored_config(file: Path, config_file: Path | None) -> Iterator[RestoreCon
             opened.write(content)
         config = load_config(temporary_file)
         _check_folders(file, config, config_path)
-        yield RestoreConfig(config, content)
+        yield config, content
         sqlite_backup.move_into_place(temporary_file, config_path)
     except OSError as error:
         raise StorageFailed(f"{config_path} cannot be written: {error.strerror}") from None

@@ -68,10 +68,6 @@ class Delayed(msgspec.Struct, frozen=True):
     also: tuple[Statement, ...] = ()
 
 
-TRY_AGAIN = Delayed(is_try=False)
-"""The result of an attempt that changes nothing: if the row is still open, it is attempted again at once."""
-
-
 class TaskFailed(msgspec.Struct, frozen=True):
     """The task has failed for good: another try would fail in the same way."""
 
@@ -80,6 +76,8 @@ class TaskFailed(msgspec.Struct, frozen=True):
 
 Result = Done | Delayed | TaskFailed | None
 """The result of an attempt. None: the attempt has written its end itself."""
+TRY_AGAIN = Delayed(is_try=False)
+"""The result of an attempt that changes nothing: if the row is still open, it is attempted again at once."""
 
 
 class TaskKind(ABC, Generic[W]):

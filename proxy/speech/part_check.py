@@ -66,6 +66,6 @@ class PlanCheck:
         del candidate, language
         return "no_ears"
 
-    def parts_to_check(self, parts: Sequence[Part], text: str, speed: float) -> Sequence[Part]:
+    def at_sentences(self, parts: Sequence[Part], text: str, speed: float) -> Sequence[Part]:
         """Return the parts of a checked plan, cut at their sentences, so that each is heard alone."""
         raise NotImplementedError

@@ -162,7 +162,7 @@ class Planner:
             return replace(
                 self._build_plan(voice, request, terms, parts, own), check=check, obstacle=obstacle
             )
-        parts = self._part_check.parts_to_check(parts, request.text, request.speed)
+        parts = self._part_check.at_sentences(parts, request.text, request.speed)
         return replace(self._build_plan(voice, request, terms, parts, own, is_checked=True), check=check)
 
     def _obstacle(self, request: SpeechRequest, parts: Sequence[Part]) -> str:

@@ -17,8 +17,9 @@ from policies.markdown.reading import Markdown
 from policies.text_tags import NEUTRAL, EmotionTags
 from proxy.audio.formats import FORMATS, USUAL_FORMS, OutputForm, find_form
 from proxy.config import fields
+from proxy.config.fields import missing_parameter
 from proxy.config.sections import Server
-from proxy.errors import InvalidRequest, missing_parameter
+from proxy.errors import InvalidRequest
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
 from proxy.speech.part_check import CheckKind, OnWrong

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from proxy.errors import missing_parameter
+from proxy.config.fields import missing_parameter
 from proxy.features.consents import rules
 from proxy.features.consents.consent_store import NewConsent, ReadableConsent
 from proxy.features.consents.records import DEFAULT_USES, Use, Words

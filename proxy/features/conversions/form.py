@@ -9,8 +9,8 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from proxy.audio.formats import FORMATS, OutputForm, find_form
-from proxy.config.fields import FieldFault
-from proxy.errors import InvalidRequest, NotFound, RequestTooLarge, missing_parameter
+from proxy.config.fields import FieldFault, missing_parameter
+from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
 from proxy.features.consents.grants import Grant, Grants
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE, RequestForm, json_or_text, read_form

@@ -51,7 +51,6 @@ from speech_engine.text.english_readings import is_english, times_written
 from speech_engine.text.said import with_times_of
 
 LEAST_S = 0.4
-"""A shorter part is not checked."""
 OFTEN_CALLED_WRONG = frozenset(
     (("kokoro/standard", "en"), ("kokoro/standard", "es"), ("piper/standard", "en"))
 )
@@ -101,8 +100,8 @@ class TranscriptCheck(MadePartCheck):
             return "model"
         return "language" if self._recognition.may_hear("") else "no_ears"
 
-    def parts_to_check(self, parts: Sequence[Part], text: str, speed: float) -> Sequence[Part]:
-        return super().parts_to_check([*map(self._rates.with_order, parts)], text, speed)
+    def at_sentences(self, parts: Sequence[Part], text: str, speed: float) -> Sequence[Part]:
+        return super().at_sentences([*map(self._rates.with_order, parts)], text, speed)
 
     async def verdict_on(self, made: MadePart) -> PartVerdict:
         verdict = await self._verdict_in_time(made)
@@ -163,8 +162,7 @@ class TranscriptCheck(MadePartCheck):
         return min(first, second, key=lambda each: (_rank(each), len(each.runs)))
 
     def _comparing_front_end(self, made: MadePart) -> str:
-        """Return the front-end that reads both texts. It is that of the part, or of the language if the model
-        reads numbers itself."""
+        """Return the front-end that reads both texts: the part's, or, if it is PLAIN, the language's."""
         if made.candidate.front_end != PLAIN:
             return made.candidate.front_end
         return self._front_ends.names.by_language.get(languages.base_tag(made.job.language), PLAIN)
@@ -201,9 +199,9 @@ class TranscriptCheck(MadePartCheck):
         language = made.job.language
         recording = OwnRecording("", made.account, sound.pcm, language)
         speech = MadeSpeech(recording, wanted.text, _is_speech(made.candidate), self._share, made.is_idle)
-        heard = await self._recognition.hear_made(speech, made.within_s, full_window=full_window)
-        transcript = await self._read_transcript(part, heard.text)
-        evidence = Evidence(scores=_scores(heard), silences=sound.silences)
+        scored = await self._recognition.hear_made(speech, made.within_s, full_window=full_window)
+        transcript = await self._read_transcript(part, scored.text)
+        evidence = Evidence(scores=_scores(scored), silences=sound.silences)
 
         def compare_by(sounds: Sounds | None, length: float = 1.0) -> WordComparison:
             return compare(wanted.text, transcript, language, evidence._replace(sounds=sounds, length=length))

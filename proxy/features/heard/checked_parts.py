@@ -49,7 +49,7 @@ class MadePartCheck(PartCheck):
         """Hear a made part. It raises no EngineError, and returns by the end of its time."""
         raise NotImplementedError
 
-    def parts_to_check(self, parts: Sequence[Part], text: str, speed: float) -> Sequence[Part]:
+    def at_sentences(self, parts: Sequence[Part], text: str, speed: float) -> Sequence[Part]:
         return at_sentences(parts, text, speed)
 
     def begin_parts(

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from policies.tasks import SECOND_US
 from proxy.access.callers import Caller, caller_of
+from proxy.config.fields import missing_parameter
 from proxy.errors import (
     Conflict,
     InvalidRequest,
@@ -17,7 +18,6 @@ from proxy.errors import (
     NotFound,
     RangeNotSatisfiable,
     UnsupportedMediaType,
-    missing_parameter,
 )
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import uploads

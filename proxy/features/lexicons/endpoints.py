@@ -16,8 +16,9 @@ from policies.lexicon import MOST_LEXICONS, MOST_SPOKEN_CHARACTERS, MOST_WORD_CH
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, account_endpoint, check_open
 from proxy.catalogue.erasing import Purges
 from proxy.catalogue.library import Library
+from proxy.config.fields import missing_parameter
 from proxy.config.reader import names_hint
-from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, missing_parameter
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.lexicons import records
 from proxy.features.lexicons.records import LexiconSummary
 from proxy.http.body import AccountName, read_body

@@ -17,13 +17,13 @@ from starlette.responses import Response
 from proxy.access.callers import caller_of
 from proxy.api.admin_tools import CONTROL_ACTOR, AdminTools
 from proxy.audio.recordings.recording import UnusableRecording
+from proxy.config.fields import missing_parameter
 from proxy.errors import (
     Conflict,
     DecodingFailed,
     InvalidRequest,
     MarksUnavailable,
     NoPlace,
-    missing_parameter,
 )
 from proxy.features.marks.checker import ProvenanceChecker
 from proxy.features.marks.findings import Examination, ManifestFinding, ManifestState, MarkFinding

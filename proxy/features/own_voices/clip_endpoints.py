@@ -14,6 +14,7 @@ from proxy import errors
 from proxy.api.answering import TAG
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
+from proxy.config.fields import missing_parameter
 from proxy.feature import AppContext
 from proxy.features.own_voices.bodies import RefText
 from proxy.features.own_voices.clips import (
@@ -208,7 +209,7 @@ async def _read_clip(request: Request) -> tuple[ClipForm, bytes]:
     form = speech_request.read(ClipForm, form_values(fields, lists=()))
     form.check()
     if AUDIO_FIELD not in fields.files:
-        raise errors.missing_parameter(AUDIO_FIELD)
+        raise missing_parameter(AUDIO_FIELD)
     return form, fields.files[AUDIO_FIELD].data
 
 

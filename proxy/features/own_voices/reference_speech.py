@@ -14,8 +14,9 @@ from policies.routing import Voice
 from policies.sample_quality import speech_range_s
 from proxy.access.callers import Caller
 from proxy.audio.recordings.intake import RecordingIntake
+from proxy.config.fields import missing_parameter
 from proxy.engines.engine_list import Engines
-from proxy.errors import InvalidRequest, NotAllowed, missing_parameter
+from proxy.errors import InvalidRequest, NotAllowed
 from proxy.features.consents.grants import Grant, Grants
 from proxy.features.own_voices.one_shot import OneShotSamples, RequestRecording
 from proxy.http.connection import Connection

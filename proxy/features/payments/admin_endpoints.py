@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
-from proxy.errors import Conflict, InvalidRequest, NotFound, missing_parameter
+from proxy.config.fields import missing_parameter
+from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.features.payments import bodies
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import OrderStore

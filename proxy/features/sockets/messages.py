@@ -13,7 +13,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from proxy.audio.formats import OutputForm
-from proxy.errors import ErrorDetail, InvalidRequest, missing_parameter
+from proxy.config.fields import missing_parameter
+from proxy.errors import ErrorDetail, InvalidRequest
 from proxy.features.sockets.utterances.values import (
     Interrupted,
     PieceEnd,

@@ -11,7 +11,8 @@ import msgspec
 
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import SpeechRecording, UnusableRecording
-from proxy.errors import InvalidRequest, RequestFailed, RequestTooLarge, missing_parameter
+from proxy.config.fields import missing_parameter
+from proxy.errors import InvalidRequest, RequestFailed, RequestTooLarge
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import FIELDS, FILE
 from proxy.features.transcriptions.long_decoder import LongDecoder, too_long, unreadable

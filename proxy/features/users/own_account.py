@@ -15,13 +15,13 @@ from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import AdminTools
 from proxy.api.me import Me, MeAnswer
 from proxy.api.voices import VoiceTools
+from proxy.config.fields import missing_parameter
 from proxy.errors import (
     InvalidRequest,
     NotAllowed,
     SessionEnded,
     SessionNeeded,
     UpstreamFailed,
-    missing_parameter,
 )
 from proxy.features.mail.addresses import MOST_CHARACTERS
 from proxy.features.mail.folding import folded_address

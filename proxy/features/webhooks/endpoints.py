@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools, account_endpoint, check_open
+from proxy.config.fields import missing_parameter
 from proxy.errors import (
     Conflict,
     InvalidRequest,
@@ -15,7 +16,6 @@ from proxy.errors import (
     NotAllowed,
     NotFound,
     RateLimited,
-    missing_parameter,
 )
 from proxy.features.webhooks import bodies, deliveries, records
 from proxy.features.webhooks.webhook_store import ReadableWebhook, WebhookChange, WebhookStore

@@ -191,7 +191,7 @@ async def test_one_window_may_have_a_part_that_others_leave(limits: Limits, acco
 
 
 async def test_a_store_of_counts_that_answers_is_healthy(limits: Limits) -> None:
-    await limits.check_writable()
+    await limits.check()
 
 
 class Clock:
@@ -357,7 +357,7 @@ async def _own_redis(*options: str) -> AsyncIterator[tuple[RedisServer, Limits]]
 
 
 async def _expect_unavailable(limits: Limits) -> None:
-    for call in (limits.admit("a", "k", _terms(1000)), limits.check_writable()):
+    for call in (limits.admit("a", "k", _terms(1000)), limits.check()):
         with pytest.raises(LimitsUnavailable) as failure:
             await call
         assert (failure.value.status, failure.value.retry_after_s) == (503, 2.0)
@@ -370,7 +370,7 @@ async def test_a_redis_that_is_away_refuses_and_is_found_again() -> None:
         await _expect_unavailable(limits)
         server.start()
         await limits.admit("a", "k", _terms(1000))
-        await limits.check_writable()
+        await limits.check()
 
 
 @pytest.mark.slow

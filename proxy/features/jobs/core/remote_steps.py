@@ -25,7 +25,6 @@ class RemoteStepLimiter:
     def __init__(self) -> None:
         self.at_once = 16
         self.of_account = 8
-        # The accounts of the jobs that were remote when they were last planned.
         self._accounts_by_job: LRUCache[str, str] = LRUCache(_MOST_JOBS)
         self._is_remote_by_step: dict[str, bool] = {}
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 from msgspec import Meta
 
-from proxy.errors import InvalidRequest, missing_parameter
+from proxy.config.fields import missing_parameter
+from proxy.errors import InvalidRequest
 from proxy.features.own_voices.bodies import DescribedVoice
 from proxy.http.body import AccountName, Label, Labels, LanguageTag, Name, ReasonText, Tags
 

@@ -17,8 +17,9 @@ from proxy.api.voices import VoiceTools
 from proxy.catalogue.known_voices import voice_not_found
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.catalogue.voice_records import VoiceRecord
+from proxy.config.fields import missing_parameter
 from proxy.engines.registry import Registry
-from proxy.errors import Conflict, InvalidRequest, RequestTimeout, missing_parameter
+from proxy.errors import Conflict, InvalidRequest, RequestTimeout
 from proxy.features.models import voice_reading
 from proxy.features.own_voices.library_writer import LibraryWriter
 from proxy.features.own_voices.recording_storage import consent_condition

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from proxy.errors import InvalidRequest, RequestTooLarge, missing_parameter
+from proxy.config.fields import missing_parameter
+from proxy.errors import InvalidRequest, RequestTooLarge
 from proxy.features.jobs.core import covers
 from proxy.features.jobs.core.choice import Only, chosen_chapters
 from proxy.features.jobs.core.fields import ENCODED, FORMATS, M4B, Chapter, Files, StepFields, step_format
