@@ -44,12 +44,15 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "after file": (JobFiles, "put", "after"),
     "before settlement": (Hold, "settle", "before"),
     "after settlement": (Hold, "settle", "after"),
-    "before clips": (voice_records, "add_training_clips", "before"),
-    "after clips": (voice_records, "add_training_clips", "after"),
     "before end": (STEPS, "write_held", "before"),
     "after end": (STEPS, "write_held", "after"),
 }
 """Those of steps."""
+CLIP_POINTS: dict[str, tuple[Any, str, str]] = {
+    "before clips": (voice_records, "add_training_clips", "before"),
+    "after clips": (voice_records, "add_training_clips", "after"),
+}
+"""Those of a recording that is cut into clips."""
 FILE_POINTS: dict[str, tuple[Any, str, str]] = {
     "in encoding": (FileMaking, "keep_blobs", "before"),
     "before encoded": (FileWriter, "put", "before"),
@@ -71,7 +74,7 @@ class _Point:
 
 
 def arm(point: str, number: int, points: Mapping[str, tuple[Any, str, str]] | None = None) -> None:
-    owner, name, when = (points or POINTS | FILE_POINTS)[point]
+    owner, name, when = (points or POINTS | CLIP_POINTS | FILE_POINTS)[point]
     method, reached = getattr(owner, name), _Point(number)
 
     @wraps(method)
