@@ -74,7 +74,7 @@ class Jobs:
         self._api = api
 
     async def run(self, work: bytes, policy: dict[str, int], *, is_safe: bool = False) -> str:
-        """Begin a job and return its id. If `is_safe`, the server begins each key only once.
+        """Begin a job and return its id. If `is_safe`, the server begins work with one key only once.
 
         Raises NotBegun if the job was not begun, and EngineFailed if that is unknown: find that out before
         any retry.

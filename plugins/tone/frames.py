@@ -33,7 +33,7 @@ PEAK = round(0.4 * 32767)
 
 def payload(text: str) -> bytes:
     """Return the bytes after the preamble. Raise OverflowError if the text is over `MAX_BYTES`."""
-    # A signature begins with a byte that is no UTF-8: see timbre.py.
+    # The signature of a voice (timbre.py) begins with a byte that is no UTF-8.
     data = text.encode(errors="surrogateescape")
     return len(data).to_bytes(LENGTH_BYTES, "big") + data + zlib.crc32(data).to_bytes(CHECK_BYTES, "big")
 

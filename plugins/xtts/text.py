@@ -78,7 +78,7 @@ class TextReader:
             return _SPACES.sub(" ", text.lower()).strip()
         try:
             clean: str = self._cleaner.preprocess_text(text.strip().lower(), name.split("-")[0])
-        except Exception:  # noqa: BLE001 - the seam around num2words: each of its languages raises otherwise
+        except Exception:  # noqa: BLE001 - the seam around num2words: each of its languages raises errors of its own
             raise UnsupportedText(
                 f"This model cannot read a number or a sign in this text as {name!r}; write it in words."
             ) from None
@@ -107,5 +107,6 @@ def _tokenizer(vocabulary: Path) -> Any:
     ]
     # From a text, because for a path the library's error would not name the fault.
     made = Tokenizer.from_str(json.dumps(content | {"decoder": None}))
+    # By this name the library means that marks in a text are spelled.
     made.encode_special_tokens = True
     return made

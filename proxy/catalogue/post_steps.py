@@ -42,7 +42,8 @@ def find_step(
 
 
 def _find_engine_voice(name: str, engine: LiveEngine, written: str) -> Voice | None:
-    """Return a voice of the engine by its id or `engine/id`, or None if the engine surely lacks it."""
+    """Return a voice of the engine by its id or `engine/id`, or None if the engine surely lacks it.
+    One whose `unlisted_voices` is None may have any."""
     id_ = written.removeprefix(f"{name}/")
     unlisted = engine.unlisted_voices
     if unlisted is not None and id_ not in unlisted and all(info.id != id_ for info in engine.voices()):

@@ -138,7 +138,7 @@ def merge_groups(groups: Iterable[Group]) -> dict[str, Group]:
 
 
 def admin_path(kind: str, name: str, *more_parts: str) -> str:
-    """Return the path of a thing under /admin. `more` are further parts. Raise CommandRefused."""
+    """Return the path of a thing under /admin. `more_parts` follow the name. Raise CommandRefused."""
     # Quoted: an account may be named "50/50", and "ada?" must not become "ada". A name such as ".." is
     # refused, because a path would lose it and mean something else.
     if not name.strip("./") or name.endswith("/"):
@@ -148,7 +148,7 @@ def admin_path(kind: str, name: str, *more_parts: str) -> str:
 
 
 class FeatureCommands(NamedTuple):
-    """The commands of one feature, or of all features. In the help, the commands of accounts come first, then
+    """The commands of one feature, or of all features. In the help, `commands` come first, then
     `key_groups`, whose keys belong to no account, then `groups`. `last_groups` come at the end."""
 
     commands: tuple[Command, ...] = ()

@@ -29,7 +29,7 @@ class Line(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A table before it is drawn. Columns in `wide` are only in the wide form."""
+    """A table before it is drawn. Columns in `wide`, and empty ones, are only in the wide form."""
 
     columns: tuple[str, ...]
     rows: Sequence[tuple[str | Line, ...]]

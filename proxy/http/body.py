@@ -71,7 +71,7 @@ LanguageTag = Annotated[
         description="a language tag such as en, pt-BR or es-419",
     ),
 ]
-LanguageTagOrNone = Annotated[
+LanguageTagOrEmpty = Annotated[
     str,
     Meta(
         pattern=r"^([A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*|)\Z",

@@ -55,8 +55,8 @@ def derive_sample(master: bytes, quality: SampleQuality, spec: SampleSpec) -> by
 
 
 def _speech_range(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tuple[int, int]:
-    """Return the range of samples of the speech with margins. If it is too short, silence around it is
-    added."""
+    """Return the range of samples of the speech with margins. If it is too short, it is widened
+    over what lies around it."""
     start, end = speech_range_s(quality, whole.seconds)
     if end - start < spec.least_s:
         if whole.seconds < spec.least_s:

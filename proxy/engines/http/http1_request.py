@@ -86,6 +86,7 @@ def check_headers(headers: Headers) -> None:
 
 
 def _place(url: str) -> tuple[Origin, str, str]:
+    """Return the server of an address, the value of its header `host`, and the path with the query."""
     try:
         parts = urlsplit(url)
         scheme, host = parts.scheme, _host(parts.hostname or "")
@@ -93,7 +94,7 @@ def _place(url: str) -> tuple[Origin, str, str]:
         if port == 0:
             raise ValueError("no port")
     except (ValueError, KeyError):
-        raise EngineUnavailable("The provider cannot be reached: its address is none.") from None
+        raise EngineUnavailable("The provider cannot be reached: its address is no URL of a server.") from None
     shown = f"[{host}]" if ":" in host else host
     path = quote(parts.path, safe=_UNQUOTED) or "/"
     query = f"?{quote(parts.query, safe=_UNQUOTED)}" if parts.query else ""

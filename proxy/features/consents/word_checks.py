@@ -48,6 +48,7 @@ class WordChecks:
         judge = partial(
             judge_consent, phrase, text.text, record.language, self.operator, is_reliable=text.is_reliable
         )
+        # A first run without sounds tells which texts need them.
         texts = await asyncio.to_thread(texts_to_sound, judge)
         sounds_by_text = await self._recognition.phonemes_of(texts, record.language) if texts else None
         sounds = None if sounds_by_text is None else lambda words: sounds_by_text.get(words, "")

@@ -2,7 +2,7 @@
 
 One pace a speaker comes first. Then dynamic programming over the delay and the pace of each line finds the
 cheapest plan without an overlap: a short delay costs little, and a long one very much, as does a pace that
-differs from that of a near line. All costs are those of voxgate's measurements.
+differs from that of a near line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The journal of erasures in a shared vault: each line is an object, since no machine could append to a file.
 
-The names alone tell which subjects a database lacks: `erasures/TIME-SUBJECT-NONCE`, and with `-withdrawn` for
-a line that withdraws the one of the same time. The nonce is a signature of the content by the master key.
+The names alone tell which subjects a database lacks: `erasures/TIME-SUBJECT-SIGNATURE`, and with `-withdrawn`
+for a line that withdraws the one of the same time. The signature is of the content, by the master key.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class _Name(NamedTuple):
 
 
 class ObjectJournal:
-    """The journal of a vault. Every method raises StorageFailed. `data` may have a journal file of earlier.
+    """The journal of a vault. Every method raises StorageFailed. `data` may have a journal file from the time
+    before the vault was shared.
 
     Whoever can write into the vault can write lines, so a line counts if a master key has signed it. If this
     database has a tombstone of its subject, `sign` adds the signed line.
@@ -76,8 +77,8 @@ class ObjectJournal:
         await self._vault.objects.put(*_encode_line(line, masters))
 
     async def list_unknown(self, store: Store) -> list[JournalLine]:
-        """List the signed lines of which this database has no tombstone, the oldest first. Take over the
-        lines of a file before."""
+        """List the signed lines of which this database has no tombstone, the oldest first. Before that,
+        take over the lines of a journal file."""
         await self._import_file()
         until = asyncio.get_running_loop().time() + _UNCOMMITTED_S
         while unknown := await _without_tombstone(store, await self._list_names()):
@@ -103,8 +104,8 @@ class ObjectJournal:
 
     async def sign(self, store: Store) -> int:
         """Add the lines that have no object under the newest key: the line of each tombstone, and each signed
-        line without a tombstone. Return their number. Lines with a tombstone are not read, so deleted ones
-        come back."""
+        line without a tombstone. Return their number. A line with a tombstone is not read, but made
+        again from it, in case its object was deleted."""
         names, number = await self._list_names(), 0
         stored = {name.text for name in names}
         async for batch in tombstone_rows.tombstone_batches(store):
@@ -115,7 +116,7 @@ class ObjectJournal:
     async def _put_missing(
         self, lines: Iterable[JournalLine | Tombstone], stored: Collection[str] = ()
     ) -> int:
-        """Put the lines that are not `there` under the newest key, and return their number."""
+        """Put the lines that are not `stored` under the newest key, and return their number."""
         masters, new = await self._vault.ensure_masters(), list[tuple[str, bytes]]()
         for each in lines:
             try:
@@ -191,7 +192,7 @@ def _in_order(lines: Iterable[JournalLine | None]) -> list[JournalLine]:
     return sorted((line for line in lines if line is not None), key=lambda line: line.at)
 
 
-async def replay_once_a_start(data: Path, machine: str, replay: Callable[[], Awaitable[None]]) -> None:
+async def replay_once_a_start(data: Path, start: str, replay: Callable[[], Awaitable[None]]) -> None:
     """Replay the journal in the first worker of a start of a server. The others wait for it.
 
     Raises StorageFailed. If the first worker fails or is killed, the next one replays.
@@ -203,10 +204,10 @@ async def replay_once_a_start(data: Path, machine: str, replay: Callable[[], Awa
             if (lock := await asyncio.to_thread(locked_files.take_lock, file)) is None:
                 await asyncio.sleep(_LOCK_EVERY_S)
         try:
-            if not file.exists() or file.read_text() != machine:
+            if not file.exists() or file.read_text() != start:
                 await replay()
                 with lock.create_part() as part:
-                    part.write(machine.encode())
+                    part.write(start.encode())
                     lock.complete_part(part, lock.name)
         finally:
             lock.release()

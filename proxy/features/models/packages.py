@@ -138,6 +138,6 @@ def _write_arrays(file: GalleryFile, open_member: _OPENER, out: BinaryIO, report
             array = BytesIO()
             np.lib.format.write_array(array, numbers.reshape(file.shape), version=(1, 0))
             info = zipfile.ZipInfo(f"{PurePosixPath(member.path).stem}.npy")
-            info.create_system = 3
+            info.create_system = 3  # Unix, on every system
             archive.writestr(info, array.getvalue())
             report(done + 1, len(file.members))

@@ -20,7 +20,7 @@ from proxy.http.body import (
     Label,
     Labels,
     LanguageTag,
-    LanguageTagOrNone,
+    LanguageTagOrEmpty,
     Name,
     ReasonText,
     Tags,
@@ -189,7 +189,7 @@ class ChangedVoice(msgspec.Struct, frozen=True, kw_only=True):
     description: ReasonText | UnsetType = UNSET
     tags: Tags | UnsetType = UNSET
     labels: Labels | UnsetType = UNSET
-    language: LanguageTagOrNone | UnsetType | None = UNSET
+    language: LanguageTagOrEmpty | UnsetType | None = UNSET
     gender: Label | UnsetType | None = UNSET
     cast: Cast | UnsetType = UNSET
     mix: Mix | UnsetType = UNSET
