@@ -42,7 +42,8 @@ class Reading(NamedTuple):
 
 
 def read_markdown(text: str, markdown: Markdown) -> Reading | None:
-    """Return the reading of a text, or None without marks. It takes milliseconds: call it in a thread."""
+    """Return the reading of a text, or None if it has no marks, or nothing but marks. It takes milliseconds:
+    call it in a thread."""
     if not MAY_HAVE_MARKS[markdown](text):
         return None
     unread = frozenset(marks.unread_link_places(text))

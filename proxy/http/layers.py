@@ -56,7 +56,7 @@ def public_app(
     closed_paths: ClosedPaths = NONE_CLOSED,
     dialects: Sequence[Dialect] = (),
 ) -> ASGIApp:
-    """Return the app of the port. The `closed` paths are those of features that are off."""
+    """Return the app of the port. The `closed_paths` are those of features that are off."""
     endpoints = [*endpoints, *(each for dialect in dialects for each in dialect.endpoints)]
     counter = RequestCounter(limits)
     for_suspended = Paths(endpoint for endpoint in endpoints if endpoint.is_for_suspended)

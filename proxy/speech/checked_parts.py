@@ -1,4 +1,4 @@
-"""The interface of checked speech: a feature makes the parts of a call, and sends each after its check."""
+"""The interface of checked speech: a feature makes the parts of a call, and says when each may be sent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CheckedParts(Protocol):
     async def start_part(
         self, run: PartRun, waited_s: float, wait_until_free: WaitUntilFree | None
     ) -> PartStream:
-        """Return a part that may be sent. It stands in place of `FirstAudio.start_stream`."""
+        """Return a part that may be sent, as `FirstAudio.start_stream` does where nothing is checked."""
         ...
 
     async def wait_made(self, number: int) -> None:
@@ -58,7 +58,7 @@ class PartCheck(PlanCheck):
         self, first_audio: FirstAudio, room: SpillQuota, call: SpeechCall, note_made: Callable[[int], None]
     ) -> CheckedParts:
         """Begin to make the parts of a call. `note_made` is called when the sound of a part is there, before
-        it is heard."""
+        it is checked."""
         raise NotImplementedError
 
 

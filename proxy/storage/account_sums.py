@@ -27,7 +27,8 @@ FROM cycles
 
 
 class CycleSums(msgspec.Struct, frozen=True):
-    """The speech of a cycle, its costs, the micro-credits used of its allowance, and those granted ever."""
+    """The speech of a cycle, its costs, the micro-credits used of its allowance, and those of grants that are
+    left."""
 
     account: str
     audio_ms: int

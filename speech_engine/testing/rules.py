@@ -111,7 +111,7 @@ def check_transcript(model: ModelInfo, recording_s: float, events: Sequence[Even
     latest_s, up_to_s = 0.0, 0.0
     for event in events[:-1]:
         is_known = isinstance(event, (Transcript, ProviderCount))
-        require(is_known, f"before Finished come transcripts alone: {event!r}")
+        require(is_known, f"before Finished come transcripts and counts alone: {event!r}")
         if not isinstance(event, Transcript):
             continue
         require(event.up_to_s >= up_to_s, "`up_to_s` never goes back")

@@ -94,7 +94,7 @@ def _place(url: str) -> tuple[Origin, str, str]:
         if port == 0:
             raise ValueError("no port")
     except (ValueError, KeyError):
-        raise EngineUnavailable("The provider cannot be reached: its address is no URL of a server.") from None
+        raise EngineUnavailable("The provider cannot be reached: its address is no URL of one.") from None
     shown = f"[{host}]" if ":" in host else host
     path = quote(parts.path, safe=_UNQUOTED) or "/"
     query = f"?{quote(parts.query, safe=_UNQUOTED)}" if parts.query else ""
