@@ -270,7 +270,8 @@ _LEAST_SILENT_S = 2.0
 class Pace:
     """The pace. `value` is seconds of a slot per estimated second; None before enough speech."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, learns_from_silence: bool = True) -> None:
+        self._learns_from_silence = learns_from_silence
         self._held_s = self._estimated_s = self._made_s = 0.0
         self._first_s = self._jobs = 0.0
         self._between_s = self._between_made_s = 0.0
@@ -292,7 +293,7 @@ class Pace:
 
     def learn_silence(self, held_s: float, estimated_s: float) -> None:
         """Learn from a job that was given up without a sound, if it took longer than what is known."""
-        if held_s > estimated_s * (self.value or 1.0):
+        if self._learns_from_silence and held_s > estimated_s * (self.value or 1.0):
             self.learn(held_s, estimated_s, estimated_s, held_s)
 
     def learn_end(self, now: float, made_s: float) -> None:
@@ -302,6 +303,11 @@ class Pace:
             self._between_s = self._between_s * _PAST_WEIGHT + now - self.ended[0]
             self._between_made_s = self._between_made_s * _PAST_WEIGHT + made_s - self.ended[1]
         self.ended = now, made_s
+
+    def forget_together(self) -> None:
+        """Forget what all slots give together, as their number has changed."""
+        self._between_s = self._between_made_s = 0.0
+        self.ended = None
 
     def first_s(self, estimated_s: float) -> float:
         """Return the time in a slot until the first sound. It comes by the end of a text at the latest."""
@@ -313,7 +319,7 @@ class Pace:
         """Return the pace now, or 0 if nothing is known: that of the last minute, if it has enough sound."""
         held_s, made_s = map(sum, zip((0.0, 0.0), *(each[1:] for each in running if each[2]), strict=True))
         if made_s < LEAST_SPOKEN_S:
-            return max(self.value or 0.0, _least(running))
+            return max(self.value or 0.0, _least(running) if self._learns_from_silence else 0.0)
         return held_s / made_s * self._length
 
     def together(self, running: Sequence[Running], slots: int) -> float:

@@ -21,7 +21,7 @@ from speech_engine.host.batch import Batch
 from speech_engine.host.fair import IDLE, WAITED_FOR, FairOrder, Pace, forecast
 from speech_engine.host.messages import HealthReport
 from speech_engine.host.recent_sound import RecentSound
-from speech_engine.host.reserved_turns import LONGEST_RETRY_S, SHORTEST_RETRY_S, ReservedTurns, retry_s
+from speech_engine.host.refused_jobs import LONGEST_RETRY_S, RESERVE, RefusedJobs, bounded_retry_s
 from speech_engine.host.slot_turn import SlotTurn
 from speech_engine.values import SpeechJob, Urgency
 
@@ -69,9 +69,9 @@ class Slots:
         self._answers = 0
         self._has_lone_turn = False
         self._order: FairOrder[SlotTurn] = FairOrder()
-        self._pace = Pace()
+        self._pace = Pace(learns_from_silence=self._predicts_waits)
         self._made_s = 0.0
-        self._reserved = ReservedTurns()
+        self._refused = RefusedJobs()
 
     def __repr__(self) -> str:
         return f"<Slots {self.running} of {self.count} running, {self.waiting} waiting>"
@@ -91,6 +91,7 @@ class Slots:
         """Have another number of slots. Running jobs go on, even if they are more than that."""
         self.count = count
         self._idle_count = max(1, count // IDLE_PART)
+        self._pace.forget_together()
         self._let_in()
 
     async def enter(
@@ -112,8 +113,7 @@ class Slots:
 
     def take_now(self, turn: SlotTurn) -> bool:
         """Take a slot if one is free and no turn waits, and return whether it was taken. A turn that runs
-        alone, or hears, or is idle, or is for a batch never gets one here: `take` knows their rules, and
-        those of reserved turns."""
+        alone, or hears, or is idle, or is for a batch never gets one here: `take` knows their rules."""
         if (
             self._order.waiting
             or self._next_alone is not None
@@ -123,7 +123,6 @@ class Slots:
             or turn.runs_alone
             or turn.hears
             or turn.urgency == "idle"
-            or self._reserved.line
         ):
             return False
         self._order.begin(turn)
@@ -133,11 +132,9 @@ class Slots:
     async def take(self, turn: SlotTurn) -> None:
         """Take a slot, in line behind the waiting jobs. Raises as `enter` does."""
         self._order.push(turn)
-        may_return = self._reserved.line and turn.urgency not in IDLE
-        ahead = self._reserved.enter(turn.tenant, time.monotonic()) if may_return else 0
         self._let_in()
         if turn not in self._running:
-            await self._wait(turn, ahead)
+            await self._wait(turn)
 
     def note(self, turn: SlotTurn, event: Event) -> None:
         """Count the audio that came out of the slot or was heard in it, and its end."""
@@ -182,9 +179,9 @@ class Slots:
             return "ahead"
         return "live" if job.urgency == "ahead" else job.urgency
 
-    async def _wait(self, turn: SlotTurn, ahead: int) -> None:
+    async def _wait(self, turn: SlotTurn) -> None:
         turn.admission, turn.patience_s = asyncio.get_running_loop().create_future(), turn.left_s
-        self._judge(turn, ahead)
+        self._judge(turn)
         # Now that it has a place, it learns if it would fit too late.
         self._let_in()
         if self._looking is None:
@@ -206,36 +203,39 @@ class Slots:
                 raise EngineTimeout("No slot became free in time.") from None
             raise
 
-    def _judge(self, newcomer: SlotTurn, ahead: int) -> None:
+    def _judge(self, newcomer: SlotTurn) -> None:
         """Send away the newcomer if it would wait in vain, or one job if the queue is too long."""
         if newcomer is self._next_alone:
             return  # it has left the queue: a slot is reserved for it
-        reserved_s, left_s = self._reserved.seconds(ahead), newcomer.left_s - self._first_s(newcomer)
+        left_s = newcomer.left_s - self._first_s(newcomer)
         free_in_s, pace = self._free_in_s()
-        longest_s = (sum(free_in_s) + (self._order.waiting_s + reserved_s) * pace) / len(free_in_s)
+        longest_s = (sum(free_in_s) + self._order.waiting_s * pace) / len(free_in_s)
         # Skip the walk through the queue where its result cannot matter.
-        if longest_s > left_s and (starts_in_s := self._starts_in_s(newcomer, reserved_s)) > left_s:
+        if longest_s > left_s and (starts_in_s := self._starts_in_s(newcomer)) > left_s:
             self._order.discard(newcomer)
-            self._refuse(newcomer, _TOO_LONG, retry_s(starts_in_s, left_s), ahead)
+            self._refuse(newcomer, _TOO_LONG, starts_in_s, left_s)
         elif (fits_in_s := self._fits_behind_s(newcomer)) > left_s:
             self._order.discard(newcomer)
-            self._refuse(newcomer, _TOO_LONG, retry_s(fits_in_s, 0.0), ahead)
+            self._refuse(newcomer, _TOO_LONG, fits_in_s)
         elif self._order.waiting > self.limit:
             loser = self._order.newest_of_longest(newcomer)
-            ahead = ahead if loser is newcomer else self._reserved.ahead_in_line(loser.tenant)
-            starts_in_s = self._starts_in_s(loser, self._reserved.seconds(ahead))
-            self._refuse(loser, "The queue is full.", retry_s(starts_in_s, 0.0), ahead)
+            self._refuse(loser, "The queue is full.", self._starts_in_s(loser))
             self._order.discard(loser)
 
-    def _refuse(self, turn: SlotTurn, reason: str, retry_after_s: float, ahead: int) -> None:
-        """Tell a job when to come back, and reserve a turn for it behind those that are `ahead`."""
+    def _refuse(self, turn: SlotTurn, reason: str, starts_in_s: float, left_s: float = 0.0) -> None:
+        """Tell a job that would begin in so many seconds, and has so many left, when to come back."""
         if not turn.is_waiting:
             return  # it was refused or has left in this step, and leaves the queue in the next one
+        retry_after_s, now = starts_in_s - left_s, time.monotonic()
+        if self._predicts_waits:
+            free_in_s, pace = self._free_in_s()
+            before_s = self._refused.seconds_before(turn, now) * pace / len(free_in_s)
+            retry_after_s = starts_in_s + before_s - max(0.0, left_s) * RESERVE
+        retry_after_s = bounded_retry_s(retry_after_s)
         turn.refuse(reason, retry_after_s)
-        if self._predicts_waits and turn.urgency not in IDLE:
+        if turn.urgency not in IDLE:
             # Clients are told whole seconds.
-            back_at = time.monotonic() + math.ceil(retry_after_s)
-            self._reserved.reserve(ahead, turn, back_at)
+            self._refused.add(turn, now + math.ceil(retry_after_s))
 
     def _release(self, turn: SlotTurn, cost_s: float) -> None:
         self._running.remove(turn)
@@ -260,7 +260,7 @@ class Slots:
     def _let_in(self) -> None:
         while (turn := self._next_turn()) is not None:
             if turn.admission is not None and turn.left_s < self._first_s(turn) * SURELY_LATE:
-                self._refuse(turn, _TOO_LONG, SHORTEST_RETRY_S, self._reserved.ahead_in_line(turn.tenant))
+                self._refuse(turn, _TOO_LONG, 0.0)
             if not turn.is_waiting:
                 self._order.end(turn, 0.0)
                 continue
@@ -321,8 +321,7 @@ class Slots:
         if later_s == 0.0:
             return True
         if turn.admission is not None and later_s > turn.left_s:
-            ahead = self._reserved.ahead_in_line(turn.tenant)
-            self._refuse(turn, _TOO_LONG, retry_s(later_s, 0.0), ahead)
+            self._refuse(turn, _TOO_LONG, later_s)
             return True
         self._look_in(min(later_s, REVIEW_EVERY_S))
         return False
@@ -355,24 +354,21 @@ class Slots:
 
     def _review(self) -> None:
         """Send away jobs whose deadlines cannot be met: the pace has changed, or others were first."""
-        late, ahead = [], 0
+        late = []
         head = self._order.head(WAITED_FOR)
         fits_in_s = 0.0 if head is None else self._fits_behind_s(head)
         for turn, free_in_s in self._forecast():
             starts_in_s, left_s = max(free_in_s, fits_in_s), turn.left_s - self._first_s(turn)
             if starts_in_s - left_s > turn.patience_s * LATE_SHARE:
-                ahead = max(ahead, self._reserved.ahead_in_line(turn.tenant))
-                self._refuse(turn, _TOO_LONG, retry_s(starts_in_s, left_s), ahead)
+                self._refuse(turn, _TOO_LONG, starts_in_s, left_s)
                 late.append(turn)
-                ahead += 1
         for turn in late:
             self._order.discard(turn)
 
-    def _starts_in_s(self, turn: SlotTurn, reserved_s: float) -> float:
+    def _starts_in_s(self, turn: SlotTurn) -> float:
         """Predict the wait; 0 before any measurement. Waits too long to matter count as equal."""
-        free_in_s, pace = self._free_in_s()
-        later_s, ahead_s = reserved_s * pace / len(free_in_s), turn.left_s + LONGEST_RETRY_S
-        return later_s + next((s for other, s in self._forecast() if other is turn or s > ahead_s), 0.0)
+        ahead_s = turn.left_s + LONGEST_RETRY_S
+        return next((s for other, s in self._forecast() if other is turn or s > ahead_s), 0.0)
 
     def _forecast(self) -> Iterator[tuple[SlotTurn, float]]:
         """Yield all jobs in line in the order of their turns, and when each begins."""

@@ -10,8 +10,6 @@ import pytest
 
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Encoded, Finished, Started
-from speech_engine.host.fair import Ticket
-from speech_engine.host.reserved_turns import MOST
 from speech_engine.host.slot_turn import SlotTurn
 from speech_engine.host.slots import Slots
 from speech_engine.values import EngineVoice, SpeechJob
@@ -140,23 +138,6 @@ async def test_an_engine_that_takes_fewer_texts_than_it_has_slots_keeps_its_word
 
 
 @simulated
-async def test_newcomers_do_not_take_the_turns_of_those_that_were_told_to_come_back() -> None:
-    host = await warm_host()
-    first, later = clients(30), [Client(f"later {number}", []) for number in range(30)]
-
-    async def come_one_by_one() -> None:
-        async with asyncio.TaskGroup() as asking:
-            for each in later:
-                await asyncio.sleep(2.0)
-                asking.create_task(host.ask(each, tries=1))
-
-    await asyncio.gather(*map(host.ask, first), come_one_by_one())
-    told = [each for each in first if each.refused]
-    assert sum(len(each.refused) == 1 for each in told) >= 0.9 * len(told)
-    assert any(each.refused for each in later)
-
-
-@simulated
 async def test_no_slot_waits_for_those_that_do_not_come_back() -> None:
     host = await warm_host()
     await asyncio.gather(*[host.ask(each, tries=1) for each in clients(40)])
@@ -168,31 +149,6 @@ async def test_no_slot_waits_for_those_that_do_not_come_back() -> None:
 
 
 @simulated
-async def test_a_free_slot_waits_for_nobody() -> None:
-    host = await warm_host()
-    host.slots._reserved.reserve(0, Ticket("away", 60.0), asyncio.get_running_loop().time() + 3.0)
-    host.slots._reserved.reserve(1, Ticket("back", LENGTH_S), asyncio.get_running_loop().time())
-    newcomer, back = Client("newcomer", []), Client("back", [])
-    await asyncio.gather(host.ask(newcomer, tries=1), host.ask(back, tries=1))
-    assert not newcomer.refused
-    assert not back.refused
-
-
-@simulated
-async def test_no_turn_is_reserved_for_a_client_that_has_left() -> None:
-    host = await warm_host()
-    inside = [await host.slots.enter(account, 300.0, LENGTH_S, job=job(account)) for account in "ab"]
-    waiting = asyncio.create_task(host.slots.enter("c", WITHIN_S, LENGTH_S, job=job("c")))
-    await asyncio.sleep(WITHIN_S - 0.1)
-    waiting.cancel()
-    host.slots.leave(inside[0])
-    await asyncio.gather(waiting, return_exceptions=True)
-    assert waiting.cancelled()
-    assert not host.slots._reserved.line
-    host.slots.leave(inside[1])
-
-
-@simulated
 async def test_a_flood_of_one_account_does_not_put_off_another() -> None:
     host = await warm_host()
     flood = [asyncio.create_task(host.ask(each, tries=1)) for each in clients(500, "flood")]
@@ -200,7 +156,6 @@ async def test_a_flood_of_one_account_does_not_put_off_another() -> None:
     other = Client("other", [])
     await host.ask(other)
     assert not other.refused
-    assert len(host.slots._reserved.line) <= MOST
     for each in flood:
         each.cancel()
     await asyncio.gather(*flood, return_exceptions=True)
@@ -252,3 +207,15 @@ async def test_jobs_that_are_given_up_without_a_sound_tell_how_slow_the_engine_i
     for each in inside:
         each.cancel()
     await crowd.go()
+
+
+@simulated
+async def test_slots_that_became_more_forget_how_slow_the_few_were_together() -> None:
+    host = await warm_host()
+    asking = [asyncio.create_task(host.ask(each)) for each in clients(10)]
+    await asyncio.sleep(LENGTH_S * 6)
+    running = [(LENGTH_S, 1.0, 1.0)]
+    assert host.slots._pace.together(running, 2) > 0.0
+    host.slots.resize(40)
+    assert host.slots._pace.together(running, 40) == 0.0
+    await asyncio.gather(*asking)

@@ -81,9 +81,15 @@ def test_a_job_that_will_not_fit_in_time_is_told_when_it_would() -> None:
     simulated_time.run(play())
 
 
-def test_jobs_in_line_are_told_as_soon_as_the_gate_will_stay_shut_too_long() -> None:
+@pytest.mark.parametrize(("predicts_waits", "told_s"), [(False, 16.125), (True, 12.25)])
+def test_jobs_in_line_are_told_as_soon_as_the_gate_will_stay_shut_too_long(
+    predicts_waits: bool, told_s: float
+) -> None:
+    """A batch knows when a job fits, so that it need not come early."""
+
     async def play() -> None:
         door = Door()
+        door.predicts_waits = predicts_waits
         slots = Slots(1, 8, door)
         first = await comes(slots, "first")
         late, patient = comes(slots, "late"), comes(slots, "patient", deadline_s=60.0)
@@ -93,7 +99,7 @@ def test_jobs_in_line_are_told_as_soon_as_the_gate_will_stay_shut_too_long() -> 
         await asyncio.sleep(0.3)
         with pytest.raises(EngineBusy) as busy:
             await late
-        assert busy.value.retry_after_s == 16.125
+        assert busy.value.retry_after_s == told_s
         slots.leave(first)
         slots.leave(await patient)
 

@@ -240,7 +240,7 @@ def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emot
     saying = saying_at(text, cast, first, last) if first else Saying()
     name = saying.name
     before = text[max(0, first - _MOST_INDENT) : first].rstrip(" \t")
-    if cast and first and not name and before[-1:] not in "\n[":
+    if cast and first and not name and before[-1:] not in ("\n", "["):
         # At the beginning of a piece, a word from the middle of a line could be taken for the name of a
         # speaker.
         name = cast[0]
