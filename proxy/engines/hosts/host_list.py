@@ -30,7 +30,7 @@ from speech_engine.model_declarations import UnusableModel
 
 _LOOK_EVERY_S = 0.5
 _LOOKS_A_TRY = 6
-"""With each of so many looks, engines are tried whose model or environment was missing."""
+"""At one in so many looks, engines whose model or environment was missing are tried again."""
 STOP_S = 2.0
 """The time in which a host may finish its work. After that, the work is broken off."""
 

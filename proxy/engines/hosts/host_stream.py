@@ -35,7 +35,7 @@ from speech_engine.values import find_digests
 from speech_engine.work import job_with_samples, with_deadline
 
 MOST_DEATHS = 2
-"""Work is not sent again after so many deaths of hosts that had begun it."""
+"""Work is sent again after so many deaths of hosts that had begun it, and not after a further one."""
 
 MOST_SUPPLIES = 3
 """How often recordings are brought to hosts that lack them. A host that lacks them once more has no room for

@@ -42,7 +42,7 @@ class SampleSource(RecordingSource, Protocol):
 
 
 class LateSource:
-    """The source of engines, which open before the features: `source`, once a feature sets it."""
+    """The recordings for engines, which open before the features. A feature sets the `source`."""
 
     source: SampleSource | None = None
 
