@@ -40,7 +40,7 @@ def test_the_core_is_small() -> None:
     assert sum(SCATTER["source_of"](file).count("\n") for file in SCATTER["core"]()) <= MOST_CORE_LINES
 
 
-MOST_CORE_LINES = 52_950
+MOST_CORE_LINES = 52_900
 """Of them, 400 are the seam of checked speech, 320 accounts and credits as minutes, 750 WebSockets, and
 200 the turns of refused jobs."""
 MOST_LINES = 3_000
