@@ -79,7 +79,7 @@ class Meter:
 
 
 class Limiter:
-    """Keeps the peaks of a sound below the highest one, between its samples, too.
+    """Keeps the peaks of a sound below `MOST_PEAK`, between its samples, too.
 
     Before a peak the sound gets softer within 5 ms, and afterwards louder within 80 ms. What has no such peak
     stays as it is. It holds 5 ms back until `flush`, which gives them once.
@@ -99,10 +99,10 @@ class Limiter:
         count = max(0, len(whole) - self._ahead - 2 * _REACH)
         self._held = whole[count:]
         sound = whole[_REACH : _REACH + count]
-        is_over = self._curve[-1] < _INAUDIBLE and np.max(np.abs(whole), initial=0.0) < _SAFE_PEAK
+        is_quiet = self._curve[-1] < _INAUDIBLE and np.max(np.abs(whole), initial=0.0) < _SAFE_PEAK
         if not count:
             return sound
-        made = sound if is_over else sound * (1 - self._reductions(whole, count))
+        made = sound if is_quiet else sound * (1 - self._reductions(whole, count))
         self._is_new = False
         return made
 

@@ -6,7 +6,8 @@ import msgspec
 
 
 class BookingQuestion(msgspec.Struct, frozen=True, tag="booking_asked"):
-    """A worker's question: is there memory on a device for a process of its own? `holder` names that."""
+    """A worker's question: is there memory on a device for a process of its own? `holder` is
+    the name of that process."""
 
     question: int
     holder: str
@@ -38,3 +39,4 @@ class BookingOver(msgspec.Struct, frozen=True, tag="booking_over"):
 
 
 BookingWord = BookingQuestion | BookedPeak | BookingOver
+"""What a worker sends."""

@@ -196,7 +196,7 @@ def every() -> Iterator[Environment]:
             made = msgspec.json.decode(manifest.read_bytes(), type=Recipe)
         except (OSError, msgspec.MsgspecError):
             continue  # it was removed meanwhile, or another version wrote it
-        if manifest.parent.name == made.name:
+        if manifest.parent.name == made.name:  # else its build has not ended
             yield Environment(made, manifest.parent)
 
 
