@@ -46,9 +46,8 @@ class FullWindow(NamedTuple):
 
 
 class KeyState(NamedTuple):
-    """The state of a key that a worker sends or receives. `news` is the state of its breaker, or
-    empty, and is `age_s` old. `pause_s` is left of a pause, and `quiet_s` of the quiet time after the provider
-    spoke."""
+    """The state of a key that a worker sends or receives. `news` is the state of its breaker, or empty, and
+    is `age_s` old. `pause_s` is left of a pause, and `quiet_s` of the quiet time after the provider spoke."""
 
     news: bytes
     age_s: float
