@@ -85,6 +85,27 @@ def test_a_link_signs_in_by_its_button_alone(visitor: Reader, people: People) ->
     visitor.reads("You are signed in as bob@example.org.", "#door")
 
 
+def test_who_signs_in_while_the_page_still_asks_who_is_there_stays(visitor: Reader, people: People) -> None:
+    sign_in(visitor, people.invite("early@example.org"))
+    visitor.hold("/v1/me")
+    # Another tab has signed in, and the answer is late.
+    visitor.tab.run(
+        "void dispatchEvent(new StorageEvent('storage', { key: 'voxgate-signed-in', newValue: '1' }))"
+    )
+    visitor.wait("window.letGo")
+    link = people.invite("late@example.org")
+    visitor.tab.run(f"void (location.hash = {json.dumps(link.partition('#')[2])})")
+    visitor.wait("at('#door-spend')")
+    visitor.press("Sign in", "at('#door-card')")
+    visitor.reads("You are signed in as late@example.org.", "#door")
+    visitor.tab.run("(letGo(), new Promise((resolve) => setTimeout(resolve, 50)))")
+    assert "late@example.org" in visitor.text("#door")
+    visitor.tab.run(
+        f"void (location.hash = {json.dumps(people.invite('bob@example.org').partition('#')[2])})"
+    )
+    visitor.reads("You use the console as late@example.org.", "#door")
+
+
 def test_a_person_takes_the_place_of_a_key_and_comes_back_to_what_was_typed(
     visitor: Reader, people: People
 ) -> None:

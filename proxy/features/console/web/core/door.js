@@ -31,6 +31,7 @@ export class Door extends Page {
     this.reader = null;
     // The code of the failure that opened the door.
     this.reason = "";
+    this.entries = 0;
     // The address of a person who has just signed in: a link may be a stranger's.
     this.greeted = "";
     whenUnknown((failure) => this.ask(failure));
@@ -94,16 +95,20 @@ export class Door extends Page {
     await this.enter();
   }
 
-  // Learns who this is. A failure is told at the door.
+  // Learns who this is. A failure is told at the door. An answer counts only if nobody has signed in since.
   async enter() {
+    const number = ++this.entries;
     this.reason = "";
+    let me;
     try {
-      session.me = await read("v1/me");
+      me = await read("v1/me");
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
-      if (!this.reason) this.ask(failure);
+      if (!this.reason && number === this.entries) this.ask(failure);
       return;
     }
+    if (number !== this.entries) return;
+    session.me = me;
     keepKey();
     const isSame = this.reader !== null && isOfSame(this.reader, session.me);
     // What is of the reader before goes: the catalogue, and what was heard and watched.
