@@ -16,18 +16,18 @@ class LastMinute(NamedTuple):
 
 
 class RecentSound:
-    """The sound of a job that begins now. `first_s` is the time from `asked_at` until its first sound, once
+    """The sound of a job that begins now. `first_s` is the time from `dispatched_at` until its first sound, once
     there is one."""
 
     def __init__(self) -> None:
         self.made_s = self.first_s = 0.0
-        self.began_at = self.asked_at = time.monotonic()
+        self.began_at = self.dispatched_at = time.monotonic()
         self._since = self._last = (self.began_at, 0.0)
 
     def add(self, seconds: float) -> None:
         now = time.monotonic()
         if not self.made_s:
-            self.first_s = now - self.asked_at
+            self.first_s = now - self.dispatched_at
         self.made_s += seconds
         if now - self._last[0] >= _RECENT_S / 2:
             self._since, self._last = self._last, (now, self.made_s)

@@ -96,7 +96,7 @@ async def verdict(ears: Ears) -> str:
 BAD: dict[str, tuple[tuple[Event, ...], str]] = {
     "good": (GOOD, ""),
     "no end": (GOOD[:2], "the last event is Finished"),
-    "sound": ((Audio(0, b"\0\0"), *GOOD), "transcripts alone"),
+    "sound": ((Audio(0, b"\0\0"), *GOOD), "transcripts and counts alone"),
     "backward": (GOOD[1::-1] + GOOD[2:], "never goes back"),
     "not in order": ((Transcript((THREE, ONE), 2.0), Finished()), "segments come in order"),
     "too far": ((Transcript((ONE, THREE), 9.0), Finished()), "lies within the recording"),

@@ -172,7 +172,7 @@ class ProviderKey:
         except BaseException:
             self.leave(turn, "left")
             raise
-        turn.dispatched_at = turn.sound.asked_at = _now()
+        turn.dispatched_at = turn.sound.dispatched_at = _now()
         on_dispatch(True)
         return turn
 
