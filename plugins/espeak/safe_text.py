@@ -10,8 +10,8 @@ import re
 import unicodedata
 
 # A NUL would end the text, and a pair of brackets opens the library's phoneme notation. In Vietnamese, a
-# bracket or a backtick may end the process. None of them is spoken.
-_UNSAFE = re.compile(r"[\x00`\[\]]")
+# bracket or a backtick may end the process, and in Bulgarian ℹ behind a letter. None of them is spoken.
+_UNSAFE = re.compile(r"[\x00`\[\]\u2139]")
 
 # Letters of scripts that no voice of ours reads; arrows, boxes, circled letters, Braille, emoji. The library
 # spells them by names, partly from other languages, and some of those end some voices. Wide letters too.
