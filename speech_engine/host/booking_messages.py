@@ -6,8 +6,8 @@ import msgspec
 
 
 class BookingQuestion(msgspec.Struct, frozen=True, tag="booking_asked"):
-    """A worker's question: is there memory on a device for a process of its own? `holder` is
-    the name of that process."""
+    """A worker's question: is there memory on a device for a process of its own? `holder` is the name of that
+    process."""
 
     question: int
     holder: str

@@ -108,6 +108,7 @@ class _Saved(msgspec.Struct):
     checkouts: dict[str, CheckoutRequest]
     paid: dict[str, FetchedPayment]
     ended: dict[str, int]
+    waited: int = 0
 
 
 class Life:
@@ -118,17 +119,21 @@ class Life:
         self.account = ""
         self._file = file
         self._has_webhooks = has_webhooks
+        # So many payments and changes have been heard of without a webhook, and how many in all lives so far.
+        self._heard = self._waited = 0
         shop.provider.save = self.save
         if file is not None and file.exists():
             saved = msgspec.json.decode(file.read_bytes(), type=_Saved)
             shop.clock.seconds = saved.seconds
             shop.provider.checkouts, shop.provider.paid = saved.checkouts, saved.paid
-            shop.provider.ended = saved.ended
+            shop.provider.ended, self._waited = saved.ended, saved.waited
 
     def save(self) -> None:
         if self._file is not None:
             outside = self.shop.provider
-            saved = _Saved(self.shop.clock.seconds, outside.checkouts, outside.paid, outside.ended)
+            saved = _Saved(
+                *(self.shop.clock.seconds, outside.checkouts, outside.paid, outside.ended, self._waited)
+            )
             new = self._file.with_suffix(".new")
             new.write_bytes(msgspec.json.encode(saved))
             new.replace(self._file)
@@ -194,8 +199,13 @@ class Life:
     async def _hook(self, order: OrderRecord) -> None:
         if self._has_webhooks:
             await self.shop.hook(order.id)
-        else:
+            return
+        self._heard += 1
+        # The next life does not wait again: a day of lives would end orders that are to be cancelled.
+        if self._heard > self._waited:
             await self._at(self.shop.clock.seconds + 3700)
+            self._waited = self._heard
+            self.save()
 
     async def _at(self, seconds: float) -> None:
         """Let time pass until a moment, unless it is later already."""
