@@ -3,11 +3,12 @@
     python -m scripts.changed            for what differs from the last commit of main
     python -m scripts.changed FILE …     for changes of these files
 
-A file of a feature reaches the tests of the feature and of those that need it, the contract of servers with
-features left out, and other tests that import it or name its endpoints, tables or metrics. A file of the core
-reaches the tests of the core, of clients and of faults, that contract, and the tests of the features and
-plugins that import it. A plugin reaches its tests, and a file of tests those that import it. A file also
-reaches what the lists of mutants name for it: these tests are known to notice its changes.
+A file of a feature reaches the tests of the feature, those of features that import it, directly or through
+other files of the feature, and the contract of servers with features left out. It reaches other tests that
+import it, also through helpers of their own folder, or name the feature's endpoints, tables or metrics. A
+file of the core reaches the tests of the core, of clients and of faults, that contract, and the tests of the
+features and plugins that import it. A plugin reaches its tests, and a file of tests those that import it. A
+file also reaches what the lists of mutants name for it: these tests are known to notice its changes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
-from proxy.feature_list import FEATURES, all_features
+from proxy.feature_list import all_features
 from scripts.scatter import ROOT, imports_of, module_of, pattern_of, source_of
 
 _ALWAYS = ("tests/test_shape.py", "tests/test_words.py", "tests/test_scatter.py")
@@ -73,12 +75,13 @@ def _killers() -> dict[str, set[str]]:
 
 
 def reached_by_rules(file: str) -> Iterator[str]:
-    yield from (test for test in all_tests() if file == test or module_of(file) in _modules_of(test))
     if file.startswith("proxy/features/") and file.count("/") > 2:
-        yield from _of_feature(file.split("/")[2])
+        yield from _of_feature(file.split("/")[2], module_of(file))
         if file.endswith("/commands.py"):
             yield from _below("tests/proxy/cli/")
-    elif file.startswith("plugins/"):
+        return
+    yield from (test for test in all_tests() if file == test or module_of(file) in _modules_of(test))
+    if file.startswith("plugins/"):
         yield from _below(f"tests/plugins/{file.split('/')[1]}/", "tests/plugins/test_")
     elif file.startswith(_CORE):
         yield from (*_below(*_OF_CORE), *_CONTRACT)
@@ -104,25 +107,46 @@ def _imports_of_rooms() -> dict[str, set[str]]:
     return found
 
 
-@cache
-def _of_feature(name: str) -> frozenset[str]:
-    package = f"proxy/features/{name}/"
-    own = tuple(str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py"))
-    modules = {module_of(file) for file in own}
-    (feature,) = (each for each in all_features() if each.name == name)
-    names = pattern_of(feature, own)
-    naming = (test for test in all_tests() if modules & _modules_of(test) or names.search(source_of(test)))
-    folders = (f"tests/features/{each}/" for each in _with_users(name))
-    return frozenset((*_CONTRACT, *naming, *_below(*folders)))
+def _of_feature(name: str, module: str) -> Iterator[str]:
+    """Yield what a change of a module of a feature reaches."""
+    yield from (*_CONTRACT, *_naming(name))
+    with_importers = _with_importers(name, module)
+    yield from (test for test in all_tests() if with_importers & _modules_in_room(test))
+    importing = (room for each in with_importers for room in _rooms_with(each))
+    yield from _below(*(f"tests/{room}/" for room in {f"features/{name}", *importing}))
 
 
-def _with_users(name: str) -> set[str]:
-    """Return a feature, and those that need it, directly or through others."""
-    found = {name}
-    for each, needs in FEATURES.items():
-        if found & {*needs}:
-            found.add(each)
+def _with_importers(name: str, module: str) -> set[str]:
+    """Return a module of a feature, and those of the feature that import it, directly or through others."""
+    found, waiting = {module}, [module]
+    while waiting:
+        new = _importers(name)[waiting.pop()] - found
+        found |= new
+        waiting += new
     return found
+
+
+@cache
+def _importers(name: str) -> dict[str, set[str]]:
+    """Return each module with the modules of a feature that import it."""
+    found = defaultdict[str, set[str]](set)
+    for file in _own(name):
+        for imported in imports_of(file):
+            found[imported].add(module_of(file))
+    return found
+
+
+@cache
+def _naming(name: str) -> tuple[str, ...]:
+    """Return the tests that name an endpoint, a table or a metric of a feature."""
+    (feature,) = (each for each in all_features() if each.name == name)
+    names = pattern_of(feature, _own(name))
+    return tuple(test for test in all_tests() if names.search(source_of(test)))
+
+
+def _own(name: str) -> tuple[str, ...]:
+    folder = ROOT / "proxy" / "features" / name
+    return tuple(str(path.relative_to(ROOT)) for path in folder.rglob("*.py"))
 
 
 def _below(*folders: str) -> list[str]:
@@ -135,15 +159,20 @@ def all_tests() -> tuple[str, ...]:
 
 
 @cache
-def _modules_of(file: str) -> frozenset[str]:
-    """Return the modules that a test imports, itself or through other files of tests."""
+def _modules_of(file: str, helpers: str = "tests.") -> frozenset[str]:
+    """Return the modules that a test imports, itself or through files of tests whose names begin so."""
     found, waiting = set[str](), [file, *_conftests(file)]
     while waiting:
         new = imports_of(waiting.pop()) - found
         found |= new
-        inside = (each.replace(".", "/") + ".py" for each in new if each.startswith("tests."))
+        inside = (each.replace(".", "/") + ".py" for each in new if each.startswith(helpers))
         waiting += [each for each in inside if (ROOT / each).is_file()]
     return frozenset(found)
+
+
+def _modules_in_room(test: str) -> frozenset[str]:
+    """Return the modules that a test imports, itself or through helpers of its room, `tests/x/y`."""
+    return _modules_of(test, ".".join(test.split("/")[:3]) + ".")
 
 
 def _conftests(file: str) -> list[str]:
