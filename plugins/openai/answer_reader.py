@@ -81,13 +81,13 @@ class AnswerReader:
     def _decide_kind(self) -> bytes:
         """Decide what kind of answer this is, and return the bytes that decided it."""
         head = self._head
-        if kinds.is_text(head):
+        if self._format in kinds.CODED and kinds.CODED[self._format](head):
+            self._kind = self._format
+        elif kinds.is_text(head):
             self._kind = "text"
             return b""
-        if kinds.is_wav(head):
+        elif kinds.is_wav(head):
             self._kind = "wav"
-        elif self._format in kinds.CODED and kinds.CODED[self._format](head):
-            self._kind = self._format
         elif self._format == "pcm" and kinds.may_be_pcm(head):
             self._kind = "pcm"
         else:

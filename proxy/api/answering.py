@@ -125,7 +125,11 @@ class Answering:
             state["route"] = call.plan.description
         if connection.recording is not None:
             connection.recording.voices = tuple(sorted(call.plan.own_voices))
-        write = _write_file if _is_whole_file(connection, call) else _WRITERS[request.answer]
+        write = _WRITERS[request.answer]
+        # This spares most requests a call.
+        may_be_whole = request.form.format == "wav" or request.provenance is not None
+        if may_be_whole and _is_whole_file(connection, call):
+            write = _write_file
         goes_whole = write in (_write_file, _write_json)
         if writer is not None:
             write, goes_whole = writer

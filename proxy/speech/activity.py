@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 class Activity:
     """The running calls of a worker, and how long ago the last one ended. Calls that are `is_idle` do not
-    count. `began` is set whenever a call begins. The task that waits for it clears it."""
+    count. `began` is set when a call begins while no other runs. The task that waits for it clears it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.began = asyncio.Event()
@@ -28,8 +28,9 @@ class Activity:
     def call_began(self, *, is_idle: bool) -> None:
         """Count a call until `call_ended`."""
         if not is_idle:
+            if not self._running:
+                self.began.set()
             self._running += 1
-            self.began.set()
 
     def call_ended(self, *, is_idle: bool) -> None:
         if not is_idle:

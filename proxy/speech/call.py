@@ -203,8 +203,11 @@ class Totals:
     @property
     def substitute(self) -> str:
         """The substituted voices so far, which the answer must state, joined by commas; "" for none."""
-        names = [run.winner.substitute for run in self.parts if run.winner is not None]
-        return ", ".join(dict.fromkeys(filter(None, names)))
+        found: dict[str, None] = {}
+        for run in self.parts:
+            if run.winner is not None and run.winner.substitute:
+                found[run.winner.substitute] = None
+        return ", ".join(found)
 
     def keep_voice(self, run: PartRun, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Return the candidates of a part. Whoever spoke earlier parts of its voice goes on, and no other

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 
@@ -40,9 +40,12 @@ class LanguageDetection:
             return ()
 
     def _rank(self, text: str, usual: str) -> tuple[str, ...]:
-        tags: Iterable[object] = self._rank_text(text, usual)
-        # A tag of another type would break routing far from here.
-        return tuple([tag for tag in tags if isinstance(tag, str) and tag.isascii() and tag])
+        tags: list[str] = []
+        for tag in self._rank_text(text, usual):
+            # A tag of another type would break routing far from here.
+            if isinstance(tag, str) and tag.isascii() and tag:
+                tags.append(tag)
+        return tuple(tags)
 
     def _detect_only(self, text: str, _usual: str) -> tuple[object, ...]:
         return (self._detector.detect(text),) if self._detector else ()

@@ -225,8 +225,12 @@ class Pipeline:
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     terms = call.plan.terms
     if stored is None:
-        most, lengths_s = zip(*[part.highest_charge(terms) for part in call.totals.parts], strict=True)
-        amount, estimated_s = price.most_charge(most), sum(lengths_s)
+        most, estimated_s = [], 0.0
+        for part in call.totals.parts:
+            charge, length_s = part.highest_charge(terms)
+            most.append(charge)
+            estimated_s += length_s
+        amount = price.most_charge(most)
     else:
         # Its length is known, so the price is exact.
         estimated_s = stored.samples / stored.sample_rate_hz

@@ -85,7 +85,9 @@ class Draft:
         for start, end in ranges:
             spoken, rewritten = self._spoken_form(start, end)
             if spoken.strip(cleaning.JOINERS):
-                made.append(Segment(spoken, self._source_place(start), self._source_place(end), rewritten))
+                # Most texts are one segment: the beginning of a text needs no look-up.
+                source_start = start and self._source_place(start)
+                made.append(Segment(spoken, source_start, self._source_place(end), rewritten))
         return tuple(made)
 
     def _add_decisions(self, found: Iterable[FoundWord]) -> None:

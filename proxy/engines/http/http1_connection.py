@@ -205,7 +205,10 @@ def _headers(fields: Mapping[bytes, bytes], head: bytes, is_plain: bool) -> dict
         pairs = _FieldsInOrder.read(head)
     if len(pairs) > _MOST_HEADERS or sum(map(len, chain.from_iterable(pairs))) > _MOST_HEAD_BYTES:
         return None
-    return {name.decode("latin-1").lower(): value.decode("latin-1").strip(" \t") for name, value in pairs}
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip(" \t")
+    return headers
 
 
 class _FieldsInOrder:

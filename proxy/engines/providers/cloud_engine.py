@@ -142,14 +142,13 @@ class CloudEngine:
     def credentials(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(key.credential for key in self.keys))
 
-    def choose(self, work: Work, passed_over: Collection[ProviderKey] = ()) -> ProviderKey:
+    def choose(self, credential: str, tenant: str, passed_over: Collection[ProviderKey] = ()) -> ProviderKey:
         """Return the first key whose breaker allows a try, and that is not in `passed_over`. Raises
         EngineUnavailable if there is none.
 
         A voice that belongs to one of the provider's accounts (`credential`) is unknown to the others, so
         work with such a voice uses only the keys of that account, even while all of them rest.
         """
-        credential, tenant = work.credential, work.tenant
         for key in self.keys:
             is_meant = not credential or key.credential == credential
             if is_meant and key not in passed_over and key.may_try(tenant):
@@ -164,7 +163,7 @@ class CloudEngine:
 
     def check_available(self, work: Work) -> None:
         """Raise EngineUnavailable if no key may be tried for this work now."""
-        self.choose(work)
+        self.choose(work.credential, work.tenant)
 
     def _keys_of(self, credential: str) -> Sequence[ProviderKey]:
         if not credential:
@@ -293,12 +292,12 @@ class CloudStream:
 
     async def _try(self) -> tuple[ProviderKey, KeyTurn, AsyncGenerator[Event, None]]:
         passed = self._refused_by
-        key = self._engine.choose(self._work, passed)
+        key = self._engine.choose(self._credential, self._work.tenant, passed)
         self._tries += 1
         while (turn := await key.enter(self._work, self._deadline, self._on_dispatch)) is None:
             # Another gateway probes this key.
             passed += (key,)
-            key = self._engine.choose(self._work, passed)
+            key = self._engine.choose(self._credential, self._work.tenant, passed)
         # A plugin may fail at once, and gives its slot back then.
         self._key, self._turn = key, turn
         # The wait for the slot has used a part of the deadline.

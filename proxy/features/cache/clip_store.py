@@ -18,7 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from proxy.features.cache import clips
 from proxy.features.cache import records as index
@@ -83,10 +84,9 @@ class ClipStore:
         remembered = self._memory.get(path, self.folder.stored_s)
         if remembered is None:
             return None
-        clip, is_due = remembered
-        if is_due:
+        if remembered.is_due:
             self.folder.run(partial(clips.touch, path)).add_done_callback(_ignore_failure)
-        return clip
+        return remembered.clip
 
     async def find_clip(self, path: Path) -> Clip | None:
         if (clip := self.find_in_memory(str(path))) is not None:
@@ -188,7 +188,7 @@ class _Entry:
         self.seen = -math.inf
 
 
-class Remembered(NamedTuple):
+class Remembered(msgspec.Struct, frozen=True):
     """A clip of the memory. Its use is written to its file if that `is_due`, once a minute."""
 
     clip: Clip
