@@ -99,7 +99,7 @@ class AppContext(NamedTuple):
         """Return the context with one more object for later features."""
         return self._replace(shared=(*self.shared, shared_object))
 
-    def find(self, type_: type[T]) -> T:
+    def find(self, type_: type[T]) -> T:  # a feature that shares this type must be earlier in the list
         return next(each for each in self.shared if isinstance(each, type_))
 
     def find_shared_or(self, default: T) -> T:
@@ -214,8 +214,8 @@ class Feature(NamedTuple):
 
     Its tables exist even where it does not open. `paths` are the roots of its endpoints, below /v1 or /admin
     or neither. `missing_setting` returns the setting without which none of them answers, or "" if there is
-    none missing. `checks` check its requirements, and `text_checks`, printed last, the handling of texts. A
-    command without a server loads plugins if a feature `needs_plugins`.
+    none missing. `checks` check its requirements, and `text_checks`, printed last, the handling of texts.
+    `doctor` has named checks of `voxgate doctor`. Commands load plugins if a feature `needs_plugins`.
     """
 
     name: str

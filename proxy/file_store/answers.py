@@ -103,13 +103,13 @@ class StoredAnswers:
         self._store = store
         self._folder = BoundedFolder(root, workers)
         self._folder.stored_s = STORED_S
-        self.bound(megabytes)
+        self.limit_to(megabytes)
 
     @property
     def are_stored(self) -> bool:
         return self._folder.most_bytes > 0
 
-    def bound(self, megabytes: int) -> None:
+    def limit_to(self, megabytes: int) -> None:
         self._folder.most_bytes = megabytes * _MEGABYTE
 
     @asynccontextmanager

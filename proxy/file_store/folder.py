@@ -42,8 +42,8 @@ class BoundedFolder:
         return self.most_bytes // _LARGEST_DIVISOR
 
     @property
-    def oldest(self) -> float:
-        """Files that were written before this moment, in seconds, are too old to be used."""
+    def valid_since(self) -> float:
+        """The time, in seconds, before which a file must not have been written to be used."""
         return time.time() - self.stored_s
 
     async def lock_file(self, path: Path) -> Lock | None:
@@ -82,7 +82,7 @@ class BoundedFolder:
         """
         self._unswept_bytes = 0
         room = self.most_bytes * (_ROOM_DIVISOR - 1) // _ROOM_DIVISOR
-        return await self.run(partial(locked_files.sweep, self.root, room, self.oldest, by_use=by_use))
+        return await self.run(partial(locked_files.sweep, self.root, room, self.valid_since, by_use=by_use))
 
     async def names(self) -> set[DiskName]:
         """List the whole files that are ours."""

@@ -138,7 +138,7 @@ class SharedRecording(AnswerRecording):
         lease.check_lease()
 
     async def _upload(self, content: bytes | None) -> None:
-        """Upload these bytes, or those of the local file. Raises OSError and StorageFailed."""
+        """Upload these bytes; None means those of the local file. Raises OSError and StorageFailed."""
         if content is None:
             content = await asyncio.to_thread(self._path.read_bytes)
         account, id_ = self._claim.account, self._claim.id
@@ -154,8 +154,8 @@ class SharedRecording(AnswerRecording):
         await self._vault.objects.put(self._claim.object, sealed)
 
     async def _note(self, lease: Lease) -> None:
-        """Write the place of the answer. Its settlement would wait for the database as well, so this may take
-        longer than the upload."""
+        """Write the object of the answer into the claim. This may take longer than the upload, since the
+        settlement would wait for the database as well."""
         is_noted = False
 
         async def note() -> None:
@@ -196,8 +196,9 @@ class SharedAnswer(StoredAnswer):
     async def open(cls, claim: Claim, vault: Vault) -> Self:
         """Read the head and the first part. Raises VaultFailed."""
         key = vault.row_key(claim.account, claim.id, claim.wrapped)
-        place = (vault.objects, claim.object, claim.size)
-        reader = await SealedFileReader.open(*place, key, claim.account, claim.id)
+        reader = await SealedFileReader.open(
+            vault.objects, claim.object, claim.size, key, claim.account, claim.id
+        )
         file = BytesIO(await reader.next_part())
         head = read_head(file)
         if head is None or head.request != claim.request:
@@ -251,7 +252,7 @@ class SharedAnswers(StoredAnswers):
             await self._remove(claim)
 
     async def _remove(self, claim: Claim) -> None:
-        # The row comes last: it tells what is left.
+        # The row comes last: it has the name of the object.
         if claim.object:
             await self._vault.objects.remove(claim.object)
         await answer_claims.drop(self._store, claim)
@@ -295,8 +296,7 @@ class SharedAnswers(StoredAnswers):
             return None
 
     async def _record_shared(self, lease: Lease) -> SharedRecording:
-        # The name is the request's, as no other request writes this file.
-        path = self._folder.root / lease.claim.request
+        path = self._folder.root / lease.claim.request  # no other request writes this file
         failure: OSError | None = None
         try:
             lock = await self._folder.lock_file(path)

@@ -83,18 +83,18 @@ class ChildSupervisor:
 
     def kill(self, reason: str, *, is_last: bool = False) -> None:
         """Kill the process, for `reason`. That counts as a crash. With `is_last`, none follows."""
-        self._end(_End(reason, is_last))
+        self._kill_child(_End(reason, is_last))
 
     def put_off(self, reason: str, restart_after_s: float | None) -> None:
         """Kill the process. The next one begins after `wake`, or after `restart_after_s`."""
         self._awake.clear()
-        self._end(_End(reason, is_put_off=True, restart_after_s=restart_after_s))
+        self._kill_child(_End(reason, is_put_off=True, restart_after_s=restart_after_s))
 
     def wake(self) -> None:
         """Let the next process begin after `put_off`."""
         self._awake.set()
 
-    def _end(self, end: _End) -> None:
+    def _kill_child(self, end: _End) -> None:
         if self.child is not None:
             self._end_by_kill = end
             self.child.kill()

@@ -166,7 +166,7 @@ async def get(store: Store, id_or_name: str) -> Account | None:
 async def change(
     store: Store, account: str, decide: Callable[[Account], Awaitable[Change]]
 ) -> Account | Literal["overtaken"] | None:
-    """Change an account, and return it. None means that there is no such account.
+    """Change the account of this id or name, and return it. None means that there is none.
 
     `decide` gets the account as it was read. Its decision is written only if the account is still the same;
     if not, the account is read and decided on again, a few times. It is "overtaken" if each time another
@@ -178,25 +178,25 @@ async def change(
         if not rows:
             return None
         now = await store.now()
-        read = _with_plan_at(_account(rows[0]), now)
-        decided = await decide(read)
+        found = _with_plan_at(_account(rows[0]), now)
+        decided = await decide(found)
         # The text of the row, and not the value again as text: an older version may have written it
         # differently.
-        before: Params = {"of": read.id, "old_plan": rows[0]["plan"], "old_agreed": rows[0]["agreed"]}
-        stays = decided.sets_plan and rows[0]["paid_until"] is not None
-        is_replanned = decided.plan != read.plan or stays
+        before: Params = {"of": found.id, "old_plan": rows[0]["plan"], "old_agreed": rows[0]["agreed"]}
+        loses_end = decided.sets_plan and rows[0]["paid_until"] is not None
+        is_replanned = decided.plan != found.plan or loses_end
         after: Params = {
             "new_plan": decided.plan if is_replanned else rows[0]["plan"],
             "new_agreed": encode_json(decided.agreed),
             "is_replanned": int(is_replanned),
         }
-        of_tables = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
+        table_sqls = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
         unit = (
-            lock_account(read.id),
+            lock_account(found.id),
             *audit.insert_statements(decided.act, _ACT_IF, before),
             *(
-                Statement(f"{sql} AND {_ACT_IF}", {**before, "account": read.id, "at": now})
-                for sql in of_tables
+                Statement(f"{sql} AND {_ACT_IF}", {**before, "account": found.id, "at": now})
+                for sql in table_sqls
             ),
             Statement(_CHANGE, {**before, **after}),
         )
@@ -218,12 +218,12 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
     """
     now = act.at if act else await store.now()
     row: Params = {"id": account, "closed": now, "known": schema.known_version()}
-    saved = [Statement(sql, {"id": account}) for table in store.tables for sql in table.closed_with]
+    deletions = [Statement(sql, {"id": account}) for table in store.tables for sql in table.closed_with]
     rows, *_ = await write_deletion(
         store,
         Statement(_CLOSE, row),
         *audit.insert_statements(act, _WAS_CLOSED),
-        *saved,
+        *deletions,
         library_revisions.raise_statement(account),
     )
     return _first_account(rows, now)

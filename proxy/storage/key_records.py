@@ -30,6 +30,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     role: Role
     name: str
     hint: str
+    """The last four characters of the secret."""
     created: int
     expires: int | None = None
     revoked: int | None = None
@@ -144,7 +145,6 @@ async def create_limited(
 
 
 def _row(id_: str, created: int, key: ApiKey, values: NewKeyRecord) -> dict[str, Value]:
-    """Return the columns of a new key."""
     return {
         **msgspec.structs.asdict(values),
         "role": "speech" if values.role == "host" else values.role,
@@ -174,12 +174,12 @@ async def rotate(store: Store, old: str, new: ApiKey, act: Act | None = None) ->
     new_key = act.subject if act else new_id("key")
     row: Params = {"id": old, "new_id": new_key, "hash": new.digest, "hint": new.hint, "now": now}
     both: Params = {"id": old, "new_id": new_key}
-    stored = [Statement(sql, both) for table in store.tables for sql in table.rotated_with]
+    of_tables = [Statement(sql, both) for table in store.tables for sql in table.rotated_with]
     _, rows, *_ = await store.write(
         Statement(_LOCK, {"id": old}),
         Statement(_INSERT_LIKE, row),
         Statement(_REVOKE_REPLACED, {**both, "now": now}),
-        *stored,
+        *of_tables,
         *audit.insert_statements(act, _WAS_MADE),
     )
     return _first_record(rows)

@@ -1,6 +1,6 @@
 """Calls to PostgreSQL over a pool of connections. A unit of work is tried again if that helps.
 
-All tries share one time limit."""
+All tries share the time limit of `answer_in_time`."""
 
 from __future__ import annotations
 

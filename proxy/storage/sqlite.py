@@ -35,10 +35,8 @@ _T = TypeVar("_T")
 
 
 class _CommitThread:
-    """The thread that commits batches over a connection of its own. It wakes the event loop once for each
-    batch.
-
-    It does not use aiosqlite, where the change of threads costs more than the rows of a settlement.
+    """The thread that commits batches over a connection of its own, and calls `on_commit`. It wakes the event
+    loop once for each batch. In aiosqlite, the change of threads costs more than the rows of a settlement.
     """
 
     def __init__(self, connection: sqlite3.Connection, settlements: Settlements) -> None:
@@ -69,20 +67,21 @@ class _CommitThread:
                 began = time.perf_counter()
                 outcomes = self._committing.commit(contents)
                 self.on_commit(time.perf_counter() - began)
-                self._loop.call_soon_threadsafe(self._answered, outcomes)
+                self._loop.call_soon_threadsafe(self._answer_batch, outcomes)
         except Exception as error:  # noqa: BLE001 - the seam at the top of the writer's thread: every caller gets it
             _log.error("storage.writer.failed", exc_info=without_values(error))
             self._fault = error
         finally:
-            self._loop.call_soon_threadsafe(self._ended)
+            self._loop.call_soon_threadsafe(self._end)
 
-    def _answered(self, outcomes: list[store.WriteOutcome]) -> None:
+    def _answer_batch(self, outcomes: list[store.WriteOutcome]) -> None:
+        # The outcome of a written unit is the list of its rows, and that of any other is an exception.
         written = [*map(type, outcomes)].count(list)
         self.units += written
         self.commits += written > 0
         self.batches.answer_batch(outcomes)
 
-    def _ended(self) -> None:
+    def _end(self) -> None:
         self.is_stopped = True
         self.batches.refuse_all(self._fault)
         if not self._stopped.done():

@@ -136,13 +136,13 @@ class TaskTable(Generic[W]):
         case.
         """
         ours = self._ours(held)
-        new = ", ".join(f"{name} = :new_{name}" for name in values) + ", lease = 0" * gives_back
+        new = ", ".join(f"{name} = :new_{name}" for name in values) + (", lease = 0" if gives_back else "")
         params = {**ours, **only_if.params, **{f"new_{name}": value for name, value in values.items()}}
         answers = await store.write(
             *only_if.locks,
             Statement(f"{self._update.format(values=new)} AND {only_if.sql} RETURNING {self._key}", params),
             *(Statement(each.sql, {**each.params, **ours}) for each in also),
-            *[Statement(self._update.format(values="lease = 0"), ours)] * gives_back,
+            *([Statement(self._update.format(values="lease = 0"), ours)] if gives_back else ()),
         )
         return bool(answers[len(only_if.locks)])
 
