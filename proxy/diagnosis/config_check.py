@@ -192,8 +192,8 @@ def _licence_finding(config: Config, name: str, licence: str, models: str) -> Fi
 
 def _plan_text(plan: Plan) -> str:
     kinds = ("speech", "cached", "clone", "conversion", "training", "transcription")
-    of_kinds = {kind: getattr(plan.prices, kind) for kind in kinds}
-    prices = {kind: price for kind, price in of_kinds.items() if price is not None} | dict(plan.prices.models)
+    by_kind = {kind: getattr(plan.prices, kind) for kind in kinds}
+    prices = {kind: price for kind, price in by_kind.items() if price is not None} | dict(plan.prices.models)
     words = {None: "unlimited", "account": "per account"}
     parts = [
         plan.price or "free",

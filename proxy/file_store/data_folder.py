@@ -100,7 +100,7 @@ def _make_private(data: Path) -> None:
 
 
 def _lock(descriptor: int, kind: int) -> None:
-    """Take the lock. It tries for a moment, since a process in `is_held` has the lock for an instant."""
+    """Take the lock, or raise BlockingIOError. It tries for a moment, as `is_held` has the lock briefly."""
     for _ in range(_LOCK_TRIES):
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

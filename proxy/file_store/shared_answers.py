@@ -134,7 +134,7 @@ class SharedRecording(AnswerRecording):
             except (OSError, StorageFailed) as error:
                 self.give_up(OSError(errno.EIO, str(error)))
         if not self.is_given_up:
-            await self._note(lease)
+            await self._write_place(lease)
         lease.check_lease()
 
     async def _upload(self, content: bytes | None) -> None:
@@ -153,7 +153,7 @@ class SharedRecording(AnswerRecording):
         )
         await self._vault.objects.put(self._claim.object, sealed)
 
-    async def _note(self, lease: Lease) -> None:
+    async def _write_place(self, lease: Lease) -> None:
         """Write the object of the answer into the claim. This may take longer than the upload, since the
         settlement would wait for the database as well."""
         is_noted = False
@@ -226,15 +226,15 @@ class SharedAnswers(StoredAnswers):
         name = answer_name(once)
         async with AsyncExitStack() as closing:
             # This machine may have stored the answer before it shared a vault.
-            stored = await self._find(self._folder.root / name, once)
-            found = stored or await self._take(name, once)
+            stored = await self._open_stored(self._folder.root / name, once)
+            found = stored or await self._claim_or_open(name, once)
             if isinstance(found, StoredAnswer):
                 closing.callback(found.close)
                 yield found
                 return
             closing.push_async_callback(found.end)
             recording = await self._record_shared(found)
-            closing.push_async_callback(self._end, recording)
+            closing.push_async_callback(self._end_recording, recording)
             yield recording
 
     async def sweep(self) -> None:
@@ -257,7 +257,7 @@ class SharedAnswers(StoredAnswers):
             await self._vault.objects.remove(claim.object)
         await answer_claims.drop(self._store, claim)
 
-    async def _take(self, name: str, once: Once) -> StoredAnswer | Lease:
+    async def _claim_or_open(self, name: str, once: Once) -> StoredAnswer | Lease:
         new = Claim(id=name, account=once.account, request=once.request, body_digest=once.digest.hex())
         for _ in range(_TRIES):
             began = asyncio.get_running_loop().time()
@@ -266,7 +266,7 @@ class SharedAnswers(StoredAnswers):
             before = await answer_claims.get(self._store, name)
             if before is None:
                 continue  # it was released meanwhile
-            if (stored := await self._stored(before, once)) is not None:
+            if (stored := await self._open_claimed(before, once)) is not None:
                 return stored
             if before.is_leased:
                 break
@@ -274,9 +274,9 @@ class SharedAnswers(StoredAnswers):
             ours = replace(new, fence=before.fence)
             if await answer_claims.take_over(self._store, ours):
                 return Lease(self._store, replace(new, fence=before.fence + 1), began)
-        raise once.under_way()
+        raise once.under_way_failure()
 
-    async def _stored(self, claim: Claim, once: Once) -> StoredAnswer | None:
+    async def _open_claimed(self, claim: Claim, once: Once) -> StoredAnswer | None:
         """Return the answer of a claim, or None if there is none to believe. Raises IdempotencyKeyReused, and
         StorageFailed if the vault is away: another answer would be charged again."""
         if not claim.object:
