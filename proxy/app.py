@@ -85,7 +85,7 @@ class Worker:
         self.usage_days = server.usage_days
         self.sockets.revise_limits(server)
         self.parts.revise(config)
-        catalogue = Catalogue(config, self.engines, context.addable)
+        catalogue = Catalogue(config, self.engines, context.model_command_for)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         library = context.library(config)

@@ -69,8 +69,8 @@ class AppContext(NamedTuple):
     """The kernel, and the additions of earlier features, for a feature that opens.
 
     `link` leads from a worker to its server, and `limits` are the worker's. A command has neither. The kernel
-    uses `erasing` and the fields up to `addable`. Each stands for an absent feature until a feature replaces
-    it. Only later features use `shared`.
+    uses `erasing` and the fields up to `model_command_for`, which stand for absent features until a feature
+    replaces them. Only later features use `shared`.
     """
 
     config_at_start: Config
@@ -92,7 +92,7 @@ class AppContext(NamedTuple):
     words: SavedWords = NoSavedWords()
     source: Source = NoStoredSpeech()
     purges: Purges = NothingStored()
-    addable: FindModelCommand = no_model_command
+    model_command_for: FindModelCommand = no_model_command
     shared: tuple[object, ...] = ()
 
     def with_shared(self, shared_object: object) -> AppContext:

@@ -72,7 +72,7 @@ def _check_engine(
 
 def _sections_of(plugin: Plugin[Any], config: Config | None) -> list[tuple[str, EngineSection]]:
     sections = config.engines.items() if config else ()
-    return [pair for pair in sections if pair[1].plugin == plugin.name]
+    return [(name, section) for name, section in sections if section.plugin == plugin.name]
 
 
 def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> Iterator[Finding]:

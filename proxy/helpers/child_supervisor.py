@@ -71,15 +71,15 @@ class ChildSupervisor:
             self.reason = cut(end.reason)
             if end.is_put_off:
                 self._set_state("waiting")
-                pause, pause_s = self._awake, end.restart_after_s
+                wake_event, pause_s = self._awake, end.restart_after_s
             else:
                 delay_s = self._delay_after_crash(end)
                 if delay_s is None:
                     return
-                pause, pause_s = self._stop_requested, delay_s
+                wake_event, pause_s = self._stop_requested, delay_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
-                    await pause.wait()
+                    await wake_event.wait()
 
     def kill(self, reason: str, *, is_last: bool = False) -> None:
         """Kill the process, for `reason`. That counts as a crash. With `is_last`, none follows."""

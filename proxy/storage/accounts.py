@@ -82,7 +82,7 @@ ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 # A change is written only if the row is still as it was read. Its first statement only locks the row, so that
 # a second change waits for the commit of the first.
 _IS_AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
-_ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_IS_AS_READ})"
+_EXISTS_AS_READ = f"EXISTS (SELECT 1 FROM accounts WHERE {_IS_AS_READ})"
 _CHANGE = f"""
 UPDATE accounts SET plan = :new_plan, agreed = :new_agreed,
     paid_until = CASE WHEN :is_replanned = 1 THEN NULL ELSE paid_until END
@@ -101,11 +101,11 @@ WHERE closed_by_schema < :known AND {schema.is_by_older_sql("closed_by_schema", 
 """
 _IS_SUSPENDED = "SELECT 1 FROM accounts WHERE id = :id AND suspended IS NOT NULL"
 # The act is written before the change, and only if there is something to change.
-_SUSPENDS = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NULL)"
+_CAN_SUSPEND = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NULL)"
 _SUSPEND = f"""
 UPDATE accounts SET suspended = coalesce(suspended, :at) WHERE id = :id RETURNING {ROWS.columns}
 """
-_RESUMES = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NOT NULL)"
+_CAN_RESUME = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NOT NULL)"
 _RESUME = f"""
 UPDATE accounts SET resumed = CASE WHEN suspended IS NULL THEN resumed ELSE CAST(:at AS BIGINT) END,
     suspended = NULL WHERE id = :id RETURNING {ROWS.columns}
@@ -193,9 +193,9 @@ async def change(
         table_sqls = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
         unit = (
             lock_account(found.id),
-            *audit.insert_statements(decided.act, _ACT_IF, before),
+            *audit.insert_statements(decided.act, _EXISTS_AS_READ, before),
             *(
-                Statement(f"{sql} AND {_ACT_IF}", {**before, "account": found.id, "at": now})
+                Statement(f"{sql} AND {_EXISTS_AS_READ}", {**before, "account": found.id, "at": now})
                 for sql in table_sqls
             ),
             Statement(_CHANGE, {**before, **after}),
@@ -242,14 +242,14 @@ async def suspend(store: Store, account: str, act: Act) -> Account | None:
     """Suspend an account: its keys are refused, and nothing of it is deleted. Suspending twice keeps the
     first time. Forget its callers afterwards."""
     suspend_ = Statement(_SUSPEND, {"id": account, "at": act.at})
-    *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _SUSPENDS), suspend_)
+    *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _CAN_SUSPEND), suspend_)
     return _first_account(rows, act.at)
 
 
 async def resume(store: Store, account: str, act: Act) -> Account | None:
     """End the suspension of an account. Forget its callers afterwards."""
     resume_ = Statement(_RESUME, {"id": account, "at": act.at})
-    *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _RESUMES), resume_)
+    *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _CAN_RESUME), resume_)
     return _first_account(rows, act.at)
 
 

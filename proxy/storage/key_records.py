@@ -126,7 +126,7 @@ async def create(store: Store, key: ApiKey, values: NewKeyRecord, act: Act | Non
     Raises MissingReference when there is no such account.
     """
     id_, created_at = (act.subject, act.at) if act else (new_id("key"), await store.now())
-    row = _row(id_, created_at, key, values)
+    row = _new_row(id_, created_at, key, values)
     (created,), *_ = await store.write(Statement(_INSERT, row), *audit.insert_statements(act))
     return _record(created)
 
@@ -135,7 +135,7 @@ async def create_limited(
     store: Store, key: ApiKey, values: NewKeyRecord, most: int, act: Act
 ) -> KeyRecord | None:
     """Create a key of the role speech. None: the account has `most` valid keys already, or it is closed."""
-    row = {**_row(act.subject, act.at, key, values), "most": most}
+    row = {**_new_row(act.subject, act.at, key, values), "most": most}
     _, rows, *_ = await store.write(
         lock_account(values.account),
         Statement(_INSERT_LIMITED, row),
@@ -144,7 +144,7 @@ async def create_limited(
     return _first_record(rows)
 
 
-def _row(id_: str, created: int, key: ApiKey, values: NewKeyRecord) -> dict[str, Value]:
+def _new_row(id_: str, created: int, key: ApiKey, values: NewKeyRecord) -> dict[str, Value]:
     return {
         **msgspec.structs.asdict(values),
         "role": "speech" if values.role == "host" else values.role,

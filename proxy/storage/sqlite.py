@@ -103,7 +103,7 @@ class SqliteStore:
     ) -> None:
         self.tables = tables
         self._path = path
-        self._writer = _CommitThread(writer, settlements_of(tables))
+        self._commit_thread = _CommitThread(writer, settlements_of(tables))
         self._reader = reader
         self._long_reader = long_reader
         self._is_closed = False
@@ -111,16 +111,16 @@ class SqliteStore:
         self._emptying = SharedRun(lambda: asyncio.to_thread(_empty_log, path))
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else f"{len(self._writer.batches)} waiting"
+        state = "closed" if self._is_closed else f"{len(self._commit_thread.batches)} waiting"
         return f"<SqliteStore {self._path.name}, {self.units} units in {self.commits} commits, {state}>"
 
     @property
     def commits(self) -> int:
-        return self._writer.commits
+        return self._commit_thread.commits
 
     @property
     def units(self) -> int:
-        return self._writer.units
+        return self._commit_thread.units
 
     @classmethod
     async def open(cls, path: Path, tables: Tables = ()) -> Self:
@@ -139,7 +139,7 @@ class SqliteStore:
         return cls(path, writer, readers[0], readers[1], tables)
 
     def watch_commits(self, on_commit: Callable[[float], None]) -> None:
-        self._writer.on_commit = on_commit
+        self._commit_thread.on_commit = on_commit
 
     async def now(self) -> int:
         return time.time_ns() // 1000
@@ -155,10 +155,10 @@ class SqliteStore:
         return await write_unit(self, statements)
 
     def submit(self, item: store.BatchItem) -> None:
-        if self._is_closed or self._writer.is_stopped:
+        if self._is_closed or self._commit_thread.is_stopped:
             item.answer(item.content, store.StorageFailed("the store is closed"))
         else:
-            self._writer.batches.add(item)
+            self._commit_thread.batches.add(item)
 
     async def find_damage(self) -> str:
         (row,) = await self.read_long("PRAGMA quick_check(1)")
@@ -175,7 +175,7 @@ class SqliteStore:
             return
         self._is_closed = True
         try:
-            await self._writer.stop()
+            await self._commit_thread.stop()
         finally:
             # The writer is closed last: the last connection writes the write-ahead log into the database.
             async with AsyncExitStack() as closing:
@@ -192,11 +192,11 @@ class SqliteStore:
 
     async def _close_writer(self) -> None:
         # When the close was cancelled, the thread may still be writing.
-        await self._writer.stop()
-        await asyncio.to_thread(self._writer.connection.close)
+        await self._commit_thread.stop()
+        await asyncio.to_thread(self._commit_thread.connection.close)
 
     def _check_open(self) -> None:
-        if self._is_closed or self._writer.is_stopped:
+        if self._is_closed or self._commit_thread.is_stopped:
             raise store.StorageFailed("the store is closed")
 
 

@@ -100,7 +100,7 @@ def port(config: Config) -> Iterator[Finding]:
             yield from _at_next_start("port", server.host, server.port, "--port")
         return
     do = "stop that program, or choose another port with [server] port or --port"
-    yield _finding("port", server.host, server.port, "/v1", b'"name":"voxgate"', config, do)
+    yield _judge("port", server.host, server.port, "/v1", b'"name":"voxgate"', config, do)
 
 
 def metrics_port(config: Config) -> Iterator[Finding]:
@@ -116,7 +116,7 @@ def metrics_port(config: Config) -> Iterator[Finding]:
     if config.server.metrics:
         host, _, number = config.server.metrics.rpartition(":")
         do = 'stop that program, or choose another port with [server] metrics, or "" for no page'
-        yield _finding("metrics port", host, int(number), "/metrics", b"voxgate_", config, do)
+        yield _judge("metrics port", host, int(number), "/metrics", b"voxgate_", config, do)
 
 
 def _at_next_start(check: str, host: str, number: int, moved_by: str) -> Iterator[Finding]:
@@ -130,7 +130,7 @@ def _at_next_start(check: str, host: str, number: int, moved_by: str) -> Iterato
         yield note(check, f"{host}:{number}, which the configuration names, {why}", do)
 
 
-def _finding(check: str, host: str, number: int, path: str, mark: bytes, config: Config, do: str) -> Finding:
+def _judge(check: str, host: str, number: int, path: str, mark: bytes, config: Config, do: str) -> Finding:
     where = f"{host}:{number}"
     refused = _why_refused(host, number)
     if refused is None:
