@@ -62,7 +62,7 @@ from speech_engine import Names
 
 T = TypeVar("T")
 _NOT_IN_COMMANDS: Any = None
-"""Stands for what only a worker has."""
+"""The value of a field that only a worker has."""
 
 
 class AppContext(NamedTuple):
@@ -252,7 +252,7 @@ def how_to_open(feature: Feature, config: Config) -> str:
 
 
 async def _refuse_features_with_rows(store: Store, off: Sequence[Feature]) -> None:
-    """Raise StorageFailed if a feature that is off has rows: nobody would erase, settle or end them."""
+    """Raise StorageFailed if a feature that is off has rows: nothing would erase, settle or end them."""
     for feature in off:
         for table in feature.tables:
             (row,) = await store.read(f"SELECT count(*) AS number FROM {table.name}")

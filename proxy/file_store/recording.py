@@ -131,7 +131,7 @@ class FileRecording:
             if self._file is not None and not self.is_stored:
                 lock.drop_part()
                 if self._name is not None:
-                    # Even without a `stat`: the flush may have failed after the file had its name.
+                    # Without a `stat`, too: the flush may have failed after the file had its name.
                     lock.drop_whole(self._name)
         finally:
             lock.release()

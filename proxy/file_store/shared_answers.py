@@ -169,7 +169,7 @@ class SharedRecording(AnswerRecording):
             await lease.renew()
 
     async def _close(self, keep: bool) -> None:
-        # The file was for the upload.
+        # The file was only for the upload, so it is removed.
         await super()._close(False)
         lease, self._lease = self._lease, None
         if lease is None:

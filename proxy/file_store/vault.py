@@ -252,7 +252,7 @@ class Vault:
         return True
 
     async def _drop(self, account: str, digests: Sequence[str]) -> None:
-        # After a failure, an erasure finds the objects again, and otherwise `tidy`.
+        # After a failure, the next try of an erasure finds the objects again, or else `tidy` does.
         for name in _object_names(await blobs.delete_unused(self._store, account, digests)):
             await self.objects.remove(name)
 
@@ -368,7 +368,7 @@ def object_name(row: BlobRow) -> str:
 
 
 def _object_names(rows: Iterable[BlobRow]) -> set[str]:
-    """Return the names of the objects of rows. A row that was written elsewhere may name none of ours."""
+    """Return the names of the objects of rows. A row that a stranger wrote may have an unsafe name."""
     names = set()
     for row in rows:
         try:

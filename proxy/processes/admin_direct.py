@@ -64,7 +64,7 @@ async def replay_erasures(config: Config) -> int:
 @asynccontextmanager
 async def _open_features(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
     """Open the server's context without engines, and finish the erasures that a killed server has left."""
-    # Plugins take a while to load.
+    # Plugins take a while to load, so they are loaded only if a feature needs them.
     needs_plugins = any(feature.needs_plugins(config) for feature in all_features())
     plugins = registry.load() if needs_plugins else Registry({}, [])
     async with (

@@ -341,7 +341,7 @@ def run_host(
         stack.enter_context(data_folder.lock_data_folder(Path(config.data), is_shared=True))
 
         async def run() -> int:
-            # In the loop: gRPC's server belongs to the loop in which it is made.
+            # The agent is made in the loop, because gRPC's server belongs to the loop in which it is made.
             return await Agent(config, specs).run(announce, ends_with_stdin=ends_with_stdin)
 
         return asyncio.run(run())

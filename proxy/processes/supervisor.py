@@ -261,7 +261,7 @@ class Supervisor:
 
     async def _reload_for_worker(self, number: int, question: int) -> None:
         result = await self._reload()
-        # After the revision, on the same pipe: a worker with the answer serves the new configuration.
+        # It follows the revision on the same pipe, so a worker with the answer serves the new configuration.
         self._workers.send_to(number, msgspec.structs.replace(result, question=question))
 
     async def _reload(self) -> pipe_messages.ReloadResult:

@@ -106,7 +106,7 @@ async def _serve(
     control: list[socket.socket],
     revision: Revision,
 ) -> None:
-    # Before the store opens: a migration may wait for minutes, and the supervisor may die meanwhile.
+    # The inbox opens before the store: a migration may take minutes, and the supervisor may die meanwhile.
     inbox = SupervisorInbox(pipe, [each.getsockname() for each in control])
     plugins = registry.load()
     if _has_local_engine(config, plugins):
@@ -191,7 +191,7 @@ def _end_if_side_task_failed(worker: Worker, front: Front, side_task: asyncio.Ta
         return
     _log.error("worker.help.failed", error=type(failure).__name__)
     worker.server_state.is_draining = True
-    # Not the whole drain: the clients in the backlog wait until this worker ends.
+    # The drain is short, because the clients in the backlog wait until this worker ends.
     front.stop(within_s=1)
 
 

@@ -180,8 +180,8 @@ async def change(
         now = await store.now()
         found = _with_plan_at(_account(rows[0]), now)
         decided = await decide(found)
-        # The text of the row, and not the value again as text: an older version may have written it
-        # differently.
+        # The condition compares with the text of the row, because an older version may have written the same
+        # value differently.
         before: Params = {"of": found.id, "old_plan": rows[0]["plan"], "old_agreed": rows[0]["agreed"]}
         loses_end = decided.sets_plan and rows[0]["paid_until"] is not None
         is_replanned = decided.plan != found.plan or loses_end

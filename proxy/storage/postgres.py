@@ -304,7 +304,7 @@ class PostgresBatches:
         try:
             outcomes = await self._outcomes(contents)
         finally:
-            # The event loop calls it, and so reports a fault in an answer at once.
+            # The event loop calls it, so that it reports a fault in an answer at once.
             asyncio.get_running_loop().call_soon(self.writer.answer_batch, outcomes)
 
     async def _outcomes(self, contents: Sequence[database.Content]) -> list[database.WriteOutcome]:

@@ -181,7 +181,7 @@ class ReadCache(Generic[K, V]):
         return found
 
     async def _read_and_cache(self, keys: Sequence[K]) -> Mapping[K, V]:
-        # The time is that before the read: the values may have changed during it.
+        # The age counts from before the read, because the values may have changed during it.
         began_at = self._clock()
         values = await self._read(keys)
         for key in keys:

@@ -116,7 +116,7 @@ def configure_logs(process: str, level: int = logging.INFO, worker: int | None =
     ]
     factory: Any
     if sys.stderr.isatty():
-        # The other formatter shows local variables, which hold users' data.
+        # The default formatter shows local variables, which have users' data.
         plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         processors += [_cut_values, plain]
         factory = structlog.WriteLoggerFactory(sys.stderr)

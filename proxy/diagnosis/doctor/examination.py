@@ -84,7 +84,7 @@ def run_within(deadline_s: float, name: str, look: Look) -> list[Finding]:
         do = "examine what it needs: a disk or a network may not answer, a plugin may hang"
         return [wrong(name, f"no answer within {deadline_s:g} s", do)]
     if isinstance(findings, Exception):
-        # Only the class: a message may quote a secret.
+        # Only the class is shown, because a message may quote a secret.
         do = "please report this with the version of voxgate and of Python"
         return [wrong(name, f"the check itself failed: {type(findings).__name__}", do)]
     return findings
