@@ -126,7 +126,7 @@ def sweep(folder: Path, most_bytes: int, valid_since: float, *, by_use: bool = F
         whole.append((stat.st_mtime >= valid_since, used, stat.st_size, path))
         total += stat.st_size
     removed = 0
-    for is_young, _, size, path in sorted(whole):
+    for is_young, _, size, path in sorted(whole):  # old files first, then those whose last use is longest ago
         if is_young and total <= most_bytes:
             break
         path.unlink(missing_ok=True)

@@ -42,7 +42,7 @@ class Workers:
         self.is_announced = False
         self._dev_key: str | None = None
         self._question_ids = itertools.count(1)
-        self._answers: dict[tuple[int, int], asyncio.Future[WorkerReply]] = {}
+        self._answers: dict[tuple[int, int], asyncio.Future[WorkerReply]] = {}  # by question and worker
         self._children = [self._new_child(number) for number in range(count)]
 
     def __len__(self) -> int:

@@ -109,7 +109,7 @@ class Settlements:
             usage.append(astuple(end.usage))
             for entry in end.entries:
                 entries.append(astuple(entry))
-                key = (entry.account, -entry.pool)
+                key = (entry.account, -entry.pool)  # sorted, an allowance comes before the pool 0
                 sums[key] = sums.get(key, 0) + entry.amount
             costs.extend(map(astuple, end.costs))
             for row in end.rows:
