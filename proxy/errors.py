@@ -186,20 +186,14 @@ class UnknownHost(RequestFailed):
         super().__init__("This server is not known under the name in the header 'Host'.", param="Host")
 
 
-class HeadTooLarge(RequestFailed):
-    """431: the URL and the headers are too long, or too many."""
-
-    status, kind, default_code = 431, "invalid_request_error", "head_too_large"
-
-
-class UpgradeRequired(RequestFailed):
-    status, kind, default_code = 426, "invalid_request_error", "upgrade_required"
-
-
 class IdempotencyKeyReused(RequestFailed):
     """422: the same Idempotency-Key came with another body before."""
 
     status, kind, default_code = 422, "invalid_request_error", "idempotency_key_reused"
+
+
+class UpgradeRequired(RequestFailed):
+    status, kind, default_code = 426, "invalid_request_error", "upgrade_required"
 
 
 class RateLimited(RequestFailed):
@@ -213,6 +207,12 @@ class QuotaExceeded(RequestFailed):
 
     status, kind, default_code = 429, "insufficient_quota", "insufficient_quota"
     should_retry = False
+
+
+class HeadTooLarge(RequestFailed):
+    """431: the URL and the headers are too long, or too many."""
+
+    status, kind, default_code = 431, "invalid_request_error", "head_too_large"
 
 
 class InternalError(RequestFailed):

@@ -177,10 +177,9 @@ class Helper:
     @property
     def is_ready(self) -> bool:
         """Whether a process waits for a question, or is being started."""
-        life = self._life
-        return (
-            not life.child.is_dead if isinstance(life, Life) else life is None and self._current is not None
-        )
+        if isinstance(life := self._life, Life):
+            return not life.child.is_dead
+        return life is None and self._current is not None
 
     @property
     def _life(self) -> Life | HelperFailed | None:

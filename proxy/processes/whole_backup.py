@@ -114,6 +114,7 @@ def _write_members(config: Config, data: Path, target: Path, archive: BinaryIO) 
     journals = [each for each in backed_up if each.merge is not None]
     files += [each.name for each in journals if _add_journal(archive, each, config, data)]
     plain_tar.write_end(archive)
+    # `back_up` sets the bytes, which are 0 here.
     return BackupSummary(str(target), 0, schema, recordings, tuple(files), config.secrets, config.vault.store)
 
 
