@@ -21,11 +21,8 @@ _LARGEST_DIVISOR = 4
 
 
 class BoundedFolder:
-    """A folder whose files have at most `most_bytes` together.
-
-    `workers` processes share it. Without `threads`, the loop's default executor does the disk's work. Every
-    method that awaits may raise OSError.
-    """
+    """A folder whose files have at most `most_bytes` together. `workers` processes share it. The disk's work is
+    done by `threads`, or else by the loop's default executor. Any method that awaits may raise OSError."""
 
     def __init__(self, root: Path, workers: int, threads: Executor | None = None) -> None:
         self.root = root
@@ -40,6 +37,11 @@ class BoundedFolder:
     def largest_bytes(self) -> int:
         """The most bytes of one file. A larger one would push out too many others."""
         return self.most_bytes // _LARGEST_DIVISOR
+
+    @property
+    def bytes_after_sweep(self) -> int:
+        """The most bytes that a sweep leaves: a sixteenth of the bound is room for new files."""
+        return self.most_bytes * (_ROOM_DIVISOR - 1) // _ROOM_DIVISOR
 
     @property
     def valid_since(self) -> float:
@@ -76,12 +78,9 @@ class BoundedFolder:
         return self._unswept_bytes > self.most_bytes // _ROOM_DIVISOR // self._workers
 
     async def sweep(self, *, by_use: bool = False) -> tuple[int, int]:
-        """Make room for a sixteenth of the bound.
-
-        Return how many files were removed, and how many bytes are left.
-        """
+        """Make room for new files. Return how many files were removed, and how many bytes are left."""
         self._unswept_bytes = 0
-        room = self.most_bytes * (_ROOM_DIVISOR - 1) // _ROOM_DIVISOR
+        room = self.bytes_after_sweep
         return await self.run(partial(locked_files.sweep, self.root, room, self.valid_since, by_use=by_use))
 
     async def names(self) -> set[DiskName]:

@@ -28,6 +28,8 @@ class RingKey(NamedTuple):
 
 
 class KeyRing:
+    """Keys, the newest first. There is at least one."""
+
     def __init__(self, keys: tuple[RingKey, ...]) -> None:
         self._keys = keys
 
@@ -43,10 +45,8 @@ class KeyRing:
 
 
 def parse_keys(text: str, where: str) -> KeyRing:
-    """Read keys of 32 bytes in base64, separated by blanks or lines.
-
-    Raises VaultFailed. Its message never repeats the text.
-    """
+    """Read keys of 32 bytes in base64, separated by blanks or lines. Raises VaultFailed, whose message never
+    repeats the text."""
     try:
         secrets = [b64decode(word, validate=True) for word in text.split()]
     except ValueError:

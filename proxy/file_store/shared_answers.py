@@ -238,7 +238,7 @@ class SharedAnswers(StoredAnswers):
             yield recording
 
     async def sweep(self) -> None:
-        room, stored_us = self._folder.most_bytes * 15 // 16, round(STORED_S * 1_000_000)
+        room, stored_us = self._folder.bytes_after_sweep, round(STORED_S * 1_000_000)
         for claim in await answer_claims.list_stale(self._store, stored_us, room):
             await self._remove(claim)
         for each in await self._vault.objects.list(f"{ANSWERS}/"):
