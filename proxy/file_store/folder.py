@@ -21,8 +21,9 @@ _LARGEST_DIVISOR = 4
 
 
 class BoundedFolder:
-    """A folder whose files have at most `most_bytes` together. `workers` processes share it. The disk's work is
-    done by `threads`, or else by the loop's default executor. Any method that awaits may raise OSError."""
+    """A folder whose files have at most `most_bytes` together. `workers` processes share it.
+
+    Without `threads`, the loop's default executor does the disk's work. Awaited methods may raise OSError."""
 
     def __init__(self, root: Path, workers: int, threads: Executor | None = None) -> None:
         self.root = root

@@ -28,7 +28,7 @@ class RingKey(NamedTuple):
 
 
 class KeyRing:
-    """Keys, the newest first. There is at least one."""
+    """One or more keys. The first one makes new marks or receipts."""
 
     def __init__(self, keys: tuple[RingKey, ...]) -> None:
         self._keys = keys
