@@ -52,22 +52,20 @@ class Worker:
     request ends in the revision in which it began.
     """
 
-    def __init__(
-        self, parts: ServerParts, open_context: OpenFeatures, link: ServerLink | None = None
-    ) -> None:
-        kernel, context = parts.kernel, open_context.context
-        self.kernel, self.parts, self.open_context = kernel, parts, open_context
+    def __init__(self, parts: ServerParts, opened: OpenFeatures, link: ServerLink | None = None) -> None:
+        kernel, context = parts.kernel, opened.context
+        self.kernel, self.parts, self.open_features = kernel, parts, opened
         self.store, self.ledger, self.metrics = kernel.store, kernel.ledger, kernel.metrics
         self.engines, self.refusals, self.erasing = parts.engines, parts.refusals, context.erasing
         # Worker 0 of the oldest server on the database runs these.
         self.tasks_of_one_server = [
-            task for feature in open_context.features for task in feature.tasks_of_one_server
+            task for feature in opened.features for task in feature.tasks_of_one_server
         ]
         # Worker 0 of every server runs these.
         self.tasks_of_each_server = [
-            task for feature in open_context.features for task in feature.tasks_of_each_server
+            task for feature in opened.features for task in feature.tasks_of_each_server
         ]
-        self.task_kinds, self.cluster = open_context.task_kinds, context.cluster
+        self.task_kinds, self.cluster = opened.task_kinds, context.cluster
         self.server_state, self._link = health.ServerState(), link
         self._admin_tools = context.admin_tools(lambda: self.engines.names)
         self.sockets = OpenSockets(kernel.config.server, kernel.metrics)
@@ -83,11 +81,11 @@ class Worker:
         return self._control_app(scope, receive, send)
 
     def revise(self, config: Config) -> None:
-        server, context = config.server, self.open_context.context
+        server, context = config.server, self.open_features.context
         self.usage_days = server.usage_days
         self.sockets.revise_limits(server)
         self.parts.revise(config)
-        catalogue = Catalogue(config, self.engines, context.addable)
+        catalogue = Catalogue(config, self.engines, context.model_command_for)
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         library = context.library(config)
@@ -99,7 +97,7 @@ class Worker:
         speaking = Speaking(self.admission, library)
         idempotency = Idempotency(self.kernel.answers, self.metrics, self.ledger)
         answering = Answering(speaking, idempotency, context.find_shared_or(SpeechReporter()))
-        additions = self.open_context.additions_for(
+        additions = self.open_features.additions_for(
             RevisionContext(config, admin_tools, library, context, voices, budgets, speaking, answering)
         )
         # Features have `speaking` already. It works from here on.
@@ -148,7 +146,7 @@ class Worker:
         speaking: Speaking,
         additions: Additions,
     ) -> None:
-        context, kernel = self.open_context.context, self.kernel
+        context, kernel = self.open_features.context, self.kernel
         speech_parts = self.parts.speech_parts(context)
         self.planner, recent_plans, self.pipeline = wire_speech(
             speech_parts, server, catalogue, budgets, additions.on_the_way
@@ -157,7 +155,7 @@ class Worker:
         # An erasure deletes all data that is derived of a voice, so the features learn where this worker has
         # it.
         memories = (library, recent_plans, context.levels)
-        self.open_context.set_derived_things(
+        self.open_features.set_derived_things(
             DerivedData(memories, (kernel.answers,), self.engines.drop_samples)
         )
 
@@ -174,6 +172,6 @@ async def open_worker(
     async with (
         open_kernel(config, registry, all_tables()) as kernel,
         open_server_parts(kernel) as parts,
-        open_features(parts.context(link), on, all_features()) as open_context,
+        open_features(parts.context(link), on, all_features()) as opened,
     ):
-        yield Worker(parts, open_context, link)
+        yield Worker(parts, opened, link)

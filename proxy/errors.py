@@ -53,8 +53,8 @@ class ErrorEnvelope(msgspec.Struct, frozen=True):
 class RequestFailed(Exception):
     """The base class. `status`, `kind` (OpenAI's `error.type`) and `code` belong to the class or instance.
 
-    A class may have a `text` for each failure without a message, and a `retry_s` for each without another. If
-    `should_retry` is not None, SDKs are told whether to send the request again.
+    `text` is the message if the constructor gets none, and `retry_s` is the `retry_after_s` if it gets none.
+    If `should_retry` is not None, SDKs are told whether to send the request again.
     """
 
     status: ClassVar[int] = 500
@@ -172,7 +172,7 @@ class UnsupportedMediaType(RequestFailed):
 
 
 class RangeNotSatisfiable(RequestFailed):
-    """No byte of what is asked for is there."""
+    """416: the file has no byte of the range in the request."""
 
     status, kind, default_code = 416, "invalid_request_error", "range_not_satisfiable"
 
@@ -186,20 +186,14 @@ class UnknownHost(RequestFailed):
         super().__init__("This server is not known under the name in the header 'Host'.", param="Host")
 
 
-class HeadTooLarge(RequestFailed):
-    """431: the URL and the headers are too long, or too many."""
-
-    status, kind, default_code = 431, "invalid_request_error", "head_too_large"
-
-
-class UpgradeRequired(RequestFailed):
-    status, kind, default_code = 426, "invalid_request_error", "upgrade_required"
-
-
 class IdempotencyKeyReused(RequestFailed):
     """422: the same Idempotency-Key came with another body before."""
 
     status, kind, default_code = 422, "invalid_request_error", "idempotency_key_reused"
+
+
+class UpgradeRequired(RequestFailed):
+    status, kind, default_code = 426, "invalid_request_error", "upgrade_required"
 
 
 class RateLimited(RequestFailed):
@@ -213,6 +207,12 @@ class QuotaExceeded(RequestFailed):
 
     status, kind, default_code = 429, "insufficient_quota", "insufficient_quota"
     should_retry = False
+
+
+class HeadTooLarge(RequestFailed):
+    """431: the URL and the headers are too long, or too many."""
+
+    status, kind, default_code = 431, "invalid_request_error", "head_too_large"
 
 
 class InternalError(RequestFailed):
@@ -233,7 +233,7 @@ class StorageUnavailable(RequestFailed):
 
 
 class VaultUnavailable(RequestFailed):
-    """503: what is sealed cannot be opened or kept now. The log says why."""
+    """503: what is sealed cannot be opened or stored now. The log says why."""
 
     status, default_code = 503, "vault_unavailable"
     text = "The server cannot open what is sealed; ask its operator."
@@ -274,7 +274,7 @@ class ServerBusy(RequestFailed):
 
 
 class NoPlace(RequestFailed):
-    """503: all places for something costly are taken, or those that are kept for accounts without one."""
+    """503: an account gets no place for costly work. Half of the places are for accounts without one."""
 
     status, default_code = 503, "server_busy"
 
@@ -303,7 +303,7 @@ class NoDiskSpace(EngineError):
 
 
 class HostLost(EngineUnavailable):
-    """The host of an engine has died. Its next life may do what this one has not."""
+    """The host of an engine has died. The next process of the host may succeed."""
 
 
 class DayUsedUp(EngineUnavailable):
@@ -339,6 +339,7 @@ _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     ShareUsedUp: ("engine_unavailable", "Your share of what the engine may cost today is used up."),
     NoDiskSpace: ("server_busy", "The server has no room to collect a whole answer now."),
 }
+"""The code of each fault of an engine, and its message, since the engine's own message is not for clients."""
 
 
 class ReaderTooSlow(EngineError):
@@ -371,11 +372,10 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
     TooLongToSign: ("too_long_to_sign", "provenance"),
     VoiceErased: ("voice_not_found", "voice"),
 }
-
-
+"""The code of each fault of a request, and its field. An UnsupportedOption names the field itself."""
 WRONG_SPEECH = "heard_wrong"
 REQUEST_FAULT_CODES = frozenset((WRONG_SPEECH, *[code for code, _ in _REQUEST_FAULTS.values()]))
-"""Codes of failures by the request's own text, voice or wishes. What was spoken before them is charged."""
+"""Codes of failures by the request's own text, voice or options. What was spoken before them is charged."""
 
 
 def from_engine(error: EngineError) -> RequestFailed:

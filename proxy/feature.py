@@ -62,15 +62,15 @@ from speech_engine import Names
 
 T = TypeVar("T")
 _NOT_IN_COMMANDS: Any = None
-"""Stands for what only a worker has."""
+"""The value of a field that only a worker has."""
 
 
 class AppContext(NamedTuple):
     """The kernel, and the additions of earlier features, for a feature that opens.
 
     `link` leads from a worker to its server, and `limits` are the worker's. A command has neither. The kernel
-    uses `erasing` and the fields up to `addable`. Each stands for an absent feature until a feature replaces
-    it. Only later features use `shared`.
+    uses `erasing` and the fields up to `model_command_for`, which stand for absent features until a feature
+    replaces them. Only later features use `shared`.
     """
 
     config_at_start: Config
@@ -92,14 +92,14 @@ class AppContext(NamedTuple):
     words: SavedWords = NoSavedWords()
     source: Source = NoStoredSpeech()
     purges: Purges = NothingStored()
-    addable: FindModelCommand = no_model_command
+    model_command_for: FindModelCommand = no_model_command
     shared: tuple[object, ...] = ()
 
     def with_shared(self, shared_object: object) -> AppContext:
         """Return the context with one more object for later features."""
         return self._replace(shared=(*self.shared, shared_object))
 
-    def find(self, type_: type[T]) -> T:
+    def find(self, type_: type[T]) -> T:  # a feature that shares this type must be earlier in the list
         return next(each for each in self.shared if isinstance(each, type_))
 
     def find_shared_or(self, default: T) -> T:
@@ -214,8 +214,8 @@ class Feature(NamedTuple):
 
     Its tables exist even where it does not open. `paths` are the roots of its endpoints, below /v1 or /admin
     or neither. `missing_setting` returns the setting without which none of them answers, or "" if there is
-    none missing. `checks` check its requirements, and `text_checks`, printed last, the handling of texts. A
-    command without a server loads plugins if a feature `needs_plugins`.
+    none missing. `checks` check its requirements, and `text_checks`, printed last, the handling of texts.
+    `doctor` has named checks of `voxgate doctor`. Commands load plugins if a feature `needs_plugins`.
     """
 
     name: str
@@ -252,7 +252,7 @@ def how_to_open(feature: Feature, config: Config) -> str:
 
 
 async def _refuse_features_with_rows(store: Store, off: Sequence[Feature]) -> None:
-    """Raise StorageFailed if a feature that is off has rows: nobody would erase, settle or end them."""
+    """Raise StorageFailed if a feature that is off has rows: nothing would erase, settle or end them."""
     for feature in off:
         for table in feature.tables:
             (row,) = await store.read(f"SELECT count(*) AS number FROM {table.name}")

@@ -2,8 +2,8 @@
 
 A folder has `FEATURE` in `feature.py`. It may have `COMMANDS` in `commands.py`, `SECTION` in `section.py`,
 and `likeness` in `likeness.py`.
-To import this file loads none of them: a worker needs no commands, `voxgate --help` nothing else, and a
-command beside a server the sections alone.
+The import of this file loads none of them. A worker needs no commands, `voxgate --help` needs nothing else,
+and a command beside a server needs the sections alone.
 """
 
 from __future__ import annotations

@@ -101,9 +101,9 @@ class ServerParts(NamedTuple):
         )
 
     def revise(self, config: Config) -> None:
-        self.kernel.answers.bound(config.server.idempotency_mb)
+        self.kernel.answers.limit_to(config.server.idempotency_mb)
         self.kernel.vault.revise(config.vault)
-        self.spill_quota.bound(config.server.spill_mb)
+        self.spill_quota.limit_to(config.server.spill_mb)
 
 
 @asynccontextmanager

@@ -139,8 +139,8 @@ def merge_groups(groups: Iterable[Group]) -> dict[str, Group]:
 
 def admin_path(kind: str, name: str, *more_parts: str) -> str:
     """Return the path of a thing under /admin. `more_parts` follow the name. Raise CommandRefused."""
-    # Quoted: an account may be named "50/50", and "ada?" must not become "ada". A name such as ".." is
-    # refused, because a path would lose it and mean something else.
+    # The name is quoted, because an account may be named "50/50" or "ada?". A name such as ".." is refused,
+    # because the path would lose it, and lead to another thing.
     if not name.strip("./") or name.endswith("/"):
         listing = {"requests": "usage", "webhook_endpoints": "webhooks list"}.get(kind, f"{kind} list")
         raise CommandRefused(f"{name!r} names none of the {kind}; give an id, see voxgate {listing}")

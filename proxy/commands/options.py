@@ -43,12 +43,12 @@ def read_whole_number(text: str, option: str) -> int:
 
 
 def read_named_voices(
-    text: str, option: str = "--cast", named: str = "name", example: str = "Ana=nova,Ben=onyx"
+    text: str, option: str = "--cast", noun: str = "name", example: str = "Ana=nova,Ben=onyx"
 ) -> dict[str, str]:
     """Read names and their voices. Raise CommandRefused."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     if not pairs or not all(name.strip() and voice.strip() for name, _, voice in pairs):
-        raise CommandRefused(f"{option}: {text!r} has no {named} with a voice; write {example}")
+        raise CommandRefused(f"{option}: {text!r} has no {noun} with a voice; write {example}")
     return {name.strip(): voice.strip() for name, _, voice in pairs}
 
 

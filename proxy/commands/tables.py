@@ -59,8 +59,8 @@ class Grid(NamedTuple):
 
 
 Part = Grid | Line
-"""A part of a shown answer."""
 Show = Callable[[Any], Iterable[Part]]
+"""Returns the parts in which an answer is shown."""
 
 
 def show_line(template: str) -> Show:
@@ -71,7 +71,7 @@ def show_line(template: str) -> Show:
 SHOW_GONE = show_line("{id} is gone.")
 Cell = Callable[[dict[str, Any]], Any]
 """Returns the value of a cell from a row of an answer."""
-Columns = Mapping[str, str | Cell]
+Columns = Mapping[str, str | Cell]  # by its heading, the field of each column, or a function
 
 
 def print_answer(value: Any, form: PrintForm, show: Show) -> None:

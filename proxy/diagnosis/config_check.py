@@ -54,7 +54,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     findings += text_check.check_routes(config, registry, results, broken_engines)
     findings += check_retirements(config, registry, results.models)
     findings += _setting_findings(config, registry)
-    voices = _spoken_names(config, registry)
+    voices = _offered_voices(config, registry)
     if not config.host.is_used:  # a host has no clients that could leave these out
         findings += [_default_model_finding(config), _default_voice_finding(config, results, voices)]
     findings += text_check.check_voices(config, results)
@@ -64,7 +64,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     return [*findings, ok("voices", ", ".join(voices) or "none of our own", name=f"{len(voices)}")]
 
 
-def _spoken_names(config: Config, registry: Registry) -> list[str]:
+def _offered_voices(config: Config, registry: Registry) -> list[str]:
     names = names_of_engines(registry, config)
     return [
         name for name, section in config.voices.items() if not section.is_known_name or who_knows(name, names)
@@ -157,7 +157,7 @@ def _engine_findings(config: Config, registry: Registry, name: str) -> Iterator[
 def _remote_engine_findings(registry: Registry, spec: RemoteSpec) -> Iterator[Finding]:
     name, section = spec
     try:
-        registry.first_settings(name, section, "")
+        registry.first_settings(name, section, data="")
     except EngineConfigError as error:
         if registry.plugins("engine")[section.plugin].names is not no_names:
             found = f"an empty section cannot tell which of OpenAI's names it knows: {error}"
@@ -192,8 +192,8 @@ def _licence_finding(config: Config, name: str, licence: str, models: str) -> Fi
 
 def _plan_text(plan: Plan) -> str:
     kinds = ("speech", "cached", "clone", "conversion", "training", "transcription")
-    of_kinds = {kind: getattr(plan.prices, kind) for kind in kinds}
-    prices = {kind: price for kind, price in of_kinds.items() if price is not None} | dict(plan.prices.models)
+    by_kind = {kind: getattr(plan.prices, kind) for kind in kinds}
+    prices = {kind: price for kind, price in by_kind.items() if price is not None} | dict(plan.prices.models)
     words = {None: "unlimited", "account": "per account"}
     parts = [
         plan.price or "free",

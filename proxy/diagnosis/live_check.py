@@ -46,8 +46,8 @@ async def check_live(config: Config, registry: Registry) -> tuple[list[Finding],
                 models[name] = engine.models()
             else:
                 findings.append(wrong("live", engine.reason, name=name))
-    none = [ok("live", "there is no cloud engine to try", name="none")]
-    return (findings or none, {name: known for name, known in models.items() if known})
+    no_engine = [ok("live", "there is no cloud engine to try", name="none")]
+    return (findings or no_engine, {name: known for name, known in models.items() if known})
 
 
 def _is_cloud(config: Config, registry: Registry, name: str) -> bool:

@@ -53,7 +53,7 @@ def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[Mod
 
 
 def _bare_info(id_: str, tags: Iterable[str]) -> ModelInfo:
-    return ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1)
+    return ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1)  # the rate is not read
 
 
 def known_models(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:
@@ -104,7 +104,7 @@ def _alias_finding(
 
 
 def _may_be_wrong(config: Config, registry: Registry, full: str) -> bool:
-    """Tell whether a name needs its engine's answer. `standard` is the model of engines with only one."""
+    """Tell whether ENGINE/MODEL needs the engine's answer. `standard` is that of engines with one model."""
     engine, _, model = full.partition("/")
     section: EngineSection = config.engines[engine]
     plugin = registry.plugins("engine").get(section.plugin)

@@ -72,7 +72,7 @@ def _check_engine(
 
 def _sections_of(plugin: Plugin[Any], config: Config | None) -> list[tuple[str, EngineSection]]:
     sections = config.engines.items() if config else ()
-    return [pair for pair in sections if pair[1].plugin == plugin.name]
+    return [(name, section) for name, section in sections if section.plugin == plugin.name]
 
 
 def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> Iterator[Finding]:
@@ -80,7 +80,7 @@ def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> It
     try:
         interpreter, hint = environments.interpreter(spec.section.plugin, spec.hosted), ""
     except EnvironmentRefused as refused:
-        # An author may have the packages installed here.
+        # The engine is tried with this Python, because an author may have the packages installed here.
         interpreter, hint = sys.executable, f" ({refused} --plugin {folder})"
     command = [interpreter, "-P", "-m", "speech_engine.testing", spec.module, spec.name]
     process = subprocess.run(

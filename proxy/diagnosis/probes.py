@@ -37,7 +37,7 @@ def run_probes(config: Config, registry: Registry) -> ProbeResults:
             voices = {step.voice for route in config.routes for step in route.post} - config.voices.keys()
             saved = frozenset(name for name in voices if "/" not in name and _is_saved(config, name))
         except (CommandRefused, TimeoutError):
-            pass  # it starts or stops, or another command has the folder
+            pass  # the server starts or stops, or another command has the folder
     # The file may be newer than the server, and name another plugin.
     plugins = {name: section.plugin for name, section in config.engines.items()}
     answered = [row for row in rows if plugins.get(row["name"]) == row["plugin"] and row["models"]]
@@ -100,8 +100,8 @@ async def _front_end_languages(config: Config, registry: Registry) -> dict[str, 
     found = {}
     async with AsyncExitStack() as stack:
         for name in sorted(front_end_names & registry.plugins("front_end").keys()):
-            section = config.plugin("front_end", name)
-            front_end = await open_plugin(stack, registry, PluginRequest("front_end", name, section, False))
+            request = PluginRequest("front_end", name, config.plugin("front_end", name), is_required=False)
+            front_end = await open_plugin(stack, registry, request)
             if front_end is not None:
                 found[name] = frozenset(getattr(front_end, "languages", ()))
     return found

@@ -53,7 +53,7 @@ def _may_exist(config: Config, known: model_names.Known, candidate: str) -> bool
 
 
 def check_voices(config: Config, results: ProbeResults) -> list[Finding]:
-    """Return findings about the voices in the file. One that no engine has is wrong."""
+    """Return findings about the voices in the file. A voice that every one of its engines lacks is wrong."""
     from_file = [remark for remark in config.warnings if remark.key.startswith("voices.")]
     unknown = [
         Remark(
@@ -62,7 +62,7 @@ def check_voices(config: Config, results: ProbeResults) -> list[Finding]:
         )
         for name, section in config.voices.items()
         for engine, voice in section.bindings.items()
-        if is_missing(engine, voice, results)
+        if lacks_voice(engine, voice, results)
     ]
     silent = [
         Remark(f"voices.{name}", "no engine has it, so it is not offered")
@@ -78,7 +78,7 @@ def check_voices(config: Config, results: ProbeResults) -> list[Finding]:
 def is_silent(section: VoiceSection, results: ProbeResults) -> bool:
     """Tell whether every engine of a voice is known to lack it."""
     bindings = section.bindings.items()
-    return bool(bindings) and all(is_missing(engine, voice, results) for engine, voice in bindings)
+    return bool(bindings) and all(lacks_voice(engine, voice, results) for engine, voice in bindings)
 
 
 def front_end_remarks(config: Config, registry: Registry) -> tuple[Remark, ...]:
@@ -178,8 +178,8 @@ def _judge_post(
     for step in route.post:
         if fault := _post_fault(config, results, broken_engines, route, step):
             faults.append(fault)
-        elif (reason := _impossibility(config, results, step)) is not None:
-            impossible.append(reason)
+        elif (impossibility := _impossibility(config, results, step)) is not None:
+            impossible.append(impossibility)
         else:
             repeats.append(f"repeated by {step.engine} as {step.voice}")
     faults.extend(
@@ -190,15 +190,15 @@ def _judge_post(
     return repeats, faults, impossible
 
 
-def is_missing(engine: str, voice: str, results: ProbeResults) -> bool:
+def lacks_voice(engine: str, voice: str, results: ProbeResults) -> bool:
     return engine in results.voices and voice not in results.voices[engine]
 
 
 def voice_hint(voice: str, results: ProbeResults, engine: str) -> str:
-    """Return the successor of a voice, or a similar name, or the command that lists the voices."""
+    """Return the successor of a voice, a similar name of the engine, or the command that lists its voices."""
     for former, successor in _SUCCESSORS.items():
-        if (by := re.sub(former, successor, voice)) != voice and by in results.voices[engine]:
-            return f"it speaks no more, and {by} does"
+        if (newer := re.sub(former, successor, voice)) != voice and newer in results.voices[engine]:
+            return f"it speaks no more, and {newer} does"
     hint = did_you_mean(voice, sorted(results.voices[engine]))
     return hint if hint.startswith("did") else "voxgate engines --json lists its voices"
 
@@ -268,7 +268,7 @@ def _voice_impossibility(
     """Return an impossibility if the engine is known to lack the voice of a step."""
     section = config.voices.get(step.voice)
     voice = step.voice.removeprefix(f"{engine}/") if section is None else section.bindings[engine]
-    if step.voice in results.saved_voices or not is_missing(engine, voice, results):
+    if step.voice in results.saved_voices or not lacks_voice(engine, voice, results):
         return None
     if section is not None:
         return f"{engine} has no voice {voice!r}", voice_hint(voice, results, engine)

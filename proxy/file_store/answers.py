@@ -103,13 +103,13 @@ class StoredAnswers:
         self._store = store
         self._folder = BoundedFolder(root, workers)
         self._folder.stored_s = STORED_S
-        self.bound(megabytes)
+        self.limit_to(megabytes)
 
     @property
     def are_stored(self) -> bool:
         return self._folder.most_bytes > 0
 
-    def bound(self, megabytes: int) -> None:
+    def limit_to(self, megabytes: int) -> None:
         self._folder.most_bytes = megabytes * _MEGABYTE
 
     @asynccontextmanager
@@ -121,12 +121,12 @@ class StoredAnswers:
         """
         path = self._folder.root / answer_name(once)
         async with AsyncExitStack() as closing:
-            stored = await self._find(path, once)
+            stored = await self._open_stored(path, once)
             if stored is None:
-                recording = await self._record(path, once)
-                closing.push_async_callback(self._end, recording)
+                recording = await self._new_recording(path, once)
+                closing.push_async_callback(self._end_recording, recording)
                 # Another request may have stored an answer since the first look.
-                stored = await self._find(path, once)
+                stored = await self._open_stored(path, once)
             if stored is None:
                 yield recording
             else:
@@ -148,7 +148,7 @@ class StoredAnswers:
         del is_late
         await self._folder.run(partial(_remove_answers_of, self._folder, {voice}))
 
-    async def _find(self, path: Path, once: Once) -> StoredAnswer | None:
+    async def _open_stored(self, path: Path, once: Once) -> StoredAnswer | None:
         try:
             stored = await self._folder.run_or_undo(partial(_load, path, self._folder), StoredAnswer.close)
         except OSError:
@@ -166,21 +166,21 @@ class StoredAnswers:
             unless_stored.pop_all()
             return stored
 
-    async def _record(self, path: Path, once: Once) -> AnswerRecording:
+    async def _new_recording(self, path: Path, once: Once) -> AnswerRecording:
         failure: OSError | None = None
         try:
             lock = await self._folder.lock_file(path)
         except OSError as error:
             lock, failure = None, error
         if lock is None and failure is None:
-            raise once.under_way()
+            raise once.under_way_failure()
         head = Head(once.request, once.digest)
         recording = AnswerRecording(lock, head, self._folder.largest_bytes, self._store)
         if failure is not None:
             recording.give_up(failure)
         return recording
 
-    async def _end(self, recording: AnswerRecording) -> None:
+    async def _end_recording(self, recording: AnswerRecording) -> None:
         await recording.close()
         if recording.is_stored and self._folder.count(recording.size):
             try:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 _PIECE_BYTES = 64 * 1024
 _WITHIN_S = 5.0
-_AGAIN_S = 0.1
+_RETRY_S = 0.1
 _REQUEST_BYTES = 256
 """A signed request is longer. Messages that TLS sends by itself are shorter, and need no answer."""
 
@@ -26,7 +26,7 @@ class BoundedRelay:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes, token = most_bytes, secrets.token_hex(16)
-        self._pass = base64.b64encode(f"voxgate:{token}".encode())
+        self._credentials = base64.b64encode(f"voxgate:{token}".encode())
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://voxgate:{token}@127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, name="bucket-relay", daemon=True).start()
@@ -38,13 +38,13 @@ class BoundedRelay:
                 threading.Thread(target=self._serve, args=(client,), name="bucket-relay", daemon=True).start()
             except (OSError, RuntimeError):
                 # This process may open no more files or threads now.
-                time.sleep(_AGAIN_S)
+                time.sleep(_RETRY_S)
 
     def _serve(self, client: socket.socket) -> None:
         with suppress(OSError, ValueError), client:
             client.settimeout(_WITHIN_S)
             head = client.recv(_PIECE_BYTES)  # which obstore writes at once
-            if self._pass not in head:
+            if self._credentials not in head:
                 return
             method, target, _ = head.decode("latin-1").split(" ", 2)
             place = urlsplit(f"//{target}" if method == "CONNECT" else target)
@@ -56,17 +56,17 @@ class BoundedRelay:
                 self._pass_on(client, server)
 
     def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
-        received = 0
+        answer_bytes = 0
         with selectors.DefaultSelector() as selector:
             selector.register(client, selectors.EVENT_READ, (client, server))
             selector.register(server, selectors.EVENT_READ, (server, client))
-            while received <= self._most_bytes:
+            while answer_bytes <= self._most_bytes:
                 for key, _ in selector.select():
                     reader, writer = key.data
                     if not (data := reader.recv(_PIECE_BYTES)):
                         return
                     writer.sendall(data)
                     if reader is server:
-                        received += len(data)
+                        answer_bytes += len(data)
                     elif len(data) > _REQUEST_BYTES:
-                        received = 0
+                        answer_bytes = 0  # a new request

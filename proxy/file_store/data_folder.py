@@ -77,7 +77,7 @@ def give_to_owner(folder: Path, owner: os.stat_result) -> None:
             # A server may delete files meanwhile.
             with suppress(FileNotFoundError):
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                # Never a hard link to a file outside the folder: the owner could have made it.
+                # A hard link is left alone: the owner could have made it, to a file outside the folder.
                 if found.st_uid == 0 and (name in folders or found.st_nlink == 1):
                     os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
 
@@ -100,7 +100,7 @@ def _make_private(data: Path) -> None:
 
 
 def _lock(descriptor: int, kind: int) -> None:
-    """Take the lock. It tries for a moment, since a process in `is_held` has the lock for an instant."""
+    """Take the lock, or raise BlockingIOError. It tries for a moment, as `is_held` has the lock briefly."""
     for _ in range(_LOCK_TRIES):
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
@@ -117,7 +117,7 @@ def is_held(data: Path) -> bool:
     except OSError:
         return False
     try:
-        # Shared: two processes in `is_held` must not take each other for a server.
+        # The lock is shared, so that two processes in `is_held` do not take each other for a server.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -21,11 +21,9 @@ _LARGEST_DIVISOR = 4
 
 
 class BoundedFolder:
-    """A folder whose files have at most `most_bytes` together.
+    """A folder whose files have at most `most_bytes` together. `workers` processes share it.
 
-    `workers` processes share it. Without `threads`, the loop's default executor does the disk's work. Every
-    method that awaits may raise OSError.
-    """
+    Without `threads`, the loop's default executor does the disk's work. Awaited methods may raise OSError."""
 
     def __init__(self, root: Path, workers: int, threads: Executor | None = None) -> None:
         self.root = root
@@ -42,8 +40,13 @@ class BoundedFolder:
         return self.most_bytes // _LARGEST_DIVISOR
 
     @property
-    def oldest(self) -> float:
-        """Files that were written before this moment, in seconds, are too old to be used."""
+    def bytes_after_sweep(self) -> int:
+        """The most bytes that a sweep leaves: a sixteenth of the bound is room for new files."""
+        return self.most_bytes * (_ROOM_DIVISOR - 1) // _ROOM_DIVISOR
+
+    @property
+    def valid_since(self) -> float:
+        """The time, in seconds, before which a file must not have been written to be used."""
         return time.time() - self.stored_s
 
     async def lock_file(self, path: Path) -> Lock | None:
@@ -76,13 +79,10 @@ class BoundedFolder:
         return self._unswept_bytes > self.most_bytes // _ROOM_DIVISOR // self._workers
 
     async def sweep(self, *, by_use: bool = False) -> tuple[int, int]:
-        """Make room for a sixteenth of the bound.
-
-        Return how many files were removed, and how many bytes are left.
-        """
+        """Make room for new files. Return how many files were removed, and how many bytes are left."""
         self._unswept_bytes = 0
-        room = self.most_bytes * (_ROOM_DIVISOR - 1) // _ROOM_DIVISOR
-        return await self.run(partial(locked_files.sweep, self.root, room, self.oldest, by_use=by_use))
+        room = self.bytes_after_sweep
+        return await self.run(partial(locked_files.sweep, self.root, room, self.valid_since, by_use=by_use))
 
     async def names(self) -> set[DiskName]:
         """List the whole files that are ours."""

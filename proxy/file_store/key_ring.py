@@ -28,6 +28,8 @@ class RingKey(NamedTuple):
 
 
 class KeyRing:
+    """One or more keys. The first one makes new marks or receipts."""
+
     def __init__(self, keys: tuple[RingKey, ...]) -> None:
         self._keys = keys
 
@@ -43,10 +45,8 @@ class KeyRing:
 
 
 def parse_keys(text: str, where: str) -> KeyRing:
-    """Read keys of 32 bytes in base64, separated by blanks or lines.
-
-    Raises VaultFailed. Its message never repeats the text.
-    """
+    """Read keys of 32 bytes in base64, separated by blanks or lines. Raises VaultFailed, whose message never
+    repeats the text."""
     try:
         secrets = [b64decode(word, validate=True) for word in text.split()]
     except ValueError:
@@ -65,7 +65,7 @@ def ensure_keys(file: Path) -> KeyRing:
 
     Raises OSError and VaultFailed.
     """
-    return parse_keys(locked_files.ensure_secret(file, _new_line).decode("ascii", "replace"), str(file))
+    return parse_keys(locked_files.ensure_secret(file, _new_key_line).decode("ascii", "replace"), str(file))
 
 
 def add_key(file: Path) -> KeyRing:
@@ -78,7 +78,7 @@ def add_key(file: Path) -> KeyRing:
     lock = locked_files.wait_for_lock(file.resolve())
     try:
         ring, before = ensure_keys(file), file.stat()
-        lines = _new_line() + b"".join(b64encode(key.secret) + b"\n" for key in ring)
+        lines = _new_key_line() + b"".join(b64encode(key.secret) + b"\n" for key in ring)
         with lock.create_part() as part:
             if os.geteuid() == 0:
                 # The server may run as another user, which has to read the file.
@@ -90,7 +90,7 @@ def add_key(file: Path) -> KeyRing:
     return parse_keys(lines.decode(), str(file))
 
 
-def _new_line() -> bytes:
+def _new_key_line() -> bytes:
     return b64encode(locked_files.new_secret()) + b"\n"
 
 

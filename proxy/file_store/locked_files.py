@@ -102,10 +102,10 @@ def _take(path: Path) -> Lock | None:
         return Lock(path.name, folder_fd, file)
 
 
-def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False) -> tuple[int, int]:
+def sweep(folder: Path, most_bytes: int, valid_since: float, *, by_use: bool = False) -> tuple[int, int]:
     """Remove old files, and files above the limit. Return how many were removed, and the bytes that are left.
 
-    A file is old if it was written before `oldest`. If the other files have more than `most_bytes`, the
+    A file is old if it was written before `valid_since`. If the other files have more than `most_bytes`, the
     oldest ones are removed, or with `by_use` the least recently used ones. Unfinished files of killed workers
     are removed too, but not counted.
     """
@@ -123,10 +123,10 @@ def sweep(folder: Path, most_bytes: int, oldest: float, *, by_use: bool = False)
             total += 0 if _remove_leftover(path) else stat.st_size
             continue
         used = stat.st_atime if by_use else stat.st_mtime
-        whole.append((stat.st_mtime >= oldest, used, stat.st_size, path))
+        whole.append((stat.st_mtime >= valid_since, used, stat.st_size, path))
         total += stat.st_size
     removed = 0
-    for is_young, _, size, path in sorted(whole):
+    for is_young, _, size, path in sorted(whole):  # old files first, then those whose last use is longest ago
         if is_young and total <= most_bytes:
             break
         path.unlink(missing_ok=True)

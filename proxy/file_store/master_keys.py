@@ -36,36 +36,36 @@ class MasterKeySource:
     def __init__(self, section: VaultSection, data: Path) -> None:
         self._file = data / MASTER_KEY_FILE
         self._older = [_parse(text, "vault.old_master_keys") for text in section.old_master_keys]
-        self._named = _parse(section.master_key, "vault.master_key") if section.master_key else None
+        self._configured = _parse(section.master_key, "vault.master_key") if section.master_key else None
         self._keys: MasterKeys | None = None
 
     @property
     def missing(self) -> str:
-        """The name of the missing thing if there is no key."""
+        """The text of a failure if there is no key."""
         return f"the master key {self._file} is not there, and vault.master_key names no other"
 
     @property
     def is_beside_the_data(self) -> bool:
         """Whether the newest key is a file in the data folder, so that a copy of the folder includes the
         key."""
-        return self._named is None
+        return self._configured is None
 
     def read(self) -> MasterKeys:
         """Return the keys. It reads a small file once. Raises VaultFailed if there is none yet."""
         if self._keys is None:
-            newest = self._named or self._read_file()
+            newest = self._configured or self._read_file()
             if newest is None:
                 raise VaultFailed(self.missing)
             self._keys = MasterKeys(newest, *self._older)
         return self._keys
 
     def read_if_any(self) -> MasterKeys | None:
-        has_none = self._keys is None and self._named is None and not self._file.exists()
+        has_none = self._keys is None and self._configured is None and not self._file.exists()
         return None if has_none else self.read()
 
     def ensure(self) -> MasterKeys:
         """Return the keys, and make the file if there is none. It waits for the disk. Raises VaultFailed."""
-        if self._named is None and not self._file.exists():
+        if self._configured is None and not self._file.exists():
             try:
                 locked_files.ensure_secret(self._file, lambda: b64encode(sealing.new_key()) + b"\n")
             except OSError as error:

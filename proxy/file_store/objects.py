@@ -141,13 +141,13 @@ class Folder:
         await _on_disk(lambda: _remove_unfinished(self.root, older_s), f"{self.root} cannot be written")
 
 
-async def _on_disk(step: Callable[[], _T], what: str) -> _T:
+async def _on_disk(step: Callable[[], _T], problem: str) -> _T:
     try:
         return await asyncio.to_thread(step)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise VaultAway(f"{what}: {error.strerror}") from None
+        raise VaultAway(f"{problem}: {error.strerror}") from None
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -208,12 +208,12 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def list_folder(root: Path, prefix: str = "") -> Listing:
-    """List the files of a folder and of the folders in it. It waits for the disk. Raises OSError."""
+    """List the files in `root` and in its folders. It waits for the disk. Raises OSError."""
     found = []
-    only, has_folder, _ = prefix.partition("/")
+    folder, slash, _ = prefix.partition("/")
     for entry in _scan(root):
         if entry.is_dir(follow_symlinks=False):
-            if entry.name == only if has_folder else entry.name.startswith(only):
+            if entry.name == folder if slash else entry.name.startswith(folder):  # "NAME/" names one folder
                 found += [(f"{entry.name}/{each.name}", each) for each in _scan(Path(entry.path))]
         else:
             found.append((entry.name, entry))
@@ -244,13 +244,13 @@ class Bucket:
 
         self._obstore = obstore
         self.where = f"{section.store}{section.endpoint and ' at '}{section.endpoint}"
-        # Only obstore can repeat one part of many.
-        self._store, self._parts = (_s3(section, retries) for retries in (0, _TRIES - 1))
+        # `_request` repeats all but an upload in parts: only obstore itself can repeat one of its parts.
+        self._store, self._retrying = (_s3(section, retries) for retries in (0, _TRIES - 1))
 
     async def put(self, name: str, data: bytes) -> None:
         safe_name(name)
         if len(data) > _PART_BYTES:
-            upload = partial(self._obstore.put_async, self._parts, name, data, chunk_size=_PART_BYTES)
+            upload = partial(self._obstore.put_async, self._retrying, name, data, chunk_size=_PART_BYTES)
             await self._request(upload, tries=1)
         else:
             await self._request(
@@ -337,9 +337,9 @@ def _s3(section: VaultSection, retries: int) -> S3Store:
     attempt = timedelta(seconds=_TRY_S)
     # `read_vault` has refused addresses without TLS.
     client: ClientConfig = {"allow_http": True, "timeout": attempt, "connect_timeout": attempt}
-    # An operator's forward proxy is the only way out, so obstore takes that one alone.
+    # Without a forward proxy of the operator, our relay bounds the answers.
     if not urllib.request.getproxies().keys() & {"http", "https", "all"}:
-        excluded = "169.254.169.254,169.254.170.2,169.254.170.23"  # the keys of a machine's role
+        excluded = "169.254.169.254,169.254.170.2,169.254.170.23"  # where clouds give a machine its keys
         relay = BoundedRelay(_MOST_ANSWER_BYTES).url
         client |= {"proxy_url": relay, "proxy_excludes": excluded, "http1_only": True}
     return S3Store(

@@ -63,7 +63,7 @@ class Once(Redacted, msgspec.Struct, frozen=True):
         self.check_digest(bytes.fromhex(digest))
         return True
 
-    def under_way(self) -> RequestUnderWay:
+    def under_way_failure(self) -> RequestUnderWay:
         """Return the failure of a request that comes again before it has ended."""
         return RequestUnderWay(
             "A request with this Idempotency-Key is still under way. Try again when it has ended.",

@@ -65,8 +65,8 @@ class FileRecording:
             await asyncio.wait([self._writing])
 
     async def complete(self, tail: bytes = b"", name: str | None = None) -> None:
-        """Return when the whole file is on disk under its name, or is given up. `stat` is set if it is
-        there."""
+        """Write the `tail`, and return when the whole file is on disk, or is given up. Without `name`, its
+        name is the lock's. `stat` is set if it is there."""
         await self.keep_up()
         if not self.is_given_up:
             await self._on_disk(partial(self._complete, self._take_waiting() + tail, name))
@@ -131,7 +131,7 @@ class FileRecording:
             if self._file is not None and not self.is_stored:
                 lock.drop_part()
                 if self._name is not None:
-                    # Even without a `stat`: the flush may have failed after the file had its name.
+                    # Without a `stat`, too: the flush may have failed after the file had its name.
                     lock.drop_whole(self._name)
         finally:
             lock.release()

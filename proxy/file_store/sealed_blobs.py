@@ -51,7 +51,7 @@ class SealedBlobs:
     async def whole(self, account: str, digest: str) -> bytes:
         return (await self.vault.open(account, digest))[PREFIX_BYTES:]
 
-    async def part(self, account: str, digest: str, first: int, last: int) -> AsyncGenerator[bytes, None]:
+    async def ranged(self, account: str, digest: str, first: int, last: int) -> AsyncGenerator[bytes, None]:
         """Yield the bytes that were put, from `first` to before `last`, in parts."""
         if first < last:
             reader = await self.vault.reader(account, digest)
@@ -62,8 +62,8 @@ class SealedBlobs:
                 left -= len(data)
                 yield data
 
-    async def piece(self, account: str, digest: str, first: int, last: int) -> bytes:
-        return b"".join([data async for data in self.part(account, digest, first, last)])
+    async def read_range(self, account: str, digest: str, first: int, last: int) -> bytes:
+        return b"".join([data async for data in self.ranged(account, digest, first, last)])
 
 
 class BlobRange(NamedTuple):
@@ -125,7 +125,7 @@ class StoredFile:
                     yield segment[first:last]
             else:
                 places = segment.first + first, segment.first + last
-                async with aclosing(self._files.part(self._account, segment.digest, *places)) as inner:
+                async with aclosing(self._files.ranged(self._account, segment.digest, *places)) as inner:
                     async for data in inner:
                         yield data
             at += 1

@@ -32,7 +32,7 @@ class SealedFileReader:
         # The first part came with the head.
         self._first = first
         self._next_frame = 0
-        self._skipped = 0
+        self._skipped_bytes = 0
 
     @classmethod
     async def open(
@@ -47,24 +47,24 @@ class SealedFileReader:
         return cls(objects, name, digest, frames, first[HEAD_BYTES:])
 
     def seek(self, start: int) -> None:
-        self._next_frame, self._skipped = divmod(start, FRAME_BYTES)
+        self._next_frame, self._skipped_bytes = divmod(start, FRAME_BYTES)
 
     async def next_part(self) -> bytes:
-        """Return the next 256 KiB, or the rest. Raises VaultFailed."""
-        at = self._next_frame
-        if at * FRAME_BYTES >= self._frames.plain_bytes:
+        """Return the next 256 KiB, or the rest, and b"" at the end. Raises VaultFailed."""
+        frame = self._next_frame
+        if frame * FRAME_BYTES >= self._frames.plain_bytes:
             return b""
         sealed = self._first
-        if at:
-            start = HEAD_BYTES + at * SEALED_FRAME_BYTES
+        if frame:
+            start = HEAD_BYTES + frame * SEALED_FRAME_BYTES
             sealed = await _read(self._objects, self._name, self._digest, start, _PART_BYTES)
         try:
-            plain = await asyncio.to_thread(self._opened, at, sealed)
+            plain = await asyncio.to_thread(self._open_part, frame, sealed)
         except Tampered:
             raise damaged(_shown(self._digest)) from None
         self._next_frame += _PART_FRAMES
-        skipped, self._skipped = self._skipped, 0
-        return plain[skipped:]
+        skipped_bytes, self._skipped_bytes = self._skipped_bytes, 0
+        return plain[skipped_bytes:]
 
     async def whole(self) -> bytes:
         """Return the whole recording, with few requests to a bucket. Raises VaultFailed."""
@@ -80,9 +80,9 @@ class SealedFileReader:
             raise damaged(_shown(self._digest))
         return plain
 
-    def _opened(self, at: int, sealed: bytes) -> bytes:
-        plain = self._frames.open(at, sealed)
-        if len(plain) != min(_PART_FRAMES * FRAME_BYTES, self._frames.plain_bytes - at * FRAME_BYTES):
+    def _open_part(self, frame: int, sealed: bytes) -> bytes:
+        plain = self._frames.open(frame, sealed)
+        if len(plain) != min(_PART_FRAMES * FRAME_BYTES, self._frames.plain_bytes - frame * FRAME_BYTES):
             raise Tampered
         return plain
 

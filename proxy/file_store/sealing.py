@@ -159,13 +159,13 @@ def erasure_signature(key: MasterKey, line: bytes) -> str:
 def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:
     """Seal bytes as a blob. The key is a new one, and is never used again."""
     head = _HEAD + len(plain).to_bytes(8)
-    frames, bound, view = _Cipher(key), head + _bound_blob(owner, digest), memoryview(plain)
-    count = _frames_of(len(plain))
+    cipher, bound, view = _Cipher(key), head + _bound_blob(owner, digest), memoryview(plain)
+    count = _frame_count(len(plain))
     sealed = _buffer(sealed_bytes(len(plain)))
     sealed.write(head)
     for index in range(count):
         frame = view[index * FRAME_BYTES : (index + 1) * FRAME_BYTES]
-        sealed.write(frames.encrypt(_nonce(index, count), frame, bound))
+        sealed.write(cipher.encrypt(_nonce(index, count), frame, bound))
     return sealed.getvalue()
 
 
@@ -181,7 +181,7 @@ def _buffer(size: int) -> BytesIO:
 
 def sealed_bytes(plain_bytes: int) -> int:
     """Return the size of a blob."""
-    return HEAD_BYTES + plain_bytes + _frames_of(plain_bytes) * _TAG_BYTES
+    return HEAD_BYTES + plain_bytes + _frame_count(plain_bytes) * _TAG_BYTES
 
 
 class SealedFrames:
@@ -190,10 +190,10 @@ class SealedFrames:
     def __init__(self, head: bytes, blob_bytes: int, key: bytes, owner: str, digest: str) -> None:
         """Take the head of a blob, and the bytes that the blob has. Raises Tampered."""
         self.plain_bytes = int.from_bytes(head[len(_HEAD) : HEAD_BYTES])
-        self._count = _frames_of(self.plain_bytes)
+        self._count = _frame_count(self.plain_bytes)
         if not head.startswith(_HEAD) or blob_bytes != sealed_bytes(self.plain_bytes):
             raise Tampered
-        self._frames = _Cipher(key)
+        self._cipher = _Cipher(key)
         self._bound = head + _bound_blob(owner, digest)
 
     def open(self, first: int, sealed: bytes | memoryview) -> bytes:
@@ -206,7 +206,7 @@ class SealedFrames:
         plain = _buffer(len(view) - len(places) * _TAG_BYTES)
         for index, at in enumerate(places, first):
             frame = view[at : at + SEALED_FRAME_BYTES]
-            plain.write(self._frames.decrypt(_nonce(index, self._count), frame, self._bound))
+            plain.write(self._cipher.decrypt(_nonce(index, self._count), frame, self._bound))
         return plain.getvalue()
 
 
@@ -237,11 +237,11 @@ def _derive(secret: bytes, purpose: bytes) -> bytes:
     return hmac.digest(extracted, purpose + b"\x01", "sha256")
 
 
-def _frames_of(size: int) -> int:
+def _frame_count(size: int) -> int:
     return max(1, -(-size // FRAME_BYTES))
 
 
-def _nonce(index: int, count: int) -> bytes:
+def _nonce(index: int, count: int) -> bytes:  # `count` is that of all frames, so that a cut blob is noticed
     return bytes(7) + bytes([index == count - 1]) + index.to_bytes(4)
 
 

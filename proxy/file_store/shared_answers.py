@@ -134,11 +134,11 @@ class SharedRecording(AnswerRecording):
             except (OSError, StorageFailed) as error:
                 self.give_up(OSError(errno.EIO, str(error)))
         if not self.is_given_up:
-            await self._note(lease)
+            await self._write_place(lease)
         lease.check_lease()
 
     async def _upload(self, content: bytes | None) -> None:
-        """Upload these bytes, or those of the local file. Raises OSError and StorageFailed."""
+        """Upload these bytes; None means those of the local file. Raises OSError and StorageFailed."""
         if content is None:
             content = await asyncio.to_thread(self._path.read_bytes)
         account, id_ = self._claim.account, self._claim.id
@@ -153,9 +153,9 @@ class SharedRecording(AnswerRecording):
         )
         await self._vault.objects.put(self._claim.object, sealed)
 
-    async def _note(self, lease: Lease) -> None:
-        """Write the place of the answer. Its settlement would wait for the database as well, so this may take
-        longer than the upload."""
+    async def _write_place(self, lease: Lease) -> None:
+        """Write the object of the answer into the claim. This may take longer than the upload, since the
+        settlement would wait for the database as well."""
         is_noted = False
 
         async def note() -> None:
@@ -169,7 +169,7 @@ class SharedRecording(AnswerRecording):
             await lease.renew()
 
     async def _close(self, keep: bool) -> None:
-        # The file was for the upload.
+        # The file was only for the upload, so it is removed.
         await super()._close(False)
         lease, self._lease = self._lease, None
         if lease is None:
@@ -196,8 +196,9 @@ class SharedAnswer(StoredAnswer):
     async def open(cls, claim: Claim, vault: Vault) -> Self:
         """Read the head and the first part. Raises VaultFailed."""
         key = vault.row_key(claim.account, claim.id, claim.wrapped)
-        place = (vault.objects, claim.object, claim.size)
-        reader = await SealedFileReader.open(*place, key, claim.account, claim.id)
+        reader = await SealedFileReader.open(
+            vault.objects, claim.object, claim.size, key, claim.account, claim.id
+        )
         file = BytesIO(await reader.next_part())
         head = read_head(file)
         if head is None or head.request != claim.request:
@@ -225,19 +226,19 @@ class SharedAnswers(StoredAnswers):
         name = answer_name(once)
         async with AsyncExitStack() as closing:
             # This machine may have stored the answer before it shared a vault.
-            stored = await self._find(self._folder.root / name, once)
-            found = stored or await self._take(name, once)
+            stored = await self._open_stored(self._folder.root / name, once)
+            found = stored or await self._claim_or_open(name, once)
             if isinstance(found, StoredAnswer):
                 closing.callback(found.close)
                 yield found
                 return
             closing.push_async_callback(found.end)
             recording = await self._record_shared(found)
-            closing.push_async_callback(self._end, recording)
+            closing.push_async_callback(self._end_recording, recording)
             yield recording
 
     async def sweep(self) -> None:
-        room, stored_us = self._folder.most_bytes * 15 // 16, round(STORED_S * 1_000_000)
+        room, stored_us = self._folder.bytes_after_sweep, round(STORED_S * 1_000_000)
         for claim in await answer_claims.list_stale(self._store, stored_us, room):
             await self._remove(claim)
         for each in await self._vault.objects.list(f"{ANSWERS}/"):
@@ -251,12 +252,12 @@ class SharedAnswers(StoredAnswers):
             await self._remove(claim)
 
     async def _remove(self, claim: Claim) -> None:
-        # The row comes last: it tells what is left.
+        # The row comes last: it has the name of the object.
         if claim.object:
             await self._vault.objects.remove(claim.object)
         await answer_claims.drop(self._store, claim)
 
-    async def _take(self, name: str, once: Once) -> StoredAnswer | Lease:
+    async def _claim_or_open(self, name: str, once: Once) -> StoredAnswer | Lease:
         new = Claim(id=name, account=once.account, request=once.request, body_digest=once.digest.hex())
         for _ in range(_TRIES):
             began = asyncio.get_running_loop().time()
@@ -265,7 +266,7 @@ class SharedAnswers(StoredAnswers):
             before = await answer_claims.get(self._store, name)
             if before is None:
                 continue  # it was released meanwhile
-            if (stored := await self._stored(before, once)) is not None:
+            if (stored := await self._open_claimed(before, once)) is not None:
                 return stored
             if before.is_leased:
                 break
@@ -273,9 +274,9 @@ class SharedAnswers(StoredAnswers):
             ours = replace(new, fence=before.fence)
             if await answer_claims.take_over(self._store, ours):
                 return Lease(self._store, replace(new, fence=before.fence + 1), began)
-        raise once.under_way()
+        raise once.under_way_failure()
 
-    async def _stored(self, claim: Claim, once: Once) -> StoredAnswer | None:
+    async def _open_claimed(self, claim: Claim, once: Once) -> StoredAnswer | None:
         """Return the answer of a claim, or None if there is none to believe. Raises IdempotencyKeyReused, and
         StorageFailed if the vault is away: another answer would be charged again."""
         if not claim.object:
@@ -295,8 +296,7 @@ class SharedAnswers(StoredAnswers):
             return None
 
     async def _record_shared(self, lease: Lease) -> SharedRecording:
-        # The name is the request's, as no other request writes this file.
-        path = self._folder.root / lease.claim.request
+        path = self._folder.root / lease.claim.request  # no other request writes this file
         failure: OSError | None = None
         try:
             lock = await self._folder.lock_file(path)

@@ -38,8 +38,8 @@ from speech_engine.redacted import Redacted
 
 __all__ = ["SealedRecord", "Vault", "VaultFailed", "open_vault"]
 
-_CACHED_S = 60.0
-_MOST_STORED = 4096
+_KEY_CACHED_S = 60.0
+_MOST_CACHED_KEYS = 4096
 TIDY_S = 60 * 60.0
 _HOUR_S = 60 * 60.0
 _UNUSED_US = 60 * 60 * 1_000_000
@@ -63,7 +63,7 @@ class SealedRecord(Redacted, msgspec.Struct, frozen=True):
 
 
 class Vault:
-    """Use `open_vault`. Every method raises StorageFailed; VaultFailed is that of seals and objects.
+    """Use `open_vault`. A method raises StorageFailed, or VaultFailed if a seal or the object store fails.
 
     If it `is_shared` with other machines, the machine that leads tidies it.
     """
@@ -74,12 +74,12 @@ class Vault:
         self._store = store
         self._data = data
         self._account_keys: ReadCache[str, bytes] = ReadCache(
-            read_singly(self._read_account_key), lambda _key: _CACHED_S, max_weight=_MOST_STORED
+            read_singly(self._read_account_key), lambda _key: _KEY_CACHED_S, max_weight=_MOST_CACHED_KEYS
         )
         self._under_way: set[asyncio.Task[object]] = set()
         self._being_put: set[str] = set()
         # The objects of erased recordings that have no row, and since when this process knows them.
-        self._left: dict[str, float] = {}
+        self._leftovers_since: dict[str, float] = {}
         self.revise(section)
 
     def revise(self, section: VaultSection) -> None:
@@ -100,7 +100,7 @@ class Vault:
         return await (await self.reader(account, digest)).whole()
 
     async def reader(self, account: str, digest: str) -> SealedFileReader:
-        """Return a reader of a recording, which has little of it in memory. Raises what `open` raises."""
+        """Return a reader of a recording, which has little of it in memory. Raises VaultFailed."""
         row = await blobs.find(self._store, account, digest)
         if row is None:
             raise VaultFailed(f"there is no recording {digest[:8]}")
@@ -130,11 +130,11 @@ class Vault:
 
     async def drop_account(self, account: str) -> None:
         """Delete the key of an account, and its remaining objects. Its rows must have been deleted before."""
-        folder = account_name(account)  # this comes first; the operator is no account
+        folder = account_name(account)  # first, because it refuses the operator, who is no account
         await self._store.write(*blobs.delete_account_statements(account))
         self._account_keys.forget(account)
         for each in await self.objects.list(f"{folder}/"):
-            with suppress(UnsafeName):  # a note of people, or a file of NFS
+            with suppress(UnsafeName):  # people and NFS may have put other files there
                 await self.objects.remove(each.name)
 
     async def new_row_key(self, account: str, row_id: str) -> tuple[bytes, str]:
@@ -252,27 +252,27 @@ class Vault:
         return True
 
     async def _drop(self, account: str, digests: Sequence[str]) -> None:
-        # After a failure, an erasure finds the objects again, and otherwise `tidy`.
+        # After a failure, the next try of an erasure finds the objects again, or else `tidy` does.
         for name in _object_names(await blobs.delete_unused(self._store, account, digests)):
             await self.objects.remove(name)
 
     async def _remove_left(self, names: set[str]) -> None:
-        now, young = time.monotonic(), 0
+        now, young_count = time.monotonic(), 0
         for name in sorted(names):
-            since = self._left.setdefault(name, now)
+            since = self._leftovers_since.setdefault(name, now)
             if self._store.is_shared and now - since < _WRITING_S and not name.endswith(LEFT_MARK):
-                young += 1
+                young_count += 1
                 continue
             await self.objects.remove(name)
-            del self._left[name]
-        if young:
-            raise VaultFailed(f"{young} object(s) of an erased recording may be still being written")
+            del self._leftovers_since[name]
+        if young_count:
+            raise VaultFailed(f"{young_count} object(s) of an erased recording may be still being written")
 
     async def _tidy(self) -> None:
         if isinstance(self.objects, Folder):
             await self.objects.remove_unfinished(_HOUR_S)
         erased = await tombstones.list_digests(self._store)
-        # The objects are read first: the row of an object comes after it.
+        # The objects are listed before the rows: an object that is listed now may get its row meanwhile.
         everything = await self.objects.list()
         listed = [each for each in everything if is_recording(each.name)]
         named = _object_names(await blobs.list_all(self._store))
@@ -282,7 +282,7 @@ class Vault:
             if each.name in named:
                 continue
             owner, digest = _owner_and_digest(each.name)
-            # Each object has its own: another one of the same digest may have lost its row just now.
+            # Each object has its own mark: another one of the same digest may have lost its row just now.
             mark = f"{each.name.replace('.', '-')}{LEFT_MARK}"
             still_left.add(mark)
             if mark not in marks:
@@ -346,7 +346,7 @@ async def open_vault(
     store: Store, data: Path, section: VaultSection, metrics: Metrics
 ) -> AsyncIterator[Vault]:
     vault = Vault(store, section, data)
-    # At once, and every hour. The machine that leads tidies a shared vault.
+    # The machine that leads tidies a shared vault, as a task of one server.
     tidying = None
     if not vault.is_shared:
         tidying = asyncio.create_task(vault.keep_tidy(metrics))
@@ -368,7 +368,7 @@ def object_name(row: BlobRow) -> str:
 
 
 def _object_names(rows: Iterable[BlobRow]) -> set[str]:
-    """Return the names of the objects of rows. A row that was written elsewhere may name none of ours."""
+    """Return the names of the objects of rows. A row that a stranger wrote may have an unsafe name."""
     names = set()
     for row in rows:
         try:

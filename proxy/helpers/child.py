@@ -34,7 +34,7 @@ MOST_FRAME_BYTES = 64 << 20
 _NICE = shutil.which("nice")
 """The command that lowers a process before it begins, so that all its threads are lowered. Without it, all
 processes are equal."""
-_LINGER_S = 2.0
+_LINGER_S = 2.0  # then a child is killed whose pipe has closed, or whose time to finish is over
 
 _log = structlog.get_logger()
 

@@ -71,30 +71,30 @@ class ChildSupervisor:
             self.reason = cut(end.reason)
             if end.is_put_off:
                 self._set_state("waiting")
-                pause, pause_s = self._awake, end.restart_after_s
+                wake_event, pause_s = self._awake, end.restart_after_s
             else:
                 delay_s = self._delay_after_crash(end)
                 if delay_s is None:
                     return
-                pause, pause_s = self._stop_requested, delay_s
+                wake_event, pause_s = self._stop_requested, delay_s
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
-                    await pause.wait()
+                    await wake_event.wait()
 
     def kill(self, reason: str, *, is_last: bool = False) -> None:
         """Kill the process, for `reason`. That counts as a crash. With `is_last`, none follows."""
-        self._end(_End(reason, is_last))
+        self._kill_child(_End(reason, is_last))
 
     def put_off(self, reason: str, restart_after_s: float | None) -> None:
         """Kill the process. The next one begins after `wake`, or after `restart_after_s`."""
         self._awake.clear()
-        self._end(_End(reason, is_put_off=True, restart_after_s=restart_after_s))
+        self._kill_child(_End(reason, is_put_off=True, restart_after_s=restart_after_s))
 
     def wake(self) -> None:
         """Let the next process begin after `put_off`."""
         self._awake.set()
 
-    def _end(self, end: _End) -> None:
+    def _kill_child(self, end: _End) -> None:
         if self.child is not None:
             self._end_by_kill = end
             self.child.kill()

@@ -54,12 +54,13 @@ class HelperSpec(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A module that is run as `python -m MODULE PIPE_FD ARGUMENTS`, and how it lives.
 
     A plugin's process gets the first message `begin`, and answers it when it is ready. It gets `environ`, and
-    writes into our log. Our own processes get a few of our variables and those in `variables`, and take
-    questions at once.
+    writes into our log. Without `begin` it is our own: it gets the variables in `_INHERITED` and `variables`,
+    and takes questions at once.
     """
 
     module: str
     name: str = ""
+    """The name in messages of errors. The module stands for an empty one."""
     arguments: tuple[str, ...] = ()
     inherit: tuple[int, ...] = ()
     """Open files, whose numbers follow the arguments."""
@@ -163,7 +164,7 @@ class Helper:
         """It is called when a numbered life has ended by itself or by `end`."""
         self._current: asyncio.Task[Life | HelperFailed] | None = None
         """The life of the next caller, or its start."""
-        self._idle: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._rests_until = 0.0
         self._lives: set[Life] = set()
         self._ending_tasks: set[asyncio.Task[Any]] = set()
@@ -176,10 +177,9 @@ class Helper:
     @property
     def is_ready(self) -> bool:
         """Whether a process waits for a question, or is being started."""
-        life = self._life
-        return (
-            not life.child.is_dead if isinstance(life, Life) else life is None and self._current is not None
-        )
+        if isinstance(life := self._life, Life):
+            return not life.child.is_dead
+        return life is None and self._current is not None
 
     @property
     def _life(self) -> Life | HelperFailed | None:
@@ -204,9 +204,8 @@ class Helper:
     async def run_with_process(
         self, work: Callable[[Life], Awaitable[_T]], *, within_s: float | None = None
     ) -> _T:
-        """Return the result of `work` with a process. If the process dies, try another, as the spec
-        allows."""
-        most_s = math.inf if self.spec.again_within_s is None else self.spec.again_within_s
+        """Return the result of `work` with a process. Each of the spec's `lives` has `within_s`."""
+        retry_limit_s = math.inf if self.spec.again_within_s is None else self.spec.again_within_s
         for lives_left in reversed(range(self.spec.lives)):
             begun_s = time.monotonic()
             try:
@@ -216,7 +215,7 @@ class Helper:
             except HelperFailed as failed:
                 if failed.cause != "died":
                     raise
-                if not lives_left or failed.has_used_its_time or time.monotonic() - begun_s > most_s:
+                if not lives_left or failed.has_used_its_time or time.monotonic() - begun_s > retry_limit_s:
                     raise
         raise AssertionError("it has no lives")
 
@@ -224,12 +223,12 @@ class Helper:
     async def use_process(self) -> AsyncIterator[Life]:
         """Use a process for a block. If the block fails, the process ends. Raises HelperFailed."""
         life = await self.take_process()
-        is_whole = False
+        has_succeeded = False
         try:
             yield life
-            is_whole = True
+            has_succeeded = True
         finally:
-            if not is_whole:
+            if not has_succeeded:
                 self.kill_process(life)  # its later messages would look like answers to other questions
             self.return_process(life)
 
@@ -380,10 +379,10 @@ class Helper:
 
     def _end_after(self, seconds: float | None) -> None:
         """End the current process after so many seconds if it is idle then. None means never."""
-        if self._idle is not None:
-            self._idle.cancel()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         loop = asyncio.get_running_loop()
-        self._idle = None if seconds is None else loop.call_later(seconds, self._end_idle)
+        self._idle_timer = None if seconds is None else loop.call_later(seconds, self._end_idle)
 
     def _end_idle(self) -> None:
         if isinstance(life := self._life, Life) and not life.users:

@@ -154,10 +154,8 @@ class FairPlace:
 
     @asynccontextmanager
     async def hold_turn(self, wait_s: float | None = None) -> AsyncIterator[None]:
-        """Wait for a turn, and have it until the block is left. A place may have many turns, one by one.
-
-        Raises NoPlace if none comes within `wait_s`.
-        """
+        """Wait for a turn, and have it until the block is left. Raises NoPlace if none comes within `wait_s`.
+        A place may have many turns, one by one."""
         async with AsyncExitStack() as turns:
             try:
                 async with asyncio.timeout(wait_s):
@@ -171,6 +169,8 @@ class FairPlace:
 
 
 class _Owner:
+    """An account that holds places. One of them at a time may have a turn."""
+
     def __init__(self) -> None:
         self.taken_weight = 0
         self.turn = asyncio.Lock()

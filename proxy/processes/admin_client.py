@@ -40,7 +40,7 @@ class AdminClient:
         **query: str | int | None,
     ) -> Any:
         """Send a form with files, and return the answer's JSON. Raise CommandRefused."""
-        # The server needs no file names, so they are not sent.
+        # Each file is sent as `recording`, since the server needs no file names.
         form = {name: ("recording", data, "application/octet-stream") for name, data in files.items()}
         params = _without_nones(query)
         return await self._read_json(
@@ -114,10 +114,10 @@ def _without_nones(query: Mapping[str, str | int | None]) -> dict[str, str | int
 
 def _refusal(path: str, error: Mapping[str, str]) -> CommandRefused:
     if error["code"] == "unknown_url":
-        kind_of_thing = path.partition("/")[0]
-        return CommandRefused(f"the server has no {kind_of_thing}: is it of another version?")
+        return CommandRefused(f"the server has no {path.partition('/')[0]}: is it of another version?")
     kind = error["code"].removesuffix("_not_found")
-    return CommandRefused(error["message"] + f" See voxgate {kind}s list." * (kind in _KINDS_WITH_LIST))
+    hint = f" See voxgate {kind}s list." if kind in _KINDS_WITH_LIST else ""
+    return CommandRefused(error["message"] + hint)
 
 
 def _unanswered(error: Exception) -> CommandRefused:
@@ -132,12 +132,12 @@ def _http_client(transport: httpx2.AsyncBaseTransport, within_s: float | None) -
 
 
 async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
-    """Wait a moment for a server that holds the lock but is still starting."""
+    """Return a transport to the running server, or None without one. Wait a moment for one that starts."""
     deadline = asyncio.get_running_loop().time() + _START_WAIT_S
     while True:
         address = runtime.control_address(data)
         if address is not None and await _accepts_connections(address):
-            # To read the machine's authorities takes 30 ms, and there is no TLS in a socket of ours.
+            # Without `verify=False`, it would read the machine's authorities for 30 ms, and use no TLS here.
             return httpx2.AsyncHTTPTransport(uds=address, verify=False)
         if not data_folder.is_held(data):
             return None

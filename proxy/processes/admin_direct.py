@@ -29,10 +29,10 @@ from proxy.storage.store import Statement
 async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Yield a transport to the admin handlers. Raise DataHeld if a server has the data folder."""
     with data_folder.lock_data_folder(Path(config.data)):
-        async with _open_context(config) as (kernel, open_context):
-            context = open_context.context
+        async with _open_features(config) as (kernel, opened):
+            context = opened.context
             admin_tools = context.admin_tools(lambda: names_of_engines(registry.load(), config))
-            served = open_context.additions_for(
+            served = opened.additions_for(
                 RevisionContext(config, admin_tools, context.library(config), context)
             )
             endpoints = [
@@ -57,21 +57,21 @@ async def replay_erasures(config: Config) -> int:
     files = [Path(config.data) / each.name for feature in all_features() for each in feature.backed_up]
     if not config.vault.is_shared and not any(file.exists() and file.stat().st_size for file in files):
         return 0
-    async with _open_context(config) as (_kernel, open_context):
-        return open_context.context.erasing.replayed
+    async with _open_features(config) as (_kernel, opened):
+        return opened.context.erasing.replayed
 
 
 @asynccontextmanager
-async def _open_context(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
+async def _open_features(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
     """Open the server's context without engines, and finish the erasures that a killed server has left."""
-    # Plugins take a while to load.
+    # Plugins take a while to load, so they are loaded only if a feature needs them.
     needs_plugins = any(feature.needs_plugins(config) for feature in all_features())
     plugins = registry.load() if needs_plugins else Registry({}, [])
     async with (
         open_kernel(config, plugins, all_tables()) as kernel,
-        open_features(kernel.context(), features_of(config), all_features()) as open_context,
+        open_features(kernel.context(), features_of(config), all_features()) as opened,
     ):
-        open_context.set_derived_things(DerivedData(files=(kernel.answers,)))
-        for kind in open_context.task_kinds:
+        opened.set_derived_things(DerivedData(files=(kernel.answers,)))
+        for kind in opened.task_kinds:
             await kind.finish_interrupted()
-        yield kernel, open_context
+        yield kernel, opened

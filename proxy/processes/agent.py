@@ -58,7 +58,7 @@ _MOST_WATCHES = 1000
 _MOST_UNREAD = 5000
 """Messages that a gateway has not read. With more, its Watch ends."""
 _MOST_PROGRESS = 10
-"""The processes whose progress is told each second. Gateways read 20 messages a second."""
+"""The processes whose progress is sent each second. Gateways read 20 messages a second."""
 _LEAVE_S = 1.0
 """The time in which gateways hear that a host leaves. Work that a gateway sent before it heard this still
 arrives."""
@@ -142,7 +142,7 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         return self._methods.get(details.method)
 
     def tell_state(self, state: HostState) -> None:
-        if not state.loaded:  # else the next sign of life tells how far it has loaded
+        if not state.loaded:  # `run` sends the progress of a process that loads
             self.send_to_watchers(state)
 
     def send_to_watchers(self, message: HostMessage) -> None:
@@ -267,7 +267,7 @@ class Agent:
         await server.start()
         hosts_task = asyncio.create_task(self._hosts.run())
         stop_wait = asyncio.create_task(self._stop_requested.wait())
-        helper_tasks = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
+        side_tasks = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
         announcement = announce_host(self._config.host, self._service.machine, self._engines)
         announcement_task = asyncio.create_task(announcement)
         announce(self._config.host.listen)
@@ -279,7 +279,7 @@ class Agent:
                 await self._drain()
             await hosts_task
         finally:
-            for task in (stop_wait, announcement_task, *helper_tasks):
+            for task in (stop_wait, announcement_task, *side_tasks):
                 task.cancel()
             await server.stop(None)
             self._page.stop()
@@ -341,7 +341,7 @@ def run_host(
         stack.enter_context(data_folder.lock_data_folder(Path(config.data), is_shared=True))
 
         async def run() -> int:
-            # In the loop: gRPC's server belongs to the loop in which it is made.
+            # The agent is made in the loop, because gRPC's server belongs to the loop in which it is made.
             return await Agent(config, specs).run(announce, ends_with_stdin=ends_with_stdin)
 
         return asyncio.run(run())

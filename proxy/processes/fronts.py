@@ -18,7 +18,7 @@ from proxy.http.open_connections import OpenConnections
 from proxy.http.server_protocol import ServerProtocol, server_protocol
 from proxy.queue.tasks import TaskKind
 
-SETTLE_S = 10.0
+SETTLE_S = 10.0  # cancelled requests settle in this time, and `Ready` waits as long for the engines
 _POLL_S = 0.01
 
 
@@ -148,7 +148,7 @@ def uvicorn_server(app: ASGIApp, protocol: type[ServerProtocol], drain_s: int) -
             ws="none",
             lifespan="off",
             access_log=False,
-            proxy_headers=False,  # it would trust 127.0.0.1; app.py reads the configuration
+            proxy_headers=False,  # it would trust 127.0.0.1; `public_app` trusts those in the configuration
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=drain_s,

@@ -30,7 +30,7 @@ async def announce_host(section: HostSection, machine: str, engines: Sequence[st
 
 
 async def _announce_to(http: httpx2.AsyncClient, gateway: str, host: Mapping[str, object]) -> None:
-    last_fault = None
+    last_fault = None  # "" after a success
     while True:
         try:
             answer = await http.post(f"{gateway.rstrip('/')}/cluster/hosts", json=host)

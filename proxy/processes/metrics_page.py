@@ -27,7 +27,6 @@ from speech_engine.host.pipe_messages import HostState
 
 ANSWER_S = 2.0
 """The time that a worker has to report. The page is useful without its report, too."""
-
 CLIENT_S = 5.0
 """The longest silence of a client. It may also take no longer to read a piece of the page."""
 
@@ -41,12 +40,12 @@ _UNKNOWN_HOST = b"Ask by an address or a name without a dot, or add the name to 
 class _PageHandler(WSGIRequestHandler):
     """A handler with time limits: each client has a thread, and a silent client would block it."""
 
-    timeout = CLIENT_S
+    timeout = CLIENT_S  # `socketserver` reads this name
     client_slots: threading.BoundedSemaphore
 
     def handle(self) -> None:
         if not self.client_slots.acquire(blocking=False):
-            return  # the connection ends, and so does its thread
+            return
         try:
             super().handle()
         except (TimeoutError, ConnectionError):
@@ -78,6 +77,10 @@ _SampleKey = tuple[str, tuple[tuple[str, str], ...]]
 
 _Figures = dict[_Family, dict[_SampleKey, float]]
 
+HostFigures = Mapping[tuple[str, str], Mapping[str, float]]
+"""The results of `batch_figures` and `device_figures` of `speech_engine.host`, by engine and process."""
+_LABELS = ("engine", "process")
+
 
 class MetricsSum:
     """The sum of the workers' reports, with the counters of all generations of a worker that ever answered.
@@ -89,6 +92,7 @@ class MetricsSum:
     """
 
     def __init__(self) -> None:
+        # The generation and the cumulative figures of each worker.
         self._last_reports: dict[int, tuple[int, _Figures]] = {}
         self._ended_generations: _Figures = {}
 
@@ -143,11 +147,11 @@ def _metric_families(sums: _Figures) -> Iterator[Metric]:
 
 
 class MetricsPage(Collector):
-    """The metrics page. `ask` returns the reports that come in time; `workers` is the number of workers.
+    """The metrics page. `ask_workers` returns the reports that come in time. It runs in the loop of `start`,
+    though a thread of the library serves the page. The other functions run in that thread.
 
-    A request's Host must be an address, a name without a dot, or one of `names`. A thread of the library
-    serves the page, so it calls `ask` through the event loop.
-    """
+    A request's Host must be an address, a name without a dot, or one of `known_names`. With `is_ready`, the
+    port answers /readyz, too."""
 
     def __init__(
         self,
@@ -156,7 +160,7 @@ class MetricsPage(Collector):
         ask_workers: Callable[[], Coroutine[None, None, list[WorkerMetrics]]],
         host_states: Callable[[], Iterable[HostState]],
         known_names: Callable[[], Sequence[str]] = tuple,
-        host_figures: Callable[[], Figures] = dict,
+        host_figures: Callable[[], HostFigures] = dict,
         data: Path = Path("."),
         *,
         host_loads: Callable[[], Mapping[tuple[str, int], HostLoad]] = dict,
@@ -292,10 +296,6 @@ def _load_metrics(loads: Mapping[tuple[str, int], HostLoad]) -> Iterable[Metric]
     return (jobs, slots, waiting)
 
 
-Figures = Mapping[tuple[str, str], Mapping[str, float]]
-"""The results of `batch_figures` and `device_figures` of `speech_engine.host`, by engine and process."""
-
-_LABELS = ("engine", "process")
 _MetricKind = type[GaugeMetricFamily] | type[CounterMetricFamily]
 
 
@@ -333,7 +333,7 @@ _METRICS: dict[str, tuple[_MetricKind, str, str]] = {
 }
 
 
-def batch_metrics(figures: Figures) -> Iterable[Metric]:
+def batch_metrics(figures: HostFigures) -> Iterable[Metric]:
     """Return the metrics of all batched models and cards, as far as their hosts report them."""
     rows = GaugeMetricFamily("voxgate_batch_rows", "Rows in the model.", labels=(*_LABELS, "urgency"))
     for labels, values in figures.items():

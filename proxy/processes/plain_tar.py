@@ -28,7 +28,7 @@ class ArchivedFile(NamedTuple):
     pieces: Iterator[bytes]
 
     def read(self, most_bytes: int) -> bytes:
-        """Return its bytes. Raise StorageFailed if there are more than `most`."""
+        """Return its bytes. Raise StorageFailed if there are more than `most_bytes`."""
         if self.size > most_bytes:
             raise StorageFailed(f"{self.name} has {self.size} bytes, and at most {most_bytes} are right")
         return b"".join(self.pieces)
@@ -63,7 +63,7 @@ def read_members(archive: BinaryIO) -> Iterator[ArchivedFile]:
         pieces = _read_pieces(archive.read, header.size, header.name)
         yield ArchivedFile(header.name, header.size, pieces)
         for _ in pieces:
-            pass
+            pass  # what the caller has not read is skipped
         archive.read(-header.size % _BLOCK_BYTES)
 
 

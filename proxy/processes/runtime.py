@@ -15,7 +15,7 @@ from proxy.errors import CannotServe
 from proxy.file_store import data_folder
 
 CONTROL_SOCKET = "control.sock"
-_ADVICE = "choose another with --port (make serve PORT=8001)"
+_PORT_ADVICE = "choose another with --port (make serve PORT=8001)"
 METRICS_ADVICE = 'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
 
 
@@ -37,7 +37,7 @@ def why_not_listening(error: Exception) -> str:
     return os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)
 
 
-def open_listener(host: str, port: int, advice: str = _ADVICE) -> socket.socket:
+def open_listener(host: str, port: int, advice: str = _PORT_ADVICE) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -48,7 +48,7 @@ def open_listener(host: str, port: int, advice: str = _ADVICE) -> socket.socket:
 def runtime_base() -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     # Under sudo and in containers the variable often names a missing folder, or another user's.
-    is_usable = len(base) < 40 and os.access(base, os.W_OK | os.X_OK)
+    is_usable = len(base) < 40 and os.access(base, os.W_OK | os.X_OK)  # `runtime_folder` says why so short
     return Path(base if is_usable else "/tmp")
 
 

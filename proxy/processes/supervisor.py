@@ -42,15 +42,12 @@ if TYPE_CHECKING:
 
 _SETTLING_S = 12.0
 """The time after the drain: cancelled answers settle, the store closes."""
-
 _PLANS_TIMEOUT_S = 5.0
 """The time that a worker has to read from the database which plans are in use."""
-
 _FORGET_TIMEOUT_S = 8.0
 """The time that a worker has to forget a voice, and to end its streams."""
 
 _log = structlog.get_logger()
-
 
 Announce = Callable[[str, str | None], None]
 """Called with (address, dev key) when the server serves. A `voxgate worker` has neither."""
@@ -106,6 +103,8 @@ def _log_warnings(config: Config) -> None:
 
 
 class Supervisor:
+    """`http` is None for `voxgate worker`, which has no port."""
+
     def __init__(
         self,
         config: Config,
@@ -167,9 +166,9 @@ class Supervisor:
         self._page.start()
         hosts, workers = asyncio.create_task(self._hosts.run()), asyncio.create_task(self._workers.run())
         stop_wait = asyncio.create_task(self._stop_requested.wait())
-        helper_tasks = [asyncio.create_task(self._engine_switch.run())]
+        side_tasks = [asyncio.create_task(self._engine_switch.run())]
         if self._clusters is not None:
-            helper_tasks.append(asyncio.create_task(self._clusters.run()))
+            side_tasks.append(asyncio.create_task(self._clusters.run()))
         try:
             # The hosts run until `_drain` ends them. If they are done before, they have failed.
             await asyncio.wait([hosts, workers, stop_wait], return_when=asyncio.FIRST_COMPLETED)
@@ -178,7 +177,7 @@ class Supervisor:
             await asyncio.gather(hosts, workers)
         finally:
             stop_wait.cancel()
-            for task in helper_tasks:
+            for task in side_tasks:
                 task.cancel()
             self._page.stop()
         if self._workers.have_failed and not self._workers.is_announced:
@@ -203,9 +202,8 @@ class Supervisor:
     async def _drain(self) -> None:
         """Refuse new clients and stop the workers, which wait, abort and settle. Then stop the hosts."""
         _log.info("server.drain.started", within_s=self._config.server.drain_s)
-        # Our copy of the socket would accept clients for workers that no longer take them.
         if self._http is not None:
-            self._http.close()
+            self._http.close()  # else this copy would accept clients for workers that take none
         self._control.close()
         await self._workers.stop(self._config.server.drain_s + _SETTLING_S)
         await self._hosts.stop(0.0)
@@ -223,7 +221,8 @@ class Supervisor:
                 self._answer_soon(self._engine_switch.load_on_demand(engine))
             case BookingQuestion():
                 refusal = self._hosts.book(number, message)
-                self._workers.send_to(number, Booked(message.question, *(refusal or ())[:2]))
+                reason, is_lasting = ("", False) if refusal is None else refusal[:2]
+                self._workers.send_to(number, Booked(message.question, reason, is_lasting))
             case ClusterNews() if self._clusters is not None:
                 self._clusters.take_news(message)
             case TombstonesRead() if self._clusters is not None:
@@ -262,7 +261,7 @@ class Supervisor:
 
     async def _reload_for_worker(self, number: int, question: int) -> None:
         result = await self._reload()
-        # After the revision, on the same pipe: a worker with the answer serves the new configuration.
+        # It follows the revision on the same pipe, so a worker with the answer serves the new configuration.
         self._workers.send_to(number, msgspec.structs.replace(result, question=question))
 
     async def _reload(self) -> pipe_messages.ReloadResult:
@@ -276,7 +275,7 @@ class Supervisor:
             await self._keep_plans_in_use(reload)
         except ConfigError as error:
             _log.error("config.reload.refused", revision=self._revision, reason=str(error))
-            return pipe_messages.ReloadResult(0, refusal=str(error))
+            return pipe_messages.ReloadResult(question=0, refusal=str(error))
         _log_warnings(reload.config)
         self._config = reload.config
         self._revision += 1
@@ -287,6 +286,7 @@ class Supervisor:
             changed=reload.changed,
             needs_restart=reload.needs_restart,
         )
+        # Only the question of a worker has a number, which `_reload_for_worker` adds.
         return pipe_messages.ReloadResult(0, reload.changed, reload.needs_restart)
 
     async def _keep_plans_in_use(self, reload: Reload) -> None:
@@ -321,7 +321,7 @@ class Supervisor:
             *self._hosts.states.values(),
             *([] if self._clusters is None else self._clusters.states()),
             *self._workers.list_failed(),
-            *[pipe_messages.Leaving()] * self._stop_requested.is_set(),
+            *([pipe_messages.Leaving()] if self._stop_requested.is_set() else []),
         ]
         for message in state:
             child.send(message)

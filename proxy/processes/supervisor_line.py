@@ -142,13 +142,12 @@ class SupervisorInbox:
             match await self._messages.get():
                 case pipe_messages.HostState() | ProcessJobs() as news:
                     worker.engines.update_host(news)
-                case pipe_messages.WorkerGivenUp() as other:
-                    worker.server_state.failed_workers[other.worker] = other.reason
+                case pipe_messages.WorkerGivenUp(failed_worker, reason):
+                    worker.server_state.failed_workers[failed_worker] = reason
                 case pipe_messages.MetricsQuestion(question):
                     self._pipe.send(pipe_messages.MetricsReport(question, worker.metrics.page_text()))
                 case pipe_messages.PlansQuestion() | pipe_messages.ForgetQuestion() as question:
-                    # In a task: the database may be slow, streams take a moment to end, and the supervisor
-                    # sends other messages.
+                    # In a task, since the database and the end of streams may be slow.
                     task = asyncio.create_task(_send_reply(self._pipe, worker, question))
                     self._answer_tasks.add(task)
                     task.add_done_callback(self._answer_tasks.discard)
@@ -182,6 +181,7 @@ async def _send_reply(
     pipe: ParentPipe, worker: Worker, question: pipe_messages.PlansQuestion | pipe_messages.ForgetQuestion
 ) -> None:
     if isinstance(question, pipe_messages.ForgetQuestion):
+        # `forget` reads neither the account nor the beginning.
         tombstone = Tombstone(subject=question.subject, account="", digests=question.digests, began=0)
         pipe.send(pipe_messages.VoiceForgotten(question.question, await worker.erasing.forget(tombstone)))
         return

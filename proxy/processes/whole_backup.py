@@ -99,7 +99,7 @@ def _write_members(config: Config, data: Path, target: Path, archive: BinaryIO) 
         facts_json = msgspec.json.encode(facts)
         plain_tar.add_file(archive, ABOUT, io.BytesIO(facts_json), len(facts_json))
         source = Path(config.source)
-        # First of all: a restore on an empty machine looks here for its folders.
+        # The configuration comes first: a restore on an empty machine reads its folders from it.
         files = [CONFIG] if _add_file(archive, CONFIG, source) else []
         if copy is not None and _add_file(archive, sqlite_backup.DATABASE, Path(copy.file)):
             files.append(sqlite_backup.DATABASE)
@@ -107,13 +107,14 @@ def _write_members(config: Config, data: Path, target: Path, archive: BinaryIO) 
     replaced = [each.name for each in backed_up if each.merge is None]
     names = (master_keys.MASTER_KEY_FILE, *replaced, natural.FILE)
     files += [name for name in names if _add_file(archive, name, data / name)]
-    # A bucket is no part of it.
+    # The recordings in a bucket are not copied.
     recordings_root = recordings_folder(config.vault, data)
     recordings = 0 if config.vault.store else _add_recordings(archive, recordings_root)
-    # They must be the newest of a backup.
+    # The journals come last, so that they have all erasures until here.
     journals = [each for each in backed_up if each.merge is not None]
     files += [each.name for each in journals if _add_journal(archive, each, config, data)]
     plain_tar.write_end(archive)
+    # `back_up` sets the bytes, which are 0 here.
     return BackupSummary(str(target), 0, schema, recordings, tuple(files), config.secrets, config.vault.store)
 
 
@@ -147,8 +148,7 @@ def _add_recordings(archive: BinaryIO, root: Path) -> int:
     """Add the complete files of a vault. The journal names the files that are erased meanwhile."""
     added = 0
     for each in sorted(list_folder(root)):
-        # The others are unfinished, marks, or foreign.
-        if is_recording(each.name):
+        if is_recording(each.name):  # other files are unfinished, marks, or foreign
             added += _add_file(archive, f"{RECORDINGS}/{each.name}", root / each.name)
     return added
 

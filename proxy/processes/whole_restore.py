@@ -75,17 +75,6 @@ class Unpacked(NamedTuple):
     recordings_stage: Path
 
 
-def _read_config(file: Path) -> bytes | None:
-    """Return the text of the configuration, which comes first after ABOUT, or None. Raise StorageFailed."""
-    with _open_members(file) as members:
-        for member in members:
-            if member.name == CONFIG:
-                return member.read(_MOST_CONFIG_BYTES)
-            if member.name != ABOUT:
-                return None
-    return None
-
-
 def restore_whole(
     file: Path, config: Config, toml: bytes | None, confirm_settings: Callable[[Sequence[str]], None]
 ) -> BackupSummary:
@@ -349,6 +338,17 @@ def restored_config(file: Path, config_file: Path | None) -> Iterator[tuple[Conf
         raise StorageFailed(f"the {CONFIG} in {file} has tables in tables without end") from None
     finally:
         sqlite_backup.remove_if_there(temporary_file)
+
+
+def _read_config(file: Path) -> bytes | None:
+    """Return the text of the configuration, which comes first after ABOUT, or None. Raise StorageFailed."""
+    with _open_members(file) as members:
+        for member in members:
+            if member.name == CONFIG:
+                return member.read(_MOST_CONFIG_BYTES)
+            if member.name != ABOUT:
+                return None
+    return None
 
 
 def _check_folders(file: Path, config: Config, config_path: Path) -> None:

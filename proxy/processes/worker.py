@@ -106,7 +106,7 @@ async def _serve(
     control: list[socket.socket],
     revision: Revision,
 ) -> None:
-    # Before the store opens: a migration may wait for minutes, and the supervisor may die meanwhile.
+    # The inbox opens before the store: a migration may take minutes, and the supervisor may die meanwhile.
     inbox = SupervisorInbox(pipe, [each.getsockname() for each in control])
     plugins = registry.load()
     if _has_local_engine(config, plugins):
@@ -123,12 +123,12 @@ async def _serve(
         _collect_seldom()
         task_kinds = [kind for kind in worker.task_kinds if http is not None or kind.is_for_workers]
         front: Front = WorkFront(task_kinds, config) if http is None else HttpFront(worker, config, http)
-        control_server = uvicorn_server(worker.control, server_protocol(config.server), 1)
-        helper_tasks = [
+        control_server = uvicorn_server(worker.control, server_protocol(config.server), drain_s=1)
+        side_tasks = [
             asyncio.create_task(inbox.follow_messages(worker, front, line)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
-        helper_tasks += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
+        side_tasks += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
         if control and http is not None:
             # Only worker number 0 of a server has both sockets.
             tasks_of_one_server: list[LeaderTask] = [
@@ -137,20 +137,20 @@ async def _serve(
             ]
             if (vault := worker.kernel.vault).is_shared:
                 tasks_of_one_server.append(partial(vault.keep_tidy, worker.metrics))
-            helper_tasks.append(asyncio.create_task(worker.cluster.run_while_leading(tasks_of_one_server)))
+            side_tasks.append(asyncio.create_task(worker.cluster.run_while_leading(tasks_of_one_server)))
         if control:
-            helper_tasks += [asyncio.create_task(task()) for task in worker.tasks_of_each_server]
-        for helper in helper_tasks:
-            helper.add_done_callback(partial(_end_if_helper_failed, worker, front))
+            side_tasks += [asyncio.create_task(task()) for task in worker.tasks_of_each_server]
+        for side_task in side_tasks:
+            side_task.add_done_callback(partial(_end_if_side_task_failed, worker, front))
         control_task = asyncio.create_task(control_server.serve(sockets=control))
         await worker.engines.wait_until_started(_ENGINE_START_WAIT_S)
         async with watch_loop(hold_notes(worker.metrics)):
             await front.run()
         control_server.should_exit = True
         await control_task
-        failures = [helper.exception() for helper in helper_tasks if helper.done()]
-        for helper in helper_tasks:
-            helper.cancel()
+        failures = [side_task.exception() for side_task in side_tasks if side_task.done()]
+        for side_task in side_tasks:
+            side_task.cancel()
     for failure in failures:
         if failure is not None:
             raise failure
@@ -163,11 +163,11 @@ def _collect_seldom() -> None:
     gc.freeze()
     # A larger threshold saves no measurable CPU, and its collections hold every answer for 20 ms.
     gc.set_threshold(_COLLECTED_OBJECTS)
-    gc.enable()
+    gc.enable()  # the import of `proxy` has turned it off
 
 
 async def _revoke_dev_key(worker: Worker, config: Config) -> None:
-    """Before a client is served: `make serve` may have run on this data folder, and its key has no limits."""
+    """Revoke the key of an earlier `make serve` on this data folder, because it has no limits."""
     is_open = not (config.server.dev_key or is_local(config.server.host))
     if config.serves and is_open and await dev_key.revoke_dev_key(worker.store, Path(config.data)):
         _log.warning("server.dev_key.revoked", reason="others can reach this server")
@@ -185,13 +185,13 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
     return False
 
 
-def _end_if_helper_failed(worker: Worker, front: Front, helper: asyncio.Task[None]) -> None:
+def _end_if_side_task_failed(worker: Worker, front: Front, side_task: asyncio.Task[None]) -> None:
     """End the worker if a helper task failed, because it may no longer read its supervisor's messages."""
-    if helper.cancelled() or (failure := helper.exception()) is None:
+    if side_task.cancelled() or (failure := side_task.exception()) is None:
         return
     _log.error("worker.help.failed", error=type(failure).__name__)
     worker.server_state.is_draining = True
-    # Not the whole drain: the clients in the backlog wait until this worker ends.
+    # The drain is short, because the clients in the backlog wait until this worker ends.
     front.stop(within_s=1)
 
 

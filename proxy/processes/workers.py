@@ -41,8 +41,8 @@ class Workers:
         self._on_up = on_up
         self.is_announced = False
         self._dev_key: str | None = None
-        self._questions = itertools.count(1)
-        self._answers: dict[tuple[int, int], asyncio.Future[WorkerReply]] = {}
+        self._question_ids = itertools.count(1)
+        self._answers: dict[tuple[int, int], asyncio.Future[WorkerReply]] = {}  # by question and worker
         self._children = [self._new_child(number) for number in range(count)]
 
     def __len__(self) -> int:
@@ -94,7 +94,7 @@ class Workers:
 
         `question` makes a message from the question's number. A worker that dies meanwhile is not waited for.
         """
-        id_ = next(self._questions)
+        id_ = next(self._question_ids)
         answers = {(id_, number): asyncio.get_running_loop().create_future() for number in numbers}
         self._answers.update(answers)
         try:

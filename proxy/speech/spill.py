@@ -115,7 +115,7 @@ class SpillQuota:
     """
 
     def __init__(self, folder: Path, megabytes: int) -> None:
-        self.bound(megabytes)
+        self.limit_to(megabytes)
         self._folder = folder
         self._used_bytes = 0
         self._files: dict[SpillFile, None] = {}
@@ -124,7 +124,7 @@ class SpillQuota:
     def __repr__(self) -> str:
         return f"<SpillQuota {self._used_bytes} of {self._most_bytes} bytes, {len(self._files)} files>"
 
-    def bound(self, megabytes: int) -> None:
+    def limit_to(self, megabytes: int) -> None:
         self._most_bytes = megabytes * _MEGABYTE
 
     def open(self) -> IO[bytes]:

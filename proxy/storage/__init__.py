@@ -53,7 +53,7 @@ async def _postgres(section: Storage, tables: Tables) -> Store:
     # Imported here: SQLite does not need it, and it costs 60 ms and some megabytes.
     from proxy.storage.postgres import PostgresStore, migrating
 
-    async with migrating(section.url) as patient:
-        await migrate(patient, applies=section.migrate)
-        await holds.install_function(patient)
+    async with migrating(section.url) as migrating_store:
+        await migrate(migrating_store, applies=section.migrate)
+        await holds.install_function(migrating_store)
     return await PostgresStore.open(section.url, tables=tables, connections=section.connections)

@@ -82,7 +82,7 @@ ORDER BY CASE WHEN id = :id_or_name THEN 0 ELSE 1 END LIMIT 1
 # A change is written only if the row is still as it was read. Its first statement only locks the row, so that
 # a second change waits for the commit of the first.
 _IS_AS_READ = "id = :of AND plan = :old_plan AND agreed = :old_agreed AND closed IS NULL"
-_ACT_IF = f"EXISTS (SELECT 1 FROM accounts WHERE {_IS_AS_READ})"
+_EXISTS_AS_READ = f"EXISTS (SELECT 1 FROM accounts WHERE {_IS_AS_READ})"
 _CHANGE = f"""
 UPDATE accounts SET plan = :new_plan, agreed = :new_agreed,
     paid_until = CASE WHEN :is_replanned = 1 THEN NULL ELSE paid_until END
@@ -101,11 +101,11 @@ WHERE closed_by_schema < :known AND {schema.is_by_older_sql("closed_by_schema", 
 """
 _IS_SUSPENDED = "SELECT 1 FROM accounts WHERE id = :id AND suspended IS NOT NULL"
 # The act is written before the change, and only if there is something to change.
-_SUSPENDS = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NULL)"
+_CAN_SUSPEND = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NULL)"
 _SUSPEND = f"""
 UPDATE accounts SET suspended = coalesce(suspended, :at) WHERE id = :id RETURNING {ROWS.columns}
 """
-_RESUMES = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NOT NULL)"
+_CAN_RESUME = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NOT NULL)"
 _RESUME = f"""
 UPDATE accounts SET resumed = CASE WHEN suspended IS NULL THEN resumed ELSE CAST(:at AS BIGINT) END,
     suspended = NULL WHERE id = :id RETURNING {ROWS.columns}
@@ -166,7 +166,7 @@ async def get(store: Store, id_or_name: str) -> Account | None:
 async def change(
     store: Store, account: str, decide: Callable[[Account], Awaitable[Change]]
 ) -> Account | Literal["overtaken"] | None:
-    """Change an account, and return it. None means that there is no such account.
+    """Change the account of this id or name, and return it. None means that there is none.
 
     `decide` gets the account as it was read. Its decision is written only if the account is still the same;
     if not, the account is read and decided on again, a few times. It is "overtaken" if each time another
@@ -178,25 +178,25 @@ async def change(
         if not rows:
             return None
         now = await store.now()
-        read = _with_plan_at(_account(rows[0]), now)
-        decided = await decide(read)
-        # The text of the row, and not the value again as text: an older version may have written it
-        # differently.
-        before: Params = {"of": read.id, "old_plan": rows[0]["plan"], "old_agreed": rows[0]["agreed"]}
-        stays = decided.sets_plan and rows[0]["paid_until"] is not None
-        is_replanned = decided.plan != read.plan or stays
+        found = _with_plan_at(_account(rows[0]), now)
+        decided = await decide(found)
+        # The condition compares with the text of the row, because an older version may have written the same
+        # value differently.
+        before: Params = {"of": found.id, "old_plan": rows[0]["plan"], "old_agreed": rows[0]["agreed"]}
+        loses_end = decided.sets_plan and rows[0]["paid_until"] is not None
+        is_replanned = decided.plan != found.plan or loses_end
         after: Params = {
             "new_plan": decided.plan if is_replanned else rows[0]["plan"],
             "new_agreed": encode_json(decided.agreed),
             "is_replanned": int(is_replanned),
         }
-        of_tables = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
+        table_sqls = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
         unit = (
-            lock_account(read.id),
-            *audit.insert_statements(decided.act, _ACT_IF, before),
+            lock_account(found.id),
+            *audit.insert_statements(decided.act, _EXISTS_AS_READ, before),
             *(
-                Statement(f"{sql} AND {_ACT_IF}", {**before, "account": read.id, "at": now})
-                for sql in of_tables
+                Statement(f"{sql} AND {_EXISTS_AS_READ}", {**before, "account": found.id, "at": now})
+                for sql in table_sqls
             ),
             Statement(_CHANGE, {**before, **after}),
         )
@@ -218,12 +218,12 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
     """
     now = act.at if act else await store.now()
     row: Params = {"id": account, "closed": now, "known": schema.known_version()}
-    saved = [Statement(sql, {"id": account}) for table in store.tables for sql in table.closed_with]
+    deletions = [Statement(sql, {"id": account}) for table in store.tables for sql in table.closed_with]
     rows, *_ = await write_deletion(
         store,
         Statement(_CLOSE, row),
         *audit.insert_statements(act, _WAS_CLOSED),
-        *saved,
+        *deletions,
         library_revisions.raise_statement(account),
     )
     return _first_account(rows, now)
@@ -242,14 +242,14 @@ async def suspend(store: Store, account: str, act: Act) -> Account | None:
     """Suspend an account: its keys are refused, and nothing of it is deleted. Suspending twice keeps the
     first time. Forget its callers afterwards."""
     suspend_ = Statement(_SUSPEND, {"id": account, "at": act.at})
-    *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _SUSPENDS), suspend_)
+    *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _CAN_SUSPEND), suspend_)
     return _first_account(rows, act.at)
 
 
 async def resume(store: Store, account: str, act: Act) -> Account | None:
     """End the suspension of an account. Forget its callers afterwards."""
     resume_ = Statement(_RESUME, {"id": account, "at": act.at})
-    *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _RESUMES), resume_)
+    *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _CAN_RESUME), resume_)
     return _first_account(rows, act.at)
 
 

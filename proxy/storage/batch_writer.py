@@ -95,9 +95,9 @@ class BatchWriter:
             self._drain_waiters.append(drained)
             await drained
 
-    def _gather(self, turns: int) -> None:
-        if turns > 0 and len(self._waiting) < _GATHERED_ITEMS:
-            self._loop.call_soon(self._gather, turns - 1)
+    def _gather(self, turns_left: int) -> None:
+        if turns_left > 0 and len(self._waiting) < _GATHERED_ITEMS:
+            self._loop.call_soon(self._gather, turns_left - 1)
             return
         items, self._waiting = self._waiting[:ITEMS_A_BATCH], self._waiting[ITEMS_A_BATCH:]
         # An item may replace its content until this line reads it.

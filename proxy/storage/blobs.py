@@ -30,7 +30,7 @@ SET wrapped = excluded.wrapped, size = excluded.size, object = excluded.object, 
 WHERE blobs.object = :before
 RETURNING digest
 """
-_NO_OBJECT = "-"
+_NO_OBJECT = "-"  # no row has this object, so a row that exists is not replaced
 _TOUCH = """
 UPDATE blobs SET created = :created WHERE account = :account AND digest = :digest AND wrapped <> ''
 RETURNING digest

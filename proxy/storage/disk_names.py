@@ -19,12 +19,12 @@ from proxy.storage.store import StorageFailed
 OPERATOR = "operator"
 """The folder of the operator's files."""
 ERASURES, ANSWERS = "erasures", "answers"
-"""The folders of a shared vault that have no recordings: the journal of erasures, and kept answers."""
+"""The folders of a shared vault that have no recordings: the journal of erasures, and stored answers."""
 NO_ACCOUNTS = (OPERATOR, ERASURES, ANSWERS)
 """No account can have one of these ids."""
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", re.ASCII)
-_SHOWN = 100
+_SHOWN_CHARACTERS = 100
 
 _log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ class DiskName(str):
     def __new__(cls, text: object) -> Self:
         """Raise UnsafeName for any other value, of any type: a hostile column may have each."""
         if not isinstance(text, str) or not _SAFE_NAME.fullmatch(text):
-            raise UnsafeName(f"{ascii(text)[:_SHOWN]} cannot name a file")
+            raise UnsafeName(f"{ascii(text)[:_SHOWN_CHARACTERS]} cannot name a file")
         return super().__new__(cls, text)
 
 

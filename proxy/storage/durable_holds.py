@@ -17,7 +17,7 @@ JOB_KEY = ""
 
 _COLUMNS = "request, account, pool, allowance, granted"
 _GET = f"SELECT {_COLUMNS} FROM holds WHERE request = :request AND key = '' AND expires = {LAST_MOMENT}"
-# One read, so that all values are from one moment.
+# One read, so that all values are from one moment. The row of a pool has no request.
 _POOLS_AND_HOLDS = f"""
 SELECT '' AS request, account, pool, amount AS allowance, 0 AS granted FROM balances WHERE account = :account
 UNION ALL

@@ -7,15 +7,15 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage.rows import PagePlace, columns, insert, insert_sql, read_known
+from proxy.storage.rows import LAST_MOMENT, PagePlace, columns, insert, insert_sql, read_known
 from proxy.storage.store import Params, Statement, Store
 
 Kind = Literal["spend", "grant", "refund", "correction"]
 
 GRANTED = 0
 """The pool of granted credits. Any other pool is the start of a cycle: the spending from its allowance."""
-
-
+_ANY_CYCLE = 1
+"""Stands for the start of any cycle in `_spend_id`, whose result is the same for all cycles."""
 RESERVED_REFERENCES = ("pay:", "carry:", "reset:")
 """The beginnings of the server's own references, which no operator may use."""
 
@@ -99,7 +99,7 @@ async def read_pools(store: Store, account: str) -> dict[int, int]:
 
 
 async def list_of_account(
-    store: Store, account: str, *, at: int = 2**63 - 1, id_: str = "", limit: int
+    store: Store, account: str, *, at: int = LAST_MOMENT, id_: str = "", limit: int
 ) -> list[Entry]:
     """List entries of an account behind this moment and id, the newest first.
 
@@ -121,9 +121,9 @@ async def read_of_request(store: Store, request: str) -> list[Entry]:
     An index by request would cost a write for each request, and would hardly be read.
     """
     ids: Params = {
-        "allowance": _spend_id(request, 1),
+        "allowance": _spend_id(request, _ANY_CYCLE),
         "granted": _spend_id(request, GRANTED),
-        "allowance_back": refund_id(_spend_id(request, 1)),
+        "allowance_back": refund_id(_spend_id(request, _ANY_CYCLE)),
         "granted_back": refund_id(_spend_id(request, GRANTED)),
     }
     return msgspec.convert(await store.read(_OF_REQUEST, ids), list[Entry])

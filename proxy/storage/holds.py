@@ -136,8 +136,7 @@ async def install_function(store: Store) -> None:
 
 def take_values(takes: Sequence[Take]) -> tuple[list[int], tuple[Sequence[Value], ...]]:
     """Return the numbers of the takes in the order of their accounts, and the columns of the takes in this
-    order. All workers lock accounts in this order, so that no two wait for each other.
-    """
+    order. All workers lock accounts in this order, so that no two wait for each other."""
     order = sorted(range(len(takes)), key=lambda number: takes[number].account)
     rows = [msgspec.structs.astuple(takes[number]) for number in order]
     return order, tuple(zip(*rows, strict=True))
@@ -154,8 +153,9 @@ def take_result(row: Row) -> Split | AccountHolds:
     return _account_holds(row)
 
 
-async def read_account_holds(store: Store, place: Params) -> AccountHolds:
-    (row,) = await store.read(_FIND, place)
+async def read_account_holds(store: Store, params: Params) -> AccountHolds:
+    """Read the holds. `params` are account, key, pool, now and the allowance of the cycle, None for any."""
+    (row,) = await store.read(_FIND, params)
     return _account_holds(row)
 
 

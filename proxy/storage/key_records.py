@@ -30,6 +30,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     role: Role
     name: str
     hint: str
+    """The last four characters of the secret."""
     created: int
     expires: int | None = None
     revoked: int | None = None
@@ -125,7 +126,7 @@ async def create(store: Store, key: ApiKey, values: NewKeyRecord, act: Act | Non
     Raises MissingReference when there is no such account.
     """
     id_, created_at = (act.subject, act.at) if act else (new_id("key"), await store.now())
-    row = _row(id_, created_at, key, values)
+    row = _new_row(id_, created_at, key, values)
     (created,), *_ = await store.write(Statement(_INSERT, row), *audit.insert_statements(act))
     return _record(created)
 
@@ -134,7 +135,7 @@ async def create_limited(
     store: Store, key: ApiKey, values: NewKeyRecord, most: int, act: Act
 ) -> KeyRecord | None:
     """Create a key of the role speech. None: the account has `most` valid keys already, or it is closed."""
-    row = {**_row(act.subject, act.at, key, values), "most": most}
+    row = {**_new_row(act.subject, act.at, key, values), "most": most}
     _, rows, *_ = await store.write(
         lock_account(values.account),
         Statement(_INSERT_LIMITED, row),
@@ -143,8 +144,7 @@ async def create_limited(
     return _first_record(rows)
 
 
-def _row(id_: str, created: int, key: ApiKey, values: NewKeyRecord) -> dict[str, Value]:
-    """Return the columns of a new key."""
+def _new_row(id_: str, created: int, key: ApiKey, values: NewKeyRecord) -> dict[str, Value]:
     return {
         **msgspec.structs.asdict(values),
         "role": "speech" if values.role == "host" else values.role,
@@ -174,12 +174,12 @@ async def rotate(store: Store, old: str, new: ApiKey, act: Act | None = None) ->
     new_key = act.subject if act else new_id("key")
     row: Params = {"id": old, "new_id": new_key, "hash": new.digest, "hint": new.hint, "now": now}
     both: Params = {"id": old, "new_id": new_key}
-    stored = [Statement(sql, both) for table in store.tables for sql in table.rotated_with]
+    of_tables = [Statement(sql, both) for table in store.tables for sql in table.rotated_with]
     _, rows, *_ = await store.write(
         Statement(_LOCK, {"id": old}),
         Statement(_INSERT_LIKE, row),
         Statement(_REVOKE_REPLACED, {**both, "now": now}),
-        *stored,
+        *of_tables,
         *audit.insert_statements(act, _WAS_MADE),
     )
     return _first_record(rows)

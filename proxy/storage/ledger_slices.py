@@ -78,7 +78,7 @@ async def read_balances(store: Store, account: str, now: int, most: int) -> list
 async def _sum_settled(store: Store, account: str, until: int, most: int) -> Counter[int]:
     """Sum each pool's entries from before `until`."""
     sums: Counter[int] = Counter()
-    at: PagePlace | None = PagePlace(-(2**63), "")
+    at: PagePlace | None = PagePlace(-(2**63), "")  # before the first entry
     while at is not None:
         end = await _find_slice_end(store, account, at, PagePlace(until, ""), most)
         bounds = _bounds(account, at, end or PagePlace(until, ""))

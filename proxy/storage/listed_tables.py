@@ -80,7 +80,7 @@ class ListedTable(Generic[R]):
 
     async def of_account(self, store: Store, account: str) -> list[R]:
         """List all rows of an account, the newest first."""
-        return await self._known(await store.read(self._of_account, {"account": account}))
+        return await self._read_rows(await store.read(self._of_account, {"account": account}))
 
     async def count(self, store: Store, account: str) -> int:
         (row,) = await store.read(self._count, {"account": account})
@@ -102,10 +102,10 @@ class ListedTable(Generic[R]):
         sql = self._page if account is None else f"account = :account AND {self._page}"
         params = {**listed_params, **only.params, "account": account}
         params |= {"at": place.at, "id": place.id, "limit": limit}
-        return await self._known(await store.read(f"{self.select} {only.sql} AND {sql}", params))
+        return await self._read_rows(await store.read(f"{self.select} {only.sql} AND {sql}", params))
 
-    async def _known(self, rows: Sequence[Row]) -> list[R]:
-        return [each async for few in chunks_in_turns(rows) for each in read_known(few, self.read)]
+    async def _read_rows(self, rows: Sequence[Row]) -> list[R]:
+        return [each async for chunk in chunks_in_turns(rows) for each in read_known(chunk, self.read)]
 
     async def place_of(self, store: Store, account: str | None, id_: str) -> PagePlace | None:
         """Return the place of a row, or None. If `account` is not None, the row must belong to it."""

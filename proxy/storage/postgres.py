@@ -37,8 +37,7 @@ VACUUM_S = 600.0
 _READ_ONLY = {"default_transaction_read_only": "on"}
 _CLOCK_S = 1.0
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
-# Any number, as long as every version of voxgate uses the same one.
-_MIGRATION_LOCK = 0x766F7867617465
+_MIGRATION_LOCK = 0x766F7867617465  # "voxgate": every version must use the same number
 _LOCK_AGAIN_S = 0.1
 
 
@@ -71,11 +70,11 @@ class PostgresStore:
         self._clock = (0, -math.inf)
         self._settlements = PostgresBatches(self._settle)
         self._takes = PostgresBatches(self._take)
-        self._handed_over: set[asyncio.Task[None]] = set()
+        self._single_writes: set[asyncio.Task[None]] = set()
         self._vacuuming = SharedRun(lambda: answer_in_time(self._vacuum(), VACUUM_S))
 
     def __repr__(self) -> str:
-        writing = len(self._settlements.writer) + len(self._takes.writer) + len(self._handed_over)
+        writing = len(self._settlements.writer) + len(self._takes.writer) + len(self._single_writes)
         state = "closed" if self._is_closed else f"{writing} being written"
         return f"<PostgresStore {self._name}, {state}>"
 
@@ -90,6 +89,7 @@ class PostgresStore:
             writers=await _pool(url, writers, answer_s, {}),
             long_readers=await _pool(url, long_readers, LONG_READ_TIMES * answer_s, _READ_ONLY),
         )
+        # The first answer has the usual time, even if a migration has more.
         store = cls(pools, show_storage(url), ANSWER_S, tables)
         try:
             await store.now()
@@ -142,8 +142,8 @@ class PostgresStore:
         else:
             assert isinstance(content, tuple), "every other struct is for another store"
             task = asyncio.create_task(self._write_alone(item, content))
-            self._handed_over.add(task)
-            task.add_done_callback(self._handed_over.discard)
+            self._single_writes.add(task)
+            task.add_done_callback(self._single_writes.discard)
 
     async def close(self) -> None:
         if self._is_closed:
@@ -151,8 +151,8 @@ class PostgresStore:
         self._is_closed = True
         try:
             # `wait` does not cancel the writes if this close is cancelled.
-            if self._handed_over:
-                await asyncio.wait(self._handed_over)
+            if self._single_writes:
+                await asyncio.wait(self._single_writes)
             for batches in (self._takes, self._settlements):
                 await batches.writer.drain()
             async with asyncio.timeout(ANSWER_S):
@@ -304,7 +304,7 @@ class PostgresBatches:
         try:
             outcomes = await self._outcomes(contents)
         finally:
-            # The event loop calls it, and so reports a fault in an answer at once.
+            # The event loop calls it, so that it reports a fault in an answer at once.
             asyncio.get_running_loop().call_soon(self.writer.answer_batch, outcomes)
 
     async def _outcomes(self, contents: Sequence[database.Content]) -> list[database.WriteOutcome]:

@@ -1,6 +1,6 @@
 """Calls to PostgreSQL over a pool of connections. A unit of work is tried again if that helps.
 
-All tries share one time limit."""
+All tries share the time limit of `answer_in_time`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def answer_in_time(query: Awaitable[_T], within_s: float) -> _T:
         failure = store.StorageUnreachable(f"the database did not answer within {within_s:g} s")
     except DRIVER_FAULTS as error:
         failure = store_failure(error)
-    # Raised outside the `except`, without the driver's error as its cause: that error quotes values.
+    # It is raised outside of the `except`: its cause would be the driver's error, which quotes values.
     raise failure
 
 

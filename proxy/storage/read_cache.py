@@ -17,7 +17,7 @@ V = TypeVar("V")
 MOST_TOGETHER = 256
 """The most values of one read. More would block the event loop for too long."""
 
-_PAUSE_S, _PAUSE_PART = 0.01, 4
+_MOST_PAUSE_S, _PAUSE_FACTOR = 0.01, 4
 """After a read of unknown keys, a pause is four times as long as the read, but 10 ms at most."""
 _MOST_UNUSED = 10
 """How often a value is read again with others while no caller uses it. Then it is left to expire."""
@@ -77,9 +77,9 @@ class ReadCache(Generic[K, V]):
         self._next: tuple[list[K], asyncio.Task[Mapping[K, V]]] | None = None
         self._unknown_turns = asyncio.Semaphore(2)
         self._clock = clock
-        # The least recently used entry is first. `_oldest` has the keys in the order of their reads.
+        # The least recently used entry is first. `_keys_by_age` has the keys in the order of their reads.
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
-        self._oldest: dict[K, None] = {}
+        self._keys_by_age: dict[K, None] = {}
         self._weight = 0.0
         self._reads: dict[K, asyncio.Task[Mapping[K, V]]] = {}
         # The event loop itself would drop a read that has no waiter any more.
@@ -155,7 +155,7 @@ class ReadCache(Generic[K, V]):
         try:
             return await self._read_and_cache(keys)
         finally:
-            pause_s = min(_PAUSE_S, _PAUSE_PART * (loop.time() - began_at))
+            pause_s = min(_MOST_PAUSE_S, _PAUSE_FACTOR * (loop.time() - began_at))
             loop.call_later(pause_s, self._unknown_turns.release)
 
     def _begin(self, keys: Sequence[K], *, are_unknown: bool = False) -> asyncio.Task[Mapping[K, V]]:
@@ -168,20 +168,20 @@ class ReadCache(Generic[K, V]):
 
     def _due_beside(self, key: K) -> list[K]:
         now, found = self._clock(), list[K]()
-        self._oldest.pop(key, None)
-        while self._oldest and len(found) < self._most_together - 1:
-            oldest = next(iter(self._oldest))
+        self._keys_by_age.pop(key, None)
+        while self._keys_by_age and len(found) < self._most_together - 1:
+            oldest = next(iter(self._keys_by_age))
             entry = self._entries[oldest]
             if now < entry.due:
                 break
             # An unused value is read again for its next caller.
-            del self._oldest[oldest]
+            del self._keys_by_age[oldest]
             if entry.unused < _MOST_UNUSED and oldest not in self._reads:
                 found.append(oldest)
         return found
 
     async def _read_and_cache(self, keys: Sequence[K]) -> Mapping[K, V]:
-        # The time is that before the read: the values may have changed during it.
+        # The age counts from before the read, because the values may have changed during it.
         began_at = self._clock()
         values = await self._read(keys)
         for key in keys:
@@ -201,14 +201,14 @@ class ReadCache(Generic[K, V]):
         while self._entries and self._weight + entry.weight > self.max_weight:
             self._drop(next(iter(self._entries)))
         self._entries[key] = entry
-        self._oldest[key] = None
+        self._keys_by_age[key] = None
         self._weight += entry.weight
 
     def _drop(self, key: K) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._weight -= entry.weight
-            self._oldest.pop(key, None)
+            self._keys_by_age.pop(key, None)
 
     def _end(self, keys: Sequence[K], read: asyncio.Task[Mapping[K, V]]) -> None:
         self._running_reads.discard(read)

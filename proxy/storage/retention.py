@@ -27,8 +27,8 @@ _log = structlog.get_logger()
 async def delete_old_usage(
     store: Store, days: Callable[[], int], metrics: Metrics, every_s: float = EVERY_S
 ) -> None:
-    """Delete old usage now and every hour. `days` is called each time. If it returns 0, only counts of
-    refusals are deleted."""
+    """Delete old usage now and every hour. `days` returns how many days it stays, at each turn. If it
+    returns 0, only counts of refusals are deleted."""
 
     async def turn() -> None:
         now = await store.now()

@@ -13,7 +13,7 @@ import msgspec
 from proxy.storage.store import Params, Row, Statement
 
 LAST_MOMENT = 2**63 - 1
-
+"""The largest time in a column, in microseconds. It stands for no end."""
 
 UnknownRow = msgspec.ValidationError
 """Raised for a row with a kind or a state that only a newer version knows."""

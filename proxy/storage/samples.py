@@ -30,8 +30,8 @@ async def list_of_voice(store: Store, voice: str) -> list[SampleRecord]:
 
 
 async def list_original(store: Store, voice: str) -> list[SampleRecord]:
-    """List the recordings that a voice was created with. They are stored as long as the voice, so data that
-    another machine derived from them may be, too."""
+    """List the recordings that a voice was created with, which have no id. They are stored as long as the
+    voice, so data that another machine derived from them may be, too."""
     return [each for each in await list_of_voice(store, voice) if not each.id]
 
 

@@ -37,14 +37,14 @@ CREATE TABLE IF NOT EXISTS schema_version (
 )
 """
 _APPLIED = "INSERT INTO schema_version (version, name, applied) VALUES (:version, :name, :applied)"
-_READABLE = "UPDATE schema_version SET readable_from = :readable_from WHERE version = :version"
+_SET_READABLE_FROM = "UPDATE schema_version SET readable_from = :readable_from WHERE version = :version"
 _REACHED = "SELECT coalesce(max(version), 0) AS version FROM schema_version"
 READABLE_FROM = "SELECT max(readable_from) AS readable_from FROM schema_version"
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """A numbered file. PostgreSQL makes its `concurrent_index` while others write, and outside of a
-    transaction."""
+    """A numbered file. PostgreSQL makes its `concurrent_index` outside of a transaction, while others write.
+    `readable_from` is the oldest version that works on it, or 0 if it removes nothing."""
 
     version: int
     name: str
@@ -116,7 +116,7 @@ async def _apply(store: Store, migration: Migration) -> None:
     row: Params = {**version, "name": migration.name, "applied": await store.now()}
     unit.append(Statement(_APPLIED, row))
     if migration.readable_from:
-        unit.append(Statement(_READABLE, {**version, "readable_from": migration.readable_from}))
+        unit.append(Statement(_SET_READABLE_FROM, {**version, "readable_from": migration.readable_from}))
     for tries_left in reversed(range(_LOCK_TRIES)):
         try:
             await store.write(*unit)

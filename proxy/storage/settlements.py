@@ -68,24 +68,23 @@ class Settlements:
 
     def __init__(self, tables: Tables) -> None:
         added = [(table.name, table.settles) for table in tables if table.settles is not None]
-        all_ = [*_KERNEL_TABLES, *added]
-        self._types = {type_: len(_KERNEL_TABLES) + number for number, (_, type_) in enumerate(added)}
-        self._widths = [*(len(type_.__struct_fields__) for _, type_ in all_), 3]
+        kernel_and_added = [*_KERNEL_TABLES, *added]
+        self._index_by_type = {type_: len(_KERNEL_TABLES) + number for number, (_, type_) in enumerate(added)}
+        # The last one is that of a balance: account, pool and amount.
+        self._widths = [*(len(type_.__struct_fields__) for _, type_ in kernel_and_added), 3]
         self.inserts = (
-            *(_insert(name, type_) for name, type_ in all_),
+            *(_insert(name, type_) for name, type_ in kernel_and_added),
             f"INSERT INTO balances (account, pool, amount) VALUES (?, ?, ?) {_ADD_AMOUNT}",
         )
-        self.postgres = self._postgres(all_)
+        self.postgres = self._postgres(kernel_and_added)
 
-    def _postgres(self, all_: Sequence[tuple[str, type[msgspec.Struct]]]) -> str:
-        """Return all inserts as one statement, for one round trip.
-
-        $1 has the ids of the requests, whose holds end here.
-        """
+    def _postgres(self, kernel_and_added: Sequence[tuple[str, type[msgspec.Struct]]]) -> str:
+        """Return all inserts as one statement, for one round trip. It also ends the holds of the requests,
+        whose ids are in $1."""
         starts = [1 + sum(self._widths[:number]) for number in range(len(self._widths))]
         written = ",\n".join(
             f"into_{name} AS ({_insert_many(name, type_, start)})"
-            for (name, type_), start in zip(all_, starts, strict=False)
+            for (name, type_), start in zip(kernel_and_added, starts, strict=False)
         )
         moves = starts[-1]
         return f"""
@@ -110,11 +109,11 @@ class Settlements:
             usage.append(astuple(end.usage))
             for entry in end.entries:
                 entries.append(astuple(entry))
-                key = (entry.account, -entry.pool)
+                key = (entry.account, -entry.pool)  # sorted, an allowance comes before the pool 0
                 sums[key] = sums.get(key, 0) + entry.amount
             costs.extend(map(astuple, end.costs))
             for row in end.rows:
-                rows[self._types[type(row)]].append(astuple(row))
+                rows[self._index_by_type[type(row)]].append(astuple(row))
         rows[-1] = [(account, -pool, amount) for (account, pool), amount in sorted(sums.items())]
         return rows
 

@@ -35,10 +35,8 @@ _T = TypeVar("_T")
 
 
 class _CommitThread:
-    """The thread that commits batches over a connection of its own. It wakes the event loop once for each
-    batch.
-
-    It does not use aiosqlite, where the change of threads costs more than the rows of a settlement.
+    """The thread that commits batches over a connection of its own, and calls `on_commit`. It wakes the event
+    loop once for each batch. In aiosqlite, the change of threads costs more than the rows of a settlement.
     """
 
     def __init__(self, connection: sqlite3.Connection, settlements: Settlements) -> None:
@@ -69,20 +67,21 @@ class _CommitThread:
                 began = time.perf_counter()
                 outcomes = self._committing.commit(contents)
                 self.on_commit(time.perf_counter() - began)
-                self._loop.call_soon_threadsafe(self._answered, outcomes)
+                self._loop.call_soon_threadsafe(self._answer_batch, outcomes)
         except Exception as error:  # noqa: BLE001 - the seam at the top of the writer's thread: every caller gets it
             _log.error("storage.writer.failed", exc_info=without_values(error))
             self._fault = error
         finally:
-            self._loop.call_soon_threadsafe(self._ended)
+            self._loop.call_soon_threadsafe(self._end)
 
-    def _answered(self, outcomes: list[store.WriteOutcome]) -> None:
+    def _answer_batch(self, outcomes: list[store.WriteOutcome]) -> None:
+        # The outcome of a written unit is the list of its rows, and that of any other is an exception.
         written = [*map(type, outcomes)].count(list)
         self.units += written
         self.commits += written > 0
         self.batches.answer_batch(outcomes)
 
-    def _ended(self) -> None:
+    def _end(self) -> None:
         self.is_stopped = True
         self.batches.refuse_all(self._fault)
         if not self._stopped.done():
@@ -104,7 +103,7 @@ class SqliteStore:
     ) -> None:
         self.tables = tables
         self._path = path
-        self._writer = _CommitThread(writer, settlements_of(tables))
+        self._commit_thread = _CommitThread(writer, settlements_of(tables))
         self._reader = reader
         self._long_reader = long_reader
         self._is_closed = False
@@ -112,16 +111,16 @@ class SqliteStore:
         self._emptying = SharedRun(lambda: asyncio.to_thread(_empty_log, path))
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else f"{len(self._writer.batches)} waiting"
+        state = "closed" if self._is_closed else f"{len(self._commit_thread.batches)} waiting"
         return f"<SqliteStore {self._path.name}, {self.units} units in {self.commits} commits, {state}>"
 
     @property
     def commits(self) -> int:
-        return self._writer.commits
+        return self._commit_thread.commits
 
     @property
     def units(self) -> int:
-        return self._writer.units
+        return self._commit_thread.units
 
     @classmethod
     async def open(cls, path: Path, tables: Tables = ()) -> Self:
@@ -140,7 +139,7 @@ class SqliteStore:
         return cls(path, writer, readers[0], readers[1], tables)
 
     def watch_commits(self, on_commit: Callable[[float], None]) -> None:
-        self._writer.on_commit = on_commit
+        self._commit_thread.on_commit = on_commit
 
     async def now(self) -> int:
         return time.time_ns() // 1000
@@ -156,10 +155,10 @@ class SqliteStore:
         return await write_unit(self, statements)
 
     def submit(self, item: store.BatchItem) -> None:
-        if self._is_closed or self._writer.is_stopped:
+        if self._is_closed or self._commit_thread.is_stopped:
             item.answer(item.content, store.StorageFailed("the store is closed"))
         else:
-            self._writer.batches.add(item)
+            self._commit_thread.batches.add(item)
 
     async def find_damage(self) -> str:
         (row,) = await self.read_long("PRAGMA quick_check(1)")
@@ -176,7 +175,7 @@ class SqliteStore:
             return
         self._is_closed = True
         try:
-            await self._writer.stop()
+            await self._commit_thread.stop()
         finally:
             # The writer is closed last: the last connection writes the write-ahead log into the database.
             async with AsyncExitStack() as closing:
@@ -193,11 +192,11 @@ class SqliteStore:
 
     async def _close_writer(self) -> None:
         # When the close was cancelled, the thread may still be writing.
-        await self._writer.stop()
-        await asyncio.to_thread(self._writer.connection.close)
+        await self._commit_thread.stop()
+        await asyncio.to_thread(self._commit_thread.connection.close)
 
     def _check_open(self) -> None:
-        if self._is_closed or self._writer.is_stopped:
+        if self._is_closed or self._commit_thread.is_stopped:
             raise store.StorageFailed("the store is closed")
 
 

@@ -169,16 +169,16 @@ def _open(file: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
 
 def check_target(database: Path, target: Path, magic: bytes = _MAGIC) -> None:
     """Raise StorageFailed unless the target is absent, empty, or begins with `magic`. Raises OSError."""
-    names = {"lock", *(f"{name}{end}" for name in (database.name, REPLACED_DATABASE) for end in _SUFFIXES)}
-    if target.name in names and target.parent.samefile(database.parent):
+    used = {"lock", *(f"{name}{end}" for name in (database.name, REPLACED_DATABASE) for end in _SUFFIXES)}
+    if target.name in used and target.parent.samefile(database.parent):
         raise StorageFailed(f"{target} belongs to the data folder; give the backup another name")
     if not target.exists():
         return
     if database.exists() and target.samefile(database):
         raise StorageFailed(f"{target} is the database itself; give the backup another name")
     with target.open("rb") as file:
-        begins = file.read(len(magic))
-    if begins not in (b"", magic):
+        start = file.read(len(magic))
+    if start not in (b"", magic):
         raise StorageFailed(f"{target} is no backup, and is not replaced; give the backup another name")
 
 
@@ -193,16 +193,16 @@ def temporary_path(target: Path) -> Path:
 
 def _set_aside(folder: Path) -> None:
     """Rename the old database and its log, which SQLite would otherwise apply to the restored database."""
-    old, other = folder / DATABASE, folder / REPLACED_DATABASE
+    database, replaced = folder / DATABASE, folder / REPLACED_DATABASE
     for end in _SUFFIXES:
-        other.with_name(f"{REPLACED_DATABASE}{end}").unlink(missing_ok=True)
-    if old.exists():
+        replaced.with_name(f"{REPLACED_DATABASE}{end}").unlink(missing_ok=True)
+    if database.exists():
         # A link keeps the old name: after a kill at this point, a server must not find an empty folder.
-        os.link(old, other)
+        os.link(database, replaced)
     for end in ("-wal", "-shm"):
-        log = old.with_name(f"{DATABASE}{end}")
+        log = database.with_name(f"{DATABASE}{end}")
         if log.exists():
-            log.rename(other.with_name(f"{REPLACED_DATABASE}{end}"))
+            log.rename(replaced.with_name(f"{REPLACED_DATABASE}{end}"))
 
 
 def move_into_place(temporary: Path, target: Path) -> None:
@@ -223,9 +223,9 @@ def check_backup(connection: sqlite3.Connection, schema: int, tables: Tables) ->
     The tables must be exactly those of the schema. Columns that an older schema lacks are skipped. Raises
     sqlite3.Error.
     """
-    acts = connection.execute(_PAGELESS).fetchone()
-    if acts is not None:
-        raise RefusedBackup(f"it has the {acts[0]} {ascii(acts[1])[:100]}, and no backup of voxgate has one")
+    if (pageless := connection.execute(_PAGELESS).fetchone()) is not None:
+        kind, name = pageless
+        raise RefusedBackup(f"it has the {kind} {ascii(name)[:100]}, and no backup of voxgate has one")
     columns = check_tables(connection, schema)
     for table in tables:
         for column in table.paths:

@@ -13,7 +13,7 @@ from proxy.storage import store
 from proxy.storage.settlements import End, Settlements
 from proxy.storage.turns import MOST_SQLITE_S, log_if_long
 
-_DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+_DUPLICATE_CODES = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
 
 class SqliteBatches:
@@ -125,7 +125,7 @@ def _store_failure(error: sqlite3.Error | ValueError | OverflowError) -> store.R
         return store.StorageFailed(store.UNSTORABLE)
     code = getattr(error, "sqlite_errorcode", None)
     failure: store.Refusal
-    if code in _DUPLICATE:
+    if code in _DUPLICATE_CODES:
         failure = store.AlreadyExists(str(error))
     elif code == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
         failure = store.MissingReference(str(error))

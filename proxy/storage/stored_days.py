@@ -41,8 +41,8 @@ class StoredDays(NamedTuple):
 async def list_old(store: Store, table: str, at: str, stored: StoredDays, now: int) -> list[tuple[str, str]]:
     """List id and account of some rows whose moment `at` was too long ago, the oldest first. Rows of
     suspended accounts stay."""
-    shortest = min([stored.usual_us, *stored.plans_us.values()])
-    params: dict[str, str | int] = {"before": now - stored.usual_us, "latest": now - shortest}
+    shortest_us = min([stored.usual_us, *stored.plans_us.values()])
+    params: dict[str, str | int] = {"before": now - stored.usual_us, "latest": now - shortest_us}
     cases = []
     for number, (plan, plan_us) in enumerate(sorted(stored.plans_us.items())):
         params |= {f"plan{number}": plan, f"before{number}": now - plan_us}

@@ -118,6 +118,7 @@ class TaskTable(Generic[W]):
         return self.read(rows[0]) if rows else None
 
     async def holds(self, store: Store, held: W) -> bool:
+        """Tell whether a row is unfinished, and has the fence of our lease."""
         return bool(await store.read(self._holds, self._ours(held)))
 
     async def write_held(
@@ -133,16 +134,15 @@ class TaskTable(Generic[W]):
         """Write columns of a row, if we have its fence and `only_if` is true; otherwise return False.
 
         The statements `also` must check `finished` in their SQL. With `gives_back`, the lease ends in any
-        case.
-        """
+        case."""
         ours = self._ours(held)
-        new = ", ".join(f"{name} = :new_{name}" for name in values) + ", lease = 0" * gives_back
+        new = ", ".join(f"{name} = :new_{name}" for name in values) + (", lease = 0" if gives_back else "")
         params = {**ours, **only_if.params, **{f"new_{name}": value for name, value in values.items()}}
         answers = await store.write(
             *only_if.locks,
             Statement(f"{self._update.format(values=new)} AND {only_if.sql} RETURNING {self._key}", params),
             *(Statement(each.sql, {**each.params, **ours}) for each in also),
-            *[Statement(self._update.format(values="lease = 0"), ours)] * gives_back,
+            *([Statement(self._update.format(values="lease = 0"), ours)] if gives_back else ()),
         )
         return bool(answers[len(only_if.locks)])
 

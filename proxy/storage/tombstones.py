@@ -43,7 +43,7 @@ class Tombstone(QueuedTask, frozen=True, kw_only=True):
 
 COLUMNS = columns(Tombstone)
 _GET = f"SELECT {COLUMNS} FROM erasures WHERE subject = :subject AND account = :account"
-_ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
+_ERASED = "SELECT subject FROM erasures WHERE subject IN ({names})"
 _DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
 
 
@@ -60,10 +60,10 @@ async def get(store: Store, account: str, subject: str) -> Tombstone | None:
 
 
 async def list_erased(store: Store, subjects: Iterable[str]) -> set[str]:
-    names = {f"subject{number}": subject for number, subject in enumerate(sorted(set(subjects)))}
-    if not names:
+    params = {f"subject{number}": subject for number, subject in enumerate(sorted(set(subjects)))}
+    if not params:
         return set()
-    rows = await store.read(_ANY.format(names=", ".join(f":{name}" for name in names)), names)
+    rows = await store.read(_ERASED.format(names=", ".join(f":{name}" for name in params)), params)
     return {row["subject"] for row in rows}
 
 

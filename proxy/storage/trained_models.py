@@ -33,7 +33,7 @@ WHERE {NOT_ERASED} AND {VOICE_IS_OF_ACCOUNT}
 ON CONFLICT (voice, format) DO UPDATE SET id = excluded.id, digest = excluded.digest,
     bytes = excluded.bytes, origin = excluded.origin, created = excluded.created
 """
-_REPLACE = """
+_NOTE_FORMER = """
 INSERT INTO former_models (voice, digest)
 SELECT voice, digest FROM trained_models WHERE voice = :voice AND format = :format AND digest <> :digest
 ON CONFLICT (voice, digest) DO NOTHING
@@ -82,7 +82,7 @@ def put_statements(model: TrainedModel, only_if: Condition = ALWAYS) -> Sequence
         *only_if.locks,
         *blobs.lock_statements(model.account, model.digest),
         lock_voice_statement(model.voice),
-        Statement(_REPLACE, {"voice": model.voice, "format": model.format, "digest": model.digest}),
+        Statement(_NOTE_FORMER, {"voice": model.voice, "format": model.format, "digest": model.digest}),
         Statement(_PUT.format(only_if=only_if.sql), row),
         raise_voice_revision_statement(model.voice, f"EXISTS ({_IS_STORED})", id=model.id),
         library_revisions.raise_statement(model.account),
@@ -98,15 +98,15 @@ def _record(row: Row) -> TrainedModel:
     return msgspec.convert(row, TrainedModel)
 
 
-_HOLD = "UPDATE voices SET id = id WHERE id = :voice"
-_CHANGE = "UPDATE voices SET revision = revision + 1 WHERE id = :voice AND {only_if}"
+_LOCK_VOICE = "UPDATE voices SET id = id WHERE id = :voice"
+_RAISE_REVISION = "UPDATE voices SET revision = revision + 1 WHERE id = :voice AND {only_if}"
 
 
 def lock_voice_statement(voice: str) -> Statement:
     """Return the statement that locks a voice's row. It comes before the library's revision is raised."""
-    return Statement(_HOLD, {"voice": voice})
+    return Statement(_LOCK_VOICE, {"voice": voice})
 
 
 def raise_voice_revision_statement(voice: str, only_if: str, **params: str) -> Statement:
     """Return the statement that raises a voice's revision, if the SQL `only_if` is true."""
-    return Statement(_CHANGE.format(only_if=only_if), {"voice": voice, **params})
+    return Statement(_RAISE_REVISION.format(only_if=only_if), {"voice": voice, **params})

@@ -29,8 +29,8 @@ _log = structlog.get_logger()
 
 
 async def write_in_turn(store: Store, most_rows: int, *statements: Statement) -> list[list[Row]]:
-    """Write a unit of up to `most_rows` rows, as `write_deletion` does. A process writes one large unit at a
-    time, and pauses for as long as it took. So half of SQLite's time is free for settlements."""
+    """Write a unit of up to `most_rows` rows, as `write_deletion` does. A process writes one unit of more
+    than `_FEW_ROWS` at a time, and pauses as long as it took: half of SQLite's time is for settlements."""
     if most_rows <= _FEW_ROWS:
         return await write_deletion(store, *statements)
     clock = asyncio.get_running_loop().time

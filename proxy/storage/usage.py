@@ -130,13 +130,13 @@ async def list_newest(
     until: int = LAST_MOMENT,
     limit: int = 1000,
 ) -> list[UsageRow]:
-    """List rows, the newest first, up to `limit`."""
     return await list_page(store, Period(account, since, until), NEWEST, limit)
 
 
 async def list_page(
     store: Store, period: Period, place: PagePlace, limit: int, *, is_one_of_many: bool = False
 ) -> list[UsageRow]:
+    """List rows behind a place, the newest first. If it `is_one_of_many` pages, it does not delay `read`."""
     parameters: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
     read = store.read_long if is_one_of_many else store.read
     rows = await read(f"SELECT {_COLUMNS} FROM usage WHERE {period.condition} AND {_PAGE}", parameters)
@@ -144,7 +144,7 @@ async def list_page(
 
 
 async def find_place(store: Store, id_: str, account: str | None) -> PagePlace | None:
-    """Find the place of a request of this account. Requests of other accounts are not found."""
+    """Find the place of a request, of this account if `account` is not None."""
     sql = _PLACE if account is None else _PLACE_OF_ACCOUNT
     rows = await store.read(sql, {"id": id_, "account": account})
     return PagePlace(rows[0]["started"], id_) if rows else None

@@ -60,6 +60,10 @@ class UsageSum(msgspec.Struct, frozen=True):
     account_name: str = ""
 
 
+_NUMBER_FIELDS = [name for name in UsageSum.__struct_fields__ if not name.endswith("name")]
+_SUMS_OF_BOTH = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _NUMBER_FIELDS)
+
+
 async def list_sums(
     store: Store, period: Period, by: Dimension, most: int = NO_LIMIT, *, has_runs: bool = False
 ) -> list[UsageSum]:
@@ -73,8 +77,8 @@ async def list_sums(
             return []
         refused = await refusals.count_by_reason(store, period, most)
         return [_requests_only_sum(str(row["name"]), int(row["requests"])) for row in refused]
-    of_tables = (sql for table in store.tables for side, sql in table.sides if side == by)
-    expression = next(of_tables, _EXPRESSIONS.get(by, by))
+    table_sqls = (sql for table in store.tables for side, sql in table.sides if side == by)
+    expression = next(table_sqls, _EXPRESSIONS.get(by, by))
     is_time = by in ("day", "month")
     account_name = f", {_ACCOUNT_NAME}" if by == "account" else ""
     of_usage = f"FROM usage WHERE {period.condition} GROUP BY 1"
@@ -100,10 +104,6 @@ async def list_sums(
         [{**row, "name": f"{_EPOCH + timedelta(days=row['name']):%Y-%m-%d}"} for row in rows], list[UsageSum]
     )
     return _sum_months(days)[:most] if by == "month" else days
-
-
-_NUMBER_FIELDS = [name for name in UsageSum.__struct_fields__ if not name.endswith("name")]
-_SUMS_OF_BOTH = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _NUMBER_FIELDS)
 
 
 def _requests_only_sum(name: str, requests: int) -> UsageSum:

@@ -20,7 +20,7 @@ from proxy.telemetry.plain_structlog import structlog
 
 _log = structlog.get_logger()
 
-MOST_LOGGED, _MOST_ITEMS = 1024, 32
+_MOST_CHARACTERS, _MOST_ITEMS = 1024, 32
 FLUSH_S = 0.05
 """How long a line of a request may wait. A process that is killed loses no more than this."""
 
@@ -90,6 +90,7 @@ class LogFile:
             if self._waiting_lines:
                 self._write(b"")
 
+    # structlog writes a rendered line by the method that is named for its level.
     debug = info = warning = error = critical = write_line
 
     def _write(self, last_line: bytes) -> None:
@@ -115,7 +116,7 @@ def configure_logs(process: str, level: int = logging.INFO, worker: int | None =
     ]
     factory: Any
     if sys.stderr.isatty():
-        # The other formatter shows local variables, which hold users' data.
+        # The default formatter shows local variables, which have users' data.
         plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         processors += [_cut_values, plain]
         factory = structlog.WriteLoggerFactory(sys.stderr)
@@ -144,8 +145,7 @@ def log_request(line: RequestLine) -> None:
     if _log_file is not None:
         _log_file.add(line)
         return
-    # A terminal, a command, or a test.
-    _log.info("request.finished", **line.fields())
+    _log.info("request.finished", **line.fields())  # to a terminal, or in a command or a test
 
 
 def flush_logs() -> None:
@@ -158,11 +158,11 @@ def _cut_values(_logger: object, _method: str, event: dict[str, Any]) -> dict[st
     """Cut each value: a peer's words may be as long as it likes. A traceback stays whole, up to 64 KiB."""
     for name, value in event.items():
         if name != "exc_info" and not isinstance(value, int | float):
-            event[name] = _shortened(value, MOST_LOGGED * (64 if name == "exception" else 1))
+            event[name] = _shortened(value, _MOST_CHARACTERS * (64 if name == "exception" else 1))
     return event
 
 
-def _shortened(value: Any, most_characters: int = MOST_LOGGED) -> Any:
+def _shortened(value: Any, most_characters: int = _MOST_CHARACTERS) -> Any:
     if isinstance(value, list | tuple):
         items = map(_shortened, value[:_MOST_ITEMS])
         return tuple(items) if isinstance(value, tuple) else list(items)

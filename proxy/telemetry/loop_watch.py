@@ -44,7 +44,7 @@ class LoopHold(NamedTuple):
     held_s: float
     late_s: float
     step: str
-    is_remote: bool = False
+    is_by_another: bool = False
     """Another thread held it: less sure on a busy machine, as all that the process did meanwhile counts."""
 
 
@@ -85,10 +85,10 @@ class LoopWatch:
 
     def _report_hold(self, late_s: float) -> None:
         held_s = min(late_s, time.thread_time() - self._thread_cpu_s)
-        slept_s = min(late_s, self._watcher_late_s(), time.process_time() - self._process_cpu_s)
+        by_others_s = min(late_s, self._watcher_late_s(), time.process_time() - self._process_cpu_s)
         due, step = self._seen_due_and_step
-        if slept_s > held_s and slept_s >= REPORTED_S:
-            self._on_hold(LoopHold(slept_s, late_s, self._other_threads_functions(), is_remote=True))
+        if by_others_s > held_s and by_others_s >= REPORTED_S:
+            self._on_hold(LoopHold(by_others_s, late_s, self._other_threads_functions(), is_by_another=True))
         elif held_s >= REPORTED_S:
             self._on_hold(LoopHold(held_s, late_s, step if due == self._beat_due_s else ""))
 
@@ -150,7 +150,7 @@ def hold_notes(metrics: Metrics) -> Callable[[LoopHold], None]:
         metrics.loop_held.observe(hold.held_s)
         if hold.held_s >= LOGGED_S:
             held_ms, late_ms = round(hold.held_s * 1000), round(hold.late_s * 1000)
-            thread = "another" if hold.is_remote else "loop"
+            thread = "another" if hold.is_by_another else "loop"
             _log.warning("loop.held", held_ms=held_ms, late_ms=late_ms, thread=thread, step=hold.step)
 
     return note

@@ -99,7 +99,7 @@ class EngineMetrics:
 
 class ConnectionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.count_open: Callable[[], int] = lambda: 0
+        self.count_open: Callable[[], int] = lambda: 0  # `OpenConnections` replaces it
         self._refusals = Counter(
             "voxgate_connections_refused",
             "Requests and connections refused before an endpoint.",
@@ -124,7 +124,7 @@ class Metrics:
         in_flight = Gauge("voxgate_requests_in_flight", "Requests under way.", registry=registry)
         # It is read with the page, since every request would change the gauge twice.
         in_flight.set_function(lambda: self.in_flight)
-        self.count_sockets: Callable[[], int] = lambda: 0
+        self.count_sockets: Callable[[], int] = lambda: 0  # `OpenSockets` replaces it
         sockets = Gauge("voxgate_sockets", "Open WebSockets.", registry=registry)
         sockets.set_function(lambda: self.count_sockets())
         plain_counter, counter = partial(PlainCounter, registry=registry), partial(Counter, registry=registry)

@@ -27,7 +27,7 @@ async def test_a_voice_is_gone_when_no_feature_has_anything_of_it(
 ) -> None:
     seen: list[DerivedData] = []
     async with inside(tmp_path) as server:
-        context = server.worker.open_context.context
+        context = server.worker.open_features.context
         features = tuple(
             FeatureInstance(context, is_gone_remotely=each, set_derived_things=seen.append) for each in left
         )

@@ -51,7 +51,7 @@ async def test_features_of_a_worker_reach_its_supervisor(tmp_path: Path) -> None
 async def test_features_see_which_revision_of_a_front_end_speaks(tmp_path: Path) -> None:
     async with inside(tmp_path) as server:
         assert (
-            server.worker.open_context.context.front_end_revision == server.worker.parts.front_ends.revision
+            server.worker.open_features.context.front_end_revision == server.worker.parts.front_ends.revision
         )
 
 

@@ -41,17 +41,17 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 ANSWER_S = 4.0
-WHOLE_S = 5.0
+QUICK_CHECK_S = 5.0
 SOUND_SQLITE = (3, 51, 3)
 
 _RESTORE = "stop the server, then restore a backup: voxgate restore FILE"
 _NEWER = "start the newer voxgate again, or restore the backup from before it"
 _VERSION = "SELECT coalesce(max(version), 0) AS version FROM schema_version"
 
-_KEY = "voxgate:doctor"
+_PROBE_KEY = "voxgate:doctor"
 # A script writes the key, as the count of requests does. A copy, a full server, or a user without the right
 # would still answer a read. The same script deletes the key, so no other client can see it.
-_COUNT = "redis.call('set', KEYS[1], '') redis.call('del', KEYS[1])"
+_WRITE_SCRIPT = "redis.call('set', KEYS[1], '') redis.call('del', KEYS[1])"
 _MEND_LIMITS = "start it, or mend [limits] url: host, port, number, user, password"
 
 
@@ -78,8 +78,8 @@ def database(config: Config) -> Iterator[Finding]:
         return
     try:
         with closing(_open_to_read(file)) as connection:
-            yield _of_version(*_sqlite_schema(connection), "sqlite")
-            yield from _whole(connection)
+            yield _schema_finding(*_sqlite_schema(connection), "sqlite")
+            yield from _damage(connection)
     except sqlite3.Error as error:
         yield wrong("database", f"{file}: {error}", _RESTORE)
 
@@ -95,7 +95,7 @@ def _open_to_read(file: Path) -> sqlite3.Connection:
 
 
 def _sqlite_schema(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Return the version, and the oldest version that works on it, where this one is newer."""
+    """Return the version, and the oldest version that works on it if we do not know it. 0 is none."""
     tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'schema_version'")
     if tables.fetchone()[0] == 0:
         return 0, 0
@@ -103,9 +103,9 @@ def _sqlite_schema(connection: sqlite3.Connection) -> tuple[int, int]:
     return version, connection.execute(READABLE_FROM).fetchone()[0] if version > known_version() else 0
 
 
-def _whole(connection: sqlite3.Connection) -> Iterator[Finding]:
+def _damage(connection: sqlite3.Connection) -> Iterator[Finding]:
     """Read the whole database, or as much as the time allows."""
-    until = time.monotonic() + WHOLE_S
+    until = time.monotonic() + QUICK_CHECK_S
     connection.set_progress_handler(lambda: time.monotonic() > until, 10_000)
     try:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -147,12 +147,12 @@ def _postgres(config: Config) -> Iterator[Finding]:
         do = "start it, or mend [storage] url: host, database, user, password"
         yield wrong("database", str(error), do)
         return
-    yield _of_version(*schema, f"PostgreSQL at {addresses.show_storage(url)}")
+    yield _schema_finding(*schema, f"PostgreSQL at {addresses.show_storage(url)}")
 
 
-def _of_version(version: int, readable_from: int, where: str) -> Finding:
+def _schema_finding(version: int, readable_from: int, where: str) -> Finding:
     known = known_version()
-    if version > known < readable_from:
+    if version > known and readable_from > known:
         found = f"{where} has schema {version}, this voxgate knows schemas up to {known}"
         return wrong("database", found, _NEWER)
     later = f"; the next start brings it to {known}" if version < known else ""
@@ -174,7 +174,7 @@ def limits(config: Config) -> Iterator[Finding]:
         url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, retry=Retry(NoBackoff(), 0)
     )
     try:
-        client.eval(_COUNT, 1, _KEY)
+        client.eval(_WRITE_SCRIPT, 1, _PROBE_KEY)
     except redis.TimeoutError:
         yield wrong("limits", f"{where} did not answer within {ANSWER_S:g} s", _MEND_LIMITS)
     except redis.AuthenticationError:
@@ -190,22 +190,22 @@ def limits(config: Config) -> Iterator[Finding]:
         client.close()
 
 
-_WHAT = "vault"
+_VAULT = "vault"
 _BRING = "bring that key back: name it in [vault] old_master_keys, or put it into the file that it was in"
-_MEND = "mend [vault]: the server cannot keep recordings"
-_MOVE = "move them: voxgate accounts set-plan ACCOUNT PLAN"
+_MEND_VAULT = "mend [vault]: the server cannot keep recordings"
+_MOVE_ACCOUNTS = "move them: voxgate accounts set-plan ACCOUNT PLAN"
 
 
 def missing_plans(config: Config) -> Iterator[Finding]:
     """Yield one finding for each missing plan. If neither a server nor the database answers, yield none."""
     try:
-        counts = _count(config)
+        counts = _count_accounts(config)
     except (CommandRefused, StorageFailed, sqlite3.Error):
         return
     for name, count in counts.items():
         if count and name not in config.plans:
             found = f"{count} account(s) are on it, and it is not configured: they are refused"
-            yield wrong("plan", found, f"add [plans.{name}], or {_MOVE}", name=name)
+            yield wrong("plan", found, f"add [plans.{name}], or {_MOVE_ACCOUNTS}", name=name)
     yield from _bought_plans(config)
 
 
@@ -215,7 +215,7 @@ def _bought_plans(config: Config) -> Iterator[Finding]:
         if not table.needs_plans:
             continue
         try:
-            rows = _rows(
+            rows = _read_rows(
                 config, f"SELECT plan, count(*) AS number FROM ({table.needs_plans}) AS needed GROUP BY plan"
             )
         except (StorageFailed, sqlite3.Error):
@@ -226,7 +226,7 @@ def _bought_plans(config: Config) -> Iterator[Finding]:
                 yield wrong("plan", found, f"add [plans.{row['plan']}]", name=row["plan"])
 
 
-def _count(config: Config) -> dict[str, int]:
+def _count_accounts(config: Config) -> dict[str, int]:
     """Count the open accounts of each plan, without a migration: the database may be of an older voxgate."""
     # Imported here: the supervisor, which imports this module, needs no HTTP client.
     from proxy.processes.admin_client import ask_once
@@ -250,26 +250,26 @@ def vault(config: Config) -> Iterator[Finding]:
         if config.vault.store:
             asyncio.run(check_objects(open_objects(config.vault, Path(config.data))))
     except VaultFailed as error:
-        yield wrong(_WHAT, str(error), _MEND)
+        yield wrong(_VAULT, str(error), _MEND_VAULT)
         return
     try:
-        uses = wrapped_keys.sum_masters(_rows(config, wrapped_keys.count_by_master_sql(all_tables())))
+        uses = wrapped_keys.sum_masters(_read_rows(config, wrapped_keys.count_by_master_sql(all_tables())))
         source = MasterKeySource(config.vault, Path(config.data))
         masters = source.read_if_any()
     except VaultFailed as error:
-        yield wrong(_WHAT, str(error), _BRING)
+        yield wrong(_VAULT, str(error), _BRING)
         return
     except (sqlite3.Error, StorageFailed):
         return  # the check of the database reports it, or the tables do not exist yet
     if not uses:
-        yield ok(_WHAT, "nothing is sealed yet")
+        yield ok(_VAULT, "nothing is sealed yet")
         return
     yield from _master_keys(uses, masters)
     yield from _unsigned_erasures(config)
     yield from _recordings(config)
     if source.is_beside_the_data:
         do = "keep a copy of it elsewhere, apart from copies of the data folder"
-        yield note(_WHAT, f"the master key lies beside the data that it opens, in {MASTER_KEY_FILE}", do)
+        yield note(_VAULT, f"the master key lies beside the data that it opens, in {MASTER_KEY_FILE}", do)
 
 
 def _unsigned_erasures(config: Config) -> Iterator[Finding]:
@@ -281,44 +281,44 @@ def _unsigned_erasures(config: Config) -> Iterator[Finding]:
     with suppress(CommandRefused):
         if number := len(ask_once(config, "GET", "erasures")["unsigned"]):
             found = f"no master key has signed {number} line(s) of the journal of erasures: they do not count"
-            yield wrong(_WHAT, found, "see voxgate erasures list; if all are yours, voxgate erasures accept")
+            yield wrong(_VAULT, found, "see voxgate erasures list; if all are yours, voxgate erasures accept")
 
 
 def _master_keys(uses: list[MasterUse], masters: MasterKeys | None) -> Iterator[Finding]:
     for use in uses:
         if masters is None or not masters.knows(use.prefix):
-            yield wrong(_WHAT, f"{use.rows} keys need master key {use.id}, which is not configured", _BRING)
+            yield wrong(_VAULT, f"{use.rows} keys need master key {use.id}, which is not configured", _BRING)
         elif use.prefix != masters.newest.prefix:
             yield note(
-                _WHAT, f"{use.rows} keys hang on old master key {use.id}", "voxgate keys rotate-master"
+                _VAULT, f"{use.rows} keys hang on old master key {use.id}", "voxgate keys rotate-master"
             )
     if masters is None:
         return
     used = {use.prefix for use in uses}
     if masters.newest.prefix in used:
-        yield ok(_WHAT, f"master key {masters.newest.id.hex()} opens what it sealed")
+        yield ok(_VAULT, f"master key {masters.newest.id.hex()} opens what it sealed")
     for old in masters.older:
         if old.prefix not in used:
             do = "remove it from [vault] old_master_keys; keep it as long as backups from its time"
-            yield note(_WHAT, f"nothing needs old master key {old.id.hex()}", do)
+            yield note(_VAULT, f"nothing needs old master key {old.id.hex()}", do)
 
 
 def _recordings(config: Config) -> Iterator[Finding]:
     try:
-        names = [object_name(msgspec.convert(row, BlobRow)) for row in _rows(config, blobs.LIST)]
+        names = [object_name(msgspec.convert(row, BlobRow)) for row in _read_rows(config, blobs.LIST)]
         missing = asyncio.run(count_missing(open_objects(config.vault, Path(config.data)), names))
     except VaultFailed as error:
-        yield wrong(_WHAT, str(error), _MEND)
+        yield wrong(_VAULT, str(error), _MEND_VAULT)
         return
     except UnsafeName as unsafe:
         do = "somebody else wrote that row: restore a backup that you made yourself"
-        yield wrong(_WHAT, f"a row of the table blobs names no recording: {unsafe}", do)
+        yield wrong(_VAULT, f"a row of the table blobs names no recording: {unsafe}", do)
         return
     if missing:
         do = "copy the folder of the recordings back from where it was kept"
-        yield wrong(_WHAT, f"the files of {missing} of {len(names)} recordings are missing", do)
+        yield wrong(_VAULT, f"the files of {missing} of {len(names)} recordings are missing", do)
     else:
-        yield ok(_WHAT, f"{len(names)} recordings have their files")
+        yield ok(_VAULT, f"{len(names)} recordings have their files")
 
 
 async def count_missing(objects: Objects, names: Sequence[str]) -> int:
@@ -332,7 +332,7 @@ async def count_missing(objects: Objects, names: Sequence[str]) -> int:
     return missing
 
 
-def _rows(config: Config, sql: str) -> list[Mapping[str, Any]]:
+def _read_rows(config: Config, sql: str) -> list[Mapping[str, Any]]:
     """Run a query, and change nothing. Without a database there are no rows."""
     if addresses.is_postgres(config.storage.url):
         return _in_postgres(config.storage.url, lambda store: store.read_long(sql))

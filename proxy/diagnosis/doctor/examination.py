@@ -20,7 +20,7 @@ DEADLINE_S = 15.0
 
 Look = Callable[[], Iterator[Finding]]
 
-_OF_THE_MACHINE = (
+_MACHINE_CHECKS = (
     ("python", installation.python),
     ("packages", installation.packages),
     ("open files", machine.open_files),
@@ -28,7 +28,7 @@ _OF_THE_MACHINE = (
     ("sockets", machine.sockets),
 )
 
-_OF_THE_CONFIG: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = (
+_CONFIG_CHECKS: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = (
     ("data folder", machine.data_folder),
     ("disk", machine.disk),
     ("file system", machine.file_system),
@@ -52,22 +52,22 @@ _OF_THE_CONFIG: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = 
 
 def examine(config_file: Path | None, deadline_s: float = DEADLINE_S) -> Iterator[Finding]:
     """Yield the findings, as they come."""
-    for name, look in _OF_THE_MACHINE:
-        yield from within(deadline_s, name, look)
+    for name, look in _MACHINE_CHECKS:
+        yield from run_within(deadline_s, name, look)
     try:
         loaded = load_config(config_file)
     except ConfigError as error:
         yield from (wrong("config", fault, "mend that line of the file") for fault in str(error).splitlines())
-        names = ", ".join(name for name, _ in _OF_THE_CONFIG)
+        names = ", ".join(name for name, _ in _CONFIG_CHECKS)
         yield note("the rest", f"not checked: {names}", "mend the configuration first")
         return
     yield ok("config", loaded.source)
     off = {check for each in all_features() if each.name in loaded.features_off for check in each.doctor}
-    for name, look_at in (each for each in _OF_THE_CONFIG if each not in off):
-        yield from within(deadline_s, name, partial(look_at, loaded))
+    for name, look_at in (each for each in _CONFIG_CHECKS if each not in off):
+        yield from run_within(deadline_s, name, partial(look_at, loaded))
 
 
-def within(deadline_s: float, name: str, look: Look) -> list[Finding]:
+def run_within(deadline_s: float, name: str, look: Look) -> list[Finding]:
     """Return the findings of a check, or a finding that it is stuck. Its thread is not waited for."""
     answers: queue.Queue[list[Finding] | Exception] = queue.Queue()
 
@@ -84,7 +84,7 @@ def within(deadline_s: float, name: str, look: Look) -> list[Finding]:
         do = "examine what it needs: a disk or a network may not answer, a plugin may hang"
         return [wrong(name, f"no answer within {deadline_s:g} s", do)]
     if isinstance(findings, Exception):
-        # Only the class: a message may quote a secret.
+        # Only the class is shown, because a message may quote a secret.
         do = "please report this with the version of voxgate and of Python"
         return [wrong(name, f"the check itself failed: {type(findings).__name__}", do)]
     return findings

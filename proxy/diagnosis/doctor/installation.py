@@ -25,9 +25,9 @@ from speech_engine.model_files import ModelManifest, UnusableModel
 
 DISTRIBUTION = "voxgate"
 _READ_S = 8.0
-_AGAIN = "install voxgate again: make install, or pip install --upgrade voxgate"
+_REINSTALL = "install voxgate again: make install, or pip install --upgrade voxgate"
 
-_DO = {
+_REMEDIES = {
     "plugin": "mend or uninstall its package",
     "engine": "mend the section in the config file, or follow the message",
     "default": "name a model and a voice that are configured",
@@ -68,11 +68,11 @@ def python() -> Iterator[Finding]:
 
 def packages() -> Iterator[Finding]:
     if _distribution() is None:
-        yield wrong("packages", "voxgate is not installed here, and so no plugin is", _AGAIN)
+        yield wrong("packages", "voxgate is not installed here, and so no plugin is", _REINSTALL)
         return
     needed = requirements()
     faults = [fault for requirement in needed if (fault := _fault(requirement))]
-    yield from (wrong("packages", fault, _AGAIN) for fault in faults)
+    yield from (wrong("packages", fault, _REINSTALL) for fault in faults)
     if not faults:
         yield ok("packages", f"{len(needed)} installed, in versions that fit")
 
@@ -117,7 +117,7 @@ def engines(config: Config) -> Iterator[Finding]:
     bad = [each for each in findings if each.verdict == "wrong" and each.what != RETIREMENT]
     for each in bad:
         found = each.found if each.name in each.found else f"{each.name}: {each.found}"
-        yield wrong(each.what, found, each.do or _DO.get(each.what, ""))
+        yield wrong(each.what, found, each.do or _REMEDIES.get(each.what, ""))
     sick = {finding.name for finding in bad if finding.what == "engine"}
     yield from (ok("engine", f"{name}: nothing is missing") for name in config.engines if name not in sick)
 
@@ -130,7 +130,7 @@ def ending_models(config: Config) -> Iterator[Finding]:
 
 def models(config: Config) -> Iterator[Finding]:
     """Read the imported models that engines and marks name, and compare each file with its stored digest."""
-    store, names = ModelStore(config.data), dict.fromkeys(_speaking(config))
+    store, names = ModelStore(config.data), dict.fromkeys(_engines_by_model(config))
     named = (section.settings.get(MODEL) for section in config.plugins_of("mark").values())
     names.update(dict.fromkeys(name for name in named if isinstance(name, str)))
     for name in names:
@@ -139,7 +139,7 @@ def models(config: Config) -> Iterator[Finding]:
         except UnusableModel:
             continue  # the check of the engines reports it
         if model is not None:
-            yield _model(model)
+            yield _file_finding(model)
 
 
 def licences(config: Config) -> Iterator[Finding]:
@@ -151,13 +151,13 @@ def licences(config: Config) -> Iterator[Finding]:
     stored = (model for model in ModelStore(config.data).every() if isinstance(model, StoredModel))
     found = [model.manifest for model in stored if model.is_current]
     unpaid = [each for each in found if not terms_of(each.bound_by).paid_use]
-    speaking = _speaking(config)
-    open_ = [each for each in unpaid if not _is_settled(config, speaking.get(each.name, []))]
-    if open_:
+    engines_by_model = _engines_by_model(config)
+    unsettled = [each for each in unpaid if not _is_settled(config, engines_by_model.get(each.name, []))]
+    if unsettled:
         do = "sell with other models (voxgate models search --paid), or say why you may: paid_use_basis"
-        yield note("licence", f"what these models say is not for sale: {_bound(open_)}", do)
+        yield note("licence", f"what these models say is not for sale: {_licences(unsettled)}", do)
     elif unpaid:
-        yield ok("licence", f"nobody pays for these models, or you said why they may: {_bound(unpaid)}")
+        yield ok("licence", f"nobody pays for these models, or you said why they may: {_licences(unpaid)}")
     elif found:
         yield ok("licence", "what the imported models say may be sold")
 
@@ -168,22 +168,22 @@ def _is_settled(config: Config, engines: list[str]) -> bool:
     )
 
 
-def _bound(manifests: list[ModelManifest]) -> str:
+def _licences(manifests: list[ModelManifest]) -> str:
     return ", ".join(f"{each.name} ({each.bound_by})" for each in manifests)
 
 
-def _speaking(config: Config) -> dict[str, list[str]]:
+def _engines_by_model(config: Config) -> dict[str, list[str]]:
     """Return the imported models that engines name, each with its engines."""
     plugins = registry.load().plugins("engine")
-    speaking: dict[str, list[str]] = {}
+    engines_by_model: dict[str, list[str]] = {}
     for engine, section in config.engines.items():
         format_ = plugins[section.plugin].model_format if section.plugin in plugins else None
         for name in model_names(section, format_, config.data):
-            speaking.setdefault(name, []).append(engine)
-    return speaking
+            engines_by_model.setdefault(name, []).append(engine)
+    return engines_by_model
 
 
-def _model(model: StoredModel) -> Finding:
+def _file_finding(model: StoredModel) -> Finding:
     """Read a model, for as long as the doctor waits: a slow disk needs more time for large files."""
     name, until = model.manifest.name, time.monotonic() + _READ_S
 

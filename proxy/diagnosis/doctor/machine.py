@@ -25,8 +25,8 @@ FLUSHES = 50
 SLOW_MS, WORST_MS = 10.0, 100.0
 _WRITTEN_BYTES = 65536  # more than a flush of 4 KiB writes, with the journal of its file system
 
-# SQLite's write-ahead log needs memory that its readers share. These file systems have none.
-_REMOTE = (
+# SQLite's write-ahead log needs memory that its readers share. These have none.
+_NETWORK_FILE_SYSTEMS = (
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gpfs", "ocfs2"),
     *(f"fuse.{name}" for name in ("sshfs", "s3fs", "glusterfs", "rclone", "gcsfuse", "davfs2", "ceph-fuse")),
 )
@@ -68,22 +68,22 @@ def sockets() -> Iterator[Finding]:
 
 def data_folder(config: Config) -> Iterator[Finding]:
     data = Path(config.data)
-    there = _nearest(data)
+    existing = _nearest_existing(data)
     do = "make it a folder that this user may write to, or name another with [server] data"
-    if not there.is_dir():
-        yield wrong("data folder", f"{there} is not a folder", do)
+    if not existing.is_dir():
+        yield wrong("data folder", f"{existing} is not a folder", do)
         return
     try:
         # A file is really written: root may write anywhere by the mode, but not on a read-only disk.
-        tempfile.TemporaryFile(dir=there).close()
+        tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
-        yield wrong("data folder", f"{there} cannot be written: {error.strerror}", do)
+        yield wrong("data folder", f"{existing} cannot be written: {error.strerror}", do)
         return
-    yield ok("data folder", str(data) if there == data else f"{data}; the first start makes it")
+    yield ok("data folder", str(data) if existing == data else f"{data}; the first start makes it")
 
 
 def disk(config: Config, measure: Callable[[Path], os.statvfs_result] = os.statvfs) -> Iterator[Finding]:
-    measured = measure(_nearest(Path(config.data)))
+    measured = measure(_nearest_existing(Path(config.data)))
     free = measured.f_bavail * measured.f_frsize
     found = f"{free / 1e9:,.2f} GB free"
     do = "make room, or move the data folder: without room, requests are refused"
@@ -101,7 +101,7 @@ def flushes(config: Config, flush: Callable[[int], None] = os.fdatasync) -> Iter
         return
     took_ms, until = list[float](), time.monotonic() + 2.0
     try:
-        with tempfile.TemporaryFile(dir=_nearest(Path(config.data))) as opened:
+        with tempfile.TemporaryFile(dir=_nearest_existing(Path(config.data))) as opened:
             file = opened.fileno()
             before = _written_bytes(file)
             while len(took_ms) < FLUSHES and time.monotonic() < until:
@@ -124,34 +124,34 @@ def flushes(config: Config, flush: Callable[[int], None] = os.fdatasync) -> Iter
 
 
 def _written_bytes(descriptor: int) -> int:
-    """Return what all programs have written to the disk of a file. 0 if the kernel does not tell."""
+    """Return the bytes that all programs have written to the disk of a file, or 0 if that is not known."""
     device = os.fstat(descriptor).st_dev
     counts = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat")
-    return int(counts.read_text().split()[6]) * 512 if counts.exists() else 0
+    return int(counts.read_text().split()[6]) * 512 if counts.exists() else 0  # sectors of 512 bytes
 
 
 def file_system(config: Config, mounts: Path = Path("/proc/self/mountinfo")) -> Iterator[Finding]:
     if is_postgres(config.storage.url) or not mounts.exists():
         return
-    kind = _kind(_nearest(Path(config.data)).resolve(), mounts.read_text())
-    if kind in _REMOTE:
+    kind = _file_system_of(_nearest_existing(Path(config.data)).resolve(), mounts.read_text())
+    if kind in _NETWORK_FILE_SYSTEMS:
         do = "use a local disk: SQLite's write-ahead log does not work over a network"
         yield wrong("file system", f"{config.data} is on {kind}", do)
     else:
         yield ok("file system", kind or "unknown")
 
 
-def _nearest(folder: Path) -> Path:
-    return next(there for there in (folder, *folder.parents) if there.exists())
+def _nearest_existing(folder: Path) -> Path:
+    return next(existing for existing in (folder, *folder.parents) if existing.exists())
 
 
-def _kind(folder: Path, mounts: str) -> str:
+def _file_system_of(folder: Path, mounts: str) -> str:
     """Return the file system of a folder. Of several mounts on one place, the last one counts."""
-    best, kind = -1, ""
+    longest, kind = -1, ""
     for line in mounts.splitlines():
         mount, _, rest = line.partition(" - ")
         # In this file blanks in a path are written in octal.
         point = mount.split(" ")[4].encode().decode("unicode_escape")
-        if folder.is_relative_to(point) and len(point) >= best:
-            best, kind = len(point), rest.split(" ")[0]
+        if folder.is_relative_to(point) and len(point) >= longest:
+            longest, kind = len(point), rest.split(" ")[0]
     return kind

@@ -18,7 +18,7 @@ from proxy.processes import runtime
 
 ANSWER_S = 4.0
 """The metrics page may wait 2 s for its worker."""
-_ANY = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
+_LOCAL_OF_ANY = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 
 def server(config: Config) -> Iterator[Finding]:
@@ -81,7 +81,7 @@ def _running(config: Config) -> Any | None:
     return _ask(address, "server") if address else None
 
 
-def _of_running(check: str, where: str, configured: str) -> Finding:
+def _running_finding(check: str, where: str, configured: str) -> Finding:
     other = "" if where == configured else f"; the configuration names {configured}"
     return ok(check, f"{where}, of the running server{other}")
 
@@ -95,12 +95,12 @@ def port(config: Config) -> Iterator[Finding]:
             yield ok("port", "none, as what runs is a worker")
             return
         where = f"{running['host']}:{running['port']}"
-        yield _of_running("port", where, f"{server.host}:{server.port}")
+        yield _running_finding("port", where, f"{server.host}:{server.port}")
         if server.port not in (0, running["port"]):
             yield from _at_next_start("port", server.host, server.port, "--port")
         return
     do = "stop that program, or choose another port with [server] port or --port"
-    yield _look("port", server.host, server.port, "/v1", b'"name":"voxgate"', config, do)
+    yield _judge("port", server.host, server.port, "/v1", b'"name":"voxgate"', config, do)
 
 
 def metrics_port(config: Config) -> Iterator[Finding]:
@@ -108,7 +108,7 @@ def metrics_port(config: Config) -> Iterator[Finding]:
         return
     if (running := _running(config)) is not None:
         if running["metrics"]:
-            yield _of_running("metrics port", running["metrics"], config.server.metrics or "none")
+            yield _running_finding("metrics port", running["metrics"], config.server.metrics or "none")
         if config.server.metrics and running["metrics"] != config.server.metrics:
             host, _, number = config.server.metrics.rpartition(":")
             yield from _at_next_start("metrics port", host, int(number), "VOXGATE_SERVER__METRICS")
@@ -116,12 +116,12 @@ def metrics_port(config: Config) -> Iterator[Finding]:
     if config.server.metrics:
         host, _, number = config.server.metrics.rpartition(":")
         do = 'stop that program, or choose another port with [server] metrics, or "" for no page'
-        yield _look("metrics port", host, int(number), "/metrics", b"voxgate_", config, do)
+        yield _judge("metrics port", host, int(number), "/metrics", b"voxgate_", config, do)
 
 
 def _at_next_start(check: str, host: str, number: int, moved_by: str) -> Iterator[Finding]:
     """Yield a note if the configured address is taken, while the running server has another address."""
-    if (refused := _refused(host, number)) is not None:
+    if (refused := _why_refused(host, number)) is not None:
         port_taken = refused.errno == errno.EADDRINUSE
         why = (
             "is taken by another program" if port_taken else f"cannot be used: {refused.strerror or refused}"
@@ -130,21 +130,21 @@ def _at_next_start(check: str, host: str, number: int, moved_by: str) -> Iterato
         yield note(check, f"{host}:{number}, which the configuration names, {why}", do)
 
 
-def _look(check: str, host: str, number: int, path: str, mark: bytes, config: Config, do: str) -> Finding:
+def _judge(check: str, host: str, number: int, path: str, mark: bytes, config: Config, do: str) -> Finding:
     where = f"{host}:{number}"
-    refused = _refused(host, number)
+    refused = _why_refused(host, number)
     if refused is None:
         return ok(check, f"{where} is free" if number else "any free port")
     if refused.errno != errno.EADDRINUSE:
         return wrong(check, f"cannot listen on {where}: {refused.strerror or refused}", do)
-    if mark not in _page(_ANY.get(host, host), number, path):
+    if mark not in _read_page(_LOCAL_OF_ANY.get(host, host), number, path):
         return wrong(check, f"{where} is taken by another program", do)
     if not data_folder.is_held(Path(config.data)):
         return wrong(check, f"{where} is taken by a voxgate of another data folder", do)
     return ok(check, f"{where}, of the running server")
 
 
-def _refused(host: str, number: int) -> OSError | None:
+def _why_refused(host: str, number: int) -> OSError | None:
     """Return the reason why a server cannot listen there. The socket is only bound: no client can connect."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -158,7 +158,7 @@ def _refused(host: str, number: int) -> OSError | None:
     return None
 
 
-def _page(host: str, number: int, path: str) -> bytes:
+def _read_page(host: str, number: int, path: str) -> bytes:
     url = httpx2.URL(scheme="http", host=host, port=number, path=path)
     # A proxy of the environment is for other machines.
     client = httpx2.Client(timeout=ANSWER_S, trust_env=False, verify=False)

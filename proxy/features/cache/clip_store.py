@@ -91,7 +91,7 @@ class ClipStore:
     async def find_clip(self, path: Path) -> Clip | None:
         if (clip := self.find_in_memory(str(path))) is not None:
             return clip
-        clip = await self.folder.run_or_undo(partial(clips.load, path, self.folder.oldest), Clip.close)
+        clip = await self.folder.run_or_undo(partial(clips.load, path, self.folder.valid_since), Clip.close)
         if clip is not None and clip.rest is None:
             self._memory.put(str(path), clip)
         return clip

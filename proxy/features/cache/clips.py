@@ -83,7 +83,7 @@ class Clip:
             self.rest.close()
 
 
-def load(path: Path, oldest: float) -> Clip | None:
+def load(path: Path, valid_since: float) -> Clip | None:
     """Load a clip and note its use. Return None if there is none, or if it is too old or damaged."""
     file = locked_files.open_whole(path)
     if file is None:
@@ -91,7 +91,7 @@ def load(path: Path, oldest: float) -> Clip | None:
     clip = None
     try:
         stat = os.fstat(file.fileno())
-        if stat.st_mtime >= oldest:
+        if stat.st_mtime >= valid_since:
             clip = _read(file, stat)
             _touch(file.fileno(), stat)
     finally:

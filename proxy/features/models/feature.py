@@ -18,7 +18,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         return
     from proxy.features.models.listing import open_galleries
 
-    yield FeatureInstance(context._replace(addable=open_galleries(context.registry).command_for))
+    yield FeatureInstance(context._replace(model_command_for=open_galleries(context.registry).command_for))
 
 
 def _older_voices(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:

@@ -39,7 +39,7 @@ class KeyedCreation:
         id_ = once.id_of(self._prefix)
         # Simultaneous copies of a request would all be decoded, and only one of them can create the object.
         if id_ in self._under_way:
-            raise once.under_way()
+            raise once.under_way_failure()
         self._under_way.add(id_)
         try:
             making = partial(make, id_, once.digest.hex())

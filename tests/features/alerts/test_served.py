@@ -42,7 +42,7 @@ async def test_a_test_reaches_every_address_and_the_list_shows_what_is_wrong(tmp
         inside(tmp_path, TONE + ALERTS + MAIL.format(port=served.port)) as server,
     ):
         assert await asked(server, "POST", "/admin/alerts/test") == (200, {"mails": 2})
-        mails = server.worker.open_context.context.find(Mails)
+        mails = server.worker.open_features.context.find(Mails)
         await mails.look()
         await mails.finish()
         assert sorted(served.to) == ["more@example.org", "ops@example.org"]

@@ -244,6 +244,6 @@ def voice_number() -> str:
 
 def maker_of(server: Inside) -> CloneTasks:
     """The maker of clones of a worker."""
-    orders = server.worker.open_context.context.find(SavedVoices).clones
+    orders = server.worker.open_features.context.find(SavedVoices).clones
     assert isinstance(orders, CloneOrders)
     return orders.clone_tasks

@@ -276,7 +276,7 @@ async def test_a_new_key_makes_nothing_until_all_machines_know_it(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with site.machine("a") as first, site.machine("b") as second, control(first) as ask:
-        rings = [one.open_context.context.find(StoredRings) for one in (first, second)]
+        rings = [one.open_features.context.find(StoredRings) for one in (first, second)]
 
         async def newest(ring: Ring) -> list[tuple[str, int]]:
             found = []

@@ -97,7 +97,7 @@ async def test_another_recording_of_the_voice_is_compared_too(tmp_path: Path, re
 async def test_a_consent_that_is_deleted_meanwhile_is_not_found(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG, more={("comparer", "exact"): PLUGIN}) as server:
         agreed = await consent(server)
-        decoder = server.worker.open_context.context.find(Decoder)
+        decoder = server.worker.open_features.context.find(Decoder)
         async with decoder.turn(server.account.id):
             # It has found its consent, and waits for its turn.
             making = asyncio.create_task(send(server, {"name": "Ana", "consent": agreed}))

@@ -350,7 +350,7 @@ async def test_nothing_of_it_is_written_down(server: Inside, tmp_path: Path) -> 
 async def test_the_room_for_recordings_is_bounded_and_given_back(
     server: Inside,
 ) -> None:
-    context = server.worker.open_context.context
+    context = server.worker.open_features.context
     most = 14_600_000
     room = ConversionSources(RecordingIntake(context.find(Decoder)), most_bytes=most)
     form = ConversionForm(model="tone/standard", voice="alloy")
@@ -370,7 +370,7 @@ async def test_the_room_for_recordings_is_bounded_and_given_back(
 
 
 async def test_half_of_the_room_for_recordings_is_for_accounts_that_have_none_there(server: Inside) -> None:
-    context = server.worker.open_context.context
+    context = server.worker.open_features.context
     room = ConversionSources(RecordingIntake(context.find(Decoder)), most_bytes=29_600_000)
     form = ConversionForm(model="tone/standard", voice="alloy")
     short = ConversionUpload(form, USUAL_FORMS["wav"], of_seconds(6.0))

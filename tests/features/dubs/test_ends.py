@@ -47,7 +47,7 @@ def _begin(files: FileSteps) -> None:
 async def test_a_dub_waits_for_its_feature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "WAITS_S", 0.0)
     async with _spoken(tmp_path) as (server, files, id_):
-        kinds = server.worker.open_context.context.find(JobKinds)
+        kinds = server.worker.open_features.context.find(JobKinds)
         dubs = kinds._by_name.pop("dub")
 
         async def waits() -> bool:

@@ -221,7 +221,7 @@ async def test_no_worker_remembers_a_library_that_has_the_voice(tmp_path: Path) 
 
 async def test_the_levels_of_voices_are_forgotten(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted()) as server:
-        levels = server.worker.open_context.context.levels
+        levels = server.worker.open_features.context.levels
         levels.loudness_level(candidate("one", "v"))
         await erase(server, await add_voice(server))
         assert len(levels._levels) == 0

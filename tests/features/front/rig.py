@@ -149,7 +149,7 @@ async def shop(folder: Path, config: str = SHOP) -> AsyncIterator[Shop]:
     studio, samples = Studio(), MadeSamples()
     (folder / "token").write_text("x" * 32)
     async with inside(folder, config, {"studio": studio}) as server:
-        opened = server.worker.open_context
+        opened = server.worker.open_features
         context = opened.context.with_shared(samples)
         worker = Worker(server.worker.parts, opened._replace(context=context))
         made = Shop(worker, studio, samples)

@@ -42,7 +42,7 @@ async def test_wrong_words_are_said_again_named_and_free(tmp_path: Path) -> None
         assert wrong["free_s"] == wrong["checked_s"] > 0
         credits = [row.credits for row in await server.usage()]
         assert sorted(credits)[0] == 0 < sorted(credits)[1]
-        rates = server.worker.open_context.context.find(MisheardRates)
+        rates = server.worker.open_features.context.find(MisheardRates)
         await rates.write_counts()
         (rate,) = await rates.of_models()
         assert (rate.words, rate.engine, rate.recogniser) == (6 * len(one.jobs), "one", "tone/ears")

@@ -164,7 +164,7 @@ async def test_a_checked_plan_has_the_better_candidate_first(store: Store) -> No
 
 async def test_a_voice_and_an_operator_see_the_rates(tmp_path: Path) -> None:
     async with inside(tmp_path, TONE) as server:
-        rates = server.worker.open_context.context.find(MisheardRates)
+        rates = server.worker.open_features.context.find(MisheardRates)
         assert "misheard" not in (await server.ask("GET", "/v1/audio/voices/alloy")).json()
         note(rates, "wrong", 500, voice=whose("alloy"))
         await rates.write_counts()

@@ -22,7 +22,7 @@ def made(pcm: bytes, text: str, **more: object) -> MadeSpeech:
 
 async def test_tones_are_heard_by_the_ears_of_tones_alone(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG) as server:
-        local = server.worker.open_context.context.find(ModelRecognition)
+        local = server.worker.open_features.context.find(ModelRecognition)
         assert local.find_recogniser("en-GB", is_speech=False) == ("tone/ears", 4)
         assert local.find_recogniser("en") is local.find_recogniser("xx", is_speech=False) is None
         pcm = tones("One two four.", HEARING_HZ)
@@ -47,7 +47,7 @@ async def test_a_listener_waits_for_a_share_and_a_long_sound_has_no_known_words(
     engine = hearing.Ears(*hearing.whole(Transcript((segment,), 1.0)), id="base", scores_text=True, **WELL)
     config = f"{TONE}\n[engines.scripted]\nhosted = false\n"
     async with inside(tmp_path, config, engines={"scripted": engine}) as server:
-        local = server.worker.open_context.context.find(ModelRecognition)
+        local = server.worker.open_features.context.find(ModelRecognition)
         local._licences = Licences()
         assert local.find_recogniser("es-MX") == ("scripted/base", 8)
         assert local.find_recogniser("hi") is None

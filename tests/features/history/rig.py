@@ -120,7 +120,7 @@ def objects(folder: Path) -> int:
 
 
 def store_of(server: Inside) -> HistoryStore:
-    context = server.worker.open_context.context
+    context = server.worker.open_features.context
     return HistoryStore(context.store, context.vault)
 
 

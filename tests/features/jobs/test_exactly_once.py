@@ -45,7 +45,7 @@ _IS_BLOCKED = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE pg_backend_pid() = AN
 
 def another(server: Inside) -> Steps:
     """Return the steps of another worker of this server."""
-    first, context = kind_of(server), server.worker.open_context.context
+    first, context = kind_of(server), server.worker.open_features.context
     files = JobFiles(context.store, context.vault)
     steps = Steps(context.store, first._kinds, files, CollectorRegistry(), context.find(DeliveryTasks))
     steps.revise(first._speaking, first._callers)

@@ -66,7 +66,7 @@ class PoemKind(SpeechKind):
 
 
 def _add(server: Inside) -> None:
-    context = server.worker.open_context.context
+    context = server.worker.open_features.context
     kinds = context.find(JobKinds)
     kinds.add_kind(PoemKind(kinds.files))
     server.worker.revise(context.config_at_start)

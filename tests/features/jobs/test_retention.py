@@ -21,13 +21,13 @@ pytestmark = pytest.mark.slow
 
 
 def batches(server: Inside) -> BatchKind:
-    context = server.worker.open_context.context
+    context = server.worker.open_features.context
     return BatchKind(JobFiles(context.store, context.vault), context.find(DeliveryTasks))
 
 
 def retention(server: Inside) -> JobRetention:
     kind = batches(server)
-    return JobRetention(kind.files, server.worker.open_context.context.metrics, (kind.tidy,))
+    return JobRetention(kind.files, server.worker.open_features.context.metrics, (kind.tidy,))
 
 
 async def test_a_job_is_deleted_days_after_its_end(tmp_path: Path, store_url: str) -> None:

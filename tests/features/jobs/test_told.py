@@ -24,7 +24,7 @@ async def test_words_are_placed_in_the_users_own_piece(tmp_path: Path, store_url
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_job(server, text, voice=CAST)
         assert (await job_with(server, made["id"], "done", "failed"))["status"] == "done"
-        context = server.worker.open_context.context
+        context = server.worker.open_features.context
         files, heard = JobFiles(context.store, context.vault), list[str]()
         clips = await records.list_clips(context.store, made["id"])
         assert len(clips) == made["steps"] >= 2

@@ -64,7 +64,7 @@ class LetterKind(SpeechKind):
 
 
 def _add_letters(server: Inside) -> None:
-    context = server.worker.open_context.context
+    context = server.worker.open_features.context
     kinds = context.find(JobKinds)
     kinds.add_kind(LetterKind(kinds.files))
     server.worker.revise(context.config_at_start)
@@ -184,7 +184,7 @@ async def test_a_job_holds_its_files_until_it_is_deleted(tmp_path: Path, store_u
         assert await stored_bytes(store, account) == own + 2 * MIB + 5, "a file counts once"
         for file in (book, cover):
             assert (await server.ask("DELETE", f"/v1/files/{file['id']}")).status_code == 200
-        context = server.worker.open_context.context
+        context = server.worker.open_features.context
         held = await uploads.held_content(context.find(JobKinds).files, account, book["id"])
         assert await held.read_whole() == b"b" * (2 * MIB)
         gone = await _letter(server, book["id"], cover["id"])

@@ -137,7 +137,7 @@ async def test_a_worker_mails_that_a_job_waits(tmp_path: Path) -> None:
         mail = f'[mail]\nurl = "{served.url}"\nfrom = "{SENDER}"\n'
         text = CONFIG.format(url="sqlite", one="") + mail
         async with inside(tmp_path, text, plan="short") as server:
-            mails = server.worker.open_context.context.find(Mails)
+            mails = server.worker.open_features.context.find(Mails)
             users = {server.account.id: [("ada@example.net", "pt")]}
 
             async def recipients(account: str) -> Sequence[tuple[str, str]]:

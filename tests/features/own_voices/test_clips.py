@@ -76,7 +76,7 @@ async def test_a_voice_has_more_recordings(server: Inside) -> None:
     entry = (await server.ask("GET", f"/v1/audio/voices/{voice['id']}")).json()
     assert entry == {**voice, "emotions": ["sad"]}
     assert "emotions" not in voice
-    context = server.worker.open_context.context
+    context = server.worker.open_features.context
     (saved,) = await context.own_voices.of_account(server.account.id)
     assert [(each.tag, each.text) for each in saved.voice.samples] == [
         ("", "Good morning."),

@@ -145,7 +145,7 @@ async def test_a_mix_speaks_with_the_clips_of_its_voices(tmp_path: Path) -> None
 
 async def test_a_library_that_is_read_again_opens_no_clip_again(tmp_path: Path) -> None:
     async with speaking(tmp_path, *engines()) as (server, voice, _):
-        context = server.worker.open_context.context
+        context = server.worker.open_features.context
         saved = context.own_voices
         assert isinstance(saved, SavedVoices)
         (before,) = await saved.of_account(server.account.id)

@@ -77,7 +77,7 @@ def nothing_is_left(server: Inside) -> bool:
     """Whether no engine, and nothing else in memory, has a recording or what was derived of one."""
     locals_ = [engine for _, engine in server.worker.engines.items() if isinstance(engine, InProcessEngine)]
     shelves = {repr(engine._samples.sample_cache) for engine in locals_}
-    source = server.worker.open_context.context.samples.source
+    source = server.worker.open_features.context.samples.source
     assert isinstance(source, OneShotSamples)
     derived = [each for engine in locals_ for each in engine._samples.sample_cache._derived]
     return shelves == {"<SampleCache 0 recordings, 0 loans>"} and not derived and not source._recordings

@@ -218,7 +218,7 @@ def _index(vectors: Any) -> bytes:
 
 async def _kept(server: Inside) -> tuple[Any, int]:
     (model,) = (await trained_models.list_of_account(server.worker.store, server.account.id)).popitem()[1]
-    data = await server.worker.open_context.context.vault.open(model.account, model.digest)
+    data = await server.worker.open_features.context.vault.open(model.account, model.digest)
     return BytesIO(data), len(data)
 
 
@@ -250,7 +250,7 @@ async def test_an_erasure_ends_a_conversion_and_leaves_nothing(server: Inside) -
         return heard
 
     listening = asyncio.create_task(listen())
-    await soon(lambda: "1 heard" in repr(server.worker.open_context.context.erased))
+    await soon(lambda: "1 heard" in repr(server.worker.open_features.context.erased))
     deleted = await server.ask("DELETE", f"/v1/audio/voices/{entry['id']}")
     assert deleted.status_code == 200
     (ended,) = await asyncio.gather(listening, return_exceptions=True)

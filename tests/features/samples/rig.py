@@ -79,6 +79,6 @@ async def sampling(
 ) -> AsyncIterator[Sampling]:
     singer = engine or Singer()
     async with inside(folder, CONFIG.format(more=more, public=public), {"one": singer}, name=name) as server:
-        context = server.worker.open_context.context
+        context = server.worker.open_features.context
         samples, worker = context.find(ShownSamples), context.find(SampleWorker)
         yield Sampling(server, worker, samples, worker.folder, singer)

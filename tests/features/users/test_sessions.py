@@ -157,7 +157,7 @@ def forget(server: Inside) -> None:
     """Forget all sessions of this worker, as five seconds do."""
     sessions = next(
         memory
-        for feature in server.worker.open_context.features
+        for feature in server.worker.open_features.features
         for memory in feature.memories
         if type(memory).__name__ == "UserSessions"
     )

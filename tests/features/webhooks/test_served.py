@@ -44,7 +44,7 @@ def new(url: str = "https://hooks.example.org/x", *events: str) -> dict[str, obj
 
 async def tell(server: Inside) -> None:
     """As a feature does it, in a commit of its own."""
-    notices, store = server.worker.open_context.context.find(DeliveryTasks), server.worker.store
+    notices, store = server.worker.open_features.context.find(DeliveryTasks), server.worker.store
     told = notices.statements(server.account.id, READY, {"id": "bind_1"}, await store.now())
     await store.write(*told)
     notices.look_now()

@@ -71,7 +71,7 @@ class _Holds:
         held_s, self._collected_s = hold.held_s - self._collected_s, 0.0
         is_ours = not any(name.startswith(_NOT_OURS) for name in hold.step.split(" < "))
         # Pytest and the test's own objects share this process.
-        if held_s >= (MOST_KEPT_S if hold.is_remote else 2 * MOST_HELD_S) and is_ours:
+        if held_s >= (MOST_KEPT_S if hold.is_by_another else 2 * MOST_HELD_S) and is_ours:
             self.long.append(hold)
 
 

@@ -208,7 +208,7 @@ class Rig:
 
 
 def _is_ours(hold: LoopHold) -> bool:
-    most = _REMOTE_S if hold.is_remote else LOGGED_S
+    most = _REMOTE_S if hold.is_by_another else LOGGED_S
     return hold.held_s > most and not hold.step.startswith(("tests.", "httpx2."))
 
 

@@ -74,8 +74,8 @@ async def socket_port(
 
 def with_sockets(worker: Worker, endpoints: Sequence[SocketEndpoint]) -> None:
     """Give a worker a feature that adds these sockets."""
-    context = worker.open_context.context
+    context = worker.open_features.context
     feature = FeatureInstance(context, additions_for=lambda _: Additions(sockets=endpoints))
-    features = (*worker.open_context.features, feature)
-    worker.open_context = worker.open_context._replace(features=features)
+    features = (*worker.open_features.features, feature)
+    worker.open_features = worker.open_features._replace(features=features)
     worker.revise(worker.kernel.config)

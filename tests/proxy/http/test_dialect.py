@@ -36,7 +36,7 @@ def _endpoint(path: str, handler: Any) -> Endpoint:
 @pytest.fixture
 def transport(server: Inside) -> httpx2.ASGITransport:
     worker = server.worker
-    section = worker.open_context.context.config_at_start.server
+    section = worker.open_features.context.config_at_start.server
     there = [_endpoint("/other/v1/here", _show), _endpoint("/other/v1/broken", _break)]
     app = layers.public_app(
         [_endpoint("/v1/here", _show)],

@@ -65,7 +65,7 @@ ENDPOINTS = [
 @pytest.fixture
 def client(server: Inside) -> tuple[Inside, httpx2.ASGITransport]:
     worker = server.worker
-    section = worker.open_context.context.config_at_start.server
+    section = worker.open_features.context.config_at_start.server
     app = layers.public_app(
         ENDPOINTS, section, worker._logins, worker.parts.limits, worker.metrics, sessions=Cookies()
     )

@@ -2,10 +2,10 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from proxy.processes.metrics_page import Figures, batch_metrics
+from proxy.processes.metrics_page import HostFigures, batch_metrics
 
 
-def page(figures: Figures) -> list[str]:
+def page(figures: HostFigures) -> list[str]:
     class Hosts:
         def describe(self) -> list[object]:
             return []

@@ -34,7 +34,7 @@ async def acting(folder: Path, more: str = "", **wanted: Any) -> AsyncIterator[I
 
 async def add_felt(server: Inside, name: str, tags: Collection[str] = tuple(PITCHES_HZ)) -> None:
     voice = (await clone(server, name))["id"]
-    context = server.worker.open_context.context
+    context = server.worker.open_features.context
     await add_recordings(context.store, context.vault, server.account.id, voice, tags)
     # What a change does: every library is read again.
     changed = await server.ask("POST", f"/v1/audio/voices/{voice}", body={"description": "felt"})

@@ -16,7 +16,7 @@ async def test_a_full_database_fails_the_batch_and_works_again_with_room(
     sqlite: SqliteStore, tmp_path: Path
 ) -> None:
     await sqlite.write(note("before"))
-    sqlite._writer.connection.execute("PRAGMA max_page_count = 20")
+    sqlite._commit_thread.connection.execute("PRAGMA max_page_count = 20")
     answers = await asyncio.gather(
         sqlite.write(note("small")),
         sqlite.write(note("large", _LARGE)),
@@ -29,7 +29,7 @@ async def test_a_full_database_fails_the_batch_and_works_again_with_room(
     assert ids_on_disk(tmp_path / "voxgate.db") == {"before"}
     assert [row["id"] for row in await sqlite.read("SELECT id FROM notes")] == ["before"]
 
-    sqlite._writer.connection.execute("PRAGMA max_page_count = 1000000")
+    sqlite._commit_thread.connection.execute("PRAGMA max_page_count = 1000000")
     await sqlite.write(note("large", _LARGE))
     assert ids_on_disk(tmp_path / "voxgate.db") == {"before", "large"}
 

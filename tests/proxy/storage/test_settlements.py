@@ -188,12 +188,12 @@ async def test_ends_and_other_units_share_one_commit(store: Store) -> None:
 async def test_a_full_database_keeps_no_half_of_an_end(store: Store) -> None:
     assert isinstance(store, SqliteStore)
     await settle(store, end("req_before", 1))
-    (pages,) = store._writer.connection.execute("PRAGMA page_count").fetchone()
-    store._writer.connection.execute(f"PRAGMA max_page_count = {pages}")
+    (pages,) = store._commit_thread.connection.execute("PRAGMA page_count").fetchone()
+    store._commit_thread.connection.execute(f"PRAGMA max_page_count = {pages}")
     ends = [end(f"req_{number}", 1, voice="v" * 10_000) for number in range(5)]
     assert {type(outcome) for outcome in await settle(store, *ends)} == {StorageFailed}
     assert await entries.read_pools(store, "acc_ada") == {_POOL: -1}
-    store._writer.connection.execute("PRAGMA max_page_count = 1000000")
+    store._commit_thread.connection.execute("PRAGMA max_page_count = 1000000")
     assert await settle(store, *ends) == [[]] * 5
     assert await entries.read_pools(store, "acc_ada") == {_POOL: -6}
 

@@ -16,7 +16,7 @@ from tests.proxy.storage.notes import ids_on_disk, names_in, note
 
 async def test_writes_that_come_together_share_a_commit(sqlite: SqliteStore) -> None:
     begun: list[str] = []
-    sqlite._writer.connection.set_trace_callback(begun.append)
+    sqlite._commit_thread.connection.set_trace_callback(begun.append)
     commits, units = sqlite.commits, sqlite.units
     await asyncio.gather(*(sqlite.write(note(str(number))) for number in range(300)))
     assert sqlite.units - units == 300
@@ -26,7 +26,7 @@ async def test_writes_that_come_together_share_a_commit(sqlite: SqliteStore) -> 
 
 async def test_no_commit_takes_more_than_its_share(sqlite: SqliteStore) -> None:
     seen: list[str] = []
-    sqlite._writer.connection.set_trace_callback(seen.append)
+    sqlite._commit_thread.connection.set_trace_callback(seen.append)
     await asyncio.gather(*(sqlite.write(note(str(number))) for number in range(2 * ITEMS_A_BATCH + 1)))
     batches = " ".join(word.split()[0] for word in seen).split("COMMIT")
     assert max(batch.count("INSERT") for batch in batches) == ITEMS_A_BATCH
@@ -39,7 +39,7 @@ async def test_an_answer_comes_only_after_the_commit(sqlite: SqliteStore, tmp_pa
         if sql == "COMMIT":
             answered_at_commit.append(any(write.done() for write in writes))
 
-    sqlite._writer.connection.set_trace_callback(watch)
+    sqlite._commit_thread.connection.set_trace_callback(watch)
     writes = [asyncio.create_task(sqlite.write(note(str(number)))) for number in range(20)]
     for number, write in enumerate(writes):
         await write
@@ -106,7 +106,7 @@ async def test_a_close_that_is_cancelled_loses_nothing_handed_over(
 async def test_commits_are_flushed_and_references_checked(sqlite: SqliteStore) -> None:
     pragmas = {}
     for pragma in ("journal_mode", "synchronous", "foreign_keys"):
-        ((pragmas[pragma],),) = sqlite._writer.connection.execute(f"PRAGMA {pragma}")
+        ((pragmas[pragma],),) = sqlite._commit_thread.connection.execute(f"PRAGMA {pragma}")
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 

@@ -128,7 +128,7 @@ def _use(loop: _Loop, patch: pytest.MonkeyPatch) -> None:
 
 def _use_in_storage(jumping: _Jumping, patch: pytest.MonkeyPatch) -> None:
     """The threads of a database, and its time, by which leases end."""
-    queue_batch, answered = sqlite._CommitThread._queue_batch, sqlite._CommitThread._answered
+    queue_batch, answered = sqlite._CommitThread._queue_batch, sqlite._CommitThread._answer_batch
     began = time.time_ns() // 1000
 
     def queue_counted(self: Any, contents: Any) -> None:
@@ -143,7 +143,7 @@ def _use_in_storage(jumping: _Jumping, patch: pytest.MonkeyPatch) -> None:
         return began + round(jumping.now * 1_000_000)
 
     patch.setattr(sqlite._CommitThread, "_queue_batch", queue_counted)
-    patch.setattr(sqlite._CommitThread, "_answered", answered_counted)
+    patch.setattr(sqlite._CommitThread, "_answer_batch", answered_counted)
     patch.setattr(sqlite._CommitThread, "stop", jumping.counted(sqlite._CommitThread.stop))
     patch.setattr(sqlite.SqliteStore, "now", now)
     for name in ("_connect", "_execute", "close"):

@@ -83,7 +83,7 @@ async def make_once(
             if was_there and await JOBS.get(files.store, account, id_) is None:
                 await add(id_, digest)  # the earlier try was interrupted, and this one goes on
         except (AlreadyExists, Superseded):
-            raise once.under_way() from None
+            raise once.under_way_failure() from None
     job = await JOBS.get(files.store, account, id_)
     if job is None:
         raise too_many_steps()

@@ -97,7 +97,7 @@ async def test_clips_have_their_words_and_cost_the_length_of_the_recording(
         assert [piece["text"] for piece in report["pieces"]] == WORDS
         assert report["seconds"] == pytest.approx(sum(row["duration_seconds"] for row in found[1:]))
         # They are none of the recordings that it speaks with.
-        context = server.worker.open_context.context
+        context = server.worker.open_features.context
         (saved,) = await context.own_voices.of_account(server.account.id)
         assert len(saved.voice.samples) == 1
         assert (await add(server, voice)).status_code == 201

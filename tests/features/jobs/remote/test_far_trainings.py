@@ -199,7 +199,7 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
                 held = await training_rig.hold_of(server, id_)
                 assert held is not None
                 # With its process, what it has in memory would be gone.
-                server.worker.open_context.context.ledger.holds.drop(held.request, server.account.id)
+                server.worker.open_features.context.ledger.holds.drop(held.request, server.account.id)
             async with far(tmp_path, name="ben", **options) as (second, _):
                 lines.servers.append(second)
                 machines.may_end.set()
@@ -396,7 +396,7 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
     async with training(tmp_path) as rig:
         await rig.standing()
         whole = (await rig.lines.get(rig.path)).content
-        context = rig.server.worker.open_context.context
+        context = rig.server.worker.open_features.context
         links = Links(context.vault, URL)
         door = TrainingEndpoint(context.store, links, training_rig.kind_of(rig.server).on_runners)
         token = rig.path.removeprefix(TRAININGS_PATH)

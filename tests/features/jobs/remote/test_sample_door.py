@@ -123,7 +123,7 @@ async def test_what_we_have_not_made_leads_nowhere(tmp_path: Path) -> None:
 async def test_a_link_of_another_run_or_recording_leads_nowhere(tmp_path: Path) -> None:
     async with fetching(tmp_path) as rig:
         _, sample = await rig.running()
-        links, key = Links(rig.server.worker.open_context.context.vault, URL), rig.machines.begun[-1]
+        links, key = Links(rig.server.worker.open_features.context.vault, URL), rig.machines.begun[-1]
         ours = await links.link_sample(key, "standard", sample)
         assert ours.url == sample.url
         for made in (

@@ -218,7 +218,7 @@ async def test_a_blob_is_kept_however_long_an_encoding_takes(
     """The vault drops after an hour what nothing names. What is dropped all the same is made anew: that is
     noticed while the rest is encoded, and at the latest before the end."""
     async with jobs_inside(tmp_path, store_url) as server:
-        store, vault = server.worker.store, server.worker.open_context.context.vault
+        store, vault = server.worker.store, server.worker.open_features.context.vault
         monkeypatch.setattr(encoding, "_PROTECT_EVERY_S", keep_s)
         halted = Encoding(server, monkeypatch)
         made = await new_job(server, text_of(6), response_format="flac")

@@ -142,7 +142,7 @@ def kind_of(server: Inside) -> Trainings:
 
 
 def bills_of(server: Inside) -> TrainingBills:
-    context = server.worker.open_context.context
+    context = server.worker.open_features.context
     return TrainingBills(context.ledger, JobFiles(context.store, context.vault), context.metrics)
 
 

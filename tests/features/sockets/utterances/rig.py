@@ -122,7 +122,7 @@ class Rig:
     def __init__(self, server: Inside) -> None:
         self.server = server
         worker = server.worker
-        speaking = worker.open_context.context.find(SampleWorker)._speaking
+        speaking = worker.open_features.context.find(SampleWorker)._speaking
         assert speaking is not None
         self.utterances = Utterances(speaking, worker.ledger, worker._admin_tools.callers, worker.engines)
         self._number = 0

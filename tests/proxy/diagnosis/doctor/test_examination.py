@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.finding import Finding, ok
-from proxy.diagnosis.doctor.examination import within
+from proxy.diagnosis.doctor.examination import run_within
 from tests import forked
 from tests.proxy.diagnosis.doctor.checks import only
 from tests.server import free_port
@@ -84,7 +84,7 @@ def test_a_check_that_hangs_does_not_hold_up_the_others() -> None:
         release.wait()
         yield ok("disk", "after all")
 
-    stuck = only(within(0.05, "disk", hang))
+    stuck = only(run_within(0.05, "disk", hang))
     release.set()
     assert (stuck.what, stuck.verdict, "no answer within" in stuck.found) == ("disk", "wrong", True)
 
@@ -93,5 +93,5 @@ def test_a_check_that_fails_itself_tells_its_class_alone() -> None:
     def fail() -> Iterator[Finding]:
         raise RuntimeError("hunter2")
 
-    failed = only(within(5.0, "disk", fail))
+    failed = only(run_within(5.0, "disk", fail))
     assert (failed.verdict, failed.found) == ("wrong", "the check itself failed: RuntimeError")

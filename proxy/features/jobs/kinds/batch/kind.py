@@ -118,7 +118,7 @@ class BatchKind(SpokenKind):
     async def plan(
         self, job: Job, step: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
-        line = await self.files.piece(job.account, job.digest, step.first, step.last)
+        line = await self.files.read_range(job.account, job.digest, step.first, step.last)
         request = parse_speech(request_body(line), Defaults(), speaking.plans.client_fields)
         return PlannedStep(await speaking.prepare_call(step.request, caller, request, terms))
 
