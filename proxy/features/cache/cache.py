@@ -118,7 +118,7 @@ class Cache:
 
         If an equal request is being spoken, this waits for its end, unless that one waits for its own client.
         """
-        if call.clip is None:
+        if call.clip is None:  # this request may not use the cache
             return _NOTHING
         if (clip := self._clips.find_in_memory(call.clip)) is not None:
             self._metrics.lookups.counts[("hit",)] += 1
@@ -272,6 +272,7 @@ class Cache:
         return path
 
     async def _purge_twice(self, purge: _Purge) -> None:
+        """Purge now, and once more when no worker can make a clip of what is deleted."""
         await self._purge(purge)
         self._start(self._second_purges, self._purge_again(purge))
 

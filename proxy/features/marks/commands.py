@@ -57,7 +57,7 @@ def detect(
 def _status(answer: dict[str, Any]) -> int:
     if answer["found"]:
         return 0
-    # Without a key there was no search, perhaps as this is not the folder of the server.
+    # Without a key there was no search. Then this may not be the server's data folder.
     return NOT_FOUND if answer["marks"] else UNUSABLE
 
 

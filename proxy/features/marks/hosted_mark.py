@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 class MarkUnusable(Exception):
     """The mark cannot be made or searched for now. The message is for the operator.
 
-    The mark `is_busy` if it has too many users.
+    With `is_busy`, the reason is that too many answers or searches use the mark.
     """
 
     def __init__(self, reason: str, *, is_busy: bool = False) -> None:
@@ -158,7 +158,7 @@ class HostedMarkStream:
         name = self._mark.name
         if self._is_broken:
             raise SoundFailed(f"the mark {name} has ended")
-        # If this step did not take its answer, the next step would get it.
+        # Until its answer is here, this step counts as failed: the next step would get a late answer.
         self._is_broken = True
         before = self.life.numbered_answer_count
         try:

@@ -299,15 +299,16 @@ class LostManifests:
             ["engine"],
             registry=registry,
         )
-        self._stored: set[str] = set()
-        self._sound_digest: set[str] = set()
+        self._calls_with_parent: set[str] = set()
+        self._logged_engines: set[str] = set()
 
     def keep_parent(self, call: SpeechCall) -> None:
-        self._stored.add(call.id)
+        """Note that the manifest of this answer has the provider's file as its parent."""
+        self._calls_with_parent.add(call.id)
 
     def count_lost(self, call: SpeechCall) -> None:
-        if call.id in self._stored:
-            self._stored.remove(call.id)
+        if call.id in self._calls_with_parent:
+            self._calls_with_parent.remove(call.id)
             return
         signed: set[str] = set()
         for attempt in call.totals.attempts:
@@ -315,6 +316,6 @@ class LostManifests:
                 signed.add(attempt.model.engine)
         for engine in signed:
             self._lost.labels(engine).inc()
-            if engine not in self._sound_digest:
-                self._sound_digest.add(engine)
+            if engine not in self._logged_engines:
+                self._logged_engines.add(engine)
                 _log.warning("manifest.provider.lost", engine=engine)

@@ -37,8 +37,8 @@ class MarkingRules(msgspec.Struct, frozen=True):
     def decide(self, models: Iterable[Model], of_plan: bool | None) -> Marking | None:
         """Return the marking of an answer that some of these models may speak. None: it is not marked.
 
-        A plan decides for all engines. Else one model that must be marked is enough, because the speaker is
-        known only at the first byte. See `spared`.
+        A plan decides for all engines, unless `of_plan` is None. Else one model that must be marked is
+        enough, because the speaker is known only at the first byte. See `spared`.
         """
         if self.marking is None or of_plan is False:
             return None

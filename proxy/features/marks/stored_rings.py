@@ -42,6 +42,8 @@ class _Secret(Redacted, msgspec.Struct, frozen=True):
 
 
 class _Row(msgspec.Struct, frozen=True):
+    """`key` is the id of the key. `made` is in microseconds, and below 0 if the key was taken from a file."""
+
     id: str
     ring: str
     key: str

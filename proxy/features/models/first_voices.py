@@ -35,7 +35,7 @@ from proxy.features.models.offers import licence_lines
 from proxy.file_store import data_folder
 
 _LONGEST_REASON = 300
-_NONE = "No natural voices, so espeak speaks"
+_NO_NATURAL_VOICES = "No natural voices, so espeak speaks"
 _PAUSES_S = (*(60.0 * 2**n for n in range(4)), *[900.0] * 96)
 """The pauses between fetches that fail: a minute, then longer, for a day."""
 
@@ -121,7 +121,7 @@ def _fetch_first(config: Config, here: CommandContext) -> bool:
             _say_missing(why, _ready_text(ready), command)
     except (CommandRefused, OSError) as fault:
         _write_empty_layer(config, str(fault))
-        _say_missing(str(fault), _NONE, command)
+        _say_missing(str(fault), _NO_NATURAL_VOICES, command)
     return False
 
 
@@ -162,7 +162,7 @@ def _natural_command(here: CommandContext) -> str:
 
 
 def _ready_text(ready: Sequence[GalleryModel]) -> str:
-    return f"Only {', '.join(each.name for each in ready)} came" if ready else _NONE
+    return f"Only {', '.join(each.name for each in ready)} came" if ready else _NO_NATURAL_VOICES
 
 
 def _say_missing(why: str, what: str, command: str) -> None:

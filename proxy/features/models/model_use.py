@@ -72,9 +72,10 @@ def licence_notes(config: Config, plugin: str, name: str, licence: str) -> Itera
         if section.plugin != plugin or section.model or section.settings.get(format_.listed_in):
             continue
         try:
-            there = [model.manifest for model in with_models(section, format_, config.data)[1]]
+            _, models = with_models(section, format_, config.data)
         except UnusableModel:
             continue  # it does not run now
+        there = [model.manifest for model in models]
         if not there or any(each.bound_by.casefold() == licence.casefold() for each in there):
             continue
         names = json.dumps([each.name for each in there])

@@ -112,6 +112,7 @@ def _find_versions(store: ModelStore, name: str) -> list[_Found]:
 
 @contextmanager
 def open_changes(config: Config, form: PrintForm) -> Iterator[tuple[ModelStore, Progress]]:
+    """Hold the lock of all changes. Yield the store, and the call that shows progress. Raise ModelRefused."""
     store = ModelStore(config.data)
     with reading(form) as progress:
         with hold_change_lock(
@@ -122,6 +123,7 @@ def open_changes(config: Config, form: PrintForm) -> Iterator[tuple[ModelStore, 
 
 
 def current_model(store: ModelStore, name: str) -> StoredModel:
+    """Return the current version of a model that the caller has just imported."""
     stored = store.stored_model(name)
     assert stored is not None
     return stored

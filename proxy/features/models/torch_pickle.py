@@ -57,12 +57,14 @@ _NUMPY = {
 
 
 class StorageRef(NamedTuple):
+    """A storage, by the key of its member in the archive. `length` counts numbers, not bytes."""
+
     key: str
     dtype: str
     length: int
 
 
-class TensorRef(NamedTuple):
+class TensorRef(NamedTuple):  # `offset` and `strides` count numbers, not bytes
     storage: StorageRef
     offset: int
     shape: tuple[int, ...]

@@ -283,8 +283,8 @@ async def note_voices_used(store: Store, ids: Sequence[str], day: int) -> None:
 
 
 async def list_unused(store: Store, account: str, before: int, limit: int) -> list[VoiceRecord]:
-    """List voices of the account, of a recording or a mix, that were made before `before` and have not spoken
-    since."""
+    """List voices of the account, of a recording or a mix, that were made before `before`, in microseconds,
+    and have not spoken since."""
     parameters: Params = {"account": account, "before": before, "limit": limit}
     return [_record(row) for row in await store.read(_UNUSED, parameters)]
 

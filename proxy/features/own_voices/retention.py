@@ -44,6 +44,7 @@ class VoiceUse:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._ids: set[str] = set()
+        # Ids of voices with the beginning of the day that is written for them.
         self._noted: set[tuple[str, int]] = set()
 
     def note_voice(self, voice: Voice) -> None:
@@ -112,8 +113,9 @@ async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing
     erased, place = 0, NEWEST
     while limited and (page := await accounts.list_page(store, place, _BATCH)):
         for account in page:
-            # A suspended account cannot use its voices.
-            if account.closed is account.suspended is None and account.plan in limited:
+            # A suspended account cannot use its voices, so their days count from its resumption.
+            is_in_use = account.closed is None and account.suspended is None
+            if is_in_use and account.plan in limited:
                 before = await store.now() - limited[account.plan] * DAY_US
                 if account.resumed <= before:
                     erased += await _erase_unused_of(store, account.id, before, erasing)
