@@ -106,7 +106,7 @@ class HistoryStore(SealedBlobs):
 
     async def usage_of(self, ids: Sequence[str]) -> dict[str, Row]:
         """Return outcome, error and micro-credits of these requests. Old usage may be deleted."""
-        names, params = in_list(ids or [""])
+        names, params = in_list(ids or [""])  # `in_list` needs a value
         return {row["id"]: row for row in await self.store.read(_USAGE.format(names), params)}
 
     async def add(self, row: HistoryRow) -> bool:

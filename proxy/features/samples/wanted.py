@@ -27,8 +27,7 @@ EngineVoiceId = tuple[str, str]
 
 
 class WantedSample(NamedTuple):
-    """A sample to make: a text, the model that speaks it, and the engine's voice. A low `rank` comes
-    first."""
+    """A sample to make: a text, its model, and the engine's voice. A low `rank` comes first."""
 
     engine: str
     model: str
@@ -72,11 +71,9 @@ class WantedSamples:
         self._front = front
         self._named = named
         self._default_voice = default_voice
-        # Each list is made again if the value beside it has changed.
-        self._front_voices: list[EngineVoiceId] = []
-        self._front_key: object = None
-        self._wanted_voices: frozenset[EngineVoiceId] = frozenset()
-        self._wanted_revision: object = None
+        # Each is a key and the voices for it. They are found again when the key has changed.
+        self._shown: tuple[object, list[EngineVoiceId]] = (None, [])
+        self._wanted: tuple[object, frozenset[EngineVoiceId]] = (None, frozenset())
 
     @property
     def revision(self) -> object:
@@ -87,18 +84,17 @@ class WantedSamples:
 
     def wanted_voices(self) -> frozenset[EngineVoiceId]:
         """Return the engines' voices that should have a sample now."""
-        if self._wanted_revision != (revision := self.revision):
-            self._wanted_voices = frozenset([(each.engine, each.voice) for each in self.in_order()])
-            self._wanted_revision = revision
-        return self._wanted_voices
+        if self._wanted[0] != (revision := self.revision):
+            self._wanted = revision, frozenset([(each.engine, each.voice) for each in self.in_order()])
+        return self._wanted[1]
 
     def front_voices(self) -> list[EngineVoiceId]:
         """Return the engines' voices that the front shows, in its order. Each visit of the front calls it."""
         names = (*self._named, *self._front())
         key = (self._catalogue.live.revision, names)
-        if self._front_key != key:
-            self._front_key, self._front_voices = key, self._bound_voices(names)
-        return self._front_voices
+        if self._shown[0] != key:
+            self._shown = key, self._bound_voices(names)
+        return self._shown[1]
 
     def has_known_voices(self, engine: str) -> bool:
         """Tell whether all voices of an engine are known now, so that samples of others can go. An engine
@@ -138,9 +134,8 @@ class WantedSamples:
     ) -> WantedSample | None:
         """Return the longer sample of a language. Its voice is the first one of the front,
         else the default voice of the server, else any with a trained model."""
-        natural = [
-            each for each in found if each.rank < _BY_RULES and base_tag(each.language) == base_tag(tag)
-        ]
+        of_tag = [each for each in found if base_tag(each.language) == base_tag(tag)]
+        natural = [each for each in of_tag if each.rank < _BY_RULES]
         preferred = [*front, *self._bound_voices([self._default_voice or ""])]
         ranks = {voice: rank for rank, voice in reversed([*enumerate(preferred)])}
         first = min(
