@@ -54,7 +54,8 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 
 def uses_cache(requested: bool | None, planned: bool, configured: bool) -> bool:
-    """Tell whether a request uses the cache: its own setting, its plan, or the configuration decides."""
+    """Tell whether a request uses the cache. If it does not say (None), its plan or the configuration may
+    switch the cache on."""
     return (planned or configured) if requested is None else requested
 
 

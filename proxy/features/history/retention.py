@@ -15,6 +15,7 @@ from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 600.0
 _OVERLAP_US = 3600 * SECOND_US
+"""Each look at erasures reaches back so far before the last one, so that no late commit is missed."""
 
 _log = structlog.get_logger()
 

@@ -44,6 +44,8 @@ _RETRY_S = 5.0
 
 
 class ProvenanceObservers:
+    """Opens an observer for each answer that gets a receipt or a manifest."""
+
     def __init__(self, manifests: Manifests, lost: LostManifests, *, has_receipts: bool) -> None:
         self._manifests = manifests
         self._lost = lost

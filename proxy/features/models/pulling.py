@@ -256,11 +256,11 @@ class _PullFolder:
     def _file_to_fetch(self, file: GalleryFile) -> FileToFetch:
         base = self._order.source
         return FileToFetch(
-            file.name,
-            tuple(parse_address(url).url for url in self._urls(file)),
-            file.size,
-            self._most_file_bytes,
-            (file.sha256,) if file.sha256 else self._order.digests,
+            name=file.name,
+            urls=tuple(parse_address(url).url for url in self._urls(file)),
+            size=file.size,
+            most_bytes=self._most_file_bytes,
+            digests=(file.sha256,) if file.sha256 else self._order.digests,
             trusts_hub=not base,
             token="" if base else self._order.token,
         )

@@ -57,8 +57,8 @@ async def export_voice(format_: TrainedFormat, stored: BinaryIO, form: str, targ
 
 
 def _check(format_: TrainedFormat, target: BinaryIO) -> TrainedFacts:
-    files: TrainedFiles = import_module(format_.module).FILES
-    return files.check(target, target.seek(0, os.SEEK_END))
+    format_code: TrainedFiles = import_module(format_.module).FILES
+    return format_code.check(target, target.seek(0, os.SEEK_END))
 
 
 async def _run_child(order: VoiceOrder, files: list[BinaryIO]) -> None:
