@@ -122,7 +122,7 @@ class Cache:
             return _NOTHING
         if (clip := self._clips.find_in_memory(call.clip)) is not None:
             self._metrics.lookups.counts[("hit",)] += 1
-            return LookUp(Replay(clip, self._clips.threads), None, "hit")
+            return LookUp(Replay(clip, self._clips.threads), state="hit")
         question = CacheQuestion(call.caller.account, call.request, call.plan)
         return await self._search(call, question, rules.patience_s(first_audio_s))
 
@@ -265,7 +265,7 @@ class Cache:
             return "again"
         # Another candidate may have spoken, so the clip is named by the candidates that did.
         path = path.with_name(self._names.clip_name(question, observer.speakers))
-        if not await self._clips.keep(recording, observer.about, path):
+        if not await self._clips.store_clip(recording, observer.about, path):
             return "again"
         self._is_failing = False
         self._metrics.stores.inc()

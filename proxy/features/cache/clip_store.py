@@ -104,7 +104,7 @@ class ClipStore:
         indexing = asyncio.create_task(index.add(self._store, id_, owner, self._folder_id))
         return ClipRecording(lock, self.folder, id_, indexing, report_given_up)
 
-    async def keep(self, recording: ClipRecording, about: About, path: Path) -> bool:
+    async def store_clip(self, recording: ClipRecording, about: About, path: Path) -> bool:
         """Store a whole recording. Return False if it was abandoned or purged. The lock is free
         afterwards."""
         is_stored = False

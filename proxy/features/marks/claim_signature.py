@@ -68,7 +68,7 @@ def _boxes(data: bytes) -> Iterator[tuple[str, bytes]]:
         offset += size
 
 
-def _label(content: bytes) -> str:
+def _label(content: bytes) -> str:  # a description has a type, a byte of flags, and perhaps a label
     kind, described = next(_boxes(content), ("", b""))
     if kind != _DESCRIPTION.decode() or not described[_TYPE_BYTES] & _HAS_LABEL:
         return ""

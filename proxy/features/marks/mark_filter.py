@@ -29,7 +29,7 @@ class Marks:
         self._filter = None if use is None else MarkFilter(marker, use)
 
     def treat(self, models: Sequence[Model], terms: Terms, *, is_joined: bool) -> Treatment | None:
-        """Return the treatment of an answer: see `Treat`. A joined answer is marked, whoever speaks it."""
+        """Return the treatment of an answer: see `Treat`. A joined answer spares no model."""
         marking = self._rules.decide(models, terms.marking)
         if marking is None:
             return None

@@ -81,7 +81,7 @@ class StoredRings:
     async def refresh(self) -> None:
         """Read the rows again. Raises StorageFailed."""
         rows, now = await self._rows(), await self._store.now()
-        keys: dict[str, list[tuple[int, RingKey]]] = {}
+        keys: dict[str, list[tuple[int, RingKey]]] = {}  # by ring: the time of each key, and the key
         faults: dict[str, str] = {}
         for row in rows:
             try:

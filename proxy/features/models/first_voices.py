@@ -107,7 +107,7 @@ def _fetch_first(config: Config, here: CommandContext) -> bool:
         if natural_voices.find_missing(ModelStore(config.data), loaded, listed):
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in licence_lines(each)))
-        if (unbuilt := _build_stand_in(config, loaded, None)) == {}:
+        if (unbuilt := _build_stand_in(config, loaded, None)) == {}:  # the stand-in can speak
             _add_to_layer(config, listed, {}, stands_in=True)
             return True
         ready, faults = _fetch_models(config, loaded, listed, None)

@@ -67,7 +67,7 @@ def pull(store: ModelStore, listed: GalleryModel, order: PullOrder, progress: Pr
     require_accepted(listed, order.accepted)
     import_order = _import_order(store, listed, order)
     judge_licence(store, import_order)
-    pull_folder = import_order.source.parent
+    pull_folder = import_order.source.parent  # the importer reads its subfolder `files`
     found = None if order.again else _find_pulled(store, listed)
     if found is not None and _has_labels(found.manifest, listed):
         shutil.rmtree(pull_folder, ignore_errors=True)  # a pull that was killed at its end left the folder

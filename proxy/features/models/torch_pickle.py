@@ -103,7 +103,7 @@ def read_pickle(file: BinaryIO, stand_ins: Collection[str] = ()) -> Any:
         raise UnusableModel("its pickle is damaged, or no pickle of torch") from None
 
 
-class _Machine:
+class _Machine:  # it has the stack and the memory of Python's reader, but it calls nothing
     def __init__(self, stand_ins: frozenset[str]) -> None:
         self._stand_ins = stand_ins
         self._stack: list[Any] = []

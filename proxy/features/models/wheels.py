@@ -60,6 +60,7 @@ def open_wheel_member(wheel: Path, path: str) -> Iterator[IO[bytes]]:
             found = [info for info in archive.infolist() if info.filename == path]
             if len(found) != 1:
                 raise FetchFailed(f"{path}: the wheel has it {len(found)} times")
+            # The upper 16 bits are the file's mode in Unix. It is 0 if the archive does not state it.
             kind = stat.S_IFMT(found[0].external_attr >> 16)
             if kind not in (0, stat.S_IFREG) or found[0].flag_bits & _ENCRYPTED:
                 raise FetchFailed(f"{path}: it is no plain file in the wheel")

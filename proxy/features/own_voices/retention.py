@@ -109,14 +109,14 @@ async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing
             await erasing.erase_account(account_id)
         except UnsafeName as unsafe:  # one row must not delay the others
             _log.warning("voice.retention.unsafe", reason=str(unsafe))
-    limited = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
+    days_of = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
     erased, place = 0, NEWEST
-    while limited and (page := await accounts.list_page(store, place, _BATCH)):
+    while days_of and (page := await accounts.list_page(store, place, _BATCH)):
         for account in page:
             # A suspended account cannot use its voices, so their days count from its resumption.
             is_in_use = account.closed is None and account.suspended is None
-            if is_in_use and account.plan in limited:
-                before = await store.now() - limited[account.plan] * DAY_US
+            if is_in_use and account.plan in days_of:
+                before = await store.now() - days_of[account.plan] * DAY_US
                 if account.resumed <= before:
                     erased += await _erase_unused_of(store, account.id, before, erasing)
         place = PagePlace(page[-1].created, page[-1].id)

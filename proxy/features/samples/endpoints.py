@@ -35,7 +35,8 @@ class SampleEndpoints(Resource):
         Without a key, only voices that the front or the public catalogue shows have one.
         """
         has_key = caller_or_none(request.scope) is not None
-        sample = self._samples.find(request.path_params["digest"], is_public=has_key or self._is_public)
+        sees_all = has_key or self._is_public
+        sample = self._samples.find_sample(request.path_params["digest"], sees_all=sees_all)
         if sample is None:
             raise NotFound("There is no such sample, or it needs an API key.")
         part = requested_range(request.headers.get("range"), len(sample.sound))

@@ -59,10 +59,10 @@ class ShownSamples(NoVoiceSamples):
     def show_on_front(self, voices: Callable[[], Collection[str]]) -> None:
         self.shown_on_front = voices
 
-    def find(self, digest: str, *, is_public: bool) -> StoredSample | None:
-        """Return a sample of the front, or any sample if all `is_public` to the caller."""
+    def find_sample(self, digest: str, *, sees_all: bool) -> StoredSample | None:
+        """Return a sample. Unless the caller `sees_all`, it must be a sample of the front."""
         sample = self._store.samples.get(digest)
-        if sample is None or not (is_public or self._is_of_front(sample.record)):
+        if sample is None or not (sees_all or self._is_of_front(sample.record)):
             return None
         return self._store.get(digest)
 

@@ -28,7 +28,7 @@ def test_a_stranger_hears_the_samples_of_the_front_alone(tmp_path: Path) -> None
         folder.store_sample(kept)
     shown = ShownSamples(folder)
     found = {
-        (digest, is_public): shown.find(digest, is_public=is_public) is not None
+        (digest, is_public): shown.find_sample(digest, sees_all=is_public) is not None
         for digest in ("aa", "bb", "cc")
         for is_public in (False, True)
     }
