@@ -139,7 +139,7 @@ class CacheSearch:
                 path = self.path.with_name(f"{self.path.name}-{secrets.token_hex(4)}")
             async with asyncio.timeout(self._patience_s):
                 self.lock = await self._clips.folder.lock_file(path)
-            # The last owner of the lock may have kept an answer since our last search.
+            # The last owner of the lock may have stored a clip since our last search.
             self.clip = await self._find(self.path)
             if self.lock is None and self.clip is None:
                 await asyncio.sleep(_LOOK_AGAIN_S)

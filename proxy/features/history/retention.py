@@ -21,7 +21,7 @@ _log = structlog.get_logger()
 
 
 def stored_days(config: Config) -> StoredDays:
-    """Return how long entries stay. 0 on a plan: none is kept."""
+    """Return how long entries stay. A plan with 0 days stores none."""
     section = SECTION.of(config)
     if not section.account_mb:
         return StoredDays.of(0.0, {})

@@ -30,7 +30,7 @@ def check_marking(config: Config, registry: Registry, results: ProbeResults) -> 
     section = SECTION.of(config)
     of_mark = [*_check_mark(config, registry), *_check_keys(config)]
     yield from of_mark
-    # Where the mark is off or cannot be made, no speech is said to have it.
+    # If the mark is off or cannot be made, no finding says that speech has it.
     is_made = bool(section.mark) and not any(each.verdict == "wrong" for each in of_mark)
     marked = [name for name in config.engines if _is_marked(config, results, name)]
     unknown = [name for name in config.engines if _is_unknown(config, registry, results, name)]

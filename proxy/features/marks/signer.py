@@ -44,7 +44,7 @@ WITHIN_S = 10.0
 """How long a signature may take without the time stamp. A process takes half a second to start."""
 STAMP_WITHIN_S = 1.5
 STAMP_REST_S = 60.0
-"""How long a stamper that did not answer is not asked again, so that no other request waits for it."""
+"""How long a stamper that did not answer gets no more requests, so that no other signature waits for it."""
 
 _log = structlog.get_logger()
 

@@ -84,7 +84,8 @@ def _answer(
 def _sign_within(
     request: SignRequest, files: tuple[bytes, bytes], within_s: float
 ) -> tuple[bytes | None, bool]:
-    """Sign with a time stamp. The library waits for the stamper for half a minute, so a thread calls it."""
+    """Sign with a time stamp. The library waits for the stamper for half a minute, so a thread calls it.
+    Return the signed bytes, or None, and whether the thread still waits."""
     made: list[bytes] = []
 
     def run() -> None:

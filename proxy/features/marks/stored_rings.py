@@ -165,5 +165,6 @@ def _new_key() -> RingKey:
 def _ring_at(keys: Sequence[tuple[int, RingKey]], now: int) -> KeyRing:
     """Return the ring of these keys, which come with their times and the newest first. Its first key is the
     newest one that all machines have read, or else the oldest one."""
-    first = next((key for made, key in keys if now - made >= SETTLE_US), keys[-1][1])
+    _, oldest = keys[-1]
+    first = next((key for made, key in keys if now - made >= SETTLE_US), oldest)
     return KeyRing((first, *(key for _, key in keys if key is not first)))

@@ -67,7 +67,8 @@ class VoiceUse:
         except StorageFailed:
             self._ids |= ids
             raise
-        self._noted = {each for each in self._noted if each[1] == day} | {(id_, day) for id_ in new}
+        noted_today = {(id_, noted_day) for id_, noted_day in self._noted if noted_day == day}
+        self._noted = noted_today | {(id_, day) for id_ in new}
 
 
 @asynccontextmanager
