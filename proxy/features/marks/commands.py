@@ -34,7 +34,7 @@ _MANIFESTS = {
 
 _OURS = "It carries this server's mark."
 _SHARED = "It carries the mark of another server that shares the key."
-_ANYBODYS = "It carries a mark of machines that speak, which does not say whose."
+_WITHOUT_KEY = "It carries a mark of machines that speak, which does not say whose."
 _HINT = "A mark can be copied onto another sound. Only a manifest or a receipt proves who spoke it."
 
 
@@ -83,7 +83,7 @@ def _headline(answer: dict[str, Any]) -> str:
         return _SHARED if all(mark["is_ours"] is False for mark in keyed) else _OURS
     if not answer["marks"]:
         return "No mark was looked for: this data folder has no keys of marks."
-    return _ANYBODYS if found else "Nothing shows that this was spoken here."
+    return _WITHOUT_KEY if found else "Nothing shows that this was spoken here."
 
 
 def _mark_text(mark: dict[str, Any]) -> str:

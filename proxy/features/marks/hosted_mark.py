@@ -16,8 +16,10 @@ from speech_engine.mark import Detection, MarkKey
 STEP_S = 20.0
 """The time for one step of a stream, the steps of other streams before it included."""
 DETECT_S = 120.0
+"""The time for one search, after the wait for its turn."""
 MOST_STREAMS = 256
 MOST_QUESTIONS = 8
+"""The most searches that run or wait."""
 PIECE_BYTES = 96_000
 """A second of sound, at most. A stream has no more on the way, so the others come soon."""
 

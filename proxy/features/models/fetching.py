@@ -104,6 +104,8 @@ def _check_digest(
 
 
 class _Download:
+    """A download from one address. Each try goes on with the same part of the file."""
+
     def __init__(
         self,
         http: httpx2.AsyncClient,

@@ -131,11 +131,11 @@ def _fetch_lost(config: Config, stored: Layer, here: CommandContext, *, is_besid
     fetch that runs beside the server has failed."""
     loaded = registry.load()
     galleries = open_galleries(loaded)
-    counting = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
+    in_force = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
     names, command = "natural voices", _natural_command(here)
     try:
-        named = natural_voices.models_of_sections(counting, galleries)
-        stands_in = natural_voices.STAND_IN in counting
+        named = natural_voices.models_of_sections(in_force, galleries)
+        stands_in = natural_voices.STAND_IN in in_force
         unbuilt = _build_stand_in(config, loaded, None) if stands_in and not is_beside else None
         for name, why in (unbuilt or {}).items():
             _say_missing(why, f"{name} cannot speak", command)

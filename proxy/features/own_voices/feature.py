@@ -33,7 +33,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     forms = None  # without engines, no form with a recording is spoken
     grants, hearings = context.find(Grants), context.find(Hearings)
-    context.samples.source = samples = OneShotSamples(context.store, context.vault)
+    samples = OneShotSamples(context.store, context.vault)
+    context.samples.source = samples  # engines get their recordings from it
     words = SampleWords(context.store, context.vault, hearings)
     intake = RecordingIntake(context.find(Decoder))
     if context.engines is not None:

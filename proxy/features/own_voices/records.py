@@ -187,17 +187,20 @@ async def add_voice(
 
 
 async def update_voice(
-    store: Store, was: VoiceRecord, now: VoiceRecord, other_name: str | None = None, act: Act | None = None
+    store: Store,
+    before: VoiceRecord,
+    after: VoiceRecord,
+    other_name: str | None = None,
+    act: Act | None = None,
 ) -> VoiceRecord | None:
-    """Change a voice. None: it has changed since it was read, or `other_name` is taken (see `add_voice`).
-
-    Raises AlreadyExists if the name of the row is taken.
-    """
-    row: Params = {**_values(now), "was": was.revision, "was_sealed": was.sealed, "other_name": other_name}
+    """Change a voice. None: it has changed since `before`, or `other_name` is taken (see `add_voice`).
+    Raises AlreadyExists if the name of the row is taken."""
+    old: Params = {"was": before.revision, "was_sealed": before.sealed}
+    row: Params = {**_values(after), **old, "other_name": other_name}
     rows, *_ = await store.write(
         Statement(_UPDATE, row),
         *audit.insert_statements(act, _VOICE_WAS_ADDED),
-        library_revisions.raise_statement(now.account),
+        library_revisions.raise_statement(after.account),
     )
     return _record(rows[0]) if rows else None
 
