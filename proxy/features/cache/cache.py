@@ -272,7 +272,7 @@ class Cache:
         return path
 
     async def _purge_twice(self, purge: _Purge) -> None:
-        """Purge now, and once more when no worker can make a clip of what is deleted."""
+        """Purge now, and once more when no worker begins a clip of what is deleted any more."""
         await self._purge(purge)
         self._start(self._second_purges, self._purge_again(purge))
 

@@ -131,7 +131,7 @@ class CacheSearch:
         """Take the lock of the name, or a lock of another name if the right one is held for too long.
 
         Equal requests in this worker then wait for ours, and do not all speak at once. With `is_held`, an
-        earlier leader in this worker still has the right lock.
+        earlier leader in this worker still speaks, so the right lock is not tried.
         """
         path, ends = self.path, time.monotonic() + self._patience_s
         while self.lock is None and self.clip is None:

@@ -123,7 +123,8 @@ def open_changes(config: Config, form: PrintForm) -> Iterator[tuple[ModelStore, 
 
 
 def current_model(store: ModelStore, name: str) -> StoredModel:
-    """Return the current version of a model that the caller has just imported."""
+    """Return the current version of a model. The caller holds the lock of all changes, and knows that it is
+    stored."""
     stored = store.stored_model(name)
     assert stored is not None
     return stored
