@@ -228,6 +228,7 @@ class Cache:
             search.leader.land("again")
 
     def _record(self, search: CacheSearch, question: CacheQuestion) -> ClipRecording | None:
+        """Begin to record the answer. None: it cannot be stored."""
         lock, leader = search.lock, search.leader
         if search.clip is not None or lock is None or leader is None:
             return None
@@ -242,6 +243,7 @@ class Cache:
     async def _land(
         self, search: CacheSearch, observer: CacheObserver | None, question: CacheQuestion
     ) -> None:
+        """Store the clip of an ended answer, or release the lock. Then end the flight."""
         landing: Landing = "again"
         recording = None if observer is None else observer.recording
         try:

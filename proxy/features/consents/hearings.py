@@ -136,6 +136,7 @@ class Hearings(TaskKind[HearingRow]):
         return await self.table.get(self._store, id_) is not None
 
     async def work(self, task: HearingRow) -> Result:
+        # The id begins with the prefix of its kind, such as `cons_`.
         use = self.uses[task.id.partition("_")[0]]
         try:
             is_given_up = task.tries >= _TRIES and not self.must_hear

@@ -236,7 +236,7 @@ class _SignedFileObserver(_FileObserver):
         )
 
     def _parent(self, file: AnswerFile, speech: Speech) -> SoundFile | None:
-        """Return the converted recording, or the speaking provider's signed file if its frames pass."""
+        """Return the converted recording, or the provider's signed file if the answer has its MP3 frames."""
         if (source := self._call.request.source) is not None:
             signed_file = source.file
             return SoundFile(SourceFile(signed_file), media_type(signed_file)) if signed_file else None

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.catalogue.voice_records import DESCRIPTION_FIELDS, VoiceRecord
+from proxy.catalogue.voice_records import DAY_US, DESCRIPTION_FIELDS, VoiceRecord
 from proxy.features.own_voices.seals import without_texts
 from proxy.storage import accounts, audit, blobs, library_revisions
 from proxy.storage.audit import Act
@@ -121,7 +121,7 @@ _NOTE_USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0)
 # `used` is the beginning of the day on which the voice last spoke: it may have spoken at the end of this day.
 _UNUSED = f"""
 {ROWS.select} account = :account AND kind IN ('sample', 'mix')
-AND created < :before AND coalesce(used + 86400000000, 0) < :before LIMIT :limit
+AND created < :before AND coalesce(used + {DAY_US}, 0) < :before LIMIT :limit
 """
 
 
