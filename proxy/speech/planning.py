@@ -326,7 +326,7 @@ class Planner:
             own_voices=frozenset(id_ for id_ in voices if id_.startswith((OWN_VOICE, OWN_CLIP))),
             cast=tuple(name for name, _ in request.cast or voice.cast),
             is_joined=is_joined,
-            treatment=self._treat(models, terms, has_parts=is_joined),
+            treatment=self._treat(models, terms, is_joined=is_joined),
         )
 
     def explain(

@@ -52,10 +52,10 @@ class Treatment(msgspec.Struct, frozen=True):
 
 
 class Treat(Protocol):
-    def __call__(self, models: Sequence[Model], terms: Terms, *, has_parts: bool) -> Treatment | None:
-        """Return the treatment of an answer by these models, or None."""
+    def __call__(self, models: Sequence[Model], terms: Terms, *, is_joined: bool) -> Treatment | None:
+        """Return the treatment of an answer by these models, or None. `is_joined` is that of its plan."""
         ...
 
 
-def untreated(models: Sequence[Model], terms: Terms, *, has_parts: bool) -> None:
+def untreated(models: Sequence[Model], terms: Terms, *, is_joined: bool) -> None:
     """Return None: no answer is treated."""

@@ -118,11 +118,11 @@ class Cache:
 
         If an equal request is being spoken, this waits for its end, unless that one waits for its own client.
         """
-        if call.clip is None:
+        if call.clip is None:  # this request may not use the cache
             return _NOTHING
         if (clip := self._clips.find_in_memory(call.clip)) is not None:
             self._metrics.lookups.counts[("hit",)] += 1
-            return LookUp(Replay(clip, self._clips.threads), None, "hit")
+            return LookUp(Replay(clip, self._clips.threads), state="hit")
         question = CacheQuestion(call.caller.account, call.request, call.plan)
         return await self._search(call, question, rules.patience_s(first_audio_s))
 
@@ -228,6 +228,7 @@ class Cache:
             search.leader.land("again")
 
     def _record(self, search: CacheSearch, question: CacheQuestion) -> ClipRecording | None:
+        """Begin to record the answer. None: it cannot be stored."""
         lock, leader = search.lock, search.leader
         if search.clip is not None or lock is None or leader is None:
             return None
@@ -242,6 +243,7 @@ class Cache:
     async def _land(
         self, search: CacheSearch, observer: CacheObserver | None, question: CacheQuestion
     ) -> None:
+        """Store the clip of an ended answer, or release the lock. Then end the flight."""
         landing: Landing = "again"
         recording = None if observer is None else observer.recording
         try:
@@ -265,13 +267,14 @@ class Cache:
             return "again"
         # Another candidate may have spoken, so the clip is named by the candidates that did.
         path = path.with_name(self._names.clip_name(question, observer.speakers))
-        if not await self._clips.keep(recording, observer.about, path):
+        if not await self._clips.store_clip(recording, observer.about, path):
             return "again"
         self._is_failing = False
         self._metrics.stores.inc()
         return path
 
     async def _purge_twice(self, purge: _Purge) -> None:
+        """Purge now, and once more when no worker begins a clip of what is deleted any more."""
         await self._purge(purge)
         self._start(self._second_purges, self._purge_again(purge))
 

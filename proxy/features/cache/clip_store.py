@@ -49,15 +49,15 @@ class ClipRecording(FileRecording):
         folder: BoundedFolder,
         id_: str,
         indexing: asyncio.Task[None],
-        on_end: Callable[[OSError | None], None],
+        report_given_up: Callable[[OSError | None], None],
     ) -> None:
         super().__init__(lock, folder.largest_bytes, folder.threads)
         self.id = id_
         self.indexing = indexing
-        self._tell_end = on_end
+        self._report_given_up = report_given_up
 
     def on_given_up(self) -> None:
-        self._tell_end(self.failure)
+        self._report_given_up(self.failure)
 
 
 class ClipStore:
@@ -96,13 +96,15 @@ class ClipStore:
             self._memory.put(str(path), clip)
         return clip
 
-    def record(self, lock: Lock, owner: ClipOwner, on_end: Callable[[OSError | None], None]) -> ClipRecording:
+    def record(
+        self, lock: Lock, owner: ClipOwner, report_given_up: Callable[[OSError | None], None]
+    ) -> ClipRecording:
         """Begin a recording. The speech does not wait for the index."""
         id_ = secrets.token_hex(12)
         indexing = asyncio.create_task(index.add(self._store, id_, owner, self._folder_id))
-        return ClipRecording(lock, self.folder, id_, indexing, on_end)
+        return ClipRecording(lock, self.folder, id_, indexing, report_given_up)
 
-    async def keep(self, recording: ClipRecording, about: About, path: Path) -> bool:
+    async def store_clip(self, recording: ClipRecording, about: About, path: Path) -> bool:
         """Store a whole recording. Return False if it was abandoned or purged. The lock is free
         afterwards."""
         is_stored = False

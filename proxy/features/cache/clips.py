@@ -84,7 +84,8 @@ class Clip:
 
 
 def load(path: Path, valid_since: float) -> Clip | None:
-    """Load a clip and note its use. Return None if there is none, or if it is too old or damaged."""
+    """Load a clip and note its use. Return None if there is none, if it is damaged, or if it was written
+    before `valid_since`, in seconds of Unix time."""
     file = locked_files.open_whole(path)
     if file is None:
         return None
@@ -101,7 +102,8 @@ def load(path: Path, valid_since: float) -> Clip | None:
 
 
 def identity(path: str) -> Identity | None:
-    """Identify the file that has this name now. It needs no thread: the system has the answer in memory."""
+    """Identify the file that has this name now, or return None. The system answers from memory, so this needs
+    no thread."""
     try:
         return Identity.of(os.stat(path))
     except OSError:

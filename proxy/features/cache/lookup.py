@@ -116,13 +116,13 @@ class CacheSearch:
         """
         self.clip = await self._find(self.path)
         while self.clip is None:
-            other = self._single_flight.of(self.path)
+            other = self._single_flight.leader_of(self.path)
             landing = None if other is None else await other.wait(self._patience_s)
             if landing == "alone":
                 return
             if landing is not None:
                 self.clip = await self._find(self.path if landing == "again" else landing)
-            elif self._single_flight.of(self.path) is other:
+            elif self._single_flight.leader_of(self.path) is other:
                 self.leader = self._single_flight.start_flight(self.path)
                 await self._take_lock(is_held=other is not None)
                 return
@@ -130,7 +130,8 @@ class CacheSearch:
     async def _take_lock(self, is_held: bool) -> None:
         """Take the lock of the name, or a lock of another name if the right one is held for too long.
 
-        Equal requests in this worker then wait for ours, and do not all speak at once.
+        Equal requests in this worker then wait for ours, and do not all speak at once. With `is_held`, an
+        earlier leader in this worker still speaks, so the right lock is not tried.
         """
         path, ends = self.path, time.monotonic() + self._patience_s
         while self.lock is None and self.clip is None:
@@ -138,7 +139,7 @@ class CacheSearch:
                 path = self.path.with_name(f"{self.path.name}-{secrets.token_hex(4)}")
             async with asyncio.timeout(self._patience_s):
                 self.lock = await self._clips.folder.lock_file(path)
-            # The last owner of the lock may have kept an answer since our last search.
+            # The last owner of the lock may have stored a clip since our last search.
             self.clip = await self._find(self.path)
             if self.lock is None and self.clip is None:
                 await asyncio.sleep(_LOOK_AGAIN_S)

@@ -44,6 +44,8 @@ _SOUND_REVISION = 2
 
 
 class CacheQuestion(Redacted, msgspec.Struct, frozen=True):
+    """A planned request, from which the name and the owner of its clip follow."""
+
     account: str
     request: SpeechRequest
     plan: SpeechPlan
@@ -98,7 +100,7 @@ class ClipNames:
         if question.plan.is_checked:
             sound.append("checked")
         if (treatment := question.plan.treatment_of(speakers[0])) is not None:
-            sound.append(treatment.filter and treatment.filter.key)
+            sound.append(None if treatment.filter is None else treatment.filter.key)
         return caching.name_without_text(question.account, sound, voiced)
 
     def _tag(self, kind: str, data: bytes) -> str:

@@ -51,7 +51,7 @@ SELECT recording, name, min(began) AS began FROM clips WHERE folder = :folder GR
 
 _BATCH = 256
 _RECORDINGS = MOST_ROWS // MOST_NAMES
-"""Of a part of a purge: each has a row for each voice of its cast."""
+"""The most recordings in one commit of a purge. Each has a row for each voice of its cast."""
 
 TABLE = Table(
     "clips",
@@ -71,7 +71,8 @@ class ClipOwner(NamedTuple):
 
 
 class IndexedClip(msgspec.Struct, frozen=True):
-    """A recording's rows in the index. Its name is empty while it is under way."""
+    """A recording's rows in the index. Its name is empty while it is under way. It `began` at this time of
+    the store, in microseconds."""
 
     recording: str
     name: str
@@ -98,7 +99,7 @@ async def give_name(store: Store, recording: str, name: str) -> bool:
 
 
 async def is_there(store: Store, recording: str) -> bool:
-    """False if the recording was purged, or one of its voices erased."""
+    """Return False if the recording was purged, or one of its voices erased."""
     return bool(await store.read(_IS_THERE, {"recording": recording}))
 
 

@@ -53,9 +53,10 @@ class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     post: PostUse | None = None
 
 
-def uses_cache(requested: bool | None, planned: bool, configured: bool) -> bool:
-    """Tell whether a request uses the cache: its own setting, its plan, or the configuration decides."""
-    return (planned or configured) if requested is None else requested
+def uses_cache(is_requested: bool | None, is_planned: bool, is_configured: bool) -> bool:
+    """Tell whether a request uses the cache. If it does not say (None), its plan or the configuration may
+    switch the cache on."""
+    return (is_planned or is_configured) if is_requested is None else is_requested
 
 
 def patience_s(first_audio_s: float) -> float:

@@ -71,7 +71,7 @@ class SingleFlight:
     def __init__(self) -> None:
         self._under_way: dict[Path, Leader] = {}
 
-    def of(self, path: Path) -> Leader | None:
+    def leader_of(self, path: Path) -> Leader | None:
         return self._under_way.get(path)
 
     def start_flight(self, path: Path) -> Leader:

@@ -126,7 +126,7 @@ _log = structlog.get_logger()
 class CloneAttempt:
     """An attempt at one target. The names of this database's clones begin with `prefix`.
 
-    `terms` are the present terms of the account. `fee` is the provider's, in micro-USD.
+    `terms` are the present terms of the account. `fee_micro_usd` is the provider's fee for one clone.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class CloneAttempt:
         prefix: str,
         bills: CloneBills,
         terms: Terms | None,
-        fee: int | None,
+        fee_micro_usd: int | None,
         notices: DeliveryTasks,
     ) -> None:
         self._store = store
@@ -146,7 +146,7 @@ class CloneAttempt:
         self._prefix = prefix
         self._bills = bills
         self.terms = terms
-        self._fee = fee
+        self._fee_micro_usd = fee_micro_usd
         self._notices = notices
         self._has_name = False
 
@@ -242,13 +242,13 @@ class CloneAttempt:
         _log.info("clone.make.complete", engine=clone.engine, binding=clone.id, outcome=outcome)
         if outcome == "doomed":
             return await self._delete(msgspec.structs.replace(clone, state="doomed", engine_voice=voice))
-        return None
+        return None  # the row is written already
 
     async def _settle_bill(self, clone: CloneRecord) -> None:
         """Charge for a clone before it is stored. After a kill in between, the next attempt finds the clone,
         and does not charge it again."""
         if not self._target.info.is_local:
-            await self._bills.settle(clone, self.terms, self._fee)
+            await self._bills.settle(clone, self.terms, self._fee_micro_usd)
 
     async def _delete(self, clone: CloneRecord) -> Result:
         provider = self._provider(clone)
@@ -266,7 +266,7 @@ class CloneAttempt:
                 raise EngineFailed(_STILL_THERE)
         await self._bills.release(clone)
         await records.delete_row(self._store, clone)
-        self._bills.ended.labels(clone.engine, "deleted").inc()
+        self._bills.ended_clones.labels(clone.engine, "deleted").inc()
         _log.info("clone.delete.complete", engine=clone.engine, binding=clone.id)
         return None
 

@@ -28,10 +28,10 @@ from proxy.storage.store import StorageFailed
 
 
 class CloneBills:
-    """The bills of clones in one worker. `ended` counts ended clones, by engine and result."""
+    """The bills of clones in one worker. `ended_clones` counts them by engine and result."""
 
     def __init__(self, ledger: Ledger, registry: CollectorRegistry) -> None:
-        self.ended = Counter(
+        self.ended_clones = Counter(
             "voxgate_clones",
             "Clones at providers: `made`, `deleted`, or `failed` for good.",
             ["engine", "result"],
@@ -84,7 +84,7 @@ class CloneBills:
         if not is_stored:
             raise _no_clone_left(terms, hold.held.cycle)
 
-    async def settle(self, clone: CloneRecord, terms: Terms | None, fee: int | None) -> None:
+    async def settle(self, clone: CloneRecord, terms: Terms | None, fee_micro_usd: int | None) -> None:
         """Charge for a clone that the provider has, unless it was charged before.
 
         If its hold was released before the clone was found, the account's balance may become negative.
@@ -97,15 +97,16 @@ class CloneBills:
             model=CLONE,
             voice=clone.voice,
             tag=clone.tag,
-            micro_usd=fee,
+            micro_usd=fee_micro_usd,
         )
         if await self._price.charge(due, purchase):
             if hold is None and clone.payer:
                 await counts.count_clone(self._store, due.account, due.pool)
-            self.ended.labels(clone.engine, "made").inc()
+            self.ended_clones.labels(clone.engine, "made").inc()
         await self._price.forget(clone.id, clone.account)
 
     async def _new_hold(self, clone: CloneRecord, terms: Terms | None) -> DurableHold:
+        """Return a hold that is not stored, with the price of a clone. Without a payer, the price is 0."""
         owner = await accounts.get(self._store, clone.account)
         price = terms.prices.clone if clone.payer and terms is not None else FREE
         cycle = cycle_at(0 if owner is None else owner.anchor, await self._store.now())

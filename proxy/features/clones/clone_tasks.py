@@ -67,9 +67,9 @@ class CloneTasks(TaskKind[CloneRecord]):
         self._notices = notices
         self.on_change: Callable[[str], None] = _ignore_change
         self._plans: Mapping[str, Plan] = {}
-        self._fees: Mapping[str, int] = {}
+        self._fees_micro_usd: Mapping[str, int] = {}
         self._budgets: Budgets | None = None
-        self._uses: set[tuple[str, str, str]] = set()
+        self._uses: set[records.CloneId] = set()
 
     def revise(
         self, config: Config, budgets: Budgets, on_change: Callable[[str], None] | None = None
@@ -78,7 +78,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         changes."""
         self.on_change = on_change or _ignore_change
         self._plans = {plan.name: plan for plan in config.plans.values()}
-        self._fees = {
+        self._fees_micro_usd = {
             name: cost_micro_usd(section.costs[CLONE], seconds=0.0, characters=0, units=None)
             for name, section in config.engines.items()
             if CLONE in section.costs
@@ -94,7 +94,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         recording is sent. A clone that the provider has deleted is made anew if that is free, or if
         `pays_again`.
         """
-        is_free = not self._fees.get(task.engine)
+        is_free = not self._fees_micro_usd.get(task.engine)
         record = await records.add_task(self._store, task, act, replaces_expired=pays_again or is_free)
         if record is None:
             raise NotFound(f"The voice '{task.voice}' does not exist.", param="voice", code="voice_not_found")
@@ -121,7 +121,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         return _DELETION_LEASE_S if task.state == "doomed" else _LEASE_S
 
     def concurrency_limits(self, task: CloneRecord) -> Mapping[Hashable, int]:
-        """Return the limits of simultaneous attempts: `at_once` clones and as many deletions for each
+        """Return the limits of simultaneous attempts: `most_at_once` clones and as many deletions for each
         credential, and one clone for each account."""
         kind = rules.step_kind(task)
         places: dict[Hashable, int] = {(task.engine, task.credential, kind): self.most_at_once}
@@ -139,7 +139,7 @@ class CloneTasks(TaskKind[CloneRecord]):
         was_deleting = found is not None and found.state == "doomed" != task.state
         if found is not None and found.fence == task.fence and not was_deleting:
             await self.bills.release(task)
-            self.bills.ended.labels(task.engine, "failed").inc()
+            self.bills.ended_clones.labels(task.engine, "failed").inc()
         return {"state": "failed", "due": 0}
 
     async def failure_statements(self, task: CloneRecord) -> tuple[Statement, ...]:
@@ -188,7 +188,7 @@ class CloneTasks(TaskKind[CloneRecord]):
             await self.name_prefix(),
             self.bills,
             await self._recordings.account_terms(clone.account, self._plans),
-            self._fees.get(clone.engine),
+            self._fees_micro_usd.get(clone.engine),
             self._notices,
         )
         if clone.state == "doomed":
@@ -216,11 +216,12 @@ class CloneTasks(TaskKind[CloneRecord]):
             self._uses.clear()
 
     def clones_at(self, engine: str, credential: str) -> ProviderClones:
-        return ProviderClones(self._engines[engine], credential, "")
+        """Return the requests about the clones of all accounts with this credential."""
+        return ProviderClones(self._engines[engine], credential, tenant="")
 
     def fee_micro_usd(self, engine: str) -> int | None:
         """Return the provider's fee for a clone, in micro-USD. None: the configuration has none."""
-        return self._fees.get(engine)
+        return self._fees_micro_usd.get(engine)
 
     async def wait_until_gone(self, voice: str) -> bool:
         """Wait for `_WAIT_UNTIL_GONE_S` at most until no provider has a copy of an erased voice. Return

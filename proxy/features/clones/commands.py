@@ -69,7 +69,7 @@ def voices_reconcile(
         yield AdminRequest("GET", _DIFFERENCES)
         return
     if not yes:
-        if here.form is True:
+        if here.form is True:  # --json
             raise CommandRefused("--reclone spends money; with --json, add --yes")
         found = yield AdminRequest("GET", _DIFFERENCES)
         if not any(each["lost"] for each in found["data"]):

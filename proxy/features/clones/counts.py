@@ -12,7 +12,8 @@ from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Params, Statement, Store
 
 _IS_OPEN = "id = :request AND fence = :fence AND state IN ('wanted', 'making')"
-# The first of two workers locks the row of the cycle, so the second one sees the first one's count.
+# The first of two workers locks the row of the cycle, so the second one sees the first one's count. `last` is
+# the clone that was counted last.
 _COUNT = f"""
 INSERT INTO clone_counts (account, cycle, used, last)
 SELECT CAST(:account AS TEXT), CAST(:pool AS BIGINT), 1, CAST(:request AS TEXT)

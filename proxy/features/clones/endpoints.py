@@ -66,7 +66,8 @@ async def clone_again(store: Store, clone_tasks: CloneTasks, lost: CloneRecord) 
             return False
     except EngineError:
         return False
-    leased = await records.take(store, lost, 0)
+    # The lease ends at once. Its fence is enough for the one write that follows.
+    leased = await records.take(store, lost, lease_us=0)
     if leased is None:
         return False
     await records.change_state(store, leased, "expired", error=LOST)

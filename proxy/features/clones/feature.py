@@ -35,14 +35,15 @@ def find_unpaid_clones(config: Config, registry: Registry, _results: ProbeResult
             yield note("clone", found, do, name=name)
 
 
-def _offers_free_clones(plan: Plan, engine: str, is_charged: bool) -> bool:
-    """Tell whether a plan offers clones without a price, or without a limit."""
+def _offers_free_clones(plan: Plan, engine: str, has_fee: bool) -> bool:
+    """Tell whether a plan offers clones without a price, or without a limit. With `has_fee`, the
+    configuration names the provider's fee for a clone."""
     if plan == UNLIMITED or plan.clones == 0 or plan.local_only or _has_budget(plan):
         return False
     if plan.engines is not None and engine not in plan.engines:
         return False
     is_free = not plan.prices.clone.micro
-    return (is_free and is_charged) or (plan.price != "" and (is_free or plan.clones is None))
+    return (is_free and has_fee) or (plan.price != "" and (is_free or plan.clones is None))
 
 
 def _has_budget(section: EngineSection | Plan) -> bool:

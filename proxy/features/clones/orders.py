@@ -122,6 +122,7 @@ class CloneOrders:
 def _saved_clone(clone: CloneRecord) -> SavedClone:
     """Return a clone for its owner. It has a binding for routing if it speaks, or will speak without a new
     order."""
+    # "": it speaks now. None: it cannot speak without a new order.
     obstacle = "" if clone.state == "ready" else _OBSTACLES.get(clone.state)
     binding = None
     if obstacle is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from policies.plans import MissingLimits, Plan, Terms, build_terms
-from proxy.audio.formats import wav_header
+from proxy.audio.formats import SAMPLE_BYTES, wav_header
 from proxy.catalogue.clones import ENGINES_FIELD, CloneRights, CloneTarget
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.engines.hosts.sample_source import RecordingSource
@@ -67,5 +67,5 @@ class CloneRecordings:
         # Some providers take exactly one recording. The longest one gives the best clone.
         longest = max(recordings, key=lambda each: each.seconds)
         pcm = await self._source.pcm(record.account, longest.digest, target.info)
-        sample = CloneSample(wav_header(len(pcm) // 2, target.info.sample_hz) + pcm)
+        sample = CloneSample(wav_header(len(pcm) // SAMPLE_BYTES, target.info.sample_hz) + pcm)
         return CloneRequest(name=record.name, samples=(sample,), language=voice.language)

@@ -102,7 +102,7 @@ SELECT CAST(:twin AS TEXT), voice, account, revision, engine, credential, 'expir
 FROM bindings WHERE id = :id AND state = 'doomed'
 ON CONFLICT DO NOTHING
 """
-_GONE = f"{_DELETING} voice = :voice LIMIT 1"
+_ANY_COPY = f"{_DELETING} voice = :voice LIMIT 1"
 
 
 def insert_task_statement(task: CloneTask) -> Statement:
@@ -149,7 +149,8 @@ async def store_clone(
 ) -> Literal["kept", "doomed", "lost"]:
     """Store a clone that was made and charged, and notify its account.
 
-    doomed: its voice was erased meanwhile, so the clone must be deleted. lost: another worker has the lease.
+    kept: it is ready. doomed: its voice was erased meanwhile, so the clone must be deleted. lost: another
+    worker has the lease.
     """
     now = await store.now()
     times: Params = {"made": now, "used": now, "expires": expires, "lease": 0}
@@ -210,7 +211,7 @@ async def give_up_slot(store: Store, id_: str, error: str) -> bool:
 
 async def has_no_copies(store: Store, voice: str) -> bool:
     """Tell whether no provider has a copy of an erased voice any more."""
-    return not await store.read(_GONE, {"voice": voice})
+    return not await store.read(_ANY_COPY, {"voice": voice})
 
 
 CloneId = tuple[str, str, str]

@@ -13,9 +13,9 @@ from policies.tasks import SECOND_US, QueuedTask
 
 State = Literal["wanted", "making", "ready", "failed", "expired", "stranded", "doomed"]
 """wanted: no request was sent. making: a request may have been sent, under `name`. ready: the clone can
-speak. failed: only a new order tries again. expired: it gave up its slot, or the
-provider may have deleted it for disuse. stranded: its engine or credential is not configured. doomed: the
-clone must be deleted at the provider."""
+speak. failed: only a new order tries again. expired: it gave up its slot, or the provider may have deleted it
+for disuse. stranded: its engine or credential is not configured. doomed: the clone must be deleted at the
+provider."""
 
 Step = Literal["make", "settle", "delete", "remove", "strand", "restore", "expire", "rest"]
 """make: request the clone. settle: first find out whether an earlier request made it. delete: delete it at
@@ -78,6 +78,7 @@ def restored_state(facts: CloneFacts) -> State:
 
 
 def gives_up(facts: CloneFacts) -> bool:
+    """Tell whether a clone is `failed` if the present try fails."""
     return facts.state != "doomed" and facts.tries + 1 >= MOST_TRIES
 
 

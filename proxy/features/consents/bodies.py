@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from policies.tasks import SECOND_US
 from proxy.config.fields import missing_parameter
 from proxy.features.consents import rules
 from proxy.features.consents.consent_store import NewConsent, ReadableConsent
@@ -149,7 +150,7 @@ def consent_entry(consent: ReadableConsent) -> ConsentEntry:
         ConsentEntry,
         record,
         name=consent.texts.name,
-        created_at=record.created // 1_000_000,
+        created_at=record.created // SECOND_US,
         statement=consent.texts.statement or None,
         duration_seconds=record.seconds,
         providers=None if record.providers is None else list(record.providers),

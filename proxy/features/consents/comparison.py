@@ -85,7 +85,8 @@ class HostedComparer:
         question = pipe.encode(ComparisonQuestion(first, second))
         try:
             async with asyncio.timeout(self._within_s), self._helper.turn, self._helper.use_process() as life:
-                scale, answer = life.ready, plugin_messages.unpack(await life.ask(question))
+                scale = life.ready  # the first message of the process has its scale
+                answer = plugin_messages.unpack(await life.ask(question))
                 if not isinstance(answer, ComparisonScore) or not isinstance(scale, ComparerReady):
                     raise HelperFailed
         except TimeoutError:
@@ -153,7 +154,7 @@ def _build_hosted(
     return HostedComparer(Helper(spec))
 
 
-_COMPARED_S = 30.0
+_MOST_COMPARED_S = 30.0
 
 
 class RatedRecording(NamedTuple):
@@ -195,6 +196,7 @@ class SpeakerComparison:
         return ComparisonResult(judge_speakers(score, scale, ratings), round(score, 3), name)
 
     def refuses(self, comparison: ComparisonResult | None) -> bool:
+        """Tell whether the operator refuses a voice with this result."""
         return (
             comparison is not None
             and comparison.answer == "other"
@@ -206,7 +208,7 @@ def _derive_compared(recording: RatedRecording) -> bytes:
     # This import loads numpy, so it is made only when needed.
     from proxy.audio.recordings.derivation import SampleSpec, derive_sample
 
-    spec = SampleSpec(0.0, _COMPARED_S, COMPARED_RATE_HZ)
+    spec = SampleSpec(least_s=0.0, most_s=_MOST_COMPARED_S, rate_hz=COMPARED_RATE_HZ)
     return derive_sample(recording.master, recording.quality, spec)
 
 

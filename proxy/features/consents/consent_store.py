@@ -44,6 +44,8 @@ Erase = Callable[[OwnedRecord, Act | None], Awaitable[object | None]]
 
 
 class ConsentTexts(msgspec.Struct, frozen=True):
+    """The sealed texts of a consent: the speaker's name, and the statement, or "" if there is a recording."""
+
     name: str
     statement: str = ""
 
@@ -100,7 +102,7 @@ class ConsentStore:
         """
         if await consents.count(self.store, account) >= MOST_CONSENTS:
             raise _too_many_consents()
-        digest, seconds, quality = None, None, "{}"
+        digest, seconds, quality = None, None, "{}"  # the columns of a statement
         if new.recording is not None:
             async with self._intake.accept_upload(account, new.recording, "recording") as accepted:
                 if accepted.seconds > MOST_RECORDING_S:

@@ -59,7 +59,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.word_checks import WordChecks
 
     recognition, notices = context.find_shared_or(LocalRecognition()), context.find_shared_or(Notices())
-    tasks = hearings.Hearings(context.store, recognition)
+    tasks = hearings.Hearings(context.store, recognition)  # they hear the words of recordings
     checks = WordChecks(context.store, context.vault, recognition, notices)
     tasks.uses["cons"] = hearings.HearingUse(checks.load_recording, checks.judge_words)
     async with (

@@ -73,6 +73,7 @@ class Grants:
             )
 
     async def get(self, account: str, id_: str | None) -> Grant | None:
+        """Return a grant of this account, or None. No id, as of a voice without a consent, gives None."""
         record = None if id_ is None else await records.get(self._store, account, id_)
         return None if record is None else _grant(record)
 

@@ -136,6 +136,7 @@ class Hearings(TaskKind[HearingRow]):
         return await self.table.get(self._store, id_) is not None
 
     async def work(self, task: HearingRow) -> Result:
+        # The id begins with the prefix of its kind, such as `cons_`.
         use = self.uses[task.id.partition("_")[0]]
         try:
             is_given_up = task.tries >= _TRIES and not self.must_hear
@@ -162,9 +163,10 @@ class Hearings(TaskKind[HearingRow]):
         if isinstance(result, Done):
             self.uses[task.id.partition("_")[0]].after_commit(task)
 
-    def _end_task(self, task: HearingRow, first: tuple[Statement, ...], change: WordChange) -> Done:
+    def _end_task(self, task: HearingRow, counting: tuple[Statement, ...], change: WordChange) -> Done:
+        """End a hearing. If statements count its seconds, it ends only if they were counted."""
         self._only_if[task.id] = change.only_if
-        return Done(also=(*first, *change.statements, _END_COUNTED if first else _END))
+        return Done(also=(*counting, *change.statements, _END_COUNTED if counting else _END))
 
     async def has_time_left(self, account: str, seconds: float) -> bool:
         """Tell whether an account may have so many more seconds heard today."""

@@ -47,7 +47,7 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
     alone.
 
     `made_by` is the id of the API key that sent it, or `control`. `digest` is that of the recording, if there
-    is one. The speaker's name and the statement are in `sealed`.
+    is one, and `quality` its measured quality as JSON. The speaker's name and the statement are in `sealed`.
     """
 
     id: str

@@ -41,6 +41,7 @@ class WordChecks:
         return OwnRecording(record.id, record.account, pcm, record.language)
 
     async def judge_words(self, task: HearingRow, text: OwnTranscript | None) -> WordChange:
+        """Return the statements that store the judgement. Without a text, the consent stays unchecked."""
         record = await records.get(self._store, task.account, task.id)
         phrase = None if record is None else rules.phrase(record.language, self.operator)
         if record is None or phrase is None or text is None:

@@ -41,7 +41,7 @@ _NEGATIONS = {
 """Words that reverse the meaning of a consent. In a language without such a list, only the exact phrase is a
 match."""
 
-_CONSENTS = frozenset(words_of("consent doy consentimiento j'autorise सहमति acconsento autorizo").tokens)
+_CONSENT_WORDS = frozenset(words_of("consent doy consentimiento j'autorise सहमति acconsento autorizo").tokens)
 """The words of the phrases that express the consent. A recording without its word is no match."""
 
 
@@ -91,7 +91,7 @@ def judge_consent(
     is_whole = count_surplus_words(wrong_runs) <= MOST_EXTRA_WORDS and not any(
         run in wrong_runs for run in name_runs
     )
-    is_whole = is_whole and not lost & _CONSENTS
+    is_whole = is_whole and not lost & _CONSENT_WORDS
     return ConsentWords("match" if is_whole and share >= MATCH_SHARE else "unsure", share)
 
 

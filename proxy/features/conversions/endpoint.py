@@ -102,8 +102,8 @@ class Conversions:
         form = await read_conversion_body(connection)
         upload = read_conversion(form, needs_consent=terms.consent == "required")
         convert = partial(self._convert, state, terms, upload)
-        digest = partial(digest_of_fields, upload.form, upload.audio)
-        await self._answering.answer_once(connection, state, terms, digest, convert)
+        make_digest = partial(digest_of_fields, upload.form, upload.audio)
+        await self._answering.answer_once(connection, state, terms, make_digest, convert)
 
     @property
     def endpoints(self) -> list[Endpoint]:

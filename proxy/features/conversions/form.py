@@ -117,7 +117,8 @@ def source_sound(
 ) -> SourceSound:
     if grant is None:
         return SourceSound(pcm, seconds, digest, file=file)
-    return SourceSound(pcm, seconds, digest, grant.providers, grant.digest, file)
+    receivers, consent = grant.providers, grant.digest
+    return SourceSound(pcm, seconds, digest, receivers=receivers, consent=consent, file=file)
 
 
 async def read_conversion_body(request: Request | Connection) -> RequestForm:

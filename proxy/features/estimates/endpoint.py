@@ -138,10 +138,11 @@ class Estimates(Resource):
 
     def _controls(self, call: SpeechCall, spoken: Spoken, own: AccountLibrary) -> Controls:
         infos = [candidate.model.info for _, candidate in spoken]
-        known = {(part.voice.id, part.language, each.speaker): (part, each) for part, each in spoken}
-        emotions = [self._emotions(call.request.model, *each, own) for each in known.values()]
+        distinct = {(part.voice.id, part.language, each.speaker): (part, each) for part, each in spoken}
+        emotions = [self._emotions(call.request.model, *each, own) for each in distinct.values()]
+        pitches = [info.pitch for info in infos]
         return Controls(
-            pitch=(max(info.pitch[0] for info in infos), min(info.pitch[1] for info in infos)),
+            pitch=(max(lowest for lowest, _ in pitches), min(highest for _, highest in pitches)),
             emotions=tuple(each for each in emotions[0] if all(each in others for others in emotions)),
             instructions=min(info.max_instructions for info in infos),
             seed=all(info.seeds for info in infos),

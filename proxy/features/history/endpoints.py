@@ -198,6 +198,7 @@ class History(Resource):
 
 
 def _text(body: dict[str, Any]) -> str:
+    """Return the text of a body: `input` of speech, or `text` of a transcription."""
     return str(body.get("input") or body.get("text", ""))
 
 

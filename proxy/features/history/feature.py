@@ -35,8 +35,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         entries = HistoryEntries(writer)
 
         def additions_for(revision: RevisionContext) -> Additions:
-            writer.section = section = SECTION.of(revision.config)
-            retention.stored = entries.stored = stored = stored_days(revision.config)
+            section, stored = SECTION.of(revision.config), stored_days(revision.config)
+            writer.section = section
+            retention.stored = entries.stored = stored
             return Additions(
                 History(store, section, stored).endpoints,
                 on_the_way=OnTheWay((HistoryObservers(writer, stored).opener,)),

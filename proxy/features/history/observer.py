@@ -43,6 +43,7 @@ class _HistoryObserver(Observer):
         self._speech = speech
 
     def chunk(self, data: bytes) -> None:
+        # The bytes of a file that goes whole come to `piece`.
         if not self._call.goes_whole:
             self._sound.add(data)
 

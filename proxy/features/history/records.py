@@ -63,7 +63,7 @@ class SealedRequest(Redacted, msgspec.Struct, frozen=True):
 
 
 class EntryFilter(msgspec.Struct, frozen=True):
-    """Entries from `since` to before `until`, of one voice or of all."""
+    """Entries from `since` to before `until`, both in microseconds, of one voice or of all."""
 
     voice: str | None = None
     since: int = 0
@@ -106,7 +106,7 @@ class HistoryStore(SealedBlobs):
 
     async def usage_of(self, ids: Sequence[str]) -> dict[str, Row]:
         """Return outcome, error and micro-credits of these requests. Old usage may be deleted."""
-        names, params = in_list(ids or [""])
+        names, params = in_list(ids or [""])  # `in_list` needs a value
         return {row["id"]: row for row in await self.store.read(_USAGE.format(names), params)}
 
     async def add(self, row: HistoryRow) -> bool:
@@ -117,7 +117,8 @@ class HistoryStore(SealedBlobs):
             sql = f"NOT EXISTS (SELECT 1 FROM erasures WHERE subject IN ({names}))"
             condition = Condition(sql, params)
         values = msgspec.structs.asdict(row)
-        return bool((await self.store.write(*HISTORY.add_statements(values, None, condition)))[-1])
+        *_, added_rows = await self.store.write(*HISTORY.add_statements(values, None, condition))
+        return bool(added_rows)
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Delete entries with their keys and their sound. Return how many there were."""

@@ -15,12 +15,13 @@ from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 600.0
 _OVERLAP_US = 3600 * SECOND_US
+"""Each look at erasures reaches back so far before the last one, so that no late commit is missed."""
 
 _log = structlog.get_logger()
 
 
 def stored_days(config: Config) -> StoredDays:
-    """Return how long entries stay. 0 on a plan: none is kept."""
+    """Return how long entries stay. A plan with 0 days stores none."""
     section = SECTION.of(config)
     if not section.account_mb:
         return StoredDays.of(0.0, {})

@@ -155,7 +155,9 @@ class HistoryWriter:
             if not is_added and sound:
                 await store.drop(account, entry.digest)
         await store.make_room(account, self.section.account_mb * MEGABYTE)
-        return ("sound" if sound else "text") if is_added else "nothing"
+        if not is_added:
+            return "nothing"
+        return "sound" if sound else "text"
 
 
 def encode_stored_sound(data: bytearray, form: OutputForm) -> tuple[bytes, str]:

@@ -20,7 +20,6 @@ LEXICONS = Group("lexicons", "Lexicons: the pronunciation of words.")
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The lexicon: a language, or a name.")]
 _Account = Annotated[str, typer.Option(help="The account, by id or name.")]
-_NOTHING: dict[str, str] = {}
 _CSV_NAMES = ["word", "spoken"]
 
 
@@ -63,7 +62,8 @@ def lexicons_set(
 ) -> AdminRequest:
     """Set the words of an account's lexicon. They replace its old words."""
     _check_named(account)
-    words = {**(_read_file(file) if file else _NOTHING), **dict(map(_parse_entry, entries or ()))}
+    words = _read_file(file) if file else {}
+    words.update(map(_parse_entry, entries or ()))
     if not words:
         raise CommandRefused("give a word and what is spoken for it: nginx='engine x', or --file WORDS.csv")
     # Imported here: it is slow, and no other command needs it.

@@ -62,7 +62,7 @@ class LexiconStore:
             self.store, account, usual, act
         ):
             raise unknown_lexicon(
-                name, [each for each, *_ in await records.list_revisions(self.store, account)]
+                name, [known for known, *_ in await records.list_revisions(self.store, account)]
             )
         await self._forget_old_words(account)
         return usual
@@ -227,8 +227,8 @@ class LexiconEndpoints(Resource):
             if own is not None:
                 return _whole(_account_entry(own), own.words)
         if usual not in self._shared:
-            known = [] if account is None else await records.list_revisions(self._store, account)
-            raise unknown_lexicon(name, [*(each for each, *_ in known), *self._shared])
+            revisions = [] if account is None else await records.list_revisions(self._store, account)
+            raise unknown_lexicon(name, [*(known for known, *_ in revisions), *self._shared])
         return _whole(_server_entry(usual, self._shared[usual]), self._shared[usual])
 
 

@@ -59,6 +59,8 @@ class LexiconRecord(Redacted, LexiconSummary, frozen=True, kw_only=True):
 
 
 class AccountWords:
+    """The words of accounts as the core reads them: see `SavedWords`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
@@ -126,6 +128,7 @@ async def put_lexicon(
 
 
 async def delete_lexicon(store: Store, account: str, name: str, act: Act | None = None) -> bool:
+    """Delete a lexicon, and tell whether there was one."""
     acts = audit.insert_statements(act, _IS_THERE, {"of": account, "name": name})
     *_, rows, _ = await store.write(
         *acts,

@@ -62,7 +62,7 @@ class AnswerMark:
 
     async def _step(self, step: Callable[..., bytes | Awaitable[bytes]], *pcm: bytes) -> bytes:
         try:
-            sound = step(*pcm)
+            sound = step(*pcm)  # a hosted mark gives an awaitable, any other mark gives bytes
             return sound if isinstance(sound, bytes) else await sound
         except SoundFailed as failure:
             reason = str(failure)

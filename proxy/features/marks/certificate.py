@@ -23,8 +23,8 @@ _KEY_HEADER = "-----BEGIN PRIVATE KEY-----"
 
 def read_test_certificate(pem: bytes, where: str = TEST_CERTIFICATE) -> SigningCertificate:
     """Read the output of `make_test_pem`. Raises UnusableCertificate."""
-    chain, mark, key = pem.decode("ascii", "replace").partition(_KEY_HEADER)
-    return read_certificate(chain, mark + key, where, is_test=True)
+    chain, key_header, key = pem.decode("ascii", "replace").partition(_KEY_HEADER)
+    return read_certificate(chain, key_header + key, where, is_test=True)
 
 
 def read_certificate(
@@ -50,7 +50,7 @@ def read_certificate(
         key=private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ).decode(),
-        algorithm=_algorithm(private) or "",
+        algorithm=_algorithm(private) or "",  # never "": `_faults` refuses other keys
         subject=_common_name(leaf),
         expires=leaf.not_valid_after_utc,
         is_test=is_test,
@@ -93,6 +93,7 @@ def _faults(leaf: x509.Certificate, key: PrivateKeyTypes, now: datetime) -> list
 
 
 def _algorithm(key: PrivateKeyTypes) -> str | None:
+    """Return the manifest library's name for the key's algorithm, or None if it is not supported."""
     match key:
         case ec.EllipticCurvePrivateKey():
             return _CURVES.get(key.curve.name)

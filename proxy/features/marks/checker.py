@@ -27,7 +27,7 @@ from proxy.features.marks.findings import (
     SearchJob,
 )
 from proxy.features.marks.hosted_mark import MarkUnusable
-from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
+from proxy.features.marks.marker import DAY_BITS, KEYS_FILE, Marker, installation_bits
 from proxy.features.marks.section import SECTION, TEST_CERTIFICATE
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import KeyRing, parse_keys
@@ -49,7 +49,6 @@ SEARCH_WITHIN_S = 90.0
 MANIFEST_WITHIN_S = 30.0
 
 _END_OF_CERTIFICATE = "-----END CERTIFICATE-----"
-_INSTALLATION_BITS = 16
 _MOST_ANSWER_BYTES = 1 << 16
 
 _log = structlog.get_logger()
@@ -105,8 +104,9 @@ class ProvenanceChecker:
         return Examination(marks, found, seconds, decoded.is_cut)
 
     async def is_ours(self, payload: int) -> bool:
+        """Tell whether the payload of a mark names this installation."""
         id_ = await installation_id(self._store, secrets.token_hex(4))
-        return payload >> _INSTALLATION_BITS == installation_bits(id_)
+        return payload >> DAY_BITS == installation_bits(id_)
 
     async def close(self) -> None:
         """End all processes. No check may be running."""
@@ -133,6 +133,7 @@ class ProvenanceChecker:
             marks += (MarkFinding(mark, fault="it is not installed"),)
         for failed in (each for each in marks if each.fault):
             _log.warning("marks.search.failed", plugin=failed.plugin, error=failed.fault)
+            # A mark that is only installed, and not configured, may fail.
             if failed.plugin in settings:
                 raise MarksUnavailable(f"the mark {failed.plugin} cannot be used")
         return tuple(each for each in marks if not each.fault)

@@ -19,6 +19,9 @@ _TYPE_BYTES = 16
 _HAS_LABEL = 2
 _SIGN_1 = b"\xd2\x84"
 """A COSE_Sign1 begins with its tag, and with an array of four."""
+_SIGNED_HEAD = b"\x84\x6aSignature1"
+"""The signed bytes begin with the head of an array of four, and with this text."""
+_ED25519_SIGNATURE_BYTES = 64
 _BYTE_STRING, _FIRST_LONG = 0x40, 24
 
 
@@ -34,24 +37,25 @@ def is_signed_with(store: bytes, manifest: str, certificate: bytes) -> bool:
 def _claim_and_signature(store: bytes, manifest: str) -> tuple[bytes, bytes]:
     """Return the claim and its signature as CBOR. Raise ValueError if one occurs twice: the library may have
     checked the other one."""
-    _, whole = _only_box(list(_boxes(store)))
-    _, inside = _only_box([box for box in _labelled_boxes(whole) if box[0] == manifest])
+    whole = _only([content for _, content in _boxes(store)])
+    inside = _only([content for label, content in _labelled_boxes(whole) if label == manifest])
     boxes = _labelled_boxes(inside)
-    _, claim = _only_box([box for box in boxes if box[0].startswith("c2pa.claim")])
-    _, signature = _only_box([box for box in boxes if box[0].startswith("c2pa.signature")])
+    claim = _only([content for label, content in boxes if label.startswith("c2pa.claim")])
+    signature = _only([content for label, content in boxes if label.startswith("c2pa.signature")])
     return _cbor_content(claim), _cbor_content(signature)
 
 
-def _only_box(boxes: list[tuple[str, bytes]]) -> tuple[str, bytes]:
-    [box] = boxes
-    return box
+def _only(contents: list[bytes]) -> bytes:
+    [content] = contents
+    return content
 
 
-def _labelled_boxes(content: bytes) -> list[tuple[str, bytes]]:
-    return [(_label(inside), inside) for kind, inside in _boxes(content) if kind == _SUPERBOX.decode()]
+def _labelled_boxes(data: bytes) -> list[tuple[str, bytes]]:
+    return [(_label(content), content) for kind, content in _boxes(data) if kind == _SUPERBOX.decode()]
 
 
 def _boxes(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the type and the content of each box (JUMBF)."""
     offset = 0
     while offset < len(data):
         size = int.from_bytes(data[offset : offset + 4])
@@ -64,7 +68,7 @@ def _boxes(data: bytes) -> Iterator[tuple[str, bytes]]:
         offset += size
 
 
-def _label(content: bytes) -> str:
+def _label(content: bytes) -> str:  # a description has a type, a byte of flags, and perhaps a label
     kind, described = next(_boxes(content), ("", b""))
     if kind != _DESCRIPTION.decode() or not described[_TYPE_BYTES] & _HAS_LABEL:
         return ""
@@ -72,8 +76,7 @@ def _label(content: bytes) -> str:
 
 
 def _cbor_content(superbox: bytes) -> bytes:
-    _, content = _only_box([box for box in _boxes(superbox) if box[0] == _CBOR.decode()])
-    return content
+    return _only([content for kind, content in _boxes(superbox) if kind == _CBOR.decode()])
 
 
 def _is_verified(certificate: bytes, claim: bytes, cose: bytes) -> bool:
@@ -81,7 +84,7 @@ def _is_verified(certificate: bytes, claim: bytes, cose: bytes) -> bool:
     if not cose.startswith(_SIGN_1):
         return False
     protected, _ = _bytes_at(cose, len(_SIGN_1))
-    signed = b"\x84\x6aSignature1" + _cbor_bytes(protected) + _cbor_bytes(b"") + _cbor_bytes(claim)
+    signed = _SIGNED_HEAD + _cbor_bytes(protected) + _cbor_bytes(b"") + _cbor_bytes(claim)
     key = load_pem_x509_certificate(certificate).public_key()
     if isinstance(key, ec.EllipticCurvePublicKey):
         size = (key.key_size + 7) // 8
@@ -91,7 +94,7 @@ def _is_verified(certificate: bytes, claim: bytes, cose: bytes) -> bool:
         key.verify(utils.encode_dss_signature(r, s), signed, ec.ECDSA(_hash_of(key.key_size)))
         return True
     if isinstance(key, ed25519.Ed25519PublicKey):
-        key.verify(_last_bytes(cose, 64), signed)
+        key.verify(_last_bytes(cose, _ED25519_SIGNATURE_BYTES), signed)
         return True
     if isinstance(key, rsa.RSAPublicKey):
         return any(_is_verified_by_rsa(key, cose, signed, hash_) for hash_ in (SHA256(), SHA384(), SHA512()))

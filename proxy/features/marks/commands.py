@@ -34,7 +34,7 @@ _MANIFESTS = {
 
 _OURS = "It carries this server's mark."
 _SHARED = "It carries the mark of another server that shares the key."
-_ANYBODYS = "It carries a mark of machines that speak, which does not say whose."
+_WITHOUT_KEY = "It carries a mark of machines that speak, which does not say whose."
 _HINT = "A mark can be copied onto another sound. Only a manifest or a receipt proves who spoke it."
 
 
@@ -57,7 +57,7 @@ def detect(
 def _status(answer: dict[str, Any]) -> int:
     if answer["found"]:
         return 0
-    # Without a key there was no search, perhaps as this is not the folder of the server.
+    # Without a key there was no search. Then this may not be the server's data folder.
     return NOT_FOUND if answer["marks"] else UNUSABLE
 
 
@@ -83,7 +83,7 @@ def _headline(answer: dict[str, Any]) -> str:
         return _SHARED if all(mark["is_ours"] is False for mark in keyed) else _OURS
     if not answer["marks"]:
         return "No mark was looked for: this data folder has no keys of marks."
-    return _ANYBODYS if found else "Nothing shows that this was spoken here."
+    return _WITHOUT_KEY if found else "Nothing shows that this was spoken here."
 
 
 def _mark_text(mark: dict[str, Any]) -> str:

@@ -164,9 +164,9 @@ class MarkDetection(Resource):
     async def check_content_provenance(self, request: Request) -> Response:
         """The same, as OpenAI's API tells it"""
         examined = await self._examined(request, caller_of(request.scope).account)
-        found = _manifest(examined.manifest)
+        found = _detected_manifest(examined.manifest)
         results: list[C2paResult | MarkResult] = [struct_from(C2paResult, found)]
-        for mark in await self._marks(examined):
+        for mark in await self._detected_marks(examined):
             results.append(
                 struct_from(MarkResult, mark, outcome="detected" if mark.found else "not_detected")
             )
@@ -174,8 +174,8 @@ class MarkDetection(Resource):
 
     async def _detected(self, request: Request, account: str) -> DetectedMarks:
         examined = await self._examined(request, account)
-        marks = await self._marks(examined)
-        manifest = _manifest(examined.manifest)
+        marks = await self._detected_marks(examined)
+        manifest = _detected_manifest(examined.manifest)
         techniques: list[Technique] = (
             ["inaudible_mark"] if any(mark.has_our_key for mark in examined.marks) else []
         )
@@ -207,11 +207,12 @@ class MarkDetection(Resource):
                     f"Invalid 'file': {error}.", param="file", code="invalid_audio"
                 ) from None
 
-    async def _marks(self, examined: Examination) -> list[DetectedMark]:
-        return [await self._mark(mark) for mark in examined.marks]
+    async def _detected_marks(self, examined: Examination) -> list[DetectedMark]:
+        return [await self._detected_mark(mark) for mark in examined.marks]
 
-    async def _mark(self, mark: MarkFinding) -> DetectedMark:
+    async def _detected_mark(self, mark: MarkFinding) -> DetectedMark:
         payload = mark.payload if mark.is_found else None
+        # A shorter payload has no room for the installation.
         names_server = mark.payload_bits == PAYLOAD_BITS
         return DetectedMark(
             plugin=mark.plugin,
@@ -226,7 +227,7 @@ class MarkDetection(Resource):
         )
 
 
-def _manifest(found: ManifestFinding) -> DetectedManifest:
+def _detected_manifest(found: ManifestFinding) -> DetectedManifest:
     outcome = "detected" if found.state in ("trusted", "valid") else "not_detected"
     return struct_from(DetectedManifest, found, outcome=outcome, validation_state=found.state)
 

@@ -16,7 +16,7 @@ from proxy.file_store import key_ring
 from proxy.http.endpoint import Endpoint
 from proxy.speech.speaking import OnTheWay
 
-_SMALL = 1024 * 1024
+_MOST_FILE_BYTES = 1024 * 1024
 
 
 @asynccontextmanager
@@ -73,6 +73,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             )
 
         def take_keys() -> None:
+            """Read the keys again: a stored ring has changed."""
             marker.revise(config)
             manifests.take_keys(config)
             ring.revise(config)
@@ -109,8 +110,8 @@ FEATURE = Feature(
         "/admin/marking",
     ),
     backed_up=(
-        *(BackedUp(name, _SMALL, key_ring.check_ring) for name in (MARK_KEYS, RECEIPT_KEYS)),
-        BackedUp(TEST_CERTIFICATE, _SMALL),
+        *(BackedUp(name, _MOST_FILE_BYTES, key_ring.check_ring) for name in (MARK_KEYS, RECEIPT_KEYS)),
+        BackedUp(TEST_CERTIFICATE, _MOST_FILE_BYTES),
     ),
     checks=(_check,),
     doctor=(("certificate", _check_certificate),),

@@ -14,7 +14,8 @@ ManifestState = Literal["trusted", "valid", "invalid", "not_present"]
 
 
 class MarkFinding(msgspec.Struct, frozen=True):
-    """The result of one mark's detector. `fault` is its error, if it failed."""
+    """The result of one mark's detector. `fault` is its error, if it failed. `key` is None if no mark was
+    found, and "" if a mark without keys was found. `payload` is None if it could not be read."""
 
     plugin: str
     score: float = 0.0
@@ -45,7 +46,8 @@ class MarkFinding(msgspec.Struct, frozen=True):
 
     @property
     def has_our_key(self) -> bool:
-        """Whether our key made the mark, which may be copied. A mark without a key may have any maker."""
+        """Whether one of the known keys made the mark, which may be a copy. Anyone can make a mark without
+        keys."""
         return bool(self.key)
 
 

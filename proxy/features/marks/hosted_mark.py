@@ -16,8 +16,10 @@ from speech_engine.mark import Detection, MarkKey
 STEP_S = 20.0
 """The time for one step of a stream, the steps of other streams before it included."""
 DETECT_S = 120.0
+"""The time for one search, after the wait for its turn."""
 MOST_STREAMS = 256
 MOST_QUESTIONS = 8
+"""The most searches that run or wait."""
 PIECE_BYTES = 96_000
 """A second of sound, at most. A stream has no more on the way, so the others come soon."""
 
@@ -27,7 +29,7 @@ _log = structlog.get_logger()
 class MarkUnusable(Exception):
     """The mark cannot be made or searched for now. The message is for the operator.
 
-    The mark `is_busy` if it has too many users.
+    With `is_busy`, the reason is that too many answers or searches use the mark.
     """
 
     def __init__(self, reason: str, *, is_busy: bool = False) -> None:
@@ -158,7 +160,7 @@ class HostedMarkStream:
         name = self._mark.name
         if self._is_broken:
             raise SoundFailed(f"the mark {name} has ended")
-        # If this step did not take its answer, the next step would get it.
+        # Until its answer is here, this step counts as failed: the next step would get a late answer.
         self._is_broken = True
         before = self.life.numbered_answer_count
         try:

@@ -17,7 +17,8 @@ _URL_SAFE = b"-_"
 
 
 RECEIPT_TYPE = "voxgate-receipt+jws"
-"""Nothing else that the same key may sign some day passes for a receipt (RFC 8725, 3.11)."""
+"""The type in a receipt's header, so that no other text by the same key passes for a receipt (RFC 8725,
+3.11)."""
 
 
 class Jwk(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,12 +109,12 @@ def parse_jws(text: str) -> SignedText:
     return SignedText(head.kid, head.typ, payload, ".".join(parts[:2]).encode(), signature)
 
 
-def is_signed_by(text: SignedText, key: Jwk) -> bool:
+def is_signed_by(jws: SignedText, key: Jwk) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        Ed25519PublicKey.from_public_bytes(_decode(key.x)).verify(text.signature, text.signed)
+        Ed25519PublicKey.from_public_bytes(_decode(key.x)).verify(jws.signature, jws.signed)
     except InvalidSignature:
         return False
     return True

@@ -18,7 +18,7 @@ from proxy.features.marks.signing import PARENT
 
 # The ingredient of a converted recording, whose file is not given. The action `c2pa.opened` finds an
 # ingredient by this label.
-_RECORDING = {"title": "recording", "relationship": "parentOf", "label": PARENT}
+_RECORDING_INGREDIENT = {"title": "recording", "relationship": "parentOf", "label": PARENT}
 
 
 class ManifestFacts(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ def write_definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
         "assertions": assertions,
     }
     if facts.source and not has_parent:
-        manifest["ingredients"] = [_RECORDING]
+        manifest["ingredients"] = [_RECORDING_INGREDIENT]
     return msgspec.json.encode(manifest).decode()
 
 

@@ -25,6 +25,7 @@ MOST_CPU_S = 10
 _MEMORY_MB = 256
 _MOST_TEXT = 200
 _OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
+# Whom the library trusts does not count: a manifest is `trusted` if our own key signed it.
 _STATES: dict[str, ManifestState] = {"Valid": "valid", "Trusted": "valid"}
 _MISSING = (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.RemoteManifest, c2pa.C2paError.NotSupported)
 _REMOTE = "Remote:"
@@ -83,7 +84,7 @@ def _finding(reader: c2pa.Reader, job: ManifestJob) -> ManifestFinding:
 
 
 def _making_action(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return the action that made the sound, or the edit of its parent."""
+    """Return the action that made the sound, or the edit of its parent. It is empty if there is none."""
     for assertion in manifest.get("assertions", ()):
         if str(assertion.get("label", "")).startswith("c2pa.actions"):
             actions = [dict(each) for each in assertion["data"]["actions"]]

@@ -10,6 +10,7 @@ from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import Table
 from speech_engine.redacted import Redacted
 
+# `tried` is the moment of the signature.
 _FIND = "SELECT manifest, tried, stamped FROM manifests WHERE request = :request"
 # A request whose usage row was deleted in the meantime gets none. A stamped manifest is never replaced.
 _SAVE = """

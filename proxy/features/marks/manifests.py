@@ -116,7 +116,8 @@ class Manifests:
             return made.data
 
     async def _is_due_again(self, stored: StoredManifest) -> bool:
-        if stored.is_stamped or not self.signer.stamps:
+        """Tell whether a stored manifest has no time stamp and is old enough to be signed again."""
+        if stored.is_stamped or not self.signer.can_stamp:
             return False
         return await self._store.now() - stored.signed_at > RESTAMP_AFTER_US
 

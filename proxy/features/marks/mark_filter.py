@@ -28,11 +28,12 @@ class Marks:
         use = None if marking is None else marking.mark
         self._filter = None if use is None else MarkFilter(marker, use)
 
-    def treat(self, models: Sequence[Model], terms: Terms, *, has_parts: bool) -> Treatment | None:
+    def treat(self, models: Sequence[Model], terms: Terms, *, is_joined: bool) -> Treatment | None:
+        """Return the treatment of an answer: see `Treat`. A joined answer spares no model."""
         marking = self._rules.decide(models, terms.marking)
         if marking is None:
             return None
-        spared = frozenset[str]() if has_parts else self._rules.spared(models, terms.marking)
+        spared = frozenset[str]() if is_joined else self._rules.spared(models, terms.marking)
         return MarkTreatment(filter=self._filter, spared=spared, marking=marking)
 
     def check_provenance(self) -> None:

@@ -36,7 +36,8 @@ KEYS_FILE = MARK_KEYS
 _FIRST_DAY = 20_454
 """2026-01-01, in days of Unix time. A mark says the day in 16 bits."""
 _DAY_S = 86_400
-_DAY_BITS = 16
+DAY_BITS = 16
+_DAY_MASK = (1 << DAY_BITS) - 1
 _SETTINGS_DIGITS = 12
 RETRY_S = 10.0
 
@@ -135,7 +136,8 @@ class Marker:
         if self._installation is None:
             id_ = await installation_id(self._store, secrets.token_hex(4))
             self._installation = installation_bits(id_)
-        return self._installation << _DAY_BITS | (int(time.time()) // _DAY_S - _FIRST_DAY) & 0xFFFF
+        day = int(time.time()) // _DAY_S - _FIRST_DAY
+        return (self._installation << DAY_BITS) | (day & _DAY_MASK)
 
 
 def installation_bits(id_: str) -> int:
@@ -145,7 +147,7 @@ def installation_bits(id_: str) -> int:
 
 def day_of(payload: int) -> int:
     """Return the day in a mark's payload as the Unix time of its start, in seconds."""
-    return ((payload & 0xFFFF) + _FIRST_DAY) * _DAY_S
+    return ((payload & _DAY_MASK) + _FIRST_DAY) * _DAY_S
 
 
 def mark_key_source(stored: StoredRings | None = None) -> RingSource:

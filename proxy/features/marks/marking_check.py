@@ -30,7 +30,7 @@ def check_marking(config: Config, registry: Registry, results: ProbeResults) -> 
     section = SECTION.of(config)
     of_mark = [*_check_mark(config, registry), *_check_keys(config)]
     yield from of_mark
-    # Where the mark is off or cannot be made, no speech is said to have it.
+    # If the mark is off or cannot be made, no finding says that speech has it.
     is_made = bool(section.mark) and not any(each.verdict == "wrong" for each in of_mark)
     marked = [name for name in config.engines if _is_marked(config, results, name)]
     unknown = [name for name in config.engines if _is_unknown(config, registry, results, name)]
@@ -86,7 +86,7 @@ def _check_keys(config: Config) -> Iterator[Finding]:
 
 
 def _check_file(file: Path) -> Iterator[Finding]:
-    """Check a file that the first start makes. The check of the folder is another one."""
+    """Check a file of keys. It may be missing, because the first start of a server makes it."""
     try:
         text = file.read_text("ascii", "replace")
     except (FileNotFoundError, NotADirectoryError):
@@ -116,8 +116,8 @@ def _is_marked(config: Config, results: ProbeResults, name: str) -> bool:
 
 def _is_unknown(config: Config, registry: Registry, results: ProbeResults, name: str) -> bool:
     """Tell whether a local engine does not run, so that it is unknown whether it makes speech."""
-    is_noted = config.engines[name].marking is not None or name in results.models
-    return not is_noted and _is_hosted(config, registry, name)
+    is_known = config.engines[name].marking is not None or name in results.models
+    return not is_known and _is_hosted(config, registry, name)
 
 
 def _is_hosted(config: Config, registry: Registry, name: str) -> bool:

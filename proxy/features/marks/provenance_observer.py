@@ -44,6 +44,8 @@ _RETRY_S = 5.0
 
 
 class ProvenanceObservers:
+    """Opens an observer for each answer that gets a receipt or a manifest."""
+
     def __init__(self, manifests: Manifests, lost: LostManifests, *, has_receipts: bool) -> None:
         self._manifests = manifests
         self._lost = lost
@@ -234,7 +236,7 @@ class _SignedFileObserver(_FileObserver):
         )
 
     def _parent(self, file: AnswerFile, speech: Speech) -> SoundFile | None:
-        """Return the converted recording, or the speaking provider's signed file if its frames pass."""
+        """Return the converted recording, or the provider's signed file if the answer has its MP3 frames."""
         if (source := self._call.request.source) is not None:
             signed_file = source.file
             return SoundFile(SourceFile(signed_file), media_type(signed_file)) if signed_file else None
@@ -299,15 +301,16 @@ class LostManifests:
             ["engine"],
             registry=registry,
         )
-        self._stored: set[str] = set()
-        self._sound_digest: set[str] = set()
+        self._calls_with_parent: set[str] = set()
+        self._logged_engines: set[str] = set()
 
     def keep_parent(self, call: SpeechCall) -> None:
-        self._stored.add(call.id)
+        """Note that the manifest of this answer has the provider's file as its parent."""
+        self._calls_with_parent.add(call.id)
 
     def count_lost(self, call: SpeechCall) -> None:
-        if call.id in self._stored:
-            self._stored.remove(call.id)
+        if call.id in self._calls_with_parent:
+            self._calls_with_parent.remove(call.id)
             return
         signed: set[str] = set()
         for attempt in call.totals.attempts:
@@ -315,6 +318,6 @@ class LostManifests:
                 signed.add(attempt.model.engine)
         for engine in signed:
             self._lost.labels(engine).inc()
-            if engine not in self._sound_digest:
-                self._sound_digest.add(engine)
+            if engine not in self._logged_engines:
+                self._logged_engines.add(engine)
                 _log.warning("manifest.provider.lost", engine=engine)

@@ -67,12 +67,12 @@ def check_receipt(
     ]
 
 
-def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLine]:
+def _check_key(signed: SignedText, own_jwk: Any, keys: Path | None) -> list[CheckLine]:
     if keys is None:
-        if own is None:
+        if own_jwk is None:
             raise CommandRefused("the receipt has no key of its own; name the server's with --keys")
         try:
-            key = read_jwk(own)
+            key = read_jwk(own_jwk)
         except ValueError as error:
             return [CheckLine("key", False, str(error))]
         line = CheckLine("key", True, f"the receipt's own, {key.kid}: compare it with the server's")
@@ -90,10 +90,10 @@ def _check_key(signed: SignedText, own: Any, keys: Path | None) -> list[CheckLin
 
 
 def _check_claims(signed: dict[str, Any], receipt_fields: ReceiptFields) -> CheckLine:
-    """Compare the readable fields with the signed ones. `true` is not 1 here, and 1 is not 1.0."""
+    """Compare the readable claims with the signed ones. `true` is not 1 here, and 1 is not 1.0."""
     shown = signed if receipt_fields.claims is None else receipt_fields.claims
     names = [*signed, *(name for name in shown if name not in signed)]
-    wrong = [name for name in names if _written(signed, name) != _written(shown, name)]
+    wrong = [name for name in names if _encoded_claim(signed, name) != _encoded_claim(shown, name)]
     if receipt_fields.id is not None and receipt_fields.id != signed["request"]:
         wrong.insert(0, "id")
     if not wrong:
@@ -101,7 +101,7 @@ def _check_claims(signed: dict[str, Any], receipt_fields: ReceiptFields) -> Chec
     return CheckLine("claims", False, f"not as signed: {_printable(', '.join(wrong))}")
 
 
-def _written(claims: dict[str, Any], name: str) -> bytes:
+def _encoded_claim(claims: dict[str, Any], name: str) -> bytes:
     return msgspec.json.encode(claims[name], order="deterministic") if name in claims else _NO_CLAIM
 
 
@@ -117,9 +117,9 @@ def _check_source(claims: _ClipClaims, source: Path | None) -> Iterator[CheckLin
     named = _printable(digest[:64])
     yield CheckLine("kind", True, f"{kind} of the recording with the SHA-256 {named}")
     if source is not None:
-        is_it = _digest_of(source) == digest
-        found = "the recording of the receipt" if is_it else "another one: its SHA-256 differs"
-        yield CheckLine("source", is_it, found)
+        is_same = _digest_of(source) == digest
+        found = "the recording of the receipt" if is_same else "another one: its SHA-256 differs"
+        yield CheckLine("source", is_same, found)
 
 
 def _digest_of(file: Path) -> str:

@@ -125,6 +125,7 @@ class Receipts(Resource):
         return reply(Receipt(id=found.request, claims=claims, jws=jws, jwk=key.jwk))
 
     def _usable_keys(self) -> ReceiptKeys:
+        """Return the keys. Raises ReceiptsUnavailable, or NotFound if receipts are off."""
         if self._ring.keys is None:
             raise ReceiptsUnavailable if self._is_on else _receipts_off()
         return self._ring.keys

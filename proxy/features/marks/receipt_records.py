@@ -39,8 +39,8 @@ class ClipFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     `consents` are digests of the consent records of the voices that spoke. `mark` is the plugin of the
     inaudible mark, `mark_key` the id of its key. `made` is the moment of the last byte, in microseconds.
-    Of a conversion, `source` is the SHA-256 of the file that was converted. Without `has_receipt`, only the
-    manifest needs them.
+    Of a conversion, `source` is the SHA-256 of the file that was converted. Without `has_receipt`, these
+    facts are only for the manifest.
     """
 
     sha256: str
@@ -94,6 +94,7 @@ WHERE facts NOT LIKE '%"mark_key":""%' OR facts LIKE '%"manifest":"sidecar"%' LI
 
 
 async def find_receipt(store: Store, request: str, account: str | None) -> FoundReceipt | None:
+    """Find the facts of a clip: of this account, or of any account if it is None."""
     sql = _FIND if account is None else _FIND_OF_ACCOUNT
     rows = await store.read(sql, {"request": request, "account": account})
     if not rows:

@@ -97,7 +97,9 @@ def list_key_ids(config: Config, stored: StoredRings) -> dict[str, list[str]]:
 
 
 class ReceiptRing:
-    """The usable keys of a worker's latest revision, or None, and the operator who signs by them."""
+    """The receipt keys of a worker's latest revision, and the operator who signs by them.
+
+    `keys` is None if there are none, or if they cannot be read."""
 
     def __init__(self, stored: StoredRings | None = None) -> None:
         self.keys: ReceiptKeys | None = None

@@ -34,19 +34,19 @@ class MarkingRules(msgspec.Struct, frozen=True):
     def has_manifests(self) -> bool:
         return self.marking is not None and self.marking.has_manifest
 
-    def decide(self, models: Iterable[Model], of_plan: bool | None) -> Marking | None:
+    def decide(self, models: Iterable[Model], is_marked_by_plan: bool | None) -> Marking | None:
         """Return the marking of an answer that some of these models may speak. None: it is not marked.
 
-        A plan decides for all engines. Else one model that must be marked is enough, because the speaker is
-        known only at the first byte. See `spared`.
+        A plan decides for all engines, unless `is_marked_by_plan` is None. Else one model that must be
+        marked is enough, because the speaker is known only at the first byte. See `spared`.
         """
-        if self.marking is None or of_plan is False:
+        if self.marking is None or is_marked_by_plan is False:
             return None
-        return self.marking if of_plan or any(map(self.is_due, models)) else None
+        return self.marking if is_marked_by_plan or any(map(self.is_due, models)) else None
 
-    def spared(self, models: Iterable[Model], of_plan: bool | None) -> frozenset[str]:
+    def spared(self, models: Iterable[Model], is_marked_by_plan: bool | None) -> frozenset[str]:
         """Return the names of the models whose speech is not marked if they speak the whole answer alone."""
-        if self.marking is None or of_plan is not None:
+        if self.marking is None or is_marked_by_plan is not None:
             return frozenset()
         return frozenset(model.name for model in models if not self.is_due(model))
 

@@ -50,7 +50,8 @@ async def search(job: SearchJob, confine_us: Callable[[], None]) -> list[MarkFin
 
 
 def samples_of(job: SearchJob) -> tuple[bytes, int]:
-    """Return the samples with 16 bits, at a rate that every mark supports."""
+    """Return the samples with 16 bits, at a rate that every mark supports. Samples of three bytes lose their
+    lowest byte."""
     pcm = job.pcm
     if job.sample_bytes == 3:
         pcm = np.frombuffer(pcm, np.uint8).reshape(-1, 3)[:, 1:].tobytes()

@@ -64,8 +64,8 @@ SECTION = Section("marking", MarkingSection, _read)
 
 
 MARK_KEYS = "mark-keys"
-"""If `[marking] keys` names no other keys."""
+"""The file in the data folder with the keys, if `[marking] keys` names no other."""
 RECEIPT_KEYS = "receipt-keys"
-"""If `[marking] receipt_keys` names no other keys."""
+"""The file in the data folder with the keys, if `[marking] receipt_keys` names no other."""
 TEST_CERTIFICATE = "manifest-test-certificate.pem"
-"""Made if `[marking] certificate` names none."""
+"""The file in the data folder that the server makes if `[marking] certificate` names no other."""

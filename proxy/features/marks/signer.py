@@ -44,7 +44,7 @@ WITHIN_S = 10.0
 """How long a signature may take without the time stamp. A process takes half a second to start."""
 STAMP_WITHIN_S = 1.5
 STAMP_REST_S = 60.0
-"""How long a stamper that did not answer is not asked again, so that no other request waits for it."""
+"""How long a stamper that did not answer gets no more requests, so that no other signature waits for it."""
 
 _log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ class Signer:
         return f"<Signer, {under_way} under way, {self._places!r}>"
 
     @property
-    def stamps(self) -> bool:
+    def can_stamp(self) -> bool:
         """Whether a server of time stamps is configured and is not in a pause after a failure."""
         return bool(self._section.timestamp_url) and time.monotonic() >= self._stamper_rests_until
 
@@ -197,7 +197,7 @@ class Signer:
         await self._stamped.close()
 
     def _queue(self, wants_stamp: bool) -> SigningQueue:
-        return self._stamped if wants_stamp and self.stamps else self._plain
+        return self._stamped if wants_stamp and self.can_stamp else self._plain
 
     def _take_place(self, account: str) -> FairPlace:
         try:
@@ -216,6 +216,7 @@ class Signer:
         *,
         was_promised: bool = False,
     ) -> Signed:
+        # Only a digest comes without a place. It may always wait for a stamp.
         may_stamp = place is None or was_promised
         # Files that were promised no turn may not wait long.
         within_s = None if was_promised else 2 * self.within_s + self._stamp_within_s
@@ -223,7 +224,8 @@ class Signer:
         try:
             async with asyncio.timeout(within_s), queue.turn_of(place, size):
                 # The stamper may have failed while this request waited.
-                keyed = await self._certified(request, may_stamp and queue is self._stamped and self.stamps)
+                wants_stamp = may_stamp and queue is self._stamped and self.can_stamp
+                keyed = await self._certified(request, wants_stamp=wants_stamp)
                 answer = await queue.sign(keyed, self.within_s + keyed.timestamp_s, sources, sink)
                 if keyed.timestamp_url and isinstance(answer, Signed) and not answer.is_stamped:
                     self._stamper_rests_until = time.monotonic() + STAMP_REST_S
@@ -251,7 +253,7 @@ class Signer:
             _log.warning("manifest.certificate.test", do="name your own in marking.certificate")
         return certificate
 
-    async def _certified(self, request: SignRequest, asks_stamp: bool) -> SignRequest:
+    async def _certified(self, request: SignRequest, *, wants_stamp: bool) -> SignRequest:
         """Return the request with the certificate. Raises OSError and UnusableCertificate."""
         certificate = await self._read_certificate()
         return msgspec.structs.replace(
@@ -259,8 +261,8 @@ class Signer:
             chain=certificate.chain,
             key=certificate.key,
             algorithm=certificate.algorithm,
-            timestamp_url=self._section.timestamp_url if asks_stamp else "",
-            timestamp_s=self._stamp_within_s if asks_stamp else 0.0,
+            timestamp_url=self._section.timestamp_url if wants_stamp else "",
+            timestamp_s=self._stamp_within_s if wants_stamp else 0.0,
         )
 
     def _count_signature(self, answer: Signed, *, was_stamp_due: bool) -> None:

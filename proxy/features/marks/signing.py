@@ -17,7 +17,7 @@ MOST_BODY_BYTES = 32 * 2**20
 """The largest file that gets an embedded manifest: the library needs five times its size."""
 
 PARENT = "parent"
-"""The label under which a manifest names the provider's own one."""
+"""The label under which a manifest names its parent: the provider's file, or the converted recording."""
 
 
 class UnusableCertificate(ValueError):
@@ -64,7 +64,8 @@ class SignRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signed(Redacted, msgspec.Struct, frozen=True, tag="signed"):
-    """The manifest, or so many `file_bytes` follow: the file with it.
+    """The answer to a signed request. The manifest of a digest is `data`. Of a file, `data` is empty, and the
+    file with its manifest follows, `file_bytes` long.
 
     `lacks` names the confinements that this machine does not support.
     """

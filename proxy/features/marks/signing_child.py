@@ -44,11 +44,11 @@ def main() -> None:
     lacks = _confine(has_network)
     while (message := pipe.read()) is not None:
         request = decode_request(message)
-        answer, file, is_worn = _answer(request, _read_files(pipe, request), lacks)
+        answer, file, must_exit = _answer(request, _read_files(pipe, request), lacks)
         pipe.write(msgspec.msgpack.encode(answer))
         for at in range(0, len(file), _PIECE_BYTES):
             pipe.write(file[at : at + _PIECE_BYTES])
-        if is_worn:
+        if must_exit:
             # A thread still waits for the time stamp. Only the end of the process can end it.
             os._exit(0)
 
@@ -68,23 +68,24 @@ def _answer(
 ) -> tuple[Signed | Unsigned, bytes, bool]:
     """Sign, with a time stamp if one comes in time. `files` are the file to sign and its parent, or empty.
     Return the answer, the file that follows it, and whether a thread still waits for a stamp."""
-    made, is_worn = None, False
+    made, must_exit = None, False
     if request.timestamp_url:
-        made, is_worn = _sign_within(request, files, request.timestamp_s)
+        made, must_exit = _sign_within(request, files, request.timestamp_s)
     is_stamped = made is not None
     signed = sign(request, "", *files) if made is None else made
     if isinstance(signed, Unsigned):
-        return signed, b"", is_worn
+        return signed, b"", must_exit
     has_parent = bool(request.parent_bytes)
     if not request.file_bytes:
-        return Signed(signed, 0, is_stamped, has_parent, lacks), b"", is_worn
-    return Signed(b"", len(signed), is_stamped, has_parent, lacks), signed, is_worn
+        return Signed(signed, 0, is_stamped, has_parent, lacks), b"", must_exit
+    return Signed(b"", len(signed), is_stamped, has_parent, lacks), signed, must_exit
 
 
 def _sign_within(
     request: SignRequest, files: tuple[bytes, bytes], within_s: float
 ) -> tuple[bytes | None, bool]:
-    """Sign with a time stamp. The library waits for the stamper for half a minute, so a thread calls it."""
+    """Sign with a time stamp. The library waits for the stamper for half a minute, so a thread calls it.
+    Return the signed bytes, or None, and whether the thread still waits."""
     made: list[bytes] = []
 
     def run() -> None:

@@ -13,7 +13,7 @@ from c2pa import c2pa as binding
 
 from proxy.features.marks.signing import PARENT, SignRequest, Unsigned
 
-_MOST_REASON = 300
+_MOST_REASON_CHARACTERS = 300
 _SIDECAR = b"application/c2pa"
 _HASH_NAME = "jumbf manifest"
 _PARENT = {"relationship": "parentOf", "label": PARENT}
@@ -35,7 +35,7 @@ def sign(
             builder.sign(signer, request.media_type, io.BytesIO(file), made)
             return made.getvalue()
     except c2pa.C2paError as error:
-        return Unsigned(str(error)[:_MOST_REASON])
+        return Unsigned(str(error)[:_MOST_REASON_CHARACTERS])
 
 
 def _sign_digest(builder: Any, signer: Any, digest: bytes) -> bytes:

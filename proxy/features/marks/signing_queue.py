@@ -18,7 +18,7 @@ LARGE_BYTES = 2 * 2**20
 """Above, a file takes the process for longer than ten others."""
 
 _PIECE_BYTES = 64 * 1024
-_OF_NETWORKS = (
+_NETWORK_VARIABLES = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
 )
@@ -59,7 +59,7 @@ class SigningQueue(Helper):
                 module="proxy.features.marks.signing_child",
                 name="the signing process",
                 arguments=("network",) if has_network else (),
-                variables=_OF_NETWORKS if has_network else (),
+                variables=_NETWORK_VARIABLES if has_network else (),
                 lives=2,
             )
         )
@@ -130,7 +130,7 @@ async def _send(life: Life, sources: Sequence[FileSource], size: int) -> bool:
                 left -= len(piece)
                 await life.send(piece)
     except EngineError:
-        pass  # the zeros tell
+        pass  # zeros fill the rest, so that the exchange ends; False tells the caller
     is_written = not left
     while left:
         left -= (count := min(left, _PIECE_BYTES))

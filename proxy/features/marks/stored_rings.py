@@ -42,6 +42,8 @@ class _Secret(Redacted, msgspec.Struct, frozen=True):
 
 
 class _Row(msgspec.Struct, frozen=True):
+    """`key` is the id of the key. `made` is in microseconds, and below 0 if the key was taken from a file."""
+
     id: str
     ring: str
     key: str
@@ -79,7 +81,7 @@ class StoredRings:
     async def refresh(self) -> None:
         """Read the rows again. Raises StorageFailed."""
         rows, now = await self._rows(), await self._store.now()
-        keys: dict[str, list[tuple[int, RingKey]]] = {}
+        keys: dict[str, list[tuple[int, RingKey]]] = {}  # by ring: the time of each key, and the key
         faults: dict[str, str] = {}
         for row in rows:
             try:
@@ -163,5 +165,6 @@ def _new_key() -> RingKey:
 def _ring_at(keys: Sequence[tuple[int, RingKey]], now: int) -> KeyRing:
     """Return the ring of these keys, which come with their times and the newest first. Its first key is the
     newest one that all machines have read, or else the oldest one."""
-    first = next((key for made, key in keys if now - made >= SETTLE_US), keys[-1][1])
+    _, oldest = keys[-1]
+    first = next((key for made, key in keys if now - made >= SETTLE_US), oldest)
     return KeyRing((first, *(key for _, key in keys if key is not first)))

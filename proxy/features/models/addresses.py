@@ -47,12 +47,12 @@ def parse_address(url: str, came_from: Address | None = None) -> Address:
         raise FetchFailed(f"{url[:200]!r} is no address that begins with https://")
     if parts.username is not None or parts.password is not None:
         raise FetchFailed(f"the address of {host} has a password in it")
-    number = _ip_address_of(host)
-    is_local = number.is_loopback if number else host.rstrip(".") == _LOCALHOST
+    ip = _ip_address_of(host)
+    is_local = ip.is_loopback if ip else host.rstrip(".") == _LOCALHOST
     if came_from is not None and not came_from.is_local and came_from.host != host:
         if is_local or _is_local_name(host.rstrip(".")):
             raise FetchFailed(f"{came_from.host} leads to this machine itself")
-        if number and not number.is_global:
+        if ip and not ip.is_global:
             raise FetchFailed(f"{came_from.host} leads to {host}, which is not in the internet")
     if parts.scheme == "http" and not is_local:
         raise FetchFailed(f"http://{host} is not encrypted; use https://")
@@ -67,12 +67,12 @@ def _ip_address_of(host: str) -> IPv4Address | IPv6Address | None:
     """Return the IP address that a host's name spells, in any notation that a system accepts. None: it is a
     name."""
     try:
-        number = ip_address(host)
+        ip = ip_address(host)
     except ValueError:
         try:
             return IPv4Address(socket.inet_aton(host.rstrip(".")))  # 127.1, 2130706433, 0x7f.1
         except OSError:
             return None
-    if isinstance(number, IPv6Address):
-        return number.ipv4_mapped or number.sixtofour or number
-    return number
+    if isinstance(ip, IPv6Address):
+        return ip.ipv4_mapped or ip.sixtofour or ip
+    return ip

@@ -44,6 +44,7 @@ def remove_version(model: StoredModel | BrokenModel, store: ModelStore) -> None:
 
 
 def _forget_current(home: Path, digest: str) -> None:
+    """Delete the file that names a model's current version, if it names this one."""
     path = home / CURRENT
     if path.is_file() and path.read_text(encoding="ascii", errors="replace").strip() == digest:
         path.unlink()

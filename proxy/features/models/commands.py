@@ -216,7 +216,7 @@ def models_pull(
         accepted=offers.ask_acceptance(listed, tuple(accept or ())),
         source=offers.check_source(source),
         digests=offers.check_digests(sha256 or []),
-        token=offers.resolve_token(token or listed.entry.token, is_named=bool(token)),
+        token=offers.resolve_token(token or listed.entry.token, is_option=bool(token)),
         changes_licence=change_licence,
         again=again,
     )
@@ -243,6 +243,7 @@ def voices_natural(
     beside: Annotated[bool, typer.Option("--beside", hidden=True)] = False,
 ) -> CommandResult | None:
     """Fetch natural voices, and speak with them."""
+    # The hidden options are for the start of a server: see `fetch_before_start` and `fetch_rest`.
     from proxy.features.models import first_voices
 
     if beside:

@@ -12,8 +12,8 @@ from proxy.features.models.conversion_child import ChildProgress
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from speech_engine.model_files import ModelFile, UnusableModel
 
-_LONGEST_SHOWN = 4096
-_LONGEST_REASON = 300
+_MOST_ANSWER_BYTES = 4096
+_MOST_REASON_CHARACTERS = 300
 
 Progress = Callable[[int, int], None]
 _decode = msgspec.json.Decoder(ChildProgress).decode
@@ -63,7 +63,7 @@ async def _wait_for_end(
             inherit=(source.fileno(), *(target.fileno() for target in targets)),
             niceness=0,
             is_for_one=True,
-            most_answer_bytes=_LONGEST_SHOWN,
+            most_answer_bytes=_MOST_ANSWER_BYTES,
         )
     )
     try:
@@ -80,4 +80,4 @@ async def _wait_for_end(
 def printable(reason: str) -> str:
     """Return a reason without unprintable letters, and not too long. A harmful file may have taken over the
     process that sent it."""
-    return "".join(letter if letter.isprintable() else "?" for letter in reason[:_LONGEST_REASON])
+    return "".join(letter if letter.isprintable() else "?" for letter in reason[:_MOST_REASON_CHARACTERS])

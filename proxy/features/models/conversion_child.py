@@ -80,6 +80,7 @@ def _read_tensors(
     if is_archive(source.read(8)):
         return read_archive(source, size, file.roots, file.stand_ins, file.values)
     source.seek(0)
+    # A safetensors file begins with a length of eight bytes, and then has JSON.
     if source.read(9)[8:] != b"{":
         raise UnusableModel(
             "it is neither safetensors nor an archive of torch. Very old .pth files are bare pickles: "
@@ -183,7 +184,7 @@ def _warm_up(file: ModelFile) -> None:
     the first use or the first error, and a confined process can load none."""
     made = BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
-        archive.writestr("archive/data.pkl", b"\x80\x02}.")
+        archive.writestr("archive/data.pkl", b"\x80\x02}.")  # the pickle of an empty dict
     "".encode("cp437")  # the encoding of names in a zip
     np.lib.stride_tricks.as_strided(np.zeros(2, "u1"), (1,), (1,)).tobytes()
     for data in (made.getvalue(), header_of([]), b"neither"):

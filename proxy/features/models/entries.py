@@ -192,7 +192,7 @@ def _read_entry(path: Path, name: str, table: Any) -> GalleryEntry:
 
 
 def _judge_members(where: str, file: GalleryFile, packages: Mapping[str, Package]) -> None:
-    needed = 4 * prod(file.shape)
+    needed = 4 * prod(file.shape)  # 32-bit floats
     for member in file.members:
         if member.package not in packages:
             raise ModelRefused(f"{where} is in {member.package}, which is not among its wheels and npm")

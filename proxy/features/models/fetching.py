@@ -71,17 +71,17 @@ async def _fetch_from(
     address = parse_address(url)
     async with httpx2.AsyncClient(timeout=patience.answer_s) as http:
         download = _Download(http, address, file, part, patience, report)
-        before = -1
+        last_size = -1
         for _ in range(_MOST_TRIES):
             try:
                 facts = await download.fetch_missing()
                 break
             except _BrokenOff as cut:
                 # A server that has sent nothing new is not tried again.
-                now = part.size
-                if now <= before and not cut.is_anew:
+                size = part.size
+                if size <= last_size and not cut.is_anew:
                     raise FetchFailed(f"{address.host} {cut}") from None
-                before = now
+                last_size = size
         else:
             raise FetchFailed(f"{address.host} cut it off again and again")
     _check_digest(file, facts, part, address, report)
@@ -104,6 +104,8 @@ def _check_digest(
 
 
 class _Download:
+    """A download from one address. Each try goes on with the same part of the file."""
+
     def __init__(
         self,
         http: httpx2.AsyncClient,
@@ -178,7 +180,7 @@ class _Download:
                 not found
                 or int(found[1]) != begin
                 or int(found[2]) != size - 1
-                or size != (known.size or size)
+                or (known.size and size != known.size)
             ):
                 self._part.delete()
                 raise _BrokenOff("goes on at another place than it was asked to", is_anew=True)
@@ -254,4 +256,5 @@ def _stated_digest(answer: httpx2.Response) -> str:
 
 
 def _number(text: str) -> int:
+    """Return the number in a header, or 0."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0

@@ -35,7 +35,7 @@ from proxy.features.models.offers import licence_lines
 from proxy.file_store import data_folder
 
 _LONGEST_REASON = 300
-_NONE = "No natural voices, so espeak speaks"
+_NO_NATURAL_VOICES = "No natural voices, so espeak speaks"
 _PAUSES_S = (*(60.0 * 2**n for n in range(4)), *[900.0] * 96)
 """The pauses between fetches that fail: a minute, then longer, for a day."""
 
@@ -107,7 +107,7 @@ def _fetch_first(config: Config, here: CommandContext) -> bool:
         if natural_voices.find_missing(ModelStore(config.data), loaded, listed):
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in licence_lines(each)))
-        if (unbuilt := _build_stand_in(config, loaded, None)) == {}:
+        if (unbuilt := _build_stand_in(config, loaded, None)) == {}:  # the stand-in can speak
             _add_to_layer(config, listed, {}, stands_in=True)
             return True
         ready, faults = _fetch_models(config, loaded, listed, None)
@@ -121,7 +121,7 @@ def _fetch_first(config: Config, here: CommandContext) -> bool:
             _say_missing(why, _ready_text(ready), command)
     except (CommandRefused, OSError) as fault:
         _write_empty_layer(config, str(fault))
-        _say_missing(str(fault), _NONE, command)
+        _say_missing(str(fault), _NO_NATURAL_VOICES, command)
     return False
 
 
@@ -131,11 +131,11 @@ def _fetch_lost(config: Config, stored: Layer, here: CommandContext, *, is_besid
     fetch that runs beside the server has failed."""
     loaded = registry.load()
     galleries = open_galleries(loaded)
-    counting = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
+    in_force = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
     names, command = "natural voices", _natural_command(here)
     try:
-        named = natural_voices.models_of_sections(counting, galleries)
-        stands_in = natural_voices.STAND_IN in counting
+        named = natural_voices.models_of_sections(in_force, galleries)
+        stands_in = natural_voices.STAND_IN in in_force
         unbuilt = _build_stand_in(config, loaded, None) if stands_in and not is_beside else None
         for name, why in (unbuilt or {}).items():
             _say_missing(why, f"{name} cannot speak", command)
@@ -162,7 +162,7 @@ def _natural_command(here: CommandContext) -> str:
 
 
 def _ready_text(ready: Sequence[GalleryModel]) -> str:
-    return f"Only {', '.join(each.name for each in ready)} came" if ready else _NONE
+    return f"Only {', '.join(each.name for each in ready)} came" if ready else _NO_NATURAL_VOICES
 
 
 def _say_missing(why: str, what: str, command: str) -> None:

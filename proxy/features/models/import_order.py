@@ -23,8 +23,8 @@ GENDERS = ("male", "female")
 
 class ImportOrder(NamedTuple):
     """The folder or file to import, and the facts of the model. `changes_licence` permits another licence
-    than before. If the format does not tell the languages, the model has `languages`, which the
-    operator chose, or else the `stated_languages` of its catalogue entry."""
+    than before. `genders` and `lufs` are by voice, "" for the only one. If the format does not tell the
+    languages, the model has the operator's `languages`, or else `stated_languages`: those of the gallery."""
 
     source: Path
     engine: str

@@ -52,6 +52,8 @@ _GB = 1024**3
 
 CONVERTED_KINDS = ("tensors", "tokenizer")
 """The kinds of files that are converted."""
+_TENSOR_KINDS = ("tensors", "onnx", "npz", "own")
+"""The kinds of files that have tensors."""
 
 
 class Imported(NamedTuple):
@@ -104,10 +106,11 @@ def _find_sources(path: Path, format_: ModelFormat) -> list[tuple[ModelFile, Pat
     if named is not None and named.name not in names:
         raise ModelRefused(f"{path}: there is no such file or folder")
     found: list[tuple[ModelFile, Path]] = []
+    main = ""
     for number, file in enumerate(file for file in format_.files if not file.made_of):
-        main = found[0][1].name if found else ""
         name = named.name if named is not None and number == 0 else choose_file(folder, names, file, main)
         if name is not None:
+            main = main or name
             found.append((file, folder / name))
     return found
 
@@ -226,22 +229,22 @@ def _build_manifest(
     entries = []
     contents = FolderContents(format_.files, work_folder)
     numbers: Counter[str] = Counter()
-    weights = 0
+    weight_bytes = 0
     # The halves of a file that was cut have its weights again, so the file itself is not counted.
-    cut = {file.made_of for file in format_.files if file.made_of and contents.has(file.role)}
+    cut_roles = {file.made_of for file in format_.files if file.made_of and contents.has(file.role)}
     for file in format_.files:
         if not contents.has(file.role):
             continue
         name = file.name
         sha256, size = hash_file(work_folder / name, partial(progress, f"{name}, checked"))
         entries.append(ModelFileEntry(name=name, role=file.role, bytes=size, sha256=sha256))
-        if file.role in cut:
+        if file.role in cut_roles:
             continue
-        if file.kind in ("tensors", "onnx", "npz", "own"):
+        if file.kind in _TENSOR_KINDS:
             for info in contents.tensors(file.role).values():
                 numbers[info.dtype] += info.numbers
-        if file.kind in ("tensors", "onnx", "npz", "own", "bytes"):
-            weights += size
+        if file.kind in (*_TENSOR_KINDS, "bytes"):
+            weight_bytes += size
     return ModelManifest(
         name=order.name,
         engine=order.engine,
@@ -256,7 +259,7 @@ def _build_manifest(
         imported_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         parameters=sum(numbers.values()),
         dtype=max(numbers, key=lambda dtype: numbers[dtype], default=""),
-        memory_gb=round(weights / _GB + facts.extra_gb, 2),
+        memory_gb=round(weight_bytes / _GB + facts.extra_gb, 2),
     )
 
 

@@ -119,6 +119,5 @@ def _fits_word(each: GalleryModel, word: str) -> bool:
     if (named := language_named(word)) and any(tag_matches(tag, named) for tag in entry.languages):
         return True
     texts = " ".join((each.name, each.plugin, entry.title, entry.description)).casefold()
-    return (word in texts if len(word) > 2 else False) or any(
-        tag_matches(tag, word) for tag in entry.languages
-    )
+    is_in_texts = len(word) > 2 and word in texts
+    return is_in_texts or any(tag_matches(tag, word) for tag in entry.languages)

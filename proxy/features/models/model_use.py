@@ -45,16 +45,16 @@ def _marks(config: Config, name: str) -> list[str]:
     return [mark for mark, section in marks.items() if section.settings.get(MODEL) == name]
 
 
-def next_steps(config: Config, made: ModelManifest, is_new: bool) -> Iterator[Line]:
-    """Yield the remaining steps until a newly imported model is in use."""
-    plugin, name = made.engine, made.name
+def next_steps(config: Config, manifest: ModelManifest, is_new: bool) -> Iterator[Line]:
+    """Yield the remaining steps until an imported model is in use. `is_new`: the import added files."""
+    plugin, name = manifest.engine, manifest.name
     if plugin in _formats("mark"):
         if not _marks(config, name):
             yield from _mark_to_write(plugin, name)
         return
     engines = _engines(config, name)
     if not engines:
-        yield from _section_to_write(config, plugin, name, made.bound_by)
+        yield from _section_to_write(config, plugin, name, manifest.bound_by)
     warnings = [line for engine in engines for line in _licence_warnings(config, engine, plugin)]
     if is_new and engines and not warnings:
         restarts = ", ".join(f"voxgate engines restart {engine}" for engine in engines)
@@ -72,9 +72,10 @@ def licence_notes(config: Config, plugin: str, name: str, licence: str) -> Itera
         if section.plugin != plugin or section.model or section.settings.get(format_.listed_in):
             continue
         try:
-            there = [model.manifest for model in with_models(section, format_, config.data)[1]]
+            _, models = with_models(section, format_, config.data)
         except UnusableModel:
             continue  # it does not run now
+        there = [model.manifest for model in models]
         if not there or any(each.bound_by.casefold() == licence.casefold() for each in there):
             continue
         names = json.dumps([each.name for each in there])

@@ -67,6 +67,7 @@ def lock_layer(config: Config) -> Iterator[None]:
 
 
 def read_layer(config: Config) -> Layer:
+    """Return the sections of natural.toml: none if there is no such file, or if it is invalid."""
     try:
         return read_checked(Path(config.data)) or natural.Layer()
     except ConfigError:

@@ -67,14 +67,14 @@ class _ProbeDeadline:
     """Ends a fetch `_PROBE_S` after pip's first output, even if bytes arrive slowly."""
 
     def __init__(self) -> None:
-        self._first = -1
+        self._first_bytes: int | None = None
         self._until: float | None = None
 
     def __call__(self, done: int, _of: int) -> None:
         """Raise FetchFailed if the time is over. `done` is the number of bytes that pip has written, with its
         messages."""
-        self._first = done if self._first < 0 else self._first
-        if self._until is None and done != self._first:
+        self._first_bytes = done if self._first_bytes is None else self._first_bytes
+        if self._until is None and done != self._first_bytes:
             self._until = time.monotonic() + _PROBE_S
         if self._until is not None and time.monotonic() > self._until:
             raise FetchFailed(f"the package index cannot be reached: no answer in {_PROBE_S:.0f} seconds")
@@ -136,7 +136,8 @@ def build_environment(registry: Registry, plugin: str, say: Say) -> bool:
     if (found := environments.find_built(recipe)) is not None:
         # It may have another variant of torch, which is as good: do not build a second one.
         recipe = msgspec.structs.replace(recipe, torch=found.recipe.torch)
-    return environment_build.build(recipe, say)[1]
+    _, is_new = environment_build.build(recipe, say)
+    return is_new
 
 
 def _build_all(registry: Registry, plugins: Iterable[str], say: Say) -> dict[str, str]:

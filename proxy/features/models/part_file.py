@@ -25,7 +25,7 @@ ReportBytes = Callable[[int, int], None]
 
 
 class FileInfo(msgspec.Struct, frozen=True):
-    """The server's facts about a file. Only a file with an `etag` can be resumed."""
+    """The server's facts about a file. Only a file with an `etag` can be resumed. An unknown size is 0."""
 
     url: str = ""
     etag: str = ""

@@ -67,7 +67,7 @@ def pull(store: ModelStore, listed: GalleryModel, order: PullOrder, progress: Pr
     require_accepted(listed, order.accepted)
     import_order = _import_order(store, listed, order)
     judge_licence(store, import_order)
-    pull_folder = import_order.source.parent
+    pull_folder = import_order.source.parent  # the importer reads its subfolder `files`
     found = None if order.again else _find_pulled(store, listed)
     if found is not None and _has_labels(found.manifest, listed):
         shutil.rmtree(pull_folder, ignore_errors=True)  # a pull that was killed at its end left the folder
@@ -256,11 +256,11 @@ class _PullFolder:
     def _file_to_fetch(self, file: GalleryFile) -> FileToFetch:
         base = self._order.source
         return FileToFetch(
-            file.name,
-            tuple(parse_address(url).url for url in self._urls(file)),
-            file.size,
-            self._most_file_bytes,
-            (file.sha256,) if file.sha256 else self._order.digests,
+            name=file.name,
+            urls=tuple(parse_address(url).url for url in self._urls(file)),
+            size=file.size,
+            most_bytes=self._most_file_bytes,
+            digests=(file.sha256,) if file.sha256 else self._order.digests,
             trusts_hub=not base,
             token="" if base else self._order.token,
         )

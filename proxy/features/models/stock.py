@@ -22,7 +22,7 @@ from proxy.features.models.model_use import licence_notes, next_steps, sections_
 from proxy.features.models.natural_file import forget_model, give_to_owner_after
 from speech_engine.model_files import ModelFormat
 
-_Found = StoredModel | BrokenModel
+_Version = StoredModel | BrokenModel
 
 
 def import_by_hand(
@@ -102,7 +102,7 @@ def find_import_format(config: Config, engine: str) -> tuple[str, ModelFormat]:
     return plugin, formats[plugin]
 
 
-def _find_versions(store: ModelStore, name: str) -> list[_Found]:
+def _find_versions(store: ModelStore, name: str) -> list[_Version]:
     home = store.home(name)
     found = [model for model in store.every() if model.folder.parent == home]
     if not found:
@@ -112,6 +112,7 @@ def _find_versions(store: ModelStore, name: str) -> list[_Found]:
 
 @contextmanager
 def open_changes(config: Config, form: PrintForm) -> Iterator[tuple[ModelStore, Progress]]:
+    """Hold the lock of all changes. Yield the store, and the call that shows progress. Raise ModelRefused."""
     store = ModelStore(config.data)
     with reading(form) as progress:
         with hold_change_lock(
@@ -122,12 +123,14 @@ def open_changes(config: Config, form: PrintForm) -> Iterator[tuple[ModelStore, 
 
 
 def current_model(store: ModelStore, name: str) -> StoredModel:
+    """Return the current version of a model. The caller holds the lock of all changes, and knows that it is
+    stored."""
     stored = store.stored_model(name)
     assert stored is not None
     return stored
 
 
-def model_row(config: Config, model: _Found) -> dict[str, Any]:
+def model_row(config: Config, model: _Version) -> dict[str, Any]:
     if isinstance(model, BrokenModel):
         return {"name": model.name, "state": "broken", "fault": model.reason, "folder": str(model.folder)}
     manifest = model.manifest

@@ -18,6 +18,7 @@ from speech_engine.model_files.safetensors import MOST_TENSORS
 
 _MAGIC = b"PK\x03\x04"
 _LOCAL = struct.Struct("<4s22xHH")
+"""The head of a member: a signature, and the lengths of its name and of its extra field."""
 _ENCRYPTED = 1
 _MOST_DEPTH = 50
 _MOST_VALUES, _MOST_NESTED, _MOST_TEXT = 1000, 4, 1000
@@ -87,6 +88,7 @@ def _is_plain_value(value: Any) -> bool:
 class _Members:
     def __init__(self, file: BinaryIO, size: int, entries: list[zipfile.ZipInfo]) -> None:
         self._file = file
+        # The first byte of each member, and its length.
         self._positions: dict[str, tuple[int, int]] = {}
         tops = set()
         for entry in entries:
@@ -115,6 +117,7 @@ class _Members:
 
     def locate_tensor(self, ref: TensorRef) -> StoredTensor:
         storage = ref.storage
+        # The length -1 stands for a missing storage: it is too short for any tensor.
         begin, length = self._positions.get(f"data/{storage.key}", (0, -1))
         width = WIDTHS[storage.dtype]
         if length < storage.length * width:

@@ -57,12 +57,14 @@ _NUMPY = {
 
 
 class StorageRef(NamedTuple):
+    """A storage, by the key of its member in the archive. `length` counts numbers, not bytes."""
+
     key: str
     dtype: str
     length: int
 
 
-class TensorRef(NamedTuple):
+class TensorRef(NamedTuple):  # `offset` and `strides` count numbers, not bytes
     storage: StorageRef
     offset: int
     shape: tuple[int, ...]
@@ -101,7 +103,7 @@ def read_pickle(file: BinaryIO, stand_ins: Collection[str] = ()) -> Any:
         raise UnusableModel("its pickle is damaged, or no pickle of torch") from None
 
 
-class _Machine:
+class _Machine:  # it has the stack and the memory of Python's reader, but it calls nothing
     def __init__(self, stand_ins: frozenset[str]) -> None:
         self._stand_ins = stand_ins
         self._stack: list[Any] = []

@@ -49,26 +49,26 @@ _BYTES_PER_S = 10 * 1024 * 1024
 
 def main() -> None:
     pipe = pipe_of_one_thread()
-    numbers = [int(each) for each in sys.argv[2:]]
+    descriptors = [int(each) for each in sys.argv[2:]]
     order = msgspec.json.decode(pipe.read() or b"", type=VoiceOrder)
-    sources = {role: os.fdopen(each, "rb") for role, each in zip(order.roles, numbers[:-1], strict=True)}
-    target = os.fdopen(numbers[-1], "wb")
-    files: TrainedFiles = import_module(order.module).FILES
-    _warm_up(files, order)
+    sources = {role: os.fdopen(each, "rb") for role, each in zip(order.roles, descriptors[:-1], strict=True)}
+    target = os.fdopen(descriptors[-1], "wb")
+    format_code: TrainedFiles = import_module(order.module).FILES
+    _warm_up(format_code, order)
     size = sum(os.fstat(each.fileno()).st_size for each in sources.values())
     lacks = confine_job(
         _LEAST_CPU_S + size // _BYTES_PER_S, _MEMORY_MB, most_file_bytes=order.most_bytes, is_alone=False
     )
-    result = _carry_out(files, order, sources, target)
+    result = _carry_out(format_code, order, sources, target)
     pipe.write(msgspec.json.encode(msgspec.structs.replace(result, lacks=lacks)))
 
 
 def _carry_out(
-    files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO
+    format_code: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO
 ) -> VoiceResult:
     first = order.roles[0]
     try:
-        _import_or_export(files, order, sources, target)
+        _import_or_export(format_code, order, sources, target)
         target.flush()
     except UnusableSource as fault:
         return VoiceResult(str(fault), fault.role)
@@ -82,16 +82,16 @@ def _carry_out(
 
 
 def _import_or_export(
-    files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO
+    format_code: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO], target: BinaryIO
 ) -> None:
     if not order.form:
-        files.bring(sources, target)
+        format_code.bring(sources, target)
         return
     source = sources[order.roles[0]]
-    files.export(source, source.seek(0, os.SEEK_END), order.form, target)
+    format_code.export(source, source.seek(0, os.SEEK_END), order.form, target)
 
 
-def _warm_up(files: TrainedFiles, order: VoiceOrder) -> None:
+def _warm_up(format_code: TrainedFiles, order: VoiceOrder) -> None:
     """Load all modules that the order needs, by a try with wrong files. Python loads some modules at the
     first use or the first error, and a confined process can load none."""
     # Imported here, because the server imports this module for its message types, and needs no numpy.
@@ -99,7 +99,7 @@ def _warm_up(files: TrainedFiles, order: VoiceOrder) -> None:
 
     np.frombuffer(bytes(8), "<f4").astype("<f2").tobytes()
     "".encode("cp437")  # the encoding of names in a zip
-    _carry_out(files, order, {role: BytesIO(b"neither") for role in order.roles}, BytesIO())
+    _carry_out(format_code, order, {role: BytesIO(b"neither") for role in order.roles}, BytesIO())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from speech_engine.model_files import UnusableModel
 from speech_engine.trained_files import TrainedFacts, TrainedFiles, TrainedFormat, UnusableSource
 
 WITHIN_S = 180.0
-_LONGEST_SHOWN = 4096
+_MOST_ANSWER_BYTES = 4096
 _decode = msgspec.json.Decoder(VoiceResult).decode
 
 
@@ -57,8 +57,8 @@ async def export_voice(format_: TrainedFormat, stored: BinaryIO, form: str, targ
 
 
 def _check(format_: TrainedFormat, target: BinaryIO) -> TrainedFacts:
-    files: TrainedFiles = import_module(format_.module).FILES
-    return files.check(target, target.seek(0, os.SEEK_END))
+    format_code: TrainedFiles = import_module(format_.module).FILES
+    return format_code.check(target, target.seek(0, os.SEEK_END))
 
 
 async def _run_child(order: VoiceOrder, files: list[BinaryIO]) -> None:
@@ -70,7 +70,7 @@ async def _run_child(order: VoiceOrder, files: list[BinaryIO]) -> None:
             module="proxy.features.models.voice_child",
             inherit=tuple(file.fileno() for file in files),
             is_for_one=True,
-            most_answer_bytes=_LONGEST_SHOWN,
+            most_answer_bytes=_MOST_ANSWER_BYTES,
         )
     )
     try:

@@ -19,7 +19,7 @@ from proxy.features.models.index_process import ExpectedPackage, IndexPatience, 
 from proxy.features.models.part_file import ReportBytes
 
 _ENCRYPTED = 0x1
-_PIP = (
+_RUN_PIP = (
     "import runpy; from speech_engine.host.process_rights import die_with_parent; die_with_parent(); "
     "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
 )
@@ -38,7 +38,7 @@ def download_wheel(
     download_folder.mkdir()
     requirements.write_text(f"{requirement}\n")
     command = (
-        *(sys.executable, "-I", "-c", _PIP, "--disable-pip-version-check", "--no-input", "download"),
+        *(sys.executable, "-I", "-c", _RUN_PIP, "--disable-pip-version-check", "--no-input", "download"),
         # A source distribution would run its own code. A wheel is only a file.
         *("--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-cache-dir", "--progress-bar=off"),
         *(f"--retries={patience.retries}", f"--timeout={patience.answer_s}"),
@@ -60,6 +60,7 @@ def open_wheel_member(wheel: Path, path: str) -> Iterator[IO[bytes]]:
             found = [info for info in archive.infolist() if info.filename == path]
             if len(found) != 1:
                 raise FetchFailed(f"{path}: the wheel has it {len(found)} times")
+            # The upper 16 bits are the file's mode in Unix. It is 0 if the archive does not state it.
             kind = stat.S_IFMT(found[0].external_attr >> 16)
             if kind not in (0, stat.S_IFREG) or found[0].flag_bits & _ENCRYPTED:
                 raise FetchFailed(f"{path}: it is no plain file in the wheel")

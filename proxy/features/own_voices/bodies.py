@@ -234,6 +234,7 @@ def read_values(form: RequestForm) -> dict[str, object]:
 
 
 def check_type(type_: str | None, known: tuple[str, ...]) -> None:
+    """Raise InvalidRequest for an unknown type. None is no type, which is right."""
     if type_ is None or type_ in known:
         return
     if type_ == "prompt":

@@ -152,7 +152,7 @@ class VoiceSamples(Resource):
         if account_of(request) is None:
             raise errors.InvalidRequest("Only a key of the account has its recordings cut.", param=CUT.name)
         voice = await self._voices.requested_voice(request)
-        owner_account(voice)
+        owner_account(voice)  # raises unless the voice was made of a recording
         return await self._cutting.cut(request, voice)
 
     @voice_endpoint(

@@ -128,7 +128,8 @@ class VoiceRecordings:
         writer.clone_rights(words, terms, grant, awaits_words=awaits_words)
         async with self._intake.accept_upload(account, audio, AUDIO_FIELD) as accepted:
             if awaits_words and accepted.seconds > MOST_TRANSCRIBED_S:
-                awaits_words, _ = False, writer.clone_rights(words, terms, grant)
+                awaits_words = False
+                writer.clone_rights(words, terms, grant)  # raises if the clip needs words
             compared = await self._compare(account, accepted, grant)
             texts = ClipTexts(
                 words=words,
@@ -138,9 +139,9 @@ class VoiceRecordings:
             )
             row = SampleRecord(
                 voice=voice.id,
-                number=0,
+                number=0,  # the commit that adds the clip gives it its number
                 account=account,
-                digest="",
+                digest="",  # `_store_clip` sets it
                 tag="" if form.tag == NEUTRAL else form.tag,
                 seconds=accepted.seconds,
                 quality=accepted.quality_json,

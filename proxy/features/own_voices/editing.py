@@ -293,5 +293,6 @@ async def _read(request: Request, new_type: type[N], form_type: type[F]) -> tupl
 
 
 def digest_of(new: bodies.NewVoice | bodies.VoiceForm, audio: bytes) -> bytes:
+    """Return the digest of a request with an Idempotency-Key: of its fields and its recording."""
     # Only /v1 has Idempotency-Keys, so only these two types come here.
     return digest_of_fields({name: getattr(new, name) for name in DIGESTED[type(new)]}, audio)

@@ -52,7 +52,5 @@ def needs_text(catalogue: Catalogue, providers: Container[str] | None, *, is_loc
         model.info
         for model in catalogue.models()
         if model.info.is_local
-        or not (
-            is_local_only or (providers is not None and (model.info.runner or model.engine) not in providers)
-        )
+        or (not is_local_only and (providers is None or (model.info.runner or model.engine) in providers))
     )

@@ -54,16 +54,16 @@ class LibraryWriter:
         self._configured = configured
         self._catalogue = catalogue
 
-    async def update_voice(self, was: VoiceRecord, now: VoiceRecord, name: str) -> VoiceRecord | None:
-        """Change a voice's row from `was` to `now`, whose readable name is `name`. None: it has changed since
-        it was read. Raises AlreadyExists if the name is taken."""
-        other_name = name if now.is_sealed else await self.name_digest(now.account, name)
-        updated = await records.update_voice(self.store, was, now, other_name)
+    async def update_voice(self, before: VoiceRecord, after: VoiceRecord, name: str) -> VoiceRecord | None:
+        """Change a voice's row. The readable name of `after` is `name`. None: the row has changed since
+        `before` was read. Raises AlreadyExists if the name is taken."""
+        other_name = name if after.is_sealed else await self.name_digest(after.account, name)
+        updated = await records.update_voice(self.store, before, after, other_name)
         if updated is None:
-            if other_name is not None and await records.find_by_name(self.store, now.account, other_name):
+            if other_name is not None and await records.find_by_name(self.store, after.account, other_name):
                 raise AlreadyExists("voices.name")
             return None
-        await self.drop_caches(now.account, now.id)
+        await self.drop_caches(after.account, after.id)
         return updated
 
     async def drop_caches(self, account: str | None, id_: str) -> None:

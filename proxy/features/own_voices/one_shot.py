@@ -40,6 +40,7 @@ class OneShotSamples(SampleStore):
 
     def __init__(self, store: Store, vault: Vault) -> None:
         super().__init__(store, vault)
+        # By account and digest.
         self._recordings: dict[tuple[str, str], RequestRecording] = {}
 
     async def pcm(self, tenant: str, digest: str, info: ModelInfo) -> bytes:

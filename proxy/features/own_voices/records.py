@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.catalogue.voice_records import DESCRIPTION_FIELDS, VoiceRecord
+from proxy.catalogue.voice_records import DAY_US, DESCRIPTION_FIELDS, VoiceRecord
 from proxy.features.own_voices.seals import without_texts
 from proxy.storage import accounts, audit, blobs, library_revisions
 from proxy.storage.audit import Act
@@ -121,7 +121,7 @@ _NOTE_USED = "UPDATE voices SET used = :day WHERE id = :id AND coalesce(used, 0)
 # `used` is the beginning of the day on which the voice last spoke: it may have spoken at the end of this day.
 _UNUSED = f"""
 {ROWS.select} account = :account AND kind IN ('sample', 'mix')
-AND created < :before AND coalesce(used + 86400000000, 0) < :before LIMIT :limit
+AND created < :before AND coalesce(used + {DAY_US}, 0) < :before LIMIT :limit
 """
 
 
@@ -187,17 +187,20 @@ async def add_voice(
 
 
 async def update_voice(
-    store: Store, was: VoiceRecord, now: VoiceRecord, other_name: str | None = None, act: Act | None = None
+    store: Store,
+    before: VoiceRecord,
+    after: VoiceRecord,
+    other_name: str | None = None,
+    act: Act | None = None,
 ) -> VoiceRecord | None:
-    """Change a voice. None: it has changed since it was read, or `other_name` is taken (see `add_voice`).
-
-    Raises AlreadyExists if the name of the row is taken.
-    """
-    row: Params = {**_values(now), "was": was.revision, "was_sealed": was.sealed, "other_name": other_name}
+    """Change a voice. None: it has changed since `before`, or `other_name` is taken (see `add_voice`).
+    Raises AlreadyExists if the name of the row is taken."""
+    old: Params = {"was": before.revision, "was_sealed": before.sealed}
+    row: Params = {**_values(after), **old, "other_name": other_name}
     rows, *_ = await store.write(
         Statement(_UPDATE, row),
         *audit.insert_statements(act, _VOICE_WAS_ADDED),
-        library_revisions.raise_statement(now.account),
+        library_revisions.raise_statement(after.account),
     )
     return _record(rows[0]) if rows else None
 
@@ -283,8 +286,8 @@ async def note_voices_used(store: Store, ids: Sequence[str], day: int) -> None:
 
 
 async def list_unused(store: Store, account: str, before: int, limit: int) -> list[VoiceRecord]:
-    """List voices of the account, of a recording or a mix, that were made before `before` and have not spoken
-    since."""
+    """List voices of the account, of a recording or a mix, that were made before `before`, in microseconds,
+    and have not spoken since."""
     parameters: Params = {"account": account, "before": before, "limit": limit}
     return [_record(row) for row in await store.read(_UNUSED, parameters)]
 

@@ -69,6 +69,8 @@ ReferenceForm = msgspec.defstruct(
 
 
 class ReferenceRequest(NamedTuple):
+    """A form that was read: the recording, its words, and the consent, which is an id, "true" or ""."""
+
     request: SpeechRequest
     audio: bytes
     text: str

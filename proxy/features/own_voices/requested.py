@@ -40,11 +40,9 @@ def voice_endpoint(
     """Declare that a method answers the paths that end with `tail`, under each root of `ROOTS`. See
     `endpoint`.
 
-    `admin` is the name and the summary of the same endpoint under /admin/voices. `makes_once`
-    is for callers callers
-    alone: an operator's requests have no Idempotency-Keys.
+    `admin` is the name and the summary of the same endpoint under /admin/voices. That one has no
+    `makes_once`: an operator's requests have no Idempotency-Keys.
     """
-
     also = None
     if admin is not None:
         name, summary = admin

@@ -44,6 +44,7 @@ class VoiceUse:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._ids: set[str] = set()
+        # Ids of voices with the beginning of the day that is written for them.
         self._noted: set[tuple[str, int]] = set()
 
     def note_voice(self, voice: Voice) -> None:
@@ -66,7 +67,8 @@ class VoiceUse:
         except StorageFailed:
             self._ids |= ids
             raise
-        self._noted = {each for each in self._noted if each[1] == day} | {(id_, day) for id_ in new}
+        noted_today = {(id_, noted_day) for id_, noted_day in self._noted if noted_day == day}
+        self._noted = noted_today | {(id_, day) for id_ in new}
 
 
 @asynccontextmanager
@@ -108,13 +110,14 @@ async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing
             await erasing.erase_account(account_id)
         except UnsafeName as unsafe:  # one row must not delay the others
             _log.warning("voice.retention.unsafe", reason=str(unsafe))
-    limited = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
+    days_of = {name: days for name, plan in plans.items() if (days := plan.voices_unused_days) is not None}
     erased, place = 0, NEWEST
-    while limited and (page := await accounts.list_page(store, place, _BATCH)):
+    while days_of and (page := await accounts.list_page(store, place, _BATCH)):
         for account in page:
-            # A suspended account cannot use its voices.
-            if account.closed is account.suspended is None and account.plan in limited:
-                before = await store.now() - limited[account.plan] * DAY_US
+            # A suspended account cannot use its voices, so their days count from its resumption.
+            is_in_use = account.closed is None and account.suspended is None
+            if is_in_use and account.plan in days_of:
+                before = await store.now() - days_of[account.plan] * DAY_US
                 if account.resumed <= before:
                     erased += await _erase_unused_of(store, account.id, before, erasing)
         place = PagePlace(page[-1].created, page[-1].id)

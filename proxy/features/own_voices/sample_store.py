@@ -78,7 +78,8 @@ class SampleStore:
             raise SampleUnavailable(str(error)) from None
 
     async def model(self, tenant: str, digest: str) -> ModelFileReader:
-        """Return the file of a voice of this account, "" for the operator. Raises SampleUnavailable."""
+        """Return the trained model of a voice of this account; "" is the operator's. Raises
+        SampleUnavailable."""
         try:
             size = await trained_models.find_size(self._store, tenant, digest)
             if size is not None:

@@ -20,7 +20,7 @@ from proxy.file_store.vault import Vault
 from proxy.storage import audit, library_revisions, samples
 from proxy.storage.audit import Act
 from proxy.storage.sample_record import SampleRecord
-from proxy.storage.store import Condition, Params, Statement, Store
+from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from speech_engine.hearing import HEARING_HZ
 
 MOST_TRANSCRIBED_S = 60.0
@@ -111,7 +111,7 @@ class SampleWords:
 
     async def write_words(self, found: FoundSample, words: str, act: Act | None = None) -> bool:
         """Write the words that the owner states. Return False if the recording has changed meanwhile."""
-        statements = await self._word_statements(found, words, "1 = 1", recognised=UNSET)
+        statements = await self._word_statements(found, words, ALWAYS.sql, recognised=UNSET)
         stop = self._hearings.stop_statement(found.row.id or found.voice.id)
         written = statements.words.params
         params = {"sample": written["sample"], "was": written["sealed"]}

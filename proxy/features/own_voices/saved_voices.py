@@ -81,12 +81,12 @@ class SavedVoices:
         for row in rows:
             grant = granted.get(row.consent or "")
             parts[row.id] = VoiceParts(
-                sampled.get(row.id, ()),
-                permitted_providers(row.consent, grant),
-                tuple(cloned.get(row.id, ())),
-                "" if grant is None else grant.digest,
-                None if grant is None else grant.uses,
-                trained.get(row.id, ()),
+                samples=sampled.get(row.id, ()),
+                providers=permitted_providers(row.consent, grant),
+                clones=tuple(cloned.get(row.id, ())),
+                consent="" if grant is None else grant.digest,
+                uses=None if grant is None else grant.uses,
+                trained=trained.get(row.id, ()),
             )
         return parts
 

@@ -78,6 +78,7 @@ def open_clip(vault: Vault, row: SampleRecord) -> ClipTexts:
 def texts_of_recordings(vault: Vault, record: VoiceRecord, rows: Sequence[SampleRecord]) -> list[ClipTexts]:
     """Return the texts of each recording of an opened voice. Those of a clip that cannot be opened are
     empty."""
+    # `record.texts` may be shorter than `rows`: the texts of clips are in their own rows.
     return [
         _open_if_possible(vault, row)
         if row.id

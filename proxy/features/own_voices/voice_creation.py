@@ -327,6 +327,7 @@ class VoiceCreation:
         row = record if is_plain else await seal_voice(self._vault, record)
         with_statements = [] if sample is None else [records.sample_statement(sample)]
         with_statements += statements
+        # The name in the form that the row does not have: see `records.add_voice`.
         other_name = (
             await self._library_writer.name_digest(record.account, record.name) if is_plain else record.name
         )

@@ -35,15 +35,16 @@ class SampleEndpoints(Resource):
         Without a key, only voices that the front or the public catalogue shows have one.
         """
         has_key = caller_or_none(request.scope) is not None
-        kept = self._samples.find(request.path_params["digest"], is_public=has_key or self._is_public)
-        if kept is None:
+        sees_all = has_key or self._is_public
+        sample = self._samples.find_sample(request.path_params["digest"], sees_all=sees_all)
+        if sample is None:
             raise NotFound("There is no such sample, or it needs an API key.")
-        part = requested_range(request.headers.get("range"), len(kept.sound))
+        part = requested_range(request.headers.get("range"), len(sample.sound))
         headers = {
             "accept-ranges": "bytes",
             "cache-control": f"{'private' if has_key else 'public'}, {_AGE}",
         }
         if part is None:
-            return Response(kept.sound, headers=headers, media_type=MEDIA_TYPE)
-        headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{len(kept.sound)}"
-        return Response(kept.sound[part.start : part.stop], 206, headers, MEDIA_TYPE)
+            return Response(sample.sound, headers=headers, media_type=MEDIA_TYPE)
+        headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{len(sample.sound)}"
+        return Response(sample.sound[part.start : part.stop], 206, headers, MEDIA_TYPE)

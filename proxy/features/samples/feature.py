@@ -47,7 +47,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         return Additions(SampleEndpoints(samples, is_public=config.server.public_catalogue).endpoints)
 
     async def look() -> None:
-        # Worker 0 makes them, for all.
+        # Worker 0 makes the samples. The other workers read them from its folder.
         await asyncio.to_thread(store.refresh)
         await asyncio.to_thread(store.write_uses)
 

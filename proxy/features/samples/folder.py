@@ -50,6 +50,7 @@ class SampleFolder:
         self.samples: Mapping[str, StoredSample] = {}
         self._folder = folder
         self._now = now
+        # The time of the last use of each sample, in seconds of Unix time.
         self._used: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -87,7 +88,7 @@ class SampleFolder:
 
     def _read_one(self, name: str) -> StoredSample | None:
         try:
-            DiskName(name)
+            DiskName(name)  # raises UnsafeName
             record = msgspec.json.decode((self._folder / f"{name}.json").read_bytes(), type=MeasuredSample)
             sound = (self._folder / f"{name}.mp3").read_bytes()
         except UnsafeName:

@@ -56,6 +56,7 @@ def _pitches(frames: Samples) -> NDArray[Any]:
     likeness = (
         found[:, : longest + 1] / np.maximum(found[:, :1], 1e-9) / (of_window[: longest + 1] / of_window[0])
     )
+    # A column is a period in samples. The first column of `middle` is the period of one sample.
     middle = likeness[:, 1:-1]
     is_peak = (middle >= likeness[:, :-2]) & (middle > likeness[:, 2:])
     is_peak[:, : shortest - 1] = False

@@ -24,8 +24,9 @@ class ShownSamples(NoVoiceSamples):
         self.orders: WantedSamples | None = None
         self.most_bytes = 0
         self._store = store
-        # The samples of a store, and their records by voice. They are collected again when the store changes.
-        self._records_by_voice: tuple[object, Mapping[EngineVoiceId, list[MeasuredSample]]] = (None, {})
+        # The records of `_collected_samples`. They are collected again when the store replaces its samples.
+        self._records_by_voice: Mapping[EngineVoiceId, list[MeasuredSample]] = {}
+        self._collected_samples: object = None
 
     def sample_of(self, voice: Voice, language: str | None = None) -> MadeSample | None:
         wanted = base_tag(language or voice.language or "")
@@ -33,6 +34,7 @@ class ShownSamples(NoVoiceSamples):
             if isinstance(binding.voice, EngineVoice):
                 found = self._by_voice().get((binding.engine, binding.voice.id), ())
                 of_tag = [each for each in found if base_tag(each.language) == wanted]
+                # If the caller names no language, a sample in another language will do.
                 if chosen := [*of_tag, *(() if language else found)]:
                     return _shown(chosen[0])
                 if (binding.engine, binding.voice.id) in self._unmade_voices():
@@ -57,10 +59,10 @@ class ShownSamples(NoVoiceSamples):
     def show_on_front(self, voices: Callable[[], Collection[str]]) -> None:
         self.shown_on_front = voices
 
-    def find(self, digest: str, *, is_public: bool) -> StoredSample | None:
-        """Return a sample of the front, or any sample if all `is_public` to the caller."""
+    def find_sample(self, digest: str, *, sees_all: bool) -> StoredSample | None:
+        """Return a sample. Unless the caller `sees_all`, it must be a sample of the front."""
         sample = self._store.samples.get(digest)
-        if sample is None or not (is_public or self._is_of_front(sample.record)):
+        if sample is None or not (sees_all or self._is_of_front(sample.record)):
             return None
         return self._store.get(digest)
 
@@ -70,13 +72,13 @@ class ShownSamples(NoVoiceSamples):
 
     def _by_voice(self) -> Mapping[EngineVoiceId, list[MeasuredSample]]:
         samples = self._store.samples
-        if self._records_by_voice[0] is not samples:
+        if self._collected_samples is not samples:
             found: dict[EngineVoiceId, list[MeasuredSample]] = {}
             for record in sorted([each.record for each in samples.values()], key=lambda each: each.language):
                 if record.kind == "voice":
                     found.setdefault((record.engine, record.voice), []).append(record)
-            self._records_by_voice = (samples, found)
-        return self._records_by_voice[1]
+            self._collected_samples, self._records_by_voice = samples, found
+        return self._records_by_voice
 
 
 def _address(record: MeasuredSample) -> str:

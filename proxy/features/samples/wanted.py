@@ -20,14 +20,14 @@ from speech_engine import EngineVoice, VoiceInfo
 
 FORMAT = "mp3"
 _DIGITS = 40
+_OF_FRONT, _TRAINED, _BY_RULES = range(3)  # the ranks of wanted samples
 
 EngineVoiceId = tuple[str, str]
 """An engine, and its id of a voice."""
 
 
 class WantedSample(NamedTuple):
-    """A sample to make: a text, the model that speaks it, and the engine's voice. A low `rank` comes
-    first."""
+    """A sample to make: a text, its model, and the engine's voice. A low `rank` comes first."""
 
     engine: str
     model: str
@@ -48,7 +48,7 @@ def digest_of(order: WantedSample, call: SpeechCall) -> str:
     made_of = (
         (order.text, order.language, order.engine, order.voice, order.kind, FORMAT),
         (candidate.model.name, candidate.model.info.digest, candidate.front_end),
-        treatment and treatment.filter and treatment.filter.key,
+        None if treatment is None or treatment.filter is None else treatment.filter.key,
         call.form.source,
     )
     return sha256(msgspec.msgpack.encode(made_of, order="deterministic")).hexdigest()[:_DIGITS]
@@ -71,8 +71,9 @@ class WantedSamples:
         self._front = front
         self._named = named
         self._default_voice = default_voice
+        # Each is a key and the voices for it. They are found again when the key has changed.
         self._shown: tuple[object, list[EngineVoiceId]] = (None, [])
-        self._voices: tuple[object, frozenset[EngineVoiceId]] = (None, frozenset())
+        self._wanted: tuple[object, frozenset[EngineVoiceId]] = (None, frozenset())
 
     @property
     def revision(self) -> object:
@@ -83,9 +84,9 @@ class WantedSamples:
 
     def wanted_voices(self) -> frozenset[EngineVoiceId]:
         """Return the engines' voices that should have a sample now."""
-        if self._voices[0] != (revision := self.revision):
-            self._voices = revision, frozenset([(each.engine, each.voice) for each in self.in_order()])
-        return self._voices[1]
+        if self._wanted[0] != (revision := self.revision):
+            self._wanted = revision, frozenset([(each.engine, each.voice) for each in self.in_order()])
+        return self._wanted[1]
 
     def front_voices(self) -> list[EngineVoiceId]:
         """Return the engines' voices that the front shows, in its order. Each visit of the front calls it."""
@@ -102,12 +103,13 @@ class WantedSamples:
         return engine not in live or live[engine].state == "ready"
 
     def in_order(self) -> list[WantedSample]:
-        front, paid = self.front_voices(), set(self._bound_voices(self._named))
+        """Return the wanted samples. Of a paid engine, only voices that [front] names have one."""
+        front, named = self.front_voices(), set(self._bound_voices(self._named))
         found: dict[tuple[str, str, str], WantedSample] = {}
         for name, engine in self._catalogue.live.items():
             is_paid = name in self._section.paid
             for model, voice in self._usable_voices(name, engine, is_free=not is_paid):
-                if not is_paid or (name, voice.id) in paid:
+                if not is_paid or (name, voice.id) in named:
                     for order in _short_samples(model, voice, front):
                         found.setdefault((name, voice.id, order.language), order)
         longs = (self._long_sample(found.values(), tag, front) for tag in FRONT_LANGUAGES)
@@ -132,7 +134,8 @@ class WantedSamples:
     ) -> WantedSample | None:
         """Return the longer sample of a language. Its voice is the first one of the front,
         else the default voice of the server, else any with a trained model."""
-        natural = [each for each in found if each.rank < 2 and base_tag(each.language) == base_tag(tag)]
+        of_tag = [each for each in found if base_tag(each.language) == base_tag(tag)]
+        natural = [each for each in of_tag if each.rank < _BY_RULES]
         preferred = [*front, *self._bound_voices([self._default_voice or ""])]
         ranks = {voice: rank for rank, voice in reversed([*enumerate(preferred)])}
         first = min(
@@ -140,7 +143,7 @@ class WantedSamples:
         )
         if first is None:
             return None
-        return first._replace(kind="long", text=front_text(tag), is_of_front=True, rank=0)
+        return first._replace(kind="long", text=front_text(tag), is_of_front=True, rank=_OF_FRONT)
 
     def _bound_voices(self, names: Sequence[str]) -> list[EngineVoiceId]:
         found: list[EngineVoiceId] = []
@@ -169,5 +172,5 @@ def _short_samples(model: Model, voice: VoiceInfo, front: Sequence[EngineVoiceId
                 text=text,
                 gender=voice.gender,
                 is_of_front=is_of_front,
-                rank=0 if is_of_front else 1 if model.info.is_trained else 2,
+                rank=_OF_FRONT if is_of_front else _TRAINED if model.info.is_trained else _BY_RULES,
             )

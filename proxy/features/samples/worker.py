@@ -54,19 +54,20 @@ class SampleWorker:
         self._caller: Caller | None = None
         # Digests of samples that could not be made, or had no room, since the last revision.
         self._refused: set[str] = set()
-        # A revision of the engines' voices, and its wanted samples by digest.
-        self._planned: tuple[object, dict[str, WantedSample]] = (None, {})
+        # The wanted samples of `_planned_revision`, by digest.
+        self._planned: dict[str, WantedSample] = {}
+        self._planned_revision: object = None
 
     def use_revision(self, orders: WantedSamples, speaking: Speaking, most_bytes: int) -> None:
         self._orders, self._speaking, self.most_bytes = orders, speaking, most_bytes
         self._refused.clear()
-        self._planned = (None, {})
+        self._planned, self._planned_revision = {}, None
 
     async def make_in_quiet(self, metrics: Metrics) -> None:
         await repeat("samples", self.make_wanted, LOOK_EVERY_S, metrics, tidies=True)
 
     async def make_wanted(self) -> None:
-        """Make wanted samples until none is left or somebody speaks."""
+        """Make wanted samples until none is left or the server has other speech to make."""
         if not self.most_bytes and not self.folder.samples:
             return
         while await self._is_quiet():
@@ -93,14 +94,14 @@ class SampleWorker:
         assert self._orders is not None, "it is revised before it works"
         self._caller = self._caller or await open_account(self._store)
         revision = self._orders.revision
-        if self._planned[0] != revision:
+        if self._planned_revision != revision:
             found: dict[str, WantedSample] = {}
             for order in self._orders.in_order():
                 if (call := await self._plan_call(order)) is not None:
                     found[digest_of(order, call)] = order
                 await asyncio.sleep(0)
-            self._planned = (revision, found)
-        return self._planned[1]
+            self._planned, self._planned_revision = found, revision
+        return self._planned
 
     async def _plan_call(self, order: WantedSample) -> SpeechCall | None:
         """Return the call that makes a sample, or None if another voice or model would speak it."""
@@ -165,7 +166,7 @@ class SampleWorker:
         return None
 
     async def _make_sample(self, digest: str, order: WantedSample) -> bool:
-        """Make a sample. Return False if it was given up because somebody asked for speech."""
+        """Make a sample. Return False if it was given up because a call for speech came."""
         self._activity.began.clear()
         making = asyncio.ensure_future(self._speak(digest, order))
         listening = asyncio.ensure_future(self._wait_for_listener(order.engine))
@@ -218,10 +219,10 @@ class SampleWorker:
             kind=order.kind,
             text=order.text,
             gender=order.gender,
-            pitch_hz=measured.pitch_hz and round(measured.pitch_hz, 1),
+            pitch_hz=None if measured.pitch_hz is None else round(measured.pitch_hz, 1),
             words_a_minute=round(words / minutes, 1) if minutes else None,
         )
-        of_front = self._front_digests(self._planned[1])
+        of_front = self._front_digests(self._planned)
         await self._make_room(len(sound), of_front)
         if self.folder.used_bytes + len(sound) > self.most_bytes:
             self._refused.add(digest)

@@ -42,9 +42,9 @@ async def test_a_flight_that_ends_late_leaves_the_one_in_its_place_alone(tmp_pat
     first = single_flight.start_flight(path)
     second = single_flight.start_flight(path)
     first.land("again")
-    assert single_flight.of(path) is second
+    assert single_flight.leader_of(path) is second
     second.land("again")
-    assert single_flight.of(path) is None
+    assert single_flight.leader_of(path) is None
 
 
 async def test_the_times_in_which_a_client_takes_nothing_are_summed_up(tmp_path: Path) -> None:

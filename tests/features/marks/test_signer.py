@@ -256,7 +256,7 @@ async def test_a_time_stamper_that_is_away_costs_its_stamp_alone(rig: Rig) -> No
         rig.revise(MarkingSection(timestamp_url=f"http://127.0.0.1:{closed.getsockname()[1]}/"))
         signed = await rig.signer.sign_digest(FACTS, bytes(32))
     assert not signed.is_stamped
-    assert not rig.signer.stamps
+    assert not rig.signer.can_stamp
     assert 'voxgate_manifests_total{result="unstamped"} 1.0' in rig.metrics
 
 

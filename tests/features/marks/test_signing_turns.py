@@ -166,18 +166,18 @@ async def test_a_stamper_that_fails_rests_and_a_new_one_is_asked_at_once(
     room.may_answer.set()
     await asyncio.gather(*signing)
     assert [request.timestamp_url for request in room.asked] == [STAMPER, ""]
-    assert not signer.stamps
+    assert not signer.can_stamp
     # The same stamper goes on resting, whatever else is new.
     revise(signer, tmp_path, MarkingSection(timestamp_url=STAMPER))
-    assert not signer.stamps
+    assert not signer.can_stamp
     revise(signer, tmp_path, MarkingSection(timestamp_url=f"{STAMPER}other"))
-    assert signer.stamps
+    assert signer.can_stamp
 
 
 async def test_a_stamp_that_came_lets_the_stamper_go_on(signer: Signer, room: Room, tmp_path: Path) -> None:
     revise(signer, tmp_path, MarkingSection(timestamp_url=STAMPER))
     assert (await signer.sign_digest(FACTS, bytes(32))).is_stamped
-    assert signer.stamps
+    assert signer.can_stamp
     # What nobody asked for, and has no place, waits for no stamper.
     await embed(signer, FACTS, b"sound")
     assert room.asked[-1].timestamp_url == ""

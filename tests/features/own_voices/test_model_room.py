@@ -149,7 +149,7 @@ def test_a_place_is_lost_to_others_below_the_least_rate_over_ten_seconds() -> No
         waiting = asyncio.create_task(other.grow(2 * MIB))
         while not waiting.done():
             for each in held[1:]:
-                each.moved += 64 * 1024
+                each.moved_bytes += 64 * 1024
             await asyncio.sleep(1.0)
         await waiting
         assert lost == ["slow"]
@@ -178,7 +178,7 @@ def test_one_large_model_at_a_time_bounds_the_memory_of_all() -> None:
 
     async def _move(client: ModelPlaces) -> None:
         while True:
-            client.moved += 64 * 1024
+            client.moved_bytes += 64 * 1024
             await asyncio.sleep(1.0)
 
     run(play())

@@ -28,9 +28,9 @@ def test_a_stranger_hears_the_samples_of_the_front_alone(tmp_path: Path) -> None
         folder.store_sample(kept)
     shown = ShownSamples(folder)
     found = {
-        (digest, is_public): shown.find(digest, is_public=is_public) is not None
+        (digest, sees_all): shown.find_sample(digest, sees_all=sees_all) is not None
         for digest in ("aa", "bb", "cc")
-        for is_public in (False, True)
+        for sees_all in (False, True)
     }
     heard = {each for each, is_found in found.items() if is_found}
     assert heard == {("aa", True), ("bb", False), ("bb", True)}

@@ -101,6 +101,7 @@ class VoiceModels(Resource):
     async def bring_saved_voice_model(self, request: Request) -> Response:
         """Make a voice of a trained model for an account or for everybody, or give a voice its model"""
         voices = self._voices
+        # "" is the operator.
         async with self._intake.receive_form(request, "", SavedVoiceModelForm) as (form, file):
             format_ = self._intake.format_of(form, voices.voice_tools)
             owner = None if form.account is None else await voices.open_account(form.account)

@@ -96,7 +96,7 @@ class TrainedIntake:
                 read.check()
                 if FILE not in form.files:
                     raise missing_parameter(FILE)
-                await places.grow(0)
+                await places.grow(0)  # a small form took no place while it came
                 yield read, ModelUpload({name: sinks[name] for name in sinks if name in form.files}, places)
 
     def format_of(self, form: VoiceModelForm, tools: VoiceTools | None) -> TrainedFormat:
@@ -201,12 +201,13 @@ async def _read_form(
     async def grow(count: int) -> None:
         nonlocal size
         size += count
-        places.moved += count
+        places.moved_bytes += count
         if size > FREE_BYTES:
             await places.grow(size)
 
     try:
         async with asyncio.timeout(None) as limit:
+            # A deadline in the past ends the wait for the form at once.
             places.begin_transfer(partial(limit.reschedule, 0.0))
             return await stream_form(request, sinks, type_.__struct_fields__, UPLOAD_S, grow)
     except TimeoutError:
@@ -237,6 +238,7 @@ def _sources(upload: ModelUpload, format_: TrainedFormat) -> dict[str, BinaryIO]
 
 
 def _field_of(role: str, format_: TrainedFormat) -> str:
+    """Return the form's field for a role. The format's first file comes as `file`, the others by role."""
     return FILE if role == format_.sources[0].role else role
 
 

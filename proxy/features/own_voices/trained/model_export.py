@@ -40,7 +40,7 @@ class ModelStream:
         if self._is_closed:
             raise RequestTimeout(f"The model was read with {TOO_SLOW}.")
         part = self.file.read(_PART_BYTES)
-        self.places.moved += len(part)
+        self.places.moved_bytes += len(part)
         return part or None
 
     def close(self) -> None:

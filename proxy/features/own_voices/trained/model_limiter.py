@@ -40,12 +40,15 @@ class ModelPlaces(MovingTimer):
         self._account = account
         self._held = ExitStack()
         self._places: dict[FairLimiter, FairPlace] = {}
-        self.moved = 0
+        self.moved_bytes = 0
         self._on_slow: Callable[[], object] | None = None
 
     async def grow(self, size: int) -> None:
         """Wait for the places that a model of `size` bytes needs, and take them. Raises NoPlace."""
-        for pool in (self._limiter.small, self._limiter.large)[: 1 + (size > SMALL_BYTES)]:
+        pools = [self._limiter.small]
+        if size > SMALL_BYTES:
+            pools.append(self._limiter.large)
+        for pool in pools:
             if pool not in self._places:
                 self.rest()
                 self._places[pool] = self._held.enter_context(await pool.wait_for_place(self._account))
@@ -57,12 +60,12 @@ class ModelPlaces(MovingTimer):
 
     def _watch(self) -> None:
         """Begin to measure the pace, if a transfer has begun."""
-        self.moved = 0
+        self.moved_bytes = 0
         if self._on_slow is not None:
             self.expire_in(PACE_S)
 
     def expire(self) -> None:
-        is_slow = self.moved < PACE_S * LEAST_BYTES_S
+        is_slow = self.moved_bytes < PACE_S * LEAST_BYTES_S
         if is_slow and self._on_slow is not None and any(pool.is_awaited for pool in self._places):
             self._on_slow()
         else:
