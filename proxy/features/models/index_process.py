@@ -108,6 +108,6 @@ def _failure_text(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("WARNING: Retrying", "[notice]"))]
     # npm prints the fault first, and then its place in npm's code.
-    of_npm = [line[len(_NPM_FAULTS[0]) :] for line in lines if line.startswith(_NPM_FAULTS)][:_NPM_LINES]
+    of_npm = [line.split(" ", 2)[2] for line in lines if line.startswith(_NPM_FAULTS)][:_NPM_LINES]
     faults = of_npm or [line for line in lines if line.startswith("ERROR:")][-_LAST_LINES:]
     return " ".join("; ".join(faults or lines[-_LAST_LINES:]).split()) or "it failed without a word"
