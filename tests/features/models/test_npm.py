@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from proxy.features.models import index_process
 from proxy.features.models.entries import GalleryFile, Member, NpmPackage
 from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import GalleryModel
@@ -116,6 +117,13 @@ def test_an_index_that_is_away_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     use_index("http://127.0.0.1:9", monkeypatch)
     said = refusal(tmp_path, toy(told_of(tarball(PLAIN))), PullOrder(index_patience=QUICK))
     assert "v-three 1.0.0: code ECONNREFUSED" in said
+
+
+def test_npms_own_faults_are_told_whole(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for word in ("error", "ERR!"):
+        log.write_text(f"npm WARN old\nnpm {word} code E404\nnpm {word} 404 Not Found\n")
+        assert index_process._failure_text(log) == "code E404; 404 Not Found"
 
 
 def _hard_link() -> tuple[tarfile.TarInfo, bytes]:
