@@ -103,7 +103,7 @@ class ServerParts(NamedTuple):
     def revise(self, config: Config) -> None:
         self.kernel.answers.bound(config.server.idempotency_mb)
         self.kernel.vault.revise(config.vault)
-        self.spill_quota.bound(config.server.spill_mb)
+        self.spill_quota.set_limit(config.server.spill_mb)
 
 
 @asynccontextmanager

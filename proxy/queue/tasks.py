@@ -1,8 +1,7 @@
 """Durable tasks of one kind. A worker takes the lease of a row, makes an attempt, and writes the result.
 
 A feature has a table with a row for each task, and implements one attempt in `work`. An attempt may be killed
-at any moment, and another worker makes the next one. So it first commits everything that the next attempt
-needs.
+at any moment, so it first commits everything that the next attempt needs, perhaps in another worker.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from proxy.telemetry.metrics import Metrics
 LEASE_S = 20
 _LONGEST_WAIT_S = 5.0
 """The time between two looks for open tasks, unless `look_now` comes first."""
-_PAUSE_S = 0.1
+_LOOK_PAUSE_S = 0.1
 _CLOSING_S = 5.0
 LEASE_CHECK_S = 1.0
 """The time between two checks of a lease: an attempt without its lease is cancelled after it."""
@@ -83,7 +82,8 @@ TRY_AGAIN = Delayed(is_try=False)
 class TaskKind(ABC, Generic[W]):
     """The tasks of one kind in one worker. A feature has a subclass, which implements `work`.
 
-    An attempt is cancelled when its lease is lost, or its row is not open any more.
+    A row that methods get as `held` has our lease. A row that they get as `queued` may have none. An attempt
+    is cancelled when its lease is lost, or its row is not open any more.
     """
 
     name: str
@@ -190,7 +190,7 @@ class TaskKind(ABC, Generic[W]):
     async def run(self, metrics: Metrics, server_started: int) -> None:
         """Work on open tasks until cancelled. The server started at this moment, in microseconds."""
         self._server_started = server_started
-        await repeat(self.name, self.turn, _PAUSE_S, metrics)
+        await repeat(self.name, self.turn, _LOOK_PAUSE_S, metrics)
 
     async def turn(self) -> None:
         """Begin open tasks, and wait until there may be more."""
@@ -376,7 +376,7 @@ class TaskKind(ABC, Generic[W]):
                 due = await self._store.now() + round(wait_s * SECOND_US)
                 values |= {"due": due, "tries": tries, "error": result.error, **result.values}
                 also = result.also
-            case _:
+            case _:  # TaskFailed, or a Delayed after the last try
                 values |= {"due": LAST_MOMENT, "tries": held.tries, "error": result.error}
                 values |= await self.failure_columns(held)
                 also = await self.failure_statements(held)

@@ -51,11 +51,11 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     """The state of one part of a request while it is spoken.
 
     `text` is the text to read; without its marks, if `places` are the positions of its characters in the
-    user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A `source` is
+    user's text. `texts` has the prepared text by `text_key`, or the front-end's error. A `source` is
     converted instead of a text. The `candidate` was tried last, and the `winner` gave audio. `begins` is the
-    part's first sample in the answer, None before its turn. `again` counts how often a checked part was said
-    anew. If the part continues an earlier call, it is heard at the moment `plays_at`, and its first candidate
-    comes before all others.
+    part's first sample in the answer, None before its turn. `retries` counts how often a checked part was
+    spoken again. If the part continues an earlier call, it is heard at `plays_at`, a moment of
+    `time.monotonic`, and its first candidate comes before all others.
     """
 
     number: int
@@ -69,7 +69,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     winner: Candidate | None = None
     is_passed_over: bool = False
     budget_s: float | None = None
-    again: int = 0
+    retries: int = 0
     plays_at: float | None = None
 
     @property
@@ -207,8 +207,8 @@ class Totals:
         return ", ".join(dict.fromkeys(filter(None, names)))
 
     def keep_voice(self, run: PartRun, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the candidates of a part. Whoever spoke earlier parts of its voice goes on, and no other
-        speaker comes in between."""
+        """Return the candidates of a part, the model that spoke the last part of its voice first. Other
+        substitutes of the voice are left out, unless nothing would be left."""
         for before in reversed(self.parts[: run.number]):
             if before.winner is not None and before.part.voice.id == run.part.voice.id:
                 name = before.winner.model.name
@@ -248,7 +248,7 @@ class Totals:
         return written
 
     def check_report(self, samples: int) -> CheckReport | None:
-        """Return what is told of the check of so many samples, if the request wanted one."""
+        """Return the report on the check of the first `samples`, or None if no check was requested."""
         if self.check is None:
             return None
         lengths_s = {run.number: each / self.sample_rate_hz for run, each in self.written_parts(samples)}
@@ -275,7 +275,7 @@ class Totals:
             measured = run.measured_text
             characters, kind = measured.characters, None
             total += characters
-            for model in run.models or (None,):
+            for model in run.models or (None,):  # None: no candidate was tried
                 engine, model_id = ("", "") if model is None else (model.engine, model.info.id)
                 part = SpentPart(
                     engine=engine,
@@ -326,7 +326,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call of a
     `job` has no listener, does not count as a stream, and engines serve it last. A piece of an utterance does
     not count as a stream either, and has no receipt. All attempts at a step of a job have its name, `step`.
-    A call that `is_idle` has no listener.
+    Engines also serve a call last that `is_idle`. It does not count as activity of the worker.
     """
 
     id: str

@@ -32,7 +32,7 @@ _ADDRESS = re.compile(r"://|^\s*(?:(?:data|file|blob|https?|ftp|[a-z]):[^ ]|[/\\
 Extra = tuple[tuple[str, str], ...]
 """Names with their values as JSON, in the order of the names: equal fields are equal values."""
 
-NOTHING: tuple[Extra, tuple[str, ...]] = ((), ())
+NO_EXTRA_FIELDS: tuple[Extra, tuple[str, ...]] = ((), ())
 
 
 def read_extra(

@@ -56,7 +56,7 @@ def job_of(
         pitch=request.pitch,
         # Else the recordings are those of the emotion.
         emotion=part.emotion if part.emotion in info.emotions else None,
-        seed=((request.seed or 0) + run.again) % 2**32 if run.again and info.seeds else request.seed,
+        seed=((request.seed or 0) + run.retries) % 2**32 if run.retries and info.seeds else request.seed,
         formats=(form.format,) if can_pass_through else (),
         # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
         max_samples=round(cap_s * info.sample_rate_hz * factor),
@@ -72,13 +72,13 @@ def job_of(
         instructions=instructions,
         extra=decode_extra(extra_of(request.extra, info)) if request.extra else {},
         # A model that takes no seed says a sentence otherwise if it is cut otherwise.
-        goes_whole=call.plan.is_checked_first(run.number) and (info.seeds or not run.again),
+        goes_whole=call.plan.is_checked_first(run.number) and (info.seeds or not run.retries),
     )
 
 
 def _step_name(call: SpeechCall, run: PartRun) -> str:
     """Return the name of a piece of a job's step. Each try of a part is a piece of its own."""
-    return f"{call.step}.{run.number}.{run.again}" if run.again else f"{call.step}.{run.number}"
+    return f"{call.step}.{run.number}.{run.retries}" if run.retries else f"{call.step}.{run.number}"
 
 
 def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:

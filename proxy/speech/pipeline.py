@@ -137,7 +137,7 @@ class Pipeline:
         check_size(call, None)
         try:
             for part in parts:
-                part.winner = self._first_audio.likely(call, part)
+                part.winner = self._first_audio.likely_candidate(call, part)
         except EngineError as error:
             raise from_engine(error) from None
         return _hold_request(call, None)

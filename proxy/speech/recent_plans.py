@@ -84,7 +84,7 @@ class RecentPlans:
     ) -> None:
         self._factories = factories
         self._planner = planner
-        self._choose = planner.splitter.choose
+        self._choose_language = planner.splitter.choose_language
         self._catalogue = catalogue
         self._source = source
         # The oldest go first. Texts are never stored.
@@ -144,7 +144,7 @@ class RecentPlans:
             recent, revision = self._recent.get(key), self._catalogue.live.revision
             known = None
             if recent is not None and recent.is_for(terms, own, revision):
-                choice = self._choose(recent.voice, request.language, "request", request.text)
+                choice = self._choose_language(recent.voice, request.language, "request", request.text)
                 known = recent.patterns.get(choice)
             if known is None:
                 # The revision was read first, so that a change while a thread plans is not missed.
@@ -169,7 +169,7 @@ class RecentPlans:
         """Store the plan of a text, by the language of the text."""
         plan = pattern.plan
         part = plan.parts[0]
-        choice = self._choose(plan.voice, request.language, "request", request.text)
+        choice = self._choose_language(plan.voice, request.language, "request", request.text)
         is_whole = len(plan.parts) == 1 and (part.start, part.characters) == (0, len(request.text))
         if not is_whole or plan.voice.cast or (part.language, part.source) != (choice.tag, choice.source):
             return

@@ -26,7 +26,7 @@ from proxy.speech.front_ends import FrontEnds
 from proxy.speech.language_detection import LanguageDetection
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.pipeline import Pipeline
-from proxy.speech.planning import Planner, no_proof
+from proxy.speech.planning import Planner, refuse_provenance
 from proxy.speech.recent_plans import ObserverFactory, RecentPlans
 from proxy.speech.sound_filter import Treat, untreated
 from proxy.speech.source import Source
@@ -133,7 +133,7 @@ def wire_speech(
         server.default_language,
         server.turn_pause_ms,
         features.treat or untreated,
-        features.check_provenance or no_proof,
+        features.check_provenance or refuse_provenance,
         part_check,
         robot_fallback=server.robot_fallback,
     )

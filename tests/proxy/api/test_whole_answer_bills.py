@@ -104,7 +104,7 @@ async def test_a_whole_answer_whose_room_others_need_ends_and_is_charged_as_spok
         monkeypatch.setattr(spill, "_KEEPS_UP", 1000.0)
         quicker = spill.SpillFile(server.worker.parts.spill_quota, lambda: None)
         quicker.pace.note_chunk(Chunk(b"", 100 * RATE_HZ, RATE_HZ))
-        server.worker.parts.spill_quota.bound(1)
+        server.worker.parts.spill_quota.set_limit(1)
         await quicker.append(bytes(1000))
         # Its client takes nothing, and never will.
         async with asyncio.timeout(60):
@@ -117,7 +117,7 @@ async def test_a_whole_answer_whose_room_others_need_ends_and_is_charged_as_spok
 async def test_a_short_whole_answer_leaves_the_room_that_it_does_not_fill(tmp_path: Path) -> None:
     client = Client()
     async with inside(tmp_path, COSTLY, {"one": Scripted(*spoken(1.0), is_local=False)}) as server:
-        server.worker.parts.spill_quota.bound(16)
+        server.worker.parts.spill_quota.set_limit(16)
         async with client.asking(server, {**BODY, **JSON}):
             answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, **JSON})
     assert (client.status, answer.status_code) == (200, 200)

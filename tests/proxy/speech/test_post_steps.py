@@ -665,7 +665,7 @@ async def test_all_that_a_provider_may_repeat_has_room_on_the_disk(
     """Its estimate has room enough. What a provider has made is billed, so it may be as long as its cap."""
     engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(), "rvc": Repeating(is_local=is_local)}
     async with inside(tmp_path, scripted(), engines) as server:
-        server.worker.parts.spill_quota.bound(1)
+        server.worker.parts.spill_quota.set_limit(1)
         text = TEXT * 4
         answer = await server.speech(text, language="en", response_format="json", audio_format="wav")
     assert answer.status_code == status, answer.text
