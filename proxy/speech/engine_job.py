@@ -33,7 +33,7 @@ def job_of(
     # The repetition of a recording is about as long as the recording.
     cap_s = estimate.cap_seconds(text.estimated_s)
     if run.source is not None:
-        cap_s = estimate.repetition_bounds_s(run.source.seconds)[1]
+        cap_s = estimate.most_repetition_s(run.source.seconds)
     # The last engine decides the form of the sound.
     recording_info = candidate.models[-1].info
     can_pass_through = (

@@ -163,8 +163,8 @@ class Pipeline:
                 finish()
         except EngineError as raised:
             error = raised
-            for blame in observers.fail:
-                error = blame(error)
+            for error_for_client in observers.fail:
+                error = error_for_client(error)
             raise await self._settle_failure(call, hold, answer, error) from None
         except asyncio.CancelledError:
             share = sent_share()
@@ -225,8 +225,8 @@ class Pipeline:
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     terms = call.plan.terms
     if stored is None:
-        most, lengths_s = zip(*[part.highest_charge(terms) for part in call.totals.parts], strict=True)
-        amount, estimated_s = price.most_charge(most), sum(lengths_s)
+        charges, lengths_s = zip(*[part.highest_charge(terms) for part in call.totals.parts], strict=True)
+        amount, estimated_s = price.most_charge(charges), sum(lengths_s)
     else:
         # Its length is known, so the price is exact.
         estimated_s = stored.samples / stored.sample_rate_hz

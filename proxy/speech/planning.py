@@ -312,7 +312,7 @@ class Planner:
         voices = {voice.id, *(part.voice.id for part in parts)}
         voices.update(member.id for part in parts for member in part.voice.members)
         voices.update(clip for part in parts for clip in _clips_of(part))
-        voices.update(part.post.whose.id for part in parts if part.post is not None)
+        voices.update(part.post.named_voice.id for part in parts if part.post is not None)
         models = [model for part in parts for candidate in part.candidates for model in candidate.models]
         is_joined = is_checked or len(parts) > 1 or parts[0].pause_s > 0
         return SpeechPlan(
@@ -358,7 +358,7 @@ class Planner:
 def _clips_of(part: Part) -> list[str]:
     """Return the ids of the clips that the candidates and the post-step of a part may use."""
     post = part.post
-    voices = (part.voice, *part.voice.members, *(() if post is None else (post.whose,)))
+    voices = (part.voice, *part.voice.members, *(() if post is None else (post.named_voice,)))
     clips = [clip for voice in voices for clip in voice.clips]
     if not clips:
         return []

@@ -73,5 +73,6 @@ def _part_facts(run: PartRun, candidate: Candidate) -> Sequence[object]:
     how = (part.language, part.pause_s, part.emotion)
     if post is None:
         return spoken, sounds, speaker, how
-    repeated = (post.whose.id, post.whose.revision, post.model.name, post.model.info.digest, post.voice)
+    named = post.named_voice
+    repeated = (named.id, named.revision, post.model.name, post.model.info.digest, post.voice)
     return spoken, sounds, speaker, how, repeated, post.pitch
