@@ -21,7 +21,7 @@ from speech_engine.text import cleaning
 MOST_NAMES = 16
 MOST_NAME_CHARACTERS = 64
 """The most characters of a name."""
-_MOST_WORDS = 3
+_MOST_NAME_WORDS = 3
 
 _UNUSABLE = re.compile(r"[\[\]\x00-\x1f\x7f]")
 
@@ -135,14 +135,14 @@ def find_turns(
     Before the first name, the first member of the cast speaks."""
     cast = {name_key(name): name for name in names}
     found = list[Turn]()
-    name, named, within = next(iter(cast.values()), ""), None, list[Tag]()
+    name, named, turn_tags = next(iter(cast.values()), ""), None, list[Tag]()
     for tag in _names_and_emotions(text, cast, start, end):
         if tag.kind == "name":
-            found.append(Turn(name, start, tag.start, tuple(within), named))
-            name, named, start, within = tag.value, tag.start, tag.end, []
+            found.append(Turn(name, start, tag.start, tuple(turn_tags), named))
+            name, named, start, turn_tags = tag.value, tag.start, tag.end, []
         else:
-            within.append(tag)
-    found.append(Turn(name, start, min(end, len(text)), tuple(within), named))
+            turn_tags.append(tag)
+    found.append(Turn(name, start, min(end, len(text)), tuple(turn_tags), named))
     return tuple([turn for turn in found if cleaning.is_speech(text[turn.start : turn.end])])
 
 
@@ -165,7 +165,7 @@ def likely_names(text: str, names: Iterable[str] = ()) -> tuple[str, ...]:
         name = " ".join(found[1].split())
         if (
             (key := name_key(name)) not in cast
-            and name.count(" ") < _MOST_WORDS
+            and name.count(" ") < _MOST_NAME_WORDS
             and any(map(str.isalpha, name))
         ):
             shown.setdefault(key, name)

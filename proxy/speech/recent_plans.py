@@ -71,8 +71,7 @@ class RecentPlans:
     change. So an account never profits from its former rights. A plan has the path of a clip, and does not
     know whether it exists.
 
-    A library may be large, and may contain voices that were erased since. So its plans do not keep it alive,
-    and are removed with it.
+    A library may be large and have erased voices, so its plans do not keep it alive, and are removed with it.
     """
 
     def __init__(
@@ -89,7 +88,8 @@ class RecentPlans:
         self._source = source
         # The oldest go first. Texts are never stored.
         self._recent: dict[_Key, _Recent] = {}
-        self._exist: dict[str, tuple[int, bool]] = {}
+        # By voice: the catalogue's revision, and whether that catalogue may have the voice.
+        self._voice_checks: dict[str, tuple[int, bool]] = {}
 
     def client_fields(self) -> frozenset[str]:
         return self._catalogue.client_fields()
@@ -98,11 +98,11 @@ class RecentPlans:
         """Tell whether a voice exists, or may be one of an engine that has not been up yet."""
         if voice in own.voices:
             return True
-        revision, known = self._catalogue.live.revision, self._exist.get(voice)
+        revision, known = self._catalogue.live.revision, self._voice_checks.get(voice)
         if known is None or known[0] != revision:
-            if len(self._exist) >= _MOST_STORED:
-                self._exist.clear()
-            known = self._exist[voice] = (revision, self._catalogue.may_have_voice(voice))
+            if len(self._voice_checks) >= _MOST_STORED:
+                self._voice_checks.clear()
+            known = self._voice_checks[voice] = (revision, self._catalogue.may_have_voice(voice))
         return known[1]
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
@@ -151,7 +151,7 @@ class RecentPlans:
                 plan = await self._planner.plan_in_thread(request, terms, own)
                 pattern = self._pattern(caller.account, request, plan)
                 library = ref(own, partial(_forget_with, self._recent, key))
-                self._keep(key, _Recent(terms, library, revision, plan.voice, {}), pattern, own, request)
+                self._store(key, _Recent(terms, library, revision, plan.voice, {}), pattern, own, request)
             else:
                 pattern, plan = known, known.plan_for(request)
         clip = None if pattern.clip is None else self._source.path(pattern.clip, request.text)
@@ -163,7 +163,7 @@ class RecentPlans:
         openers = [opener for factory in self._factories if (opener := factory(request, plan)) is not None]
         return _Pattern(plan, tuple(openers), clip)
 
-    def _keep(
+    def _store(
         self, key: _Key, planned: _Recent, pattern: _Pattern, own: AccountLibrary, request: SpeechRequest
     ) -> None:
         """Store the plan of a text, by the language of the text."""
