@@ -285,7 +285,7 @@ class Totals:
                     samples=min(samples, most),
                     was_submitted=(run.number, engine, model_id) in submitted,
                     kind=kind,
-                    is_free=self.check is not None and run.number in self.check.free,
+                    is_free=self.check is not None and run.number in self.check.free_parts,
                 )
                 parts.append(part)
                 # The repetition of a speech is as long, and has no characters.

@@ -103,11 +103,9 @@ class FirstAudio:
         return self._engines[engine].slots == 1
 
     def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the candidates with those of late engines behind their neighbours, as `late_last` has it.
-
-        If some candidates stand in for the voice, an engine that is away counts as late. If the same speaker
-        of another engine stands in, a busy engine does, too.
-        """
+        """Return the candidates, with those of late engines behind their neighbours: see `move_late_last`. If
+        some stand in for the voice, an engine that is away counts as late. If the same speaker of another
+        engine stands in, a busy engine does, too."""
         late = self._engines.late.names
         stands_in = {each.stands_in for each in candidates}
         if stands_in != {""}:
@@ -119,9 +117,7 @@ class FirstAudio:
 
     def likely_candidate(self, call: SpeechCall, run: PartRun) -> Candidate:
         """Return the candidate that would speak a part now: the first that can, if its engine is usable.
-
-        Raises EngineError if none can.
-        """
+        Raises EngineError if none can."""
         able, failure = list[Candidate](), EngineError("No engine was tried.")
         for candidate in self.in_order(run.part.candidates):
             try:
@@ -141,6 +137,7 @@ class FirstAudio:
             self.note_miss(run, candidate, within_s)
 
     def note_miss(self, run: PartRun, candidate: Candidate, within_s: float) -> None:
+        """Note that a candidate gave no audio within this time."""
         self._engines.late.note_miss(candidate, run.part.language, within_s)
 
     def hedge_s(self, call: SpeechCall, candidate: Candidate, follower: Candidate) -> float:
@@ -198,8 +195,12 @@ class FirstAudio:
         if not job.formats or candidate.post is not None:
             await libraries.ensure_loaded()
         return CandidateStream(
-            *(candidate, job, partial(_positions, run, candidate, job)),
-            *(call.request.speed / job.speed, form, deadline),
+            candidate,
+            job,
+            partial(_positions, run, candidate, job),
+            call.request.speed / job.speed,
+            form,
+            deadline,
             keeps_original=call.request.provenance is not None,
             lufs=self._engines.stated_lufs(candidate, run.part.language),
         )
@@ -272,8 +273,7 @@ def _positions(run: PartRun, candidate: Candidate, job: SpeechJob) -> WordPositi
 
 
 def _note_refusal(call: SpeechCall, stream: CandidateStream, error: EngineError) -> None:
-    """Note that an engine that refused a text has not begun the job: no provider bills for it, unless there
-    is some output or a count of units."""
+    """Note that no provider bills for a refused text, unless there is some output or a count of units."""
     if isinstance(error, (EngineFailed, EngineTimeout)):
         return
     own: tuple[object, ...] = (stream, stream.given_sound)

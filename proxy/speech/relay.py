@@ -164,7 +164,7 @@ class Relay:
                 try:
                     self._part_sound = await self._begin_turn(self._part_number)
                 except UnsupportedText as error:
-                    if not self._passes_over(error):
+                    if not self._skip_mute_part(error):
                         raise
                     continue
             pcm = await self._part_sound.next_pcm()
@@ -183,8 +183,8 @@ class Relay:
         self._fed_samples = self.sample_rate_hz // 10
         return self._tail.push(self._encoder.feed(silence(self._fed_samples)))
 
-    def _passes_over(self, error: EngineError) -> bool:
-        """Skip a part of signs alone, such as emojis, if no engine reads them. Return whether it was
+    def _skip_mute_part(self, error: EngineError) -> bool:
+        """Skip a part of signs alone, such as emojis, that no engine reads. Return whether it was
         skipped."""
         run, next_number = self._runs[self._part_number], self._part_number + 1
         if _is_mute(run, error):

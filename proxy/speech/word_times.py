@@ -120,7 +120,7 @@ def _first_part(character: str) -> str:
 
 
 def _may_vanish(written: str) -> bool:
-    return written.isspace() or unicodedata.category(written)[0] in "CM"
+    return written.isspace() or unicodedata.category(written)[0] in "CM"  # controls and accents
 
 
 # Chinese and Japanese words have no blanks, so each character is a word. Dashes separate words.
