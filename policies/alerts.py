@@ -1,4 +1,4 @@
-"""Which values are trouble, and when an operator is told of it.
+"""Decides which values are trouble, and when an operator gets a mail about it.
 
 An alert is sent once its trouble has lasted for a minute, and its end once the trouble is over for a minute.
 So a restart, or trouble that comes and goes, sends one mail of each.

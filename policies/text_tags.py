@@ -102,7 +102,7 @@ class Tag(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """A tag from `start` to `end` of the text that asks for silence."""
+    """A tag from `start` to `end` of the text that requests silence."""
 
     start: int
     end: int

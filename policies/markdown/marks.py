@@ -41,7 +41,7 @@ _ADDRESS = re.compile(
     r"|\.[^\W\d_]{2,}\d?(?:[/?#:]|\Z)",
     re.IGNORECASE,
 )
-# What may stand between a single sign and the first or the last word of what it marks.
+# The signs that may stand between a single mark and the first or the last word that it marks.
 _BEGINS, _ENDS = "¿¡\"'“‘„«「『(（", ".!?…,:;\"'”’»」』)）。！？、"
 
 _Span = tuple[int, int]
@@ -222,7 +222,7 @@ def _blocks(text: str) -> Iterator[_Span]:
 
 _NOT_BEFORE_LINK = r"A-Za-z0-9\u00c0-\u024f\u0370-\u058f"
 # Letters of scripts with blanks: in the others, a link may be followed by a word without one. Arabic and
-# Indic ones without what ends a sentence.
+# Indic ones without their marks of a sentence's end.
 _LETTERS = (
     r"A-Za-z0-9\u00c0-\u024f\u0370-\u060b\u060d-\u061a\u061c-\u061e\u0620-\u06d3\u06d5-\u0963\u0966-\u0dff"
     r"\u10a0-\u10ff\u1e00-\u1fff"

@@ -164,9 +164,10 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
     has_natural = may_come or any(model.info.is_trained for model, _ in able)
     is_for_job = terms is not None and terms.is_for_job
     if has_natural and able and (is_for_job or not rules.robot_fallback):
-        able = [each for each in able if each[0].info.is_trained]
+        able = [(model, speaker) for model, speaker in able if model.info.is_trained]
     if is_for_job and (may_come or not all(speaker.stands_in for _, speaker in able)):
-        able = [each for each in able if not each[1].stands_in]  # a job waits for the voice itself
+        # A job waits for the voice itself.
+        able = [(model, speaker) for model, speaker in able if not speaker.stands_in]
     if not able and error is None:
         message = _NOT_UP_YET if may_come else _NO_SUBSTITUTE
         error = NoCandidate("model", "engine_unavailable", message, retry_after_s=2.0)
@@ -201,10 +202,8 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
 
 
 def _ranked(able: Iterable[tuple[Model, Speaker]], *, is_built_in: bool) -> list[tuple[Model, Speaker]]:
-    """Order the able models: rule-based models come last, unless the operator chose the order.
-
-    Among neighbours of one kind, models with a voice of the right gender come first.
-    """
+    """Order the able models: if the list `is_built_in`, rule-based models come last. Among neighbours of one
+    kind, models with a voice of the right gender come first."""
     if is_built_in:
         able = sorted(able, key=lambda each: not each[0].info.is_trained)
     runs = groupby(able, key=lambda each: each[0].info.is_trained)

@@ -27,7 +27,7 @@ _ANSWER_S = 0.5
 
 # KEYS: the record, the pause and the quiet time of each provider key, then the claims.
 # ARGV: the worker, how long a record stays, the number of provider keys; for each its news, their age, and
-# what is left of its pause and quiet time in ms; for each claim what is left of it in ms, 0 to end it.
+# the rest of its pause and quiet time in ms; for each claim its rest in ms, 0 to end it.
 # A record is "MOMENT WORKER NEWS". The latest news stay.
 _EXCHANGE = """
 local time = redis.call('TIME')

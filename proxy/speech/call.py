@@ -193,12 +193,12 @@ class Totals:
         return self.parts[0]
 
     @property
-    def speaking(self) -> list[Candidate]:
-        speaking: list[Candidate] = []
+    def speaking_candidates(self) -> list[Candidate]:
+        found: list[Candidate] = []
         for run in self.parts:
             if not run.is_passed_over:
-                speaking.append(run.winner or run.part.candidates[0])
-        return speaking
+                found.append(run.winner or run.part.candidates[0])
+        return found
 
     @property
     def substitute(self) -> str:
@@ -292,10 +292,10 @@ class Totals:
                 characters, kind = 0, "conversion"
                 if model is not None:
                     engines[engine] = models[model_id] = None
-        names = self.names or ("+".join(engines), "+".join(models))
+        engine_names, model_names = self.names or ("+".join(engines), "+".join(models))
         return Spent(
-            engine=names[0],
-            model=names[1],
+            engine=engine_names,
+            model=model_names,
             voice=self._plan.voice_id,
             language=self._plan.language,
             format=self._request.form.format,
@@ -349,7 +349,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
         return self.plan.terms
 
     def ignored_fields(self) -> tuple[str, ...]:
-        request, speakers = self.request, self.totals.speaking
+        request, speakers = self.request, self.totals.speaking_candidates
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])
         names.update(name for name, _ in request.extra for each in infos if name not in each.client_fields)

@@ -136,4 +136,4 @@ class LevelSound:
                     self._first.append(pcm)
                     size += len(pcm)
         except TimeoutError:
-            pass  # the gain follows from what was measured so far
+            pass  # the gain follows from the measurements so far

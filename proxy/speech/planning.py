@@ -36,7 +36,7 @@ _LONG_TEXT_CHARACTERS = 1000
 _MOST_HEADER_CHARACTERS = 1000
 _MOST_DECISIONS = 2000
 MOST_PAUSES_S, MOST_JOB_PAUSES_S = 60.0, 600.0
-"""The most seconds of all pauses that a text asks for."""
+"""The most seconds of all pauses in a text, of a request and of a job."""
 
 
 class SpeechPlan(msgspec.Struct, frozen=True):

@@ -318,7 +318,7 @@ def _write_all(file: IO[bytes], data: bytes, offset: int) -> None:
 
 
 class PlayClock:
-    """The time of a listener, who gets sound at most `ahead_s` before it plays, in pieces of `piece_s`: so a
+    """The time of a listener that gets sound at most `ahead_s` before it plays, in pieces of `piece_s`: so a
     slow moment of the network is no gap. All answers that are heard as one sound share a clock.
 
     `given_s` is the sound that the listener got. Where it ran out, the listener waited for more.

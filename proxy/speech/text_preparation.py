@@ -183,7 +183,7 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, most: in
         is_silent=not has_words and bool(segments) and all(is_silent(each.spoken) for each in segments),
         spoken_characters=len(spoken),
         written_characters=written_characters,
-        # What the account's own lexicon adds is charged, up to the growth in sound. Characters that a
+        # Text that the account's own lexicon adds is charged, up to the growth in sound. Characters that a
         # front-end adds are not charged, and removed ones are not refunded.
         characters=run.part.characters + min(growth, added),
         estimated_s=estimated_s * sounded / max(1, len(spoken)),

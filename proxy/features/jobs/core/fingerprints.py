@@ -27,7 +27,7 @@ async def usable_fingerprints(vault: Vault, account: str, call: SpeechCall) -> l
 
 async def spoken_fingerprint(vault: Vault, account: str, call: SpeechCall) -> str:
     """Return the fingerprint of a call that was spoken. Raises VaultFailed."""
-    return await vault.name_digest(account, _digest(call, call.totals.speaking))
+    return await vault.name_digest(account, _digest(call, call.totals.speaking_candidates))
 
 
 def _combinations(call: SpeechCall) -> Iterator[Sequence[Candidate]]:
