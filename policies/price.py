@@ -51,8 +51,8 @@ class PricedPart(msgspec.Struct, frozen=True):
 
 
 class MostCharge(msgspec.Struct, frozen=True):
-    """The most that a part may cost as a `whole`. Of that, a price by job of its speech and of its repetition
-    is one for all parts."""
+    """The most that a part may cost as a `whole`: `by_length`, and the prices by job of its speech and of its
+    repetition. A request pays each price by job once for all parts."""
 
     whole: int = 0
     by_length: int = 0

@@ -47,9 +47,9 @@ MOST_PARTS = 256
 """The most parts of a text. Each part is a separate job."""
 
 Decide = Callable[[Span], Decision]
+DecideFor = Callable[[SpeechRequest, Span], Decision]
 _Texts = tuple[str, str]
 """A text as it was sent, and the same text without tags."""
-DecideFor = Callable[[SpeechRequest, Span], Decision]
 
 
 class TextSplitter:
