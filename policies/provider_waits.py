@@ -10,7 +10,7 @@ WINDOW_S = 60.0
 MOST_TRIES = 3
 """The most tries of one request on one engine, the first one included."""
 
-_FIRST_RETRY_S = 0.2
+_BASE_S = 0.2
 _LONGEST_RETRY_S = 4.0
 _CANDIDATE_SHARE = 0.6
 _HEARING_SHARE = 0.25
@@ -39,7 +39,7 @@ def retry_delay_s(tries: int, retry_after_s: float | None, chance: float, left_s
     if retry_after_s is not None and retry_after_s > 0:
         delay_s = retry_after_s * (1 + 0.1 * chance)
     else:
-        delay_s = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** (tries - 1)) * (1 - chance / 2)
+        delay_s = min(_LONGEST_RETRY_S, _BASE_S * 2.0 ** (tries - 1)) * (1 - chance / 2)
     return delay_s if delay_s < left_s else None
 
 

@@ -27,7 +27,7 @@ from proxy.telemetry.metrics import Metrics
 LEASE_S = 20
 _LONGEST_WAIT_S = 5.0
 """The time between two looks for open tasks, unless `look_now` comes first."""
-_LOOK_PAUSE_S = 0.1
+_PAUSE_S = 0.1
 _CLOSING_S = 5.0
 LEASE_CHECK_S = 1.0
 """The time between two checks of a lease: an attempt without its lease is cancelled after it."""
@@ -190,7 +190,7 @@ class TaskKind(ABC, Generic[W]):
     async def run(self, metrics: Metrics, server_started: int) -> None:
         """Work on open tasks until cancelled. The server started at this moment, in microseconds."""
         self._server_started = server_started
-        await repeat(self.name, self.turn, _LOOK_PAUSE_S, metrics)
+        await repeat(self.name, self.turn, _PAUSE_S, metrics)
 
     async def turn(self) -> None:
         """Begin open tasks, and wait until there may be more."""
