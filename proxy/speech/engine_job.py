@@ -54,7 +54,7 @@ def job_of(
         language=part.language,
         speed=native_speed,
         pitch=request.pitch,
-        # Else the recordings are those of the emotion.
+        # If the model lacks the emotion, `candidate.voice` has recordings of it.
         emotion=part.emotion if part.emotion in info.emotions else None,
         seed=((request.seed or 0) + run.retries) % 2**32 if run.retries and info.seeds else request.seed,
         formats=(form.format,) if can_pass_through else (),
@@ -63,7 +63,7 @@ def job_of(
         pronunciations=text.pronunciations.get(info.phonemes, ()),
         credential=candidate.credential,
         of_job=call.job,
-        # A part of a cast is a piece of its own.
+        # Each part of a cast is a separate piece of the step.
         step=_step_name(call, run) if call.job else "",
         urgency=urgency,
         plays_in_s=plays_in_s,
@@ -71,7 +71,7 @@ def job_of(
         follows_s=follows_s,
         instructions=instructions,
         extra=decode_extra(extra_of(request.extra, info)) if request.extra else {},
-        # A model that takes no seed says a sentence otherwise if it is cut otherwise.
+        # A retry without a seed does not go whole: its text is cut in another way, so its speech differs.
         goes_whole=call.plan.is_checked_first(run.number) and (info.seeds or not run.retries),
     )
 

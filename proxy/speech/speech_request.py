@@ -103,7 +103,7 @@ class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNPLANNED = {"text": "", "tag": ""}
-"""The fields that a stored plan omits."""
+"""The fields that a stored plan omits, and the values in their place."""
 
 
 class Defaults(msgspec.Struct, frozen=True):

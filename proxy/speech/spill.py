@@ -33,7 +33,6 @@ _MORE_SHARE = 1 / 2
 """The share that an account with a whole answer may fill, so that other accounts have room for one."""
 
 T = TypeVar("T")
-
 _log = structlog.get_logger()
 
 
@@ -90,6 +89,7 @@ class SpillReservation:
         return self.size - size_before
 
     def lacks(self, count: int) -> int:
+        """Return how many of `count` more bytes are beyond the reservation."""
         return max(0, self._used_bytes + count - self.size)
 
     def shrink(self) -> int:
