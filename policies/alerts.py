@@ -1,4 +1,4 @@
-"""Which values are trouble, and when an operator is told of it.
+"""Decides which values are trouble, and when an operator gets a mail about it.
 
 An alert is sent once its trouble has lasted for a minute, and its end once the trouble is over for a minute.
 So a restart, or trouble that comes and goes, sends one mail of each.
@@ -128,23 +128,23 @@ def alert_changes(
         trouble = there.pop(alert.id, None)
         if trouble is None:
             if alert.name.partition(", ")[0] not in starting:
-                yield from _without(alert, now)
+                yield from _changes_without_trouble(alert, now)
         elif alert.mailed is None and now - alert.since >= CONFIRMED_AFTER_US:
-            yield AlertChange("send", _with(alert, detail=trouble.detail, mailed=now))
+            yield AlertChange("send", _changed(alert, detail=trouble.detail, mailed=now))
         elif alert.gone is not None:
-            yield AlertChange("save", _with(alert, gone=None))
+            yield AlertChange("save", _changed(alert, gone=None))
     for trouble in there.values():
         yield AlertChange("save", Alert(id=trouble.id, since=now, **trouble._asdict()))
 
 
-def _without(alert: Alert, now: int) -> Iterator[AlertChange]:
+def _changes_without_trouble(alert: Alert, now: int) -> Iterator[AlertChange]:
     if alert.mailed is None:
         yield AlertChange("drop", alert)
     elif alert.gone is None:
-        yield AlertChange("save", _with(alert, gone=now))
+        yield AlertChange("save", _changed(alert, gone=now))
     elif now - alert.gone >= CONFIRMED_AFTER_US:
         yield AlertChange("end", alert)
 
 
-def _with(alert: Alert, **values: object) -> Alert:
+def _changed(alert: Alert, **values: object) -> Alert:
     return msgspec.structs.replace(alert, **values)

@@ -31,7 +31,7 @@ could silence it for all others."""
 
 
 class Breaker(msgspec.Struct, frozen=True):
-    """The state of one breaker, which is open for `open_s` from `since`, and then half open.
+    """The state of one breaker: closed if `open_s` is 0, else open for `open_s` from `since`, then half open.
 
     `faults` counts the faults in a row. `witnesses` saw them: at most two accounts, and `OWN_CALL`. Those of
     an open breaker saw faults since it opened. In `probing` are the accounts that have used their one try of

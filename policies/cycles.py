@@ -1,5 +1,4 @@
-"""The cycles of an account: months from its anchor day. They follow from the clock, and no task starts
-one."""
+"""The cycles of an account: months from its anchor day. They follow from the clock, without a task."""
 
 from __future__ import annotations
 
@@ -48,8 +47,9 @@ def _day_in_month(month: tuple[int, int], day: int) -> date:
 
 
 def _shift_month(month: tuple[int, int], steps: int) -> tuple[int, int]:
-    index = month[0] * 12 + month[1] - 1 + steps
-    return index // 12, index % 12 + 1
+    year, number = month
+    months = year * 12 + number - 1 + steps
+    return months // 12, months % 12 + 1
 
 
 def _midnight(day: date) -> int:

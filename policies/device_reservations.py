@@ -58,11 +58,11 @@ class DeviceReservations:
         self._booked.pop(holder, None)
         device, free_gb, total_gb = memory
         wanted = _Booking(device, needs_gb, total_gb)
-        found = f"{free_gb:.1f} of {total_gb:.1f} GB free"
+        free_text = f"{free_gb:.1f} of {total_gb:.1f} GB free"
         if needs_gb > total_gb:
             self._waiting.pop(holder, None)
             return LoadRefusal(
-                f"memory_gb: the engine needs {needs_gb:g} GB, and {device} has {found}", is_lasting=True
+                f"memory_gb: the engine needs {needs_gb:g} GB, and {device} has {free_text}", is_lasting=True
             )
         if not self._has_room(wanted):
             self._waiting[holder] = wanted
@@ -72,7 +72,7 @@ class DeviceReservations:
         unused_gb = sum(each.gb - each.peak_gb for each in self._booked.values() if each.device == device)
         if needs_gb > free_gb - unused_gb:
             holders = self._holders(device)
-            reason = f"waits for {needs_gb:.1f} GB of {device}, which has {found}"
+            reason = f"waits for {needs_gb:.1f} GB of {device}, which has {free_text}"
             return LoadRefusal(f"{reason}; {holders}" if holders else reason, again_s=TRY_AGAIN_S)
         self._booked[holder] = wanted
         return None

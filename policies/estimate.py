@@ -11,19 +11,16 @@ _ALPHABETIC_A_SECOND = 14.0
 _READ_AS_WORDS = re.compile(r"[\d/\\\u00a2-\u00aa\u00ac-\u00ba\u00bc-\u00be\u00d7\u00f7\u203c-\u2bff]")
 """Digits, and signs such as ©: each character is read as a word or more."""
 _CHARACTERS_AS_WORDS = 8
-"""The characters of a written-out digit or sign. In espeak's 54 languages, a digit takes 0.55 seconds on
-average, and 1.0 seconds in Lithuanian."""
+"""The characters of a written-out digit or sign. Over espeak's languages, a digit takes 0.55 s on average."""
 _MARGIN = 1.2
 PARAGRAPH_PAUSE_S = 0.3
-"""The pause between two paragraphs in an estimate. Real pauses may be longer: the cap leaves room for
-them."""
+"""The pause between two paragraphs in an estimate. The cap leaves room for longer ones."""
 _SHORTEST_CAP_S = 10.0
 CAP_FACTOR = 4.0
 
 
 def speech_seconds(text: str, speed: float) -> float:
-    """Return a generous estimate of the seconds: characters by script, divided by the speed, and a fifth
-    more."""
+    """Return a generous estimate: the characters by script, divided by the speed, and a fifth more."""
     signs = len(_READ_AS_WORDS.findall(text))
     script = None if text.isascii() else language_of_script(text)
     pace = _CHARACTERS_A_SECOND.get(script, _ALPHABETIC_A_SECOND) if script else _ALPHABETIC_A_SECOND
@@ -33,8 +30,7 @@ def speech_seconds(text: str, speed: float) -> float:
 
 
 def expected_s(estimated_s: float, characters: int, pace: float | None, speed: float) -> float:
-    """Return the likely seconds, which are never more than the generous estimate. `pace` is how many
-    characters a second the voice has spoken at speed 1 so far, None before it has spoken."""
+    """Return the likely seconds. `pace` is the voice's characters a second at speed 1, if it has spoken."""
     if pace is None:
         return estimated_s / _MARGIN
     return min(estimated_s, characters / pace / speed)
@@ -50,7 +46,11 @@ def cap_seconds(estimated_s: float) -> float:
     return max(_SHORTEST_CAP_S, CAP_FACTOR * estimated_s)
 
 
-def repetition_bounds_s(sound_s: float) -> tuple[float, float]:
-    """Return the least and the most seconds that a conversion of so much sound may have. A shorter one would
-    lack some speech."""
-    return max(0.0, 0.95 * sound_s - 1.0), 1.05 * sound_s + 1.0
+def least_repetition_s(sound_s: float) -> float:
+    """Return the least seconds of a conversion of so much sound. A shorter one would lack some speech."""
+    return max(0.0, 0.95 * sound_s - 1.0)
+
+
+def most_repetition_s(sound_s: float) -> float:
+    """Return the most seconds that a conversion of so much sound may have."""
+    return 1.05 * sound_s + 1.0

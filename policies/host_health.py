@@ -98,14 +98,14 @@ class SuspectTexts:
 
     def verdicts(self, now: float) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
         """Return the digests of the engine's texts that must run alone, and of its refused texts."""
-        for memory in (self._suspects, self._quarantine):
-            while memory and next(iter(memory.values())) <= now:
-                memory.popitem(last=False)
+        for texts in (self._suspects, self._quarantine):
+            while texts and next(iter(texts.values())) <= now:
+                texts.popitem(last=False)
         return tuple(self._suspects), tuple(self._quarantine)
 
 
-def _add(memory: OrderedDict[bytes, float], digest: bytes, until: float) -> None:
-    memory[digest] = until
-    memory.move_to_end(digest)
-    if len(memory) > MOST_TEXTS:
-        memory.popitem(last=False)
+def _add(texts: OrderedDict[bytes, float], digest: bytes, until: float) -> None:
+    texts[digest] = until
+    texts.move_to_end(digest)
+    if len(texts) > MOST_TEXTS:
+        texts.popitem(last=False)

@@ -43,7 +43,7 @@ _SCRIPTS = (
     (0x20000, 0x2FA1F, "zh"),
 )
 _SCRIPT_STARTS = [first for first, _, _ in _SCRIPTS]
-_BEFORE_SCRIPTS = chr(_SCRIPT_STARTS[0])
+_FIRST_OF_SCRIPTS = chr(_SCRIPT_STARTS[0])
 SCRIPT_LANGUAGES = frozenset(language for _, _, language in _SCRIPTS)
 
 _OTHERS_IN_SCRIPT = {
@@ -95,7 +95,7 @@ class LanguageSpan(NamedTuple):
 
 
 def tag_matches(tag: str, sought: str) -> bool:
-    """Tell whether one tag means another: `pt` means all of Portuguese, `pt-BR` also plain `pt`."""
+    """Tell whether tags are equal, or one is the base of the other: `pt` and `pt-BR`, in both orders."""
     tag, sought = tag.casefold(), sought.casefold()
     return tag == sought or tag == sought.partition("-")[0] or tag.partition("-")[0] == sought
 
@@ -118,7 +118,7 @@ def language_of_script(text: str) -> str | None:
     An English sentence that quotes one Thai word stays English. If several languages share the script, the
     answer is the one with most speakers. A request can name another one.
     """
-    if not text or max(text) < _BEFORE_SCRIPTS:
+    if not text or max(text) < _FIRST_OF_SCRIPTS:
         return None
     counts: Counter[str | None] = Counter(
         _language_of_letter(ord(character)) for character in text if character.isalpha()
@@ -208,32 +208,32 @@ def sentence_languages(
     has the base language of the text, it has its region, too.
     """
     spans: list[LanguageSpan] = []
-    latin, scripted = whole if base_tag(whole) not in _NEVER_LATIN else default, whole
+    latin_tag, scripted_tag = whole if base_tag(whole) not in _NEVER_LATIN else default, whole
     for start, end in pairwise(sorted({0, *ends, len(text)})):
         cuts = [start + cut for cut in _phrase_starts(text[start:end])]
         for first, last in pairwise((start, *cuts, end)):
             before = spans[-1].tag if spans else whole
             # After a cut, the phrase before is in another script: its language says nothing about this one.
             is_latin = _is_latin(text[first:last])
-            tag = _tag_of(text[first:last], detect, latin if cuts or is_latin else before, scripted)
+            tag = _tag_of(text[first:last], detect, latin_tag if cuts or is_latin else before, scripted_tag)
             tag = whole if tag == base_tag(whole) else tag
             spans.append(LanguageSpan(first, last, tag))
-            latin = tag if base_tag(tag) not in _NEVER_LATIN else latin
-            scripted = tag if is_latin is False else scripted
+            latin_tag = tag if base_tag(tag) not in _NEVER_LATIN else latin_tag
+            scripted_tag = tag if is_latin is False else scripted_tag
     return tuple(spans)
 
 
-def _tag_of(sentence: str, detect: Detect | None, default_tag: str, scripted: str) -> str:
-    """Return the tag of one sentence. `scripted` is the last language that was not in Latin letters."""
+def _tag_of(sentence: str, detect: Detect | None, default_tag: str, scripted_tag: str) -> str:
+    """Return the tag of one sentence. `scripted_tag` is the last language that was not in Latin letters."""
     words = sum(any(map(str.isalpha, word)) for word in sentence.split())
     choice = language_of_text(sentence, detect if words >= _FEWEST_WORDS else None, default_tag)
     could_be = _ALSO_HAN if base_tag(choice.tag) == "zh" else _OTHERS_IN_SCRIPT.get(base_tag(choice.tag), ())
-    return scripted if choice.source == "script" and base_tag(scripted) in could_be else choice.tag
+    return scripted_tag if choice.source == "script" and base_tag(scripted_tag) in could_be else choice.tag
 
 
 def _is_latin(text: str) -> bool | None:
     """Tell whether all letters are Latin; None if there are no letters."""
-    if max(text) < _BEFORE_SCRIPTS:
+    if max(text) < _FIRST_OF_SCRIPTS:
         return any(map(str.isalpha, text)) or None
     scripts = [_language_of_letter(ord(character)) for character in text if character.isalpha()]
     return not any(scripts) if scripts else None
@@ -241,7 +241,7 @@ def _is_latin(text: str) -> bool | None:
 
 def _phrase_starts(sentence: str) -> Iterator[int]:
     """Find the places in a sentence where a phrase in another script begins."""
-    if not sentence or max(sentence) < _BEFORE_SCRIPTS:
+    if not sentence or max(sentence) < _FIRST_OF_SCRIPTS:
         return
     phrase: str | None = ""
     end_before = 0

@@ -38,7 +38,8 @@ _SPOKEN_CATEGORIES = _SOUND_CATEGORIES | {"Nd", "Nl", "No"}
 Words = Mapping[str, str]
 """The spoken form of each word."""
 _Layers = tuple[tuple[int, str], ...]
-"""Lexicons: the number of each one's owner, 0 for the account and 1 for the operator, and its name."""
+"""Lexicons: the number of each one's owner, `_ACCOUNT` or 1 for the operator, and its name."""
+_ACCOUNT = 0
 
 
 class WordsBeside(dict[str, str]):
@@ -82,8 +83,7 @@ class Lexicons:
 
     @property
     def has_own(self) -> bool:
-        """Whether the account has any lexicon."""
-        return bool(self._owners[0])
+        return bool(self._owners[_ACCOUNT])
 
     def for_text(self, requested: str | Words | None, tag: str) -> Lexicon | None:
         """Return the lexicon for a text, or None if no lexicon has the requested name.
@@ -97,7 +97,7 @@ class Lexicons:
             others = () if named == NO_LEXICON else self._layers(named, tag)
             if others is None:
                 return None
-            return merge_lexicons([requested, *map(self._words, others)], own=1 + _count_own(others))
+            return merge_lexicons([requested, *map(self._words, others)], own_count=1 + _count_own(others))
         layers = self._layers(requested, tag)
         if not layers:
             return None if layers is None else EMPTY_LEXICON
@@ -106,7 +106,7 @@ class Lexicons:
             if len(self._merged) >= _MOST_CACHED:
                 self._merged.clear()
             lexicon = self._merged[layers] = merge_lexicons(
-                [self._words(layer) for layer in layers], own=_count_own(layers)
+                [self._words(layer) for layer in layers], own_count=_count_own(layers)
             )
         return lexicon
 
@@ -134,13 +134,13 @@ class Lexicons:
 
 
 def _count_own(layers: _Layers) -> int:
-    return sum(number == 0 for number, _ in layers)
+    return sum(owner == _ACCOUNT for owner, _ in layers)
 
 
-def merge_lexicons(layers: Sequence[Words], own: int = 0) -> Lexicon:
+def merge_lexicons(layers: Sequence[Words], own_count: int = 0) -> Lexicon:
     """Merge lexicons: the first layer that has a word decides. A word in lower case matches in any case.
 
-    The first `own` layers belong to the account or the request.
+    The first `own_count` layers belong to the account or the request.
     """
     entries: dict[str, str] = {}
     own_entries: dict[str, str] = {}
@@ -149,7 +149,7 @@ def merge_lexicons(layers: Sequence[Words], own: int = 0) -> Lexicon:
         for word, spoken in layer.items():
             if word not in before and word.lower() not in before:
                 entries[word] = spoken
-        if number < own:
+        if number < own_count:
             own_entries = dict(entries)
     words: dict[str, str] = {}
     sounds = []

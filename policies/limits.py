@@ -41,7 +41,7 @@ class LimitRow(NamedTuple):
         return Annotated[number, msgspec.Meta(ge=self.least, le=self.most, description=self.description)]
 
     @property
-    def plain(self) -> type[int] | type[float]:
+    def shown_type(self) -> type[int] | type[float]:
         """The type of a number that is shown to people."""
         return int if self.unit == "count" else float
 

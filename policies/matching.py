@@ -54,13 +54,13 @@ def match_voices(
     half as well in any language that its engines speak.
     """
     traits = _described_traits(description)
-    most = sum(_POINTS[trait.kind] for trait in traits)
+    most_points = sum(_POINTS[trait.kind] for trait in traits)
     matches = []
     for voice in voices:
         points = _points(traits, voice, speaks, measured(voice))
         if total := sum(points.values()):
             reasons = tuple(f"{trait.kind}: {trait.value}" for trait in points if points[trait])
-            matches.append(Match(voice, round(total / most, 2), reasons))
+            matches.append(Match(voice, round(total / most_points, 2), reasons))
     return sorted(matches, key=lambda each: (-each.score, each.voice.id))
 
 
@@ -82,13 +82,13 @@ def _points(
     if tags and not spoken:
         return {}
     if speaks is not None and not any(other.kind == "language" for other in known):
-        half = dict.fromkeys(spoken, 0.5)
+        half_likeness = dict.fromkeys(spoken, 0.5)
     else:
-        half = {}
+        half_likeness = {}
     points: dict[_Trait, float] = {}
     for trait in traits:
         likeness = (_likeness(trait, other) for other in known if other.kind == trait.kind)
-        part = max(likeness, default=half.get(trait, 0.0))
+        part = max(likeness, default=half_likeness.get(trait, 0.0))
         points[trait] = part * _POINTS[trait.kind]
     for kind in _EXCLUSIVE_KINDS:
         of_kind = [points[trait] for trait in points if trait.kind == kind]

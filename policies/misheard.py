@@ -47,11 +47,11 @@ def move_misheard_last(candidates: Sequence[Candidate], rates: Mapping[str, Mish
 def _sort_kind(kind: Iterable[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
     ordered: list[Candidate] = []
     for each in kind:
-        place, own = len(ordered), rates.get(each.model.name)
-        while place and own is not None:
-            before = rates.get(ordered[place - 1].model.name)
-            if before is None or not before.is_far_above(own):
+        position, own_rate = len(ordered), rates.get(each.model.name)
+        while position and own_rate is not None:
+            rate_before = rates.get(ordered[position - 1].model.name)
+            if rate_before is None or not rate_before.is_far_above(own_rate):
                 break
-            place -= 1
-        ordered.insert(place, each)
+            position -= 1
+        ordered.insert(position, each)
     return ordered

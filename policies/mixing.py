@@ -14,7 +14,7 @@ from policies.routing import Voice
 MOST_MIXED = 8
 """The most voices in one mix. Some models take fewer."""
 MOST_WEIGHT = 1000.0
-_DIGITS = 6
+_WEIGHT_DIGITS = 6
 _WRITTEN = re.compile(r"\s*([^\s()][^()]*?)\s*(?:\(([^()]*)\)\s*)?")
 
 WeightedVoice = tuple[str, float]
@@ -65,7 +65,7 @@ def repeated_voice_fault(voices: Sequence[str]) -> str | None:
 def normalise_weights(members: Sequence[WeightedVoice]) -> tuple[WeightedVoice, ...]:
     """Return the members with weights that add up to 1, so that equal mixes are equal values."""
     total = sum(weight for _, weight in members)
-    return tuple((name, round(weight / total, _DIGITS)) for name, weight in members)
+    return tuple((name, round(weight / total, _WEIGHT_DIGITS)) for name, weight in members)
 
 
 def mix_voices(voice: Voice, members: Sequence[Voice]) -> Voice:

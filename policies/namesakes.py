@@ -74,9 +74,9 @@ class _Assignment:
 
     def assign(self) -> dict[str, NameShare]:
         for name in self._names:
-            own = _namesake(name, self._of_region)
-            if own is not None and not self._borne_names[own]:
-                self._assign_voice(name, own)
+            namesake = _namesake(name, self._of_region)
+            if namesake is not None and not self._borne_names[namesake]:
+                self._assign_voice(name, namesake)
         suitable = {
             name: self._suitable_voices(gender)
             for name, gender in self._names.items()

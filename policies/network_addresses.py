@@ -50,13 +50,13 @@ def is_public(address: str) -> bool:
 
 
 def host_fault(host: str, networks: Sequence[Network] = (), *, may_be_local: bool = False) -> str | None:
-    """Return why an announced host must not be there, or None.
+    """Return why an announced host must not be at this name or address, or None.
 
-    It is at a public or a private address, in one of the `networks` if there are any. With `may_be_local` it
-    may be on this machine. A name is judged again by the addresses that it leads to.
-    """
+    It must be at a public or a private address, in one of the `networks` if there are any. With
+    `may_be_local` it may be on this machine. Judge a name again by the addresses that it leads to."""
     ip, name = _plain(host), host.lower().rstrip(".")
-    if ip.is_loopback if ip else f".{name}".endswith(".localhost"):
+    is_local = ip.is_loopback if ip else f".{name}".endswith(".localhost")
+    if is_local:
         return None if may_be_local else "it must lead to another machine"
     if ip is None:
         is_refused = is_address(host) or name.partition(".")[0] in _METADATA_NAMES

@@ -51,8 +51,8 @@ class PricedPart(msgspec.Struct, frozen=True):
 
 
 class MostCharge(msgspec.Struct, frozen=True):
-    """The most that a part may cost as a `whole`. Of that, a price by job of its speech and of its repetition
-    is one for all parts."""
+    """The most that a part may cost as a `whole`: `by_length`, and the prices by job of its speech and of its
+    repetition. A request pays each price by job once for all parts."""
 
     whole: int = 0
     by_length: int = 0
@@ -177,12 +177,12 @@ def minutes_for_credits(credits: int | None, plan: Priced, models: Sequence[str]
     plan may use. Callers pass the candidates of `tts-1`.
     """
     prices = plan.prices
-    differ = any(price != prices.speech for price in prices.models.values())
-    named = [full.partition("/") for full in models]
-    first = next((each for each in named if plan.engines is None or each[0] in plan.engines), None)
-    price = prices.speech_price(first[0], first[2]) if differ and first else prices.speech
+    do_differ = any(price != prices.speech for price in prices.models.values())
+    usable = (name for name in models if plan.engines is None or name.partition("/")[0] in plan.engines)
+    engine, _, model = next(usable, "").partition("/")
+    price = prices.speech_price(engine, model) if do_differ and engine else prices.speech
     if credits is None or not price.micro or price.per == "job":
         return None
     by_character = price.per == "character"
-    a_minute = price.micro * (_CHARACTERS_A_MINUTE if by_character else 1)
-    return Minutes(round(max(0, credits) / a_minute, 2), differ or by_character)
+    micro_a_minute = price.micro * (_CHARACTERS_A_MINUTE if by_character else 1)
+    return Minutes(round(max(0, credits) / micro_a_minute, 2), is_about=do_differ or by_character)

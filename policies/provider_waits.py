@@ -11,8 +11,8 @@ MOST_TRIES = 3
 """The most tries of one request on one engine, the first one included."""
 
 _BASE_S = 0.2
-_LONGEST_S = 4.0
-_FIRST_SHARE = 0.6
+_LONGEST_RETRY_S = 4.0
+_CANDIDATE_SHARE = 0.6
 _HEARING_SHARE = 0.25
 _LONGEST_HEARING_S = 90.0
 _STANDS_IN_S = {"same_speaker": 3.0, "same_gender": 3.0, "other_gender": 6.0}
@@ -39,7 +39,7 @@ def retry_delay_s(tries: int, retry_after_s: float | None, chance: float, left_s
     if retry_after_s is not None and retry_after_s > 0:
         delay_s = retry_after_s * (1 + 0.1 * chance)
     else:
-        delay_s = min(_LONGEST_S, _BASE_S * 2.0 ** (tries - 1)) * (1 - chance / 2)
+        delay_s = min(_LONGEST_RETRY_S, _BASE_S * 2.0 ** (tries - 1)) * (1 - chance / 2)
     return delay_s if delay_s < left_s else None
 
 
@@ -48,7 +48,7 @@ def first_audio_share_s(left_s: float, others: int) -> float:
 
     The last candidate may take all the time that is left. Each earlier one leaves two fifths for the next.
     """
-    return left_s if others <= 0 else left_s * _FIRST_SHARE
+    return left_s if others <= 0 else left_s * _CANDIDATE_SHARE
 
 
 def stand_in_s(stands_in: StandsIn) -> float:

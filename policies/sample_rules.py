@@ -56,7 +56,7 @@ _UNCLIPPED = _Rule(
     0.999, 0.99, "it is distorted, because it was too loud: turn the microphone down, or move away from it"
 )
 _LEVEL = _Rule(-30.0, -45.0, "it is very quiet: turn the microphone up, or move closer to it")
-_MOST_SPEECH = 0.9
+_MOST_SPEECH_SHARE = 0.9
 _PAUSE = "it has hardly any pause, so its noise cannot be told from the voice: leave a second of silence"
 
 
@@ -73,7 +73,7 @@ def judge_sample(measures: SampleMeasures) -> SampleQuality:
         (1 - measures.clipped, _UNCLIPPED),
         (measures.peak_db, _LEVEL),
     ]
-    has_pause = measures.speech_s < _MOST_SPEECH * measures.seconds
+    has_pause = measures.speech_s < _MOST_SPEECH_SHARE * measures.seconds
     reasons = [
         _PAUSE if rule is _SNR and not has_pause else rule.advice
         for value, rule in rated

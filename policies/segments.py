@@ -31,19 +31,19 @@ def fit_segments(segments: Iterable[Segment], limit: int) -> tuple[Segment, ...]
 def _cut(segment: Segment, limit: int) -> list[Segment]:
     spoken, total = segment.spoken, len(segment.spoken)
     pieces: list[Segment] = []
-    begin = 0
-    start = segment.source_start
-    while begin < total:
-        end = _end_of_piece(spoken, begin, limit)
-        text = spoken[begin:end].strip()
+    spoken_start = 0
+    source_start = segment.source_start
+    while spoken_start < total:
+        spoken_end = _end_of_piece(spoken, spoken_start, limit)
+        text = spoken[spoken_start:spoken_end].strip()
         if text:
-            source_end = _source_place(segment, end)
-            first = spoken.index(text, begin)
+            source_end = _source_place(segment, spoken_end)
+            first = spoken.index(text, spoken_start)
             pieces.append(
-                Segment(text, start, source_end, _rewritten_within(segment, first, first + len(text)))
+                Segment(text, source_start, source_end, _rewritten_within(segment, first, first + len(text)))
             )
-            start = source_end
-        begin = end
+            source_start = source_end
+        spoken_start = spoken_end
     if pieces:
         pieces[-1] = msgspec.structs.replace(
             pieces[-1], source_end=segment.source_end, ends_paragraph=segment.ends_paragraph

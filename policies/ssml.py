@@ -13,7 +13,7 @@ from xml.parsers import expat
 from policies.lexicon import words_fault
 
 MOST_LEVELS = 16
-_BARE_SIGN = 4  # "not well-formed (invalid token)", mostly a sign that XML wants to be written otherwise
+_INVALID_TOKEN = 4  # "not well-formed (invalid token)", mostly a sign that XML wants to be written otherwise
 STRENGTHS_S = {"none": 0.0, "x-weak": 0.0, "weak": 0.25, "medium": 0.5, "strong": 1.0, "x-strong": 1.5}
 
 Code = Literal["invalid_ssml", "unsupported_ssml"]
@@ -77,7 +77,7 @@ class _Reading:
         self._parser.CharacterDataHandler = self._add
         self._open = list[str]()
         self._pieces = list[str]()
-        self._unended: int | None = None
+        self._open_piece: int | None = None
         """The number of the last piece with words, if its sentence has not ended."""
         self._replaced: list[str] | None = None
         """The text within an element that is replaced, such as `<sub>`, or None outside of one."""
@@ -90,7 +90,7 @@ class _Reading:
             self._parser.Parse(ssml.encode("utf-8", "surrogatepass"), True)
         except expat.ExpatError as error:
             hint = "" if self._pieces or self._open else "; it must be one <speak> element"
-            if error.code == _BARE_SIGN:
+            if error.code == _INVALID_TOKEN:
                 hint += "; write & as &amp; and < as &lt;"
             message = f"{expat.ErrorString(error.code)}{hint}"
             raise SsmlFault("invalid_ssml", message, error.lineno, error.offset + 1) from None
@@ -98,15 +98,15 @@ class _Reading:
         return SsmlText(text.strip(), self._words, self._language)
 
     @property
-    def _place(self) -> tuple[int, int]:
+    def _position(self) -> tuple[int, int]:
         return self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
 
     def _invalid(self, message: str) -> SsmlFault:
-        return SsmlFault("invalid_ssml", message, *self._place)
+        return SsmlFault("invalid_ssml", message, *self._position)
 
     def _unsupported(self, what: str) -> SsmlFault:
         message = f"{what} is not supported: only speak, {', '.join(_ELEMENTS)} are"
-        return SsmlFault("unsupported_ssml", message, *self._place)
+        return SsmlFault("unsupported_ssml", message, *self._position)
 
     def _refuse_dtd(self, *_declared: object) -> None:
         raise self._invalid("it cannot have a DTD")
@@ -120,7 +120,7 @@ class _Reading:
             raise self._invalid(f"it has more than {MOST_LEVELS} levels")
         is_root = not self._open
         if not is_root and name == "speak" and not self._is_lenient:
-            raise SsmlFault("unsupported_ssml", "<speak> is around it already: leave it out", *self._place)
+            raise SsmlFault("unsupported_ssml", "<speak> is around it already: leave it out", *self._position)
         if not is_root and name not in _ELEMENTS and not self._is_lenient:
             raise self._unsupported(f"<{name[:_MOST_SHOWN]}>")
         self._open.append(name)
@@ -148,7 +148,7 @@ class _Reading:
                     if self._is_lenient:
                         return
                     raise self._unsupported("an 'alphabet' other than ipa")
-                self._sound, self._sound_at = f"/{self._needed(attributes, 'ph')}/", self._place
+                self._sound, self._sound_at = f"/{self._needed(attributes, 'ph')}/", self._position
                 self._replaced = []
 
     def _end(self, name: str) -> None:
@@ -164,7 +164,7 @@ class _Reading:
             self._replaced.append(text)
             return
         if text.strip():
-            self._unended = len(self._pieces)
+            self._open_piece = len(self._pieces)
         self._pieces.append(text)
 
     def _needed(self, attributes: dict[str, str], name: str) -> str:
@@ -193,13 +193,13 @@ class _Reading:
         self._add(word)
 
     def _end_sentence(self, name: str) -> None:
-        """End what was said so far with a full stop, unless it ends with a mark of its own."""
-        if self._unended is not None:
-            said = self._pieces[self._unended].rstrip().rstrip(",;:")
-            last = said.rstrip(_CLOSING)[-1:]
+        """End the text so far with a full stop, unless it ends with a mark of its own."""
+        if self._open_piece is not None:
+            sentence = self._pieces[self._open_piece].rstrip().rstrip(",;:")
+            last = sentence.rstrip(_CLOSING)[-1:]
             if last and last not in _SENTENCE_ENDS:
-                self._pieces[self._unended] = f"{said}{_full_stop(last)} "
-            self._unended = None
+                self._pieces[self._open_piece] = f"{sentence}{_full_stop(last)} "
+            self._open_piece = None
         self._pieces.append(_PARAGRAPH if name == "p" else " ")
 
 

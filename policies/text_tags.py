@@ -21,7 +21,7 @@ from speech_engine.text import cleaning
 MOST_NAMES = 16
 MOST_NAME_CHARACTERS = 64
 """The most characters of a name."""
-_MOST_WORDS = 3
+_MOST_NAME_WORDS = 3
 
 _UNUSABLE = re.compile(r"[\[\]\x00-\x1f\x7f]")
 
@@ -102,7 +102,7 @@ class Tag(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """A tag from `start` to `end` of the text that asks for silence."""
+    """A tag from `start` to `end` of the text that requests silence."""
 
     start: int
     end: int
@@ -111,13 +111,13 @@ class Pause(NamedTuple):
 
 class Turn(NamedTuple):
     """The text of one speaker, from `start` to `end`. `tags` are its emotions. If the text names the
-    speaker, the name begins at `named`, before `start`. A text without a cast is one turn."""
+    speaker, the name begins at `name_start`, before `start`. A text without a cast is one turn."""
 
     name: str
     start: int
     end: int
     tags: tuple[Tag, ...] = ()
-    named: int | None = None
+    name_start: int | None = None
 
 
 class Passage(NamedTuple):
@@ -135,14 +135,14 @@ def find_turns(
     Before the first name, the first member of the cast speaks."""
     cast = {name_key(name): name for name in names}
     found = list[Turn]()
-    name, named, within = next(iter(cast.values()), ""), None, list[Tag]()
+    name, name_start, turn_tags = next(iter(cast.values()), ""), None, list[Tag]()
     for tag in _names_and_emotions(text, cast, start, end):
         if tag.kind == "name":
-            found.append(Turn(name, start, tag.start, tuple(within), named))
-            name, named, start, within = tag.value, tag.start, tag.end, []
+            found.append(Turn(name, start, tag.start, tuple(turn_tags), name_start))
+            name, name_start, start, turn_tags = tag.value, tag.start, tag.end, []
         else:
-            within.append(tag)
-    found.append(Turn(name, start, min(end, len(text)), tuple(within), named))
+            turn_tags.append(tag)
+    found.append(Turn(name, start, min(end, len(text)), tuple(turn_tags), name_start))
     return tuple([turn for turn in found if cleaning.is_speech(text[turn.start : turn.end])])
 
 
@@ -165,7 +165,7 @@ def likely_names(text: str, names: Iterable[str] = ()) -> tuple[str, ...]:
         name = " ".join(found[1].split())
         if (
             (key := name_key(name)) not in cast
-            and name.count(" ") < _MOST_WORDS
+            and name.count(" ") < _MOST_NAME_WORDS
             and any(map(str.isalpha, name))
         ):
             shown.setdefault(key, name)

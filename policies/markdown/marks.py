@@ -41,7 +41,7 @@ _ADDRESS = re.compile(
     r"|\.[^\W\d_]{2,}\d?(?:[/?#:]|\Z)",
     re.IGNORECASE,
 )
-# What may stand between a single sign and the first or the last word of what it marks.
+# The signs that may stand between a single mark and the first or the last word that it marks.
 _BEGINS, _ENDS = "¿¡\"'“‘„«「『(（", ".!?…,:;\"'”’»」』)）。！？、"
 
 _Span = tuple[int, int]
@@ -117,7 +117,7 @@ class _Marks:
             after = self.text[run.end()] if run.end() < end else " "
             is_name = run[0][0] == "_" and self._is_in_name(run, before, after)
             if is_name or before == after == "/":
-                continue
+                continue  # a name of a program, or a pattern in a path such as `a/**/b`
             is_glob = run[0] in opened and before in ".?" and self._is_glob(opened[run[0]], run)
             if run[0] in opened and not is_glob and self._may_close(run, before, after):
                 self.leave_out(*opened.pop(run[0]))
@@ -220,9 +220,9 @@ def _blocks(text: str) -> Iterator[_Span]:
     yield start, len(text)
 
 
-_BEFORE = r"A-Za-z0-9\u00c0-\u024f\u0370-\u058f"
+_NOT_BEFORE_LINK = r"A-Za-z0-9\u00c0-\u024f\u0370-\u058f"
 # Letters of scripts with blanks: in the others, a link may be followed by a word without one. Arabic and
-# Indic ones without what ends a sentence.
+# Indic ones without their marks of a sentence's end.
 _LETTERS = (
     r"A-Za-z0-9\u00c0-\u024f\u0370-\u060b\u060d-\u061a\u061c-\u061e\u0620-\u06d3\u06d5-\u0963\u0966-\u0dff"
     r"\u10a0-\u10ff\u1e00-\u1fff"
@@ -230,7 +230,7 @@ _LETTERS = (
 # A host is read, so it may take any letter and vowel sign.
 _OF_HOST = r"[\w\u0900-\u0dff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff-]"
 _BARE_LINK = re.compile(
-    rf"(?<![{_BEFORE}])(?:https?://(?:[{_LETTERS}._~%!$&+=:-]*@)?|(?=www\.))"
+    rf"(?<![{_NOT_BEFORE_LINK}])(?:https?://(?:[{_LETTERS}._~%!$&+=:-]*@)?|(?=www\.))"
     rf"(?P<host>(?:{_OF_HOST}+\.)*{_OF_HOST}+)(?::\d{{1,5}})?"
     # The next link may be in the same word.
     rf"(?P<rest>(?:[/?#](?:(?![,;|](?:https?://|www\.))[{_LETTERS}/?#._~%!$&'()+,;=:@|-])*)?)",

@@ -32,6 +32,7 @@ from speech_engine import ModelInfo
 
 _NO_SUBSTITUTE = "The natural voice is not available right now, and no other speaks in its place."
 _NOT_UP_YET = "The natural voice is not up yet. It may still be fetched or loaded: ask again in a minute."
+_RETRY_S = 5.0
 
 
 class FrontEndNames(msgspec.Struct, frozen=True):
@@ -163,9 +164,10 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
     has_natural = may_come or any(model.info.is_trained for model, _ in able)
     is_for_job = terms is not None and terms.is_for_job
     if has_natural and able and (is_for_job or not rules.robot_fallback):
-        able = [each for each in able if each[0].info.is_trained]
+        able = [(model, speaker) for model, speaker in able if model.info.is_trained]
     if is_for_job and (may_come or not all(speaker.stands_in for _, speaker in able)):
-        able = [each for each in able if not each[1].stands_in]  # a job waits for the voice itself
+        # A job waits for the voice itself.
+        able = [(model, speaker) for model, speaker in able if not speaker.stands_in]
     if not able and error is None:
         message = _NOT_UP_YET if may_come else _NO_SUBSTITUTE
         error = NoCandidate("model", "engine_unavailable", message, retry_after_s=2.0)
@@ -200,10 +202,8 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
 
 
 def _ranked(able: Iterable[tuple[Model, Speaker]], *, is_built_in: bool) -> list[tuple[Model, Speaker]]:
-    """Order the able models: rule-based models come last, unless the operator chose the order.
-
-    Among neighbours of one kind, models with a voice of the right gender come first.
-    """
+    """Order the able models: if the list `is_built_in`, rule-based models come last. Among neighbours of one
+    kind, models with a voice of the right gender come first."""
     if is_built_in:
         able = sorted(able, key=lambda each: not each[0].info.is_trained)
     runs = groupby(able, key=lambda each: each[0].info.is_trained)
@@ -246,7 +246,8 @@ def _front_end(info: ModelInfo, route: Route | None, query: RoutingQuery, rules:
     return names.by_language.get(language.base_tag(query.language), PLAIN)
 
 
-_Spoken = tuple[str, speech_engine.Voice]
+_EngineVoice = tuple[str, speech_engine.Voice]
+"""The name of an engine, and one of its voices."""
 
 
 class NameOwners(msgspec.Struct, frozen=True):
@@ -256,10 +257,10 @@ class NameOwners(msgspec.Struct, frozen=True):
     other candidates failed. A name never owns a voice of another gender.
     """
 
-    first: Mapping[_Spoken, str]
-    later: Mapping[_Spoken, str]
+    first: Mapping[_EngineVoice, str]
+    later: Mapping[_EngineVoice, str]
 
-    def tell(self, decision: Decision) -> Decision:
+    def with_aliases(self, decision: Decision) -> Decision:
         """Return the decision with `alias_of` set in its candidates."""
         replace, voice = msgspec.structs.replace, decision.voice
         candidates = [
@@ -272,27 +273,24 @@ class NameOwners(msgspec.Struct, frozen=True):
         """Return the owner of the candidate's voice: another name, the engine's id if no name owns it, or ""
         if `voice` owns it."""
         share, spoken = candidate.share, (candidate.model.engine, candidate.voice)
-        own = ("", voice.id, share.name if share else "")
+        own_names = ("", voice.id, share.name if share else "")  # "": no name owns the engine's voice
         owner = self.first.get(spoken, "")
         if owner:
-            return "" if owner in own else owner
-        is_own = (share is None or share.is_of_gender) and self.later.get(spoken, "") in own
+            return "" if owner in own_names else owner
+        is_own = (share is None or share.is_of_gender) and self.later.get(spoken, "") in own_names
         return "" if is_own else voice_text(candidate.voice)
 
 
 def find_owners(decisions: Iterable[Decision]) -> NameOwners:
     """Return the owners of the voices, from the decisions on all names in their order."""
-    first: dict[_Spoken, str] = {}
-    later: dict[_Spoken, str] = {}
+    first: dict[_EngineVoice, str] = {}
+    later: dict[_EngineVoice, str] = {}
     for decision in decisions:
         for number, candidate in enumerate(decision.candidates):
             if candidate.share is None or candidate.share.is_of_gender:
                 owned = later if number else first
                 owned.setdefault((candidate.model.engine, candidate.voice), decision.voice.id)
     return NameOwners(first, later)
-
-
-_RETRY_S = 5.0
 
 
 def find_post(steps: Sequence[FoundStep], inputs: FilterInput) -> Post | None:

@@ -31,16 +31,16 @@ Name = Literal[
 ]
 """The name of a filter."""
 _READY_AGAIN_S = 5.0
-_MOST_LISTED = 12
+_MOST_LISTED_TAGS = 12
 _CONVERTS = "converts recordings, at /v1/audio/conversions"
-_WORD = re.compile(r"[\w-]{1,32}")
+_SINGLE_WORD = re.compile(r"[\w-]{1,32}")
 _KNOWN_FROM = {
     "script": "was detected in the text",
     "detected": "was detected in the text",
     "default": "is the server's default",
 }
 """How the language was found, if the request did not name it."""
-_USUAL = ("en", "zh", "hi", "es", "fr", "ar", "pt", "ru", "de", "ja")
+_COMMON_TAGS = ("en", "zh", "hi", "es", "fr", "ar", "pt", "ru", "de", "ja")
 
 
 class FilterInput(NamedTuple):
@@ -272,7 +272,7 @@ def _is_spoken(model: Model, inputs: FilterInput) -> bool:
 
 
 def _not_spoken(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
-    known = [f"{model.name} speaks {_some(sorted(spoken_languages(model.info)))}" for model in models]
+    known = [f"{model.name} speaks {_tags_text(sorted(spoken_languages(model.info)))}" for model in models]
     message = f"The language '{inputs.query.language}' is not spoken well enough: {'; '.join(known)}."
     return NoCandidate("language", "unsupported_language", message)
 
@@ -290,11 +290,11 @@ def remark_on_guess(query: RoutingQuery) -> str:
     return f" The language '{query.language}' {known_from}; 'language' in the request decides."
 
 
-def _some(tags: Sequence[str]) -> str:
+def _tags_text(tags: Sequence[str]) -> str:
     """Return all languages if they are few, or else the most common ones."""
-    if len(tags) <= _MOST_LISTED:
+    if len(tags) <= _MOST_LISTED_TAGS:
         return ", ".join(tags) or "none"
-    usual = [tag for tag in _USUAL if tag in tags]
+    usual = [tag for tag in _COMMON_TAGS if tag in tags]
     return f"{len(tags)} languages, among them {', '.join(usual or tags[:3])}"
 
 
@@ -324,7 +324,7 @@ def _no_emotion(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     if inputs.voice.is_recorded:
         name = f"{name} with '{inputs.voice.label}'"
     # Only a single word is repeated: anything else might be a text to speak.
-    if _WORD.fullmatch(emotion):
+    if _SINGLE_WORD.fullmatch(emotion):
         message = f"'emotion' is '{emotion}', which {name} cannot express; it knows: {known}."
     else:
         message = f"'emotion' is not one that {name} can express; it knows: {known}."

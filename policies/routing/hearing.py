@@ -32,13 +32,13 @@ def decide_hearing(
     models: Sequence[Model], query: HearQuery, terms: Terms, licences: Licences
 ) -> HearDecision:
     """Return the models that pass all rules, which are applied one after the other."""
-    left = tuple(models)
+    still_able = tuple(models)
     for passes, refusal in _rules(query, terms, licences):
-        able = tuple(model for model in left if passes(model))
+        able = tuple(model for model in still_able if passes(model))
         if not able:
-            return HearDecision((), refusal(left))
-        left = able
-    return HearDecision(left)
+            return HearDecision((), refusal(still_able))
+        still_able = able
+    return HearDecision(still_able)
 
 
 _Refusal = Callable[[Sequence[Model]], NoCandidate]
@@ -56,14 +56,14 @@ def _rules(query: HearQuery, terms: Terms, licences: Licences) -> list[_Rule]:
     unknown = f"does not know the language '{query.language}' well enough."
     unsold = f"has no price for transcriptions in your plan '{terms.plan}'."
     return [
-        (lambda model: model.info.hears, _cannot_hear),
+        (lambda model: model.info.hears, _no_hearing),
         (
             lambda model: query.task == "transcribe" or model.info.translates,
             _refusal("model", "unsupported_model", cannot_translate),
         ),
         (
             lambda model: model.info.times_words or not query.needs_times,
-            lambda models: _has_no_times(models, query.format, terms),
+            lambda models: _no_times(models, query.format, terms),
         ),
         (lambda model: is_allowed(model, terms), shared("plan")[1]),
         (
@@ -83,14 +83,14 @@ def _refusal(field: str, code: str, fault: str, *, is_forbidden: bool = False) -
     return lambda models: NoCandidate(field, code, f"{_names(models)} {fault}", is_forbidden)
 
 
-def _cannot_hear(models: Sequence[Model]) -> NoCandidate:
+def _no_hearing(models: Sequence[Model]) -> NoCandidate:
     does = "converts recordings, at /v1/audio/conversions"
     if any(model.info.speaks for model in models):
         does = "speaks texts, at /v1/audio/speech"
     return _refusal("model", "unsupported_model", f"transcribes no recording: it {does}.")(models)
 
 
-def _has_no_times(models: Sequence[Model], format_: str, terms: Terms) -> NoCandidate:
+def _no_times(models: Sequence[Model], format_: str, terms: Terms) -> NoCandidate:
     if terms.is_for_job:
         fault = "gives no times, and a job needs them: its text comes in every format."
         return _refusal("model", "unsupported_model", fault)(models)

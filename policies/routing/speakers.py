@@ -166,10 +166,10 @@ def _find_mix(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None
         return None
     return Speaker(
         Mix(tuple(parts)),
-        next(iter(credentials), ""),
-        next((speaker.obstacle for speaker in found if speaker.obstacle), ""),
-        next((speaker.lack for speaker in found if speaker.lack), ""),
-        all(speaker.is_able for speaker in found),
+        credential=next(iter(credentials), ""),
+        obstacle=next((speaker.obstacle for speaker in found if speaker.obstacle), ""),
+        lack=next((speaker.lack for speaker in found if speaker.lack), ""),
+        is_able=all(speaker.is_able for speaker in found),
         # The configuration may repeat a voice, but a share must not be the voice of another member.
         is_distinct=all(each.share is None or voices.count(each.voice) == 1 for each in found),
     )

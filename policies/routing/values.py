@@ -186,12 +186,12 @@ class FoundStep(msgspec.Struct, frozen=True):
 
 
 class PostSpeaker(msgspec.Struct, frozen=True):
-    """The model that converts the speech of a candidate. `voice` is its engine's form of the voice
-    `whose`."""
+    """The model that converts the speech of a candidate. `voice` is its engine's form of `named_voice`, the
+    voice that the post-step names."""
 
     model: Model
     voice: speech_engine.Voice
-    whose: Voice
+    named_voice: Voice
     credential: str = ""
     pitch: float = 0.0
 

@@ -58,10 +58,10 @@ class Plans:
                 "Ask its operator.",
                 code="plan_not_found",
             )
-        agreed = (plan.name, encode_json(caller.agreed), encode_json(caller.caps), caller.has_paid)
+        sharing_key = (plan.name, encode_json(caller.agreed), encode_json(caller.caps), caller.has_paid)
         try:
-            if (shared := self._shared.get(agreed)) is None:
-                shared = self._shared[agreed] = build_terms(
+            if (shared := self._shared.get(sharing_key)) is None:
+                shared = self._shared[sharing_key] = build_terms(
                     plan, caller.agreed, caller.caps, has_paid=caller.has_paid
                 )
         except MissingLimits as error:

@@ -88,9 +88,9 @@ class Callers:
         """Return the caller. Raises InvalidKey, which shows only the last four characters of the key."""
         if not api_key.is_well_formed(secret):
             is_ours = secret.startswith(api_key.PREFIX)
-            ours = f"This server's keys begin with {api_key.PREFIX}."
+            prefix_hint = f"This server's keys begin with {api_key.PREFIX}."
             raise InvalidKey(
-                _invalid_key_message(secret, "Check that it was copied whole." if is_ours else ours)
+                _invalid_key_message(secret, "Check that it was copied whole." if is_ours else prefix_hint)
             )
         answer = await self._answers.get(api_key.digest(secret))
         if answer.caller is None:
@@ -136,10 +136,10 @@ class Callers:
             return _KeyAnswer(None, fault="No such key exists here.")
         if (fault := key_fault(record, now)) is not None:
             return _KeyAnswer(None, fault=fault)
-        caller, before = to_caller(record, now), self._answers.last_known(digest)
-        if before is not None and before.caller == caller:
+        caller, last_answer = to_caller(record, now), self._answers.last_known(digest)
+        if last_answer is not None and last_answer.caller == caller:
             # Return the same object, so that its cached terms and plans stay valid.
-            caller = before.caller
+            caller = last_answer.caller
         return _KeyAnswer(caller, valid_for_s(record, now))
 
 

@@ -31,7 +31,7 @@ async def ensure_dev_key(store: Store, data: Path) -> str:
 
 
 async def revoke_dev_key(store: Store, data: Path) -> bool:
-    """Revoke the saved key, and return whether it worked until now: others can reach this server."""
+    """Revoke the saved key before others can reach the server. Return whether it worked until now."""
     file = data / "dev-key"
     saved = file.read_text().strip() if file.exists() else ""
     if not api_key.is_well_formed(saved):

@@ -101,7 +101,7 @@ def _rate_limited(full: FullWindow, plan: str) -> RateLimited:
     )
 
 
-_NOT_COUNTED: deque[float] = deque()
+_NO_MOMENTS: deque[float] = deque()
 
 
 class MemoryWindows:
@@ -141,7 +141,7 @@ class MemoryWindows:
         """Do nothing: memory can always count."""
 
     def _full_window(self, limit: Limit, now: float) -> FullWindow | None:
-        moments = self._windows.get((limit.kind, limit.name), _NOT_COUNTED)
+        moments = self._windows.get((limit.kind, limit.name), _NO_MOMENTS)
         while moments and moments[0] < now - WINDOW_S:
             moments.popleft()
         too_many = limit.most - limit.cost + 1

@@ -36,7 +36,7 @@ _log = structlog.get_logger()
 _PREFIX = "voxgate"
 _MICRO = 1_000_000
 _MOST_ANSWER_BYTES = 64 * 1024
-_UNREADABLE_ANSWER = (ValueError, TypeError, IndexError, RecursionError)
+_UNREADABLE_ERRORS = (ValueError, TypeError, IndexError, RecursionError)
 
 # A window is a list of moments in seconds, the newest first, by the clock of Redis, which all workers share.
 # KEYS: the windows. ARGV: the seconds of a window, `count` or `look`, and the limit and the cost of each. It
@@ -120,10 +120,10 @@ class RedisWindows:
         self._script = self.script(_COUNT_SCRIPT)
 
     async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
-        return await ask_redis(self._answer("count", limits))
+        return await ask_redis(self._run_script("count", limits))
 
     async def find_full(self, limits: Sequence[Limit]) -> FullWindow | None:
-        answer = await ask_redis(self._answer("look", limits))
+        answer = await ask_redis(self._run_script("look", limits))
         return answer if isinstance(answer, FullWindow) else None
 
     def key(self, kind: str, name: str) -> str:
@@ -137,15 +137,15 @@ class RedisWindows:
         """Try a write: a full Redis or a read-only copy still answers reads."""
         await ask_redis(self._storage.incr("check", WINDOW_S))
 
-    async def _answer(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
+    async def _run_script(self, mode: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
         keys = [self.key(limit.kind, limit.name) for limit in limits]
         bounds = [bound for limit in limits for bound in (limit.most, limit.cost)]
-        answer = await self._script(keys, (WINDOW_S, what, *bounds))
+        answer = await self._script(keys, (WINDOW_S, mode, *bounds))
         number, *values = msgspec.convert(answer, list[int])
         if number:
             wait_us, reset_us = values
             return FullWindow(limits[number - 1], wait_us / _MICRO, reset_us / _MICRO)
-        return [left for left, _ in zip(values, limits, strict=True)] if what == "count" else []
+        return [left for left, _ in zip(values, limits, strict=True)] if mode == "count" else []
 
 
 @asynccontextmanager
@@ -175,7 +175,7 @@ async def ask_redis(question: Awaitable[T], within_s: float = _ANSWER_S, *, is_l
     try:
         async with asyncio.timeout(within_s):
             return await question
-    except (RedisError, OSError, *_UNREADABLE_ANSWER) as error:
+    except (RedisError, OSError, *_UNREADABLE_ERRORS) as error:
         if is_logged:
             _log.error("limits.failed", reason=f"{type(error).__name__}: {error}"[:200])
         raise LimitsUnavailable() from None

@@ -27,7 +27,7 @@ _ANSWER_S = 0.5
 
 # KEYS: the record, the pause and the quiet time of each provider key, then the claims.
 # ARGV: the worker, how long a record stays, the number of provider keys; for each its news, their age, and
-# what is left of its pause and quiet time in ms; for each claim what is left of it in ms, 0 to end it.
+# the rest of its pause and quiet time in ms; for each claim its rest in ms, 0 to end it.
 # A record is "MOMENT WORKER NEWS". The latest news stay.
 _EXCHANGE = """
 local time = redis.call('TIME')
@@ -90,7 +90,7 @@ class ProviderStates:
         self._exchange, self._claim = windows.script(_EXCHANGE), windows.script(_CLAIM)
         # The claims of this worker, and how long each is to last.
         self._claims_ms: dict[str, int] = {}
-        self._seen: dict[str, bytes] = {}
+        self._last_records: dict[str, bytes] = {}
 
     async def exchange(self, reports: Mapping[str, KeyState]) -> dict[str, KeyState]:
         """Send the states of keys, by name, and return the states that all gateways know. News are returned
@@ -101,7 +101,7 @@ class ProviderStates:
             arguments += [news, age_s, int(pause_s * 1000), int(quiet_s * 1000)]
         claims = dict(self._claims_ms)
         question = self._exchange([*keys, *claims], [*arguments, *claims.values()])
-        states: dict[str, KeyState] | None = await self._ask(self._states(reports, question))
+        states: dict[str, KeyState] | None = await self._try_ask(self._states(reports, question))
         self.is_away = states is None
         if states is None:
             return {}
@@ -115,21 +115,21 @@ class ProviderStates:
 
     def _state(self, name: str, record: bytes, age_us: int, pause_ms: int, quiet_ms: int) -> KeyState:
         _, worker, news = record.split(b" ", 2) if record else (b"", b"", b"")
-        is_new = worker != self._worker and record != self._seen.get(name)
-        self._seen[name] = record
+        is_new = worker != self._worker and record != self._last_records.get(name)
+        self._last_records[name] = record
         return KeyState(news if is_new else b"", age_us / 1_000_000, pause_ms / 1000, quiet_ms / 1000)
 
     async def count_key_request(self, name: str, most: int) -> float | None:
         """Count a request and return 0. If the limit is reached, return the seconds until one may pass. None:
         Redis is away."""
-        left = await self._ask(self._windows.count((Limit(KIND, name, most),)))
-        return left.wait_s if isinstance(left, FullWindow) else None if left is None else 0.0
+        answer = await self._try_ask(self._windows.count((Limit(KIND, name, most),)))
+        return answer.wait_s if isinstance(answer, FullWindow) else None if answer is None else 0.0
 
     async def claim(self, name: str, account: str) -> bool:
         """Claim the probe of this account. Return False if another worker has it. Otherwise call `end_claim`
         after the probe."""
         key = self._key(f"{name}/probe/{account}")
-        is_ours = None if self.is_away else await self._ask(self._claim([key], [self._worker, CLAIM_MS]))
+        is_ours = None if self.is_away else await self._try_ask(self._claim([key], [self._worker, CLAIM_MS]))
         if is_ours:
             self._claims_ms[key] = CLAIM_MS
         return bool(is_ours is None or is_ours)
@@ -143,7 +143,7 @@ class ProviderStates:
     def _key(self, name: str) -> str:
         return self._windows.key(KIND, name)
 
-    async def _ask(self, question: Awaitable[Any]) -> Any:
+    async def _try_ask(self, question: Awaitable[Any]) -> Any:
         try:
             return await ask_redis(question, _ANSWER_S, is_logged=not self.is_away)
         except LimitsUnavailable:

@@ -56,7 +56,7 @@ class ShownPrices(msgspec.Struct, frozen=True):
     models: dict[str, ShownPrice]
 
 
-@with_limits(LIMITS, lambda row: row.plain | None)
+@with_limits(LIMITS, lambda row: row.shown_type | None)
 class ShownOverrides(msgspec.Struct, frozen=True, kw_only=True):
     """What was agreed, in credits; null leaves the plan's own term."""
 

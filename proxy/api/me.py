@@ -65,7 +65,7 @@ class NextPlan(msgspec.Struct, frozen=True):
     minutes: Minutes | None
 
 
-@with_limits(COUNT_LIMITS, lambda row: row.plain | None)
+@with_limits(COUNT_LIMITS, lambda row: row.shown_type | None)
 class OwnLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The account's limits, for all its keys together. Null is no limit; `engines` null means all."""
 

@@ -19,7 +19,7 @@ from proxy.storage import accounts
 
 
 def _limit_type(row: LimitRow) -> Any:
-    return row.plain | None if row.unit == "usd" else row.plain | Agreed | None
+    return row.shown_type | None if row.unit == "usd" else row.shown_type | Agreed | None
 
 
 @with_limits(LIMITS, _limit_type)

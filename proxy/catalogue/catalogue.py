@@ -314,7 +314,7 @@ class Catalogue:
         """Return a decision on a request for `model`, with `alias_of` set in its candidates."""
         for candidate in decision.candidates:
             if candidate.share is not None:
-                return self._find_name_owners(model, decision.query.language, terms).tell(decision)
+                return self._find_name_owners(model, decision.query.language, terms).with_aliases(decision)
         return decision
 
     def _find_name_owners(self, model: str, tag: str, terms: Terms | None) -> routing.NameOwners:

@@ -60,12 +60,12 @@ class Budgets:
     def __init__(self, store: Store, sections: Mapping[str, EngineSection], metrics: EngineMetrics) -> None:
         self._store = store
         self._metrics = metrics
-        self._engine_budgets = {name: _budgets(name, False, section) for name, section in sections.items()}
+        self._engine_budgets = {name: _budgets(name, section) for name, section in sections.items()}
         self._costly = {name for name, section in sections.items() if section.costs or section.runner}
         self._sums: ReadCache[_Budget, _Sum] = ReadCache(
             read_singly(self._read_sum), lambda _sum: STORED_S, max_weight=_MOST_STORED
         )
-        self._logged: dict[_Budget, tuple[int, str]] = {}
+        self._logged_states: dict[_Budget, tuple[int, str]] = {}
 
     async def check_budgets(self, engine: str, account: str, terms: Terms) -> None:
         """Raise EngineUnavailable if a budget of the engine is used up, or one of the account for an engine
@@ -73,7 +73,7 @@ class Budgets:
         for budget in self._engine_budgets.get(engine, ()):
             await self._check(budget)
         if engine in self._costly and terms.has_budget:
-            for budget in _budgets(account, True, terms):
+            for budget in _budgets(account, terms, is_account=True):
                 await self._check(budget)
 
     async def read_spends(self, engine: str) -> tuple[Spend, ...]:
@@ -95,7 +95,7 @@ class Budgets:
         """
         budgets = [*self._engine_budgets.get(engine, ())]
         if terms is not None and engine in self._costly:
-            budgets += _budgets(account, True, terms)
+            budgets += _budgets(account, terms, is_account=True)
         # The month comes first: a new day does not help if the month's budget is used up.
         for budget in reversed(budgets):
             sum_ = await self._sums.get(budget)
@@ -123,8 +123,8 @@ class Budgets:
 
     def _log_state_once(self, budget: _Budget, state: str, sum_: _Sum) -> None:
         """Log a state of a budget once in its period, and not at every request."""
-        if self._logged.get(budget) != (sum_.since, state):
-            self._logged[budget] = (sum_.since, state)
+        if self._logged_states.get(budget) != (sum_.since, state):
+            self._logged_states[budget] = (sum_.since, state)
             usd = sum_.micro_usd / 1e6
             facts = {"owner": budget.owner, "period": budget.period, "usd": usd, "of_usd": budget.usd}
             if state == "used":
@@ -140,6 +140,6 @@ def _period(period: str, now: int) -> tuple[int, int]:
     return month.start, month.end
 
 
-def _budgets(owner: str, is_account: bool, limits: EngineSection | Terms) -> list[_Budget]:
+def _budgets(owner: str, limits: EngineSection | Terms, *, is_account: bool = False) -> list[_Budget]:
     pairs = (("day", limits.budget_usd_day), ("month", limits.budget_usd_month))
     return [_Budget(owner, is_account, period, usd) for period, usd in pairs if usd is not None]

@@ -31,7 +31,7 @@ _NO_LIMITS = build_terms(UNLIMITED)
 class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of a bill. `payer` is the key that requested the work, `micro_usd` the provider's price.
 
-    If the account ended the work early, `part` are the micro-credits that it pays. Otherwise it pays the
+    If the account ended the work early, it pays `part_micro` micro-credits. Otherwise it pays the
     hold.
     """
 
@@ -42,7 +42,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     job: str = ""
     tag: str = ""
     micro_usd: int | None = None
-    part: int | None = None
+    part_micro: int | None = None
 
 
 class FixedPrice:
@@ -70,8 +70,8 @@ class FixedPrice:
             granted=held.split.granted,
         )
 
-    def note(self, hold: Hold, *, is_stored: bool) -> None:
-        """Note that a hold was stored as a row, or end it."""
+    def keep_or_drop(self, hold: Hold, *, is_stored: bool) -> None:
+        """Keep a hold that was stored as a row, or end it."""
         request = hold.hold_request
         if is_stored:
             self._ledger.holds.mark_durable(request.request_id)
@@ -99,8 +99,8 @@ class FixedPrice:
             samples=0,
             sample_rate_hz=24_000,
             format="",
-            outcome="finished" if made.part is None else "left",
-            credits=price if made.part is None else made.part,
+            outcome="finished" if made.part_micro is None else "left",
+            credits=price if made.part_micro is None else made.part_micro,
             price_micro=price,
             micro_usd=made.micro_usd or 0,
             kind=self._kind,

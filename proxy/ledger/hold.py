@@ -16,7 +16,7 @@ from proxy.storage.usage import Outcome, UsageRow
 class Hold(Settlement):
     """The credits that are reserved for one request. `settle` counts once, and later calls do nothing."""
 
-    _late_outcome: Outcome = "failed"
+    _outcome_if_late: Outcome = "failed"
 
     def __init__(self, holds: Holds, hold_request: HoldRequest, held: HeldCredits) -> None:
         super().__init__(holds, hold_request)
@@ -30,7 +30,7 @@ class Hold(Settlement):
         if self.is_written:
             return _nothing()
         # If the write fails, the client does not get the last chunk, and does not pay for a whole answer.
-        self._late_outcome = "left" if outcome == "left" else "failed"
+        self._outcome_if_late = "left" if outcome == "left" else "failed"
         return self.write_end(self._end(outcome, spent))
 
     async def abandon(self, spent: Spent) -> None:
@@ -48,7 +48,7 @@ class Hold(Settlement):
         finally:
             if not self.is_written:
                 self._holds.drop(self.hold_request.request_id, self.hold_request.account)
-                self.write_later(self._end(self._late_outcome, spent))
+                self.write_later(self._end(self._outcome_if_late, spent))
 
     def _end(self, outcome: Outcome, spent: Spent) -> End:
         charge = compute_charge(spent, self.hold_request.terms.prices, outcome)

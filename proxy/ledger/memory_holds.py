@@ -22,15 +22,16 @@ from proxy.storage.settlements import End
 from proxy.storage.store import Content, Statement, Store, WriteOutcome
 from proxy.telemetry.metrics import Metrics
 
-_IDLE_POOLS = 10_000
+_MOST_IDLE_ACCOUNTS = 10_000
 """More accounts than these stay in memory only while they have running requests."""
 
 
 class _Account:
-    """One account's pools as the database has them, and its running requests.
+    """One account's pools as the database has them, None before they are read, and its running requests.
 
-    `unwritten` counts its settlements and movements that are not written yet. While there are any, the
-    account stays in memory: its pools must not be read while it is unknown whether a movement is in them.
+    `live` has the key and the hold of each running request, by its id. `unwritten` counts the settlements and
+    movements that are not written yet. While there are any, the account stays in memory: its pools must not
+    be read while it is unknown whether a movement is in them.
     """
 
     def __init__(self) -> None:
@@ -179,16 +180,15 @@ class MemoryHolds:
 
     def _forget_idle(self) -> None:
         """Forget the least recently used accounts, except those with running requests, writes or reads."""
-        if len(self._accounts) <= _IDLE_POOLS:
+        if len(self._accounts) <= _MOST_IDLE_ACCOUNTS:
             return
-        for id_, account in list(self._accounts.items())[: len(self._accounts) - _IDLE_POOLS]:
+        for id_, account in list(self._accounts.items())[: len(self._accounts) - _MOST_IDLE_ACCOUNTS]:
             if account.is_idle:
                 del self._accounts[id_]
 
 
 class _Movement(UnitWrite):
-    """Entries that belong to no hold. The account's pools change after the commit, even if the caller is
-    gone."""
+    """Entries that belong to no hold. The pools change after the commit, even if the caller is gone."""
 
     def __init__(
         self,

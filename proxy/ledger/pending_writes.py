@@ -21,7 +21,6 @@ from proxy.telemetry.metrics import Metrics
 
 WRITE_LIMIT_S = 6.0
 """The time for all tries of one caller. Clients give up at 10 s, and one try of a frozen database takes 5."""
-
 RETRY_S = 0.5
 MOST_PENDING = 10_000
 """The most pending writes. Further ones are lost: a full disk must not fill the memory, too."""
@@ -52,6 +51,7 @@ class WriteDeadlines:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+        # The deadline and the future of each caller, the earliest deadline first.
         self._callers: deque[tuple[float, asyncio.Future[WriteOutcome]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.unanswered = 0
@@ -69,7 +69,7 @@ class WriteDeadlines:
             self._callers.popleft()
         self._callers.append((deadline, caller))
         if self._timer is None:
-            self._timer = self.loop.call_at(deadline, self._break_off)
+            self._timer = self.loop.call_at(deadline, self._fail_late)
         return deadline
 
     def count_answer(self) -> None:
@@ -86,13 +86,13 @@ class WriteDeadlines:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _break_off(self) -> None:
+    def _fail_late(self) -> None:
         now = self.loop.time()
         while self._callers and (self._callers[0][0] <= now or self._callers[0][1].done()):
             _, caller = self._callers.popleft()
             if not caller.done():
                 caller.set_result(_too_late())
-        self._timer = self.loop.call_at(self._callers[0][0], self._break_off) if self._callers else None
+        self._timer = self.loop.call_at(self._callers[0][0], self._fail_late) if self._callers else None
 
 
 def _too_late() -> StorageUnreachable:

@@ -63,7 +63,7 @@ class Settlement:
         """The latest end, empty before the first one. The store reads it once, when the database gets it."""
         self._holds = holds
         self.hold_request = hold_request
-        self._written: End | None = None
+        self._committed_end: End | None = None
         self._waiter: asyncio.Future[WriteOutcome] | None = None
         """The future that `write_end` waits for."""
         self._tries_left = 0
@@ -90,7 +90,7 @@ class Settlement:
             if isinstance(outcome, Exception):
                 self.was_unreachable |= isinstance(outcome, StorageUnreachable)
                 raise outcome
-        if self._written is not end:
+        if self._committed_end is not end:
             # An earlier end was committed first. If this end charges less, the difference is refunded.
             try:
                 async with in_time(deadline):
@@ -132,11 +132,11 @@ class Settlement:
         self._holds.deadlines.count_answer()
         if isinstance(outcome, list):
             assert isinstance(content, End)
-            self._accept(content)
+            self._note_commit(content)
         elif isinstance(outcome, AlreadyExists):
             # Either a try without an answer was committed, or another settlement has this id.
             if self._is_in_doubt:
-                self._accept(None)
+                self._note_commit(None)  # it is unknown which end was committed
             else:
                 self._answer_waiter(StorageFailed("a request with this id was settled before"))
         elif isinstance(outcome, StorageUnreachable):
@@ -163,8 +163,8 @@ class Settlement:
         self._holds.deadlines.unanswered += 1
         self._holds.store.submit(self)
 
-    def _accept(self, end: End | None) -> None:
-        self._is_committed, self._written = True, end
+    def _note_commit(self, end: End | None) -> None:
+        self._is_committed, self._committed_end = True, end
         self._holds.end_settlement(self.hold_request, end)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result([])

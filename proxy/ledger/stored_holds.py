@@ -25,11 +25,11 @@ from proxy.telemetry.metrics import Metrics
 HOLD_S = 20
 """The time from a renewal to the end of a hold. If the database stalls for 10 s, no hold expires."""
 RENEW_S = 6.0
-_AGAIN_S = 1.0
-_TRY_S = 5.0
+_RENEWAL_RETRY_S = 1.0
+_RENEWAL_LIMIT_S = 5.0
 _EXPIRED_LONG_S = 10 * 60
 """A hold that expired so many seconds ago is deleted."""
-_TRIES = 3
+_WRITE_TRIES = 3
 _SECOND_US = 1_000_000
 
 _log = structlog.get_logger()
@@ -66,7 +66,7 @@ class StoredHolds:
             return HeldCredits(answer, cycle, now)
         refusal = admit(hold_request.amount, hold_request.terms, answer.live, answer.credits)
         if isinstance(refusal, Split):
-            # Never, as 2,000 cases of tests/proxy/storage/test_holds.py show: both languages have one rule.
+            # Never: 2,000 cases of tests/proxy/storage/test_holds.py show that SQL and Python agree.
             refusal = Refusal("credits", answer.credits.available or 0)
         return refusal, cycle
 
@@ -122,7 +122,7 @@ class StoredHolds:
                     raise
 
         async with in_time(self.deadlines.next_deadline()):
-            await database.until_written(write, _TRIES)
+            await database.until_written(write, _WRITE_TRIES)
 
     async def account_state(self, payer: Payer) -> AccountState:
         now = await self.store.now()
@@ -202,7 +202,7 @@ class StoredHolds:
         while True:
             if await self._renew():
                 return
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_RENEWAL_RETRY_S)
 
     async def _renew(self) -> bool:
         """Renew the holds of running requests, also those that have expired. Return False if that failed."""
@@ -211,7 +211,7 @@ class StoredHolds:
         if not self._live:
             return True
         try:
-            async with in_time(_now() + _TRY_S):
+            async with in_time(_now() + _RENEWAL_LIMIT_S):
                 now = await self.store.now()
                 expires, long_ago = now + HOLD_S * _SECOND_US, now - _EXPIRED_LONG_S * _SECOND_US
                 await holds.renew(self.store, self._worker, self._live, expires=expires, long_ago=long_ago)

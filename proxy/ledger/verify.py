@@ -66,12 +66,12 @@ async def verify(store: Store) -> VerifyResult:
 class _Found:
     def __init__(self) -> None:
         self.all: list[Contradiction] = []
-        self._of_check: Counter[str] = Counter()
+        self._shown_by_check: Counter[str] = Counter()
 
     def add(self, check: str, subject: str, difference: str) -> None:
         contradiction = Contradiction(check, subject, difference)
-        if self._of_check[check] < _MOST_SHOWN and contradiction not in self.all:
-            self._of_check[check] += 1
+        if self._shown_by_check[check] < _MOST_SHOWN and contradiction not in self.all:
+            self._shown_by_check[check] += 1
             self.all.append(contradiction)
 
 

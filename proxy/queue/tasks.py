@@ -1,8 +1,7 @@
 """Durable tasks of one kind. A worker takes the lease of a row, makes an attempt, and writes the result.
 
 A feature has a table with a row for each task, and implements one attempt in `work`. An attempt may be killed
-at any moment, and another worker makes the next one. So it first commits everything that the next attempt
-needs.
+at any moment, so it first commits everything that the next attempt needs, perhaps in another worker.
 """
 
 from __future__ import annotations
@@ -83,7 +82,8 @@ TRY_AGAIN = Delayed(is_try=False)
 class TaskKind(ABC, Generic[W]):
     """The tasks of one kind in one worker. A feature has a subclass, which implements `work`.
 
-    An attempt is cancelled when its lease is lost, or its row is not open any more.
+    A row that methods get as `held` has our lease. A row that they get as `queued` may have none. An attempt
+    is cancelled when its lease is lost, or its row is not open any more.
     """
 
     name: str
@@ -218,7 +218,7 @@ class TaskKind(ABC, Generic[W]):
             return begun
         for queued in open_tasks:
             if self.may_start(queued):
-                self._start(queued, self._take(queued))
+                self._start(queued, self._take_and_attempt(queued))
                 begun.append(queued)
         return begun
 
@@ -239,7 +239,7 @@ class TaskKind(ABC, Generic[W]):
 
     def start_held(self, held: W) -> asyncio.Task[None]:
         """Begin an attempt at a row that was committed with our lease."""
-        return self._start(held, self._hold(held))
+        return self._start(held, self._make_attempt(held))
 
     async def finish_interrupted(self) -> list[W]:
         """Finish the tasks of a killed server, and return them. On a shared database this does nothing,
@@ -299,13 +299,13 @@ class TaskKind(ABC, Generic[W]):
         if not self.may_outlive_worker and not self._store.is_shared:
             await self.table.end_old_leases(self._store, server_started + round(LEASE_S * SECOND_US))
 
-    async def _take(self, queued: W) -> None:
+    async def _take_and_attempt(self, queued: W) -> None:
         """Take the lease and make an attempt, unless another worker has the lease."""
         held = await self.table.take(self._store, queued, self._lease_us(queued))
         if held is not None:
-            await self._hold(held)
+            await self._make_attempt(held)
 
-    async def _hold(self, held: W) -> None:
+    async def _make_attempt(self, held: W) -> None:
         """Make one attempt under our lease, and write its result."""
         key, attempt = self.table.key(held), asyncio.current_task()
         assert attempt is not None, "it is called by a task"
@@ -376,7 +376,7 @@ class TaskKind(ABC, Generic[W]):
                 due = await self._store.now() + round(wait_s * SECOND_US)
                 values |= {"due": due, "tries": tries, "error": result.error, **result.values}
                 also = result.also
-            case _:
+            case _:  # TaskFailed, or a Delayed after the last try
                 values |= {"due": LAST_MOMENT, "tries": held.tries, "error": result.error}
                 values |= await self.failure_columns(held)
                 also = await self.failure_statements(held)

@@ -95,15 +95,15 @@ class Answer:
         The last bytes, sent after that, count as written. If the client leaves before, they do not.
         """
         totals = self.call.totals
-        before = totals.samples
+        samples_before = totals.samples
         self._count_written()
         try:
             spent = totals.spent()
-            for add in self.observers.settle:
-                spent = add(spent)
+            for add_rows in self.observers.settle:
+                spent = add_rows(spent)
             await self._hold.settle("finished", spent)
         except BaseException:
-            totals.samples = before
+            totals.samples = samples_before
             raise
 
     async def collect(self) -> int:
@@ -151,7 +151,7 @@ class Answer:
 
     def keep_live_pace(self, is_hurried: Callable[[], bool], clock: PlayClock | None = None) -> asyncio.Event:
         """Send the sound only shortly before it plays, until `is_hurried` returns true. Return the event that
-        all of it is made."""
+        is set when all of it is made."""
         pace = self._new_pace()
         self._prefetch = Prefetch(self._return_speech, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace, clock or PlayClock())

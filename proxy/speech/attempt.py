@@ -76,8 +76,8 @@ class Attempt(msgspec.Struct, kw_only=True):
         seconds, units = max(self.output.seconds, sound_s), self.output.units
         if units is None and self.given_sound is not None and has_begun:
             # It was cut off before the provider's count, and a recording has no characters to count.
-            a_minute = self.model.info.units_a_minute
-            units = None if a_minute is None else a_minute * seconds / 60
+            units_a_minute = self.model.info.units_a_minute
+            units = None if units_a_minute is None else units_a_minute * seconds / 60
         return SpentAttempt(
             engine=self.model.engine,
             model=self.model.info.id,

@@ -51,11 +51,11 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     """The state of one part of a request while it is spoken.
 
     `text` is the text to read; without its marks, if `places` are the positions of its characters in the
-    user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A `source` is
+    user's text. `texts` has the prepared text by `text_key`, or the front-end's error. A `source` is
     converted instead of a text. The `candidate` was tried last, and the `winner` gave audio. `begins` is the
-    part's first sample in the answer, None before its turn. `again` counts how often a checked part was said
-    anew. If the part continues an earlier call, it is heard at the moment `plays_at`, and its first candidate
-    comes before all others.
+    part's first sample in the answer, None before its turn. `retries` counts how often a checked part was
+    spoken again. If the part continues an earlier call, it is heard at `plays_at`, a moment of
+    `time.monotonic`, and its first candidate comes before all others.
     """
 
     number: int
@@ -69,7 +69,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     winner: Candidate | None = None
     is_passed_over: bool = False
     budget_s: float | None = None
-    again: int = 0
+    retries: int = 0
     plays_at: float | None = None
 
     @property
@@ -193,12 +193,12 @@ class Totals:
         return self.parts[0]
 
     @property
-    def speaking(self) -> list[Candidate]:
-        speaking: list[Candidate] = []
+    def speaking_candidates(self) -> list[Candidate]:
+        found: list[Candidate] = []
         for run in self.parts:
             if not run.is_passed_over:
-                speaking.append(run.winner or run.part.candidates[0])
-        return speaking
+                found.append(run.winner or run.part.candidates[0])
+        return found
 
     @property
     def substitute(self) -> str:
@@ -210,8 +210,8 @@ class Totals:
         return ", ".join(found)
 
     def keep_voice(self, run: PartRun, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the candidates of a part. Whoever spoke earlier parts of its voice goes on, and no other
-        speaker comes in between."""
+        """Return the candidates of a part, the model that spoke the last part of its voice first. Other
+        substitutes of the voice are left out, unless nothing would be left."""
         for before in reversed(self.parts[: run.number]):
             if before.winner is not None and before.part.voice.id == run.part.voice.id:
                 name = before.winner.model.name
@@ -251,7 +251,7 @@ class Totals:
         return written
 
     def check_report(self, samples: int) -> CheckReport | None:
-        """Return what is told of the check of so many samples, if the request wanted one."""
+        """Return the report on the check of the first `samples`, or None if no check was requested."""
         if self.check is None:
             return None
         lengths_s = {run.number: each / self.sample_rate_hz for run, each in self.written_parts(samples)}
@@ -278,7 +278,7 @@ class Totals:
             measured = run.measured_text
             characters, kind = measured.characters, None
             total += characters
-            for model in run.models or (None,):
+            for model in run.models or (None,):  # None: no candidate was tried
                 engine, model_id = ("", "") if model is None else (model.engine, model.info.id)
                 part = SpentPart(
                     engine=engine,
@@ -288,17 +288,17 @@ class Totals:
                     samples=min(samples, most),
                     was_submitted=(run.number, engine, model_id) in submitted,
                     kind=kind,
-                    is_free=self.check is not None and run.number in self.check.free,
+                    is_free=self.check is not None and run.number in self.check.free_parts,
                 )
                 parts.append(part)
                 # The repetition of a speech is as long, and has no characters.
                 characters, kind = 0, "conversion"
                 if model is not None:
                     engines[engine] = models[model_id] = None
-        names = self.names or ("+".join(engines), "+".join(models))
+        engine_names, model_names = self.names or ("+".join(engines), "+".join(models))
         return Spent(
-            engine=names[0],
-            model=names[1],
+            engine=engine_names,
+            model=model_names,
             voice=self._plan.voice_id,
             language=self._plan.language,
             format=self._request.form.format,
@@ -329,7 +329,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call of a
     `job` has no listener, does not count as a stream, and engines serve it last. A piece of an utterance does
     not count as a stream either, and has no receipt. All attempts at a step of a job have its name, `step`.
-    A call that `is_idle` has no listener.
+    Engines also serve a call last that `is_idle`. It does not count as activity of the worker.
     """
 
     id: str
@@ -352,7 +352,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
         return self.plan.terms
 
     def ignored_fields(self) -> tuple[str, ...]:
-        request, speakers = self.request, self.totals.speaking
+        request, speakers = self.request, self.totals.speaking_candidates
         names, infos = {*request.ignored}, [each.model.info for each in speakers]
         names.update(*[each.ignores for each in speakers])
         names.update(name for name, _ in request.extra for each in infos if name not in each.client_fields)

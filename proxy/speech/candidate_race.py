@@ -49,11 +49,12 @@ _LEAST_SHARE = 0.25
 """The least share of the time to first audio after which a silent engine counts as late."""
 
 WaitUntilFree = Callable[[str], Awaitable[None]]
-"""Waits until the engine of this name has finished the previous part of the same request. Without this wait,
-the next part would spend its own time in the engine's queue."""
+"""Waits until the engine of this name has finished the previous part: else the next part would queue."""
 
 
 class FirstAudio:
+    """Starts the parts of calls. `within_s` is the least time to the first audio of a part."""
+
     def __init__(self, catalogue: Catalogue, engines: Engines, budgets: Budgets, within_s: float) -> None:
         self._catalogue = catalogue
         self._engines = engines
@@ -67,10 +68,8 @@ class FirstAudio:
         waited_s: float = 0.0,
         wait_until_free: WaitUntilFree | None = None,
     ) -> Coroutine[Any, Any, CandidateStream]:
-        """Return the stream of the first candidate with audio. One time budget is for all of them.
-
-        `waited_s` is subtracted from it. Raises the last candidate's error if none gives audio.
-        """
+        """Return the stream of the first candidate with audio. All share one time budget, less `waited_s`.
+        Raises the last candidate's error if none gives audio."""
         left_s = (run.budget_s or self.budget_s(call, run)) - waited_s
         candidates: Sequence[Candidate] = run.part.candidates
         if len(candidates) > 1 and run.plays_at is None:
@@ -104,11 +103,9 @@ class FirstAudio:
         return self._engines[engine].slots == 1
 
     def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the candidates with those of late engines behind their neighbours, as `late_last` has it.
-
-        If some candidates stand in for the voice, an engine that is away counts as late. If the same speaker
-        of another engine stands in, a busy engine does, too.
-        """
+        """Return the candidates, with those of late engines behind their neighbours: see `move_late_last`. If
+        some stand in for the voice, an engine that is away counts as late. If the same speaker of another
+        engine stands in, a busy engine does, too."""
         late = self._engines.late.names
         stands_in = {each.stands_in for each in candidates}
         if stands_in != {""}:
@@ -118,11 +115,9 @@ class FirstAudio:
                 late |= {name for name in names if self._engines.is_busy(name)}
         return move_late_last(candidates, late) if late else candidates
 
-    def likely(self, call: SpeechCall, run: PartRun) -> Candidate:
+    def likely_candidate(self, call: SpeechCall, run: PartRun) -> Candidate:
         """Return the candidate that would speak a part now: the first that can, if its engine is usable.
-
-        Raises EngineError if none can.
-        """
+        Raises EngineError if none can."""
         able, failure = list[Candidate](), EngineError("No engine was tried.")
         for candidate in self.in_order(run.part.candidates):
             try:
@@ -142,6 +137,7 @@ class FirstAudio:
             self.note_miss(run, candidate, within_s)
 
     def note_miss(self, run: PartRun, candidate: Candidate, within_s: float) -> None:
+        """Note that a candidate gave no audio within this time."""
         self._engines.late.note_miss(candidate, run.part.language, within_s)
 
     def hedge_s(self, call: SpeechCall, candidate: Candidate, follower: Candidate) -> float:
@@ -155,8 +151,7 @@ class FirstAudio:
     async def attempt(
         self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float
     ) -> CandidateStream:
-        """Try one candidate up to its first audio. If it fails or is cancelled, it leaves nothing running.
-        Raises EngineError."""
+        """Try one candidate up to its first audio, or leave nothing running. Raises EngineError."""
         run.candidate = candidate
         text = run.text_for(candidate)
         if text.is_silent:
@@ -200,14 +195,18 @@ class FirstAudio:
         if not job.formats or candidate.post is not None:
             await libraries.ensure_loaded()
         return CandidateStream(
-            *(candidate, job, partial(_positions, run, candidate, job)),
-            *(call.request.speed / job.speed, form, deadline),
+            candidate,
+            job,
+            partial(_positions, run, candidate, job),
+            call.request.speed / job.speed,
+            form,
+            deadline,
             keeps_original=call.request.provenance is not None,
             lufs=self._engines.stated_lufs(candidate, run.part.language),
         )
 
     def _open(
-        self, call: SpeechCall, run: PartRun, stream: CandidateStream, text: PreparedText, moment: float
+        self, call: SpeechCall, run: PartRun, stream: CandidateStream, text: PreparedText, ends_at: float
     ) -> tuple[EngineStream, RepeatedSound | None]:
         """Open the engine of a candidate, as an attempt. Return its events, and the sound that it repeats."""
         model, source = stream.candidate.model, run.source
@@ -221,14 +220,14 @@ class FirstAudio:
             given_sound=source,
         )
         call.totals.attempts.append(attempt)
-        job = stream.job_with_deadline(moment - time.monotonic())
+        job = stream.job_with_deadline(ends_at - time.monotonic())
         engine = self._engines[model.engine]
         if (post := stream.candidate.post) is not None:
             self._expect_post(job, stream.candidate, post)
             first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
             events = PostStream(
                 first,
-                partial(self._open_post, call, attempt, stream, post, moment),
+                partial(self._open_post, call, attempt, stream, post, ends_at),
                 hears_all_first=post.model.info.hears_all_first,
             )
             attempt.output = events.spoken
@@ -251,7 +250,7 @@ class FirstAudio:
         first: Attempt,
         stream: CandidateStream,
         post: PostSpeaker,
-        moment: float,
+        ends_at: float,
         spoken: FirstSpeech,
     ) -> EngineStream:
         """Open the engine that repeats the speech, as a separate attempt."""
@@ -264,7 +263,7 @@ class FirstAudio:
             given_sound=spoken,
         )
         call.totals.attempts.append(attempt)
-        job = post_job_of(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
+        job = post_job_of(stream.job_with_deadline(ends_at - time.monotonic()), stream.candidate, post)
         return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, spoken)
 
 
@@ -274,8 +273,7 @@ def _positions(run: PartRun, candidate: Candidate, job: SpeechJob) -> WordPositi
 
 
 def _note_refusal(call: SpeechCall, stream: CandidateStream, error: EngineError) -> None:
-    """Note that an engine that refused a text has not begun the job: no provider bills for it, unless there
-    is some output or a count of units."""
+    """Note that no provider bills for a refused text, unless there is some output or a count of units."""
     if isinstance(error, (EngineFailed, EngineTimeout)):
         return
     own: tuple[object, ...] = (stream, stream.given_sound)
@@ -285,6 +283,8 @@ def _note_refusal(call: SpeechCall, stream: CandidateStream, error: EngineError)
 
 
 class CandidateRace:
+    """The race of one part's candidates, which share `within_s`."""
+
     def __init__(
         self,
         first_audio: FirstAudio,
@@ -315,7 +315,7 @@ class CandidateRace:
             if stream is None:
                 continue
             if self._call.totals.substitute_note is False and stream.candidate.needs_note:
-                # The headers were sent meanwhile, without this substitute.
+                # The headers were sent meanwhile, and they do not announce this substitute.
                 self._run.winner = None
                 await run_to_end(stream.close())
                 continue

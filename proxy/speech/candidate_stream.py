@@ -59,9 +59,9 @@ class CapReached(UnsupportedText):
 class CandidateStream:
     """A candidate that speaks, as a `SpeechStream`.
 
-    `seconds` counts its sound so far, and `units` is the provider's own count. If the engine states the
-    `lufs` of the voice, its PCM is brought to the loudness of all. The engine's stream is closed when it has
-    finished, so that its slot does not wait for the client.
+    `seconds` counts its sound so far, before `factor` changes its speed, and `units` is the provider's own
+    count. If the engine states the `lufs` of the voice, its PCM is brought to the loudness of all. The
+    engine's stream is closed when it has finished, so that its slot does not wait for the client.
     """
 
     holds_engine = True
@@ -210,7 +210,7 @@ class CandidateStream:
             events, self._events = self._events, None
             await events.close()
             given = self.given_sound
-            if given is not None and self.seconds < estimate.repetition_bounds_s(given.seconds)[0]:
+            if given is not None and self.seconds < estimate.least_repetition_s(given.seconds):
                 raise EngineFailed("The engine has made far less sound than it heard.")
             return Chunk()
         if self.seconds >= self._turn_ends_s:
@@ -258,13 +258,13 @@ class CandidateStream:
     def _count(self, samples: int, rate_hz: int) -> None:
         # The unit is seconds, because an engine's own encoding may have another rate than stated.
         self.seconds += samples / rate_hz
-        noted_s = self.seconds
+        counted_s = self.seconds
         if self.given_sound is not None:
-            if self.seconds > estimate.repetition_bounds_s(self.given_sound.seconds)[1]:
+            if self.seconds > estimate.most_repetition_s(self.given_sound.seconds):
                 raise EngineFailed("The engine has made far more sound than it heard.")
             # Only the length of the original speech counts for the cap.
-            noted_s = min(noted_s, self.given_sound.seconds)
-        if noted_s > self._cap_s:
+            counted_s = min(counted_s, self.given_sound.seconds)
+        if counted_s > self._cap_s:
             raise CapReached(self._cap_s)
 
     def _add_words(self, words: Words) -> None:

@@ -47,15 +47,15 @@ FREE_ROOM_S = 0.0
 class CheckTotals:
     """The verdicts on the parts of an answer, by their numbers.
 
-    A wrong part is `free` while `free_room_s` is left. `make_rows` returns the rows that a feature commits
-    with the settlement, however the answer ends. `lengths_s` are 0 until a part is made.
+    A wrong part gets into `free_parts` while `free_room_s` is left. `make_rows` returns the rows that a
+    feature commits with the settlement, however the answer ends. `lengths_s` are 0 until a part is made.
     """
 
     def __init__(self, plan: SpeechPlan) -> None:
         self.kind: CheckKind | None = plan.check
         self.obstacle = plan.obstacle
         self.free_room_s = FREE_ROOM_S
-        self.free: set[int] = set()
+        self.free_parts: set[int] = set()
         self.again = 0
         self.make_rows: Callable[[], Iterable[msgspec.Struct]] = tuple
         self.lengths_s = [0.0 for _ in plan.parts]
@@ -70,26 +70,26 @@ class CheckTotals:
         self.lengths_s[part] = length_s
         if verdict.result == "wrong" and length_s <= self.free_room_s:
             self.free_room_s -= length_s
-            self.free.add(part)
+            self.free_parts.add(part)
 
     def free_all(self) -> None:
         """Make the parts so far free, because the answer breaks off at a wrong one: all of them, or none."""
-        others_s = sum(self.lengths_s) - sum([self.lengths_s[part] for part in self.free])
+        others_s = sum(self.lengths_s) - sum([self.lengths_s[part] for part in self.free_parts])
         if others_s <= self.free_room_s:
             self.free_room_s -= others_s
-            self.free.update(range(len(self.lengths_s)))
+            self.free_parts.update(range(len(self.lengths_s)))
 
-    def report(self, seconds: Mapping[int, float], *, is_stored: bool) -> CheckReport:
+    def report(self, parts_s: Mapping[int, float], *, is_stored: bool) -> CheckReport:
         """Return the report of parts of these lengths. A stored answer was right when it was stored."""
-        checked = [each for each in seconds if is_stored or self._verdict_of(each).result != "unchecked"]
-        checked_s = sum([seconds[number] for number in checked])
-        words = {result: self._words(seconds, result) for result in ("wrong", "unsure")}
-        reasons = dict.fromkeys([self._verdict_of(number).why for number in seconds if number not in checked])
+        checked = [each for each in parts_s if is_stored or self._verdict_of(each).result != "unchecked"]
+        checked_s = sum([parts_s[number] for number in checked])
+        words = {result: self._words(parts_s, result) for result in ("wrong", "unsure")}
+        reasons = dict.fromkeys([self._verdict_of(number).why for number in parts_s if number not in checked])
         return CheckReport(
             checked_s=round(checked_s, 3),
-            unchecked_s=round(sum(seconds.values()) - checked_s, 3),
+            unchecked_s=round(sum(parts_s.values()) - checked_s, 3),
             again=self.again,
-            free_s=round(sum([seconds[number] for number in self.free if number in seconds]), 3),
+            free_s=round(sum([parts_s[number] for number in self.free_parts if number in parts_s]), 3),
             wrong=words["wrong"] or UNSET,
             unsure=words["unsure"] or UNSET,
             why=", ".join(filter(None, reasons)) or UNSET,
@@ -98,6 +98,6 @@ class CheckTotals:
     def _verdict_of(self, number: int) -> PartVerdict:
         return self.verdicts.get(number) or PartVerdict("unchecked", (), self.obstacle)
 
-    def _words(self, seconds: Mapping[int, float], result: str) -> tuple[WrongWords, ...]:
-        verdicts = [self._verdict_of(number) for number in seconds]
+    def _words(self, parts_s: Mapping[int, float], result: str) -> tuple[WrongWords, ...]:
+        verdicts = [self._verdict_of(number) for number in parts_s]
         return tuple([word for each in verdicts if each.result == result for word in each.words])

@@ -32,7 +32,7 @@ _ADDRESS = re.compile(r"://|^\s*(?:(?:data|file|blob|https?|ftp|[a-z]):[^ ]|[/\\
 Extra = tuple[tuple[str, str], ...]
 """Names with their values as JSON, in the order of the names: equal fields are equal values."""
 
-NOTHING: tuple[Extra, tuple[str, ...]] = ((), ())
+NO_EXTRA_FIELDS: tuple[Extra, tuple[str, ...]] = ((), ())
 
 
 def read_extra(
@@ -57,32 +57,32 @@ def decode_extra(extra: Extra) -> dict[str, Any]:
 
 def _checked_value(name: str, value: msgspec.Raw) -> str:
     if len(bytes(value)) > MOST_FIELD_BYTES:
-        raise _wrong(name, f"at most {MOST_FIELD_BYTES} bytes long")
+        raise _fault(name, f"at most {MOST_FIELD_BYTES} bytes long")
     try:
         found = msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _wrong(name, f"JSON in UTF-8, at most {MOST_DEPTH} levels deep") from None
+        raise _fault(name, f"JSON in UTF-8, at most {MOST_DEPTH} levels deep") from None
     for text in _texts(name, found, MOST_DEPTH):
         if _ADDRESS.search(text):
-            raise _wrong(name, "without an address or a path: nothing is fetched for a client")
+            raise _fault(name, "without an address or a path: nothing is fetched for a client")
     return msgspec.json.encode(found, order="deterministic").decode()
 
 
-def _texts(name: str, value: object, depth: int) -> Iterator[str]:
+def _texts(name: str, value: object, levels_left: int) -> Iterator[str]:
     """Yield all texts in a value. Raises InvalidRequest if it is too deep or has a forbidden field."""
     if isinstance(value, str):
         yield value
     if not isinstance(value, dict | list):
         return
-    if depth == 0:
-        raise _wrong(name, f"at most {MOST_DEPTH} levels deep")
+    if levels_left == 0:
+        raise _fault(name, f"at most {MOST_DEPTH} levels deep")
     if isinstance(value, dict):
         if NEVER_PASSED & value.keys():
-            raise _wrong(name, "without a field that names a recording: nothing is fetched for a client")
+            raise _fault(name, "without a field that names a recording: nothing is fetched for a client")
         yield from value
     for each in value.values() if isinstance(value, dict) else value:
-        yield from _texts(name, each, depth - 1)
+        yield from _texts(name, each, levels_left - 1)
 
 
-def _wrong(name: str, expected: str) -> InvalidRequest:
+def _fault(name: str, expected: str) -> InvalidRequest:
     return InvalidRequest(f"Invalid value for '{name}': it must be {expected}.", param=name)

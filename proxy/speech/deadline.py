@@ -71,7 +71,7 @@ class StoppableBlock:
     """
 
     _task: asyncio.Task[object] | None = None
-    _cancels = 0
+    _cancels_before = 0
     _has_expired = False
 
     def expire(self) -> None:
@@ -82,7 +82,7 @@ class StoppableBlock:
     def __enter__(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._task, self._cancels = task, task.cancelling()
+        self._task, self._cancels_before = task, task.cancelling()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
@@ -93,7 +93,7 @@ class StoppableBlock:
         self._has_expired = False
         assert task is not None
         # If the task was also cancelled from outside, it ends as cancelled, not as late.
-        if task.uncancel() <= self._cancels and kind is asyncio.CancelledError:
+        if task.uncancel() <= self._cancels_before and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
 

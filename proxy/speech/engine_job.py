@@ -33,7 +33,7 @@ def job_of(
     # The repetition of a recording is about as long as the recording.
     cap_s = estimate.cap_seconds(text.estimated_s)
     if run.source is not None:
-        cap_s = estimate.repetition_bounds_s(run.source.seconds)[1]
+        cap_s = estimate.most_repetition_s(run.source.seconds)
     # The last engine decides the form of the sound.
     recording_info = candidate.models[-1].info
     can_pass_through = (
@@ -54,16 +54,16 @@ def job_of(
         language=part.language,
         speed=native_speed,
         pitch=request.pitch,
-        # Else the recordings are those of the emotion.
+        # If the model lacks the emotion, `candidate.voice` has recordings of it.
         emotion=part.emotion if part.emotion in info.emotions else None,
-        seed=((request.seed or 0) + run.again) % 2**32 if run.again and info.seeds else request.seed,
+        seed=((request.seed or 0) + run.retries) % 2**32 if run.retries and info.seeds else request.seed,
         formats=(form.format,) if can_pass_through else (),
         # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
         max_samples=round(cap_s * info.sample_rate_hz * factor),
         pronunciations=text.pronunciations.get(info.phonemes, ()),
         credential=candidate.credential,
         of_job=call.job,
-        # A part of a cast is a piece of its own.
+        # Each part of a cast is a separate piece of the step.
         step=_step_name(call, run) if call.job else "",
         urgency=urgency,
         plays_in_s=plays_in_s,
@@ -71,14 +71,14 @@ def job_of(
         follows_s=follows_s,
         instructions=instructions,
         extra=decode_extra(extra_of(request.extra, info)) if request.extra else {},
-        # A model that takes no seed says a sentence otherwise if it is cut otherwise.
-        goes_whole=call.plan.is_checked_first(run.number) and (info.seeds or not run.again),
+        # A retry without a seed does not go whole: its text is cut in another way, so its speech differs.
+        goes_whole=call.plan.is_checked_first(run.number) and (info.seeds or not run.retries),
     )
 
 
 def _step_name(call: SpeechCall, run: PartRun) -> str:
     """Return the name of a piece of a job's step. Each try of a part is a piece of its own."""
-    return f"{call.step}.{run.number}.{run.again}" if run.again else f"{call.step}.{run.number}"
+    return f"{call.step}.{run.number}.{run.retries}" if run.retries else f"{call.step}.{run.number}"
 
 
 def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:

@@ -19,8 +19,7 @@ async def begin_filtered(
 ) -> Speech:
     """Begin a speech through a filter, which is opened first: if that fails, nothing is spoken.
 
-    `read_first_bytes` gets the time that the call has waited. If the speaker is spared, the filter is closed
-    unused.
+    `begin` gets the seconds that the call has waited. If the speaker is spared, the filter is closed unused.
     """
     opened = await filter_.open(call.sound_form.sample_rate_hz, within_s)
     async with AsyncExitStack() as undo:

@@ -110,12 +110,12 @@ async def open_front_ends(
 
 
 def routed_front_ends(config: Config) -> frozenset[str]:
-    spoken = (
+    usable_routes = (
         route
         for route in config.routes
         if not route.candidates or any(name.partition("/")[0] in config.engines for name in route.candidates)
     )
-    return frozenset(route.front_end for route in spoken if route.front_end)
+    return frozenset(route.front_end for route in usable_routes if route.front_end)
 
 
 async def _warm(name: str, front_end: FrontEnd, threads: ThreadPoolExecutor) -> None:

@@ -14,34 +14,34 @@ from proxy.engines.registry import Registry
 from speech_engine import Detector, RankingDetector
 
 SHIPPED = "pycld2"
-
 _MOST_STORED = 256
-_LONGEST_CACHED = 500
-
+_MOST_CACHED_CHARACTERS = 500
 _log = structlog.get_logger()
 
 
 class LanguageDetection:
+    """A `Detect` of `policies.language`. If the detector fails, this is logged, and no tag is returned."""
+
     def __init__(self, name: str, detector: Detector | None) -> None:
         self._name = name
         self._detector = detector
         self._rank_text = detector.rank if isinstance(detector, RankingDetector) else self._detect_only
-        self._recent_tags = lru_cache(_MOST_STORED)(self._rank)
+        self._rank_cached = lru_cache(_MOST_STORED)(self._rank)
 
-    def __call__(self, text: str, usual: str) -> tuple[str, ...]:
+    def __call__(self, text: str, usual_tag: str) -> tuple[str, ...]:
         if self._detector is None:
             return ()
         try:
-            if len(text) <= _LONGEST_CACHED:
-                return self._recent_tags(text, usual)
-            return self._rank(text, usual)
+            if len(text) <= _MOST_CACHED_CHARACTERS:
+                return self._rank_cached(text, usual_tag)
+            return self._rank(text, usual_tag)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its name only, it may quote the text
             _log.warning("detector.detect.failed", detector=self._name, error=type(error).__name__)
             return ()
 
-    def _rank(self, text: str, usual: str) -> tuple[str, ...]:
+    def _rank(self, text: str, usual_tag: str) -> tuple[str, ...]:
         tags: list[str] = []
-        for tag in self._rank_text(text, usual):
+        for tag in self._rank_text(text, usual_tag):
             # A tag of another type would break routing far from here.
             if isinstance(tag, str) and tag.isascii() and tag:
                 tags.append(tag)

@@ -19,17 +19,16 @@ if TYPE_CHECKING:
     from proxy.audio.loudness import Gain
     from speech_engine.loudness import Meter
 
-_ENOUGH_S = 3.0
+_ENOUGH_SOUND_S = 3.0
 _MOST_S = 30.0
 """The longest time to measure a voice that is mostly silent."""
-
 _MOST_VOICES = 4096
-
-_PATIENCE_S = 1.0
-_MOST_MEASURED_S = 2 * _ENOUGH_S
+_LONGEST_WAIT_S = 1.0
+_MOST_MEASURED_S = 2 * _ENOUGH_SOUND_S
 
 
 _Key = tuple[str, Voice, Voice | None, float, str | None]
+"""The models, the voice, the voice and the pitch of the post-step, and the emotion."""
 
 
 class LoudnessLevel:
@@ -42,7 +41,7 @@ class LoudnessLevel:
     @property
     def is_known(self) -> bool:
         sound_s = sum(map(is_sound, self._powers)) * STEP_S
-        return sound_s >= _ENOUGH_S or len(self._powers) * STEP_S >= _MOST_S
+        return sound_s >= _ENOUGH_SOUND_S or len(self._powers) * STEP_S >= _MOST_S
 
     def meter(self, rate_hz: int) -> Meter:
         """Return a meter for a stream of the voice. Feed it until the level is known.
@@ -129,7 +128,7 @@ class LevelSound:
     async def _measure(self) -> None:
         size = 0
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_LONGEST_WAIT_S):
                 while not self._level.is_known and size < self._most_bytes:
                     if (pcm := await self._sound.next_pcm()) is None:
                         break
@@ -137,4 +136,4 @@ class LevelSound:
                     self._first.append(pcm)
                     size += len(pcm)
         except TimeoutError:
-            pass  # the gain follows from what was measured so far
+            pass  # the gain follows from the measurements so far

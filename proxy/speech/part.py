@@ -14,7 +14,7 @@ class Part(msgspec.Struct, frozen=True):
 
     `candidates` are tried in order. `characters` are charged: they include the speaker's name before the
     part, which is not spoken. `source` tells how the language was found, and `route` is the route that
-    matched. `pause_s` is the silence after the part; the text asks for `requested_pause_s` of it. The model
+    matched. `pause_s` is the silence after the part; the text requests `requested_pause_s` of it. The model
     itself or recordings express the `emotion`.
     """
 

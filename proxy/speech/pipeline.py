@@ -137,7 +137,7 @@ class Pipeline:
         check_size(call, None)
         try:
             for part in parts:
-                part.winner = self._first_audio.likely(call, part)
+                part.winner = self._first_audio.likely_candidate(call, part)
         except EngineError as error:
             raise from_engine(error) from None
         return _hold_request(call, None)
@@ -163,8 +163,8 @@ class Pipeline:
                 finish()
         except EngineError as raised:
             error = raised
-            for blame in observers.fail:
-                error = blame(error)
+            for error_for_client in observers.fail:
+                error = error_for_client(error)
             raise await self._settle_failure(call, hold, answer, error) from None
         except asyncio.CancelledError:
             share = sent_share()
@@ -225,12 +225,12 @@ class Pipeline:
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     terms = call.plan.terms
     if stored is None:
-        most, estimated_s = [], 0.0
+        charges, estimated_s = [], 0.0
         for part in call.totals.parts:
             charge, length_s = part.highest_charge(terms)
-            most.append(charge)
+            charges.append(charge)
             estimated_s += length_s
-        amount = price.most_charge(most)
+        amount = price.most_charge(charges)
     else:
         # Its length is known, so the price is exact.
         estimated_s = stored.samples / stored.sample_rate_hz

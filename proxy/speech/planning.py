@@ -36,7 +36,7 @@ _LONG_TEXT_CHARACTERS = 1000
 _MOST_HEADER_CHARACTERS = 1000
 _MOST_DECISIONS = 2000
 MOST_PAUSES_S, MOST_JOB_PAUSES_S = 60.0, 600.0
-"""The most seconds of all pauses that a text asks for."""
+"""The most seconds of all pauses in a text, of a request and of a job."""
 
 
 class SpeechPlan(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ def wanted_check(request: SpeechRequest, terms: Terms) -> CheckKind | None:
     return None if check == "off" else check
 
 
-def no_proof() -> None:
+def refuse_provenance() -> None:
     """Refuse a request for a signed manifest: this server makes none."""
     raise InvalidRequest(
         "'provenance' cannot be c2pa here: this server signs no manifests.", param="provenance"
@@ -114,7 +114,7 @@ class Planner:
         default_language: str = language.DEFAULT_TAG,
         pause_ms: int = 0,
         treat: Treat = untreated,
-        check_provenance: Callable[[], None] = no_proof,
+        check_provenance: Callable[[], None] = refuse_provenance,
         part_check: PlanCheck = PlanCheck(),  # noqa: B008 - it has no state
         *,
         robot_fallback: bool = True,
@@ -126,8 +126,8 @@ class Planner:
         self._pause_s = pause_ms / 1000
         self._treat = treat
         self._check_provenance = check_provenance
-        # The decision does not depend on the text, and most requests use a few voices. It is a plain dict
-        # because threads plan, too.
+        # A value has the terms and the catalogue's revision for which its decision is valid. A decision does
+        # not depend on the text. It is a plain dict because threads plan, too.
         self._decisions: dict[object, tuple[Terms | None, int, Decision]] = {}
 
     async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
@@ -214,14 +214,14 @@ class Planner:
         text = request.text[span.start : span.end]
         if request.source is not None:
             return self._decide_in(_NO_LANGUAGE, request, terms, span, own)
-        chosen = self.splitter.choose(span.voice, span.language, span.source, text)
+        chosen = self.splitter.choose_language(span.voice, span.language, span.source, text)
         decision = self._decide_in(chosen, request, terms, span, own)
         error = decision.error
         # An engine that is away may speak this language.
         is_final = error is None or error.retry_after_s is not None or decision.lacks_post
         if is_final or self._catalogue.starting_engines(request.model, chosen.tag):
             return decision
-        for other in self.splitter.alternatives(chosen, span, request.text):
+        for other in self.splitter.other_languages(chosen, span, request.text):
             decision = self._decide_in(other, request, terms, span, own)
             if decision.error is None:
                 break
@@ -238,9 +238,9 @@ class Planner:
         source = request.source
         receivers = None if source is None else source.receivers
         style = (request.pitch, span.emotion, request.by_sentence, source is None, receivers)
-        names = (request.model, span.voice.id, chosen, *style, id(terms))
+        key = (request.model, span.voice.id, chosen, *style, id(terms))
         revision = self._catalogue.live.revision
-        if (known := self._decisions.get(names)) is not None:
+        if (known := self._decisions.get(key)) is not None:
             known_terms, known_revision, decision = known
             if known_terms is terms and known_revision == revision and decision.voice is span.voice:
                 return decision
@@ -261,7 +261,7 @@ class Planner:
             # may have a saved voice of the operator.
             if len(self._decisions) >= _MOST_DECISIONS:
                 self._decisions.clear()
-            self._decisions[names] = (terms, revision, decision)
+            self._decisions[key] = (terms, revision, decision)
         return decision
 
     def failure(
@@ -295,24 +295,24 @@ class Planner:
         voice: Voice,
         request: SpeechRequest,
         terms: Terms,
-        plain_parts: Sequence[Part],
+        parts_without_lexicons: Sequence[Part],
         own: AccountLibrary,
         *,
         is_checked: bool = False,
     ) -> SpeechPlan:
         # Each language is merged once, since a cast may have many parts.
         lexicons: dict[str, Lexicon] = {}
-        for part in plain_parts:
+        for part in parts_without_lexicons:
             if part.language not in lexicons:
                 lexicons[part.language] = own.lexicon(request.lexicon, part.language)
         parts = [
             part if (words := lexicons[part.language]) is EMPTY_LEXICON else replace(part, lexicon=words)
-            for part in plain_parts
+            for part in parts_without_lexicons
         ]
         voices = {voice.id, *(part.voice.id for part in parts)}
         voices.update(member.id for part in parts for member in part.voice.members)
         voices.update(clip for part in parts for clip in _clips_of(part))
-        voices.update(part.post.whose.id for part in parts if part.post is not None)
+        voices.update(part.post.named_voice.id for part in parts if part.post is not None)
         models = [model for part in parts for candidate in part.candidates for model in candidate.models]
         is_joined = is_checked or len(parts) > 1 or parts[0].pause_s > 0
         return SpeechPlan(
@@ -358,7 +358,7 @@ class Planner:
 def _clips_of(part: Part) -> list[str]:
     """Return the ids of the clips that the candidates and the post-step of a part may use."""
     post = part.post
-    voices = (part.voice, *part.voice.members, *(() if post is None else (post.whose,)))
+    voices = (part.voice, *part.voice.members, *(() if post is None else (post.named_voice,)))
     clips = [clip for voice in voices for clip in voice.clips]
     if not clips:
         return []

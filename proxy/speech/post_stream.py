@@ -23,7 +23,7 @@ from speech_engine.pcm import PcmPieces
 MOST_WAITING = 10
 """The most pieces of 100 ms that wait between the engines."""
 
-_OF_REQUESTS = (
+_REQUEST_FAULTS = (
     speech_engine.UnsupportedLanguage,
     speech_engine.UnsupportedText,
     speech_engine.UnsupportedInstructions,
@@ -40,7 +40,8 @@ class RepeaterAway(speech_engine.EngineUnavailable):
 
 
 class FirstSpeech:
-    """The output of the first engine so far, and its sound that waits for the second engine.
+    """The output of the first engine so far, and its sound that waits for the second engine. `words` come
+    with the sample rate of their offsets.
 
     One task puts the sound in, and the second engine takes it. A `failure` ends the sound like silence, so
     that the second engine does not report it as its own. With `ends_only_whole`, the sound has no end after a
@@ -57,7 +58,7 @@ class FirstSpeech:
         self.was_read_to_the_end = False
         self.failure: EngineError | None = None
         self.words: deque[tuple[Words, int]] = deque()
-        # The start of each segment in seconds.
+        # The number of each segment, and its start in seconds.
         self.moments: deque[tuple[int, float]] = deque()
         self.has_sound = asyncio.Event()
         self._pieces: deque[bytes] = deque()
@@ -89,7 +90,7 @@ class FirstSpeech:
         """Read the first engine's events, as fast as the sound is taken, and close the engine."""
         is_whole = False
         try:
-            while await self._take(await events.next_event()):
+            while await self._read_event(await events.next_event()):
                 pass
             if self._sound is not None:
                 await self._put_pieces(self._sound.flush().data)
@@ -108,8 +109,8 @@ class FirstSpeech:
                 if self._sound is not None:
                     self._sound.close()
 
-    async def _take(self, event: Event | None) -> bool:
-        """Take an event. Return whether more events may follow."""
+    async def _read_event(self, event: Event | None) -> bool:
+        """Read the sound, the words or the units of an event. Return whether more events may follow."""
         match event:
             case Started(sample_rate_hz=rate_hz):
                 self._rate_hz = rate_hz
@@ -184,10 +185,10 @@ class PostStream:
             if self._is_over or self._second is None:
                 return None
             try:
-                self._take(await self._next_of(self._second))
+                self._queue_event(await self._next_of(self._second))
             except EngineError as error:
                 self._is_over = True
-                self._check_first()
+                self._raise_first_failure()
                 raise as_server_fault(error) from None
         return self._ready.popleft()
 
@@ -220,7 +221,7 @@ class PostStream:
             self._second = self._repeat(self.spoken)
             return
         self._is_over = True
-        self._check_first()
+        self._raise_first_failure()
         self._ready += (Started(SOURCE_HZ), Finished())
 
     async def _next_of(self, second: EngineStream) -> Event | None:
@@ -230,48 +231,48 @@ class PostStream:
         coming = asyncio.create_task(second.next_event())
         try:
             await asyncio.wait((coming, self._reading), return_when=asyncio.FIRST_COMPLETED)
-            self._check_first()
+            self._raise_first_failure()
             return await coming
         finally:
             coming.cancel()
             await run_to_end(_wait_for_end(coming))
 
-    def _check_first(self) -> None:
+    def _raise_first_failure(self) -> None:
         """Raise the failure of the first engine, if it has failed."""
         if self.spoken.failure is not None:
             raise self.spoken.failure
         if self._reading is not None and self._reading.done():
             self._reading.result()
 
-    def _take(self, event: Event | None) -> None:
+    def _queue_event(self, event: Event | None) -> None:
         match event:
             case Started(sample_rate_hz=rate_hz):
                 self._rate_hz = rate_hz
                 self._ready.append(event)
             case Audio(pcm=pcm) if self._rate_hz:
-                self._tell_words()
-                self._tell_audio(pcm)
+                self._queue_words()
+                self._queue_audio(pcm)
             case Encoded():
-                self._tell_words()
+                self._queue_words()
                 self._has_sound = True
                 self._ready.append(event)
             case speech_engine.ProviderCount():
                 self._ready.append(event)
             case Finished():
                 self._is_over = True
-                self._check_first()
+                self._raise_first_failure()
                 if not self._has_sound:
                     raise EngineFailed("The engine of the post-step has made no sound of the speech.")
                 if not self.spoken.was_taken:
                     raise EngineFailed("The engine of the post-step ended before the speech did.")
-                self._tell_words()
+                self._queue_words()
                 self._ready.append(event)
             case Words():
                 pass
             case _:
                 raise EngineFailed("The engine of the post-step gave no whole answer.")
 
-    def _tell_words(self) -> None:
+    def _queue_words(self) -> None:
         while self.spoken.words and self._rate_hz:
             words, rate_hz = self.spoken.words.popleft()
             placed = [
@@ -280,7 +281,7 @@ class PostStream:
             ]
             self._ready.append(Words(tuple(placed), words.segment))
 
-    def _tell_audio(self, pcm: bytes) -> None:
+    def _queue_audio(self, pcm: bytes) -> None:
         """Queue the sound under the segment that was spoken at its time."""
         while pcm:
             moments, size = self.spoken.moments, len(pcm)
@@ -295,10 +296,9 @@ class PostStream:
 
 
 async def _wait_for_end(task: asyncio.Task[Event | None]) -> None:
-    """Wait for the end of a task, and ignore its error."""
     await asyncio.wait((task,))
     if not task.cancelled():
-        task.exception()
+        task.exception()  # ignore it
 
 
 def as_server_fault(error: EngineError) -> EngineError:
@@ -309,6 +309,6 @@ def as_server_fault(error: EngineError) -> EngineError:
         error, (speech_engine.EngineUnavailable, speech_engine.EngineBusy, speech_engine.EngineCannot)
     ):
         return RepeaterAway(error.message, detail=error.detail, retry_after_s=error.retry_after_s)
-    if not isinstance(error, _OF_REQUESTS):
+    if not isinstance(error, _REQUEST_FAULTS):
         return error
     return EngineFailed(f"The post-step failed: {error.message}", detail=error.detail)

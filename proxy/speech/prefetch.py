@@ -14,11 +14,9 @@ from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota, no_owner
 
 MEMORY_BYTES = 1024 * 1024
 """The most sound of a queue in memory: 22 seconds of PCM."""
-
 BLOCK_BYTES = 256 * 1024
 """The bytes that are written to the file, or read from it, at a time."""
-
-_MOST_READ = 4096
+_MOST_CHUNKS_READ = 4096
 """The most chunks that are read at a time: chunks of some formats are small."""
 
 
@@ -37,10 +35,11 @@ class SoundQueue:
         self.pace = self._file.pace
         self._first: deque[Chunk] = deque()
         self._first_bytes = 0
+        # The bytes, the samples and the sample rate of each chunk that is in the file.
         self._filed_chunks: deque[tuple[int, int, int]] = deque()
         self._newest: list[Chunk] = []
         self._newest_bytes = 0
-        self._read_to = 0
+        self._read_offset = 0
         # Writer and reader use the file in turn, so the reader never sees a half-written block.
         self._filing = asyncio.Lock()
 
@@ -76,7 +75,7 @@ class SoundQueue:
         return chunk
 
     async def close(self) -> None:
-        self._forget()
+        self._drop_chunks()
         self._on_broken = no_owner
         await self._file.close()
 
@@ -101,10 +100,11 @@ class SoundQueue:
             self._first_bytes, self._newest_bytes = self._newest_bytes, 0
             self._newest.clear()
             return
-        offset, count = self._read_to, 0
+        offset, count = self._read_offset, 0
+        # The ends of the next chunks within the block that is read, up to the first that passes its size.
         ends = [
             count := count + size
-            for size, _, _ in islice(self._filed_chunks, _MOST_READ)
+            for size, _, _ in islice(self._filed_chunks, _MOST_CHUNKS_READ)
             if count < BLOCK_BYTES
         ]
         data = await self._file.read(offset, count)
@@ -113,13 +113,13 @@ class SoundQueue:
             size, samples, rate_hz = self._filed_chunks.popleft()
             self._first.append(Chunk(data[end - size : end], samples, rate_hz))
         self._first_bytes = count
-        self._read_to += count
+        self._read_offset += count
 
     def _break_off(self) -> None:
-        self._forget()
+        self._drop_chunks()
         self._on_broken()
 
-    def _forget(self) -> None:
+    def _drop_chunks(self) -> None:
         for chunks in (self._first, self._filed_chunks, self._newest):
             chunks.clear()
         self._first_bytes = self._newest_bytes = 0

@@ -71,8 +71,7 @@ class RecentPlans:
     change. So an account never profits from its former rights. A plan has the path of a clip, and does not
     know whether it exists.
 
-    A library may be large, and may contain voices that were erased since. So its plans do not keep it alive,
-    and are removed with it.
+    A library may be large and have erased voices, so its plans do not keep it alive, and are removed with it.
     """
 
     def __init__(
@@ -84,12 +83,13 @@ class RecentPlans:
     ) -> None:
         self._factories = factories
         self._planner = planner
-        self._choose = planner.splitter.choose
+        self._choose_language = planner.splitter.choose_language
         self._catalogue = catalogue
         self._source = source
         # The oldest go first. Texts are never stored.
         self._recent: dict[_Key, _Recent] = {}
-        self._exist: dict[str, tuple[int, bool]] = {}
+        # By voice: the catalogue's revision, and whether that catalogue may have the voice.
+        self._voice_checks: dict[str, tuple[int, bool]] = {}
 
     def client_fields(self) -> frozenset[str]:
         return self._catalogue.client_fields()
@@ -98,11 +98,11 @@ class RecentPlans:
         """Tell whether a voice exists, or may be one of an engine that has not been up yet."""
         if voice in own.voices:
             return True
-        revision, known = self._catalogue.live.revision, self._exist.get(voice)
+        revision, known = self._catalogue.live.revision, self._voice_checks.get(voice)
         if known is None or known[0] != revision:
-            if len(self._exist) >= _MOST_STORED:
-                self._exist.clear()
-            known = self._exist[voice] = (revision, self._catalogue.may_have_voice(voice))
+            if len(self._voice_checks) >= _MOST_STORED:
+                self._voice_checks.clear()
+            known = self._voice_checks[voice] = (revision, self._catalogue.may_have_voice(voice))
         return known[1]
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
@@ -144,14 +144,14 @@ class RecentPlans:
             recent, revision = self._recent.get(key), self._catalogue.live.revision
             known = None
             if recent is not None and recent.is_for(terms, own, revision):
-                choice = self._choose(recent.voice, request.language, "request", request.text)
+                choice = self._choose_language(recent.voice, request.language, "request", request.text)
                 known = recent.patterns.get(choice)
             if known is None:
                 # The revision was read first, so that a change while a thread plans is not missed.
                 plan = await self._planner.plan_in_thread(request, terms, own)
                 pattern = self._pattern(caller.account, request, plan)
                 library = ref(own, partial(_forget_with, self._recent, key))
-                self._keep(key, _Recent(terms, library, revision, plan.voice, {}), pattern, own, request)
+                self._store(key, _Recent(terms, library, revision, plan.voice, {}), pattern, own, request)
             else:
                 pattern, plan = known, known.plan_for(request)
         clip = None if pattern.clip is None else self._source.path(pattern.clip, request.text)
@@ -163,13 +163,13 @@ class RecentPlans:
         openers = [opener for factory in self._factories if (opener := factory(request, plan)) is not None]
         return _Pattern(plan, tuple(openers), clip)
 
-    def _keep(
+    def _store(
         self, key: _Key, planned: _Recent, pattern: _Pattern, own: AccountLibrary, request: SpeechRequest
     ) -> None:
         """Store the plan of a text, by the language of the text."""
         plan = pattern.plan
         part = plan.parts[0]
-        choice = self._choose(plan.voice, request.language, "request", request.text)
+        choice = self._choose_language(plan.voice, request.language, "request", request.text)
         is_whole = len(plan.parts) == 1 and (part.start, part.characters) == (0, len(request.text))
         if not is_whole or plan.voice.cast or (part.language, part.source) != (choice.tag, choice.source):
             return

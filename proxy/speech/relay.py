@@ -86,18 +86,18 @@ class Relay:
         self._waited_s = waited_s
         self._runs = call.totals.parts
         self._prefetches: list[Prefetch[PartStream]] = []
-        self._number = 0
-        self._part: ChunkReader | LevelSound | None = None
+        self._part_number = 0
+        self._part_sound: ChunkReader | LevelSound | None = None
         form = call.sound_form
         self.sample_rate_hz = form.sample_rate_hz
         self._fade = FadeOut(self.sample_rate_hz)
-        requested = [False, *[run.part.requested_pause_s > 0 for run in self._runs]]
+        pause_requested = [False, *[run.part.requested_pause_s > 0 for run in self._runs]]
         self._silent_ends = {
             number: SilentEnds(cuts_head=has_before, cuts_tail=has_behind)
-            for number, (has_before, has_behind) in enumerate(pairwise(requested))
+            for number, (has_before, has_behind) in enumerate(pairwise(pause_requested))
             if has_before or has_behind
         }
-        self._fed = 0
+        self._fed_samples = 0
         self._encoder = open_encoder(form)
         self._tail = Tail()
         self._first = Chunk()
@@ -155,49 +155,49 @@ class Relay:
             await self._part_checks.stop_checks()
 
     async def _next(self) -> Chunk | None:
-        while self._number < len(self._runs):
-            if self._runs[self._number].is_passed_over:
-                self._number += 1
+        while self._part_number < len(self._runs):
+            if self._runs[self._part_number].is_passed_over:
+                self._part_number += 1
                 continue
-            if self._part is None:
-                self._runs[self._number].begins = self._fed
+            if self._part_sound is None:
+                self._runs[self._part_number].begins = self._fed_samples
                 try:
-                    self._part = await self._begin_turn(self._number)
+                    self._part_sound = await self._begin_turn(self._part_number)
                 except UnsupportedText as error:
-                    if not self._passes_over(error):
+                    if not self._skip_mute_part(error):
                         raise
                     continue
-            pcm = await self._part.next_pcm()
-            if pcm is not None and (ends := self._silent_ends.get(self._number)) is not None:
+            pcm = await self._part_sound.next_pcm()
+            if pcm is not None and (ends := self._silent_ends.get(self._part_number)) is not None:
                 pcm = ends.cut_ends(pcm)
             pcm = self._end_part() if pcm is None else self._fade.feed(pcm)
-            self._fed += len(pcm) // SAMPLE_BYTES
+            self._fed_samples += len(pcm) // SAMPLE_BYTES
             chunk = self._tail.push(self._encoder.feed(pcm))
             if chunk.data:
                 return chunk
         if self._part_checks is not None:
             await self._part_checks.wait_checked()
-        if self._fed:
+        if self._fed_samples:
             return None
         # The text has signs alone. A short silence is a valid file; an empty answer is not.
-        self._fed = self.sample_rate_hz // 10
-        return self._tail.push(self._encoder.feed(silence(self._fed)))
+        self._fed_samples = self.sample_rate_hz // 10
+        return self._tail.push(self._encoder.feed(silence(self._fed_samples)))
 
-    def _passes_over(self, error: EngineError) -> bool:
-        """Skip a part of signs alone, such as emojis, if no engine reads them. Return whether it was
+    def _skip_mute_part(self, error: EngineError) -> bool:
+        """Skip a part of signs alone, such as emojis, that no engine reads. Return whether it was
         skipped."""
-        run, next_number = self._runs[self._number], self._number + 1
+        run, next_number = self._runs[self._part_number], self._part_number + 1
         if _is_mute(run, error):
             run.pass_over()
-            self._number = next_number
+            self._part_number = next_number
             self._read_ahead(next_number)
             return True
         return False
 
     def _end_part(self) -> bytes:
         """End the turn of a part, and return its last samples, faded out, and the pause after it."""
-        pause_s = self._runs[self._number].part.pause_s
-        self._number, self._part = self._number + 1, None
+        pause_s = self._runs[self._part_number].part.pause_s
+        self._part_number, self._part_sound = self._part_number + 1, None
         return self._fade.flush() + silence(round(pause_s * self.sample_rate_hz))
 
     async def _begin_turn(self, number: int) -> ChunkReader | LevelSound:
@@ -233,7 +233,7 @@ class Relay:
 
     def _note_sound(self, number: int) -> None:
         """Read ahead if the engine has made the current part, though that part is not checked yet."""
-        if number == self._number:
+        if number == self._part_number:
             self._read_ahead(number + 1)
 
     def _read_ahead(self, number: int) -> None:

@@ -26,7 +26,7 @@ from proxy.speech.front_ends import FrontEnds
 from proxy.speech.language_detection import LanguageDetection
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.pipeline import Pipeline
-from proxy.speech.planning import Planner, no_proof
+from proxy.speech.planning import Planner, refuse_provenance
 from proxy.speech.recent_plans import ObserverFactory, RecentPlans
 from proxy.speech.sound_filter import Treat, untreated
 from proxy.speech.source import Source
@@ -42,7 +42,7 @@ _MOST_GONE = 10_000
 class OnTheWay(NamedTuple):
     """The parts of features in the speech path.
 
-    `factories` open observers. `treat` changes the sound. `check_provenance` refuses requests for a proof.
+    `factories` open observers. `treat` changes the sound. `check_provenance` refuses requests for manifests.
     The functions in `ended` get each request at its end. The `part_check` hears checked parts.
     """
 
@@ -74,7 +74,7 @@ class Speaking:
     def __init__(self, admission: Admission, library: Library) -> None:
         self.admission = admission
         self._library = library
-        self._gone: LRUCache[tuple[str, str], bool] = LRUCache(_MOST_GONE)
+        self._gone_voices: LRUCache[tuple[str, str], bool] = LRUCache(_MOST_GONE)
 
     def wire(self, plans: RecentPlans, pipeline: Pipeline) -> None:
         self.plans, self.pipeline = plans, pipeline
@@ -101,9 +101,9 @@ class Speaking:
         if not self.plans.may_have_voice(voice, own):
             gone = (caller.account, voice)
             # Another worker may have saved it a moment ago: once, since each request comes here.
-            newer = None if gone in self._gone else await self._library.read_again(caller.account)
+            newer = None if gone in self._gone_voices else await self._library.read_again(caller.account)
             if newer is None or not self.plans.may_have_voice(voice, newer):
-                self._gone[gone] = True
+                self._gone_voices[gone] = True
                 return defaults
         return defaults.preferring(voice)
 
@@ -133,7 +133,7 @@ def wire_speech(
         server.default_language,
         server.turn_pause_ms,
         features.treat or untreated,
-        features.check_provenance or no_proof,
+        features.check_provenance or refuse_provenance,
         part_check,
         robot_fallback=server.robot_fallback,
     )

@@ -19,10 +19,10 @@ from proxy.errors import InvalidRequest
 from proxy.speech.usage_tag import Tag
 from speech_engine.redacted import Redacted
 
-ONE_OF = {
+_VOICE_SCHEMA = {
     "oneOf": [{"type": "string"}, *({"type": "object", "required": [key]} for key in ("id", "cast", "mix"))]
 }
-CAST = {
+CAST_SCHEMA = {
     "minProperties": 1,
     "maxProperties": text_tags.MOST_NAMES,
     "propertyNames": {"maxLength": text_tags.MOST_NAME_CHARACTERS},
@@ -30,8 +30,8 @@ CAST = {
 WORD = {"propertyNames": {"maxLength": MOST_WORD_CHARACTERS}}
 SpokenForm = Annotated[str, Meta(extra_json_schema={"maxLength": MOST_SPOKEN_CHARACTERS})]
 """The limits of a lexicon's entries, for the OpenAPI document: their faults are named one by one."""
-_WEIGHT = {"exclusiveMinimum": 0, "maximum": mixing.MOST_WEIGHT}
-_MIX = {"minItems": 1, "maxItems": mixing.MOST_MIXED}
+_WEIGHT_SCHEMA = {"exclusiveMinimum": 0, "maximum": mixing.MOST_WEIGHT}
+_MIX_SCHEMA = {"minItems": 1, "maxItems": mixing.MOST_MIXED}
 VoiceName = Annotated[str, Meta(min_length=1, max_length=256)]
 SampleRate = Annotated[
     Literal[8000, 16000, 22050, 24000, 44100, 48000],
@@ -54,7 +54,7 @@ class MixMember(msgspec.Struct, frozen=True):
     """A voice of a mix. The weights of a mix count in proportion to one another."""
 
     id: VoiceName
-    weight: Annotated[float, Meta(extra_json_schema=_WEIGHT)] = 1.0
+    weight: Annotated[float, Meta(extra_json_schema=_WEIGHT_SCHEMA)] = 1.0
 
 
 class VoiceReference(msgspec.Struct, frozen=True):
@@ -62,8 +62,8 @@ class VoiceReference(msgspec.Struct, frozen=True):
     beginning of a line; or a mix."""
 
     id: VoiceName | UnsetType = UNSET
-    cast: Annotated[dict[str, VoiceName], Meta(extra_json_schema=CAST)] | UnsetType = UNSET
-    mix: Annotated[list[MixMember], Meta(extra_json_schema=_MIX)] | UnsetType = UNSET
+    cast: Annotated[dict[str, VoiceName], Meta(extra_json_schema=CAST_SCHEMA)] | UnsetType = UNSET
+    mix: Annotated[list[MixMember], Meta(extra_json_schema=_MIX_SCHEMA)] | UnsetType = UNSET
 
 
 class VoiceFields(msgspec.Struct, frozen=True):
@@ -117,7 +117,7 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
             description='the id or name of a voice, or {"id": "…"}, see GET /v1/audio/voices, or a cast: '
             '{"cast": {"Ana": "nova", "Ben": "onyx"}}, or a mix: '
             '{"mix": [{"id": "nova", "weight": 2}, {"id": "onyx", "weight": 1}]}',
-            extra_json_schema=ONE_OF,
+            extra_json_schema=_VOICE_SCHEMA,
         ),
     ]
     instructions: (

@@ -20,7 +20,7 @@ from proxy.config import fields
 from proxy.config.fields import missing_parameter
 from proxy.config.sections import Server
 from proxy.errors import InvalidRequest
-from proxy.speech.client_fields import NOTHING, Extra, read_extra
+from proxy.speech.client_fields import NO_EXTRA_FIELDS, Extra, read_extra
 from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
 from proxy.speech.part_check import CheckKind, OnWrong
 from proxy.speech.speech_body import (
@@ -67,10 +67,10 @@ class SourceSound(Redacted, msgspec.Struct, frozen=True, eq=False):
 
 
 class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each
+    """A request for the pipeline. `voice` is "" when a `cast` or a `mix` speaks. With `by_sentence`, each
     sentence is spoken in its own language. `extra` has the fields that only some models take, and `ignored`
     the names of fields that no model takes. With `provenance`, the answer is a whole file with a signed
-    manifest in it. A JSON answer that `hears_words` has their times from local ears, if these find them.
+    manifest in it. If it `hears_words`, a local recogniser times the words of a JSON answer.
     """
 
     model: str
@@ -103,7 +103,7 @@ class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNPLANNED = {"text": "", "tag": ""}
-"""The fields that a stored plan omits."""
+"""The fields that a stored plan omits, and the values in their place."""
 
 
 class Defaults(msgspec.Struct, frozen=True):
@@ -138,7 +138,7 @@ def parse_speech(
     check_text(parsed)
     answer, format_ = _answer_of(parsed)
     form = form_value(format_, parsed) if parsed.sample_rate or parsed.bitrate else USUAL_FORMS[format_]
-    extra, ignored = NOTHING
+    extra, ignored = NO_EXTRA_FIELDS
     try:
         json_fields = raw_fields(body)
     except UnicodeDecodeError:
@@ -148,7 +148,7 @@ def parse_speech(
     if parsed.input_type == "ssml":
         parsed = body_of_ssml(parsed, json_fields)
     if parsed.markdown == "on" or parsed.word_times is not None:
-        ignored += _not_followed(parsed, answer)
+        ignored += _unfollowed_fields(parsed, answer)
     tag = parsed.language
     voice_fields = VoiceFields(parsed.voice) if isinstance(parsed.voice, str) else read_voice(parsed.voice)
     return SpeechRequest(
@@ -185,7 +185,7 @@ def with_ssml(request: SpeechRequest, inside: str) -> SpeechRequest:
     """Return a request that says what is inside of a <speak>. Raises InvalidRequest."""
     document, lexicon = read_speech(inside, is_inside=True), request.lexicon
     if document.words:
-        lexicon = words(lexicon_with(lexicon, document.words), "lexicon", MOST_INLINE_WORDS)
+        lexicon = checked_words(lexicon_with(lexicon, document.words), "lexicon", MOST_INLINE_WORDS)
     return msgspec.structs.replace(request, text=document.text, lexicon=lexicon)
 
 
@@ -209,7 +209,7 @@ def _answer_of(body: SpeechBody) -> tuple[AnswerKind, str]:
     return answer, format_
 
 
-def _not_followed(body: SpeechBody, answer: AnswerKind) -> tuple[str, ...]:
+def _unfollowed_fields(body: SpeechBody, answer: AnswerKind) -> tuple[str, ...]:
     times = ("word_times",) if body.word_times is not None and answer not in ("json", "background") else ()
     return ("markdown", *times) if body.markdown == "on" else times
 
@@ -218,10 +218,10 @@ def _lexicon(value: str | dict[str, str]) -> str | Words | None:
     if isinstance(value, str):
         name = value.strip()
         return NO_LEXICON if name.lower() == NO_LEXICON else name or None
-    return words(value, "lexicon", MOST_INLINE_WORDS) if value else None
+    return checked_words(value, "lexicon", MOST_INLINE_WORDS) if value else None
 
 
-def words(entries: dict[str, str], field: str, most: int) -> Words:
+def checked_words(entries: dict[str, str], field: str, most: int) -> Words:
     """Check the entries of a lexicon, and return them in the stored form. Raises InvalidRequest."""
     if (wrong := lexicon.words_fault(entries, most)) is not None:
         raise InvalidRequest(f"Invalid value for '{field}': it must be {wrong}.", param=field)
@@ -279,7 +279,7 @@ def _known_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> 
                         code="string_above_max_length",
                     )
             # A value that is too large stays raw. No field takes raw values, so it becomes an ordinary fault.
-            decoded[field.key] = value if room < 0 else _value(field, value)
+            decoded[field.key] = value if room < 0 else _decoded_value(field, value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if not is_utf8(body):
             raise InvalidRequest(
@@ -313,7 +313,7 @@ def _decoder(type_: type[msgspec.Struct]) -> Callable[[bytes], msgspec.Struct]:
     return msgspec.json.Decoder(msgspec.defstruct("Sent", known)).decode
 
 
-def _value(field: fields.Field, raw: msgspec.Raw) -> Any:
+def _decoded_value(field: fields.Field, raw: msgspec.Raw) -> Any:
     if len(memoryview(raw)) <= _LARGE_BYTES:
         return msgspec.json.decode(raw)
     if field.has_choices:

@@ -23,21 +23,16 @@ from proxy.errors import NoDiskSpace, ReaderTooSlow
 from proxy.speech.speech_stream import SpeechStream
 
 _MEGABYTE = 1024 * 1024
-
 _CREDIT_S = 2.0
 """The seconds of sound that count as taken at first: a reader that has just begun is not slow yet."""
-
 _KEEPS_UP = 1.0
 """The pace of a listener in seconds of sound a second."""
-
 _WHOLE_SHARE = 3 / 4
 """The share of the room for answers that go out whole. The rest is for streams."""
-
 _MORE_SHARE = 1 / 2
 """The share that an account with a whole answer may fill, so that other accounts have room for one."""
 
 T = TypeVar("T")
-
 _log = structlog.get_logger()
 
 
@@ -80,23 +75,26 @@ class SpillReservation:
     def __init__(self, room: SpillQuota, account: str, size: int) -> None:
         self.account = account
         self._room = room
-        self._promised_bytes = size
+        self._reserved_bytes = size
         self._used_bytes = 0
 
     @property
     def size(self) -> int:
-        return max(self._promised_bytes, self._used_bytes)
+        return max(self._reserved_bytes, self._used_bytes)
 
     def use(self, count: int) -> int:
+        """Note `count` more bytes in files, or fewer if negative. Return the growth of the reservation."""
         size_before = self.size
         self._used_bytes += count
         return self.size - size_before
 
     def lacks(self, count: int) -> int:
+        """Return how many of `count` more bytes are beyond the reservation."""
         return max(0, self._used_bytes + count - self.size)
 
     def shrink(self) -> int:
-        size_before, self._promised_bytes = self.size, 0
+        """Give up what files do not use. Return the change of the size, which is 0 or negative."""
+        size_before, self._reserved_bytes = self.size, 0
         return self.size - size_before
 
     def keep_used(self) -> None:
@@ -131,7 +129,7 @@ class SpillQuota:
         return tempfile.TemporaryFile(dir=self._folder, buffering=0)
 
     def reserve(self, account: str, count: int) -> SpillReservation:
-        """Promise room to a whole answer. Only clients that do not keep up lose room. Raises NoDiskSpace."""
+        """Reserve room for a whole answer. Only clients that do not keep up lose room. Raises NoDiskSpace."""
         has_some = any(each.account == account and each.size for each in self._reservations)
         most = self._most_bytes * (_MORE_SHARE if has_some else _WHOLE_SHARE)
         while count:
@@ -152,7 +150,7 @@ class SpillQuota:
         return reservation
 
     def release(self, reservation: SpillReservation, *, is_over: bool = False) -> None:
-        """Take back the unused bytes of a promise."""
+        """Take back the unused bytes of a reservation."""
         self._used_bytes += reservation.shrink()
         if is_over:
             self._reservations.pop(reservation, None)
@@ -194,6 +192,8 @@ class SpillQuota:
 
 
 class SpillFile:
+    """Bytes on the disk. `on_broken` is called if they are discarded for others, or the disk fails."""
+
     def __init__(
         self,
         room: SpillQuota,
@@ -318,7 +318,7 @@ def _write_all(file: IO[bytes], data: bytes, offset: int) -> None:
 
 
 class PlayClock:
-    """The time of a listener, who gets sound at most `ahead_s` before it plays, in pieces of `piece_s`: so a
+    """The time of a listener that gets sound at most `ahead_s` before it plays, in pieces of `piece_s`: so a
     slow moment of the network is no gap. All answers that are heard as one sound share a clock.
 
     `given_s` is the sound that the listener got. Where it ran out, the listener waited for more.

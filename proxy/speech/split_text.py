@@ -26,8 +26,8 @@ from speech_engine.text.sentences import sentence_ends
 class Span(NamedTuple):
     """A piece of the text that one voice speaks in one language and one emotion.
 
-    Without a `language`, it is still to be detected. `characters` are charged. `turn` is the number of its
-    turn in a dialogue. `plain` are the candidates for the piece without its emotion. The text asks for
+    If `language` is None, it is still to be detected. `characters` are charged. `turn` is the number of its
+    turn in a dialogue. `plain` are the candidates for the piece without its emotion. The text requests
     `pause_s` of silence after it.
     """
 
@@ -47,9 +47,9 @@ MOST_PARTS = 256
 """The most parts of a text. Each part is a separate job."""
 
 Decide = Callable[[Span], Decision]
+DecideFor = Callable[[SpeechRequest, Span], Decision]
 _Texts = tuple[str, str]
 """A text as it was sent, and the same text without tags."""
-DecideFor = Callable[[SpeechRequest, Span], Decision]
 
 
 class TextSplitter:
@@ -60,20 +60,20 @@ class TextSplitter:
         self._detect = detect
         self._default = default
 
-    def choose(self, voice: Voice, tag: str | None, source: Source, spoken_text: str) -> LanguageChoice:
+    def choose_language(self, voice: Voice, tag: str | None, source: Source, text: str) -> LanguageChoice:
         """Return the language in which a voice speaks a text: that of `tag`, if it is known."""
         if tag is not None:
             return LanguageChoice(tag, source)
         if voice.language and not voice.is_recorded:
             return LanguageChoice(voice.language, "voice")
-        return language.language_of_text(spoken_text, self._detect, voice.language or self._default)
+        return language.language_of_text(text, self._detect, voice.language or self._default)
 
-    def alternatives(self, choice: LanguageChoice, span: Span, text: str) -> Iterator[LanguageChoice]:
+    def other_languages(self, choice: LanguageChoice, span: Span, text: str) -> Iterator[LanguageChoice]:
         """Yield other languages for a span, if no model speaks the chosen language."""
         if span.language is None:
             spoken_text = text[span.start : span.end]
             yield from language.alternative_languages(
-                choice, spoken_text, self._detect, self._usual(span.voice)
+                choice, spoken_text, self._detect, self._fallback_language(span.voice)
             )
 
     def split(
@@ -95,9 +95,9 @@ class TextSplitter:
                 self._catalogue.check_model(request.model)
             raise
         if request.by_sentence and any(route.sentences for route in self._catalogue.routes):
-            texts = text, _untagged(request)
-            plain = request if texts[0] is texts[1] else replace(request, text=texts[1])
-            spans = list(self._split_by_sentence(spans, texts, partial(decide, plain)))
+            spoken_text = _untagged(request)
+            untagged = request if spoken_text is text else replace(request, text=spoken_text)
+            spans = list(self._split_by_sentence(spans, (text, spoken_text), partial(decide, untagged)))
             if not request.cast and not voice.cast:
                 voice = _combine_voices({span.voice.id: span.voice for span in spans})
         if "[" in text and request.emotion_tags != "text" and (pauses := [*text_tags.find_pauses(text)]):
@@ -165,7 +165,7 @@ class TextSplitter:
         _check_number(parts)
         return parts
 
-    def _usual(self, voice: Voice) -> str:
+    def _fallback_language(self, voice: Voice) -> str:
         """Return the language of texts that show none: that of the recording's speaker, or the default."""
         return voice.language if voice.language and voice.is_recorded else self._default
 
@@ -179,13 +179,13 @@ class TextSplitter:
         spoken_text = " ".join(text[span.start : span.end] for span in spans)
         wholes = {
             usual: language.language_of_text(spoken_text, self._detect, usual)
-            for usual in {self._usual(span.voice): None for span in spans}
+            for usual in {self._fallback_language(span.voice): None for span in spans}
         }
         filled: list[Span] = []
         for span in spans:
-            whole = wholes[self._usual(span.voice)]
+            whole = wholes[self._fallback_language(span.voice)]
             like_whole = span._replace(language=whole.tag, source=whole.source)
-            own = self.choose(span.voice, span.language, span.source, text[span.start : span.end])
+            own = self.choose_language(span.voice, span.language, span.source, text[span.start : span.end])
             is_short = own.source == "default"
             filled.append(like_whole if is_short and decide(like_whole).error is None else span)
         return filled
@@ -208,7 +208,7 @@ class TextSplitter:
         text, spoken_text = (each[whole.start : whole.end] for each in texts)
         main = whole.language or self._default
         is_routed = any(route.sentences for route in self._catalogue.routes.of(main))
-        usual = self._usual(original.voice)
+        usual = self._fallback_language(original.voice)
         pieces = language.sentence_languages(
             spoken_text, sentence_ends(text, main), main, self._detect, usual
         )
@@ -263,7 +263,7 @@ def _split_by_emotion(turn: Turn, span: Span, untagged: str, decide: Decide) -> 
     decision = decide(span)
     whole = span._replace(language=decision.query.language, source=decision.query.source)
     if decision.error is not None:
-        yield whole  # the error is told when the part is planned
+        yield whole  # the planning of the part raises the error
         return
     if span.emotion is None:
         whole = whole._replace(plain=decision.candidates)
@@ -293,9 +293,9 @@ def _split_at_pauses(
     if not found:
         raise InvalidRequest("Invalid 'input': it has nothing to say, only tags or signs.", param="input")
     _check_number(found)
-    places = [span.end for span in found]
+    span_ends = [span.end for span in found]
     for pause in pauses:
-        if number := bisect_right(places, pause.start):
+        if number := bisect_right(span_ends, pause.start):
             before = found[number - 1]
             found[number - 1] = before._replace(pause_s=before.pause_s + pause.seconds)
     return found

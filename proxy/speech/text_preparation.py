@@ -70,7 +70,7 @@ class TextPreparation:
                 texts = [error] * len(its_runs)
             for run, text in zip(its_runs, texts, strict=True):
                 run.texts[name, is_untagged] = text
-        _check(runs)
+        _check_lengths(runs)
 
 
 def _by_text_key(runs: Sequence[PartRun]) -> Mapping[tuple[str, bool], Sequence[PartRun]]:
@@ -96,7 +96,7 @@ def _is_short(runs: Sequence[PartRun]) -> bool:
     return len(runs) <= _SHORT_PARTS and characters <= _SHORT_CHARACTERS
 
 
-def _check(runs: Sequence[PartRun]) -> None:
+def _check_lengths(runs: Sequence[PartRun]) -> None:
     """Check that each part has a text, and that the longest texts of all parts are not too long together."""
     written_characters = 0
     for run in runs:
@@ -128,7 +128,7 @@ def _prepare_parts(
 ) -> list[PreparedText | EngineError]:
     """Prepare these parts, in their front-end's thread. Raises InvalidRequest if they become too long."""
     texts: list[PreparedText | EngineError] = []
-    room = MOST_SPOKEN_CHARACTERS
+    characters_left = MOST_SPOKEN_CHARACTERS
     for run in runs:
         try:
             text = run.text_read(is_untagged=is_untagged)
@@ -142,8 +142,8 @@ def _prepare_parts(
         if not segments:
             texts.append(UnsupportedText("Invalid 'input': it has nothing that can be spoken."))
             continue
-        prepared = _measure(segments, run, speed, room)
-        room -= prepared.written_characters
+        prepared = _measure(segments, run, speed, characters_left)
+        characters_left -= prepared.written_characters
         texts.append(prepared)
     return texts
 
@@ -163,10 +163,10 @@ def _prepare_paragraphs(
     return tuple(made)
 
 
-def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: int) -> PreparedText:
+def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, most: int) -> PreparedText:
     lexicon = run.part.lexicon
     spoken = segments[0].spoken if len(segments) == 1 else " ".join([each.spoken for each in segments])
-    if len(spoken) > room or (written_characters := estimate.written_length(spoken)) > room:
+    if len(spoken) > most or (written_characters := estimate.written_length(spoken)) > most:
         raise _too_long()
     sounded = sounding_length(lexicon, spoken) if lexicon.sounds else len(spoken)
     # Most texts are spoken as they were planned.
@@ -183,7 +183,7 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
         is_silent=not has_words and bool(segments) and all(is_silent(each.spoken) for each in segments),
         spoken_characters=len(spoken),
         written_characters=written_characters,
-        # What the account's own lexicon adds is charged, up to the growth in sound. Characters that a
+        # Text that the account's own lexicon adds is charged, up to the growth in sound. Characters that a
         # front-end adds are not charged, and removed ones are not refunded.
         characters=run.part.characters + min(growth, added),
         estimated_s=estimated_s * sounded / max(1, len(spoken)),

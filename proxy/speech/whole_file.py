@@ -73,10 +73,10 @@ class AnswerFile:
     def __init__(self, sound: WholeBytes, form: OutputForm, rate_hz: int) -> None:
         self._sound = sound
         self._sound_bytes = sound.size
-        self._head, self._tag = b"", b""
+        self._true_header, self._tag = b"", b""
         if form.format == "wav":
             # It began as a stream of unknown length. Now the sizes are known.
-            self._head, self._tag = final_wav_header(sound.size, rate_hz, is_tagged=bool(form.source))
+            self._true_header, self._tag = final_wav_header(sound.size, rate_hz, is_tagged=bool(form.source))
 
     @property
     def size(self) -> int:
@@ -87,7 +87,7 @@ class AnswerFile:
         data = await self._sound.read(offset, count)
         if offset + len(data) == self._sound_bytes:
             data += self._tag
-        return data if offset or not self._head else self._head + data[len(self._head) :]
+        return data if offset or not self._true_header else self._true_header + data[len(self._true_header) :]
 
     async def pieces(self) -> AsyncIterator[bytes]:
         offset = 0

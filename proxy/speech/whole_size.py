@@ -26,14 +26,14 @@ def check_size(call: SpeechCall, stored: StoredSpeech | None) -> None:
     request = call.request
     if request.answer != "json" and request.provenance is None:
         return
-    most_bytes = stored.size if stored is not None else most_s(call) * bytes_a_second(request.form)
+    most_bytes = stored.size if stored is not None else capped_s(call) * bytes_a_second(request.form)
     if request.provenance is not None and most_bytes > MOST_SIGNED_BYTES:
         raise _too_large("provenance", "c2pa", most_bytes, MOST_SIGNED_BYTES)
     if request.answer == "json" and most_bytes * 4 / 3 > MOST_JSON_BYTES:
         raise _too_large("response_format", "json", most_bytes * 4 / 3, MOST_JSON_BYTES)
 
 
-def most_s(call: SpeechCall) -> float:
+def capped_s(call: SpeechCall) -> float:
     return sum([estimate.cap_seconds(_estimated_s(run)) + run.part.pause_s for run in call.totals.parts])
 
 
@@ -49,7 +49,7 @@ def room_bytes(call: SpeechCall, stored: StoredSpeech | None, *, is_rewritten: b
         speakers = [candidate for run in call.totals.parts for candidate in run.candidates]
         is_billed = any(not model.info.is_local for each in speakers for model in each.models)
         runs = call.totals.parts
-        seconds = most_s(call) if is_billed else sum([_estimated_s(run) + run.part.pause_s for run in runs])
+        seconds = capped_s(call) if is_billed else sum([_estimated_s(run) + run.part.pause_s for run in runs])
         sizes = [int(seconds * bytes_a_second(call.request.form))]
     files = 2 if is_rewritten else 1
     # The newest bytes of a file, less than a block, are in memory.

@@ -120,7 +120,7 @@ def _first_part(character: str) -> str:
 
 
 def _may_vanish(written: str) -> bool:
-    return written.isspace() or unicodedata.category(written)[0] in "CM"
+    return written.isspace() or unicodedata.category(written)[0] in "CM"  # controls and accents
 
 
 # Chinese and Japanese words have no blanks, so each character is a word. Dashes separate words.
@@ -163,13 +163,13 @@ def interpolate(places: WordPositions, number: int, since_s: float, until_s: flo
     text, segment = places.text, places.segments[number]
     words = list(find_words(text, segment))
     lengths = _lengths(text, words, segment)
-    a_letter_s = (until_s - since_s) / (sum(lengths) or 1.0)
+    letter_s = (until_s - since_s) / (sum(lengths) or 1.0)
     befores = accumulate(lengths, initial=0.0)
     return [
         SpokenWord(
-            round(min(until_s, since_s + a_letter_s * before), 3), *places.as_sent(*word), True, number == 0
+            round(min(until_s, since_s + letter_s * before), 3), *places.as_sent(*word), True, index == 0
         )
-        for number, (word, before) in enumerate(zip(words, befores, strict=False))
+        for index, (word, before) in enumerate(zip(words, befores, strict=False))
     ]
 
 
@@ -261,10 +261,10 @@ class GrowingWords:
 
     def _fill(self, words: list[_Range], until_s: float) -> None:
         lengths = [self._letters, *(letters(self._text[start:end]) for start, end in words)]
-        a_letter_s = max(0.0, until_s - self._since_s) / sum(lengths) if words else 0.0
+        letter_s = max(0.0, until_s - self._since_s) / sum(lengths) if words else 0.0
         for written, before in zip(words, accumulate(lengths), strict=False):
-            seconds = round(self._since_s + a_letter_s * before, 3)
-            self._timed_words.append(SpokenWord(seconds, *self._place(written), True))
+            seconds = round(self._since_s + letter_s * before, 3)
+            self._timed_words.append(SpokenWord(seconds, *self._place(written), is_interpolated=True))
 
 
 def _words_of_text(places: WordPositions) -> Iterator[_Range]:

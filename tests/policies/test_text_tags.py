@@ -295,7 +295,7 @@ _LINES = st.lists(
 def test_all_that_is_not_a_tag_is_said_by_one(text: str) -> None:
     found = text_tags.find_turns(text, CAST)
     assert all(one.end <= other.start for one, other in pairwise(found))
-    tagged = {turn.name for turn in found if turn.named is not None}
+    tagged = {turn.name for turn in found if turn.name_start is not None}
     assert not tagged & set(text_tags.unused_names(text, CAST))
 
 
@@ -303,7 +303,7 @@ def test_all_that_is_not_a_tag_is_said_by_one(text: str) -> None:
 def test_a_text_in_which_no_line_begins_with_a_name_is_said_as_before(text: str) -> None:
     lines = "\n".join(f". {line}" for line in text.split("\n"))
     found = text_tags.find_turns(lines, CAST)
-    assert all(lines[turn.start - 1] == "]" for turn in found if turn.named is not None)
+    assert all(lines[turn.start - 1] == "]" for turn in found if turn.name_start is not None)
     assert text_tags.find_turns(text, ("Zoë", "Eva")) == tuple(
         [
             turn._replace(name="Zoë" if turn.name == "Cy" else turn.name)

@@ -135,8 +135,8 @@ class ClipNames:
 
     def _post_use(self, post: PostSpeaker) -> PostUse:
         return PostUse(
-            voice=post.whose.id,
-            revision=post.whose.revision,
+            voice=post.named_voice.id,
+            revision=post.named_voice.revision,
             model=post.model.name,
             checkpoint=post.model.info.digest,
             engine_voice=post.voice,

@@ -80,7 +80,7 @@ class CloneBills:
             is_stored = await durable_holds.get(self._store, clone.id) is not None
             raise
         finally:
-            self._price.note(hold, is_stored=is_stored)
+            self._price.keep_or_drop(hold, is_stored=is_stored)
         if not is_stored:
             raise _no_clone_left(terms, hold.held.cycle)
 

@@ -114,7 +114,7 @@ class Estimates(Resource):
         available = position.credits.available
         own = await self._voices.library.get(caller.account)
         parts = [run.part for run in call.totals.parts]
-        spoken = [*zip(parts, call.totals.speaking, strict=True)]
+        spoken = [*zip(parts, call.totals.speaking_candidates, strict=True)]
         models = [candidate.models for _, candidate in spoken]
         return reply(
             Estimate(

@@ -236,7 +236,7 @@ class PartsOfCall(CheckedParts):
             MadePart(
                 account=call.caller.account,
                 part=run.part,
-                again=run.again,
+                again=run.retries,
                 candidate=stream.candidate,
                 job=stream.job,
                 places=stream.places,
@@ -260,10 +260,10 @@ class PartsOfCall(CheckedParts):
             most = _MOST_AGAIN["wrong" if best is None else best.verdict.result]
             if number > most or not self._may_speak_again(run, until):
                 break
-            if not run.again:  # the tries of a part count once
+            if not run.retries:  # the tries of a part count once
                 self._again_s += run.estimated_s
                 self._parts_again += 1
-            run.again += 1
+            run.retries += 1
             self._totals.again += 1
             left_s = until - time.monotonic()
             begin = partial(self._first_audio.attempt, self._call, run, candidate, left_s)
@@ -280,7 +280,7 @@ class PartsOfCall(CheckedParts):
     def _may_speak_again(self, run: PartRun, until: float) -> bool:
         most_s = _AGAIN_SHARE * self._call.plan.estimated_s
         is_few = self._parts_again < _ALWAYS_AGAIN or self._again_s + run.estimated_s <= most_s
-        return (run.again > 0 or is_few) and time.monotonic() < until
+        return (run.retries > 0 or is_few) and time.monotonic() < until
 
     def _next_candidates(self, run: PartRun, speaker: Candidate) -> Iterator[Candidate]:
         """Yield who may say a part again: the same model with another seed or another cut, then others of the

@@ -234,7 +234,7 @@ class LexiconEndpoints(Resource):
 
 async def _read_words(fields: dict[str, str]) -> Words:
     """Check the words of a lexicon, in a thread: there may be many. Raises InvalidRequest."""
-    return await asyncio.to_thread(speech_request.words, fields, "words", MOST_WORDS)
+    return await asyncio.to_thread(speech_request.checked_words, fields, "words", MOST_WORDS)
 
 
 def _account_entry(record: LexiconSummary) -> LexiconEntry:

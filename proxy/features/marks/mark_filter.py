@@ -9,7 +9,7 @@ from policies.plans import Terms
 from policies.routing import Model
 from proxy.features.marks.marker import RETRY_S, Marker
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
-from proxy.speech.planning import SpeechPlan, no_proof
+from proxy.speech.planning import SpeechPlan, refuse_provenance
 from proxy.speech.sound_filter import OpenFilter, Treatment
 from speech_engine import EngineUnavailable
 
@@ -39,7 +39,7 @@ class Marks:
     def check_provenance(self) -> None:
         """Refuse to make a manifest where none are signed. Raises InvalidRequest."""
         if not self._rules.has_manifests:
-            no_proof()
+            refuse_provenance()
 
 
 def possible_marking(plan: SpeechPlan) -> Marking | None:

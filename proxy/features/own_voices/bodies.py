@@ -28,7 +28,7 @@ from proxy.http.body import (
 from proxy.http.form import RequestForm, form_values
 from proxy.http.lists import Listing, iso_time, iso_time_or_none
 from proxy.http.replies import struct_from
-from proxy.speech.speech_body import CAST, MixMember, mix_shares
+from proxy.speech.speech_body import CAST_SCHEMA, MixMember, mix_shares
 from proxy.storage import trained_models
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
@@ -37,7 +37,7 @@ Cast = Annotated[
     dict[str, Annotated[str, Meta(extra_json_schema={"maxLength": 256})]],
     Meta(
         description='an object of names and voices, such as {"Ana": "nova", "Ben": "onyx"}',
-        extra_json_schema=CAST,
+        extra_json_schema=CAST_SCHEMA,
     ),
 ]
 RefText = Annotated[str, Meta(max_length=1000, description="a text of up to 1000 characters")]

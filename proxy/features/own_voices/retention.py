@@ -157,7 +157,7 @@ class _VoiceUseObserver(Observer):
             for part in self._call.plan.parts:
                 self._use.note_voice(part.voice)
                 if part.post is not None:
-                    self._use.note_voice(part.post.whose)
+                    self._use.note_voice(part.post.named_voice)
 
 
 @cache

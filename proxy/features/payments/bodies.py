@@ -21,7 +21,7 @@ from proxy.http.lists import Listing, iso_time, iso_time_or_none
 from proxy.http.replies import struct_from
 
 
-@with_limits(COUNT_LIMITS, lambda row: row.plain | None)
+@with_limits(COUNT_LIMITS, lambda row: row.shown_type | None)
 class OfferLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of a plan. Null is no limit, or one that each account has of its own."""
 

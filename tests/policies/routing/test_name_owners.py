@@ -44,7 +44,7 @@ def told(
         by = routing.Voice(id=name, name=name, gender=gender, bindings=tuple(bindings))
         decisions[name] = decided(by, list(lists), tag)
     owners = routing.find_owners(decisions.values())
-    return {name: owners.tell(decision) for name, decision in decisions.items()}
+    return {name: owners.with_aliases(decision) for name, decision in decisions.items()}
 
 
 def first(decision: routing.Decision) -> routing.Candidate:

@@ -84,7 +84,7 @@ def test_who_repeats_has_the_voice_the_account_and_the_pitch_of_the_step() -> No
         "account-1",
         3.0,
     )
-    assert (first.models, first.post.whose) == ((RED, able.model), ANNA)
+    assert (first.models, first.post.named_voice) == ((RED, able.model), ANNA)
 
 
 def test_a_trained_voice_may_repeat() -> None:

@@ -83,7 +83,7 @@ async def gateways(
 
 
 async def seen(each: Gateway) -> None:
-    await soon(lambda: each.states._seen)
+    await soon(lambda: each.states._last_records)
 
 
 async def rests(each: Gateway) -> None:
@@ -156,10 +156,10 @@ async def test_a_gateway_that_cannot_reach_the_provider_rests_alone(shared_redis
         for number in range(MOST_FAULTS):
             await first.speak(f"acc_{number % 2}")
         assert first.cloud.state == "resting"
-        before = dict(second.states._seen)
+        before = dict(second.states._last_records)
         assert await second.speak() is None
         second.key.spoke_at += 0.5
-        await soon(lambda: second.states._seen != before)
+        await soon(lambda: second.states._last_records != before)
         assert second.cloud.state == "ready"
 
 

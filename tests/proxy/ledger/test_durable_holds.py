@@ -153,7 +153,7 @@ async def test_a_bill_that_its_writer_leaves_while_another_writes_it_is_not_owed
 async def test_an_account_that_left_before_the_end_pays_its_part_alone(store: Store) -> None:
     await store.write(Statement(_WANTED))
     part = 10 * MICRO
-    made = Purchase(payer="key_1", engine="tone", model="standard", voice="voice_1", part=part)
+    made = Purchase(payer="key_1", engine="tone", model="standard", voice="voice_1", part_micro=part)
     async with open_ledger(store, Metrics()) as ledger:
         assert await reserve(ledger)
         hold = await durable_holds.get(store, BINDING)

@@ -20,7 +20,7 @@ _NAMES = ("acc_ada", "acc_ben", "acc_cyd", "acc_dan")
 
 @pytest.fixture
 async def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WatchedStore]:
-    monkeypatch.setattr(memory_holds, "_IDLE_POOLS", 2)
+    monkeypatch.setattr(memory_holds, "_MOST_IDLE_ACCOUNTS", 2)
     async with open_store("sqlite", tmp_path) as opened:
         await asking.open_accounts(opened, dict.fromkeys(_NAMES, asking.ANCHOR))
         yield WatchedStore(opened, await opened.now())

@@ -272,9 +272,9 @@ def test_all_but_tags_is_spoken_and_every_pause_behind_a_word_is_there(text: str
     assert sum(part.characters for part in parts) == len(text)
     read = text_tags.without_tags(text)
     names = [
-        (each.named, each.start)
+        (each.name_start, each.start)
         for each in text_tags.find_turns(text, CAST["cast"])
-        if each.named is not None
+        if each.name_start is not None
     ]
     at = 0
     for part in [*parts, None]:

@@ -190,7 +190,7 @@ async def test_what_a_front_end_writes_out_is_estimated_and_not_charged() -> Non
 async def test_what_the_accounts_own_lexicon_adds_is_charged(
     own: int, layers: list[dict[str, str]], characters: int
 ) -> None:
-    lexicon = merge_lexicons(layers, own=own)
+    lexicon = merge_lexicons(layers, own_count=own)
     spoken_text = "ab cd"
     for word, said in lexicon.words.items():
         spoken_text = spoken_text.replace(word, said)
@@ -202,7 +202,7 @@ async def test_what_the_accounts_own_lexicon_adds_is_charged(
 
 
 async def test_a_sound_of_a_lexicon_is_estimated_by_its_length() -> None:
-    lexicon = merge_lexicons([{"ab": f"/{'a' * 140}/"}], own=1)
+    lexicon = merge_lexicons([{"ab": f"/{'a' * 140}/"}], own_count=1)
     with preparation(out=Words("ab")) as texts:
         made = call("ab", "out", lexicon=lexicon)
         await texts.prepare(made, 5.0)

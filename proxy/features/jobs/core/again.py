@@ -87,9 +87,9 @@ def again_fields(fields: _F, source: str, steps: int, body: AgainBody, *, has_fi
         anew.update(range(chapter.first, chapter.last + 1))
     words = fields.words
     if body.words:
-        words = {**words, **speech_request.words(body.words, "words", MOST_INLINE_WORDS)}
+        words = {**words, **speech_request.checked_words(body.words, "words", MOST_INLINE_WORDS)}
         # The limit is for the words of both jobs together.
-        words = {**speech_request.words(words, "words", MOST_INLINE_WORDS)}
+        words = {**speech_request.checked_words(words, "words", MOST_INLINE_WORDS)}
     again = SourceJob(source=source, anew=tuple(_ranges(sorted(anew))))
     return replace(fields, words=words, again=again, sent=_recast(fields.sent, body.cast or {}))
 

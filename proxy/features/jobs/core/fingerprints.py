@@ -27,7 +27,7 @@ async def usable_fingerprints(vault: Vault, account: str, call: SpeechCall) -> l
 
 async def spoken_fingerprint(vault: Vault, account: str, call: SpeechCall) -> str:
     """Return the fingerprint of a call that was spoken. Raises VaultFailed."""
-    return await vault.name_digest(account, _digest(call, call.totals.speaking))
+    return await vault.name_digest(account, _digest(call, call.totals.speaking_candidates))
 
 
 def _combinations(call: SpeechCall) -> Iterator[Sequence[Candidate]]:
@@ -73,5 +73,6 @@ def _part_facts(run: PartRun, candidate: Candidate) -> Sequence[object]:
     how = (part.language, part.pause_s, part.emotion)
     if post is None:
         return spoken, sounds, speaker, how
-    repeated = (post.whose.id, post.whose.revision, post.model.name, post.model.info.digest, post.voice)
+    named = post.named_voice
+    repeated = (named.id, named.revision, post.model.name, post.model.info.digest, post.voice)
     return spoken, sounds, speaker, how, repeated, post.pitch

@@ -208,7 +208,7 @@ async def _costs(
 async def _likely_cost(paces: Paces, call: SpeechCall, terms: Terms) -> tuple[float, int]:
     """Return the likely seconds and price of a call, whose texts are prepared."""
     seconds, charges = 0.0, []
-    for run, candidate in zip(call.totals.parts, call.totals.speaking, strict=True):
+    for run, candidate in zip(call.totals.parts, call.totals.speaking_candidates, strict=True):
         text = run.text_for(candidate)
         if text.is_silent:
             continue

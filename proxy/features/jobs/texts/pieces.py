@@ -56,7 +56,7 @@ class Turns:
         self._begins = [turn.start for turn in self._turns]
         # A turn starts after its name. A cut must come before the name, so `starts` has the starts of the
         # names.
-        named = [(turn.named, turn.start) for turn in self._turns if turn.named is not None]
+        named = [(turn.name_start, turn.start) for turn in self._turns if turn.name_start is not None]
         self.starts = [start for start, _ in named]
         self._name_ends = [end for _, end in named]
 
@@ -69,7 +69,7 @@ class Turns:
         turn = self._turns[number]
         tags = [tag.value for tag in turn.tags if tag.end <= place]
         # Text before the first name belongs to the first member.
-        return Saying("" if turn.named is None else turn.name, tags[-1] if tags else "")
+        return Saying("" if turn.name_start is None else turn.name, tags[-1] if tags else "")
 
     def has_begun_before(self, place: int) -> bool:
         """Tell whether a tag before a place sets the speaker there, or the emotion in a text without a
@@ -77,7 +77,7 @@ class Turns:
         number = bisect_right(self._begins, place) - 1
         turn = self._turns[number] if number >= 0 else None
         return turn is not None and (
-            turn.named is not None or (not turn.name and any(tag.end <= place for tag in turn.tags))
+            turn.name_start is not None or (not turn.name and any(tag.end <= place for tag in turn.tags))
         )
 
     def within(self, start: int, end: int) -> list[int]:

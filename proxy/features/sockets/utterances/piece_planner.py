@@ -16,7 +16,7 @@ from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Pipeline
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import MAX_INPUT
-from proxy.speech.speech_request import SpeechRequest, with_ssml, words
+from proxy.speech.speech_request import SpeechRequest, checked_words, with_ssml
 from proxy.speech.ssml_body import lexicon_with
 
 
@@ -73,7 +73,7 @@ class PiecePlanner:
 
     def add_sounds(self, sounds: Words) -> None:
         """Speak words of the pieces that are not planned yet with these sounds. Raises InvalidRequest."""
-        entries = words(lexicon_with(self._request.lexicon, sounds), "lexicon", MOST_INLINE_WORDS)
+        entries = checked_words(lexicon_with(self._request.lexicon, sounds), "lexicon", MOST_INLINE_WORDS)
         self._request = replace(self._request, lexicon=entries)
 
     def follow_piece(self, call: SpeechCall) -> None:

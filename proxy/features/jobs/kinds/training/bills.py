@@ -113,5 +113,5 @@ def _purchase(training: Training, price: int) -> Purchase:
         voice=training.voice,
         job=training.id,
         tag=training.tag,
-        part=None if training.state == "owed" else share_of_charge(price, training.ran, training.asked),
+        part_micro=None if training.state == "owed" else share_of_charge(price, training.ran, training.asked),
     )

@@ -222,7 +222,7 @@ class TrainingKind(JobKind):
         finally:
             # A write whose answer was lost may have succeeded: then the sweep finds the training and its
             # hold.
-            parts.bills.price.note(hold, is_stored=is_added)
+            parts.bills.price.keep_or_drop(hold, is_stored=is_added)
 
     def _model(self, revision: RevisionContext, name: str, terms: Terms) -> Model:
         """Return the model for which a voice is trained. Raises InvalidRequest, and the errors of
