@@ -104,15 +104,15 @@ class Catalogue:
         ], models
 
     def find_offer(
-        self, name: str, tag: str, operators: Mapping[str, routing.Voice] | None = None
+        self, name: str, tag: str, operator_voices: Mapping[str, routing.Voice] | None = None
     ) -> routing.Offer:
         """Return the models for a request with this `model` and language. Raises as `resolve_models` does.
 
-        `operators` are the voices that the operator saved. Without them, the offer has no post-steps.
+        `operator_voices` are the operator's saved ones. Without them, the offer has no post-steps.
         """
         routed = self._usable_route(tag)
-        if operators is not None and routed is not None and routed.route.post:
-            routed = replace(routed, steps=self.find_steps(routed.route, operators))
+        if operator_voices is not None and routed is not None and routed.route.post:
+            routed = replace(routed, steps=self.find_steps(routed.route, operator_voices))
         is_pinned = name not in self._aliases or only_hear(self.models_of_alias(name))
         if routed is not None and routed.models and not is_pinned:
             # The models of the alias are rarely needed, and their engines may be down.
@@ -135,12 +135,12 @@ class Catalogue:
         return [full for route in self._routes.of(tag) for full in route.candidates]
 
     def _unknown_engines(self, fulls: Iterable[str]) -> tuple[str, ...]:
-        """Return the engines of these full names that have not been up, so that their models are unknown."""
+        """Return the engines in these names (`engine/model`) whose models are unknown: they were never up."""
         engines = dict.fromkeys(full.partition("/")[0] for full in fulls)
         return tuple([each for each in engines if each in self.live and not self.live[each].models()])
 
     def _usable_route(self, tag: str) -> routing.RoutingResult | None:
-        """Return the most exact usable route: a route without any of its candidates is unusable."""
+        """Return the most exact usable route. A route is unusable if all its candidates are missing."""
         for route in self._routes.of(tag):
             models = tuple(self._find_all_models(route.candidates))
             if models or not route.candidates:
@@ -148,11 +148,11 @@ class Catalogue:
         return None
 
     def find_steps(
-        self, route: routing.Route, operators: Mapping[str, routing.Voice]
+        self, route: routing.Route, operator_voices: Mapping[str, routing.Voice]
     ) -> tuple[routing.FoundStep, ...]:
-        engines = dict(self.live.items())
+        live = dict(self.live.items())
         return tuple(
-            [find_step(step, engines, operators, self._configured.get(step.voice)) for step in route.post]
+            [find_step(step, live, operator_voices, self._configured.get(step.voice)) for step in route.post]
         )
 
     def missing_candidates(self, route: routing.Route) -> list[str]:

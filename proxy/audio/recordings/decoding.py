@@ -26,8 +26,8 @@ _PCM = "pcm_"
 _OPTIONS = {"format_whitelist": "mp3,ogg,wav,flac,mov,aac,matroska", "protocol_whitelist": "none"}
 _FAULTS = (av.error.FFmpegError, ValueError, OSError, IndexError, UnicodeError)
 _MOST_BAD_PACKETS = 50
-_LEAST_LEFT = 0.001
-"""30 dB below."""
+_LEAST_ENERGY_RATIO = 0.001
+"""A mean that is 30 dB below the first channel counts as cancelled."""
 
 _T = TypeVar("_T")
 
@@ -42,7 +42,7 @@ def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | record
     some recorders invert one channel."""
     mix = Downmix()
     made = read_frames(data, mix, made_of)
-    return read_frames(data, Downmix(takes_first=True), made_of) if mix.is_put_out else made
+    return read_frames(data, Downmix(takes_first=True), made_of) if mix.is_cancelled_out else made
 
 
 def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) -> _T | recording.Undecoded:
@@ -144,7 +144,7 @@ class MonoFrames:
             return bytes(whole.astype("<i2").data)
         return bytes(np.ascontiguousarray(whole.view(np.uint8).reshape(-1, 4)[:, :3]).data)
 
-    def no_sound(self) -> recording.UnusableRecording:
+    def no_sound_error(self) -> recording.UnusableRecording:
         return recording.UnusableRecording.of("empty" if self.rate_hz else "unreadable")
 
     def _check(self, frame: Any) -> None:
@@ -173,7 +173,7 @@ def _decoded(frames: MonoFrames) -> recording.Decoded:
         if is_cut:
             break
     if stored_rate is None or not sample_count:
-        raise frames.no_sound()
+        raise frames.no_sound_error()
     pcm += frames.packed(stored_rate.flush())
     whole = bytes(pcm[: recording.MOST_SAMPLES * frames.sample_bytes])
     return recording.Decoded(
@@ -206,9 +206,9 @@ class Downmix:
         self._in_energy = self._out_energy = 0.0
 
     @property
-    def is_put_out(self) -> bool:
+    def is_cancelled_out(self) -> bool:
         """Whether the other channels cancel the first one in the mean."""
-        return self._out_energy < _LEAST_LEFT * self._in_energy
+        return self._out_energy < _LEAST_ENERGY_RATIO * self._in_energy
 
     def down(self, planes: NDArray[np.float64]) -> NDArray[np.float64]:
         if len(planes) == 1 or self.takes_first:

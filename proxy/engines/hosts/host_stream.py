@@ -140,7 +140,7 @@ class HostStream:
             process = await self._hosts.ready_process(self._work, self._deadline)
         if not self._can_repeat and (job := job_with_samples(self._work)) is not None:
             # The input can be read only once, so the recordings come before it.
-            await self._hosts.bring_samples(process, job, find_digests(job.voice), 0)
+            await self._hosts.bring_samples(process, job, find_digests(job.voice), arrivals_before=0)
         self._heed_suspects()  # there may be more since the wait for a process
         self._arrivals_before = self._hosts.samples_arrived
         name_before, self._call_name = self._call_name, self._hosts.next_call()

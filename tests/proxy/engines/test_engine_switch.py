@@ -81,7 +81,7 @@ async def test_an_engine_starts_once_what_was_missing_is_there(
 
     states: list[str] = []
     specs = hosted_specs(Config(data=str(tmp_path), engines={"tone": EngineSection("tone")}), registry.load())
-    monkeypatch.setattr(host_list, "_LOOKS_A_TRY", 1)
+    monkeypatch.setattr(host_list, "_LOOKS_PER_TRY", 1)
     with runtime.runtime_folder(tmp_path) as short, runtime.control_socket(short):
         with monkeypatch.context() as patch:
             patch.setattr(environments, "interpreter", refuse)

@@ -63,7 +63,7 @@ class ClusterHosts:
         self._workers = config.server.workers
         self._introductions: dict[str, StoredIntroduction] = {}
         self._states: dict[tuple[str, int], HostState] = {}
-        self._read_at: dict[int, float] = {}
+        self._read_at: dict[int, float] = {}  # by the number of the worker
         numbers = itertools.count()
         self._clusters = [
             _Cluster(config, name, machine, numbers, self._note, self._note_jobs)
@@ -254,7 +254,7 @@ class _Cluster:
         """Return the addresses of all names. A name that cannot be resolved now keeps its last ones."""
         announced = self._announced_hosts.difference(self._section.hosts)
         names = [*self._section.hosts, *announced]
-        answers = await asyncio.gather(*map(_addresses, names))
+        answers = await asyncio.gather(*map(_resolve, names))
         before, self._addresses_by_name = self._addresses_by_name, {}
         for name, found in zip(names, answers, strict=True):
             if found is None and name not in before:
@@ -292,7 +292,7 @@ class _Cluster:
                 self._watch_tasks[address] = _WatchTask(watch, asyncio.create_task(watch.run()))
 
 
-async def _addresses(name_and_port: str) -> frozenset[str] | None:
+async def _resolve(name_and_port: str) -> frozenset[str] | None:
     """Return the addresses of a NAME:PORT, or None if they are not known just now."""
     try:
         name, port = parse_address(name_and_port)
