@@ -89,8 +89,8 @@ class Transcription:
     async def _send_piece(self, piece: WavPiece, within_s: float) -> AsyncIterator[HttpAnswer]:
         url = self._settings.url(f"/audio/{'translations' if self._translates else 'transcriptions'}")
         form = piece.form(self._fields())
-        question = request("POST", url, self._settings.http_headers, within_s, body=form)
-        async with self._http.send(question) as answer:
+        http_request = request("POST", url, self._settings.http_headers, within_s, body=form)
+        async with self._http.send(http_request) as answer:
             if answer.status != 200:
                 raise await refusal_of_answer(answer)
             yield answer

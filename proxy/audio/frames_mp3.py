@@ -211,9 +211,7 @@ class Mp3Frames:
             )
         self._sample_rate_hz = header.sample_rate_hz
         if begin not in self._headers and len(self._headers) < _MOST_FRAME_KINDS:
-            self._least_bytes = (
-                min(self._least_bytes, header.frame_bytes) if self._headers else header.frame_bytes
-            )
+            self._least_bytes = min(self._least_bytes or header.frame_bytes, header.frame_bytes)
             self._headers[begin] = header
             # All frames of one sample rate have as many samples.
             self._frame_samples = header.samples

@@ -18,7 +18,7 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.plugin_instances import who_knows
 from speech_engine import EngineVoice
 
-_Shares = Mapping[str, tuple[NameShare, ...]] | None
+_Shares = Mapping[str, tuple[NameShare, ...]] | None  # None: the engine has not been up
 
 
 class _Bound(NamedTuple):

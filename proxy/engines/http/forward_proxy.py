@@ -34,18 +34,18 @@ class ForwardProxy(NamedTuple):
         return f"<ForwardProxy {self.host}:{self.port}>"
 
     @property
-    def lines(self) -> str:
+    def header_lines(self) -> str:
         return f"proxy-authorization: {self.authorization}\r\n" if self.authorization else ""
 
     @property
-    def private_name(self) -> str | None:
+    def tls_name(self) -> str | None:
         """The host name for its certificate, if the proxy is reached over TLS."""
         return self.host if self.scheme == "https" else None
 
     def tunnel_to(self, host: str, port: int) -> bytes:
         """Return the CONNECT request for an encrypted connection to a server."""
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return f"CONNECT {place} HTTP/1.1\r\nhost: {place}\r\n{self.lines}\r\n".encode("ascii")
+        return f"CONNECT {place} HTTP/1.1\r\nhost: {place}\r\n{self.header_lines}\r\n".encode("ascii")
 
 
 ProxyOf = Callable[[str], ForwardProxy | None]
