@@ -133,6 +133,7 @@ class Recitation:
         self._current: Sentence | None = None
         texts = [(number, segment.spoken) for number, segment in enumerate(job.segments)]
         self._texts_left = deque((number, text) for number, text in texts if words_of(text).tokens)
+        # The deadline is for the first audio of the job, so only its first sentence gets it.
         self._deadline: float | None = time.monotonic() + job.deadline_s
         self._terms = SentenceTerms(
             judge=TranscriptJudge(job.language, contractions=settings.contractions),
@@ -156,7 +157,7 @@ class Recitation:
         while self._texts_left and len(self._pending) <= self._settings.ahead:
             number, text = self._texts_left.popleft()
             sentence = Sentence(text, number, self._terms, self._deadline)
-            self._deadline = None  # a deadline is only for the first audio of a job
+            self._deadline = None
             self._sentences.append(sentence)
             self._pending.append(sentence)
             await sentence.begin()
