@@ -58,7 +58,7 @@ class ElevenLabsEngine(Cloner):
         models = await listings.models(self._api, self._settings)
         voices, is_whole = await listings.voices(self._api)
         self._models, self._voices = models, voices
-        self.unlisted_voices = () if is_whole else None
+        self.unlisted_voices = () if is_whole else None  # None: there may be others
         if self._is_spent:
             # Lists are free, so an answer to them does not show that the account has credit.
             await listings.check_credit(self._api)

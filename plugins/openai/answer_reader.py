@@ -30,7 +30,7 @@ class AnswerReader:
         self._pieces: PcmPieces | None = None
         self._segment = 0
         self._head = b""
-        self._kind = ""  # until the head is long enough: a format, "wav" or "text"
+        self._kind = ""  # not known yet; later a format, "wav" or "text"
         self._wav: WavBody | None = None
 
     def state_rate(self, content_type: str) -> None:

@@ -85,6 +85,7 @@ def voice_named(id_: str) -> VoiceInfo:
 
 
 def _entries(answer: Any, *keys: str) -> list[Any]:
+    """Return the answer if it is a list, or else the list that it has under the first of these keys."""
     if isinstance(answer, list):
         return answer
     for key in keys:

@@ -143,35 +143,35 @@ class OwnPods:
         return made
 
     def _pod_order(self, key: str, gpu: str) -> dict[str, Any]:
-        at, name = self._pods, self._name_for(key)
+        pods, name = self._pods, self._name_for(key)
         order: dict[str, Any] = {
             "name": name,
-            "image": at.image,
+            "image": pods.image,
             "gpu": {"id": gpu, "count": 1},
-            "cloud": at.cloud,
-            "disk": at.disk_gb,
+            "cloud": pods.cloud,
+            "disk": pods.disk_gb,
             "ports": [f"{_PORT}/http"],
             "env": self._environment(name),
         }
-        if at.volume:
-            order["mounts"] = {"network": [{"volumeId": at.volume, "path": at.volume_path}]}
-        if at.data_centers:
-            order["dataCenterIds"] = list(at.data_centers)
-        if at.registry:
-            order["registry"] = at.registry
+        if pods.volume:
+            order["mounts"] = {"network": [{"volumeId": pods.volume, "path": pods.volume_path}]}
+        if pods.data_centers:
+            order["dataCenterIds"] = list(pods.data_centers)
+        if pods.registry:
+            order["registry"] = pods.registry
         return order
 
     def _environment(self, name: str) -> dict[str, str]:
-        """Return the environment of a pod, which deploy/runpod/handler.py reads to end the pod."""
-        at = self._pods
+        """Return the environment of a pod. By it, deploy/runpod/handler.py ends the pod if this server does not."""
+        pods = self._pods
         own = {
             TOKEN_VARIABLE: self._token(name),
             "VOXGATE_PORT": str(_PORT),
-            "VOXGATE_STOP_S": str(at.deadline_s),
-            "VOXGATE_IDLE_S": str(at.idle_s),
+            "VOXGATE_STOP_S": str(pods.deadline_s),
+            "VOXGATE_IDLE_S": str(pods.idle_s),
         }
         key = self._settings.stop_key
-        return at.env | own | ({"VOXGATE_STOP_KEY": key} if key else {})
+        return pods.env | own | ({"VOXGATE_STOP_KEY": key} if key else {})
 
     async def find_pod_of(self, key: str) -> Pod | None:
         name = self._name_for(key)

@@ -210,7 +210,7 @@ class Catalogue:
         )
 
     def check_model(self, name: str) -> None:
-        """Raise NotFound unless the name is an alias, a model, or may be one of an engine that was never up."""
+        """Raise NotFound unless a name is an alias, a model, or may be one of an engine that was never up."""
         if name not in self._aliases:
             with suppress(UpstreamFailed):
                 self.resolve_models(name)

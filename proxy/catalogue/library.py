@@ -61,7 +61,7 @@ class _Names:
 
 
 class VoiceCache:
-    """Voices with their names, made once and shared by libraries. `saved` has the saved records."""
+    """Voices with their names, shared by libraries. `saved` has the records. `singles` has no casts."""
 
     def __init__(self, listed: tuple[Voice, ...] = (), saved: VoicesById = NO_VOICES) -> None:
         self.listed = listed

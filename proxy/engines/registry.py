@@ -223,10 +223,10 @@ class Registry:
                 f"engines.{name}.credentials: {section.plugin} has no provider; remove it"
             )
         settings = _settings(f"engines.{name}", plugin.settings, section.settings)
-        kind = section.device.partition(":")[0]
-        if kind != "auto" and kind not in plugin.create.devices:
+        device = section.device.partition(":")[0]
+        if device != "auto" and device not in plugin.create.devices:
             able = ", ".join(plugin.create.devices)
-            raise EngineConfigError(f"engines.{name}.device: {section.plugin} can use {able}, not {kind}")
+            raise EngineConfigError(f"engines.{name}.device: {section.plugin} can use {able}, not {device}")
         if section.hosted:
             return HostedEngineSpec(name, plugin.create, section, models, plugin.model_format, data)
         if not plugin.create.in_process:
@@ -250,8 +250,8 @@ class Registry:
     def first_settings(
         self, name: str, section: EngineSection, data: str, *, may_wait: bool = False
     ) -> msgspec.Struct:
-        """Return the settings with the first key. Those of an engine on other machines are there: here it
-        counts as one with an empty section. With `may_wait`, its model may be absent. Raise
+        """Return the settings with the first key. The settings of an engine on other machines are there: here
+        those of an empty section stand for them. With `may_wait`, its model may be absent. Raise
         EngineConfigError."""
         plugin = self._plugin_of(name, section)
         if section.runner or section.cluster:

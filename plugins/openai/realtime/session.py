@@ -231,7 +231,7 @@ class Session:
         """
         if error.code == "session_expired":
             raise SessionEnded("The provider's session has ended.", detail="session_expired")
-        # The id of an event of ours is "create-NUMBER" or "cancel-NUMBER".
+        # The id of our request for a sentence is "create-NUMBER".
         action, _, number = (error.event_id or "").partition("-")
         response = self._response_by_number(number) if action == "create" else None
         if response is not None:

@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 
 def decode(data: bytes) -> recording.Decoded | recording.Undecoded:
     """Decode a file. Raises MemoryError; any other exception is a fault of the decoder itself."""
-    return read_upload(data, _decoded)
+    return read_upload(data, _as_decoded)
 
 
 def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | recording.Undecoded:
@@ -89,15 +89,15 @@ class MonoFrames:
         """Yield the frames, each with the number of its samples, as far as they can be read. `mono` gives the
         sound of one."""
         held = None
-        for frame in self._decoded():
+        for frame in self._all_frames():
             if held is not None:
                 yield held, held.samples
             held = frame
         if held is not None:
             yield held, self._samples_of_last(held)
 
-    def _decoded(self) -> Iterator[Any]:
-        bad_packets, has_run_in = 0, None
+    def _all_frames(self) -> Iterator[Any]:
+        bad_packets, has_run_in = 0, None  # None: the first packet has not come
         packets = self._container.demux(self._stream)
         while bad_packets < _MOST_BAD_PACKETS:
             try:
@@ -162,7 +162,7 @@ class MonoFrames:
         self.channels = max(self.channels, channels)
 
 
-def _decoded(frames: MonoFrames) -> recording.Decoded:
+def _as_decoded(frames: MonoFrames) -> recording.Decoded:
     pcm, sample_count, is_cut, stored_rate = bytearray(), 0, False, None
     for frame, samples in frames:
         stored_rate = stored_rate or StoredRate(frames.rate_hz)

@@ -195,7 +195,7 @@ class _Building:
         self._lock = lock
         self._folder = environments.root() / f"{_BUILDING}{recipe.name}"
         self._python = str(self._folder / "bin" / "python")
-        self._steps = 3 + bool(recipe.bare) + bool(recipe.torch)
+        self._steps = 3 + bool(recipe.bare) + bool(recipe.torch)  # 3: the venv, its packages, the imports
         self._done = 0
 
     def run(self, index: str | None) -> Environment:

@@ -1,7 +1,4 @@
-"""One process of one engine in the supervisor: its restarts, its loading, its signs of progress.
-
-`EngineSuspects` knows which texts may have killed an engine: they run alone, or are refused.
-"""
+"""One process of one engine in the supervisor: its restarts, its loading, its signs of progress."""
 
 from __future__ import annotations
 
@@ -54,7 +51,7 @@ def sockets_in(runtime: Path) -> FindPlace:
 
 
 class EngineSuspects:
-    """The texts that may have killed an engine's processes. All its processes get each change."""
+    """The texts that may have killed an engine: they run alone, or are refused. All its hosts get them."""
 
     def __init__(self, engine: str, key: bytes) -> None:
         self.key = key
@@ -104,6 +101,8 @@ class Python(NamedTuple):
 
 
 class Host:
+    """One process of an engine. `supervise` starts it, and `unload` ends it."""
+
     def __init__(
         self,
         spec: HostedEngineSpec,
@@ -123,7 +122,7 @@ class Host:
         self._find_place = find_place
         self._on_state = on_state
         self._place = HostPlace("", "")
-        self._working = 0
+        self._jobs_in_work = 0
         self._last_sign_at = 0.0
         self._running_jobs: dict[str, bytes] = {}
         self._lone_jobs: set[str] = set()
@@ -209,9 +208,9 @@ class Host:
             self._end("stopped: a signal holds the process")
         if self.supervisor.state == "starting" and self._started_at and now - self._started_at > load_s:
             self._end(f"loading took longer than load_s = {load_s:g}")
-        if not is_frozen(self._working, self._last_sign_at, now, self.spec.section.tick_s):
+        if not is_frozen(self._jobs_in_work, self._last_sign_at, now, self.spec.section.tick_s):
             return
-        self._working = 0  # one kill for each freeze, however long the process takes to die
+        self._jobs_in_work = 0  # one kill for each freeze, however long the process takes to die
         self._end(f"frozen: no sign of work for {self.spec.section.tick_s:g} s")
 
     def _end(self, reason: str) -> None:
@@ -226,7 +225,7 @@ class Host:
     async def _begin(self) -> Child:
         # Each start has its own socket name: a dying host may still unlink the last one.
         self._place = self._find_place(f"{self.supervisor.name}.{self.supervisor.generation}")
-        self._working = 0
+        self._jobs_in_work = 0
         self._running_jobs.clear()
         self._lone_jobs.clear()
         self.figures, self.load = {}, None
@@ -324,7 +323,7 @@ class Host:
             self._hello = message.hello
         if isinstance(message, pipe_messages.Tick):
             self.figures, self.load = message.figures or self.figures, message.load or self.load
-            self._working, self._last_sign_at = message.working, time.monotonic()
+            self._jobs_in_work, self._last_sign_at = message.working, time.monotonic()
             self._note_jobs(message)
 
     def _note_jobs(self, tick: pipe_messages.Tick) -> None:

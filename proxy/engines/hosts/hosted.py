@@ -62,7 +62,7 @@ class HostedEngine(HelloEngine):
         """When a machine of the cluster was last lost: it may have recordings for `FORGOTTEN_S` more."""
         self._delivery = SampleDelivery(source)
         self.states: dict[int, HostState] = {}
-        self._processes: dict[int, HostProcess] = {}
+        self._processes: dict[int, HostProcess] = {}  # by the number in their states
         self._ready_at: dict[int, float] = {}
         """When a starting process will be ready, if it takes as long as its last start."""
         self._choice = ProcessChoice()
@@ -144,8 +144,8 @@ class HostedEngine(HelloEngine):
             self.on_models_changed()
         if state.loaded:
             return  # the process is still starting, and only tells how far it is
-        if (unheard := self._without_hello.pop(state.process, None)) is not None:
-            unheard.note_death(state)
+        if (without_hello := self._without_hello.pop(state.process, None)) is not None:
+            without_hello.note_death(state)
         if state.state == "leaving":
             self._leave(state.process)
             return
@@ -242,7 +242,7 @@ class HostedEngine(HelloEngine):
         return f"{self._call_prefix}-{next(self._calls)}"
 
     async def ready_process(self, work: Work, deadline: float) -> HostProcess:
-        """Return a ready process for this work. Wait for one while there is hope."""
+        """Return a ready process for this work. Wait until one is there. Raises EngineUnavailable."""
         tenant = work.tenant
         await self._wait_ready(deadline)
         self._choice.note(tenant)

@@ -27,8 +27,8 @@ SendSample = Callable[[PutSample], Awaitable[None]]
 
 
 class SampleOrder(NamedTuple):
-    """A job that needs recordings in one engine process, whose memory has this `cache_number`. `arrivals` is
-    the count when it was sent."""
+    """A job that needs recordings in one cache: that of the process `cache_number`, or 0 in this process.
+    `arrivals` is the count of deliveries when it was sent."""
 
     cache_number: int
     send_sample: SendSample

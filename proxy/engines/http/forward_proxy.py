@@ -19,10 +19,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class ForwardProxy(NamedTuple):
-    """A proxy server. `authorization` is empty if the proxy needs none.
-
-    `url` is its whole address.
-    """
+    """A proxy server. `url` is its whole address. `authorization` is "" if the proxy needs none."""
 
     url: str
     scheme: str
@@ -52,6 +49,8 @@ ProxyOf = Callable[[str], ForwardProxy | None]
 
 
 def forward_proxies(setting: str, environment: Mapping[str, str]) -> ProxyOf | None:
+    """Return the function that chooses the proxy for a URL: the one of the `setting`, or else that of
+    `environment`, which has the proxy for each scheme. None: there is no proxy."""
     if setting:
         proxy = read_proxy(setting)
         return lambda _url: proxy
