@@ -162,7 +162,7 @@ class OwnPods:
         return order
 
     def _environment(self, name: str) -> dict[str, str]:
-        """Return the environment of a pod. By it, deploy/runpod/handler.py ends the pod if this server does not."""
+        """Return a pod's environment, by which deploy/runpod/handler.py ends it if this server does not."""
         pods = self._pods
         own = {
             TOKEN_VARIABLE: self._token(name),

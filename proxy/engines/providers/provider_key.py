@@ -365,7 +365,7 @@ class ProviderPace:
         self._request_times.append(now)
 
     async def _wait_s(self, now: float) -> float:
-        """Return the wait. Where Redis counts the requests, a wait of 0 means that it has counted this one."""
+        """Return the wait. Where Redis counts requests, a wait of 0 means that it has counted this one."""
         paused_s = max(0.0, self.paused_until - now)
         if self._rpm is None:
             return paused_s
