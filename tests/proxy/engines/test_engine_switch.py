@@ -67,9 +67,9 @@ async def test_an_engine_with_one_busy_process_is_not_idle(tmp_path: Path) -> No
     one, other = hosts.hosts_of("tone")
     for each in (one, other):
         each.supervisor.state = "ready"
-    one._last_job, other._last_job = time.monotonic() - 90.0, time.monotonic()
+    one._last_job_at, other._last_job_at = time.monotonic() - 90.0, time.monotonic()
     assert hosts.list_idle() == []
-    other._last_job -= 90.0
+    other._last_job_at -= 90.0
     assert hosts.list_idle() == ["tone"]
 
 
