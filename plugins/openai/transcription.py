@@ -33,7 +33,7 @@ from speech_engine.recording_pieces import (
     transcript_events,
 )
 
-_PATTERN_OF_LIST_TAKERS = "*gpt-transcribe*"
+_MODELS_WITH_LISTS = "*gpt-transcribe*"
 """The models that take lists of languages and keywords."""
 _LENGTH_LIMIT = msgspec.Meta(max_length=MOST_SEGMENTS)
 
@@ -101,7 +101,7 @@ class Transcription:
         yield "model", job.model
         languages = [base_tag(tag) for tag in ((job.language,) if job.language else job.languages)]
         prompts = [job.prompt, ", ".join(job.keywords)]
-        if fnmatchcase(job.model, _PATTERN_OF_LIST_TAKERS):
+        if fnmatchcase(job.model, _MODELS_WITH_LISTS):
             yield from (("languages[]", tag) for tag in languages)
             yield from (("keywords[]", keyword) for keyword in job.keywords)
             prompts.pop()

@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 
 class HostPlace(NamedTuple):
     """The place where one life of a host serves: its `address`, the address that is `announced` to clients,
-    and its certificates."""
+    and its certificates. Gateways watch it if it `is_watched`."""
 
     address: str
     announced: str
@@ -125,7 +125,7 @@ class Host:
         self._jobs_in_work = 0
         self._last_sign_at = 0.0
         self._running_jobs: dict[str, bytes] = {}
-        self._lone_jobs: set[str] = set()
+        self._lone_jobs: set[str] = set()  # those that run alone, a part of the running ones
         self.figures: dict[str, float] = {}
         self.load: cluster_messages.HostLoad | None = None
         self._stopped_looks = 0

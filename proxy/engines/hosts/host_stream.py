@@ -87,7 +87,7 @@ class HostStream:
         self._runs_alone = False
         self._supplies = 0
         self._arrivals_before = 0
-        self._supplied_process: HostProcess | None = None
+        self._supplied_process: HostProcess | None = None  # it has the recordings, so it gets the next call
         self._is_over = False
 
     async def next_event(self) -> Event | None:

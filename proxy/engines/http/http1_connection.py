@@ -44,11 +44,11 @@ class Http1Answer:
         self.held_bytes = 0
         self.is_whole = False
         self.is_untouched = True  # no byte of it has come
-        self.keeps_connection = False
-        self.ends_with_connection = False
+        self.keeps_connection = False  # after it, the connection can take a request
+        self.ends_with_connection = False  # its length is not stated
         self._connection: Http1Connection | None = connection
         self._silence_s = silence_s
-        self._silence_left_s, self._bytes_of_silence = silence_s, 0
+        self._silence_left_s, self._bytes_since_reset = silence_s, 0
         self._fields: dict[bytes, bytes] = {}
         # The parser calls this for each field, also of trailers. A method in Python would cost more.
         self.on_header = self._fields.__setitem__
@@ -77,8 +77,8 @@ class Http1Answer:
 
     async def next_piece(self) -> bytes:
         if not self._pieces and (connection := self._connection):
-            if self._bytes_of_silence >= _LEAST_BYTES:
-                self._silence_left_s, self._bytes_of_silence = self._silence_s, 0
+            if self._bytes_since_reset >= _LEAST_BYTES:
+                self._silence_left_s, self._bytes_since_reset = self._silence_s, 0
             # Only the time of this wait counts, because the reader itself may be slow.
             began = time.monotonic()
             while not self._pieces and self._connection is not None:
@@ -91,7 +91,7 @@ class Http1Answer:
                 raise self._error
             return b""
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._bytes_of_silence += self.held_bytes
+        self._bytes_since_reset += self.held_bytes
         self._pieces.clear()
         self.held_bytes = 0
         if self._connection is not None:

@@ -120,8 +120,8 @@ class ProviderKey:
         self.first_answer = asyncio.Event()
         self.wants_look = asyncio.Event()
         self._own_breakers: OrderedDict[str, Breaker] = OrderedDict()
-        self.spoke_at = -inf
-        self._shared_spoke_at = -inf
+        self.spoke_at = -inf  # when the provider last answered well
+        self._shared_spoke_at = -inf  # the same, as other gateways tell it
         self._owner = owner
         self.pace = pace
         self._metrics = metrics

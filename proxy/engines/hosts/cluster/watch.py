@@ -107,9 +107,9 @@ class HostWatch:
         self.machine = ""
         self.is_wanted = True
         """Whether the watch begins again after its end."""
-        self.released_at: float | None = None
-        self.lost = 0
-        self.trouble = ""
+        self.released_at: float | None = None  # since when workers send nothing new there
+        self.lost = 0  # how often the host was lost
+        self.trouble = ""  # why the last Watch ended; "" after a tick
         self.states: dict[int, HostState] = {}
         self._channels = channels
         self._own_machine = machine
