@@ -34,6 +34,8 @@ class Alignment(msgspec.Struct, frozen=True):
 
 
 class _PlacedWord(NamedTuple):
+    """A word: its place `at` in the text of the call, and its `start` and `end` in the segment."""
+
     at: int
     segment: int
     start: int
@@ -53,7 +55,7 @@ class WordTimes:
         self._rate_hz = sample_rate_hz
         self._text_place = 0
         self._latest_s = 0.0
-        self._waiting = deque(_words(call, segments))
+        self._untimed = deque(_words(call, segments))
         self._timed: deque[tuple[_PlacedWord, int]] = deque()
 
     def add_times(self, alignment: Alignment, samples: int) -> None:
@@ -70,8 +72,8 @@ class WordTimes:
         """Return the words that the audio has reached. At the end, return all words with a time."""
         found: dict[int, list[Word]] = {}
         while self._timed and (is_over or self._timed[0][1] <= samples):
-            spoken, offset = self._timed.popleft()
-            found.setdefault(spoken.segment, []).append(Word(min(offset, samples), spoken.start, spoken.end))
+            word, sample = self._timed.popleft()
+            found.setdefault(word.segment, []).append(Word(min(sample, samples), word.start, word.end))
         return [Words(tuple(words), segment) for segment, words in found.items()]
 
     def _add_character(self, character: str, time_s: float) -> None:
@@ -80,10 +82,10 @@ class WordTimes:
             return
         self._text_place = place + len(character)
         self._latest_s = max(self._latest_s, time_s)
-        while self._waiting and self._waiting[0].at < self._text_place:
+        while self._untimed and self._untimed[0].at < self._text_place:
             # Keep the words in order even if the times are not: the server takes no word before the last.
             self._latest_sample = max(self._latest_sample, self._begin + round(time_s * self._rate_hz))
-            self._timed.append((self._waiting.popleft(), self._latest_sample))
+            self._timed.append((self._untimed.popleft(), self._latest_sample))
 
 
 def _words(call: Call, segments: tuple[Segment, ...]) -> Iterator[_PlacedWord]:

@@ -75,7 +75,7 @@ class Converter:
             # The whole recording is billed now, even if the client leaves. No later answer has the credits.
             yield ProviderCount(credits)
             while not sound.is_full and (piece := await answer.next_piece()):
-                for event in sound.feed(0, piece):
+                for event in sound.feed(0, piece):  # a conversion has one segment
                     yield event
             if not sound.samples:
                 raise EngineFailed("ElevenLabs' answer has no audio.")

@@ -58,7 +58,7 @@ class ElevenLabsEngine(Cloner):
         models = await listings.models(self._api, self._settings)
         voices, is_whole = await listings.voices(self._api)
         self._models, self._voices = models, voices
-        self.unlisted_voices = () if is_whole else None
+        self.unlisted_voices = () if is_whole else None  # None: there may be others
         if self._is_spent:
             # Lists are free, so an answer to them does not show that the account has credit.
             await listings.check_credit(self._api)
@@ -69,20 +69,20 @@ class ElevenLabsEngine(Cloner):
         segments = phonemes.tagged(job.segments, job.pronunciations) if job.pronunciations else job.segments
         known = (each.max_characters for each in self._models if each.id == job.model)
         calls = joined(segments, next(known, listings.DEFAULT_MAX_CHARACTERS))
-        async with aclosing(self._noted(speech.events(calls))) as events:
+        async with aclosing(self._note_exhaustion(speech.events(calls))) as events:
             async for event in events:
                 yield event
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         events = self._converter.events(job, voice_id(job.voice), pcm)
-        async with aclosing(self._noted(events)) as noted:
+        async with aclosing(self._note_exhaustion(events)) as noted:
             async for event in noted:
                 yield event
 
     def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        return self._noted(Transcription(self._api, self._settings, job).events(pcm))
+        return self._note_exhaustion(Transcription(self._api, self._settings, job).events(pcm))
 
-    async def _noted(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+    async def _note_exhaustion(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
         """Give events, and note if the account has used up its credit."""
         try:
             async with aclosing(events):

@@ -19,16 +19,18 @@ from speech_engine.values import EngineVoice
 SAMPLE_RATE_HZ = 24_000
 """The rate of the PCM that the engine requests. OpenAI's own `pcm` has it, and every plan may use it."""
 SPEEDS = (0.7, 1.2)
+"""The slowest and the fastest speed that ElevenLabs takes."""
 DEFAULT_MAX_CHARACTERS = 5_000
 """The lowest limit of all models. It holds for a model whose limit ElevenLabs does not list."""
 
 SAMPLE_S = (3.0, 120.0)
-"""ElevenLabs names no bounds. It says that more than two minutes of a voice make it no better."""
+"""The shortest and the longest recording. ElevenLabs names no bounds. It says that more than two minutes of
+a voice make it no better."""
 
 CREDITS_A_MINUTE = 1000.0
 """The price of a minute of a recording that is converted."""
 
-_PAGE = "100"
+_PAGE_SIZE = "100"
 _MOST_PAGES = 20
 _LICENCE = "ElevenLabs terms of service"
 
@@ -186,7 +188,7 @@ async def voices(api: Api) -> tuple[tuple[VoiceInfo, ...], bool]:
 async def find_voices(api: Api, search: Mapping[str, str]) -> tuple[tuple[ListedVoice, ...] | None, bool]:
     """Return the voices that a search finds, and whether these are all; None if the key may not list them."""
     found: list[ListedVoice] = []
-    query = {"page_size": _PAGE, **search}
+    query = {"page_size": _PAGE_SIZE, **search}
     for number in range(_MOST_PAGES):
         page = await api.read_json(VoicePage, "/v2/voices", query)
         if page is None:

@@ -44,21 +44,21 @@ class Mp3Sound:
     def __init__(self, sample_rate_hz: int, most_samples: int | None, bits_per_s: int) -> None:
         self._sample_rate_hz = sample_rate_hz
         self._bits_per_s = bits_per_s
-        self._bytes = 0
+        self._given_bytes = 0
         self._most_bytes = None if most_samples is None else most_samples * bits_per_s // (8 * sample_rate_hz)
 
     @property
     def samples(self) -> int:
-        return self._bytes * 8 * self._sample_rate_hz // self._bits_per_s
+        return self._given_bytes * 8 * self._sample_rate_hz // self._bits_per_s
 
     @property
     def is_full(self) -> bool:
-        return self._most_bytes is not None and self._bytes >= self._most_bytes
+        return self._most_bytes is not None and self._given_bytes >= self._most_bytes
 
     def feed(self, _segment: int, data: bytes) -> Iterator[Encoded]:
-        within = data if self._most_bytes is None else data[: self._most_bytes - self._bytes]
+        within = data if self._most_bytes is None else data[: self._most_bytes - self._given_bytes]
         if within:
-            self._bytes += len(within)
+            self._given_bytes += len(within)
             yield Encoded("mp3", within)
 
     def end_of_call(self) -> None:

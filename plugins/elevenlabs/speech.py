@@ -111,7 +111,7 @@ class Speech:
                 units += float(len(call.text)) if cost is None else cost
                 if is_first:
                     yield Started(SAMPLE_RATE_HZ)
-                begin = self._sound.samples
+                samples_before = self._sound.samples
                 timed = self._timed_answer(answer, call) if self._settings.word_times else None
                 if timed is None:
                     await expect_sound(self._api, answer)
@@ -120,7 +120,7 @@ class Speech:
                         yield event
                 for event in timed.end() if timed else ():
                     yield event
-                if self._sound.samples == begin:
+                if self._sound.samples == samples_before:
                     raise EngineFailed("ElevenLabs' answer has no audio.")
             if self._sound.is_full:
                 break

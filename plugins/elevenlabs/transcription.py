@@ -22,7 +22,7 @@ from speech_engine.recording_pieces import SegmentJoiner, TimedText, WavPiece, t
 
 _PAUSE_S = 0.8
 _MOST_SEGMENT_S = 30.0
-_ENDS = (".", "?", "!", "…", "。", "？", "！", "।")
+_SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", "।")
 _CLOSING = "\"')]»”’"
 _MOST_TERMS = 1000
 _TERM = re.compile(r"(?=.{1,50}\Z)[^\s<>{}\[\]\\]+(?: [^\s<>{}\[\]\\]+){0,4}")
@@ -55,16 +55,16 @@ class Transcription:
             raise UnsupportedRequest("ElevenLabs does not translate recordings.")
 
     def events(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        return transcript_events(pcm, self._job.deadline_s, self._ask, self._segments)
+        return transcript_events(pcm, self._job.deadline_s, self._send_piece, self._segments)
 
     @asynccontextmanager
-    async def _ask(self, piece: WavPiece, within_s: float) -> AsyncIterator[HttpAnswer]:
+    async def _send_piece(self, piece: WavPiece, within_s: float) -> AsyncIterator[HttpAnswer]:
         form = piece.form(self._fields())
-        asking = self._api.exchange(
+        exchange = self._api.exchange(
             "POST", "/v1/speech-to-text", query=self._query, body=form, within_s=within_s
         )
         try:
-            async with asking as answer:
+            async with exchange as answer:
                 yield answer
         except UnsupportedText as error:
             # A recording has no text, so the refusal is about the rest of the request.
@@ -85,7 +85,7 @@ class Transcription:
     def _segments(self, piece: WavPiece, body: bytes) -> Iterator[TranscriptSegment | None]:
         found = decoded(_Answer, body)
         language = language_tag(found.language_code or "") or self._job.language
-        for lead, words in _cut(found.words):
+        for lead, words in _cut_into_segments(found.words):
             text = lead + "".join(word.text for word in words).strip()
             timed = [word._replace(text=word.text.strip()) for word in words]
             yield self._joiner.join(
@@ -97,7 +97,7 @@ class Transcription:
             )
 
 
-def _cut(found: tuple[_Word, ...]) -> Iterator[tuple[str, list[TimedText]]]:
+def _cut_into_segments(found: tuple[_Word, ...]) -> Iterator[tuple[str, list[TimedText]]]:
     """Yield the words of each segment, with the blanks before them, and what is before the first one. A
     segment ends at the end of a sentence, at a pause, or where it is too long."""
     words, lead, blank, at_s = list[TimedText](), "", "", 0.0
@@ -107,7 +107,7 @@ def _cut(found: tuple[_Word, ...]) -> Iterator[tuple[str, list[TimedText]]]:
             continue
         start_s = at_s if each.start is None else each.start
         end_s = max(start_s, start_s if each.end is None else each.end)
-        if words and _ends(words, start_s):
+        if words and _is_segment_end(words, start_s):
             yield lead, words
             words, lead, blank = [], blank, ""
         words.append(TimedText(blank + each.text, start_s, end_s, each.logprob or 0.0))
@@ -116,7 +116,7 @@ def _cut(found: tuple[_Word, ...]) -> Iterator[tuple[str, list[TimedText]]]:
         yield lead, words
 
 
-def _ends(words: list[TimedText], next_s: float) -> bool:
-    is_sentence = words[-1].text.rstrip(_CLOSING).endswith(_ENDS)
+def _is_segment_end(words: list[TimedText], next_s: float) -> bool:
+    is_sentence = words[-1].text.rstrip(_CLOSING).endswith(_SENTENCE_ENDS)
     is_pause = next_s - words[-1].end_s >= _PAUSE_S
     return is_sentence or is_pause or next_s - words[0].start_s >= _MOST_SEGMENT_S

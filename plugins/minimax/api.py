@@ -27,7 +27,7 @@ class Exchange:
     """An answer that has begun. It keeps the code and the trace id for the log, in case it fails."""
 
     def __init__(self, answer: HttpAnswer) -> None:
-        self.code = 0
+        self.code = 0  # MiniMax's own code of the error; 0 means none
         self.trace = answer.headers.get("trace-id", "")
         self._answer = answer
 

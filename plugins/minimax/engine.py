@@ -31,7 +31,7 @@ class MinimaxEngine(voices.Cloner):
         self._settings = settings
         super().__init__(Api(settings, context))
         self._voices: tuple[VoiceInfo, ...] = ()
-        self.unlisted_voices: tuple[str, ...] | None = None
+        self.unlisted_voices: tuple[str, ...] | None = None  # None: no list was read yet
 
     def models(self) -> tuple[ModelInfo, ...]:
         return MODELS

@@ -13,7 +13,6 @@ from speech_engine import cloud, errors
 
 _INVALID = 2013
 
-
 _KEY = (errors.EngineUnauthorized, "MiniMax does not accept the key; look at the key and at base_url")
 _CREDIT = (errors.EngineExhausted, "The MiniMax account has no credit left, or its plan is used up")
 _PACE = (errors.EngineLimited, "MiniMax allows no more requests just now")
@@ -61,7 +60,7 @@ def error_of_code(base: BaseResp) -> errors.EngineError:
 
 def error_of_status(status: int, headers: Mapping[str, str]) -> errors.EngineError:
     kind, message = _BY_STATUS.get(status, _FAILURE)
-    sentences = {each: f"{sentence}." for each, sentence in (_FAILURE, (kind, message))}
+    sentences = {cls: f"{sentence}." for cls, sentence in (_FAILURE, (kind, message))}
     return cloud.refusal(kind, sentences, status, headers, f"HTTP {status}")
 
 

@@ -88,16 +88,16 @@ FIRST_USE_MODEL = "speech-2.8-turbo"
 """The model with which a new clone speaks once. It is one of the cheapest."""
 
 _EMOTIONS = ("happy", "sad", "angry", "fearful", "disgusted", "surprised", "calm", "fluent")
-_WHISPERED = (*_EMOTIONS, "whisper")
-_BY_MODEL = {
+_WITH_WHISPER = (*_EMOTIONS, "whisper")
+_EMOTIONS_BY_MODEL = {
     "speech-2.8-hd": _EMOTIONS,
     "speech-2.8-turbo": _EMOTIONS,
-    "speech-2.6-hd": _WHISPERED,
-    "speech-2.6-turbo": _WHISPERED,
-    "speech-02-hd": _WHISPERED,
-    "speech-02-turbo": _WHISPERED,
-    "speech-01-hd": _WHISPERED,
-    "speech-01-turbo": _WHISPERED,
+    "speech-2.6-hd": _WITH_WHISPER,
+    "speech-2.6-turbo": _WITH_WHISPER,
+    "speech-02-hd": _WITH_WHISPER,
+    "speech-02-turbo": _WITH_WHISPER,
+    "speech-01-hd": _WITH_WHISPER,
+    "speech-01-turbo": _WITH_WHISPER,
 }
 
 
@@ -124,4 +124,4 @@ def _model(id_: str, emotions: tuple[str, ...]) -> ModelInfo:
     )
 
 
-MODELS = tuple(_model(id_, emotions) for id_, emotions in _BY_MODEL.items())
+MODELS = tuple(_model(id_, emotions) for id_, emotions in _EMOTIONS_BY_MODEL.items())

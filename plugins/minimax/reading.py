@@ -18,7 +18,7 @@ from speech_engine.cloud import EventStream
 _MOST_BYTES = 1024 * 1024
 """The limit of an answer in one piece without its audio, which is passed on as it comes."""
 _AUDIO = re.compile(rb'"audio"\s*:\s*"(?=[^"])')
-_END = 2
+_STATUS_OF_LAST = 2
 _SENTINEL = b"[DONE]"
 _BLANKS = b" \t\r\n"
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
@@ -37,7 +37,7 @@ class SpeechReader:
         self._judge = judge
         self._has_sound = False
         self._stream: EventStream | None = None
-        self._is_whole = False
+        self._is_one_object = False
         self._whole = bytearray()
         self._odd_digit: bytes | None = None  # the odd digit so far, inside the audio of a whole answer
 
@@ -55,13 +55,13 @@ class SpeechReader:
         self._whole += piece
         if len(self._whole) > _MOST_BYTES:
             raise EngineFailed("MiniMax's answer is longer than any that makes sense.")
-        if not self._is_whole and (start := self._whole.lstrip(_BLANKS)):
+        if not self._is_one_object and (start := self._whole.lstrip(_BLANKS)):
             # A JSON object in place of events is an answer without streaming, or the refusal of a stream.
-            self._is_whole = start.startswith(b"{")
-            if not self._is_whole:
+            self._is_one_object = start.startswith(b"{")
+            if not self._is_one_object:
                 self._stream = EventStream()
                 yield from self._events(self._stream.feed(bytes(start)))
-        if self._is_whole and self._odd_digit is None and (found := _AUDIO.search(self._whole)):
+        if self._is_one_object and self._odd_digit is None and (found := _AUDIO.search(self._whole)):
             piece = bytes(self._whole[found.end() :])
             del self._whole[found.end() :]
             self._odd_digit = b""
@@ -92,7 +92,7 @@ class SpeechReader:
         if answer.extra_info is not None and answer.extra_info.usage_characters is not None:
             self.units = answer.extra_info.usage_characters
         status = answer.data.status if answer.data else None
-        self.is_over = is_whole or status == _END
+        self.is_over = is_whole or status == _STATUS_OF_LAST
         if not (self.is_over and self._has_sound):
             yield from self._decode_hex((answer.data and answer.data.audio) or "")
 

@@ -84,7 +84,7 @@ class Cloner:
             )
         if not _VOICE_ID.fullmatch(request.name):
             raise errors.EngineFailed("The name of a new voice is no id for MiniMax.")
-        file_id = await self._uploaded(request.name, request.samples[0])
+        file_id = await self._upload(request.name, request.samples[0])
         body = wire.CloneBody(
             file_id=file_id,
             voice_id=request.name,
@@ -100,7 +100,7 @@ class Cloner:
         finally:
             # If this fails, the recording has the clone's name, and goes with the next search for the clone.
             with suppress(errors.EngineError):
-                await self._forget(file_id)
+                await self._delete_file(file_id)
         if not await self._speaks(body.voice_id):
             if is_taken:
                 raise errors.CloneNameUsed("MiniMax had a voice of this id, and never gives an id twice.")
@@ -113,7 +113,7 @@ class Cloner:
         A recording that was uploaded for it, and is still there, is deleted.
         """
         for file in await self._recordings(f"{name}."):
-            await self._forget(file.file_id)
+            await self._delete_file(file.file_id)
         return name if await self._speaks(name) else None
 
     async def list_clones(self, prefix: str) -> CloneList:
@@ -149,7 +149,7 @@ class Cloner:
     async def delete_voice(self, id: str) -> None:
         await self._api.request("/v1/delete_voice", wire.DeleteBody(id), wire.Answer, _ANSWER_S)
 
-    async def _uploaded(self, name: str, sample: CloneSample) -> int:
+    async def _upload(self, name: str, sample: CloneSample) -> int:
         suffix = _SUFFIXES.get(sample.media_type.partition(";")[0].strip().lower())
         if suffix is None:
             raise errors.UnusableSample("MiniMax takes recordings as MP3, M4A or WAV.")
@@ -166,7 +166,7 @@ class Cloner:
         answer = await self._api.request(_FILES, Query({"purpose": _PURPOSE}), wire.FilesAnswer, _ANSWER_S)
         return [file for file in answer.files or () if file.filename.startswith(prefix)]
 
-    async def _forget(self, file_id: int) -> None:
+    async def _delete_file(self, file_id: int) -> None:
         await self._api.request("/v1/files/delete", wire.FileBody(file_id), wire.Answer, _ANSWER_S)
 
 

@@ -30,7 +30,7 @@ class AnswerReader:
         self._pieces: PcmPieces | None = None
         self._segment = 0
         self._head = b""
-        self._kind = ""
+        self._kind = ""  # not known yet; later a format, "wav" or "text"
         self._wav: WavBody | None = None
 
     def state_rate(self, content_type: str) -> None:
@@ -97,7 +97,9 @@ class AnswerReader:
 
     def _events(self, data: bytes) -> list[Event]:
         if self._kind in PASSED_ON:
-            events: list[Event] = [] if self._started_hz == self._stated_hz else self._start(self._stated_hz)
+            events: list[Event] = (
+                [] if self._started_hz == self._stated_hz else self._start_events(self._stated_hz)
+            )
             if data:
                 events.append(Encoded(self._kind, data))
             return events
@@ -114,7 +116,7 @@ class AnswerReader:
         return self._pcm(pcm, self._wav.sample_rate_hz) if self._wav.has_begun else []
 
     def _pcm(self, pcm: bytes, rate_hz: int) -> list[Event]:
-        events = self._start(rate_hz)
+        events = self._start_events(rate_hz)
         if self._pieces is None:
             # The limit counts samples at the stated rate. A WAV may have another rate.
             most = self._most_samples
@@ -123,7 +125,7 @@ class AnswerReader:
         self.is_full = self._pieces.is_full
         return events
 
-    def _start(self, rate_hz: int) -> list[Event]:
+    def _start_events(self, rate_hz: int) -> list[Event]:
         """Return the event that begins the job, once. No later call may have another rate."""
         if self._started_hz == rate_hz:
             return []

@@ -90,7 +90,8 @@ class AudioBody:
             piece = self._head
             # The label counts only if the bytes may be both.
             is_labelled = "event-stream" in self._answer.headers.get("content-type", "")
-            if not kinds.is_audio(piece) if is_labelled else kinds.is_events(piece):
+            has_events = not kinds.is_audio(piece) if is_labelled else kinds.is_events(piece)
+            if has_events:
                 self._deltas = Deltas()
         if self._deltas is None:
             return (piece,)

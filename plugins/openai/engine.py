@@ -71,10 +71,10 @@ class OpenAIEngine:
 
         Before the first refresh that list is empty.
         """
-        days, settings = self._shutdown_dates, self._settings
+        dates, settings = self._shutdown_dates, self._settings
         return (
-            *(settings.model(id_, days.get(id_, "")) for id_ in self._models),
-            *(settings.hearing_model(id_, days.get(id_, "")) for id_ in settings.transcribes),
+            *(settings.model(id_, dates.get(id_, "")) for id_ in self._models),
+            *(settings.hearing_model(id_, dates.get(id_, "")) for id_ in settings.transcribes),
         )
 
     def voices(self) -> tuple[VoiceInfo, ...]:
@@ -152,6 +152,7 @@ class OpenAIEngine:
             url=self._speech_url,
             headers=self._headers if isinstance(request_body, HttpForm) else self._json_headers,
             body=request_body if isinstance(request_body, HttpForm) else msgspec.json.encode(request_body),
+            # The first call begins with the first segment.
             within_s=job.deadline_s if call.segment == 0 else _LATER_CALL_S,
         )
 

@@ -27,7 +27,7 @@ class Lists:
     def __init__(self, settings: ServerSettings, http: HttpClient) -> None:
         self._settings = settings
         self._http = http
-        self._readable: set[str] = set()
+        self._readable_paths: set[str] = set()
 
     async def fetch_first(self, *paths: str) -> Any:
         """Return the first of these lists that the server has, or None if it has none."""
@@ -35,9 +35,9 @@ class Lists:
             question = request("GET", self._settings.url(path), self._settings.http_headers, _LIST_S)
             async with self._http.send(question) as answer:
                 if answer.status == 200:
-                    self._readable.add(path)
+                    self._readable_paths.add(path)
                     return decoded(Any, await answer.read(), "The provider's list is not JSON.")
-                if answer.status not in _NO_ACCESS or (answer.status == 403 and path in self._readable):
+                if answer.status not in _NO_ACCESS or (answer.status == 403 and path in self._readable_paths):
                     raise await refusal_of_answer(answer)
         return None
 
@@ -85,6 +85,7 @@ def voice_named(id_: str) -> VoiceInfo:
 
 
 def _entries(answer: Any, *keys: str) -> list[Any]:
+    """Return the answer if it is a list, or else the list that it has under the first of these keys."""
     if isinstance(answer, list):
         return answer
     for key in keys:

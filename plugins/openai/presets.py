@@ -109,7 +109,7 @@ _QWEN3_MODELS = {
         tuple(_QWEN_LANGUAGE_NAMES), "Apache-2.0", language_names=_QWEN_LANGUAGE_NAMES
     ),
 }
-_VOXCPM2 = (
+_VOXCPM2_LANGUAGES = (
     *("zh", "en", "ar", "my", "da", "nl", "fi", "fr", "de", "el", "he", "hi", "id", "it", "ja", "km", "ko"),
     *("lo", "ms", "no", "pl", "pt", "ru", "es", "sw", "sv", "tl", "th", "tr", "vi"),
 )
@@ -128,8 +128,8 @@ _VLLM_OMNI = Preset(
         "max_instructions": 500,
         "billed_on_submit": False,
     },
-    {
-        "openbmb/VoxCPM2": PresetModel(_VOXCPM2, "Apache-2.0", sample_rate_hz=48_000, clones=True),
+    models={
+        "openbmb/VoxCPM2": PresetModel(_VOXCPM2_LANGUAGES, "Apache-2.0", sample_rate_hz=48_000, clones=True),
         **_QWEN3_MODELS,
     },
 )
@@ -146,7 +146,7 @@ _SGLANG_OMNI = Preset(
         "instructions": ("Qwen/Qwen3-TTS-12Hz-*-CustomVoice",),
         "billed_on_submit": False,
     },
-    {
+    models={
         **_QWEN3_MODELS,
         "fishaudio/s2-pro": PresetModel(licence="Fish Audio Research License", clones=True),
         "mistralai/Voxtral-4B-TTS-*": PresetModel(licence="CC-BY-NC-4.0"),
@@ -178,8 +178,8 @@ _KOKORO = Preset(
         "formats": ("mp3", "opus", "aac", "pcm"),
         "billed_on_submit": False,
     },
-    {"*": _KOKORO_MODEL},
-    _KOKORO_VOICES,
+    models={"*": _KOKORO_MODEL},
+    voices=_KOKORO_VOICES,
     # It accepts OpenAI's names, but lists only its own voices.
     knows_names=True,
 )
@@ -191,7 +191,7 @@ _OPENROUTER = Preset(
         # Each of its providers has its own range, or none.
         "speed": (1.0, 1.0),
     },
-    {"x-ai/grok-voice-*": PresetModel(max_characters=15_000)},
+    models={"x-ai/grok-voice-*": PresetModel(max_characters=15_000)},
     model_list="/models?output_modalities=speech",
     # Each model has its provider's voices.
     unlisted=(),
@@ -211,7 +211,7 @@ _ASSEMBLYAI = Preset(
         "speed": (1.0, 1.0),
         "max_characters": 5_000,
     },
-    {
+    models={
         # It does not detect a text's language, and without one it reads English.
         "assemblyai-tts-1": PresetModel(_ASSEMBLYAI_LANGUAGES, by_language="assemblyai-tts-{}"),
         **{f"assemblyai-tts-{tag}": PresetModel((tag,)) for tag in _ASSEMBLYAI_LANGUAGES},
@@ -242,11 +242,11 @@ _GROQ = Preset(
         "transcribes": ("whisper-large-v3", "whisper-large-v3-turbo"),
         "translates": ("whisper-large-v3",),
     },
-    {
+    models={
         "canopylabs/orpheus-v1-english": PresetModel(("en",)),
         "canopylabs/orpheus-arabic-saudi": PresetModel(("ar",)),
     },
-    {
+    voices={
         **{name: PresetVoice("en") for name in _ORPHEUS_ENGLISH},
         **{name: PresetVoice("ar") for name in _ORPHEUS_ARABIC},
     },
@@ -277,8 +277,8 @@ _DEEPINFRA = Preset(
         "transcribes": ("openai/whisper-large-v3", "openai/whisper-large-v3-turbo"),
         "translates": ("openai/whisper-large-v3",),
     },
-    {"hexgrad/Kokoro-82M": _KOKORO_MODEL, "canopylabs/orpheus-3b-0.1-ft": PresetModel(("en",))},
-    {**_KOKORO_VOICES, **{name: PresetVoice("en") for name in _ORPHEUS_VOICES}},
+    models={"hexgrad/Kokoro-82M": _KOKORO_MODEL, "canopylabs/orpheus-3b-0.1-ft": PresetModel(("en",))},
+    voices={**_KOKORO_VOICES, **{name: PresetVoice("en") for name in _ORPHEUS_VOICES}},
 )
 
 # Source: docs.fish.audio, "Migrate from OpenAI", read on 2026-11-25. The server takes the ids of its own
@@ -355,7 +355,7 @@ _CHATTERBOX = Preset(
         "speed": (1.0, 1.0),
         "billed_on_submit": False,
     },
-    {"chatterbox": PresetModel(("en",), "MIT")},
+    models={"chatterbox": PresetModel(("en",), "MIT")},
     unlisted=(),
 )
 

@@ -43,7 +43,7 @@ _DAYS_BY_HOST: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def shutdown_day(base_url: str, model: str) -> str:
+def shutdown_date_at(base_url: str, model: str) -> str:
     """Return the last day of a model at a host, or an empty text."""
     host = (urlsplit(base_url).hostname or "").lower()
     for known, days in _DAYS_BY_HOST.items():
@@ -86,4 +86,4 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         return {"accept-encoding": "identity", "user-agent": "voxgate", **self.key_headers}
 
     def shutdown_date(self, model: str) -> str:
-        return shutdown_day(self.base_url, model)
+        return shutdown_date_at(self.base_url, model)

@@ -26,6 +26,7 @@ _NO_CLIENT_FIELD = "|".join(sorted(NEVER_PASSED | _OWN_FIELDS))
 _ClientField = Annotated[str, Meta(pattern=rf"^(?!(?:{_NO_CLIENT_FIELD})\Z)[A-Za-z][A-Za-z0-9_]{{0,63}}\Z")]
 
 SAMPLE_HZ = 24_000
+"""The rate of the recordings that a request has."""
 _RATE_HZ = 24_000
 _MOST_CHARACTERS = 4096
 _NO_PRESET = Preset({}, knows_names=True)

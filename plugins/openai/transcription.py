@@ -33,7 +33,7 @@ from speech_engine.recording_pieces import (
     transcript_events,
 )
 
-_LISTS_NAMES = "*gpt-transcribe*"
+_MODELS_WITH_LISTS = "*gpt-transcribe*"
 """The models that take lists of languages and keywords."""
 _LENGTH_LIMIT = msgspec.Meta(max_length=MOST_SEGMENTS)
 
@@ -89,8 +89,8 @@ class Transcription:
     async def _send_piece(self, piece: WavPiece, within_s: float) -> AsyncIterator[HttpAnswer]:
         url = self._settings.url(f"/audio/{'translations' if self._translates else 'transcriptions'}")
         form = piece.form(self._fields())
-        question = request("POST", url, self._settings.http_headers, within_s, body=form)
-        async with self._http.send(question) as answer:
+        http_request = request("POST", url, self._settings.http_headers, within_s, body=form)
+        async with self._http.send(http_request) as answer:
             if answer.status != 200:
                 raise await refusal_of_answer(answer)
             yield answer
@@ -101,7 +101,7 @@ class Transcription:
         yield "model", job.model
         languages = [base_tag(tag) for tag in ((job.language,) if job.language else job.languages)]
         prompts = [job.prompt, ", ".join(job.keywords)]
-        if fnmatchcase(job.model, _LISTS_NAMES):
+        if fnmatchcase(job.model, _MODELS_WITH_LISTS):
             yield from (("languages[]", tag) for tag in languages)
             yield from (("keywords[]", keyword) for keyword in job.keywords)
             prompts.pop()

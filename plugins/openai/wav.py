@@ -22,7 +22,7 @@ class WavBody:
         self.sample_rate_hz = 0
         self.has_begun = False
         self._header = b""
-        self._bytes_left: int | None = None
+        self._bytes_left: int | None = None  # None: to the end of the body
 
     def feed(self, data: bytes) -> bytes:
         """Return the PCM in these bytes. Raises EngineFailed if voxgate cannot play this WAV."""

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 Sleep = Callable[[float], Awaitable[None]]
 
-_WITHIN_S = 8.0
+_REQUEST_S = 8.0
 MOST_ANSWER_BYTES = 28 * 1024 * 1024
 """The limit of an answer, unless it has the result of a long text."""
 MOST_TRIES = 4
@@ -78,7 +78,7 @@ class Api:
         body: bytes | dict[str, Any] | None = None,
         *,
         is_safe: bool = False,
-        within_s: float = _WITHIN_S,
+        within_s: float = _REQUEST_S,
         most_bytes: int = MOST_ANSWER_BYTES,
     ) -> ApiReply:
         """Return the answer with any status.
@@ -132,8 +132,8 @@ class Api:
         )
 
 
-def require_status(reply: ApiReply, *fine: int) -> ApiReply:
-    if reply.status not in fine:
+def require_status(reply: ApiReply, *expected: int) -> ApiReply:
+    if reply.status not in expected:
         raise reply.refusal()
     return reply
 
@@ -162,9 +162,9 @@ def pause_s(tries: int, chance: float, headers: Mapping[str, str]) -> float | No
     """
     if tries >= MOST_TRIES:
         return None
-    waited_s = retry_after_s(headers) or 0.0
-    pause = max(waited_s, _FIRST_PAUSE_S * 2 ** (tries - 1)) * (1.0 + 0.5 * chance)
-    return pause if pause <= MOST_PAUSE_S * 1.5 and waited_s <= MOST_PAUSE_S else None
+    retry_s = retry_after_s(headers) or 0.0
+    pause = max(retry_s, _FIRST_PAUSE_S * 2 ** (tries - 1)) * (1.0 + 0.5 * chance)
+    return pause if pause <= MOST_PAUSE_S * 1.5 and retry_s <= MOST_PAUSE_S else None
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

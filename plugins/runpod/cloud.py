@@ -12,6 +12,7 @@ from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.runner import NotBegun
 
 _CREATE_S = 15.0
+"""The longest wait for the answer to an order of a pod."""
 _TERMINATION_CHECKS = 5
 _TERMINATION_PAUSE_S = 1.0
 

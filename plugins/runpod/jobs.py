@@ -25,7 +25,7 @@ MOST_RUN_BYTES = 9_900_000
 """Runpod takes 10 MB. The rest is for the JSON around the work."""
 _MOST_RESULT_BYTES = 88 * 1024 * 1024
 """The server takes 64 MiB of sound, which are a third more in base64."""
-_SAMPLE_BYTES = 3
+_RESULT_BYTES_A_SAMPLE = 3
 """Two bytes are 2.7 in base64. The rest is for the times of the words."""
 _RUN_S = 30.0
 _FORGET_MS = 10_000
@@ -145,7 +145,7 @@ def most_result_bytes(work: RemoteWork) -> int:
     """Return the limit of an answer with the result of this work. Speech may be as long as its job allows."""
     job = None if work.work is None else job_of(work.work)
     samples = 0 if job is None else job.max_samples or 0
-    return min(_MOST_RESULT_BYTES, max(MOST_ANSWER_BYTES, _SAMPLE_BYTES * samples))
+    return min(_MOST_RESULT_BYTES, max(MOST_ANSWER_BYTES, _RESULT_BYTES_A_SAMPLE * samples))
 
 
 def pieces_of(output: Any, since: int) -> tuple[RemotePiece, ...]:

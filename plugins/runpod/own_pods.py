@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from plugins.runpod.api import Api, Sleep
 from plugins.runpod.cloud import Cloud, Pod
@@ -19,12 +19,17 @@ from speech_engine.runner import NotBegun
 TOKEN_VARIABLE = "VOXGATE_TOKEN"
 _STARTING = frozenset({"PROVISIONING", "STARTING"})
 _PORT = 8000
-_AGAIN_S = 60
+_RETRY_AFTER_S = 60
 _NO_POD = "No pod may be made now: a cap is reached, or no GPU of the list has a price."
-_READ_S = 15.0
-_FOUND_S = 8.0
-_FRESH_S = 30.0
-_STARTING_S = 5.0
+_CHOICE_S = 15.0
+_SEARCH_S = 8.0
+_RUNNING_CACHED_S = 30.0
+_STARTING_CACHED_S = 5.0
+
+
+class _CachedPod(NamedTuple):
+    until: float
+    pod: Pod
 
 
 class OwnPods:
@@ -50,12 +55,12 @@ class OwnPods:
         self._sleep = sleep
         self._now = now
         self._needed_life_s = needed_life_s
-        self._recent_pods: dict[str, tuple[float, Pod]] = {}
+        self._recent_pods: dict[str, _CachedPod] = {}
 
     async def choose_or_create(self, key: str) -> Pod:
         """Return a pod for the work with this key. Raises NotBegun if no pod was created and none is free."""
         try:
-            async with asyncio.timeout(_READ_S):
+            async with asyncio.timeout(_CHOICE_S):
                 choice = await self._choose()
         except NotBegun:
             raise
@@ -85,7 +90,7 @@ class OwnPods:
             return max(starting, key=lambda pod: (pod.made_at, pod.id))
         if freest is not None:
             return freest
-        raise NotBegun(_NO_POD, retry_after_s=_AGAIN_S)
+        raise NotBegun(_NO_POD, retry_after_s=_RETRY_AFTER_S)
 
     async def _affordable(self, alive: Sequence[Pod]) -> dict[str, float]:
         # A pod without a known price counts as the most expensive one.
@@ -108,7 +113,7 @@ class OwnPods:
             try:
                 pod = await self.cloud.create(self._pod_order(key, gpu))
             except EngineFailed:
-                async with asyncio.timeout(_FOUND_S):
+                async with asyncio.timeout(_SEARCH_S):
                     pod = await self.find_pod_of(key)
                 if pod is None:
                     raise
@@ -116,7 +121,7 @@ class OwnPods:
                 continue
             self._log.info("runpod.pod.made", pod=pod.id, gpu=gpu, usd_per_hour=pod.cost)
             return await self._within_caps(pod)
-        raise NotBegun("Runpod has no such machine now.", detail="HTTP 400", retry_after_s=_AGAIN_S)
+        raise NotBegun("Runpod has no such machine now.", detail="HTTP 400", retry_after_s=_RETRY_AFTER_S)
 
     async def _within_caps(self, made: Pod) -> Pod:
         """Return the pod, or end it and raise NotBegun if it breaks a cap.
@@ -134,42 +139,39 @@ class OwnPods:
             if not is_stored:
                 await asyncio.shield(self.terminate(made.id, "caps"))
         if not is_stored:
-            raise NotBegun(_NO_POD, retry_after_s=_AGAIN_S)
+            raise NotBegun(_NO_POD, retry_after_s=_RETRY_AFTER_S)
         return made
 
     def _pod_order(self, key: str, gpu: str) -> dict[str, Any]:
-        at, name = self._pods, self._name_for(key)
+        pods, name = self._pods, self._name_for(key)
         order: dict[str, Any] = {
             "name": name,
-            "image": at.image,
+            "image": pods.image,
             "gpu": {"id": gpu, "count": 1},
-            "cloud": at.cloud,
-            "disk": at.disk_gb,
+            "cloud": pods.cloud,
+            "disk": pods.disk_gb,
             "ports": [f"{_PORT}/http"],
             "env": self._environment(name),
         }
-        if at.volume:
-            order["mounts"] = {"network": [{"volumeId": at.volume, "path": at.volume_path}]}
-        if at.data_centers:
-            order["dataCenterIds"] = list(at.data_centers)
-        if at.registry:
-            order["registry"] = at.registry
+        if pods.volume:
+            order["mounts"] = {"network": [{"volumeId": pods.volume, "path": pods.volume_path}]}
+        if pods.data_centers:
+            order["dataCenterIds"] = list(pods.data_centers)
+        if pods.registry:
+            order["registry"] = pods.registry
         return order
 
     def _environment(self, name: str) -> dict[str, str]:
-        """Return the environment of a pod, which deploy/runpod/handler.py reads.
-
-        With it, a pod ends itself if this server no longer does.
-        """
-        at = self._pods
+        """Return a pod's environment, by which deploy/runpod/handler.py ends it if this server does not."""
+        pods = self._pods
         own = {
             TOKEN_VARIABLE: self._token(name),
             "VOXGATE_PORT": str(_PORT),
-            "VOXGATE_STOP_S": str(at.deadline_s),
-            "VOXGATE_IDLE_S": str(at.idle_s),
+            "VOXGATE_STOP_S": str(pods.deadline_s),
+            "VOXGATE_IDLE_S": str(pods.idle_s),
         }
         key = self._settings.stop_key
-        return at.env | own | ({"VOXGATE_STOP_KEY": key} if key else {})
+        return pods.env | own | ({"VOXGATE_STOP_KEY": key} if key else {})
 
     async def find_pod_of(self, key: str) -> Pod | None:
         name = self._name_for(key)
@@ -179,12 +181,13 @@ class OwnPods:
     async def read_pod(self, id_: str) -> Pod | None:
         """Return a pod, from a cache of a few seconds, because Runpod allows few requests a minute."""
         now = self._now()
-        if id_ in self._recent_pods and now < self._recent_pods[id_][0]:
-            return self._recent_pods[id_][1]
+        if (recent := self._recent_pods.get(id_)) is not None and now < recent.until:
+            return recent.pod
         pod = await self.cloud.pod(id_)
         self._recent_pods.pop(id_, None)
         if pod is not None:
-            self._recent_pods[id_] = (now + (_FRESH_S if pod.status == "RUNNING" else _STARTING_S), pod)
+            cached_s = _RUNNING_CACHED_S if pod.status == "RUNNING" else _STARTING_CACHED_S
+            self._recent_pods[id_] = _CachedPod(now + cached_s, pod)
         return pod
 
     async def paid_pods(self) -> list[Pod]:

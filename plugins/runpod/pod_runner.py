@@ -34,7 +34,7 @@ from speech_engine.runner import (
 _CACHED_S = 240.0
 """After its last work a pod stays for `idle_s`, and so do its results."""
 _MARGIN_S = 60
-_TURN_S = 5.0
+_CHOICE_TURN_S = 5.0
 
 
 class _WorkName(NamedTuple):
@@ -75,7 +75,7 @@ class PodRunner:
         self._settings = settings
         self._pods: PodSettings = settings.pods
         self._now = now
-        self._needed: dict[str, float] = {}
+        self._last_needed_at: dict[str, float] = {}
         self._paid: dict[str, _Paid] = {}
         self._choosing = asyncio.Lock()
         self._wait_s = self._pods.start_s + settings.queue_s
@@ -96,13 +96,13 @@ class PodRunner:
     async def submit(self, work: RemoteWork) -> str:
         """Find or create a pod for the work. `look` hands the work over once the pod is running."""
         try:
-            async with asyncio.timeout(_TURN_S):
+            async with asyncio.timeout(_CHOICE_TURN_S):
                 await self._choosing.acquire()
         except TimeoutError:
-            raise NotBegun("Another pod is being made.", retry_after_s=_TURN_S) from None
+            raise NotBegun("Another pod is being made.", retry_after_s=_CHOICE_TURN_S) from None
         try:
             pod = await self._own_pods.choose_or_create(work.key)
-            self._needed[pod.id] = self._now()
+            self._last_needed_at[pod.id] = self._now()
         finally:
             self._choosing.release()
         return str(_WorkName(pod.id, int(self._now()), work.key))
@@ -116,8 +116,8 @@ class PodRunner:
         return None if pod is None else str(_WorkName(pod.id, int(pod.made_at), key))
 
     async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
-        place = _WorkName.parse(name)
-        pod = await self._own_pods.read_pod(place.pod)
+        work_name = _WorkName.parse(name)
+        pod = await self._own_pods.read_pod(work_name.pod)
         if pod is None:
             return RemoteState(status="lost", reason="The pod is no more.")
         if pod.status in BROKEN:
@@ -129,7 +129,7 @@ class PodRunner:
             await self._own_pods.terminate(pod.id, "start")
             return RemoteState(status="lost", reason="The pod did not start in time.")
         try:
-            job = await self._job_in_pod(pod, place, work)
+            job = await self._job_in_pod(pod, work_name, work)
         except EngineError:
             # The pod may have ended.
             self._own_pods.forget(pod.id)
@@ -138,19 +138,19 @@ class PodRunner:
             return RemoteState(status="lost", usd=0.0, reason="It was not begun in time.")
         if job.remote_status in OPEN:
             return RemoteState(status=job.remote_status)
-        usd = self._usd(pod, place.key)
+        usd = self._usd(pod, work_name.key)
         if job.remote_status != "done":
             return RemoteState(status=job.remote_status, usd=usd, reason=f"The pod says {job.status}.")
         return finished_state(job.output, since, usd)
 
     async def cancel(self, name: str) -> float | None:
-        place = _WorkName.parse(name)
-        pod = await self._own_pods.cloud.pod(place.pod)
+        work_name = _WorkName.parse(name)
+        pod = await self._own_pods.cloud.pod(work_name.pod)
         if pod is None or pod.status != "RUNNING":
             # Only a running pod has work.
             return None
-        job = await self._own_pods.jobs(pod).cancel(place.key, "A pod")
-        return None if job is None else self._usd(pod, place.key)
+        job = await self._own_pods.jobs(pod).cancel(work_name.key, "A pod")
+        return None if job is None else self._usd(pod, work_name.key)
 
     async def health(self) -> RunnerHealth:
         ours = await self._own_pods.paid_pods()
@@ -168,25 +168,25 @@ class PodRunner:
         for name, over_s in live.items():
             pod = _WorkName.parse(name).pod
             used[pod] = max(used.get(pod, 0.0), began - over_s)
-        self._needed = last_needed(self._needed, pods, used)
-        going = to_terminate(pods, self._needed, now, self._pods)
+        self._last_needed_at = last_needed(self._last_needed_at, pods, used)
+        going = to_terminate(pods, self._last_needed_at, now, self._pods)
         are_gone = await asyncio.gather(
             *(self._own_pods.terminate(id_, reason) for id_, reason in going.items())
         )
         if left := are_gone.count(False):
             raise EngineFailed(f"{left} pods bill and could not be ended.")
 
-    async def _job_in_pod(self, pod: Pod, place: _WorkName, work: RemoteWork) -> JobStatus | None:
+    async def _job_in_pod(self, pod: Pod, work_name: _WorkName, work: RemoteWork) -> JobStatus | None:
         """Return the job in its pod. Hand the work over if the pod does not have it yet."""
         jobs, most_bytes = self._own_pods.jobs(pod), most_result_bytes(work)
-        if (job := await jobs.status(place.key, most_bytes)) is not None:
+        if (job := await jobs.status(work_name.key, most_bytes)) is not None:
             return job
-        if self._now() >= place.submitted_at + self._wait_s:
+        if self._now() >= work_name.submitted_at + self._wait_s:
             return None
         policy = {"executionTimeout": round(min(work.most_s, self._settings.most_s) * 1000)}
         # A pod begins each key only once, so the next `look` may safely send the work again.
         await jobs.run(msgspec.json.encode(work), policy, is_safe=True)
-        if (job := await jobs.status(place.key, most_bytes)) is None:
+        if (job := await jobs.status(work_name.key, most_bytes)) is None:
             raise EngineFailed("A pod does not know what it has just been given.")
         return job
 

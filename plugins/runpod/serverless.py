@@ -98,13 +98,13 @@ class ServerlessRunner:
         start_s = min((job.delay_time or 0.0) / 1000, self._settings.start_s)
         return (start_s + job.execution_time / 1000 + self._settings.idle_s) * self._settings.usd_per_second
 
-    async def _drained(self, jobs: Jobs, id_: str, left: int) -> list[Any]:
-        every = list[Any]()
-        while left > 0:
-            if not (some := await jobs.stream(id_)):
-                return every
-            every += some
-            left -= max(_LEAST_PIECE_BYTES, len(msgspec.json.encode(some)))
+    async def _drained(self, jobs: Jobs, id_: str, most_bytes: int) -> list[Any]:
+        outputs, left_bytes = list[Any](), most_bytes
+        while left_bytes > 0:
+            if not (new := await jobs.stream(id_)):
+                return outputs
+            outputs += new
+            left_bytes -= max(_LEAST_PIECE_BYTES, len(msgspec.json.encode(new)))
         raise EngineFailed("The worker's answer has no end.")
 
     def _jobs_and_id(self, name: str) -> tuple[Jobs, str]:

@@ -13,7 +13,9 @@ _Address = Annotated[
 ]
 _Usd = Annotated[float, msgspec.Meta(gt=0, le=1000, description="US dollars, above 0, up to 1000")]
 _Seconds = Annotated[int, msgspec.Meta(ge=5, le=86_400, description="a whole number of seconds, 5 to 86400")]
-_Idle = Annotated[int, msgspec.Meta(ge=0, le=86_400, description="a whole number of seconds, up to 86400")]
+_SecondsFrom0 = Annotated[
+    int, msgspec.Meta(ge=0, le=86_400, description="a whole number of seconds, up to 86400")
+]
 
 TIDY_S = 300
 """The longest time that a pod lives on after it should have ended."""
@@ -71,8 +73,8 @@ class RunpodSettings(Redacted, msgspec.Struct, frozen=True, forbid_unknown_field
     ] = 0.0
     most_s: _Seconds = 600
     queue_s: _Seconds = 600
-    start_s: _Idle = 120
-    idle_s: _Idle = 5
+    start_s: _SecondsFrom0 = 120
+    idle_s: _SecondsFrom0 = 5
     pods: PodSettings | None = None
     jobs_url: _Address = "https://api.runpod.ai/v2"
     management_url: _Address = "https://api.runpod.io/v2"

@@ -79,7 +79,7 @@ class Dependencies(NamedTuple):
         ]
 
     def _progress(self, name: str) -> str:
-        loaded = self.engines.loaded(name)
+        loaded = self.engines.load_progress(name)
         return "" if loaded is None else f", {loaded:.0%} loaded"
 
     async def _engines_over_budget(self) -> set[str]:

@@ -51,13 +51,12 @@ class CompressedEncoder:
         self._codec = codec
         self._rate_hz = form.sample_rate_hz
         self._sink = Sink()
-        # In samples: how many came in, how many the chunks so far complete, where the last packet ends, and
-        # the encoder's delay.
-        self._fed = 0
-        self._covered = 0
+        # The chunks so far complete the covered samples. The last packet ends at `_muxed_end`, in samples.
+        self._fed_samples = 0
+        self._covered_samples = 0
         self._muxed_end = 0
-        self._delay = 0
-        self._closed = False
+        self._delay_samples = 0
+        self._is_closed = False
         with self._own_errors():
             muxing = {**codec.muxing, "flush_packets": "1"}
             # Threads for each answer would cost more time than they save.
@@ -78,25 +77,25 @@ class CompressedEncoder:
 
     def feed(self, pcm: bytes) -> Chunk:
         if pcm:
-            self._encode(audio_frame(pcm, self._rate_hz, self._fed))
-            self._fed += len(pcm) // SAMPLE_BYTES
+            self._encode(audio_frame(pcm, self._rate_hz, self._fed_samples))
+            self._fed_samples += len(pcm) // SAMPLE_BYTES
         data = self._sink.muxed_bytes()
         return Chunk(data, self._advance(self._end_of(data)), self._rate_hz)
 
     def flush(self) -> Chunk:
-        if not self._fed:
+        if not self._fed_samples:
             # An empty body is no valid file in these formats. The moment of silence costs nothing.
             self._encode(audio_frame(silence(round(_EMPTY_ANSWER_S * self._rate_hz)), self._rate_hz))
         self._encode(None)
-        self._closed = True
+        self._is_closed = True
         with self._own_errors():
             self._container.close()
-        return Chunk(self._sink.muxed_bytes(), self._advance(self._fed), self._rate_hz)
+        return Chunk(self._sink.muxed_bytes(), self._advance(self._fed_samples), self._rate_hz)
 
     def close(self) -> None:
-        if self._closed:
+        if self._is_closed:
             return
-        self._closed = True
+        self._is_closed = True
         try:
             self._container.close()
         except av.error.FFmpegError:
@@ -104,7 +103,7 @@ class CompressedEncoder:
             pass
 
     def _encode(self, frame: av.AudioFrame | None) -> None:
-        if self._closed:
+        if self._is_closed:
             raise SoundFailed("the encoder is closed")
         with self._own_errors():
             for packet in self._stream.encode(frame):
@@ -125,19 +124,19 @@ class CompressedEncoder:
             return
         clock: Fraction = packet.time_base * self._rate_hz
         self._muxed_end = int((packet.pts + (packet.duration or 0)) * clock)
-        self._delay = max(self._delay, int(-packet.pts * clock))
+        self._delay_samples = max(self._delay_samples, int(-packet.pts * clock))
 
     def _end_of(self, data: bytes) -> int:
         """Return the sample at which the sound in the written bytes ends."""
         if not data:
-            return self._covered
+            return self._covered_samples
         if self._codec.container != "ogg":
             return self._muxed_end
         granule = last_granule(data) or 0
-        return granule * self._rate_hz // OPUS_RATE_HZ - self._delay
+        return granule * self._rate_hz // OPUS_RATE_HZ - self._delay_samples
 
     def _advance(self, end: int) -> int:
         """Move the end of the covered samples to `end`, and return by how many samples it moved."""
-        end = max(self._covered, min(end, self._fed))
-        newly_covered, self._covered = end - self._covered, end
+        end = max(self._covered_samples, min(end, self._fed_samples))
+        newly_covered, self._covered_samples = end - self._covered_samples, end
         return newly_covered

@@ -25,7 +25,7 @@ def open_encoder(form: OutputForm) -> Encoder:
     codec = AUDIO_FORMATS[form.format].codec
     if codec is None:
         rate_hz = form.sample_rate_hz
-        return _Plain(wav_header(None, rate_hz) if form.format == "wav" else b"", rate_hz)
+        return _PlainSamples(wav_header(None, rate_hz) if form.format == "wav" else b"", rate_hz)
     # proxy/audio/libraries.py explains this late import.
     from proxy.audio.compressed import CompressedEncoder
 
@@ -44,20 +44,18 @@ def flac_with_length(flac: bytes, samples: int) -> bytes:
     return flac[: _FLAC_LENGTH.start] + length_bits.to_bytes(8) + flac[_FLAC_LENGTH.stop :]
 
 
-class _Plain:
+class _PlainSamples:
     """The samples themselves, with or without a header before them."""
 
     def __init__(self, header: bytes, rate_hz: int) -> None:
         self._header = header
         self._rate_hz = rate_hz
-        self._fed = 0
-        self._closed = False
+        self._is_closed = False
 
     def feed(self, pcm: bytes) -> Chunk:
-        if self._closed:
+        if self._is_closed:
             raise SoundFailed("the encoder is closed")
         samples = len(pcm) // SAMPLE_BYTES
-        self._fed += samples
         header, self._header = self._header, b""
         return Chunk(header + pcm, samples, self._rate_hz)
 
@@ -65,4 +63,4 @@ class _Plain:
         return self.feed(b"")
 
     def close(self) -> None:
-        self._closed = True
+        self._is_closed = True

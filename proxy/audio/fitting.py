@@ -46,7 +46,7 @@ SLOWEST, FASTEST = 0.25, 4.0
 
 # The filter's window at 24 kHz or less, and the most windows of silence that a flush needs. The slowest chain
 # needed far fewer.
-_WINDOW = 2048
+_WINDOW_SAMPLES = 2048
 _MOST_WINDOWS = 32
 
 
@@ -57,34 +57,34 @@ class Speed:
         if not SLOWEST <= factor <= FASTEST:
             raise ValueError(f"a speed of {factor} was asked for; it can be {SLOWEST} to {FASTEST}")
         self._factor = factor
-        self._fed = 0
+        self._fed_samples = 0
         self._samples_given = 0
         self._rate_hz = rate_hz
-        self._window = _WINDOW * math.ceil(rate_hz / OUTPUT_RATE_HZ)
+        self._window_samples = _WINDOW_SAMPLES * math.ceil(rate_hz / OUTPUT_RATE_HZ)
         self._graph = _tempo_graph(factor, rate_hz)
 
     def feed(self, pcm: bytes) -> bytes:
-        self._fed += len(pcm) // SAMPLE_BYTES
+        self._fed_samples += len(pcm) // SAMPLE_BYTES
         return self._pushed(pcm)
 
     def flush(self) -> bytes:
         """Push the rest out with silence: at its end, the filter swallows up to a window of speech."""
         tail = b""
         for _ in range(_MOST_WINDOWS):
-            if self._missing() <= 0:
+            if self._missing_samples() <= 0:
                 break
-            tail += self._pushed(silence(self._window))
+            tail += self._pushed(silence(self._window_samples))
         return tail
 
-    def _missing(self) -> int:
-        return round(self._fed / self._factor) - self._samples_given
+    def _missing_samples(self) -> int:
+        return round(self._fed_samples / self._factor) - self._samples_given
 
     def _pushed(self, pcm: bytes) -> bytes:
         if not pcm:
             return b""
         try:
             self._graph.push(audio_frame(pcm, self._rate_hz))
-            pulled = b"".join(self._pulled())[: self._missing() * SAMPLE_BYTES]
+            pulled = b"".join(self._pulled())[: self._missing_samples() * SAMPLE_BYTES]
         except av.error.FFmpegError as error:
             raise SoundFailed(f"fitting the speed failed: {error}") from error
         self._samples_given += len(pulled) // SAMPLE_BYTES

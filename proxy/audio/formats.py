@@ -20,7 +20,6 @@ RATES_HZ = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
 """The rates that a request may name."""
 
 SAMPLE_BYTES = 2
-
 _TAIL_BYTES = 64
 _FRAMING_BYTES = 1000
 """The most bytes that the headers of frames and pages add to a second of sound."""
@@ -28,7 +27,6 @@ _UNKNOWN_SIZE = 0xFFFFFFFF
 _WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 WAV_HEADER_BYTES = _WAV_HEADER.size
 _RIFF_OVERHEAD_BYTES = WAV_HEADER_BYTES - 8
-
 
 _MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 # The lowest rate is 16 kbit/s. A player in real time then reads twice as much as `least_bytes_per_s` demands,
@@ -61,6 +59,8 @@ class Codec(NamedTuple):
 
 
 class AudioFormat(NamedTuple):
+    """The first of `rates_hz` is the usual one. `kbits` has the bit rates that a request may name."""
+
     media_type: str
     codec: Codec | None = None
     rates_hz: Sequence[int] = (OUTPUT_RATE_HZ, *RATES_HZ)
@@ -265,7 +265,7 @@ def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: 
         riff_bytes,
         b"WAVE",
         b"fmt ",
-        16,
+        16,  # the bytes of this part of the header
         1,  # integer PCM
         1,  # mono
         rate_hz,

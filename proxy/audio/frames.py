@@ -12,10 +12,11 @@ from speech_engine import EngineFailed
 OPUS_RATE_HZ = 48_000
 """The positions of Opus in Ogg count samples at this rate, whatever the rate of the sound."""
 
-_MARK = b"OggS"
-_HEADER_BYTES = 27
-_FIRST_PAGE = 2
-_HEAD = b"OpusHead"
+_PAGE_MARK = b"OggS"
+_PAGE_HEADER_BYTES = 27
+_FIRST_PAGE_FLAG = 2
+_FLAGS_AT, _POSITION_AT, _SEGMENT_COUNT_AT = 5, 6, 26
+_OPUS_HEAD = b"OpusHead"
 _PRE_SKIP_AT = 10
 _NO_PACKET_ENDS = -1
 
@@ -28,7 +29,7 @@ def last_granule(pages: bytes) -> int | None:
     granule = None
     at = 0
     while (size := page_bytes(pages, at)) is not None:
-        position = int.from_bytes(pages[at + 6 : at + 14], "little", signed=True)
+        position = int.from_bytes(pages[at + _POSITION_AT : at + _POSITION_AT + 8], "little", signed=True)
         if position != _NO_PACKET_ENDS:
             granule = position
         at += size
@@ -37,10 +38,10 @@ def last_granule(pages: bytes) -> int | None:
 
 def page_bytes(data: bytes, at: int) -> int | None:
     """Return the length of the page that begins at `at`, or None if there is no whole page."""
-    if not data.startswith(_MARK, at) or at + _HEADER_BYTES > len(data):
+    if not data.startswith(_PAGE_MARK, at) or at + _PAGE_HEADER_BYTES > len(data):
         return None
-    body_at = at + _HEADER_BYTES + data[at + 26]
-    end = body_at + sum(data[at + _HEADER_BYTES : body_at])
+    body_at = at + _PAGE_HEADER_BYTES + data[at + _SEGMENT_COUNT_AT]
+    end = body_at + sum(data[at + _PAGE_HEADER_BYTES : body_at])
     return end - at if end <= len(data) else None
 
 
@@ -49,7 +50,7 @@ class OpusPages:
 
     def __init__(self) -> None:
         self._held = b""
-        self._begun = 0
+        self._files = 0
         self._position = 0
 
     def feed(self, data: bytes) -> Chunk:
@@ -58,28 +59,28 @@ class OpusPages:
         while (size := page_bytes(held, at)) is not None:
             samples += self._samples(held[at : at + size])
             at += size
-        if at + len(_MARK) <= len(held) and not held.startswith(_MARK, at):
+        if at + len(_PAGE_MARK) <= len(held) and not held.startswith(_PAGE_MARK, at):
             raise EngineFailed("the engine's Opus stream is broken between two pages")
         self._held = held[at:]
         return Chunk(held[:at], samples, OPUS_RATE_HZ)
 
     def flush(self) -> Chunk:
-        if self._held and not self._begun:
+        if self._held and not self._files:
             raise EngineFailed("the engine's Opus stream ended before its first whole page")
         return Chunk(sample_rate_hz=OPUS_RATE_HZ)
 
     def _samples(self, page: bytes) -> int:
-        if page[5] & _FIRST_PAGE:
-            body = page[_HEADER_BYTES + page[26] :]
-            if not body.startswith(_HEAD) or len(body) < _PRE_SKIP_AT + 2:
+        if page[_FLAGS_AT] & _FIRST_PAGE_FLAG:
+            body = page[_PAGE_HEADER_BYTES + page[_SEGMENT_COUNT_AT] :]
+            if not body.startswith(_OPUS_HEAD) or len(body) < _PRE_SKIP_AT + 2:
                 raise EngineFailed("the engine's Ogg stream holds something other than Opus")
             # Positions include the first samples, which a decoder needs to start, and does not play.
             self._position = int.from_bytes(body[_PRE_SKIP_AT : _PRE_SKIP_AT + 2], "little")
-            self._begun += 1
+            self._files += 1
             return 0
-        if not self._begun:
+        if not self._files:
             raise EngineFailed("the engine's Opus stream has no beginning")
-        position = int.from_bytes(page[6:14], "little", signed=True)
+        position = int.from_bytes(page[_POSITION_AT : _POSITION_AT + 8], "little", signed=True)
         if position == _NO_PACKET_ENDS or position <= self._position:
             return 0
         new_samples = position - self._position
@@ -93,7 +94,6 @@ _ADTS_RATES_HZ = (
 )
 _ADTS_HEADER_BYTES = 7
 _ADTS_BLOCK_SAMPLES = 1024
-
 
 COUNTED_FORMATS = frozenset({"mp3", "aac", "opus", "pcm", "g711_ulaw", "g711_alaw"})
 """The formats whose frames pass unchanged. The server encodes the others again."""
@@ -144,7 +144,7 @@ class AdtsFrames:
 
     def __init__(self) -> None:
         self._held = b""
-        self._frames = 0
+        self._frame_count = 0
         self._sample_rate_hz = OUTPUT_RATE_HZ
 
     def feed(self, data: bytes) -> Chunk:
@@ -155,13 +155,13 @@ class AdtsFrames:
             if at + size > len(held):
                 break
             samples += _ADTS_BLOCK_SAMPLES * ((held[at + 6] & 3) + 1)
-            self._frames += 1
+            self._frame_count += 1
             at += size
         self._held = held[at:]
         return Chunk(held[:at], samples, self._sample_rate_hz)
 
     def flush(self) -> Chunk:
-        if self._held and not self._frames:
+        if self._held and not self._frame_count:
             raise EngineFailed("the engine's AAC stream ended before its first whole frame")
         return Chunk(sample_rate_hz=self._sample_rate_hz)
 
@@ -175,8 +175,8 @@ class AdtsFrames:
             or rate >= len(_ADTS_RATES_HZ)
             or size < _ADTS_HEADER_BYTES
         ):
-            raise EngineFailed(f"the engine's AAC stream is broken after {self._frames} frames")
-        if self._frames and _ADTS_RATES_HZ[rate] != self._sample_rate_hz:
+            raise EngineFailed(f"the engine's AAC stream is broken after {self._frame_count} frames")
+        if self._frame_count and _ADTS_RATES_HZ[rate] != self._sample_rate_hz:
             raise EngineFailed("the engine's AAC stream changes its sample rate")
         self._sample_rate_hz = _ADTS_RATES_HZ[rate]
         return size

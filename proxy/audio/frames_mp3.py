@@ -40,7 +40,6 @@ class FrameHeader(msgspec.Struct, frozen=True):
     frame_bytes: int
     samples: int
     sample_rate_hz: int
-
     index_at: int
     """The place of a Xing or Info mark in an index frame: after the side information."""
 
@@ -87,13 +86,13 @@ class Mp3Frames:
         # The unread bytes begin at `_at`.
         self._held = b""
         self._at = 0
-        self._skip = 0
-        self._frames = 0
-        self._seen: dict[bytes, FrameHeader] = {}
-        self._shortest = 0
+        self._skip_bytes = 0
+        self._frame_count = 0
+        self._headers: dict[bytes, FrameHeader] = {}
+        self._least_bytes = 0
         self._frame_samples = 0
-        self._frame: re.Pattern[bytes] | None = None
-        self._run: re.Pattern[bytes] | None = None
+        self._frame_pattern: re.Pattern[bytes] | None = None
+        self._run_pattern: re.Pattern[bytes] | None = None
         self._sample_rate_hz = OUTPUT_RATE_HZ
 
     @property
@@ -104,44 +103,44 @@ class Mp3Frames:
 
     def feed(self, data: bytes) -> Chunk:
         self._held = self._held + data if self._held else bytes(data)
-        skipped_ranges: list[tuple[int, int]] = []
+        sound_ranges: list[tuple[int, int]] = []
         samples = 0
         while True:
-            if self._skip:
+            if self._skip_bytes:
                 self._drop_skipped()
             end, frames = self._plain_run()
             if frames:
-                skipped_ranges.append((self._at, end))
+                sound_ranges.append((self._at, end))
                 self._at = end
-                self._frames += frames
+                self._frame_count += frames
                 samples += frames * self._frame_samples
             header = self._next_header()
             if header is None or len(self._held) < self._at + header.frame_bytes:
                 break
             end = self._at + header.frame_bytes
             if not _is_tag_frame(self._held[self._at : end], header):
-                skipped_ranges.append((self._at, end))
-                self._frames += 1
+                sound_ranges.append((self._at, end))
+                self._frame_count += 1
                 samples += header.samples
             self._at = end
-        if self._keeps_original and self._frames and not self.has_manifest:
+        if self._keeps_original and self._frame_count and not self.has_manifest:
             # A manifest comes before the first frame.
             self._forget_original()
         if self._keeps_original:
-            self._keep_taken_out(skipped_ranges)
-        out = _join_ranges(self._held, skipped_ranges)
+            self._keep_taken_out(sound_ranges)
+        out = _join_ranges(self._held, sound_ranges)
         self._held, self._at = self._held[self._at :], 0
         return Chunk(out, samples, self._sample_rate_hz)
 
     def flush(self) -> Chunk:
-        if self._held and not self._frames:
+        if self._held and not self._frame_count:
             raise EngineFailed("the engine's MP3 stream ended before its first whole frame")
         return Chunk(sample_rate_hz=self._sample_rate_hz)
 
-    def _keep_taken_out(self, skipped_ranges: list[tuple[int, int]]) -> None:
+    def _keep_taken_out(self, sound_ranges: list[tuple[int, int]]) -> None:
         """Store the bytes that are no sound, up to a limit."""
         begin = 0
-        for start, end in (*skipped_ranges, (self._at, self._at)):
+        for start, end in (*sound_ranges, (self._at, self._at)):
             if begin < start:
                 self._taken_out.append(SkippedBytes(self._given_bytes, self._held[begin:start]))
             self._given_bytes += end - start
@@ -154,12 +153,12 @@ class Mp3Frames:
         self._taken_out.clear()
 
     def _drop_skipped(self) -> None:
-        dropped = min(self._skip, len(self._held) - self._at)
+        dropped = min(self._skip_bytes, len(self._held) - self._at)
         tag = self._tag_end + self._held[self._at : self._at + dropped]
         self.has_manifest = self.has_manifest or _MANIFEST_MARK in tag
         self._tag_end = tag[-len(_MANIFEST_MARK) :]
         self._at += dropped
-        self._skip -= dropped
+        self._skip_bytes -= dropped
 
     def _plain_run(self) -> tuple[int, int]:
         """Return the end and the number of the whole frames at the front whose headers are known already.
@@ -169,25 +168,25 @@ class Mp3Frames:
         """
         held, at = self._held, self._at
         begin = held[at : at + _HEADER_BYTES]
-        header = self._seen.get(begin)
+        header = self._headers.get(begin)
         if header is None:
             return at, 0
         frames = _equal_frames(held, at, begin, header)
         end = at + frames * header.frame_bytes
-        if len(held) < end + self._shortest:
+        if len(held) < end + self._least_bytes:
             return end, frames
         run_end, more = self._mixed_run(end)
         return run_end, frames + more
 
     def _mixed_run(self, at: int) -> tuple[int, int]:
         """Return the end and the number of the whole frames from `at` on with any known header."""
-        if self._run is None or self._frame is None:
-            any_of = b"(?:" + b"|".join(_frame_expression(*seen) for seen in self._seen.items()) + b")"
-            self._frame = re.compile(any_of, re.DOTALL)
-            self._run = re.compile(any_of + b"*+", re.DOTALL)
-        run = self._run.match(self._held, at)
+        if self._run_pattern is None or self._frame_pattern is None:
+            any_of = b"(?:" + b"|".join(_frame_expression(*seen) for seen in self._headers.items()) + b")"
+            self._frame_pattern = re.compile(any_of, re.DOTALL)
+            self._run_pattern = re.compile(any_of + b"*+", re.DOTALL)
+        run = self._run_pattern.match(self._held, at)
         end = run.end() if run else at
-        return end, sum(1 for _ in self._frame.finditer(self._held, at, end))
+        return end, sum(1 for _ in self._frame_pattern.finditer(self._held, at, end))
 
     def _next_header(self) -> FrameHeader | None:
         """Read the header at the front and skip tags before it. None means that more bytes are needed."""
@@ -197,26 +196,26 @@ class Mp3Frames:
                 return self._checked_header()
             if tag_bytes == 0:
                 return None
-            self._skip = tag_bytes
+            self._skip_bytes = tag_bytes
             self._drop_skipped()
         return None
 
     def _checked_header(self) -> FrameHeader:
         begin = self._held[self._at : self._at + _HEADER_BYTES]
-        header = self._seen.get(begin) or frame_header(begin)
+        header = self._headers.get(begin) or frame_header(begin)
         if header is None:
-            raise EngineFailed(f"the engine's MP3 stream is broken after {self._frames} frames")
-        if self._frames and header.sample_rate_hz != self._sample_rate_hz:
+            raise EngineFailed(f"the engine's MP3 stream is broken after {self._frame_count} frames")
+        if self._frame_count and header.sample_rate_hz != self._sample_rate_hz:
             raise EngineFailed(
                 f"the engine's MP3 stream changes from {self._sample_rate_hz} to {header.sample_rate_hz} Hz"
             )
         self._sample_rate_hz = header.sample_rate_hz
-        if begin not in self._seen and len(self._seen) < _MOST_FRAME_KINDS:
-            self._shortest = min(self._shortest, header.frame_bytes) if self._seen else header.frame_bytes
-            self._seen[begin] = header
+        if begin not in self._headers and len(self._headers) < _MOST_FRAME_KINDS:
+            self._least_bytes = min(self._least_bytes or header.frame_bytes, header.frame_bytes)
+            self._headers[begin] = header
             # All frames of one sample rate have as many samples.
             self._frame_samples = header.samples
-            self._frame = self._run = None
+            self._frame_pattern = self._run_pattern = None
         return header
 
 
@@ -261,6 +260,7 @@ def _frame_expression(begin: bytes, header: FrameHeader) -> bytes:
 
 
 def _tag_bytes(held: bytes, at: int) -> int | None:
+    """Return the size of the tag at `at`: None if there is none, 0 if more bytes are needed to know it."""
     if held.startswith(b"TAG", at):
         return _ID3V1_BYTES
     if not held.startswith(b"ID3", at):

@@ -102,23 +102,23 @@ class SilentEnds:
     """Cuts the silence at the ends of a part, so that the pause there is as long as the text asks for."""
 
     def __init__(self, *, cuts_head: bool, cuts_tail: bool) -> None:
-        self._in_head, self._cuts_tail = cuts_head, cuts_tail
-        self._held = b""
+        self._is_before_sound, self._cuts_tail = cuts_head, cuts_tail
+        self._held_silence = b""
         self.cut_samples = 0
 
     def cut_ends(self, pcm: bytes) -> bytes:
-        if self._in_head:
+        if self._is_before_sound:
             begin = _first_loud(memoryview(pcm).cast("h")) * SAMPLE_BYTES
             self.cut_samples += begin // SAMPLE_BYTES
-            self._in_head, pcm = begin == len(pcm), pcm[begin:]
+            self._is_before_sound, pcm = begin == len(pcm), pcm[begin:]
         if not self._cuts_tail or not pcm:
             return pcm
         silent = _first_loud(memoryview(pcm).cast("h")[::-1]) * SAMPLE_BYTES
         if silent == len(pcm):
-            self._held += pcm
+            self._held_silence += pcm
             return b""
         loud = len(pcm) - silent
-        pcm, self._held = self._held + pcm[:loud], pcm[loud:]
+        pcm, self._held_silence = self._held_silence + pcm[:loud], pcm[loud:]
         return pcm
 
 

@@ -41,8 +41,7 @@ def no_model_command(_tag: str | None, _is_paid: bool) -> str:
 
 
 class Catalogue:
-    """The catalogue of one revision of the configuration. Each call reads the engines again, because a
-    host may start later."""
+    """The catalogue of one revision of the configuration. Each call reads the engines anew."""
 
     def __init__(
         self, config: Config, engines: Engines, command_for: FindModelCommand = no_model_command
@@ -81,9 +80,13 @@ class Catalogue:
         """Return the names of request fields that some model takes in a form of its own."""
         return frozenset[str]().union(*(model.info.client_fields for model in self.models())) - NEVER_PASSED
 
+    def usable_models(self, terms: Terms | None) -> list[routing.Model]:
+        """Return the models that a plan may use, or without terms, the public ones."""
+        return [model for model in self.models() if routing.may_see(model, terms, self.licences)]
+
     def list_models(self, terms: Terms | None) -> tuple[list[str], list[routing.Model]]:
-        """Return the aliases and models that a plan may use, or without terms, the public ones."""
-        models = [model for model in self.models() if routing.may_see(model, terms, self.licences)]
+        """Return the aliases and the models that a plan may use, or without terms, the public ones."""
+        models = self.usable_models(terms)
         names = {model.name for model in models}
         engines = None if terms is None else terms.engines
         # An engine that has not been up yet may have any model.
@@ -99,20 +102,19 @@ class Catalogue:
         # A route may speak for any alias, but for one that only hears.
         is_routed = any(may_speak(full) for route in self._routes for full in route.candidates)
         routed = {name for name in self._aliases if is_routed and not only_hear(self.models_of_alias(name))}
-        return [
-            name for name, of in self._aliases.items() if name in routed or any(map(may_speak, of))
-        ], models
+        aliases = [name for name, of in self._aliases.items() if name in routed or any(map(may_speak, of))]
+        return aliases, models
 
     def find_offer(
-        self, name: str, tag: str, operators: Mapping[str, routing.Voice] | None = None
+        self, name: str, tag: str, operator_voices: Mapping[str, routing.Voice] | None = None
     ) -> routing.Offer:
         """Return the models for a request with this `model` and language. Raises as `resolve_models` does.
 
-        `operators` are the voices that the operator saved. Without them, the offer has no post-steps.
+        `operator_voices` are the operator's saved ones. Without them, the offer has no post-steps.
         """
         routed = self._usable_route(tag)
-        if operators is not None and routed is not None and routed.route.post:
-            routed = replace(routed, steps=self.find_steps(routed.route, operators))
+        if operator_voices is not None and routed is not None and routed.route.post:
+            routed = replace(routed, steps=self.find_steps(routed.route, operator_voices))
         is_pinned = name not in self._aliases or only_hear(self.models_of_alias(name))
         if routed is not None and routed.models and not is_pinned:
             # The models of the alias are rarely needed, and their engines may be down.
@@ -135,12 +137,12 @@ class Catalogue:
         return [full for route in self._routes.of(tag) for full in route.candidates]
 
     def _unknown_engines(self, fulls: Iterable[str]) -> tuple[str, ...]:
-        """Return the engines of these full names that have not been up, so that their models are unknown."""
+        """Return the engines in these names (`engine/model`) whose models are unknown: they were never up."""
         engines = dict.fromkeys(full.partition("/")[0] for full in fulls)
         return tuple([each for each in engines if each in self.live and not self.live[each].models()])
 
     def _usable_route(self, tag: str) -> routing.RoutingResult | None:
-        """Return the most exact usable route: a route without any of its candidates is unusable."""
+        """Return the most exact usable route. A route is unusable if all its candidates are missing."""
         for route in self._routes.of(tag):
             models = tuple(self._find_all_models(route.candidates))
             if models or not route.candidates:
@@ -148,11 +150,11 @@ class Catalogue:
         return None
 
     def find_steps(
-        self, route: routing.Route, operators: Mapping[str, routing.Voice]
+        self, route: routing.Route, operator_voices: Mapping[str, routing.Voice]
     ) -> tuple[routing.FoundStep, ...]:
-        engines = dict(self.live.items())
+        live = dict(self.live.items())
         return tuple(
-            [find_step(step, engines, operators, self._configured.get(step.voice)) for step in route.post]
+            [find_step(step, live, operator_voices, self._configured.get(step.voice)) for step in route.post]
         )
 
     def missing_candidates(self, route: routing.Route) -> list[str]:
@@ -208,8 +210,7 @@ class Catalogue:
         )
 
     def check_model(self, name: str) -> None:
-        """Raise NotFound unless the name is an alias, a model, or may be a model of an engine that has not
-        been up."""
+        """Raise NotFound unless a name is an alias, a model, or may be one of an engine that was never up."""
         if name not in self._aliases:
             with suppress(UpstreamFailed):
                 self.resolve_models(name)
@@ -346,8 +347,7 @@ class Catalogue:
         return "no engine has it: see voxgate check" if self._configured.is_silent(name) else ""
 
     def unusable_models(self) -> list[Remark]:
-        """Return remarks on models that cannot speak: their engine lacks them, or their licence is not
-        accepted."""
+        """Return remarks on models that cannot speak: an engine lacks them, or their licence is refused."""
         known = {name: [info.id for info in engine.models()] for name, engine in self.live.items()}
         return [*find_misnamed(self._config, known), *self._unlicensed()]
 

@@ -39,23 +39,23 @@ class CloneRights(NamedTuple):
     def under(cls, terms: Terms, providers: tuple[str, ...] | None) -> CloneRights:
         return cls(providers, terms.engines, terms.local_only)
 
-    def check_rights_at(self, place: CloneTarget) -> None:
+    def check_rights_at(self, target: CloneTarget) -> None:
         """Raise NotAllowed if the voice may not be cloned there. A recording stays with a local engine."""
-        if self.engines is not None and place.engine not in self.engines:
+        if self.engines is not None and target.engine not in self.engines:
             raise NotAllowed(
-                f"Your plan does not have '{place.engine}'.", param=ENGINES_FIELD, code="model_not_allowed"
+                f"Your plan does not have '{target.engine}'.", param=ENGINES_FIELD, code="model_not_allowed"
             )
-        if place.info.is_local:
+        if target.info.is_local:
             return
         if self.is_local_only:
             raise NotAllowed(
-                f"Your plan keeps recordings on this server, and '{place.engine}' is elsewhere.",
+                f"Your plan keeps recordings on this server, and '{target.engine}' is elsewhere.",
                 param=ENGINES_FIELD,
                 code="plan_is_local_only",
             )
-        if self.providers is not None and place.engine not in self.providers:
+        if self.providers is not None and target.engine not in self.providers:
             raise NotAllowed(
-                f"The consent of the voice does not name '{place.engine}'.",
+                f"The consent of the voice does not name '{target.engine}'.",
                 param=ENGINES_FIELD,
                 code="consent_not_given",
             )
@@ -84,23 +84,23 @@ class Cloning(Protocol):
         return []
 
     def check_targets(
-        self, places: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights
+        self, targets: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights
     ) -> None:
-        """Refuse places that may not have the recordings, or could not use them.
+        """Refuse targets that may not have the recordings, or could not use them.
 
         Raises NotAllowed and InvalidRequest.
         """
-        del places, seconds, rights
+        del targets, seconds, rights
 
     async def check_bill(
-        self, account: str, terms: Terms, places: Iterable[CloneTarget], voice: str | None = None
+        self, account: str, terms: Terms, targets: Iterable[CloneTarget], voice: str | None = None
     ) -> None:
         """Refuse clones that an account cannot pay for. A clone that the saved `voice` has already costs
         nothing.
 
         Raises NotAllowed and QuotaExceeded.
         """
-        del account, terms, places, voice
+        del account, terms, targets, voice
 
     async def check_saved(
         self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
@@ -111,10 +111,10 @@ class Cloning(Protocol):
         return self.find_targets(engines, credential)
 
     def statements(
-        self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str, tag: str = ""
+        self, record: VoiceRecord, targets: Iterable[CloneTarget], payer: str, tag: str = ""
     ) -> Sequence[Statement]:
         """Return the clone tasks for the commit of their voice. They do nothing without the voice."""
-        del record, places, payer, tag
+        del record, targets, payer, tag
         return ()
 
     def begin_clones(self, record: VoiceRecord) -> None:
@@ -124,14 +124,14 @@ class Cloning(Protocol):
     async def order(
         self,
         record: VoiceRecord,
-        places: Iterable[CloneTarget],
+        targets: Iterable[CloneTarget],
         *,
         payer: str = "",
         tag: str = "",
         pays_again: bool = False,
     ) -> object:
         """Clone a saved voice at targets that were checked. Raises NotFound if the voice was deleted."""
-        del record, places, payer, tag, pays_again
+        del record, targets, payer, tag, pays_again
         return None
 
 

@@ -15,10 +15,10 @@ from proxy.config.config_toml import known_names, voices_to_bind
 from proxy.config.reader import names_hint
 from proxy.config.sections import VoiceSection
 from proxy.engines.engine_list import Engines
-from proxy.engines.plugin_instances import who_knows
+from proxy.engines.plugin_instances import known_by
 from speech_engine import EngineVoice
 
-_Shares = Mapping[str, tuple[NameShare, ...]] | None
+_Shares = Mapping[str, tuple[NameShare, ...]] | None  # None: the engine has not been up
 
 
 class _Bound(NamedTuple):
@@ -46,7 +46,7 @@ class ConfiguredVoices:
         self._names = {
             name
             for name, section in sections.items()
-            if section.is_known_name and who_knows(name, engines.names)
+            if section.is_known_name and known_by(name, engines.names)
         }
         self._unbound = {
             name: _unbound_voice(name, section)

@@ -21,7 +21,7 @@ class ErasedVoices:
     def __init__(self) -> None:
         self._erased: OrderedDict[str, None] = OrderedDict()
         self._streams: Counter[str] = Counter()
-        self._ended: dict[str, asyncio.Event] = {}
+        self._ended_by_voice: dict[str, asyncio.Event] = {}
 
     def __repr__(self) -> str:
         return f"<ErasedVoices {len(self._erased)} erased, {self._streams.total()} heard>"
@@ -60,14 +60,14 @@ class ErasedVoices:
             for voice in voices:
                 if not self._streams[voice]:
                     del self._streams[voice]
-                    if (ended := self._ended.pop(voice, None)) is not None:
+                    if (ended := self._ended_by_voice.pop(voice, None)) is not None:
                         ended.set()
 
     async def wait_until_silent(self, voice: str, within_s: float) -> bool:
         """Wait until no stream speaks with this voice any more. Return False if one goes on."""
         if not self._streams[voice]:
             return True
-        ended = self._ended.setdefault(voice, asyncio.Event())
+        ended = self._ended_by_voice.setdefault(voice, asyncio.Event())
         try:
             async with asyncio.timeout(within_s):
                 await ended.wait()

@@ -43,7 +43,7 @@ class Erasing(Protocol):
     async def erase_voice(
         self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
     ) -> Tombstone:
-        """Erase a voice, which is unusable when this returns. Raises NotFound if it was erased before."""
+        """Erase a voice, `by_owner` if its account does. It is unusable after that. Raises NotFound."""
         ...
 
     async def erase_account(self, account: str) -> None:

@@ -41,7 +41,7 @@ class KnownVoices:
         self._models: defaultdict[str, list[ModelInfo]] = defaultdict(list)
         for model in catalogue.models():
             self._models[model.engine].append(model.info)
-        self._spoken: dict[tuple[str, str], bool] = {}
+        self._speaks_cache: dict[tuple[str, str], bool] = {}
 
     def voice_named(self, name: str) -> Voice:
         """Return a voice by id or name, as a speech request would find it. Raises NotFound, and
@@ -114,11 +114,11 @@ class KnownVoices:
         return not engines or any(self._speaks(engine, tag) for engine in engines)
 
     def _speaks(self, engine: str, tag: str) -> bool:
-        known = self._spoken.get((engine, tag))
+        known = self._speaks_cache.get((engine, tag))
         if known is None:
             infos = self._models[engine]
             known = not infos or any(routing.speaks(info, tag) for info in infos)
-            self._spoken[engine, tag] = known
+            self._speaks_cache[engine, tag] = known
         return known
 
     def _members_or_self(self, voice: Voice) -> list[Voice]:

@@ -61,7 +61,7 @@ class _Names:
 
 
 class VoiceCache:
-    """Voices with their names, made once and shared by libraries. `saved` has the saved records."""
+    """Voices with their names, shared by libraries. `saved` has the records. `singles` has no casts."""
 
     def __init__(self, listed: tuple[Voice, ...] = (), saved: VoicesById = NO_VOICES) -> None:
         self.listed = listed
@@ -104,7 +104,7 @@ class AccountLibrary:
         self._lexicons = lexicons
 
     @property
-    def operators(self) -> Mapping[str, Voice]:
+    def operator_voices(self) -> Mapping[str, Voice]:
         """The operator's voices by id and name, without casts."""
         return self._shared.singles.by_both
 
@@ -152,7 +152,7 @@ EMPTY_LIBRARY = AccountLibrary(_EMPTY, _EMPTY, Lexicons({}))
 """The library of a caller without an account, on a server without lexicons."""
 
 
-class _Texts(Mapping[str, Words]):
+class _LazyLexicons(Mapping[str, Words]):
     """Lexicons, each of which is parsed when a text first needs it. An account with many seldom needs all."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
@@ -229,8 +229,8 @@ class Library:
         self._configured = configured
         self._own_voices = own_voices
         self._saved_words = saved_words
-        self._words = shared
-        self._nothing = _OwnPart(0, _EMPTY, Lexicons(shared))
+        self._configured_words = shared
+        self._empty_part = _OwnPart(0, _EMPTY, Lexicons(shared))
         self._operators = _EMPTY
         self._clock = clock
         self._trusted_s = _TRUSTED_S if store.is_shared else math.inf
@@ -249,7 +249,7 @@ class Library:
         )
 
     def __repr__(self) -> str:
-        cached_count, words = len(self._accounts), self._nothing.lexicons
+        cached_count, words = len(self._accounts), self._empty_part.lexicons
         return f"<Library {cached_count} accounts kept, {self.weight} bytes, {words!r}>"
 
     @property
@@ -341,7 +341,7 @@ class Library:
 
     async def _read_own(self, account: str, revision: int, before: _LibraryRead | None) -> _OwnPart:
         if account == OPERATOR or not (revision or self._store.is_shared):
-            return self._nothing
+            return self._empty_part
         known, now = None if before is None else before.own, self._clock()
         if known is not None and known.revision == revision and not self._is_due(known):
             return known
@@ -358,8 +358,8 @@ class Library:
     async def _with_lexicons(self, account: str, words: WordRevisions, known: _OwnPart | None) -> _OwnPart:
         """Return a part with the account's lexicons, which are read only if one has changed."""
         if not words:
-            return self._nothing if known is None or known.words else known
+            return self._empty_part if known is None or known.words else known
         if known is not None and known.words == words:
             return known
-        texts = _Texts(await self._saved_words.texts(account))
-        return _OwnPart(0, _EMPTY, Lexicons(self._words, texts), words, texts.characters)
+        texts = _LazyLexicons(await self._saved_words.texts(account))
+        return _OwnPart(0, _EMPTY, Lexicons(self._configured_words, texts), words, texts.characters)

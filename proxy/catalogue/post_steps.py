@@ -13,14 +13,14 @@ from speech_engine import EngineVoice
 def find_step(
     step: PostStep,
     engines: Mapping[str, LiveEngine],
-    operators: Mapping[str, Voice],
+    operator_voices: Mapping[str, Voice],
     configured: Voice | None,
 ) -> FoundStep:
     """Find the model and the voice of a step: a saved or configured voice of the operator, or one of the
     engine.
 
-    `operators` are the operator's saved voices by id and name, `configured` is the configured voice of this
-    name. An account's own voices never count, because the step is the operator's.
+    `operator_voices` are the operator's saved voices by id and name. `configured` is the configured voice of
+    this name. An account's own voices never count, because the step is the operator's.
     """
     name, _, id_ = step.engine.partition("/")
     if name not in engines:
@@ -35,7 +35,7 @@ def find_step(
         return FoundStep(step, lack=f"{name} has no model of {step.engine!r}; {did_you_mean(id_, known)}")
     # An engine stands for the first of its models that can do it.
     model = next((each for each in named if each.info.converts), named[0])
-    voice = operators.get(step.voice) or configured or _find_engine_voice(name, engine, step.voice)
+    voice = operator_voices.get(step.voice) or configured or _find_engine_voice(name, engine, step.voice)
     if voice is None:
         return FoundStep(step, model, lack=f"there is no voice {step.voice!r} for {model.name}")
     return FoundStep(step, model, voice)

@@ -54,10 +54,9 @@ class Recogniser(NamedTuple):
 
 
 class MadeSpeech(NamedTuple):
-    """Sound that an engine has made of a known text. If it is not `is_speech`, it consists of tones.
-
-    While one account waits for a transcription, hearing this gets at most this `share` of the model.
-    """
+    """Sound that an engine has made of a known text. If it is not `is_speech`, it consists of tones. It is
+    heard with the urgency `idle` if it `is_idle`. While one account waits for a transcription, hearing this
+    gets at most this `share` of the model."""
 
     recording: OwnRecording
     text: str
@@ -99,7 +98,8 @@ class LocalRecognition:
         return None
 
     async def hear_made(self, made: MadeSpeech, within_s: float, *, full_window: bool) -> ScoredTranscript:
-        """Hear what an engine has made, by the model of `find_recogniser`. Raises EngineError."""
+        """Hear what an engine has made, by the model of `find_recogniser`. See `HearJob` for `full_window`.
+        Raises EngineError."""
         raise EngineUnavailable("No local model hears.")
 
     def find_model(self, language: str, terms: Terms) -> Model:

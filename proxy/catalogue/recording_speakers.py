@@ -20,7 +20,7 @@ class RecordingSpeakers:
     """The models that a caller may use with a recording. Without terms, the list is public."""
 
     def __init__(self, catalogue: Catalogue, terms: Terms | None) -> None:
-        self._models = catalogue.list_models(terms)[1]
+        self._models = catalogue.usable_models(terms)
         self._is_complete = not catalogue.awaits_models
         self._command_for = catalogue.command_for
         self._is_paid = terms is not None and terms.is_paid
@@ -80,7 +80,7 @@ def advice_for(decision: Decision, catalogue: Catalogue, terms: Terms | None) ->
 
 
 def _language_advice(tag: str, catalogue: Catalogue, terms: Terms | None) -> str:
-    models = [each for each in catalogue.list_models(terms)[1] if each.info.speaks and not each.info.runner]
+    models = [each for each in catalogue.usable_models(terms) if each.info.speaks and not each.info.runner]
     able = [each.name for each in models if routing.speaks(each.info, tag)]
     if able:
         return f"Name a model that speaks it, and one of its voices: {', '.join(able[:_MOST_NAMED])}."
@@ -90,7 +90,7 @@ def _language_advice(tag: str, catalogue: Catalogue, terms: Terms | None) -> str
 
 
 def _converters_advice(catalogue: Catalogue, terms: Terms | None) -> str:
-    able = [model.name for model in catalogue.list_models(terms)[1] if model.info.converts]
+    able = [model.name for model in catalogue.usable_models(terms) if model.info.converts]
     if able:
         return f"{', '.join(able)} can."
     return "" if catalogue.awaits_models else "No model that you may use here can."

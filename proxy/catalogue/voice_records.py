@@ -44,8 +44,8 @@ class VoiceTexts(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 class VoiceRecord(VoiceTexts, frozen=True, kw_only=True):
     """A saved voice. It is the operator's when `account` is None.
 
-    If it is sealed, `name` is a digest, and the other texts are empty until the record is opened. `members`
-    are those of a cast, `mix` those of a mix, each with its weight. `used` is the day when it last spoke.
+    If it is sealed, `name` is a digest, and the other texts are empty until it is opened. A cast has
+    `members`, a mix has weights in `mix`. `created` and `used`, its last day of speech, are in microseconds.
     """
 
     id: str

@@ -18,7 +18,7 @@ from proxy.diagnosis import text_check
 from proxy.diagnosis.certificate_check import check_certificates
 from proxy.diagnosis.model_check import check_models, check_retirements
 from proxy.engines.environments.environments import EnvironmentRefused, interpreter
-from proxy.engines.plugin_instances import names_of_engines, who_knows
+from proxy.engines.plugin_instances import known_by, names_of_engines
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
 from proxy.feature_list import features_of
 from proxy.speech.language_detection import SHIPPED
@@ -67,7 +67,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
 def _offered_voices(config: Config, registry: Registry) -> list[str]:
     names = names_of_engines(registry, config)
     return [
-        name for name, section in config.voices.items() if not section.is_known_name or who_knows(name, names)
+        name for name, section in config.voices.items() if not section.is_known_name or known_by(name, names)
     ]
 
 

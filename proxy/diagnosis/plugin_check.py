@@ -87,7 +87,7 @@ def _check_hosted(folder: Path, spec: HostedEngineSpec, voice: str | None) -> It
         [*command, *([voice] if voice else [])],
         input=msgspec.json.encode(spec.section.settings),
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": plugin_folder.search_path(folder)},
+        env={**os.environ, "PYTHONPATH": plugin_folder.python_path(folder)},
         timeout=_TIMEOUT_S,
         check=False,
     )

@@ -112,7 +112,7 @@ class Engines:
         found = [lufs for id_ in ids if (lufs := stated.get(id_)) is not None]
         return sum(found) / len(ids) if len(found) == len(ids) else None
 
-    def remote(self) -> list[RemoteEngine]:
+    def remote_engines(self) -> list[RemoteEngine]:
         return [engine for engine in self._live.values() if isinstance(engine, RemoteEngine)]
 
     async def has_begun(self, name: str, step: str) -> bool:
@@ -138,7 +138,7 @@ class Engines:
             _log.error("engine.host.failed", engine=news.engine, exc_info=error)
             engine.refuse(news, f"its host's state cannot be used: {type(error).__name__}")
 
-    def loaded(self, name: str) -> float | None:
+    def load_progress(self, name: str) -> float | None:
         engine = self._live[name]
         return None if isinstance(engine, _WITHOUT_HOSTS) else engine.load_progress
 
@@ -146,7 +146,7 @@ class Engines:
         """Return the models and voices of each engine whose hosts are ready."""
         return {name: engine.introduction for name, engine in self._hosted() if engine.state == "ready"}
 
-    def unknown(self) -> set[str]:
+    def unknown_engines(self) -> set[str]:
         """Return the engines with hosts that have never been up."""
         return {name for name, engine in self._hosted() if not engine.models()}
 
@@ -187,7 +187,7 @@ class Engines:
     def credentials(self, name: str) -> tuple[str, ...]:
         return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()
 
-    def share(self, workers: int) -> None:
+    def divide_limits(self, workers: int) -> None:
         """Take one worker's part of what providers allow. `workers` are those of all living machines."""
         for name, engine in self._live.items():
             if isinstance(engine, CloudEngine):
@@ -255,7 +255,7 @@ class Engines:
                 device=health.device,
                 memory_gb=health.memory_gb,
                 figures=health.figures,
-                loaded=self.loaded(name),
+                loaded=self.load_progress(name),
             )
             for (name, engine), health in zip(self._live.items(), healths, strict=True)
         )
@@ -277,7 +277,7 @@ async def open_engines(
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
         engines = Engines(live, config.engines, names_of_engines(registry, config))
-        engines.share(config.server.workers)
+        engines.divide_limits(config.server.workers)
         await stack.enter_async_context(sharing.running())
         stack.push_async_callback(engines.late.close)
         yield engines
@@ -307,7 +307,7 @@ class _Opening:
         try:
             spec = self._registry.engine(name, section, self._data, may_wait=True)
         except EngineConfigError as error:
-            return self._failed(name, str(error))
+            return self._failed_engine(name, str(error))
         if isinstance(spec, RemoteSpec) and not section.cluster:
             samples = LocalSamples(self._source)
             self._stack.push_async_callback(samples.close)
@@ -336,7 +336,7 @@ class _Opening:
             return await self._create(spec, section, self._http)
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: listed as its reason
             _log.warning("engine.start.failed", engine=name, exc_info=error)
-            return self._failed(name, f"{type(error).__name__}: {error}")
+            return self._failed_engine(name, f"{type(error).__name__}: {error}")
 
     async def _create(
         self, spec: InProcessSpec[Any], section: EngineSection, http: UpstreamClient
@@ -349,14 +349,14 @@ class _Opening:
         if not spec.is_cloud:
             return InProcessEngine(created[0], section.queue, samples, spec.licence)
         keys = [
-            self._key(spec, number, engine, section, credential)
+            self._make_key(spec, number, engine, section, credential)
             for number, (engine, credential) in enumerate(zip(created, spec.credentials, strict=True), 1)
         ]
         cloud = CloudEngine(spec.name, keys, self._metrics, samples=samples)
         await self._stack.enter_async_context(keep_refreshed(cloud))
         return cloud
 
-    def _key(
+    def _make_key(
         self, spec: InProcessSpec[Any], number: int, engine: Engine, section: EngineSection, credential: str
     ) -> ProviderKey:
         slots, pace = Slots(hello_of(engine).slots, section.queue), ProviderPace(section.rpm)
@@ -364,5 +364,5 @@ class _Opening:
         self._sharing.add(key, spec.name, str(getattr(spec.settings[number - 1], API_KEY, "")))
         return key
 
-    def _failed(self, name: str, reason: str) -> CloudEngine:
+    def _failed_engine(self, name: str, reason: str) -> CloudEngine:
         return CloudEngine(name, (), self._metrics, reason)

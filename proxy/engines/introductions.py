@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 
 
 class StoredIntroduction(msgspec.Struct, frozen=True):
-    """The answer to a `Hello`, the licence of the model, and the time that the engine took to load."""
+    """The answer to a `Hello`, the licence, and the load time. They count for an engine with this `key`."""
 
     key: str
     hello: bytes

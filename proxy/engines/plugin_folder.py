@@ -28,19 +28,19 @@ def entries_of(folder: Path) -> tuple[EntryPoint, ...]:
             ) from None
         places = [folder / "src", folder] if (folder / "src").is_dir() else [folder]
     else:
-        entries, places = (_bare(folder),), [folder.parent if _is_package(folder) else folder]
+        entries, places = (_only_front(folder),), [folder.parent if _is_package(folder) else folder]
     # The folder comes before installed packages, since the check is about it.
     sys.path[:0] = map(str, places)
     return entries
 
 
-def search_path(folder: Path) -> str:
+def python_path(folder: Path) -> str:
     folder = folder.resolve()
     inside = folder.parent if _is_package(folder) else folder
     return f"{folder / 'src'}:{inside}" if (folder / "src").is_dir() else str(inside)
 
 
-def _bare(folder: Path) -> EntryPoint:
+def _only_front(folder: Path) -> EntryPoint:
     fronts = [file for file in sorted(folder.glob("*.py")) if _is_front(file)]
     if len(fronts) != 1:
         raise CommandRefused(

@@ -69,7 +69,7 @@ def names_of_engines(registry: Registry, config: Config) -> dict[str, Names]:
     return {name: known for name, known in found.items() if known}
 
 
-def who_knows(name: str, names: Mapping[str, Names]) -> list[str]:
+def known_by(name: str, names: Mapping[str, Names]) -> list[str]:
     return [engine for engine, known in names.items() if known == "shared" or name in known]
 
 

@@ -29,7 +29,7 @@ from speech_engine.plugin import Create, InstanceKind, Kind, Missing, S, worker_
 
 GROUP = "voxgate"
 
-_Key = tuple[str, str]
+_PluginKey = tuple[str, str]  # its kind and its name
 
 _log = structlog.get_logger()
 
@@ -56,8 +56,8 @@ class Manager(pluggy.PluginManager):
         )
 
 
-def judge(answers: list[Any], found: Mapping[tuple[str, str], Plugin[Any]]) -> tuple[Plugin[Any], ...]:
-    """Return the plugins of an answer. `found` are the plugins of other modules. Raise Nonsense."""
+def judge(answers: list[Any], found: Mapping[_PluginKey, Plugin[Any]]) -> tuple[Plugin[Any], ...]:
+    """Return the plugins of a module's answer. `found` are those of the modules before. Raise Nonsense."""
     if not answers:
         raise Nonsense("it has no voxgate_register(), or one that gives None")
     plugins = answers[0]
@@ -168,13 +168,13 @@ class RemoteSpec(NamedTuple):
 
 
 class Registry:
-    """The plugins that `load` found, by kind and name, and the faults of the others."""
+    """The plugins that `load` found, the faults of the others, and in `entries` the entry point of each."""
 
     def __init__(
         self,
-        plugins: Mapping[_Key, Plugin[Any]],
+        plugins: Mapping[_PluginKey, Plugin[Any]],
         faults: Iterable[PluginFault],
-        entries: Mapping[_Key, str] | None = None,
+        entries: Mapping[_PluginKey, str] | None = None,
     ) -> None:
         self._plugins = plugins
         self._entries = entries or {}
@@ -223,10 +223,10 @@ class Registry:
                 f"engines.{name}.credentials: {section.plugin} has no provider; remove it"
             )
         settings = _settings(f"engines.{name}", plugin.settings, section.settings)
-        kind = section.device.partition(":")[0]
-        if kind != "auto" and kind not in plugin.create.devices:
+        device = section.device.partition(":")[0]
+        if device != "auto" and device not in plugin.create.devices:
             able = ", ".join(plugin.create.devices)
-            raise EngineConfigError(f"engines.{name}.device: {section.plugin} can use {able}, not {kind}")
+            raise EngineConfigError(f"engines.{name}.device: {section.plugin} can use {able}, not {device}")
         if section.hosted:
             return HostedEngineSpec(name, plugin.create, section, models, plugin.model_format, data)
         if not plugin.create.in_process:
@@ -250,8 +250,8 @@ class Registry:
     def first_settings(
         self, name: str, section: EngineSection, data: str, *, may_wait: bool = False
     ) -> msgspec.Struct:
-        """Return the settings with the first key. Those of an engine on other machines are there: here it
-        counts as one with an empty section. With `may_wait`, its model may be absent. Raise
+        """Return the settings with the first key. The settings of an engine on other machines are there: here
+        those of an empty section stand for them. With `may_wait`, its model may be absent. Raise
         EngineConfigError."""
         plugin = self._plugin_of(name, section)
         if section.runner or section.cluster:
@@ -319,8 +319,8 @@ def load(more: Iterable[EntryPoint] = ()) -> Registry:
     manager = Manager(GROUP)
     manager.add_hookspecs(Hooks)
     faults: list[PluginFault] = []
-    found: dict[_Key, Plugin[Any]] = {}
-    entries: dict[_Key, str] = {}
+    found: dict[_PluginKey, Plugin[Any]] = {}
+    entries: dict[_PluginKey, str] = {}
     added = {entry.name: entry for entry in more}
     installed = sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
     for entry in [*(entry for entry in installed if entry.name not in added), *added.values()]:
@@ -339,7 +339,7 @@ def _register(
     manager: Manager,
     name: str,
     module: object,
-    found: dict[_Key, Plugin[Any]],
+    found: dict[_PluginKey, Plugin[Any]],
     faults: list[PluginFault],
 ) -> None:
     stage = "register"

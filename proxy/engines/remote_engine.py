@@ -83,14 +83,14 @@ class RemoteEngine(HelloEngine):
         It cannot keep clones, since each piece of work may run on another machine.
         """
         self.trouble = ""
-        models = tuple([self._as_here(info, first_audio_s) for info in hello.models])
+        models = tuple([self._as_remote(info, first_audio_s) for info in hello.models])
         shown = replace(hello, models=models)
         if shown != self._hello:
             self._hello = shown
             if self.on_models_changed is not None:
                 self.on_models_changed()
 
-    def _as_here(self, info: ModelInfo, first_audio_s: float) -> ModelInfo:
+    def _as_remote(self, info: ModelInfo, first_audio_s: float) -> ModelInfo:
         return replace(
             info,
             is_local=False,

@@ -33,7 +33,7 @@ MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 _DIGEST = re.compile(r"[0-9a-f]{32}")
-_PIECE = 4 * 1024 * 1024
+_PIECE_BYTES = 4 * 1024 * 1024
 
 Progress = Callable[[str, int, int], None]
 """Called with the name of a file, the bytes that are done, and how many there are."""
@@ -69,7 +69,7 @@ class ModelStore:
 
     def stored_model(self, name: str) -> StoredModel | None:
         """Return the version of a model that is in use, or None. Raise UnusableModel if it is damaged."""
-        digest = self._current(name)
+        digest = self._current_digest(name)
         if digest is None:
             return None
         folder = self.folder / name / digest
@@ -86,7 +86,7 @@ class ModelStore:
         for home in sorted(self.folder.glob("*/")):
             if not re.fullmatch(NAME, home.name):
                 continue
-            current = self._current(home.name)
+            current = self._current_digest(home.name)
             for folder in sorted(each for each in home.glob("*/") if _DIGEST.fullmatch(each.name)):
                 try:
                     yield StoredModel(read_manifest(folder), folder, folder.name == current)
@@ -100,7 +100,7 @@ class ModelStore:
             )
         return self.folder / name
 
-    def _current(self, name: str) -> str | None:
+    def _current_digest(self, name: str) -> str | None:
         if not re.fullmatch(NAME, name):
             return None
         try:
@@ -119,7 +119,7 @@ def with_models(
     """
     if section.model and format_ is None:
         raise UnusableModel(f"{section.plugin} takes no imported model; remove the line")
-    models = tuple(_find_for(section.plugin, name, data) for name in model_names(section, format_, data))
+    models = tuple(_model_for(section.plugin, name, data) for name in model_names(section, format_, data))
     if format_ is None or not models:
         return section, ()
     strictest_licence(models)  # raises, too
@@ -136,7 +136,7 @@ def with_model_of_mark(name: str, section: PluginSection, data: str) -> PluginSe
         return section
     if not isinstance(model, str):
         raise UnusableModel("must be the name of an imported model")
-    settings[MODEL_PATH] = str(_find_for(name, model, data).folder)
+    settings[MODEL_PATH] = str(_model_for(name, model, data).folder)
     return msgspec.structs.replace(section, settings=settings)
 
 
@@ -167,7 +167,7 @@ def strictest_licence(models: Iterable[StoredModel]) -> str:
     return next(iter([*binding, *by_name.values()]), "")
 
 
-def _find_for(plugin: str, name: str, data: str) -> StoredModel:
+def _model_for(plugin: str, name: str, data: str) -> StoredModel:
     model = ModelStore(data).stored_model(name)
     if model is None:
         command = f"voxgate models import PATH --engine {plugin} --name {name}"
@@ -213,7 +213,7 @@ def hash_file(path: Path, progress: Callable[[int, int], None]) -> tuple[str, in
     sha256, done = hashlib.sha256(), 0
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        while piece := file.read(_PIECE):
+        while piece := file.read(_PIECE_BYTES):
             sha256.update(piece)
             done += len(piece)
             progress(done, size)

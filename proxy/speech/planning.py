@@ -253,7 +253,7 @@ class Planner:
             converts=source is not None,
             receivers=receivers,
         )
-        offer = self._catalogue.find_offer(request.model, chosen.tag, own.operators)
+        offer = self._catalogue.find_offer(request.model, chosen.tag, own.operator_voices)
         decided = routing.decide(offer, span.voice, query, terms, self._rules)
         decision = self._catalogue.with_voice_owners(decided, request.model, terms)
         if span.voice.account is None and not span.voice.members and not offer.steps:

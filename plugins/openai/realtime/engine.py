@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from plugins.openai import lists
 from plugins.openai.realtime.messages import RateLimit, SessionKey
-from plugins.openai.realtime.sentence import Sentence, Terms
+from plugins.openai.realtime.sentence import Sentence, SentenceTerms
 from plugins.openai.realtime.session import Session
 from plugins.openai.realtime.session_pool import SessionPool
 from plugins.openai.realtime.settings import RATE_HZ, RealtimeSettings
@@ -70,7 +70,7 @@ class RealtimeEngine:
             self._shutdown_dates = lists.shutdown_dates(listed)
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        self._check(job)
+        self._check_job(job)
         recitation = Recitation(job, self._settings, self._pool, self._context)
         pieces = PcmPieces(RATE_HZ, job.max_samples)
         yield Started(RATE_HZ)
@@ -97,7 +97,7 @@ class RealtimeEngine:
     async def close(self) -> None:
         await self._pool.close()
 
-    def _check(self, job: SpeechJob) -> None:
+    def _check_job(self, job: SpeechJob) -> None:
         if job.model not in self._settings.models:
             raise EngineFailed("The engine has no such model.")
         if not isinstance(job.voice, EngineVoice) or job.voice.id not in {each.id for each in self.voices()}:
@@ -132,9 +132,10 @@ class Recitation:
         self._pending: deque[Sentence] = deque()
         self._current: Sentence | None = None
         texts = [(number, segment.spoken) for number, segment in enumerate(job.segments)]
-        self._left = deque((number, text) for number, text in texts if words_of(text).tokens)
+        self._texts_left = deque((number, text) for number, text in texts if words_of(text).tokens)
+        # The deadline is for the first audio of the job, so only its first sentence gets it.
         self._deadline: float | None = time.monotonic() + job.deadline_s
-        self._terms = Terms(
+        self._terms = SentenceTerms(
             judge=TranscriptJudge(job.language, contractions=settings.contractions),
             check=settings.check,
             instructions=f"{settings.instructions} {job.instructions}".strip(),
@@ -153,8 +154,8 @@ class Recitation:
 
     async def next_sentence(self) -> Sentence | None:
         """Request some sentences ahead. Return the next one, or None at the end."""
-        while self._left and len(self._pending) <= self._settings.ahead:
-            number, text = self._left.popleft()
+        while self._texts_left and len(self._pending) <= self._settings.ahead:
+            number, text = self._texts_left.popleft()
             sentence = Sentence(text, number, self._terms, self._deadline)
             self._deadline = None
             self._sentences.append(sentence)

@@ -12,7 +12,7 @@ from plugins.openai.realtime.settings import RATE_HZ
 from speech_engine import EngineFailed
 
 _PCM_SECOND_BYTES = 2 * RATE_HZ
-_TOKENS_A_SECOND = 20
+_AUDIO_TOKENS_A_SECOND = 20
 _FORMAT = {"type": "audio/pcm", "rate": RATE_HZ}
 
 
@@ -162,7 +162,7 @@ def read(message: bytes) -> tuple[str, Event | None]:
 
 def estimate_tokens(pcm_bytes: int) -> float:
     """Return an estimate of the tokens of audio, for a provider that does not count them."""
-    return float(ceil(pcm_bytes / _PCM_SECOND_BYTES * _TOKENS_A_SECOND))
+    return float(ceil(pcm_bytes / _PCM_SECOND_BYTES * _AUDIO_TOKENS_A_SECOND))
 
 
 def session_update(key: SessionKey, instructions: str, effort: str) -> str:
@@ -180,7 +180,7 @@ def session_update(key: SessionKey, instructions: str, effort: str) -> str:
     }
     if effort:
         session["reasoning"] = {"effort": effort}
-    return _encoded({"type": "session.update", "event_id": "update", "session": session})
+    return _as_json({"type": "session.update", "event_id": "update", "session": session})
 
 
 def response_create(number: int, key: SessionKey, text: str, instructions: str) -> str:
@@ -195,16 +195,16 @@ def response_create(number: int, key: SessionKey, text: str, instructions: str) 
             {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]},
         ],
     }
-    return _encoded({"type": "response.create", "event_id": f"create-{number}", "response": response})
+    return _as_json({"type": "response.create", "event_id": f"create-{number}", "response": response})
 
 
 def response_cancel(number: int, response_id: str) -> str:
-    return _encoded({"type": "response.cancel", "event_id": f"cancel-{number}", "response_id": response_id})
+    return _as_json({"type": "response.cancel", "event_id": f"cancel-{number}", "response_id": response_id})
 
 
 def _voice(id_: str) -> str | dict[str, str]:
     return {"id": id_} if id_.startswith("voice_") else id_
 
 
-def _encoded(message: dict[str, Any]) -> str:
+def _as_json(message: dict[str, Any]) -> str:
     return msgspec.json.encode(message).decode()

@@ -14,8 +14,9 @@ from speech_engine import ContentRefused, EngineError, EngineFailed
 
 _CHARACTER_S = 0.5
 _LEAST_S = 10.0
+"""An answer that is longer than this, with `_CHARACTER_S` for each character, is too long."""
 _SECOND_BYTES = 48_000
-_MOST_LETTERS = 64 * 1024
+_MOST_TRANSCRIPT_CHARACTERS = 64 * 1024
 
 
 class Response:
@@ -72,7 +73,7 @@ class Response:
         place = (event.output_index, event.content_index)
         before = self._transcripts.get(place, "")
         self._transcripts[place] = before + event.delta if event.transcript is None else event.transcript
-        self.is_too_long = sum(map(len, self._transcripts.values())) > _MOST_LETTERS
+        self.is_too_long = sum(map(len, self._transcripts.values())) > _MOST_TRANSCRIPT_CHARACTERS
         self._changed.set()
 
     def finish(self, body: ResponseBody) -> None:

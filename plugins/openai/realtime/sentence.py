@@ -22,7 +22,7 @@ class TextReworded(UnsupportedText):
         super().__init__("The provider's model does not read this text word for word.")
 
 
-class Terms(NamedTuple):
+class SentenceTerms(NamedTuple):
     """The common parameters of a job's sentences.
 
     `take_session` returns a session within some seconds. `note_mismatch` logs that other words were accepted.
@@ -39,7 +39,7 @@ class Terms(NamedTuple):
 class Sentence:
     """A sentence of a job. `deadline`, if any, is the `time.monotonic` for its first audio."""
 
-    def __init__(self, text: str, segment: int, terms: Terms, deadline: float | None) -> None:
+    def __init__(self, text: str, segment: int, terms: SentenceTerms, deadline: float | None) -> None:
         self.segment = segment
         self.responses: list[Response] = []
         self._text = text
@@ -48,8 +48,8 @@ class Sentence:
         self._session: Session | None = None
         self._failure: EngineError | None = None
         self._may_request_again = True
-        self._has_begun = False
-        self._is_flagged = False
+        self._has_audio = False
+        self._accepts_other_words = False
 
     async def begin(self) -> None:
         """Request the sentence. `next_audio` raises a failure, so that the sentence before can end first."""
@@ -66,8 +66,8 @@ class Sentence:
                 await self._request_after_failure(response)
             elif not self._is_right(response):
                 await self._request_after_other_words(response)
-            elif (audio := self._take_checked(response)) or (self._has_begun and response.is_done):
-                self._has_begun = True
+            elif (audio := self._take_checked(response)) or (self._has_audio and response.is_done):
+                self._has_audio = True
                 return audio
             elif response.is_done:
                 raise EngineFailed("The provider answered without any audio.")
@@ -82,7 +82,7 @@ class Sentence:
 
     @property
     def _left_s(self) -> float:
-        if self._deadline is None or self._has_begun:
+        if self._deadline is None or self._has_audio:
             return self._terms.silence_s
         return max(0.0, self._deadline - time.monotonic())
 
@@ -90,7 +90,7 @@ class Sentence:
         """Return whether the words so far are those of the text, and all of them if the response ended."""
         if response.is_too_long:
             return False
-        if self._terms.check == "off" or self._is_flagged:
+        if self._terms.check == "off" or self._accepts_other_words:
             return True
         if response.is_done:
             is_complete = self._terms.judge.says_all(self._text, response.transcript)
@@ -112,16 +112,16 @@ class Sentence:
     async def _request_after_failure(self, response: Response) -> None:
         """Request again if the session ended during the sentence. Raise any other failure."""
         assert response.failure is not None
-        if self._has_begun or not self._may_request_again or not isinstance(response.failure, SessionEnded):
+        if self._has_audio or not self._may_request_again or not isinstance(response.failure, SessionEnded):
             raise response.failure
         await self._request_again()
 
     async def _request_after_other_words(self, response: Response) -> None:
-        if self._may_request_again and not self._has_begun:
+        if self._may_request_again and not self._has_audio:
             self.leave()
             await self._request_again()
         elif self._terms.note_mismatch is not None and not response.is_too_long:
-            self._is_flagged = True
+            self._accepts_other_words = True
             self._terms.note_mismatch()
         else:
             raise TextReworded

@@ -51,11 +51,11 @@ class Session:
         self._ends_at = time.monotonic() + settings.session_s
         self._last_number = 0
         self._unknown_in_a_row = 0
-        self._open: dict[int, Response] = {}
-        self._by_id: dict[str, Response] = {}
+        self._open_responses: dict[int, Response] = {}
+        self._responses_by_id: dict[str, Response] = {}
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._socket: Socket | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
 
     @property
@@ -70,11 +70,11 @@ class Session:
 
     @property
     def is_idle(self) -> bool:
-        return not self._open
+        return not self._open_responses
 
     async def begin(self, within_s: float) -> None:
         """Open the connection. Raises EngineError if there is no session in time."""
-        self._running = asyncio.create_task(self._run(within_s), name="realtime session")
+        self._task = asyncio.create_task(self._run(within_s), name="realtime session")
         await asyncio.shield(self._ready)
 
     async def request_sentence(self, text: str, instructions: str) -> Response:
@@ -85,7 +85,7 @@ class Session:
         if self._socket is None or self.has_ended:
             raise SessionEnded("The provider's session has ended.")
         self._last_number += 1
-        response = self._open[self._last_number] = Response(self._last_number, text, self.key.speed)
+        response = self._open_responses[self._last_number] = Response(self._last_number, text, self.key.speed)
         try:
             await self._socket.send(messages.response_create(response.number, self.key, text, instructions))
         except errors.EngineFailed:
@@ -111,7 +111,7 @@ class Session:
     async def close(self) -> None:
         """End the connection, and wait until its task has ended."""
         self._end(SessionEnded("The session was closed."))
-        tasks = [task for task in (self._running, *self._sending) if task is not None]
+        tasks = [task for task in (self._task, *self._sending) if task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -164,7 +164,7 @@ class Session:
         while True:
             read_kind, event = await self._read(socket)
             if isinstance(event, messages.ErrorEvent):
-                raise _error(event.error)
+                raise _error_of(event.error)
             if isinstance(event, messages.SessionEvent):
                 if event.session.expires_at is not None:
                     left_s = event.session.expires_at - time.time() - _MARGIN_S
@@ -190,10 +190,10 @@ class Session:
             case messages.ResponseEvent(response=body):
                 self._finish(body)
             case messages.AudioDelta(response_id=id_, delta=audio):
-                if (response := self._by_id.get(id_)) is not None:
+                if (response := self._responses_by_id.get(id_)) is not None:
                     response.add_audio(audio)
             case messages.TranscriptDelta(response_id=id_):
-                if (response := self._by_id.get(id_)) is not None:
+                if (response := self._responses_by_id.get(id_)) is not None:
                     response.add_words(event)
             case messages.LimitsEvent(rate_limits=limits):
                 self._on_limits(self.key, limits)
@@ -205,7 +205,7 @@ class Session:
         if response is None:
             return
         response.id = body.id
-        self._by_id[body.id] = response
+        self._responses_by_id[body.id] = response
         if response.is_abandoned:
             self._cancel(response)
 
@@ -213,14 +213,14 @@ class Session:
         """Return the response of a body. A provider that returns no metadata answers in order."""
         if body.metadata and (named := body.metadata.get("sentence")) is not None:
             return self._response_by_number(str(named))
-        return next((each for each in self._open.values() if not each.id), None)
+        return next((each for each in self._open_responses.values() if not each.id), None)
 
     def _response_by_number(self, number: str) -> Response | None:
-        return next((each for each in self._open.values() if str(each.number) == number), None)
+        return next((each for each in self._open_responses.values() if str(each.number) == number), None)
 
     def _finish(self, body: messages.ResponseBody) -> None:
-        response = self._by_id.pop(body.id, None) or self._response_of(body)
-        if response is not None and self._open.pop(response.number, None) is not None:
+        response = self._responses_by_id.pop(body.id, None) or self._response_of(body)
+        if response is not None and self._open_responses.pop(response.number, None) is not None:
             response.finish(body)
             self._note_idle()
 
@@ -231,11 +231,12 @@ class Session:
         """
         if error.code == "session_expired":
             raise SessionEnded("The provider's session has ended.", detail="session_expired")
-        what, _, number = (error.event_id or "").partition("-")
-        response = self._response_by_number(number) if what == "create" else None
+        # The id of our request for a sentence is "create-NUMBER".
+        action, _, number = (error.event_id or "").partition("-")
+        response = self._response_by_number(number) if action == "create" else None
         if response is not None:
-            del self._open[response.number]
-            response.fail(_error(error))
+            del self._open_responses[response.number]
+            response.fail(_error_of(error))
             self._note_idle()
 
     def _cancel(self, response: Response) -> None:
@@ -265,12 +266,12 @@ class Session:
             self._ready.set_exception(failure)
             # Without this, asyncio would log an exception that was never read.
             self._ready.exception()
-        for response in self._open.values():
+        for response in self._open_responses.values():
             response.fail(failure)
-        self._open.clear()
-        self._by_id.clear()
-        if self._running is not None and self._running is not asyncio.current_task():
-            self._running.cancel()
+        self._open_responses.clear()
+        self._responses_by_id.clear()
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
         self._on_idle(self)
 
 
@@ -282,7 +283,7 @@ async def _send_text(socket: Socket, message: str) -> None:
         return
 
 
-def _error(error: messages.ErrorBody) -> errors.EngineError:
+def _error_of(error: messages.ErrorBody) -> errors.EngineError:
     return error_in_place_of_audio(
         RefusalDetail(code=error.code or error.type or "", field=error.param or "")
     )

@@ -9,15 +9,15 @@ from plugins.openai.realtime.messages import SessionKey
 from plugins.openai.realtime.session import Session
 from speech_engine import EngineBusy, EngineUnavailable
 
-Make = Callable[[SessionKey, Callable[[Session], None]], Session]
+MakeSession = Callable[[SessionKey, Callable[[Session], None]], Session]
 
 
 class SessionPool:
     """All sessions. The owner of a taken session must give it back, even if it has ended."""
 
-    def __init__(self, make: Make, most: int, idle_s: float) -> None:
+    def __init__(self, make: MakeSession, most_sessions: int, idle_s: float) -> None:
         self._make = make
-        self._most = most
+        self._most_sessions = most_sessions
         self._idle_s = idle_s
         self._all: set[Session] = set()
         # The first one is idle for the longest time.
@@ -28,7 +28,7 @@ class SessionPool:
         self._is_closed = False
 
     def __repr__(self) -> str:
-        return f"<SessionPool {len(self._all)} of {self._most}, {len(self._idle)} idle>"
+        return f"<SessionPool {len(self._all)} of {self._most_sessions}, {len(self._idle)} idle>"
 
     async def take(self, key: SessionKey, within_s: float) -> Session:
         """Return a session.
@@ -42,7 +42,7 @@ class SessionPool:
                     session = self._take_idle(key)
                     if session is not None:
                         return session
-                    if len(self._all) < self._most or self._drop_oldest_idle():
+                    if len(self._all) < self._most_sessions or self._drop_oldest_idle():
                         break
                     self._changed.clear()
                     await self._changed.wait()

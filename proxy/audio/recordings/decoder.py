@@ -18,9 +18,9 @@ MOST_AT_ONCE = 2
 """The most recordings that are decoded at once. Each may have 43 MB in memory, and the data made from it."""
 MOST_WAITING = 8
 """The most callers that wait. Each may have an upload of 10 MiB in memory."""
-MOST_OF_ACCOUNT = 3
+MOST_OF_ACCOUNT = 3  # callers of one account, waiting or not
 
-WITHIN_S = 30.0
+WITHIN_S = 30.0  # of one recording
 
 _SPEC = HelperSpec(
     module="proxy.audio.recordings.decoding_child",

@@ -26,15 +26,15 @@ _PCM = "pcm_"
 _OPTIONS = {"format_whitelist": "mp3,ogg,wav,flac,mov,aac,matroska", "protocol_whitelist": "none"}
 _FAULTS = (av.error.FFmpegError, ValueError, OSError, IndexError, UnicodeError)
 _MOST_BAD_PACKETS = 50
-_LEAST_LEFT = 0.001
-"""30 dB below."""
+_LEAST_ENERGY_RATIO = 0.001
+"""A mean that is 30 dB below the first channel counts as cancelled."""
 
 _T = TypeVar("_T")
 
 
 def decode(data: bytes) -> recording.Decoded | recording.Undecoded:
     """Decode a file. Raises MemoryError; any other exception is a fault of the decoder itself."""
-    return read_upload(data, _decoded)
+    return read_upload(data, _as_decoded)
 
 
 def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | recording.Undecoded:
@@ -42,7 +42,7 @@ def read_upload(data: bytes, made_of: Callable[[MonoFrames], _T]) -> _T | record
     some recorders invert one channel."""
     mix = Downmix()
     made = read_frames(data, mix, made_of)
-    return read_frames(data, Downmix(takes_first=True), made_of) if mix.is_put_out else made
+    return read_frames(data, Downmix(takes_first=True), made_of) if mix.is_cancelled_out else made
 
 
 def read_frames(data: bytes, mix: Downmix, made_of: Callable[[MonoFrames], _T]) -> _T | recording.Undecoded:
@@ -89,15 +89,15 @@ class MonoFrames:
         """Yield the frames, each with the number of its samples, as far as they can be read. `mono` gives the
         sound of one."""
         held = None
-        for frame in self._decoded():
+        for frame in self._all_frames():
             if held is not None:
                 yield held, held.samples
             held = frame
         if held is not None:
             yield held, self._samples_of_last(held)
 
-    def _decoded(self) -> Iterator[Any]:
-        bad_packets, has_run_in = 0, None
+    def _all_frames(self) -> Iterator[Any]:
+        bad_packets, has_run_in = 0, None  # None: the first packet has not come
         packets = self._container.demux(self._stream)
         while bad_packets < _MOST_BAD_PACKETS:
             try:
@@ -144,7 +144,7 @@ class MonoFrames:
             return bytes(whole.astype("<i2").data)
         return bytes(np.ascontiguousarray(whole.view(np.uint8).reshape(-1, 4)[:, :3]).data)
 
-    def no_sound(self) -> recording.UnusableRecording:
+    def no_sound_error(self) -> recording.UnusableRecording:
         return recording.UnusableRecording.of("empty" if self.rate_hz else "unreadable")
 
     def _check(self, frame: Any) -> None:
@@ -162,7 +162,7 @@ class MonoFrames:
         self.channels = max(self.channels, channels)
 
 
-def _decoded(frames: MonoFrames) -> recording.Decoded:
+def _as_decoded(frames: MonoFrames) -> recording.Decoded:
     pcm, sample_count, is_cut, stored_rate = bytearray(), 0, False, None
     for frame, samples in frames:
         stored_rate = stored_rate or StoredRate(frames.rate_hz)
@@ -173,7 +173,7 @@ def _decoded(frames: MonoFrames) -> recording.Decoded:
         if is_cut:
             break
     if stored_rate is None or not sample_count:
-        raise frames.no_sound()
+        raise frames.no_sound_error()
     pcm += frames.packed(stored_rate.flush())
     whole = bytes(pcm[: recording.MOST_SAMPLES * frames.sample_bytes])
     return recording.Decoded(
@@ -206,9 +206,9 @@ class Downmix:
         self._in_energy = self._out_energy = 0.0
 
     @property
-    def is_put_out(self) -> bool:
+    def is_cancelled_out(self) -> bool:
         """Whether the other channels cancel the first one in the mean."""
-        return self._out_energy < _LEAST_LEFT * self._in_energy
+        return self._out_energy < _LEAST_ENERGY_RATIO * self._in_energy
 
     def down(self, planes: NDArray[np.float64]) -> NDArray[np.float64]:
         if len(planes) == 1 or self.takes_first:

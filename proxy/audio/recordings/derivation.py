@@ -21,7 +21,7 @@ LEVEL_LUFS = -20.0
 """The loudness of samples, as of the recordings that models are trained on. It leaves room for peaks."""
 
 _MOST_GAIN_DB = 35.0
-_CUT_WITHIN = 0.3
+_CUT_SHARE = 0.3
 """The last share of the allowed length, which is searched for a quiet place to cut."""
 _STEP_S = 0.02
 _PAUSE_STEPS = 5
@@ -44,9 +44,9 @@ def derive_sample(master: bytes, quality: SampleQuality, spec: SampleSpec) -> by
     whole = Master(master)
     start, end = _speech_range(whole, quality, spec)
     samples = whole.read(start, end)
-    most = round(spec.most_s * whole.rate_hz)
-    if len(samples) > most:
-        samples = samples[: _quietest_cut(samples, most, whole.rate_hz)]
+    most_samples = round(spec.most_s * whole.rate_hz)
+    if len(samples) > most_samples:
+        samples = samples[: _quietest_cut(samples, most_samples, whole.rate_hz)]
     if whole.rate_hz != spec.rate_hz:
         samples = soxr.resample(samples, whole.rate_hz, spec.rate_hz, quality="HQ")
     samples = samples[: round(spec.most_s * spec.rate_hz)]
@@ -68,13 +68,13 @@ def _speech_range(whole: Master, quality: SampleQuality, spec: SampleSpec) -> tu
     return round(start * whole.rate_hz), round(end * whole.rate_hz)
 
 
-def _quietest_cut(samples: Floats, most: int, rate_hz: int) -> int:
-    """Return the place for a cut shortly before `most`, in the middle of the quietest moment."""
+def _quietest_cut(samples: Floats, most_samples: int, rate_hz: int) -> int:
+    """Return the place for a cut shortly before `most_samples`, in the middle of the quietest moment."""
     step = round(_STEP_S * rate_hz)
-    first = round(most * (1 - _CUT_WITHIN))
-    steps = (most - first) // step
+    first = round(most_samples * (1 - _CUT_SHARE))
+    steps = (most_samples - first) // step
     if steps <= _PAUSE_STEPS:
-        return most
+        return most_samples
     powers = np.square(samples[first : first + steps * step].reshape(steps, step)).mean(axis=1)
     moments = np.convolve(powers, np.ones(_PAUSE_STEPS), "valid")
     # The last of the quietest places, so that the sample is as long as possible.

@@ -18,7 +18,7 @@ from proxy.audio.recordings.recording import UnusableRecording
 Floats = NDArray[np.float32]
 
 _HEADER_BYTES = len(wav_header(0))
-_HEADER = struct.Struct("<24xI4xHH4xI")
+_HEADER = struct.Struct("<24xI4xHH4xI")  # the rate, bytes of a sample, bits of it, bytes of all samples
 
 
 def make_master(pcm: bytes, rate_hz: int, sample_bytes: int) -> bytes:
@@ -53,5 +53,5 @@ class Master:
         if self._sample_bytes == 2:
             return raw.view("<i2").astype(np.float32) / np.float32(2**15)
         wide = np.zeros((len(raw) // 3, 4), np.uint8)
-        wide[:, 1:] = raw.reshape(-1, 3)
+        wide[:, 1:] = raw.reshape(-1, 3)  # the upper 24 of 32 bits
         return wide.view("<i4").reshape(-1).astype(np.float32) / np.float32(2**31)

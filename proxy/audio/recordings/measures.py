@@ -26,7 +26,7 @@ _BIN_HZ, _BINS = 100.0, 160
 _SHARE_ABOVE_BANDWIDTH = 1e-4
 """The share of the energy above the bandwidth."""
 _CLIPPED_LEVEL = 0.999
-_FLOOR = 1e-10
+_LEAST_POWER = 1e-10
 
 _LEAST_PAUSE_S = 0.3
 _LEAST_SPEECH_RUN_S = 0.1
@@ -119,8 +119,8 @@ def _analyse(master: Master) -> _Analysis:
     window = np.hanning(size).astype(np.float32)
     hz = np.fft.rfftfreq(size, 1 / rate_hz)
     audible = (hz >= _LEAST_HZ) & (hz <= _MOST_HZ)
-    places = np.searchsorted(hz, _BAND_EDGES_HZ)
-    even = np.searchsorted(hz, np.arange(0.0, min(hz[-1], _BINS * _BIN_HZ), _BIN_HZ))
+    band_starts = np.searchsorted(hz, _BAND_EDGES_HZ)
+    bin_starts = np.searchsorted(hz, np.arange(0.0, min(hz[-1], _BINS * _BIN_HZ), _BIN_HZ))
     levels, bands, bins = [], [], []
     peak, clipped = 0.0, 0
     steps = max(1, master.samples // step)
@@ -132,8 +132,8 @@ def _analyse(master: Master) -> _Analysis:
         clipped += int(np.count_nonzero(np.abs(own) >= _CLIPPED_LEVEL))
         power = _powers(samples, count, step, window)
         levels.append(power[:, audible].sum(axis=1))
-        bands.append(np.add.reduceat(power, places, axis=1)[:, :-1])
-        bins.append(np.add.reduceat(power, even, axis=1))
+        bands.append(np.add.reduceat(power, band_starts, axis=1)[:, :-1])
+        bins.append(np.add.reduceat(power, bin_starts, axis=1))
     return _Analysis(
         smooth(_db(np.concatenate(levels))),
         _db(np.concatenate(bands)),
@@ -152,7 +152,7 @@ def _powers(samples: Floats, count: int, step: int, window: Floats) -> NDArray[n
 
 
 def _db(power: NDArray[np.float32]) -> Levels:
-    return 10 * np.log10(power.astype(np.float64) + _FLOOR)
+    return 10 * np.log10(power.astype(np.float64) + _LEAST_POWER)
 
 
 def _change_db(bands: NDArray[np.float64]) -> float:

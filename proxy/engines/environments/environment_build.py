@@ -89,7 +89,7 @@ class PackageCount:
             self.megabytes += float(size[1]) * _MB[size[2]]
 
 
-def drop_halves(site: Path) -> None:
+def drop_incomplete_packages(site: Path) -> None:
     """Delete the packages that a killed pip left incomplete. The others are not installed again.
 
     A power cut may also leave a truncated file.
@@ -97,9 +97,9 @@ def drop_halves(site: Path) -> None:
     whole: set[Path] = set()
     for info in sorted(site.glob("*.dist-info")):
         files = Distribution.at(info).files or []
-        places = {Path(str(file.locate())): file.size for file in files}
-        if files and all(size is None or _size(place) == size for place, size in places.items()):
-            whole.update(place.resolve() for place in places)
+        sizes = {Path(str(file.locate())): file.size for file in files}
+        if files and all(size is None or _size(path) == size for path, size in sizes.items()):
+            whole.update(path.resolve() for path in sizes)
         else:
             shutil.rmtree(info)
     for path in [each for each in site.rglob("*") if each.is_file() or each.is_symlink()]:
@@ -107,11 +107,11 @@ def drop_halves(site: Path) -> None:
             path.unlink()
 
 
-def _size(place: Path) -> int:
+def _size(path: Path) -> int:
     try:
-        return place.stat().st_size
+        return path.stat().st_size
     except OSError:
-        return -1
+        return -1  # no record has this size
 
 
 def build(recipe: Recipe, say: Say, index: str | None = None) -> tuple[Environment, bool]:
@@ -195,7 +195,7 @@ class _Building:
         self._lock = lock
         self._folder = environments.root() / f"{_BUILDING}{recipe.name}"
         self._python = str(self._folder / "bin" / "python")
-        self._steps = 3 + bool(recipe.bare) + bool(recipe.torch)
+        self._steps = 3 + bool(recipe.bare) + bool(recipe.torch)  # 3: the venv, its packages, the imports
         self._done = 0
 
     def run(self, index: str | None) -> Environment:
@@ -205,7 +205,7 @@ class _Building:
         with open(self._log_file, "w", opener=_private) as log:
             venv = ("-I", "-m", "venv", "--without-pip", str(self._folder))
             self._step("making the environment", log, sys.executable, *venv)
-            drop_halves(self._site)
+            drop_incomplete_packages(self._site)
             try:
                 self._step("installing the packages", log, *self._pip(index, self._recipe.packages))
                 if self._recipe.bare:
@@ -218,7 +218,7 @@ class _Building:
                 python = self._try_imports(log)
                 if self._recipe.torch:
                     self._step("trying torch", log, python, "-I", "-c", _TORCH_TRIAL, self._recipe.torch)
-                return self._name()
+                return self._publish()
             except EnvironmentRefused:
                 shutil.rmtree(self._folder)  # it is complete, and does not work
                 raise
@@ -274,7 +274,7 @@ class _Building:
                     f"{self._recipe.plugin}: one of its packages brings a {copy.name} of its own"
                 )
 
-    def _name(self) -> Environment:
+    def _publish(self) -> Environment:
         recipe = self._recipe.shared
         (self._folder / MANIFEST).write_bytes(msgspec.json.encode(recipe))
         final = environments.root() / recipe.name

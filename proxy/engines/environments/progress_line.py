@@ -22,13 +22,13 @@ EVERY_S = 10.0
 class ProgressLine:
     """Threads of the build and the fetch call `build` and `fetch`, whenever there is something new."""
 
-    def __init__(self, show: Callable[[str], None], is_alive: bool) -> None:
+    def __init__(self, show: Callable[[str], None], is_terminal: bool) -> None:
         self._show = show
-        self._is_alive = is_alive
+        self._is_terminal = is_terminal
         self._lines = {"fetch": "", "build": ""}
         self._phases: dict[str, str] = {}
         self._shown_at = 0.0
-        self._one = threading.Lock()
+        self._lock = threading.Lock()
 
     def build(self, progress: BuildProgress) -> None:
         phase = progress._replace(packages=0, of_packages=0, megabytes=0.0)
@@ -39,15 +39,15 @@ class ProgressLine:
         self._tell("fetch", f"{what}{whole}", f"{what}{part}")
 
     def _tell(self, which: str, phase: str, text: str) -> None:
-        with self._one:
+        with self._lock:
             if self._lines[which] == text:
                 return
             is_new = self._phases.get(which) != phase
-            if not (self._is_alive or is_new or time.monotonic() >= self._shown_at + EVERY_S):
+            if not (self._is_terminal or is_new or time.monotonic() >= self._shown_at + EVERY_S):
                 return
             self._lines[which], self._phases[which], self._shown_at = text, phase, time.monotonic()
             both = " · ".join(filter(None, self._lines.values()))
-            self._show(both if self._is_alive else phase if is_new else text)
+            self._show(both if self._is_terminal else phase if is_new else text)
 
 
 @contextmanager
@@ -55,10 +55,10 @@ def progress_line(form: PrintForm) -> Iterator[ProgressLine]:
     """Show progress on stderr. With --json there is none."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, quiet=form is True)
     if not console.is_terminal:
-        yield ProgressLine(lambda text: console.print(escape(text)), is_alive=False)
+        yield ProgressLine(lambda text: console.print(escape(text)), is_terminal=False)
         return
     with console.status("") as status:
-        yield ProgressLine(lambda text: status.update(escape(text[: console.width - 4])), is_alive=True)
+        yield ProgressLine(lambda text: status.update(escape(text[: console.width - 4])), is_terminal=True)
 
 
 @contextmanager

@@ -1,7 +1,4 @@
-"""One process of one engine in the supervisor: its restarts, its loading, its signs of progress.
-
-`EngineSuspects` knows which texts may have killed an engine: they run alone, or are refused.
-"""
+"""One process of one engine in the supervisor: its restarts, its loading, its signs of progress."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ _log = structlog.get_logger()
 
 class HostPlace(NamedTuple):
     """The place where one life of a host serves: its `address`, the address that is `announced` to clients,
-    and its certificates."""
+    and its certificates. Gateways watch it if it `is_watched`."""
 
     address: str
     announced: str
@@ -54,7 +51,7 @@ def sockets_in(runtime: Path) -> FindPlace:
 
 
 class EngineSuspects:
-    """The texts that may have killed an engine's processes. All its processes get each change."""
+    """The texts that may have killed an engine: they run alone, or are refused. All its hosts get them."""
 
     def __init__(self, engine: str, key: bytes) -> None:
         self.key = key
@@ -104,6 +101,8 @@ class Python(NamedTuple):
 
 
 class Host:
+    """One process of an engine. `supervise` starts it, and `unload` ends it."""
+
     def __init__(
         self,
         spec: HostedEngineSpec,
@@ -112,32 +111,32 @@ class Host:
         find_place: FindPlace,
         on_state: Callable[[pipe_messages.HostState], None],
         suspects: EngineSuspects,
-        book: DeviceReservations,
+        reservations: DeviceReservations,
     ) -> None:
         self.spec = spec
         self.holder: Holder = (spec.name, process)
-        self._book = book
+        self._reservations = reservations
         self._suspects = suspects
         self._python = python
         self._process = process
         self._find_place = find_place
         self._on_state = on_state
         self._place = HostPlace("", "")
-        self._working = 0
-        self._last_sign = 0.0
+        self._jobs_in_work = 0
+        self._last_sign_at = 0.0
         self._running_jobs: dict[str, bytes] = {}
-        self._lone_jobs: set[str] = set()
+        self._lone_jobs: set[str] = set()  # those that run alone, a part of the running ones
         self.figures: dict[str, float] = {}
         self.load: cluster_messages.HostLoad | None = None
         self._stopped_looks = 0
         self._licence = ""
         self.loads_on_demand = False
         self._hello = b""
-        self._last_job = 0.0
+        self._last_job_at = 0.0
         self._started_at = 0.0
-        self._loads_s = 0.0
+        self._last_load_s = 0.0
         self._loading = pipe_messages.Loading(0.0, "")
-        self._running: asyncio.Task[None] | None = None
+        self._supervision: asyncio.Task[None] | None = None
         name = f"{spec.name}.{process}"
         self.supervisor = ChildSupervisor(
             name, self._begin, self._note_change, self._on_message, lambda: bool(self._running_jobs)
@@ -146,7 +145,7 @@ class Host:
     @property
     def is_supervised(self) -> bool:
         """Whether a process lives, or will be started again."""
-        return self._running is not None and not self._running.done()
+        return self._supervision is not None and not self._supervision.done()
 
     @property
     def jobs(self) -> int:
@@ -157,7 +156,7 @@ class Host:
         self.loads_on_demand = False
         self._read_introduction()
         self.supervisor.revive()
-        self._running = group.create_task(self.supervisor.run())
+        self._supervision = group.create_task(self.supervisor.run())
 
     def leave_unloaded(self) -> bool:
         """Leave the engine unloaded until a request comes, and return True. False: it does not load on
@@ -174,15 +173,15 @@ class Host:
         stored = introductions.recall(self.spec)
         self._hello = b"" if stored is None else stored.hello
         if stored is not None:
-            self._loads_s, self._licence = stored.loads_s, stored.licence
+            self._last_load_s, self._licence = stored.loads_s, stored.licence
         return stored is not None
 
     async def unload(self, within_s: float, *, is_for_restart: bool = False, is_idle: bool = False) -> None:
         """End the process for good. With `is_for_restart`, requests wait for the next process. With
         `is_idle`, the next request loads it."""
-        if self._running is not None and self.is_supervised:
+        if self._supervision is not None and self.is_supervised:
             await self.supervisor.stop(within_s)
-            await asyncio.wait([self._running])
+            await asyncio.wait([self._supervision])
         elif not self.loads_on_demand:
             return
         self.loads_on_demand = is_idle
@@ -193,7 +192,7 @@ class Host:
     def is_idle(self, now: float) -> bool:
         if self.supervisor.state != "ready":
             return self.supervisor.state in ("waiting", "failed")
-        return is_idle(self.jobs, self._last_job, now, self.spec.section.idle_unload_s)
+        return is_idle(self.jobs, self._last_job_at, now, self.spec.section.idle_unload_s)
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -209,9 +208,9 @@ class Host:
             self._end("stopped: a signal holds the process")
         if self.supervisor.state == "starting" and self._started_at and now - self._started_at > load_s:
             self._end(f"loading took longer than load_s = {load_s:g}")
-        if not is_frozen(self._working, self._last_sign, now, self.spec.section.tick_s):
+        if not is_frozen(self._jobs_in_work, self._last_sign_at, now, self.spec.section.tick_s):
             return
-        self._working = 0  # one kill for each freeze, however long the process takes to die
+        self._jobs_in_work = 0  # one kill for each freeze, however long the process takes to die
         self._end(f"frozen: no sign of work for {self.spec.section.tick_s:g} s")
 
     def _end(self, reason: str) -> None:
@@ -226,7 +225,7 @@ class Host:
     async def _begin(self) -> Child:
         # Each start has its own socket name: a dying host may still unlink the last one.
         self._place = self._find_place(f"{self.supervisor.name}.{self.supervisor.generation}")
-        self._working = 0
+        self._jobs_in_work = 0
         self._running_jobs.clear()
         self._lone_jobs.clear()
         self.figures, self.load = {}, None
@@ -259,9 +258,9 @@ class Host:
 
     def _note_change(self, state: str, generation: int, reason: str) -> None:
         if state == "ready":
-            self._last_job = time.monotonic()
-            self._loads_s = self._last_job - self._started_at
-            introductions.keep(self.spec, self._hello, self._loads_s, self._licence)
+            self._last_job_at = time.monotonic()
+            self._last_load_s = self._last_job_at - self._started_at
+            introductions.keep(self.spec, self._hello, self._last_load_s, self._licence)
         if state in ("restarting", "failed", "waiting"):
             self._note_end(state, reason, is_broken_off=False)
         else:
@@ -273,7 +272,7 @@ class Host:
         if self._place.address.startswith("/"):
             Path(self._place.address).unlink(missing_ok=True)
         if state != "waiting":
-            self._book.release(self.holder)
+            self._reservations.release(self.holder)
         begun = dict(self._running_jobs)
         killer = ""
         if is_broken_off:
@@ -305,7 +304,7 @@ class Host:
                 address=self._place.announced,
                 begun=begun,
                 killer=killer,
-                loads_s=self._loads_s,
+                loads_s=self._last_load_s,
                 licence=self._licence,
                 loads_on_demand=self.loads_on_demand,
                 hello=self._hello,
@@ -319,17 +318,17 @@ class Host:
         if isinstance(message, pipe_messages.DeviceFound):
             self._ask_to_load(DeviceMemory(message.device, message.free_gb, message.total_gb))
         if isinstance(message, pipe_messages.PeakMemory):
-            self._book.note_peak(self.holder, message.gb)
+            self._reservations.note_peak(self.holder, message.gb)
         if isinstance(message, pipe_messages.Introduction):
             self._hello = message.hello
         if isinstance(message, pipe_messages.Tick):
             self.figures, self.load = message.figures or self.figures, message.load or self.load
-            self._working, self._last_sign = message.working, time.monotonic()
+            self._jobs_in_work, self._last_sign_at = message.working, time.monotonic()
             self._note_jobs(message)
 
     def _note_jobs(self, tick: pipe_messages.Tick) -> None:
         if tick.begun or tick.ended:
-            self._last_job = self._last_sign
+            self._last_job_at = self._last_sign_at
         if tick.begun:
             self._running_jobs[tick.begun] = tick.digest
             if tick.is_alone:
@@ -342,7 +341,7 @@ class Host:
 
     def _ask_to_load(self, found: DeviceMemory) -> None:
         needs_gb = self.spec.memory_gb
-        refusal = None if needs_gb is None else self._book.book_memory(self.holder, needs_gb, found)
+        refusal = None if needs_gb is None else self._reservations.book_memory(self.holder, needs_gb, found)
         if refusal is None:
             if self.supervisor.child is not None:
                 self.supervisor.child.send(pipe_messages.MayLoad())
@@ -365,7 +364,7 @@ class Host:
                 reason=loading.what,
                 address=self._place.announced,
                 loaded=loading.fraction,
-                loads_s=self._loads_s,
+                loads_s=self._last_load_s,
                 # A gateway keeps the introduction of its own.
                 hello=b"" if self._place.is_watched else self._hello,
             )

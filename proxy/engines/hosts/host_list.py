@@ -29,7 +29,7 @@ from speech_engine.host.pipe_messages import EngineAction, HostState
 from speech_engine.model_declarations import UnusableModel
 
 _LOOK_EVERY_S = 0.5
-_LOOKS_A_TRY = 6
+_LOOKS_PER_TRY = 6
 """At one in so many looks, engines whose model or environment was missing are tried again."""
 STOP_S = 2.0
 """The time in which a host may finish its work. After that, the work is broken off."""
@@ -202,7 +202,7 @@ class Hosts:
     async def _watch(self) -> None:
         for look in itertools.count(1):
             await asyncio.sleep(_LOOK_EVERY_S)
-            if look % _LOOKS_A_TRY == 0:
+            if look % _LOOKS_PER_TRY == 0:
                 self._start_missing()
             for host in self._hosts:
                 host.kill_if_frozen(time.monotonic())

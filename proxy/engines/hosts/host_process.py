@@ -50,7 +50,7 @@ class HostProcess:
     """One ready host process and its `channel`. `died` is set when the supervisor has seen its end.
 
     `on_end` is called when a call has ended. Each start of a process has its own `number`. A process that
-    `is_leaving` takes no new calls. `place` is "" for a process of this machine.
+    `is_leaving` takes no new calls. `place` is "" on this machine, else it has the machine and the address.
     """
 
     hello: messages.HelloReply
@@ -63,7 +63,7 @@ class HostProcess:
         self.has_crashed = False
         self.number = next(_numbers)
         self.running = 0
-        self._of_another = 0.0
+        self._jobs_of_others = 0.0
         self.tenants: Counter[str] = Counter()
         self._begun_calls: frozenset[str] = frozenset()
         self.killer = ""
@@ -71,29 +71,29 @@ class HostProcess:
         self._channel = channel
         self._run = self._channel.unary_stream(messages.method(messages.RUN), messages.encode, _decode_frame)
         # The bytes: gRPC would hide why they cannot be decoded.
-        self._ask_hello = self._channel.unary_unary(messages.method("Hello"), messages.encode, None)
+        self._call_hello = self._channel.unary_unary(messages.method("Hello"), messages.encode, None)
         self._run_with_input = self._channel.stream_stream(
             messages.method(messages.RUN_WITH_INPUT), messages.encode, _decode_frame
         )
 
-    async def say_hello(self, engine: str, *, is_here: bool) -> bool:
+    async def say_hello(self, engine: str, *, is_local: bool) -> bool:
         """Say Hello until the host answers, less and less often, and store the answer as `hello`. Return
         False if the state of the host changes first.
 
-        A host that `is_here` has our API version. Another one has the version of these messages, or the one
+        A host that `is_local` has our API version. Another one has the version of these messages, or the one
         before. Raises HelloRefused.
         """
         pause_s = HELLO_AGAIN_S
         while not self.died.is_set():
             try:
-                data = await self._ask_hello(messages.Hello(API_VERSION), timeout=HELLO_S)
+                data = await self._call_hello(messages.Hello(API_VERSION), timeout=HELLO_S)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
                     raise HelloRefused("its host's answer is too long") from None
                 _log.warning("host.hello.failed", engine=engine, status=error.code().name)
             else:
                 if not self.died.is_set():
-                    self.hello = _hello_of(data, is_here=is_here)
+                    self.hello = _hello_of(data, is_local=is_local)
                     return True
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
@@ -148,11 +148,11 @@ class HostProcess:
     @property
     def load(self) -> float:
         """Our jobs, and those that another worker has there on average."""
-        return self.running + self._of_another
+        return self.running + self._jobs_of_others
 
     def note_jobs(self, all_jobs: ProcessJobs) -> None:
         """Note the number of jobs that this process had a moment ago, of all workers together."""
-        self._of_another = jobs_of_another(all_jobs.jobs, self.running, all_jobs.sharers)
+        self._jobs_of_others = jobs_of_another(all_jobs.jobs, self.running, all_jobs.sharers)
 
     def has_begun(self, call: str) -> bool:
         """Tell whether the engine had begun a call, as far as that is known."""
@@ -200,13 +200,13 @@ class HostCall:
             self.process.end(self._tenant)
 
 
-def _hello_of(data: bytes, *, is_here: bool) -> messages.HelloReply:
+def _hello_of(data: bytes, *, is_local: bool) -> messages.HelloReply:
     try:
         hello = messages.decode_hello(data)
     except ValueError as error:
         raise HelloRefused(f"its host's answer cannot be read: {error}") from None
-    theirs = hello.api_version if is_here else hello.host_api
-    ours = (API_VERSION,) if is_here else (messages.HOST_API, messages.HOST_API - 1)
+    theirs = hello.api_version if is_local else hello.host_api
+    ours = (API_VERSION,) if is_local else (messages.HOST_API, messages.HOST_API - 1)
     if theirs not in ours:
         versions = " or ".join(map(str, ours))
         raise HelloRefused(

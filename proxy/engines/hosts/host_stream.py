@@ -87,7 +87,7 @@ class HostStream:
         self._runs_alone = False
         self._supplies = 0
         self._arrivals_before = 0
-        self._supplied_process: HostProcess | None = None
+        self._supplied_process: HostProcess | None = None  # it has the recordings, so it gets the next call
         self._is_over = False
 
     async def next_event(self) -> Event | None:
@@ -140,7 +140,7 @@ class HostStream:
             process = await self._hosts.ready_process(self._work, self._deadline)
         if not self._can_repeat and (job := job_with_samples(self._work)) is not None:
             # The input can be read only once, so the recordings come before it.
-            await self._hosts.bring_samples(process, job, find_digests(job.voice), 0)
+            await self._hosts.bring_samples(process, job, find_digests(job.voice), arrivals_before=0)
         self._heed_suspects()  # there may be more since the wait for a process
         self._arrivals_before = self._hosts.samples_arrived
         name_before, self._call_name = self._call_name, self._hosts.next_call()

@@ -43,16 +43,13 @@ _log = structlog.get_logger()
 
 
 class HostedEngine(HelloEngine):
-    """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed.
-
-    With `channels`, its hosts are those of a cluster.
-    """
+    """A `speech_engine.Engine` that speaks through its ready hosts: with `channels`, those of a cluster."""
 
     def __init__(self, name: str, source: SampleSource = NO_SOURCE, channels: Channels | None = None) -> None:
         self.name = name
         self._channels = channels
         self.suspects = None if channels is None else ClusterSuspects()
-        self._opened_at = self._began_at = time.monotonic()
+        self._created_at = self._last_start_at = time.monotonic()
         self.brings_voices_within_s = 0.0
         """The time after a start in which a request for an unknown voice waits, as this may bring it."""
         self._call_prefix = secrets.token_hex(4)
@@ -62,9 +59,10 @@ class HostedEngine(HelloEngine):
         self._with_other_models: dict[int, HostProcess] = {}
         """Ready processes with other models than those in use."""
         self._lost_at = -FORGOTTEN_S
+        """When a machine of the cluster was last lost: it may have recordings for `FORGOTTEN_S` more."""
         self._delivery = SampleDelivery(source)
         self.states: dict[int, HostState] = {}
-        self._processes: dict[int, HostProcess] = {}
+        self._processes: dict[int, HostProcess] = {}  # by the number in their states
         self._ready_at: dict[int, float] = {}
         """When a starting process will be ready, if it takes as long as its last start."""
         self._choice = ProcessChoice()
@@ -73,6 +71,7 @@ class HostedEngine(HelloEngine):
         """Called with the engine's name when a request needs it and it loads on demand."""
         self._hello = messages.HelloReply(API_VERSION, 0, (), ())
         self.changed = asyncio.Event()
+        """Set when the state of a process has changed. Each waiter clears it before its wait."""
         self._has_room = asyncio.Event()
         self._calls = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -120,7 +119,7 @@ class HostedEngine(HelloEngine):
     @property
     def _hosts_are_due(self) -> bool:
         """Whether the hosts of a cluster would be here by now."""
-        return self._channels is not None and time.monotonic() - self._opened_at >= FIRST_HOSTS_S
+        return self._channels is not None and time.monotonic() - self._created_at >= FIRST_HOSTS_S
 
     @property
     def can_load_now(self) -> bool:
@@ -134,7 +133,7 @@ class HostedEngine(HelloEngine):
     @property
     def may_bring_voices(self) -> bool:
         is_loading = self.state == "starting" and not self.models()
-        return is_loading and time.monotonic() - self._began_at < self.brings_voices_within_s
+        return is_loading and time.monotonic() - self._last_start_at < self.brings_voices_within_s
 
     def update_host(self, state: HostState) -> None:
         """Note the new state of one process. Say Hello to the process if it is ready."""
@@ -145,19 +144,19 @@ class HostedEngine(HelloEngine):
             self.on_models_changed()
         if state.loaded:
             return  # the process is still starting, and only tells how far it is
-        if (unheard := self._without_hello.pop(state.process, None)) is not None:
-            unheard.note_death(state)
+        if (without_hello := self._without_hello.pop(state.process, None)) is not None:
+            without_hello.note_death(state)
         if state.state == "leaving":
             self._leave(state.process)
             return
         self._ready_at.pop(state.process, None)
         if state.state == "starting":
-            self._began_at = time.monotonic()
+            self._last_start_at = time.monotonic()
         if state.state in ("starting", "restarting"):
             self._ready_at[state.process] = asyncio.get_running_loop().time() + state.loads_s
         self._end_last_life(state)
         if state.state == "ready":
-            self._later(self._say_hello(state))
+            self._start_task(self._say_hello(state))
         elif state.state == "gone":
             del self.states[state.process]
             self._has_room.set()
@@ -177,7 +176,7 @@ class HostedEngine(HelloEngine):
             if (process := processes.pop(state.process, None)) is not None:
                 process.note_death(state)
                 # Closing waits for the calls under way, and the next process must not.
-                self._later(process.close())
+                self._start_task(process.close())
 
     def _leave(self, number: int) -> None:
         """Give a process no new calls. It keeps those under way, and its recordings."""
@@ -243,7 +242,7 @@ class HostedEngine(HelloEngine):
         return f"{self._call_prefix}-{next(self._calls)}"
 
     async def ready_process(self, work: Work, deadline: float) -> HostProcess:
-        """Return a ready process for this work. Wait for one while there is hope."""
+        """Return a ready process for this work. Wait until one is there. Raises EngineUnavailable."""
         tenant = work.tenant
         await self._wait_ready(deadline)
         self._choice.note(tenant)
@@ -360,7 +359,7 @@ class HostedEngine(HelloEngine):
         process = self._without_hello[state.process] = HostProcess(channel, self._has_room.set, place)
         is_admitted = False
         try:
-            if not await process.say_hello(self.name, is_here=self._channels is None):
+            if not await process.say_hello(self.name, is_local=self._channels is None):
                 return  # it died or left meanwhile
             del self._without_hello[state.process]
             is_admitted = True
@@ -384,7 +383,7 @@ class HostedEngine(HelloEngine):
         self.states[state.process] = msgspec.structs.replace(state, state="failed", reason=reason)
         self.changed.set()
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

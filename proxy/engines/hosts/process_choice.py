@@ -53,14 +53,13 @@ P = TypeVar("P", bound=Process)
 class ProcessChoice:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # The last tenant, the time of its last job, and the time of the last job of another tenant.
-        self._last, self._last_at = "", -OTHERS_S
-        self._other_at = -OTHERS_S
+        self._last_tenant, self._last_job_at = "", -OTHERS_S
+        self._other_tenants_job_at = -OTHERS_S
 
     def note(self, tenant: str) -> None:
-        if tenant != self._last:
-            self._last, self._other_at = tenant, self._last_at
-        self._last_at = self._clock()
+        if tenant != self._last_tenant:
+            self._last_tenant, self._other_tenants_job_at = tenant, self._last_job_at
+        self._last_job_at = self._clock()
 
     def choose(
         self,
@@ -87,7 +86,7 @@ class ProcessChoice:
         serving = [process for process in processes if process.tenants[tenant]]
         if not serving or len(serving) != len(processes) - 1:
             return least
-        if tenant == self._last and self._clock() - self._other_at >= OTHERS_S:
+        if tenant == self._last_tenant and self._clock() - self._other_tenants_job_at >= OTHERS_S:
             return least
         own = min(serving, key=_load)
         if own.load < slots or own.load <= least.load:

@@ -27,18 +27,18 @@ SendSample = Callable[[PutSample], Awaitable[None]]
 
 
 class SampleOrder(NamedTuple):
-    """A job that needs recordings in the memory of one engine process. `arrivals` is the count when it was
-    sent."""
+    """A job that needs recordings in one cache: that of the process `cache_number`, or 0 in this process.
+    `arrivals` is the count of deliveries when it was sent."""
 
-    sample_cache: int
+    cache_number: int
     send_sample: SendSample
     job: SpeechJob
     info: ModelInfo
     arrivals: int
 
 
-class _Name(NamedTuple):
-    sample_cache: int
+class _TransferKey(NamedTuple):
+    cache_number: int
     tenant: str
     model: str
     digest: str
@@ -62,8 +62,8 @@ class SampleDelivery:
     def __init__(self, source: SampleSource) -> None:
         self.arrivals = 0
         self._source = source
-        self._transfers: dict[_Name, _Transfer] = {}
-        self._arrivals: LRUCache[_Name, int] = LRUCache(_MOST_ARRIVALS)
+        self._transfers: dict[_TransferKey, _Transfer] = {}
+        self._last_arrivals: LRUCache[_TransferKey, int] = LRUCache(_MOST_ARRIVALS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def bring(self, digests: Collection[str], order: SampleOrder) -> None:
@@ -73,14 +73,14 @@ class SampleDelivery:
         cancelled with the last job that waits for it.
         """
         for digest in digests:
-            name = _Name(order.sample_cache, owner_of(order.job), order.job.model, digest)
-            if self._arrivals.get(name, 0) <= order.arrivals:
-                await self._wait_for_transfer(name, order)
+            key = _TransferKey(order.cache_number, owner_of(order.job), order.job.model, digest)
+            if self._last_arrivals.get(key, 0) <= order.arrivals:
+                await self._wait_for_transfer(key, order)
 
     async def drop(self, digests: Collection[str]) -> None:
         """End the deliveries of these recordings. When this returns, none of them can arrive any more."""
         in_transfer = {transfer.task for transfer in self._transfers.values()}
-        of_digests = {transfer.task for name, transfer in self._transfers.items() if name.digest in digests}
+        of_digests = {transfer.task for key, transfer in self._transfers.items() if key.digest in digests}
         await self._end(of_digests | (self._tasks - in_transfer))
 
     async def close(self) -> None:
@@ -92,12 +92,12 @@ class SampleDelivery:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _wait_for_transfer(self, name: _Name, order: SampleOrder) -> None:
-        transfer = self._transfers.get(name)
+    async def _wait_for_transfer(self, key: _TransferKey, order: SampleOrder) -> None:
+        transfer = self._transfers.get(key)
         if transfer is None:
-            transfer = self._transfers[name] = _Transfer(asyncio.create_task(self._deliver(name, order)))
+            transfer = self._transfers[key] = _Transfer(asyncio.create_task(self._deliver(key, order)))
             self._tasks.add(transfer.task)
-            transfer.task.add_done_callback(partial(self._forget_transfer, name))
+            transfer.task.add_done_callback(partial(self._forget_transfer, key))
         transfer.waiting += 1
         try:
             await asyncio.wait([transfer.task])
@@ -105,34 +105,34 @@ class SampleDelivery:
             transfer.waiting -= 1
             if not transfer.waiting and not transfer.task.done():
                 # The next job begins a new delivery, without waiting for the end of this one.
-                del self._transfers[name]
+                del self._transfers[key]
                 transfer.task.cancel()
         if transfer.task.cancelled():
             raise VoiceNotFound(DROPPED)
         transfer.task.result()
 
-    def _forget_transfer(self, name: _Name, task: asyncio.Task[None]) -> None:
+    def _forget_transfer(self, key: _TransferKey, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        transfer = self._transfers.get(name)
+        transfer = self._transfers.get(key)
         if transfer is not None and transfer.task is task:
-            del self._transfers[name]
+            del self._transfers[key]
 
-    async def _deliver(self, name: _Name, order: SampleOrder) -> None:
+    async def _deliver(self, key: _TransferKey, order: SampleOrder) -> None:
         try:
             if isinstance(order.job.voice, Trained):
-                await self._send_file(name, order)
+                await self._send_file(key, order)
             else:
-                pcm = await self._source.pcm(name.tenant, name.digest, order.info)
-                await order.send_sample(_message(name, order, pcm))
+                pcm = await self._source.pcm(key.tenant, key.digest, order.info)
+                await order.send_sample(_message(key, order, pcm))
         except SampleUnavailable as error:
-            _log.warning("sample.read.failed", model=name.model, reason=str(error))
+            _log.warning("sample.read.failed", model=key.model, reason=str(error))
             raise EngineFailed("The recording of the voice cannot be had.") from None
         self.arrivals += 1
-        self._arrivals[name] = self.arrivals
+        self._last_arrivals[key] = self.arrivals
 
-    async def _send_file(self, name: _Name, order: SampleOrder) -> None:
+    async def _send_file(self, key: _TransferKey, order: SampleOrder) -> None:
         """Send the file of a trained voice in pieces, with one of them in memory."""
-        reader = await self._source.model(name.tenant, name.digest)
+        reader = await self._source.model(key.tenant, key.digest)
         sent_bytes, piece = 0, b""
         while sent_bytes < reader.size:
             part = await reader.next_part()
@@ -140,9 +140,9 @@ class SampleDelivery:
             if not part:
                 raise SampleUnavailable("the file of the voice is not whole")
             if len(piece) >= PIECE_BYTES or sent_bytes + len(piece) >= reader.size:
-                await order.send_sample(_message(name, order, piece, sent_bytes, reader.size))
+                await order.send_sample(_message(key, order, piece, sent_bytes, reader.size))
                 sent_bytes, piece = sent_bytes + len(piece), b""
 
 
-def _message(name: _Name, order: SampleOrder, data: bytes, begin: int = 0, size: int = 0) -> PutSample:
-    return PutSample(name.tenant, name.model, name.digest, order.info.sample_hz, data, begin, size)
+def _message(key: _TransferKey, order: SampleOrder, data: bytes, begin: int = 0, size: int = 0) -> PutSample:
+    return PutSample(key.tenant, key.model, key.digest, order.info.sample_hz, data, begin, size)

@@ -19,10 +19,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class ForwardProxy(NamedTuple):
-    """A proxy server. `authorization` is empty if the proxy needs none.
-
-    `url` is its whole address.
-    """
+    """A proxy server. `url` is its whole address. `authorization` is "" if the proxy needs none."""
 
     url: str
     scheme: str
@@ -34,24 +31,26 @@ class ForwardProxy(NamedTuple):
         return f"<ForwardProxy {self.host}:{self.port}>"
 
     @property
-    def lines(self) -> str:
+    def header_lines(self) -> str:
         return f"proxy-authorization: {self.authorization}\r\n" if self.authorization else ""
 
     @property
-    def private_name(self) -> str | None:
+    def tls_name(self) -> str | None:
         """The host name for its certificate, if the proxy is reached over TLS."""
         return self.host if self.scheme == "https" else None
 
     def tunnel_to(self, host: str, port: int) -> bytes:
         """Return the CONNECT request for an encrypted connection to a server."""
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return f"CONNECT {place} HTTP/1.1\r\nhost: {place}\r\n{self.lines}\r\n".encode("ascii")
+        return f"CONNECT {place} HTTP/1.1\r\nhost: {place}\r\n{self.header_lines}\r\n".encode("ascii")
 
 
 ProxyOf = Callable[[str], ForwardProxy | None]
 
 
 def forward_proxies(setting: str, environment: Mapping[str, str]) -> ProxyOf | None:
+    """Return the function that chooses the proxy for a URL: the one of the `setting`, or else that of
+    `environment`, which has the proxy for each scheme. None: there is no proxy."""
     if setting:
         proxy = read_proxy(setting)
         return lambda _url: proxy

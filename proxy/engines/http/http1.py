@@ -44,7 +44,7 @@ class ConnectionPool:
         self._trust = trust
         self._loop = asyncio.get_running_loop()
         self._look_up = look_up or self._addresses
-        self._opening = 0
+        self._opening_count = 0
         self._sockets: set[Http1Connection] = set()
         self._idle: dict[Origin, list[Http1Connection]] = {}
 
@@ -52,18 +52,18 @@ class ConnectionPool:
         idle = sum(len(each) for each in self._idle.values())
         return f"<ConnectionPool {len(self._sockets) - idle} busy, {idle} idle>"
 
-    async def take(self, origin: Origin, deadline: float, *, fresh: bool = False) -> Http1Connection:
+    async def take(self, origin: Origin, deadline: float, *, must_be_fresh: bool = False) -> Http1Connection:
         """Return a connection, with a place among the requests: `begin` must follow.
 
         Raises EngineUnavailable if the server is not reached, EngineTimeout if there is none by `deadline`.
         """
-        if not fresh and self._idle.get(origin) and self._places.take_now():
+        if not must_be_fresh and self._idle.get(origin) and self._places.take_now():
             return self._idle[origin].pop()
         try:
             async with asyncio.timeout_at(deadline):
                 await self._places.acquire()
                 try:
-                    if not fresh and (idle := self._idle.get(origin)):
+                    if not must_be_fresh and (idle := self._idle.get(origin)):
                         return idle.pop()
                     return await self._open(origin)
                 except BaseException:
@@ -101,12 +101,12 @@ class ConnectionPool:
             await asyncio.wait([connection.closed for connection in sockets], timeout=_CLOSING_S)
 
     async def _open(self, origin: Origin) -> Http1Connection:
-        self._opening += 1
+        self._opening_count += 1
         try:
             self._make_room()
             connection = await self._connect(origin)
         finally:
-            self._opening -= 1
+            self._opening_count -= 1
         if not connection.is_open:
             raise ConnectionResetError(errno.ECONNRESET, "the connection ended before a request")
         self._sockets.add(connection)
@@ -114,13 +114,13 @@ class ConnectionPool:
 
     async def _connect(self, origin: Origin) -> Http1Connection:
         connection = Http1Connection(self._loop, self, origin)
-        is_private, via = origin.scheme == "https", origin.via
-        if via is None or not is_private:
-            name = (origin.host if is_private else None) if via is None else via.private_name
+        is_tls, via = origin.scheme == "https", origin.via
+        if via is None or not is_tls:
+            name = (origin.host if is_tls else None) if via is None else via.tls_name
             await self._reach(lambda: connection, via or origin, name)
             return connection
         answer = TunnelAnswer()
-        transport = await self._reach(lambda: answer, via, via.private_name)
+        transport = await self._reach(lambda: answer, via, via.tls_name)
         try:
             transport.write(via.tunnel_to(origin.host, origin.port))
             await answer.opened
@@ -135,17 +135,17 @@ class ConnectionPool:
         return connection
 
     async def _reach(
-        self, protocol: Callable[[], asyncio.Protocol], place: Origin | ForwardProxy, private_name: str | None
+        self, protocol: Callable[[], asyncio.Protocol], target: Origin | ForwardProxy, tls_name: str | None
     ) -> asyncio.Transport:
-        found = await self._look_up(place.host, place.port)
+        addresses = await self._look_up(target.host, target.port)
         reached = await aiohappyeyeballs.start_connection(
-            found, happy_eyeballs_delay=_NEXT_ADDRESS_S, interleave=1, loop=self._loop
+            addresses, happy_eyeballs_delay=_NEXT_ADDRESS_S, interleave=1, loop=self._loop
         )
         transport, _protocol = await self._loop.create_connection(
             protocol,
             sock=reached,
-            ssl=None if private_name is None else self._trust,
-            server_hostname=private_name,
+            ssl=None if tls_name is None else self._trust,
+            server_hostname=tls_name,
         )
         return transport
 
@@ -154,8 +154,8 @@ class ConnectionPool:
 
     def _make_room(self) -> None:
         idle = [connection for each in self._idle.values() for connection in each]
-        is_open = [connection for connection in self._sockets if connection.is_open]
-        if len(is_open) + self._opening > self._most and idle:
+        open_sockets = [connection for connection in self._sockets if connection.is_open]
+        if len(open_sockets) + self._opening_count > self._most and idle:
             min(idle, key=lambda connection: connection.idle_since).abort("another needs its place")
 
 
@@ -176,7 +176,7 @@ class Http1Exchange:
         deadline, head, is_again = _now() + self._within_s, self._head, False
         data = head.with_body(self._body)
         while True:
-            connection = await self._pool.take(head.origin, deadline, fresh=is_again)
+            connection = await self._pool.take(head.origin, deadline, must_be_fresh=is_again)
             answer = self._answer = connection.begin(data, self._silence_s)
             try:
                 await answer.wait_for_head(deadline)

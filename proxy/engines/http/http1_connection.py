@@ -43,18 +43,18 @@ class Http1Answer:
         self.headers: Mapping[str, str] = {}
         self.held_bytes = 0
         self.is_whole = False
-        self.is_untouched = True
-        self.keeps_connection = False
-        self.ends_with_connection = False
+        self.is_untouched = True  # no byte of it has come
+        self.keeps_connection = False  # after it, the connection can take a request
+        self.ends_with_connection = False  # its length is not stated
         self._connection: Http1Connection | None = connection
         self._silence_s = silence_s
-        self._left_s, self._bytes_since = silence_s, 0
+        self._silence_left_s, self._bytes_since_reset = silence_s, 0
         self._fields: dict[bytes, bytes] = {}
         # The parser calls this for each field, also of trailers. A method in Python would cost more.
         self.on_header = self._fields.__setitem__
         self._parser: httptools.HttpResponseParser | None = _parser_for(self)
         self._head = b""
-        self._is_plain = True
+        self._is_first_head = True
         self._bytes_without_body = 0
         self._is_encoded = False
         self._fault = ""
@@ -77,21 +77,21 @@ class Http1Answer:
 
     async def next_piece(self) -> bytes:
         if not self._pieces and (connection := self._connection):
-            if self._bytes_since >= _LEAST_BYTES:
-                self._left_s, self._bytes_since = self._silence_s, 0
+            if self._bytes_since_reset >= _LEAST_BYTES:
+                self._silence_left_s, self._bytes_since_reset = self._silence_s, 0
             # Only the time of this wait counts, because the reader itself may be slow.
             began = time.monotonic()
             while not self._pieces and self._connection is not None:
                 self._waiter = connection.loop.create_future()
-                connection.expect_by(began + self._left_s)
+                connection.expect_by(began + self._silence_left_s)
                 await self._waiter
-            self._left_s -= time.monotonic() - began
+            self._silence_left_s -= time.monotonic() - began
         if not self._pieces:
             if self._error is not None:
                 raise self._error
             return b""
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._bytes_since += self.held_bytes
+        self._bytes_since_reset += self.held_bytes
         self._pieces.clear()
         self.held_bytes = 0
         if self._connection is not None:
@@ -150,11 +150,11 @@ class Http1Answer:
         status = self._parser.get_status_code()
         if status < 200:
             self._fields.clear()
-            self._is_plain = False
+            self._is_first_head = False
             if status < 100:
                 self._fault = f"the status {status}"
             return
-        fields = _headers(self._fields, self._head, self._is_plain)
+        fields = _headers(self._fields, self._head, self._is_first_head)
         self._head = b""
         if fields is None:
             self._fault = "too many headers"
@@ -195,13 +195,13 @@ def _parser_for(receiver: object) -> httptools.HttpResponseParser:
     return parser
 
 
-def _headers(fields: Mapping[bytes, bytes], head: bytes, is_plain: bool) -> dict[str, str] | None:
+def _headers(fields: Mapping[bytes, bytes], head: bytes, is_first_head: bool) -> dict[str, str] | None:
     """Return the headers by their names in small letters, or None for too many. If a field comes twice, the
-    last value counts. A head is not plain if the head of a 1xx answer is before it."""
+    last value counts. A head is not the first one if the head of a 1xx answer is before it."""
     end = head.find(b"\r\n\r\n")
     pairs: Collection[tuple[bytes, bytes]] = fields.items()
     # Each line but the first has one field, unless a field came twice, or the head has another form.
-    if not is_plain or end < 0 or head.count(b"\n", 0, end) != len(fields):
+    if not is_first_head or end < 0 or head.count(b"\n", 0, end) != len(fields):
         pairs = _FieldsInOrder.read(head)
     if len(pairs) > _MOST_HEADERS or sum(map(len, chain.from_iterable(pairs))) > _MOST_HEAD_BYTES:
         return None
@@ -259,7 +259,7 @@ class Http1Connection(asyncio.Protocol):
         self.loop = loop
         self.origin = origin
         self.is_open = False
-        self.is_fresh = True
+        self.is_fresh = True  # no request has ended on it
         self.idle_since = 0.0
         self.closed: asyncio.Future[None] = loop.create_future()
         self._owner = owner

@@ -16,12 +16,12 @@ Headers = tuple[tuple[str, str], ...]
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?|[0-9A-Fa-f:.]+")
 _METHODS = frozenset({"DELETE", "GET", "PATCH", "POST", "PUT"})
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _PORTS = {"http": 80, "https": 443}
 _OURS = frozenset({"connection", "content-length", "expect", "host", "te", "transfer-encoding", "upgrade"})
 """The headers of the transport, which engines do not set."""
-_UNQUOTED = "!#$%&'()*+,/:;=?@[]~"
+_URL_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 """The characters of paths and queries. All others are quoted."""
 
 DEFAULTS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "voxgate"}
@@ -59,13 +59,13 @@ def new_request_head(method: str, url: str, headers: Headers, via: ForwardProxy 
 
     Raises EngineUnavailable for a header or an address that cannot be sent.
     """
-    lines = _lines(headers, url)
+    lines = _header_lines(headers, url)
     if method not in _METHODS:
         raise EngineUnavailable(f"The provider cannot be asked: '{method}' is no method of requests.")
-    origin, host, target = _place(url)
+    origin, host, target = _split_url(url)
     if via is not None and origin.scheme == "http":
         # The proxy reads the request, and sends it on.
-        target, lines = f"http://{host}{target}", via.lines.encode() + lines
+        target, lines = f"http://{host}{target}", via.header_lines.encode() + lines
     first = f"{method} {target} HTTP/1.1\r\nhost: {host}\r\n".encode("ascii")
     # By RFC 9110, only these may be sent twice: a POST may have been charged.
     may_repeat = method in ("DELETE", "GET", "PUT")
@@ -79,13 +79,13 @@ request_head = lru_cache(maxsize=256)(new_request_head)
 def check_headers(headers: Headers) -> None:
     """Raise EngineUnavailable if a header contains a line end: the rest of it would be another header."""
     for name, value in headers:
-        if not _NAME.fullmatch(name) or _CONTROL.search(value):
+        if not _HEADER_NAME.fullmatch(name) or _CONTROL.search(value):
             raise EngineUnavailable(
                 "A header of the request cannot be sent: it has a character that ends it."
             )
 
 
-def _place(url: str) -> tuple[Origin, str, str]:
+def _split_url(url: str) -> tuple[Origin, str, str]:
     """Return the server of an address, the value of its header `host`, and the path with the query."""
     try:
         parts = urlsplit(url)
@@ -96,8 +96,8 @@ def _place(url: str) -> tuple[Origin, str, str]:
     except (ValueError, KeyError):
         raise EngineUnavailable("The provider cannot be reached: its address is no URL of one.") from None
     shown = f"[{host}]" if ":" in host else host
-    path = quote(parts.path, safe=_UNQUOTED) or "/"
-    query = f"?{quote(parts.query, safe=_UNQUOTED)}" if parts.query else ""
+    path = quote(parts.path, safe=_URL_CHARACTERS) or "/"
+    query = f"?{quote(parts.query, safe=_URL_CHARACTERS)}" if parts.query else ""
     return Origin(scheme, host, port), shown if port == _PORTS[scheme] else f"{shown}:{port}", path + query
 
 
@@ -109,7 +109,7 @@ def _host(name: str) -> str:
     return host
 
 
-def _lines(headers: Headers, url: str) -> bytes:
+def _header_lines(headers: Headers, url: str) -> bytes:
     check_headers(headers)
     named = {name.lower(): value.strip(" \t") for name, value in headers}
     if ours := named.keys() & _OURS:

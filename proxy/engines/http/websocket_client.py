@@ -27,9 +27,9 @@ class OpenSocket:
 
     @property
     def close_code(self) -> int | None:
-        ends = self._connection.protocol
-        if ends.close_rcvd is None and ends.close_sent is not None and self._connection.close_code:
-            return ends.close_sent.code  # it was closed here: a message was too long
+        protocol = self._connection.protocol
+        if protocol.close_rcvd is None and protocol.close_sent is not None and self._connection.close_code:
+            return protocol.close_sent.code  # it was closed here: a message was too long
         return self._connection.close_code
 
     async def send(self, message: str) -> None:
@@ -86,7 +86,7 @@ async def _opened_in_time(
 
 
 async def _opened(request: SocketRequest, trust: ssl.SSLContext, proxy: str | None) -> ClientConnection:
-    return await _ConnectHere(
+    return await _ConnectWithoutRedirect(
         request.url,
         additional_headers=request.headers,
         user_agent_header="voxgate",
@@ -102,7 +102,7 @@ async def _opened(request: SocketRequest, trust: ssl.SSLContext, proxy: str | No
     )
 
 
-class _ConnectHere(connect):
+class _ConnectWithoutRedirect(connect):
     def process_redirect(self, exc: Exception) -> Exception:
         """Follow no redirect, since another server must not get the key."""
         return exc

@@ -50,8 +50,8 @@ _now = time.monotonic
 
 
 class CloudEngine:
-    """A cloud engine in this process. If `keys` is empty, the engine could not be created, and `failure` says
-    why."""
+    """A cloud engine in this process. If it could not be created, `keys` is empty, and `failure` has the
+    reason."""
 
     def __init__(
         self,
@@ -150,8 +150,8 @@ class CloudEngine:
         work with such a voice uses only the keys of that account, even while all of them rest.
         """
         for key in self.keys:
-            is_meant = not credential or key.credential == credential
-            if is_meant and key not in passed_over and key.may_try(tenant):
+            is_of_account = not credential or key.credential == credential
+            if is_of_account and key not in passed_over and key.may_try(tenant):
                 return key
         if not self.keys:
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
@@ -291,13 +291,13 @@ class CloudStream:
             self._leave("left")
 
     async def _try(self) -> tuple[ProviderKey, KeyTurn, AsyncGenerator[Event, None]]:
-        passed = self._refused_by
-        key = self._engine.choose(self._credential, self._work.tenant, passed)
+        passed_over = self._refused_by
+        key = self._engine.choose(self._credential, self._work.tenant, passed_over)
         self._tries += 1
         while (turn := await key.enter(self._work, self._deadline, self._on_dispatch)) is None:
             # Another gateway probes this key.
-            passed += (key,)
-            key = self._engine.choose(self._credential, self._work.tenant, passed)
+            passed_over += (key,)
+            key = self._engine.choose(self._credential, self._work.tenant, passed_over)
         # A plugin may fail at once, and gives its slot back then.
         self._key, self._turn = key, turn
         # The wait for the slot has used a part of the deadline.

@@ -39,7 +39,7 @@ class LateEngines:
     def __init__(self, engine_of: Callable[[str], ProbedEngine]) -> None:
         self.names: set[str] = set()
         self._engine_of = engine_of
-        self._misses: dict[str, tuple[float, ...]] = {}
+        self._missed_at: dict[str, tuple[float, ...]] = {}
         self._probes: set[asyncio.Task[None]] = set()
 
     def note_miss(self, candidate: Candidate, language: str, within_s: float) -> None:
@@ -49,7 +49,7 @@ class LateEngines:
         """
         name, now = candidate.model.engine, time.monotonic()
         # `is_late` looks only at the last two misses.
-        misses = self._misses[name] = (*self._misses.get(name, ())[-1:], now)
+        misses = self._missed_at[name] = (*self._missed_at.get(name, ())[-1:], now)
         if name in self.names or not provider_waits.is_late(misses, now):
             return
         probe = _probe(candidate, self._engine_of(name).voices(), language, within_s)
@@ -76,7 +76,7 @@ class LateEngines:
             is_idle = not health.running and not health.waiting and engine.state in ("ready", "unloaded")
             is_quick = is_idle and await _is_quick(engine.open(probe), probe.deadline_s)
         self.names.discard(name)
-        del self._misses[name]
+        del self._missed_at[name]
         _log.info("engine.late.complete", engine=name)
 
 

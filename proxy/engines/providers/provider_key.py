@@ -50,11 +50,11 @@ REFUSED = (EngineUnauthorized, EngineExhausted)
 """The key is refused, and another key may be tried."""
 _FAULTY = (EngineFailed, EngineForbidden, EngineStumbled, EngineTimeout)
 
-_NEARLY_S = 0.1
+_DEADLINE_MARGIN_S = 0.1
 """A try that is cancelled so shortly before its deadline was cancelled because of the deadline."""
-_SILENCE_S = 1.0
+_LEAST_SILENCE_S = 1.0
 """A provider with less time than this does not count as silent: the job waited in our own queue."""
-_MOST_OWN = 1000
+_MOST_OWN_BREAKERS = 1000
 """The most accounts with a breaker of their own on one key: the last ones that saw faults."""
 
 Result = EngineError | Literal["finished", "left"]
@@ -86,7 +86,7 @@ class KeyTurn(SlotTurn):
     def was_silent(self) -> bool:
         if self.dispatched_at is None or self.lacks_sound:
             return False
-        return _now() >= max(self.deadline_at - _NEARLY_S, self.dispatched_at + _SILENCE_S)
+        return _now() >= max(self.deadline_at - _DEADLINE_MARGIN_S, self.dispatched_at + _LEAST_SILENCE_S)
 
 
 class ProviderKey:
@@ -116,12 +116,12 @@ class ProviderKey:
         self.refresh_reason = ""
         """Why the last refresh failed. One failure does not open the breaker, so `reason` may be empty."""
         self.news: tuple[bytes, float] | None = None
-        """What other gateways are not told yet, and since when it is so."""
+        """The breaker as JSON that other gateways do not have yet, and since when it is so."""
         self.first_answer = asyncio.Event()
         self.wants_look = asyncio.Event()
-        self._own: OrderedDict[str, Breaker] = OrderedDict()
-        self.spoke_at = -inf
-        self._shared_spoke_at = -inf
+        self._own_breakers: OrderedDict[str, Breaker] = OrderedDict()
+        self.spoke_at = -inf  # when the provider last answered well
+        self._shared_spoke_at = -inf  # the same, as other gateways tell it
         self._owner = owner
         self.pace = pace
         self._metrics = metrics
@@ -133,14 +133,14 @@ class ProviderKey:
         self.on_models_changed()
 
     def may_try(self, account: str) -> bool:
-        if self.breaker.is_closed and not self._own:
+        if self.breaker.is_closed and not self._own_breakers:
             return True
-        both = self.breaker, self._own.get(account, CLOSED)
-        return all(breaker.may_try(each, account, _now()) for each in both)
+        breakers = self.breaker, self._own_breakers.get(account, CLOSED)
+        return all(breaker.may_try(each, account, _now()) for each in breakers)
 
     def opens_in_s(self, account: str) -> float:
-        both = self.breaker, self._own.get(account, CLOSED)
-        return max(breaker.wait_s(each, _now()) for each in both)
+        breakers = self.breaker, self._own_breakers.get(account, CLOSED)
+        return max(breaker.wait_s(each, _now()) for each in breakers)
 
     async def enter(self, work: Work, deadline: float, on_dispatch: OnDispatch) -> KeyTurn | None:
         """Take a slot, and wait for the pace in it. Raises EngineError like `Slots.enter`, or EngineLimited.
@@ -156,10 +156,10 @@ class ProviderKey:
         if not self.breaker.is_closed:
             turn.probes_since = self.breaker.since
             self.breaker = breaker.start_try(self.breaker, turn.tenant)
-        own = self._own.get(turn.tenant)
+        own = self._own_breakers.get(turn.tenant)
         if own is not None and not own.is_closed:
             turn.own_probes_since = own.since
-            self._set_own(turn.tenant, breaker.start_try(own, turn.tenant))
+            self._set_own_breaker(turn.tenant, breaker.start_try(own, turn.tenant))
         try:
             states = self.pace.states
             if states is not None and turn.is_probe and not await states.claim(self.pace.name, turn.tenant):
@@ -182,7 +182,7 @@ class ProviderKey:
         One account's clones must not take the slots of all speech, and a key that may not clone can still
         speak. The features that send such work limit it.
         """
-        turn = KeyTurn(work.tenant, deadline, work.estimated_s, work.share, False)
+        turn = KeyTurn(work.tenant, deadline, work.estimated_s, work.share)
         await self.pace.wait_for_key(turn.left_s)
         on_dispatch(True)
         return turn
@@ -212,15 +212,15 @@ class ProviderKey:
                 self._report(turn, EngineTimeout("It gave no audio in time."))
         if turn.probes_since == self.breaker.since and not turn.is_reported:
             self.breaker = breaker.abandon_try(self.breaker, turn.tenant)
-        own = self._own.get(turn.tenant)
+        own = self._own_breakers.get(turn.tenant)
         if own is not None and turn.own_probes_since == own.since:
-            self._set_own(turn.tenant, breaker.abandon_try(own, turn.tenant))
+            self._set_own_breaker(turn.tenant, breaker.abandon_try(own, turn.tenant))
         if self.pace.states is not None and turn.is_probe:
             self.pace.states.end_claim(self.pace.name, turn.tenant)
 
     def _report(self, turn: KeyTurn, error: EngineError | None) -> None:
         """Tell the breaker how the provider answered; None means audio. Some errors say nothing about it."""
-        if error is None and self.breaker == CLOSED and turn.tenant not in self._own:
+        if error is None and self.breaker == CLOSED and turn.tenant not in self._own_breakers:
             turn.is_reported, self.spoke_at = True, _now()
             return
         outcome = _outcome(error)
@@ -240,11 +240,11 @@ class ProviderKey:
             self.spoke_at = now
         self._set_breaker(after, error)
         if outcome != "refused":  # a refused key concerns all accounts
-            own = self._own.pop(turn.tenant, CLOSED)
+            own = self._own_breakers.pop(turn.tenant, CLOSED)
             is_probe = turn.own_probes_since == own.since
             own = breaker.end_try(own, outcome, breaker.OWN_CALL, now, is_probe=is_probe)
             if own != CLOSED:
-                self._set_own(turn.tenant, own)
+                self._set_own_breaker(turn.tenant, own)
 
     def note_refresh(self, error: EngineError | None) -> None:
         """Note how a refresh ended; None means that the provider answered."""
@@ -273,11 +273,11 @@ class ProviderKey:
             new = CLOSED if found.is_closed else msgspec.structs.replace(found, since=since)
             self._set_breaker(new, None, is_news=False)
 
-    def _set_own(self, account: str, own: Breaker) -> None:
-        self._own[account] = own
-        self._own.move_to_end(account)
-        if len(self._own) > _MOST_OWN:
-            self._own.popitem(last=False)
+    def _set_own_breaker(self, account: str, own: Breaker) -> None:
+        self._own_breakers[account] = own
+        self._own_breakers.move_to_end(account)
+        if len(self._own_breakers) > _MOST_OWN_BREAKERS:
+            self._own_breakers.popitem(last=False)
 
     def _set_breaker(self, new: Breaker, error: EngineError | None, *, is_news: bool = True) -> None:
         before, self.breaker = self.breaker, new
@@ -325,23 +325,23 @@ _LONGEST_PAUSE_S = 60.0
 
 
 class ProviderPace:
-    """The pace of one key: `most` requests a minute, None for no limit. A provider may ask for a pause.
+    """The pace of one key: `rpm` requests a minute, None for no limit. A provider may ask for a pause.
 
     An early job waits in its slot, so the provider has no reason to refuse it. With `states`, Redis counts
     the requests of all workers by `name`. While it is away, and without it, this worker has its part of them.
     """
 
-    def __init__(self, most: int | None) -> None:
+    def __init__(self, rpm: int | None) -> None:
         self.states: ProviderStates | None = None
         self.name = ""
         self.paused_until = 0.0
-        self._most = most
-        self._part = most or 0
+        self._rpm = rpm
+        self._worker_rpm = rpm or 0
         # Without a limit there is nothing to remember.
-        self._request_times: deque[float] = deque(maxlen=most or 0)
+        self._request_times: deque[float] = deque(maxlen=rpm or 0)
 
     def divide(self, workers: int) -> None:
-        self._part = max(1, (self._most or 0) // workers)
+        self._worker_rpm = max(1, (self._rpm or 0) // workers)
 
     def pause(self, provider_s: float | None) -> None:
         """Send nothing for the time that the provider names."""
@@ -354,7 +354,7 @@ class ProviderPace:
     async def wait_for_key(self, within_s: float) -> None:
         """Wait until the key may be used. Raise EngineLimited if that is later than `within_s`."""
         now = time.monotonic()
-        if self._most is None and now >= self.paused_until:
+        if self._rpm is None and now >= self.paused_until:
             return
         deadline = now + within_s
         while (wait_s := await self._wait_s(now)) > 0:
@@ -365,12 +365,12 @@ class ProviderPace:
         self._request_times.append(now)
 
     async def _wait_s(self, now: float) -> float:
-        """Return the wait, or 0. Then Redis has counted the request, if it is there."""
+        """Return the wait. Where Redis counts requests, a wait of 0 means that it has counted this one."""
         paused_s = max(0.0, self.paused_until - now)
-        if self._most is None:
+        if self._rpm is None:
             return paused_s
         if self.states is not None and not self.states.is_away:
-            wait_s = paused_s or await self.states.count_key_request(self.name, self._most)
+            wait_s = paused_s or await self.states.count_key_request(self.name, self._rpm)
             if wait_s is not None:
                 return wait_s
-        return max(paused_s, provider_waits.pace_wait_s(self._request_times, self._part, now))
+        return max(paused_s, provider_waits.pace_wait_s(self._request_times, self._worker_rpm, now))

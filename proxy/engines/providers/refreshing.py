@@ -33,7 +33,7 @@ _log = structlog.get_logger()
 @asynccontextmanager
 async def keep_refreshed(cloud: CloudEngine) -> AsyncIterator[None]:
     refreshing = [
-        asyncio.create_task(_keep(cloud, key, key.engine), name=f"{cloud.name} refreshing")
+        asyncio.create_task(_refresh_regularly(cloud, key, key.engine), name=f"{cloud.name} refreshing")
         for key in cloud.keys
         if isinstance(key.engine, EngineRefreshes)
     ]
@@ -51,7 +51,7 @@ async def keep_refreshed(cloud: CloudEngine) -> AsyncIterator[None]:
             await asyncio.wait(refreshing)
 
 
-async def _keep(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes) -> None:
+async def _refresh_regularly(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes) -> None:
     while True:
         await _refresh(cloud, key, engine)
         refreshed_at = time.monotonic()

@@ -35,16 +35,16 @@ class KeySharing:
         """Share a key. It has the same name in all gateways with this engine, credential and secret."""
         if self._states is not None:
             self._unnamed.append((key, engine, secret))
-            self._name(self._states)
+            self._name_keys(self._states)
 
-    def _name(self, states: ProviderStates) -> None:
+    def _name_keys(self, states: ProviderStates) -> None:
         try:
-            found = None if self._masters is None else self._masters.read_if_any()
+            masters = None if self._masters is None else self._masters.read_if_any()
         except VaultFailed:
             return  # everything that is sealed fails, and says so
-        if found is None and self._masters is not None:
+        if masters is None and self._masters is not None:
             return
-        naming = b"" if found is None else found.newest.naming
+        naming = b"" if masters is None else masters.newest.naming
         for key, engine, secret in self._unnamed:
             parts = (engine, key.credential, secret if naming else str(key.number))
             name = keyed_digest(naming, "\0".join(parts).encode())
@@ -72,7 +72,7 @@ class KeySharing:
         while not self._is_over:
             states.has_news.clear()
             if self._unnamed:
-                self._name(states)
+                self._name_keys(states)
             if self._keys:
                 await self._exchange(states)
             with suppress(TimeoutError):
@@ -81,12 +81,11 @@ class KeySharing:
 
     async def _exchange(self, states: ProviderStates) -> None:
         """Tell what this worker knows, and learn what the others know."""
-        news, now = {name: key.news for name, key in self._keys.items()}, _now()
-        for name, state in (
-            await states.exchange({n: _report(k, now) for n, k in self._keys.items()})
-        ).items():
+        sent_news, now = {name: key.news for name, key in self._keys.items()}, _now()
+        reports = {name: _report(key, now) for name, key in self._keys.items()}
+        for name, state in (await states.exchange(reports)).items():
             key = self._keys[name]
-            if key.news is news[name]:
+            if key.news is sent_news[name]:  # otherwise there were newer ones during the exchange
                 key.news = None
             key.adopt(state, now)
 

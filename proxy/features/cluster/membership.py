@@ -83,7 +83,7 @@ class Membership:
         if self._id:
             self._cluster.lead(machines.leader_of(self._living) == self._id)
         if self._context.engines is not None and self._living:
-            self._context.engines.share(machines.workers_of(self._living))
+            self._context.engines.divide_limits(machines.workers_of(self._living))
 
     async def run(self) -> None:
         """Renew the row of this machine and carry out orders, as worker 0 does."""

@@ -61,7 +61,7 @@ def _count_samples(file: bytes) -> Counted | Undecoded:
             if samples > LONGEST_S * frames.rate_hz:
                 break
         if not samples:
-            raise frames.no_sound()
+            raise frames.no_sound_error()
         return Counted(samples, frames.rate_hz, frames.mix.takes_first)
 
     return read_upload(file, counted)

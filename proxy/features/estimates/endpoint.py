@@ -150,7 +150,7 @@ class Estimates(Resource):
 
     def _emotions(self, model: str, part: Part, speaker: Candidate, own: AccountLibrary) -> dict[str, None]:
         """Return the emotions of a voice on a model, and those of the post-steps of its route."""
-        steps = self._voices.catalogue.find_offer(model, part.language, own.operators).steps
+        steps = self._voices.catalogue.find_offer(model, part.language, own.operator_voices).steps
         of_steps = [found.step.emotion for found in steps if found.step.emotion is not None]
         return dict.fromkeys((*find_emotions(part.voice, speaker.model), *of_steps))
 

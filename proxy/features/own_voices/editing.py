@@ -21,7 +21,7 @@ from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.answering import TAG
 from proxy.api.voice_entries import VoiceEntry, VoiceQuality
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.engines.plugin_instances import who_knows
+from proxy.engines.plugin_instances import known_by
 from proxy.features.own_voices import bodies, records
 from proxy.features.own_voices.export import VoiceExport
 from proxy.features.own_voices.keyed_creation import KeyedCreation
@@ -257,7 +257,7 @@ class VoiceEditing(Resource):
         natural = {model.engine: model.info.is_trained for model in models}
         voices: list[bodies.ConfiguredVoice] = []
         for name, section in self._admin_tools.config.voices.items():
-            engines = [*section.bindings] or who_knows(name, names)
+            engines = [*section.bindings] or known_by(name, names)
             # A configured name that no engine knows is left out, unless it is a cast.
             if engines or section.cast:
                 voice = bodies.ConfiguredVoice(

@@ -239,7 +239,7 @@ def _silenced_voices(
     """Return the names of the voices that could speak before, and cannot after. It may take a while."""
 
     def can_speak(voice: Voice, terms: Terms) -> bool:
-        offer = Offer(models=tuple(catalogue.list_models(terms)[1]))
+        offer = Offer(models=tuple(catalogue.usable_models(terms)))
         query = RoutingQuery(language=voice.language or language, source="default")
         return bool(offer.models and decide(offer, voice, query, terms, Rules(catalogue.licences)).candidates)
 

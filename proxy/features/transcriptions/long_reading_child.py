@@ -55,7 +55,7 @@ def _survey_frames(frames: MonoFrames, longest_s: int) -> LongSurvey:
                 levels += _levels(sound[start : start + frames.rate_hz])
             pending = [sound[whole:]]
     if not samples:
-        raise frames.no_sound()
+        raise frames.no_sound_error()
     whole_ms = -(-samples * 1000 // frames.rate_hz)
     sound = np.concatenate((*pending, np.zeros(frames.rate_hz)))
     levels += _levels(sound[: frames.rate_hz])
@@ -89,7 +89,7 @@ def _read_stretch(frames: MonoFrames, request: StretchRequest) -> Decoded:
     if stored_rate is not None:
         pcm += frames.packed(stored_rate.flush())
     if stored_rate is None or not pcm:
-        raise frames.no_sound()
+        raise frames.no_sound_error()
     return Decoded(bytes(pcm), stored_rate.rate_hz, frames.sample_bytes, frames.channels, frames.codec, False)
 
 

@@ -1,7 +1,7 @@
 """The last days of models: of the known hosts, and as a host's own list has them."""
 
 from plugins.openai import lists
-from plugins.openai.server import shutdown_day
+from plugins.openai.server import shutdown_date_at
 from plugins.openai.settings import OpenAISettings
 from speech_engine.plugin import KnowsShutdowns
 from tests.plugins.openai.upstream import pair
@@ -23,7 +23,7 @@ from tests.tables import each_row
     ],
 )
 def test_each_host_has_days_of_its_own(base_url: str, model: str, day: str) -> None:
-    assert shutdown_day(base_url, model) == day
+    assert shutdown_date_at(base_url, model) == day
     assert OpenAISettings(base_url=base_url).model(model).shutdown_date == day
 
 

@@ -284,7 +284,7 @@ async def test_a_voice_is_trained_at_runpod(
     """It needs several runs there, and what the machine learns from and brings goes over a link."""
     monkeypatch.setattr(training_input, "LEAST_RECORDINGS", training_rig.RECORDINGS)
     monkeypatch.setattr("proxy.features.jobs.remote.runs._LONGEST_PAUSE_S", 0.2)
-    monkeypatch.setattr("plugins.runpod.own_pods._STARTING_S", 0.2)
+    monkeypatch.setattr("plugins.runpod.own_pods._STARTING_CACHED_S", 0.2)
     port = free_port()
     public = f'[server]\npublic_url = "http://127.0.0.1:{port}"'
     async with (

@@ -246,7 +246,7 @@ async def silent_until(deadline_s: float, engine: CloudEngine) -> None:
 async def test_an_engine_that_was_silent_until_its_deadline_has_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("proxy.engines.providers.provider_key._SILENCE_S", 0.1)
+    monkeypatch.setattr("proxy.engines.providers.provider_key._LEAST_SILENCE_S", 0.1)
     engine = cloud_engine(Turns(SILENT))
     await silent_until(0.2, engine)
     assert engine.keys[0].breaker.faults == 1
@@ -276,7 +276,7 @@ async def _stalls(pieces: int, may_end: asyncio.Event) -> AsyncIterator[bytes]:
 async def test_an_engine_that_waits_for_what_another_has_to_say_is_not_silent(
     monkeypatch: pytest.MonkeyPatch, ends: bool, faults: int
 ) -> None:
-    monkeypatch.setattr("proxy.engines.providers.provider_key._SILENCE_S", 0.1)
+    monkeypatch.setattr("proxy.engines.providers.provider_key._LEAST_SILENCE_S", 0.1)
     cloud, may_end = Mute(), asyncio.Event()
     engine = cloud_engine(cloud)
     if ends:
@@ -289,7 +289,7 @@ async def test_an_engine_that_waits_for_what_another_has_to_say_is_not_silent(
 
 @simulated
 async def test_a_client_who_left_before_the_deadline_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.engines.providers.provider_key._SILENCE_S", 0.1)
+    monkeypatch.setattr("proxy.engines.providers.provider_key._LEAST_SILENCE_S", 0.1)
     engine = cloud_engine(Turns(SILENT))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
@@ -306,7 +306,7 @@ async def test_an_engine_that_was_hardly_asked_was_not_silent() -> None:
 
 @simulated
 async def test_waiting_in_our_own_line_is_nobodys_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.engines.providers.provider_key._SILENCE_S", 0.0)
+    monkeypatch.setattr("proxy.engines.providers.provider_key._LEAST_SILENCE_S", 0.0)
     cloud = Turns(SILENT, WELL, slots=1)
     engine = cloud_engine(cloud)
     first = asyncio.create_task(count_audio(engine, job(deadline_s=60.0)))

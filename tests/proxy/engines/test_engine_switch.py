@@ -67,9 +67,9 @@ async def test_an_engine_with_one_busy_process_is_not_idle(tmp_path: Path) -> No
     one, other = hosts.hosts_of("tone")
     for each in (one, other):
         each.supervisor.state = "ready"
-    one._last_job, other._last_job = time.monotonic() - 90.0, time.monotonic()
+    one._last_job_at, other._last_job_at = time.monotonic() - 90.0, time.monotonic()
     assert hosts.list_idle() == []
-    other._last_job -= 90.0
+    other._last_job_at -= 90.0
     assert hosts.list_idle() == ["tone"]
 
 
@@ -81,7 +81,7 @@ async def test_an_engine_starts_once_what_was_missing_is_there(
 
     states: list[str] = []
     specs = hosted_specs(Config(data=str(tmp_path), engines={"tone": EngineSection("tone")}), registry.load())
-    monkeypatch.setattr(host_list, "_LOOKS_A_TRY", 1)
+    monkeypatch.setattr(host_list, "_LOOKS_PER_TRY", 1)
     with runtime.runtime_folder(tmp_path) as short, runtime.control_socket(short):
         with monkeypatch.context() as patch:
             patch.setattr(environments, "interpreter", refuse)

@@ -77,7 +77,7 @@ class _Away:
 async def test_a_host_that_does_not_answer_is_asked_less_and_less_often() -> None:
     channel = _Away()
     process = HostProcess(channel, lambda: None)
-    greeting = asyncio.create_task(process.say_hello("fake", is_here=False))
+    greeting = asyncio.create_task(process.say_hello("fake", is_local=False))
     await asyncio.sleep(60.0)
     process.note_death(state("", "gone"))
     assert not await greeting

@@ -23,8 +23,8 @@ async def fail_alone(engine: CloudEngine, times: int) -> None:
 
 def own_later(engine: CloudEngine, seconds: float) -> None:
     """As if so much time had gone by since the account's own breaker opened."""
-    own = engine.keys[0]._own["acc_alone"]
-    engine.keys[0]._own["acc_alone"] = msgspec.structs.replace(own, since=own.since - seconds)
+    own = engine.keys[0]._own_breakers["acc_alone"]
+    engine.keys[0]._own_breakers["acc_alone"] = msgspec.structs.replace(own, since=own.since - seconds)
 
 
 async def test_it_rests_for_the_one_account_that_saw_faults_and_for_it_alone() -> None:
@@ -64,7 +64,7 @@ async def test_an_accounts_own_rest_grows_and_ends_as_any() -> None:
     gate.set()
     assert await probe == WHOLE
     assert key.may_try("acc_alone")
-    assert not key._own
+    assert not key._own_breakers
 
 
 async def test_a_probe_of_an_account_that_leaves_gives_way_to_the_next() -> None:
@@ -90,4 +90,4 @@ async def test_a_key_remembers_a_bounded_number_of_accounts() -> None:
         key.breaker = CLOSED
         with pytest.raises(EngineError):
             await count_audio(engine, job(tenant=f"acc_{number}"))
-    assert len(key._own) == 1000
+    assert len(key._own_breakers) == 1000

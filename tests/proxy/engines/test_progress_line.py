@@ -9,10 +9,10 @@ from proxy.engines.environments.environment_build import BuildProgress, PackageC
 from proxy.engines.environments.progress_line import ProgressLine
 
 
-def told(monkeypatch: pytest.MonkeyPatch, *, is_alive: bool) -> list[str]:
+def told(monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool) -> list[str]:
     """The lines of a minute and a half: 60 MB come in a minute, beside a build of as long."""
     lines: list[str] = []
-    shown, now = ProgressLine(lines.append, is_alive), 1000.0
+    shown, now = ProgressLine(lines.append, is_terminal), 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     shown.build(BuildProgress("making the environment", 1, 3))
     for second in range(61):
@@ -26,7 +26,7 @@ def told(monkeypatch: pytest.MonkeyPatch, *, is_alive: bool) -> list[str]:
 
 
 def test_a_log_has_a_line_for_each_phase_and_one_in_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = told(monkeypatch, is_alive=False)
+    lines = told(monkeypatch, is_terminal=False)
     assert lines[:3] == [
         "step 1 of 3: making the environment",
         "kristin: 60 MB",
@@ -39,14 +39,14 @@ def test_a_log_has_a_line_for_each_phase_and_one_in_ten_seconds(monkeypatch: pyt
 
 
 def test_a_terminal_shows_both_all_the_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = told(monkeypatch, is_alive=True)
+    lines = told(monkeypatch, is_terminal=True)
     assert "kristin: 30 of 60 MB · step 2 of 3: installing the packages, 60 MB" in lines
     assert "joe: 5 of 60 MB · step 2 of 3: installing the packages, 5 of 30 packages" in lines
 
 
 def test_a_small_file_is_told_in_kilobytes() -> None:
     lines: list[str] = []
-    ProgressLine(lines.append, is_alive=True).fetch("config.json", 1_200, 2_400)
+    ProgressLine(lines.append, is_terminal=True).fetch("config.json", 1_200, 2_400)
     assert lines == ["config.json: 1 of 2 kB"]
 
 

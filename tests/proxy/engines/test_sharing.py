@@ -245,8 +245,8 @@ async def test_the_probe_of_an_accounts_own_breaker_is_the_only_one(shared_redis
         for each in opened:
             for _ in range(MOST_FAULTS):
                 assert isinstance(await each.speak(), EngineFailed)
-            own = each.key._own["acc_1"]
-            each.key._own["acc_1"] = type(own)(own.faults, own.open_s, own.since - 1000)
+            own = each.key._own_breakers["acc_1"]
+            each.key._own_breakers["acc_1"] = type(own)(own.faults, own.open_s, own.since - 1000)
         asked = [asyncio.create_task(each.speak()) for each in opened]
         done, probes = await asyncio.wait(asked, timeout=1.0)
         assert [type(each.result()) for each in done] == [EngineUnavailable]
@@ -419,7 +419,7 @@ async def test_two_whole_gateways_share_what_their_engine_may_do(
         engines = servers[0].worker.engines
         slots = [engines["cloud"].slots]
         for workers in (3, 100, 1):
-            engines.share(workers)
+            engines.divide_limits(workers)
             slots.append(engines["cloud"].slots)
     assert (statuses.count(200), len(provider.jobs)) == (4, 4)
     assert slots == [16, 5, 1, 16]

@@ -148,7 +148,7 @@ async def test_what_a_step_names_is_the_operators_the_files_or_the_engines(tmp_p
         library = AccountLibrary(VoiceCache((mine,)), VoiceCache((trained,)), Lexicons({}))
 
         def found(voice: str, engine: str = "rvc", configured: Voice | None = None) -> tuple[object, str]:
-            step = find_step(PostStep(engine=engine, voice=voice), live, library.operators, configured)
+            step = find_step(PostStep(engine=engine, voice=voice), live, library.operator_voices, configured)
             return step.voice, step.lack
 
         assert found("Anna") == found("voice_1") == (trained, "")

@@ -27,16 +27,16 @@ class Channels:
     def __init__(self, cluster: ClusterSection) -> None:
         self.ports = cluster.ports
         self._cluster = cluster
-        self._read: tuple[object, ...] = ()
+        self._stamp: tuple[object, ...] = ()
         self._credentials: Any = None
 
     def open(self, address: str, options: Sequence[tuple[str, int]] = PROCESS_OPTIONS) -> Any:
         """Return a channel. Raises UnusableCertificates."""
         if not self._cluster.certificate:
             return grpc.aio.insecure_channel(address, options=list(options))
-        if (files := certificates.stamp(self._cluster)) != self._read:
+        if (files := certificates.stamp(self._cluster)) != self._stamp:
             pair = certificates.read_pair(self._cluster, "gateway")
-            self._credentials, self._read = certificates.channel_credentials(pair), files
+            self._credentials, self._stamp = certificates.channel_credentials(pair), files
         return grpc.aio.secure_channel(
             address, self._credentials, options=[*options, *certificates.CHANNEL_OPTIONS]
         )

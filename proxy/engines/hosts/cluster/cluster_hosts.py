@@ -63,7 +63,7 @@ class ClusterHosts:
         self._workers = config.server.workers
         self._introductions: dict[str, StoredIntroduction] = {}
         self._states: dict[tuple[str, int], HostState] = {}
-        self._read_at: dict[int, float] = {}
+        self._read_at: dict[int, float] = {}  # by the number of the worker
         numbers = itertools.count()
         self._clusters = [
             _Cluster(config, name, machine, numbers, self._note, self._note_jobs)
@@ -200,12 +200,12 @@ class _Cluster:
         self._watch_tasks: dict[str, _WatchTask] = {}
         self._addresses_by_name: dict[str, frozenset[str]] = {}
         self._known_addresses: list[str] = []
-        self._lost_before = 0
+        self._lost_of_ended = 0
 
     @property
     def lost(self) -> int:
         """The hosts that were lost so far."""
-        return self._lost_before + sum(each.watch.lost for each in self._watch_tasks.values())
+        return self._lost_of_ended + sum(each.watch.lost for each in self._watch_tasks.values())
 
     def watches(self) -> list[HostWatch]:
         return [each.watch for each in self._watch_tasks.values()]
@@ -229,7 +229,7 @@ class _Cluster:
             self._look_now.set()
             return
         for watch, task in self._watch_tasks.values():
-            self._lost_before += watch.lost
+            self._lost_of_ended += watch.lost
             task.cancel()
         self._watch_tasks.clear()
 
@@ -237,7 +237,7 @@ class _Cluster:
         try:
             while True:
                 self._look_now.clear()
-                found = await self._find()
+                found = await self._find_addresses()
                 if self._may_watch:
                     self._watch_these(found)
                 with suppress(TimeoutError):
@@ -250,11 +250,11 @@ class _Cluster:
             if tasks:
                 await asyncio.wait(tasks)
 
-    async def _find(self) -> list[str]:
+    async def _find_addresses(self) -> list[str]:
         """Return the addresses of all names. A name that cannot be resolved now keeps its last ones."""
         announced = self._announced_hosts.difference(self._section.hosts)
         names = [*self._section.hosts, *announced]
-        answers = await asyncio.gather(*map(_addresses, names))
+        answers = await asyncio.gather(*map(_resolve, names))
         before, self._addresses_by_name = self._addresses_by_name, {}
         for name, found in zip(names, answers, strict=True):
             if found is None and name not in before:
@@ -284,7 +284,7 @@ class _Cluster:
             ):
                 task.cancel()
             if task.done():
-                self._lost_before += watch.lost
+                self._lost_of_ended += watch.lost
                 del self._watch_tasks[address]
         for address in addresses:
             if address not in self._watch_tasks:
@@ -292,7 +292,7 @@ class _Cluster:
                 self._watch_tasks[address] = _WatchTask(watch, asyncio.create_task(watch.run()))
 
 
-async def _addresses(name_and_port: str) -> frozenset[str] | None:
+async def _resolve(name_and_port: str) -> frozenset[str] | None:
     """Return the addresses of a NAME:PORT, or None if they are not known just now."""
     try:
         name, port = parse_address(name_and_port)

@@ -47,7 +47,7 @@ class ClusterSuspects:
         self._has_read = asyncio.Event()
 
     def share(self, key: bytes, exchange_due: asyncio.Event) -> None:
-        """Share verdicts with gateways that have the same key. `wanted` is set when an exchange is due."""
+        """Share verdicts with gateways of the same key. `exchange_due` is set when an exchange is due."""
         self._suspects, self._exchange_due = Suspects(key), exchange_due
 
     def digest(self, work: Work) -> bytes:

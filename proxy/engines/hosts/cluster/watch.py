@@ -41,11 +41,11 @@ from speech_engine.host.pipe_messages import HostState
 
 _AGAIN_S = 1.0
 REFUSED_AGAIN_S = 10.0
-_SWITCH_S = 12.0
-_FREE = 3
+_SWITCH_TIMEOUT_S = 12.0
+_FREE_MESSAGES = 3
 """The first messages of each process, which are read without a pause."""
-_A_SECOND = 20.0
-FULL_S = 60.0
+_MESSAGES_A_SECOND = 20.0
+_LONGEST_FULL_S = 60.0
 _CAUSES = {
     "Connection refused": "nothing listens there",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not of the authority that the cluster names",
@@ -70,17 +70,17 @@ class ReadPace:
         self._full_since: float | None = None
 
     def wait_s(self, cost: int, now: float) -> float:
-        """Return the pause after a message that counts as `cost` messages. Raises _Nonsense if each
-        message of a minute had a pause."""
-        # The time of one second can be saved up, and no more.
-        self._due = max(self._due, now - 1.0) + cost / _A_SECOND
+        """Return the pause after a message that counts as `cost` messages. One second can be saved up. Raises
+        _Nonsense if each message of a minute had a pause."""
+        self._due = max(self._due, now - 1.0) + cost / _MESSAGES_A_SECOND
         if self._due <= now:
             self._full_since = None
             return 0.0
         if self._full_since is None:
             self._full_since = now
-        if now - self._full_since > FULL_S:
-            raise _Nonsense(f"it sends more than {_A_SECOND:g} messages a second for {FULL_S:g} s")
+        if now - self._full_since > _LONGEST_FULL_S:
+            pace = f"{_MESSAGES_A_SECOND:g} messages a second"
+            raise _Nonsense(f"it sends more than {pace} for {_LONGEST_FULL_S:g} s")
         return self._due - now
 
 
@@ -107,19 +107,19 @@ class HostWatch:
         self.machine = ""
         self.is_wanted = True
         """Whether the watch begins again after its end."""
-        self.released_at: float | None = None
-        self.lost = 0
-        self.trouble = ""
+        self.released_at: float | None = None  # since when workers send nothing new there
+        self.lost = 0  # how often the host was lost
+        self.trouble = ""  # why the last Watch ended; "" after a tick
         self.states: dict[int, HostState] = {}
         self._channels = channels
         self._own_machine = machine
         self._engines = engines
         self._numbers = numbers
         self._processes: dict[tuple[str, int], int] = {}
-        self._read: Counter[int] = Counter()
-        self._hellos: dict[str, bytes] = {}
+        self._messages_read: Counter[int] = Counter()
+        self._hello_digests: dict[str, bytes] = {}
         self._refusal = ""
-        self._refused: list[HostState] = []
+        self._refused_states: list[HostState] = []
         self._is_leaving = False
         self._has_ended = False
         self._on_state = on_state
@@ -160,7 +160,7 @@ class HostWatch:
             raise
         except grpc.aio.AioRpcError as error:
             # The message is too long, or the host has too many gateways.
-            reason, is_refused = _why(error), error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            reason, is_refused = _cause_of(error), error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         except (UnusableCertificates, _Nonsense) as error:
             reason, is_refused = str(error), isinstance(error, _Nonsense)
         except TimeoutError:
@@ -174,15 +174,15 @@ class HostWatch:
         if reason == self._refusal:
             return
         self._refusal = reason
-        for state in self._refused:
+        for state in self._refused_states:
             self._on_state(msgspec.structs.replace(state, state="gone", reason=""))
         number, says = next(self._numbers), f"{self.address} is refused: {reason}"
-        self._refused = [
+        self._refused_states = [
             HostState(engine, number, 0, "failed", says, machine=self.address)
             for engine in self._engines
             if reason
         ]
-        for state in self._refused:
+        for state in self._refused_states:
             self._on_state(state)
 
     async def switch(self, question: SwitchQuestion) -> str:
@@ -190,9 +190,9 @@ class HostWatch:
         try:
             async with self._channels.open(self.address, OPTIONS) as channel:
                 call = channel.unary_unary(method("Switch"), messages.encode, messages.decoder(SwitchReply))
-                reply: SwitchReply | None = await call(question, timeout=_SWITCH_S)
+                reply: SwitchReply | None = await call(question, timeout=_SWITCH_TIMEOUT_S)
         except (grpc.aio.AioRpcError, UnusableCertificates) as error:
-            reason = _why(error) if isinstance(error, grpc.aio.AioRpcError) else str(error)
+            reason = _cause_of(error) if isinstance(error, grpc.aio.AioRpcError) else str(error)
             return f"{self.address} does not answer: {reason}"
         if reply is None:
             return f"{self.address} answers with a message that cannot be read"
@@ -212,7 +212,7 @@ class HostWatch:
                         status = await call.code()
                         return f"the host has ended the watch: {status.name}"
                     # Even without a pause, other work of the supervisor has its turn.
-                    await asyncio.sleep(pace.wait_s(self._take(_message(data)), time.monotonic()))
+                    await asyncio.sleep(pace.wait_s(self._take_message(_message(data)), time.monotonic()))
             finally:
                 ticking.cancel()
                 call.cancel()
@@ -228,8 +228,8 @@ class HostWatch:
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             pass  # the reader sees the end, too
 
-    def _take(self, message: HostMessage) -> int:
-        """Take a message, and return its cost: as how many messages it counts."""
+    def _take_message(self, message: HostMessage) -> int:
+        """Act on a message, and return its cost: as how many messages it counts."""
         if isinstance(message, HostHello) == self.is_alive:
             raise _Nonsense("it must greet once, and first")
         match message:
@@ -239,7 +239,7 @@ class HostWatch:
                 if not self._refusal:
                     _log.info("cluster.watch.started", host=self.address, machine=message.machine)
             case HostState():
-                return self._note(message)
+                return self._note_state(message)
             case HostTick():
                 self.trouble = ""
                 self._refuse("")
@@ -258,38 +258,38 @@ class HostWatch:
         for state in list(self.states.values()):
             self._tell(state)
 
-    def _note(self, state: HostState) -> int:
+    def _note_state(self, state: HostState) -> int:
         key, most = (state.engine, state.process), self._channels.ports
         if key not in self._processes:
             if len(self._processes) >= most:
                 raise _Nonsense(f"it has more than {most} processes, and ports of its cluster is {most}")
             self._processes[key] = next(self._numbers)
         number = self._processes[key]
-        self._read[number] += 1
-        cost = int(self._read[number] > _FREE)
+        self._messages_read[number] += 1
+        cost = int(self._messages_read[number] > _FREE_MESSAGES)
         if state.engine not in self._engines:
             return cost
         cost += self._cost_of_hello(state)
         state = msgspec.structs.replace(
             state, process=number, machine=self.address, reason=cut(state.reason), lost_at=None
         )
-        self._tell(self._here(state) if state.address or state.state == "ready" else state)
+        self._tell(self._with_watched_address(state) if state.address or state.state == "ready" else state)
         return cost
 
     def _cost_of_hello(self, state: HostState) -> int:
         """Check the engine's description. A new one is stored, and told to all workers: it costs a second."""
         digest = hashlib.sha256(state.hello).digest()
-        if not state.hello or self._hellos.get(state.engine) == digest:
+        if not state.hello or self._hello_digests.get(state.engine) == digest:
             return 0
         try:
             _check_version(decode_hello(state.hello).host_api)
         except ValueError as error:
             raise _Nonsense(f"what it says of {state.engine} cannot be read: {error}") from None
-        is_first = state.engine not in self._hellos
-        self._hellos[state.engine] = digest
-        return 0 if is_first else round(_A_SECOND)
+        is_first = state.engine not in self._hello_digests
+        self._hello_digests[state.engine] = digest
+        return 0 if is_first else round(_MESSAGES_A_SECOND)
 
-    def _here(self, state: HostState) -> HostState:
+    def _with_watched_address(self, state: HostState) -> HostState:
         """Return a state whose address is the watched one, with the process's port."""
         first, ports = self._place.port + 1, self._channels.ports
         try:
@@ -316,13 +316,13 @@ class HostWatch:
         for each in self.states.values():
             gone = HostState(each.engine, each.process, each.generation, "gone", machine=self.address)
             self._on_state(msgspec.structs.replace(gone, lost_at=lost_at))
-        self.states, self._processes, self._hellos = {}, {}, {}
-        self._read.clear()
+        self.states, self._processes, self._hello_digests = {}, {}, {}
+        self._messages_read.clear()
         self.released_at = None
         self.machine, self._is_leaving, self._has_ended = "", False, False
 
 
-def _why(error: grpc.aio.AioRpcError) -> str:
+def _cause_of(error: grpc.aio.AioRpcError) -> str:
     cause = next((says for sign, says in _CAUSES.items() if sign in (error.details() or "")), "")
     return ": ".join(filter(None, (error.code().name, cause)))
 

@@ -111,7 +111,7 @@ class RemoteEngines:
 
     async def read_introductions(self) -> None:
         """Read the introductions of engines that were never up here."""
-        unknown = self._engines.unknown()
+        unknown = self._engines.unknown_engines()
         if not unknown:
             return
         introduced = await introductions.list_of_workers(self._store, await self._store.now() - _VALID_US)

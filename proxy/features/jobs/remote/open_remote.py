@@ -39,7 +39,7 @@ async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> Asy
     assert context.engines is not None, "a command rents no machines"
     metrics = RunnerMetrics(context.metrics.registry)
     links = Links(context.vault, context.config_at_start.server.public_url)
-    engines = context.engines.remote()
+    engines = context.engines.remote_engines()
     if not engines:
         yield OpenRemote(links)
         return

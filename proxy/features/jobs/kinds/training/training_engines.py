@@ -49,7 +49,7 @@ class TrainingEngines:
 
     def remote_engine(self, engine: str) -> RemoteEngine | None:
         """Return an engine that trains on rented machines. None: it trains here, or not at all."""
-        return next((each for each in self._engines.remote() if each.name == engine), None)
+        return next((each for each in self._engines.remote_engines() if each.name == engine), None)
 
     def find_trainer(self, engine: str) -> TrainingProcess | None:
         """Return the trainer of an engine, by the present configuration. None: it has none on this machine.

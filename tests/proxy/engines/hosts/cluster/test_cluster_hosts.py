@@ -200,13 +200,13 @@ async def test_a_name_that_leads_to_the_gateway_itself_is_no_host() -> None:
 async def test_announced_addresses_are_judged_before_they_are_dialled(
     monkeypatch: pytest.MonkeyPatch, host: str, networks: tuple[str, ...], addresses: list[str], away: int
 ) -> None:
-    looked_up = cluster_hosts._addresses
+    looked_up = cluster_hosts._resolve
     both = frozenset({"127.0.0.1:1", "10.7.0.1:1"})
 
     async def look_up(written: str) -> frozenset[str] | None:
         return both if written == "two:1" else await looked_up(written)
 
-    monkeypatch.setattr(cluster_hosts, "_addresses", look_up)
+    monkeypatch.setattr(cluster_hosts, "_resolve", look_up)
     # What the operator names is used wherever it is.
     async with _gateway("127.0.0.3:1", host=host, networks=networks) as gateway:
         gateway.hosts.take_news(_news(*(AnnouncedHost(each, ("xtts",)) for each in addresses)))
