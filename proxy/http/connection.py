@@ -272,8 +272,8 @@ class Connection(StoppableBlock):
                 if not self.was_cancelled:
                     raise
         self._task = None
-        is_explained = isinstance(error, TimeoutError) and self.was_cancelled
-        if self._has_client_left and (error is None or is_explained):
+        is_our_cancellation = isinstance(error, TimeoutError) and self.was_cancelled
+        if self._has_client_left and (error is None or is_our_cancellation):
             raise ClientLeft
 
     def set_head(self, status: int, headers: Sequence[RawHeader]) -> None:

@@ -16,7 +16,7 @@ WORKER_FRAMES_PER_S, ACCOUNT_FRAMES_PER_S, FREE_FRAMES_PER_S = 10_000, 2000, 100
 """All sockets of the worker, all sockets of an account, and what an account has without a wait."""
 
 _LEAST_FRAME_BYTES = 6
-_RECHECK_S = 0.02
+_RECHECK_S = 0.02  # when all waiting accounts are above their limit
 _MOST_DEBT_S = 0.1
 
 

@@ -94,7 +94,7 @@ class OpenSockets:
         [(account, _)] = Counter(each.caller.account for each in idle_sockets).most_common(1)
         longest_idle = min(
             (each for each in idle_sockets if each.caller.account == account),
-            key=lambda each: each.last_message,
+            key=lambda each: each.last_message_s,
         )
         self._open_sockets.discard(longest_idle)
         longest_idle.end_by_server(1013, "The server is full, and this socket was idle.")

@@ -30,12 +30,12 @@ from proxy.http.open_connections import HEALTH_PATHS, OpenConnections
 from proxy.http.replies import refusal_bytes
 from proxy.speech.deadline import MovingTimer
 
-HEAD_BYTES = 32 * 1024
-HEAD_FIELDS = 100
+MOST_HEAD_BYTES = 32 * 1024
+MOST_HEAD_FIELDS = 100
 MOST_SENT_AHEAD = 64
 """The most requests of a connection that wait behind the running one."""
 
-_LENGTH_DIGITS = 12
+_MOST_LENGTH_DIGITS = 12
 _LINGER_S = 1.0
 
 _IDLE, _HEAD, _BODY = range(3)
@@ -61,9 +61,9 @@ class RequestProtocol(HttpToolsProtocol):
         # Bytes that are not parsed yet: of an incomplete head, or between two pieces of a body.
         self._unparsed_bytes = 0
         self._last_data_bytes = 0
-        self._failure: RequestFailed | None = None
-        self._refusal: RequestFailed | None = None
-        self._is_over = False
+        self._parse_failure: RequestFailed | None = None
+        self._delayed_refusal: RequestFailed | None = None
+        self._ignores_input = False
         self._is_spare = False
         # The result of `framing_head`, if the request offers another protocol.
         self._offered_framing = b""
@@ -75,7 +75,7 @@ class RequestProtocol(HttpToolsProtocol):
         if self.open_connections is not None:
             refusal = self.open_connections.add_or_refuse(self, self.client[0] if self.client else "")
             if refusal is not None:
-                self._is_over = True
+                self._ignores_input = True
                 self._write_refusal(refusal)
                 transport.close()
                 return
@@ -92,7 +92,7 @@ class RequestProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_over:
+        if self._ignores_input:
             return
         self._last_data_bytes = len(data)
         self._unparsed_bytes += self._last_data_bytes
@@ -104,17 +104,17 @@ class RequestProtocol(HttpToolsProtocol):
                 # The request offers another protocol. It is answered as HTTP, and the rest is its body.
                 data = self._offered_framing + data[upgrade.args[0] :]
                 if self._phase == _HEAD:
-                    self._failure = self._failure or _no_http("it asks for a tunnel")
+                    self._parse_failure = self._parse_failure or _no_http("it asks for a tunnel")
                     break
                 if self._offered_framing:
                     self.parser, self._offered_framing = body_parser(self), b""
             except httptools.HttpParserError as error:
-                self._failure = self._failure or _no_http(str(error))
+                self._parse_failure = self._parse_failure or _no_http(str(error))
                 break
-        if self._failure is None and self._phase != _IDLE and self._unparsed_bytes > HEAD_BYTES:
-            self._failure = _too_large()
-        if self._failure is not None:
-            self._refuse(self._failure)
+        if self._parse_failure is None and self._phase != _IDLE and self._unparsed_bytes > MOST_HEAD_BYTES:
+            self._parse_failure = _too_large()
+        if self._parse_failure is not None:
+            self._refuse(self._parse_failure)
         elif self._phase != self._clock_phase and (self._phase != _IDLE or self.cycle.response_complete):
             # During an answer the clock runs without an effect. It is set again after the answer.
             self._set_clock()
@@ -128,10 +128,10 @@ class RequestProtocol(HttpToolsProtocol):
         if self._phase == _BODY:
             return  # Fields behind a body. The request is being answered, without them.
         name = name.lower()
-        if name == b"content-length" and len(value) > _LENGTH_DIGITS:
+        if name == b"content-length" and len(value) > _MOST_LENGTH_DIGITS:
             self._fail(
                 InvalidRequest(
-                    f"Invalid header 'Content-Length': it has more than {_LENGTH_DIGITS} digits.",
+                    f"Invalid header 'Content-Length': it has more than {_MOST_LENGTH_DIGITS} digits.",
                     param="Content-Length",
                 )
             )
@@ -140,8 +140,8 @@ class RequestProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        may_be_long = self._unparsed_bytes > HEAD_BYTES or self._last_data_bytes > HEAD_BYTES
-        if len(self.headers) > HEAD_FIELDS or (may_be_long and self._is_head_too_long()):
+        may_be_long = self._unparsed_bytes > MOST_HEAD_BYTES or self._last_data_bytes > MOST_HEAD_BYTES
+        if len(self.headers) > MOST_HEAD_FIELDS or (may_be_long and self._is_head_too_long()):
             self._fail(_too_large())
         if len(self.pipeline) >= MOST_SENT_AHEAD:
             self._fail(
@@ -204,8 +204,8 @@ class RequestProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
         if not self.cycle.response_complete:
             return  # it is the next one
-        if self._refusal is not None:
-            self._send_refusal(self._refusal)
+        if self._delayed_refusal is not None:
+            self._send_refusal(self._delayed_refusal)
         elif not self.cycle.keep_alive:
             self._linger()
         elif self._phase == _IDLE:
@@ -221,8 +221,7 @@ class RequestProtocol(HttpToolsProtocol):
         )
 
     def _hold_bytes(self, data: bytes) -> bool:
-        """Keep bytes behind a request that may become a WebSocket. Return False if there is no such
-        request."""
+        """Keep bytes behind a request that may become a WebSocket. Return False without such a request."""
         if self._socket_bytes is None:
             return False
         self._socket_bytes += data
@@ -239,10 +238,10 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _is_head_too_long(self) -> bool:
         fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
-        return len(self.url) + fields > HEAD_BYTES
+        return len(self.url) + fields > MOST_HEAD_BYTES
 
     def _fail(self, failure: RequestFailed) -> None:
-        self._failure = failure
+        self._parse_failure = failure
         raise failure
 
     def _set_clock(self) -> None:
@@ -255,7 +254,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._clock.expire_in(self.timeout_keep_alive)
 
     def _end_phase(self) -> None:
-        if self._is_over or self._phase == _IDLE:
+        if self._ignores_input or self._phase == _IDLE:
             if not self._is_answering:
                 self.transport.close()
         elif self._phase == _HEAD:
@@ -274,11 +273,11 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _refuse(self, failure: RequestFailed) -> None:
         """Refuse the unfinished request, and all later bytes."""
-        self._is_over = True
+        self._ignores_input = True
         if self._phase == _BODY:
             self._refuse_body(failure)
         elif self._is_answering:
-            self._refusal = failure
+            self._delayed_refusal = failure
             self._clock.rest()
             self.flow.pause_reading()
         else:
@@ -295,7 +294,7 @@ class RequestProtocol(HttpToolsProtocol):
         self.cycle.message_event.set()
 
     def _send_refusal(self, failure: RequestFailed) -> None:
-        self._refusal = None
+        self._delayed_refusal = None
         self._write_refusal(failure)
         self._linger()
 
@@ -306,7 +305,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _linger(self) -> None:
         """End the connection, but not at once: a client that still sends would lose the answer."""
-        self._is_over = True
+        self._ignores_input = True
         self.transport.write_eof()
         self.flow.resume_reading()
         self._clock.expire_in(_LINGER_S)
@@ -322,7 +321,8 @@ class _Clock(MovingTimer):
 
 def _too_large() -> HeadTooLarge:
     return HeadTooLarge(
-        f"The head of the request is larger than {HEAD_BYTES} bytes or has more than {HEAD_FIELDS} fields."
+        f"The head of the request is larger than {MOST_HEAD_BYTES} bytes or has more than "
+        f"{MOST_HEAD_FIELDS} fields."
     )
 
 

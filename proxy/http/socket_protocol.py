@@ -35,7 +35,7 @@ FRAMES_PER_S, _BURST_S = 400, 5.0
 _READ_BYTES = 16 * 1024
 """The kernel's buffer of a client's messages. What is beyond it waits at the client."""
 _UNSENT_BYTES = 64 * 1024
-"""With so many bytes unsent, such as pongs, nothing more is read."""
+"""While this many bytes wait to be sent, such as pongs, no message is read."""
 _CLOSE_S, _LINGER_S, _PONG_S = 3.0, 1.0, 20.0
 
 
@@ -67,11 +67,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     open_connections: OpenConnections | None = None
 
     def __init__(
-        self, config: Config, state: ServerState, written_bytes: int, account: str, pace: FramePace
+        self, config: Config, state: ServerState, bytes_before: int, account: str, pace: FramePace
     ) -> None:
         super().__init__(config, state, {})
         self.conn = _CountedFrames(state=OPEN, max_size=MESSAGE_BYTES)
-        self.conn.written_bytes = written_bytes
+        self.conn.written_bytes = bytes_before
         self.handshake_initiated = self.handshake_complete = True
         self.is_gone = False
         self.on_gone: Callable[[], None] = nothing_to_do
