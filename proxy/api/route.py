@@ -29,7 +29,7 @@ from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _NO_ACCOUNT = ""
-"""The id of no account. Its library has only the voices and lexicons for all accounts."""
+"""No account has this id. Its library has only the voices and lexicons for all accounts."""
 
 
 def _text_limit(most_characters: int, description: str) -> Meta:

@@ -144,7 +144,7 @@ LOOK_BACK_DAYS = 400
 """Sums without `since` go back so far: a year, and a month to compare it with."""
 
 
-class Reports:
+class UsageReports:
     """Answers queries of usage, with the fields of one view."""
 
     def __init__(self, store: Store, throttle: UsageThrottle, view: _View) -> None:
@@ -224,8 +224,8 @@ class Reports:
 class Usage(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
-        self._own_reports = Reports(admin_tools.store, admin_tools.usage_throttle, _CLIENT_VIEW)
-        self._all_reports = Reports(admin_tools.store, admin_tools.usage_throttle, _OPERATOR_VIEW)
+        self._own_reports = UsageReports(admin_tools.store, admin_tools.usage_throttle, _CLIENT_VIEW)
+        self._all_reports = UsageReports(admin_tools.store, admin_tools.usage_throttle, _OPERATOR_VIEW)
 
     @endpoint(
         "GET",
