@@ -40,13 +40,13 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 class AccountBalance(NamedTuple):
     """`running` counts the account's requests that have not ended, `clones_used` the clones of its cycle.
-    `available` are micro-credits, None without a limit."""
+    `available_micro_credits` is None without a limit."""
 
     cycle: ShownCycle
     balance: Balance
     running: int
     clones_used: int
-    available: int | None
+    available_micro_credits: int | None
 
 
 async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:

@@ -129,7 +129,7 @@ class Me(Resource):
                 prices=shown_prices(terms.prices),
                 cycle=account_balance.cycle,
                 credits=account_balance.balance,
-                minutes=minutes_for(account_balance.available, terms, self._config),
+                minutes=minutes_for(account_balance.available_micro_credits, terms, self._config),
                 streams=account_balance.running,
                 clones_used=account_balance.clones_used,
                 voices_used=len(library.own.saved),
