@@ -290,13 +290,13 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
 
 def all_commands() -> FeatureCommands:
     """Return the commands of all features, in the order of the features."""
-    kinds = zip(*(module.COMMANDS for module in feature_modules("commands")), strict=True)
-    return FeatureCommands(*(tuple(chain.from_iterable(commands)) for commands in kinds))
+    fields = zip(*(module.COMMANDS for module in feature_modules("commands")), strict=True)
+    return FeatureCommands(*(tuple(chain.from_iterable(of_features)) for of_features in fields))
 
 
 _FEATURE_COMMANDS = all_commands()
 
-# Both in the order of the help, which begins with the commands for a new operator.
+# `_COMMANDS` and `_GROUPS` are in the order of the help, which begins with the commands for a new operator.
 _FIRST_COMMANDS: tuple[Command | Callable[..., None], ...] = (
     *(serve, worker, host, say, convert, TRANSCRIBE, BOOK, DUB, train, FROM_OPENAI, reload, check),
     *(doctor, FEATURE_LIST, PLANS, usage, AUDIT, MIGRATE),

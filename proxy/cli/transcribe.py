@@ -25,7 +25,7 @@ from proxy.errors import CommandRefused
 TranscriptFormat = Literal["text", "srt", "vtt", "json", "verbose_json"]
 _ENDINGS: dict[str, TranscriptFormat] = {".srt": "srt", ".vtt": "vtt", ".json": "verbose_json"}
 _SILENCE_S = 600.0
-"""A recording is heard whole before the answer begins."""
+"""The server hears a whole recording before it sends the first byte."""
 
 
 def transcribe(
