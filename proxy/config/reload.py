@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.config.reader import Sections
-from proxy.config.sections import KINDS, Config, Server
+from proxy.config.sections import PLUGIN_KINDS, Config, Server
 
 NEEDS_RESTART = (
     *("host", "port", "workers", "data", "stall_s", "least_bytes_per_s", "metrics", "dev_key", "detector"),
@@ -80,7 +80,7 @@ def _named_sections(config: Config, sections: Sections) -> Iterator[tuple[str, o
     """Yield all sections except [server] with their names, in the order of a reload's result."""
     for name in config.__struct_fields__:
         if name == "plugins":
-            for kind in KINDS:
+            for kind in PLUGIN_KINDS:
                 yield f"{kind}s", config.plugins_of(kind)
         elif name == "features_off":
             yield "features", config.features_off
