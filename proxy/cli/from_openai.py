@@ -293,7 +293,7 @@ def _without_secrets(text: str) -> str:
 
 
 def _read_sources(root: Path) -> tuple[list[_Source], list[str]]:
-    """Read what may have calls below a folder. Return it, and what was left out."""
+    """Read the files below a folder that may have calls. Return them, and a line for each one left out."""
     sources, left_out, entries, size = list[_Source](), list[str](), 0, 0
     top = os.walk(root, onerror=lambda error: left_out.append(f"{error.filename}: {error.strerror}"))
     for folder, folders, names in top if root.is_dir() else ((root.parent, list[str](), [root.name]),):

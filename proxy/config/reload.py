@@ -38,7 +38,7 @@ class Reload(NamedTuple):
 def merge_config(running: Config, new: Config, sections: Sections) -> Reload:
     """Return the new configuration, with the running one's values where a restart is needed. `sections` are
     those of features."""
-    differing = [
+    changed_server_keys = [
         field
         for field in Server.__struct_fields__
         if getattr(running.server, field) != getattr(new.server, field)
@@ -66,11 +66,11 @@ def merge_config(running: Config, new: Config, sections: Sections) -> Reload:
     running_sections, new_sections, merged_sections = (
         dict(_named_sections(each, sections)) for each in (running, new, config)
     )
-    differs = [name for name in running_sections if running_sections[name] != new_sections[name]]
-    applied = [name for name in differs if merged_sections[name] == new_sections[name]]
-    changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + applied
-    needs_restart = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
-    needs_restart += [name for name in differs if name not in applied]
+    changed_sections = [name for name in running_sections if running_sections[name] != new_sections[name]]
+    applied = [name for name in changed_sections if merged_sections[name] == new_sections[name]]
+    changed = [f"server.{field}" for field in changed_server_keys if field not in NEEDS_RESTART] + applied
+    needs_restart = [f"server.{field}" for field in changed_server_keys if field in NEEDS_RESTART]
+    needs_restart += [name for name in changed_sections if name not in applied]
     if needs_restart:
         config = msgspec.structs.replace(config, digest=running.digest)
     return Reload(config, tuple(changed), tuple(needs_restart))

@@ -131,7 +131,6 @@ class _AppForSessions:
 
 
 def _guarded_route(endpoint: Endpoint, counter: RequestCounter, sessions: Sessions | None = None) -> Route:
-    # `route` is a new Route at each read.
     route = endpoint.route
     if endpoint.needs_session:
         route.app = _AppForSessions(route.app, sessions, endpoint.access == "fresh session")
