@@ -196,7 +196,7 @@ class UsageReports:
     ) -> AsyncGenerator[list[msgspec.Struct], None]:
         with turn:
             groups = await self._sums(period, by, limit or usage_sums.NO_LIMIT)
-        # An account may have as many voices as requests. There is a first batch, even if it is empty.
+        # An account may have as many voices as requests. `CsvReply` needs a first batch, even an empty one.
         for start in range(0, max(1, len(groups)), MOST_ROWS):
             yield groups[start : start + MOST_ROWS]
 
@@ -211,6 +211,7 @@ class UsageReports:
                     self._store, period, place, limit or MOST_ROWS, is_one_of_many=True
                 )
                 yield [_as_view(self._entry_type, _entry_fields(row)) for row in rows]
+                # A limit is at most `MOST_ROWS`, so it is one page.
                 if limit is not None or len(rows) < MOST_ROWS:
                     return
                 place = PagePlace(rows[-1].started, rows[-1].id)

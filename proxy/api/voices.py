@@ -63,7 +63,7 @@ class VoiceTools(NamedTuple):
     samples: NoVoiceSamples = NoVoiceSamples()
 
     async def voice_entries(self, request: Request) -> VoiceEntries:
-        """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
+        """Return what makes the entries of the caller's voices; without a caller, of the public ones."""
         return self._entries(request, await self.library.read_newest(_caller_account(request)))
 
     def _entries(self, request: Request, library: AccountLibrary) -> VoiceEntries:

@@ -43,7 +43,7 @@ def merge_config(running: Config, new: Config, sections: Sections) -> Reload:
         for field in Server.__struct_fields__
         if getattr(running.server, field) != getattr(new.server, field)
     ]
-    old_values = {field: getattr(running.server, field) for field in NEEDS_RESTART}
+    old_server_values = {field: getattr(running.server, field) for field in NEEDS_RESTART}
     old_sections = {
         name: getattr(running, name)
         for name in (
@@ -58,7 +58,7 @@ def merge_config(running: Config, new: Config, sections: Sections) -> Reload:
     old_feature_sections = {each.name: each.of(running) for each in sections if each.needs_restart}
     config = msgspec.structs.replace(
         new,
-        server=msgspec.structs.replace(new.server, **old_values),
+        server=msgspec.structs.replace(new.server, **old_server_values),
         vault=msgspec.structs.replace(new.vault, **old_vault_location),
         features=new.features | old_feature_sections,
         **old_sections,

@@ -59,6 +59,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     `on_gone` is called once, when the client closes the socket or is lost. At that moment, `lost_tcp_info`
     gets the `tcp_info`, and `lost_written_bytes` the number of bytes that were written to the connection.
+    `on_leave` is called when the server begins to end.
     """
 
     conn: _CountedFrames
@@ -116,10 +117,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def _note_lost(self) -> None:
         if not self.is_gone:
             self.is_gone = True
-            self.lost_tcp_info, self.lost_written_bytes = (
-                tcp_info(self.transport),
-                self.conn.written_bytes,
-            )
+            self.lost_tcp_info = tcp_info(self.transport)
+            self.lost_written_bytes = self.conn.written_bytes
             self.on_gone()
 
     def eof_received(self) -> None:
