@@ -166,7 +166,7 @@ def fetch_sound(
         sys.stdout.flush()
         return
     sound = io.BytesIO()
-    is_new = out is None or not Path(out).is_file()
+    is_replacing = out is not None and Path(out).is_file()
     facts = write_answer(server, sound_request, sound, write)
     file = save_sound(sound.getvalue(), sound_request.format, out)
     player = _play_file(file, sound_request.format) if out is None else None
@@ -177,8 +177,8 @@ def fetch_sound(
         "format": sound_request.format,
         "file": None if player else str(file),
         "player": player,
+        "replaced": is_replacing,
     }
-    answer["replaced"] = not is_new
     print_answer(answer, form, _show_not_played if out is None and player is None else _show_sound)
 
 

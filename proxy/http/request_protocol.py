@@ -53,11 +53,11 @@ class RequestProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.body_failure: RequestFailed | None = None
-        self._clock = _Clock(self._end_phase)
+        self._phase_timer = _PhaseTimer(self._end_phase)
         self._body_within_s = self.body_s
         self._phase = _IDLE
-        # The phase for which the clock was set. None: a message has begun since then.
-        self._clock_phase: int | None = _IDLE
+        # The phase for which the timer was set. None: a message has begun since then.
+        self._timed_phase: int | None = _IDLE
         # Bytes that are not parsed yet: of an incomplete head, or between two pieces of a body.
         self._unparsed_bytes = 0
         self._last_data_bytes = 0
@@ -80,7 +80,7 @@ class RequestProtocol(HttpToolsProtocol):
                 transport.close()
                 return
             self._is_spare = self.open_connections.is_spare(self)
-        self._clock.expire_in(self.head_s)
+        self._phase_timer.expire_in(self.head_s)
 
     def cut_off(self) -> None:
         self.transport.abort()
@@ -88,7 +88,7 @@ class RequestProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.open_connections is not None:
             self.open_connections.remove_connection(self)
-        self._clock.close()
+        self._phase_timer.close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -115,13 +115,13 @@ class RequestProtocol(HttpToolsProtocol):
             self._parse_failure = _too_large()
         if self._parse_failure is not None:
             self._refuse(self._parse_failure)
-        elif self._phase != self._clock_phase and (self._phase != _IDLE or self.cycle.response_complete):
-            # During an answer the clock runs without an effect. It is set again after the answer.
-            self._set_clock()
+        elif self._phase != self._timed_phase and (self._phase != _IDLE or self.cycle.response_complete):
+            # During an answer the timer runs without an effect. It is set again after the answer.
+            self._set_timer()
 
     def on_message_begin(self) -> None:
         self._phase = _HEAD
-        self._clock_phase = None
+        self._timed_phase = None
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -168,7 +168,7 @@ class RequestProtocol(HttpToolsProtocol):
     def allow_body(self, within_s: float) -> None:
         if self._phase == _BODY:
             self._body_within_s = within_s
-            self._clock.expire_in(within_s)
+            self._phase_timer.expire_in(within_s)
 
     def on_body(self, body: bytes) -> None:
         if self._phase != _BODY:
@@ -209,7 +209,7 @@ class RequestProtocol(HttpToolsProtocol):
         elif not self.cycle.keep_alive:
             self._linger()
         elif self._phase == _IDLE:
-            self._clock.expire_at(time.monotonic() + self.timeout_keep_alive)
+            self._phase_timer.expire_at(time.monotonic() + self.timeout_keep_alive)
 
     def offer_socket(self) -> None:
         """Let the application make a WebSocket of the connection."""
@@ -244,14 +244,14 @@ class RequestProtocol(HttpToolsProtocol):
         self._parse_failure = failure
         raise failure
 
-    def _set_clock(self) -> None:
-        self._clock_phase = self._phase
+    def _set_timer(self) -> None:
+        self._timed_phase = self._phase
         if self._phase == _HEAD:
-            self._clock.expire_in(self.head_s)
+            self._phase_timer.expire_in(self.head_s)
         elif self._phase == _BODY:
-            self._clock.expire_in(self._body_within_s)
+            self._phase_timer.expire_in(self._body_within_s)
         else:
-            self._clock.expire_in(self.timeout_keep_alive)
+            self._phase_timer.expire_in(self.timeout_keep_alive)
 
     def _end_phase(self) -> None:
         if self._ignores_input or self._phase == _IDLE:
@@ -260,13 +260,13 @@ class RequestProtocol(HttpToolsProtocol):
         elif self._phase == _HEAD:
             if self._is_answering:
                 # The client still reads its previous answer.
-                self._clock.expire_in(self.head_s)
+                self._phase_timer.expire_in(self.head_s)
             else:
                 self._refuse(
                     RequestTimeout(f"The head of the request did not come within {self.head_s:g} s.")
                 )
         elif self.flow.read_paused:
-            self._clock.expire_in(self._body_within_s)  # it is the server that does not read
+            self._phase_timer.expire_in(self._body_within_s)  # it is the server that does not read
         else:
             late = f"The body of the request did not come within {self._body_within_s:g} s."
             self._refuse(RequestTimeout(late))
@@ -278,7 +278,7 @@ class RequestProtocol(HttpToolsProtocol):
             self._refuse_body(failure)
         elif self._is_answering:
             self._delayed_refusal = failure
-            self._clock.rest()
+            self._phase_timer.rest()
             self.flow.pause_reading()
         else:
             self._send_refusal(failure)
@@ -288,7 +288,7 @@ class RequestProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self.transport.close()
             return
-        self._clock.rest()
+        self._phase_timer.rest()
         self.body_failure = failure
         self.cycle.keep_alive = False
         self.cycle.message_event.set()
@@ -308,10 +308,10 @@ class RequestProtocol(HttpToolsProtocol):
         self._ignores_input = True
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._clock.expire_in(_LINGER_S)
+        self._phase_timer.expire_in(_LINGER_S)
 
 
-class _Clock(MovingTimer):
+class _PhaseTimer(MovingTimer):
     def __init__(self, on_end: Callable[[], None]) -> None:
         self._on_end = on_end
 

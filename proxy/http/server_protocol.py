@@ -96,7 +96,7 @@ class ServerProtocol(RequestProtocol):
     def open_socket(self, headers: list[RawHeader], account: str, pace: FramePace) -> SocketProtocol:
         """Answer 101 to the running request, and hand the connection over."""
         assert self._socket_bytes is not None, "it offers a socket"
-        self._clock.close()
+        self._phase_timer.close()
         self._watch.close()
         self.on_gone = None
         fields = [*self.server_state.default_headers, *_UPGRADE_FIELDS, *headers]

@@ -36,7 +36,7 @@ _READ_BYTES = 16 * 1024
 """The kernel's buffer of a client's messages. What is beyond it waits at the client."""
 _UNSENT_BYTES = 64 * 1024
 """While this many bytes wait to be sent, such as pongs, no message is read."""
-_CLOSE_S, _LINGER_S, _PONG_S = 3.0, 1.0, 20.0
+_CLOSE_TIMEOUT_S, _LINGER_S, _LEAST_PONG_TIMEOUT_S = 3.0, 1.0, 20.0
 
 
 def nothing_to_do() -> None:
@@ -92,7 +92,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.connection_made(transport)
         transport.set_protocol(self)
         buffer_little(transport, read_bytes=_READ_BYTES)
-        self.ping_timeout = max(_PONG_S, self.stall_s)
+        self.ping_timeout = max(_LEAST_PONG_TIMEOUT_S, self.stall_s)
         self.start_keepalive()
         self._unread_bytes += early_data
         self.loop.call_soon(self.read_on)
@@ -232,7 +232,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.close)
+        self.close_timer = self.loop.call_later(_CLOSE_TIMEOUT_S, self.transport.close)
         self.read_on()
         return True
 
