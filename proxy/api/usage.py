@@ -107,8 +107,8 @@ class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
 
 
 class AdminUsageGroup(UsageGroup, frozen=True, kw_only=True):
-    """A sum, with the money that providers charged. By account, day, engine, job, month and tag, it has what
-    runs on rented machines have cost, too. One of an account has its name."""
+    """A sum, with the money that providers charged. By account, day, engine, job, month and tag,
+    `cost_usd` also has the cost of runs on rented machines. The sum of an account has its `account_name`."""
 
     cost_usd: float
     account_name: str

@@ -66,7 +66,7 @@ PLAYERS = (
     Player(("mpv", "--no-video", "--really-quiet")),
     Player(("play", "-q"), ("wav",)),
 )
-"""Those that go by the desktop's own settings come first."""
+"""The first players use the sound device of the desktop's settings."""
 
 
 class SoundRequest(NamedTuple):

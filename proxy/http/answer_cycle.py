@@ -35,7 +35,7 @@ class AnswerCycle(RequestResponseCycle):
     answer_bytes = 0
     continue_bytes = 0
     is_receiving = False
-    """Whether the application waits for `message_event`. Otherwise nobody sets it, which saves every request
+    """Whether the application waits for `message_event`. Otherwise it is not set, which saves every request
     some calls."""
     _knows_body_is_whole = False
     """Whether the application knows that the body is whole."""

@@ -67,7 +67,7 @@ class FramePace:
         return self._this_second[account] + self._last_second[account] * (1.0 - fraction)
 
     def add_work(self, account: str, frames: int) -> None:
-        """Count what a message has begun, which costs as much as so many frames."""
+        """Count work that a message has begun. It costs about as much as reading this many `frames`."""
         self.recent_frames(account)  # it sets `_this_second`
         self._this_second[account] += frames
         now = asyncio.get_running_loop().time()

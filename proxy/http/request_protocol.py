@@ -48,7 +48,7 @@ class RequestProtocol(HttpToolsProtocol):
     """The time for a whole head, from its first byte. A new connection has the same time for that byte."""
     body_s = 30.0
     open_connections: OpenConnections | None = None
-    """Those of the port. Without them there is no limit."""
+    """All connections of the port. If it is None, as for control.sock, their number has no limit."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -233,7 +233,7 @@ class RequestProtocol(HttpToolsProtocol):
 
     @property
     def _is_answering(self) -> bool:
-        # Before the first request there is no cycle, whatever uvicorn's types say.
+        # Before the first request `cycle` is None, although uvicorn's types deny it.
         return bool(self.cycle) and not self.cycle.response_complete
 
     def _is_head_too_long(self) -> bool:

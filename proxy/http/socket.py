@@ -69,7 +69,7 @@ class ClientSocket(StoppableBlock):
         return f"<ClientSocket {self.id} {state}>"
 
     def header(self, name: bytes) -> str:
-        """Return the value of a header. Those of one that came more than once are joined."""
+        """Return the value of a header, "" without it. If it came more than once, its values are joined."""
         return ", ".join([value.decode("latin-1") for each, value in self.scope["headers"] if each == name])
 
     @property
