@@ -60,7 +60,7 @@ Write = Callable[[Connection, Answer], Awaitable[None]]
 
 
 class AnswerWriter(NamedTuple):
-    """Writes an answer in a shape of its own. With `goes_whole`, only after all of it was spoken."""
+    """Writes an answer in another shape. If it `goes_whole`, nothing is sent before all of it is spoken."""
 
     write: Write
     goes_whole: bool

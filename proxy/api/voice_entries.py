@@ -63,8 +63,8 @@ class CloneState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoiceModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that was trained of a voice: each model of the server that takes its format speaks with it. It
-    was imported or trained here."""
+    """A trained model of a voice. Each of the server's models that takes its format speaks with it. It was
+    imported, or trained here, as `origin` says."""
 
     format: str
     bytes: int

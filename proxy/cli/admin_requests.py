@@ -181,7 +181,7 @@ def typer_function(command: Command) -> Callable[..., None]:
     def run(*, form: PrintForm, config_file: Path | None = None, **options: Any) -> None:
         here = CommandContext(config_file, form, load_config)
         if context_names:
-            # No server answers it, so none says that its feature is off.
+            # It sends no request, so no server can refuse it because its feature is off.
             _refuse_off(command, here)
         status = _run_command(command, here, {**options, **dict.fromkeys(context_names, here)})
         if status:

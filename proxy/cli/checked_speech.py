@@ -211,7 +211,7 @@ def prove(
 
 
 def _processor_s(config: Config, engine: str) -> float | None:
-    """Return the seconds of processor that the hosts of an engine have used, if it has hosts."""
+    """Return the processor seconds that the hosts of an engine have used, or None without hosts."""
     from proxy.processes.admin_client import ask_once
 
     (row,) = [each for each in ask_once(config, "GET", "engines")["data"] if each["name"] == engine]
@@ -245,7 +245,7 @@ def _prove_one(
 
 
 def _likeness(config: Config, server_client: ServerClient, voice: str, wav: bytes) -> dict[str, Any] | None:
-    """Return how like a voice's recording its speech is, if there is a comparer."""
+    """Return how similar a voice's speech is to its recording, or None without a comparer."""
     import asyncio
 
     export = io.BytesIO()

@@ -244,7 +244,7 @@ class _Migration:
 
 
 def _new_key(old: str) -> str:
-    """Return the expression of a key with voxgate's variable, and without other texts that stand in it."""
+    """Return a key's expression with voxgate's variable. Other texts in it become a placeholder."""
     if "OPENAI_API_KEY" not in old:
         return '"YOUR_KEY"'
 

@@ -38,7 +38,7 @@ _COMMENTS_AND_STRINGS = re.compile(
     r"""|\"(?:[^"\\\n]|\\[^\n])*+\"?|'[^'\n]*'?""",
     re.DOTALL,
 )
-"""They are removed before dots are counted: a dot in them does not separate keys."""
+"""These parts are removed before dots are counted: a dot in them does not separate keys."""
 _Alias = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+\Z")]
 _Model = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+/.+\Z")]
 _Candidates = dict[_Alias, Annotated[list[_Model], msgspec.Meta(min_length=1)]]

@@ -160,7 +160,7 @@ class ServerProtocol(RequestProtocol):
         return share_sent(tcp_info(self.transport), before, answer_bytes)
 
     def _watch_the_rest(self) -> None:
-        # Not while the connection sends another answer: the bytes of that one come on top.
+        # During another answer there is no watch: the bytes of that answer would count as untaken.
         if not self._watch.is_on and self.cycle.response_complete and self.count_unsent():
             self._watch.start_watch()
 
