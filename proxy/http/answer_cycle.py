@@ -39,7 +39,7 @@ class AnswerCycle(RequestResponseCycle):
     some calls."""
     _knows_body_is_whole = False
     """Whether the application knows that the body is whole."""
-    _head = b""
+    _head = b""  # empty once it is written
 
     async def receive(self) -> ASGIReceiveEvent:
         if self.waiting_for_100_continue and not self.transport.is_closing():

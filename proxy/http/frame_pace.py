@@ -44,7 +44,7 @@ class FramePace:
         self._last_second: Counter[str] = Counter()
         self._waiting_readers: dict[str, deque[PacedReader]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._next_turn_s = 0.0
+        self._next_turn_s = 0.0  # no reader gets a turn before this moment
 
     def read_or_wait(self, reader: PacedReader) -> bool:
         """Let a socket read now and return True, or give it a later turn and return False."""

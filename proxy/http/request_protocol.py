@@ -61,10 +61,10 @@ class RequestProtocol(HttpToolsProtocol):
         # Bytes that are not parsed yet: of an incomplete head, or between two pieces of a body.
         self._unparsed_bytes = 0
         self._last_data_bytes = 0
-        self._parse_failure: RequestFailed | None = None
-        self._delayed_refusal: RequestFailed | None = None
+        self._parse_failure: RequestFailed | None = None  # of the request that is being parsed
+        self._delayed_refusal: RequestFailed | None = None  # goes out after the running answers
         self._ignores_input = False
-        self._is_spare = False
+        self._is_spare = False  # it may only request the HEALTH_PATHS
         # The result of `framing_head`, if the request offers another protocol.
         self._offered_framing = b""
         # The bytes behind a request that may become a WebSocket.

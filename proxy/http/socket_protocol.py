@@ -81,10 +81,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.account = account
         self._pace = pace
         self._unread_bytes = bytearray()
-        self._is_waiting = False
+        self._is_waiting = False  # for `_next_frame_s`, or for a turn of the pace
         self._frames_read = 0
         self._received_s = 0.0
-        self._next_frame_s = 0.0
+        self._next_frame_s = 0.0  # the earliest moment to read the next frame
         self._watch = ReaderWatch(self)
 
     def take_over(self, transport: asyncio.Transport, early_data: bytearray) -> None:
