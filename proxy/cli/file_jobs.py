@@ -131,7 +131,7 @@ def _create_job(
         job: str = server_client.json("POST", path, json=body)["id"]
         typer.echo(f"The job {job} speaks it. It goes on if you leave: --job {job} fetches it.", err=True)
     finally:
-        # A job has copied what it needs of these files.
+        # A job has what it needs of these files.
         for id_ in ids.values():
             server_client.json("DELETE", f"{_FILES}/{id_}")
     return job
