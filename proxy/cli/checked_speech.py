@@ -192,8 +192,8 @@ def prove(
         "version": __version__,
         "engine": engine,
         "plugin": row["plugin"],
-        "digests": _digests(config),
-        "machine": _machine(),
+        "digests": _model_digests(config),
+        "machine": _machine_text(),
         "not_proved": [],
         "data": [],
     }
@@ -263,7 +263,7 @@ def _get_json(server_client: ServerClient, path: str, **more: Any) -> dict[str, 
     return found
 
 
-def _digests(config: Config) -> dict[str, str]:
+def _model_digests(config: Config) -> dict[str, str]:
     """Return the digests of the stored models in use, by their names."""
     from proxy.engines.stored_models import ModelStore, StoredModel
 
@@ -272,7 +272,7 @@ def _digests(config: Config) -> dict[str, str]:
     return {each.manifest.name: each.folder.name for each in current}
 
 
-def _machine() -> str:
+def _machine_text() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     load = f"load {os.getloadavg()[0]:.1f}"

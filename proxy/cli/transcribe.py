@@ -23,7 +23,7 @@ from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 
 TranscriptFormat = Literal["text", "srt", "vtt", "json", "verbose_json"]
-_ENDINGS: dict[str, TranscriptFormat] = {".srt": "srt", ".vtt": "vtt", ".json": "verbose_json"}
+_FORMAT_BY_ENDING: dict[str, TranscriptFormat] = {".srt": "srt", ".vtt": "vtt", ".json": "verbose_json"}
 _SILENCE_S = 600.0
 """The server hears a whole recording before it sends the first byte."""
 
@@ -52,7 +52,7 @@ def transcribe(
     A recording of more than half an hour becomes a job. The command sends the key in VOXGATE_KEY. Without it,
     it sends the key that make serve made.
     """
-    found_format = format_ or _ENDINGS.get(Path(out or "").suffix.lower(), "text")
+    found_format = format_ or _FORMAT_BY_ENDING.get(Path(out or "").suffix.lower(), "text")
     fields = {"model": model, "response_format": found_format}
     fields |= {"prompt": prompt} if prompt else {}
     # A translation has no language: it is found.

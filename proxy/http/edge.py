@@ -206,7 +206,7 @@ class KeyCheck:
 class Edge:
     """One callable around all endpoints.
 
-    `direct` are routes that are found without the router. Without `keys`, every client may do everything.
+    `direct_routes` are found without the router. Without `keys`, every client may do everything.
     `middleware` is CORS; its own answers have an id and a log line, too. `refusals` counts refused requests.
     Each of `dialects` decides the header of the key and the shape of failures below its prefix.
     """
@@ -216,7 +216,7 @@ class Edge:
         routes: ASGIApp,
         metrics: Metrics,
         keys: KeyCheck | None = None,
-        direct: Mapping[MethodAndPath, Route] | None = None,
+        direct_routes: Mapping[MethodAndPath, Route] | None = None,
         middleware: Callable[[ASGIApp], ASGIApp] | None = None,
         refusals: RefusalTotals | None = None,
         dialects: Sequence[Dialect] = (),
@@ -227,8 +227,8 @@ class Edge:
         self._metrics = metrics
         self._keys = keys
         self._refusals = refusals
-        self.direct = direct or {}
-        self._answer = self._answer_or_fail if middleware is None else middleware(self._answer_or_fail)
+        self.direct_routes = direct_routes or {}
+        self._app = self._answer_or_fail if middleware is None else middleware(self._answer_or_fail)
         # A random token of this process and a number: cheaper than random bytes for each request.
         self._process_token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
@@ -251,7 +251,7 @@ class Edge:
             note_dialect(self._dialects, scope)
         self._metrics.in_flight += 1
         try:
-            await self._answer(scope, receive, exchange.send)
+            await self._app(scope, receive, exchange.send)
         finally:
             exchange.finish(self._metrics)
 
@@ -265,7 +265,7 @@ class Edge:
         try:
             if self._keys is not None:
                 await self._keys.check_key(scope)
-            route = self.direct.get((scope["method"], scope["path"]))
+            route = self.direct_routes.get((scope["method"], scope["path"]))
             if route is None:
                 await self.routes(scope, receive, send)
             else:
