@@ -129,7 +129,7 @@ async def _app(name: str, data: Path, storage: str, limits: str) -> AsyncIterato
     async with open_worker(config, Registry(plugins, [])) as worker:
         if name != "pipeline":
             assert isinstance(worker.app, Edge)
-            worker.app.direct["POST", "/v1/audio/speech"].app = Rung(name, worker)
+            worker.app.direct_routes["POST", "/v1/audio/speech"].app = Rung(name, worker)
         yield worker.public, await dev_key.ensure_dev_key(worker.store, data)
 
 

@@ -74,8 +74,8 @@ class AccountListing(Resource):
         condition = self._name_condition(request) if ids is None else _ids_condition(ids)
         place_of = partial(accounts.ROWS.place_of, store, None)
         page = await read_page(request, place_of, partial(accounts.list_page, store, only=condition))
-        names = [account.id for account in page.rows]
-        addresses = await self._admin_tools.people.addresses(names)
+        account_ids = [account.id for account in page.rows]
+        addresses = await self._admin_tools.people.addresses(account_ids)
         sums = {} if ids is not None else await self._sums(page.rows)
 
         def row(account: Account) -> AccountRow:
@@ -91,24 +91,24 @@ class AccountListing(Resource):
         return await page.list_response(AccountList, row)
 
     def _name_condition(self, request: Request) -> Condition:
-        find = request.query_params.get("find", "").strip()
-        if len(find) > _MOST_FIND_CHARACTERS or "\0" in find:
+        part = request.query_params.get("find", "").strip()
+        if len(part) > _MOST_FIND_CHARACTERS or "\0" in part:
             raise InvalidRequest(
                 f"Invalid value for 'find': it must be a text of {_MOST_FIND_CHARACTERS} characters at most.",
                 param="find",
             )
-        if not find:
+        if not part:
             return ALWAYS
-        text = find.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        users = self._admin_tools.people.condition_address_like(f"{text.casefold()}%")
+        escaped = part.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        users = self._admin_tools.people.condition_address_like(f"{escaped.casefold()}%")
         sql = f"({_NAME_MATCHES} OR {users.sql})"
-        params = {"part": f"%{text}%", "folded": f"%{text.casefold()}%", "start": f"{text}%"}
+        params = {"part": f"%{escaped}%", "folded": f"%{escaped.casefold()}%", "start": f"{escaped}%"}
         return Condition(sql, {**params, **users.params})
 
     async def _sums(self, rows: Sequence[Account]) -> Mapping[str, AccountSums]:
         now, tools = await self._store.now(), self._admin_tools
         starts = {account.id: cycle_at(account.anchor, now).start for account in rows}
-        found = await account_sums.read_cycle_sums(self._store, starts)
+        cycle_sums = await account_sums.read_cycle_sums(self._store, starts)
         paid = await tools.income.sums_paid([*starts])
 
         def account_sums_of(account: Account, sums: CycleSums) -> AccountSums:
@@ -123,12 +123,12 @@ class AccountListing(Resource):
                 cost_usd=sums.micro_usd / 1_000_000,
             )
 
-        return {account.id: account_sums_of(account, found[account.id]) for account in rows}
+        return {account.id: account_sums_of(account, cycle_sums[account.id]) for account in rows}
 
 
 def _ids_condition(ids: str) -> Condition:
     id_list = ids.split(",")
     if len(id_list) > _MOST_IDS or "\0" in ids:
         raise InvalidRequest(f"Invalid value for 'ids': it must be {_MOST_IDS} ids at most.", param="ids")
-    names, params = in_list(id_list)
-    return Condition(f"id IN ({names})", params)
+    placeholders, params = in_list(id_list)
+    return Condition(f"id IN ({placeholders})", params)

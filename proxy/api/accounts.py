@@ -215,11 +215,11 @@ class Accounts(Resource):
         request: Request,
         account: Account,
         action: str,
-        switch: Callable[[Store, str, Act], Awaitable[Account | None]],
+        suspend_or_resume: Callable[[Store, str, Act], Awaitable[Account | None]],
     ) -> Response:
         reason = (await read_body(request, SuspensionReason)).reason
         act = await self._admin_tools.audit_row(request, action, account.id, account.id, reason=reason)
-        changed_account = await switch(self._store, account.id, act)
+        changed_account = await suspend_or_resume(self._store, account.id, act)
         self._admin_tools.callers.forget(account.id)
         return reply(account_entry(changed_account or account))
 

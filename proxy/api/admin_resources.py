@@ -10,7 +10,7 @@ from proxy.api.engines import EngineList
 from proxy.api.health import Dependencies
 from proxy.api.keys import Keys
 from proxy.api.money import Money
-from proxy.api.plans import PlanPage
+from proxy.api.plans import PlanListing
 from proxy.api.route import Explanations
 from proxy.api.usage import Usage
 from proxy.api.vault import VaultRotation
@@ -19,7 +19,7 @@ from proxy.http.endpoint import Endpoint, admin_endpoints
 from proxy.speech.planning import Planner
 
 # Money comes before the accounts, whose names may have slashes in them.
-_RECORDS = (Money, AccountListing, Accounts, Keys, PlanPage, Audit, Usage, VaultRotation)
+_RECORDS = (Money, AccountListing, Accounts, Keys, PlanListing, Audit, Usage, VaultRotation)
 
 
 def record_endpoints(admin_tools: AdminTools) -> list[Endpoint]:

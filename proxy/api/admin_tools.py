@@ -96,7 +96,7 @@ class AdminTools(NamedTuple):
     async def act_if_admin(
         self, request: Request, action: str, subject: str, account: str | None, **details: object
     ) -> Act | None:
-        """Return the audit row of an operator's action. Return None under /v1, where nobody is an
+        """Return the audit row of an operator's action. Return None under /v1, where no caller acts as an
         operator."""
         if account_of(request) is not None:
             return None

@@ -74,7 +74,7 @@ def apply_change(before: AgreedTerms, change: AgreedChange, config: Config) -> A
         fields["engines"] = tuple(_check_engine(engine, config) for engine in fields["engines"])
     if fields.get("prices") is not None:
         fields["prices"] = read_prices(
-            _Strict("the request"), "agreed.prices", fields["prices"], config.engines
+            _StrictReader("the request"), "agreed.prices", fields["prices"], config.engines
         )
     return msgspec.structs.replace(before, **fields)
 
@@ -122,7 +122,7 @@ def shown_prices(prices: Prices) -> ShownPrices:
     )
 
 
-class _Strict(Reader):
+class _StrictReader(Reader):
     """Raises InvalidRequest at the first fault, with the field as its `param`: a client gets one fault at
     once."""
 

@@ -60,7 +60,7 @@ Write = Callable[[Connection, Answer], Awaitable[None]]
 
 
 class AnswerWriter(NamedTuple):
-    """Writes an answer in a shape of its own. With `goes_whole`, only after all of it was spoken."""
+    """Writes an answer in another shape. If it `goes_whole`, nothing is sent before all of it is spoken."""
 
     write: Write
     goes_whole: bool
@@ -140,7 +140,7 @@ class Answering:
         is_paced = (bool(pace) or caller.caps.pace == "live") and not goes_whole
         if is_paced:
             write = partial(_at_live_pace, write)
-        if request.hears_words:
+        if request.hears_words:  # its answer is JSON, which goes whole and has no pace
             write = partial(_write_timed_json, self._reporter)
         call = replace(call, goes_whole=goes_whole, is_paced=is_paced, tag=tag)
         with connection.stop_when_client_leaves():

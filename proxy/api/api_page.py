@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -16,28 +16,31 @@ _STYLES = "api.css"
 Schema = Mapping[str, Any]
 
 
+class _Operation(NamedTuple):
+    method: str
+    path: str
+    schema: Schema
+
+
 def api_html(document: Schema) -> str:
     """Return the whole page for an OpenAPI document of this server."""
-    operations = [
-        (method.upper(), path, operation)
-        for path, methods in document["paths"].items()
-        for method, operation in methods.items()
-    ]
-    tags = dict.fromkeys(operation["tags"][0] for _, _, operation in operations)
-    groups = {tag: [each for each in operations if each[2]["tags"][0] == tag] for tag in tags}
+    groups: dict[str, list[_Operation]] = {}
+    for path, methods in document["paths"].items():
+        for method, schema in methods.items():
+            groups.setdefault(schema["tags"][0], []).append(_Operation(method.upper(), path, schema))
     body = [
         f'<h1>The API of this server</h1><p class="quiet">{_text_html(document["info"]["description"])} '
         'A program reads the same as <a href="openapi.json">openapi.json</a>.</p>',
         f"<nav aria-label='Requests'>{''.join(_contents_html(*each) for each in groups.items())}</nav>",
-        *(_operation_html(*each, document["components"]) for group in groups.values() for each in group),
+        *(_operation_html(each, document["components"]) for group in groups.values() for each in group),
         '<h2 id="objects">Objects</h2>',
         *(_object_html(name, schema) for name, schema in document["components"]["schemas"].items()),
     ]
-    title = f"voxgate {document['info']['version']}: the API"
+    title = escape(f"voxgate {document['info']['version']}: the API")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>'
+        f'<meta name="color-scheme" content="light dark"><title>{title}</title>'
         f"<style>\n{(_PAGE_FOLDER / _STYLES).read_text()}</style></head><body>"
         '<header><p class="brand">voxgate</p><nav><a href=".">Try it</a>'
         '<a href="#objects">Objects</a></nav></header>'
@@ -45,27 +48,28 @@ def api_html(document: Schema) -> str:
     )
 
 
-def _contents_html(tag: str, group: Iterable[tuple[str, str, Schema]]) -> str:
+def _contents_html(tag: str, group: Iterable[_Operation]) -> str:
     links = "".join(
-        f'<li><a href="#{escape(operation["operationId"])}">{escape(f"{method} {path}")}</a></li>'
-        for method, path, operation in group
+        f'<li><a href="#{escape(each.schema["operationId"])}">{escape(f"{each.method} {each.path}")}</a></li>'
+        for each in group
     )
     return f"<h2>{escape(tag.capitalize())}</h2><ul>{links}</ul>"
 
 
-def _operation_html(method: str, path: str, operation: Schema, components: Schema) -> str:
-    is_open = {} in operation.get("security", ())
-    needs = "Needs no key." if is_open else operation.get("description", "Needs a key.")
+def _operation_html(operation: _Operation, components: Schema) -> str:
+    schema = operation.schema
+    is_open = {} in schema.get("security", ())
+    needs = "Needs no key." if is_open else schema.get("description", "Needs a key.")
     parts = [
-        f'<section class="card stack" id="{escape(operation["operationId"])}">'
-        f"<h2><code>{escape(f'{method} {path}')}</code></h2>"
-        f'<p>{_text_html(operation["summary"])}. <span class="quiet">{_text_html(needs)}</span></p>',
-        _table_html("Parameters", map(_parameter_row, operation.get("parameters", ()))),
+        f'<section class="card stack" id="{escape(schema["operationId"])}">'
+        f"<h2><code>{escape(f'{operation.method} {operation.path}')}</code></h2>"
+        f'<p>{_text_html(schema["summary"])}. <span class="quiet">{_text_html(needs)}</span></p>',
+        _table_html("Parameters", map(_parameter_row, schema.get("parameters", ()))),
         *(
             _table_html(f"Body: {media}", _field_rows(content["schema"], components["schemas"]))
-            for media, content in operation.get("requestBody", {}).get("content", {}).items()
+            for media, content in schema.get("requestBody", {}).get("content", {}).items()
         ),
-        _answers_html(operation["responses"], components["responses"]),
+        _answers_html(schema["responses"], components["responses"]),
     ]
     return "".join(parts) + "</section>"
 
@@ -80,18 +84,15 @@ def _answers_html(answers: Mapping[str, Schema], shared_answers: Mapping[str, Sc
             else escape(media)
             for media, content in answer_schema["content"].items()
         )
-        rows.append(
-            (f"<code>{escape(status)}</code>", ", ".join(kinds), _text_html(answer_schema["description"]))
-        )
-    table = _table_html("", rows)
-    return f"<details><summary>Answers</summary>{table}</details>"
+        description = _text_html(answer_schema["description"])
+        rows.append((f"<code>{escape(status)}</code>", ", ".join(kinds), description))
+    return f"<details><summary>Answers</summary>{_table_html('', rows)}</details>"
 
 
 def _object_html(name: str, schema: Schema) -> str:
-    description_html = _text_html(schema.get("description", ""))
     return (
         f'<section class="card stack" id="schema-{escape(name)}"><h3>{escape(name)}</h3>'
-        f"<p>{description_html}</p>"
+        f"<p>{_text_html(schema.get('description', ''))}</p>"
         f"{_table_html('', _field_rows(schema, {}))}</section>"
     )
 
@@ -110,10 +111,9 @@ def _field_rows(schema: Schema, schemas: Mapping[str, Schema]) -> Iterator[tuple
         schema = schemas[_last_part(schema["$ref"])]
     for part in schema.get("allOf", ()):
         yield from _field_rows(part, schemas)
-    required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
         notes = [_meaning_html(field)]
-        if name in required:
+        if name in schema.get("required", ()):
             notes.append("required")
         elif field.get("default") not in (None, ""):
             notes.append(f"usually <code>{escape(msgspec.json.encode(field['default']).decode())}</code>")

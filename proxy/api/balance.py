@@ -40,35 +40,35 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 class AccountBalance(NamedTuple):
     """`running` counts the account's requests that have not ended, `clones_used` the clones of its cycle.
-    `available` are micro-credits, None without a limit."""
+    `available_micro_credits` is None without a limit."""
 
     cycle: ShownCycle
     balance: Balance
     running: int
     clones_used: int
-    available: int | None
+    available_micro_credits: int | None
 
 
 async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:
     payer = Payer(account=account, key=key, anchor=anchor, terms=terms)
-    position = await ledger.holds.account_state(payer)
+    account_state = await ledger.holds.account_state(payer)
     pools = await entries.read_pools(ledger.store, account)
-    start, end = position.cycle.start, position.cycle.end
-    left, granted = position.credits.allowance, position.credits.granted
+    start, end = account_state.cycle.start, account_state.cycle.end
+    left, granted = account_state.credits.allowance, account_state.credits.granted
     balance = Balance(
         allowance=_credits_or_none(terms.allowance),
         used=credits.to_credits(-pools.get(start, 0)),
         left=_credits_or_none(left),
         granted=credits.to_credits(granted),
-        available=_credits_or_none(position.credits.available),
+        available=_credits_or_none(account_state.credits.available),
     )
     clones_used = await durable_holds.count_clones(ledger.store, account, start)
     return AccountBalance(
         ShownCycle(iso_time(start), iso_time(end)),
         balance,
-        position.live.account,
+        account_state.live.account,
         clones_used,
-        position.credits.available,
+        account_state.credits.available,
     )
 
 

@@ -13,7 +13,7 @@ from proxy.http.endpoint import Query
 from proxy.http.replies import Compressed
 
 LANGUAGES = ("en", "pt-BR", "th", "es")
-"""Those of the page and of the console."""
+"""The languages of the page and of the console."""
 LANGUAGE = Query("lang", "The language of the page, in place of the one that the browser prefers.", LANGUAGES)
 HTML_TYPE = "text/html; charset=utf-8"
 NAME = "voxgate"

@@ -65,9 +65,9 @@ class Dependencies(NamedTuple):
         return [*await self._degraded_engines(), *plugins, *models, *voices]
 
     async def _degraded_engines(self) -> list[DegradedPart]:
-        spent = await self._engines_over_budget()
+        over_budget = await self._engines_over_budget()
         states = {
-            name: "budget" if engine.state == "ready" and name in spent else engine.state
+            name: "budget" if engine.state == "ready" and name in over_budget else engine.state
             for name, engine in self.engines.items()
         }
         return [
@@ -147,8 +147,8 @@ class HealthEndpoints(Resource):
     async def _check_readiness(self) -> Readiness:
         storage, limits = await asyncio.gather(self._storage_problem(), self._limits_problem())
         draining = "draining: the server is shutting down" if self._server_state.is_draining else ""
-        found = (draining, storage, limits, self._default_model_problem(), self._default_voice_problem())
-        reasons = [reason for reason in found if reason]
+        problems = (draining, storage, limits, self._default_model_problem(), self._default_voice_problem())
+        reasons = [problem for problem in problems if problem]
         given_up = self._server_state.failed_workers.items()
         degraded = [*await self._dependencies.degraded_parts()]
         degraded += [

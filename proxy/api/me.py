@@ -48,9 +48,8 @@ class OwnKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnPlan(msgspec.Struct, frozen=True):
-    """`price` is a display text, and "" if the plan is free. If `consent` is "required", a
-    voice of a recording needs the speaker's consent. `minutes` are those of each cycle, null if that cannot
-    be said."""
+    """`price` is a display text, and "" if the plan is free. If `consent` is "required", a voice of a
+    recording needs the speaker's consent. `minutes` are those of each cycle, null if that cannot be said."""
 
     name: str
     price: str
@@ -115,10 +114,11 @@ class Me(Resource):
         if account is None or key is None:
             raise InvalidKey("This key is no longer known here.")
         account_balance = await read_balance(self._ledger, account.id, key.id, account.anchor, terms)
+        session = session_or_none(request.scope)
         addresses: Sequence[str] = ()
-        if session_or_none(request.scope) is not None:
+        if session is not None:
             addresses = (await self._people.addresses([account.id])).get(account.id, ())
-        session, library = session_or_none(request.scope), await self._library.get(account.id)
+        library = await self._library.get(account.id)
         return reply(
             MeAnswer(
                 account=OwnAccount(account.id, account.name, account_title(account.name, addresses)),
@@ -129,7 +129,7 @@ class Me(Resource):
                 prices=shown_prices(terms.prices),
                 cycle=account_balance.cycle,
                 credits=account_balance.balance,
-                minutes=minutes_for(account_balance.available, terms, self._config),
+                minutes=minutes_for(account_balance.available_micro_credits, terms, self._config),
                 streams=account_balance.running,
                 clones_used=account_balance.clones_used,
                 voices_used=len(library.own.saved),

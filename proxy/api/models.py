@@ -155,12 +155,12 @@ class Models(Resource):
 
 
 def _hearing_fields(models: Sequence[Model]) -> dict[str, Any]:
-    ears = [model.info for model in models if model.info.hears]
-    tags = [tag for info in ears for tag in spoken_languages(info)]
+    hearing = [model.info for model in models if model.info.hears]
+    tags = [tag for info in hearing for tag in spoken_languages(info)]
     return {
-        "hears": _true_or_unset(bool(ears)),
-        "translates": _true_or_unset(any(info.translates for info in ears)),
-        "times_words": _true_or_unset(any(info.times_words for info in ears)),
+        "hears": _true_or_unset(bool(hearing)),
+        "translates": _true_or_unset(any(info.translates for info in hearing)),
+        "times_words": _true_or_unset(any(info.times_words for info in hearing)),
         "transcribed_languages": [*dict.fromkeys(tags)] or UNSET,
     }
 

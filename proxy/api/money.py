@@ -117,16 +117,16 @@ class Money(Resource):
         """Give an account extra credits. They do not expire."""
         account = await self._open_account(request.path_params["id"])
         new = await read_body(request, NewGrant)
-        amount = micro_credits_of(new.credits, "credits")
+        micro_credits = micro_credits_of(new.credits, "credits")
         if new.reference is not None and new.reference.startswith(RESERVED_REFERENCES):
             raise InvalidRequest(
                 f"Invalid value for 'reference': one that begins with {', '.join(RESERVED_REFERENCES)} is "
                 "the server's own.",
                 param="reference",
             )
-        details = {**_audit_details(amount, new.reason), "reference": new.reference}
+        details = {**_audit_details(micro_credits, new.reason), "reference": new.reference}
         reason = await self._audited_reason(request, "credits.granted", account.id, account.id, details)
-        entry = await movements.grant(self._ledger, account.id, amount, new.reference, reason)
+        entry = await movements.grant(self._ledger, account.id, micro_credits, new.reference, reason)
         return await self._reply_with_balance(account, entry)
 
     @endpoint(
@@ -141,13 +141,13 @@ class Money(Resource):
         """Add or remove granted credits to fix a mistake."""
         account = await self._open_account(request.path_params["id"])
         new = await read_body(request, NewCorrection)
-        amount = micro_credits_of(new.credits, "credits")
-        if amount == 0:
+        micro_credits = micro_credits_of(new.credits, "credits")
+        if micro_credits == 0:
             raise InvalidRequest("Invalid value for 'credits': it must not be 0.", param="credits")
-        details = _audit_details(amount, new.reason)
+        details = _audit_details(micro_credits, new.reason)
         reason = await self._audited_reason(request, "credits.corrected", account.id, account.id, details)
         return await self._reply_with_balance(
-            account, await movements.correct(self._ledger, account.id, amount, reason)
+            account, await movements.correct(self._ledger, account.id, micro_credits, reason)
         )
 
     @endpoint(
@@ -164,8 +164,8 @@ class Money(Resource):
         reason = (await read_body(request, CycleReset)).reason
         act = await self._admin_tools.audit_row(request, "cycle.reset", account.id, account.id)
 
-        def reason_for(amount: int, reference: str) -> Reason:
-            details = {**_audit_details(amount, reason), "reference": reference}
+        def reason_for(micro_credits: int, reference: str) -> Reason:
+            details = {**_audit_details(micro_credits, reason), "reference": reference}
             statements = audit.insert_statements(replace(act, details=encode_json(details).decode()))
             return Reason(act.actor, reason, statements)
 
@@ -205,18 +205,18 @@ class Money(Resource):
         """Refund a request, in full or in part. Only one refund is possible."""
         id_ = request.path_params["id"]
         new = await read_body(request, NewRefund)
-        amount = None if new.credits is None else micro_credits_of(new.credits, "credits")
+        micro_credits = None if new.credits is None else micro_credits_of(new.credits, "credits")
         if not is_printable(id_):
             raise NotFound("There is no request with such an id; see voxgate usage --wide.", param="request")
         entries_of_request = await entries.read_of_request(self._ledger.store, id_)
         charged = -sum(entry.amount for entry in entries_of_request if entry.kind == "spend")
         # A request that was charged nothing is refused below, for every account.
         account = await self._open_account(entries_of_request[0].account) if entries_of_request else None
-        details = _audit_details(charged if amount is None else amount, new.reason)
+        details = _audit_details(charged if micro_credits is None else micro_credits, new.reason)
         reason = await self._audited_reason(
             request, "credits.refunded", id_, account.id if account else "", details
         )
-        refunds = await movements.refund(self._ledger, id_, amount, reason)
+        refunds = await movements.refund(self._ledger, id_, micro_credits, reason)
         assert account is not None, "what was charged nothing is refused above"
         refund = Refund(
             data=[_shown_entry(entry) for entry in refunds],
@@ -251,8 +251,8 @@ class Money(Resource):
         return Reason(act.actor, details["reason"], audit.insert_statements(act))
 
 
-def _audit_details(amount: int, reason: str) -> dict[str, Any]:
-    return {"credits": credits.to_credits(amount), "reason": reason}
+def _audit_details(micro_credits: int, reason: str) -> dict[str, Any]:
+    return {"credits": credits.to_credits(micro_credits), "reason": reason}
 
 
 def _shown_entry(entry: Entry) -> ShownEntry:

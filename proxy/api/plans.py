@@ -46,7 +46,7 @@ class PlanList(msgspec.Struct, frozen=True, kw_only=True):
     missing: dict[str, int]
 
 
-class PlanPage(Resource):
+class PlanListing(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
 

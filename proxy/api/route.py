@@ -29,7 +29,7 @@ from proxy.storage.accounts import Account
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _NO_ACCOUNT = ""
-"""The id of no account. Its library has only the voices and lexicons for all accounts."""
+"""No account has this id. Its library has only the voices and lexicons for all accounts."""
 
 
 def _text_limit(most_characters: int, description: str) -> Meta:
@@ -231,8 +231,8 @@ def _explained_step(step: PostStep, decision: Decision, terms: Terms | None) -> 
     if not decision.steps:
         return replace(unused_step, reason="the request names its model itself")
     if post is None or post.step != step:
-        is_later = post is not None and step.emotion in (None, decision.query.emotion)
-        return replace(unused_step, reason="another step is used" if is_later else f"it is for {step.when}")
+        would_fit = post is not None and step.emotion in (None, decision.query.emotion)
+        return replace(unused_step, reason="another step is used" if would_fit else f"it is for {step.when}")
     if post.speaker is None:
         return replace(unused_step, reason="" if post.error is None else post.error.message)
     model = post.speaker.model

@@ -53,7 +53,7 @@ RECORDING_FAILURES = (
     *(*BODY_FAILURES, NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),
     *(DecodingFailed, *SPEECH_FAILURES),
 )
-"""Those of an endpoint whose request may have a recording."""
+"""The failures of an endpoint whose requests may have a recording."""
 
 
 class SpeechEndpoint:

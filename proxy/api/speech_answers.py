@@ -43,9 +43,9 @@ class SpeechUsage(msgspec.Struct, frozen=True):
 
 
 class SpeechReport(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard; by
-    `word_times`, the server has heard their times.
-    `substitute` is there if the header `x-voxgate-substitute` is."""
+    """What an answer says of its speech, beside the sound. `words` is null if their times are not known. With
+    `word_times`, the server itself heard the times. `substitute` is there if the header
+    `x-voxgate-substitute` is."""
 
     audio_format: str
     duration_seconds: float
@@ -62,7 +62,7 @@ class SpeechReport(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpokenAnswer(SpeechReport, frozen=True, kw_only=True):
-    """The answer to `response_format: "json"`. `words` is null if nothing tells when they are heard."""
+    """The answer to `response_format: "json"`. `words` is null if their times are not known."""
 
     audio_base64: str
 
@@ -150,8 +150,8 @@ def speech_report(answer: Answer, first_character: int = 0) -> SpeechReport:
 
 
 class SpeechReporter:
-    """Reports speech with the times of its words that were computed. A feature shares a subclass with
-    `AppContext.with_shared` that learns when they are said."""
+    """Reports speech with the computed times of its words. A feature may share a subclass, which hears when
+    the words are said, by `AppContext.with_shared`."""
 
     async def report(self, answer: Answer, first_character: int = 0, sound: bytes = b"") -> SpeechReport:
         """Report a collected answer; `first_character` is as in `speech_report`. A step of a job brings its

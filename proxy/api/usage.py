@@ -16,7 +16,6 @@ from starlette.responses import Response
 
 from policies.price import Operation, Per
 from policies.usage_sides import DIMENSIONS, Dimension
-from proxy.access.admission import UsageThrottle
 from proxy.access.callers import caller_of, caller_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
 from proxy.config import credits
@@ -38,7 +37,6 @@ from proxy.http.resource import Resource, endpoint
 from proxy.speech.usage_tag import query_tag
 from proxy.storage import usage, usage_sums
 from proxy.storage.rows import LAST_MOMENT, NEWEST, PagePlace
-from proxy.storage.store import Store
 from proxy.storage.usage import CheckSums, Outcome, Period, UsageRow
 from proxy.storage.usage_sums import UsageSum
 
@@ -109,8 +107,8 @@ class AdminUsageEntry(UsageEntry, frozen=True, kw_only=True):
 
 
 class AdminUsageGroup(UsageGroup, frozen=True, kw_only=True):
-    """A sum, with the money that providers charged. By account, day, engine, job, month and tag, it has what
-    runs on rented machines have cost, too. One of an account has its name."""
+    """A sum, with the money that providers charged. By account, day, engine, job, month and tag,
+    `cost_usd` also has the cost of runs on rented machines. The sum of an account has its `account_name`."""
 
     cost_usd: float
     account_name: str
@@ -136,28 +134,25 @@ _QUERIES = (
     Query("format", "`csv` is for spreadsheets: all rows, or the first `limit`.", ("json", "csv")),
     *PAGE,
 )
-_View = tuple[type[UsageEntry], type[UsageGroup]]
-"""The fields of a request and of a group that a reader may see."""
-_CLIENT_VIEW: _View = (UsageEntry, UsageGroup)
-_OPERATOR_VIEW: _View = (AdminUsageEntry, AdminUsageGroup)
 LOOK_BACK_DAYS = 400
 """Sums without `since` go back so far: a year, and a month to compare it with."""
 
 
-class Reports:
-    """Answers queries of usage, with the fields of one view."""
+class UsageReports:
+    """Answers queries of usage. The two types have the fields that its readers may see."""
 
-    def __init__(self, store: Store, throttle: UsageThrottle, view: _View) -> None:
-        self._store = store
-        self._throttle = throttle
-        self._entry_type, self._group_type = view
+    def __init__(self, tools: AdminTools, entry_type: type[UsageEntry], group_type: type[UsageGroup]) -> None:
+        self._store = tools.store
+        self._throttle = tools.usage_throttle
+        self._entry_type = entry_type
+        self._group_type = group_type
 
     async def answer_usage(self, request: Request, account: str | None) -> Response:
         """Answer the query for one account, or for all. Raises InvalidRequest and RateLimited."""
         caller = caller_or_none(request.scope)
         limit, by, as_csv = query_limit(request), _query_by(request), _query_is_csv(request)
         period = await self._period(request, account, is_summed=by is not None)
-        turn = self._throttle.hold_turn(caller)
+        turn = self._throttle.hold_turn(caller)  # only sums and CSV take it
         if by is None and not as_csv:
             return await self._page(request, period)
         if request.query_params.get("after"):
@@ -201,7 +196,7 @@ class Reports:
     ) -> AsyncGenerator[list[msgspec.Struct], None]:
         with turn:
             groups = await self._sums(period, by, limit or usage_sums.NO_LIMIT)
-        # An account may have as many voices as requests. There is a first batch, even if it is empty.
+        # An account may have as many voices as requests. `CsvReply` needs a first batch, even an empty one.
         for start in range(0, max(1, len(groups)), MOST_ROWS):
             yield groups[start : start + MOST_ROWS]
 
@@ -216,6 +211,7 @@ class Reports:
                     self._store, period, place, limit or MOST_ROWS, is_one_of_many=True
                 )
                 yield [_as_view(self._entry_type, _entry_fields(row)) for row in rows]
+                # A limit is at most `MOST_ROWS`, so it is one page.
                 if limit is not None or len(rows) < MOST_ROWS:
                     return
                 place = PagePlace(rows[-1].started, rows[-1].id)
@@ -224,8 +220,8 @@ class Reports:
 class Usage(Resource):
     def __init__(self, admin_tools: AdminTools) -> None:
         self._admin_tools = admin_tools
-        self._own_reports = Reports(admin_tools.store, admin_tools.usage_throttle, _CLIENT_VIEW)
-        self._all_reports = Reports(admin_tools.store, admin_tools.usage_throttle, _OPERATOR_VIEW)
+        self._own_reports = UsageReports(admin_tools, UsageEntry, UsageGroup)
+        self._all_reports = UsageReports(admin_tools, AdminUsageEntry, AdminUsageGroup)
 
     @endpoint(
         "GET",
@@ -273,7 +269,7 @@ def _query_is_csv(request: Request) -> bool:
 
 
 def _as_view(type_: type[Any], fields: dict[str, Any]) -> Any:
-    """Return a struct of the view, with the fields that it has."""
+    """Return a struct of this type. The `fields` that it does not have are left out."""
     return type_(**{name: fields[name] for name in type_.__struct_fields__})
 
 

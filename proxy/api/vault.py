@@ -32,10 +32,9 @@ class MissingMaster(msgspec.Struct, frozen=True):
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True):
-    """Some rows hang on the newest master key now; ask again until `left` is `damaged` of all answers.
-
-    `master` is its id, or null if nothing was ever sealed. Damaged rows cannot be opened, and stay.
-    """
+    """`rewrapped` rows now need the newest master key. Ask again until `left` is the sum of `damaged` of all
+    answers. `master` is the key's id, or null if nothing was ever sealed. Damaged rows cannot be opened, and
+    stay."""
 
     object: Literal["vault.rotation"] = "vault.rotation"
     master: str | None
@@ -60,6 +59,7 @@ class VaultRotation(Resource):
         step = await rewrap_some(store, self._admin_tools.vault.masters, rows.skip)
         if step is None:
             return reply(Rotation(master=None, rewrapped=0, damaged=0, left=0, missing=[]))
+        # Only damaged rows are left, so the rotation is complete.
         if step.rewrapped and step.left == rows.skip + step.damaged:
             act = await self._admin_tools.audit_row(request, "master_key.rotated", step.master, "")
             await store.write(*audit.insert_statements(act))

@@ -19,7 +19,7 @@ from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.catalogue.voice_samples import NoVoiceSamples, Pace, Pitch
 from proxy.storage.trained_model import TrainedModel
 
-_CREATED_S = 1_767_225_600
+_CREATED_S = 1_767_225_600  # the start of 2026, for voices without a time of their own
 
 EntryType = Literal["catalogue", "cast", "mix", "audio_sample"]
 _TYPES: dict[str, EntryType] = {"sample": "audio_sample", "mix": "mix", "cast": "cast"}
@@ -63,8 +63,8 @@ class CloneState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoiceModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that was trained of a voice: each model of the server that takes its format speaks with it. It
-    was imported or trained here."""
+    """A trained model of a voice. Each of the server's models that takes its format speaks with it. It was
+    imported, or trained here, as `origin` says."""
 
     format: str
     bytes: int
@@ -77,11 +77,11 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     who speaks with which voice, if it is a cast. With `alias_of`, it is only another name for the voice of
     that name, where the server's default model and language speak; and its gender is the one that is heard.
 
-    Only a voice that the account made of recordings or of other voices has the last fields. `emotions` are
-    those of its recordings, if any has one. `expires_at` is when it is erased, if it does not speak before:
-    there is a limit in the account's plan. If nothing here
-    can speak it, `engines` is empty and a `hint` says what helps. `misheard` tells how often it is heard
-    wrong, once it was heard often enough; lists do not have it.
+    Only a voice that the account made of recordings or of other voices has the fields `labels` to `hint`.
+    `emotions` are those of its recordings, if any has one. `expires_at` is when it is erased, if it does not
+    speak before: the account's plan has that limit. If nothing here can speak it, `engines` is empty and a
+    `hint` says what helps. `misheard` tells how often it is heard wrong, once it was heard often enough;
+    lists do not have it.
 
     `title` is the name of the speaker for people; no request finds a voice by it. Voices with the same
     `shown_as` are names of one speaker, and lists for people show the one with that id. `sample` is the

@@ -21,14 +21,14 @@ PREVIEW_QUERIES = (
     Query("model", "The model that speaks; without it, the server's default."),
     Query("language", "The language of the sentence, for a voice that has none of its own."),
 )
+_MOST_PREVIEWED_SPEAKERS = 4
+"""The most speakers of a cast that a preview has."""
 
 
 class Preview:
-    """An ASGI app, as speech is: it sends the sound while it is spoken.
-
-    The sentence is in the voice's language. The cache keeps it, so that a list of voices is spoken once for
-    an account; then it has the price of cached speech.
-    """
+    """An ASGI app, as speech is: it sends the sound while it is spoken. The sentence is in the voice's
+    language. The cache keeps it, so that a list of voices is spoken once for an account; then it has the
+    price of cached speech."""
 
     def __init__(self, tools: VoiceTools, speech: SpeechEndpoint, default_model: str) -> None:
         self._tools = tools
@@ -58,7 +58,7 @@ def _preview_input(entry: VoiceEntry, tag: str | None) -> str:
     text = preview_text(tag)
     if not entry.cast:
         return text
-    return " ".join(f"[{name}] {text}" for name in list(entry.cast)[:4])
+    return " ".join(f"[{name}] {text}" for name in list(entry.cast)[:_MOST_PREVIEWED_SPEAKERS])
 
 
 ROOTS = (("/v1/audio/voices", ""), ("/v1/voices", "_by_short_path"))

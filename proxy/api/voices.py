@@ -35,7 +35,7 @@ from proxy.http.lists import query_choice, query_limit
 from proxy.http.replies import reply
 from proxy.storage.rows import map_in_turns
 
-_MOST_DESCRIBED = 500
+_LONGEST_DESCRIPTION = 500
 _MINE = Query("mine", "`true` gives only the voices of the caller's own account.", ("true", "false"))
 _FORMAT = Query("format", "`names` gives ids alone.", ("names",))
 LIST_QUERIES = (
@@ -63,14 +63,13 @@ class VoiceTools(NamedTuple):
     samples: NoVoiceSamples = NoVoiceSamples()
 
     async def voice_entries(self, request: Request) -> VoiceEntries:
-        """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
+        """Return what makes the entries of the caller's voices; without a caller, of the public ones."""
         return self._entries(request, await self.library.read_newest(_caller_account(request)))
 
     def _entries(self, request: Request, library: AccountLibrary) -> VoiceEntries:
         caller = caller_or_none(request.scope)
         terms = None if caller is None else self.plans.terms(caller)
         unused_days = None if terms is None else terms.voices_unused_days
-
         speakers = RecordingSpeakers(self.catalogue, terms)
         return VoiceEntries(KnownVoices(library, self.catalogue, terms), speakers, unused_days, self.samples)
 
@@ -97,9 +96,10 @@ class VoiceTools(NamedTuple):
             library, voice = newer, self.catalogue.resolve_voice(name, newer.voices)
         terms = self.plans.terms(caller)
         engines = {*KnownVoices(library, self.catalogue, terms).engines(voice)}
-        models, (_, allowed) = self.catalogue.models(), self.catalogue.list_models(terms)
+        _, allowed_models = self.catalogue.list_models(terms)
+        allowed_engines = {model.engine for model in allowed_models}
         # An engine that has not been up yet may have any model.
-        if engines and engines <= {each.engine for each in models} - {each.engine for each in allowed}:
+        if engines and engines <= {model.engine for model in self.catalogue.models()} - allowed_engines:
             raise InvalidRequest(
                 f"Your plan '{terms.plan}' has no model that speaks with the voice '{voice.label}'.",
                 param="voice",
@@ -126,7 +126,7 @@ class Voices:
         limit = query_limit(request)
         entries = await self._tools.voice_entries(request)
         voices = _filter_voices(entries.known, request)
-        scores = None
+        match_by_id = None
         if "describe" in query:
             # This runs in a thread: an engine may list thousands of voices, each with a description.
             described = _check_description(query["describe"])
@@ -134,13 +134,13 @@ class Voices:
                 matching.match_voices, described, voices, entries.known.may_speak, entries.measured_words
             )
             voices = [match.voice for match in matches]
-            scores = {match.voice.id: match for match in matches}
+            match_by_id = {match.voice.id: match for match in matches}
         voices, has_more = _cut_page(voices, query.get("after"), limit)
         if wants_names_alone:
             ids = [voice.id for voice in voices]
             return reply(VoiceNames(data=ids, voices=ids, has_more=has_more))
-        if scores is not None:
-            matched = [entries.matched_entry(scores[voice.id]) for voice in voices]
+        if match_by_id is not None:
+            matched = [entries.matched_entry(match_by_id[voice.id]) for voice in voices]
             return reply(VoiceMatches(data=matched, voices=matched, has_more=has_more))
         listed = await map_in_turns(entries.entry_of, voices)
         hint = entries.speakers.hint(query.get("language") or None) or UNSET
@@ -181,9 +181,9 @@ def _cut_page(voices: Sequence[Voice], after: str | None, limit: int | None) -> 
 
 
 def _check_description(text: str) -> str:
-    if not text.strip() or len(text) > _MOST_DESCRIBED:
+    if not text.strip() or len(text) > _LONGEST_DESCRIPTION:
         raise InvalidRequest(
-            f"Invalid value for 'describe': it must be a text of 1 to {_MOST_DESCRIBED} characters.",
+            f"Invalid value for 'describe': it must be a text of 1 to {_LONGEST_DESCRIPTION} characters.",
             param="describe",
         )
     return text

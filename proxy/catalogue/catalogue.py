@@ -199,7 +199,7 @@ class Catalogue:
             return models
         self.refuse_if_starting(fulls[0])
         if name in natural.hearing_candidates({}):
-            advice = f"No model hears on this server. {natural.BRINGS_EARS}"
+            advice = f"No model hears on this server. {natural.HOW_TO_HEAR}"
             raise NotFound(advice, param="model", code="model_not_found")
         near = nearest_name(name[:80], [*self._aliases, *(model.name for model in self.models())])
         raise NotFound(

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _MOST_A_PAGE = 1000
 _MOST_IDS = 100
-_SHORT_S = 30.0
-_LONG_S = 3600.0
+_REQUEST_S = 30.0
+_LONG_REQUEST_S = 3600.0
 
 
 def show_answer(admin_request: AdminRequest, config_file: Path | None, form: PrintForm, show: Show) -> Any:
@@ -50,13 +50,13 @@ def send_request(admin_request: AdminRequest, config_file: Path | None, form: Pr
     data_folder = data_folder_of(config_file)
     if admin_request.question and must_ask(is_sure=False):
         if admin_request.must_exist:
-            # It fails here if the thing does not exist.
+            # This raises CommandRefused if the thing does not exist.
             ask_once(data_folder, "GET", admin_request.path, **admin_request.query)
         confirm_or_refuse(False, admin_request.question)
     data = {name: _read_file(file) for name, file in admin_request.files.items()}
 
     async def request() -> Any:
-        within_s = _LONG_S if admin_request.is_long or admin_request.pages or data else _SHORT_S
+        within_s = _LONG_REQUEST_S if admin_request.is_long or admin_request.pages or data else _REQUEST_S
         async with admin_client(data_folder, within_s) as client:
             if data:
                 fields = {name: field for name, field in admin_request.body.items() if field}
@@ -140,7 +140,7 @@ def write_answer_parts(
     from proxy.processes.admin_client import admin_client
 
     async def write_parts() -> None:
-        async with admin_client(data_folder_of(config_file), _LONG_S) as client:
+        async with admin_client(data_folder_of(config_file), _LONG_REQUEST_S) as client:
             async with aclosing(client.stream_parts(path, **query)) as parts:
                 async for part in parts:
                     write(part)
@@ -181,7 +181,7 @@ def typer_function(command: Command) -> Callable[..., None]:
     def run(*, form: PrintForm, config_file: Path | None = None, **options: Any) -> None:
         here = CommandContext(config_file, form, load_config)
         if context_names:
-            # No server answers it, so none says that its feature is off.
+            # It sends no request, so no server can refuse it because its feature is off.
             _refuse_off(command, here)
         status = _run_command(command, here, {**options, **dict.fromkeys(context_names, here)})
         if status:

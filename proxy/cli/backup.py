@@ -134,7 +134,7 @@ def _print_copy(copy: BackupCopy, form: PrintForm, then: str) -> None:
     print_answer(msgspec.structs.asdict(copy), form, lambda _: [Line(line), Line(then, "dim")])
 
 
-def _print_whole(whole: BackupSummary, form: PrintForm, then: str = "") -> None:
+def _print_whole(whole: BackupSummary, form: PrintForm, after_restore: str = "") -> None:
     import msgspec
 
     from proxy.file_store import master_keys
@@ -142,7 +142,7 @@ def _print_whole(whole: BackupSummary, form: PrintForm, then: str = "") -> None:
     lines = [
         f"{whole.file}: {whole.bytes / 1e6:,.2f} MB, {whole.recordings} recordings, {', '.join(whole.files)}."
     ]
-    if master_keys.MASTER_KEY_FILE in whole.files and not then:
+    if master_keys.MASTER_KEY_FILE in whole.files and not after_restore:
         lines.append("This file has every recording and the master key that opens them: keep it as a secret.")
     if not whole.schema:
         lines.append("The database is PostgreSQL's: copy it with pg_dump and pg_restore, before this.")
@@ -150,10 +150,10 @@ def _print_whole(whole: BackupSummary, form: PrintForm, then: str = "") -> None:
         lines.append(
             f"The recordings stay in {whole.store}: copy that bucket with its own tools, after this."
         )
-    if not then:
+    if not after_restore:
         outside = f"the variables {', '.join(whole.variables)}, " if whole.variables else ""
         lines.append(f"Not in it: {outside}files that `file:` settings name, models and environments.")
-    lines += [then] if then else []
+    lines += [after_restore] if after_restore else []
     first, *rest = lines
     print_answer(
         msgspec.structs.asdict(whole), form, lambda _: [Line(first), *(Line(each, "dim") for each in rest)]

@@ -50,7 +50,7 @@ def make(
     rows = [
         {
             "file": file,
-            "is_new": file.rpartition(".")[0] in made_pairs.names,
+            "is_new": Path(file).stem in made_pairs.names,
             "machines": machines,
             "key": key,
         }

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from proxy.config.config_toml import Config
 
 _SPEECH, _VOICES = "/v1/audio/speech", "/v1/audio/voices"
-_FIRST_SOUNDS = 3
+_FIRST_SOUNDS = 3  # sentences whose first sound is measured
 _MOST_VOICES = 3
-"""So many voices are tried, until a model speaks with one of them."""
+"""At most this many voices are tried, until a model speaks with one of them."""
 
 
 def write_checked(server_client: ServerClient, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
@@ -56,10 +56,10 @@ def _speak_checked(server_client: ServerClient, body: dict[str, Any]) -> dict[st
 
 def _first_sound_ms(server_client: ServerClient, body: dict[str, Any]) -> float:
     """Return how long a listener waits for the first sound of a sentence that is not checked."""
-    checked_body = {**body, "check": "off", "response_format": "pcm", "stream_format": "sse"}
+    events_body = {**body, "check": "off", "response_format": "pcm", "stream_format": "sse"}
     start_s = time.monotonic()
     next(
-        (event for event in server_client.spoken_events(_SPEECH, json=checked_body) if "audio" in event), None
+        (event for event in server_client.spoken_events(_SPEECH, json=events_body) if "audio" in event), None
     )
     return 1000 * (time.monotonic() - start_s)
 
@@ -79,15 +79,15 @@ def measure_speech(
     start_s = time.monotonic()
     for text in texts:
         answer = _speak_checked(server_client, {**body, "input": text})
-        spoken = answer.get("check", {})
+        check = answer.get("check", {})
         seconds, sound = seconds + answer["duration_seconds"], answer["audio_base64"]
-        if not spoken.get("checked_s"):
+        if not check.get("checked_s"):
             unchecked += 1
             continue
         words += len(text.split())
-        wrong += _count_words(spoken.get("wrong", ()))
-        unsure += _count_words(spoken.get("unsure", ()))
-        wrong_words += [{"text": text, **each} for each in spoken.get("wrong", ())]
+        wrong += _count_words(check.get("wrong", ()))
+        unsure += _count_words(check.get("unsure", ()))
+        wrong_words += [{"text": text, **each} for each in check.get("wrong", ())]
     report = {
         "model": model,
         "voice": voice,
@@ -163,11 +163,11 @@ def measure_voice(
     server = here.server()
 
     def write(server_client: ServerClient, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
-        found = language or _get_json(server_client, f"{_VOICES}/{voice}")["language"]
-        spoken = found or server.default_language
-        if not proof_sentences(spoken):
-            raise CommandRefused(f"there are no sentences in {spoken!r}; there are: {', '.join(LANGUAGES)}")
-        report, _ = measure_speech(server_client, model or server.default_model, voice, spoken)
+        known = language or _get_json(server_client, f"{_VOICES}/{voice}")["language"]
+        tag = known or server.default_language
+        if not proof_sentences(tag):
+            raise CommandRefused(f"there are no sentences in {tag!r}; there are: {', '.join(LANGUAGES)}")
+        report, _ = measure_speech(server_client, model or server.default_model, voice, tag)
         return {"data": [report]}
 
     return CommandResult(write_answer(server, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
@@ -192,8 +192,8 @@ def prove(
         "version": __version__,
         "engine": engine,
         "plugin": row["plugin"],
-        "digests": _digests(config),
-        "machine": _machine(),
+        "digests": _model_digests(config),
+        "machine": _machine_text(),
         "not_proved": [],
         "data": [],
     }
@@ -211,7 +211,7 @@ def prove(
 
 
 def _processor_s(config: Config, engine: str) -> float | None:
-    """Return the seconds of processor that the hosts of an engine have used, if it has hosts."""
+    """Return the processor seconds that the hosts of an engine have used, or None without hosts."""
     from proxy.processes.admin_client import ask_once
 
     (row,) = [each for each in ask_once(config, "GET", "engines")["data"] if each["name"] == engine]
@@ -245,7 +245,7 @@ def _prove_one(
 
 
 def _likeness(config: Config, server_client: ServerClient, voice: str, wav: bytes) -> dict[str, Any] | None:
-    """Return how like a voice's recording its speech is, if there is a comparer."""
+    """Return how similar a voice's speech is to its recording, or None without a comparer."""
     import asyncio
 
     export = io.BytesIO()
@@ -263,7 +263,7 @@ def _get_json(server_client: ServerClient, path: str, **more: Any) -> dict[str, 
     return found
 
 
-def _digests(config: Config) -> dict[str, str]:
+def _model_digests(config: Config) -> dict[str, str]:
     """Return the digests of the stored models in use, by their names."""
     from proxy.engines.stored_models import ModelStore, StoredModel
 
@@ -272,7 +272,7 @@ def _digests(config: Config) -> dict[str, str]:
     return {each.manifest.name: each.folder.name for each in current}
 
 
-def _machine() -> str:
+def _machine_text() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     load = f"load {os.getloadavg()[0]:.1f}"

@@ -65,8 +65,8 @@ def _migrate(
     url: Url = "http://127.0.0.1:8000/v1",
 ) -> CommandResult:
     """Run voxgate database upgrade, or with a PATH voxgate from-openai."""
-    says = "voxgate migrate is now voxgate database upgrade, and with a PATH voxgate from-openai PATH"
-    typer.echo(f"{says}; the next version has only the new names", err=True)
+    notice = "voxgate migrate is now voxgate database upgrade, and with a PATH voxgate from-openai PATH"
+    typer.echo(f"{notice}; the next version has only the new names", err=True)
     return upgrade(here) if path is None else from_openai(path, url)
 
 

@@ -108,14 +108,14 @@ def _machine_table(answer: dict[str, Any]) -> list[Part]:
 def engine_table(answer: dict[str, Any]) -> list[Part]:
     rows = []
     for row in answer["data"]:
-        load = f"{row['running']}/{row['slots']}"
+        jobs = f"{row['running']}/{row['slots']}"
         models = ", ".join(row["models"])
         credentials = ", ".join(row["credentials"]) if len(row["credentials"]) > 1 else ""
         spent = ", ".join(f"{_usd(s['usd'])} of {_usd(s['of_usd'])} a {s['period']}" for s in row["budgets"])
         licences = ", ".join(dict.fromkeys(filter(None, row["licences"].values())))
         loaded = row["loaded"]
         state = row["state"] if loaded is None else f"{row['state']} {loaded:.0%}"
-        cells = (row["name"], state, load, str(row["waiting"]), models, spent)
+        cells = (row["name"], state, jobs, str(row["waiting"]), models, spent)
         memory = f"{row['memory_gb']:.1f} GB on {row['device']}" if row["device"] else ""
         card = _card(row["figures"])
         rows.append((*cells, row["reason"], licences, memory, card, row["plugin"], credentials))

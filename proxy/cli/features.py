@@ -18,8 +18,8 @@ def features(here: CommandContext) -> CommandResult:
         [
             {
                 "name": each.name,
-                "on": not (closed := how_to_open(each, config)),
-                "to_turn_on": closed,
+                "on": not (setting := how_to_open(each, config)),
+                "to_turn_on": setting,
                 "needs": FEATURES[each.name],
                 "tables": [table.name for table in each.tables],
                 "endpoints": each.paths,
@@ -40,10 +40,10 @@ def _show_features(answer: list[dict[str, Any]]) -> list[Part]:
         )
         for each in answer
     ]
-    closed = [Line(f"To turn {each['name']} on: {each['to_turn_on']}.") for each in answer if not each["on"]]
+    setting = [Line(f"To turn {each['name']} on: {each['to_turn_on']}.") for each in answer if not each["on"]]
     return [
         Grid(("feature", "state", "needs", "tables", "endpoints"), rows, ("tables", "endpoints")),
-        *closed,
+        *setting,
     ]
 
 

@@ -43,8 +43,8 @@ _SILENCE_S = 600.0
 
 class FileJob(NamedTuple):
     """A job that makes a file: the `body` of the request, and its `files` by the fields that get their ids.
-    `again` is the id of the job that is said again, `job` that of one that goes on. Without `out`, the file
-    is saved beside `source`."""
+    `again` is the id of an earlier job that is said again. `job` is the id of a job that exists: the command
+    only waits for it and saves its file. Without `out`, that is beside `source`."""
 
     body: Mapping[str, Any]
     files: Mapping[str, Path]
@@ -131,7 +131,7 @@ def _create_job(
         job: str = server_client.json("POST", path, json=body)["id"]
         typer.echo(f"The job {job} speaks it. It goes on if you leave: --job {job} fetches it.", err=True)
     finally:
-        # A job has what it needs of them.
+        # A job has what it needs of these files.
         for id_ in ids.values():
             server_client.json("DELETE", f"{_FILES}/{id_}")
     return job

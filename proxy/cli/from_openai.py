@@ -15,15 +15,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from proxy.commands.command import Command, CommandResult
 from proxy.commands.tables import Line, Part
 
-_MOST_ENTRIES, _MOST_BYTES, _MOST_FILE_BYTES = 200_000, 200_000_000, 1_000_000
-_MOST_CALL, _MOST_FOUND, _NEAR_LINES, _LONGEST_SHOWN = 5_000, 100, 12, 300
+_MOST_ENTRIES, _MOST_BYTES_IN_ALL, _MOST_FILE_BYTES = 200_000, 200_000_000, 1_000_000
+_MOST_CALL_CHARACTERS, _MOST_FOUND_IN_FILE, _NEAR_LINES, _LONGEST_SHOWN = 5_000, 100, 12, 300
 _KIND_BY_ENDING = {".py": "python", ".pyw": "python", ".json": "n8n"}
 _KIND_BY_ENDING |= dict.fromkeys((".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts"), "javascript")
 _KIND_BY_ENDING |= dict.fromkeys((".sh", ".bash", ".zsh"), "shell")
@@ -52,34 +52,33 @@ _RETIREMENT_NOTE = (
     "names stay, with a model that hears: voxgate models pull whisper-base"
 )
 _ADDRESS = re.compile(r"https?://[\w.:\[\]/-]+")
-
-
 Url = Annotated[str, typer.Option(help="voxgate's address, with /v1.")]
 Edit = tuple[int, int, str]
 """Where the old text starts and ends, and the new text."""
 
 
-class _Source:
-    """A file that was read. Each of `clients` is an OpenAI client that it makes: its name, and where the
-    brackets of its arguments open and end."""
+class _Client(NamedTuple):
+    """An OpenAI client that a file makes: its name, and where the brackets of its arguments open and end."""
 
+    name: str
+    opening: int
+    end: int
+
+
+class _Source:
     def __init__(self, path: Path, kind: str, text: str) -> None:
         self.path, self.kind, self.text = path, kind, text
         self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self.edits, self.notes = list[Edit](), list[dict[str, Any]]()
-        code = kind in ("python", "javascript")
-        self.clients = [*self._clients()] if code else []
-        calls = islice(_AUDIO_CALL.finditer(text), _MOST_FOUND) if code else ()
+        is_code = kind in ("python", "javascript")
+        self.clients = [*self._clients()] if is_code else []
+        calls = islice(_AUDIO_CALL.finditer(text), _MOST_FOUND_IN_FILE) if is_code else ()
         self.calls = [match for match in calls if not self.is_comment(match.start())]
-        self.other_uses = {match[1] for match in _OTHER_USE.finditer(text)} if code else set()
+        self.other_uses = {match[1] for match in _OTHER_USE.finditer(text)} if is_code else set()
 
     def note(self, line: int, text: str) -> None:
-        found = {
-            "file": _without_secrets(str(self.path)),
-            "line": line + 1,
-            "note": _without_secrets(text),
-        }
-        self.notes += [] if found in self.notes or len(self.notes) >= _MOST_FOUND else [found]
+        found = {"file": _without_secrets(str(self.path)), "line": line + 1, "note": _without_secrets(text)}
+        self.notes += [] if found in self.notes or len(self.notes) >= _MOST_FOUND_IN_FILE else [found]
 
     def line_of(self, offset: int) -> int:
         return bisect_right(self.starts, offset) - 1
@@ -93,18 +92,18 @@ class _Source:
         start, end = self.span_of_lines(self.line_of(offset), self.line_of(offset))
         return self.text[start:end].lstrip().startswith(("#", "//", "*"))
 
-    def _clients(self) -> Iterator[tuple[str, int, int]]:
-        for match in islice(_CLIENT.finditer(self.text), _MOST_FOUND):
+    def _clients(self) -> Iterator[_Client]:
+        for match in islice(_CLIENT.finditer(self.text), _MOST_FOUND_IN_FILE):
             end = _end_of_brackets(self.text, match.end() - 1)
             if end and not self.is_comment(match.start()):
                 named = _ASSIGNED_NAME.search(self.text[max(0, match.start() - 200) : match.start()])
-                yield named[1] if named else "", match.end() - 1, end
+                yield _Client(named[1] if named else "", match.end() - 1, end)
 
 
 def _end_of_brackets(text: str, opening: int) -> int:
     """Return the end of the brackets that open here, or 0."""
     depth = 0
-    for match in _TOKEN.finditer(text, opening, opening + _MOST_CALL):
+    for match in _TOKEN.finditer(text, opening, opening + _MOST_CALL_CHARACTERS):
         depth += (match[0] in "([{") - (match[0] in ")]}")
         if not depth:
             return match.end()
@@ -154,27 +153,25 @@ class _Migration:
             )
         before = _BEFORE_CALL.search(text[max(0, offset - 100) : offset])
         name, name_end = (before[1], offset - len(before[0]) + len(before[1])) if before else ("?", offset)
-        found = [(source, each) for each in source.clients if each[0] == name or each[2] == name_end]
-        same_kind = [each for each in self._sources if each.kind == source.kind]
-        found = found or [
-            (each, client) for each in same_kind for client in each.clients if client[0] == name
-        ]
-        options = _OPTIONS.finditer(text, max(0, name_end - _MOST_CALL), name_end)
+        found = [(source, each) for each in source.clients if each.name == name or each.end == name_end]
+        peers = [each for each in self._sources if each.kind == source.kind]
+        found = found or [(peer, client) for peer in peers for client in peer.clients if client.name == name]
+        options = _OPTIONS.finditer(text, max(0, name_end - _MOST_CALL_CHARACTERS), name_end)
         if any(_end_of_brackets(text, each.end() - 1) == name_end for each in options):
             return  # it was moved
         if found and not any(name in each.other_uses for each in (source, *(owner for owner, _ in found))):
-            for owner, (_, opening, end) in found:
-                self._move_client(owner, opening, end)
+            for owner, client in found:
+                self._move_client(owner, client)
             return
         new = f".with_options({pair})" if source.kind == "python" else f".withOptions({{ {pair} }})"
         if name == "openai" and source.kind == "python" and re.search(r"^import openai\b", text, re.M):
             new = f".OpenAI({pair})"
         source.edits.append((offset, offset, new))
 
-    def _move_client(self, source: _Source, opening: int, end: int) -> None:
+    def _move_client(self, source: _Source, client: _Client) -> None:
         text, kind = source.text, source.kind
         names = ("base_url", "api_key") if kind == "python" else ("baseURL", "apiKey")
-        base, key = (_value_span(text, opening, end, name) for name in names)
+        base, key = (_value_span(text, client.opening, client.end, name) for name in names)
         old_url, old_key = (text[slice(*each)] if each else "" for each in (base, key))
         if old_url[:1] in ('"', "'", "`") and "api.openai.com" not in old_url:
             return  # it is another server's, or voxgate's already
@@ -184,21 +181,22 @@ class _Migration:
                 source.edits.append((*span, new if span[0] < span[1] else f": {new}"))
         pair = zip(self._arguments(kind, new_key), (base, key), strict=True)
         if missing := ", ".join(part for part, span in pair if span is None):
-            source.edits.append(_insertion(kind, text[opening + 1 : end - 1], opening + 1, missing))
+            offset = client.opening + 1
+            source.edits.append(_insertion(kind, text[offset : client.end - 1], offset, missing))
 
     def _move_urls(self, source: _Source) -> None:
         text, url_lines = source.text, set[int]()
         root = self._url.removesuffix("/v1")
 
         def is_ours(offset: int) -> bool:
-            in_client = any(start < offset < end for _, start, end in source.clients)
+            in_client = any(client.opening < offset < client.end for client in source.clients)
             return not in_client and not source.is_comment(offset)
 
-        for match in islice(_URL.finditer(text), _MOST_FOUND):
+        for match in islice(_URL.finditer(text), _MOST_FOUND_IN_FILE):
             if is_ours(match.start()):
                 source.edits.append((*match.span(), root + match[1]))
                 url_lines.add(source.line_of(match.start()))
-        matches = [*islice(re.finditer(f"/{_AUDIO}", text), _MOST_FOUND)]
+        matches = [*islice(re.finditer(f"/{_AUDIO}", text), _MOST_FOUND_IN_FILE)]
         paths = [match.start() for match in matches]
         url_lines |= {source.line_of(offset) for offset in paths} if url_lines else set()
         for match in matches if url_lines else ():
@@ -246,7 +244,7 @@ class _Migration:
 
 
 def _new_key(old: str) -> str:
-    """Return the expression of a key with voxgate's variable, and without other texts that stand in it."""
+    """Return a key's expression with voxgate's variable. Other texts in it become a placeholder."""
     if "OPENAI_API_KEY" not in old:
         return '"YOUR_KEY"'
 
@@ -295,7 +293,7 @@ def _without_secrets(text: str) -> str:
 
 
 def _read_sources(root: Path) -> tuple[list[_Source], list[str]]:
-    """Read what may have calls below a folder. Return it, and what was left out."""
+    """Read the files below a folder that may have calls. Return them, and a line for each one left out."""
     sources, left_out, entries, size = list[_Source](), list[str](), 0, 0
     top = os.walk(root, onerror=lambda error: left_out.append(f"{error.filename}: {error.strerror}"))
     for folder, folders, names in top if root.is_dir() else ((root.parent, list[str](), [root.name]),):
@@ -309,7 +307,7 @@ def _read_sources(root: Path) -> tuple[list[_Source], list[str]]:
                 left_out.append(f"{path}: larger than {_MOST_FILE_BYTES // 1_000_000} MB")
             elif kind and b"\0" not in data and (b"OpenAI" in data or b"audio" in data):
                 sources.append(_Source(path, kind, data.decode(errors="replace").replace("\r", "")))
-        if entries > _MOST_ENTRIES or size > _MOST_BYTES:
+        if entries > _MOST_ENTRIES or size > _MOST_BYTES_IN_ALL:
             left_out.append(f"all that comes after {folder}: name a smaller folder")
             break
     return sources, left_out

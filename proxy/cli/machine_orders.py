@@ -96,8 +96,8 @@ def _has_failed(outcome: dict[str, Any]) -> bool:
 def _show_outcomes(answer: dict[str, Any]) -> list[Part]:
     lines = []
     for each in answer["data"]:
-        said = "did not answer" if each["is_silent"] else each["refusal"] or "done"
-        lines.append(Line(f"{each['machine']}: {said}.", "red" if _has_failed(each) else ""))
+        result = "did not answer" if each["is_silent"] else each["refusal"] or "done"
+        lines.append(Line(f"{each['machine']}: {result}.", "red" if _has_failed(each) else ""))
     if answer["not_asked"]:
         lines.append(Line(f"{answer['not_asked']} machine(s) were not asked.", "yellow"))
     return [*lines]

@@ -125,16 +125,16 @@ def serve(
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
     is_trial = is_trial_server(config_file)
+    options = {"host": host, "port": port, "workers": workers}
+    given_options = {key: value for key, value in options.items() if value is not None}
 
     def load() -> Config:
-        config = load_config(config_file, server=server)
+        config = load_config(config_file, server=given_options)
         return with_dev_key(config) if is_trial else config
 
     def announce(base_url: str, dev_key: str | None) -> None:
         print(banner(base_url, dev_key, config_file), flush=True)  # noqa: T201 - printed for a person
 
-    options = {"host": host, "port": port, "workers": workers}
-    server = {key: value for key, value in options.items() if value is not None}
     later_fetch = None
     if voices == "natural" or (voices is None and is_trial):
         later_fetch = _fetch_voices(config_file, load())
@@ -290,13 +290,13 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
 
 def all_commands() -> FeatureCommands:
     """Return the commands of all features, in the order of the features."""
-    kinds = zip(*(module.COMMANDS for module in feature_modules("commands")), strict=True)
-    return FeatureCommands(*(tuple(chain.from_iterable(commands)) for commands in kinds))
+    fields = zip(*(module.COMMANDS for module in feature_modules("commands")), strict=True)
+    return FeatureCommands(*(tuple(chain.from_iterable(of_features)) for of_features in fields))
 
 
 _FEATURE_COMMANDS = all_commands()
 
-# Both in the order of the help, which begins with the commands for a new operator.
+# `_COMMANDS` and `_GROUPS` are in the order of the help, which begins with the commands for a new operator.
 _FIRST_COMMANDS: tuple[Command | Callable[..., None], ...] = (
     *(serve, worker, host, say, convert, TRANSCRIBE, BOOK, DUB, train, FROM_OPENAI, reload, check),
     *(doctor, FEATURE_LIST, PLANS, usage, AUDIT, MIGRATE),

@@ -43,36 +43,36 @@ def apply_service_environment(config_file: Path | None) -> Path | None:
         return config_file
     local_file = Path("config.toml")
     chosen = config_file or os.environ.get("VOXGATE_CONFIG") or (local_file if local_file.exists() else None)
-    variables = dict(_service_variables(found, is_needed=chosen is None))
-    theirs = variables.get("VOXGATE_CONFIG")
-    if chosen is None or (theirs is not None and Path(chosen).resolve() == Path(theirs).resolve()):
+    variables = dict(_service_variables(found, is_required=chosen is None))
+    unit_config = variables.get("VOXGATE_CONFIG")
+    if chosen is None or (unit_config is not None and Path(chosen).resolve() == Path(unit_config).resolve()):
         for name, value in variables.items():
             os.environ.setdefault(name, value)
     return config_file
 
 
-def _service_variables(file: Path, is_needed: bool) -> Iterator[tuple[str, str]]:
+def _service_variables(file: Path, is_required: bool) -> Iterator[tuple[str, str]]:
     """Yield the variables of a unit with its drop-ins, or of a file of variables. The last one counts."""
-    texts = [_read_text(file, is_needed, " ")]
+    texts = [_read_text(file, is_required, " ")]
     if file.suffix != ".service":
         yield from _variables_in(texts[0])
         return
     texts += [
-        _read_text(each, is_needed, " ") for each in sorted(file.with_name(f"{file.name}.d").glob("*.conf"))
+        _read_text(each, is_required, " ") for each in sorted(file.with_name(f"{file.name}.d").glob("*.conf"))
     ]
     for setting, value in _SETTING.findall("\n".join(texts)):
         if setting == "Environment":
-            yield from _variables_in("\n".join(_split_words(file, value, is_needed)))
+            yield from _variables_in("\n".join(_split_words(file, value, is_required)))
         else:
             # Often only root can read it, since it has secrets. A command reports each secret that it lacks.
-            yield from _variables_in(_read_text(Path(value.strip().removeprefix("-")), is_needed=False))
+            yield from _variables_in(_read_text(Path(value.strip().removeprefix("-")), is_required=False))
 
 
-def _split_words(unit: Path, value: str, is_needed: bool) -> list[str]:
+def _split_words(unit: Path, value: str, is_required: bool) -> list[str]:
     try:
         return shlex.split(value)
     except ValueError as error:
-        if not is_needed:
+        if not is_required:
             return []
         raise CommandRefused(
             f"{unit}, the service's environment, cannot be read: {error} in a line Environment=; mend it, "
@@ -87,12 +87,12 @@ def _variables_in(text: str) -> Iterator[tuple[str, str]]:
         yield name, stripped[1:-1] if is_quoted else stripped
 
 
-def _read_text(file: Path, is_needed: bool, joint: str = "") -> str:
+def _read_text(file: Path, is_required: bool, joint: str = "") -> str:
     """Return a file without its comments. `joint` replaces the end of a line that goes on in the next."""
     try:
         return _CONTINUED.sub(joint, _COMMENT.sub("", file.read_text()))
     except (OSError, ValueError) as error:
-        if not is_needed:
+        if not is_required:
             return ""
         raise CommandRefused(
             f"{file}, the service's environment, cannot be read: {error}; run the command as the service's "

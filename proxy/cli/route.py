@@ -44,7 +44,7 @@ def explain(
     form: Printed = None,
 ) -> None:
     """Show which engines would speak a request, and every filter. Nothing is spoken or charged."""
-    # Imported here: it is slow, and `voxgate --help` does not need it.
+    # These imports are slow, and `voxgate --help` does not need them.
     from proxy.config.server_section import server_of
     from proxy.file_store import data_folder
 

@@ -66,11 +66,12 @@ PLAYERS = (
     Player(("mpv", "--no-video", "--really-quiet")),
     Player(("play", "-q"), ("wav",)),
 )
-"""Those that go by the desktop's own settings come first."""
+"""The first players use the sound device of the desktop's settings."""
 
 
 class SoundRequest(NamedTuple):
-    """A request for sound. `body` is what httpx2 makes a body of."""
+    """A request for sound. `body` has httpx2's arguments for the body, such as `json`. `out` is the value of
+    --out: a file's name, "-" for stdout, or None."""
 
     path: str
     body: dict[str, Any]
@@ -82,21 +83,19 @@ class SoundRequest(NamedTuple):
 
 
 class ServerClient(NamedTuple):
-    """A client of the running server, on the same machine. `head` has the header with the key."""
+    """A client of the running server, on the same machine. `key_header` is empty without a key."""
 
     client: httpx2.Client
     base: str
-    head: dict[str, str]
+    key_header: dict[str, str]
 
     def __repr__(self) -> str:
         return f"<ServerClient at {self.base}>"
 
     def fetch(self, to: BinaryIO, method: str, path: str, **body: Any) -> tuple[httpx2.Headers, int]:
-        """Write an answer as it comes, and return its headers and size.
-
-        Raise CommandRefused. It has a code unless the answer is not ours.
-        """
-        with self.client.stream(method, path, headers=self.head, **body) as answer:
+        """Write an answer as it comes, and return its headers and size. Raise CommandRefused: it has a
+        code unless another program answers at that address."""
+        with self.client.stream(method, path, headers=self.key_header, **body) as answer:
             if answer.is_error:
                 answer.read()
                 raise _refusal(answer, self.base)
@@ -104,7 +103,7 @@ class ServerClient(NamedTuple):
 
     def spoken_events(self, path: str, **body: Any) -> Iterator[dict[str, Any]]:
         """Yield the events of an answer as they come. Raise CommandRefused."""
-        with self.client.stream("POST", path, headers=self.head, **body) as answer:
+        with self.client.stream("POST", path, headers=self.key_header, **body) as answer:
             if answer.is_error:
                 answer.read()
                 raise _refusal(answer, self.base)
@@ -117,7 +116,7 @@ class ServerClient(NamedTuple):
     ) -> dict[str, Any]:
         """Make a job, print `message` with its id, and then its progress. Return the job once it is done.
 
-        It goes on if the command ends first. Raise CommandRefused.
+        The job goes on if the command ends first. Raise CommandRefused.
         """
         job = self.json("POST", sound_request.path, **sound_request.body)
         typer.echo(message.format(job["id"]), err=True)
@@ -167,7 +166,7 @@ def fetch_sound(
         sys.stdout.flush()
         return
     sound = io.BytesIO()
-    is_new = out is None or not Path(out).is_file()
+    is_replacing = out is not None and Path(out).is_file()
     facts = write_answer(server, sound_request, sound, write)
     file = save_sound(sound.getvalue(), sound_request.format, out)
     player = _play_file(file, sound_request.format) if out is None else None
@@ -178,8 +177,8 @@ def fetch_sound(
         "format": sound_request.format,
         "file": None if player else str(file),
         "player": player,
+        "replaced": is_replacing,
     }
-    answer["replaced"] = not is_new
     print_answer(answer, form, _show_not_played if out is None and player is None else _show_sound)
 
 
@@ -292,11 +291,11 @@ def write_answer(
     timeout = httpx2.Timeout(silence_s, connect=_CONNECT_S)
     # A proxy of the environment is for other machines.
     with httpx2.Client(base_url=base, timeout=timeout, trust_env=False) as client:
-        # Not an option: what a command is given, everybody on the machine can read.
+        # The key is no option: every user of the machine can read the options of a command.
         key = os.environ.get("VOXGATE_KEY", "") or _dev_key(Path(server.data))
-        head = {"authorization": f"Bearer {key}"} if key else {}
+        key_header = {"authorization": f"Bearer {key}"} if key else {}
         try:
-            return write(ServerClient(client, base, head), sound_request, to)
+            return write(ServerClient(client, base, key_header), sound_request, to)
         except httpx2.ConnectError:
             raise CommandRefused(
                 f"no server of the folder {server.data} answers on {base}; "
@@ -307,13 +306,13 @@ def write_answer(
 
 
 def _address(server: Server) -> str:
-    """Return where the data folder's server listens, which `--port` may have said, else where it would."""
+    """Return where the data folder's server listens, else where the configuration lets it listen."""
     from proxy.file_store import data_folder
     from proxy.processes.admin_client import DataFolder, ask_once
 
     host, port = server.host, server.port
     if data_folder.is_held(Path(server.data)):
-        with suppress(CommandRefused):  # it is another user's, who lets only some in
+        with suppress(CommandRefused):  # the socket of another user's server may refuse this user
             found = ask_once(DataFolder(server.data, _refuse_without_server), "GET", "server")
             host, port = found["host"], found["port"]
     host_to_call = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -343,7 +342,7 @@ def _play_file(file: Path, format_: str) -> str | None:
         program = shutil.which(player.name)
         if program is None or (player.formats and format_ not in player.formats):
             continue
-        # One without a sound card or a desktop fails, and another may do.
+        # A player without a sound card or a desktop fails. Another one may work.
         command = [program, *player.command[1:], str(file)]
         if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0:
             return player.name

@@ -109,11 +109,11 @@ def convert(
     key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
     from proxy.config.server_section import server_of
-    from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE
+    from proxy.http.form import MOST_FILE_BYTES, RECORDING_TOO_LARGE
 
     check_out(out, form)
     found_format = format_of(format_, out)
-    data = read_recording(recording, MOST_FILE_BYTES, TOO_LARGE)
+    data = read_recording(recording, MOST_FILE_BYTES, RECORDING_TOO_LARGE)
     fields = {
         "model": model,
         "voice": voice,

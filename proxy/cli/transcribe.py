@@ -23,9 +23,9 @@ from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 
 TranscriptFormat = Literal["text", "srt", "vtt", "json", "verbose_json"]
-_ENDINGS: dict[str, TranscriptFormat] = {".srt": "srt", ".vtt": "vtt", ".json": "verbose_json"}
+_FORMAT_BY_ENDING: dict[str, TranscriptFormat] = {".srt": "srt", ".vtt": "vtt", ".json": "verbose_json"}
 _SILENCE_S = 600.0
-"""A recording is heard whole before the answer begins."""
+"""The server hears a whole recording before it sends the first byte."""
 
 
 def transcribe(
@@ -52,7 +52,7 @@ def transcribe(
     A recording of more than half an hour becomes a job. The command sends the key in VOXGATE_KEY. Without it,
     it sends the key that make serve made.
     """
-    found_format = format_ or _ENDINGS.get(Path(out or "").suffix.lower(), "text")
+    found_format = format_ or _FORMAT_BY_ENDING.get(Path(out or "").suffix.lower(), "text")
     fields = {"model": model, "response_format": found_format}
     fields |= {"prompt": prompt} if prompt else {}
     # A translation has no language: it is found.
@@ -89,16 +89,16 @@ def _targets(
     if not is_folder and len(recordings) > 1:
         raise CommandRefused(f"{out}: it is no folder, and {len(recordings)} transcripts need one")
     ending = {"text": ".txt", "srt": ".srt", "vtt": ".vtt"}.get(format_, ".json")
-    found = {folder / f"{each.stem}{ending}" if is_folder else folder: each for each in recordings}
-    if len(found) < len(recordings):
+    by_target = {folder / f"{each.stem}{ending}" if is_folder else folder: each for each in recordings}
+    if len(by_target) < len(recordings):
         raise CommandRefused(f"--out {out}: two recordings have the same name")
     # These checks come before anything is charged.
-    for file in found:
+    for file in by_target:
         if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
             raise CommandRefused(f"--out {file}: there is no folder that can be written")
         if file.resolve() in [each.resolve() for each in recordings]:
             raise CommandRefused(f"--out {file}: it is the recording itself")
-    return [(each, file) for file, each in found.items()]
+    return [(recording, file) for file, recording in by_target.items()]
 
 
 def _write_transcript(server_client: ServerClient, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:

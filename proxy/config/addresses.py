@@ -49,7 +49,7 @@ def check_limits(url: str) -> None:
         return
     if not url.startswith((*_REDIS, _SOCKET)):
         raise ValueError(f"unknown kind of limits; it must be {_LIMITS}")
-    if not _is_readable(url) or not _is_whole(url):
+    if not _is_readable(url) or not _is_redis_address(url):
         raise ValueError(f"the address cannot be read; it must be {_LIMITS}, with / in a password as %2F")
 
 
@@ -76,19 +76,19 @@ def _is_readable(url: str) -> bool:
     return url.isprintable() and " " not in url and all(not port or port.isdecimal() for port in ports)
 
 
-def _is_whole(url: str) -> bool:
+def _is_redis_address(url: str) -> bool:
     parts = urlsplit(url)
     options = parse_qs(parts.query, keep_blank_values=True)
     number = options.get("db", [""])[0] if url.startswith(_SOCKET) else parts.path.removeprefix("/")
     return (
-        _is_place(parts)
+        _names_one_server(parts)
         and (not number or number.isdecimal())
         and options.keys() <= _OPTIONS[parts.scheme]
         and not parts.fragment
     )
 
 
-def _is_place(parts: SplitResult) -> bool:
+def _names_one_server(parts: SplitResult) -> bool:
     host = parts.netloc.rpartition("@")[2]
     if parts.scheme == "unix":
         return not host and len(parts.path) > 1

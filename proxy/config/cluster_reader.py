@@ -42,12 +42,12 @@ def read_host(reader: Reader, value: object, environ: Mapping[str, str], folder:
 
 def read_clusters(reader: Reader, value: object, folder: Path, storage: Storage) -> dict[str, ClusterSection]:
     clusters: dict[str, ClusterSection] = {}
-    for name, value_ in reader.table(value, "clusters").items():
+    for name, cluster_value in reader.table(value, "clusters").items():
         key = f"clusters.{name}"
         if not _NAME.fullmatch(name):
             reader.fault(key, "a cluster's name has at most 64 lower-case letters, digits, - and _")
         clusters[name] = ClusterSection()
-        if (section := reader.section(ClusterSection, value_, key)) is None:
+        if (section := reader.section(ClusterSection, cluster_value, key)) is None:
             continue
         if section.announced and not addresses.is_postgres(storage.url):
             reader.fault(f"{key}.announced", "needs PostgreSQL, where announced hosts are noted: storage.url")
@@ -60,8 +60,8 @@ def read_clusters(reader: Reader, value: object, folder: Path, storage: Storage)
                 reader.fault(f"{key}.networks", f'{network!r} is no network such as "10.0.5.0/24"')
         if _are_addresses(reader, f"{key}.hosts", section.hosts):
             # An announced host is never this machine.
-            addresses_ = (*section.hosts, *(["announced:1"] if section.announced else ()))
-            clusters[name] = _with_absolute_files(reader, section, key, folder, addresses_)
+            hosts = (*section.hosts, *(["announced:1"] if section.announced else ()))
+            clusters[name] = _with_absolute_files(reader, section, key, folder, hosts)
     return clusters
 
 
@@ -89,11 +89,11 @@ def _are_addresses(reader: Reader, key: str, texts: Iterable[str]) -> bool:
         return False
 
 
-def _with_absolute_files(reader: Reader, section: S, key: str, folder: Path, addresses_: Iterable[str]) -> S:
+def _with_absolute_files(reader: Reader, section: S, key: str, folder: Path, hosts: Iterable[str]) -> S:
     """Return the section with absolute paths. Report missing files: without TLS, nothing leaves this
     machine."""
     files = {name: getattr(section, name) for name in _TLS_KEYS}
-    is_local = all(addresses.is_local(parse_address(place).name) for place in addresses_)
+    is_local = all(addresses.is_local(parse_address(place).name) for place in hosts)
     if any(files.values()) or not is_local:
         why = "the other two need it" if is_local else "only loopback does without TLS"
         for name in (name for name in _TLS_KEYS if not files[name]):

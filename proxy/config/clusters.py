@@ -54,8 +54,8 @@ class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HostSection(Redacted, TlsFiles, frozen=True, forbid_unknown_fields=True):
     """[host]: a machine with engines for gateways.
 
-    Each life of an engine's process has a port of its own among the `ports` after that of `listen`. `api_key`
-    is resolved.
+    Each start of an engine's process has a port of its own among the `ports` after that of `listen`.
+    `api_key` is resolved.
     """
 
     listen: Annotated[str, msgspec.Meta(description='"ADDRESS:PORT", or "" for no host')] = ""
@@ -87,7 +87,7 @@ class HostSection(Redacted, TlsFiles, frozen=True, forbid_unknown_fields=True):
 class ClusterSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
     """[clusters.NAME]: the hosts of engines with this `cluster`, on other machines.
 
-    The processes of each host are on the `ports` after its own, and so many at most.
+    The processes of a host use the next `ports` ports after its own, so there are at most that many.
     """
 
     hosts: Annotated[

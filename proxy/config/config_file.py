@@ -15,11 +15,11 @@ from proxy.config.secrets_file import read_secrets
 from proxy.config.sections import Server
 
 _UNQUOTED = re.compile(r"^\s*([\w.-]+)\s*=\s*(?![Tt]rue\b|[Ff]alse\b)([A-Za-z/:]|\d+\.\d+\.\d).*$")
+"""A line with a text that lacks its quotes, such as `host = localhost`."""
 
 
 def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the configuration file: `path`, else VOXGATE_CONFIG, else ./config.toml if it exists, else
-    None."""
+    """Return `path`, else the file of VOXGATE_CONFIG, else ./config.toml if it exists, else None."""
     default_file = Path("config.toml")
     explicit = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
     return explicit or (default_file if default_file.exists() else None)

@@ -37,8 +37,8 @@ from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError as ConfigError
 from proxy.config.reader import Reader, Sections
 from proxy.config.routes import read_routes, shipped_routes
-from proxy.config.secret import KEY_IS_RIGHT, is_key, named_secret, resolve, variables
-from proxy.config.sections import KINDS, LimitsStore, Server, Storage, Upstream, VaultSection
+from proxy.config.secret import KEY_FORM, is_key, named_secret, resolve, variables
+from proxy.config.sections import PLUGIN_KINDS, LimitsStore, Server, Storage, Upstream, VaultSection
 from proxy.config.sections import Config as Config
 from proxy.config.voices import check_casts, read_consent, read_voices, shipped_voices
 
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 _SECTIONS = (
     *("server", "storage", "limits", "upstream", "vault", "plans", "engines", "models", "routes", "voices"),
-    *("consent", "host", "clusters", "features", *(f"{kind}s" for kind in KINDS)),
+    *("consent", "host", "clusters", "features", *(f"{kind}s" for kind in PLUGIN_KINDS)),
 )
 # Keys that differ between machines, or that have an address: the digest leaves them out.
 _MACHINE_KEYS = (
@@ -180,13 +180,13 @@ def _read_core_sections(
     )
     check_casts(reader, voices, raw.get("voices", {}), engines)
     plugins = {
-        kind: read_plugins(reader, raw.get(f"{kind}s", {}), f"{kind}s", environ, folder) for kind in KINDS
+        kind: read_plugins(reader, raw.get(f"{kind}s", {}), f"{kind}s", environ, folder)
+        for kind in PLUGIN_KINDS
     }
     check_runners(reader, engines, plugins["runner"])
     file_models = read_models(reader, raw.get("models", {}), engines)
-    shipped_models = read_models(
-        Reader("defaults"), {**built_in, **natural.hearing_candidates(engines)}, engines
-    )
+    shipped_aliases = {**built_in, **natural.hearing_candidates(engines)}
+    shipped_models = read_models(Reader("defaults"), shipped_aliases, engines)
     models = put_defaults_first(_add_shipped(file_models, shipped_models), built_in, engines)
     return Config(
         server=server,
@@ -203,8 +203,8 @@ def _read_core_sections(
         # A line `default = true` also changes the order, by the operator's choice.
         built_in_models=frozenset(
             name
-            for name, fulls in shipped_models.items()
-            if name not in file_models and models[name] == fulls
+            for name, full_names in shipped_models.items()
+            if name not in file_models and models[name] == full_names
         ),
         routes=read_routes(reader, raw.get("routes", []), engines, shipped_routes(shipped["routes"])),
         plugins=plugins,
@@ -252,7 +252,7 @@ def _check_store(reader: Reader, section: VaultSection) -> None:
 def _read_master_key(reader: Reader, setting: str, key: str, environ: Mapping[str, str], folder: Path) -> str:
     secret = named_secret(reader, key, setting, environ, folder, "a key")
     if secret and not is_key(secret):
-        reader.fault(key, f"{setting} {KEY_IS_RIGHT}")
+        reader.fault(key, f"{setting} {KEY_FORM}")
         return ""
     return secret
 

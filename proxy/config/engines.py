@@ -88,8 +88,8 @@ def resolve_settings(
 
     The second value names a missing secret, or is "". Without its secret, only this plugin does not serve.
     """
-    for key_suffix in fields.find_too_large(settings, key):
-        reader.fault(key_suffix, "must be a number that fits 64 bits")
+    for faulty_key in fields.find_too_large(settings, key):
+        reader.fault(faulty_key, "must be a number that fits 64 bits")
 
     def resolve_value(value: Any) -> Any:
         if isinstance(value, str):
@@ -183,7 +183,7 @@ def _settings_of_each_key(
     type_: type[msgspec.Struct], credential: str, key_suffix: str, raw: Mapping[str, Any]
 ) -> list[KeySettings]:
     keys = raw.get(API_KEY)
-    is_one = any(field.key == API_KEY and field.type is str for field in fields.fields_of(type_))
-    if not is_one or not isinstance(keys, list) or not keys:
+    takes_one_key = any(field.key == API_KEY and field.type is str for field in fields.fields_of(type_))
+    if not takes_one_key or not isinstance(keys, list) or not keys:
         return [KeySettings(credential, key_suffix, raw)]
     return [KeySettings(credential, key_suffix, {**raw, API_KEY: key}) for key in keys]

@@ -84,7 +84,7 @@ def description(annotation: Any) -> str:
 def read_struct(type_: type[T], raw: Mapping[str, Any], *, null_is_absent: bool = False) -> T:
     """Return the struct. Raises FieldFaults.
 
-    Unknown keys are ignored here: see `unknown`. If a struct inside this one forbids them, they are faults.
+    Unknown keys are ignored (see `find_unknown_keys`), but a struct inside this one may forbid them.
     With `null_is_absent`, a null counts only for a field that `takes_null`.
     """
     values: dict[str, Any] = {}
@@ -142,7 +142,7 @@ def find_unknown_keys(type_: type[msgspec.Struct], raw: Mapping[str, Any]) -> li
 
 
 def find_too_large(value: object, key: str) -> Iterator[str]:
-    """Return the keys under `key`, at any depth, whose integers are too large for a message to a process."""
+    """Yield the keys under `key`, at any depth, whose integers are too large for a message to a process."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from find_too_large(inner, f"{key}.{name}")

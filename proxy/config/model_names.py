@@ -8,7 +8,7 @@ from proxy.config.reader import Reader, did_you_mean
 from proxy.config.sections import Config, EngineSection, Remark
 
 Engines = Mapping[str, EngineSection]
-Known = Mapping[str, Sequence[str]]
+ModelsByEngine = Mapping[str, Sequence[str]]
 """An engine's models, for each engine that can say which it has."""
 
 
@@ -64,7 +64,7 @@ CLONE = "clone"
 """The key in `costs` for making a voice at the provider. It stands where models stand, but is none."""
 
 
-def find_misnamed(config: Config, known: Known) -> list[Remark]:
+def find_misnamed(config: Config, known: ModelsByEngine) -> list[Remark]:
     """Return the wrong names of models, each by its alias, or by the key of its route, cost or price."""
     return [
         Remark(
@@ -94,8 +94,8 @@ def models_to_speak(config: Config) -> Iterator[tuple[str, str, str]]:
     routes."""
     operator_routes = [route for route in config.routes if not route.is_shipped]
     routes = {f"routes.{route.language}": route.named_models for route in operator_routes}
-    for where, fulls in (*config.models.items(), *routes.items()):
-        for full_name in fulls:
+    for where, full_names in (*config.models.items(), *routes.items()):
+        for full_name in full_names:
             engine, slash, model = full_name.partition("/")
             if slash:
                 yield where, engine, model

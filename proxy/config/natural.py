@@ -38,7 +38,7 @@ _COMMENTS_AND_STRINGS = re.compile(
     r"""|\"(?:[^"\\\n]|\\[^\n])*+\"?|'[^'\n]*'?""",
     re.DOTALL,
 )
-"""They are removed before dots are counted: a dot in them does not separate keys."""
+"""These parts are removed before dots are counted: a dot in them does not separate keys."""
 _Alias = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+\Z")]
 _Model = Annotated[str, msgspec.Meta(pattern=r"^(?!env:|file:)[^/]+/.+\Z")]
 _Candidates = dict[_Alias, Annotated[list[_Model], msgspec.Meta(min_length=1)]]
@@ -75,7 +75,8 @@ def shipped_defaults() -> Mapping[str, Any]:
 def parse_toml(text: str) -> dict[str, Any]:
     """Return the tables of a stranger's TOML. Raise ValueError and RecursionError as tomllib does."""
     # For a key of n parts, tomllib takes memory for n * n.
-    if sum(line.count(".") ** 2 for line in _COMMENTS_AND_STRINGS.sub("", text).split("\n")) > 4_000_000:
+    squared_dots = sum(line.count(".") ** 2 for line in _COMMENTS_AND_STRINGS.sub("", text).split("\n"))
+    if squared_dots > 4_000_000:
         raise ValueError("it has too many dots in a line")
     return tomllib.loads(text)
 
@@ -115,8 +116,7 @@ def read_layer(data: Path, plugins: Plugins, leave_out: LeaveOut) -> Layer | Non
 def _keep_candidates_of(
     engines: Container[str], models: Mapping[str, list[str]], leave_out: LeaveOut
 ) -> dict[str, list[str]]:
-    """Return the aliases with only the candidates of `engines`. `leave_out` gets each alias that loses
-    one."""
+    """Return the aliases with the candidates of `engines` alone. `leave_out` gets an alias that loses one."""
     remaining = {}
     for alias, candidates in models.items():
         usable = [each for each in candidates if each.partition("/")[0] in engines]
@@ -136,10 +136,10 @@ def _checked_engine(name: str, section: object, plugins: Mapping[str, str]) -> d
         raise ValueError(f"{plugin!r} is no plugin that models are pulled for; known: {', '.join(plugins)}")
     if not re.fullmatch(rf"{re.escape(plugin)}(-[a-z0-9._-]+)?", name):
         raise ValueError(f"an engine of {plugin} is called {plugin} or {plugin}-NAME here")
-    listed_in = plugins[plugin]
-    msgspec.convert({key: value for key, value in table.items() if key != listed_in}, EngineKeys)
-    if listed_in:
-        msgspec.convert(table.get(listed_in, []), list[ModelName])
+    models_setting = plugins[plugin]
+    msgspec.convert({key: value for key, value in table.items() if key != models_setting}, EngineKeys)
+    if models_setting:
+        msgspec.convert(table.get(models_setting, []), list[ModelName])
     return table
 
 
@@ -185,7 +185,7 @@ def candidates_by_alias(layer: Layer, engines: Mapping[str, EngineSection]) -> d
     }
 
 
-BRINGS_EARS = "voxgate models pull whisper-base, then a restart, brings a model that hears."
+HOW_TO_HEAR = "voxgate models pull whisper-base, then a restart, brings a model that hears."
 
 
 def hearing_candidates(engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:

@@ -25,7 +25,6 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def _type_in_file(row: LimitRow) -> Any:
-    """Return the type of a limit as the file has it."""
     if row.unit == "usd":
         return Annotated[row.number | None, msgspec.Meta(description=row.description)]
     return Annotated[row.number | Agreed | None, msgspec.Meta(description=f'{row.description}, or "account"')]
@@ -34,7 +33,6 @@ def _type_in_file(row: LimitRow) -> Any:
 JobDays = Annotated[
     float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0 and up to 3650")
 ]
-
 HistoryDays = Annotated[
     float, msgspec.Meta(ge=0, le=3650, description="a number of days, 0 (nothing is kept) to 3650")
 ]
@@ -159,8 +157,10 @@ def _read_price(reader: Reader, key: str, value: object) -> Price:
     section = reader.section(PriceSection, value, key)
     if section is None:
         return FREE
-    amount = _read_micro_credits(reader, f"{key}.credits", section.credits)
-    return Price(amount * 60, "minute") if section.per == "second" else Price(amount, section.per)
+    micro_credits = _read_micro_credits(reader, f"{key}.credits", section.credits)
+    if section.per == "second":
+        return Price(micro_credits * 60, "minute")
+    return Price(micro_credits, section.per)
 
 
 def _read_micro_credits(reader: Reader, key: str, credits: float) -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from proxy.config.reader import Sections
-from proxy.config.sections import KINDS, Config, Server
+from proxy.config.sections import PLUGIN_KINDS, Config, Server
 
 NEEDS_RESTART = (
     *("host", "port", "workers", "data", "stall_s", "least_bytes_per_s", "metrics", "dev_key", "detector"),
@@ -38,12 +38,12 @@ class Reload(NamedTuple):
 def merge_config(running: Config, new: Config, sections: Sections) -> Reload:
     """Return the new configuration, with the running one's values where a restart is needed. `sections` are
     those of features."""
-    differing = [
+    changed_server_keys = [
         field
         for field in Server.__struct_fields__
         if getattr(running.server, field) != getattr(new.server, field)
     ]
-    old_values = {field: getattr(running.server, field) for field in NEEDS_RESTART}
+    old_server_values = {field: getattr(running.server, field) for field in NEEDS_RESTART}
     old_sections = {
         name: getattr(running, name)
         for name in (
@@ -58,7 +58,7 @@ def merge_config(running: Config, new: Config, sections: Sections) -> Reload:
     old_feature_sections = {each.name: each.of(running) for each in sections if each.needs_restart}
     config = msgspec.structs.replace(
         new,
-        server=msgspec.structs.replace(new.server, **old_values),
+        server=msgspec.structs.replace(new.server, **old_server_values),
         vault=msgspec.structs.replace(new.vault, **old_vault_location),
         features=new.features | old_feature_sections,
         **old_sections,
@@ -66,11 +66,11 @@ def merge_config(running: Config, new: Config, sections: Sections) -> Reload:
     running_sections, new_sections, merged_sections = (
         dict(_named_sections(each, sections)) for each in (running, new, config)
     )
-    differs = [name for name in running_sections if running_sections[name] != new_sections[name]]
-    applied = [name for name in differs if merged_sections[name] == new_sections[name]]
-    changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + applied
-    needs_restart = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
-    needs_restart += [name for name in differs if name not in applied]
+    changed_sections = [name for name in running_sections if running_sections[name] != new_sections[name]]
+    applied = [name for name in changed_sections if merged_sections[name] == new_sections[name]]
+    changed = [f"server.{field}" for field in changed_server_keys if field not in NEEDS_RESTART] + applied
+    needs_restart = [f"server.{field}" for field in changed_server_keys if field in NEEDS_RESTART]
+    needs_restart += [name for name in changed_sections if name not in applied]
     if needs_restart:
         config = msgspec.structs.replace(config, digest=running.digest)
     return Reload(config, tuple(changed), tuple(needs_restart))
@@ -80,7 +80,7 @@ def _named_sections(config: Config, sections: Sections) -> Iterator[tuple[str, o
     """Yield all sections except [server] with their names, in the order of a reload's result."""
     for name in config.__struct_fields__:
         if name == "plugins":
-            for kind in KINDS:
+            for kind in PLUGIN_KINDS:
                 yield f"{kind}s", config.plugins_of(kind)
         elif name == "features_off":
             yield "features", config.features_off

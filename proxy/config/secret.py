@@ -10,7 +10,7 @@ from proxy.config.reader import ConfigError, Reader
 
 _KEY_BYTES = 32
 _MOST_CHARACTERS = 1_000_000
-KEY_IS_RIGHT = "must hold 32 bytes in base64; openssl rand -base64 32 makes such a key"
+KEY_FORM = "must hold 32 bytes in base64; openssl rand -base64 32 makes such a key"
 
 
 def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:

@@ -59,7 +59,7 @@ class VaultSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=
         return bool(self.store or self.folder)
 
 
-_OPERATOR = "voxgate"
+_DEFAULT_OPERATOR = "voxgate"
 
 
 class ConsentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,7 +70,7 @@ class ConsentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             max_length=100, pattern=r"^[^\x00-\x1f]+\Z", description="a name of up to 100 characters"
         ),
-    ] = _OPERATOR
+    ] = _DEFAULT_OPERATOR
     comparer: Annotated[str, msgspec.Meta(description='the name of a comparer, or "" for none')] = ""
     other_speaker: Annotated[
         Literal["record", "refuse"], msgspec.Meta(description='"record" or "refuse"')
@@ -87,7 +87,7 @@ _Seconds = Annotated[
 Megabytes = Annotated[
     int, msgspec.Meta(ge=0, le=1_000_000, description="a number of megabytes, 0 (none) to 1000000")
 ]
-_Number = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="a number, 1 to 1000000")]
+_CountFromOne = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="a number, 1 to 1000000")]
 Switch = Annotated[bool, msgspec.Meta(description="true or false")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, description="a text in quotes")]
 _Texts = Annotated[tuple[_Text, ...], msgspec.Meta(description='a list of texts, ["…", "…"]')]
@@ -113,7 +113,7 @@ Hosts = Annotated[
 ]
 
 
-KINDS: tuple[InstanceKind, ...] = get_args(InstanceKind)
+PLUGIN_KINDS: tuple[InstanceKind, ...] = get_args(InstanceKind)
 """The kinds of plugins that have a section each, [KINDs.NAME]."""
 
 
@@ -146,10 +146,10 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least_bytes_per_s: Annotated[
         int, msgspec.Meta(ge=0, le=1_000_000, description="a number of bytes, 0 (no limit) to 1000000")
     ] = 1000
-    connections: _Number = 2000
-    connections_per_client: _Number = 500
-    sockets: _Number = 500
-    sockets_per_account: _Number = 100
+    connections: _CountFromOne = 2000
+    connections_per_client: _CountFromOne = 500
+    sockets: _CountFromOne = 500
+    sockets_per_account: _CountFromOne = 100
     first_audio_s: _Seconds = 30.0
     robot_fallback: Switch = False
     commercial: Switch = True
@@ -349,10 +349,10 @@ class Config(Redacted, msgspec.Struct, frozen=True):
     """The whole configuration. `secrets` has the names of the environment variables that hold secrets.
 
     `features` has the sections of features, for `Section.of`, and `features_off` those that do not open.
-    `warnings` has the keys of the file without an
-    effect, and `natural` the effective sections of natural.toml. `built_in_models` are the keys of `models`
-    that the operator did not write. `serves` is false for a `voxgate worker`, which has no clients. `digest`
-    tells whether two machines have the same configuration.
+    `warnings` has the keys of the file without an effect, and `natural` the effective sections of
+    natural.toml. `built_in_models` are the keys of `models` that the operator did not write. `data` is
+    the absolute data folder, and `source` the file. `serves` is false for a `voxgate worker`, which has no
+    clients. `digest` tells whether two machines have the same configuration.
     """
 
     server: Server = Server()

@@ -13,7 +13,7 @@ from proxy.config.reader import Reader, nearest_name
 from proxy.config.sections import ConsentSection, EngineSection, VoiceSection
 
 Engines = Mapping[str, EngineSection]
-_ONCE_BOUND = frozenset({"espeak", "piper", "kokoro", "openai", "realtime", "azure", "assemblyai"})
+_FORMERLY_BOUND = frozenset({"espeak", "piper", "kokoro", "openai", "realtime", "azure", "assemblyai"})
 """The engines to which OpenAI's names were bound in older defaults, of which files have copies."""
 _OWN_KEYS = [field.key for field in fields.fields_of(VoiceSection) if field.key != "bindings"]
 
@@ -32,8 +32,8 @@ def read_voices(
         table = reader.table(section, key)
         is_copy = table == shipped.get(name)
         if not is_copy:
-            once_bound = _ONCE_BOUND if _is_known_name(shipped.get(name)) else frozenset[str]()
-            _check_engines(reader, table, key, engines, once_bound)
+            formerly_bound = _FORMERLY_BOUND if _is_known_name(shipped.get(name)) else frozenset[str]()
+            _check_engines(reader, table, key, engines, formerly_bound)
         voice = _read_voice(reader, table, key, engines)
         if voice.cast and voice.bindings:
             reader.fault(f"{key}.cast", "a cast has no engines of its own: only its voices have")
@@ -50,15 +50,15 @@ def _is_known_name(table: Mapping[str, Any] | None) -> bool:
 
 
 def _check_engines(
-    reader: Reader, table: Mapping[str, Any], key: str, engines: Engines, once_bound: frozenset[str]
+    reader: Reader, table: Mapping[str, Any], key: str, engines: Engines, formerly_bound: frozenset[str]
 ) -> None:
     """Report unknown keys: a misspelt name is a fault, and an engine without a section is a warning.
 
-    An engine in `once_bound` is never reported.
+    An engine in `formerly_bound` is never reported.
     """
     known = [*_OWN_KEYS, *engines]
     for name in table:
-        if name in once_bound - {*known}:
+        if name in formerly_bound - {*known}:
             continue
         if name not in known and nearest_name(name, known):
             reader.fault_unknown_key(f"{key}.{name}", name, known)

@@ -13,7 +13,7 @@ from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wrong
 from proxy.config.reader import nearest_name
-from proxy.config.sections import KINDS
+from proxy.config.sections import PLUGIN_KINDS
 from proxy.diagnosis import text_check
 from proxy.diagnosis.certificate_check import check_certificates
 from proxy.diagnosis.model_check import check_models, check_retirements
@@ -102,7 +102,7 @@ def _server_findings(config: Config, running_address: str) -> list[Finding]:
 def _setting_findings(config: Config, registry: Registry) -> list[Finding]:
     """Return findings about the settings of plugins that are no engines, and about the detector."""
     findings = []
-    for kind in KINDS:
+    for kind in PLUGIN_KINDS:
         for name, section in config.plugins_of(kind).items():
             try:
                 registry.settings(kind, name, section, config.data)

@@ -10,7 +10,7 @@ from policies.retirement import Retirement, find_retirement, parse_day
 from proxy.config import model_names
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
-from proxy.config.model_names import STANDARD, Known, models_to_speak
+from proxy.config.model_names import STANDARD, ModelsByEngine, models_to_speak
 from proxy.config.sections import EngineSection, Remark
 from proxy.engines.registry import EngineConfigError, Registry, RemoteSpec
 from speech_engine import Hosted, Language, ModelInfo
@@ -178,13 +178,13 @@ def _is_unreadable(config: Config, registry: Registry, engine: str) -> bool:
     return False
 
 
-def listed_models(config: Config) -> Known:
+def listed_models(config: Config) -> ModelsByEngine:
     """Return the models of the engines whose section lists them."""
     lists = {name: section.settings.get("models") for name, section in config.engines.items()}
     return {name: models for name, models in lists.items() if isinstance(models, list) and models}
 
 
-def find_without_cost(config: Config, known: Known) -> list[Remark]:
+def find_without_cost(config: Config, known: ModelsByEngine) -> list[Remark]:
     """Return the models without a cost, of engines with a budget: the budget would not count them."""
     speaking_models = {(engine, model) for engine, models in known.items() for model in models}
     speaking_models |= {

@@ -35,7 +35,7 @@ def check_routes(
     ]
 
 
-def _routes_in_use(config: Config, known: model_names.Known) -> Iterator[Route]:
+def _routes_in_use(config: Config, known: model_names.ModelsByEngine) -> Iterator[Route]:
     """Yield the routes that requests use. A shipped route keeps only the candidates that may exist here."""
     for route in config.routes:
         if not route.is_shipped:
@@ -46,7 +46,7 @@ def _routes_in_use(config: Config, known: model_names.Known) -> Iterator[Route]:
             yield msgspec.structs.replace(route, candidates=available)
 
 
-def _may_exist(config: Config, known: model_names.Known, candidate: str) -> bool:
+def _may_exist(config: Config, known: model_names.ModelsByEngine, candidate: str) -> bool:
     """Return false if the engine of a candidate is not configured, or is known to lack the model."""
     engine, _, model = candidate.partition("/")
     return engine in config.engines and (engine not in known or model in known[engine])

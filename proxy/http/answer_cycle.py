@@ -35,11 +35,11 @@ class AnswerCycle(RequestResponseCycle):
     answer_bytes = 0
     continue_bytes = 0
     is_receiving = False
-    """Whether the application waits for `message_event`. Otherwise nobody sets it, which saves every request
+    """Whether the application waits for `message_event`. Otherwise it is not set, which saves every request
     some calls."""
     _knows_body_is_whole = False
     """Whether the application knows that the body is whole."""
-    _head = b""
+    _head = b""  # empty once it is written
 
     async def receive(self) -> ASGIReceiveEvent:
         if self.waiting_for_100_continue and not self.transport.is_closing():

@@ -12,7 +12,7 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from proxy.config import credits
-from proxy.config import fields as structs
+from proxy.config.fields import T
 from proxy.errors import InvalidRequest, RequestTimeout, RequestTooLarge
 from proxy.http.connection import Connection
 from proxy.speech import speech_request
@@ -101,7 +101,7 @@ SignedCredits = Annotated[
 ]
 
 
-async def read_body(request: Request, type_: type[structs.T], most_bytes: int = _MAX_BODY_BYTES) -> structs.T:
+async def read_body(request: Request, type_: type[T], most_bytes: int = _MAX_BODY_BYTES) -> T:
     raw = await read_raw_body(request, most_bytes)
     if len(raw) > _MAX_BODY_BYTES:
         # A body of this size would delay other requests.
@@ -110,7 +110,7 @@ async def read_body(request: Request, type_: type[structs.T], most_bytes: int = 
     return speech_request.parse(type_, raw)
 
 
-async def read_optional_body(request: Request, type_: type[structs.T]) -> structs.T:
+async def read_optional_body(request: Request, type_: type[T]) -> T:
     """Read a body into a struct whose fields may all be left out, and so may the body."""
     return speech_request.parse(type_, await read_raw_body(request) or b"{}")
 

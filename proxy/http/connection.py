@@ -27,8 +27,7 @@ FIRST_BODY = "voxgate.first_body"
 """A key of the message with the head, for the message with the first bytes: both are one write."""
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
-"""The most bytes of one key's unfinished bodies. A body that comes at once, as nearly all do, is not
-counted."""
+"""The most bytes of one key's unfinished bodies. A body that comes in one piece is not counted."""
 
 LARGE_BODY_S = 30.0
 LEAST_BODY_BYTES_PER_S = 64 * 1024
@@ -136,7 +135,8 @@ def nothing_to_do() -> None:
 
 
 class Connection(StoppableBlock):
-    """The body and the answer of one request.
+    """The body and the answer of one request: first `body`, then in a block of `stop_when_client_leaves`
+    `set_head`, `send` and `end`.
 
     `was_cancelled` is true if the block was cancelled because the client left. With a `recording`, the answer
     is stored as well: the block goes on without the client, whose next try gets the answer.
@@ -148,7 +148,7 @@ class Connection(StoppableBlock):
         # Called when the client leaves before its answer is complete, and nothing more is sent.
         self.on_client_left: Callable[[], None] = nothing_to_do
         self._has_client_left = False
-        self._has_begun = False
+        self._is_head_sent = False
         self._is_complete = False
         self._scope = scope
         self._receive = receive
@@ -163,7 +163,7 @@ class Connection(StoppableBlock):
         """The share of the written bytes that have left this machine, if the client left. Otherwise None."""
         if not self.was_cancelled:
             return None
-        return self._peer.sent_share if self._has_begun else 0.0
+        return self._peer.sent_share if self._is_head_sent else 0.0
 
     @property
     def is_hurried(self) -> bool:
@@ -272,8 +272,8 @@ class Connection(StoppableBlock):
                 if not self.was_cancelled:
                     raise
         self._task = None
-        is_explained = isinstance(error, TimeoutError) and self.was_cancelled
-        if self._has_client_left and (error is None or is_explained):
+        is_our_cancellation = isinstance(error, TimeoutError) and self.was_cancelled
+        if self._has_client_left and (error is None or is_our_cancellation):
             raise ClientLeft
 
     def set_head(self, status: int, headers: Sequence[RawHeader]) -> None:
@@ -323,7 +323,7 @@ class Connection(StoppableBlock):
             return
         if self._head is not None:
             head, self._head = self._head, None
-            self._has_begun = True
+            self._is_head_sent = True
             if self._peer.takes_first_body:
                 head[FIRST_BODY], message = message, head
             else:

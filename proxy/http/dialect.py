@@ -26,14 +26,14 @@ class Dialect(NamedTuple):
     reply: Callable[[RequestFailed, Scope], Response]
     endpoints: Sequence[Endpoint] = ()
 
-    def has(self, path: str) -> bool:
+    def has_path(self, path: str) -> bool:
         return path.startswith(self.prefix) and path[len(self.prefix) :][:1] in ("", "/")
 
 
 def note_dialect(dialects: Sequence[Dialect], scope: Scope) -> None:
-    """Note the dialect of the path in the scope, if it has one. Its state must be there."""
+    """Note the dialect of the path in `scope["state"]`, which must exist. Most paths have none."""
     for dialect in dialects:
-        if dialect.has(scope["path"]):
+        if dialect.has_path(scope["path"]):
             scope["state"]["dialect"] = dialect
 
 

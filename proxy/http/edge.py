@@ -46,20 +46,20 @@ from proxy.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 
-_ROLES: dict[str, Role] = {ADMIN_ROOT: "admin", HOSTS_ROOT: "host"}
-_ROOTS_OF_ROLES = tuple(_ROLES)
+_ROLE_BY_ROOT: dict[str, Role] = {ADMIN_ROOT: "admin", HOSTS_ROOT: "host"}
+_ROOTS_WITH_ROLE = tuple(_ROLE_BY_ROOT)
 
-_AZURE_ROOT = re.compile(r"/openai(?:/v1(?=/|\Z)|/deployments/(.+)(?=/audio/speech\Z)|(?=/))")
+_AZURE_ROOT = re.compile(r"/openai(?:/v1(?=/|\Z)|/deployments/(?P<model>.+)(?=/audio/speech\Z)|(?=/))")
 
 _OFFERED_KEY = re.compile(rb"(?:^|,)\s*openai-insecure-api-key\.([^,\s]+)")
 """A browser sets no header of a handshake, but can offer subprotocols. The name is OpenAI's."""
 
 MethodAndPath = tuple[str, str]
-"""A method and a path."""
 
 
 class Exchange:
-    """One request and its answer: the id, the time, and how far the answer is.
+    """One request and its answer: the id, the time, and how far the answer is. `status` is 0 until the
+    headers go out. `code` is that of the failure, or UNSET.
 
     `send` replaces the server's own: it adds the headers that every answer has. The other layers share values
     in `scope["state"]`: `request_id`, `caller`, `bodies` (the `BodyQuota`), `rate` (the caller's window of
@@ -171,7 +171,7 @@ class KeyCheck:
         scope["state"]["bodies"] = self._bodies
         if caller.is_suspended:
             raise AccountSuspended
-        if caller.role == "host" or scope["path"].startswith(_ROOTS_OF_ROLES):
+        if caller.role == "host" or scope["path"].startswith(_ROOTS_WITH_ROLE):
             _check_role(caller.role, scope["path"])
 
     async def _is_known_without_key(self, scope: Scope) -> bool:
@@ -206,9 +206,9 @@ class KeyCheck:
 class Edge:
     """One callable around all endpoints.
 
-    `direct` are routes that are found without the router. Without `keys`, every client may do everything.
-    `around` is a middleware, CORS; its answers have an id and a log line, too. `refusals` counts refused
-    requests. Below the prefix of one of `dialects`, key and failures are as that has them.
+    `direct_routes` are found without the router. Without `keys`, every client may do everything.
+    `middleware` is CORS; its own answers have an id and a log line, too. `refusals` counts refused requests.
+    Each of `dialects` decides the header of the key and the shape of failures below its prefix.
     """
 
     def __init__(
@@ -216,8 +216,8 @@ class Edge:
         routes: ASGIApp,
         metrics: Metrics,
         keys: KeyCheck | None = None,
-        direct: Mapping[MethodAndPath, Route] | None = None,
-        around: Callable[[ASGIApp], ASGIApp] | None = None,
+        direct_routes: Mapping[MethodAndPath, Route] | None = None,
+        middleware: Callable[[ASGIApp], ASGIApp] | None = None,
         refusals: RefusalTotals | None = None,
         dialects: Sequence[Dialect] = (),
     ) -> None:
@@ -227,8 +227,8 @@ class Edge:
         self._metrics = metrics
         self._keys = keys
         self._refusals = refusals
-        self.direct = direct or {}
-        self._answer = self._answer_or_fail if around is None else around(self._answer_or_fail)
+        self.direct_routes = direct_routes or {}
+        self._app = self._answer_or_fail if middleware is None else middleware(self._answer_or_fail)
         # A random token of this process and a number: cheaper than random bytes for each request.
         self._process_token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
@@ -245,13 +245,13 @@ class Edge:
         if (azure := _AZURE_ROOT.match(scope["path"])) is not None:
             # The paths of Azure's clients lead to ours. Their query `api-version` has no effect.
             scope["path"] = f"/v1{scope['path'][azure.end() :]}"
-            if azure[1]:
-                scope["state"]["deployment"] = azure[1]
+            if azure["model"]:
+                scope["state"]["deployment"] = azure["model"]
         if scope["path"].startswith(self._prefixes):
             note_dialect(self._dialects, scope)
         self._metrics.in_flight += 1
         try:
-            await self._answer(scope, receive, exchange.send)
+            await self._app(scope, receive, exchange.send)
         finally:
             exchange.finish(self._metrics)
 
@@ -265,7 +265,7 @@ class Edge:
         try:
             if self._keys is not None:
                 await self._keys.check_key(scope)
-            route = self.direct.get((scope["method"], scope["path"]))
+            route = self.direct_routes.get((scope["method"], scope["path"]))
             if route is None:
                 await self.routes(scope, receive, send)
             else:
@@ -309,16 +309,16 @@ def route_of(scope: Scope) -> str:
 
 def _check_role(role: Role, path: str) -> None:
     """Raise NotAllowed if a key of this role may not reach a path."""
-    root = next((each for each in _ROLES if path.startswith(each)), "/v1")
-    needed = _ROLES.get(root, "speech")
+    root = next((each for each in _ROLE_BY_ROOT if path.startswith(each)), "/v1")
+    needed = _ROLE_BY_ROOT.get(root, "speech")
     if role != needed:
         raise NotAllowed(f"This key has the role '{role}'; {root} needs a key with the role '{needed}'.")
 
 
 def presented_key(scope: Scope) -> str:
-    """Return the key in `Authorization: Bearer …`, in Azure's `api-key`, or in a subprotocol, or "".
+    """Return the key in `Authorization: Bearer …`, in Azure's `api-key`, or in a subprotocol.
 
-    Below the prefix of a dialect, return that in its own header.
+    Below the prefix of a dialect, only its own header counts. Without a key, return "".
     """
     # This repeats `dialect_of`, to save a call for every request.
     if (dialect := scope.get("state", {}).get("dialect")) is not None:

@@ -27,7 +27,6 @@ Access = Literal["open", "catalogue", "key", "session", "fresh session"]
 """`open` needs no key. `catalogue` needs no key if the operator sets `public_catalogue`. A `session` is a
 person who has signed in, whom no API key replaces; a `fresh session` began in the last minutes."""
 
-
 Pace = Literal["usual", "list", "estimate", "usage", "webhook", "sample", "own"]
 """How often an endpoint may be called. With `own` it counts its requests itself, or needs no limit."""
 
@@ -87,6 +86,7 @@ class Endpoint(NamedTuple):
 
     @property
     def route(self) -> Route:
+        """A new Route at each read, which its reader may change."""
         return Route(self.path, self.handler, methods=[self.method])
 
     @property

@@ -21,19 +21,18 @@ from proxy.http.body import connection_of
 from proxy.http.connection import Connection
 from proxy.speech.json_size import MOST_STRUCTURE, json_size
 
-TOO_LARGE = "a recording has at most 10 MiB: send it as mp3, opus or flac"
+RECORDING_TOO_LARGE = "a recording has at most 10 MiB: send it as mp3, opus or flac"
 MOST_FILE_BYTES = 10 * 1024 * 1024
 MOST_PARTS = 40
 MOST_HEAD_BYTES = 4096
 MOST_TEXT_BYTES = 64 * 1024
 MOST_ALL_TEXT_BYTES = 512 * 1024
-"""The limit of all texts together. The limit of a whole body is the sum of this and of its files' limits, so
-it also covers heads and boundaries."""
+"""The limit of all texts together. A body may be larger than its files by this, with heads and boundaries."""
 _MOST_FILE_NAME_BYTES = 255
 """A text in a file's field counts as the file's content. But a text of at most this length is taken for a
 file name, and refused."""
-_MOST_LINE_BYTES = 128
-_PIECE_BYTES, _TURN_BYTES = 64 * 1024, 512 * 1024
+_MOST_BOUNDARY_END_BYTES = 128
+_FEED_BYTES, _YIELD_EVERY_BYTES = 64 * 1024, 512 * 1024
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 # A parameter of a header: its value is a token, or a quoted text in which a backslash quotes the next byte.
@@ -75,9 +74,10 @@ class FormPart(NamedTuple):
 
 
 class PieceSink(Protocol):
+    """Takes the pieces of one file in their order. A file of more than `most_bytes` is refused."""
+
     @property
     def most_bytes(self) -> int: ...
-
     def write(self, piece: bytes, /) -> object: ...
 
 
@@ -133,10 +133,10 @@ async def parse_form(
     """Parse a whole body, and let other tasks run in between. Raises InvalidRequest."""
     sinks = {name: _MemorySink(most_bytes) for name, most_bytes in files.items()}
     reader = FormReader(boundary, sinks, fields)
-    for offset in range(0, len(body), _PIECE_BYTES):  # the reader copies what it is fed
-        if offset and offset % _TURN_BYTES == 0:
+    for offset in range(0, len(body), _FEED_BYTES):  # the reader copies what it is fed
+        if offset and offset % _YIELD_EVERY_BYTES == 0:
             await asyncio.sleep(0)
-        reader.feed(memoryview(body)[offset : offset + _PIECE_BYTES])
+        reader.feed(memoryview(body)[offset : offset + _FEED_BYTES])
     form, body = reader.end(), b""  # its files are in the sinks, so nothing needs the body
     for name, file in form.files.items():
         form.files[name] = replace(file, data=b"".join(sinks[name].pieces))
@@ -144,8 +144,8 @@ async def parse_form(
 
 
 class FormReader:
-    """Parses a form as it comes, step by step. A step returns False to wait for more bytes. `feed` and `end`
-    raise InvalidRequest."""
+    """Parses a form as it comes. A step (`_read_…`) sets the next one, and returns False to wait for bytes.
+    `feed` and `end` raise InvalidRequest."""
 
     def __init__(self, boundary: bytes, sinks: Mapping[str, PieceSink], fields: Collection[str]) -> None:
         self._delimiter = b"\r\n--" + boundary
@@ -191,8 +191,8 @@ class FormReader:
             del self._buffer[:2]
             self._read_step = self._read_end
             return True
-        line = self._buffer.find(b"\r\n", 0, _MOST_LINE_BYTES)
-        if line < 0 and len(self._buffer) < _MOST_LINE_BYTES:
+        line = self._buffer.find(b"\r\n", 0, _MOST_BOUNDARY_END_BYTES)
+        if line < 0 and len(self._buffer) < _MOST_BOUNDARY_END_BYTES:
             return False
         if line < 0 or self._buffer[:line].strip(b" \t"):
             raise broken_form("something else follows a boundary, or it is not whole")

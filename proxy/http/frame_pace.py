@@ -16,7 +16,7 @@ WORKER_FRAMES_PER_S, ACCOUNT_FRAMES_PER_S, FREE_FRAMES_PER_S = 10_000, 2000, 100
 """All sockets of the worker, all sockets of an account, and what an account has without a wait."""
 
 _LEAST_FRAME_BYTES = 6
-_RECHECK_S = 0.02
+_RECHECK_S = 0.02  # when all waiting accounts are above their limit
 _MOST_DEBT_S = 0.1
 
 
@@ -44,7 +44,7 @@ class FramePace:
         self._last_second: Counter[str] = Counter()
         self._waiting_readers: dict[str, deque[PacedReader]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._next_turn_s = 0.0
+        self._next_turn_s = 0.0  # no reader gets a turn before this moment
 
     def read_or_wait(self, reader: PacedReader) -> bool:
         """Let a socket read now and return True, or give it a later turn and return False."""
@@ -67,7 +67,7 @@ class FramePace:
         return self._this_second[account] + self._last_second[account] * (1.0 - fraction)
 
     def add_work(self, account: str, frames: int) -> None:
-        """Count what a message has begun, which costs as much as so many frames."""
+        """Count work that a message has begun. It costs about as much as reading this many `frames`."""
         self.recent_frames(account)  # it sets `_this_second`
         self._this_second[account] += frames
         now = asyncio.get_running_loop().time()

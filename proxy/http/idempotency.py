@@ -15,7 +15,7 @@ from proxy.http.endpoint import Header
 from proxy.ledger import Ledger, Payer
 from proxy.telemetry.metrics import Metrics
 
-_KEY = re.compile(r"[ -~]{1,255}")
+_KEY_PATTERN = re.compile(r"[ -~]{1,255}")
 
 KEY_FIELD = b"idempotency-key"
 KEY_HEADER = Header(
@@ -77,7 +77,7 @@ def read_key(values: Sequence[str]) -> str | None:
     """Return the key by the values of its header, None without one. Raises InvalidRequest."""
     if not values:
         return None
-    if len(values) > 1 or not _KEY.fullmatch(values[0]):
+    if len(values) > 1 or not _KEY_PATTERN.fullmatch(values[0]):
         raise InvalidRequest(
             f"Invalid header '{HEADER_NAME}': it must come once, with 1 to 255 printable ASCII characters.",
             param=HEADER_NAME,

@@ -10,7 +10,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER with a time of 0: the kernel drops its buffer and resets the connection."""
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 _BYTES_SENT_OFFSET, _BYTES_RESENT_OFFSET = 200, 208
-"""Places of `tcpi_bytes_sent` and `tcpi_bytes_retrans` in Linux's `struct tcp_info`."""
+"""Offsets of `tcpi_bytes_sent` and `tcpi_bytes_retrans` in Linux's `struct tcp_info`, each of 8 bytes."""
 
 
 def buffer_little(transport: asyncio.Transport, read_bytes: int = 0) -> None:

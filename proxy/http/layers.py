@@ -131,7 +131,6 @@ class _AppForSessions:
 
 
 def _guarded_route(endpoint: Endpoint, counter: RequestCounter, sessions: Sessions | None = None) -> Route:
-    # `route` is a new Route at each read.
     route = endpoint.route
     if endpoint.needs_session:
         route.app = _AppForSessions(route.app, sessions, endpoint.access == "fresh session")
@@ -193,7 +192,7 @@ def _cors_middleware(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> C
 async def _raise_http_exception(
     closed_paths: ClosedPaths, counter: RequestCounter | None, request: Request, error: Exception
 ) -> Response:
-    """Turn Starlette's own 404 and 405 into failures of this server, and count them, since no route did."""
+    """Raise our failures for Starlette's 404 and 405, after counting the request, since no route did."""
     assert isinstance(error, HTTPException)
     if counter is not None:
         await counter.count("unmatched", request.scope)

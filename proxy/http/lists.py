@@ -49,7 +49,7 @@ Row = TypeVar("Row", bound=PlacedRow)
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """A page as an answer. Each kind of row has its own, which says what `data` are."""
+    """A page as an answer. Each kind of row has a subclass with the type of `data`."""
 
     object: Literal["list"] = "list"
     data: list[Any]
@@ -87,8 +87,8 @@ async def read_page(
 ) -> Page[Row]:
     """Read the page that the query names. Without a limit, it has `usual_rows`.
 
-    `place_of` returns the place of the row with an id. `read_rows` returns so many rows after a place. Raises
-    InvalidRequest if `limit` is not a number from 1 to `most_rows`, or if no row has the id in `after`.
+    `place_of` returns the place of the row with an id. `read_rows` takes a place and the
+    number of rows after it. Raises InvalidRequest if `limit` is not 1 to `most_rows`, or no row has the id.
     """
     limit = query_limit(request, most_rows) or usual_rows
     place = NEWEST

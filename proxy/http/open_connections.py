@@ -52,13 +52,13 @@ class OpenConnections:
     def revise_limits(self, server: Server) -> None:
         self._most_connections = min(server.connections, _file_limit() - OTHER_FILES)
         self._most_by_client = server.connections_per_client
-        # uvicorn's own reading of the setting. A proxy has the connections of all its clients.
+        # uvicorn reads the setting. These proxies have no limit: each has the connections of all its clients.
         no_app: Any = None
         self._proxies = ProxyHeadersMiddleware(no_app, list(server.trusted_proxies)).trusted_hosts
 
     def add_or_refuse(self, connection: OpenConnection, address: str) -> RequestFailed | None:
         """Count a connection and return None, or return why it is refused."""
-        network = "" if address in self._proxies else networks_of(address)[0]
+        network, _ = ("", "") if address in self._proxies else networks_of(address)
         if network and self._by_network[network] >= self._most_by_client:
             return RateLimited(
                 f"Your address has {self._most_by_client} open connections, and that is the most.",

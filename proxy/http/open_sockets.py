@@ -53,7 +53,7 @@ class OpenSockets:
         """Count a socket, and run its handler. Raises NotAllowed, RateLimited, ServerBusy, and what it
         raises."""
         self._check_origin(socket)
-        self._take_place(socket)
+        self._add_or_refuse(socket)
         # The metric counts requests under way, and a socket may be open for hours.
         self._metrics.in_flight -= 1
         try:
@@ -76,7 +76,7 @@ class OpenSockets:
                 param="Origin",
             )
 
-    def _take_place(self, socket: ClientSocket) -> None:
+    def _add_or_refuse(self, socket: ClientSocket) -> None:
         if self._is_leaving:
             raise ServerBusy(LEAVING_MESSAGE)
         limit = self._server.sockets_per_account
@@ -94,7 +94,7 @@ class OpenSockets:
         [(account, _)] = Counter(each.caller.account for each in idle_sockets).most_common(1)
         longest_idle = min(
             (each for each in idle_sockets if each.caller.account == account),
-            key=lambda each: each.last_message,
+            key=lambda each: each.last_message_s,
         )
         self._open_sockets.discard(longest_idle)
         longest_idle.end_by_server(1013, "The server is full, and this socket was idle.")

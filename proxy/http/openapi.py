@@ -134,7 +134,8 @@ def _header_components(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
 
 
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
-    headers = ["x-request-id", "openai-processing-ms", *endpoint.headers]
+    common_headers = ["x-request-id", "openai-processing-ms"]
+    headers = [*common_headers, *endpoint.headers]
     responses = {
         str(endpoint.status): {
             "description": endpoint.summary,
@@ -147,7 +148,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.accepted is not None:
         responses["202"] = {
             "description": "It is done later.",
-            "headers": {**_header_refs(headers[:2]), "location": _LOCATION},
+            "headers": {**_header_refs(common_headers), "location": _LOCATION},
             "content": {JSON: {"schema": _schema_ref(endpoint.accepted)}},
         }
     for failures in _failures_by_status(endpoint):
@@ -170,13 +171,12 @@ def _failures_by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
         "fresh session": (errors.SessionEnded, errors.SessionNeeded, errors.SignInAgain),
     }
     common = (
-        *(
-            errors.InvalidKey,
-            errors.AccountSuspended,
-            *role_failures,
-            *session_failures.get(endpoint.access, ()),
-        ),
-        *(errors.UnknownHost, errors.HeadTooLarge),
+        errors.InvalidKey,
+        errors.AccountSuspended,
+        *role_failures,
+        *session_failures.get(endpoint.access, ()),
+        errors.UnknownHost,
+        errors.HeadTooLarge,
     )
     grouped: dict[int, list[Failure]] = {}
     limit_failures = (errors.RateLimited, errors.LimitsUnavailable) if endpoint.request_class else ()

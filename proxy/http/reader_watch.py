@@ -57,11 +57,10 @@ class ReaderWatch(MovingTimer):
     def end_watch(self) -> None:
         if self.is_on:
             self._count_time()
-            self.forget()
+            self.end_uncounted()
 
-    def forget(self) -> None:
-        """Stop. The time since the last look does not count, since it is not known when the last bytes
-        left."""
+    def end_uncounted(self) -> None:
+        """End the watch without counting the last seconds: it is not known when the last bytes left."""
         self.is_on = False
         self.rest()
 
@@ -69,7 +68,7 @@ class ReaderWatch(MovingTimer):
         """Look at the client. The timer calls this `stall_s` after the last look."""
         bytes_taken = self._reader.count_taken()
         if not self._reader.count_unsent():
-            self.forget()
+            self.end_uncounted()
         elif bytes_taken == self._taken_bytes:
             self._reader.cut_off()
         else:

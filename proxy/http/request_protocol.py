@@ -30,12 +30,12 @@ from proxy.http.open_connections import HEALTH_PATHS, OpenConnections
 from proxy.http.replies import refusal_bytes
 from proxy.speech.deadline import MovingTimer
 
-HEAD_BYTES = 32 * 1024
-HEAD_FIELDS = 100
+MOST_HEAD_BYTES = 32 * 1024
+MOST_HEAD_FIELDS = 100
 MOST_SENT_AHEAD = 64
 """The most requests of a connection that wait behind the running one."""
 
-_LENGTH_DIGITS = 12
+_MOST_LENGTH_DIGITS = 12
 _LINGER_S = 1.0
 
 _IDLE, _HEAD, _BODY = range(3)
@@ -48,23 +48,23 @@ class RequestProtocol(HttpToolsProtocol):
     """The time for a whole head, from its first byte. A new connection has the same time for that byte."""
     body_s = 30.0
     open_connections: OpenConnections | None = None
-    """Those of the port. Without them there is no limit."""
+    """All connections of the port. If it is None, as for control.sock, their number has no limit."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.body_failure: RequestFailed | None = None
-        self._clock = _Clock(self._end_phase)
+        self._phase_timer = _PhaseTimer(self._end_phase)
         self._body_within_s = self.body_s
         self._phase = _IDLE
-        # The phase for which the clock was set. None: a message has begun since then.
-        self._clock_phase: int | None = _IDLE
+        # The phase for which the timer was set. None: a message has begun since then.
+        self._timed_phase: int | None = _IDLE
         # Bytes that are not parsed yet: of an incomplete head, or between two pieces of a body.
         self._unparsed_bytes = 0
         self._last_data_bytes = 0
-        self._failure: RequestFailed | None = None
-        self._refusal: RequestFailed | None = None
-        self._is_over = False
-        self._is_spare = False
+        self._parse_failure: RequestFailed | None = None  # of the request that is being parsed
+        self._delayed_refusal: RequestFailed | None = None  # goes out after the running answers
+        self._ignores_input = False
+        self._is_spare = False  # it may only request the HEALTH_PATHS
         # The result of `framing_head`, if the request offers another protocol.
         self._offered_framing = b""
         # The bytes behind a request that may become a WebSocket.
@@ -75,12 +75,12 @@ class RequestProtocol(HttpToolsProtocol):
         if self.open_connections is not None:
             refusal = self.open_connections.add_or_refuse(self, self.client[0] if self.client else "")
             if refusal is not None:
-                self._is_over = True
+                self._ignores_input = True
                 self._write_refusal(refusal)
                 transport.close()
                 return
             self._is_spare = self.open_connections.is_spare(self)
-        self._clock.expire_in(self.head_s)
+        self._phase_timer.expire_in(self.head_s)
 
     def cut_off(self) -> None:
         self.transport.abort()
@@ -88,11 +88,11 @@ class RequestProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.open_connections is not None:
             self.open_connections.remove_connection(self)
-        self._clock.close()
+        self._phase_timer.close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_over:
+        if self._ignores_input:
             return
         self._last_data_bytes = len(data)
         self._unparsed_bytes += self._last_data_bytes
@@ -104,34 +104,34 @@ class RequestProtocol(HttpToolsProtocol):
                 # The request offers another protocol. It is answered as HTTP, and the rest is its body.
                 data = self._offered_framing + data[upgrade.args[0] :]
                 if self._phase == _HEAD:
-                    self._failure = self._failure or _no_http("it asks for a tunnel")
+                    self._parse_failure = self._parse_failure or _no_http("it asks for a tunnel")
                     break
                 if self._offered_framing:
                     self.parser, self._offered_framing = body_parser(self), b""
             except httptools.HttpParserError as error:
-                self._failure = self._failure or _no_http(str(error))
+                self._parse_failure = self._parse_failure or _no_http(str(error))
                 break
-        if self._failure is None and self._phase != _IDLE and self._unparsed_bytes > HEAD_BYTES:
-            self._failure = _too_large()
-        if self._failure is not None:
-            self._refuse(self._failure)
-        elif self._phase != self._clock_phase and (self._phase != _IDLE or self.cycle.response_complete):
-            # During an answer the clock runs without an effect. It is set again after the answer.
-            self._set_clock()
+        if self._parse_failure is None and self._phase != _IDLE and self._unparsed_bytes > MOST_HEAD_BYTES:
+            self._parse_failure = _too_large()
+        if self._parse_failure is not None:
+            self._refuse(self._parse_failure)
+        elif self._phase != self._timed_phase and (self._phase != _IDLE or self.cycle.response_complete):
+            # During an answer the timer runs without an effect. It is set again after the answer.
+            self._set_timer()
 
     def on_message_begin(self) -> None:
         self._phase = _HEAD
-        self._clock_phase = None
+        self._timed_phase = None
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._phase == _BODY:
             return  # Fields behind a body. The request is being answered, without them.
         name = name.lower()
-        if name == b"content-length" and len(value) > _LENGTH_DIGITS:
+        if name == b"content-length" and len(value) > _MOST_LENGTH_DIGITS:
             self._fail(
                 InvalidRequest(
-                    f"Invalid header 'Content-Length': it has more than {_LENGTH_DIGITS} digits.",
+                    f"Invalid header 'Content-Length': it has more than {_MOST_LENGTH_DIGITS} digits.",
                     param="Content-Length",
                 )
             )
@@ -140,8 +140,8 @@ class RequestProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        may_be_long = self._unparsed_bytes > HEAD_BYTES or self._last_data_bytes > HEAD_BYTES
-        if len(self.headers) > HEAD_FIELDS or (may_be_long and self._is_head_too_long()):
+        may_be_long = self._unparsed_bytes > MOST_HEAD_BYTES or self._last_data_bytes > MOST_HEAD_BYTES
+        if len(self.headers) > MOST_HEAD_FIELDS or (may_be_long and self._is_head_too_long()):
             self._fail(_too_large())
         if len(self.pipeline) >= MOST_SENT_AHEAD:
             self._fail(
@@ -168,7 +168,7 @@ class RequestProtocol(HttpToolsProtocol):
     def allow_body(self, within_s: float) -> None:
         if self._phase == _BODY:
             self._body_within_s = within_s
-            self._clock.expire_in(within_s)
+            self._phase_timer.expire_in(within_s)
 
     def on_body(self, body: bytes) -> None:
         if self._phase != _BODY:
@@ -204,12 +204,12 @@ class RequestProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
         if not self.cycle.response_complete:
             return  # it is the next one
-        if self._refusal is not None:
-            self._send_refusal(self._refusal)
+        if self._delayed_refusal is not None:
+            self._send_refusal(self._delayed_refusal)
         elif not self.cycle.keep_alive:
             self._linger()
         elif self._phase == _IDLE:
-            self._clock.expire_at(time.monotonic() + self.timeout_keep_alive)
+            self._phase_timer.expire_at(time.monotonic() + self.timeout_keep_alive)
 
     def offer_socket(self) -> None:
         """Let the application make a WebSocket of the connection."""
@@ -221,8 +221,7 @@ class RequestProtocol(HttpToolsProtocol):
         )
 
     def _hold_bytes(self, data: bytes) -> bool:
-        """Keep bytes behind a request that may become a WebSocket. Return False if there is no such
-        request."""
+        """Keep bytes behind a request that may become a WebSocket. Return False without such a request."""
         if self._socket_bytes is None:
             return False
         self._socket_bytes += data
@@ -234,52 +233,52 @@ class RequestProtocol(HttpToolsProtocol):
 
     @property
     def _is_answering(self) -> bool:
-        # Before the first request there is no cycle, whatever uvicorn's types say.
+        # Before the first request `cycle` is None, although uvicorn's types deny it.
         return bool(self.cycle) and not self.cycle.response_complete
 
     def _is_head_too_long(self) -> bool:
         fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
-        return len(self.url) + fields > HEAD_BYTES
+        return len(self.url) + fields > MOST_HEAD_BYTES
 
     def _fail(self, failure: RequestFailed) -> None:
-        self._failure = failure
+        self._parse_failure = failure
         raise failure
 
-    def _set_clock(self) -> None:
-        self._clock_phase = self._phase
+    def _set_timer(self) -> None:
+        self._timed_phase = self._phase
         if self._phase == _HEAD:
-            self._clock.expire_in(self.head_s)
+            self._phase_timer.expire_in(self.head_s)
         elif self._phase == _BODY:
-            self._clock.expire_in(self._body_within_s)
+            self._phase_timer.expire_in(self._body_within_s)
         else:
-            self._clock.expire_in(self.timeout_keep_alive)
+            self._phase_timer.expire_in(self.timeout_keep_alive)
 
     def _end_phase(self) -> None:
-        if self._is_over or self._phase == _IDLE:
+        if self._ignores_input or self._phase == _IDLE:
             if not self._is_answering:
                 self.transport.close()
         elif self._phase == _HEAD:
             if self._is_answering:
                 # The client still reads its previous answer.
-                self._clock.expire_in(self.head_s)
+                self._phase_timer.expire_in(self.head_s)
             else:
                 self._refuse(
                     RequestTimeout(f"The head of the request did not come within {self.head_s:g} s.")
                 )
         elif self.flow.read_paused:
-            self._clock.expire_in(self._body_within_s)  # it is the server that does not read
+            self._phase_timer.expire_in(self._body_within_s)  # it is the server that does not read
         else:
             late = f"The body of the request did not come within {self._body_within_s:g} s."
             self._refuse(RequestTimeout(late))
 
     def _refuse(self, failure: RequestFailed) -> None:
         """Refuse the unfinished request, and all later bytes."""
-        self._is_over = True
+        self._ignores_input = True
         if self._phase == _BODY:
             self._refuse_body(failure)
         elif self._is_answering:
-            self._refusal = failure
-            self._clock.rest()
+            self._delayed_refusal = failure
+            self._phase_timer.rest()
             self.flow.pause_reading()
         else:
             self._send_refusal(failure)
@@ -289,13 +288,13 @@ class RequestProtocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self.transport.close()
             return
-        self._clock.rest()
+        self._phase_timer.rest()
         self.body_failure = failure
         self.cycle.keep_alive = False
         self.cycle.message_event.set()
 
     def _send_refusal(self, failure: RequestFailed) -> None:
-        self._refusal = None
+        self._delayed_refusal = None
         self._write_refusal(failure)
         self._linger()
 
@@ -306,13 +305,13 @@ class RequestProtocol(HttpToolsProtocol):
 
     def _linger(self) -> None:
         """End the connection, but not at once: a client that still sends would lose the answer."""
-        self._is_over = True
+        self._ignores_input = True
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._clock.expire_in(_LINGER_S)
+        self._phase_timer.expire_in(_LINGER_S)
 
 
-class _Clock(MovingTimer):
+class _PhaseTimer(MovingTimer):
     def __init__(self, on_end: Callable[[], None]) -> None:
         self._on_end = on_end
 
@@ -322,7 +321,8 @@ class _Clock(MovingTimer):
 
 def _too_large() -> HeadTooLarge:
     return HeadTooLarge(
-        f"The head of the request is larger than {HEAD_BYTES} bytes or has more than {HEAD_FIELDS} fields."
+        f"The head of the request is larger than {MOST_HEAD_BYTES} bytes or has more than "
+        f"{MOST_HEAD_FIELDS} fields."
     )
 
 

@@ -28,8 +28,8 @@ from proxy.http.reader_watch import ReaderWatch
 from proxy.http.request_protocol import RequestProtocol
 from proxy.http.socket_protocol import SOCKET_OFFER, SocketProtocol, nothing_to_do
 
-_CREDENTIALS = struct.Struct("=iII")
-_SWITCH = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
+_CREDENTIALS = struct.Struct("=iII")  # Linux's `struct ucred`: process, user, group
+_UPGRADE_FIELDS = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
 
 
 class ServerProtocol(RequestProtocol):
@@ -47,7 +47,7 @@ class ServerProtocol(RequestProtocol):
         self.sent_share = 1.0
         self._is_followed_closely = False
         self._answer: AnswerCycle | None = None
-        self._earlier_bytes = 0
+        self._earlier_answers_bytes = 0
         self._watch = ReaderWatch(self)
 
     @property
@@ -78,13 +78,13 @@ class ServerProtocol(RequestProtocol):
         # The next answer adds bytes to the buffer, which must not count as bytes that the client leaves
         # untaken.
         if self._watch.is_on and not self.flow.write_paused:
-            self._watch.forget()
+            self._watch.end_uncounted()
         cycle.scope["extensions"] = {PEER: self}  # type: ignore[dict-item]  # an object, not a dict
         # uvicorn has no setting for the class of its cycles. This one needs nothing before its answer.
         cycle.__class__ = AnswerCycle
         assert isinstance(cycle, AnswerCycle)
         if self._answer is not None:
-            self._earlier_bytes += self._answer.continue_bytes + self._answer.answer_bytes
+            self._earlier_answers_bytes += self._answer.continue_bytes + self._answer.answer_bytes
         self._answer = cycle
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
@@ -96,10 +96,10 @@ class ServerProtocol(RequestProtocol):
     def open_socket(self, headers: list[RawHeader], account: str, pace: FramePace) -> SocketProtocol:
         """Answer 101 to the running request, and hand the connection over."""
         assert self._socket_bytes is not None, "it offers a socket"
-        self._clock.close()
+        self._phase_timer.close()
         self._watch.close()
         self.on_gone = None
-        fields = [*self.server_state.default_headers, *_SWITCH, *headers]
+        fields = [*self.server_state.default_headers, *_UPGRADE_FIELDS, *headers]
         lines = [STATUS_LINE[101], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"]
         self.transport.write(head := b"".join(lines))
         written_bytes = self.count_taken() + self.count_unsent() + len(head)
@@ -136,7 +136,7 @@ class ServerProtocol(RequestProtocol):
     def count_taken(self) -> int:
         answer = self._answer
         answer_bytes = answer.continue_bytes + answer.answer_bytes if answer is not None else 0
-        return self._earlier_bytes + answer_bytes - self.count_unsent()
+        return self._earlier_answers_bytes + answer_bytes - self.count_unsent()
 
     def cut_off(self) -> None:
         """End the connection now. The kernel must not send the rest of its buffer: those bytes are not
@@ -156,11 +156,11 @@ class ServerProtocol(RequestProtocol):
         answer = self._answer
         if answer is None or not answer.answer_bytes:
             return 0.0
-        before, answer_bytes = self._earlier_bytes + answer.continue_bytes, answer.answer_bytes
+        before, answer_bytes = self._earlier_answers_bytes + answer.continue_bytes, answer.answer_bytes
         return share_sent(tcp_info(self.transport), before, answer_bytes)
 
     def _watch_the_rest(self) -> None:
-        # Not while the connection sends another answer: the bytes of that one come on top.
+        # During another answer there is no watch: the bytes of that answer would count as untaken.
         if not self._watch.is_on and self.cycle.response_complete and self.count_unsent():
             self._watch.start_watch()
 

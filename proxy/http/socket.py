@@ -23,7 +23,7 @@ from proxy.speech.deadline import MovingTimer, StoppableBlock
 SUBPROTOCOL = b"voxgate.v1"
 IDLE_S = 180.0
 UTTERANCE_FRAMES = 10
-"""To begin one costs a worker about as much as so many frames."""
+"""The beginning of an utterance costs a worker about as much as this many frames."""
 LEAVING_MESSAGE = "This server is about to end. Connect once more."
 
 _NOT_ACCEPTED: Any = None
@@ -58,18 +58,18 @@ class ClientSocket(StoppableBlock):
         self.query: Mapping[str, str] = QueryParams(scope["query_string"])
         self.path_params: Mapping[str, str] = scope["path_params"]
         self.is_open = self.is_leaving = self.is_gone = False
-        self.last_message = 0.0
+        self.last_message_s = 0.0
         self._pace = pace
         self._speaking_count = 0
         self._was_cut_short = False
-        self._idle = _IdleTime(self)
+        self._idle_timer = _IdleTimer(self)
 
     def __repr__(self) -> str:
         state = "gone" if self.is_gone else "silent" if self.is_quiet else "busy"
         return f"<ClientSocket {self.id} {state}>"
 
     def header(self, name: bytes) -> str:
-        """Return the value of a header. Those of one that came more than once are joined."""
+        """Return the value of a header, "" without it. If it came more than once, its values are joined."""
         return ", ".join([value.decode("latin-1") for each, value in self.scope["headers"] if each == name])
 
     @property
@@ -114,15 +114,14 @@ class ClientSocket(StoppableBlock):
             await _wait_for_the_end()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the socket. The handler returns after that."""
+        """Close the socket with a code of RFC 6455. The handler must return after that."""
         self._protocol.begin_close(code, reason)
 
     @contextmanager
     def speaking(self) -> Iterator[None]:
-        """While the block runs, the idle time does not run, and the server that leaves does not close the
-        socket."""
+        """Keep the socket open while the block runs, even if it is idle or the server is about to end."""
         self._speaking_count += 1
-        self._idle.rest()
+        self._idle_timer.rest()
         try:
             yield
         finally:
@@ -154,7 +153,7 @@ class ClientSocket(StoppableBlock):
         self.end_by_server(1000, f"No message came within {IDLE_S:g} s.")
 
     def end_by_server(self, code: int, reason: str) -> None:
-        """Close by the server's own will, and cancel the handler."""
+        """Close without the handler's will, and cancel the handler."""
         if self._protocol.begin_close(code, reason):
             self._note_lost()
 
@@ -180,7 +179,7 @@ class ClientSocket(StoppableBlock):
             code, reason = 1001, LEAVING_MESSAGE
             raise
         finally:
-            self._idle.close()
+            self._idle_timer.close()
             self._peer.on_gone = None
             if self.is_open:
                 self._protocol.on_gone = self._protocol.on_leave = nothing_to_do
@@ -197,9 +196,9 @@ class ClientSocket(StoppableBlock):
         self.expire()
 
     def _note_message(self) -> None:
-        self.last_message = asyncio.get_running_loop().time()
+        self.last_message_s = asyncio.get_running_loop().time()
         if not self._speaking_count:
-            self._idle.expire_at(self.last_message + IDLE_S)
+            self._idle_timer.expire_at(self.last_message_s + IDLE_S)
 
 
 class SocketEndpoint(NamedTuple):
@@ -211,7 +210,7 @@ class SocketEndpoint(NamedTuple):
     summary: str = ""
 
 
-class _IdleTime(MovingTimer):
+class _IdleTimer(MovingTimer):
     def __init__(self, socket: ClientSocket) -> None:
         self._socket = socket
 

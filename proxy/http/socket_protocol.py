@@ -35,8 +35,8 @@ FRAMES_PER_S, _BURST_S = 400, 5.0
 _READ_BYTES = 16 * 1024
 """The kernel's buffer of a client's messages. What is beyond it waits at the client."""
 _UNSENT_BYTES = 64 * 1024
-"""With so many bytes unsent, such as pongs, nothing more is read."""
-_CLOSE_S, _LINGER_S, _PONG_S = 3.0, 1.0, 20.0
+"""While this many bytes wait to be sent, such as pongs, no message is read."""
+_CLOSE_TIMEOUT_S, _LINGER_S, _LEAST_PONG_TIMEOUT_S = 3.0, 1.0, 20.0
 
 
 def nothing_to_do() -> None:
@@ -59,6 +59,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     `on_gone` is called once, when the client closes the socket or is lost. At that moment, `lost_tcp_info`
     gets the `tcp_info`, and `lost_written_bytes` the number of bytes that were written to the connection.
+    `on_leave` is called when the server begins to end.
     """
 
     conn: _CountedFrames
@@ -67,11 +68,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     open_connections: OpenConnections | None = None
 
     def __init__(
-        self, config: Config, state: ServerState, written_bytes: int, account: str, pace: FramePace
+        self, config: Config, state: ServerState, bytes_before: int, account: str, pace: FramePace
     ) -> None:
         super().__init__(config, state, {})
         self.conn = _CountedFrames(state=OPEN, max_size=MESSAGE_BYTES)
-        self.conn.written_bytes = written_bytes
+        self.conn.written_bytes = bytes_before
         self.handshake_initiated = self.handshake_complete = True
         self.is_gone = False
         self.on_gone: Callable[[], None] = nothing_to_do
@@ -80,10 +81,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.account = account
         self._pace = pace
         self._unread_bytes = bytearray()
-        self._is_waiting = False
+        self._is_waiting = False  # for `_next_frame_s`, or for a turn of the pace
         self._frames_read = 0
         self._received_s = 0.0
-        self._next_frame_s = 0.0
+        self._next_frame_s = 0.0  # the earliest moment to read the next frame
         self._watch = ReaderWatch(self)
 
     def take_over(self, transport: asyncio.Transport, early_data: bytearray) -> None:
@@ -91,7 +92,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.connection_made(transport)
         transport.set_protocol(self)
         buffer_little(transport, read_bytes=_READ_BYTES)
-        self.ping_timeout = max(_PONG_S, self.stall_s)
+        self.ping_timeout = max(_LEAST_PONG_TIMEOUT_S, self.stall_s)
         self.start_keepalive()
         self._unread_bytes += early_data
         self.loop.call_soon(self.read_on)
@@ -116,10 +117,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def _note_lost(self) -> None:
         if not self.is_gone:
             self.is_gone = True
-            self.lost_tcp_info, self.lost_written_bytes = (
-                tcp_info(self.transport),
-                self.conn.written_bytes,
-            )
+            self.lost_tcp_info = tcp_info(self.transport)
+            self.lost_written_bytes = self.conn.written_bytes
             self.on_gone()
 
     def eof_received(self) -> None:
@@ -233,7 +232,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.close)
+        self.close_timer = self.loop.call_later(_CLOSE_TIMEOUT_S, self.transport.close)
         self.read_on()
         return True
 

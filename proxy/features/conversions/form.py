@@ -13,7 +13,7 @@ from proxy.config.fields import FieldFault, missing_parameter
 from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
 from proxy.features.consents.grants import Grant, Grants
 from proxy.http.connection import Connection
-from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE, RequestForm, json_or_text, read_form
+from proxy.http.form import MOST_FILE_BYTES, RECORDING_TOO_LARGE, RequestForm, json_or_text, read_form
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.client_fields import Extra
@@ -129,11 +129,11 @@ async def read_conversion_body(request: Request | Connection) -> RequestForm:
             request, files={FILE: MOST_FILE_BYTES}, fields={*FIELDS, *SPEECH_FIELDS, INPUT_TYPE}
         )
     except RequestTooLarge:
-        raise RequestTooLarge(f"Invalid value for '{FILE}': {TOO_LARGE}.", param=FILE) from None
+        raise RequestTooLarge(f"Invalid value for '{FILE}': {RECORDING_TOO_LARGE}.", param=FILE) from None
     except InvalidRequest as failure:
         if failure.code != "file_too_large":
             raise
-        message = f"Invalid value for '{FILE}': {TOO_LARGE}."
+        message = f"Invalid value for '{FILE}': {RECORDING_TOO_LARGE}."
         raise InvalidRequest(message, param=FILE, code=failure.code) from None
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 
 from proxy.config.reader import Reader, Section
-from proxy.config.secret import KEY_IS_RIGHT, is_key, named_secret
+from proxy.config.secret import KEY_FORM, is_key, named_secret
 from proxy.config.sections import Switch
 from speech_engine.redacted import Redacted
 
@@ -56,7 +56,7 @@ def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Pat
     for name in ("keys", "receipt_keys"):
         # As `proxy.file_store.key_ring` reads them.
         if not all(map(is_key, secrets.get(name, "").split())):
-            reader.fault(f"marking.{name}", f"{named[name]} {KEY_IS_RIGHT}; the newest comes first")
+            reader.fault(f"marking.{name}", f"{named[name]} {KEY_FORM}; the newest comes first")
     return msgspec.structs.replace(section, **secrets)
 
 

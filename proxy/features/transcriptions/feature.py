@@ -53,7 +53,7 @@ def _check_recognisers(config: Config, _registry: Registry, results: ProbeResult
 def _check_model_names(config: Config) -> Iterator[Finding]:
     """Yield a note if OpenAI's names of models that hear mean none. An own name may mean one all the same."""
     if not config.models.keys() & natural.hearing_candidates({}).keys():
-        yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.BRINGS_EARS)
+        yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.HOW_TO_HEAR)
 
 
 FEATURE = Feature(

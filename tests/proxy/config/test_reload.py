@@ -10,7 +10,7 @@ from policies.routing import Route
 from proxy.config.clusters import ClusterSection, HostSection
 from proxy.config.reload import NEEDS_RESTART, dropped_plans, merge_config
 from proxy.config.sections import (
-    KINDS,
+    PLUGIN_KINDS,
     Config,
     EngineSection,
     LimitsStore,
@@ -133,7 +133,7 @@ def test_a_setting_that_is_opened_once_waits_for_a_restart(name: str, section: o
     assert reload == (Config(), (), (name,))
 
 
-@each_row("kind", KINDS)
+@each_row("kind", PLUGIN_KINDS)
 def test_a_setting_of_a_plugin_waits_for_a_restart(kind: InstanceKind) -> None:
     read = Config(plugins={kind: {"any": PluginSection(settings={"a": 1})}})
     assert merge_config(Config(), read, ()) == (Config(), (), (f"{kind}s",))

@@ -111,7 +111,7 @@ async def test_a_client_that_has_taken_all_is_watched_no_longer() -> None:
 async def test_after_a_forgotten_wait_the_next_begins_anew() -> None:
     watched = Watched()
     await watched.read(5, 1)
-    watched.watch.forget()
+    watched.watch.end_uncounted()
     watched.watch.start_watch()
     await asyncio.sleep(STALL_S - 0.1)
     assert not watched.reader.is_cut_off

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from proxy.http.request_protocol import HEAD_BYTES, HEAD_FIELDS, MOST_SENT_AHEAD
+from proxy.http.request_protocol import MOST_HEAD_BYTES, MOST_HEAD_FIELDS, MOST_SENT_AHEAD
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.api.inside import inside
 from tests.proxy.http.sockets import Address, RawAnswer, ask, calling, serving
@@ -57,12 +57,12 @@ async def impatient(tmp_path: Path) -> AsyncIterator[Served]:
 @each_row(
     "head",
     [
-        b"GET /healthz HTTP/1.1\r\nX: " + b"a" * (HEAD_BYTES + 1) + b"\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nX: " + b"a" * (HEAD_BYTES * 4),
-        b"GET /healthz?" + b"a" * (HEAD_BYTES + 1) + b" HTTP/1.1\r\n\r\n",
-        b"GET /healthz?" + b"a" * (HEAD_BYTES * 4),
-        b"GET /healthz HTTP/1.1\r\n" + b"X: 1\r\n" * (HEAD_FIELDS + 1) + b"\r\n",
-        HEALTH + b"GET /healthz HTTP/1.1\r\nX: " + b"a" * (HEAD_BYTES + 1) + b"\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nX: " + b"a" * (MOST_HEAD_BYTES + 1) + b"\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nX: " + b"a" * (MOST_HEAD_BYTES * 4),
+        b"GET /healthz?" + b"a" * (MOST_HEAD_BYTES + 1) + b" HTTP/1.1\r\n\r\n",
+        b"GET /healthz?" + b"a" * (MOST_HEAD_BYTES * 4),
+        b"GET /healthz HTTP/1.1\r\n" + b"X: 1\r\n" * (MOST_HEAD_FIELDS + 1) + b"\r\n",
+        HEALTH + b"GET /healthz HTTP/1.1\r\nX: " + b"a" * (MOST_HEAD_BYTES + 1) + b"\r\n\r\n",
     ],
     ids=["field", "endless field", "url", "endless url", "many fields", "of the second request"],
 )
@@ -78,7 +78,7 @@ async def test_a_head_that_is_too_large_is_a_431_and_the_end(served: Served, hea
 
 
 async def test_a_head_just_within_its_limits_is_answered(served: Served) -> None:
-    fields = b"".join(b"X%d: %b\r\n" % (number, b"a" * 250) for number in range(HEAD_FIELDS - 2))
+    fields = b"".join(b"X%d: %b\r\n" % (number, b"a" * 250) for number in range(MOST_HEAD_FIELDS - 2))
     head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + fields + b"\r\n"
     async with asyncio.timeout(WAIT_S):
         assert (await ask(served.address, head)).status == 200

@@ -41,7 +41,7 @@ from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.file_store.once import digest_of_fields
 from proxy.http.body import Title
-from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE, RequestForm
+from proxy.http.form import MOST_FILE_BYTES, RECORDING_TOO_LARGE, RequestForm
 from proxy.ledger import Ledger, Payer
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
@@ -118,7 +118,7 @@ class ConversionKind(SpokenKind):
         (form, file), terms = upload, background.terms
         if len(file) > MOST_FILE_BYTES:
             raise InvalidRequest(
-                f"Invalid value for '{FILE}': {TOO_LARGE}.", param=FILE, code="file_too_large"
+                f"Invalid value for '{FILE}': {RECORDING_TOO_LARGE}.", param=FILE, code="file_too_large"
             )
         own = {name: texts for name, texts in form.fields.items() if name in FORM_FIELDS}
         form = RequestForm(own, {FILE: replace(form.files[FILE], data=file)})
