@@ -54,8 +54,8 @@ class TranscribedSegment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerboseTranscript(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `response_format: "verbose_json"`. `words` and `segments` are there if they were asked
-    for; without `timestamp_granularities`, segments are."""
+    """The answer to `response_format: "verbose_json"`. It has `words` and `segments` if the request's
+    `timestamp_granularities` name them. Without that field it has segments."""
 
     task: Task
     language: str
@@ -83,7 +83,7 @@ class TextDone(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TranscriptBuilder:
-    """The segments so far, and their text. All deltas joined are the text."""
+    """Collects the segments of a transcript. The texts that `add_segments` returned are, joined, its text."""
 
     def __init__(self) -> None:
         self.segments: list[TranscriptSegment] = []

@@ -88,7 +88,7 @@ class _EpubReader:
         kinds = kinds | document.kinds
         if document.path == self._package.contents_path:
             return "contents"
-        if not document.in_order:
+        if not document.is_in_order:
             return "not_in_order"
         found = next((_NEVER_READ[each] for each in sorted(kinds) if each in _NEVER_READ), None)
         if found is None and not self._reading.rules.front:
@@ -128,14 +128,14 @@ class _EpubReader:
         elif item.kind == "note":
             text = self._notes.get(resolve_link(path, item.text), "")
             if text and rules.notes != "skip":
-                self._reading.count(text)
+                self._reading.count_text(text)
                 chapter.add_paragraph(text) if rules.notes == "after" else chapter.notes.append(text)
         elif item.kind == "paragraph":
             self._add_title(chapter)
-            self._reading.count(item.text)
+            self._reading.count_text(item.text)
             chapter.add_paragraph(item.text)
         elif rules.titles or chapter.has_text:
-            self._reading.count(item.text)
+            self._reading.count_text(item.text)
             chapter.add_heading(item.text)
         else:
             self._reading.leave_out(path, "title", item.text)

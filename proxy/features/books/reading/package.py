@@ -19,11 +19,11 @@ _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
 class Document(NamedTuple):
-    """A document of the spine. `kinds` are the words of its guide; not `in_order` is `linear="no"`."""
+    """A document of the spine. `kinds` are its types in the guide. With `linear="no"` it is not in order."""
 
     path: str
     kinds: frozenset[str]
-    in_order: bool
+    is_in_order: bool
 
 
 class ContentsEntry(NamedTuple):
@@ -42,7 +42,7 @@ class Package:
         _check_unprotected(archive)
         self._path, root = _find_package(archive)
         self._root = root
-        self._items = {attribute(each, "id"): each for each in descendants(root, "item")}
+        self._manifest = {attribute(each, "id"): each for each in descendants(root, "item")}
         self.contents_path = ""
 
     def documents(self) -> Iterator[Document]:
@@ -51,20 +51,20 @@ class Package:
             for each in descendants(self._root, "reference")
         ]
         for each in descendants(self._root, "itemref"):
-            path = self._path_of(self._items.get(attribute(each, "idref")))
+            path = self._path_of(self._manifest.get(attribute(each, "idref")))
             kinds = frozenset(kind for place, kind in guide if place == path)
             yield Document(path, kinds, attribute(each, "linear").lower() != "no")
 
     def contents(self, depth: int) -> list[ContentsEntry]:
         """Return the contents down to a level, from the navigation, or else from the NCX of an EPUB 2."""
-        nav = next((each for each in self._items.values() if "nav" in _properties(each)), None)
+        nav = next((each for each in self._manifest.values() if "nav" in _properties(each)), None)
         if nav is not None and (path := self._path_of(nav)) in self._archive:
             self.contents_path = path
             root = xml.parse(self._archive.read(path), path)
             for each in descendants(root, "nav") if root is not None else ():
                 if attribute(each, "type") in {"toc", ""}:
                     return list(_nav_entries(each, path, depth))
-        ncx = next((each for each in self._items.values() if "ncx" in attribute(each, "media-type")), None)
+        ncx = next((each for each in self._manifest.values() if "ncx" in attribute(each, "media-type")), None)
         if ncx is not None and (path := self._path_of(ncx)) in self._archive:
             root = xml.parse(self._archive.read(path), path)
             if root is not None:
@@ -102,8 +102,8 @@ class Package:
             for each in descendants(self._root, "meta")
             if attribute(each, "name") == "cover"
         ]
-        items = [each for each in self._items.values() if "cover-image" in _properties(each)]
-        items += [self._items[each] for each in named if each in self._items]
+        items = [each for each in self._manifest.values() if "cover-image" in _properties(each)]
+        items += [self._manifest[each] for each in named if each in self._manifest]
         for item in items:
             if (path := self._path_of(item)) in self._archive:
                 try:

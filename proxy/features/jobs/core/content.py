@@ -25,7 +25,7 @@ from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.ranges import StreamedFile, file_reply
 
 ZIP = "application/zip"
-_READABLE = 0o100644 << 16
+_READABLE_FILE = 0o100644 << 16
 
 
 def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header: str | None) -> Response:
@@ -60,9 +60,8 @@ class SoundZip:
             await asyncio.to_thread(archive.close)
             yield output.take_bytes()
         finally:
-            archive.fp = (
-                None  # without this, a half-written archive would write its directory when it is deleted
-            )
+            # Without this, a half-written archive would write its directory when it is deleted.
+            archive.fp = None
 
     def _size(self) -> int:
         """Compute the size of the zip file, by writing one without the sounds and adding their sizes."""
@@ -80,7 +79,7 @@ def _info(name: str, size: int) -> ZipInfo:
     info = ZipInfo(name, ZIP_DATE)
     # The size is set first: above 2 GiB, zip stores sizes in other fields.
     info.file_size = size
-    info.external_attr = _READABLE
+    info.external_attr = _READABLE_FILE
     return info
 
 
@@ -95,7 +94,7 @@ class SoundQuery(NamedTuple):
     def of(cls, files: JobFiles, job: Job, request: Request) -> SoundQuery:
         """Read a request. Raises InvalidRequest, VaultFailed."""
         fields = files.vault.open_record(job.account, job.id, job.record, StepFields)
-        return cls(job, fields, _chapter(request, len(fields.chapters)))
+        return cls(job, fields, _parse_chapter(request, len(fields.chapters)))
 
     @property
     def name(self) -> str:
@@ -138,9 +137,9 @@ def no_sound() -> Conflict:
 def _join_clips(files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFile:
     if format_ != "wav":
         return StoredFile.of_blobs(files, clips)
-    samples = sum(clip.bytes for clip in clips)
+    pcm_bytes = sum(clip.bytes for clip in clips)
     is_tagged = any(clip.source for clip in clips)
-    head, tag = final_wav_header(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
+    head, tag = final_wav_header(WAV_HEADER_BYTES + pcm_bytes, clips[0].sample_rate_hz, is_tagged=is_tagged)
     return StoredFile.of_blobs(files, clips, head, tag)
 
 
@@ -168,7 +167,7 @@ async def _find_sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, St
     return sounds
 
 
-def _chapter(request: Request, chapters: int) -> int | None:
+def _parse_chapter(request: Request, chapters: int) -> int | None:
     number = request.query_params.get("chapter")
     if not number:
         return None

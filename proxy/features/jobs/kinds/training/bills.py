@@ -65,7 +65,7 @@ class TrainingBills:
     def store_statement(self, hold: Hold) -> Statement:
         """Return the statement that stores a hold, for the commit that adds its training."""
         durable = self.price.durable(hold)
-        return durable_holds.store_statement(durable, records.has_hold(durable.request))
+        return durable_holds.store_statement(durable, records.has_hold_condition(durable.request))
 
     async def run(self) -> None:
         """Call `sweep` now and every few seconds."""

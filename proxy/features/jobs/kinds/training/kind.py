@@ -87,8 +87,8 @@ class TrainingParts(NamedTuple):
     @classmethod
     def of(cls, context: AppContext, files: JobFiles) -> TrainingParts:
         assert context.engines is not None, "a command trains nothing"
-        book = NO_RESERVATIONS if context.link is None else context.link.memory_reservations
-        trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, book)
+        reservations = NO_RESERVATIONS if context.link is None else context.link.memory_reservations
+        trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, reservations)
         input_reader = TrainingInput(
             context.store, context.vault, context.own_voices, context.find(Grants), context.samples
         )
@@ -180,7 +180,7 @@ class TrainingKind(JobKind):
         if terms.job_characters == 0:
             raise jobs_not_allowed(terms)
         account, parts = caller.account, self._parts
-        model = self._model(revision, body.model, terms)
+        model = self._find_trainable_model(revision, body.model, terms)
         voice = await revision.library.find_record(account, body.voice)
         if voice is None:
             raise NotFound(
@@ -215,7 +215,8 @@ class TrainingKind(JobKind):
                 asked=body.steps,
                 tag=body.tag or "",
             )
-            new = NewJob(id_, self.name, FORMAT, fields, b"", [(0, 0)], created=created, steps_are="training")
+            one_step = [(0, 0)]  # it is not a piece of a text
+            new = NewJob(id_, self.name, FORMAT, fields, b"", one_step, created=created, steps_are="training")
             new = new._replace(tag=training.tag)
             with_statements = (records.insert_statement(training), parts.bills.store_statement(hold))
             is_added = await add_job(self.files, background, new, lambda _: with_statements)
@@ -224,7 +225,7 @@ class TrainingKind(JobKind):
             # hold.
             parts.bills.price.note(hold, is_stored=is_added)
 
-    def _model(self, revision: RevisionContext, name: str, terms: Terms) -> Model:
+    def _find_trainable_model(self, revision: RevisionContext, name: str, terms: Terms) -> Model:
         """Return the model for which a voice is trained. Raises InvalidRequest, and the errors of
         `resolve_models`."""
         assert revision.voices is not None, "a worker has voices"
