@@ -102,7 +102,7 @@ class DubKind(DraftKind):
             # Without an original, too, the track stays as long as it was.
             text = text.with_length(body.length_s or text.samples / fields.rate_hz, fields.rate_hz)
         body = replace(body, steps=steps_of_cues(text.lines, body.steps))
-        fields = again_fields(fields, job.id, len(text.lines), body, has_file=True)
+        fields = again_fields(fields, job.id, len(text.lines), body, is_dub=True)
         return await self._plan_draft(background, fields, text, job.format)
 
     async def _plan_draft(
@@ -205,7 +205,7 @@ class DubKind(DraftKind):
             except EngineError as failed:
                 raise SoundFailed(f"the mark failed: {type(failed).__name__}") from None
         writers = {name: out.writer for name, out in outs.items()}
-        receipt = receipt_of(job, await self.store.now(), (samples, rate_hz), writers, calls)
+        receipt = receipt_of(job, await self.store.now(), samples, rate_hz, writers, calls)
         for file, facts in (("report.json", report), ("receipt.json", receipt)):
             await making.add_part(making.writer(FILES[file], ()), msgspec.json.encode(facts), is_last=True)
 

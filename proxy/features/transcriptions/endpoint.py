@@ -134,7 +134,7 @@ class Transcriptions:
         tag = read_tag(connection.headers(TAG_HEADER.encode()), request.form.tag)
         models = self._hearing.find_models(request, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        # The limit of streams counts for streams alone.
+        # `of_job` leaves out the limits of streams.
         limited_payer = payer if request.form.stream else payer.of_job()
         await self._ledger.check_affordable(limited_payer, highest_charge(models, terms, LEAST_S))
         recording = await self._uploads.decode_upload(caller.account, file)

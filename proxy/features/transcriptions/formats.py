@@ -54,8 +54,8 @@ class TranscribedSegment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerboseTranscript(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to `response_format: "verbose_json"`. It has `words` and `segments` if the request's
-    `timestamp_granularities` name them. Without that field it has segments."""
+    """The answer to `response_format: "verbose_json"`. `words` and `segments` are there if they were asked
+    for; without `timestamp_granularities`, segments are."""
 
     task: Task
     language: str

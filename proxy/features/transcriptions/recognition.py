@@ -111,7 +111,7 @@ class ModelRecognition(LocalRecognition):
         recording = made.recording
         model = self._good_model(recording.language, is_speech=made.is_speech)
         fields: dict[str, Any] = {
-            "share": made.share / (1 - made.share),  # beside one account, which has 1.0
+            "share": made.share / (1 - made.share),  # beside one account, whose share is 1.0
             "urgency": "idle" if made.is_idle else "live",
             "full_window": full_window,
         }

@@ -194,14 +194,14 @@ async def end_job(
 def _later_parts_statement(job: str, now: int, only_if: str = "1 = 1") -> Statement:
     """Return the statement that notes that a large job has more parts to cancel. This process calls
     `cancel_steps` for them, or after a kill the leading server."""
-    return PartClaim(job).statement(now, f"{_HAS_ENDED} AND steps > {PART} AND {only_if}", adds=False)
+    return PartClaim(job).claim_statement(now, f"{_HAS_ENDED} AND steps > {PART} AND {only_if}", adds=False)
 
 
 async def cancel_steps(store: Store, job: str, steps: int) -> None:
     """Cancel the steps of a large job that has ended, part by part, unless it was tried again meanwhile."""
     claim, now = PartClaim(job), await store.now()
     ended = Statement("DELETE FROM partial_jobs WHERE job = :job AND lease <= :now", {"job": job, "now": now})
-    await store.write(ended, claim.statement(now + LEASE_US, _HAS_ENDED, adds=False))
+    await store.write(ended, claim.claim_statement(now + LEASE_US, _HAS_ENDED, adds=False))
     with suppress(Superseded):
         for part in part_ranges(steps):
             await claim.write_part(store, Statement(_CANCEL_PART, {**claim.params, **part}))

@@ -118,7 +118,7 @@ async def add_job(
         raise
     if not is_added:
         await files.drop(account, job.digest)
-        # It raises NotFound or InvalidRequest for a file that cannot be held.
+        # If a file is gone, `find_file` raises NotFound.
         for file, field in new.files.items():
             if not (await uploads.held_content(files, account, file)).size:
                 await uploads.find_file(store, account, file, field, "user_data")

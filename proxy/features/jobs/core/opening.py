@@ -98,7 +98,7 @@ async def add_with_steps(
             raise Superseded("the job is made anew when its lease has ended")
     else:
         adding = _add_statement(replace(job, state="making"), holds)
-        claiming = claim.statement(until, "state = 'making'", adds=True)
+        claiming = claim.claim_statement(until, "state = 'making'", adds=True)
         if not (await store.write(*locking, adding, *holds.statements, claiming))[-1]:
             return False
     while part := [*islice(steps, PART)]:
@@ -157,7 +157,7 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
     API key pays. False: the job is in another state, or too many steps of its account wait. Raises
     Superseded."""
     claim, now = PartClaim(job.id), await store.now()
-    claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
+    claiming = claim.claim_statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
     beginning = (lock_account(job.account), lock_statement(job.id), claiming)
     of_job: Params = {**claim.params, "key": key, "now": now, "due": now + LEASE_US}
     parts = [Statement(_REOPEN_STEPS, {**of_job, **part}) for part in part_ranges(job.steps)]

@@ -29,7 +29,7 @@ from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 5.0
-_BATCH = 100
+_MOST_LISTED = 100
 
 _log = structlog.get_logger()
 
@@ -76,13 +76,13 @@ class TrainingBills:
         trainings."""
         swept = 0
         async with self._sweeping:
-            while batch := await records.list_due(self._store, _BATCH):
+            while batch := await records.list_due(self._store, _MOST_LISTED):
                 for training in batch:
                     await self._charge(training)
                 swept += len(batch)
-            while batch := await records.list_to_refund(self._store, _BATCH):
+            while batch := await records.list_to_refund(self._store, _MOST_LISTED):
                 for training in batch:
-                    await self._end(training)
+                    await self._close(training)
                 swept += len(batch)
             await records.delete_over(self._store)
         return swept
@@ -97,9 +97,9 @@ class TrainingBills:
         hold = await durable_holds.get(self._store, training.hold)
         if hold is not None and await self.price.charge(hold, _purchase(training, hold.split.amount)):
             _log.info("job.training.charged", job=training.id)
-        await self._end(training)
+        await self._close(training)
 
-    async def _end(self, training: Training) -> None:
+    async def _close(self, training: Training) -> None:
         await self.price.forget(training.hold, training.account)
         for digest in await records.close_training(self._store, training):
             await self._files.drop(training.account, digest)

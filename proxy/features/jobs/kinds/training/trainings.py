@@ -199,7 +199,7 @@ class Trainings(TaskKind[JobStep]):
             if learned is None:
                 return TRY_AGAIN
             await self.trainers.check_trained_file(training.engine, learned.file)
-            rows = [row for form in journal.forms for row in form.rows]
+            rows = [row for export in journal.exports for row in export.rows]
             await self._end(step, training, learned, encoded_records.insert_statements(rows, IS_DUE))
             return None
         finally:
