@@ -87,7 +87,8 @@ def _fit_sound(pcm: bytes, line: PlacedClip, rate_hz: int) -> NDArray[np.int16]:
 
 
 class DubFile:
-    """One of the files of a dub, while it is made. Close it."""
+    """One of the files of a dub, while it is made. Call `end` after the last sound, and `drop_encoder` in any
+    case."""
 
     def __init__(
         self,

@@ -187,6 +187,8 @@ class PartsOfCall(CheckedParts):
     async def _checked(
         self, run: PartRun, source: Prefetch[CandidateStream], tries: list[Prefetch[CandidateStream]]
     ) -> CheckedPart:
+        """Return the best try of a part. Each further source is added to `tries`: the caller closes them all
+        if this raises."""
         stream = await source.wait_begun()
         why = (
             "long"
@@ -226,8 +228,7 @@ class PartsOfCall(CheckedParts):
         return CheckedPart(best.source, best.stream, best.chunks)
 
     def _plays_at(self, run: PartRun) -> float:
-        """Return when a listener hears a part, in `time.monotonic`. It is `inf` unless the part is made ahead
-        of the sound that plays."""
+        """Return when a listener hears a part, by `time.monotonic`; `inf` if it is not made ahead of time."""
         now = time.monotonic()
         urgency, plays_in_s, _ = urgency_of(self._call, run, run.winner or run.candidates[0], now)
         return now + plays_in_s if urgency == "ahead" else inf

@@ -71,9 +71,8 @@ def _is_note(block: _Block, mark: _Mark) -> bool:
     if block.has_headings:
         return False
     is_behind = (block.document, block.first) > (mark.document, mark.number)
-    looks_like_note = block.looks_like_note or _bare_label(block.beginning).startswith(
-        _bare_label(mark.label)
-    )
+    label = _bare_label(mark.label)
+    looks_like_note = block.looks_like_note or _bare_label(block.beginning).startswith(label)
     return block.is_typed or (is_behind and looks_like_note)
 
 
@@ -131,6 +130,7 @@ class _Survey:
         )
 
     def _find_lasts(self) -> list[int]:
+        """Return for each element the number of its last descendant, or its own if it has none."""
         lasts = list(range(len(self._elements)))
         for number in range(len(self._elements) - 1, -1, -1):
             element = self._elements[number]

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from proxy.audio.formats import WAV_HEADER_BYTES, final_wav_header
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.encoded_records import list_encoded
+from proxy.features.jobs.core.encoded_records import WHOLE_JOB, list_encoded
 from proxy.features.jobs.core.fields import ENCODED, JOB_MEDIA_TYPES, StepFields, file_name
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
@@ -144,22 +144,22 @@ def _join_clips(files: JobFiles, clips: Sequence[JobClip], format_: str) -> Stor
 
 
 async def _find_sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, StoredFile]]:
-    """Return the sounds of an answer with the numbers of their chapters. The number 0 is the whole job.
-    Raises Conflict if there is no sound."""
+    """Return the sounds of an answer, each with the number of its chapter or WHOLE_JOB. Raises Conflict if
+    there is no sound."""
     job = query.job
     if job.format not in ENCODED:
         clips = await records.list_clips(files.store, job.id)
         chapters: Iterable[int | None] = [query.chapter]
         if query.is_zip:
             chapters = range(1, len(query.fields.chapters) + 1)
-        clips_by_chapter = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
+        clips_by_chapter = [(chapter or WHOLE_JOB, query.clips_of(clips, chapter)) for chapter in chapters]
         sounds = [(chapter, _join_clips(files, own, job.format)) for chapter, own in clips_by_chapter if own]
     elif job.state != "done":
         raise Conflict(
             "The job was cut short, and its sound is encoded when it is whole: try the job again.", param="id"
         )
     else:
-        rows = await list_encoded(files.store, job.id, None if query.is_zip else query.chapter or 0)
+        rows = await list_encoded(files.store, job.id, None if query.is_zip else query.chapter or WHOLE_JOB)
         by_chapter = groupby(rows, lambda row: row.chapter)
         sounds = [(chapter, StoredFile.of_blobs(files, list(blobs))) for chapter, blobs in by_chapter]
     if not sounds:

@@ -20,7 +20,7 @@ from proxy.audio.encode import Encoder, flac_with_length, open_encoder
 from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, SAMPLE_BYTES, USUAL_KBITS, OutputForm, SoundFailed
 from proxy.errors import ErrorDetail, RequestFailed
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.encoded_records import WHOLE_JOB, EncodedBlob
 from proxy.features.jobs.core.ends import SOUND_ERASED
 from proxy.features.jobs.core.fields import M4B, StepFields
 from proxy.features.jobs.core.file_writer import FileWriter
@@ -154,7 +154,7 @@ class FileMaking:
         job = self._job
         fields = self._files.vault.open_record(job.account, job.id, job.record, StepFields)
         form = form_of_file(job.format, fields, clips)
-        parts = [(0, clips)] if fields.files == "one" else []
+        parts = [(WHOLE_JOB, clips)] if fields.files == "one" else []
         # A chapter that was not chosen has no steps: its `first` is 0.
         chosen = [(n, each) for n, each in enumerate(fields.chapters, 1) if each.first]
         parts += [(n, clips[each.first - 1 : each.last]) for n, each in chosen]

@@ -159,7 +159,7 @@ class UploadWriter:
         self.blobs: list[tuple[str, int]] = []
         self.bytes = 0
         self.is_blank = True
-        self.write = self._add
+        self.write = self._add  # for the parser of `stream_form`
         self._files = files
         self._account = account
         self._buffer = bytearray()

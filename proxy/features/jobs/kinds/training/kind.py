@@ -24,7 +24,7 @@ from proxy.feature import AppContext, RevisionContext
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.bodies import Progress, ShownTraining
 from proxy.features.jobs.core.content import whole_reply
-from proxy.features.jobs.core.encoded_records import list_encoded
+from proxy.features.jobs.core.encoded_records import WHOLE_JOB, list_encoded
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKind, JobUpload
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, jobs_not_allowed, make_once
@@ -151,7 +151,7 @@ class TrainingKind(JobKind):
         return {job.id: _progress(job, trainings.get(job.id), charged.get(job.id, 0)) for job in jobs}
 
     async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
-        blobs = await list_encoded(self.store, job.id, 0)
+        blobs = await list_encoded(self.store, job.id, WHOLE_JOB)
         if not blobs:
             why = (
                 "The training has no ONNX: its voice could not be written so, was trained again, or was "
