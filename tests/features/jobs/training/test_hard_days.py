@@ -51,7 +51,7 @@ async def test_of_two_servers_that_sweep_at_once_one_charges(tmp_path: Path, sto
 async def test_a_checkpoint_that_cannot_be_kept_is_let_go(
     tmp_path: Path, store_url: str, early_checkpoints: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = TrainingJournal._keep
+    stored = TrainingJournal._store_checkpoint
     tries = 0
 
     async def away(journal: TrainingJournal, checkpoint: BlobFile) -> None:
@@ -61,7 +61,7 @@ async def test_a_checkpoint_that_cannot_be_kept_is_let_go(
             raise StorageUnreachable("away for a moment")
         await stored(journal, checkpoint)
 
-    monkeypatch.setattr(TrainingJournal, "_keep", away)
+    monkeypatch.setattr(TrainingJournal, "_store_checkpoint", away)
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.001") as server:
         id_ = await new_training(server, await voice_to_train(server), steps=110)
         shown = await job_with(server, id_, "done", "failed")
