@@ -15,7 +15,7 @@ Numbers = NDArray[np.floating[Any]]
 _GRID_MS = 20
 _MOST_DELAY_MS = 6_000
 _DELAYS = _MOST_DELAY_MS // _GRID_MS + 1
-_NEAR_MS, _FAR_MS = 700, 2_000
+_NEAR_GAP_MS, _FAR_GAP_MS = 700, 2_000
 _CHANGE_COST, _FAR_CHANGE_WEIGHT, _PACE_COST = 400.0, 0.3, 120.0
 
 
@@ -63,8 +63,8 @@ def _delay_costs() -> Numbers:
 
 
 def _change_weight(gap_ms: float) -> float:
-    far_weight = _FAR_CHANGE_WEIGHT if gap_ms < _FAR_MS else 0.0
-    return 1.0 if gap_ms < _NEAR_MS else far_weight
+    far_weight = _FAR_CHANGE_WEIGHT if gap_ms < _FAR_GAP_MS else 0.0
+    return 1.0 if gap_ms < _NEAR_GAP_MS else far_weight
 
 
 def _shift_costs(best: Numbers, shifts: NDArray[Any]) -> tuple[Numbers, NDArray[Any]]:

@@ -19,8 +19,8 @@ from proxy.features.dubs.subtitle_text import SpokenTurn
 from speech_engine.redacted import Redacted
 
 MOST_CHARACTERS = 2_000
-_MOST_JOINED = 3
-_JOINED_GAP_MS = 300
+_MOST_JOINED_TURNS = 3
+_MOST_JOINED_GAP_MS = 300
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।", "”", '"', "»", ":", "—")
 _MS_A_SECOND = 1000
 
@@ -100,11 +100,11 @@ def _continues_sentence(before: DubLine, after: DubLine) -> bool:
     """Tell whether a line is the rest of the sentence before it."""
     return (
         before.speaker == after.speaker
-        and len(before.turns) < _MOST_JOINED
+        and len(before.turns) < _MOST_JOINED_TURNS
         and len(before.text) + len(after.text) < MOST_CHARACTERS
         and not before.text.endswith(_SENTENCE_ENDS)
         and before.turns[-1].number != after.turns[0].number
-        and 0 <= after.start_ms - before.turns[-1].end_ms < _JOINED_GAP_MS
+        and 0 <= after.start_ms - before.turns[-1].end_ms < _MOST_JOINED_GAP_MS
     )
 
 

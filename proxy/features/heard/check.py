@@ -51,6 +51,7 @@ from speech_engine.text.english_readings import is_english, times_written
 from speech_engine.text.said import with_times_of
 
 LEAST_S = 0.4
+"""A shorter part is not heard."""
 OFTEN_CALLED_WRONG = frozenset(
     (("kokoro/standard", "en"), ("kokoro/standard", "es"), ("piper/standard", "en"))
 )

@@ -11,6 +11,7 @@ from math import inf
 _FIRST_RATE = 0.1
 """The time to hear a second of sound, before any was heard."""
 _SMOOTHING = 0.7
+"""The weight of the former rate in a new one."""
 _PROBE_EVERY_S = 10.0
 _STALLED_S = 2.0
 _STALLED_TIMES = 3.0

@@ -56,8 +56,8 @@ from speech_engine.values import Urgency
 
 LEAST_S = 1.0
 """An account that cannot pay for so many seconds is refused before its recording is decoded."""
-_QUEUE_S = 60.0
-_PROVIDER_S = 60.0
+_SHORT_QUEUE_S = 60.0
+_PROVIDER_STALL_S = 60.0
 
 _log = structlog.get_logger()
 
@@ -76,7 +76,7 @@ class HearCall(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     def queue_s(self, model: Model) -> float:
         """Return the longest wait for its turn. `HearingRates` has let a long recording in."""
         is_long = model.info.is_local and self.recording.seconds > SHORT_S
-        live_s = MOST_WAIT_S if is_long else _QUEUE_S
+        live_s = MOST_WAIT_S if is_long else _SHORT_QUEUE_S
         return IDLE_S if self.urgency == "idle" else live_s
 
 
@@ -346,7 +346,7 @@ def _checked_events(
 ) -> AsyncGenerator[Transcript, None]:
     # Providers hear all of a recording before they answer, and idle work may wait between two windows.
     seconds, is_idle = call.recording.seconds, call.urgency == "idle"
-    stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_S + seconds / 5
+    stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_STALL_S + seconds / 5
     queue_s = call.queue_s(model)
     stall_s = max(stall_s, queue_s if is_idle else 0.0)
     return checked_transcripts(stream, seconds, stall_s + queue_s, stall_s, attempt.count_units)

@@ -11,6 +11,7 @@ MOST_WAIT_S = 480.0
 _FIRST_RATE = 0.1
 """The time to hear a second of a recording, before a model has heard any."""
 _SMOOTHING = 0.8
+"""The weight of the former rate in a new one."""
 SHORT_S = 30.0
 """One window of a recogniser. A recording that is no longer passes long ones, and is not measured."""
 _ROUNDING_S = 0.001

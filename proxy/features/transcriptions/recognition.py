@@ -49,7 +49,7 @@ _TONE_MODELS = frozenset({"ears"})
 """The models, by id, that recognise tones and no speech."""
 
 _PHONEME_PLUGIN = "espeak"
-_PHONEMES_S = 10.0
+_PHONEME_WAIT_S = 10.0
 _STARTING_RETRY_S = 5.0
 _REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){4}")
 """A word five times in a row. A model that repeats itself may have a high score for it."""
@@ -139,12 +139,12 @@ class ModelRecognition(LocalRecognition):
         short_texts = tuple([text for text in texts if len(text) <= MOST_SHOWN][:MOST_TEXTS])
         for name in self._phoneme_engines:
             work = ReadSounds(
-                id=new_id("hear"), tenant="", deadline_s=_PHONEMES_S, texts=short_texts, language=language
+                id=new_id("hear"), tenant="", deadline_s=_PHONEME_WAIT_S, texts=short_texts, language=language
             )
             stream = self._engines[name].open(work)
             with suppress(EngineError, TimeoutError):
                 try:
-                    async with asyncio.timeout(_PHONEMES_S):
+                    async with asyncio.timeout(_PHONEME_WAIT_S):
                         while (event := await stream.next_event()) is not None:
                             if isinstance(event, SoundsRead):
                                 return dict(zip(short_texts, event.sounds, strict=False))

@@ -14,7 +14,7 @@ _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"
 """The algorithms that obscure fonts. Any other encryption protects the book."""
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
-_MOST_NAME = 200
+_MOST_TEXT_CHARACTERS = 200
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
@@ -78,7 +78,7 @@ class Package:
         series, number = "", ""
         for each in descendants(self._root, "title", "creator", "language", "date", "meta"):
             if local_name(each) != "meta":
-                names.setdefault(local_name(each), []).append(text_of(each)[:_MOST_NAME])
+                names.setdefault(local_name(each), []).append(text_of(each)[:_MOST_TEXT_CHARACTERS])
             elif attribute(each, "name") == "calibre:series":
                 series = attribute(each, "content")
             elif attribute(each, "name") == "calibre:series_index":
@@ -92,7 +92,7 @@ class Package:
             authors=tuple(name for name in names.get("creator", [])[:20] if name),
             language=names.get("language", [""])[0][:35],
             year=names.get("date", [""])[0][:4],
-            series=f"{series} {number}".strip()[:_MOST_NAME],
+            series=f"{series} {number}".strip()[:_MOST_TEXT_CHARACTERS],
         )
 
     def cover(self) -> bytes:
@@ -163,4 +163,4 @@ def _ncx_entries(parent: Element, path: str, depth: int) -> Iterator[ContentsEnt
 
 def _contents_entry(title: str, base: str, link: str) -> ContentsEntry:
     path, fragment = resolve_link(base, link) if link else ("", "")
-    return ContentsEntry(title[:_MOST_NAME], path, fragment)
+    return ContentsEntry(title[:_MOST_TEXT_CHARACTERS], path, fragment)

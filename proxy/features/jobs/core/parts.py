@@ -15,6 +15,7 @@ from proxy.storage.turns import MOST_ROWS, write_in_turn
 PART = 400
 """The steps of a part. Its commit writes a few other rows, too."""
 LEASE_US = 15 * SECOND_US
+"""The lease of a writer, which each part renews."""
 
 TABLE = Table(
     "partial_jobs", key=("job",), closed_with=("DELETE FROM partial_jobs WHERE partial_jobs.account = :id",)

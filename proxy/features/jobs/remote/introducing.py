@@ -20,7 +20,7 @@ from speech_engine import API_VERSION, EngineError, EngineFailed
 from speech_engine.host.messages import Failed, HelloReply, decode_hello, encode
 from speech_engine.host.remote_pieces import FarIntroduction
 
-TURN_S = 60.0
+INTRODUCE_EVERY_S = 60.0
 LONGEST_RETRY_S = 3600.0
 
 _log = structlog.get_logger()
@@ -37,7 +37,7 @@ class Introducing:
         self._piece = introduction_of(engine.name, engine.section.plugin, runs.name)
         self._unstored: HelloReply | None = None
         self._known: HelloReply | None = None
-        self._retry_s = TURN_S
+        self._retry_s = INTRODUCE_EVERY_S
 
     def note_hello(self, hello: HelloReply) -> None:
         """Take the introduction that came with a result. The next `introduce_engine` stores it."""
@@ -62,7 +62,7 @@ class Introducing:
             hello = encode(self._unstored)
             await introductions.store_introduction(self._store, self._engine.name, hello, self._piece.digest)
             self._known, self._unstored = self._unstored, None
-        return TURN_S
+        return INTRODUCE_EVERY_S
 
     async def _load_stored(self) -> None:
         stored = await introductions.find_introduction(self._store, self._engine.name, self._piece.digest)

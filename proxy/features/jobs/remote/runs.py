@@ -67,6 +67,7 @@ class RunnerMetrics:
 SUBMIT_S = 60.0
 """How long the write of a run's row and its `submit` may take together."""
 _SUBMIT_MARGIN_S = 15.0
+"""A `submit` ends so long before its time, after which another worker may resolve the run."""
 _SHORTEST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 4.0
 """The wait between two looks at a run: each is twice as long as the one before."""
@@ -75,7 +76,7 @@ _RESERVED_RETRY_S = 5.0
 """The time until another try, if open runs have reserved the rest of a ceiling."""
 _LONGEST_SHARE_RETRY_S = 3600.0
 """The longest time until another try, after an account has used up its share of the day."""
-_NAME_TRIES = 10
+_WRITE_NAME_TRIES = 10
 _MICRO_USD = 1_000_000
 _DAY_US = 86_400 * SECOND_US
 _MOST_STATE_CHANGES = 8
@@ -286,7 +287,7 @@ class Runs:
             ) from None
         _log.info("runner.submit.complete", runner=self.name, run=run.id, name=name)
         # With retries: only this process knows the name, and without it the next holder must wait.
-        await until_written(partial(records.write_run_name, self._store, run, name), _NAME_TRIES, 1.0)
+        await until_written(partial(records.write_run_name, self._store, run, name), _WRITE_NAME_TRIES, 1.0)
 
     async def _resolve(self, run: Run) -> None:
         """Find out whether a run without a name has begun, and name it or end it. Raises EngineUnavailable

@@ -29,7 +29,7 @@ _BLANK = re.compile(r"\s+")
 _SPEAKER = re.compile(r"^\[([^\[\]\n]{1,64})\]", re.MULTILINE)
 _MOST_PAUSE_CHARACTERS = 200
 """A piece may be longer by so many characters of tags for pauses."""
-_MOST_TAG = text_tags.MOST_NAME_CHARACTERS + 2
+_MOST_TAG_CHARACTERS = text_tags.MOST_NAME_CHARACTERS + 2
 
 
 def speaker_tags(text: str) -> list[str]:
@@ -155,6 +155,6 @@ def _cut(window: str, language: str, start: int, turns: Turns) -> int:
 
 def _tag_at(window: str, place: int) -> int:
     """Return the start of the tag that is open at a place, or -1. The tag may end after the window."""
-    begin = window.rfind("[", max(0, place - _MOST_TAG), place)
+    begin = window.rfind("[", max(0, place - _MOST_TAG_CHARACTERS), place)
     is_open = begin >= 0 and not any(end in window[begin:place] for end in "]\n")
     return begin if is_open else -1

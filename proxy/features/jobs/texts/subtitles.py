@@ -22,6 +22,7 @@ SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 LINE_WIDTH = 42
 """The width of a line, in letters. Letters of Chinese and Japanese count twice."""
 _MOST_S = 7.0
+"""A cue ends once it has lasted so long."""
 _LEAST_S = 1.2
 """A shorter sentence shares its cue with the next one."""
 _PAUSE_S = 0.6

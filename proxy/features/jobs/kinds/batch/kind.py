@@ -63,7 +63,7 @@ _OVERDUE = f"""
 AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account AND suspended IS NULL AND resumed <= :before)
 LIMIT 100
 """
-_MOST_OLD = 100
+_MOST_EXPIRED_FILES = 100
 
 
 _EVENTS: Events = {
@@ -153,7 +153,7 @@ class BatchKind(SpokenKind):
 
     async def tidy(self) -> None:
         await self.expire()
-        while old := await uploads.list_expired(self.store, await self.store.now(), _MOST_OLD):
+        while old := await uploads.list_expired(self.store, await self.store.now(), _MOST_EXPIRED_FILES):
             for file, account in old:
                 await uploads.remove_file(self.files, file, account)
 

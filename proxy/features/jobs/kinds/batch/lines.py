@@ -23,7 +23,7 @@ MOST_REPORTED_FAULTS = 50
 
 _MOST_LINE_BYTES = MAX_BODY_BYTES + 8 * 1024
 """The most bytes of a line, which has a body and a few short texts. A longer line is not decoded."""
-_MOST_NAME = 100
+_MOST_STEM_CHARACTERS = 100
 _UNSAFE = re.compile(r"[^\w.\- ]+")
 _REQUIRED_FIELDS = ("model", "input", "voice")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -193,7 +193,7 @@ def named_lines(raws: Iterable[bytes]) -> list[tuple[str, str]]:
     named, seen = list[tuple[str, str]](), set[str]()
     for number, raw in enumerate(raws, 1):
         line = decode_line(raw)
-        stem = _UNSAFE.sub("_", line.custom_id)[:_MOST_NAME].strip(" .") or "line"
+        stem = _UNSAFE.sub("_", line.custom_id)[:_MOST_STEM_CHARACTERS].strip(" .") or "line"
         suffix = _suffix(line.body)
         while f"{stem}.{suffix}".lower() in seen:
             stem = f"{stem}~{number}"

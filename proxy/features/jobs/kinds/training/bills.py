@@ -28,7 +28,7 @@ from proxy.storage.store import Statement
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
-EVERY_S = 5.0
+SWEEP_EVERY_S = 5.0
 _MOST_LISTED = 100
 
 _log = structlog.get_logger()
@@ -69,7 +69,7 @@ class TrainingBills:
 
     async def run(self) -> None:
         """Call `sweep` now and every few seconds."""
-        await repeat("bills of trainings", self.sweep, EVERY_S, self._metrics)
+        await repeat("bills of trainings", self.sweep, SWEEP_EVERY_S, self._metrics)
 
     async def sweep(self) -> int:
         """Charge due prices, and refund holds of trainings without a model. Return the number of

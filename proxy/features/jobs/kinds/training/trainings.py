@@ -39,9 +39,10 @@ from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, Tr
 
 MOST_TRIES = 4
 WAITS_S = 15.0
+"""The least delay before another try."""
 _OTHER_MACHINE_WAIT_S = 60.0
 _MOST_LISTED = 32
-_END_TRIES = 6
+_WRITE_END_TRIES = 6
 _CANNOT_TRAIN = ErrorDetail(
     "This server cannot train voices as it is set up now; ask its operator.",
     "server_error",
@@ -262,7 +263,7 @@ class Trainings(TaskKind[JobStep]):
         it."""
         self.stop_watching(step)
         end = partial(self._ends.end_with_voice, step, training, learned, export_rows)
-        await until_written(end, _END_TRIES, WAITS_S)
+        await until_written(end, _WRITE_END_TRIES, WAITS_S)
 
     async def _wait(self, step: JobStep, waits_for: Waits, why: str, after_s: float) -> Delayed:
         if why != step.error:
