@@ -19,7 +19,7 @@ from proxy.helpers.helper import Helper, HelperSpec, Life
 from proxy.helpers.limiter import FairLimiter
 
 FILE = "input_file_id"
-_WITHIN_S = 60.0
+_READ_TIMEOUT_S = 60.0
 _AGAIN_WITHIN_S = 4.0
 _MOST_ANSWER_BYTES = 16 * 1024 * 1024
 _SPEC = HelperSpec(
@@ -57,13 +57,14 @@ class BookReader:
     async def _ask_child(
         self, account: str, file: StoredFile, name: str, rules: ReadRules | None, *, waits: bool = False
     ) -> Read | FoundCover:
+        """Have a book read, or without `rules` only its cover."""
         order = BookOrder(_format_of(name, await _first_bytes(file)), rules)
         if order.format == "epub" and find_spec("lxml") is None:
             raise _unusable(
                 "this server reads no EPUBs, as it lacks the package lxml: pip install voxgate[books]"
             )
         async with self._places.hold_turn(account, waits=waits):
-            asking = self._helper.run_with_process(partial(_send_book, order, file), within_s=_WITHIN_S)
+            asking = self._helper.run_with_process(partial(_send_book, order, file), within_s=_READ_TIMEOUT_S)
             try:
                 answer: _Answer = await read_apart(asking, _decoder.decode)
             except UnusableRecording:

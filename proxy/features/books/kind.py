@@ -51,8 +51,9 @@ class BookKind(SpeechKind):
     async def facts(self, job: Job) -> M4bFacts:
         """Return the facts of the book. Its file is opened again for the cover, which a job does not
         store."""
-        facts, own = await super().facts(job), msgspec.json.decode(self._fields(job).own, type=BookFacts)
-        about = own.about
+        facts = await super().facts(job)
+        book = msgspec.json.decode(self._fields(job).own, type=BookFacts)
+        about = book.about
         return replace(
             facts,
             title=about.title,
@@ -60,19 +61,20 @@ class BookKind(SpeechKind):
             year=about.year,
             language=about.language or facts.language,
             series=about.series,
-            cover=facts.cover or await self._cover(job.account, own),
+            cover=facts.cover or await self._read_cover(job.account, book),
         )
 
     def columns(self, job: Job) -> Columns:
         authors = msgspec.json.decode(self._fields(job).own, type=BookFacts).about.authors
         return {"author": ", ".join(authors)} if authors else {}
 
-    async def _cover(self, account: str, own: BookFacts) -> bytes:
-        content = await uploads.held_content(self.files, account, own.file)
+    async def _read_cover(self, account: str, book: BookFacts) -> bytes:
+        """Return the cover in a book's file, or nothing. Raises SoundFailed if it cannot be read now."""
+        content = await uploads.held_content(self.files, account, book.file)
         if not content.size:
             return b""
         try:
-            return await self._reader.read_cover(account, content, own.name)
+            return await self._reader.read_cover(account, content, book.name)
         except RequestFailed as failed:
             # SoundFailed lets the step be tried again.
             raise SoundFailed(failed.code) from None

@@ -18,7 +18,7 @@ from speech_engine.host.child_pipe import pipe_of_one_thread
 
 MOST_CPU_S = 20
 _MEMORY_MB = 512
-_TOO_MUCH = Refused("to read it takes more memory than any book needs")
+_TOO_MUCH_MEMORY = Refused("to read it takes more memory than any book needs")
 _TINY = {"epub": b"", "markdown": b"# A\n\nB.", "text": b"A."}
 _ENCODINGS = ("cp437", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1")
 _Reader = Callable[[bytes], Read | FoundCover]
@@ -28,14 +28,14 @@ _decode = msgspec.msgpack.Decoder(BookOrder).decode
 def main() -> None:
     pipe = pipe_of_one_thread()
     order = _decode(pipe.read() or b"")
-    answer = _reader_of(order)
-    _warm_up(answer, order.format)
+    reader = _reader_of(order)
+    _warm_up(reader, order.format)
     confine_job(MOST_CPU_S, _MEMORY_MB)
     pipe.write(b"")  # ready: the file may come
     file = bytearray()
     while part := pipe.read():
         file += part
-    pipe.write(msgspec.msgpack.encode(_read_or_refuse(answer, bytes(file))))
+    pipe.write(msgspec.msgpack.encode(_read_or_refuse(reader, bytes(file))))
 
 
 def _reader_of(order: BookOrder) -> _Reader:
@@ -59,7 +59,7 @@ def _read_or_refuse(read: _Reader, file: bytes) -> Read | FoundCover | Refused:
     except UnusableBook as fault:
         return Refused(str(fault), fault.is_protected)
     except (MemoryError, RecursionError):
-        return _TOO_MUCH
+        return _TOO_MUCH_MEMORY
 
 
 def _warm_up(read: _Reader, format_: BookFormat) -> None:

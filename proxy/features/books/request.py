@@ -25,7 +25,7 @@ from speech_engine.text import cleaning
 
 _PAUSE = "seconds from 0 to 10"
 _BOOK_FIELDS = ("input_file_id", "read", "pauses", "kind")
-_BETWEEN = "\n\n"
+_PARAGRAPH_BREAK = "\n\n"
 
 
 class Pauses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,9 +89,9 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
         begin = position
         for each in sections:
             gaps.append((position, body.pauses.seconds_before(each.gap)))
-            position += len(each.text) + len(_BETWEEN)
+            position += len(each.text) + len(_PARAGRAPH_BREAK)
         if sections:
-            text = "".join(each.text + _BETWEEN for each in sections)
+            text = "".join(each.text + _PARAGRAPH_BREAK for each in sections)
             chapters.append({"title": chapter.title[:MOST_TITLE], "input": text})
             assert position - begin == len(text)
     if not 0 < len(chapters) <= MOST_CHAPTERS:
@@ -102,15 +102,15 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
             code="unusable_book",
         )
     title = body.title or book.about.title or name.rpartition(".")[0] or name
-    own = BookFacts(file=body.input_file_id, name=name, about=replace(book.about, title=title))
+    facts = BookFacts(file=body.input_file_id, name=name, about=replace(book.about, title=title))
     sent = {key: value for key, value in request.sent.items() if key not in _BOOK_FIELDS}
     fields = {**sent, "kind": "speech", "chapters": chapters, "title": title[:MOST_TITLE]}
     fields["response_format"] = body.response_format
     if body.emotion_tags != "text":
         check_pauses("".join(each["input"] for each in chapters), MOST_JOB_PAUSES_S, FILE)
-    read = parse_job(msgspec.json.encode(fields), defaults)
+    job_fields = parse_job(msgspec.json.encode(fields), defaults)
     return replace(
-        read,
+        job_fields,
         layout=FileLayout(
             gaps=tuple(gaps),
             paragraph_s=body.pauses.paragraph,
@@ -118,7 +118,7 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
                 LeftOut(where=each.where, rule=each.rule, characters=each.characters, sample=each.sample)
                 for each in book.left_out
             ),
-            holds={**read.layout.holds, body.input_file_id: FILE},
-            own=msgspec.Raw(msgspec.json.encode(own)),
+            holds={**job_fields.layout.holds, body.input_file_id: FILE},
+            own=msgspec.Raw(msgspec.json.encode(facts)),
         ),
     )

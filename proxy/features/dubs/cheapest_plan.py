@@ -15,19 +15,20 @@ Numbers = NDArray[np.floating[Any]]
 _GRID_MS = 20
 _MOST_DELAY_MS = 6_000
 _DELAYS = _MOST_DELAY_MS // _GRID_MS + 1
-_NEAR_MS, _FAR_MS = 700, 2_000
+_NEAR_GAP_MS, _FAR_GAP_MS = 700, 2_000
 _CHANGE_COST, _FAR_CHANGE_WEIGHT, _PACE_COST = 400.0, 0.3, 120.0
 
 
 def cheapest_paces(
     lines: Lines, numbers: Sequence[int], of_speakers: Sequence[float], rules: FitRules
 ) -> list[float]:
-    """Return the second factor of each of these lines, by the cheapest plan."""
-    first = np.array(of_speakers)
+    """Return the second factor of each of these lines, by the cheapest plan. The first one is the pace of its
+    speaker, in `of_speakers`."""
+    speaker_paces = np.array(of_speakers)
     ms = 1000 / lines.rate_hz
     starts = np.array([lines.starts[n] for n in numbers]) * ms
     slots = np.array([max(0, lines.ends[n] - lines.starts[n]) for n in numbers]) * ms
-    lengths = np.array([lines.lengths[n] for n in numbers]) * ms / first
+    lengths = np.array([lines.lengths[n] for n in numbers]) * ms / speaker_paces
     gaps = np.append(np.maximum(0, starts[1:] - starts[:-1] - lengths[:-1]), np.inf)
     line_paces = np.array(paces_between(SLOWEST if rules.fills else 1.0, FASTEST_OF_LINE))
     changes = _CHANGE_COST * np.square(line_paces[:, None] - line_paces[None, :])
@@ -43,9 +44,10 @@ def cheapest_paces(
         reach = int(np.flatnonzero(np.isfinite(costs).any(axis=1))[-1]) + 1
         whole = costs[:reach, :, None] + weight * changes
         chosen.append(whole.argmin(axis=1).astype(np.int8))
-        own = _PACE_COST * np.square(line_paces - wanted[number])
-        own[(line_paces * first[number] > rules.most_pace + 1e-9) & (line_paces > 1.0)] = np.inf
-        best = whole.min(axis=1) + delay_costs[:reach, None] + own
+        pace_costs = _PACE_COST * np.square(line_paces - wanted[number])
+        is_too_fast = (line_paces * speaker_paces[number] > rules.most_pace + 1e-9) & (line_paces > 1.0)
+        pace_costs[is_too_fast] = np.inf
+        best = whole.min(axis=1) + delay_costs[:reach, None] + pace_costs
         ends = starts[number] + lengths[number] / line_paces
         next_start = starts[number + 1] if number + 1 < len(numbers) else np.inf
         shifts = np.ceil(np.clip((ends - next_start) / _GRID_MS, -_DELAYS, _DELAYS)).astype(int)
@@ -61,7 +63,8 @@ def _delay_costs() -> Numbers:
 
 
 def _change_weight(gap_ms: float) -> float:
-    return 1.0 if gap_ms < _NEAR_MS else _FAR_CHANGE_WEIGHT if gap_ms < _FAR_MS else 0.0
+    far_weight = _FAR_CHANGE_WEIGHT if gap_ms < _FAR_GAP_MS else 0.0
+    return 1.0 if gap_ms < _NEAR_GAP_MS else far_weight
 
 
 def _shift_costs(best: Numbers, shifts: NDArray[Any]) -> tuple[Numbers, NDArray[Any]]:

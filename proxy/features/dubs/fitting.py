@@ -31,26 +31,29 @@ def fit_lines(lines: Lines, rules: FitRules) -> Fit:
 
     count = len(lines.starts)
     every = range(count)
-    own = {speaker: [n for n in every if lines.speakers[n] == speaker] for speaker in set(lines.speakers)}
+    numbers_by_speaker = {
+        speaker: [n for n in every if lines.speakers[n] == speaker] for speaker in set(lines.speakers)
+    }
     next_starts = _next_starts(lines.starts, lines.ends)
     if lines.may_overlap:
-        for numbers in own.values():
-            for number, then in pairwise(numbers):
-                next_starts[number] = lines.starts[then]
+        for numbers in numbers_by_speaker.values():
+            for number, next_number in pairwise(numbers):
+                next_starts[number] = lines.starts[next_number]
             next_starts[numbers[-1]] = _last_end(lines.starts, lines.ends, numbers[-1])
     of_speakers = {
-        speaker: _pace_of_speaker(lines, numbers, next_starts, rules) for speaker, numbers in own.items()
+        speaker: _pace_of_speaker(lines, numbers, next_starts, rules)
+        for speaker, numbers in numbers_by_speaker.items()
     }
-    starts, found = [0] * count, [1.0] * count
-    for numbers in own.values() if lines.may_overlap else [[*every]]:
-        first = [of_speakers[lines.speakers[n]] for n in numbers]
-        more = cheapest_paces(lines, numbers, first, rules)
+    starts, paces = [0] * count, [1.0] * count
+    for numbers in numbers_by_speaker.values() if lines.may_overlap else [[*every]]:
+        speaker_paces = [of_speakers[lines.speakers[n]] for n in numbers]
+        line_paces = cheapest_paces(lines, numbers, speaker_paces, rules)
         free_at = 0
-        for number, by_speaker, by_line in zip(numbers, first, more, strict=True):
-            found[number] = round(min(by_speaker * by_line, max(rules.most_pace, 1.0)), 6)
+        for number, by_speaker, by_line in zip(numbers, speaker_paces, line_paces, strict=True):
+            paces[number] = round(min(by_speaker * by_line, max(rules.most_pace, 1.0)), 6)
             starts[number] = max(free_at, lines.starts[number])
-            free_at = starts[number] + fitted_length(lines.lengths[number], found[number])
-    return Fit(starts, found, of_speakers)
+            free_at = starts[number] + fitted_length(lines.lengths[number], paces[number])
+    return Fit(starts, paces, of_speakers)
 
 
 def _next_starts(starts: Sequence[int], ends: Sequence[int]) -> list[int]:

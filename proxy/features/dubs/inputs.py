@@ -36,7 +36,9 @@ class DubInputs:
 
     async def read_inputs(self, account: str, fields: DubFields, length_s: float | None) -> DubText:
         """Read the files of a request. Raises RequestFailed, VaultFailed."""
-        content = {field: await self._find(account, field, id_) for field, id_ in fields.inputs.items()}
+        content = {
+            field: await self._find_content(account, field, id_) for field, id_ in fields.inputs.items()
+        }
         text = await self._read_lines(account, content, fields)
         begin_s, end_s = text.last_begin_s, max(line.end_ms for line in text.lines) / 1000
         if ORIGINAL in content:
@@ -49,33 +51,33 @@ class DubInputs:
 
     async def read_changed(self, account: str, fields: DubFields, before: DubText) -> DubText:
         """Read other subtitles for a dub. All else is as it was. Raises RequestFailed, VaultFailed."""
-        content = {INPUT: await self._find(account, INPUT, fields.inputs[INPUT])}
+        content = {INPUT: await self._find_content(account, INPUT, fields.inputs[INPUT])}
         if SHORTS in fields.inputs:
             content[SHORTS] = await uploads.held_content(self._files, account, fields.inputs[SHORTS])
         text = await self._read_lines(account, content, fields)
         return replace(text, samples=before.samples, takes_first=before.takes_first)
 
-    async def _find(self, account: str, field: str, id_: str) -> StoredFile:
+    async def _find_content(self, account: str, field: str, id_: str) -> StoredFile:
         found = await uploads.find_file(self._files.store, account, id_, field, "user_data")
         return await uploads.file_content(self._files, found)
 
     async def _read_lines(
         self, account: str, content: Mapping[str, StoredFile], fields: DubFields
     ) -> DubText:
-        read = {
+        subtitles = {
             field: await self._reader.read_turns(account, content[field], field, fields.cast)
             for field in (INPUT, SHORTS)
             if field in content
         }
-        shorts = read[SHORTS].turns if SHORTS in read else ()
-        lines = await asyncio.to_thread(make_lines, read[INPUT].turns, shorts, fields.cast)
+        shorts = subtitles[SHORTS].turns if SHORTS in subtitles else ()
+        lines = await asyncio.to_thread(make_lines, subtitles[INPUT].turns, shorts, fields.cast)
         rules = FitRules(fields.pace, fields.fills)
         choose = partial(choose_shorts, lines, rules, may_overlap=fields.overlaps)
         return DubText(
             lines=await asyncio.to_thread(choose),
             samples=0,
-            mute=read[INPUT].mute,
-            warnings=tuple(warning for each in read.values() for warning in each.warnings),
+            mute=subtitles[INPUT].mute,
+            warnings=tuple(warning for each in subtitles.values() for warning in each.warnings),
         )
 
 

@@ -89,7 +89,7 @@ class DubKind(DraftKind):
         body, fields = await asyncio.to_thread(parse_dub, background.body, background.defaults)
         check_length(background.terms, 0, "input_file_id")  # it refuses a plan without jobs
         text = await self._inputs.read_inputs(background.caller.account, fields, body.length_s)
-        return await self._draft(background, fields, text, body.response_format, body.tag)
+        return await self._plan_draft(background, fields, text, body.response_format, body.tag)
 
     async def draft_again(
         self, background: BackgroundRequest, job: Job, body: AgainBody, revision: RevisionContext
@@ -102,10 +102,10 @@ class DubKind(DraftKind):
             # Without an original, too, the track stays as long as it was.
             text = text.with_length(body.length_s or text.samples / fields.rate_hz, fields.rate_hz)
         body = replace(body, steps=steps_of_cues(text.lines, body.steps))
-        fields = again_fields(fields, job.id, len(text.lines), body, has_file=True)
-        return await self._draft(background, fields, text, job.format)
+        fields = again_fields(fields, job.id, len(text.lines), body, is_dub=True)
+        return await self._plan_draft(background, fields, text, job.format)
 
-    async def _draft(
+    async def _plan_draft(
         self,
         background: BackgroundRequest,
         fields: DubFields,
@@ -116,10 +116,10 @@ class DubKind(DraftKind):
         """Plan a line of each speaker, and check the room of the files. Raises RequestFailed."""
         caller, terms, speaking = background.caller, background.terms, self._speaking
         check_length(terms, text.characters, INPUT)
-        ignored, language, voices = set[str](), "", list[str]()
+        ignored_fields, language, voices = set[str](), "", list[str]()
         for line in _first_lines(text.lines):
-            call = await _call(speaking, fields, line, background.id, caller, step_terms(terms))
-            ignored.update(call.ignored_fields())
+            call = await _plan_line(speaking, fields, line, background.id, caller, step_terms(terms))
+            ignored_fields.update(call.ignored_fields())
             language = language or call.plan.language
             voices.append(call.plan.voice.id)
         form = OutputForm(format_, fields.rate_hz, fields.kbit_s, is_usual=False)
@@ -127,10 +127,12 @@ class DubKind(DraftKind):
 
         async def plan(number: int, terms: Terms) -> SpeechCall:
             line = text.lines[number - 1]
-            return _unmarked(await _call(speaking, fields, line, background.id, caller, terms))
+            return _unmarked(await _plan_line(speaking, fields, line, background.id, caller, terms))
 
         return JobDraft(
-            fields=replace(fields, ignored=tuple(sorted(ignored)), voice="+".join(dict.fromkeys(voices))),
+            fields=replace(
+                fields, ignored=tuple(sorted(ignored_fields)), voice="+".join(dict.fromkeys(voices))
+            ),
             format=format_,
             data=await asyncio.to_thread(msgspec.json.encode, text),
             pieces=[(line.start_ms, line.end_ms) for line in text.lines],
@@ -143,12 +145,12 @@ class DubKind(DraftKind):
         )
 
     async def plan(
-        self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
+        self, job: Job, step: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
         fields, data = self._fields(job), await self.files.whole(job.account, job.digest)
-        line = await asyncio.to_thread(decode_line, data, held.number)
-        call = await _call(speaking, fields, line, held.request, caller, terms)
-        return PlannedStep(_unmarked(call), source_job=fields.source_of(held.number))
+        line = await asyncio.to_thread(decode_line, data, step.number)
+        call = await _plan_line(speaking, fields, line, step.request, caller, terms)
+        return PlannedStep(_unmarked(call), source_job=fields.source_of(step.number))
 
     @property
     def _speaking(self) -> Speaking:
@@ -197,24 +199,24 @@ class DubKind(DraftKind):
                 stack.push_async_callback(parts.aclose)
                 original = OriginalBed(parts, Ducking(spoken_places(planned, fitted), rate_hz))
             spoken = track_speech(self.files, place_clips(clips, sounds, fitted), samples, rate_hz)
-            calls = await self._planned(job, fields, text)
+            calls = await self._plan_speakers(job, fields, text)
             try:
-                await write_track(spoken, await _mark(calls, rate_hz), original, outs, rate_hz)
+                await write_track(spoken, await _open_mark(calls, rate_hz), original, outs, rate_hz)
             except EngineError as failed:
                 raise SoundFailed(f"the mark failed: {type(failed).__name__}") from None
         writers = {name: out.writer for name, out in outs.items()}
-        receipt = receipt_of(job, await self.store.now(), (samples, rate_hz), writers, calls)
+        receipt = receipt_of(job, await self.store.now(), samples, rate_hz, writers, calls)
         for file, facts in (("report.json", report), ("receipt.json", receipt)):
             await making.add_part(making.writer(FILES[file], ()), msgspec.json.encode(facts), is_last=True)
 
-    async def _planned(self, job: Job, fields: DubFields, text: DubText) -> dict[str, SpeechCall]:
+    async def _plan_speakers(self, job: Job, fields: DubFields, text: DubText) -> dict[str, SpeechCall]:
         """Plan a line of each speaker. Raises RequestFailed."""
-        # All is spoken and charged, so the account gets its files, suspended or without the key.
+        # All is spoken and charged: the account gets its files even if it is suspended or its key is gone.
         callers = self.revision.admin_tools.callers
         caller = await callers.by_id(job.key, may_be_suspended=True, may_be_over=True)
         terms = step_terms(self._speaking.admission.terms(caller))
         return {
-            line.speaker: await _call(self._speaking, fields, line, job.id, caller, terms)
+            line.speaker: await _plan_line(self._speaking, fields, line, job.id, caller, terms)
             for line in _first_lines(text.lines)
         }
 
@@ -296,7 +298,7 @@ class DubKind(DraftKind):
         return self.files.vault.open_record(job.account, job.id, job.record, DubFields)
 
 
-async def _mark(calls: Mapping[str, SpeechCall], rate_hz: int) -> OpenFilter | None:
+async def _open_mark(calls: Mapping[str, SpeechCall], rate_hz: int) -> OpenFilter | None:
     """Open the mark of a dub, if the speech of one of its voices must have one."""
     for call in calls.values():
         treatment = call.plan.treatment
@@ -305,7 +307,7 @@ async def _mark(calls: Mapping[str, SpeechCall], rate_hz: int) -> OpenFilter | N
     return None
 
 
-async def _call(
+async def _plan_line(
     speaking: Speaking, fields: DubFields, line: DubLine, id_: str, caller: Caller, terms: Terms
 ) -> SpeechCall:
     """Plan a line. Raises RequestFailed."""

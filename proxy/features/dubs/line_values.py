@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 FASTEST_OF_SPEAKER, FASTEST_OF_LINE = 1.2, 1.25
+"""The most of the two factors of a line's pace: of its speaker, and of the line itself."""
 MOST_PACE, USUAL_PACE = 1.5, 1.35
 SLOWEST = 0.9
 """The slowest pace. Without `fill`, no line is slower than it was spoken."""
 LATE_MS = 200
-_STEP = 0.025
+"""A line that begins later than so much is late."""
+_PACE_STEP = 0.025
 
 
 class FitRules(NamedTuple):
@@ -50,4 +52,4 @@ def fitted_length(samples: int, pace: float) -> int:
 
 def paces_between(least: float, most: float) -> list[float]:
     """Return the paces between these, by steps."""
-    return [round(least + n * _STEP, 6) for n in range(int((most - least) / _STEP + 1e-6) + 1)]
+    return [round(least + n * _PACE_STEP, 6) for n in range(int((most - least) / _PACE_STEP + 1e-6) + 1)]

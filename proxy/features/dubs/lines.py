@@ -19,10 +19,10 @@ from proxy.features.dubs.subtitle_text import SpokenTurn
 from speech_engine.redacted import Redacted
 
 MOST_CHARACTERS = 2_000
-_MOST_JOINED = 3
-_JOINED_GAP_MS = 300
-_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।", "”", '"', "»", ":", "—")
-_MS = 1000
+_MOST_JOINED_TURNS = 3
+_MOST_JOINED_GAP_MS = 300
+_SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।", "”", '"', "»", ":", "—")
+_MS_A_SECOND = 1000
 
 
 class DubLine(Redacted, msgspec.Struct, frozen=True, kw_only=True):
@@ -100,11 +100,11 @@ def _continues_sentence(before: DubLine, after: DubLine) -> bool:
     """Tell whether a line is the rest of the sentence before it."""
     return (
         before.speaker == after.speaker
-        and len(before.turns) < _MOST_JOINED
+        and len(before.turns) < _MOST_JOINED_TURNS
         and len(before.text) + len(after.text) < MOST_CHARACTERS
-        and not before.text.endswith(_ENDS)
+        and not before.text.endswith(_SENTENCE_ENDS)
         and before.turns[-1].number != after.turns[0].number
-        and 0 <= after.start_ms - before.turns[-1].end_ms < _JOINED_GAP_MS
+        and 0 <= after.start_ms - before.turns[-1].end_ms < _MOST_JOINED_GAP_MS
     )
 
 
@@ -113,24 +113,21 @@ def choose_shorts(lines: Sequence[DubLine], rules: FitRules, *, may_overlap: boo
     before anything is spoken, so no line is charged twice."""
     if not any(line.short for line in lines):
         return [*lines]
-    lengths = [round(expected_s(line.text) * _MS) for line in lines]
-    planned = lines_to_fit(lines, lengths, _MS, may_overlap=may_overlap)
+    lengths = [round(expected_s(line.text) * _MS_A_SECOND) for line in lines]
+    planned = lines_to_fit(lines, lengths, _MS_A_SECOND, may_overlap=may_overlap)
     fitted = fit_lines(planned, rules)
+    are_late = [fitted.is_late(planned, number) for number in range(len(lines))]
     return [
         replace(line, text=line.short, is_short=True)
         # A line that is on time may make the next one late.
-        if line.short
-        and len(line.short) < len(line.text)
-        and any(
-            fitted.is_late(planned, each)
-            for each in (number, *([number + 1] if number + 1 < len(lines) else []))
-        )
+        if line.short and len(line.short) < len(line.text) and any(are_late[number : number + 2])
         else line
         for number, line in enumerate(lines)
     ]
 
 
 def expected_s(text: str) -> float:
+    """Return the likely seconds of a text: the estimate without the fifth that it adds."""
     return estimate.speech_seconds(text, 1.0) / 1.2
 
 
@@ -150,8 +147,8 @@ def lines_to_fit(
     """Return lines as they are fitted, by the length of each in samples."""
     speakers = {name: number for number, name in enumerate(dict.fromkeys(line.speaker for line in lines))}
     return Lines(
-        [line.start_ms * rate_hz // _MS for line in lines],
-        [line.end_ms * rate_hz // _MS for line in lines],
+        [line.start_ms * rate_hz // _MS_A_SECOND for line in lines],
+        [line.end_ms * rate_hz // _MS_A_SECOND for line in lines],
         lengths,
         [speakers[line.speaker] for line in lines],
         rate_hz,

@@ -17,8 +17,8 @@ _FULL_SCALE = 32768.0
 
 
 def sound_bounds(pcm: bytes, rate_hz: int) -> tuple[int, int]:
-    """Return where the sound of a clip begins and ends: its silent ends are 34 dB softer than its loudest
-    moment. A clip without sound is empty."""
+    """Return the first sample of a clip's sound and the one after its last. Its silent ends are 34 dB softer
+    than its loudest moment. For a clip without sound, both are 0."""
     samples = np.frombuffer(pcm, "<i2").astype(np.float64)
     width = max(1, rate_hz // 100)
     levels = np.sqrt(np.add.reduceat(np.square(samples), np.arange(0, max(1, len(samples)), width)) / width)
@@ -44,10 +44,10 @@ class Ducking:
     sound."""
 
     def __init__(self, spoken: Sequence[tuple[int, int]], rate_hz: int) -> None:
-        places, gains, softer = [0.0], [1.0], 10 ** (DUCKED_DB / 20)
+        places, gains, ducked_gain = [0.0], [1.0], 10 ** (DUCKED_DB / 20)
         for start, end in speech_runs(spoken, rate_hz):
             places += [start - _FADE_DOWN_S * rate_hz, start, end, end + _FADE_UP_S * rate_hz]
-            gains += [1.0, softer, softer, 1.0]
+            gains += [1.0, ducked_gain, ducked_gain, 1.0]
         # Speech may begin with the first sample.
         places[0] = min(places) - 1
         self._places, self._gains = np.array(places), np.array(gains)

@@ -19,8 +19,8 @@ from proxy.file_store.sealed_blobs import StoredFile
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 
-_WITHIN_S = 600.0
-_PART_WITHIN_S = 60.0
+_FILE_TIMEOUT_S = 600.0
+_PART_TIMEOUT_S = 60.0
 _SPEC = HelperSpec(
     module="proxy.features.dubs.sound_child",
     is_for_one=True,
@@ -42,9 +42,11 @@ class OriginalSounds:
         """Count the samples of an original. Raises InvalidRequest, DecodingFailed, NoPlace, VaultFailed."""
         order = msgspec.msgpack.encode(SoundOrder())
         async with self._places.hold_turn(account):
-            asked = self._helper.run_with_process(partial(ask_with_file, order, file), within_s=_WITHIN_S)
+            measuring = self._helper.run_with_process(
+                partial(ask_with_file, order, file), within_s=_FILE_TIMEOUT_S
+            )
             try:
-                counted = await read_apart(asked, _decoder.decode)
+                counted = await read_apart(measuring, _decoder.decode)
             except UnusableRecording as refused:
                 message = f"Invalid '{ORIGINAL}': {refused}."
                 raise InvalidRequest(message, param=ORIGINAL, code="unusable_original") from None
@@ -55,11 +57,11 @@ class OriginalSounds:
         """Yield the sound of an original at the rate of the order. Raises SoundFailed, VaultFailed."""
         try:
             async with self._helper.use_process() as life:
-                async with asyncio.timeout(_WITHIN_S):
+                async with asyncio.timeout(_FILE_TIMEOUT_S):
                     part = await ask_with_file(msgspec.msgpack.encode(order), file, life)
                 while part:
                     yield part
-                    async with asyncio.timeout(_PART_WITHIN_S):
+                    async with asyncio.timeout(_PART_TIMEOUT_S):
                         part = await life.receive()
         except (HelperFailed, TimeoutError) as failed:
             raise SoundFailed(f"the original cannot be decoded: {type(failed).__name__}") from None

@@ -45,12 +45,13 @@ class DubReceipt(SoundClaims, frozen=True, kw_only=True):
 def receipt_of(
     job: Job,
     made: int,
-    sound: tuple[int, int],
+    samples: int,
+    rate_hz: int,
     writers: Mapping[str, FileWriter],
     calls: Mapping[str, SpeechCall],
 ) -> DubReceipt:
-    """Return the receipt of a job that was made now. `sound` has the samples and their rate, and `calls` are
-    of a line of each speaker."""
+    """Return the receipt of a job whose files were `made` at this time. `writers` are by the names of files,
+    the track first, and `calls` by the names of speakers."""
     files = [
         ReceiptFile(name, each.digest.hexdigest(), sum(row.bytes for row in each.rows))
         for name, each in writers.items()
@@ -65,8 +66,8 @@ def receipt_of(
         bytes=files[0].bytes,
         media_type=JOB_MEDIA_TYPES[job.format],
         format=job.format,
-        samples=sound[0],
-        sample_rate_hz=sound[1],
+        samples=samples,
+        sample_rate_hz=rate_hz,
         files=files,
         voices=[ReceiptVoice(name, call.plan.voice.id, facts[name].consents) for name, call in calls.items()],
         speakers=_models(calls.values(), facts.values()),

@@ -41,7 +41,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_of(text: DubText, planned: Lines, fitted: Fit, spoken_s: Sequence[float]) -> Report:
-    rate, cues, paces = planned.rate_hz, list[ReportCue](), dict[str, float]()
+    rate_hz, cues, paces = planned.rate_hz, list[ReportCue](), dict[str, float]()
     for number, (line, start, pace) in enumerate(zip(text.lines, fitted.starts, fitted.paces, strict=True)):
         end = start + fitted_length(planned.lengths[number], pace)
         paces[line.speaker] = fitted.of_speakers[planned.speakers[number]]
@@ -49,11 +49,11 @@ def report_of(text: DubText, planned: Lines, fitted: Fit, spoken_s: Sequence[flo
             ReportCue(
                 number=line.turns[0].number,
                 speaker=line.speaker,
-                start=round(start / rate, 3),
-                end=round(end / rate, 3),
+                start=round(start / rate_hz, 3),
+                end=round(end / rate_hz, 3),
                 spoken=round(spoken_s[number], 3),
                 pace=round(pace, 4),
-                shift=round((start - planned.starts[number]) / rate, 3),
+                shift=round((start - planned.starts[number]) / rate_hz, 3),
                 is_late=fitted.is_late(planned, number),
                 is_short=line.is_short,
                 is_cut=end > text.samples,
@@ -87,7 +87,7 @@ def report_csv(report: Report) -> bytes:
 def timed_subtitles(text: DubText, report: Report, *, is_vtt: bool) -> bytes:
     """Return the spoken texts with the times at which they are heard."""
     parts = ["WEBVTT\n\n"] if is_vtt else []
-    for number, (line, each) in enumerate(zip(text.lines, report.cues, strict=True), 1):
-        start, end = round(1000 * each.start), round(1000 * each.end)
-        parts.append(cue(number, start, max(end, start + 1), line.text, is_vtt=is_vtt) + "\n")
+    for number, (line, placed) in enumerate(zip(text.lines, report.cues, strict=True), 1):
+        start_ms, end_ms = round(1000 * placed.start), round(1000 * placed.end)
+        parts.append(cue(number, start_ms, max(end_ms, start_ms + 1), line.text, is_vtt=is_vtt) + "\n")
     return "".join(parts).encode()

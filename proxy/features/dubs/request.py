@@ -24,7 +24,7 @@ from proxy.speech.usage_tag import Tag
 INPUT, SHORTS, ORIGINAL = "input_file_id", "short_file_id", "original_file_id"
 FORMATS = ("flac", "wav", "opus", M4A, "mp3", "aac")
 Result = Literal["track", "speech", "bed"]
-_RATE_WITH_ORIGINAL, _RATE = 48_000, 24_000
+_WITH_ORIGINAL_HZ, _WITHOUT_HZ = 48_000, 24_000
 FILES = {"track": 0, "speech": 1, "bed": 2, "report.json": 3, "receipt.json": 4}
 """The number of each file in the rows of its job."""
 _STEP_FIELDS = (
@@ -89,7 +89,8 @@ class DubFields(StepFields, frozen=True, kw_only=True):
 
 
 class DubText(msgspec.Struct, frozen=True, kw_only=True):
-    """The text of a dub: its lines, the samples of its track, and warnings about its subtitles."""
+    """The text of a dub: its lines, the samples of its track, and warnings about its subtitles. `mute` is the
+    number of cues without words. If it `takes_first`, only the first channel of the original is used."""
 
     lines: list[DubLine]
     samples: int
@@ -111,7 +112,7 @@ class DubText(msgspec.Struct, frozen=True, kw_only=True):
         return max(line.start_ms for line in self.lines) / 1000
 
     def with_length(self, seconds: float, rate_hz: int) -> DubText:
-        """Return it for a track of this length. Raises InvalidRequest."""
+        """Return the text for a track of this length. Raises InvalidRequest."""
         if seconds <= self.last_begin_s:
             message = f"Invalid value for 'length_s': the last cue begins at {self.last_begin_s:g} s"
             raise InvalidRequest(f"{message}, and the track would have {seconds:g} s.", param="length_s")
@@ -135,7 +136,7 @@ def parse_dub(raw: bytes, defaults: Defaults) -> tuple[DubBody, DubFields]:
     body = speech_request.parse(DubBody, raw, defaults)
     values = speech_request.raw_fields(raw, 0)
     sent = {name: values[name] for name in _STEP_FIELDS if name in values}
-    rate_hz = body.sample_rate or (_RATE_WITH_ORIGINAL if body.original_file_id else _RATE)
+    rate_hz = body.sample_rate or (_WITH_ORIGINAL_HZ if body.original_file_id else _WITHOUT_HZ)
     form = _output_form(body, rate_hz)
     sent |= {
         "model": _raw(body.model),

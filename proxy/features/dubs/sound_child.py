@@ -31,7 +31,7 @@ def main() -> None:
     order = _decode(pipe.read() or b"")
     tiny = warm_up()
     _count_samples(tiny)
-    _send_sound(tiny, SoundOrder(16_000), lambda _pcm: None)
+    _send_sound(tiny, SoundOrder(16_000), lambda _to_pcm: None)
     confine_job(MOST_CPU_S, _MEMORY_MB)
     pipe.write(b"")  # ready: the file may come
     parts = bytearray()
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _count_samples(file: bytes) -> Counted | Undecoded:
-    def counted(frames: MonoFrames) -> Counted:
+    def count_frames(frames: MonoFrames) -> Counted:
         samples = 0
         for frame, count in frames:
             if not frames.mix.takes_first:
@@ -64,25 +64,25 @@ def _count_samples(file: bytes) -> Counted | Undecoded:
             raise frames.no_sound_error()
         return Counted(samples, frames.rate_hz, frames.mix.takes_first)
 
-    return read_upload(file, counted)
+    return read_upload(file, count_frames)
 
 
 def _send_sound(file: bytes, order: SoundOrder, send: Callable[[bytes], None]) -> None:
-    def given(frames: MonoFrames) -> Undecoded:
+    def send_frames(frames: MonoFrames) -> Undecoded:
         stream = None
         for frame, count in frames:
             if stream is None:
                 stream = soxr.ResampleStream(frames.rate_hz, order.rate_hz, 1, dtype="float64", quality="HQ")
-            if pcm := _pcm(np.asarray(stream.resample_chunk(frames.mono(frame, count)))):
+            if pcm := _to_pcm(np.asarray(stream.resample_chunk(frames.mono(frame, count)))):
                 send(pcm)
-        if stream is not None and (pcm := _pcm(np.asarray(stream.resample_chunk(np.zeros(0), last=True)))):
+        if stream is not None and (pcm := _to_pcm(np.asarray(stream.resample_chunk(np.zeros(0), last=True)))):
             send(pcm)
-        return Undecoded("empty")
+        return Undecoded("empty")  # no caller uses it
 
-    read_frames(file, Downmix(takes_first=order.takes_first), given)
+    read_frames(file, Downmix(takes_first=order.takes_first), send_frames)
 
 
-def _pcm(mono: NDArray[np.float64]) -> bytes:
+def _to_pcm(mono: NDArray[np.float64]) -> bytes:
     return bytes(np.clip(np.rint(mono * 32768), -32768, 32767).astype("<i2").data)
 
 

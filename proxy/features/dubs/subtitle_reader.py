@@ -18,7 +18,7 @@ from proxy.helpers.helper import Helper, HelperSpec, Life
 from proxy.helpers.limiter import FairLimiter
 
 MOST_BYTES = 8 * 1024 * 1024
-_WITHIN_S = 60.0
+_READ_TIMEOUT_S = 60.0
 _SPEC = HelperSpec(
     module="proxy.features.dubs.reading_child",
     is_for_one=True,
@@ -42,9 +42,11 @@ class SubtitleReader:
             raise unusable(field, f"they have more than {MOST_BYTES} bytes")
         order = msgspec.msgpack.encode(SubtitleOrder(cast))
         async with self._places.hold_turn(account):
-            asked = self._helper.run_with_process(partial(ask_with_file, order, file), within_s=_WITHIN_S)
+            reading = self._helper.run_with_process(
+                partial(ask_with_file, order, file), within_s=_READ_TIMEOUT_S
+            )
             try:
-                answer: SubtitleAnswer = await read_apart(asked, _decoder.decode)
+                answer: SubtitleAnswer = await read_apart(reading, _decoder.decode)
             except UnusableRecording:
                 raise unusable(field, "to read them takes too long, or they are made to harm") from None
         if isinstance(answer, RefusedSubtitles):

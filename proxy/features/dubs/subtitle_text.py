@@ -101,18 +101,19 @@ def _decode_strictly(data: bytes, encoding: str) -> str:
 
 def _cues(lines: Sequence[str], *, is_vtt: bool) -> Iterator[tuple[int, int, Sequence[str]]]:
     """Yield the times of the cues with their lines of text. Raises UnusableSubtitles."""
-    times, texts, number, is_over = None, list[str](), 0, False
+    times, texts, number, has_ended = None, list[str](), 0, False
+    # The line of times at the end only makes the last cue end.
     for line in (*lines, "0:00.000 --> 0:00.000"):
         if "-->" in line and (found := _TIMES.match(line)):
             if times is not None:
-                yield *times, texts if is_over else _without_number(texts, number + 1)
+                yield *times, texts if has_ended else _without_number(texts, number + 1)
             number += 1
-            times, texts, is_over = _read_times(found, number), list[str](), False
-        elif times is None or is_over:
+            times, texts, has_ended = _read_times(found, number), list[str](), False
+        elif times is None or has_ended:
             continue
         elif is_vtt and (not line.strip() or line.startswith(_BLOCKS)):
             # After a blank line, WebVTT has a note, a style, or the name of the next cue.
-            is_over = not line.strip()
+            has_ended = not line.strip()
         else:
             texts.append(line)
 
@@ -128,8 +129,8 @@ def _read_times(found: re.Match[str], number: int) -> tuple[int, int]:
 
 
 def _ms(clock: Sequence[str]) -> int:
-    _, hours, minutes, seconds, part = clock
-    return 1000 * (3600 * int(hours or 0) + 60 * int(minutes) + int(seconds)) + int(part.ljust(3, "0"))
+    _, hours, minutes, seconds, fraction = clock
+    return 1000 * (3600 * int(hours or 0) + 60 * int(minutes) + int(seconds)) + int(fraction.ljust(3, "0"))
 
 
 def _without_number(texts: list[str], number: int) -> Sequence[str]:

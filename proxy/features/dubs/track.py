@@ -43,7 +43,7 @@ class PlacedClip(NamedTuple):
 
 
 def place_clips(clips: Sequence[JobClip], sounds: Sequence[tuple[int, int]], fitted: Fit) -> list[PlacedClip]:
-    """Return the clips in the order in which they begin."""
+    """Return the clips in the order in which they begin. `sounds` are `first` and `last` of each clip."""
     rows = zip(clips, sounds, fitted.starts, fitted.paces, strict=True)
     return sorted(
         (PlacedClip(clip, *sound, at, pace) for clip, sound, at, pace in rows), key=lambda each: each.start
@@ -68,10 +68,10 @@ async def track_speech(
                 pcm = await files.whole(line.clip.account, line.clip.digest)
                 playing.append((line.start, await asyncio.to_thread(_fit_sound, pcm, line, rate_hz)))
         sound = np.zeros(last - first, np.int32)
-        for start, own in playing:
-            begin, end = max(first, start), min(last, start + len(own))
-            sound[begin - first : end - first] += own[begin - start : end - start]
-        playing = [(start, own) for start, own in playing if start + len(own) > last]
+        for start, line_sound in playing:
+            begin, end = max(first, start), min(last, start + len(line_sound))
+            sound[begin - first : end - first] += line_sound[begin - start : end - start]
+        playing = [(start, each) for start, each in playing if start + len(each) > last]
         yield np.clip(sound, -32768, 32767).astype("<i2").tobytes()
 
 
@@ -87,7 +87,8 @@ def _fit_sound(pcm: bytes, line: PlacedClip, rate_hz: int) -> NDArray[np.int16]:
 
 
 class DubFile:
-    """One of the files of a dub, while it is made. Close it."""
+    """One of the files of a dub, while it is made. Call `end` after the last sound, and `drop_encoder` in any
+    case."""
 
     def __init__(
         self,
@@ -97,7 +98,8 @@ class DubFile:
         tag: bytes = b"",
         mp4: M4bEncoder | None = None,
     ) -> None:
-        self._making, self.writer, self._encoder, self._tag, self._mp4 = making, writer, encoder, tag, mp4
+        self.writer = writer
+        self._making, self._encoder, self._tag, self._mp4 = making, encoder, tag, mp4
         # One thread, so that the end comes last, also after a cancellation.
         self._threads = ThreadPoolExecutor(1)
 

@@ -51,11 +51,13 @@ from speech_engine.text.english_readings import is_english, times_written
 from speech_engine.text.said import with_times_of
 
 LEAST_S = 0.4
+"""A shorter part is not heard."""
 OFTEN_CALLED_WRONG = frozenset(
     (("kokoro/standard", "en"), ("kokoro/standard", "es"), ("piper/standard", "en"))
 )
 """Models, by name, and languages of which `bench.heard_check` calls more than 2 right sentences in 100 wrong.
 Their wrong sentences count as unsure: they are said again once, and are never free."""
+_USUAL_LENGTH, _WRONG_LENGTH = 1.0, 0.0
 _RESERVE_S = 0.05
 """A second hearing is stopped so long before the end of the time, so that the first one still counts."""
 _TIMES_LONGER, _MORE_LETTERS = 4, 500
@@ -159,7 +161,7 @@ class TranscriptCheck(MadePartCheck):
             with suppress(TimeoutError, EngineError):
                 async with asyncio.timeout_at(until - _RESERVE_S):
                     second = await self._compare_with_transcript(part, full_window=True)
-        return min(first, second, key=lambda each: (_rank(each), len(each.runs)))
+        return min(first, second, key=lambda each: (_severity(each), len(each.runs)))
 
     def _comparing_front_end(self, made: MadePart) -> str:
         """Return the front-end that reads both texts: the part's, or, if it is PLAIN, the language's."""
@@ -203,7 +205,7 @@ class TranscriptCheck(MadePartCheck):
         transcript = await self._read_transcript(part, scored.text)
         evidence = Evidence(scores=_scores(scored), silences=sound.silences)
 
-        def compare_by(sounds: Sounds | None, length: float = 1.0) -> WordComparison:
+        def compare_by(sounds: Sounds | None, length: float = _USUAL_LENGTH) -> WordComparison:
             return compare(wanted.text, transcript, language, evidence._replace(sounds=sounds, length=length))
 
         needed = await asyncio.to_thread(texts_to_sound, compare_by)
@@ -214,7 +216,8 @@ class TranscriptCheck(MadePartCheck):
         voice_key = (made.candidate.speaker, voice, language, round(speed, 2), bool(wanted_phonemes))
         is_usual = self._lengths.is_usual(voice_key, size, sound.sounding_s)
         sounds = None if phonemes is None else lambda words: phonemes.get(words, "")
-        found = await asyncio.to_thread(compare_by, sounds, 1.0 if is_usual else 0.0)
+        length = _USUAL_LENGTH if is_usual else _WRONG_LENGTH
+        found = await asyncio.to_thread(compare_by, sounds, length)
         if not found.runs:
             self._lengths.learn(voice_key, size, sound.sounding_s)
         return found
@@ -227,7 +230,7 @@ def _scores(transcript: ScoredTranscript) -> list[ScoredWord]:
     ]
 
 
-def _rank(found: WordComparison) -> int:
+def _severity(found: WordComparison) -> int:
     return ("right", "unsure", "wrong").index(found.verdict)
 
 

@@ -28,8 +28,8 @@ from speech_engine import EngineError, SpeechJob
 
 LONGEST_S = 60.0
 """A part that is expected to be longer is not heard: it is a text without sentences."""
-_TIMES_ITS_LENGTH, _JOB_S = 3.0, 60.0
-"""How long a made part may be heard and spoken again: so many times its length, in jobs at least `_JOB_S`."""
+_TIMES_ITS_LENGTH, _LEAST_S, _LEAST_JOB_S = 3.0, 1.0, 60.0
+"""How long a made part may be heard and spoken again: so many times its length, and at least so long."""
 _AGAIN_SHARE = 0.3
 """The part of a request's estimated length that may be spoken again."""
 _ALWAYS_AGAIN = 2
@@ -128,6 +128,7 @@ class _Try:
 
     @property
     def rank(self) -> tuple[int, int]:
+        """The better the try, the lower."""
         return RESULTS.index(self.verdict.result), len(self.verdict.words)
 
 
@@ -186,6 +187,8 @@ class PartsOfCall(CheckedParts):
     async def _checked(
         self, run: PartRun, source: Prefetch[CandidateStream], tries: list[Prefetch[CandidateStream]]
     ) -> CheckedPart:
+        """Return the best try of a part. Each further source is added to `tries`: the caller closes them all
+        if this raises."""
         stream = await source.wait_begun()
         why = (
             "long"
@@ -209,7 +212,7 @@ class PartsOfCall(CheckedParts):
                 raise
             failure = error
         self._made[run.number].set()
-        least_s = _JOB_S if self._call.job else 1.0
+        least_s = _LEAST_JOB_S if self._call.job else _LEAST_S
         until = min(plays_at, time.monotonic() + max(least_s, _TIMES_ITS_LENGTH * run.estimated_s))
         if best is not None:
             self._note_made(run.number)
@@ -225,7 +228,7 @@ class PartsOfCall(CheckedParts):
         return CheckedPart(best.source, best.stream, best.chunks)
 
     def _plays_at(self, run: PartRun) -> float:
-        """Return when a listener hears a part. It is `inf` for a part that the listener waits for."""
+        """Return when a listener hears a part, by `time.monotonic`; `inf` if it is not made ahead of time."""
         now = time.monotonic()
         urgency, plays_in_s, _ = urgency_of(self._call, run, run.winner or run.candidates[0], now)
         return now + plays_in_s if urgency == "ahead" else inf

@@ -25,30 +25,30 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.speech.front_ends import FrontEnds
 
     if context.engines is None:
-        own = MisheardRates(context.store)
-        yield FeatureInstance(context, lambda _revision: Additions(MisheardModels(own).endpoints))
+        rates = MisheardRates(context.store)
+        yield FeatureInstance(context, lambda _revision: Additions(MisheardModels(rates).endpoints))
         return
     watch = CheckWatch(context.metrics.registry)
-    async with open_rates(context.store, context.metrics) as own:
+    async with open_rates(context.store, context.metrics) as rates:
         check = TranscriptCheck(
-            context.find_shared_or(LocalRecognition()), context.find(FrontEnds), watch, own
+            context.find_shared_or(LocalRecognition()), context.find(FrontEnds), watch, rates
         )
         room = FreeRoom(context.store)
 
         def additions_for(revision: RevisionContext) -> Additions:
             check.use_section(SECTION.of(revision.config))
             on_the_way = OnTheWay((room.opener,), part_check=check)
-            return Additions(MisheardModels(own).endpoints, on_the_way=on_the_way)
+            return Additions(MisheardModels(rates).endpoints, on_the_way=on_the_way)
 
-        yield FeatureInstance(context.with_shared(watch).with_shared(own).with_shared(check), additions_for)
+        yield FeatureInstance(context.with_shared(watch).with_shared(rates).with_shared(check), additions_for)
 
 
-def _jobs(config: Config) -> Iterator[Finding]:
+def _check_jobs(config: Config) -> Iterator[Finding]:
     """Yield a note if there is a recogniser, and jobs are not heard."""
     if config.models.keys() & natural.hearing_candidates({}).keys() and not SECTION.of(config).jobs:
         yield note("heard", "jobs are heard only if they ask for it", "jobs = true in [heard] has all heard")
 
 
 FEATURE = Feature(
-    "heard", _open, tables=(SPANS, RATES), paths=("/admin/misheard",), doctor=(("heard", _jobs),)
+    "heard", _open, tables=(SPANS, RATES), paths=("/admin/misheard",), doctor=(("heard", _check_jobs),)
 )

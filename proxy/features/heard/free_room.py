@@ -20,7 +20,7 @@ from proxy.storage.store import Params, Store
 
 ALWAYS_FREE_S = 60.0
 FREE_SHARE = 0.03
-_MS = 1000
+_MS_A_SECOND = 1000
 
 
 _OF_CYCLE = "FROM heard_spans WHERE account = :account AND at >= :since AND at < :until"
@@ -47,7 +47,7 @@ class FreeRoom:
 
     async def _sum_s(self, sql: str, params: Params) -> float:
         (row,) = await self.store.read(sql, params)
-        return int(row["ms"]) / _MS
+        return int(row["ms"]) / _MS_A_SECOND
 
 
 class _CheckObserver(Observer):
@@ -56,13 +56,13 @@ class _CheckObserver(Observer):
     def __init__(self, room: FreeRoom, call: SpeechCall) -> None:
         self._room = room
         self._call = call
-        self._at = 0
+        self._placed_at = 0
 
     async def take_place(self) -> None:
         call, caller = self._call, self._call.caller
-        self._at = await self._room.store.now()
+        self._placed_at = await self._room.store.now()
         wanted_s = 2 * call.plan.estimated_s
-        room_s = await self._room.remaining_s(caller.account, caller.anchor, self._at, wanted_s)
+        room_s = await self._room.remaining_s(caller.account, caller.anchor, self._placed_at, wanted_s)
         if (check := call.totals.check) is not None:
             check.free_room_s, check.make_rows = room_s, self._rows
 
@@ -73,6 +73,6 @@ class _CheckObserver(Observer):
             return  # a stored answer has another price
         # A failed call is not charged.
         charged_s = 0.0 if totals.error else report.checked_s - report.free_s
-        charged_ms, free_ms = (max(0, round(_MS * each)) for each in (charged_s, report.free_s))
+        charged_ms, free_ms = (max(0, round(_MS_A_SECOND * each)) for each in (charged_s, report.free_s))
         if charged_ms or free_ms:
-            yield CheckedSpan(self._call.id, self._call.caller.account, self._at, charged_ms, free_ms)
+            yield CheckedSpan(self._call.id, self._call.caller.account, self._placed_at, charged_ms, free_ms)

@@ -18,6 +18,7 @@ _SHORTEST, _LONGEST = 0.85, 1.2
 _NARROWEST = 0.03
 """The usual parts differ from 1 at least by so much, also for a voice that is always as long as expected."""
 _FORGETTING = 0.995
+"""The weight of all earlier sentences is multiplied by it at each new one."""
 _RIDGE = 1e-6
 
 
@@ -96,8 +97,8 @@ class _Fit:
         if self._count < _OWN_BOUNDS_FROM:
             return _SHORTEST, _LONGEST
         ratios = sorted(self._ratios)
-        first = len(ratios) // 100
-        return min(ratios[first], 1 - _NARROWEST), max(ratios[-1 - first], 1 + _NARROWEST)
+        percent = len(ratios) // 100
+        return min(ratios[percent], 1 - _NARROWEST), max(ratios[-1 - percent], 1 + _NARROWEST)
 
     def _ratio(self, size: SentenceSize, seconds: float) -> float:
         import numpy as np

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from math import inf
 
 _FIRST_RATE = 0.1
+"""The time to hear a second of sound, before any was heard."""
 _SMOOTHING = 0.7
+"""The weight of the former rate in a new one."""
 _PROBE_EVERY_S = 10.0
 _STALLED_S = 2.0
 _STALLED_TIMES = 3.0
@@ -46,11 +48,11 @@ class HearingQueue:
         if began - self._last_at > _PROBE_EVERY_S:
             self._rate = min(self._rate, _FIRST_RATE)  # it may be quicker by now
         expected_s = (self._under_way_s + length_s) * self._rate
-        if began + expected_s > until or not self._may_ask(began):
+        if began + expected_s > until or not self._may_send(began):
             raise TooLate
         self._last_at = began
         self._under_way_s += length_s
-        all_s = self._under_way_s
+        queued_s = self._under_way_s
         try:
             try:
                 async with (
@@ -62,11 +64,11 @@ class HearingQueue:
                 self._note_late(now() - began, expected_s, now())
                 raise TooLate from None
             self._stalled_until = None
-            self._rate = _SMOOTHING * self._rate + (1 - _SMOOTHING) * (now() - began) / all_s
+            self._rate = _SMOOTHING * self._rate + (1 - _SMOOTHING) * (now() - began) / queued_s
         finally:
             self._under_way_s = max(0.0, self._under_way_s - length_s)
 
-    def _may_ask(self, now: float) -> bool:
+    def _may_send(self, now: float) -> bool:
         if self._stalled_until is None:
             return True
         if now < self._stalled_until:

@@ -31,7 +31,7 @@ from speech_engine.text.said import words_of
 DAY_US = 86_400 * SECOND_US
 DAYS = 90
 """Older rows are deleted."""
-_EVERY_S = 60.0
+_WRITE_EVERY_S = 60.0
 _KEYS_A_COMMIT = 100
 _MOST_COUNTED = 10_000
 """The sums that are held in memory. Beyond, verdicts are not counted until these are written."""
@@ -95,7 +95,9 @@ class MisheardRates(NoMisheardRates):
     def __init__(self, store: Store) -> None:
         self._store = store
         self._counted: dict[RateKey, RateSums] = {}
+        # By voice, engine, model and language.
         self._known: Mapping[tuple[str, str, str, str], Misheard] = {}
+        # The wrong words in a thousand, by language and recogniser.
         self._usual: Mapping[tuple[str, str], float] = {}
 
     def count_words(self, made: MadePart, words: int, verdict: PartVerdict, ears: str) -> None:
@@ -188,7 +190,7 @@ def _shown_rate(row: Mapping[str, object], usual: float | None) -> MisheardRate:
 @asynccontextmanager
 async def open_rates(store: Store, metrics: Metrics) -> AsyncIterator[MisheardRates]:
     rates = MisheardRates(store)
-    writing = RepeatingTask("rates of what is heard", rates.write_counts, _EVERY_S, metrics)
+    writing = RepeatingTask("rates of what is heard", rates.write_counts, _WRITE_EVERY_S, metrics)
     try:
         yield rates
     finally:

@@ -32,23 +32,25 @@ def at_sentences(parts: Sequence[Part], text: str, speed: float) -> tuple[Part, 
 
 def _pieces(part: Part, text: str, speed: float, least_s: float) -> Iterator[Part]:
     """Yield the pieces of a part. A model that joins sentences speaks a whole paragraph."""
-    own = text[part.start : part.end]
-    starts = set(paragraph_starts(own))
+    part_text = text[part.start : part.end]
+    starts = set(paragraph_starts(part_text))
     joins = part.candidates[0].model.info.joins_segments
-    borders = starts if joins else starts.union(sentence_ends(own, part.language))
+    borders = starts if joins else starts.union(sentence_ends(part_text, part.language))
     ends = [0]
-    for end in sorted(borders | {len(own)}):
-        piece = own[ends[-1] : end]
+    for end in sorted(borders | {len(part_text)}):
+        piece = part_text[ends[-1] : end]
         if is_speech(piece) and estimate.speech_seconds(piece, speed) >= least_s:
             ends.append(end)
-    if ends[-1] < len(own):
+    if ends[-1] < len(part_text):
         # A short rest belongs to the piece before it.
-        ends[-1 if len(ends) > 1 else len(ends) :] = [len(own)]
+        if len(ends) > 1:
+            ends.pop()
+        ends.append(len(part_text))
     # The signs before a part, such as the name of its speaker, are charged with its first piece.
-    before = part.characters - len(own)
+    before = part.characters - len(part_text)
     for begin, end in pairwise(ends):
         # The blanks between two paragraphs may belong to the one behind.
-        behind = len(own) - len(own[end:].lstrip())
+        behind = len(part_text) - len(part_text[end:].lstrip())
         is_paragraph = any(end <= start <= behind for start in starts)
         pause_s = (_PARAGRAPH_PAUSE_S if is_paragraph else _SENTENCE_PAUSE_S) / speed
         yield replace(
@@ -56,8 +58,8 @@ def _pieces(part: Part, text: str, speed: float, least_s: float) -> Iterator[Par
             start=part.start + begin,
             end=part.start + end,
             characters=end - begin + before,
-            estimated_s=estimate.speech_seconds(own[begin:end], speed),
-            pause_s=part.pause_s if end == len(own) else pause_s,
-            requested_pause_s=part.requested_pause_s if end == len(own) else 0.0,
+            estimated_s=estimate.speech_seconds(part_text[begin:end], speed),
+            pause_s=part.pause_s if end == len(part_text) else pause_s,
+            requested_pause_s=part.requested_pause_s if end == len(part_text) else 0.0,
         )
         before = 0

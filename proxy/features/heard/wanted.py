@@ -34,13 +34,14 @@ class WantedWord(NamedTuple):
 
 
 class WantedText:
-    """The words of a part. `firsts` has the number of the first token of each word, as they are compared."""
+    """The words of a part. `tokens` is the number of all tokens of `text`, as texts are compared."""
 
     def __init__(self, words: Sequence[WantedWord]) -> None:
         self.words = words
         self.text = " ".join([word.text for word in words])
         counts = [len(words_of(word.text).tokens) for word in words]
-        self._firsts = list(accumulate(counts, initial=0))
+        # The number of the first token of each word, and behind them the number of all tokens.
+        self._first_tokens = list(accumulate(counts, initial=0))
         self.tokens = len(words_of(self.text).tokens)
 
     def __repr__(self) -> str:
@@ -54,15 +55,15 @@ class WantedText:
     def wrong_words(self, run: WordRun) -> WrongWords:
         """Return the words of a run by their place. Words too many are before the word that follows them."""
         transcribed = " ".join(run.transcribed)
-        if self._firsts[-1] != self.tokens:
+        if self._first_tokens[-1] != self.tokens:
             # Two words were joined when they were read, so that the number of a token tells no place.
             return WrongWords(self.words[0].start, self.words[-1].end, " ".join(run.wanted), transcribed)
-        first = min(bisect_right(self._firsts, run.at) - 1, len(self.words) - 1)
+        first = min(bisect_right(self._first_tokens, run.at) - 1, len(self.words) - 1)
         if not run.wanted:
             is_behind = run.at >= self.tokens
             place = self.words[first].end if is_behind else self.words[first].start
             return WrongWords(place, place, "", transcribed)
-        last = bisect_right(self._firsts, run.at + len(run.wanted) - 1) - 1
+        last = bisect_right(self._first_tokens, run.at + len(run.wanted) - 1) - 1
         words = self.words[first : last + 1]
         return WrongWords(words[0].start, words[-1].end, " ".join([each.text for each in words]), transcribed)
 
@@ -73,18 +74,19 @@ def wanted_text(places: WordPositions, prepare: Prepare | None, *, has_tags: boo
     Raises EngineError.
     """
     words: list[WantedWord] = []
-    for number, made in enumerate(places.segments):
-        spoken = _TAG.sub(lambda tag: " " * len(tag[0]), made.spoken) if has_tags else made.spoken
+    for number, segment in enumerate(places.segments):
+        spoken = _TAG.sub(lambda tag: " " * len(tag[0]), segment.spoken) if has_tags else segment.spoken
         if spoken.strip():
             read = () if prepare is None else prepare(spoken)
             inner = WordPositions(spoken, read or (Segment(spoken, 0, len(spoken)),))
             words += [
-                WantedWord(word, *places.locate(number, place, 0.0).place) for word, place in _words(inner)
+                WantedWord(word, *places.locate(number, place, 0.0).place)
+                for word, place in _words_and_places(inner)
             ]
     return WantedText(words)
 
 
-def _words(places: WordPositions) -> Iterator[tuple[str, Word]]:
+def _words_and_places(places: WordPositions) -> Iterator[tuple[str, Word]]:
     """Yield words between blanks, and their places in the text."""
     for number, segment in enumerate(places.segments):
         for match in _WORD.finditer(segment.spoken):

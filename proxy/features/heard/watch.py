@@ -48,14 +48,14 @@ class CheckWatch:
             self._buckets.append(_Bucket(now))
         self._buckets[-1].parts += 1
         self._buckets[-1].missed += is_missed
-        self._forget(now)
+        self._drop_old_buckets(now)
 
     async def troubles(self) -> Sequence[Trouble]:
-        self._forget(asyncio.get_running_loop().time())
+        self._drop_old_buckets(asyncio.get_running_loop().time())
         parts = sum(bucket.parts for bucket in self._buckets)
         missed = sum(bucket.missed for bucket in self._buckets)
         return [*unchecked_troubles(missed, parts)]
 
-    def _forget(self, now: float) -> None:
+    def _drop_old_buckets(self, now: float) -> None:
         while self._buckets and now - self._buckets[0].began > _WINDOW_S:
             self._buckets.popleft()

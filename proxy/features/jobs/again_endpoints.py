@@ -91,8 +91,8 @@ class JobAgain(JobResource):
                 with connection_of(request).stop_when_client_leaves():
                     return reply(await kind.preview_again(background, job, again, self._revision))
         background = await self._client.admit_request(request)
-        made, headers = await kind.say_again(background, job, again, self._revision)
-        return await self._client.accept(made, headers)
+        new_job, headers = await kind.say_again(background, job, again, self._revision)
+        return await self._client.accept(new_job, headers)
 
     async def _for_preview(self, request: Request) -> BackgroundRequest:
         """Build the request of a preview, and count it for the rate limit of files. Raises RateLimited."""

@@ -34,15 +34,18 @@ def _trains(section: EngineSection, registry: Registry) -> bool:
 
 def check_ceilings(config: Config, registry: Registry, *_: object) -> Iterator[Finding]:
     for name, section in config.engines.items():
-        day, of_account = section.budget_usd_day, section.account_usd_day
-        if not section.runner or day is None:
+        day_usd, account_usd = section.budget_usd_day, section.account_usd_day
+        if not section.runner or day_usd is None:
             continue
-        of_account = day / 2 if of_account is None else of_account
-        if section.job_usd > of_account:
-            found = f"job_usd is ${section.job_usd:g}, and one account may use ${of_account:g} of its day"
+        account_usd = day_usd / 2 if account_usd is None else account_usd
+        if section.job_usd > account_usd:
+            found = f"job_usd is ${section.job_usd:g}, and one account may use ${account_usd:g} of its day"
             yield note("engine", found, "lower job_usd, or raise account_usd_day", name=name)
-        if (least := _most_usd_of_run(config, registry, section.runner)) > min(section.job_usd, day):
-            found = f"one run may cost ${least:.2f}, and job_usd or budget_usd_day is less: it stays starting"
+        run_usd = _most_usd_of_run(config, registry, section.runner)
+        if run_usd > min(section.job_usd, day_usd):
+            found = (
+                f"one run may cost ${run_usd:.2f}, and job_usd or budget_usd_day is less: it stays starting"
+            )
             yield note("engine", found, "raise them, or bound runs by their seconds", name=name)
 
 

@@ -106,11 +106,12 @@ def jobs_watch(
     if not data_folder.is_held(data):
         # Without a server, no process works on the job, and each request would lock the data folder.
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
-    until, seen = time.monotonic() + 60 * minutes, None
+    until, answer = time.monotonic() + 60 * minutes, None
     while True:
-        seen = yield AdminRequest("GET", admin_path("jobs", job), is_shown=partial(ne, seen))
-        if seen["ended"] is not None:
-            return 0 if seen["status"] == "done" else 1
+        # An answer that equals the one before is not shown.
+        answer = yield AdminRequest("GET", admin_path("jobs", job), is_shown=partial(ne, answer))
+        if answer["ended"] is not None:
+            return 0 if answer["status"] == "done" else 1
         if time.monotonic() >= until:
             return 2
         time.sleep(_LOOK_S)

@@ -203,10 +203,10 @@ class ClientJobs(JobResource):
         background = await self.admit_request(request)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             with self._uploads.take(background.caller.account) as place:
-                upload = await self._uploads.read_upload(
+                form, recording = await self._uploads.read_upload(
                     connection_of(request), place, self._kinds.form_fields
                 )
-                return await self._begin(self._kinds.kind_of_form(upload[0]), background, upload)
+                return await self._begin(self._kinds.kind_of_form(form), background, (form, recording))
         raw = await read_raw_body(request, MOST_BODY_BYTES)
         kind = await asyncio.to_thread(self._kinds.kind_named_in, raw)
         return await self._begin(kind, replace(background, body=raw))
@@ -255,11 +255,11 @@ def add_kind_bodies(endpoints: Sequence[Endpoint], kinds: JobKinds) -> list[Endp
     """Return the endpoints. Those that make and preview jobs get the bodies and forms of all kinds."""
     bodies, forms, previews = kinds.bodies, tuple(kinds.forms_by_kind.values()), kinds.preview_bodies
     of_forms = {"form": forms[0], "other_forms": forms[1:]}
-    taking: dict[str, dict[str, Any]] = {
+    fields_by_endpoint: dict[str, dict[str, Any]] = {
         "create_job": {"body": bodies[0], "other_bodies": bodies[1:], **of_forms},
         "preview_job": {"body": previews[0], "other_bodies": previews[1:]},
     }
-    return [each._replace(**taking.get(each.name, {})) for each in endpoints]
+    return [each._replace(**fields_by_endpoint.get(each.name, {})) for each in endpoints]
 
 
 MOST_OF_ACCOUNT = 32
@@ -267,6 +267,7 @@ MOST_OF_ACCOUNT = 32
 lasts."""
 
 _LAST_EVENT = Header("Last-Event-ID", "The `id` of the last event that was seen.", "^[0-9]{1,9}$")
+_NOTHING_SEEN = -1
 _LOOK_S = 1.0
 _RETRY_S = 5.0
 
@@ -279,7 +280,7 @@ class EventStreams:
         return f"<EventStreams, {self._open.total()} of {len(self._open)} accounts>"
 
     @contextmanager
-    def place(self, account: str) -> Iterator[None]:
+    def counted_stream(self, account: str) -> Iterator[None]:
         """Count a stream of an account until the block ends. Raises RateLimited."""
         if self._open[account] >= MOST_OF_ACCOUNT:
             raise errors.RateLimited(
@@ -312,8 +313,8 @@ class JobEvents(JobResource):
         """The job as an event whenever it has come further, until its end"""
         job = await self.find_job(request)
         seen = request.headers.get("last-event-id", "")
-        place = self._streams.place(job.account)
-        return _Events(self._job_states(job), int(seen) if seen.isdecimal() and len(seen) < 10 else -1, place)
+        last_seen = int(seen) if seen.isdecimal() and len(seen) < 10 else _NOTHING_SEEN
+        return _Events(self._job_states(job), last_seen, self._streams.counted_stream(job.account))
 
     async def _job_states(self, job: Job) -> AsyncGenerator[ShownJob, None]:
         while True:
@@ -338,24 +339,24 @@ class _Events(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, states: AsyncGenerator[ShownJob, None], seen: int, place: AbstractContextManager[None]
+        self, states: AsyncGenerator[ShownJob, None], last_seen: int, counted: AbstractContextManager[None]
     ) -> None:
         super().__init__(headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._job_states = states
-        self._seen = seen
-        self._place = place
+        self._last_seen = last_seen
+        self._counted = counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection, before = Connection(scope, receive, send), None
-        with self._place, connection.stop_when_client_leaves():
+        with self._counted, connection.stop_when_client_leaves():
             connection.set_head(self.status_code, self.raw_headers)
             await connection.send(b": follow\n\n")
             async with aclosing(self._job_states) as states:
                 async for job in states:
                     # The end is one step further than the last one.
                     number = _progress(job) + (job.ended is not None)
-                    if job != before and (number > self._seen or job.ended is None):
+                    if job != before and (number > self._last_seen or job.ended is None):
                         await connection.send(b"id: %d\ndata: %b\n\n" % (number, encode_json(job)))
                     before = job
                     if scope["method"] == "HEAD":

@@ -43,8 +43,8 @@ from proxy.storage.rows import new_id
 
 JSONL = "application/jsonl"
 BYTES = "application/octet-stream"
-_WITHIN_S = 600.0
-_MOST_UPLOADS, _OF_ACCOUNT = 32, 8
+_TIMEOUT_S = 600.0
+_MOST_UPLOADS, _MOST_OF_ACCOUNT = 32, 8
 """Uploads under way in a worker, each with a few megabytes in memory."""
 _MOST_NAME_CHARACTERS = 255
 _EXPIRY_FIELD = "expires_after[seconds]"
@@ -59,7 +59,7 @@ _FILE_QUERIES = (
 
 
 def upload_places() -> FairLimiter:
-    return FairLimiter("uploads", places=_MOST_UPLOADS, of_account=_OF_ACCOUNT, at_once=_MOST_UPLOADS)
+    return FairLimiter("uploads", places=_MOST_UPLOADS, of_account=_MOST_OF_ACCOUNT, at_once=_MOST_UPLOADS)
 
 
 class Files(Resource):
@@ -90,7 +90,7 @@ class Files(Resource):
         with self._places.reserve_place(caller.account):
             try:
                 fields = (*NewFile.__struct_fields__, "expires_after")
-                form = await stream_form(connection, {"file": writer}, fields, _WITHIN_S, writer.store_full)
+                form = await stream_form(connection, {"file": writer}, fields, _TIMEOUT_S, writer.store_full)
                 with connection.stop_when_client_leaves():
                     await writer.store_rest()
                     return reply(self._file_object(await self._add(caller, form, writer)))
@@ -200,7 +200,7 @@ class Files(Resource):
         """Delete an uploaded file. Jobs that were made from it continue"""
         account, id_ = caller_of(request.scope).account, request.path_params["id"]
         if (batch_file := parse_batch_file_id(id_)) is not None:
-            await self._ended_batch(request, batch_file[0])
+            await self._find_ended_batch(request, batch_file[0])
             raise Conflict("It is a part of its batch: DELETE /v1/jobs/{id} deletes that.", param="id")
         file = await self._find(account, id_)
         if not await uploads.remove_file(self._files, file.id, account):
@@ -223,7 +223,7 @@ class Files(Resource):
             raise _file_not_found(id_)
         return file
 
-    async def _ended_batch(self, request: Request, batch: str) -> Job:
+    async def _find_ended_batch(self, request: Request, batch: str) -> Job:
         """Return a batch that has ended. Raises NotFound for the file in the path if there is none."""
         job = await JOBS.get(self._store, caller_of(request.scope).account, batch)
         if job is None or job.kind != "batch" or job.ended is None:
@@ -234,7 +234,7 @@ class Files(Resource):
         self, request: Request, batch: str, content: FileContent
     ) -> tuple[Job, StoredFile | SoundZip]:
         """Return an ended batch and one of its files. Raises NotFound, RateLimited and NoPlace."""
-        job = await self._ended_batch(request, batch)
+        job = await self._find_ended_batch(request, batch)
         stored = await self._batch_files.build_file(self._counter, request.scope, job, content)
         if stored is None:
             raise _file_not_found(request.path_params["id"])

@@ -91,7 +91,8 @@ class OpenJobs:
         self.step_tasks: StepTasks | None = None
         self._notices = notices = context.find(DeliveryTasks)
         context.find(Mails).describe = partial(describe_mail, context.store)
-        self._streams, self._uploads, self._previews = EventStreams(), upload_places(), preview_places()
+        self._streams, self._upload_places = EventStreams(), upload_places()
+        self._preview_places = preview_places()
         self._batches = BatchKind(files, notices)
         decoder = context.find(HearingParts).long_decoder
         recognition, grants = context.find_shared_or(LocalRecognition()), context.find(Grants)
@@ -139,9 +140,9 @@ class OpenJobs:
             background = client = ClientJobs(kinds, revision, steps, self._hearing.uploads)
             self.cutting.begin = partial(client.make_of_form, self._cuts, CUT_FIELDS)
             events, results = JobEvents(kinds, tools, self._streams), JobResults(kinds, revision)
-            files = Files(self._batches, self._uploads, revision)
+            files = Files(self._batches, self._upload_places, revision)
             batches = Batches(self._batches, revision, steps)
-            again = JobAgain(kinds, client, self._previews, revision)
+            again = JobAgain(kinds, client, self._preview_places, revision)
             resources = [client, again, events, results, files, batches, *resources]
         endpoints = [each for resource in resources for each in resource.endpoints]
         return Additions(add_kind_bodies(endpoints, kinds), background=background)

@@ -48,7 +48,7 @@ class JobResults(JobResource):
     )
     async def get_job_content(self, request: Request) -> Response:
         """The sound, text or voice that a job has made, or of one cut short what there is"""
-        job = await self._ended(request, "result is")
+        job = await self._find_ended_job(request, "result is")
         return await self._kinds.kind_of(job).content(job, request, self._revision)
 
     @endpoint(
@@ -69,11 +69,11 @@ class JobResults(JobResource):
             raise errors.InvalidRequest(
                 "Invalid value for 'format': it must be one of srt, vtt.", param="format"
             )
-        job = await self._ended(request, "subtitles are")
+        job = await self._find_ended_job(request, "subtitles are")
         return await self._kinds.kind_of(job).subtitles(job, request, format_)
 
-    async def _ended(self, request: Request, what: str) -> Job:
+    async def _find_ended_job(self, request: Request, result_is: str) -> Job:
         job = await self.find_job(request)
         if job.state == "open":
-            raise errors.Conflict(f"The job goes on; its {what} there when it has ended.", param="id")
+            raise errors.Conflict(f"The job goes on; its {result_is} there when it has ended.", param="id")
         return job

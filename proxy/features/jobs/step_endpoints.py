@@ -203,7 +203,7 @@ _NUMBER = "SELECT number FROM job_steps WHERE id = :id AND job = :job"
 
 
 async def _list_rows(store: Store, job: str, place: PagePlace, limit: int) -> Sequence[_StepRow]:
-    """List the steps of a job after a place, the first one first. A `Place` counts down, as it does for lists
+    """List the steps of a job after a place, the first one first. A `PagePlace` counts down, as for lists
     with the newest row first."""
     params: Params = {"job": job, "number": LAST_MOMENT - place.at, "limit": limit}
     return msgspec.convert(await store.read_long(_SELECT, params), list[_StepRow])

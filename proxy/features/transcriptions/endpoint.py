@@ -134,8 +134,9 @@ class Transcriptions:
         tag = read_tag(connection.headers(TAG_HEADER.encode()), request.form.tag)
         models = self._hearing.find_models(request, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        counted = payer if request.form.stream else payer.of_job()
-        await self._ledger.check_affordable(counted, highest_charge(models, terms, LEAST_S))
+        # `of_job` leaves out the limits of streams.
+        limited_payer = payer if request.form.stream else payer.of_job()
+        await self._ledger.check_affordable(limited_payer, highest_charge(models, terms, LEAST_S))
         recording = await self._uploads.decode_upload(caller.account, file)
         self._hearing.rates.check_wait(models[0].name, caller.account, recording.seconds)
         call = HearCall(
@@ -151,14 +152,15 @@ class Transcriptions:
         state["is_recorded"] = True
         write = self._write_events if request.form.stream else self._write_whole
 
-        def cancelled() -> Outcome:
-            share = connection.sent_share
+        def outcome_if_cancelled() -> Outcome:
+            """If the client left before any bytes were sent, no text counts as given."""
+            share = connection.sent_share  # None: the client did not leave
             totals.given_s = 0.0 if share == 0.0 else totals.given_s
             return "failed" if share is None else "left"
 
         try:
             with connection.stop_when_client_leaves():
-                async with settling(hold, totals, cancelled):
+                async with settling(hold, totals, outcome_if_cancelled):
                     await write(call, totals, connection, partial(_settle, hold, totals))
         finally:
             if request.form.history and totals.given_s:
@@ -210,10 +212,10 @@ class Transcriptions:
         connection.set_head(
             200, [*_headers(call, totals, media_type), (b"content-length", b"%d" % len(body))]
         )
-        last = max(0, len(body) - MOST_LAST_BYTES)
-        for at in range(0, last, MOST_LAST_BYTES):
-            await connection.send(body[at : min(last, at + MOST_LAST_BYTES)])
-        await connection.end(body[last:], settle)
+        last_start = max(0, len(body) - MOST_LAST_BYTES)
+        for start in range(0, last_start, MOST_LAST_BYTES):
+            await connection.send(body[start : min(last_start, start + MOST_LAST_BYTES)])
+        await connection.end(body[last_start:], settle)
 
     async def _write_events(
         self, call: HearCall, totals: HearTotals, connection: Connection, settle: Settle

@@ -19,7 +19,7 @@ from speech_engine import (
 )
 from speech_engine.host.engine_stream import EngineStream
 
-_MOST_TEXT, _MOST_TEXT_A_SECOND = 10_000, 500
+_MOST_CHARACTERS, _MOST_CHARACTERS_A_SECOND = 10_000, 500
 """The most characters of a transcript: a base, and so many a second. The times of a word count as ten. Fast
 speech has twenty characters a second."""
 
@@ -34,10 +34,10 @@ async def checked_transcripts(
     """Yield the transcripts of a recording of so many seconds. The engine has `within_s` for the first one.
     With `stall_s`, it has so long for each further one. Raises EngineTimeout, and EngineFailed for impossible
     texts and times."""
-    characters, reached_s, silent_at = 0, 0.0, time.monotonic() + within_s
+    characters, reached_s, deadline = 0, 0.0, time.monotonic() + within_s
     while True:
         try:
-            async with asyncio.timeout(max(0.0, silent_at - time.monotonic())):
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 event = await stream.next_event()
         except TimeoutError:
             raise EngineTimeout("It was silent for too long.", retry_after_s=2.0) from None
@@ -46,10 +46,10 @@ async def checked_transcripts(
                 return
             case Transcript(segments=segments, up_to_s=up_to_s):
                 characters += sum(1 + len(each.text) + 10 * len(each.words) for each in segments)
-                if characters > _MOST_TEXT + _MOST_TEXT_A_SECOND * seconds:
+                if characters > _MOST_CHARACTERS + _MOST_CHARACTERS_A_SECOND * seconds:
                     raise EngineFailed("The engine gave far more text than the recording can have.")
                 if up_to_s > reached_s and stall_s is not None:
-                    reached_s, silent_at = up_to_s, time.monotonic() + stall_s
+                    reached_s, deadline = up_to_s, time.monotonic() + stall_s
                 clamped = tuple([_clamped(segment, seconds) for segment in segments])
                 yield Transcript(clamped, min(up_to_s, seconds))
             case ProviderCount(units=float(units)) | Finished(units=float(units)):

@@ -35,9 +35,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 return Additions()
             if recognition is not None and revision.voices is not None:
                 recognition.read_config(revision.config, revision.voices.catalogue.licences)
-            objects = (speaking, answering, hearing, parts.uploads, context.ledger, entries)
+            dependencies = (speaking, answering, hearing, parts.uploads, context.ledger, entries)
             tasks = get_args(Task)
-            return Additions([Transcriptions(task, *objects).endpoint() for task in tasks])
+            return Additions([Transcriptions(task, *dependencies).endpoint() for task in tasks])
 
         shared = context.with_shared(decoder).with_shared(parts)
         if recognition is not None:

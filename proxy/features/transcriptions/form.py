@@ -21,7 +21,7 @@ TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
 TIMED_FORMATS: frozenset[str] = frozenset(("srt", "verbose_json", "vtt"))
 """The formats that have times."""
 MOST_HINT_BYTES = 8 * 1024
-"""Of the prompt and the keywords together."""
+"""The most bytes of the prompt and the keywords together."""
 _MOST_LANGUAGES = 20
 
 ModelName = Annotated[
@@ -75,11 +75,11 @@ _FIELDS_OF_OTHERS = (
     *("hotwords", "vad_filter", "without_timestamps", "url", "context_bias", "diarize", "num_speakers"),
     *("tag_audio_events", "seed"),
 )
-"""Fields of known servers that change nothing here, unless `_SPEAKERS` refuses a value. The answer lists
+"""Fields of known servers that change nothing here, unless `_DIARIZATION` refuses a value. The answer lists
 those that were sent."""
-_LISTS = ("languages", "keywords", "timestamp_granularities")
-_JSON = ("temperature", "stream", "history")
-_SPEAKERS = (
+_LIST_FIELDS = ("languages", "keywords", "timestamp_granularities")
+_JSON_FIELDS = ("temperature", "stream", "history")
+_DIARIZATION = (
     ("response_format", "diarized_json"),
     ("model", "gpt-4o-transcribe-diarize"),
     ("diarize", "true"),
@@ -112,20 +112,19 @@ def read_request(
 ) -> HearRequest:
     """Read a form. Raises InvalidRequest, which names the field."""
     texts = {name: values for name, values in form.fields.items() if values != [""]}
-    for field, refused in _SPEAKERS:
+    for field, refused in _DIARIZATION:
         if texts.get(field) == [refused]:
             raise _unsupported(field, f"'{refused}' tells speakers apart, and no model here does")
     fields = (TranslationForm if task == "translate" else as_).__struct_fields__
     own = {name: values for name, values in texts.items() if name.partition("[")[0] in fields}
     ignored = sorted({name.partition("[")[0] for name in texts.keys() - own.keys()})
-    values = form_values(RequestForm(own, {}), lists=_LISTS)
-    values |= {name: json_or_text(str(values[name])) for name in _JSON if name in values}
-    read = speech_request.read(as_, values)
-    read = replace(
-        read, language=canonical_tag(read.language), languages=tuple(map(canonical_tag, read.languages))
-    )
-    _check_together(read)
-    return HearRequest(read, task, tuple(ignored))
+    values = form_values(RequestForm(own, {}), lists=_LIST_FIELDS)
+    values |= {name: json_or_text(str(values[name])) for name in _JSON_FIELDS if name in values}
+    parsed = speech_request.read(as_, values)
+    language, languages = canonical_tag(parsed.language), tuple(map(canonical_tag, parsed.languages))
+    parsed = replace(parsed, language=language, languages=languages)
+    _check_together(parsed)
+    return HearRequest(parsed, task, tuple(ignored))
 
 
 def _check_together(form: TranscriptionForm) -> None:

@@ -83,7 +83,7 @@ class TextDone(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TranscriptBuilder:
-    """The segments so far, and their text. All deltas joined are the text."""
+    """Collects the segments of a transcript. The texts that `add_segments` returned are, joined, its text."""
 
     def __init__(self) -> None:
         self.segments: list[TranscriptSegment] = []

@@ -56,8 +56,8 @@ from speech_engine.values import Urgency
 
 LEAST_S = 1.0
 """An account that cannot pay for so many seconds is refused before its recording is decoded."""
-_QUEUE_S = 60.0
-_PROVIDER_S = 60.0
+_SHORT_QUEUE_S = 60.0
+_PROVIDER_STALL_S = 60.0
 
 _log = structlog.get_logger()
 
@@ -76,7 +76,8 @@ class HearCall(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     def queue_s(self, model: Model) -> float:
         """Return the longest wait for its turn. `HearingRates` has let a long recording in."""
         is_long = model.info.is_local and self.recording.seconds > SHORT_S
-        return IDLE_S if self.urgency == "idle" else MOST_WAIT_S if is_long else _QUEUE_S
+        live_s = MOST_WAIT_S if is_long else _SHORT_QUEUE_S
+        return IDLE_S if self.urgency == "idle" else live_s
 
 
 class _Attempt:
@@ -211,8 +212,8 @@ class Hearing:
     async def transcripts(
         self, call: HearCall, totals: HearTotals, *, goes_whole: bool
     ) -> AsyncGenerator[Transcript, None]:
-        """Yield what is heard. Another candidate hears the recording as long as nothing was yielded: of an
-        answer that `goes_whole`, until one has heard all of it. Raises EngineError."""
+        """Yield what is heard. If a candidate fails before anything was yielded, the next one hears the
+        recording. With `goes_whole`, nothing is yielded before all of it was heard. Raises EngineError."""
         first, account, seconds = call.models[0].name, call.caller.account, call.recording.seconds
         self.rates.begin_hearing(first, account, seconds)
         took_s: float | None = None
@@ -308,9 +309,11 @@ RECORDING_FAULT = "unusable_sample"
 
 
 @asynccontextmanager
-async def settling(hold: Hold, totals: HearTotals, cancelled: Callable[[], Outcome]) -> AsyncIterator[None]:
-    """Settle a hold if its block fails, for the text that was sent before. `cancelled` returns the outcome of
-    a cancelled block. Raises RequestFailed."""
+async def settling(
+    hold: Hold, totals: HearTotals, outcome_if_cancelled: Callable[[], Outcome]
+) -> AsyncIterator[None]:
+    """Settle a hold if its block fails, for the text that was sent before. The block itself must settle it
+    at its end, else it is abandoned. Raises RequestFailed."""
     try:
         yield
     except (EngineError, RequestFailed) as error:
@@ -319,7 +322,7 @@ async def settling(hold: Hold, totals: HearTotals, cancelled: Callable[[], Outco
         await hold.settle("failed", totals.settlement())
         raise failure from None
     except asyncio.CancelledError:
-        await hold.settle(cancelled(), totals.settlement())
+        await hold.settle(outcome_if_cancelled(), totals.settlement())
         raise
     finally:
         if not hold.is_written:
@@ -343,7 +346,7 @@ def _checked_events(
 ) -> AsyncGenerator[Transcript, None]:
     # Providers hear all of a recording before they answer, and idle work may wait between two windows.
     seconds, is_idle = call.recording.seconds, call.urgency == "idle"
-    stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_S + seconds / 5
+    stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_STALL_S + seconds / 5
     queue_s = call.queue_s(model)
     stall_s = max(stall_s, queue_s if is_idle else 0.0)
     return checked_transcripts(stream, seconds, stall_s + queue_s, stall_s, attempt.count_units)

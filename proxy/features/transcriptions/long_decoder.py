@@ -56,10 +56,10 @@ class LongDecoder:
     """Reads recordings of a worker. Close it: `open_long_decoder` does."""
 
     def __init__(self, within_s: float = WITHIN_S) -> None:
-        self._places = FairLimiter(
+        self._survey_limiter = FairLimiter(
             "long recordings", places=MOST_AT_ONCE + MOST_WAITING, of_account=2, at_once=MOST_AT_ONCE
         )
-        self._stretches = FairLimiter(
+        self._stretch_limiter = FairLimiter(
             "stretches of recordings",
             places=_MOST_STEPS,
             of_account=_MOST_STEPS,
@@ -70,13 +70,13 @@ class LongDecoder:
         self._helper = Helper(_SPEC)
 
     def __repr__(self) -> str:
-        return f"<LongDecoder, {self._places.taken_weight} surveys begun>"
+        return f"<LongDecoder, {self._survey_limiter.taken_weight} surveys begun>"
 
     async def survey(self, account: str, file: bytes, *, waits: bool = False) -> LongSurvey:
-        """Measure the length of a recording, and its quiet places. Raises InvalidRequest, DecodingFailed and
-        NoPlace, which comes later if a caller whose number is bounded `waits`."""
-        async with self._places.hold_turn(account, waits=waits):
-            survey = await self._read(SurveyRequest(file), _read_survey)
+        """Measure the length of a recording, and its quiet places. With `waits`, it waits for a place: only
+        callers of a bounded number may do this. Raises InvalidRequest, DecodingFailed and NoPlace."""
+        async with self._survey_limiter.hold_turn(account, waits=waits):
+            survey = await self._ask_child(SurveyRequest(file), _read_survey)
         if survey.is_cut:
             raise too_long(f"{LONGEST_S // 3600} hours")
         return survey
@@ -91,14 +91,14 @@ class LongDecoder:
         """Return a stretch as a master. Raises as `survey` does."""
         from proxy.audio.recordings.master import make_master
 
-        async with self._stretches.hold_turn(account, waits=True):
-            made = await self._read(request, checked_sound)
+        async with self._stretch_limiter.hold_turn(account, waits=True):
+            made = await self._ask_child(request, checked_sound)
         return await asyncio.to_thread(make_master, made.pcm, made.rate_hz, made.sample_bytes)
 
     async def close(self) -> None:
         await self._helper.close()
 
-    async def _read(
+    async def _ask_child(
         self, question: SurveyRequest | StretchRequest, checked: Callable[[bytes], _T | Undecoded]
     ) -> _T:
         encoded = msgspec.msgpack.encode(question)

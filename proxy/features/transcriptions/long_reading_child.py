@@ -26,6 +26,7 @@ from speech_engine.host.child_pipe import pipe_of_one_thread
 
 _LEVELS_A_SECOND = 1000 // LEVEL_MS
 _SILENCE = 10 ** (-255 / 40)
+"""The amplitude of level 255. A level says how many half decibels a sound is below the loudest."""
 
 
 def survey(file: bytes, longest_s: int = LONGEST_S) -> LongSurvey | Undecoded:

@@ -82,11 +82,12 @@ def is_silent(levels: bytes) -> bool:
 def _quietest_index(levels: Sequence[int], first: int, last: int) -> int:
     """Return the quietest place from `first` to `last`; of several, the latest."""
     around = _PAUSE_MS // LEVEL_MS // 2
+    # The running sum of a window: the greater the levels, the quieter the sound.
     quiet = sum(levels[max(0, first - around) : first + around + 1])
-    best, quietest = first, quiet
+    quietest_place, quietest = first, quiet
     for place in range(first + 1, last + 1):
         quiet += sum(levels[place + around : place + around + 1])
         quiet -= levels[place - around - 1] if place > around else 0
         if quiet >= quietest:
-            best, quietest = place, quiet
-    return best
+            quietest_place, quietest = place, quiet
+    return quietest_place

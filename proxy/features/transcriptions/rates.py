@@ -9,7 +9,9 @@ from proxy.errors import UpstreamFailed
 MOST_WAIT_S = 480.0
 """The longest that an answer may take, by the rate of the last ones. Clients wait ten minutes."""
 _FIRST_RATE = 0.1
+"""The time to hear a second of a recording, before a model has heard any."""
 _SMOOTHING = 0.8
+"""The weight of the former rate in a new one."""
 SHORT_S = 30.0
 """One window of a recogniser. A recording that is no longer passes long ones, and is not measured."""
 _ROUNDING_S = 0.001
@@ -20,6 +22,7 @@ class HearingRates:
 
     def __init__(self) -> None:
         self._rates: dict[str, float] = {}
+        # By model and account.
         self._under_way: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def check_wait(self, model: str, account: str, seconds: float) -> None:

@@ -48,8 +48,8 @@ from speech_engine.pcm import PcmInMemory
 _TONE_MODELS = frozenset({"ears"})
 """The models, by id, that recognise tones and no speech."""
 
-_SOUNDS_PLUGIN = "espeak"
-_READ_SOUNDS_S = 10.0
+_PHONEME_PLUGIN = "espeak"
+_PHONEME_WAIT_S = 10.0
 _STARTING_RETRY_S = 5.0
 _REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){4}")
 """A word five times in a row. A model that repeats itself may have a high score for it."""
@@ -60,14 +60,14 @@ class ModelRecognition(LocalRecognition):
         self._engines = engines
         self._metrics = metrics
         self._licences = Licences()
-        self._readers: tuple[str, ...] = ()
+        self._phoneme_engines: tuple[str, ...] = ()
 
     def read_config(self, config: Config, licences: Licences) -> None:
         self._licences = licences
         known = dict(self._engines.items())
         sections = config.engines.items()
-        self._readers = tuple(
-            name for name, each in sections if each.plugin == _SOUNDS_PLUGIN and name in known
+        self._phoneme_engines = tuple(
+            name for name, each in sections if each.plugin == _PHONEME_PLUGIN and name in known
         )
 
     def may_hear(self, language: str) -> bool:
@@ -97,9 +97,11 @@ class ModelRecognition(LocalRecognition):
         segments = await self._hear_segments(model, recording, within_s)
         assert model is not None
         text = "".join([segment.text for segment in segments])
-        least = -inf if _REPEATED.search(text) else min([each.avg_logprob for each in segments], default=0.0)
+        lowest_logprob = min([each.avg_logprob for each in segments], default=0.0)
+        if _REPEATED.search(text):
+            lowest_logprob = -inf
         is_reliable = _base(recording.language) in model.info.hears_well
-        return OwnTranscript(text.strip(), is_reliable, least)
+        return OwnTranscript(text.strip(), is_reliable, lowest_logprob)
 
     def find_recogniser(self, language: str, *, is_speech: bool = True) -> Recogniser | None:
         model = self._good_model(language, is_speech=is_speech)
@@ -109,7 +111,7 @@ class ModelRecognition(LocalRecognition):
         recording = made.recording
         model = self._good_model(recording.language, is_speech=made.is_speech)
         fields: dict[str, Any] = {
-            "share": made.share / (1 - made.share),
+            "share": made.share / (1 - made.share),  # beside one account, whose share is 1.0
             "urgency": "idle" if made.is_idle else "live",
             "full_window": full_window,
         }
@@ -135,14 +137,14 @@ class ModelRecognition(LocalRecognition):
 
     async def phonemes_of(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
         short_texts = tuple([text for text in texts if len(text) <= MOST_SHOWN][:MOST_TEXTS])
-        for name in self._readers:
+        for name in self._phoneme_engines:
             work = ReadSounds(
-                id=new_id("hear"), tenant="", deadline_s=_READ_SOUNDS_S, texts=short_texts, language=language
+                id=new_id("hear"), tenant="", deadline_s=_PHONEME_WAIT_S, texts=short_texts, language=language
             )
             stream = self._engines[name].open(work)
             with suppress(EngineError, TimeoutError):
                 try:
-                    async with asyncio.timeout(_READ_SOUNDS_S):
+                    async with asyncio.timeout(_PHONEME_WAIT_S):
                         while (event := await stream.next_event()) is not None:
                             if isinstance(event, SoundsRead):
                                 return dict(zip(short_texts, event.sounds, strict=False))

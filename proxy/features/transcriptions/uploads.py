@@ -28,10 +28,11 @@ MOST_FILE_BYTES = 25 * 1024 * 1024
 MOST_S = 1800.0
 """Longer recordings are jobs."""
 _LEAST_S = 0.1
-_WITHIN_S = 600.0
+_UPLOAD_TIMEOUT_S = 600.0
 _ALL_BYTES = 512 * 1024 * 1024
 """The most bytes of all recordings under way in one worker, with their sound: at least ten of the largest."""
 _SOUND_BYTES = 2 * HEARING_HZ * long_recordings.MOST_MS // 1000
+"""The bytes of the longest stretch as sound."""
 
 
 class DecodedUpload(Redacted, msgspec.Struct, frozen=True):
@@ -60,7 +61,7 @@ class Uploads:
         """Read a form with its file. Raises InvalidRequest, RequestTooLarge and what `stream_form` raises."""
         file = _FileSink()
         try:
-            form = await stream_form(connection, {FILE: file}, fields, _WITHIN_S, _grow)
+            form = await stream_form(connection, {FILE: file}, fields, _UPLOAD_TIMEOUT_S, _reserve_nothing)
         except (InvalidRequest, RequestTooLarge) as failure:
             if isinstance(failure, InvalidRequest) and failure.code != "file_too_large":
                 raise
@@ -97,7 +98,7 @@ class _FileSink:
         self.write = self.data.extend
 
 
-async def _grow(_size: int) -> None:
+async def _reserve_nothing(_size: int) -> None:
     """Do nothing: the place is for the largest upload."""
 
 

@@ -42,6 +42,7 @@ class WordTimes(SpeechReporter):
 
     async def report(self, answer: Answer, first_character: int = 0, sound: bytes = b"") -> SpeechReport:
         computed = speech_report(answer, first_character)
+        # Only a step of a job gives its sound.
         groups, is_step = _sentences(answer, computed), bool(sound)
         is_short = len(groups) <= _MOST_SENTENCES and computed.duration_seconds <= _MOST_S
         if not groups or not self._recognition.can_time(computed.language) or not (is_step or is_short):
@@ -54,7 +55,7 @@ class WordTimes(SpeechReporter):
         within_s = _STEP_WITHIN_S if is_step else _ANSWER_WITHIN_S
         try:
             async with asyncio.timeout(within_s):
-                pcm = await self._decoded(account, sound, waits=is_step)
+                pcm = await self._decode_sound(account, sound, waits=is_step)
                 recording = OwnRecording("", account, pcm, computed.language)
                 found = await self._recognition.score_words(recording, texts, starts_s, within_s)
         except (EngineError, UnusableRecording, DecodingFailed, NoPlace, TimeoutError) as error:
@@ -66,7 +67,7 @@ class WordTimes(SpeechReporter):
         timed = [_at_spoken_times(*each) for each in zip(groups, found, borders, strict=True)]
         return replace(computed, words=[word for group in timed for word in group], word_times="heard")
 
-    async def _decoded(self, account: str, sound: bytes, *, waits: bool) -> bytes:
+    async def _decode_sound(self, account: str, sound: bytes, *, waits: bool) -> bytes:
         from proxy.audio.recordings.derivation import whole_sound
 
         async with self._decoder.turn(account, waits=waits):

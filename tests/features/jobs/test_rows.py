@@ -59,7 +59,7 @@ async def test_a_claim_that_was_taken_over_writes_nothing_more(store: Store) -> 
     job = await new_row(store)
     assert await opening.add_with_steps(store, job, [(0, 5)])
     first, second = PartClaim(job.id), PartClaim(job.id)
-    await store.write(first.statement(job.created, "state = 'open'", adds=True))
+    await store.write(first.claim_statement(job.created, "state = 'open'", adds=True))
     assert await second.take_over(store) == 0
     with pytest.raises(Superseded):
         await first.write_part(store, made=1)

@@ -13,7 +13,7 @@ from proxy.features.books.reading.book import UnusableBook
 MOST_MEMBERS = 5_000
 MOST_UNPACKED_BYTES = 256 * 1024 * 1024
 MOST_TEXT_BYTES = 8 * 1024 * 1024
-_ENCRYPTED = 1
+_ENCRYPTED_FLAG = 1
 
 
 class Archive:
@@ -32,7 +32,7 @@ class Archive:
         self._members = {each.filename: each for each in members}
         if len(self._members) < len(members):
             raise UnusableBook("it has two files with the same name")
-        if any(each.flag_bits & _ENCRYPTED for each in members):
+        if any(each.flag_bits & _ENCRYPTED_FLAG for each in members):
             raise UnusableBook("its zip is encrypted")
 
     def __contains__(self, name: str) -> bool:

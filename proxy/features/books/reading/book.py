@@ -130,7 +130,7 @@ class BookReading:
             known.sample or text[:_SAMPLE_CHARACTERS],
         )
 
-    def count(self, text: str) -> None:
+    def count_text(self, text: str) -> None:
         """Count text that is read. Raises UnusableBook if it is too long."""
         self._characters += len(text)
         if self._characters > MOST_CHARACTERS:
@@ -144,6 +144,7 @@ class ChapterText:
         self.title = title
         self.notes: list[str] = []
         self._sections: list[tuple[Gap, list[str]]] = []
+        # What comes before the next paragraph, or None if it belongs to the same section.
         self._gap: Gap | None = "chapter"
 
     @property

@@ -72,7 +72,7 @@ _NOTE_KINDS = frozenset({"footnote", "endnote", "rearnote", "footnotes", "endnot
 _MARK_KINDS = frozenset({"noteref", "biblioref"})
 _PAGE_CLASSES = frozenset({"pagenum", "pageno", "page-number", "pagebreak"})
 _MARK = re.compile(r"[\[(]?(?:\d{1,4}|[A-Za-z]|[ivxlcIVXLC]{1,8}|[*†‡§¶‖]{1,4})[\])]?\.?")
-_MOST_MARK = 12
+_MOST_MARK_CHARACTERS = 12
 _MOST_PARTS = 20
 _HIDDEN_STYLE = re.compile(r"display\s{0,9}:\s{0,9}none", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:https?://|www\.|mailto:)\S{1,2000}|\S{1,200}@\S{1,200}", re.IGNORECASE)
@@ -105,10 +105,10 @@ def first_characters(element: Element) -> str:
     """Return the first characters of an element's text."""
     text = ""
     for part in islice(element.itertext(), _MOST_PARTS):
-        text += str(part)[: _MOST_MARK * 2]
-        if len(text) > _MOST_MARK * 2:
+        text += str(part)[: _MOST_MARK_CHARACTERS * 2]
+        if len(text) > _MOST_MARK_CHARACTERS * 2:
             break
-    return text.strip()[: _MOST_MARK + 1]
+    return text.strip()[: _MOST_MARK_CHARACTERS + 1]
 
 
 def is_page_number(element: Element) -> bool:
@@ -141,19 +141,19 @@ class DocumentReader:
         self._where = where
         self._notes = notes
         self._words: list[str] = []
-        self._heading = 0
-        self._marks: list[str] = []
+        self._heading_depth = 0
+        self._mark_links: list[str] = []
 
     def items(self, element: Element) -> Iterator[Item]:
         """Yield the parts of an element. The note of a mark comes at the end of its paragraph."""
         name = local_name(element)
         if not name:
             return
-        yield from self._anchor(element)
+        yield from self._read_anchor(element)
         if (rule := self._unread_rule(element, name)) is not None:
             self._reading.leave_out(self._where, rule, "" if name in _VOID else text_of(element))
         elif name == "br":
-            self._words.append(". " if self._heading else " ")
+            self._words.append(". " if self._heading_depth else " ")
         elif name == "hr":
             yield from self._flush_paragraph()
             yield Item("break", "")
@@ -170,10 +170,10 @@ class DocumentReader:
 
     def _read_block(self, element: Element, *, is_heading: bool) -> Iterator[Item]:
         yield from self._flush_paragraph()
-        self._heading += is_heading
+        self._heading_depth += is_heading
         yield from self._read_children(element)
         yield from self._flush_paragraph()
-        self._heading -= is_heading
+        self._heading_depth -= is_heading
 
     def _read_children(self, element: Element) -> Iterator[Item]:
         self._words.append(str(element.text or ""))
@@ -185,7 +185,7 @@ class DocumentReader:
         yield from self._flush_paragraph()
         cells = list[str]()
         for cell in children(row, "td", "th"):
-            yield from self._anchor(cell)
+            yield from self._read_anchor(cell)
             for item in self._read_block(cell, is_heading=False):
                 if item.kind in {"anchor", "note"}:
                     yield item
@@ -194,7 +194,7 @@ class DocumentReader:
         if cells:
             yield Item("paragraph", ", ".join(cells))
 
-    def _anchor(self, element: Element) -> Iterator[Item]:
+    def _read_anchor(self, element: Element) -> Iterator[Item]:
         """Yield the id of an element. At a block, the paragraph before it ends first."""
         if id_ := id_of(element):
             if local_name(element) in _BLOCKS:
@@ -209,7 +209,7 @@ class DocumentReader:
         if element in self._notes or kinds & _NOTE_KINDS:
             return "note"
         if is_mark(element):
-            self._marks.append(link_of(element))
+            self._mark_links.append(link_of(element))
             return "note_mark"
         if is_page_number(element):
             return "page_number"
@@ -233,13 +233,16 @@ class DocumentReader:
         text = _normalized("".join(self._words))
         self._words.clear()
         if any(each.isalnum() for each in text):
-            # A line of a heading may have its own full stop.
-            yield Item("heading", _TWO_ENDS.sub(r"\1 ", text)) if self._heading else Item("paragraph", text)
+            if self._heading_depth:
+                # A line of a heading may have its own full stop.
+                yield Item("heading", _TWO_ENDS.sub(r"\1 ", text))
+            else:
+                yield Item("paragraph", text)
         elif text:
             yield Item("break", "")
-        for link in self._marks:
+        for link in self._mark_links:
             yield Item("note", link)
-        self._marks.clear()
+        self._mark_links.clear()
 
 
 def _normalized(text: str) -> str:

@@ -47,10 +47,10 @@ class _EpubReader:
         self._chapters: list[ChapterText] = []
 
     def read(self) -> Book:
-        documents = [each for each in self._package.documents() if self._is_there(each)]
+        documents = [each for each in self._package.documents() if self._is_in_archive(each)]
         notes = find_notes(self._archive, [each.path for each in documents])
-        read = [(each.path, [*self._items(each, notes)]) for each in documents]
-        for path, items in read:
+        items_of = [(each.path, [*self._items(each, notes)]) for each in documents]
+        for path, items in items_of:
             self._add_document(path, items)
         chapters = tuple(made for each in self._chapters for made in each.build())
         if not chapters:
@@ -61,7 +61,7 @@ class _EpubReader:
             left_out=self._reading.left_out,
         )
 
-    def _is_there(self, document: Document) -> bool:
+    def _is_in_archive(self, document: Document) -> bool:
         if document.path in self._archive:
             return True
         self._reading.leave_out(document.path or "a document without a place in the book", "missing", "")
@@ -88,7 +88,7 @@ class _EpubReader:
         kinds = kinds | document.kinds
         if document.path == self._package.contents_path:
             return "contents"
-        if not document.in_order:
+        if not document.is_in_order:
             return "not_in_order"
         found = next((_NEVER_READ[each] for each in sorted(kinds) if each in _NEVER_READ), None)
         if found is None and not self._reading.rules.front:
@@ -128,14 +128,17 @@ class _EpubReader:
         elif item.kind == "note":
             text = self._notes.get(resolve_link(path, item.text), "")
             if text and rules.notes != "skip":
-                self._reading.count(text)
-                chapter.add_paragraph(text) if rules.notes == "after" else chapter.notes.append(text)
+                self._reading.count_text(text)
+                if rules.notes == "after":
+                    chapter.add_paragraph(text)
+                else:
+                    chapter.notes.append(text)
         elif item.kind == "paragraph":
             self._add_title(chapter)
-            self._reading.count(item.text)
+            self._reading.count_text(item.text)
             chapter.add_paragraph(item.text)
         elif rules.titles or chapter.has_text:
-            self._reading.count(item.text)
+            self._reading.count_text(item.text)
             chapter.add_heading(item.text)
         else:
             self._reading.leave_out(path, "title", item.text)

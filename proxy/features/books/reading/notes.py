@@ -19,7 +19,7 @@ from proxy.features.books.reading.document import (
 from proxy.features.books.reading.xml import Element, ids_of, local_name
 
 _MOST_MARKS = 20_000
-_TYPED = {"footnote", "endnote", "rearnote"}
+_NOTE_KINDS = {"footnote", "endnote", "rearnote"}
 
 Place = tuple[str, str]
 """A document, and an id in it."""
@@ -36,15 +36,15 @@ class _Mark(NamedTuple):
 
 class _Block(NamedTuple):
     """The block of an id: from the `first` element up to the `last`. A block with headings is no note. It
-    `looks_like_one` if it is an item of a list, or a mark in it leads back."""
+    `looks_like_note` if it is an item of a list, or a mark in it leads back."""
 
     document: int
     first: int
     last: int
-    begins: str
+    beginning: str
     has_headings: bool
     is_typed: bool
-    looks_like_one: bool
+    looks_like_note: bool
 
 
 def find_notes(archive: Archive, documents: Sequence[str]) -> set[Place]:
@@ -54,6 +54,7 @@ def find_notes(archive: Archive, documents: Sequence[str]) -> set[Place]:
     for number, path in enumerate(documents):
         root = xml.parse(archive.read(path), path)
         sizes.append(0 if root is None else _Survey(root, number, path).add_to(blocks, marks))
+    # By the numbers of the document and of the element: 1 if the element is in a note.
     in_notes = [bytearray(size) for size in sizes]
     notes = set[Place]()
     for mark in marks[:_MOST_MARKS]:
@@ -70,8 +71,9 @@ def _is_note(block: _Block, mark: _Mark) -> bool:
     if block.has_headings:
         return False
     is_behind = (block.document, block.first) > (mark.document, mark.number)
-    looks_like_one = block.looks_like_one or _bare_label(block.begins).startswith(_bare_label(mark.label))
-    return block.is_typed or (is_behind and looks_like_one)
+    label = _bare_label(mark.label)
+    looks_like_note = block.looks_like_note or _bare_label(block.beginning).startswith(label)
+    return block.is_typed or (is_behind and looks_like_note)
 
 
 def _bare_label(label: str) -> str:
@@ -87,7 +89,7 @@ class _Survey:
         self._root = root
         self._elements = list(root.iter())
         self._numbers = {element: number for number, element in enumerate(self._elements)}
-        self._lasts = self._find_lasts()
+        self._last_numbers = self._find_lasts()
         self._headings = [0]
         self._marks = [0]
         self._blocks: dict[Element, _Block] = {}
@@ -114,20 +116,21 @@ class _Survey:
 
     def _measure_block(self, element: Element) -> _Block:
         first = self._numbers[element]
-        last = self._lasts[first]
-        is_typed = bool(kinds_of(element) & _TYPED) or local_name(element) == "aside"
+        last = self._last_numbers[first]
+        is_typed = bool(kinds_of(element) & _NOTE_KINDS) or local_name(element) == "aside"
         leads_back = self._marks[last + 1] > self._marks[first]
         return _Block(
             document=self._document,
             first=first,
             last=last,
-            begins=first_characters(element),
+            beginning=first_characters(element),
             has_headings=self._headings[last + 1] > self._headings[first],
             is_typed=is_typed,
-            looks_like_one=leads_back or local_name(element) == "li",
+            looks_like_note=leads_back or local_name(element) == "li",
         )
 
     def _find_lasts(self) -> list[int]:
+        """Return for each element the number of its last descendant, or its own if it has none."""
         lasts = list(range(len(self._elements)))
         for number in range(len(self._elements) - 1, -1, -1):
             element = self._elements[number]

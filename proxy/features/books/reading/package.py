@@ -14,16 +14,16 @@ _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"
 """The algorithms that obscure fonts. Any other encryption protects the book."""
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
-_MOST_NAME = 200
+_MOST_TEXT_CHARACTERS = 200
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
 class Document(NamedTuple):
-    """A document of the spine. `kinds` are the words of its guide; not `in_order` is `linear="no"`."""
+    """A document of the spine. `kinds` are its types in the guide. With `linear="no"` it is not in order."""
 
     path: str
     kinds: frozenset[str]
-    in_order: bool
+    is_in_order: bool
 
 
 class ContentsEntry(NamedTuple):
@@ -42,7 +42,7 @@ class Package:
         _check_unprotected(archive)
         self._path, root = _find_package(archive)
         self._root = root
-        self._items = {attribute(each, "id"): each for each in descendants(root, "item")}
+        self._manifest = {attribute(each, "id"): each for each in descendants(root, "item")}
         self.contents_path = ""
 
     def documents(self) -> Iterator[Document]:
@@ -51,20 +51,20 @@ class Package:
             for each in descendants(self._root, "reference")
         ]
         for each in descendants(self._root, "itemref"):
-            path = self._path_of(self._items.get(attribute(each, "idref")))
+            path = self._path_of(self._manifest.get(attribute(each, "idref")))
             kinds = frozenset(kind for place, kind in guide if place == path)
             yield Document(path, kinds, attribute(each, "linear").lower() != "no")
 
     def contents(self, depth: int) -> list[ContentsEntry]:
         """Return the contents down to a level, from the navigation, or else from the NCX of an EPUB 2."""
-        nav = next((each for each in self._items.values() if "nav" in _properties(each)), None)
+        nav = next((each for each in self._manifest.values() if "nav" in _properties(each)), None)
         if nav is not None and (path := self._path_of(nav)) in self._archive:
             self.contents_path = path
             root = xml.parse(self._archive.read(path), path)
             for each in descendants(root, "nav") if root is not None else ():
                 if attribute(each, "type") in {"toc", ""}:
                     return list(_nav_entries(each, path, depth))
-        ncx = next((each for each in self._items.values() if "ncx" in attribute(each, "media-type")), None)
+        ncx = next((each for each in self._manifest.values() if "ncx" in attribute(each, "media-type")), None)
         if ncx is not None and (path := self._path_of(ncx)) in self._archive:
             root = xml.parse(self._archive.read(path), path)
             if root is not None:
@@ -78,7 +78,7 @@ class Package:
         series, number = "", ""
         for each in descendants(self._root, "title", "creator", "language", "date", "meta"):
             if local_name(each) != "meta":
-                names.setdefault(local_name(each), []).append(text_of(each)[:_MOST_NAME])
+                names.setdefault(local_name(each), []).append(text_of(each)[:_MOST_TEXT_CHARACTERS])
             elif attribute(each, "name") == "calibre:series":
                 series = attribute(each, "content")
             elif attribute(each, "name") == "calibre:series_index":
@@ -92,7 +92,7 @@ class Package:
             authors=tuple(name for name in names.get("creator", [])[:20] if name),
             language=names.get("language", [""])[0][:35],
             year=names.get("date", [""])[0][:4],
-            series=f"{series} {number}".strip()[:_MOST_NAME],
+            series=f"{series} {number}".strip()[:_MOST_TEXT_CHARACTERS],
         )
 
     def cover(self) -> bytes:
@@ -102,8 +102,8 @@ class Package:
             for each in descendants(self._root, "meta")
             if attribute(each, "name") == "cover"
         ]
-        items = [each for each in self._items.values() if "cover-image" in _properties(each)]
-        items += [self._items[each] for each in named if each in self._items]
+        items = [each for each in self._manifest.values() if "cover-image" in _properties(each)]
+        items += [self._manifest[each] for each in named if each in self._manifest]
         for item in items:
             if (path := self._path_of(item)) in self._archive:
                 try:
@@ -163,4 +163,4 @@ def _ncx_entries(parent: Element, path: str, depth: int) -> Iterator[ContentsEnt
 
 def _contents_entry(title: str, base: str, link: str) -> ContentsEntry:
     path, fragment = resolve_link(base, link) if link else ("", "")
-    return ContentsEntry(title[:_MOST_NAME], path, fragment)
+    return ContentsEntry(title[:_MOST_TEXT_CHARACTERS], path, fragment)

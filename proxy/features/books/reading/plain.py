@@ -27,9 +27,9 @@ _WHERE = "the text"
 def read_markdown(data: bytes, rules: ReadRules) -> Book:
     """Read Markdown. A heading down to the level of the rules begins a chapter. Raises UnusableBook."""
     parser, text = MarkdownIt("commonmark").enable("table"), _decode_text(data)
-    inlines = {each[1]: parser.parseInline(each[2])[0] for each in _NOTE.finditer(text)}
+    note_tokens = {each[1]: parser.parseInline(each[2])[0] for each in _NOTE.finditer(text)}
     reader = _TextReader(
-        rules, {name: " ".join(_inline_text(each).split()) for name, each in inlines.items()}
+        rules, {name: " ".join(_inline_text(each).split()) for name, each in note_tokens.items()}
     )
     tokens = parser.parse(_NOTE.sub("", text))
     cells = list[str]()
@@ -77,7 +77,7 @@ class _TextReader:
         self.reading = BookReading(rules)
         self._chapters = [ChapterText("")]
         self._notes = notes or {}
-        self._read_notes = set[str]()
+        self._used_notes = set[str]()
 
     def add_heading(self, text: str, level: int) -> None:
         text, names = self._without_marks(text)
@@ -87,14 +87,14 @@ class _TextReader:
                 self.reading.leave_out(_WHERE, "title", text)
                 return
         if text:
-            self.reading.count(text)
+            self.reading.count_text(text)
             self._chapters[-1].add_heading(text)
         self._add_notes(names)
 
     def add_paragraph(self, text: str) -> None:
         text, names = self._without_marks(" ".join(text.split()))
         if any(each.isalnum() for each in text):
-            self.reading.count(text)
+            self.reading.count_text(text)
             self._chapters[-1].add_paragraph(text)
         elif text:
             self.add_break()
@@ -125,14 +125,17 @@ class _TextReader:
     def _add_notes(self, names: list[str]) -> None:
         rule, chapter = self.reading.rules.notes, self._chapters[-1]
         for name in names if rule != "skip" else ():
-            self._read_notes.add(name)
+            self._used_notes.add(name)
             if text := self._notes[name]:
-                self.reading.count(text)
-                chapter.add_paragraph(text) if rule == "after" else chapter.notes.append(text)
+                self.reading.count_text(text)
+                if rule == "after":
+                    chapter.add_paragraph(text)
+                else:
+                    chapter.notes.append(text)
 
     def book(self) -> Book:
         for name, text in self._notes.items():
-            if name not in self._read_notes:
+            if name not in self._used_notes:
                 self.reading.leave_out(_WHERE, "note", text)
         chapters = tuple(made for each in self._chapters for made in each.build())
         if not chapters:

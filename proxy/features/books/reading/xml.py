@@ -33,7 +33,9 @@ class Element(Protocol):
 _MOST_TAGS = 200_000
 """Each element takes memory. A long novel in one file has some 60,000."""
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9._-]{1,40})["']""")
+_DECLARED_ENCODING = re.compile(
+    rb"""<\?xml[^>]{0,200}?encoding\s{0,9}=\s{0,9}["']([A-Za-z0-9._-]{1,40})["']"""
+)
 _DECLARATION = re.compile(r"^\s{0,99}<\?xml[^>]{0,200}>")
 _DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]{0,1000}(\[|>)", re.IGNORECASE)
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
@@ -80,9 +82,9 @@ def _decode(data: bytes) -> str:
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "replace")
-    if data[:200].count(0) > 20:
+    if data[:200].count(0) > 20:  # UTF-16 without its mark
         return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", "replace")
-    found = _DECLARED.search(data[:400])
+    found = _DECLARED_ENCODING.search(data[:400])
     try:
         return data.decode(found.group(1).decode() if found else "utf-8")
     except (UnicodeDecodeError, LookupError):

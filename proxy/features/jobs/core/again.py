@@ -59,7 +59,7 @@ class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     preview: Annotated[bool, Meta(description="true or false")] = False
 
 
-def again_fields(fields: _F, source: str, steps: int, body: AgainBody, *, has_file: bool = False) -> _F:
+def again_fields(fields: _F, source: str, steps: int, body: AgainBody, *, is_dub: bool = False) -> _F:
     """Return the fields of a job that speaks a part of the job `source` again. `fields` and `steps` are those
     of the source. Raises InvalidRequest."""
     if not (body.only or body.steps or body.words or body.cast or body.input_file_id or body.length_s):
@@ -69,7 +69,7 @@ def again_fields(fields: _F, source: str, steps: int, body: AgainBody, *, has_fi
             code="missing_required_parameter",
         )
     for field in ("input_file_id", "length_s"):
-        if getattr(body, field) is not None and not has_file:
+        if getattr(body, field) is not None and not is_dub:
             raise InvalidRequest(f"'{field}' is not for this job: it is no dub.", param=field)
     if body.steps and max(body.steps) > steps:
         raise InvalidRequest(
@@ -102,6 +102,7 @@ async def keep_words(revision: RevisionContext, account: str, language: str, wor
 
 
 def _ranges(numbers: Iterable[int]) -> Sequence[tuple[int, int]]:
+    """Return the first and the last number of each run of consecutive numbers."""
     found = list[tuple[int, int]]()
     for number in numbers:
         first = found.pop()[0] if found and found[-1][1] == number - 1 else number

@@ -94,9 +94,9 @@ class Progress(NamedTuple):
     is_settling: bool = False
 
     @classmethod
-    def of(cls, made: StepTotals) -> Progress:
+    def of(cls, totals: StepTotals) -> Progress:
         """Return the progress of a job whose steps are spoken."""
-        return cls(made.steps > 0, made.steps, made.seconds, made.credits, made.substitute)
+        return cls(totals.steps > 0, totals.steps, totals.seconds, totals.credits, totals.substitute)
 
 
 def shown_job(job: Job, fields: SealedFields, progress: Progress) -> ShownJob:

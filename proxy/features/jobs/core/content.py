@@ -16,7 +16,7 @@ from starlette.responses import Response
 from proxy.audio.formats import WAV_HEADER_BYTES, final_wav_header
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.encoded_records import list_encoded
+from proxy.features.jobs.core.encoded_records import WHOLE_JOB, list_encoded
 from proxy.features.jobs.core.fields import ENCODED, JOB_MEDIA_TYPES, StepFields, file_name
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
@@ -25,7 +25,7 @@ from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.ranges import StreamedFile, file_reply
 
 ZIP = "application/zip"
-_READABLE = 0o100644 << 16
+_READABLE_FILE = 0o100644 << 16
 
 
 def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header: str | None) -> Response:
@@ -60,9 +60,8 @@ class SoundZip:
             await asyncio.to_thread(archive.close)
             yield output.take_bytes()
         finally:
-            archive.fp = (
-                None  # without this, a half-written archive would write its directory when it is deleted
-            )
+            # Without this, a half-written archive would write its directory when it is deleted.
+            archive.fp = None
 
     def _size(self) -> int:
         """Compute the size of the zip file, by writing one without the sounds and adding their sizes."""
@@ -80,7 +79,7 @@ def _info(name: str, size: int) -> ZipInfo:
     info = ZipInfo(name, ZIP_DATE)
     # The size is set first: above 2 GiB, zip stores sizes in other fields.
     info.file_size = size
-    info.external_attr = _READABLE
+    info.external_attr = _READABLE_FILE
     return info
 
 
@@ -95,7 +94,7 @@ class SoundQuery(NamedTuple):
     def of(cls, files: JobFiles, job: Job, request: Request) -> SoundQuery:
         """Read a request. Raises InvalidRequest, VaultFailed."""
         fields = files.vault.open_record(job.account, job.id, job.record, StepFields)
-        return cls(job, fields, _chapter(request, len(fields.chapters)))
+        return cls(job, fields, _parse_chapter(request, len(fields.chapters)))
 
     @property
     def name(self) -> str:
@@ -138,29 +137,29 @@ def no_sound() -> Conflict:
 def _join_clips(files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFile:
     if format_ != "wav":
         return StoredFile.of_blobs(files, clips)
-    samples = sum(clip.bytes for clip in clips)
+    pcm_bytes = sum(clip.bytes for clip in clips)
     is_tagged = any(clip.source for clip in clips)
-    head, tag = final_wav_header(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
+    head, tag = final_wav_header(WAV_HEADER_BYTES + pcm_bytes, clips[0].sample_rate_hz, is_tagged=is_tagged)
     return StoredFile.of_blobs(files, clips, head, tag)
 
 
 async def _find_sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, StoredFile]]:
-    """Return the sounds of an answer with the numbers of their chapters. The number 0 is the whole job.
-    Raises Conflict if there is no sound."""
+    """Return the sounds of an answer, each with the number of its chapter or WHOLE_JOB. Raises Conflict if
+    there is no sound."""
     job = query.job
     if job.format not in ENCODED:
         clips = await records.list_clips(files.store, job.id)
         chapters: Iterable[int | None] = [query.chapter]
         if query.is_zip:
             chapters = range(1, len(query.fields.chapters) + 1)
-        clips_by_chapter = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
+        clips_by_chapter = [(chapter or WHOLE_JOB, query.clips_of(clips, chapter)) for chapter in chapters]
         sounds = [(chapter, _join_clips(files, own, job.format)) for chapter, own in clips_by_chapter if own]
     elif job.state != "done":
         raise Conflict(
             "The job was cut short, and its sound is encoded when it is whole: try the job again.", param="id"
         )
     else:
-        rows = await list_encoded(files.store, job.id, None if query.is_zip else query.chapter or 0)
+        rows = await list_encoded(files.store, job.id, None if query.is_zip else query.chapter or WHOLE_JOB)
         by_chapter = groupby(rows, lambda row: row.chapter)
         sounds = [(chapter, StoredFile.of_blobs(files, list(blobs))) for chapter, blobs in by_chapter]
     if not sounds:
@@ -168,7 +167,7 @@ async def _find_sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, St
     return sounds
 
 
-def _chapter(request: Request, chapters: int) -> int | None:
+def _parse_chapter(request: Request, chapters: int) -> int | None:
     number = request.query_params.get("chapter")
     if not number:
         return None

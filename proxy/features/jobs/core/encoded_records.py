@@ -15,6 +15,8 @@ from proxy.storage.spoken_voices import BY_VOICE
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 
+WHOLE_JOB = 0
+"""The `chapter` of the file of the whole job."""
 Role = Literal["result", "checkpoint", "checkpoint_part", "voice_part", "onnx_part"]
 """The role of a file: a result, a checkpoint of a training, or a part of a file that a rented machine is
 sending."""
@@ -22,12 +24,11 @@ sending."""
 
 class EncodedBlob(msgspec.Struct, frozen=True, kw_only=True):
     """A blob of an encoded file. `voices` are the saved voices in this file, each between blanks. `number`
-    orders the blobs. Of results, `chapter` is the number of a chapter or of a file. It is 0 for the file of
-    the whole job."""
+    orders the blobs. Of results, `chapter` is the number of a chapter or of a file, or WHOLE_JOB."""
 
     job: str
     role: Role = "result"
-    chapter: int = 0
+    chapter: int = WHOLE_JOB
     number: int
     account: str
     digest: str
@@ -80,7 +81,7 @@ def insert_statements(files: Sequence[EncodedBlob], finished: str) -> list[State
 
 
 async def list_encoded(store: Store, job: str, chapter: int | None) -> list[EncodedBlob]:
-    """List the blobs of a chapter's file, of the whole job's file (0), or of the files of all chapters
+    """List the blobs of a chapter's file, of the file of the WHOLE_JOB, or of the files of all chapters
     (None)."""
     if chapter is None:
         rows = await store.read(_CHAPTERS, {"job": job})
@@ -96,5 +97,5 @@ async def stored_bytes_of(store: Store, account: str) -> int:
 
 
 async def list_file(store: Store, job: str, role: Role) -> list[EncodedBlob]:
-    rows = await store.read(_LIST, {"job": job, "role": role, "chapter": 0})
+    rows = await store.read(_LIST, {"job": job, "role": role, "chapter": WHOLE_JOB})
     return [msgspec.convert(row, EncodedBlob) for row in rows]

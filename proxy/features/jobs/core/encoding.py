@@ -20,7 +20,7 @@ from proxy.audio.encode import Encoder, flac_with_length, open_encoder
 from proxy.audio.formats import IPTC_RULES, IPTC_TRAINED, SAMPLE_BYTES, USUAL_KBITS, OutputForm, SoundFailed
 from proxy.errors import ErrorDetail, RequestFailed
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.encoded_records import WHOLE_JOB, EncodedBlob
 from proxy.features.jobs.core.ends import SOUND_ERASED
 from proxy.features.jobs.core.fields import M4B, StepFields
 from proxy.features.jobs.core.file_writer import FileWriter
@@ -142,8 +142,8 @@ class FileMaking:
         self._files = files
         self._job = job
         self._facts = facts
-        self._clock = asyncio.get_running_loop().time
-        self._protected_at = self._clock()
+        self._monotonic_s = asyncio.get_running_loop().time
+        self._protected_at_s = self._monotonic_s()
 
     @property
     def files(self) -> list[EncodedBlob]:
@@ -154,7 +154,8 @@ class FileMaking:
         job = self._job
         fields = self._files.vault.open_record(job.account, job.id, job.record, StepFields)
         form = form_of_file(job.format, fields, clips)
-        parts = [(0, clips)] if fields.files == "one" else []
+        parts = [(WHOLE_JOB, clips)] if fields.files == "one" else []
+        # A chapter that was not chosen has no steps: its `first` is 0.
         chosen = [(n, each) for n, each in enumerate(fields.chapters, 1) if each.first]
         parts += [(n, clips[each.first - 1 : each.last]) for n, each in chosen]
         for chapter, own in parts:
@@ -186,16 +187,16 @@ class FileMaking:
 
     async def _make_file(self, chapter: int, sound: JoinedSound, form: OutputForm) -> None:
         """Make the file of this sound."""
-        book = await self.open_mp4(form, sound.samples, sound.marks) if form.format == M4B else None
-        encoder = await open_encoder_in_thread(form) if book is None else book
-        head_bytes = book.head_bytes if book is not None else 0
+        mp4 = await self.open_mp4(form, sound.samples, sound.marks) if form.format == M4B else None
+        encoder = await open_encoder_in_thread(form) if mp4 is None else mp4
+        head_bytes = mp4.head_bytes if mp4 is not None else 0
         writer = self.writer(chapter, sound.clips, length_writer(form, sound.samples), head_bytes)
         async with aclosing(encode_file(sound.file, encoder)) as parts:
             async for part in parts:
                 await self.add_part(writer, part)
         await self.add_part(writer, b"", is_last=True)
-        if book is not None:
-            await writer.add_head(book.head)
+        if mp4 is not None:
+            await writer.add_head(mp4.head)
 
     async def open_mp4(self, form: OutputForm, samples: int, marks: Sequence[M4bChapter] = ()) -> M4bEncoder:
         # Imported here, because it loads libav, which most servers never need.
@@ -208,9 +209,9 @@ class FileMaking:
 
     async def keep_blobs(self, every_s: float = 0.0) -> None:
         """Protect the new blobs from the clean-up, unless that was done less than `every_s` ago."""
-        if (now := self._clock()) - self._protected_at < every_s:
+        if (now := self._monotonic_s()) - self._protected_at_s < every_s:
             return
-        self._protected_at = now
+        self._protected_at_s = now
         if not await self._files.keep(self._job.account, [each.digest for each in self.files]):
             raise FileGone
 
@@ -237,13 +238,13 @@ def form_of_file(format_: str, fields: StepFields, clips: Sequence[JobClip]) -> 
 async def encode_file(pcm_file: StoredFile, encoder: Encoder) -> AsyncGenerator[bytes, None]:
     """Yield the encoded sound of a file, and close the encoder. Raises VaultFailed and SoundFailed."""
     # One thread, so that the encoder is closed after its last call, even if this is cancelled.
-    threads, loop, odd = ThreadPoolExecutor(1), asyncio.get_running_loop(), b""
+    threads, loop, half_sample = ThreadPoolExecutor(1), asyncio.get_running_loop(), b""
     try:
         async with aclosing(pcm_file.parts(range(pcm_file.size))) as parts:
             async for part in parts:
-                pcm = odd + part
+                pcm = half_sample + part
                 whole = len(pcm) - len(pcm) % SAMPLE_BYTES
-                odd = pcm[whole:]
+                half_sample = pcm[whole:]
                 yield (await loop.run_in_executor(threads, encoder.feed, pcm[:whole])).data
         yield (await loop.run_in_executor(threads, encoder.flush)).data
     finally:

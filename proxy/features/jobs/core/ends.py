@@ -38,7 +38,7 @@ UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state IN ('wanted',
 AND number > :after AND number <= :upto AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND {_HAS_ENDED})
 """
 _CANCEL_PART = f"{_CANCEL_STEPS} AND {IS_OURS}"
-_FIRST: Params = {"after": 0, "upto": PART + 1}
+_FIRST_PART: Params = {"after": 0, "upto": PART + 1}
 _ENDED_NOW = """
 EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
 """
@@ -76,11 +76,11 @@ def statements_after_line(
 ) -> tuple[Statement, ...]:
     """Return the statements for the commit of a step whose failure does not end the job. After the last step,
     the job is done, or its file is made next."""
-    step_terms: Params = {"job": step.job, "now": now}
+    of_job: Params = {"job": step.job, "now": now}
     return (
-        Statement(_GOES_ON, step_terms),
-        Statement(records.FILE_IF_LAST.format(finished=records.STEPS.finished), step_terms),
-        Statement(_DONE_IF_LAST, step_terms),
+        Statement(_GOES_ON, of_job),
+        Statement(records.FILE_IF_LAST.format(finished=records.STEPS.finished), of_job),
+        Statement(_DONE_IF_LAST, of_job),
         *notice_statements(notices, step, events, "done", now, records.STEPS.finished),
     )
 
@@ -98,7 +98,7 @@ def statements_after_failure(
     }
     return (
         Statement(_END_BY_STEP, failure),
-        Statement(_CANCEL_STEPS, {"job": step.job, **_FIRST}),
+        Statement(_CANCEL_STEPS, {"job": step.job, **_FIRST_PART}),
         _later_parts_statement(step.job, now, records.STEPS.finished),
         *notice_statements(notices, step, events, "failed", now, records.STEPS.finished),
     )
@@ -183,7 +183,7 @@ async def end_job(
         records.lock_statement(job.id),
         *before,
         Statement(END, params),
-        Statement(_CANCEL_STEPS, {"job": job.id, **_FIRST}),
+        Statement(_CANCEL_STEPS, {"job": job.id, **_FIRST_PART}),
         _later_parts_statement(job.id, now),
         *statements,
     )
@@ -194,14 +194,14 @@ async def end_job(
 def _later_parts_statement(job: str, now: int, only_if: str = "1 = 1") -> Statement:
     """Return the statement that notes that a large job has more parts to cancel. This process calls
     `cancel_steps` for them, or after a kill the leading server."""
-    return PartClaim(job).statement(now, f"{_HAS_ENDED} AND steps > {PART} AND {only_if}", adds=False)
+    return PartClaim(job).claim_statement(now, f"{_HAS_ENDED} AND steps > {PART} AND {only_if}", adds=False)
 
 
 async def cancel_steps(store: Store, job: str, steps: int) -> None:
     """Cancel the steps of a large job that has ended, part by part, unless it was tried again meanwhile."""
     claim, now = PartClaim(job), await store.now()
     ended = Statement("DELETE FROM partial_jobs WHERE job = :job AND lease <= :now", {"job": job, "now": now})
-    await store.write(ended, claim.statement(now + LEASE_US, _HAS_ENDED, adds=False))
+    await store.write(ended, claim.claim_statement(now + LEASE_US, _HAS_ENDED, adds=False))
     with suppress(Superseded):
         for part in part_ranges(steps):
             await claim.write_part(store, Statement(_CANCEL_PART, {**claim.params, **part}))

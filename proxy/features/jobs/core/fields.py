@@ -19,7 +19,7 @@ Files = Literal["one", "chapters"]
 M4B = "m4b"
 """The format of audiobooks, which only jobs have: AAC in MP4 with chapters, a cover and metadata."""
 M4A = "m4a"
-"""The same of a dub: without chapters and a cover."""
+"""A format that only dubs have: AAC in MP4, without chapters and a cover."""
 FORMATS = (*AUDIO_FORMATS, M4B)
 JOB_MEDIA_TYPES = {**MEDIA_TYPES, M4B: "audio/mp4", M4A: "audio/mp4"}
 ENCODED = ("flac", "opus", M4B)

@@ -36,8 +36,8 @@ class FileWriter:
         head_bytes: int = 0,
     ) -> None:
         """`voices` are the saved voices in the file, as `voices_column` writes them. `begin` changes the
-        first blob, which has the head of the file. If the head is known only at the end, `head_bytes` is its
-        largest size, and it gets blobs of its own: see `add_head`."""
+        first blob, which has the head of the file; `bytes` leaves it as it is. If the head is known only at
+        the end, `head_bytes` is its largest size, and it gets blobs of its own: see `add_head`."""
         self.rows: list[EncodedBlob] = []
         self.digest = hashlib.sha256()
         self._files = files
@@ -53,15 +53,15 @@ class FileWriter:
             voices=voices,
         )
         self._begin = begin
-        self._next = self._head_blobs = -(-head_bytes // BLOB_BYTES)
+        self._next_number = self._head_blobs = -(-head_bytes // BLOB_BYTES)
         self._buffer = bytearray()
 
     async def add(self, data: bytes, *, is_last: bool = False) -> None:
         """Add bytes to the file. Raises VaultFailed, StorageFailed."""
         self._buffer += data
         if len(self._buffer) >= BLOB_BYTES or (is_last and self._buffer):
-            blob, number = bytes(self._buffer), self._next
-            self._next += 1
+            blob, number = bytes(self._buffer), self._next_number
+            self._next_number += 1
             self._buffer.clear()
             await run_uncancelled(self.put(number, self._begin(blob) if number == 0 else blob))
 

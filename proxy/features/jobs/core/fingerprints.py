@@ -15,7 +15,7 @@ from proxy.speech.call import PartRun, PreparedText, SpeechCall
 
 _MOST_COMBINATIONS = 64
 """The most combinations of candidates that are computed for a step with several voices."""
-_SOUND = ("form", "speed", "pitch", "seed", "instructions", "extra", "check")
+_SOUND_FIELDS = ("form", "speed", "pitch", "seed", "instructions", "extra", "check")
 """The fields of a request that affect its sound, and are not in its parts."""
 
 
@@ -34,11 +34,12 @@ def _combinations(call: SpeechCall) -> Iterator[Sequence[Candidate]]:
     """Yield combinations of a candidate for each part. A voice has the same speaker in all its parts, as in
     an answer."""
     runs = call.totals.parts
+    # By voice: the speakers that can speak all of its parts.
     voices = dict[tuple[str, str], list[str]]()
     for run in runs:
-        able = [each.speaker for each in run.candidates if _prepared(run, each) is not None]
-        before = voices.setdefault(_voice_key(run), able)
-        before[:] = [name for name in before if name in able]
+        able = [each.speaker for each in run.candidates if _prepared_text(run, each) is not None]
+        common = voices.setdefault(_voice_key(run), able)
+        common[:] = [name for name in common if name in able]
     for names in islice(product(*voices.values()), _MOST_COMBINATIONS):
         speakers = dict(zip(voices, names, strict=True))
         yield [
@@ -50,7 +51,7 @@ def _voice_key(run: PartRun) -> tuple[str, str]:
     return run.part.voice.id, run.part.language
 
 
-def _prepared(run: PartRun, candidate: Candidate) -> PreparedText | None:
+def _prepared_text(run: PartRun, candidate: Candidate) -> PreparedText | None:
     text = run.texts.get(candidate.text_key)
     return text if isinstance(text, PreparedText) else None
 
@@ -59,12 +60,12 @@ def _digest(call: SpeechCall, chosen: Sequence[Candidate]) -> str:
     parts = [_part_facts(run, candidate) for run, candidate in zip(call.totals.parts, chosen, strict=True)]
     treatment = call.plan.treatment_of(chosen[0].speaker)
     is_marked = treatment is not None and treatment.filter is not None
-    sound = [getattr(call.request, field) for field in _SOUND]
+    sound = [getattr(call.request, field) for field in _SOUND_FIELDS]
     return hashlib.sha256(msgspec.msgpack.encode((sound, is_marked, parts))).hexdigest()
 
 
 def _part_facts(run: PartRun, candidate: Candidate) -> Sequence[object]:
-    text, part, model, post = _prepared(run, candidate), run.part, candidate.model, candidate.post
+    text, part, model, post = _prepared_text(run, candidate), run.part, candidate.model, candidate.post
     if text is None or text.is_silent:
         return ()
     spoken = [(each.spoken, each.ends_paragraph) for each in text.segments]

@@ -31,17 +31,17 @@ class JoinedSound:
     def __init__(self, files: JobFiles, clips: Sequence[JobClip], fields: StepFields) -> None:
         self.clips = clips
         self.rate_hz = clips[0].sample_rate_hz
-        lengths = added_silences(clips, fields)
+        added = added_silences(clips, fields)
         # Pauses of the same length share their bytes.
-        silences = {length: silence(length) for length in set(lengths)}
+        silences = {length: silence(length) for length in set(added)}
         segments = list[bytes | BlobRange]()
-        for clip, length in zip(clips, lengths, strict=True):
+        for clip, length in zip(clips, added, strict=True):
             if length:
                 segments.append(silences[length])
             segments.append(BlobRange(clip.digest, 0, clip.bytes))
         self.file = StoredFile(files, clips[0].account, segments)
         self.samples = self.file.size // SAMPLE_BYTES
-        ends = [*accumulate(n + clip.bytes // SAMPLE_BYTES for n, clip in zip(lengths, clips, strict=True))]
+        ends = [*accumulate(n + clip.bytes // SAMPLE_BYTES for n, clip in zip(added, clips, strict=True))]
         begins = [end - clip.bytes // SAMPLE_BYTES for end, clip in zip(ends, clips, strict=True)]
         self.marks = _marks(
             fields, dict(zip((clip.number for clip in clips), begins, strict=True)), self.samples

@@ -42,7 +42,7 @@ from proxy.storage.store import Statement
 JobUpload = tuple[RequestForm, bytes]
 """A form, and its recording."""
 Words = Mapping[str, Mapping[str, str]]
-"""Texts for people by language, such as `en`, and there by what they name: "kind" or a column."""
+"""Texts for people: by language, such as `en`, and then by the thing that they name, "kind" or a column."""
 Columns = Mapping[str, str | float]
 _NOT_AGAIN = "Jobs of this kind have no preview, and are not said again."
 ABSENT = "This server has no jobs of this kind now: its feature is off."
@@ -52,10 +52,10 @@ class JobKind:
     """The jobs of one kind, in a worker or in a command. A command makes none.
 
     POST /v1/jobs makes a job of the JSON `body`, or of the `form`. Without both, another endpoint makes it.
-    The refusals are messages for operations that the kind does not have. The console and the command line
-    know the words of the built-in kinds, and show the `words` of others. If it `is_one_text`, the steps of a
-    job are places in one text. If it `can_repeat`, its jobs have a preview, and another job can take over
-    their clips.
+    A refusal is the message for an operation that the kind does not have, or "". The console and the command
+    line know the words of the built-in kinds, and show the `words` of others. If it `is_one_text`, the steps
+    of a job are places in one text. If it `can_repeat`, its jobs have a preview, and another job can take
+    over their clips.
     """
 
     name: Kind
@@ -240,11 +240,11 @@ class SpokenKind(StepKind, ABC):
 _MOST_NAME_BYTES = 100
 
 
-class _Named(msgspec.Struct, frozen=True):
+class _BodyKind(msgspec.Struct, frozen=True):
     kind: msgspec.Raw = msgspec.Raw(b"")
 
 
-_decode = msgspec.json.Decoder(_Named).decode
+_decode_kind = msgspec.json.Decoder(_BodyKind).decode
 
 
 class JobKinds:
@@ -256,7 +256,7 @@ class JobKinds:
         self.default_kind = kinds[0]
         self.step_kinds: dict[Kind, StepKind] = {}
         self._by_name: dict[Kind, JobKind] = {}
-        self._by_json: dict[bytes, JobKind] = {}
+        self._by_json_name: dict[bytes, JobKind] = {}
         self._absent = AbsentKind(files)
         for kind in kinds:
             self.add_kind(kind)
@@ -265,7 +265,7 @@ class JobKinds:
         """Add a kind of jobs. A feature calls it while it opens: `context.find(JobKinds)`."""
         self._by_name[kind.name] = kind
         if kind.body is not None:
-            self._by_json[msgspec.json.encode(kind.name)] = kind
+            self._by_json_name[msgspec.json.encode(kind.name)] = kind
         if isinstance(kind, StepKind):
             self.step_kinds[kind.name] = kind
 
@@ -301,10 +301,10 @@ class JobKinds:
     def kind_named_in(self, body: bytes) -> JobKind:
         """Return the kind that a JSON body names. It reads every byte, so run it in a thread."""
         try:
-            name = _decode(body).kind
+            name = _decode_kind(body).kind
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self.default_kind  # its `make` reads the body again, and raises the fault
-        return self._by_json.get(bytes(memoryview(name)[:_MOST_NAME_BYTES]), self.default_kind)
+        return self._by_json_name.get(bytes(memoryview(name)[:_MOST_NAME_BYTES]), self.default_kind)
 
     def kind_of_form(self, form: RequestForm) -> JobKind:
         """Return the kind that a form names. Raises InvalidRequest."""

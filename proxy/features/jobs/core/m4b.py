@@ -40,8 +40,8 @@ class M4bEncoder:
         self._rate_hz = rate_hz
         # The silence that fills up a frame is put before the sound: decoders skip it there, and play it at
         # the end.
-        self._lead = -samples % FRAME_SAMPLES
-        self._fed = 0
+        self._lead_samples = -samples % FRAME_SAMPLES
+        self._fed_samples = 0
         self._is_closed = False
         try:
             self._open(facts, chapters, rate_hz, kbit_s, _options(reserved_bytes, rate_hz, is_book=is_book))
@@ -98,10 +98,11 @@ class M4bEncoder:
     def feed(self, pcm: bytes) -> Chunk:
         """Raises SoundFailed."""
         if pcm:
-            if self._lead:
-                pcm, self._fed, self._lead = silence(self._lead) + pcm, -self._lead, 0
-            self._encode(audio_frame(pcm, self._rate_hz, self._fed))
-            self._fed += len(pcm) // SAMPLE_BYTES
+            if self._lead_samples:
+                pcm = silence(self._lead_samples) + pcm
+                self._fed_samples, self._lead_samples = -self._lead_samples, 0
+            self._encode(audio_frame(pcm, self._rate_hz, self._fed_samples))
+            self._fed_samples += len(pcm) // SAMPLE_BYTES
         return Chunk(self._sink.take_output())
 
     def flush(self) -> Chunk:
@@ -149,8 +150,8 @@ def _options(reserved_bytes: int, rate_hz: int, *, is_book: bool) -> dict[str, s
 
 
 class _HeadSink:
-    """A file that keeps its head, so that the muxer can write it again. The bytes after the head are returned
-    by `take_output`."""
+    """A file for the muxer, which calls `write`, `seek` and `tell`. It keeps its head, so that the muxer can
+    write it again. The bytes after the head are returned by `take_output`."""
 
     def __init__(self, head_bytes: int) -> None:
         self.head_bytes = head_bytes

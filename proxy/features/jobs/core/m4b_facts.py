@@ -25,7 +25,7 @@ ar=ara bg=bul ca=cat cs=ces da=dan de=deu el=ell en=eng es=spa et=est fa=fas fi=
 hi=hin hr=hrv hu=hun id=ind it=ita ja=jpn ko=kor lt=lit lv=lav nb=nob nl=nld no=nor pl=pol pt=por ro=ron
 ru=rus sk=slk sl=slv sr=srp sv=swe th=tha tr=tur uk=ukr vi=vie zh=zho
 """
-_LETTERS = dict(each.split("=") for each in _LANGUAGES.split())
+_THREE_LETTERS = dict(each.split("=") for each in _LANGUAGES.split())
 """The language codes of three letters, which files have, by the codes of two letters, which most tags
 have."""
 
@@ -64,7 +64,7 @@ class M4bFacts(Redacted, msgspec.Struct, frozen=True):
     def iso_language(self) -> str:
         """The language code in three letters, or ""."""
         tag = self.language.lower().partition("-")[0]
-        return _LETTERS.get(tag, tag if len(tag) == 3 and tag.isascii() and tag.isalpha() else "")
+        return _THREE_LETTERS.get(tag, tag if len(tag) == 3 and tag.isascii() and tag.isalpha() else "")
 
 
 FactsOf = Callable[[Job], Awaitable[M4bFacts]]

@@ -71,7 +71,7 @@ async def make_once(
     RateLimited, and the errors of `add`."""
     account, id_ = request.caller.account, new_id(JOB_PREFIX)
     digest = digest or sha256(request.body).digest()
-    was_there = False
+    was_made_before = False
     if request.key is None:
         await add(id_, digest)
     else:
@@ -79,15 +79,15 @@ async def make_once(
         id_ = once.id_of(JOB_PREFIX)
         find = partial(_find_request_digest, files)
         try:
-            was_there = await once.make(id_, find, partial(add, id_, digest), AlreadyExists)
-            if was_there and await JOBS.get(files.store, account, id_) is None:
+            was_made_before = await once.make(id_, find, partial(add, id_, digest), AlreadyExists)
+            if was_made_before and await JOBS.get(files.store, account, id_) is None:
                 await add(id_, digest)  # the earlier try was interrupted, and this one goes on
         except (AlreadyExists, Superseded):
             raise once.under_way_failure() from None
     job = await JOBS.get(files.store, account, id_)
     if job is None:
         raise too_many_steps()
-    return MadeJob(job, REPLAYED if was_there else {})
+    return MadeJob(job, REPLAYED if was_made_before else {})
 
 
 async def add_job(
@@ -118,11 +118,12 @@ async def add_job(
         raise
     if not is_added:
         await files.drop(account, job.digest)
+        # If a file is gone, `find_file` raises NotFound.
         for file, field in new.files.items():
             if not (await uploads.held_content(files, account, file)).size:
                 await uploads.find_file(store, account, file, field, "user_data")
-        more = job.bytes + await uploads.count_not_held(store, new.files)
-        if await records.stored_bytes(store, account) + more > records.MOST_STORED_BYTES:
+        new_bytes = job.bytes + await uploads.count_not_held(store, new.files)
+        if await records.stored_bytes(store, account) + new_bytes > records.MOST_STORED_BYTES:
             raise NotAllowed(
                 f"An account's jobs have texts of {records.MOST_STORED_BYTES} bytes at most, until they are "
                 "deleted; delete some that have ended first.",

@@ -28,13 +28,13 @@ from proxy.storage.rows import columns
 from proxy.storage.store import Params, Statement, Store, Value
 
 _ROWS_OF_STATEMENT = 100
-_WANTED = f"""
+_COUNT_WANTED = f"""
 (SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted') + ({UNMADE_STEPS})
 """
 _ADD = f"""
 INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
-AND {_WANTED} + CAST(:steps AS BIGINT) <= {MOST_WANTED}
+AND {_COUNT_WANTED} + CAST(:steps AS BIGINT) <= {MOST_WANTED}
 AND ({records.STORED}) + CAST(:bytes AS BIGINT) + {{new_bytes}} <= {records.MOST_STORED_BYTES}
 AND {{only_if}} RETURNING id
 """
@@ -42,12 +42,12 @@ _DONE_IF_NOTHING = """
 UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
 AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
 """
-_AGAIN = f"""
+_REOPEN_STEPS = f"""
 UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = :due, tries = 0,
 error = '' WHERE job = :job AND state <> 'wanted' AND number > :after AND number <= :upto
 AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id) AND {IS_OURS}
 """
-_HAS_ROOM = f"state IN ('failed', 'canceled') AND {_WANTED} + steps <= {MOST_WANTED}"
+_HAS_ROOM = f"state IN ('failed', 'canceled') AND {_COUNT_WANTED} + steps <= {MOST_WANTED}"
 _REOPEN = f"""
 UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
     key = coalesce(CAST(:key AS TEXT), key)
@@ -56,7 +56,7 @@ WHERE id = :job AND {IS_OURS}
 _OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND {IS_OURS}"
 # Until a job opens, its steps are due after the lease. Then the first part is due at once. The other parts
 # wait for that time.
-_BEGIN = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART} AND {IS_OURS}"
+_BEGIN_FIRST_PART = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART} AND {IS_OURS}"
 _LAST_PIECE = "SELECT first, last FROM job_steps WHERE job = :job AND number = :number"
 
 
@@ -93,18 +93,18 @@ async def add_with_steps(
         made = await claim.take_over(store)
         # After a change of the configuration, the pieces may be others than those that were written.
         before = await store.read(_LAST_PIECE, {"job": job.id, "number": made})
-        last = [*islice(steps, made)][-1:]
-        if job.steps != len(pieces) or [tuple(row.values()) for row in before] != [row[2:4] for row in last]:
+        last = [step[_PIECE] for step in [*islice(steps, made)][-1:]]
+        if job.steps != len(pieces) or [tuple(row.values()) for row in before] != last:
             raise Superseded("the job is made anew when its lease has ended")
     else:
         adding = _add_statement(replace(job, state="making"), holds)
-        claiming = claim.statement(until, "state = 'making'", adds=True)
+        claiming = claim.claim_statement(until, "state = 'making'", adds=True)
         if not (await store.write(*locking, adding, *holds.statements, claiming))[-1]:
             return False
     while part := [*islice(steps, PART)]:
         made += len(part)
         await claim.write_part(store, *_step_statements(job, part, claim, until), made=made)
-    opening = (Statement(_OPEN, claim.params), Statement(_BEGIN, claim.params))
+    opening = (Statement(_OPEN, claim.params), Statement(_BEGIN_FIRST_PART, claim.params))
     await claim.write_part(store, *opening, *with_statements, claim.release())
     return True
 
@@ -115,7 +115,9 @@ def _add_statement(job: Job, holds: FileHolds) -> Statement:
 
 
 _NewStep = tuple[Value, ...]
+"""The values of a new step, in the order of `_NAMES`."""
 _NAMES = ("id", "number", "first", "last", "kind", "state")
+_PIECE = slice(2, 4)  # `first` and `last`
 _ROW = """
 (CAST(:id{0} AS TEXT), CAST(:number{0} AS BIGINT), CAST(:first{0} AS BIGINT), CAST(:last{0} AS BIGINT),
 CAST(:kind{0} AS TEXT), CAST(:state{0} AS TEXT))
@@ -155,19 +157,19 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
     API key pays. False: the job is in another state, or too many steps of its account wait. Raises
     Superseded."""
     claim, now = PartClaim(job.id), await store.now()
-    claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
+    claiming = claim.claim_statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
     beginning = (lock_account(job.account), lock_statement(job.id), claiming)
     of_job: Params = {**claim.params, "key": key, "now": now, "due": now + LEASE_US}
-    parts = [Statement(_AGAIN, {**of_job, **part}) for part in part_ranges(job.steps)]
+    parts = [Statement(_REOPEN_STEPS, {**of_job, **part}) for part in part_ranges(job.steps)]
     ending = (
         Statement(_REOPEN, of_job),
-        Statement(_BEGIN, claim.params),
+        Statement(_BEGIN_FIRST_PART, claim.params),
         Statement(records.FILE_IF_LAST.format(finished="1 = 1"), of_job),
         Statement(_DONE_IF_NOTHING, of_job),
         claim.release(),
     )
     if job.steps <= PART:
-        return bool((await store.write(*beginning, *parts, *ending))[2])
+        return bool((await store.write(*beginning, *parts, *ending))[len(beginning) - 1])
     if not (await store.write(*beginning))[-1]:
         return False
     for number, again in enumerate(parts, 1):

@@ -46,10 +46,10 @@ class Spoken(NamedTuple):
 
 
 def measure_spoken(call: SpeechCall) -> list[Spoken]:
-    """Return what the voices of a settled call have spoken. An answer from the cache has no measures."""
+    """Return what the voices of a settled call have spoken."""
     found = dict[tuple[str, str, str], tuple[int, int]]()
     if call.totals.names is not None:
-        return []
+        return []  # the answer came from the cache, so nothing was measured
     for run, samples in call.totals.written_parts():
         if run.winner is None or run.is_passed_over or not samples:
             continue

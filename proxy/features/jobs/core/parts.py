@@ -15,6 +15,7 @@ from proxy.storage.turns import MOST_ROWS, write_in_turn
 PART = 400
 """The steps of a part. Its commit writes a few other rows, too."""
 LEASE_US = 15 * SECOND_US
+"""The lease of a writer, which each part renews."""
 
 TABLE = Table(
     "partial_jobs", key=("job",), closed_with=("DELETE FROM partial_jobs WHERE partial_jobs.account = :id",)
@@ -33,7 +34,7 @@ SET token = excluded.token, lease = excluded.lease, steps = excluded.steps, made
 RETURNING job
 """
 _TAKE_OVER = "UPDATE partial_jobs SET token = :token, lease = :until WHERE job = :job RETURNING made"
-_GO_ON = """
+_RENEW = """
 UPDATE partial_jobs SET lease = :until, made = CASE WHEN made < :made THEN CAST(:made AS BIGINT) ELSE made END
 WHERE job = :job AND token = :token RETURNING job
 """
@@ -50,9 +51,11 @@ class PartClaim:
     def __init__(self, job: str) -> None:
         self.params: Params = {"job": job, "token": new_id("part")}
 
-    def statement(self, until: int, only_if: str, params: Params | None = None, *, adds: bool) -> Statement:
-        """Return the statement that claims a job until then if `only_if` is true of it. If it does, it
-        returns a row. `adds` is true for a writer of a new job, which has made no steps yet."""
+    def claim_statement(
+        self, until: int, only_if: str, params: Params | None = None, *, adds: bool
+    ) -> Statement:
+        """Return the statement that claims a job until then if the SQL `only_if` is true of it. If it claims
+        the job, it returns a row. `adds` is true for a writer of steps, of which none is made yet."""
         sql = _CLAIM.format(only_if=only_if, made="0" if adds else "steps")
         return Statement(sql, {**self.params, **(params or {}), "until": until})
 
@@ -69,7 +72,7 @@ class PartClaim:
         """Write a part, up to the step number `made`. The statements must check IS_OURS. Raises
         Superseded."""
         until = await store.now() + LEASE_US
-        renewal = Statement(_GO_ON, {**self.params, "until": until, "made": made})
+        renewal = Statement(_RENEW, {**self.params, "until": until, "made": made})
         renewed, *rows = await write_in_turn(store, MOST_ROWS, renewal, *statements)
         if not renewed:
             raise Superseded("another writer goes on with the job")

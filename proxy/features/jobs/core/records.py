@@ -215,7 +215,7 @@ _LOCK = "UPDATE jobs SET state = state WHERE id = :job"
 _CLIP = f"SELECT {columns(JobClip)} FROM job_clips WHERE step = :step"
 _CLIPS = f"SELECT {columns(JobClip)} FROM job_clips WHERE job = :job ORDER BY number"
 _PIECES = "SELECT number, first, last FROM job_steps WHERE job = :job AND kind = 'speech'"
-_MADE = """
+_CLIP_TOTALS = """
 SELECT job_clips.job, count(*) AS steps, CAST(sum(bytes) AS BIGINT) AS bytes,
     sum(CAST(job_clips.samples AS DOUBLE PRECISION) / job_clips.sample_rate_hz) AS seconds,
     CAST(coalesce(sum(CASE WHEN job_clips.taken = '' THEN usage.credits ELSE 0 END), 0) AS BIGINT) AS credits,
@@ -228,7 +228,7 @@ FILE_IF_LAST = """
 UPDATE job_steps SET state = 'wanted', due = asked WHERE job = :job AND state = 'later' AND {finished}
 AND NOT EXISTS (SELECT 1 FROM job_steps AS others WHERE others.job = :job AND others.state = 'wanted')
 """
-_FORGET_ERASED = f"job_clips.step = :step AND {has_erased_sql('job_clips')}"
+_IS_ERASED_CLIP = f"job_clips.step = :step AND {has_erased_sql('job_clips')}"
 
 
 async def stored_bytes(store: Store, account: str) -> int:
@@ -282,7 +282,7 @@ async def read_totals(store: Store, jobs: Collection[str]) -> dict[str, StepTota
     if not jobs:
         return {}
     names, params = in_list(sorted(jobs))
-    rows = await store.read_long(_MADE.format(jobs=names), params)
+    rows = await store.read_long(_CLIP_TOTALS.format(jobs=names), params)
     return {row["job"]: StepTotals(*(row[name] for name in StepTotals._fields)) for row in rows}
 
 
@@ -310,10 +310,10 @@ def step_condition(step: JobStep) -> Condition:
 def erased_sound_statements(step: str) -> tuple[Statement, ...]:
     """Return the statements that delete a step's sound if its voice was erased. The sound may have been
     committed after the erasure."""
-    step_terms: Params = {"step": step}
+    of_step: Params = {"step": step}
     return (
-        Statement(DROP_CLIP_KEYS.format(only=_FORGET_ERASED), step_terms),
-        Statement(f"DELETE FROM job_clips WHERE {_FORGET_ERASED}", step_terms),
+        Statement(DROP_CLIP_KEYS.format(only=_IS_ERASED_CLIP), of_step),
+        Statement(f"DELETE FROM job_clips WHERE {_IS_ERASED_CLIP}", of_step),
     )
 
 

@@ -20,7 +20,8 @@ _MOST_VALUES = 4096
 
 
 class RemoteStepLimiter:
-    """The limits of remote steps: `at_once` in all, and half of them for one account."""
+    """The limits of remote steps: `at_once` in all, and half of them for one account. A step that was planned
+    has its place until `note_end`."""
 
     def __init__(self) -> None:
         self.at_once = 16

@@ -16,7 +16,7 @@ _HIDE = """
 UPDATE jobs SET state = 'removed' WHERE id = :job AND (state <> 'making'
 OR NOT EXISTS (SELECT 1 FROM partial_jobs WHERE partial_jobs.job = :job AND lease > :now))
 """
-_PART = 100
+_STEPS_OF_PART = 100
 """The steps of a part. Each may have a row of sound and two blobs."""
 _IN_PART = f" AND {{table}}.number > :after AND {{table}}.number <= :upto AND {IS_OURS}"
 
@@ -29,14 +29,14 @@ async def remove_job_rows(store: Store, job: str, before: Sequence[Statement] = 
     claim, of_job = PartClaim(job), dict[str, Value](job=job)
     deleted = list[list[Row]]()
     found = await store.read("SELECT steps FROM jobs WHERE id = :job", of_job)
-    if found and found[0]["steps"] > _PART:
+    if found and found[0]["steps"] > _STEPS_OF_PART:
         now = await store.now()
         hiding = Statement(_HIDE, {**of_job, "now": now})
-        hidden = claim.statement(now + LEASE_US, "state = 'removed'", adds=False)
-        if not (await store.write(lock_statement(job), hiding, *before, hidden))[-1]:
+        claiming = claim.claim_statement(now + LEASE_US, "state = 'removed'", adds=False)
+        if not (await store.write(lock_statement(job), hiding, *before, claiming))[-1]:
             return []
         before = ()
-        for part in part_ranges(found[0]["steps"], _PART):
+        for part in part_ranges(found[0]["steps"], _STEPS_OF_PART):
             deleted += await claim.write_part(store, *_removal_statements(_IN_PART, {**claim.params, **part}))
     deleted += await write_deletion(
         store,
@@ -77,12 +77,14 @@ async def remove_erased(store: Store, since: int) -> list[tuple[str, str]]:
     )
 
 
-async def _remove_sound(store: Store, clips: str, files: str, params: Params) -> list[tuple[str, str]]:
-    _, rows = await store.write(*encoded_records.removal_statements(files, params))
-    found = await store.read_long(f"SELECT step FROM job_clips WHERE {clips}", params)
+async def _remove_sound(
+    store: Store, clips_sql: str, files_sql: str, params: Params
+) -> list[tuple[str, str]]:
+    _, rows = await store.write(*encoded_records.removal_statements(files_sql, params))
+    found = await store.read_long(f"SELECT step FROM job_clips WHERE {clips_sql}", params)
     deleting = "DELETE FROM job_clips WHERE {only} RETURNING account, digest, told"
-    for first in range(0, len(found), _PART):
-        names, steps = in_list([row["step"] for row in found[first : first + _PART]])
+    for first in range(0, len(found), _STEPS_OF_PART):
+        names, steps = in_list([row["step"] for row in found[first : first + _STEPS_OF_PART]])
         only = f"job_clips.step IN ({names})"
         statements = [Statement(sql.format(only=only), steps) for sql in (DROP_CLIP_KEYS, deleting)]
         rows += (await write_in_turn(store, 4 * len(steps), *statements))[-1]

@@ -50,8 +50,8 @@ class JobRetention:
         )
 
     async def end_abandoned(self) -> None:
-        """Remove jobs whose making has stopped. Finish cancellations and removals that have stopped. A kill
-        leaves such jobs."""
+        """Remove the jobs that a killed process was making or removing. Finish the cancellations that it had
+        begun."""
         for row in await self._store.read(_ABANDONED, {"now": await self._store.now()}):
             if row["state"] in (None, "making", "removed"):
                 await self._files.remove_job(row["job"], row["account"])

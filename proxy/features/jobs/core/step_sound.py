@@ -35,7 +35,8 @@ def framed_samples(sound: bytes, format_: str) -> int:
 
 
 class ClipRow(Observer):
-    """Adds the row of a step's sound, which is set before it, to the commit of the step's charge."""
+    """Adds the row of a step's sound to the commit of the step's charge. Set `clip` before the answer is
+    settled."""
 
     clip: JobClip
 

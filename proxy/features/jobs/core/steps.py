@@ -99,7 +99,8 @@ class Steps(TaskKind[JobStep]):
         self._speaking: Speaking
         self._callers: Callers
         self._runs_steps = self._serves = True
-        # Accounts that are suspended or have no credits, and jobs: until when none of their steps is tried.
+        # Accounts that are suspended or have no credits, and jobs. None of their steps is tried before the
+        # moment, in the time of the store.
         self._postponed_accounts: dict[str, int] = {}
         self._postponed_jobs: dict[str, int] = {}
 
@@ -107,7 +108,7 @@ class Steps(TaskKind[JobStep]):
         self, speaking: Speaking, callers: Callers, *, runs_steps: bool = True, serves: bool = True
     ) -> None:
         """Set the newest revision of the configuration, before the first attempt and after each change. A
-        process that does not serve may lack a model that its servers have."""
+        process with `serves=False` is a worker without a port: it may lack a model that its servers have."""
         self._speaking, self._callers = speaking, callers
         self._runs_steps, self._serves = runs_steps, serves
 
@@ -325,8 +326,8 @@ class Steps(TaskKind[JobStep]):
         """Store the sound of an answer and the report about it. Return their row, without the charge's
         figures."""
         call, sound = answer.call, await collect_sound(answer)
-        form = call.request.form.format
-        crc32, played = await asyncio.to_thread(lambda: (zlib.crc32(sound), framed_samples(sound, form)))
+        format_ = call.request.form.format
+        crc32, played = await asyncio.to_thread(lambda: (zlib.crc32(sound), framed_samples(sound, format_)))
         digest = await self._put(job, sound)
         report = await self._reporter.report(answer, planned.first_character, sound)
         return JobClip(

@@ -8,9 +8,7 @@ from proxy.features.jobs.core.records import JobClip, JobStep, erased_sound_stat
 from proxy.storage.rows import columns, in_list
 from proxy.storage.store import Params, Statement, Store
 
-_AT_ONCE = 256
-_OWN = ("step", "job", "number", "consent", "taken")
-_SHARED = [name for name in JobClip.__struct_fields__ if name not in _OWN]
+_FINGERPRINTS_A_QUERY = 256
 _USABLE = """
 job_clips.job = :source AND job_clips.account = :account AND job_clips.digest <> ''
 AND fingerprint IN ({fingerprints})
@@ -30,15 +28,16 @@ AND NOT EXISTS (SELECT 1 FROM job_clips AS others WHERE others.step = :step)
 ORDER BY CASE WHEN job_clips.number = :number THEN 0 ELSE 1 END, job_clips.number LIMIT 1
 RETURNING step
 """
-_VALUES = {
+# The other columns of a taken clip are those of the source's clip.
+_OWN_VALUES = {
     "step": "CAST(:step AS TEXT)",
     "job": "CAST(:job AS TEXT)",
     "number": "CAST(:number AS BIGINT)",
     "consent": "NULL",
     "taken": "job_clips.step",
 }
-_SQL = _TAKE.replace(
-    "{values}", ", ".join(_VALUES.get(name, f"job_clips.{name}") for name in JobClip.__struct_fields__)
+_TAKE_SQL = _TAKE.replace(
+    "{values}", ", ".join(_OWN_VALUES.get(name, f"job_clips.{name}") for name in JobClip.__struct_fields__)
 )
 _FIND = f"SELECT DISTINCT fingerprint FROM job_clips WHERE {_USABLE} AND {_HAS_BLOB}"
 
@@ -58,7 +57,7 @@ async def take_clip(store: Store, step: JobStep, source: str, fingerprints: Coll
         "number": step.number,
         "fence": step.fence,
     }
-    taking = Statement(_SQL.format(fingerprints=names), values)
+    taking = Statement(_TAKE_SQL.format(fingerprints=names), values)
     # The locks order this commit and removals of either job.
     jobs = sorted({source, step.job})
     answers = await store.write(*map(lock_statement, jobs), taking, *erased_sound_statements(step.id))
@@ -68,8 +67,8 @@ async def take_clip(store: Store, step: JobStep, source: str, fingerprints: Coll
 async def find_usable(store: Store, source: str, account: str, fingerprints: Collection[str]) -> set[str]:
     """Return those of these fingerprints that clips of the job `source` have."""
     found, wanted = set[str](), sorted(fingerprints)
-    for first in range(0, len(wanted), _AT_ONCE):
-        names, params = in_list(wanted[first : first + _AT_ONCE], "fingerprint")
+    for first in range(0, len(wanted), _FINGERPRINTS_A_QUERY):
+        names, params = in_list(wanted[first : first + _FINGERPRINTS_A_QUERY], "fingerprint")
         sql = _FIND.format(fingerprints=names)
         rows = await store.read(sql, {**params, "source": source, "account": account})
         found.update(row["fingerprint"] for row in rows)

@@ -112,13 +112,13 @@ SELECT digest, bytes FROM job_file_blobs WHERE file = :file AND account = :accou
 # The lock orders the commits that hold a file and those that release it.
 _LOCK = "UPDATE job_file_blobs SET bytes = bytes WHERE number = 0 AND file IN ({files})"
 _FILES_OF = "SELECT file FROM job_file_holds WHERE job = :going UNION ALL SELECT CAST(:going AS TEXT)"
-_LET_GO = f"""
+_IS_RELEASED_BLOB = f"""
 job_file_blobs.file IN ({_FILES_OF})
 AND NOT EXISTS (SELECT 1 FROM job_files WHERE job_files.id = job_file_blobs.file AND job_files.id <> :going)
 AND NOT EXISTS (SELECT 1 FROM job_file_holds AS others
     WHERE others.file = job_file_blobs.file AND others.job <> :going)
 """
-_OLD_FILE = """
+_IS_OLD_FILE = """
 job_files.id = :going AND NOT EXISTS (SELECT 1 FROM job_file_holds WHERE job_file_holds.file = job_files.id)
 """
 # A job that repeats a part of another job holds that job's files, even if they were deleted.
@@ -151,7 +151,7 @@ ORDER BY expires LIMIT :limit
 
 class UploadWriter:
     """Writes an upload into sealed blobs while it is received. Pass it to `stream_form`, with its
-    `store_full`."""
+    `store_full`. Then call `store_rest`. `blobs` has the digest and the size of each stored blob."""
 
     most_bytes = MOST_FILE_BYTES
 
@@ -159,7 +159,7 @@ class UploadWriter:
         self.blobs: list[tuple[str, int]] = []
         self.bytes = 0
         self.is_blank = True
-        self.write = self._add
+        self.write = self._add  # for the parser of `stream_form`
         self._files = files
         self._account = account
         self._buffer = bytearray()
@@ -230,10 +230,10 @@ async def held_content(files: SealedBlobs, account: str, id_: str) -> StoredFile
 async def remove_file(files: SealedBlobs, id_: str, account: str) -> bool:
     """Delete a file, and tell whether it existed. Blobs that jobs hold stay."""
     going: Params = {"going": id_}
-    *_, blobs, _holds, _, deleted = await write_deletion(
+    *_, blobs, _holds, _file_keys, deleted = await write_deletion(
         files.store,
         *removal_statements(id_),
-        Statement(_KEYS.format(only=_OLD_FILE), going),
+        Statement(_KEYS.format(only=_IS_OLD_FILE), going),
         Statement("DELETE FROM job_files WHERE id = :going RETURNING account, digest", going),
     )
     await files.drop(account, *(row["digest"] for row in (*blobs, *deleted)))
@@ -247,8 +247,8 @@ def removal_statements(going: str) -> tuple[Statement, ...]:
     params: Params = {"going": going}
     return (
         Statement(_LOCK.format(files=_FILES_OF), params),
-        Statement(_BLOB_KEYS.format(only=_LET_GO), params),
-        Statement(f"DELETE FROM job_file_blobs WHERE {_LET_GO} RETURNING account, digest", params),
+        Statement(_BLOB_KEYS.format(only=_IS_RELEASED_BLOB), params),
+        Statement(f"DELETE FROM job_file_blobs WHERE {_IS_RELEASED_BLOB} RETURNING account, digest", params),
         Statement("DELETE FROM job_file_holds WHERE job = :going", params),
     )
 

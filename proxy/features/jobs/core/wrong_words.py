@@ -31,7 +31,7 @@ class WrongStep(NamedTuple):
     told: str
 
 
-_WRONG = f"""
+_WRONG_STEPS = f"""
 SELECT job_steps.number, job_steps.first, job_clips.told FROM job_steps
 JOIN job_clips ON job_clips.step = job_steps.id JOIN usage ON usage.id = job_clips.request
 WHERE job_steps.job = :job AND job_clips.told <> '' AND {IS_WRONG}
@@ -50,7 +50,7 @@ async def wrong_words(files: JobFiles, job: Job, step: WrongStep) -> Sequence[Wr
         report = msgspec.json.decode(await files.whole(job.account, step.told), type=_Report)
     except VaultFailed:
         return ()  # the job is shown without them
-    words = report.check.wrong or () if report.check else ()
+    words = (report.check.wrong or ()) if report.check else ()
     return [replace(word, start=word.start + step.first, end=word.end + step.first) for word in words]
 
 
@@ -60,7 +60,7 @@ async def warnings(
     """Return a warning for each place that was spoken wrong in an ended job. Only its account sees the words
     (`is_own`)."""
     found: list[str] = []
-    for row in await files.store.read_long(_WRONG, {"job": job.id}):
+    for row in await files.store.read_long(_WRONG_STEPS, {"job": job.id}):
         step = WrongStep(row["number"], row["first"] if is_one_text else 0, row["told"])
         for word in await wrong_words(files, job, step):
             if len(found) == MOST_NAMED:

@@ -75,6 +75,7 @@ class RemoteEngineRuns:
         await self._runs.discard_run(run)
 
     def _events_without_hello(self, frames: Iterable[RemoteFrame]) -> Iterator[Event | Failed | TrainingEnd]:
+        """Yield the frames except the introductions, which go to `note_hello`."""
         for frame in frames:
             if isinstance(frame, FarIntroduction):
                 self._note_hello(frame.hello)

@@ -20,7 +20,7 @@ from speech_engine import API_VERSION, EngineError, EngineFailed
 from speech_engine.host.messages import Failed, HelloReply, decode_hello, encode
 from speech_engine.host.remote_pieces import FarIntroduction
 
-TURN_S = 60.0
+INTRODUCE_EVERY_S = 60.0
 LONGEST_RETRY_S = 3600.0
 
 _log = structlog.get_logger()
@@ -37,18 +37,18 @@ class Introducing:
         self._piece = introduction_of(engine.name, engine.section.plugin, runs.name)
         self._unstored: HelloReply | None = None
         self._known: HelloReply | None = None
-        self._retry_s = TURN_S
+        self._retry_s = INTRODUCE_EVERY_S
 
     def note_hello(self, hello: HelloReply) -> None:
         """Take the introduction that came with a result. The next `introduce_engine` stores it."""
         if hello != self._known and hello.api_version == API_VERSION:
             self._unstored = hello
-            self._introduce(hello)
+            self._apply_hello(hello)
 
     async def introduce_engine(self) -> float:
         """Bring the engine up to date. Return the seconds until the next turn."""
         if self._known is None:
-            await self._recall()
+            await self._load_stored()
         if self._known is None:
             try:
                 self.note_hello(await self._request())
@@ -62,16 +62,16 @@ class Introducing:
             hello = encode(self._unstored)
             await introductions.store_introduction(self._store, self._engine.name, hello, self._piece.digest)
             self._known, self._unstored = self._unstored, None
-        return TURN_S
+        return INTRODUCE_EVERY_S
 
-    async def _recall(self) -> None:
+    async def _load_stored(self) -> None:
         stored = await introductions.find_introduction(self._store, self._engine.name, self._piece.digest)
         try:
             self._known = None if stored is None else decode_hello(stored)
         except ValueError:
             return
         if self._known is not None:
-            self._introduce(self._known)
+            self._apply_hello(self._known)
 
     async def _request(self) -> HelloReply:
         frames = await self._runs.frames(self._piece)
@@ -82,7 +82,7 @@ class Introducing:
                 raise frame.to_error()
         raise EngineFailed("The far end is of another version than this server: build its image anew.")
 
-    def _introduce(self, hello: HelloReply) -> None:
+    def _apply_hello(self, hello: HelloReply) -> None:
         self._engine.take_hello(hello, self._runs.runner.limits.over_s)
 
 
@@ -98,6 +98,7 @@ class RemoteEngines:
     def __init__(self, store: Store, engines: Engines) -> None:
         self._store = store
         self._engines = engines
+        # The introduction that was published last, and when, by engine.
         self._published: dict[str, tuple[bytes, int]] = {}
 
     async def publish_introductions(self) -> None:

@@ -106,7 +106,7 @@ class Links:
 
     async def _sign(self, purpose: str, encoded: str) -> str:
         digest = await self._vault.name_digest(_OPERATOR_ACCOUNT, f"{purpose}\0{encoded}")
-        return digest.rpartition(":")[2]
+        return digest.removeprefix("hmac:")
 
 
 class LinkReply(Response):
@@ -185,10 +185,10 @@ class SampleEndpoint(Resource):
     )
     async def remote_sample(self, request: Request) -> Response:
         """A recording for a run on a rented machine, by a link of this server's"""
-        return LinkReply(self._open_sample(request.path_params["token"], is_read=request.method != "HEAD"))
+        return LinkReply(self._open_sample(request.path_params["token"], is_sent=request.method != "HEAD"))
 
     @asynccontextmanager
-    async def _open_sample(self, token: str, *, is_read: bool) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def _open_sample(self, token: str, *, is_sent: bool) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the recording of a link. Raises NotFound, and NoPlace if too many are sent at once."""
         link = await self._links.read_sample_token(token)
         if link is None:
@@ -197,7 +197,7 @@ class SampleEndpoint(Resource):
         async with self._limiter.hold_turn(link.run):
             # During the wait, other downloads may have used up the limit.
             self._read_limit.check_reads_left(link)
-            if is_read:
+            if is_sent:
                 self._read_limit.count_read(link)
             pcm, loan = await self._borrow_sample(link)
             try:
@@ -287,7 +287,7 @@ class TrainingEndpoint(Resource):
     )
     async def remote_training(self, request: Request) -> Response:
         """What a training on a rented machine learns from, by a link of this server's"""
-        return LinkReply(self._open_training(request.path_params["token"], is_read=request.method != "HEAD"))
+        return LinkReply(self._open_training(request.path_params["token"], is_sent=request.method != "HEAD"))
 
     @endpoint(
         "POST",
@@ -312,7 +312,7 @@ class TrainingEndpoint(Resource):
         return Response(media_type=LinkReply.media_type)
 
     @asynccontextmanager
-    async def _open_training(self, token: str, *, is_read: bool) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def _open_training(self, token: str, *, is_sent: bool) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the input of a training by its link. Raises NotFound, and NoPlace if too many are sent at
         once."""
         run = await self._find_open_run(token)
@@ -320,7 +320,7 @@ class TrainingEndpoint(Resource):
         async with self._downloads.hold_turn(run.id):
             # During the wait, other downloads may have used up the limit.
             self._read_limit.check_reads_left(run.id)
-            if is_read:
+            if is_sent:
                 self._read_limit.count_read(run.id)
             async with (
                 aclosing(self._trainings.read_input(run.job, run.samples.split())) as messages,

@@ -81,9 +81,12 @@ async def _connect(
 ) -> Runs:
     section = engine.section
     assert section.budget_usd_day is not None, "the configuration was checked"
-    of_account = None if section.account_usd_day is None else round(section.account_usd_day * _MICRO_USD)
-    day, job = round(section.budget_usd_day * _MICRO_USD), round(section.job_usd * _MICRO_USD)
-    ceilings = Ceilings(day, job, of_account)
+    account_usd = section.account_usd_day
+    ceilings = Ceilings(
+        day_micro_usd=round(section.budget_usd_day * _MICRO_USD),
+        job_micro_usd=round(section.job_usd * _MICRO_USD),
+        account_micro_usd=None if account_usd is None else round(account_usd * _MICRO_USD),
+    )
     runs = Runs(context.store, engine.name, engine.runner, runner, ceilings, links, metrics)
     introducing = Introducing(context.store, engine, runs)
     engine_runs = RemoteEngineRuns(engine, runs, context.vault, introducing.note_hello)

@@ -75,7 +75,7 @@ TABLES = (
 )
 
 _RUN = columns(Run)
-_HOLD = """
+_LOCK_ENGINE = """
 INSERT INTO remote_engines (engine) VALUES (:engine)
 ON CONFLICT (engine) DO UPDATE SET engine = excluded.engine
 """
@@ -124,12 +124,12 @@ SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
 _LATEST = f"SELECT {_RUN} FROM remote_runs WHERE piece = :piece ORDER BY number DESC LIMIT 1"
 _OPEN = f"SELECT {_RUN} FROM remote_runs WHERE ended IS NULL ORDER BY begun"
 _ENDED = "SELECT name, ended FROM remote_runs WHERE runner = :runner AND name <> '' AND ended >= :since"
-_NAME = "UPDATE remote_runs SET state = 'running', name = :name WHERE id = :id AND ended IS NULL"
+_WRITE_NAME = "UPDATE remote_runs SET state = 'running', name = :name WHERE id = :id AND ended IS NULL"
 _END = """
 UPDATE remote_runs SET state = :state, ended = :now, micro_usd = :micro_usd
 WHERE id = :id AND ended IS NULL RETURNING id
 """
-_WITHOUT_RESULT = "UPDATE remote_runs SET state = :state WHERE id = :id AND ended IS NOT NULL"
+_CHANGE_END = "UPDATE remote_runs SET state = :state WHERE id = :id AND ended IS NOT NULL"
 _CHARGE = f"""
 INSERT INTO costs ({columns(Cost)}, job, tag)
 SELECT id, 0, account, CAST(:now AS BIGINT), engine, '', 0, 0, NULL, micro_usd, job, tag FROM remote_runs
@@ -182,7 +182,7 @@ async def begin_run(store: Store, run: Run, ceilings: Ceilings) -> bool:
     values = {**msgspec.structs.asdict(run), "day": start_of_day(run.begun)}
     try:
         _, added = await store.write(
-            Statement(_HOLD, {"engine": run.engine}),
+            Statement(_LOCK_ENGINE, {"engine": run.engine}),
             Statement(f"{_BEGIN} {only_stored} RETURNING id", {**values, **ceilings.params, **samples}),
         )
     except AlreadyExists:
@@ -211,7 +211,7 @@ async def find_reached_ceiling(store: Store, run: Run, ceilings: Ceilings) -> Re
 
 async def write_run_name(store: Store, run: Run, name: str) -> None:
     """Write the provider's name of a run, unless the run has ended meanwhile."""
-    await store.write(Statement(_NAME, {"id": run.id, "name": name}))
+    await store.write(Statement(_WRITE_NAME, {"id": run.id, "name": name}))
 
 
 async def end_run(store: Store, run: Run, state: End, micro_usd: int) -> bool:
@@ -224,7 +224,7 @@ async def end_run(store: Store, run: Run, state: End, micro_usd: int) -> bool:
 
 async def discard_result(store: Store, run: str, state: End) -> None:
     """Give an ended run another end, because its result is useless or gone. The next run begins again."""
-    await store.write(Statement(_WITHOUT_RESULT, {"id": run, "state": state}))
+    await store.write(Statement(_CHANGE_END, {"id": run, "state": state}))
 
 
 async def list_runs_with_samples(
@@ -235,7 +235,7 @@ async def list_runs_with_samples(
     queries = [
         Statement(_WITH_SAMPLE, {"engine": engine, "digest": digest, "since": since}) for digest in digests
     ]
-    _, *found = await store.write(Statement(_HOLD, {"engine": engine}), *queries)
+    _, *found = await store.write(Statement(_LOCK_ENGINE, {"engine": engine}), *queries)
     return list({row["id"]: msgspec.convert(row, Run) for rows in found for row in rows}.values())
 
 

@@ -67,17 +67,18 @@ class RunnerMetrics:
 SUBMIT_S = 60.0
 """How long the write of a run's row and its `submit` may take together."""
 _SUBMIT_MARGIN_S = 15.0
+"""A `submit` ends so long before its time, after which another worker may resolve the run."""
 _SHORTEST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 4.0
 """The wait between two looks at a run: each is twice as long as the one before."""
-_CALL_S = 60.0
+_CALL_TIMEOUT_S = 60.0
 _RESERVED_RETRY_S = 5.0
 """The time until another try, if open runs have reserved the rest of a ceiling."""
 _LONGEST_SHARE_RETRY_S = 3600.0
 """The longest time until another try, after an account has used up its share of the day."""
-_NAME_TRIES = 10
+_WRITE_NAME_TRIES = 10
 _MICRO_USD = 1_000_000
-_DAY = 86_400 * SECOND_US
+_DAY_US = 86_400 * SECOND_US
 _MOST_STATE_CHANGES = 8
 """After so many changes of a run's state by others, a call gives up."""
 _MOST_RESULT_BYTES = 64 * 1024 * 1024
@@ -215,7 +216,7 @@ class Runs:
         return run.ended + round(self.runner.limits.kept_s * SECOND_US)
 
     async def _begin(self, piece: WorkPiece, number: int) -> None:
-        """Begin a run, after its row. If another one has begun meanwhile, it does nothing."""
+        """Add the row of a run, and then submit it. If another worker has begun it, this does nothing."""
         limits, now, read_at = self.runner.limits, await self._store.now(), time.monotonic()
         asked_by = now + round(SUBMIT_S * SECOND_US)
         run = Run(
@@ -236,24 +237,24 @@ class Runs:
         )
         work = await piece.as_sent(run, limits, self._links)
         if await records.begin_run(self._store, run, self._ceilings):
-            left_s = SUBMIT_S - _SUBMIT_MARGIN_S - (time.monotonic() - read_at)
+            submit_left_s = SUBMIT_S - _SUBMIT_MARGIN_S - (time.monotonic() - read_at)
             failures: list[EngineError | StorageFailed] = []
             # A cancelled call would leave the state of the run unknown for a long time.
-            await run_to_end(self._try_submit(run, work, left_s, failures))
+            await run_to_end(self._try_submit(run, work, submit_left_s, failures))
             if failures:
                 raise failures[0]
             return
-        over = await records.find_reached_ceiling(self._store, run, self._ceilings)
-        if over == "job":
+        ceiling = await records.find_reached_ceiling(self._store, run, self._ceilings)
+        if ceiling == "job":
             most = self._ceilings.job_micro_usd / _MICRO_USD
             raise JobUsedUp(f"The job has used up what it may cost at {self._engine}: ${most:g}.")
-        if over in ("day", "account"):
-            left_s = (start_of_day(now) + _DAY - now) / SECOND_US
-            if over == "account":
+        if ceiling in ("day", "account"):
+            day_left_s = (start_of_day(now) + _DAY_US - now) / SECOND_US
+            if ceiling == "account":
                 why = f"{self._engine} has used up what it may cost for this account today."
-                raise ShareUsedUp(why, retry_after_s=min(left_s, _LONGEST_SHARE_RETRY_S))
-            raise DayUsedUp(f"{self._engine} has used up what it may cost today.", retry_after_s=left_s)
-        if over == "held":
+                raise ShareUsedUp(why, retry_after_s=min(day_left_s, _LONGEST_SHARE_RETRY_S))
+            raise DayUsedUp(f"{self._engine} has used up what it may cost today.", retry_after_s=day_left_s)
+        if ceiling == "held":
             # The runs under way may cost less than is reserved.
             raise EngineUnavailable("What is left is held for other work.", retry_after_s=_RESERVED_RETRY_S)
 
@@ -286,11 +287,11 @@ class Runs:
             ) from None
         _log.info("runner.submit.complete", runner=self.name, run=run.id, name=name)
         # With retries: only this process knows the name, and without it the next holder must wait.
-        await until_written(partial(records.write_run_name, self._store, run, name), _NAME_TRIES, 1.0)
+        await until_written(partial(records.write_run_name, self._store, run, name), _WRITE_NAME_TRIES, 1.0)
 
     async def _resolve(self, run: Run) -> None:
-        """Find out whether a run without a name has begun: name it, or end it. Raises EngineUnavailable until
-        this is certain."""
+        """Find out whether a run without a name has begun, and name it or end it. Raises EngineUnavailable
+        until this is certain."""
         now = await self._store.now()
         if now < run.asked_by:
             raise EngineUnavailable(
@@ -318,7 +319,7 @@ class Runs:
         pieces, size = list[RemotePiece](), 0
         pause_s = _SHORTEST_PAUSE_S
         while True:
-            is_over = await self._store.now() >= self._awaited_until(run)
+            is_overdue = await self._store.now() >= self._awaited_until(run)
             try:
                 state = await self._call(self.runner.look(run.name, work, len(pieces)))
             except EngineUnavailable:
@@ -330,7 +331,7 @@ class Runs:
             if size > _MOST_RESULT_BYTES:
                 usd = await self._call(self.runner.cancel(run.name))
                 return _Result("failed", usd=usd, reason="the result is too long")
-            if is_over and state.status in OPEN:
+            if is_overdue and state.status in OPEN:
                 # The run is overdue. The next one begins after it in any case.
                 state = RemoteState(status="lost", usd=await self._give_up(run))
             if state.status not in OPEN:
@@ -368,12 +369,12 @@ class Runs:
             raise EngineFailed("The work elsewhere failed.", detail=f"{end}: {reason}")
         return frames
 
-    async def _call(self, call: Awaitable[T], *passed: type[EngineError]) -> T:
-        """Call the runner. Every other exception becomes EngineUnavailable."""
+    async def _call(self, call: Awaitable[T], *passed_on: type[EngineError]) -> T:
+        """Call the runner. Every exception that is not of a class `passed_on` becomes EngineUnavailable."""
         try:
-            async with asyncio.timeout(_CALL_S):
+            async with asyncio.timeout(_CALL_TIMEOUT_S):
                 return await call
-        except passed:
+        except passed_on:
             raise
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: it may answer the next time
             _log.warning("runner.call.failed", runner=self.name, error=_reason(error))

@@ -29,6 +29,8 @@ _log = structlog.get_logger()
 
 
 class Sweeping:
+    """The sweep of one server. `runs` are by the name of the engine. Engines may share a runner."""
+
     def __init__(
         self,
         store: Store,

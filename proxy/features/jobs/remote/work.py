@@ -32,7 +32,7 @@ from speech_engine.runner import (
 from speech_engine.values import find_samples
 
 TENANT = "server"
-"""The account at the remote end: it has one, which is us."""
+"""The only account at the remote end. It stands for this server."""
 _CHECKPOINT_S = 300.0
 """A training stops so long before the end of its run: the upload of its checkpoint needs this time."""
 _JSON_BYTES = 2_000
@@ -61,6 +61,7 @@ class SpeechPiece(NamedTuple):
 
     @property
     def step(self) -> str:
+        """The id of the job's step. `SpeechJob.step` has the number of a part behind it."""
         return "" if self.job is None else self.job.step.rpartition(".")[0]
 
     @property
@@ -78,10 +79,10 @@ class SpeechPiece(NamedTuple):
         if size <= limits.most_bytes:
             return remote_work
         if self.job is None or not links.root:
-            fits = f"{size} bytes, and it takes {limits.most_bytes}"
+            sizes = f"{size} bytes, and it takes {limits.most_bytes}"
             raise UnsupportedRequest(
                 "The recordings of the voice are too long for the runner.",
-                detail=f"{fits}; server.public_url lets it fetch them",
+                detail=f"{sizes}; server.public_url lets it fetch them",
             )
         model = self.job.model
         return replace(

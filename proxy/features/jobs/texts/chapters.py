@@ -40,18 +40,18 @@ ITEMS: dict[str, Any] = {"minItems": 1, "items": msgspec.json.schema(ChapterFiel
 def read_chapters(bodies: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, ...]]:
     """Return the whole text, and its chapters. Raises InvalidRequest, which names the wrong field."""
     texts, chapters, start = list[str](), list[Chapter](), 0
-    for number, each in enumerate(bodies):
+    for index, each in enumerate(bodies):
         try:
             chapter = speech_request.read(ChapterFields, each)
         except InvalidRequest as fault:
-            field = chapter_field(number, fault.param or "")
+            field = chapter_field(index, fault.param or "")
             message = fault.message.replace(f"'{fault.param}'", f"'{field}'")
             raise InvalidRequest(message, param=field, code=fault.code) from None
         if not chapter.input.strip():
-            raise nothing_to_say(number)
+            raise nothing_to_say(index)
         texts.append(chapter.input)
         end = start + len(chapter.input)
-        title = chapter.title.strip() or f"Chapter {number + 1}"
+        title = chapter.title.strip() or f"Chapter {index + 1}"
         chapters.append(Chapter(title=title, start=start, end=end))
         start = end
     return "".join(texts), tuple(chapters)
@@ -71,8 +71,8 @@ def cut_text(
     `borders`, which are in order. If some chapters are `chosen`, the others have no steps. Raises
     InvalidRequest."""
     found, numbered = list[tuple[int, int]](), list[Chapter]()
-    for number, chapter in enumerate(chapters or (Chapter(title="", start=0, end=len(text)),)):
-        if chosen and number + 1 not in chosen:
+    for index, chapter in enumerate(chapters or (Chapter(title="", start=0, end=len(text)),)):
+        if chosen and index + 1 not in chosen:
             numbered.append(chapter)
             continue
         within = borders[bisect_right(borders, chapter.start) : bisect_left(borders, chapter.end)]
@@ -82,18 +82,18 @@ def cut_text(
             for start, end in pieces(text[begin:last], language, names, most)
         ]
         if not own:
-            raise nothing_to_say(number if chapters else None)
+            raise nothing_to_say(index if chapters else None)
         numbered.append(replace(chapter, first=len(found) + 1, last=len(found) + len(own)))
         found += own
     return found, tuple(numbered if chapters else ())
 
 
-def nothing_to_say(number: int | None) -> InvalidRequest:
+def nothing_to_say(index: int | None) -> InvalidRequest:
     """Return the refusal of a chapter that has nothing to speak, or of a text without chapters (None)."""
-    field = "input" if number is None else chapter_field(number, "input")
+    field = "input" if index is None else chapter_field(index, "input")
     return InvalidRequest(f"Invalid '{field}': it must have something to say.", param=field)
 
 
-def chapter_field(number: int, field: str) -> str:
-    """Return the name of a chapter's field. The first chapter is number 0."""
-    return f"chapters[{number}].{field}"
+def chapter_field(index: int, field: str) -> str:
+    """Return the name of a chapter's field. The index of the first chapter is 0."""
+    return f"chapters[{index}].{field}"

@@ -155,18 +155,18 @@ async def build_preview(
     # The amount is 0, so that a preview is shown even if the account cannot pay for the job.
     position = await revision.context.ledger.check_affordable(payer.of_job(), 0)
     available = position.credits.available
-    chapters = [
-        PreviewChapter(
-            number=number,
-            title=chapter.title,
-            characters=chapter.end - chapter.start,
-            seconds=round(sum(each.seconds for each in own), 3),
-            credits=credits.to_credits(sum(each.likely for each in own)),
-        )
-        for number, chapter in enumerate(fields.chapters, 1)
-        if chapter.first
-        for own in [[each for each in costs if chapter_number_of(fields.chapters, each.number) == number]]
-    ]
+    chapters = list[PreviewChapter]()
+    for number, chapter in enumerate(fields.chapters, 1):
+        if chapter.first:  # 0: it was not chosen
+            own = [each for each in costs if chapter_number_of(fields.chapters, each.number) == number]
+            previewed = PreviewChapter(
+                number=number,
+                title=chapter.title,
+                characters=chapter.end - chapter.start,
+                seconds=round(sum(each.seconds for each in own), 3),
+                credits=credits.to_credits(sum(each.likely for each in own)),
+            )
+            chapters.append(previewed)
     known = {*map(name_key, (*fields.cast, *EMOTIONS))}
     unknown = [name for name in speaker_tags(draft.text) if name_key(name) not in known]
     ignored = (f"{each}: not all of it is followed" for each in fields.ignored)

@@ -22,15 +22,14 @@ MOST_TURNS = 128
 
 _MOST_SPEAKERS = 100
 _LEAST_PART = 4
-"""The first part of a window, which is not cut if there is a place for a cut after it: a quarter of its
-length."""
+"""In the first quarter of a window, no cut is made if there is a place for one after it."""
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _LINE = re.compile(r"\n\s*")
 _BLANK = re.compile(r"\s+")
 _SPEAKER = re.compile(r"^\[([^\[\]\n]{1,64})\]", re.MULTILINE)
-_MOST_PAUSES = 200
+_MOST_PAUSE_CHARACTERS = 200
 """A piece may be longer by so many characters of tags for pauses."""
-_MOST_TAG = text_tags.MOST_NAME_CHARACTERS + 2
+_MOST_TAG_CHARACTERS = text_tags.MOST_NAME_CHARACTERS + 2
 
 
 def speaker_tags(text: str) -> list[str]:
@@ -121,7 +120,7 @@ def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[tuple
         if end < len(text):
             end = start + _cut(text[start:end], language, start, turns)
             # A pause belongs to the piece before it.
-            for pause in text_tags.find_pauses(text, end, end + _MOST_PAUSES):
+            for pause in text_tags.find_pauses(text, end, end + _MOST_PAUSE_CHARACTERS):
                 if cleaning.is_speech(text[end : pause.start]):
                     break
                 end = pause.end
@@ -156,6 +155,6 @@ def _cut(window: str, language: str, start: int, turns: Turns) -> int:
 
 def _tag_at(window: str, place: int) -> int:
     """Return the start of the tag that is open at a place, or -1. The tag may end after the window."""
-    begin = window.rfind("[", max(0, place - _MOST_TAG), place)
+    begin = window.rfind("[", max(0, place - _MOST_TAG_CHARACTERS), place)
     is_open = begin >= 0 and not any(end in window[begin:place] for end in "]\n")
     return begin if is_open else -1

@@ -22,6 +22,7 @@ SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
 LINE_WIDTH = 42
 """The width of a line, in letters. Letters of Chinese and Japanese count twice."""
 _MOST_S = 7.0
+"""A cue ends once it has lasted so long."""
 _LEAST_S = 1.2
 """A shorter sentence shares its cue with the next one."""
 _PAUSE_S = 0.6
@@ -39,6 +40,7 @@ _CLAUSE_ENDS = frozenset(",;:，、；：—–")
 _GOES_ON = frozenset("ะาำๅๆฯະາຳໆຽ\u200d")
 _LEADS = frozenset("เแโใไເແໂໃໄ\u200d")
 _NO_BREAK, _BLANK, _CLAUSE, _SENTENCE, _PARAGRAPH_END = range(5)
+"""The kinds of break after a unit, from the weakest to the strongest."""
 
 
 class TimedWord(Protocol):
@@ -55,11 +57,11 @@ class TimedWord(Protocol):
 
 
 def add_times(
-    piece: str, cast: Sequence[str], told: Sequence[SpokenWord], whole_s: float
+    piece: str, cast: Sequence[str], timed: Sequence[SpokenWord], whole_s: float
 ) -> Sequence[SpokenWord]:
-    """Return all words of a piece with times. Words between those of `told`, whose times are known, share the
-    time between them by their number of letters. If `told` is empty, the pauses that the text asks for have
-    no words."""
+    """Return all words of a piece with times. Words between those of `timed`, whose times are known, share
+    the time between them by their number of letters. If `timed` is empty, the pauses that the text asks for
+    have no words."""
     # Text that is not spoken becomes blanks, so that the places of the words stay the same.
     spoken = _LINK.sub(
         lambda link: f" {link[1]} " + " " * len(link[2]), text_tags.without_tags(piece)
@@ -67,16 +69,16 @@ def add_times(
     turns = text_tags.find_turns(spoken, cast)
     segments = [Segment(spoken[turn.start : turn.end], turn.start, turn.end) for turn in turns]
     words = WordPositions(spoken, tuple(segments))
-    if told or not (pauses := [*text_tags.find_pauses(piece, len(spoken) - len(spoken.lstrip()))]):
-        return GrowingWords(words, told).so_far(whole_s)
+    if timed or not (pauses := [*text_tags.find_pauses(piece, len(spoken) - len(spoken.lstrip()))]):
+        return GrowingWords(words, timed).so_far(whole_s)
     paused_s = sum([pause.seconds for pause in pauses])
     return [
-        replace(word, start_seconds=word.start_seconds + _before(pauses, word.source_start))
-        for word in GrowingWords(words, told).so_far(max(0.0, whole_s - paused_s))
+        replace(word, start_seconds=word.start_seconds + _paused_s_before(pauses, word.source_start))
+        for word in GrowingWords(words, timed).so_far(max(0.0, whole_s - paused_s))
     ]
 
 
-def _before(pauses: Sequence[text_tags.Pause], place: int) -> float:
+def _paused_s_before(pauses: Sequence[text_tags.Pause], place: int) -> float:
     return sum([pause.seconds for pause in pauses if pause.start < place])
 
 
@@ -105,7 +107,7 @@ def cues(piece: str, words: Sequence[TimedWord], end_s: float) -> list[Cue]:
     units = list(_units(piece, words, end_s))
     found, first = list[Cue](), 0
     while first < len(units):
-        stop = _stop(units, first)
+        stop = _cue_stop(units, first)
         last = units[stop - 1]
         until_s = (units[stop].start_s if stop < len(units) else end_s) - last.pause_s
         # During a long pause after the cue, nothing is shown.
@@ -125,17 +127,17 @@ def _units(piece: str, words: Sequence[TimedWord], end_s: float) -> Iterator[_Un
         is_last = number + 1 == len(spoken)
         following = len(piece) if is_last else spoken[number + 1].source_start
         gap = between[word.source_end : following]
-        own_length = len(gap) if is_last else _border(gap)
+        own_length = len(gap) if is_last else _length_at_word(gap)
         before = _NOT_SPOKEN.sub("", between[begin : word.source_start])
         after = _NOT_SPOKEN.sub("", gap[:own_length])
         pause_s = sum([each.seconds for each in text_tags.find_pauses(piece, word.source_end, following)])
         until_s = (end_s if is_last else spoken[number + 1].start_seconds) - pause_s
         text = _BLANKS.sub(" ", before.lstrip() + piece[word.source_start : word.source_end] + after)
         takes_s = _longest_s(text) + _PAUSE_S
-        ends = _PARAGRAPH_END if pause_s or _PARAGRAPH.search(gap) else _ends(text)
+        ends = _PARAGRAPH_END if pause_s or _PARAGRAPH.search(gap) else _break_after(text)
         if until_s - word.start_seconds > takes_s:
             ends = max(ends, _SENTENCE)
-        *parts, last = _parts(text, word.start_seconds, min(until_s, word.start_seconds + takes_s), ends)
+        *parts, last = _fit_units(text, word.start_seconds, min(until_s, word.start_seconds + takes_s), ends)
         yield from (*parts, last._replace(pause_s=pause_s))
         begin = word.source_end + own_length
 
@@ -155,7 +157,7 @@ def _in_order(words: Sequence[TimedWord]) -> Iterator[TimedWord]:
             yield word
 
 
-def _border(gap: str) -> int:
+def _length_at_word(gap: str) -> int:
     """Return how many characters of the gap between two words belong to the first word."""
     blanks = [match.end() for match in _BLANKS.finditer(gap)]
     if blanks:
@@ -164,7 +166,7 @@ def _border(gap: str) -> int:
     return next(opening, len(gap))
 
 
-def _ends(text: str) -> int:
+def _break_after(text: str) -> int:
     for each in reversed(text.rstrip()):
         if each in _SENTENCE_ENDS:
             return _SENTENCE
@@ -175,17 +177,17 @@ def _ends(text: str) -> int:
     return _BLANK if text[-1:].isspace() else _NO_BREAK
 
 
-def _parts(text: str, start_s: float, end_s: float, ends: int) -> Iterator[_Unit]:
+def _fit_units(text: str, start_s: float, end_s: float, ends: int) -> Iterator[_Unit]:
     """Yield a word in parts that fit a line. In a language without blanks, a word may be long."""
     begin, length = 0, max(1, len(text))
     while _width(text[begin:].rstrip()) > LINE_WIDTH:
-        cut = _cut(text, begin)
+        cut = _part_end(text, begin)
         yield _Unit(text[begin:cut], start_s + (end_s - start_s) * begin / length, _NO_BREAK)
         begin = cut
     yield _Unit(text[begin:], start_s + (end_s - start_s) * begin / length, ends)
 
 
-def _cut(text: str, begin: int) -> int:
+def _part_end(text: str, begin: int) -> int:
     """Return the end of the part that begins at `begin`: the last place in a line that separates no
     letters."""
     most, width = begin, 0
@@ -203,7 +205,7 @@ def _may_part(text: str, place: int) -> bool:
     return unicodedata.category(text[place])[0] != "M"
 
 
-def _stop(units: Sequence[_Unit], first: int) -> int:
+def _cue_stop(units: Sequence[_Unit], first: int) -> int:
     """Return the number of the first unit after the cue that begins with the unit `first`."""
     best, best_ends = first + 1, -1
     for number in range(first + 1, len(units) + 1):

@@ -51,7 +51,7 @@ async def test_of_two_servers_that_sweep_at_once_one_charges(tmp_path: Path, sto
 async def test_a_checkpoint_that_cannot_be_kept_is_let_go(
     tmp_path: Path, store_url: str, early_checkpoints: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = TrainingJournal._keep
+    stored = TrainingJournal._store_checkpoint
     tries = 0
 
     async def away(journal: TrainingJournal, checkpoint: BlobFile) -> None:
@@ -61,7 +61,7 @@ async def test_a_checkpoint_that_cannot_be_kept_is_let_go(
             raise StorageUnreachable("away for a moment")
         await stored(journal, checkpoint)
 
-    monkeypatch.setattr(TrainingJournal, "_keep", away)
+    monkeypatch.setattr(TrainingJournal, "_store_checkpoint", away)
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.001") as server:
         id_ = await new_training(server, await voice_to_train(server), steps=110)
         shown = await job_with(server, id_, "done", "failed")
@@ -221,7 +221,7 @@ async def test_it_waits_for_memory_begins_when_there_is_some_and_gives_it_back(
 ) -> None:
     monkeypatch.setattr(trainings, "WAITS_S", 0.3)
     async with trainings_inside(tmp_path, jobs="training_gb = 3.5") as server:
-        book = kind_of(server).trainers.book = Scarce()
+        book = kind_of(server).trainers.reservations = Scarce()
         id_ = await new_training(server, await voice_to_train(server))
         await soon(lambda: job(server, id_), lambda found: found["waits_for"] == "memory")
         book.is_free = True
@@ -233,7 +233,7 @@ async def test_it_waits_for_memory_begins_when_there_is_some_and_gives_it_back(
 
 async def test_a_killed_one_gives_its_memory_back(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path, jobs="training_gb = 3.5", tone="delay_s = 0.02") as server:
-        book = kind_of(server).trainers.book = Scarce()
+        book = kind_of(server).trainers.reservations = Scarce()
         book.is_free = True
         voice = await voice_to_train(server)
         await new_training(server, voice, steps=2_000)

@@ -15,13 +15,13 @@ from tests.features.jobs.training import training_rig
 
 
 async def main(file: str) -> None:
-    keep = TrainingJournal._keep
+    keep = TrainingJournal._store_checkpoint
 
     async def keep_and_end(journal: TrainingJournal, checkpoint: BlobFile) -> None:
         await keep(journal, checkpoint)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    setattr(TrainingJournal, "_keep", keep_and_end)  # noqa: B010 - the process is this program's own
+    setattr(TrainingJournal, "_store_checkpoint", keep_and_end)  # noqa: B010 - the process is this program's own
     setattr(TrainingFields, "order", property(training_rig.early_order))  # noqa: B010
     setattr(process, "JOB_NICENESS", 0)  # noqa: B010
     training_input.LEAST_RECORDINGS = training_rig.RECORDINGS

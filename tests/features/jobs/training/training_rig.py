@@ -106,7 +106,7 @@ async def train_here(
             yield await messages.get()
 
     try:
-        return await process._answer(told(), follower)
+        return await process._read_result(told(), follower)
     finally:
         here._on_message(Drain(0.0))
         await asyncio.shield(asyncio.wait({answering}))

@@ -59,11 +59,11 @@ class Batches(Resource):
         caller: Caller = caller_of(request.scope)
         terms, _ = await self._admission.admit(caller)
         raw = await read_raw_body(request)
-        query = speech_request.parse(BatchBody, raw)
+        body = speech_request.parse(BatchBody, raw)
         key = read_key(request.headers.getlist("idempotency-key"))
         tags, id_ = request.headers.getlist(TAG_HEADER), request.scope["state"]["request_id"]
         background = BackgroundRequest(id_, self._admission, caller, terms, raw, Defaults(), key, tags)
-        job, headers = await self._kind.make_batch(background, query)
+        job, headers = await self._kind.make_batch(background, body)
         self._steps.look_now()
         self._kind.notices.look_now()
         return await self._reply_with(job, headers)
@@ -94,19 +94,19 @@ class Batches(Resource):
     @endpoint("GET", "/v1/batches/{id}", BatchObject, failures=(NotFound,))
     async def get_batch(self, request: Request) -> Response:
         """One batch"""
-        return await self._reply_with(await self._find(request))
+        return await self._reply_with(await self._find_batch(request))
 
     @endpoint("POST", "/v1/batches/{id}/cancel", BatchObject, failures=(NotFound,))
     async def cancel_batch(self, request: Request) -> Response:
         """End a batch. The finished lines stay"""
-        job = await self._find(request)
+        job = await self._find_batch(request)
         await count_canceled(self._admission, caller_of(request.scope), job)
         await ends.end_job(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
         self._steps.check_leases_now()
         self._kind.notices.look_now()
-        return await self._reply_with(await self._find(request))
+        return await self._reply_with(await self._find_batch(request))
 
-    async def _find(self, request: Request) -> Job:
+    async def _find_batch(self, request: Request) -> Job:
         id_ = request.path_params["id"]
         job = None
         if id_.isprintable():

@@ -114,21 +114,22 @@ class BatchFiles:
             spoken = [(line, name) for line, name in zip(lines, names, strict=True) if line.digest]
             if content == "sound" and spoken:
                 return SoundZip([(file, self._sound(job, line)) for line, (_, file) in spoken])
-            segments = [segment for line, name in spoken for segment in _answer(line, *name)]
+            segments = [segment for line, name in spoken for segment in _output_line(line, *name)]
         return StoredFile(self._files, job.account, segments) if segments else None
 
     def _sound(self, job: Job, line: _Line) -> StoredFile:
         return StoredFile(self._files, job.account, [BlobRange(line.digest or "", 0, line.bytes or 0)])
 
 
-def _answer(line: _Line, custom_id: str, file: str) -> Iterator[bytes | BlobRange]:
+def _output_line(line: _Line, custom_id: str, file: str) -> Iterator[bytes | BlobRange]:
     """Yield the parts of a line of the output. The report about the sound, in its middle, is read from the
     vault."""
-    begin = {"id": _request_of(line), "custom_id": custom_id}
+    ids = {"id": _request_of(line), "custom_id": custom_id}
     response = {"status_code": 200, "request_id": line.request, "body": {"file": file}}
-    head = encode_json({**begin, "response": response})
+    head = encode_json({**ids, "response": response})
     yield head.removesuffix(b"}}}")
     if line.told and line.told_bytes is not None:
+        # The fields of the report follow in the same JSON object, so its first brace is left out.
         yield b","
         yield BlobRange(line.told, 1, line.told_bytes - PREFIX_BYTES)
     else:
@@ -146,8 +147,8 @@ def _failed_line(job: Job, line: _Line, custom_id: str) -> bytes:
         response = {"status_code": failure.status_code, "request_id": request, "body": body}
     else:
         code, message = _REASONS[job.state if line.state == "canceled" else line.state]
-    begin = {"id": request, "custom_id": custom_id}
-    return encode_json({**begin, "response": response, "error": {"code": code, "message": message}}) + b"\n"
+    ids = {"id": request, "custom_id": custom_id}
+    return encode_json({**ids, "response": response, "error": {"code": code, "message": message}}) + b"\n"
 
 
 def _request_of(line: _Line) -> str:

@@ -51,7 +51,7 @@ FORMAT = "zip"
 """The format of the sound of a batch."""
 _READ_AT_ONCE = 1
 
-_FAILED = """
+_COUNT_FAILED_LINES = """
 SELECT job, count(*) AS failed FROM job_steps
 WHERE job IN ({jobs}) AND state <> 'wanted'
     AND NOT EXISTS (SELECT 1 FROM job_clips WHERE job_clips.step = job_steps.id)
@@ -63,7 +63,7 @@ _OVERDUE = f"""
 AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = account AND suspended IS NULL AND resumed <= :before)
 LIMIT 100
 """
-_MOST_OLD = 100
+_MOST_EXPIRED_FILES = 100
 
 
 _EVENTS: Events = {
@@ -144,7 +144,8 @@ class BatchKind(SpokenKind):
         return is_late and await self.expire(job.id) > 0
 
     async def expire(self, job: str = "") -> int:
-        """End the batches that are still open after their window, or this one. Return their number."""
+        """End the batches that are still open after their window: all of them, or the one with the id `job`.
+        Return their number."""
         rows = await self.store.read(_OVERDUE, {"before": await self.store.now() - WINDOW_US, "job": job})
         for row in rows:
             await ends.end_job(self.store, JOBS.read(row), "expired", self.notices, events=self.events)
@@ -152,7 +153,7 @@ class BatchKind(SpokenKind):
 
     async def tidy(self) -> None:
         await self.expire()
-        while old := await uploads.list_expired(self.store, await self.store.now(), _MOST_OLD):
+        while old := await uploads.list_expired(self.store, await self.store.now(), _MOST_EXPIRED_FILES):
             for file, account in old:
                 await uploads.remove_file(self.files, file, account)
 
@@ -165,11 +166,11 @@ class BatchKind(SpokenKind):
         digest: bytes,
     ) -> None:
         async with self._places:
-            data = await self._read(request.caller.account, body.input_file_id)
-            read = await asyncio.to_thread(read_file, data)
-            fault = read.faults[0] if read.faults else None
+            data = await self._read_input(request.caller.account, body.input_file_id)
+            parsed = await asyncio.to_thread(read_file, data)
+            fault = parsed.faults[0] if parsed.faults else None
             if fault is None:
-                check_length(request.terms, read.characters, "input_file_id")
+                check_length(request.terms, parsed.characters, "input_file_id")
             elif isinstance(body, bodies.BatchJobBody):
                 raise InvalidRequest(
                     f"Invalid value for 'input_file_id': {fault.message}", param="input_file_id"
@@ -179,12 +180,12 @@ class BatchKind(SpokenKind):
             metadata=body.metadata,
             request=digest.hex(),
             title=body.title if isinstance(body, bodies.BatchJobBody) else "",
-            faults=tuple(read.faults),
+            faults=tuple(parsed.faults),
         )
         new = NewJob(id_, self.name, FORMAT, fields, b"", [], tag=tag)
         if fault is None:
             # The batch has a copy of the file, which may therefore be deleted.
-            new = new._replace(data=data, pieces=read.lines, characters=read.characters)
+            new = new._replace(data=data, pieces=parsed.lines, characters=parsed.characters)
             await add_job(self.files, request, new)
         else:
             why = ErrorDetail(fault.message, "invalid_request_error", None, fault.code)
@@ -197,7 +198,7 @@ class BatchKind(SpokenKind):
                 ],
             )
 
-    async def _read(self, account: str, id_: str) -> bytes:
+    async def _read_input(self, account: str, id_: str) -> bytes:
         file = await uploads.find_file(self.store, account, id_, "input_file_id", "batch")
         return await (await uploads.file_content(self.files, file)).read_whole()
 
@@ -207,7 +208,7 @@ async def failed_lines(store: Store, jobs: Collection[str]) -> dict[str, int]:
     if not jobs:
         return {}
     names, params = in_list(sorted(jobs))
-    rows = await store.read_long(_FAILED.format(jobs=names), params)
+    rows = await store.read_long(_COUNT_FAILED_LINES.format(jobs=names), params)
     return {row["job"]: row["failed"] for row in rows}
 
 

@@ -18,14 +18,14 @@ from proxy.speech.speech_request import MAX_BODY_BYTES, is_utf8
 ENDPOINT = "/v1/audio/speech"
 MOST_LINES = MOST_WANTED
 """The most lines of a file, and also the most blank lines."""
-MOST_NAMED = 50
+MOST_REPORTED_FAULTS = 50
 """The most faults of a file that are reported."""
 
 _MOST_LINE_BYTES = MAX_BODY_BYTES + 8 * 1024
 """The most bytes of a line, which has a body and a few short texts. A longer line is not decoded."""
-_MOST_NAME = 100
+_MOST_STEM_CHARACTERS = 100
 _UNSAFE = re.compile(r"[^\w.\- ]+")
-_NEEDED = ("model", "input", "voice")
+_REQUIRED_FIELDS = ("model", "input", "voice")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -64,8 +64,8 @@ class LineFault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadFile(NamedTuple):
-    """The lines of a file: the first and the last byte of each, and the characters of all together. They are
-    complete only if there are no `faults`."""
+    """The lines of a file: the first byte of each and the one after its last, and the characters of all
+    inputs together. They are complete only if there are no `faults`."""
 
     lines: list[tuple[int, int]]
     characters: int
@@ -81,7 +81,7 @@ def read_file(data: bytes) -> ReadFile:
     """Read all lines of a file. Call it in a thread: it reads each byte."""
     lines, faults, seen = list[tuple[int, int]](), list[LineFault](), dict[str, int]()
     characters, blank = 0, 0
-    for number, (first, last) in enumerate(_places(data), 1):
+    for number, (first, last) in enumerate(_line_ranges(data), 1):
         raw = data[first:last]
         if not raw.strip():
             blank += 1
@@ -94,7 +94,7 @@ def read_file(data: bytes) -> ReadFile:
         found = _read_line(raw, number, seen)
         if isinstance(found, LineFault):
             faults.append(found)
-            if len(faults) == MOST_NAMED:
+            if len(faults) == MOST_REPORTED_FAULTS:
                 break
         else:
             lines.append((first, last))
@@ -104,7 +104,7 @@ def read_file(data: bytes) -> ReadFile:
     return ReadFile(lines, characters, faults)
 
 
-def _places(data: bytes) -> Iterator[tuple[int, int]]:
+def _line_ranges(data: bytes) -> Iterator[tuple[int, int]]:
     first = len(BOM_UTF8) if data.startswith(BOM_UTF8) else 0
     while first < len(data):
         last = data.find(b"\n", first)
@@ -115,6 +115,9 @@ def _places(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _read_line(raw: bytes, number: int, seen: dict[str, int]) -> int | LineFault:
+    """Return the characters of a line's input, or its fault. `seen` has the number of the first line of each
+    `custom_id`."""
+
     def fault(code: str, message: str, param: str | None = None) -> LineFault:
         return LineFault(code=code, line=number, message=f"Line {number}: {message}", param=param)
 
@@ -127,9 +130,9 @@ def _read_line(raw: bytes, number: int, seen: dict[str, int]) -> int | LineFault
     before = seen.setdefault(line.custom_id, number)
     if before != number:
         return fault("duplicate_custom_id", f"its custom_id is that of line {before}, too.", "custom_id")
-    if _text(line.method) != "POST":
+    if _text_or_empty(line.method) != "POST":
         return fault("invalid_method", "'method' must be POST.", "method")
-    if _text(line.url) != ENDPOINT:
+    if _text_or_empty(line.url) != ENDPOINT:
         return fault("invalid_url", f"'url' must be {ENDPOINT}, the endpoint of the batch.", "url")
     return _read_body(line.body, fault)
 
@@ -141,10 +144,10 @@ def _read_body(raw: msgspec.Raw, fault: Callable[[str, str, str], LineFault]) ->
         body = _decode_body(raw)
     except _UNREADABLE:
         return fault("invalid_type", "'body' must be an object.", "body")
-    for name in _NEEDED:
+    for name in _REQUIRED_FIELDS:
         if bytes(getattr(body, name)) == b"null":
             return fault("missing_required_parameter", f"'body.{name}' is missing.", f"body.{name}")
-    return len(_text(body.input))
+    return len(_text_or_empty(body.input))
 
 
 def _unreadable(raw: bytes, number: int) -> LineFault:
@@ -162,7 +165,7 @@ def _unreadable(raw: bytes, number: int) -> LineFault:
     return LineFault(code="invalid_custom_id", line=number, message=message, param="custom_id")
 
 
-def _text(raw: msgspec.Raw) -> str:
+def _text_or_empty(raw: msgspec.Raw) -> str:
     """Return a text. For other JSON values, which are never built, return ""."""
     try:
         return msgspec.json.decode(raw, type=str)
@@ -190,7 +193,7 @@ def named_lines(raws: Iterable[bytes]) -> list[tuple[str, str]]:
     named, seen = list[tuple[str, str]](), set[str]()
     for number, raw in enumerate(raws, 1):
         line = decode_line(raw)
-        stem = _UNSAFE.sub("_", line.custom_id)[:_MOST_NAME].strip(" .") or "line"
+        stem = _UNSAFE.sub("_", line.custom_id)[:_MOST_STEM_CHARACTERS].strip(" .") or "line"
         suffix = _suffix(line.body)
         while f"{stem}.{suffix}".lower() in seen:
             stem = f"{stem}~{number}"
@@ -202,7 +205,7 @@ def named_lines(raws: Iterable[bytes]) -> list[tuple[str, str]]:
 def _suffix(body: msgspec.Raw) -> str:
     """Return the format of a line. A line with an unknown format has failed, and has no sound."""
     fields = _decode_body(body)
-    format_ = _text(fields.response_format).lower()
+    format_ = _text_or_empty(fields.response_format).lower()
     if format_ == "json":
-        format_ = _text(fields.audio_format).lower()
+        format_ = _text_or_empty(fields.audio_format).lower()
     return format_ if format_ in FORMATS else "mp3"

@@ -115,20 +115,21 @@ class ConversionKind(SpokenKind):
     ) -> MadeJob:
         assert upload is not None, "a conversion is made from a form"
         assert revision.speaking is not None, "a worker speaks"
-        (form, file), terms = upload, background.terms
+        form, file = upload
+        terms = background.terms
         if len(file) > MOST_FILE_BYTES:
             raise InvalidRequest(
                 f"Invalid value for '{FILE}': {RECORDING_TOO_LARGE}.", param=FILE, code="file_too_large"
             )
         own = {name: texts for name, texts in form.fields.items() if name in FORM_FIELDS}
         form = RequestForm(own, {FILE: replace(form.files[FILE], data=file)})
-        made = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
-        check_options(made)
+        conversion = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
+        check_options(conversion)
         # A recording has no characters. This only refuses a plan without jobs.
         check_length(terms, 0, FILE)
-        tag = background.tag(made.form.tag)
-        digest = await asyncio.to_thread(digest_of_fields, made.form, made.audio)
-        add = partial(self._add, revision.speaking, background, made, tag)
+        tag = background.tag(conversion.form.tag)
+        digest = await asyncio.to_thread(digest_of_fields, conversion.form, conversion.audio)
+        add = partial(self._add, revision.speaking, background, conversion, tag)
         return await make_once(self.files, background, add, digest)
 
     async def _add(

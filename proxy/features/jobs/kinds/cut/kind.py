@@ -66,6 +66,7 @@ from speech_engine.hearing import HEARING_HZ
 from speech_engine.pcm import PcmInMemory
 
 LEAST_MS, MOST_MS = 180_000, 2_400_000
+"""The shortest and the longest recording that can be cut."""
 _LEAST_LOGPROB = -0.8
 _CLIPS_OF_COMMIT = 20
 FORM_FIELDS = frozenset(CutForm.__struct_fields__)
@@ -180,16 +181,16 @@ class CutKind(HearingKind):
         from proxy.features.jobs.kinds.cut.pauses import find_pieces
 
         fields, clip = self._fields(job), await records.find_clip(self.store, step.id)
-        voice = await self._voice(job)
+        voice = await self._find_voice(job)
         if clip is not None:
-            master = await self._master(job, step, fields)
+            master = await self._stretch_master(job, step, fields)
             pieces = _decode(await self.files.whole(job.account, clip.digest))
         else:
             await self._check_rights(voice, terms)
             model = self._recognition.find_model(fields.language, terms)
             await self.check_credits(caller, terms, (model,), (step.last - step.first) / 1000)
-            master = await self._master(job, step, fields)
-            call = _call(step, caller, terms, model, fields.language)
+            master = await self._stretch_master(job, step, fields)
+            call = _charged_call(step, caller, terms, model, fields.language)
             is_last, reference = step.last == fields.whole_ms, await self._reference(voice)
             found = await asyncio.to_thread(find_pieces, master, step.first, is_last=is_last)
             totals = HearTotals(call)
@@ -203,7 +204,7 @@ class CutKind(HearingKind):
                     pieces.append(await self._judge_piece(call, piece, measured, reference))
                 await self.settle_step(step, call, totals, hold, encode_json(pieces), job.voice)
         await self._add_clips(step, voice, master, [piece for piece in pieces if not piece.left_out])
-        await self._voice(job)
+        await self._find_voice(job)  # if the voice was deleted meanwhile, the job is removed with it
 
     async def _judge_piece(
         self, call: HearCall, piece: CutPiece, measured: _Measured, reference: RatedRecording | None
@@ -218,7 +219,8 @@ class CutKind(HearingKind):
         if not found.text or found.avg_logprob < _LEAST_LOGPROB:
             return replace(piece, left_out="unclear")
         if reference is not None:
-            compared = await self._comparison.compare(RatedRecording(*measured[:2]), reference)
+            own_recording = RatedRecording(measured.sound, measured.quality)
+            compared = await self._comparison.compare(own_recording, reference)
             if compared is not None and compared.answer == "other":
                 return replace(piece, left_out="other_voice")
         return replace(piece, text=found.text[:MOST_REF_TEXT_CHARACTERS])
@@ -232,13 +234,13 @@ class CutKind(HearingKind):
             try:
                 for number, piece in enumerate(pieces[first : first + _CLIPS_OF_COMMIT], first):
                     id_ = f"clip_{sha256(f'{step.id} {number}'.encode()).hexdigest()[:24]}"
-                    rows.append(await self._row(step, voice, id_, piece, master))
+                    rows.append(await self._sealed_row(step, voice, id_, piece, master))
                 await voice_records.add_training_clips(self.store, rows, MOST_CLIPS, needs)
             finally:
                 # `drop` keeps a file that a row names.
                 await vault.drop(step.account, [row.digest for row in rows])
 
-    async def _row(
+    async def _sealed_row(
         self, step: JobStep, voice: VoiceRecord, id_: str, piece: CutPiece, master: bytes
     ) -> SampleRecord:
         measured, vault = await asyncio.to_thread(_measure_piece, master, step.first, piece), self.files.vault
@@ -254,7 +256,7 @@ class CutKind(HearingKind):
         )
         return await seal_clip(vault, row, ClipTexts(words=piece.text, recognised=True))
 
-    async def _voice(self, job: Job) -> VoiceRecord:
+    async def _find_voice(self, job: Job) -> VoiceRecord:
         """Return the voice of a job. If it is gone, remove the job with its recording, and raise NotFound."""
         voice = await voice_records.get(self.store, job.account, job.voice)
         if voice is None:
@@ -284,7 +286,7 @@ class CutKind(HearingKind):
         quality = msgspec.json.decode(first.quality, type=SampleQuality)
         return RatedRecording(await self.files.vault.open(first.account, first.digest), quality)
 
-    async def _master(self, job: Job, step: JobStep, fields: CutFields) -> bytes:
+    async def _stretch_master(self, job: Job, step: JobStep, fields: CutFields) -> bytes:
         file = await self.files.whole(job.account, job.digest)
         stretch = StretchRequest(file, step.first, step.last, fields.takes_first)
         return await self.decoder.master(job.account, stretch)
@@ -312,7 +314,7 @@ class CutKind(HearingKind):
         return self.files.vault.open_record(job.account, job.id, job.record, CutFields)
 
 
-def _call(step: JobStep, caller: Caller, terms: Terms, model: Model, language: str) -> HearCall:
+def _charged_call(step: JobStep, caller: Caller, terms: Terms, model: Model, language: str) -> HearCall:
     """Return the call by which a step is charged. Its pieces are recognised one by one."""
     seconds = (step.last - step.first) / 1000
     return HearCall(
@@ -336,7 +338,7 @@ class _Measured(NamedTuple):
 
 
 def _measure_piece(master: bytes, begin_ms: int, piece: CutPiece) -> _Measured:
-    """Cut a piece out of a stretch. Return its master, its quality, and its sound for ears."""
+    """Cut a piece out of a stretch. Return its master, its quality, and its sound at HEARING_HZ."""
     from proxy.audio.recordings.derivation import whole_sound
     from proxy.audio.recordings.measures import rate_master
     from proxy.features.jobs.kinds.cut.pauses import cut_master

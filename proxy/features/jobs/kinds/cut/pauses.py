@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,16 @@ from proxy.audio.recordings.measures import STEP_S, speech_steps
 from proxy.features.jobs.kinds.cut.piece import CutPiece
 
 MOST_S = 15.0
-_SPEECH_S = 3.2
+_LEAST_SPEECH_S = 3.2
 """The least speech of a piece. A recording of a voice needs three seconds."""
 _MARGIN_S = 0.15
 """The silence that a piece keeps at both ends: a word begins before it is loud. Each pause has room for two
 margins."""
 
-Run = tuple[int, int]
+
+class Run(NamedTuple):
+    begin: int
+    end: int
 
 
 def find_pieces(master: bytes, begin_ms: int, *, is_last: bool) -> list[CutPiece]:
@@ -34,15 +38,14 @@ def find_pieces(master: bytes, begin_ms: int, *, is_last: bool) -> list[CutPiece
             run,
             begin_s,
             whole.seconds,
-            is_whole=not (begin_s and not run[0]) and (is_last or run[1] < len(speech)),
+            is_whole=(begin_ms == 0 or run.begin > 0) and (is_last or run.end < len(speech)),
         )
         for run in _join_runs(speech)
     ]
 
 
 def cut_master(master: bytes, begin_ms: int, piece: CutPiece) -> bytes:
-    """Return a piece of the stretch that begins at `begin_ms` of the recording, in the format of the
-    vault."""
+    """Return a piece of the stretch that begins at `begin_ms` of the recording, as a master."""
     whole = Master(master)
     first, last = (round((at_s - begin_ms / 1000) * whole.rate_hz) for at_s in (piece.start_s, piece.end_s))
     samples = whole.read(first, last)
@@ -53,26 +56,26 @@ def _join_runs(speech: NDArray[np.bool_]) -> Sequence[Run]:
     """Return the runs of speech, in steps of `STEP_S`. A run that is too short is joined with a neighbour,
     over the shortest pause."""
     edges = np.flatnonzero(np.diff(speech.astype(np.int8), prepend=0, append=0))
-    runs: list[Run] = [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
+    runs = [Run(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
     spoken, most = np.concatenate(([0], np.cumsum(speech))), (MOST_S - 2 * _MARGIN_S) / STEP_S
 
     def is_short(run: Run) -> bool:
-        return bool((spoken[run[1]] - spoken[run[0]]) * STEP_S < _SPEECH_S)
+        return bool((spoken[run.end] - spoken[run.begin]) * STEP_S < _LEAST_SPEECH_S)
 
     while pauses := [
-        (right[0] - left[1], place)
+        (right.begin - left.end, place)
         for place, (left, right) in enumerate(pairwise(runs))
-        if right[1] - left[0] <= most and (is_short(left) or is_short(right))
+        if right.end - left.begin <= most and (is_short(left) or is_short(right))
     ]:
         _, place = min(pauses)
-        runs[place : place + 2] = [(runs[place][0], runs[place + 1][1])]
+        runs[place : place + 2] = [Run(runs[place].begin, runs[place + 1].end)]
     return runs
 
 
 def _piece(run: Run, begin_s: float, whole_s: float, *, is_whole: bool) -> CutPiece:
-    start_s = max(0.0, run[0] * STEP_S - _MARGIN_S)
-    end_s = min(whole_s, run[1] * STEP_S + _MARGIN_S)
-    fits = is_whole and _SPEECH_S <= end_s - start_s <= MOST_S
+    start_s = max(0.0, run.begin * STEP_S - _MARGIN_S)
+    end_s = min(whole_s, run.end * STEP_S + _MARGIN_S)
+    fits = is_whole and _LEAST_SPEECH_S <= end_s - start_s <= MOST_S
     return CutPiece(
         round(begin_s + start_s, 3), round(begin_s + end_s, 3), left_out="" if fits else "no_pause"
     )

@@ -45,10 +45,10 @@ async def draft_fields(
     and the end of each piece. Raises RequestFailed."""
     assert revision.speaking is not None, "a worker speaks"
     start = body.spoken_chapters[0].start if body.chapters else 0
-    begins = start + len(body.text[start:]) - len(body.text[start:].lstrip())
+    first_letter = start + len(body.text[start:]) - len(body.text[start:].lstrip())
     most = SECTION.of(revision.config).step_characters
     plan = partial(_plan_piece, revision.speaking, id_, caller, body)
-    call = await plan(body.text[begins : begins + MOST_CHARACTERS])
+    call = await plan(body.text[first_letter : first_letter + MOST_CHARACTERS])
     names = call.plan.cast
     borders = [place for place, _ in body.layout.gaps]
     pieces, chapters = await asyncio.to_thread(
@@ -88,16 +88,16 @@ async def plan_step(
     chapter, first, last = text[begin:], place.first - begin, place.last - begin
     for has_emotion in (True, False):
         # It runs in a thread, because it searches the whole text.
-        piece, tags = await asyncio.to_thread(
+        piece, tag_characters = await asyncio.to_thread(
             partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
         )
         request = step_request(fields, step_body(fields, piece), speaking)
         call = await speaking.prepare_call(request_id, caller, request, terms)
         # If no voice can express the emotion, its tag would be spoken as text. This shows in the first part,
         # which then begins before the end of the tags. The step is planned again without the emotion.
-        if call.plan.parts[0].start >= tags - 1:
+        if call.plan.parts[0].start >= tag_characters - 1:
             break
-    return PlannedStep(call, tags)
+    return PlannedStep(call, tag_characters)
 
 
 def step_planner(
@@ -124,9 +124,8 @@ async def _plan_piece(speaking: Speaking, id_: str, caller: Caller, body: JobFie
     fields = StepFields(sent=body.sent)
     request = step_request(fields, step_body(fields, text), speaking)
     if request.emotion_tags == "refuse":
-        request = replace(
-            request, emotion_tags="drop"
-        )  # `_dropped_tags` refuses with the place in the whole text
+        # `_dropped_tags` refuses, and names the place in the whole text.
+        request = replace(request, emotion_tags="drop")
     return await speaking.prepare_call(id_, caller, request, terms)
 
 

@@ -43,7 +43,7 @@ class SpeechKind(DraftKind):
     async def read_request(self, background: BackgroundRequest, revision: RevisionContext) -> JobDraft:
         body = await self.read_text(background, revision)
         check_length(background.terms, body.characters, body.field)
-        return await self._draft(background, body, revision)
+        return await self._draft_text(background, body, revision)
 
     async def read_text(self, background: BackgroundRequest, revision: RevisionContext) -> JobFields:
         """Read the text and the other fields of a request. Raises RequestFailed."""
@@ -59,7 +59,7 @@ class SpeechKind(DraftKind):
             await covers.check_cover(self.files, background.caller.account, body.cover)
         return body
 
-    async def _draft(
+    async def _draft_text(
         self, background: BackgroundRequest, body: JobFields, revision: RevisionContext
     ) -> JobDraft:
         fields, pieces = await draft_fields(revision, background.id, background.caller, body)
@@ -90,9 +90,8 @@ class SpeechKind(DraftKind):
         ignored = {*call.ignored_fields(), *({EMOTION} & {*before.ignored})}
         fields = replace(fields, voice=call.plan.voice.id, ignored=tuple(sorted(ignored)))
         plan = step_planner(revision, background, fields, text, pieces)
-        return JobDraft(
-            fields, job.format, text.encode(), pieces, job.characters, plan, call.plan.language, text
-        )
+        data, language = text.encode(), call.plan.language
+        return JobDraft(fields, job.format, data, pieces, job.characters, plan, language=language, text=text)
 
     async def plan(
         self, job: Job, step: JobStep, speaking: Speaking, caller: Caller, terms: Terms
@@ -114,7 +113,7 @@ class SpeechKind(DraftKind):
         times = await self._word_times(clips)
         headers = {WORD_TIMES: times} if times else {}
         text = await self.files.text(job.account, job.digest)
-        parts = self._subtitles(job, clips, text, WRITERS[format_]())
+        parts = self._subtitle_parts(job, clips, text, WRITERS[format_]())
         media_type = f"{SUBTITLES[format_]}; charset=utf-8"
         return StreamedFile(parts, f"{query.name}.{format_}", media_type, headers)
 
@@ -142,7 +141,7 @@ class SpeechKind(DraftKind):
             for word in report.words or ()
         ]
 
-    async def _subtitles(
+    async def _subtitle_parts(
         self, job: Job, clips: Sequence[JobClip], text: str, writer: CueWriter
     ) -> AsyncGenerator[bytes, None]:
         places, begins_s = await records.list_pieces(self.store, job.id), 0.0
@@ -150,9 +149,9 @@ class SpeechKind(DraftKind):
         yield writer.head
         for clip, added in zip(clips, added_silences(clips, fields), strict=True):
             begins_s += added / clip.sample_rate_hz
-            told, (first, last) = await self._words(clip), places[clip.number]
+            timed, (first, last) = await self._words(clip), places[clip.number]
             seconds, piece = clip.samples / clip.sample_rate_hz, text[first:last]
-            words = await asyncio.to_thread(add_times, piece, fields.cast, told, seconds)
+            words = await asyncio.to_thread(add_times, piece, fields.cast, timed, seconds)
             yield await asyncio.to_thread(writer.write_cues, piece, words, begins_s, begins_s + seconds)
             # The frames of joined clips play for longer than the sound in them.
             begins_s += clip.played_s

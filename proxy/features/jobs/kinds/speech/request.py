@@ -27,7 +27,7 @@ from proxy.speech.split_text import check_pauses
 
 MOST_INPUT = 1_000_000
 MOST_BODY_BYTES = 8 * 1024 * 1024
-_MOST_INDENT = 100
+_MOST_INDENT_CHARACTERS = 100
 
 
 class JobBody(SpeechBody, frozen=True, kw_only=True):
@@ -239,7 +239,7 @@ def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emot
     speaker, and with `has_emotion` the emotion, of the turn that goes on in the piece."""
     saying = saying_at(text, cast, first, last) if first else Saying()
     name = saying.name
-    before = text[max(0, first - _MOST_INDENT) : first].rstrip(" \t")
+    before = text[max(0, first - _MOST_INDENT_CHARACTERS) : first].rstrip(" \t")
     if cast and first and not name and before[-1:] not in ("\n", "["):
         # At the beginning of a piece, a word from the middle of a line could be taken for the name of a
         # speaker.

@@ -28,8 +28,8 @@ from proxy.storage.store import Statement
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
-EVERY_S = 5.0
-_BATCH = 100
+SWEEP_EVERY_S = 5.0
+_MOST_LISTED = 100
 
 _log = structlog.get_logger()
 
@@ -65,24 +65,24 @@ class TrainingBills:
     def store_statement(self, hold: Hold) -> Statement:
         """Return the statement that stores a hold, for the commit that adds its training."""
         durable = self.price.durable(hold)
-        return durable_holds.store_statement(durable, records.has_hold(durable.request))
+        return durable_holds.store_statement(durable, records.has_hold_condition(durable.request))
 
     async def run(self) -> None:
         """Call `sweep` now and every few seconds."""
-        await repeat("bills of trainings", self.sweep, EVERY_S, self._metrics)
+        await repeat("bills of trainings", self.sweep, SWEEP_EVERY_S, self._metrics)
 
     async def sweep(self) -> int:
         """Charge due prices, and refund holds of trainings without a model. Return the number of
         trainings."""
         swept = 0
         async with self._sweeping:
-            while batch := await records.list_due(self._store, _BATCH):
+            while batch := await records.list_due(self._store, _MOST_LISTED):
                 for training in batch:
                     await self._charge(training)
                 swept += len(batch)
-            while batch := await records.list_to_refund(self._store, _BATCH):
+            while batch := await records.list_to_refund(self._store, _MOST_LISTED):
                 for training in batch:
-                    await self._end(training)
+                    await self._close(training)
                 swept += len(batch)
             await records.delete_over(self._store)
         return swept
@@ -97,9 +97,9 @@ class TrainingBills:
         hold = await durable_holds.get(self._store, training.hold)
         if hold is not None and await self.price.charge(hold, _purchase(training, hold.split.amount)):
             _log.info("job.training.charged", job=training.id)
-        await self._end(training)
+        await self._close(training)
 
-    async def _end(self, training: Training) -> None:
+    async def _close(self, training: Training) -> None:
         await self.price.forget(training.hold, training.account)
         for digest in await records.close_training(self._store, training):
             await self._files.drop(training.account, digest)

@@ -25,6 +25,7 @@ from proxy.storage.store import Condition, Params, Statement, Store
 VOICE_ERASED = ErrorDetail("The voice was deleted.", "invalid_request_error", "voice", "voice_erased")
 
 IS_DUE = f"{TRAININGS.finished} AND EXISTS (SELECT 1 FROM trainings WHERE id = :of_job AND state = 'owed')"
+"""SQL with the parameter `of_job`: this commit has ended the training with a voice."""
 _DONE_IF_DUE = f"""
 UPDATE jobs SET state = 'done', ended = :now, waits = '' WHERE id = :of_job AND state = 'open' AND {IS_DUE}
 """

@@ -71,17 +71,17 @@ _IS_OURS = f"""
 
 
 class TrainingJournal:
-    """The `TrainingFollower` of one attempt. `forms` are the files for download, whose rows the commit of the
-    end adds."""
+    """The `TrainingFollower` of one attempt. `exports` are the files for download. The commit at the end adds
+    their rows."""
 
     def __init__(self, store: Store, files: JobFiles, step: JobStep, training: Training) -> None:
-        self.forms: list[BlobFile] = []
+        self.exports: list[BlobFile] = []
         self._store = store
         self._files = files
         self._step = step
         self._training = training
         self._incoming: BlobFile | None = None
-        self._is_lost = False
+        self._is_checkpoint_lost = False
         self._noted_at = -NOTED_EVERY_S
         self._stage = ""
 
@@ -99,16 +99,16 @@ class TrainingJournal:
     async def take_piece(self, piece: FilePiece) -> None:
         """Take a piece. If a checkpoint cannot be stored, it is dropped, and the training goes on."""
         try:
-            if not self._is_lost:
+            if not self._is_checkpoint_lost:
                 await self._take(piece)
         except (StorageFailed, VaultFailed) as failure:
             if piece.role != "checkpoint":
                 raise
             _log.warning("job.training.checkpoint.lost", job=self._training.id, reason=str(failure))
             # Some of its blobs may have been written. Without rows, the clean-up deletes them within an hour.
-            self._incoming, self._is_lost = None, True
+            self._incoming, self._is_checkpoint_lost = None, True
         if piece.is_last:
-            self._is_lost = False
+            self._is_checkpoint_lost = False
 
     async def _take(self, piece: FilePiece) -> None:
         if self._incoming is None:
@@ -119,24 +119,24 @@ class TrainingJournal:
             return
         whole = self._incoming
         if piece.role == "checkpoint":
-            await self._keep(whole)
+            await self._store_checkpoint(whole)
         else:
-            self.forms.append(whole)
+            self.exports.append(whole)
         self._incoming = None
 
     async def drop(self) -> None:
-        for left in (*self.forms, *([self._incoming] if self._incoming else ())):
+        for left in (*self.exports, *([self._incoming] if self._incoming else ())):
             await left.drop()
 
-    async def _keep(self, checkpoint: BlobFile) -> None:
+    async def _store_checkpoint(self, checkpoint: BlobFile) -> None:
         """Store a complete checkpoint in place of the last one, if the lease was not lost."""
         step = self._step
         ours: Params = {"step_id": step.id, "fence": step.fence, "subject": self._training.voice}
-        former: Params = {**ours, "job": step.job}
+        of_job: Params = {**ours, "job": step.job}
         insertions = encoded_records.insert_statements(checkpoint.rows, _IS_OURS)
         _, replaced, *_ = await self._store.write(
             *encoded_records.removal_statements(
-                f"{_IS_OURS} AND job_encoded.job = :job AND job_encoded.role = 'checkpoint'", former
+                f"{_IS_OURS} AND job_encoded.job = :job AND job_encoded.role = 'checkpoint'", of_job
             ),
             *(Statement(each.sql, {**each.params, **ours}) for each in insertions),
         )

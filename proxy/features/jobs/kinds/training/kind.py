@@ -24,7 +24,7 @@ from proxy.feature import AppContext, RevisionContext
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.bodies import Progress, ShownTraining
 from proxy.features.jobs.core.content import whole_reply
-from proxy.features.jobs.core.encoded_records import list_encoded
+from proxy.features.jobs.core.encoded_records import WHOLE_JOB, list_encoded
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKind, JobUpload
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, jobs_not_allowed, make_once
@@ -87,8 +87,8 @@ class TrainingParts(NamedTuple):
     @classmethod
     def of(cls, context: AppContext, files: JobFiles) -> TrainingParts:
         assert context.engines is not None, "a command trains nothing"
-        book = NO_RESERVATIONS if context.link is None else context.link.memory_reservations
-        trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, book)
+        reservations = NO_RESERVATIONS if context.link is None else context.link.memory_reservations
+        trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, reservations)
         input_reader = TrainingInput(
             context.store, context.vault, context.own_voices, context.find(Grants), context.samples
         )
@@ -151,7 +151,7 @@ class TrainingKind(JobKind):
         return {job.id: _progress(job, trainings.get(job.id), charged.get(job.id, 0)) for job in jobs}
 
     async def content(self, job: Job, request: Request, revision: RevisionContext) -> Response:
-        blobs = await list_encoded(self.store, job.id, 0)
+        blobs = await list_encoded(self.store, job.id, WHOLE_JOB)
         if not blobs:
             why = (
                 "The training has no ONNX: its voice could not be written so, was trained again, or was "
@@ -180,7 +180,7 @@ class TrainingKind(JobKind):
         if terms.job_characters == 0:
             raise jobs_not_allowed(terms)
         account, parts = caller.account, self._parts
-        model = self._model(revision, body.model, terms)
+        model = self._find_trainable_model(revision, body.model, terms)
         voice = await revision.library.find_record(account, body.voice)
         if voice is None:
             raise NotFound(
@@ -215,7 +215,8 @@ class TrainingKind(JobKind):
                 asked=body.steps,
                 tag=body.tag or "",
             )
-            new = NewJob(id_, self.name, FORMAT, fields, b"", [(0, 0)], created=created, steps_are="training")
+            one_step = [(0, 0)]  # it is not a piece of a text
+            new = NewJob(id_, self.name, FORMAT, fields, b"", one_step, created=created, steps_are="training")
             new = new._replace(tag=training.tag)
             with_statements = (records.insert_statement(training), parts.bills.store_statement(hold))
             is_added = await add_job(self.files, background, new, lambda _: with_statements)
@@ -224,7 +225,7 @@ class TrainingKind(JobKind):
             # hold.
             parts.bills.price.keep_or_drop(hold, is_stored=is_added)
 
-    def _model(self, revision: RevisionContext, name: str, terms: Terms) -> Model:
+    def _find_trainable_model(self, revision: RevisionContext, name: str, terms: Terms) -> Model:
         """Return the model for which a voice is trained. Raises InvalidRequest, and the errors of
         `resolve_models`."""
         assert revision.voices is not None, "a worker has voices"

@@ -181,13 +181,15 @@ class TrainingsOnRunners:
         writer = FileWriter(self._files, training.account, training.id, f" {training.voice} ", role)
         row = await writer.put(piece.number, data)
         ends_checkpoint = piece.role == "checkpoint" and piece.is_last
-        note_steps = records.store_statement(training, piece.step, _IS_STORED) if ends_checkpoint else None
-        if not await self._write(row, may_store, note_steps):
+        note_steps = None
+        if ends_checkpoint:
+            note_steps = records.checkpoint_steps_statement(training, piece.step, _IS_STORED)
+        if not await self._put_piece(row, may_store, note_steps):
             await self._files.drop(row.account, row.digest)
             if not await self._is_checkpoint_end(row):
                 raise _training_not_found()
 
-    async def _write(self, row: EncodedBlob, may_store: Condition, note_steps: Statement | None) -> bool:
+    async def _put_piece(self, row: EncodedBlob, may_store: Condition, note_steps: Statement | None) -> bool:
         """Write a piece in place of the pieces of its file from its number on. Return whether it was written.
         With `note_steps`, it is the last piece of a checkpoint, which then replaces the former checkpoint."""
         params: Params = {**may_store.params, "job": row.job, "role": row.role, "number": row.number}
@@ -207,6 +209,7 @@ class TrainingsOnRunners:
                 Statement(note_steps.sql, {**note_steps.params, "digest": row.digest}),
             ]
         _, removed, added, *others = await self._store.write(*removal, addition, *replacement)
+        # Of the two statements that remove the former checkpoint, the second one returns its rows.
         former_checkpoint = others[1] if others else ()
         for each in (*removed, *former_checkpoint):
             await self._files.drop(each["account"], each["digest"])

@@ -78,12 +78,12 @@ class TrainingProcess:
         engine: HostedEngineSpec,
         environ: Mapping[str, str],
         memory_gb: float | None,
-        book: MemoryReservations,
+        reservations: MemoryReservations,
     ) -> None:
         self.engine = engine
         self._environ = environ
         self._memory_gb = memory_gb
-        self._book = book
+        self._reservations = reservations
         self._holder = f"a training with {engine.name}"
         self._child: Child | None = None
 
@@ -114,7 +114,7 @@ class TrainingProcess:
                 async for piece in checkpoint:
                     await _send(child, piece)
             await _send(child, training.Train(order))
-            return await self._answer(messages, follower)
+            return await self._read_result(messages, follower)
 
     @asynccontextmanager
     async def _process(self) -> AsyncIterator[Child]:
@@ -139,7 +139,7 @@ class TrainingProcess:
             self._child = None
             child.kill()
             await asyncio.shield(child.wait_for_end())
-            self._book.release(self._holder)
+            self._reservations.release(self._holder)
 
     async def _get_ready(self, child: Child, messages: AsyncIterator[PluginMessage]) -> None:
         engine = self.engine
@@ -164,13 +164,13 @@ class TrainingProcess:
     async def _book_memory(self, found: DeviceMemory) -> None:
         if self._memory_gb is None:
             return
-        refusal = await self._book.reserve_memory(self._holder, self._memory_gb, found)
+        refusal = await self._reservations.reserve_memory(self._holder, self._memory_gb, found)
         if refusal is not None and refusal.is_lasting:
             raise TrainingBroken(refusal.reason, lasting=True)
         if refusal is not None:
             raise TrainingBroken(refusal.reason, memory_after_s=refusal.again_s or 0.0)
 
-    async def _answer(
+    async def _read_result(
         self, messages: AsyncIterator[PluginMessage], follower: TrainingFollower
     ) -> TrainingResult | None:
         assembly, voice, size = training.Assembly(), b"", 0
@@ -206,7 +206,7 @@ class TrainingProcess:
                 case Broken(reason, lasting):
                     raise TrainingBroken(reason, lasting=lasting)
                 case PeakMemory(gb):
-                    self._book.note_peak(self._holder, gb)
+                    self._reservations.note_peak(self._holder, gb)
                 case _:
                     return message
 

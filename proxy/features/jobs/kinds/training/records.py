@@ -87,7 +87,7 @@ SELECT CAST(:id AS TEXT), CAST(:account AS TEXT), CAST(:voice AS TEXT), CAST(:pa
     CAST(:asked AS BIGINT), CAST(:ran AS BIGINT), CAST(:kept AS BIGINT), CAST(:tag AS TEXT)
 WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :id)
 """
-_IS_THERE = "EXISTS (SELECT 1 FROM trainings WHERE hold = :request)"
+_HAS_HOLD = "EXISTS (SELECT 1 FROM trainings WHERE hold = :request)"
 _NOTE = """
 UPDATE trainings SET stage = :stage, step = :step, most_steps = :of, mel = :mel, best = :best,
     eta_s = CAST(:eta_s AS DOUBLE PRECISION),
@@ -95,7 +95,7 @@ UPDATE trainings SET stage = :stage, step = :step, most_steps = :of, mel = :mel,
 WHERE id = :id AND state = 'held' AND {only_if}
 """
 _KEEP = "UPDATE trainings SET kept = CAST(:kept AS BIGINT) WHERE id = :job AND state = 'held' AND {only_if}"
-_LOSE = "UPDATE trainings SET ran = kept WHERE id = :id AND state = 'held' AND ran <> kept"
+_DROP_LOST_STEPS = "UPDATE trainings SET ran = kept WHERE id = :id AND state = 'held' AND ran <> kept"
 _OWE = f"""
 UPDATE trainings SET state = 'owed', step = :steps, best = :best, eta_s = NULL
 WHERE id = :id AND state = 'held' AND {TRAININGS.finished}
@@ -106,7 +106,7 @@ SELECT trainings.id, usage.credits FROM trainings JOIN usage ON usage.id = train
 WHERE trainings.id IN ({jobs})
 """
 _DUE = f"{_SELECT} state IN ('owed', 'owed_part') ORDER BY id LIMIT :limit"
-_LEFT = f"""
+_TO_REFUND = f"""
 {_SELECT} state = 'held'
 AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = trainings.id AND jobs.state = 'open')
 ORDER BY id LIMIT :limit
@@ -129,10 +129,10 @@ def insert_statement(training: Training) -> Statement:
     return Statement(_INSERT, msgspec.structs.asdict(training))
 
 
-def has_hold(hold: str) -> Condition:
+def has_hold_condition(hold: str) -> Condition:
     """Return the condition that the training of a hold was added, for statements after `insert_statement` in
     its commit."""
-    return Condition(_IS_THERE, {"request": hold})
+    return Condition(_HAS_HOLD, {"request": hold})
 
 
 async def get(store: Store, id_: str) -> Training | None:
@@ -165,7 +165,7 @@ async def note_progress(
     await store.write(Statement(_NOTE.format(only_if=only_if.sql), {**values, **only_if.params}))
 
 
-def store_statement(training: Training, step: int, only_if: str) -> Statement:
+def checkpoint_steps_statement(training: Training, step: int, only_if: str) -> Statement:
     """Return the statement that notes the number of steps in a checkpoint from a rented machine."""
     steps = min(max(0, step), training.asked)
     return Statement(_KEEP.format(only_if=only_if), {"job": training.id, "kept": steps})
@@ -173,7 +173,7 @@ def store_statement(training: Training, step: int, only_if: str) -> Statement:
 
 async def drop_lost_steps(store: Store, job: str) -> None:
     """Note that the steps after the last checkpoint are lost, because a rented machine is gone."""
-    await store.write(Statement(_LOSE, {"id": job}))
+    await store.write(Statement(_DROP_LOST_STEPS, {"id": job}))
 
 
 def owe_part_statement(job: str, only_if: str = "1 = 1") -> Statement:
@@ -195,7 +195,7 @@ async def list_due(store: Store, limit: int) -> list[Training]:
 
 async def list_to_refund(store: Store, limit: int) -> list[Training]:
     """List trainings with a hold whose jobs have ended without a model, or are gone."""
-    return read_known(await store.read(_LEFT, {"limit": limit}), Training)
+    return read_known(await store.read(_TO_REFUND, {"limit": limit}), Training)
 
 
 async def close_training(store: Store, training: Training) -> list[str]:

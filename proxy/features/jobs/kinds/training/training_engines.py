@@ -24,12 +24,12 @@ from speech_engine.trained_files import TrainedFiles
 
 
 class TrainingEngines:
-    """The engines that train voices. `book` has the reservations of the devices' memory."""
+    """The engines that train voices. `reservations` has the reservations of the devices' memory."""
 
     def __init__(
-        self, registry: Registry, engines: Engines, config: Config, book: MemoryReservations
+        self, registry: Registry, engines: Engines, config: Config, reservations: MemoryReservations
     ) -> None:
-        self.book = book
+        self.reservations = reservations
         self._registry = registry
         self._engines = engines
         self._config = config
@@ -67,7 +67,7 @@ class TrainingEngines:
             raise TrainingBroken(str(fault)) from None
         spec = HostedEngineSpec(engine, hosted, section, models, plugin.model_format, self._config.data)
         environ = environ_for_hosts(os.environ, self._config.secrets)
-        return TrainingProcess(spec, environ, SECTION.of(self._config).training_gb, self.book)
+        return TrainingProcess(spec, environ, SECTION.of(self._config).training_gb, self.reservations)
 
     @contextmanager
     def protect_models(self, engine: HostedEngineSpec) -> Iterator[None]:
@@ -85,11 +85,11 @@ class TrainingEngines:
         plugin = self._registry.plugins("engine")[self._config.engines[engine].plugin]
         if plugin.trained_format is not None:
             try:
-                await asyncio.to_thread(_check, plugin.trained_format.module, file)
+                await asyncio.to_thread(_check_file, plugin.trained_format.module, file)
             except UnusableModel as fault:
                 raise TrainingBroken(f"the voice that it gave: {fault}") from None
 
 
-def _check(module: str, file: bytes) -> None:
+def _check_file(module: str, file: bytes) -> None:
     files: TrainedFiles = import_module(module).FILES
     files.check(BytesIO(file), len(file))

@@ -33,7 +33,7 @@ from speech_engine.training import Recording, TrainingOrder
 
 LEAST_RECORDINGS = 20
 RATE_HZ = 48_000
-_MOST_S = 300.0
+_MOST_RECORDING_S = 300.0
 
 
 class TrainingFields(SealedFields, frozen=True, kw_only=True):
@@ -127,17 +127,17 @@ class TrainingInput:
                 return None  # the voice was deleted meanwhile, with its recordings
             raise
         fields = self._vault.open_record(job.account, job.id, job.record, TrainingFields)
-        read = self._read(job.account, recordings, info)
+        read = self._read_recordings(job.account, recordings, info)
         return TrainingInputs(fields.order, tuple([each.digest for each in recordings]), read)
 
-    async def _read(
+    async def _read_recordings(
         self, account: str, recordings: Sequence[SampleRecord], info: ModelInfo
     ) -> AsyncGenerator[Recording, None]:
         """Yield one recording after the other. Raises TrainingBroken."""
         # The recordings are read as a whole, because a trainer cuts them itself.
-        whole = msgspec.structs.replace(info, sample_s=(0.0, _MOST_S), sample_hz=RATE_HZ)
+        whole_info = msgspec.structs.replace(info, sample_s=(0.0, _MOST_RECORDING_S), sample_hz=RATE_HZ)
         for each in recordings:
             try:
-                yield Recording(RATE_HZ, await self._source.pcm(account, each.digest, whole))
+                yield Recording(RATE_HZ, await self._source.pcm(account, each.digest, whole_info))
             except SampleUnavailable as failure:
                 raise TrainingBroken(str(failure)) from None

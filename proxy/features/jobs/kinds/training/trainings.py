@@ -39,16 +39,17 @@ from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, Tr
 
 MOST_TRIES = 4
 WAITS_S = 15.0
-_REMOTE_S = 60.0
+"""The least delay before another try."""
+_OTHER_MACHINE_WAIT_S = 60.0
 _MOST_LISTED = 32
-_END_TRIES = 6
-_IS_NOT_ABLE = ErrorDetail(
+_WRITE_END_TRIES = 6
+_CANNOT_TRAIN = ErrorDetail(
     "This server cannot train voices as it is set up now; ask its operator.",
     "server_error",
     None,
     "internal_error",
 )
-_HAS_FAILED = ErrorDetail("The training has failed on this server.", "server_error", None, "internal_error")
+_FAILURE = ErrorDetail("The training has failed on this server.", "server_error", None, "internal_error")
 
 _log = structlog.get_logger()
 
@@ -130,9 +131,10 @@ class Trainings(TaskKind[JobStep]):
     async def watch_attempt(self, step: JobStep) -> None:
         """Let a process write a checkpoint and end once its account is suspended. A remote run is paid for,
         so it runs to its end, and the next run waits."""
-        process = self._processes.get(step.id)
-        if process is not None and await accounts.is_suspended(self._store, step.account):
-            process[1].stop_soon()
+        found = self._processes.get(step.id)
+        if found is not None and await accounts.is_suspended(self._store, step.account):
+            _, process = found
+            process.stop_soon()
 
     async def close(self) -> None:
         """Let each process write a checkpoint and end. A remote run goes on, and another worker takes its
@@ -140,7 +142,8 @@ class Trainings(TaskKind[JobStep]):
         for _, process in self._processes.values():
             process.stop_soon()
         for id_ in self._remote & self._under_way.keys():
-            self._under_way[id_][0].cancel()
+            task, _ = self._under_way[id_]
+            task.cancel()
         await super().close()
 
     async def work(self, step: JobStep) -> Result:
@@ -148,7 +151,7 @@ class Trainings(TaskKind[JobStep]):
         training = await records.get(self._store, step.job)
         if job is None or job.state != "open" or training is None:
             return TRY_AGAIN
-        before = await self.on_runners.list_checkpoint(job.id)
+        last_checkpoint = await self.on_runners.list_checkpoint(job.id)
         try:
             return await self._train(job, step, training)
         except JobUsedUp as failure:
@@ -165,9 +168,9 @@ class Trainings(TaskKind[JobStep]):
         except EngineUnavailable as away:
             return await self._wait(step, "engine", away.reason, max(away.retry_after_s or 0.0, WAITS_S))
         except TrainingBroken as broken:
-            return await self._after_broken_training(step, broken, before)
+            return await self._after_broken_training(step, broken, last_checkpoint)
         except (VaultFailed, EngineError) as broken:
-            return await self._after_fault(step, broken, before)
+            return await self._after_fault(step, broken, last_checkpoint)
 
     async def _train(self, job: Job, step: JobStep, training: Training) -> Result:
         trainers = self.trainers
@@ -197,7 +200,7 @@ class Trainings(TaskKind[JobStep]):
             if learned is None:
                 return TRY_AGAIN
             await self.trainers.check_trained_file(training.engine, learned.file)
-            rows = [row for form in journal.forms for row in form.rows]
+            rows = [row for export in journal.exports for row in export.rows]
             await self._end(step, training, learned, encoded_records.insert_statements(rows, IS_DUE))
             return None
         finally:
@@ -260,29 +263,28 @@ class Trainings(TaskKind[JobStep]):
         it."""
         self.stop_watching(step)
         end = partial(self._ends.end_with_voice, step, training, learned, export_rows)
-        await until_written(end, _END_TRIES, WAITS_S)
+        await until_written(end, _WRITE_END_TRIES, WAITS_S)
 
-    async def _wait(self, step: JobStep, what: Waits, why: str, after_s: float) -> Delayed:
+    async def _wait(self, step: JobStep, waits_for: Waits, why: str, after_s: float) -> Delayed:
         if why != step.error:
             # It is logged once, since the training may wait for hours.
             _log.warning("job.training.waits", job=step.job, reason=why)
-            await job_records.write_wait_reason(self._store, step.job, what)
+            await job_records.write_wait_reason(self._store, step.job, waits_for)
         return Delayed(why, after_s, is_try=False)
 
     async def _after_broken_training(
-        self, step: JobStep, broken: TrainingBroken, before: list[EncodedBlob]
+        self, step: JobStep, broken: TrainingBroken, checkpoint: list[EncodedBlob]
     ) -> Result:
         if broken.is_owners:
             unusable = ErrorDetail(str(broken), "invalid_request_error", "voice", "unusable_sample")
             return await self._ends.end_as_failed(step, unusable)
         if broken.memory_after_s is not None:
             return await self._wait(step, "memory", str(broken), max(broken.memory_after_s, WAITS_S))
-        return await self._after_fault(step, broken, before)
+        return await self._after_fault(step, broken, checkpoint)
 
-    async def _after_fault(self, step: JobStep, broken: Exception, before: list[EncodedBlob]) -> Result:
-        """Return another try from the last checkpoint, or the end of the job after too many tries. `before`
-        is the checkpoint at the beginning of this attempt. If there is a newer one, the count of tries begins
-        again."""
+    async def _after_fault(self, step: JobStep, broken: Exception, checkpoint: list[EncodedBlob]) -> Result:
+        """Return another try from the last checkpoint, or the end of the job after too many tries. If there
+        is a newer one than `checkpoint`, that of the attempt's beginning, the count of tries begins again."""
         job = await JOBS.get(self._store, None, step.job)
         if job is None or job.state != "open":
             return TRY_AGAIN
@@ -291,13 +293,13 @@ class Trainings(TaskKind[JobStep]):
         is_lasting = isinstance(broken, TrainingBroken) and broken.lasting
         if is_lasting and self._store.is_shared:
             # Another machine may be able to train.
-            return await self._wait(step, "engine", str(broken), _REMOTE_S)
+            return await self._wait(step, "engine", str(broken), _OTHER_MACHINE_WAIT_S)
         if is_lasting or isinstance(broken, EngineCannot):
-            return await self._ends.end_as_failed(step, _IS_NOT_ABLE)
+            return await self._ends.end_as_failed(step, _CANNOT_TRAIN)
         why = "The training was broken off, and goes on."
-        if await self.on_runners.list_checkpoint(step.job) != before:
+        if await self.on_runners.list_checkpoint(step.job) != checkpoint:
             # This is the first failure since its last progress.
             return Delayed(why, WAITS_S, is_try=False, values={"tries": 1})
         if self.is_last_try(step):
-            return await self._ends.end_as_failed(step, _HAS_FAILED)
+            return await self._ends.end_as_failed(step, _FAILURE)
         return Delayed(why, WAITS_S)

@@ -183,15 +183,15 @@ class TranscriptionKind(HearingKind):
         """Answer with the text up to the first missing step: joined with the text after it, the gap would not
         be seen."""
         clips = await records.list_clips(self.store, job.id)
-        whole = [clip for number, clip in enumerate(clips, 1) if clip.number == number]
-        if not whole:
+        before_gap = [clip for number, clip in enumerate(clips, 1) if clip.number == number]
+        if not before_gap:
             raise Conflict("The job has ended before any of it was heard.", param="id")
-        made, form = TranscriptBuilder(), self._fields(job).form
-        for clip in whole:
-            made.add_segments(_decode(await self.files.whole(job.account, clip.digest)))
-        seconds = sum(clip.played_s for clip in whole)
+        builder, form = TranscriptBuilder(), self._fields(job).form
+        for clip in before_gap:
+            builder.add_segments(_decode(await self.files.whole(job.account, clip.digest)))
+        seconds = sum(clip.played_s for clip in before_gap)
         body = await asyncio.to_thread(
-            transcript_body, made, format_, seconds, form.task, form.timestamp_granularities
+            transcript_body, builder, format_, seconds, form.task, form.timestamp_granularities
         )
         media_type, suffix = MEDIA[format_]
         file = StoredFile(self.files, job.account, [body])
