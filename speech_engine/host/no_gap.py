@@ -101,7 +101,7 @@ def demand_of(listener: Listener, now: float, capacity: Capacity, *, is_last: bo
     if listener.is_idle:
         return None
     follows_s = listener.follows_s if is_last else 0.0
-    if listener.is_whole:
+    if listener.has_whole_rows:
         return _in_pieces(listener, now, capacity, follows_s)
     left_s = max(LEAST_LEFT_S, listener.left_s) + follows_s
     return Demand(max(0.0, listener.due_at() - now), left_s, listener.rate, listener.is_played_as_it_comes)

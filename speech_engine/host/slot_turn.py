@@ -12,8 +12,8 @@ from speech_engine.values import SpeechJob, Urgency
 
 
 class SlotTurn(Ticket):
-    """`admission` is there if it waits, `patience_s` is the time that it had left when its wait began, and
-    `sound` is there while it has a slot."""
+    """`admission` is there if it had to wait, and `patience_s` is the time that it had left then. `sound` is
+    there once it has a slot. A turn that `hears` is for a recording that is transcribed."""
 
     admission: asyncio.Future[None] | None = None
     patience_s = 0.0
@@ -38,6 +38,7 @@ class SlotTurn(Ticket):
 
     @property
     def is_waiting(self) -> bool:
+        """Whether it may still get a slot: neither admitted nor refused."""
         return self.admission is None or not self.admission.done()
 
     @property
