@@ -45,6 +45,9 @@ _Line = tuple[int, int, int, int]
 
 
 class _Machine(NamedTuple):
+    """A kind of processor: its `audit` number, and its numbers of system calls. The `always` are refused to
+    all; `programs` and `network` unless the engine needs them; `processes` to a process that is alone."""
+
     audit: int
     seccomp: int
     sockets: tuple[int, int]
@@ -135,9 +138,7 @@ def has_landlock() -> bool:
 
 def forbid_files() -> bool:
     """Take the right to open files from this thread and its later threads. Return whether that worked.
-
-    Open files stay open. Call it before there are other threads.
-    """
+    Open files stay open. Call it before there are other threads."""
     version = _landlock_version()
     rights = _FILE_RIGHTS
     for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _DEVICES)):
@@ -147,9 +148,7 @@ def forbid_files() -> bool:
 
 def forbid_writing() -> bool:
     """Take the right to change files from this thread and its later threads. Return whether that worked.
-
-    Open files stay open, and files can be read.
-    """
+    Open files stay open, and files can be read."""
     version = _landlock_version()
     rights = _FILE_RIGHTS & ~_READING
     for since, right in ((2, _REFER), (3, _TRUNCATE)):

@@ -179,10 +179,8 @@ class FairOrder(Generic[T]):
             self._leave(ticket.tenant, queue)
 
     def order(self) -> Iterator[T]:
-        """Yields all waiting jobs in the order of their turns: jobs with a waiting client come first.
-
-        Take none out while iterating.
-        """
+        """Yields all waiting jobs in the order of their turns, those with a waiting client first. Take none
+        out while iterating."""
         return itertools.chain(self._order_of(WAITED_FOR), self._order_of(IDLE))
 
     def _order_of(self, urgencies: Collection[Urgency]) -> Iterator[T]:

@@ -16,8 +16,7 @@ class LastMinute(NamedTuple):
 
 
 class RecentSound:
-    """The sound of a job that begins now. `first_s` is the time from `dispatched_at` until its first sound,
-    once there is one."""
+    """The sound of a job that begins now. `first_s` is from `dispatched_at` to the first sound, 0 before."""
 
     def __init__(self) -> None:
         self.made_s = self.first_s = 0.0

@@ -46,7 +46,6 @@ class SlotTurn(Ticket):
         return max(0.0, self.deadline_at - time.monotonic())
 
     def refuse(self, reason: str, retry_after_s: float) -> None:
-        """End the wait, if it waits, and tell when to come back."""
-        # A turn that was cancelled in this step is done already and only has not left yet.
+        """End the wait, if it waits. A turn that was cancelled in this step does not wait any more."""
         if self.admission is not None and self.is_waiting:
             self.admission.set_exception(EngineBusy(reason, retry_after_s=retry_after_s))

@@ -157,6 +157,7 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def _config(rate_hz: int) -> VoiceConfig:
+    """Return the sizes of RVC-WebUI's networks of version 2. `values` are in the order of VoiceConfig."""
     values: tuple[Any, ...] = (
         *(SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz], 192, 192, 768, 2, 6, 3, 0, "1"),
         *([3, 7, 11], [[1, 3, 5]] * 3, list(_UPSAMPLING[rate_hz]), 512),
