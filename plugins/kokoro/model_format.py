@@ -68,6 +68,8 @@ class StyleVoice(NamedTuple):
 
 
 class KokoroModel(NamedTuple):
+    """The contents of the files. `tokens_input` and `output` are the graph's names, which exports choose."""
+
     symbols: Mapping[str, int]
     voices: tuple[StyleVoice, ...]
     tokens_input: str

@@ -55,7 +55,7 @@ class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
             settings.voices_mb * 2**20, self._load, context.waiting
         )
 
-    def read(self, text: str, voice: Speaker, sounds: int) -> list[Piece]:
+    def read(self, text: str, voice: Speaker, sounds_before: int) -> list[Piece]:
         return read_text(text, voice.voice.config, self._phonemize)
 
     def level(self, voice: Speaker) -> VoiceLevel:

@@ -96,7 +96,7 @@ class StepTimes:
         self.step_s = step_s
         self.beside = BesideSteps()
         self._widths: dict[int, _StepsOfRows] = {}
-        self._line = (0.0, 0.0, 0.0)
+        self._line = (0.0, 0.0, 0.0)  # a mean weight, the seconds of such a step, and the slope
 
     @property
     def is_known(self) -> bool:
