@@ -1,5 +1,5 @@
-"""The messages on pipes about clusters: the certificates, the load and the watch of a host, and the reports of
-a gateway's worker to its supervisor."""
+"""The messages on pipes about clusters: the certificates, the load and the watch of a host, and the reports
+of a gateway's worker to its supervisor."""
 
 from __future__ import annotations
 
