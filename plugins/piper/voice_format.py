@@ -35,7 +35,7 @@ _UNREAD = {"th": "Thai", "zh": "Chinese", "cmn": "Chinese", "ja": "Japanese", "h
 
 class VoiceConfig(NamedTuple):
     """The configuration of a voice. `speakers` are names in the order of their numbers. A voice that
-    `takes_letters` needs no espeak-ng. `clusters` are symbols that count as one."""
+    `takes_letters` gets letters in place of espeak-ng's sounds. `clusters` are sounds that count as one."""
 
     rate_hz: int
     language: str

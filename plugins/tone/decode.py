@@ -162,7 +162,7 @@ class _Recording:
             raise DamagedFrame("sound that belongs to no frame", self._hops[loud[0]] / self.sample_rate_hz)
 
     def _refined(self, start: float) -> float:
-        """Return the best of 41 places within a third of a symbol around a preamble's beginning."""
+        """Return the middle of the best ones of 41 places, up to 0.3 symbols before and after `start`."""
         fine = start + np.linspace(-0.3, 0.3, 41) * self.symbol
         symbols = np.arange(len(PREAMBLE)) * self.symbol
         shares, _ = self._listen((fine[:, None] + symbols).ravel())

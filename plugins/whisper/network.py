@@ -41,7 +41,7 @@ _TOKENS_A_SECOND, _MORE_TOKENS = 12, 20
 """More than the fastest speaker says: a window that repeats itself ends there."""
 _MOST_PROMPT = MOST_TOKENS // 2 - 1
 _SURE = 0.8
-"""The part of all languages' likelihood that makes the likeliest one certain."""
+"""The likeliest language is certain if it has this part of the likelihood of all possible ones."""
 
 Known = Sequence[tuple[str, int]]
 """Words, each with the number of its tokens."""

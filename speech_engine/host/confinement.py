@@ -24,9 +24,9 @@ _FOR_ALL_THREADS = 1
 _ALLOW = 0x7FFF0000
 _REFUSE = 0x00050000 | 1  # EPERM: a library that only tries goes on without it
 
-_LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
-_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
-_UNIX, _STREAM, _SOCKET_KIND = 1, 1, 0xF
+_LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06  # codes of a filter's lines
+_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16  # the offsets of a call's parts, which a filter loads
+_UNIX, _STREAM, _SOCKET_KIND = 1, 1, 0xF  # AF_UNIX, SOCK_STREAM, and the bits of a socket's type
 _SET_OWNER = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: the kernel would send a signal for us
 _SET_GROUP = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: the same for sockets
 

@@ -93,7 +93,7 @@ async def train(begin: training.BeginTraining, line: HttpLine, stop_s: float) ->
 
 
 class _Relay:
-    """One training: `run` keeps a thread until its end."""
+    """One training. `run` keeps a thread until its end; the event loop calls `stop_soon` and `end`."""
 
     def __init__(self, begin: training.BeginTraining, line: HttpLine) -> None:
         self._begin = begin

@@ -49,7 +49,7 @@ _TOO_LONG = "The wait would be too long."
 
 
 class Slots:
-    """The slots of one engine, for its event loop alone. Each `enter` that returns needs one `leave`.
+    """The slots of one engine, for its event loop, except `health`. Each `enter` that returns needs a `leave`.
 
     At most `limit` jobs wait. With a `batch`, the next job in line also waits until it fits beside others.
     """
@@ -97,8 +97,8 @@ class Slots:
     async def enter(
         self, tenant: str, deadline_s: float, *details: Any, hears: bool = False, **options: Any
     ) -> SlotTurn:
-        """Take one slot, in the way of `SlotTurn`; a free one costs no wait. A turn that `runs_alone` gets it
-        when all slots are free and all answers are read, and then no other turn gets one.
+        """Take one slot. `details` and `options` are the other arguments of `SlotTurn`. A turn that
+        `runs_alone` gets it when all slots are free and all answers are read, and then no other gets one.
 
         Raises EngineBusy as soon as there is no room to wait, or the wait would be too long. Raises
         EngineTimeout past the deadline.
