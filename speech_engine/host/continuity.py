@@ -237,6 +237,7 @@ class StepOrder:
         return self._with_spare(chosen, spare, width, bool(needy))
 
     def _with_spare(self, chosen: list[T], spare: Sequence[T], width: float, has_needy: bool) -> list[T]:
+        """Add spare rows: all that fit if none is needy, else those that make the step hardly longer."""
         if not has_needy or not self._times.is_known:
             return _fitting([*chosen, *spare], width)
         weight = weight_of(chosen)
@@ -263,6 +264,7 @@ def _cushion_s(row: Row) -> float:
 
 
 def _fitting(rows: Iterable[T], width: float) -> list[T]:
+    """Return the rows that fit into the width, in their order. The first row is taken in any case."""
     chosen: list[T] = []
     weight = 0.0
     for row in rows:

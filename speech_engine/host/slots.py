@@ -49,10 +49,10 @@ _TOO_LONG = "The wait would be too long."
 
 
 class Slots:
-    """The slots of one engine, for its event loop, except `health`. Each `enter` that returns needs a `leave`.
+    """The slots of one engine. Any thread may call `health`, but only the event loop may call all else.
 
-    At most `limit` jobs wait. With a `batch`, the next job in line also waits until it fits beside others.
-    """
+    Each `enter` that returns needs one `leave`. At most `limit` jobs wait. With a `batch`, the next job in
+    line also waits until it fits beside the others."""
 
     def __init__(self, count: int, limit: int, batch: Batch | None = None) -> None:
         self.count = count
