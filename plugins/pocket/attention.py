@@ -123,6 +123,7 @@ class RecentPast:
         self.length = 0
 
     def add(self, layer: int, keys: Any, values: Any) -> tuple[Any, Any, Any]:
+        """Store and return as `WholePast.add` does."""
         cached, count = self._cached[layer], keys.shape[2]
         if cached is not None:
             keys, values = torch.cat([cached[0], keys], dim=2), torch.cat([cached[1], values], dim=2)

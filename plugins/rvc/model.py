@@ -127,11 +127,11 @@ class RvcModel:
             for number, each in window_features.items()
         }
 
-        def alike(number: int) -> tuple[int, int]:
+        def voice_and_length(number: int) -> tuple[int, int]:
             return id(rows[number].voice.network), len(inputs[number].features)
 
         made: dict[int, Any] = {}
-        for group in _grouped(range(len(rows)), alike):
+        for group in _grouped(range(len(rows)), voice_and_length):
             at_once = _rows_at_once(rows[group[0]].voice, len(inputs[group[0]].features))
             for part in _parts(group, at_once):
                 sounds = self._sounds([rows[number] for number in part], [inputs[number] for number in part])

@@ -49,7 +49,8 @@ class Detector(Protocol):
 
 
 class Network(Protocol):
-    """What the engine needs of `WhisperNetwork`. `hear` and `score` run in a thread."""
+    """The part of `WhisperNetwork` that the engine uses. `hear` and `score` run in a thread, and `stop` ends
+    them. `hear` returns the segments of a window, and its language if that is certain."""
 
     languages: tuple[str, ...]
 

@@ -169,6 +169,7 @@ class WhisperNetwork:
         return self._model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(found, np.float32)))
 
     def _language(self, sound: Any, languages: Sequence[str]) -> tuple[str, bool]:
+        """Return the likeliest of some languages, or of all, and whether it is certain."""
         if not self._model.is_multilingual:
             return "en", True
         (found,) = self._model.detect_language(sound)

@@ -114,6 +114,7 @@ def _read_varint(data: memoryview, offset: int) -> tuple[int, int]:
 
 
 def _read_value(message: memoryview, offset: int, wire: int) -> tuple[Value, int]:
+    """Return a value of this wire type, and the offset of the byte after it."""
     if wire == _VARINT:
         return _read_varint(message, offset)
     if wire == _BYTES:
