@@ -88,6 +88,8 @@ class Networks:
 
 
 class MarkedStream:
+    """The state of the generator for one stream."""
+
     def __init__(self, networks: Networks, payload: int) -> None:
         self._networks = networks
         bits = [payload >> place & 1 for place in range(BITS)]

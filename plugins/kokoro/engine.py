@@ -21,6 +21,8 @@ from speech_engine.text.sounds import Phonemize, Piece
 
 
 class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
+    """An engine of one network, in which a voice is a table of styles."""
+
     title = "Kokoro"
 
     def __init__(

@@ -263,6 +263,8 @@ _MASCULINE_ENDINGS = (
 
 
 class Nouns(NamedTuple):
+    """The nouns of a language with two genders, as far as numbers agree with them."""
+
     feminine_endings: tuple[str, ...]
     feminine: Collection[str]
     """Feminine nouns with another ending."""

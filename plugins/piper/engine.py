@@ -37,6 +37,8 @@ class VoiceNetworks(NamedTuple):
 
 
 class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
+    """An engine in which each voice has networks of its own, loaded when they are needed."""
+
     title = "Piper"
 
     def __init__(

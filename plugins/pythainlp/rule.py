@@ -70,6 +70,8 @@ _THAI_CHARACTER = re.compile(f"[{THAI}ฯๆ]")
 
 
 class Rule(NamedTuple):
+    """Decides the matches of a pattern. If `spoken` returns None, later rules may decide it."""
+
     pattern: re.Pattern[str]
     spoken: Callable[[re.Match[str]], str | None]
     # Thai puts blanks around digits, Latin letters and abbreviations. They are no pauses.

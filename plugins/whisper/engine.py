@@ -43,14 +43,13 @@ T = TypeVar("T")
 
 
 class Detector(Protocol):
-    """Says how likely each chunk of `CHUNK` samples is speech. It is of one recording, in order."""
+    """Says how likely each `CHUNK` of one recording is speech. The chunks come in order."""
 
     def likely(self, samples: Floats) -> Floats: ...
 
 
 class Network(Protocol):
-    """The part of `WhisperNetwork` that the engine uses. `hear` and `score` run in a thread, and `stop` ends
-    them. `hear` returns the segments of a window, and its language if that is certain."""
+    """The part of `WhisperNetwork` that the engine uses. `hear` and `score` run in a thread."""
 
     languages: tuple[str, ...]
 
