@@ -22,7 +22,7 @@ _BRACKETS: Final = dict.fromkeys("()[]", "")
 
 
 class Preparation(NamedTuple):
-    """What the package does with a text of one language: `replaces` maps characters to texts."""
+    """The package's preparation of texts in one language: `replaces` maps characters to texts."""
 
     replaces: Mapping[str, str] = {}
     removes_semicolons: bool = False

@@ -34,7 +34,7 @@ class Sampling(NamedTuple):
 
 class Conditioning(NamedTuple):
     """The use of recordings: `recording_s` of each, and `gpt_s` of all together in chunks of `chunk_s`. If it
-    `raises_level`, quiet recordings are made louder."""
+    `raises_level`, each recording is brought to the same peak."""
 
     gpt_s: int
     chunk_s: int

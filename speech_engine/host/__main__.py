@@ -128,7 +128,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     device = await _booked_device(pipe, begin, may_load)
     peak = _PeakReport(pipe, device)
-    # The package switched the collector off for the imports. They stay, so it never needs to search them.
+    # The package switched the collector off. Imported modules stay, so it never needs to search them.
     gc.freeze()
     gc.enable()
     pulse, sample_cache = Pulse(pipe.send), SampleCache()

@@ -38,7 +38,7 @@ class SlotTurn(Ticket):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it may still get a slot: neither admitted nor refused."""
+        """Whether a turn in line may still get a slot: it is neither refused nor cancelled."""
         return self.admission is None or not self.admission.done()
 
     @property
