@@ -64,6 +64,7 @@ class Networks:
         return states
 
     def mark(self, samples: Floats, message: torch.Tensor, states: list[Any]) -> Floats:
+        """Return the mark for the next samples of a stream. Its `states` of `new_states` change."""
         torch.set_num_threads(self._threads)  # for the calling thread only
         sound = torch.from_numpy(samples)[None, None]
         with self._lock, torch.inference_mode():
@@ -87,6 +88,8 @@ class Networks:
 
 
 class MarkedStream:
+    """The state of the generator for one stream."""
+
     def __init__(self, networks: Networks, payload: int) -> None:
         self._networks = networks
         bits = [payload >> place & 1 for place in range(BITS)]

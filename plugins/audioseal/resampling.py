@@ -27,7 +27,9 @@ class Resampler:
         self._filters = _filters(from_hz, to_hz, self.half) if self.half else None
         self._tail = np.zeros(max(0, self.half - 1), np.float32)
         self._begin = -len(self._tail)
+        """The number of the tail's first sample, counted from the beginning of the input."""
         self._next = 0
+        """The number of the next sample of the output."""
 
     def feed(self, samples: Floats) -> Floats:
         """Return the output that is known now."""

@@ -52,7 +52,7 @@ class AudioSealMark:
 
 
 def found_in(sure: Floats, bits: Floats) -> Detection:
-    """Judge the detector's output by the best second, because a sound may be marked in parts."""
+    """Judge the output of `Networks.hear` by the best second, because a sound may be marked in parts."""
     is_marked = sure > _SURE
     second = min(RATE_HZ, len(is_marked))
     if not second:

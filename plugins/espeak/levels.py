@@ -55,6 +55,7 @@ def volume_of(variant: str, language: str, volume: float) -> int:
 
 
 def factor_of(volume: int) -> float:
+    """Return the amplitude at a volume of the library, over that at the volume 100."""
     return math.floor(volume * _STEPS) / math.floor(100 * _STEPS)
 
 

@@ -104,6 +104,7 @@ class Rendering:
         return None if cap is None else max(0, cap - self._samples)
 
     def _words(self, marks: Sequence[Mark]) -> bool:
+        """Put the words of these marks. Return False if the reader wants no more."""
         cap = self._utterance.max_samples
         words = tuple(word for word in self._times.words(marks) if cap is None or word.sample_offset < cap)
         return self._put(Words(words, self._segment)) if words else True

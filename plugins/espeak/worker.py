@@ -28,6 +28,7 @@ from plugins.espeak.rendering import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Mark
 from plugins.espeak.utterance import Utterance
 from speech_engine import Context, EngineFailed, EngineUnavailable, Plugin
 
+# Numbers of espeak-ng's speak_lib.h: how it starts, its parameters, flags of a text, and kinds of events.
 _SYNCHRONOUS = 2
 _BUFFER_MS = 60  # the smallest value that it takes
 _DO_NOT_EXIT = 0x8000  # without it, the library ends the process if its data is missing
@@ -139,7 +140,8 @@ class _Library:
         return _OTHER_LANGUAGE.sub("", " ".join(clauses)).strip()
 
     def _say(self, text: str, take: Callable[[bytes, Sequence[Mark]], bool], *, is_last: bool) -> bool:
-        """Speak one text to its end. Return False if `take` refused more."""
+        """Speak one text to its end. `take` gets PCM and its words, and returns whether it wants more. Return
+        False if it refused more."""
         is_stopped = False
 
         def on_audio(samples: int | None, count: int, events: Iterable[_Event]) -> int:

@@ -26,16 +26,17 @@ _SWAY = -1.0
 
 
 class FlowRow:
-    """A text that becomes a spectrogram, which begins with that of the voice's recording."""
+    """A text that becomes a spectrogram, which begins with that of the voice's recording. `texts` is the text
+    embedded, and the embedding of no text. `now` is between noise and the spectrogram, at a moment."""
 
     def __init__(self, mels: Any, texts: tuple[Any, Any], noise: Any, moments: Sequence[float]) -> None:
         self.texts = texts
-        self.recorded = mels.shape[0]
+        self.recorded_frames = mels.shape[0]
         self.frames = noise.shape[0]
-        self.mels = pad(mels, (0, 0, 0, self.frames - self.recorded))
+        self.mels = pad(mels, (0, 0, 0, self.frames - self.recorded_frames))
         self.now = noise
         self.moments = moments
-        self.taken = 0
+        self.taken_steps = 0
 
     @property
     def steps(self) -> int:
@@ -43,10 +44,10 @@ class FlowRow:
 
     @property
     def is_over(self) -> bool:
-        return self.taken == self.steps
+        return self.taken_steps == self.steps
 
     def spectrogram(self, first: int) -> Any:
-        return torch.cat([self.mels[: self.recorded], self.now[self.recorded :]])[first:]
+        return torch.cat([self.mels[: self.recorded_frames], self.now[self.recorded_frames :]])[first:]
 
 
 class _Pack(NamedTuple):
@@ -97,7 +98,7 @@ class BatchedFlow:
             raise out_of_memory(error) from None
         for row, now in zip(rows, after, strict=True):
             row.now = now
-            row.taken += 1
+            row.taken_steps += 1
 
     def leave(self, row: FlowRow) -> None:
         if self._pack is not None and row in self._pack.rows:
@@ -105,8 +106,10 @@ class BatchedFlow:
 
     def _after_step(self, rows: Sequence[FlowRow]) -> list[Any]:
         pack = self._packed(tuple(rows))
-        moments = self._numbers([row.moments[row.taken] for row in rows])
-        lengths = self._numbers([row.moments[row.taken + 1] - row.moments[row.taken] for row in rows])
+        moments = self._numbers([row.moments[row.taken_steps] for row in rows])
+        lengths = self._numbers(
+            [row.moments[row.taken_steps + 1] - row.moments[row.taken_steps] for row in rows]
+        )
         now = pad_sequence([row.now for row in rows], batch_first=True)
         flow = self._flow(now, pack, moments) * lengths[:, None, None]
         return [row.now + flow[place, : row.frames] for place, row in enumerate(rows)]

@@ -49,7 +49,8 @@ letters of most scripts: that of the published model has half of the Thai ones."
 
 
 class Sizes(NamedTuple):
-    """The sizes of the network that makes spectrograms. `has_norms` is about queries and keys."""
+    """The sizes of the network that makes spectrograms. `head` is the width of one head. With `has_norms`,
+    queries and keys are normalised."""
 
     vocabulary: int
     dim: int

@@ -34,6 +34,8 @@ Synthesize = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
 
 
 class OneVoice:
+    """The `NamedVoices` of the engine, which has one voice."""
+
     def infos(self) -> tuple[VoiceInfo, ...]:
         return (
             VoiceInfo(

@@ -21,6 +21,8 @@ from speech_engine.text.sounds import Phonemize, Piece
 
 
 class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
+    """An engine of one network, in which a voice is a table of styles."""
+
     title = "Kokoro"
 
     def __init__(
@@ -41,11 +43,11 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         self.batch = self._listeners
         self._styles = Path(settings.model_path) / "voices.npz"
 
-    def read(self, text: str, voice: Speaker, sounds: int) -> list[Piece]:
+    def read(self, text: str, voice: Speaker, sounds_before: int) -> list[Piece]:
         # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
-        said = sounds + (SHARED_OFFSET if self.is_shared else 0)
+        sounds_before += SHARED_OFFSET if self.is_shared else 0
         name = max(voice.parts, key=lambda part: part[1])[0].name
-        return read_text(text, voice.reading, self._model.symbols, self._phonemize, said, name)
+        return read_text(text, voice.reading, self._model.symbols, self._phonemize, sounds_before, name)
 
     def cut(self, piece: Piece, most: int) -> list[Piece]:
         return cut_piece(piece, self._model.symbols, most)

@@ -19,7 +19,7 @@ from speech_engine.model_files import (
 TOKENS, STYLE, SPEED = ("tokens", "input_ids"), "style", "speed"
 STYLE_SIZE = 256
 MOST_TOKENS = 510
-"""Of one piece, without the pad at either end. A voice has a style for each length up to this one."""
+"""The longest piece, without the pad at either end. A voice has a style for each length up to this one."""
 
 OPERATORS = tuple(
     ("com.microsoft", name)
@@ -68,6 +68,8 @@ class StyleVoice(NamedTuple):
 
 
 class KokoroModel(NamedTuple):
+    """The contents of the files. `tokens_input` and `output` are the graph's names, which exports choose."""
+
     symbols: Mapping[str, int]
     voices: tuple[StyleVoice, ...]
     tokens_input: str

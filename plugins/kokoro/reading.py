@@ -43,7 +43,7 @@ _BRITISH = {"eə": "ɛː", "iə": "ɪə", "əʊ": "Q"}
 # English voices did not learn these sounds, so the nearest ones replace them.
 _NEAREST = {"ɚ": "əɹ", "r": "ɹ", "x": "k", "c\u0327": "k", "ɬ": "l", "ʔ": "t", "ʲ": "", "ɐ": "ə"}
 _ALPHABETS = {"en-US": (_PAIRS, _AMERICAN, _NEAREST), "en-GB": (_PAIRS, _BRITISH, _NEAREST)}
-_REMOTE = (_PAIRS, {"dz": "ʣ", "ts": "ʦ", "oʊ": "O", "əʊ": "Q", "c\u0327": "\u00e7"})
+_OTHER_ALPHABET = (_PAIRS, {"dz": "ʣ", "ts": "ʦ", "oʊ": "O", "əʊ": "Q", "c\u0327": "\u00e7"})
 
 
 def read_text(
@@ -51,10 +51,10 @@ def read_text(
     reading: Reading,
     symbols: Mapping[str, int],
     phonemize: Phonemize,
-    said: int = 0,
+    sounds_before: int = 0,
     voice: str = "",
 ) -> list[Piece]:
-    """Return the pieces of a text, after `said` sounds of others; each has a pad at either end.
+    """Return the pieces of a text, after `sounds_before` sounds of others; each has a pad at either end.
 
     Raise UnsupportedText.
     """
@@ -62,9 +62,9 @@ def read_text(
     haste = _HASTE.get(voice, _HASTE.get(reading.tag[:2], 0.0))
     for sentence in phonemize(safe_text(text), reading.espeak, ()):
         known = [sound for sound in own_alphabet("".join(sentence), reading) if sound in symbols]
-        for piece in _pieces(known, symbols, said, haste):
+        for piece in _pieces(known, symbols, sounds_before, haste):
             pieces.append(piece)
-            said += piece.sounds
+            sounds_before += piece.sounds
     if not pieces:
         raise UnsupportedText("The text has nothing that this voice can speak.")
     return pieces
@@ -87,16 +87,18 @@ def _numbers(sounds: list[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
 
 def own_alphabet(sounds: str, reading: Reading) -> str:
     written = unicodedata.normalize("NFD", sounds)
-    for table in _ALPHABETS.get(reading.tag, _REMOTE):
+    for table in _ALPHABETS.get(reading.tag, _OTHER_ALPHABET):
         for old, new in table.items():
             written = written.replace(old, new)
     return written
 
 
-def _pieces(sounds: list[str], symbols: Mapping[str, int], said: int, haste: float) -> Iterator[Piece]:
+def _pieces(
+    sounds: list[str], symbols: Mapping[str, int], sounds_before: int, haste: float
+) -> Iterator[Piece]:
     is_whole = True
     while any(map(str.isalpha, sounds)):
-        goal = min(FIRST_SOUNDS + said // 4, MOST_SOUNDS)
+        goal = min(FIRST_SOUNDS + sounds_before // 4, MOST_SOUNDS)
         end = len(sounds)
         if end > max(goal, WHOLE_SOUNDS):
             end, is_whole = (
@@ -108,7 +110,7 @@ def _pieces(sounds: list[str], symbols: Mapping[str, int], said: int, haste: flo
             pace = 1.0 if is_whole else 1.0 + haste * _share(len(part))
             ends = end_of_part(part) if sounds else "sentence"
             yield Piece(_numbers(part, symbols), len(part), ends, pace)
-        said += len(part)
+        sounds_before += len(part)
 
 
 def _share(sounds: int) -> float:

@@ -28,6 +28,8 @@ _DIGITS = re.compile("[0-9]+")
 
 
 class Amount(NamedTuple):
+    """A number as it is written: its digits, its decimals if any, and the decimal mark before them."""
+
     digits: str
     decimals: str = ""
     mark: str = ""

@@ -91,6 +91,7 @@ def table(text: str) -> dict[str, str]:
 
 
 def _counted(text: str) -> tuple[str, str, Form]:
+    """Return the singular, the plural and the form of a word in a table: `f hor(a|as)`."""
     form: Form = "masculine"
     if text[:2] in _FORMS:
         form, text = _FORMS[text[:2]], text[2:]
@@ -245,7 +246,7 @@ class Language:
     form: Callable[[int, str, str], Form]
     """Takes a number, the word before it and the word behind it."""
 
-    day_first: bool = True
+    is_day_first: bool = True
     letter_mark: str = " "
     """What stands between letters that are said one by one."""
     domains: str = ""
@@ -262,6 +263,8 @@ _MASCULINE_ENDINGS = (
 
 
 class Nouns(NamedTuple):
+    """The nouns of a language with two genders, as far as numbers agree with them."""
+
     feminine_endings: tuple[str, ...]
     feminine: Collection[str]
     """Feminine nouns with another ending."""

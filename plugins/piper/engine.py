@@ -37,6 +37,8 @@ class VoiceNetworks(NamedTuple):
 
 
 class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
+    """An engine in which each voice has networks of its own, loaded when they are needed."""
+
     title = "Piper"
 
     def __init__(
@@ -55,7 +57,7 @@ class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
             settings.voices_mb * 2**20, self._load, context.waiting
         )
 
-    def read(self, text: str, voice: Speaker, sounds: int) -> list[Piece]:
+    def read(self, text: str, voice: Speaker, sounds_before: int) -> list[Piece]:
         return read_text(text, voice.voice.config, self._phonemize)
 
     def level(self, voice: Speaker) -> VoiceLevel:

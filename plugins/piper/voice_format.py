@@ -34,7 +34,8 @@ _UNREAD = {"th": "Thai", "zh": "Chinese", "cmn": "Chinese", "ja": "Japanese", "h
 
 
 class VoiceConfig(NamedTuple):
-    """The configuration of a voice. `speakers` are names in the order of their numbers."""
+    """The configuration of a voice. `speakers` are names in the order of their numbers. A voice that
+    `takes_letters` gets letters in place of espeak-ng's sounds. `clusters` are sounds that count as one."""
 
     rate_hz: int
     language: str

@@ -42,6 +42,8 @@ class ImportedVoice(NamedTuple):
 
 
 class Speaker(NamedTuple):
+    """A speaker of a file, by its place in `config.speakers`."""
+
     voice: ImportedVoice
     number: int
 

@@ -20,7 +20,7 @@ def pass_through(layers: Any, x: Any, pasts: Sequence[Past]) -> Any:
     count = x.shape[1]
     turns = _turns(layers[0].self_attn.dim_per_head, [past.length for past in pasts], count)
     for number, layer in enumerate(layers):
-        x = x + layer.layer_scale_1(_hear(layer.self_attn, number, layer.norm1(x), turns, pasts))
+        x = x + layer.layer_scale_1(_attend(layer.self_attn, number, layer.norm1(x), turns, pasts))
         inner = layer.linear2(gelu(layer.linear1(layer.norm2(x)), approximate="tanh"))
         x = x + layer.layer_scale_2(inner)
     for past in pasts:
@@ -28,7 +28,8 @@ def pass_through(layers: Any, x: Any, pasts: Sequence[Past]) -> Any:
     return x
 
 
-def _hear(attention: Any, number: int, x: Any, turns: tuple[Any, Any], pasts: Sequence[Past]) -> Any:
+def _attend(attention: Any, number: int, x: Any, turns: tuple[Any, Any], pasts: Sequence[Past]) -> Any:
+    """Return the attention of layer `number`. `turns` are those of `_turns`."""
     rows, count, _ = x.shape
     projected = attention.in_proj(x)
     width, shared = attention.dim_per_head, attention.num_kv_heads
@@ -122,6 +123,7 @@ class RecentPast:
         self.length = 0
 
     def add(self, layer: int, keys: Any, values: Any) -> tuple[Any, Any, Any]:
+        """Store and return as `WholePast.add` does."""
         cached, count = self._cached[layer], keys.shape[2]
         if cached is not None:
             keys, values = torch.cat([cached[0], keys], dim=2), torch.cat([cached[1], values], dim=2)

@@ -24,6 +24,8 @@ _PIECE: Final = 12
 
 
 class SoundStream:
+    """Turns the latents of one chunk of a text into sound, as they come."""
+
     def __init__(self, networks: Networks) -> None:
         self._model = networks.language_model
         self._codec = networks.codec

@@ -41,6 +41,8 @@ class Spoken(NamedTuple):
 
 
 class PocketRow:
+    """A text with its latents, and the `stream` of the chunk whose sound is being made."""
+
     def __init__(self, model: LoadedModel, decoding: DecodingRow) -> None:
         self.model = model
         self.decoding = decoding

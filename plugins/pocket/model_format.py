@@ -122,6 +122,7 @@ def _is_map(encoded: Any) -> bool:
 
 
 def _parts_in(part: Any) -> list[Any]:
+    """Return the steps of a part: the members of a Sequence, or the part itself."""
     if part is None:
         return []
     if isinstance(part, dict) and part.get("type") == "Sequence":

@@ -24,7 +24,8 @@ Shape = tuple[int, ...]
 
 
 class CodecSide(NamedTuple):
-    """The encoder or decoder of the codec. Its transformer attends to `context` positions."""
+    """The encoder or decoder of the codec. Its transformer attends to `context` positions. `filters` is the
+    width of the layer next to the sound."""
 
     width: int
     filters: int

@@ -22,6 +22,8 @@ _BRACKETS: Final = dict.fromkeys("()[]", "")
 
 
 class Preparation(NamedTuple):
+    """The package's preparation of texts in one language: `replaces` maps characters to texts."""
+
     replaces: Mapping[str, str] = {}
     removes_semicolons: bool = False
 
@@ -66,9 +68,9 @@ class Chunk(NamedTuple):
 class TextReader:
     def __init__(self, networks: Networks, preparation: Preparation) -> None:
         self._tokenizer = networks.tokenizer
-        self._most = networks.sizes.tokens
+        self._token_count = networks.sizes.tokens
         self._translation = str.maketrans(dict(preparation.replaces))
-        self._how: dict[str, Any] = {
+        self._options: dict[str, Any] = {
             "pad_with_spaces_for_short_inputs": networks.sizes.pads_short,
             "remove_semicolons": preparation.removes_semicolons,
             "replace_characters": dict(preparation.replaces),
@@ -80,12 +82,12 @@ class TextReader:
         # Half a character cannot be written as UTF-8, and \uffff begins the names of marks.
         clean = text.encode(errors="replace").decode().replace("\uffff", " ")
         try:
-            prepared, _ = prepare_text_prompt(clean, **self._how)
+            prepared, _ = prepare_text_prompt(clean, **self._options)
             if self._unknown is not None and self._unknown in self._tokenizer.encode(prepared):
                 clean = without_unknown(clean, self._is_known)
                 if not any(map(str.isalnum, clean)):
                     raise UnsupportedText(_NOTHING)
-            parts = split_into_best_sentences(self._tokenizer, clean, CHUNK_TOKENS, **self._how)
+            parts = split_into_best_sentences(self._tokenizer, clean, CHUNK_TOKENS, **self._options)
             return tuple(self._chunk(part) for part in parts)
         except (ValueError, IndexError):
             # The package cannot begin with a text without a letter.
@@ -96,13 +98,13 @@ class TextReader:
             raise UnsupportedText("This model's vocabulary cannot read this text.") from None
 
     def _chunk(self, part: str) -> Chunk:
-        prepared, more = prepare_text_prompt(part, **self._how)
+        prepared, more = prepare_text_prompt(part, **self._options)
         tokens = tuple(self._tokenizer.encode(prepared))
         if not tokens:
             raise UnsupportedText(_NOTHING)
         if len(tokens) > MOST_TOKENS:
             raise UnsupportedText(f"A sentence has {len(tokens)} tokens; this model reads {MOST_TOKENS}.")
-        if max(tokens) >= self._most:
+        if max(tokens) >= self._token_count:
             raise UnsupportedText("The text has a token that this model has not learned.")
         return Chunk(tokens, more + _MORE_FRAMES)
 

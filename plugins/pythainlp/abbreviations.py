@@ -163,7 +163,7 @@ def _teacher(match: re.Match[str]) -> str | None:
     return "อาจารย์" if match["name"] in _NAMES else None
 
 
-def _of(pattern: str, reading: str) -> Rule:
+def _always(pattern: str, reading: str) -> Rule:
     return _rule(re.compile(pattern), lambda match: reading)
 
 
@@ -173,11 +173,11 @@ def _rule(pattern: re.Pattern[str], spoken: Callable[[re.Match[str]], str | None
 
 _KNOWN = (
     # The same letter has another meaning before a number, a place or a name.
-    _of(r"ม\.(?= ?\d{1,2} +(?:ต\.|ตำบล))", "หมู่"),
-    _of(r"ม\.(?= ?[1-6](?!\d))", "มัธยมศึกษาปีที่"),
-    _of(r"ป\.(?= ?[1-6](?!\d))", "ประถมศึกษาปีที่"),
-    _of(r"ร\.(?= ?\d{1,2}(?!\d))", "รัชกาลที่"),
-    _of(r"ม\.(?=[ก-ฮเ-ไ](?!\.))", "มหาวิทยาลัย"),
+    _always(r"ม\.(?= ?\d{1,2} +(?:ต\.|ตำบล))", "หมู่"),
+    _always(r"ม\.(?= ?[1-6](?!\d))", "มัธยมศึกษาปีที่"),
+    _always(r"ป\.(?= ?[1-6](?!\d))", "ประถมศึกษาปีที่"),
+    _always(r"ร\.(?= ?\d{1,2}(?!\d))", "รัชกาลที่"),
+    _always(r"ม\.(?=[ก-ฮเ-ไ](?!\.))", "มหาวิทยาลัย"),
     _rule(_TEACHER, _teacher),
     _rule(_ANY, _opening),
     Rule(_ANY, _alone, removes_blank_before=False, at_a_word=True),

@@ -70,6 +70,8 @@ _THAI_CHARACTER = re.compile(f"[{THAI}ฯๆ]")
 
 
 class Rule(NamedTuple):
+    """Decides the matches of a pattern. If `spoken` returns None, later rules may decide it."""
+
     pattern: re.Pattern[str]
     spoken: Callable[[re.Match[str]], str | None]
     # Thai puts blanks around digits, Latin letters and abbreviations. They are no pauses.
@@ -90,6 +92,7 @@ class Blanks:
         self._turn = turn
         self._words = words
         self._rested = rested
+        # The places where a reading closes the blank before it, closes the one after it, or keeps the former.
         self._starts: set[int] = set()
         self._ends: set[int] = set()
         self._apart: set[int] = set()

@@ -123,6 +123,8 @@ class Prepared(NamedTuple):
 
 
 class VoiceConversion:
+    """A `Conversion` of the batch loop: one recording into one voice, used once."""
+
     sizes = SIZES
 
     def __init__(self, job: SpeechJob, voice: RvcVoice, options: ConversionOptions) -> None:

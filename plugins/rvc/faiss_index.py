@@ -21,7 +21,7 @@ _L2: Final = 1
 _METRICS: Final = (0, _L2)
 _MOST_LISTS: Final = 1 << 20
 _DUMMY: Final = 1 << 20
-_FLOAT: Final = 4
+_FLOAT_BYTES: Final = 4
 _NUMBERS_AT_ONCE: Final = 1 << 20
 """A process that reads untrusted files has little memory, and an index may need most of it."""
 
@@ -93,18 +93,19 @@ class _Reader:
 
     def halves(self, count: int, width: int) -> Any:
         """Read rows of 32-bit floats, and return them as 16-bit floats. Too large numbers become infinite."""
-        if count * width * _FLOAT > self._left:
+        if count * width * _FLOAT_BYTES > self._left:
             raise UnusableModel("it is cut off, or one of its numbers is wrong")
         found = np.empty((count, width), "<f2")
         rows = max(1, _NUMBERS_AT_ONCE // width)
         for first in range(0, count, rows):
             part = found[first : first + rows]
-            floats = np.frombuffer(self.take(part.size * _FLOAT), "<f4").reshape(part.shape)
+            floats = np.frombuffer(self.take(part.size * _FLOAT_BYTES), "<f4").reshape(part.shape)
             with np.errstate(over="ignore", invalid="ignore"):
                 part[:] = floats
         return found
 
     def header(self, width: int) -> int:
+        """Read the header of an index, and return its number of features."""
         found = self.number("i")
         if found != width:
             raise UnusableModel(f"its features are {found} wide; this voice hears {width}")
@@ -122,11 +123,12 @@ class _Reader:
 
 
 def _inverted(reader: _Reader, count: int, width: int) -> Any:
+    """Read the features of an IVF index, and return them in the order of their ids."""
     lists = reader.count(_MOST_LISTS, "lists")
     reader.number("Q")  # how many lists a search looks at
     _skip_quantizer(reader, lists, width)
     _skip_map(reader)
-    if reader.number("Q") != width * _FLOAT:
+    if reader.number("Q") != width * _FLOAT_BYTES:
         raise UnusableModel("its features have another size than numbers of 32 bits")
     sizes = _list_sizes(reader, lists, width, count)
     found = np.empty((count, width), "<f2")
@@ -147,7 +149,7 @@ def _skip_quantizer(reader: _Reader, lists: int, width: int) -> None:
     if reader.take(4) not in _FLAT or reader.header(width) != lists:
         raise UnusableModel("the middles of its lists are no flat index of them")
     reader.expect_floats(lists * width)
-    reader.skip(lists * width * _FLOAT)
+    reader.skip(lists * width * _FLOAT_BYTES)
 
 
 def _skip_map(reader: _Reader) -> None:
@@ -159,7 +161,7 @@ def _skip_map(reader: _Reader) -> None:
 
 
 def _list_sizes(reader: _Reader, lists: int, width: int, count: int) -> list[int]:
-    if reader.take(4) != b"ilar" or reader.number("Q") != lists or reader.number("Q") != width * _FLOAT:
+    if reader.take(4) != b"ilar" or reader.number("Q") != lists or reader.number("Q") != width * _FLOAT_BYTES:
         raise UnusableModel("its lists are kept in a way that voxgate does not know")
     form, numbers = reader.take(4), reader.count(2 * lists, "sizes of lists")
     read = np.frombuffer(reader.take(8 * numbers), "<u8")

@@ -35,7 +35,8 @@ gives no sign of life within a layer. They are enough to keep a GPU busy."""
 
 
 class RvcRow:
-    """One window that becomes sound. A row that warms up takes several steps."""
+    """One window that becomes sound: `made` has its 16-bit samples after a step. A row that warms up takes
+    several steps."""
 
     def __init__(self, voice: RvcVoice, window: Prepared, steps: int = 1) -> None:
         self.voice = voice
@@ -74,6 +75,7 @@ class RvcModel:
 
     @property
     def hears_v1(self) -> bool:
+        """Whether HuBERT has the last layer that voices of version 1 need."""
         return self._hubert.final_proj is not None
 
     @property
@@ -125,11 +127,11 @@ class RvcModel:
             for number, each in window_features.items()
         }
 
-        def alike(number: int) -> tuple[int, int]:
+        def voice_and_length(number: int) -> tuple[int, int]:
             return id(rows[number].voice.network), len(inputs[number].features)
 
         made: dict[int, Any] = {}
-        for group in _grouped(range(len(rows)), alike):
+        for group in _grouped(range(len(rows)), voice_and_length):
             at_once = _rows_at_once(rows[group[0]].voice, len(inputs[group[0]].features))
             for part in _parts(group, at_once):
                 sounds = self._sounds([rows[number] for number in part], [inputs[number] for number in part])

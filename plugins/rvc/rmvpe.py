@@ -23,7 +23,7 @@ _UNVOICED = 0.03
 _PITCHES = 360
 _CENTS_A_PITCH = 20.0
 _LEAST_CENTS = 1997.3794084376191
-_CENTS_OF_HZ = 10.0
+_ZERO_CENTS_HZ = 10.0
 _AROUND = 4
 _FRAMES_AT_ONCE = 32
 """The network halves its input five times."""
@@ -65,7 +65,7 @@ def _pitches(likely: Any) -> Any:
     near = (torch.arange(_PITCHES, device=likely.device) - center[..., None]).abs() <= _AROUND
     weights = likely * near
     mean = (weights * cents).sum(2) / weights.sum(2).clamp(min=_QUIETEST)
-    return torch.where(best > _UNVOICED, _CENTS_OF_HZ * torch.exp2(mean / 1200.0), 0.0)
+    return torch.where(best > _UNVOICED, _ZERO_CENTS_HZ * torch.exp2(mean / 1200.0), 0.0)
 
 
 def _mel_filters() -> Any:

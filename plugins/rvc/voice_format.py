@@ -36,6 +36,8 @@ class VoiceTensor(NamedTuple):
 
 
 class VoiceHeader(NamedTuple):
+    """The checked header of a voice's file, with the places of its tensors."""
+
     layout: VoiceLayout
     tensors: Mapping[str, TensorInfo]
 

@@ -62,6 +62,8 @@ class VoiceConfig(NamedTuple):
 
 
 class VoiceLayout(NamedTuple):
+    """The checked sizes of a voice. `width` is that of its features, `hop` the samples of a frame."""
+
     version: Version
     has_pitch: bool
     rate_hz: int
@@ -101,10 +103,10 @@ def read_layout(config: Any, version: Any, has_pitch: Any, rate_hz: Any = None) 
     if rate_hz not in (None, checked.rate_hz):
         raise UnusableModel(f"its rate is {_shown(rate_hz)}, but its config says {checked.rate_hz}")
     # A file without a version is of version 1, and a file without f0 has a pitch.
-    hears_pitch = has_pitch is None or int(has_pitch) == 1
-    if hears_pitch:
+    uses_pitch = has_pitch is None or int(has_pitch) == 1
+    if uses_pitch:
         _check_source(checked)
-    return VoiceLayout(cast(Version, version or "v1"), hears_pitch, checked.rate_hz, checked)
+    return VoiceLayout(cast(Version, version or "v1"), uses_pitch, checked.rate_hz, checked)
 
 
 def layout_of(metadata: Mapping[str, str]) -> VoiceLayout:

@@ -58,8 +58,8 @@ class Voices:
         wanted = self._wanted(job, voice)
         if wanted.bytes > self._most_bytes:
             raise EngineFailed("The voice needs more memory than voices_mb allows.")
-        async with self.loaded_models.lend(wanted, job.deadline_s) as loans:
-            yield loans
+        async with self.loaded_models.lend(wanted, job.deadline_s) as loaded:
+            yield loaded
 
     def _wanted(self, job: SpeechJob, voice: Trained) -> _Wanted:
         file = self._samples.model(job, voice)

@@ -36,6 +36,7 @@ USUAL: Final = VoiceLayout(
     "v2",
     True,
     40_000,
+    # The values are in the order of VoiceConfig.
     VoiceConfig(
         *(1025, 32, 192, 192, 768, 2, 6, 3, 0, "1", (3, 7, 11), ((1, 3, 5), (1, 3, 5), (1, 3, 5))),
         *((10, 10, 2, 2), 512, (16, 16, 4, 4), 109, 256, 40_000),
@@ -43,7 +44,7 @@ USUAL: Final = VoiceLayout(
 )
 """The layout of most voices: version 2, with pitch, at 40 kHz. A GPU is warmed up with it."""
 
-_STEPS = 20
+_WARM_UP_STEPS = 20
 
 
 def rows_to_warm_up(weight: int, device: str, precision: str, methods: tuple[str, ...]) -> list[RvcRow]:
@@ -62,7 +63,7 @@ def rows_to_warm_up(weight: int, device: str, precision: str, methods: tuple[str
     window = SoundWindow(0, noise, -SIZES.context, 0, SIZES.usual, is_last=True)
     prepared = conversion.prepare(window)
     count = max(1, round(weight / (length / SOURCE_HZ)))
-    return [RvcRow(conversion.voice, prepared, _STEPS) for _ in range(count)]
+    return [RvcRow(conversion.voice, prepared, _WARM_UP_STEPS) for _ in range(count)]
 
 
 MODEL = "standard"

@@ -76,7 +76,7 @@ def _outputs() -> Floats:
     for bit in (0, 1):
         for state in range(_STATES):
             seen = state << 1 | bit
-            table[bit, state] = [1 - 2 * ((seen & observers).bit_count() & 1) for observers in _POLYNOMIALS]
+            table[bit, state] = [1 - 2 * ((seen & polynomial).bit_count() & 1) for polynomial in _POLYNOMIALS]
     return table
 
 

@@ -25,11 +25,12 @@ _PARTS: Final = (3, 12, 48)
 
 _LEAST_S: Final = 0.5
 _SCANNED_S: Final = 8
+"""The length of a recording's beginning that is searched at other speeds: from 0.9 to 1.1, without 1."""
 _SPEEDS: Final = tuple(round(0.9 + step / 200, 3) for step in range(41) if step != 20)
 
 
 class Match(NamedTuple):
-    """The best place of a key's mark."""
+    """The best place of a key's mark. `key` is the key's index. `payload` is None if it cannot be read."""
 
     score: float
     trials: int

@@ -88,14 +88,14 @@ class SpreadStream:
         """The samples that were not returned yet."""
         self._added = np.zeros(0, np.float32)
         """The mark for these samples, as far as it is known."""
-        self._out = 0
-        self._frames = 0
+        self._returned_samples = 0
+        self._marked_frames = 0
         self._gain = np.ones(1, np.float32)
         """The guard's gain in the last returned block."""
 
     def feed(self, pcm: bytes) -> bytes:
         self._waiting += pcm
-        if self._out and len(self._waiting) < self._batch:
+        if self._returned_samples and len(self._waiting) < self._batch:
             return b""
         self._take_waiting()
         return self._give(len(self._sound))
@@ -118,14 +118,14 @@ class SpreadStream:
         grid = self._grid
         self._sound = np.concatenate([self._sound, samples])
         self._added = np.concatenate([self._added, np.zeros(len(samples), np.float32)])
-        there = self._out + len(self._sound) - grid.length
+        last_begin = self._returned_samples + len(self._sound) - grid.length
         most = len(self._sound) * FRAMES_A_SECOND // int(grid.rate_hz) + 2
-        begins = grid.begins(self._frames, most)
-        begins = begins[begins <= there] - self._out
+        begins = grid.begins(self._marked_frames, most)
+        begins = begins[begins <= last_begin] - self._returned_samples
         if not len(begins):
             return
         spectra = grid.spectra(self._sound, begins)
-        first_frame = self._begin + self._frames
+        first_frame = self._begin + self._marked_frames
         at = np.arange(first_frame, first_frame + len(begins)) % len(self._pattern)
         changes = self._shaping.changes(grid.energies(spectra), self._pattern[at])
         first, last = grid.edges[0], grid.edges[-1]
@@ -134,7 +134,7 @@ class SpreadStream:
         waves: Floats = np.fft.irfft(spectra, grid.length, axis=1).astype(np.float32, copy=False)
         waves *= grid.window
         self._overlap(begins, waves)
-        self._frames += len(begins)
+        self._marked_frames += len(begins)
 
     def _overlap(self, begins: NDArray[np.intp], waves: Floats) -> None:
         """Add each frame at its beginning. Every second frame follows without a gap."""
@@ -150,7 +150,7 @@ class SpreadStream:
     def _give(self, most: int) -> bytes:
         """Return the samples, at most `most`, that later frames and blocks do not change."""
         guard = self._guard
-        settled = self._grid.begin(self._frames) - self._out
+        settled = self._grid.begin(self._marked_frames) - self._returned_samples
         blocks = min(settled // guard - 1, -(-most // guard))
         if blocks <= 0:
             return b""
@@ -168,7 +168,7 @@ class SpreadStream:
         marked = np.rint(np.clip(sound[:-1] + added[:-1] * ramp, -loudest, loudest)).reshape(-1)[:most]
         self._gain = gains[-2:-1]
         self._sound, self._added = self._sound[size:], self._added[size:]
-        self._out += size
+        self._returned_samples += size
         return bytes(np.clip(marked, _LOWEST, _HIGHEST).astype("<i2"))
 
 

@@ -23,6 +23,8 @@ _HUM = 8_000
 
 
 class Conversion:
+    """The conversion of one recording, used once. With a `hum_hz`, the voice hums at that pitch."""
+
     def __init__(
         self,
         job: SpeechJob,

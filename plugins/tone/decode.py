@@ -137,6 +137,7 @@ class _Recording:
                 yield self._refined(float(self._hops[best]))
 
     def read(self, start: float) -> tuple[str, float]:
+        """Return the text of the frame whose preamble begins here, and where its sound ends."""
         # A codec may smear the preamble, so the frame is also tried a small step to either side.
         for nudge in (0.0, -0.06, 0.06, -0.12, 0.12):
             first = start + (len(PREAMBLE) + nudge) * self.symbol
@@ -161,6 +162,7 @@ class _Recording:
             raise DamagedFrame("sound that belongs to no frame", self._hops[loud[0]] / self.sample_rate_hz)
 
     def _refined(self, start: float) -> float:
+        """Return the middle of the best ones of 41 places, up to 0.3 symbols before and after `start`."""
         fine = start + np.linspace(-0.3, 0.3, 41) * self.symbol
         symbols = np.arange(len(PREAMBLE)) * self.symbol
         shares, _ = self._listen((fine[:, None] + symbols).ravel())

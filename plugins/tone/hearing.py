@@ -98,6 +98,7 @@ class Hearing:
         )
 
     def _scored(self, frames: Sequence[Frame]) -> Iterator[TranscriptSegment]:
+        """Yield a segment for each known text. A word that was not heard is unlikely, and has no length."""
         sounds = [word for frame in frames for word in _words(frame)]
         known = [(number, word) for number, text in enumerate(self._job.texts) for word in text.split()]
         matcher = SequenceMatcher(None, [word for _, word in known], [word.text for word in sounds], False)

@@ -52,11 +52,11 @@ class ToneTrainer:
             not curve or len(curve) - curve.index(min(curve)) - 1 < order.patience
         ):
             if talk.must_stop:
-                self._keep(curve, talk)
+                self._send_checkpoint(curve, talk)
                 raise training.TrainingStops
             self._step(curve, order, talk)
             if talk.is_due(len(curve)):
-                self._keep(curve, talk)
+                self._send_checkpoint(curve, talk)
         best_step = curve.index(min(curve)) + 1
         voice = msgspec.json.encode(ToneVoice(FORMAT, *timbre, step=best_step))
         return training.TrainedVoice(
@@ -96,7 +96,7 @@ class ToneTrainer:
             )
         )
 
-    def _keep(self, curve: list[float], talk: training.TrainingTalk) -> None:
+    def _send_checkpoint(self, curve: list[float], talk: training.TrainingTalk) -> None:
         talk.checkpoint(len(curve), (msgspec.json.encode(_Checkpoint(len(curve), curve)),))
 
 

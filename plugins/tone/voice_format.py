@@ -28,6 +28,7 @@ class ToneVoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_voice(data: bytes) -> ToneVoice:
+    """Return the voice of a file. Raise ValueError for any other file."""
     voice = msgspec.json.decode(data, type=ToneVoice)
     if voice.format != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
@@ -40,8 +41,8 @@ class ToneFiles:
     def bring(self, sources: Mapping[str, BinaryIO], target: BinaryIO) -> None:
         voice = _read(sources["model"])
         if not 50 <= voice.pitch_hz <= 500 or not 0 <= voice.brightness <= 1:
-            told = f"its pitch is {voice.pitch_hz:g} Hz and its brightness {voice.brightness:g}"
-            raise UnusableModel(f"{told}; they must be 50 to 500 and 0 to 1")
+            values = f"its pitch is {voice.pitch_hz:g} Hz and its brightness {voice.brightness:g}"
+            raise UnusableModel(f"{values}; they must be 50 to 500 and 0 to 1")
         target.write(msgspec.json.encode(voice))
 
     def check(self, file: BinaryIO, size: int) -> TrainedFacts:

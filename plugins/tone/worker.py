@@ -53,7 +53,7 @@ class ToneEngine:
         self._samples: SampleReader = context.samples
         self._speaking = 0
         self._clones: set[str] = set()
-        self._cloned = 0
+        self._clones_made = 0
         self._behaviours = dict.fromkeys(settings.voices, settings.behaviour()) | SPECIAL
 
     def __repr__(self) -> str:
@@ -128,8 +128,8 @@ class ToneEngine:
     async def clone(self, request: CloneRequest) -> str:
         if not request.samples or not all(sample.data.startswith(b"RIFF") for sample in request.samples):
             raise UnusableSample("tone makes a voice of one WAV file or more")
-        self._cloned += 1
-        voice = f"clone-{self._cloned}"
+        self._clones_made += 1
+        voice = f"clone-{self._clones_made}"
         self._clones.add(voice)
         self._behaviours[voice] = self._settings.behaviour()
         return voice

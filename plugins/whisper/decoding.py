@@ -11,6 +11,7 @@ TEMPERATURES: Final = (0.0, 0.2, 0.5, 0.8)
 TIME_S: Final = 0.02
 _END_S = 0.5
 _MOST_REPEATED, _LEAST_LOGPROB, _MOST_NO_SPEECH = 2.4, -1.0, 0.6
+"""Whisper's own limits: of a text's compression ratio, of its mean logprob, and of its chance of silence."""
 
 
 class Part(NamedTuple):

@@ -43,11 +43,13 @@ T = TypeVar("T")
 
 
 class Detector(Protocol):
+    """Says how likely each `CHUNK` of one recording is speech. The chunks come in order."""
+
     def likely(self, samples: Floats) -> Floats: ...
 
 
 class Network(Protocol):
-    """What the engine needs of `WhisperNetwork`. `hear` and `score` run in a thread."""
+    """The part of `WhisperNetwork` that the engine uses. `hear` and `score` run in a thread."""
 
     languages: tuple[str, ...]
 
@@ -192,24 +194,25 @@ class Turns:
 
     def __init__(self) -> None:
         self._order: FairOrder[_Turn] = FairOrder()
-        self._has_passed = False
-        self._jobs = 0
+        self._has_short_passed = False
+        self._present_jobs = 0
 
     def __repr__(self) -> str:
-        return f"<Turns of {self._jobs} jobs, {self._order.waiting} waiting>"
+        return f"<Turns of {self._present_jobs} jobs, {self._order.waiting} waiting>"
 
     @contextmanager
     def present(self, job: HearJob) -> Iterator[None]:
-        """Note a job, also between two of its windows."""
-        self._jobs += job.urgency != "idle"
+        """Note a job, also between two of its windows. Idle jobs are not counted."""
+        self._present_jobs += job.urgency != "idle"
         try:
             yield
         finally:
-            self._jobs -= job.urgency != "idle"
+            self._present_jobs -= job.urgency != "idle"
             self._go_on()
 
     @asynccontextmanager
     async def turn(self, job: HearJob, seconds: float) -> AsyncIterator[None]:
+        """Have the network for a window of so many seconds while the block runs."""
         turn = _Turn(job, seconds)
         self._order.push(turn)
         self._go_on()
@@ -225,13 +228,13 @@ class Turns:
 
     def _go_on(self) -> None:
         while not self._order.running:
-            due = self._order.head(WAITED_FOR) or (None if self._jobs else self._order.head())
+            due = self._order.head(WAITED_FOR) or (None if self._present_jobs else self._order.head())
             if due is None:
                 return
-            short = None if self._has_passed else self._order.head(_SHORT)
+            short = None if self._has_short_passed else self._order.head(_SHORT)
             chosen = short or due
             if chosen.begins.cancelled():
                 self._order.discard(chosen)  # its task has left, and has not woken yet
                 continue
-            self._has_passed = chosen is not due
+            self._has_short_passed = chosen is not due
             self._order.pop(chosen).begins.set_result(None)

@@ -21,8 +21,8 @@ from speech_engine.model_files import (
 )
 
 WINDOW_FRAMES, MOST_TOKENS = 1_500, 448
-_HEAD_WIDTH = 64
 """Of one window: half a minute of sound, and its text with the prompt."""
+_HEAD_WIDTH = 64
 
 _VERSION, _SPEC = 6, "WhisperSpec"
 _TYPES = ("F32", "I8", "I16", "I32", "F16", "BF16")

@@ -41,6 +41,7 @@ _TOKENS_A_SECOND, _MORE_TOKENS = 12, 20
 """More than the fastest speaker says: a window that repeats itself ends there."""
 _MOST_PROMPT = MOST_TOKENS // 2 - 1
 _SURE = 0.8
+"""The likeliest language is certain if it has this part of the likelihood of all possible ones."""
 
 Known = Sequence[tuple[str, int]]
 """Words, each with the number of its tokens."""
@@ -159,7 +160,8 @@ class WhisperNetwork:
         return sound, Tokenizer(self._words, is_multilingual, task=job.task, language=language), is_sure
 
     def _encoded(self, samples: Floats, bands: int = 0) -> Any:
-        """Encode a window at its own length and some silence: half a minute costs five times a sentence."""
+        """Encode a window at its own length and some silence, or at `bands` if these are not 0: half a minute
+        costs five times a sentence."""
         found = self._bands(np.pad(samples, (0, _PADDING_S * HEARING_HZ)))
         own = (_bands(samples) + _PADDING_S * _BAND_HZ + 1) // 2 * 2
         bands = bands or min(_MOST_BANDS, own)
@@ -167,6 +169,7 @@ class WhisperNetwork:
         return self._model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(found, np.float32)))
 
     def _language(self, sound: Any, languages: Sequence[str]) -> tuple[str, bool]:
+        """Return the likeliest of some languages, or of all, and whether it is certain."""
         if not self._model.is_multilingual:
             return "en", True
         (found,) = self._model.detect_language(sound)

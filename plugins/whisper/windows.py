@@ -19,6 +19,7 @@ _A_SECOND = HEARING_HZ / CHUNK
 _MOST = int(MOST_S * _A_SECOND)
 _LEAST = int(10 * _A_SECOND)
 _SPEECH, _SILENCE = 0.35, 0.2
+"""The least likelihood of speech, and that under which a chunk is silent. All lengths are in chunks."""
 _PAUSE, _LONG_PAUSE = 3, int(0.5 * _A_SECOND)
 _BEFORE, _AFTER = 6, 10
 """The chunks around speech that are heard, too: the detector is late at a soft beginning."""

@@ -33,7 +33,8 @@ class Sampling(NamedTuple):
 
 
 class Conditioning(NamedTuple):
-    """The lengths of the recordings that the model uses, in seconds."""
+    """The use of recordings: `recording_s` of each, and `gpt_s` of all together in chunks of `chunk_s`. If it
+    `raises_level`, each recording is brought to the same peak."""
 
     gpt_s: int
     chunk_s: int
@@ -131,24 +132,24 @@ def _fill(network: Any, tensors: Mapping[str, Any], prefix: str) -> None:
 
 def _sampling(contents: ModelContents) -> Sampling:
     return Sampling(
-        temperature=_fraction(contents, "temperature", 0.75, 0.01, 10.0),
-        top_k=int(_fraction(contents, "top_k", 50, 1, 10_000)),
-        top_p=_fraction(contents, "top_p", 0.85, 0.001, 1.0),
-        repetition_penalty=_fraction(contents, "repetition_penalty", 10.0, 0.1, 100.0),
+        temperature=_bounded(contents, "temperature", 0.75, 0.01, 10.0),
+        top_k=int(_bounded(contents, "top_k", 50, 1, 10_000)),
+        top_p=_bounded(contents, "top_p", 0.85, 0.001, 1.0),
+        repetition_penalty=_bounded(contents, "repetition_penalty", 10.0, 0.1, 100.0),
     )
 
 
 def _conditioning(contents: ModelContents) -> Conditioning:
-    gpt_s = int(_fraction(contents, "gpt_cond_len", 30, 1, 600))
+    gpt_s = int(_bounded(contents, "gpt_cond_len", 30, 1, 600))
     return Conditioning(
         gpt_s=gpt_s,
-        chunk_s=min(gpt_s, int(_fraction(contents, "gpt_cond_chunk_len", 4, 1, 60))),
-        recording_s=int(_fraction(contents, "max_ref_len", 30, 1, 600)),
+        chunk_s=min(gpt_s, int(_bounded(contents, "gpt_cond_chunk_len", 4, 1, 60))),
+        recording_s=int(_bounded(contents, "max_ref_len", 30, 1, 600)),
         raises_level=contents.value("config", "sound_norm_refs") is True,
     )
 
 
-def _fraction(contents: ModelContents, name: str, default: float, least: float, most: float) -> float:
+def _bounded(contents: ModelContents, name: str, default: float, least: float, most: float) -> float:
     value = contents.value("config", name)
     if value is None:
         return default

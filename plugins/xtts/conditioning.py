@@ -29,6 +29,8 @@ _SHORTEST = 1e-6
 
 
 class XttsVoice(NamedTuple):
+    """The language model's latents, (1, 32, width), and the speaker's embedding, (1, width, 1)."""
+
     latents: Any
     speaker: Any
 

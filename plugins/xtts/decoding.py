@@ -21,6 +21,9 @@ _ALWAYS_SEEN = 1
 
 
 class DecodingRow:
+    """A text with its codes so far. `latents` has the model's output at each code, for the vocoder. The next
+    code is drawn from `next_latent`. `seen` marks the codes that the penalty covers."""
+
     def __init__(self, memory: RowMemory, latent: Any, seen: Any, seed: int) -> None:
         self.codes: list[int] = []
         self.latents: list[Any] = []

@@ -44,7 +44,8 @@ class RowMemory:
 
 
 class Pack:
-    """The rows of a step. `buffer` is (layers, 2, rows, heads, columns, width of a head)."""
+    """The rows of a step. `buffer` is (layers, 2, rows, heads, columns, width of a head). The next column to
+    fill is `column`."""
 
     def __init__(self, rows: Sequence[RowMemory], device: Any) -> None:
         values = [row.values for row in rows]

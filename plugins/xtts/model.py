@@ -22,6 +22,8 @@ STEP_S = CODE_SAMPLES / SAMPLE_HZ
 
 
 class XttsRow:
+    """A text with its codes, and the embedding of its speaker for the vocoder."""
+
     def __init__(self, decoding: DecodingRow, speaker: Any) -> None:
         self.decoding = decoding
         self.speaker = speaker

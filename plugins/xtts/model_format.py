@@ -40,6 +40,8 @@ _READING: Mapping[str, tuple[str, ...]] = {
 
 
 class Sizes(NamedTuple):
+    """The sizes of the language model. `start_text`, `stop_text` and `space` are numbers of tokens."""
+
     layers: int
     dim: int
     heads: int

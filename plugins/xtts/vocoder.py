@@ -25,6 +25,8 @@ _LOUDEST = 32767
 
 
 class SoundWindow:
+    """The place of one row's next piece: the frames that were returned, and the latents behind them."""
+
     def __init__(self) -> None:
         self.frames_yielded = 0
         self.latents_decoded = 0

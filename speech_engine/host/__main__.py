@@ -31,8 +31,8 @@ from speech_engine.host.watching import UnwatchedWork
 from speech_engine.plugin import Context, WorkerModuleError, worker_plugin
 
 IDLE_FIGURES_S = 5.0
-_REPORTED_GB = 0.01
-"""The least growth that is reported."""
+"""The time between two reports of an idle card's figures."""
+_LEAST_GROWTH_GB = 0.01
 
 
 class _PeakReport:
@@ -45,7 +45,7 @@ class _PeakReport:
 
     def send_growth(self) -> None:
         gb = devices.peak_gb(self._device)
-        if gb > self._reported_gb + _REPORTED_GB:
+        if gb > self._reported_gb + _LEAST_GROWTH_GB:
             self._reported_gb = gb
             self._pipe.send(pipe_messages.PeakMemory(gb))
 
@@ -128,7 +128,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
     settings = msgspec.json.decode(begin.settings, type=settings_type)
     device = await _booked_device(pipe, begin, may_load)
     peak = _PeakReport(pipe, device)
-    # Imported modules stay: the collector never needs to search them.
+    # The package switched the collector off. Imported modules stay, so it never needs to search them.
     gc.freeze()
     gc.enable()
     pulse, sample_cache = Pulse(pipe.send), SampleCache()

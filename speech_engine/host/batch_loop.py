@@ -57,14 +57,15 @@ class BatchLoop(Generic[V, R]):
         self._order = StepOrder(settings.order, self._times)
         self._pieces = SoundPieces(step_s)
         self._figures = BatchFigures()
+        # Guards the table, the calls and the answers, and wakes the model thread.
         self._changed = threading.Condition()
         self._table: RowTable[V, R] = RowTable(settings.rows)
         self._calls = ModelCalls()
         self._answers = AdmittedAnswers()
         self._group: list[BatchRow[V, R]] = []
-        # A step can be no wider than the rows in memory.
-        most = settings.width if self._weighs else min(settings.width, settings.rows)
-        self._width = StepWidth(most, context.log)
+        # Without weights, a step can be no wider than the rows in memory.
+        widest = settings.width if self._weighs else min(settings.width, settings.rows)
+        self._width = StepWidth(widest, context.log)
         self._turn_s = 0.0
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
@@ -169,7 +170,8 @@ class BatchLoop(Generic[V, R]):
     async def _answer(
         self, speech: BatchJob[V, R], on_sound: Callable[[int, bytes], tuple[int, bytes]]
     ) -> AsyncGenerator[Event, None]:
-        """Yield the sound of a job's rows, as `on_sound` takes it. At the end, the model has none of them."""
+        """Yield the sound of a job's rows. `on_sound` gets a row's number and its PCM, and returns a segment
+        and the PCM to send. At the end, the model has none of the rows."""
         job = speech.job
         with self._changed:
             self._raise_if_over()
@@ -195,10 +197,8 @@ class BatchLoop(Generic[V, R]):
             await speech.rows_gone.wait()
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...] = ()) -> float:
-        """Return 0 if this job fits without a gap for any listener, else after how long it will.
-
-        `admitted` have a slot already, and have not come here yet.
-        """
+        """Return 0 if this job fits without a gap for any listener, else the seconds until it will. The
+        `admitted` jobs have a slot already, and have not come here yet."""
         with self._changed:
             if self._settings.order == "fifo" or self._answers.goes_on(job):
                 return 0.0
@@ -297,7 +297,7 @@ class BatchLoop(Generic[V, R]):
             self._context.tick()
 
     def _slack_s(self, now: float) -> float:
-        """Return how long no listener will run dry, if no step is taken."""
+        """Return for how long no listener will run dry without a step; infinity if none is playing sound."""
         rows = [
             row for row in self._table.ready if row.listener.is_played_as_it_comes and row.listener.has_played
         ]

@@ -29,8 +29,8 @@ RESERVED_PART = 4
 
 class BatchJob(Generic[V, R]):
     """One job: its listener, its segments that will join, and its sound in order. `read_segment` is the
-    segment whose sound is read now. `ended_segments` tells for each segment whether the model has ended
-    it."""
+    segment whose sound is read now, and `next_segment` joins the model next. `ended_segments` tells for each
+    segment whether the model has ended it. `live_rows` counts those in the model."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class BatchJob(Generic[V, R]):
         self.voice = voice
         self.listener = listener
         self.next_segment = 0
-        self.live = 0
+        self.live_rows = 0
         self.error: Exception | None = None
         self.is_dropped = False
         self.changed = asyncio.Event()
@@ -68,7 +68,7 @@ class BatchJob(Generic[V, R]):
 
     @property
     def awaits_rows(self) -> bool:
-        """Whether unknown rows may still come."""
+        """Whether rows may still come that are in no list yet: only a conversion has such rows."""
         return False
 
     @property
@@ -130,7 +130,7 @@ class BatchJob(Generic[V, R]):
 
 
 class BatchRow(Generic[V, R]):
-    """A segment in the model, or about to join it. `handle` is the model's own row."""
+    """A segment in the model, or about to join it. `handle` is the model's own row; the join sets it."""
 
     def __init__(self, speech: BatchJob[V, R], spec: RowSpec[V]) -> None:
         self.speech = speech
@@ -188,7 +188,7 @@ class RowTable(Generic[V, R]):
 
     def note_joined(self, row: BatchRow[V, R], handle: R) -> None:
         row.handle, row.is_joined = handle, True
-        row.speech.live += 1
+        row.speech.live_rows += 1
         self.live.append(row)
 
     def note_sound(
@@ -257,11 +257,11 @@ class RowTable(Generic[V, R]):
     def _leave(self, row: BatchRow[V, R]) -> None:
         row.is_joined = False
         self.live.remove(row)
-        row.speech.live -= 1
+        row.speech.live_rows -= 1
 
     def _forget(self, speech: BatchJob[V, R]) -> None:
         is_waiting = speech.has_next or speech.awaits_rows
-        if not speech.live and not is_waiting and speech in self.speeches:
+        if not speech.live_rows and not is_waiting and speech in self.speeches:
             del self.speeches[speech]
             speech.note_rows_gone()
 
@@ -276,7 +276,7 @@ def _joins_at(speech: BatchJob[Any, Any]) -> tuple[bool, float]:
 
 
 LONGEST_WAIT_S = 1.0
-"""A call waits at most as long as the call before it took, and no longer than this."""
+"""A call waits after the call before it at most as long as that took, and no longer than this."""
 
 
 class _Call(NamedTuple):
@@ -316,7 +316,7 @@ class ModelCalls:
         return None
 
     def run(self, call: _Call, clock: Callable[[], float]) -> float:
-        """Run a call, and return its time as far as that counts."""
+        """Run a call on the model thread. Return its seconds, or 0 for a call that is not counted."""
         began = clock()
         try:
             result = call.work()

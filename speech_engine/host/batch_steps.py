@@ -30,7 +30,7 @@ class StepWidth:
         self._good_steps = 0
 
     def _halve(self, weights: Sequence[float]) -> int:
-        """Note that the device lacked memory for rows of these weights. Return how many of them have half."""
+        """Note that rows of these weights did not fit. Return how many of the first have half the weight."""
         fewer = max(1, bisect_right(list(accumulate(weights)), sum(weights) / 2))
         self.weight, self._good_steps = max(1.0, sum(weights[:fewer])), 0
         self.halvings += 1
@@ -44,9 +44,8 @@ class StepWidth:
         weights: Sequence[float],
         clock: Callable[[], float],
     ) -> tuple[tuple[RowStep, ...], float]:
-        """Take a step, or one with half of the rows if the device lacks memory for all.
-
-        Return the states of the rows that took part, and the seconds of the step.
+        """Take a step, or one with the first half of the rows if the device lacks memory for all. Return the
+        states of the rows that took part, and the seconds of the step.
 
         Raises OutOfMemory if it lacks memory for a row alone, or for half of them.
         """
@@ -67,6 +66,7 @@ class StepWidth:
 
 
 _COLD_ROUNDS = 2
+"""These first rounds are not measured unless it is late: a cold device is slower than later."""
 _ROUNDS = 10
 """A row takes part in twice as many steps: enough for two pieces of its sound."""
 _HURRY_AFTER_S = 60.0
@@ -144,15 +144,15 @@ class BatchFigures:
     def __init__(self) -> None:
         self.dry_listeners = 0
         self._steps = 0
-        self._count = self._weight = self._step_seconds = 0.0
+        self._recent_steps = self._weight = self._step_seconds = 0.0
         self._worked_s = self._sound_s = 0.0
 
     def note_step(self, weight: float, step_seconds: float, worked_s: float, sound_s: float) -> None:
-        """Note a step, and with it `worked_s` in all. It stands for `sound_s` seconds of sound."""
+        """Note a step, and the `worked_s` of its whole turn. It stands for `sound_s` seconds of sound."""
         if not weight:
             return
         self._steps += 1
-        self._count = self._count * _PAST_WEIGHT + 1.0
+        self._recent_steps = self._recent_steps * _PAST_WEIGHT + 1.0
         self._weight = self._weight * _PAST_WEIGHT + weight
         self._step_seconds = self._step_seconds * _PAST_WEIGHT + step_seconds
         self._worked_s = self._worked_s * _PAST_WEIGHT + worked_s
@@ -160,7 +160,7 @@ class BatchFigures:
 
     def values(self, live: Sequence[Row], width: StepWidth) -> dict[str, float]:
         """Return all figures by name. The server's metrics page says what each means."""
-        count = self._count or 1.0
+        count = self._recent_steps or 1.0
         rows = {f"rows_{urgency}": 0.0 for urgency in get_args(Urgency)}
         for row in live:
             rows[f"rows_{row.listener.urgency}"] += 1

@@ -1,5 +1,5 @@
-"""The messages on pipes about clusters: the certificates and the load of a host, who watches it, and what a
-worker of a gateway tells its supervisor."""
+"""The messages on pipes about clusters: the certificates, the load and the watch of a host, and the reports
+of a gateway's worker to its supervisor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORGOTTEN_S = 20.0
 
 
 class HostTls(Redacted, msgspec.Struct, frozen=True):
-    """What a host needs for mutual TLS, each in PEM. It trusts the clients of `authority`."""
+    """The files of a host for mutual TLS, each in PEM. It trusts the clients of `authority`."""
 
     certificate: bytes
     key: bytes

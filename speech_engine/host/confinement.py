@@ -24,9 +24,9 @@ _FOR_ALL_THREADS = 1
 _ALLOW = 0x7FFF0000
 _REFUSE = 0x00050000 | 1  # EPERM: a library that only tries goes on without it
 
-_LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
-_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16
-_UNIX, _STREAM, _SOCKET_KIND = 1, 1, 0xF
+_LOAD, _EQUAL, _AT_LEAST, _AND, _RETURN = 0x20, 0x15, 0x35, 0x54, 0x06  # codes of a filter's lines
+_NUMBER_AT, _ARCH_AT, _ARGUMENTS_AT = 0, 4, 16  # the offsets of a call's parts, which a filter loads
+_UNIX, _STREAM, _SOCKET_KIND = 1, 1, 0xF  # AF_UNIX, SOCK_STREAM, and the bits of a socket's type
 _SET_OWNER = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: the kernel would send a signal for us
 _SET_GROUP = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: the same for sockets
 
@@ -45,6 +45,9 @@ _Line = tuple[int, int, int, int]
 
 
 class _Machine(NamedTuple):
+    """A kind of processor: its `audit` number, and its numbers of system calls. The `always` are refused to
+    all; `programs` and `network` unless the engine needs them; `processes` to a process that is alone."""
+
     audit: int
     seccomp: int
     sockets: tuple[int, int]
@@ -135,9 +138,7 @@ def has_landlock() -> bool:
 
 def forbid_files() -> bool:
     """Take the right to open files from this thread and its later threads. Return whether that worked.
-
-    Open files stay open. Call it before there are other threads.
-    """
+    Open files stay open. Call it before there are other threads."""
     version = _landlock_version()
     rights = _FILE_RIGHTS
     for since, right in ((2, _REFER), (3, _TRUNCATE), (5, _DEVICES)):
@@ -147,9 +148,7 @@ def forbid_files() -> bool:
 
 def forbid_writing() -> bool:
     """Take the right to change files from this thread and its later threads. Return whether that worked.
-
-    Open files stay open, and files can be read.
-    """
+    Open files stay open, and files can be read."""
     version = _landlock_version()
     rights = _FILE_RIGHTS & ~_READING
     for since, right in ((2, _REFER), (3, _TRUNCATE)):

@@ -37,7 +37,9 @@ REGROUP_STEPS = 4
 
 
 class Listener:
-    """The past and future sound of the listener to one job. `works` are of its segments."""
+    """The past and future sound of the listener to one job. `works` are of its segments. It hears `rate`
+    seconds of sound a second. The `current` segment plays now. `dry_s` is the length of all pauses so far.
+    After the job, `follows_s` seconds more are expected under the same id."""
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class Listener:
         self._left_s = sum(work.seconds for work in works)
 
     @property
-    def is_whole(self) -> bool:
+    def has_whole_rows(self) -> bool:
         return any(work.steps for work in self._works)
 
     @property
@@ -119,6 +121,7 @@ class Listener:
             self.note_work(segment, work)
 
     def end_at(self, segments: int) -> None:
+        """Note that only so many segments will come."""
         self._left_s -= sum(work.seconds for work in self._works[segments:])
         for each in (self._works, self._steps_left, self._made_s, self._is_over):
             del each[segments:]
@@ -144,7 +147,7 @@ class Listener:
         self._made_s[segment] = made_s + seconds
 
     def note_over(self, segment: int, over: Sequence[bool]) -> None:
-        """Note the end of a segment; `over` has all that have ended, with this one."""
+        """Note the end of a segment. `over` tells for each segment of the job whether it has ended."""
         self._left_s -= max(0.0, self._works[segment].seconds - self._made_s[segment])
         self._is_over[segment] = True
         while self.current < len(over) and over[self.current]:
@@ -161,13 +164,7 @@ def listener_of(
         second_a_character = job.estimated_s / characters
         works = [RowWork(len(segment.spoken) * second_a_character) for segment in job.segments]
     return Listener(
-        job.urgency,
-        now,
-        settings.first_audio_s,
-        works,
-        job.plays_in_s,
-        job.plays_rate,
-        job.follows_s,
+        job.urgency, now, settings.first_audio_s, works, job.plays_in_s, job.plays_rate, job.follows_s
     )
 
 
@@ -191,15 +188,15 @@ def weight_of(rows: Iterable[Row]) -> float:
 
 
 class StepOrder:
-    """The choice of rows for each step."""
+    """The choice of rows for each step. `_idle_weight` is the weight of a step that idle rows may claim."""
 
     def __init__(self, order: Order, times: StepTimes) -> None:
         self._order = order
         self._times = times
         self._idle_weight = 0.0
-        # No ids: that of a row that left may be another one's.
+        # The rows when a group was last chosen. It has no ids: Python gives an id of an old row to a new one.
         self._seen: frozenset[tuple[Listener, int]] = frozenset()
-        self._age = 0
+        self._group_steps = 0
 
     def choose(self, rows: Sequence[T], last: Sequence[T], width: float, now: float) -> list[T]:
         """Return the rows of the next step, out of the rows that can step. Together they weigh `width` at
@@ -207,12 +204,12 @@ class StepOrder:
         if self._order == "fifo":
             return _fitting(rows, width)
         present = frozenset((row.listener, row.segment) for row in rows)
-        self._age += 1
-        is_alike = present == self._seen and self._age < REGROUP_STEPS
+        self._group_steps += 1
+        is_alike = present == self._seen and self._group_steps < REGROUP_STEPS
         if last and is_alike and (len(last) == 1 or weight_of(last) <= width):
             chosen = list(last)
         else:
-            self._seen, self._age = present, 0
+            self._seen, self._group_steps = present, 0
             chosen = self._by_slack(rows, width, now)
         self._count_idle(rows, chosen, width)
         return chosen
@@ -240,6 +237,7 @@ class StepOrder:
         return self._with_spare(chosen, spare, width, bool(needy))
 
     def _with_spare(self, chosen: list[T], spare: Sequence[T], width: float, has_needy: bool) -> list[T]:
+        """Add spare rows: all that fit if none is needy, else those that make the step hardly longer."""
         if not has_needy or not self._times.is_known:
             return _fitting([*chosen, *spare], width)
         weight = weight_of(chosen)
@@ -266,6 +264,7 @@ def _cushion_s(row: Row) -> float:
 
 
 def _fitting(rows: Iterable[T], width: float) -> list[T]:
+    """Return the rows that fit into the width, in their order. The first row is taken in any case."""
     chosen: list[T] = []
     weight = 0.0
     for row in rows:

@@ -26,7 +26,7 @@ LEAST_S = 0.25
 
 
 class Ticket:
-    """One job: waiting, then running, then ended."""
+    """One job: waiting, then running, then ended. Its `cost` is `charged_s` over the tenant's `share`."""
 
     def __init__(
         self, tenant: str, estimated_s: float = 0.0, share: float = 1.0, urgency: Urgency = "live"
@@ -42,7 +42,7 @@ class Ticket:
 
 T = TypeVar("T", bound=Ticket)
 Running = tuple[float, float, float]
-"""Of a running job: its estimate, a time of a minute or less, and the sound that was made in it."""
+"""Of a running job: `estimated_s`, then `took_s` and `made_s` of its `LastMinute`."""
 
 
 class _Tickets(Generic[T]):
@@ -179,10 +179,8 @@ class FairOrder(Generic[T]):
             self._leave(ticket.tenant, queue)
 
     def order(self) -> Iterator[T]:
-        """Yields all waiting jobs in the order of their turns: jobs with a waiting client come first.
-
-        Take none out while iterating.
-        """
+        """Yields all waiting jobs in the order of their turns, those with a waiting client first. Take none
+        out while iterating."""
         return itertools.chain(self._order_of(WAITED_FOR), self._order_of(IDLE))
 
     def _order_of(self, urgencies: Collection[Urgency]) -> Iterator[T]:
@@ -260,7 +258,7 @@ LEAST_SPOKEN_S = 5.0
 """Short texts alone are misleading: they take hardly longer to speak than to start, and by their pace a long
 text would seem to wait in vain."""
 
-_USUAL_LENGTH = 0.8
+_USUAL_LENGTH_SHARE = 0.8
 """The share of its estimate that a text lasts, before a job has finished."""
 
 _LEAST_SILENT_S = 2.0
@@ -298,7 +296,7 @@ class Pace:
 
     def learn_end(self, now: float, made_s: float) -> None:
         """Learn from the time between two ends while jobs waited, and from the sound that all slots made
-        until then. `ended` is the last end; it is None if no job waited then."""
+        until then. `ended` has both of the last end; it is None if no job waited then."""
         if self.ended is not None:
             self._between_s = self._between_s * _PAST_WEIGHT + now - self.ended[0]
             self._between_made_s = self._between_made_s * _PAST_WEIGHT + made_s - self.ended[1]
@@ -317,29 +315,30 @@ class Pace:
 
     def now(self, running: Sequence[Running]) -> float:
         """Return the pace now, or 0 if nothing is known: that of the last minute, if it has enough sound."""
+        # Of the jobs that have made sound: the sum of their times, and the sum of their sound.
         held_s, made_s = map(sum, zip((0.0, 0.0), *(each[1:] for each in running if each[2]), strict=True))
         if made_s < LEAST_SPOKEN_S:
-            return max(self.value or 0.0, _least(running) if self._learns_from_silence else 0.0)
-        return held_s / made_s * self._length
+            return max(self.value or 0.0, _least_pace(running) if self._learns_from_silence else 0.0)
+        return held_s / made_s * self._length_share
 
     def together(self, running: Sequence[Running], slots: int) -> float:
         """Return the pace of all slots together while jobs wait, or 0 if it is not known."""
         if self._between_made_s < LEAST_SPOKEN_S or not running:
             return 0.0
-        return max(self._between_s / self._between_made_s * self._length, _least(running) / slots)
+        together = self._between_s / self._between_made_s * self._length_share
+        return max(together, _least_pace(running) / slots)
 
     @property
-    def _length(self) -> float:
-        """The share of its estimate that a text lasts."""
-        return self._made_s / self._estimated_s if self.value else _USUAL_LENGTH
+    def _length_share(self) -> float:
+        return self._made_s / self._estimated_s if self.value else _USUAL_LENGTH_SHARE
 
 
-def _least(running: Sequence[Running]) -> float:
+def _least_pace(running: Sequence[Running]) -> float:
     """Return the least pace that jobs without any sound tell: a machine may have become slow."""
-    estimated_s = sum(each[0] for each in running)
-    if estimated_s < _LEAST_SILENT_S or any(made_s or not length_s for length_s, _, made_s in running):
+    total_s = sum(each[0] for each in running)
+    if total_s < _LEAST_SILENT_S or any(made_s or not estimated_s for estimated_s, _, made_s in running):
         return 0.0
-    return min(held_s / length_s for length_s, held_s, _ in running)
+    return min(held_s / estimated_s for estimated_s, held_s, _ in running)
 
 
 def forecast(

@@ -49,7 +49,8 @@ MOST_HELLO_BYTES = 1024 * 1024
 
 
 class HelloReply(msgspec.Struct, frozen=True):
-    """A host's answer to a greeting: its versions, and the description of its engine."""
+    """A host's answer to a greeting: its versions, and the description of its engine. `unlisted_voices` and
+    `tries_unknown_voices` are those of `EngineVoices`."""
 
     api_version: int
     slots: Annotated[int, msgspec.Meta(ge=1, le=MOST_JOBS)]
@@ -61,8 +62,7 @@ class HelloReply(msgspec.Struct, frozen=True):
 
 
 def hello_of(engine: Engine) -> HelloReply:
-    """Read an engine's description once, before it serves. An exception or an invalid value ends the
-    start."""
+    """Read an engine's description once, before it serves. Exceptions and invalid values end the start."""
     voices = engine.voices() if isinstance(engine, EngineVoices) else ()
     # An empty list is no error: some engines learn their voices later.
     unlisted = getattr(engine, "unlisted_voices", ()) if voices else None

@@ -34,8 +34,8 @@ class _CachedModel(Generic[T]):
     def __init__(self, size: int, loading: asyncio.Task[T]) -> None:
         self.size = size
         self.loading = loading
-        self.has_tried = asyncio.get_running_loop().create_future()
-        loading.add_done_callback(lambda _loading: self.has_tried.set_result(None))
+        self.load_ended = asyncio.get_running_loop().create_future()
+        loading.add_done_callback(lambda _loading: self.load_ended.set_result(None))
         self.users = 0
 
 
@@ -54,7 +54,7 @@ class ModelCache(Generic[M, T]):
         self._most_bytes = most_bytes
         self._load = load
         self._waiting = waiting
-        self._places: OrderedDict[str, _CachedModel[T]] = OrderedDict()
+        self._cached: OrderedDict[str, _CachedModel[T]] = OrderedDict()
         self._leaving: list[_CachedModel[T]] = []
         self._queue: dict[object, M] = {}
         self._changed = asyncio.Event()
@@ -62,25 +62,25 @@ class ModelCache(Generic[M, T]):
 
     @property
     def bytes(self) -> int:
-        return sum(place.size for place in (*self._places.values(), *self._leaving))
+        return sum(cached.size for cached in (*self._cached.values(), *self._leaving))
 
     def names(self) -> list[str]:
         """Return the loaded models, the longest unused first."""
-        return list(self._places)
+        return list(self._cached)
 
     @asynccontextmanager
     async def lend(self, model: M, within_s: float | None = None) -> AsyncIterator[T]:
         """Give a model, once there is room for it. While it is lent, it stays.
 
-        Raises EngineBusy if there is no room `within_s` seconds.
+        Raises EngineBusy if there is no room after `within_s` seconds. None waits for ever.
         """
-        place = self._place(model, None) or await self._place_in_time(model, within_s)
-        place.users += 1
+        cached = self._find_or_load(model, None) or await self._cached_in_time(model, within_s)
+        cached.users += 1
         try:
             # If the job is cancelled, the loading goes on for the jobs after it.
-            yield await asyncio.shield(place.loading)
+            yield await asyncio.shield(cached.loading)
         finally:
-            place.users -= 1
+            cached.users -= 1
             self._let_leave()
 
     def forget(self, name: str) -> asyncio.Future[None] | None:
@@ -88,12 +88,12 @@ class ModelCache(Generic[M, T]):
 
         Returns a future that is done when the model is not being loaded: until then its file is in use.
         """
-        place = self._places.pop(name, None)
-        if place is None:
+        cached = self._cached.pop(name, None)
+        if cached is None:
             return None
-        self._leaving.append(place)
+        self._leaving.append(cached)
         self._let_leave()
-        return place.has_tried
+        return cached.load_ended
 
     def forget_idle(self) -> None:
         """Forget all models without users: there is less memory than was thought."""
@@ -104,13 +104,13 @@ class ModelCache(Generic[M, T]):
         self._leaving = [each for each in self._leaving if each.users or not each.loading.done()]
         self._changed.set()
 
-    async def _place_in_time(self, model: M, within_s: float | None) -> _CachedModel[T]:
+    async def _cached_in_time(self, model: M, within_s: float | None) -> _CachedModel[T]:
         turn = object()
         self._queue[turn] = model
         try:
             with self._waiting():
                 async with asyncio.timeout(within_s):
-                    while (place := self._place(model, turn)) is None:
+                    while (cached := self._find_or_load(model, turn)) is None:
                         self._changed.clear()
                         await self._changed.wait()
         except TimeoutError:
@@ -118,45 +118,45 @@ class ModelCache(Generic[M, T]):
         finally:
             del self._queue[turn]
             self._changed.set()
-        return place
+        return cached
 
-    def _place(self, model: M, turn: object | None) -> _CachedModel[T] | None:
-        """Return the model's place, a new one if need be. Return None if there is no room, or if another turn
+    def _find_or_load(self, model: M, turn: object | None) -> _CachedModel[T] | None:
+        """Return the model's entry, a new one if need be. Return None if there is no room, or if another turn
         comes first."""
         is_next = next(iter(self._queue), turn) is turn
-        place = self._places.get(model.name)
-        if place is not None and not is_next and model.name in self._names_to_be_freed():
+        cached = self._cached.get(model.name)
+        if cached is not None and not is_next and model.name in self._names_to_be_freed():
             return None
-        if place is None:
+        if cached is None:
             if not is_next or not self._make_room(model):
                 return None
-            place = _CachedModel(model.bytes, asyncio.create_task(self._load_model(model)))
-            self._places[model.name] = place
-        self._places.move_to_end(model.name)
-        return place
+            cached = _CachedModel(model.bytes, asyncio.create_task(self._load_model(model)))
+            self._cached[model.name] = cached
+        self._cached.move_to_end(model.name)
+        return cached
 
     def _make_room(self, model: M) -> bool:
         """Forget models without users, if that makes room enough; else none of them."""
         lacking = self.bytes + model.bytes - self._most_bytes
         to_free = self._names_to_free(lacking, self._idle())
-        if sum(self._places[name].size for name in to_free) < lacking:
+        if sum(self._cached[name].size for name in to_free) < lacking:
             return False
         for name in to_free:
-            del self._places[name]
+            del self._cached[name]
         return True
 
     def _names_to_be_freed(self) -> list[str]:
         """Return the models that will make room for the first in line. They are not lent again, or the room
         would never come."""
-        loaded_bytes = sum(place.size for place in self._places.values())
+        loaded_bytes = sum(cached.size for cached in self._cached.values())
         idle = self._idle()
-        used = [name for name in self._places if name not in idle]
+        used = [name for name in self._cached if name not in idle]
         return self._names_to_free(
             loaded_bytes + next(iter(self._queue.values())).bytes - self._most_bytes, [*idle, *used]
         )
 
     def _idle(self) -> list[str]:
-        return [name for name, each in self._places.items() if not each.users and each.loading.done()]
+        return [name for name, each in self._cached.items() if not each.users and each.loading.done()]
 
     def _names_to_free(self, lacking: int, names: Iterable[str]) -> list[str]:
         """Return as many of these, from the first on, as have the lacking bytes together, or all."""
@@ -165,7 +165,7 @@ class ModelCache(Generic[M, T]):
             if lacking <= 0:
                 break
             to_free.append(name)
-            lacking -= self._places[name].size
+            lacking -= self._cached[name].size
         return to_free
 
     async def _load_model(self, model: M) -> T:
@@ -173,18 +173,18 @@ class ModelCache(Generic[M, T]):
             async with self._loads:
                 return await self._load(model)
         except BaseException:
-            # The next job tries again. If the model was forgotten, the name may be another place's.
-            place = self._places.get(model.name)
-            if place is not None and place.loading is asyncio.current_task():
-                del self._places[model.name]
+            # The next job tries again. If the model was forgotten, the name may be another entry's.
+            cached = self._cached.get(model.name)
+            if cached is not None and cached.loading is asyncio.current_task():
+                del self._cached[model.name]
             raise
         finally:
             asyncio.get_running_loop().call_soon(self._let_leave)
 
     async def close(self) -> None:
         """Wait for models that are being loaded, and forget all."""
-        loading = [place.loading for place in (*self._places.values(), *self._leaving)]
+        loading = [cached.loading for cached in (*self._cached.values(), *self._leaving)]
         if loading:
             await asyncio.wait(loading)
-        self._places.clear()
+        self._cached.clear()
         self._leaving.clear()

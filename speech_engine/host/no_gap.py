@@ -101,7 +101,7 @@ def demand_of(listener: Listener, now: float, capacity: Capacity, *, is_last: bo
     if listener.is_idle:
         return None
     follows_s = listener.follows_s if is_last else 0.0
-    if listener.is_whole:
+    if listener.has_whole_rows:
         return _in_pieces(listener, now, capacity, follows_s)
     left_s = max(LEAST_LEFT_S, listener.left_s) + follows_s
     return Demand(max(0.0, listener.due_at() - now), left_s, listener.rate, listener.is_played_as_it_comes)
@@ -131,6 +131,10 @@ def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: fl
     return Demand(pieces[0].from_s, left_s, rate, listener.is_played_as_it_comes, tuple(pieces), weight)
 
 
+_FREE_S = 0.05
+"""A moment ahead, everything is late: less than a step's sound is no gap."""
+
+
 def fits(demands: Sequence[Demand], capacity: Capacity) -> bool:
     """Tell whether all these demands can be met in time. A newcomer alone always fits."""
     if len(demands) <= 1 or not capacity.times.is_known:
@@ -150,10 +154,6 @@ def fits(demands: Sequence[Demand], capacity: Capacity) -> bool:
     )
 
 
-_FREE_S = 0.05
-"""A moment ahead, everything is late: less than a step's sound is no gap."""
-
-
 _SOON_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
@@ -167,9 +167,9 @@ def fits_in_s(newcomer: Demand, others: Iterable[Demand], capacity: Capacity) ->
     # Until then each gets its part of the speed, so they end in the order of demand over rate.
     ends = [each.left_s / each.rate * rate / speed for each in present]
     all_end_s = max(ends)
-    # In a burst, others soon have their first pieces.
+    # Besides, try these moments soon: in a burst, others soon have their first pieces.
     moments = sorted([*ends, *(each for each in _SOON_S if each < all_end_s)])
-    # The longer it waits, the better it fits.
+    # The longer it waits, the better it fits, so the first moment at which it does is found by halving.
     first = bisect_left(
         moments[:-1], True, key=lambda at: fits([newcomer, *_after(present, at, speed, rate)], capacity)
     )

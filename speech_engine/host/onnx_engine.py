@@ -15,12 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import (
-    AbstractAsyncContextManager,
-    aclosing,
-    asynccontextmanager,
-    suppress,
-)
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
@@ -73,7 +68,7 @@ _ENOUGH_SOUNDS = 1000
 _MEASURED = "12, 34, 56, 78, 90. 21, 43, 65, 87, 10."
 """The text that a voice speaks to measure its loudness: two sentences in any language."""
 
-_PEAK = 32767.0
+_FULL_SCALE = 32767.0
 _FAULTS = tuple(
     each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Exception)
 )
@@ -236,12 +231,12 @@ class OnnxEngine(ABC, Generic[V, N]):
         text = self._listeners.begin(job)
         try:
             # All texts first: a text that cannot be spoken is refused before a part is heard.
-            read = await self.run(lambda _stop: self._pieces(job, voice))
+            pieces = await self.run(lambda _stop: self._pieces(job, voice))
             async with self.lend(voice, job.deadline_s) as network:
                 yield Started(self._info.sample_rate_hz)
                 sounds = PcmPieces(self._info.sample_rate_hz, job.max_samples)
                 factor = await self._factor(network, voice)
-                async with aclosing(self._pcm(network, read, voice, job.speed, factor, text)) as made:
+                async with aclosing(self._pcm(network, pieces, voice, job.speed, factor, text)) as made:
                     async for segment, pcm in made:
                         text.add(len(pcm) / 2 / self._info.sample_rate_hz)
                         for chunk in sounds.feed(pcm):
@@ -255,20 +250,22 @@ class OnnxEngine(ABC, Generic[V, N]):
     async def _pcm(
         self,
         network: N,
-        read: list[tuple[int, Piece]],
+        pieces: list[tuple[int, Piece]],
         voice: V,
         speed: float,
         factor: float,
         text: SpokenText,
     ) -> AsyncGenerator[tuple[int, bytes], None]:
+        """Yield PCM with the number of its segment. `pieces` have such a number each."""
         rate_hz = self._info.sample_rate_hz
+        # All sound so far has been heard at `plays_until`, by the monotonic clock. It is 0 before the first.
         plays_until, least_bytes = 0.0, 2 * round(_FIRST_S * rate_hz)
-        for number, (segment, piece) in enumerate(read):
+        for number, (segment, piece) in enumerate(pieces):
             if text.is_behind(time.monotonic()):
                 piece, *more = self.cut(piece, DRY_SOUNDS)
-                read[number + 1 : number + 1] = [(segment, each) for each in more]
+                pieces[number + 1 : number + 1] = [(segment, each) for each in more]
             switch = StopSwitch()
-            is_last = number + 1 == len(read)
+            is_last = number + 1 == len(pieces)
             rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)
             sound = self.sounds(network, piece, voice, speed, switch)
             parts = finish_piece(sound, rate_hz, rest.tail_ms, factor)
@@ -293,7 +290,7 @@ class OnnxEngine(ABC, Generic[V, N]):
             return await self._stoppable(lambda: _as_pcm(next(parts, None)), switch)
 
     async def _factor(self, network: N, voice: V) -> float:
-        """Return the factor that brings a voice to the loudness of all."""
+        """Return the factor for a voice's samples that makes it as loud as all other voices."""
         level = self.level(voice)
 
         def measured(stop: StopSwitch) -> float | None:
@@ -314,6 +311,7 @@ class OnnxEngine(ABC, Generic[V, N]):
     def _pieces(self, job: SpeechJob, voice: V) -> list[tuple[int, Piece]]:
         pieces: list[tuple[int, Piece]] = []
         for number, segment in enumerate(job.segments):
+            # A text that is taken whole has no listener who waits for a short first piece.
             sounds_before = sum(piece.sounds for _, piece in pieces) + job.is_taken_whole * _ENOUGH_SOUNDS
             *others, last = self.read(segment.spoken, voice, sounds_before)
             pieces += ((number, piece) for piece in (*others, last._replace(ends=end_of_segment(segment))))
@@ -340,7 +338,7 @@ class OnnxEngine(ABC, Generic[V, N]):
 
     @abstractmethod
     def level(self, voice: V) -> VoiceLevel:
-        """Return the name of a voice, and what its model's table tells."""
+        """Return the voice's name, and its loudness if its model's table has that."""
 
     @abstractmethod
     def lend(self, voice: V, within_s: float) -> AbstractAsyncContextManager[N]:
@@ -363,6 +361,7 @@ class _Cores:
 
     def __init__(self, count: int) -> None:
         self._count = self._free = count
+        # A heap by `needed_at`, and by arrival if two are equal. The future ends the wait.
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
 
@@ -397,4 +396,4 @@ class _Cores:
 
 
 def _as_pcm(sound: Sound | None) -> bytes | None:
-    return None if sound is None else (sound * _PEAK).astype("<i2").tobytes()
+    return None if sound is None else (sound * _FULL_SCALE).astype("<i2").tobytes()

@@ -80,8 +80,8 @@ class Pipe(Generic[M]):
 
     def read(self) -> bytes | None:
         """Returns the next frame, or None at the end of the pipe. Blocks."""
-        head = self._read_exactly(HEAD_BYTES)
-        return None if head is None else self._read_exactly(length(head))
+        head_bytes = self._read_exactly(HEAD_BYTES)
+        return None if head_bytes is None else self._read_exactly(length(head_bytes))
 
     def watch(self, on_message: Callable[[M], None], on_end: Callable[[], None]) -> None:
         """Calls `on_message` with every message, in a new thread. At the end, calls `on_end` and exits."""

@@ -1,7 +1,6 @@
 """The messages between the supervisor and its children.
 
-The supervisor talks so with workers and hosts. The processes of plugins have messages of their own:
-plugin_messages.py.
+The supervisor talks so with workers and hosts. The messages of plugins' processes are in plugin_messages.py.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from speech_engine.redacted import Redacted
 class BeginHost(Redacted, msgspec.Struct, frozen=True, tag="begin_host"):
     """The supervisor's first message to a host. Settings come this way: no secret in an argv.
 
-    `address` is the path of a Unix socket, or HOST:PORT. A host that `is_watched` forgets all recordings when
-    no gateway watches it any more.
-    """
+    `address` is the path of a Unix socket, or HOST:PORT. At most `queue` jobs wait. `memory_mb` limits its
+    address space, and `memory_gb` is what it needs on its device. A host that `is_watched` forgets all
+    recordings when no gateway watches it any more."""
 
     engine: str
     module: str

@@ -48,8 +48,8 @@ class Pulse:
         self._changing = threading.Lock()
 
     def begin(self, call: str, digest: bytes = b"", *, is_alone: bool = False) -> None:
-        """Tell that a job begins. Call this in the job's task, before the engine has the job. `digest` stands
-        for its text."""
+        """Tell that a job, whose text has this digest, begins. Call this in its task, before the engine has
+        it."""
         _CALL.set(call)
         self._begun[call] = digest
         self._change(1, begun=call, digest=digest, is_alone=is_alone)
@@ -98,7 +98,7 @@ class Pulse:
             self._change(0, has_figures=True)
 
     def _change(self, by: int, *, has_figures: bool = False, **call: Any) -> None:
-        # With many short jobs, `tick` finds no second without a sign. The figures go with these signs then.
+        # `call` has fields of `Tick`. With many short jobs, the figures go with these signs, not by `tick`.
         now = self._clock()
         if has_figures or now - self._figures_at >= TELL_EVERY_S:
             self._figures_at = now

@@ -9,19 +9,19 @@ _RECENT_S = 60.0
 
 
 class LastMinute(NamedTuple):
-    """A time of the last minute or less, and the seconds of sound that were made in it."""
+    """The length of a time that ends now, a minute or less, and the seconds of sound that were made in it."""
 
     took_s: float
     made_s: float
 
 
 class RecentSound:
-    """The sound of a job that begins now. `first_s` is the time from `dispatched_at` until its first sound,
-    once there is one."""
+    """The sound of a job that begins now. `first_s` is from `dispatched_at` to the first sound, 0 before."""
 
     def __init__(self) -> None:
         self.made_s = self.first_s = 0.0
         self.began_at = self.dispatched_at = time.monotonic()
+        # Two moments, half a minute apart or more, with the sound made until each.
         self._since = self._last = (self.began_at, 0.0)
 
     def add(self, seconds: float) -> None:

@@ -25,8 +25,8 @@ from speech_engine.runner import decode_work
 MOST_BODY_BYTES = 64 * 1024 * 1024
 _ANSWER_S = 30.0
 _SOCKET_S = 60.0
-
 _Reply = tuple[int, Mapping[str, object]]
+"""A status, and the values of the body's JSON."""
 
 
 class RemoteServer:

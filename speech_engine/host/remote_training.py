@@ -26,7 +26,7 @@ from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad
 from speech_engine.host.plugin_messages import PluginPipe
 from speech_engine.host.remote_calls import direct_opener, http_errors, until_answered
 
-_MESSAGE_EVERY_S = 5.0
+_PROGRESS_EVERY_S = 5.0
 _READ_BYTES = 256 * 1024
 _SOCKET_S = 60.0
 _TRIES = 10
@@ -51,8 +51,7 @@ class HttpLine:
     def inputs(self) -> Iterator[bytes]:
         """Yield the inputs of the process, as bytes of its pipe.
 
-        Raises EngineUnavailable if the server does not answer, and EngineFailed if it has given the training
-        up.
+        Raises EngineUnavailable if the server does not answer, and EngineFailed if it gave the training up.
         """
         yield from self._reply_to(None)
 
@@ -94,7 +93,7 @@ async def train(begin: training.BeginTraining, line: HttpLine, stop_s: float) ->
 
 
 class _Relay:
-    """One training: `run` keeps a thread until its end."""
+    """One training. `run` keeps a thread until its end; the event loop calls `stop_soon` and `end`."""
 
     def __init__(self, begin: training.BeginTraining, line: HttpLine) -> None:
         self._begin = begin
@@ -106,7 +105,7 @@ class _Relay:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: PluginPipe | None = None
         self._file = _FileOut()
-        self._message_at = -_MESSAGE_EVERY_S
+        self._next_progress_at = 0.0
         self._stage = ""
 
     def stop_soon(self) -> None:
@@ -199,6 +198,7 @@ class _Relay:
         return is_fed
 
     def _feed_once(self, process: subprocess.Popen[bytes], pipe: PluginPipe) -> bool:
+        """Do as `_feed`, in one try. Raise EngineUnavailable if not even a first block came."""
         has_begun = False
         try:
             for block in self._line.inputs():
@@ -220,13 +220,13 @@ class _Relay:
     def _tell_progress(self, progress: training.TrainingProgress) -> None:
         """Report the progress every few seconds. A report is dropped while the server does not answer."""
         now = time.monotonic()
-        if progress.stage == self._stage and now < self._message_at + _MESSAGE_EVERY_S:
+        if progress.stage == self._stage and now < self._next_progress_at:
             return
-        self._stage, self._message_at = progress.stage, now
+        self._stage, self._next_progress_at = progress.stage, now + _PROGRESS_EVERY_S
         try:
             self._line.send_message(progress)
         except EngineUnavailable:
-            self._message_at = time.monotonic() + _SOCKET_S
+            self._next_progress_at = time.monotonic() + _PROGRESS_EVERY_S + _SOCKET_S
 
 
 class _FileOut:

@@ -32,6 +32,7 @@ from speech_engine.training import BeginTraining
 from speech_engine.work import Work, job_with_samples, with_deadline
 
 QUEUE = 64
+"""The most works that wait for a slot."""
 MOST_STORED = 64
 """The number of finished answers that can be fetched again. Servers look every few seconds. An answer
 that is not fetched is paid for twice."""
@@ -92,7 +93,7 @@ class RemoteWorker:
         self._slots = Slots(engine.slots, QUEUE, batch_of(engine))
         self._answers: OrderedDict[str, RemoteAnswer] = OrderedDict()
         # The number of works that use each recording. The last one to end drops it.
-        self._users: Counter[str] = Counter()
+        self._sample_users: Counter[str] = Counter()
         self.idle_since = time.monotonic()
 
     @property
@@ -179,7 +180,7 @@ class RemoteWorker:
 
     async def _speak(self, order: RemoteWork, work: Work, add: Callable[[RemoteFrame], None]) -> None:
         digests = {sample.digest for sample in order.samples}
-        self._users.update(digests)
+        self._sample_users.update(digests)
         try:
             await self._fetch_samples(order, work)
             stream = SlotStream(self._engine, self._slots, work, self._log)
@@ -189,10 +190,11 @@ class RemoteWorker:
             finally:
                 await stream.close()
         finally:
-            self._users.subtract(digests)
-            self._sample_cache.drop(gone := {digest for digest in digests if not self._users[digest]})
-            for digest in gone:
-                del self._users[digest]
+            self._sample_users.subtract(digests)
+            unused = {digest for digest in digests if not self._sample_users[digest]}
+            self._sample_cache.drop(unused)
+            for digest in unused:
+                del self._sample_users[digest]
 
     async def _fetch_samples(self, order: RemoteWork, work: Work) -> None:
         job = job_with_samples(work)
@@ -207,11 +209,7 @@ class RemoteWorker:
 
 def as_json(piece: RemotePiece) -> dict[str, object]:
     """Return a piece as values of JSON, which a provider's library writes."""
-    return {
-        "number": piece.number,
-        "data": base64.b64encode(piece.data).decode(),
-        "is_last": piece.is_last,
-    }
+    return {"number": piece.number, "data": base64.b64encode(piece.data).decode(), "is_last": piece.is_last}
 
 
 @asynccontextmanager

@@ -30,8 +30,7 @@ MODEL_BYTES = 1024 * 1024 * 1024
 """The most bytes of the files of trained voices. Each may have hundreds of megabytes."""
 
 _MOST_DERIVED = 512
-"""The most derived values. A recording may have several, since other words make another value. The longest
-unused value goes first."""
+"""The most derived values. A recording may have several. The longest unused value goes first."""
 
 DERIVED_BYTES = 1024 * 1024 * 1024
 """The most bytes of all derived values that tell their size (`nbytes`): states of a large model take
@@ -135,7 +134,8 @@ class _FileStore:
 
 
 class SampleLoan:
-    """A job's use of its recordings, until `end`. Only a drop takes them away before, and ends the job."""
+    """A job's use of its recordings, until `end`. To await a loan is to wait for its end. Only a drop takes
+    the recordings away before, and ends the job."""
 
     def __init__(
         self, sample_cache: SampleCache, names: Collection[_Name], on_drop: Callable[[], object]

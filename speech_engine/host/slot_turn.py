@@ -12,8 +12,8 @@ from speech_engine.values import SpeechJob, Urgency
 
 
 class SlotTurn(Ticket):
-    """`admission` is there if it waits, `patience_s` is the time that it had left when its wait began, and
-    `sound` is there while it has a slot."""
+    """`admission` is there if it had to wait, and `patience_s` is the time that it had left then. `sound` is
+    there once it has a slot. A turn that `hears` is for a recording that is transcribed."""
 
     admission: asyncio.Future[None] | None = None
     patience_s = 0.0
@@ -38,6 +38,7 @@ class SlotTurn(Ticket):
 
     @property
     def is_waiting(self) -> bool:
+        """Whether a turn in line may still get a slot: it is neither refused nor cancelled."""
         return self.admission is None or not self.admission.done()
 
     @property
@@ -45,7 +46,6 @@ class SlotTurn(Ticket):
         return max(0.0, self.deadline_at - time.monotonic())
 
     def refuse(self, reason: str, retry_after_s: float) -> None:
-        """End the wait, if it waits, and tell when to come back."""
-        # A turn that was cancelled in this step is done already and only has not left yet.
+        """End the wait, if it waits. A turn that was cancelled in this step does not wait any more."""
         if self.admission is not None and self.is_waiting:
             self.admission.set_exception(EngineBusy(reason, retry_after_s=retry_after_s))

@@ -39,7 +39,7 @@ MOST_AHEAD = 32
 """The most jobs ahead of a newcomer that are shown to the batch: more would only take longer."""
 
 SHORT_PART, LONG_S = 4, 30.0
-"""One in so many slots is for recordings that are shorter, and for speech."""
+"""One in `SHORT_PART` slots is never for a recording longer than `LONG_S`, so that others need not wait."""
 
 IDLE_TURNS = 16
 """While work without a client waits, it gets at least one of so many turns."""
@@ -49,10 +49,10 @@ _TOO_LONG = "The wait would be too long."
 
 
 class Slots:
-    """The slots of one engine. Each `enter` that returns needs one `leave`.
+    """The slots of one engine. Any thread may call `health`, but only the event loop may call all else.
 
-    With a `batch`, the next job in line also waits until it fits beside the others.
-    """
+    Each `enter` that returns needs one `leave`. At most `limit` jobs wait. With a `batch`, the next job in
+    line also waits until it fits beside the others."""
 
     def __init__(self, count: int, limit: int, batch: Batch | None = None) -> None:
         self.count = count
@@ -60,13 +60,13 @@ class Slots:
         self._batch = batch
         self._predicts_waits = batch is None or not batch.predicts_waits
         self._is_gated = batch is not None and self._predicts_waits
-        self._looking: asyncio.TimerHandle | None = None
+        self._review_timer: asyncio.TimerHandle | None = None
         self._idle_count = max(1, count // IDLE_PART)
         # The turns of listeners since idle work has waited for one.
         self._passed_idle = 0
         self._running: set[SlotTurn] = set()
         self._next_alone: SlotTurn | None = None
-        self._answers = 0
+        self._open_answers = 0
         self._has_lone_turn = False
         self._order: FairOrder[SlotTurn] = FairOrder()
         self._pace = Pace(learns_from_silence=self._predicts_waits)
@@ -97,8 +97,8 @@ class Slots:
     async def enter(
         self, tenant: str, deadline_s: float, *details: Any, hears: bool = False, **options: Any
     ) -> SlotTurn:
-        """Take one slot, in the way of `SlotTurn`; a free one costs no wait. A turn that `runs_alone` gets it
-        when all slots are free and all answers are read, and then no other turn gets one.
+        """Take one slot. `details` and `options` are the other arguments of `SlotTurn`. A turn that
+        `runs_alone` gets it when all slots are free and all answers are read, and then no other gets one.
 
         Raises EngineBusy as soon as there is no room to wait, or the wait would be too long. Raises
         EngineTimeout past the deadline.
@@ -166,10 +166,10 @@ class Slots:
 
     def begin_answer(self) -> None:
         """Note that the answer to a turn has a reader. It may take longer than the slot is held."""
-        self._answers += 1
+        self._open_answers += 1
 
     def end_answer(self) -> None:
-        self._answers -= 1
+        self._open_answers -= 1
         self._let_in()
 
     def _urgency_of(self, job: SpeechJob) -> Urgency:
@@ -184,7 +184,7 @@ class Slots:
         self._judge(turn)
         # Now that it has a place, it learns if it would fit too late.
         self._let_in()
-        if self._looking is None:
+        if self._review_timer is None:
             self._look_in(REVIEW_EVERY_S)
         try:
             async with asyncio.timeout_at(turn.deadline_at):
@@ -275,7 +275,7 @@ class Slots:
     @property
     def _is_empty(self) -> bool:
         """Whether the process may die without a loss: no job runs, and every answer has been read."""
-        return not self._running and not self._answers
+        return not self._running and not self._open_answers
 
     def _next_turn(self) -> SlotTurn | None:
         """Return the turn that gets a slot now, unless it has to wait until all slots are free."""
@@ -328,12 +328,12 @@ class Slots:
 
     def _look_in(self, seconds: float) -> None:
         """Look at the line again after a time, while any job waits."""
-        if self._looking is not None:
-            self._looking.cancel()
-        self._looking = asyncio.get_running_loop().call_later(seconds, self._look)
+        if self._review_timer is not None:
+            self._review_timer.cancel()
+        self._review_timer = asyncio.get_running_loop().call_later(seconds, self._look)
 
     def _look(self) -> None:
-        self._looking = None
+        self._review_timer = None
         self._let_in()
         if self._order.waiting:
             self._review()

@@ -51,12 +51,12 @@ class Spool:
     `close` gives back the room of the unread frames.
     """
 
-    def __init__(self, room: SpoolQuota, limit_bytes: int = SPOOL_BYTES) -> None:
-        self._room = room
+    def __init__(self, quota: SpoolQuota, limit_bytes: int = SPOOL_BYTES) -> None:
+        self._quota = quota
         self._limit = limit_bytes
         self._frames: deque[Frame] = deque()
         self._bytes = 0
-        self._ended = False
+        self._has_ended = False
         self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -65,22 +65,22 @@ class Spool:
     @property
     def is_full(self) -> bool:
         # An empty one takes a frame however full the others are: its reader does not wait for others.
-        return self._bytes > self._limit or (self._bytes > 0 and self._room.is_full)
+        return self._bytes > self._limit or (self._bytes > 0 and self._quota.is_full)
 
     async def put(self, frame: Frame) -> None:
         while self.is_full:
-            await self._room.wait()
+            await self._quota.wait()
         self._frames.append(frame)
         self._count(_size(frame))
         self._changed.set()
 
     def end(self) -> None:
-        self._ended = True
+        self._has_ended = True
         self._changed.set()
 
     async def next_frame(self) -> Frame | None:
         while not self._frames:
-            if self._ended:
+            if self._has_ended:
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -95,9 +95,9 @@ class Spool:
     def _count(self, change: int) -> None:
         self._bytes += change
         if change > 0:
-            self._room.take(change)
+            self._quota.take(change)
         else:
-            self._room.give_back(-change)
+            self._quota.give_back(-change)
 
 
 def _size(frame: Frame) -> int:

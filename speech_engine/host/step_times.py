@@ -71,7 +71,7 @@ _LEAST_STEPS = 8
 
 
 class _StepsOfRows:
-    """The steps of one number of rows: their number, which fades, and the mean of their weights."""
+    """The steps of one number of rows: their `count` and all `seconds`, which fade, and a mean weight."""
 
     def __init__(self) -> None:
         self.count = self.seconds = self.weight = 0.0
@@ -96,7 +96,7 @@ class StepTimes:
         self.step_s = step_s
         self.beside = BesideSteps()
         self._widths: dict[int, _StepsOfRows] = {}
-        self._line = (0.0, 0.0, 0.0)
+        self._line = (0.0, 0.0, 0.0)  # a mean weight, the seconds of such a step, and the slope
 
     @property
     def is_known(self) -> bool:

@@ -33,7 +33,7 @@ _Question = training.RecordingPiece | training.FilePiece | training.Train
 
 
 class _Talk:
-    """A `TrainingTalk` over the pipe."""
+    """A `TrainingTalk` over the pipe, for the training thread. `steps` counts those of this process."""
 
     def __init__(self, pipe: PluginPipe, device: Device) -> None:
         self.must_stop = False
@@ -112,8 +112,8 @@ class _Process:
     async def run_training(self) -> None:
         self._pipe.watch(self._on_message, lambda: None)
         memory = find_memory(self._device)
-        free, total = memory if memory is not None else (0, 0)
-        self._pipe.send(DeviceFound(str(self._device), free / GB, total / GB))
+        free_bytes, total_bytes = memory if memory is not None else (0, 0)
+        self._pipe.send(DeviceFound(str(self._device), free_bytes / GB, total_bytes / GB))
         self._may_load.wait()
         # Before the trainer reads a model: a file may be made to take any amount.
         limit_memory(self._begin.memory_mb)

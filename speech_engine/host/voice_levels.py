@@ -1,6 +1,5 @@
 """The loudness of an engine's voices: of the table of their model, or measured before a voice first speaks.
-
-What was measured is kept beside the model's manifest. If that cannot be, each host measures anew.
+Measured values are stored beside the model's manifest. If they cannot be, each host measures again.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ class VoiceLevels:
         self._known: dict[VoiceLevel, float | None] = {}
 
     def find(self, voice: VoiceLevel, measure: Callable[[], float | None]) -> float | None:
+        """Call `measure`, which may take long, only if the loudness is not stored. A stored 0.0 is None."""
         if voice.lufs is not None:
             return voice.lufs
         if len(self._known) > _MOST_VOICES:

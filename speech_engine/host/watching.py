@@ -15,18 +15,18 @@ from speech_engine.plugin import Logger
 
 
 class UnwatchedWork:
-    """What a host hears from its supervisor about the gateways that watch it."""
+    """The watch over a host by gateways. Its supervisor's messages come to `note`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last_at = clock()
-        self._is_first = False
+        self._was_unwatched = False
         self._noted = asyncio.Event()
 
     def note(self, is_first: bool) -> None:
         """Note that a gateway watches. `is_first`: none did before."""
         # A process that was stopped for a while hears late, and its timer may be later still.
-        self._is_first |= is_first or self._clock() - self._last_at >= UNWATCHED_S
+        self._was_unwatched |= is_first or self._clock() - self._last_at >= UNWATCHED_S
         self._last_at = self._clock()
         self._noted.set()
 
@@ -34,8 +34,8 @@ class UnwatchedWork:
         """Forget whenever no gateway watches. Runs without end."""
         while True:
             self._noted.clear()
-            if self._is_first:
-                self._is_first = False
+            if self._was_unwatched:
+                self._was_unwatched = False
                 await forget_all()
             try:
                 async with asyncio.timeout(max(0.0, self._last_at + UNWATCHED_S - self._clock())):

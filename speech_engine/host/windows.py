@@ -33,7 +33,7 @@ class WindowSizes(NamedTuple):
         return self.first[number] if number < len(self.first) else self.usual
 
     def expected(self, samples: int) -> list[int]:
-        """Return the lengths of the windows, with context, that so many samples will be, about."""
+        """Return about the lengths, with context, of the windows of a recording with so many samples."""
         found: list[int] = []
         while samples > 0:
             size = self.of(len(found))
@@ -58,7 +58,7 @@ class SoundWindow(NamedTuple):
 
 
 class WindowCutter:
-    """Cuts one recording, 16-bit mono, while it comes."""
+    """Cuts one recording, 16-bit mono, while it comes. `_rest` has its samples from `_rest_from` on."""
 
     def __init__(self, sizes: WindowSizes) -> None:
         self._sizes = sizes

@@ -36,9 +36,8 @@ def read_arrays(data: memoryview) -> Mapping[str, TensorInfo]:
     """Return all arrays by name. Raise UnusableModel with the fault."""
     if len(data) < _END_RECORD.size:
         raise UnusableModel("it is no .npz file, or is cut off")
-    sign, disk, start_disk, disk_count, count, size, begin, comment = _END_RECORD.unpack_from(
-        data, len(data) - _END_RECORD.size
-    )
+    record = _END_RECORD.unpack_from(data, len(data) - _END_RECORD.size)
+    sign, disk, start_disk, disk_count, count, size, begin, comment = record
     if sign != _END_SIGN or comment or disk or start_disk or disk_count != count:
         raise UnusableModel("it is no .npz file, or is cut off")
     if count > MOST_ARRAYS:
@@ -56,6 +55,7 @@ def read_arrays(data: memoryview) -> Mapping[str, TensorInfo]:
 
 
 def _read_entry(data: memoryview, offset: int, end: int) -> tuple[str, TensorInfo, int]:
+    """Return an array's name and info, and the offset of the next entry. All arrays lie before `end`."""
     if offset + _ENTRY_RECORD.size > len(data):
         raise UnusableModel("its table of contents is cut off")
     fields = _ENTRY_RECORD.unpack_from(data, offset)

@@ -18,16 +18,16 @@ from speech_engine.model_files.onnx_windows import find_reach
 _MOST_SHARED_BYTES = 4096
 """The largest tensor that both halves may have: a copy of weights would make the files longer."""
 _FLOAT32 = 1
-
 # The numbers of fields in the messages, as `onnx.py` has them.
 _MODEL_GRAPH, _NODE, _NAME, _TENSOR, _INPUT, _OUTPUT = 7, 1, 2, 5, 11, 12
-
 
 Pieces = tuple[bytes | memoryview, ...]
 """A file in pieces that follow one another."""
 
 
 class _Half(NamedTuple):
+    """A half of the graph. `nodes` are indices of its operators in the whole graph, in order."""
+
     nodes: Sequence[int]
     inputs: Sequence[str]
     outputs: Sequence[str]
@@ -162,7 +162,7 @@ class _Messages:
         return (*head, protobuf.field_head(_MODEL_GRAPH, sum(map(len, graph))), *graph)
 
     def _value_message(self, name: str) -> bytes | memoryview:
-        """Return the message of an input or output. What passes the cut is float32 in three dimensions."""
+        """Return the message of an input or output. A value at the cut is float32 in three dimensions."""
         if name in self._values:
             return self._values[name]
         shape = b"".join(b"".join(protobuf.field_pieces(1, b"")) for _ in range(3))

@@ -53,12 +53,13 @@ class _Operator:
     def fault(self, what: str) -> UnusableModel:
         return UnusableModel(f"its operator {self._node.operator} {what}")
 
-    def inputs_by_role(self, names: tuple[str, ...], least: int) -> dict[str, str]:
-        """Return the names of its tensors, by their roles. A tensor that is left out has an empty name."""
+    def inputs_by_role(self, roles: tuple[str, ...], required: int) -> dict[str, str]:
+        """Return the names of its tensors by `roles`, of which the first ones are required. A tensor that is
+        left out has an empty name."""
         given = self._node.inputs
-        if not least <= len(given) <= len(names) or not all(given[:least]):
+        if not required <= len(given) <= len(roles) or not all(given[:required]):
             raise self.fault("has too few inputs, or too many")
-        return dict(zip(names, (*given, *("",) * (len(names) - len(given))), strict=True))
+        return dict(zip(roles, (*given, *("",) * (len(roles) - len(given))), strict=True))
 
     def refuse_other_attributes(self, *names: str) -> None:
         """Refuse any attribute but these."""
@@ -76,8 +77,7 @@ class _Operator:
         return value if isinstance(value, str) else ""
 
     def stored_info(self, name: str) -> TensorInfo | None:
-        """Return the type and shape of a stored tensor. None if another operator makes it, or it is left
-        out."""
+        """Return the type and shape of a stored tensor; None if it is made at run time, or is left out."""
         stored = self._known.get(name) if name else None
         return stored.info if stored else None
 
@@ -92,11 +92,11 @@ class _Operator:
             raise self.fault(f"has its {what} in the type {info.dtype} or the shape {info.shape}")
         return info
 
-    def refuse_empty(self, what: str, name: str, least: int = 1) -> None:
+    def refuse_empty(self, what: str, name: str, least_dimensions: int = 1) -> None:
         """Check an input that usually comes from another operator. If it is in the file, refuse another type
         than F32, too few dimensions, and an empty tensor."""
         info = self.stored_info(name)
-        if info and (info.dtype != "F32" or len(info.shape) < least or not info.numbers):
+        if info and (info.dtype != "F32" or len(info.shape) < least_dimensions or not info.numbers):
             raise self.fault(f"has its {what} in the type {info.dtype} or the shape {info.shape}")
 
 
@@ -172,7 +172,7 @@ def _judge_product(operator: _Operator) -> None:
     for name in _ZERO_SWITCHES:
         operator.number(name, 0, 0, usual=0)
     for what, name in operator.inputs_by_role(("first factor", "second factor"), 2).items():
-        operator.refuse_empty(what, name, least=2)
+        operator.refuse_empty(what, name, least_dimensions=2)
 
 
 _CHECKS: Mapping[tuple[str, str], Callable[[_Operator], None]] = {
@@ -245,8 +245,8 @@ def _judge_output_size(node: NodePart, known: Scope) -> None:
     if node.operator == "Range":
         made = _length_of_range(node, known)
     else:
-        place = _SHAPE_INPUT.get(node.operator, -1)
-        shape = known.get(node.inputs[place]) if 0 <= place < len(node.inputs) else None
+        index = _SHAPE_INPUT.get(node.operator, -1)
+        shape = known.get(node.inputs[index]) if 0 <= index < len(node.inputs) else None
         if shape and shape.info.numbers > MOST_DIMENSIONS:
             raise UnusableModel(f"its operator {node.operator} makes more than {MOST_DIMENSIONS} dimensions")
         made = math.prod(max(1, size) for size in shape.numbers) if shape else 0

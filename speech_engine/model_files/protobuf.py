@@ -42,10 +42,8 @@ class MessageReader:
         self._fields_left = _MOST_FIELDS
 
     def fields(self, message: memoryview, known: Fields, message_name: str) -> Iterator[tuple[str, Value]]:
-        """Yield the name and value of each field of a message, in their order.
-
-        Raise UnusableModel; `message_name` stands in its text.
-        """
+        """Yield the name and value of each field of a message, in their order. Raise UnusableModel with a
+        text in which `message_name` stands."""
         offset, seen = 0, set()
         while offset < len(message):
             self._fields_left -= 1
@@ -102,19 +100,21 @@ def numbers_of(value: Value, most: int) -> tuple[int, ...]:
 
 
 def _read_varint(data: memoryview, offset: int) -> tuple[int, int]:
+    """Return a number below 2**64 without a sign, and the offset of the byte after it."""
     number = shift = 0
-    for place in range(offset, min(offset + _MOST_VARINT_BYTES, len(data))):
-        byte = data[place]
+    for at in range(offset, min(offset + _MOST_VARINT_BYTES, len(data))):
+        byte = data[at]
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
             if number >= 1 << 64:
                 break
-            return number, place + 1
+            return number, at + 1
         shift += 7
     raise UnusableModel("it is cut off, or no protobuf")
 
 
 def _read_value(message: memoryview, offset: int, wire: int) -> tuple[Value, int]:
+    """Return a value of this wire type, and the offset of the byte after it."""
     if wire == _VARINT:
         return _read_varint(message, offset)
     if wire == _BYTES:

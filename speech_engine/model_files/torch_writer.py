@@ -1,6 +1,7 @@
 """Writes tensors as an archive of torch (.pth), without torch: `torch.load(weights_only=True)` reads it.
 
-The pickle is put together from its few instructions. Each tensor has a storage of its own.
+The pickle is put together from its instructions, of one byte each: `pickletools.dis` shows their names. Each
+tensor has a storage of its own.
 """
 
 from __future__ import annotations
@@ -29,8 +30,7 @@ STORAGES: Final = {
 _FOLDER: Final = "archive"
 _ALIGNMENT: Final = 64
 _LOCAL_HEADER_BYTES: Final = 30
-# As old as the format, so that the same tensors give the same bytes.
-_DATE: Final = (1980, 1, 1, 0, 0, 0)
+_DATE: Final = (1980, 1, 1, 0, 0, 0)  # always the same, so that the same tensors give the same bytes
 _REBUILD: Final = b"ctorch._utils\n_rebuild_tensor_v2\n"
 _NO_HOOKS: Final = b"ccollections\nOrderedDict\n)R"
 

@@ -57,8 +57,8 @@ class EngineContract:
     `texts` are two sentences or more in `language`, and together at least a second of speech. If
     `model` is None, the engine's first model speaks. `patience_s` ends a test whose engine hangs; it
     does not measure speed. An engine that speaks from recordings is created with
-    `Context(..., samples=self.recordings)`. `voice` may be `Samples`: the suite makes the recordings.
-    """
+    `Context(..., samples=self.recordings)`. `voice` may be `Samples`: the suite makes the recordings. An
+    engine whose model is not local clones only if it `tries_clones`, since a clone may cost money."""
 
     voice: ClassVar[str | Voice]
     model: ClassVar[str | None] = None

@@ -162,7 +162,7 @@ def check_whole_sound(job: SpeechJob, events: Sequence[Event]) -> None:
 def check_words(job: SpeechJob, events: Sequence[Event]) -> None:
     # An engine that passes on encoded audio need not know how long the audio is.
     total = float("inf") if any(isinstance(event, Encoded) for event in events) else samples(events)
-    latest = (0, 0, 0)
+    latest_segment = latest_offset = latest_start = 0
     for event in events:
         if not isinstance(event, Words):
             continue
@@ -171,16 +171,16 @@ def check_words(job: SpeechJob, events: Sequence[Event]) -> None:
         )
         characters = len(job.segments[event.segment].spoken)
         for word in event.words:
-            place = (event.segment, word.sample_offset, word.spoken_start)
             require(
                 0 <= word.spoken_start < word.spoken_end <= characters, f"a word lies in its segment: {word}"
             )
             require(0 <= word.sample_offset <= total, f"a word begins within the audio: {word}")
             require(
-                place[0] >= latest[0] and place[1] >= latest[1],
+                event.segment >= latest_segment and word.sample_offset >= latest_offset,
                 f"words come in the order they are heard: {word}",
             )
             require(
-                place[0] > latest[0] or place[2] >= latest[2], f"words come in the order of the text: {word}"
+                event.segment > latest_segment or word.spoken_start >= latest_start,
+                f"words come in the order of the text: {word}",
             )
-            latest = place
+            latest_segment, latest_offset, latest_start = event.segment, word.sample_offset, word.spoken_start

@@ -33,6 +33,7 @@ _MOST_SOUNDED_CHARACTERS = 200
 _BEFORE_WORDS = "\u00a1\u00bf\"'(\u201c\u00ab "
 _SHORTEST_NAME = 2
 _Place = tuple[int, int, int, int]
+"""Two ranges that differ: begin and end in the wanted words, then in the transcribed ones."""
 _STRESS = str.maketrans("", "", "\u02c8\u02cc -\u200d_")
 
 
@@ -145,7 +146,7 @@ def plain_sounds(sounds: str) -> str:
 
 
 class _RunJudge:
-    """Judges runs of one text."""
+    """Judges runs of one text. Its `_scores` are one for each wanted token, or None if they are unknown."""
 
     def __init__(self, language: str, evidence: Evidence, wanted: Sequence[str]) -> None:
         self._judge = TranscriptJudge(language, contractions=True)
@@ -156,12 +157,13 @@ class _RunJudge:
             [word for _, word in scored] if [token for token, _ in scored] == list(wanted) else None
         )
 
-    def _is_read(self, wanted: Sequence[str], transcribed: Sequence[str]) -> bool:
+    def _is_read_alike(self, wanted: Sequence[str], transcribed: Sequence[str]) -> bool:
         return self._judge.is_same(SpokenWords(tuple(wanted)), SpokenWords(tuple(transcribed)))
 
     def runs(self, wanted: Sequence[str], transcribed: Sequence[str]) -> Iterator[WordRun]:
         """Yield the runs that are not right."""
-        for place in [] if self._is_read(wanted, transcribed) else _differing_places(wanted, transcribed):
+        is_alike = self._is_read_alike(wanted, transcribed)
+        for place in [] if is_alike else _differing_places(wanted, transcribed):
             if not self._is_same(wanted, transcribed, place):
                 begin, end, first, last = place
                 run = WordRun(begin, tuple(wanted[begin:end]), tuple(transcribed[first:last]), "wrong")
@@ -172,7 +174,7 @@ class _RunJudge:
         """Return whether a run is read the same, or sounds the same with a neighbour on each side."""
         begin, end, first, last = place
         is_whole = end - begin == len(wanted) and last - first == len(transcribed)
-        if not is_whole and self._is_read(wanted[begin:end], transcribed[first:last]):
+        if not is_whole and self._is_read_alike(wanted[begin:end], transcribed[first:last]):
             return True
         if self._sounds is None or begin == end or first == last:
             return False
@@ -204,8 +206,7 @@ class _RunJudge:
         return "unsure" if may_be else "wrong"
 
     def _is_name(self, at: int, score: ScoredWord) -> bool:
-        """Return whether a word has a capital inside a sentence. A recogniser may know it, and spell another
-        one."""
+        """Return whether a word has a capital inside a sentence: a recogniser may spell another name."""
         before = self._scores[at - 1].text.rstrip() if self._scores and at else ""
         word = score.text.strip(_BEFORE_WORDS)
         return len(word) > _SHORTEST_NAME and word[0].isupper() and before[-1:] not in ("", *".!?:\u2026")
@@ -236,7 +237,6 @@ def _is_at_mark(second: float, words: Sequence[ScoredWord]) -> bool:
 
 
 def _differing_places(wanted: Sequence[str], transcribed: Sequence[str]) -> list[_Place]:
-    """Return the places where two texts differ: `wanted[a:b]` and `transcribed[c:d]`."""
     if len(wanted) * len(transcribed) > _MOST_PAIRS:
         return [(0, len(wanted), 0, len(transcribed))]
     codes = SequenceMatcher(None, wanted, transcribed, autojunk=False).get_opcodes()

@@ -99,10 +99,8 @@ class Draft:
         self._open = "".join((*pieces, self._open[at:]))
 
     def _source_place(self, at: int) -> int:
-        """Return the place in the source of a character of `text`.
-
-        A removed character belongs to the character before it.
-        """
+        """Return the place in the source of a character of `text`. A removed character belongs to the one
+        before it."""
         if at == 0:
             return 0
         if at == len(self.text):
@@ -186,6 +184,7 @@ class _Speech:
         end = self._length
         if piece[-1:].isspace():
             self._append_space()
+        # Composed with the last piece, the text may be no longer than it was before.
         return (min(start, end - 1), end)
 
     def _append_space(self) -> None:

@@ -25,6 +25,8 @@ _START = re.compile(rf"(?<![^\W{_UNSPACED}])\S|[{_UNSPACED}]")
 
 
 class FoundWord(NamedTuple):
+    """A place in a text, from `start` to before `end`, and its spoken form."""
+
     start: int
     end: int
     spoken: str
@@ -83,10 +85,8 @@ class WordFinder:
         return sorted({*as_written, *in_lower_case}, reverse=True)
 
     def _lengths_in(self, text: str, start: int) -> Sequence[int]:
-        """Returns the lengths of the words that stand here, the shortest first.
-
-        Each is a beginning of the last word that is not behind this text in the order of words.
-        """
+        """Returns the lengths of the words that stand here, the shortest first. Each of these begins the last
+        word that does not come after this text in the order of words."""
         last = bisect_right(self._words, text[start : start + self._longest]) - 1
         if last < 0:
             return ()
@@ -120,10 +120,8 @@ class _Ends(dict[int, bool]):
 
 
 def _nested_lengths(words: Sequence[str]) -> list[tuple[int, ...]]:
-    """Returns the lengths of those words that begin each word, itself included, the shortest first.
-
-    The words are in order, so that a word stands behind those that begin it.
-    """
+    """Returns the lengths of those words that begin each word, itself included, the shortest first. The words
+    are in order, so that a word stands behind those that begin it."""
     nested: list[tuple[int, ...]] = []
     around: list[str] = []
     for word in words:

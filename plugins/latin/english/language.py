@@ -241,8 +241,8 @@ def _english(is_american: bool, is_nigerian: bool) -> Language:
         del form
         return numbers.ordinal_of(cardinal(number))
 
-    def date(day: int, month: int, year: str, day_first: bool) -> str:
-        if day_first:
+    def date(day: int, month: int, year: str, is_day_first: bool) -> str:
+        if is_day_first:
             return f"the {ordinal(day)} of {MONTHS[month - 1]} {year}".rstrip()
         return f"{MONTHS[month - 1]} {ordinal(day)}" + (f", {year}" if year else "")
 
@@ -274,7 +274,7 @@ def _english(is_american: bool, is_nigerian: bool) -> Language:
         fraction=fraction,
         mixed=_mixed,
         form=lambda number, before, after: "alone",
-        day_first=not is_american,
+        is_day_first=not is_american,
         tables=_nigerian() if is_nigerian else TABLES,
         patterns=PATTERNS,
     )

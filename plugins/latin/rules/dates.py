@@ -12,6 +12,7 @@ from speech_engine.text.draft import Draft
 
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _ISO = re.compile(rf"{LEFT}(?P<year>[0-9]{{4}})-(?P<month>[0-9]{{2}})-(?P<day>[0-9]{{2}}){RIGHT}")
+# A name may stand once in a pattern: `second_` and `year_` are those of a date with strokes.
 _FIGURES = re.compile(
     rf"{LEFT}(?P<first>[0-9]{{1,2}})"
     r"(?:(?P<mark>[/.-])(?P<second>[0-9]{1,2})(?P=mark)(?P<year>[0-9]{4})"
@@ -30,7 +31,7 @@ class _Date(NamedTuple):
     month: int
     year: str
     """The year as it is written, or an empty text."""
-    day_first: bool
+    is_day_first: bool
 
     @property
     def exists(self) -> bool:
@@ -41,7 +42,7 @@ def rule(language: Language) -> Rule:
     short = _short_months(language)
 
     def of_iso(match: re.Match[str]) -> str | None:
-        date = _Date(int(match["day"]), int(match["month"]), match["year"], language.day_first)
+        date = _Date(int(match["day"]), int(match["month"]), match["year"], language.is_day_first)
         return _spoken(date, match, language)
 
     def of_figures(match: re.Match[str]) -> str | None:
@@ -49,15 +50,15 @@ def rule(language: Language) -> Rule:
         year = match["year"] or match["year_"] or ""
         if not year and not _is_date(match, first, second, language):
             return None
-        day, month = (first, second) if language.day_first else (second, first)
+        day, month = (first, second) if language.is_day_first else (second, first)
         if month > 12:  # only the order of other countries is possible
             day, month = month, day
-        return _spoken(_Date(day, month, year, language.day_first), match, language)
+        return _spoken(_Date(day, month, year, language.is_day_first), match, language)
 
     def of_words(match: re.Match[str]) -> str | None:
         month = language.patterns.month_names[match["month"].lower()]
-        day_first = match.start("day") < match.start("month")
-        return _spoken(_Date(int(match["day"]), month, match["year"] or "", day_first), match, language)
+        is_day_first = match.start("day") < match.start("month")
+        return _spoken(_Date(int(match["day"]), month, match["year"] or "", is_day_first), match, language)
 
     def decide(draft: Draft) -> None:
         draft.rewrite(_ISO, of_iso)
@@ -126,13 +127,13 @@ def _is_date(match: re.Match[str], first: int, second: int, language: Language) 
         return True
     if language.patterns.date_cue.search(match.string, max(0, match.start() - _CUE_REACHES), match.start()):
         return True
-    return language.day_first and first > second and first > 12
+    return language.is_day_first and first > second and first > 12
 
 
 def _spoken(date: _Date, match: re.Match[str], language: Language) -> str | None:
     if not date.exists:
         return None
-    spoken = language.date(date.day, date.month, _year(date.year, language), date.day_first)
+    spoken = language.date(date.day, date.month, _year(date.year, language), date.is_day_first)
     # A word that the text already has is not said twice: on *the* 4 July.
     before = _WORD_BEFORE.search(match.string, max(0, match.start() - _CUE_REACHES), match.start())
     return (

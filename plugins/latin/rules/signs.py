@@ -36,10 +36,10 @@ _THOUSANDS = re.compile(r"[0-9]+(?:\.[0-9]{3})+")
 
 
 def rule(language: Language) -> Rule:
-    def said(sign: str) -> Callable[[re.Match[str]], str]:
+    def words_for(sign: str) -> Callable[[re.Match[str]], str]:
         return lambda _: f" {language.tables.signs[sign]} "
 
-    places = [(re.compile(place), said(sign)) for sign, place in _PLACES.items()]
+    places = [(re.compile(place), words_for(sign)) for sign, place in _PLACES.items()]
     units = [sign for sign in language.tables.units if "/" in sign or sign == "mph"]
     lone = re.compile(rf"(?<![\w/])(?<![0-9][ \u00a0\u202f])(?:{one_of(units)})(?![\w/])")
     point = f" {language.tables.signs['.']} "

@@ -32,6 +32,7 @@ _SMOOTHED = 25
 """A voice is judged by the mean of this many steps, because each step has other slices."""
 _LOOKS_EVERY = 25
 _MOST_BROKEN = 20
+"""The training ends after so many steps in a row whose losses are not finite."""
 _TIMED = 50
 _PIECE = 1 << 20
 
@@ -41,6 +42,8 @@ class NoNumbers(Exception):
 
 
 class Loop:
+    """The training. `curve` has the distance of each step, and `voice` the tensors of the best one so far."""
+
     def __init__(self, networks: Networks, slices: Sequence[Slice], order: TrainingOrder) -> None:
         self.curve: list[float] = []
         self.best, self.best_step = float("inf"), 0

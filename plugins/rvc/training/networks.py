@@ -131,6 +131,7 @@ class SmallDiscriminator(torch.nn.Module):  # type: ignore[misc]
         self.ends = torch.nn.ModuleList(torch.nn.Conv2d(8, 1, (3, 1), 1, (1, 0)) for _ in self.periods)
 
     def forward(self, real: Any, made: Any) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+        """Return the verdicts on both sounds, and their inner layers, as RVC's own discriminator does."""
         real_ends, real_maps = zip(*map(partial(self._judged, real), range(len(self.periods))), strict=True)
         made_ends, made_maps = zip(*map(partial(self._judged, made), range(len(self.periods))), strict=True)
         return [*real_ends], [*made_ends], [*real_maps], [*made_maps]
@@ -157,6 +158,7 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def _config(rate_hz: int) -> VoiceConfig:
+    """Return the sizes of RVC-WebUI's networks of version 2. `values` are in the order of VoiceConfig."""
     values: tuple[Any, ...] = (
         *(SPECTRA[rate_hz].fft // 2 + 1, SEGMENT[rate_hz], 192, 192, 768, 2, 6, 3, 0, "1"),
         *([3, 7, 11], [[1, 3, 5]] * 3, list(_UPSAMPLING[rate_hz]), 512),

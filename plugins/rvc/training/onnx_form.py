@@ -68,6 +68,7 @@ _AXES = {"phone": {1: "t"}, "pitch": {1: "t"}, "pitchf": {1: "t"}, "rnd": {2: "t
 
 
 def compare(network: _Voice, data: bytes, frames: int) -> float:
+    """Return the largest difference of the file's sound from the network's; infinity for another length."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -98,6 +99,7 @@ class _Voice(torch.nn.Module):  # type: ignore[misc]
         self.eval()
 
     def inputs(self, frames: int, seed: int) -> Iterator[tuple[str, Any]]:
+        """Yield the names of the file's inputs in their order, with random values."""
         draw = torch.Generator().manual_seed(seed)
         layout = self._layout
         yield "phone", torch.randn(1, frames, WIDTHS[layout.version], generator=draw)

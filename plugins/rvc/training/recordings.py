@@ -87,9 +87,9 @@ def prepare(
         )
     found, vectors = [], []
     for number, sound in enumerate(sounds):
-        slice_, resampled = _slice(sound, ears, sizes)
+        slice_, own_vectors = _slice(sound, ears, sizes)
         found.append(slice_)
-        vectors.append(resampled)
+        vectors.append(own_vectors)
         tell((number + 1) / len(sounds))
     return found, torch.cat(vectors)
 
@@ -114,6 +114,7 @@ def _slices(speech: Any, rate_hz: int) -> Iterator[Any]:
 
 
 def _speech(sound: Any, rate_hz: int) -> Iterator[tuple[int, int]]:
+    """Yield where speech begins and ends, in samples: between pauses, and with a margin."""
     hop = round(_HOP_S * rate_hz)
     count = len(sound) // hop
     if not count:
@@ -142,6 +143,7 @@ def _pieces(sound: Any, rate_hz: int) -> Iterator[Any]:
 
 
 def _slice(sound: Any, ears: Ears, sizes: SpectrumSizes) -> tuple[Slice, Any]:
+    """Return the slice of a sound, and HuBERT's features of it, half as many as the slice has."""
     divisor = int(np.gcd(HUBERT_HZ, sizes.rate_hz))
     resampled = signal.resample_poly(sound, HUBERT_HZ // divisor, sizes.rate_hz // divisor).astype(np.float32)
     with torch.no_grad():

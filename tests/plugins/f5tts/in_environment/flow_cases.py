@@ -133,7 +133,7 @@ def test_what_leaves_is_forgotten() -> None:
     flow.leave(rows[0])
     assert "0 rows" in repr(flow)
     flow.step(rows[1:])
-    assert (rows[0].taken, rows[1].taken) == (1, 2)
+    assert (rows[0].taken_steps, rows[1].taken_steps) == (1, 2)
 
 
 def test_a_network_in_training_is_refused() -> None:
@@ -160,4 +160,4 @@ def test_without_memory_no_row_has_changed(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(OutOfMemory):
         flow.step([row])
     assert torch.equal(row.now, before)
-    assert row.taken == 0
+    assert row.taken_steps == 0
