@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proxy.errors import InvalidRequest
 from proxy.features.jobs.kinds.batch import lines as batch_lines
 from proxy.features.jobs.kinds.batch.lines import (
-    MOST_NAMED,
+    MOST_REPORTED_FAULTS,
     decode_line,
     named_lines,
     read_file,
@@ -104,7 +104,7 @@ def test_a_file_has_lines_and_not_too_many(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_file_full_of_faults_names_some() -> None:
-    assert len(read_file(b"x\n" * 1000).faults) == MOST_NAMED
+    assert len(read_file(b"x\n" * 1000).faults) == MOST_REPORTED_FAULTS
 
 
 def test_a_request_is_its_lines_body() -> None:

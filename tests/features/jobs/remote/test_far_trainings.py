@@ -404,7 +404,7 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
         over = "UPDATE remote_runs SET over_at = {} WHERE step <> ''"
 
         async def give() -> None:
-            async with door._open_training(token, is_read=True) as frames:
+            async with door._open_training(token, is_sent=True) as frames:
                 async for frame in frames:
                     given.append(frame)
                     await context.store.write(Statement(over.format("-over_at")))

@@ -11,7 +11,7 @@ import pytest
 
 from plugins.openai.realtime.messages import ResponseBody, TokenUsage, TranscriptDelta
 from plugins.openai.realtime.response import Response
-from plugins.openai.realtime.sentence import Check, Sentence, Terms, TextReworded
+from plugins.openai.realtime.sentence import Check, Sentence, SentenceTerms, TextReworded
 from plugins.openai.realtime.session import Session, SessionEnded
 from speech_engine import ContentRefused, EngineError, EngineFailed, EngineTimeout
 from speech_engine.text.said import TranscriptJudge
@@ -59,7 +59,7 @@ def sentence(
         asked.within_s.append(within_s)
         return asked  # type: ignore[return-value]  # all that a sentence needs of one
 
-    terms = Terms(TranscriptJudge("en"), check, "Read.", session, flag, silence_s)
+    terms = SentenceTerms(TranscriptJudge("en"), check, "Read.", session, flag, silence_s)
     return Sentence(TEXT, 0, terms, deadline)
 
 
