@@ -28,6 +28,7 @@ from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 30.0
 _UNSETTLED = ("starting", "restarting")
+"""An engine in these states may still have the trouble that it had, so its alerts do not end."""
 
 _log = structlog.get_logger()
 
@@ -127,8 +128,10 @@ async def mail_statements(
     facts = {"alert": TITLES[alert.kind], "name": alert.place, "since": _to_minute(alert.since)}
     facts |= {"ended": _to_minute(alert.gone or now)} if is_over else {"detail": alert.detail}
     letter = Letter(kind="alert_ended" if is_over else "alert", facts={**facts, "link": mails.link("")})
-    to_all = [Letter(kind=letter.kind, facts=letter.facts, to=to) for to in section.mail]
-    return [each for one in to_all for each in await mails.statements(one, now=now, only_if=only_if)]
+    letters = [Letter(kind=letter.kind, facts=letter.facts, to=to) for to in section.mail]
+    return [
+        each for addressed in letters for each in await mails.statements(addressed, now=now, only_if=only_if)
+    ]
 
 
 def _engine_troubles(name: str, engine: LiveEngine) -> Iterator[Trouble]:

@@ -81,7 +81,7 @@ class AnnouncedHosts(Resource):
     async def announce_host(self, request: Request) -> Response:
         """Announce a host with engines"""
         host = await read_body(request, HostAnnouncement)
-        self._check(host.address)
+        self._check_address(host.address)
         if not self._store.is_shared:
             raise Conflict("Hosts announce themselves to gateways on PostgreSQL; this one is on SQLite.")
         identity = {"id": host.machine, "key": caller_of(request.scope).key}
@@ -94,7 +94,7 @@ class AnnouncedHosts(Resource):
             raise NoPlace("announced hosts")
         return reply(KnownHost(address=host.address))
 
-    def _check(self, address: str) -> None:
+    def _check_address(self, address: str) -> None:
         """Raise InvalidRequest if gateways cannot, or must not, reach a host there."""
         try:
             name, port = parse_address(address)

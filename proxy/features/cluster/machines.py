@@ -63,15 +63,15 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return dict(decode_json(self.engines))
 
 
-_STATED = [name for name in Machine.__struct_fields__ if name not in ("began", "seen", "silent_us")]
-_CHANGES = ", ".join(f"{name} = :{name}" for name in _STATED)
+_WRITTEN_COLUMNS = [name for name in Machine.__struct_fields__ if name not in ("began", "seen", "silent_us")]
+_CHANGES = ", ".join(f"{name} = :{name}" for name in _WRITTEN_COLUMNS)
 _LIST = f"""
-SELECT {", ".join(_STATED)}, began, seen, {NOW} - seen AS silent_us FROM machines
+SELECT {", ".join(_WRITTEN_COLUMNS)}, began, seen, {NOW} - seen AS silent_us FROM machines
 WHERE kind <> 'host' ORDER BY began, id
 """
 _PUT = f"""
-INSERT INTO machines ({", ".join(_STATED)}, began, seen)
-VALUES ({", ".join(f":{name}" for name in _STATED)}, {NOW}, {NOW}) ON CONFLICT DO NOTHING
+INSERT INTO machines ({", ".join(_WRITTEN_COLUMNS)}, began, seen)
+VALUES ({", ".join(f":{name}" for name in _WRITTEN_COLUMNS)}, {NOW}, {NOW}) ON CONFLICT DO NOTHING
 """
 _RENEW = f"UPDATE machines SET {_CHANGES}, seen = {NOW} WHERE id = :id RETURNING id"
 _FORGET = (
@@ -115,7 +115,7 @@ async def put_vault_id(store: Store, id_: str) -> None:
 
 
 def _row(machine: Machine) -> dict[str, str | int]:
-    return {name: getattr(machine, name) for name in _STATED}
+    return {name: getattr(machine, name) for name in _WRITTEN_COLUMNS}
 
 
 def leader_of(living: Sequence[Machine]) -> str:

@@ -35,20 +35,21 @@ class Membership:
         self.config = context.config_at_start
         self._context = context
         self._store, self._cluster = context.store, context.cluster
+        # "" if this process is no machine.
         self._id = context.link.machine if context.link is not None else ""
         self._rings = context.find(StoredRings)
         self._sharing = Sharing(context.store, context.vault, self._rings, self.config, self._describe)
         self._orders = None if context.link is None else OrderRunner(context.store, context.link)
         self._schema = known_version()
-        self._looked = time.monotonic()
+        self._looked_at = time.monotonic()
         self._living: list[Machine] = []
         self._is_renewing = False
         self._reported: object = None
         registry = context.metrics.registry
-        self._count = Gauge(
+        self._machines_gauge = Gauge(
             "voxgate_machines", "Living machines on the database.", ["kind"], registry=registry
         )
-        self._differ = Gauge(
+        self._differ_gauge = Gauge(
             "voxgate_machines_differ",
             "1 if machines differ in this: `version`, `config` or `keys`.",
             ["what"],
@@ -74,10 +75,10 @@ class Membership:
                     await self._rings.ensure(needed)
             found = await machines.list_all(self._store)
         except StorageFailed:
-            if self._id and time.monotonic() - self._looked >= LIVES_S:
+            if self._id and time.monotonic() - self._looked_at >= LIVES_S:
                 self._cluster.lead(False)
             raise
-        self._looked = time.monotonic()
+        self._looked_at = time.monotonic()
         self._living = [each for each in found if each.is_alive]
         self._cluster.others = frozenset(each.name for each in self._living if each.id != self._id)
         if self._id:
@@ -103,8 +104,8 @@ class Membership:
         # Imported here: a server with SQLite needs no driver.
         from proxy.features.cluster.connections import connections_note
 
-        workers, each = machines.workers_of(self._living), self.config.storage.connections
-        if note := await connections_note(self._store, each, workers):
+        workers, connections = machines.workers_of(self._living), self.config.storage.connections
+        if note := await connections_note(self._store, connections, workers):
             _log.warning("storage.connections.scarce", reason=note)
 
     async def _renew(self) -> None:
@@ -132,10 +133,10 @@ class Membership:
     def _report(self) -> None:
         """Report the machines as metrics, and as a warning when a difference is new."""
         for kind in ("server", "worker"):
-            self._count.labels(kind).set(sum(each.kind == kind for each in self._living))
+            self._machines_gauge.labels(kind).set(sum(each.kind == kind for each in self._living))
         differing = dict(machines.differing(self._living))
         for what in ("version", "config", "keys"):
-            self._differ.labels(what).set(what in differing)
+            self._differ_gauge.labels(what).set(what in differing)
         reported = (differing, sorted(machines.shared_names(self._living)))
         if reported != self._reported and any(reported):
             _log.warning("machines.differ", what=[*differing], same_names=reported[1])

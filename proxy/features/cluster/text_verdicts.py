@@ -62,15 +62,15 @@ class VerdictExchange:
     def __init__(self, store: Store, suspects: Mapping[str, ClusterSuspects], key: bytes) -> None:
         self._store = store
         self._suspects = suspects
-        self._wanted = asyncio.Event()
+        self._is_due = asyncio.Event()
         for each in suspects.values():
-            each.share(key, self._wanted)
+            each.share(key, self._is_due)
 
     async def wait_and_exchange(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
-                await self._wanted.wait()
-        self._wanted.clear()
+                await self._is_due.wait()
+        self._is_due.clear()
         await self.exchange()
 
     async def exchange(self) -> None:
@@ -106,8 +106,8 @@ class VerdictExchange:
 
 
 def _change(engine: str, news: TextNews) -> Statement:
-    names = {"engine": engine, "digest": news.digest.hex()}
+    row_key = {"engine": engine, "digest": news.digest.hex()}
     if news.kind == "whole":
-        return Statement(_FORGET_ALONE, names)
+        return Statement(_FORGET_ALONE, row_key)
     lasts = round(_LASTS_S[news.kind] * SECOND_US)
-    return Statement(_PUT, {**names, "kind": news.kind, "lasts": lasts, "only": int(news.is_only)})
+    return Statement(_PUT, {**row_key, "kind": news.kind, "lasts": lasts, "only": int(news.is_only)})

@@ -92,8 +92,8 @@ def _split_texts(contents: dict[str, bytes], first: str) -> dict[str, bytes]:
         if name.startswith(_TEXTS):
             texts: dict[str, str] = msgspec.json.decode(content)
             later = {key: text for key, text in texts.items() if key.partition(".")[0] not in shown}
-            now = {key: text for key, text in texts.items() if key not in later}
-            split[name] = msgspec.json.encode(now)
+            at_once = {key: text for key, text in texts.items() if key not in later}
+            split[name] = msgspec.json.encode(at_once)
             split[name.replace(_TEXTS, _LATER)] = msgspec.json.encode(later)
     return split
 

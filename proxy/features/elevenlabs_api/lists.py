@@ -33,7 +33,7 @@ from proxy.storage.rows import map_in_turns
 _CATEGORIES = {"audio_sample": "cloned", "mix": "generated"}
 _USUAL_PAGE, _MOST_PAGE = 10, 100
 _UNLIMITED = 2**31 - 1
-"""Clients need a number."""
+"""Stands for no limit, since clients need a number."""
 
 
 class CatalogueLists(Resource):
@@ -50,7 +50,7 @@ class CatalogueLists(Resource):
         most = min(MAX_INPUT, terms.max_characters or MAX_INPUT)
         named = [(alias, catalogue.models_of_alias(alias)) for alias in aliases]
         named += [(model.name, [model]) for model in models]
-        return reply([_model_shape(name, of, most) for name, of in named if _may_speak(of)])
+        return reply([_model_shape(name, found, most) for name, found in named if _may_speak(found)])
 
     @endpoint("GET", f"{PREFIX}/v1/voices", pace="list")
     async def list_voices(self, request: Request) -> Response:
@@ -141,6 +141,7 @@ def _contains(voice: VoiceShape, wanted: str) -> bool:
 
 
 def _page_size(text: str) -> int:
+    # A text that is no number becomes 0, which is refused.
     size = int(text) if text.isdecimal() and len(text) < 4 else (0 if text else _USUAL_PAGE)
     if not 1 <= size <= _MOST_PAGE:
         raise InvalidRequest(

@@ -70,7 +70,7 @@ class ErasureJournal:
         """Append a line, and wait until it is on the disk."""
         line = JournalLine.of(tombstone, is_withdrawn=is_withdrawn)
         # A killed process may have left half a line. A line end before this line keeps them apart.
-        text = b"\n" * self._is_torn() + msgspec.json.encode(line) + b"\n"
+        text = (b"\n" if self._is_torn() else b"") + msgspec.json.encode(line) + b"\n"
         is_new = not self._file.exists()
         descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:

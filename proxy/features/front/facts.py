@@ -109,8 +109,8 @@ class FactsReader:
     def __init__(self, admin_tools: AdminTools, voices: VoiceTools, first: Sequence[str]) -> None:
         self._admin_tools = admin_tools
         self._voices = voices
-        self._first = first
-        self._speakers_at = -1
+        self._first_ids = first
+        self._speakers_revision = -1  # the voices were never read
         self._speakers = Speakers((), is_natural=False)
         self._shown_ids: list[str] = []
 
@@ -126,10 +126,10 @@ class FactsReader:
     def _refresh(self) -> None:
         """Read the voices again if an engine has other ones."""
         catalogue = self._voices.catalogue
-        if self._speakers_at != catalogue.live.revision:
-            self._speakers_at = catalogue.live.revision
+        if self._speakers_revision != catalogue.live.revision:
+            self._speakers_revision = catalogue.live.revision
             self._speakers = speakers_of(catalogue.voices(), catalogue.models())
-            self._shown_ids = self._speakers.choose_shown(self._first)
+            self._shown_ids = self._speakers.choose_shown(self._first_ids)
 
     async def read_facts(self, entries: VoiceEntries) -> Facts:
         config, people, income = (
@@ -137,7 +137,7 @@ class FactsReader:
             self._admin_tools.people,
             self._admin_tools.income,
         )
-        start = config.plans.get(people.plan)
+        start_plan = config.plans.get(people.plan)
         offers = income.sold_offers()
         return Facts(
             voices=[shown for id_ in self.shown_ids() if (shown := _find_shown(entries, id_)) is not None],
@@ -146,10 +146,12 @@ class FactsReader:
             languages=len(self.speakers.languages),
             is_natural=self.speakers.is_natural,
             offers=offers,
-            start=None if start is None else allowed_minutes(start, config),
-            can=_abilities(self._admin_tools, self._voices.catalogue, start, offers),
+            start=None if start_plan is None else allowed_minutes(start_plan, config),
+            can=_abilities(self._admin_tools, self._voices.catalogue, start_plan, offers),
             limits=[
-                name for name, of in _LIMIT_FEATURES.items() if not of or of in self._admin_tools.features
+                name
+                for name, feature in _LIMIT_FEATURES.items()
+                if not feature or feature in self._admin_tools.features
             ],
         )
 
@@ -192,7 +194,7 @@ def _abilities(
     plans = plans or [*config.plans.values()] or [UNLIMITED]
     first = plans[:1] if start is not None else plans
     has_own = "own_voices" in features and any(plan.voices != 0 for plan in first)
-    is_true = {
+    abilities = {
         "long": "jobs" in features and any(plan.job_characters != 0 for plan in plans),
         "dialogue": True,
         "own_voices": has_own and bool(RecordingSpeakers(catalogue, None).models(None)),
@@ -200,7 +202,7 @@ def _abilities(
         "marks": "marks" in features
         and all(_are_all_marked(config, catalogue.models(), plan) for plan in plans),
     }
-    return [name for name, holds in is_true.items() if holds]
+    return [name for name, holds in abilities.items() if holds]
 
 
 def _are_all_marked(config: Config, models: Sequence[Model], plan: Plan) -> bool:

@@ -19,26 +19,27 @@ from proxy.features.front.texts import Texts
 
 _LANGUAGE_NAMES = {"en": "English", "pt-BR": "Português", "th": "ไทย", "es": "Español"}
 _SIGN_IN = "#/sign-in"
-_PROVIDERS = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
+_PROVIDER_NAMES = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
 """The names that buyers know, by provider."""
-_PATHS = {
+_ICON_PATHS = {
     "long": "M4 5c3-1 6-1 8 1 2-2 5-2 8-1v13c-3-1-6-1-8 1-2-2-5-2-8-1zM12 6v13",
     "dialogue": "M4 5h10v7H8l-4 3zM14 9h6v9l-4-2h-6v-3",
     "own_voices": "M9 6a3 3 0 0 1 6 0v5a3 3 0 0 1-6 0zM5 11a7 7 0 0 0 14 0M12 18v3",
     "program": "M8 7l-5 5 5 5M16 7l5 5-5 5",
     "marks": "M12 3l8 3v6c0 5-4 8-8 9-4-1-8-4-8-9V6zM8.5 12l2.5 2.5 4.5-5",
 }
+"""The paths in SVG of the icons, by ability."""
 
 
 class Visitor(NamedTuple):
     """The language of a visitor, and whether the page is opened on the machine of the server."""
 
     language: str
-    is_own: bool
+    is_on_server: bool
 
 
 class FrontPage(NamedTuple):
-    """One page. `name` is that of the service."""
+    """The page for one visitor, under one revision of the configuration."""
 
     section: FrontSection
     look: Look
@@ -94,7 +95,7 @@ class FrontPage(NamedTuple):
 
     def _sections_html(self) -> list[Html]:
         shown = [("#voices", "voices", self.facts.voices), ("#prices", "prices", self.facts.offers)]
-        links = [html("link", address=at, text=self.texts(key)) for at, key, there in shown if there]
+        links = [html("link", address=at, text=self.texts(key)) for at, key, items in shown if items]
         return [*links, html("link", address="docs", text=self.texts("api"))]
 
     def _languages_html(self) -> Html:
@@ -118,9 +119,9 @@ class FrontPage(NamedTuple):
         """Return where a visitor begins: an account, an invitation, or a key."""
         texts, people = self.texts, self.people
         if people.sign_in == "closed":
-            told = html("strong", text=texts("own" if self.visitor.is_own else "closed"))
+            notice = html("strong", text=texts("own" if self.visitor.is_on_server else "closed"))
             have, label, opens = texts("have_key"), texts("key"), texts("open")
-            return [told, html("key", have=have, label=label, open=opens)]
+            return [notice, html("key", have=have, label=label, open=opens)]
         buttons = [self._button("see_prices", "#prices")] if self.facts.offers else []
         if not people.may_sign_up:
             if people.sign_in == "mail":
@@ -177,7 +178,7 @@ class FrontPage(NamedTuple):
 
     def _abilities_html(self) -> Html:
         all_ = [
-            html("ability", path=_PATHS[key], title=self.texts(key), text=self.texts(f"{key}_text"))
+            html("ability", path=_ICON_PATHS[key], title=self.texts(key), text=self.texts(f"{key}_text"))
             for key in self.facts.can
         ]
         return html("can", title=self.texts("can"), all=joined(all_))
@@ -213,7 +214,7 @@ class FrontPage(NamedTuple):
         offers = self.facts.offers
         if not offers:
             return Html()
-        names = dict.fromkeys(_PROVIDERS[each] for offer in offers for each in offer.providers)
+        names = dict.fromkeys(_PROVIDER_NAMES[each] for offer in offers for each in offer.providers)
         paid = [self.texts("paid_at", providers=", ".join(names))] if names else []
         note = html("small", text=" ".join((self.texts("price_note"), *paid)))
         best = next((each for each in offers if each.object == "plan"), None)

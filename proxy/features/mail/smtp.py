@@ -29,6 +29,7 @@ from proxy.features.mail.section import SmtpServer
 _COMMAND_S = 15.0
 _CONNECT_S = 9.0  # A server may think about a mail, and not about its greeting.
 _MOST_S = 30.0
+"""The most time of one try to send a mail."""
 _QUIT_S = 2.0
 _IDLE_S = 5.0
 _MOST_MAILS = 50
@@ -130,6 +131,7 @@ class SmtpConnections:
         """Return an idle connection that still answers, or a new one."""
         while self._idle:
             connection = self._idle.pop()
+            # Without `pop_all`, the connection is closed here.
             with suppress(SMTPException, OSError), ExitStack() as unusable:
                 unusable.callback(connection.smtp.close)
                 if connection.server == server and connection.mails < _MOST_MAILS:
@@ -180,5 +182,5 @@ def describe_fault(error: Exception) -> str:
     """Return what an operator needs, without the server's words."""
     while isinstance(error, SMTPConnectError) and isinstance(error.__cause__, OSError):
         error = error.__cause__
-    is_ours = isinstance(error, SMTPNotSupported | ssl.SSLCertVerificationError)
-    return f"{type(error).__name__}: {error}" if is_ours else type(error).__name__
+    is_without_server_words = isinstance(error, SMTPNotSupported | ssl.SSLCertVerificationError)
+    return f"{type(error).__name__}: {error}" if is_without_server_words else type(error).__name__

@@ -63,7 +63,7 @@ _SET_HAS_PAID = "UPDATE accounts SET has_paid = 1 WHERE id = :account"
 
 
 class Booking:
-    """Books payments. `sales` is what is sold now."""
+    """Books payments. `sales` is what is sold now: the feature sets it at each revision."""
 
     sales: Sales
 
@@ -165,22 +165,22 @@ class Booking:
         change: MonthChange | None,
     ) -> str:
         """Return why a person must look at this booking, or ""."""
-        remaining = 0 if known is None else _paid_amount(known).remaining
+        remaining_before = 0 if known is None else _paid_amount(known).remaining
         if change is not None and change.needs_attention:
             return f"payment {row.id}: {MONTH_LOST}"
         return (
             f"payment {row.id}: {PAID_AFTER_CLOSING}"
-            if reading.is_closed and _paid_amount(row).remaining > remaining
+            if reading.is_closed and _paid_amount(row).remaining > remaining_before
             else ""
         )
 
     async def _receipt(self, order: OrderRecord, id_: str, now: int) -> tuple[Statement, ...]:
         if self._mails is None:
             return ()
-        of_plan = order.kind == "plan"
-        bought = (order.allowance, order.offer) if of_plan else (order.credits, self.sales.first_plan)
+        is_plan = order.kind == "plan"
+        micro, plan = (order.allowance, order.offer) if is_plan else (order.credits, self.sales.first_plan)
         facts = {
-            "title": self.sales.with_minutes(order.title, *bought),
+            "title": self.sales.with_minutes(order.title, micro, plan),
             "amount": format_money(order.amount),
             "currency": order.currency,
             "order": order.id,

@@ -60,9 +60,11 @@ def _check_offer(config: Config, section: PaymentsSection, offer: SoldOffer) -> 
     if not plan.price:
         found = "a month of it is sold, and it has no price"
         yield wrong("payments", found, 'write price = "…" in the plan', name=offer.name)
-    own = [limit for limit, value in limit_values(plan, AGREED_LIMITS).items() if value == "account"]
-    if own:
-        found = f"a month of it is sold, and it leaves {', '.join(own)} to each account"
+    agreed_limits = [
+        limit for limit, value in limit_values(plan, AGREED_LIMITS).items() if value == "account"
+    ]
+    if agreed_limits:
+        found = f"a month of it is sold, and it leaves {', '.join(agreed_limits)} to each account"
         yield wrong("payments", found, "write a number", name=offer.name)
 
 

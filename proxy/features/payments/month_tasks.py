@@ -131,8 +131,8 @@ class MonthTasks(TaskKind[MonthRecord]):
         if target.is_final:
             return Done(values={"due": NEVER})
         assert month.replaced is not None, "a replaced month has its moment"
-        last = month.replaced + paid_months.LATEST_ENTRY_US
-        due = now + _HELD_RETRY_US if held else max(last, now + _HELD_RETRY_US)
+        latest_entry_at = month.replaced + paid_months.LATEST_ENTRY_US
+        due = now + _HELD_RETRY_US if held else max(latest_entry_at, now + _HELD_RETRY_US)
         return Delayed(is_try=False, values={"due": due})
 
     async def _mail(

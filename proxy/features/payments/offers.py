@@ -82,14 +82,15 @@ class Sales(NamedTuple):
 
     def minutes_in(self, credits: int | None, plan: str) -> Minutes | None:
         """Return the minutes of speech that these micro-credits buy on a plan. None: it cannot be said."""
-        found = self.plans.get(plan)
-        return None if found is None else minutes_for_credits(credits, found, self.models)
+        known_plan = self.plans.get(plan)
+        return None if known_plan is None else minutes_for_credits(credits, known_plan, self.models)
 
     def with_minutes(self, text: str, credits: int | None, plan: str) -> str:
         """Return a text of a mail in any language, with these minutes behind it: `500 credits (8.3 min)`."""
         minutes = self.minutes_in(credits, plan)
         if minutes is None:
             return text
+        # Rounded down, with one decimal below ten minutes.
         number = math.floor(minutes.number * 10) / 10 if minutes.number < 10 else math.floor(minutes.number)
         return f"{text} ({'≈ ' if minutes.is_about else ''}{number:g} min)"
 

@@ -42,6 +42,7 @@ AND (SELECT count(*) FROM orders
     WHERE account = :account AND state = 'open' AND expires > CAST(:created AS BIGINT)) < {MOST_OPEN_ORDERS}
 ON CONFLICT DO NOTHING
 """
+# `audit.insert_statements` gives :subject and :at, which are values of the act.
 _IS_NEW = "EXISTS (SELECT 1 FROM orders WHERE id = :subject AND created = :at)"
 _SET_CHECKOUT = """
 UPDATE orders SET checkout = :checkout, url = :url,
@@ -101,7 +102,7 @@ class EndingPlan(NamedTuple):
 
 class OrderStore(Income):
     """The orders of all accounts, and what they paid. `sales` is what is sold now. `look_now` lets the tasks
-    of orders look for due ones at once."""
+    of orders look for due ones at once. The feature sets both."""
 
     sales: Sales
 
@@ -123,9 +124,9 @@ class OrderStore(Income):
             return _check_same(stored, order)
         await self._check_plan(account, new.offer)
         row = msgspec.structs.asdict(order)
-        acted = None if act is None else msgspec.structs.replace(act, subject=order.id)
+        order_act = None if act is None else msgspec.structs.replace(act, subject=order.id)
         await self._store.write(
-            lock_account(account.id), Statement(_INSERT, row), *audit.insert_statements(acted, _IS_NEW)
+            lock_account(account.id), Statement(_INSERT, row), *audit.insert_statements(order_act, _IS_NEW)
         )
         stored = await ORDERS.get(self._store, account.id, order.id)
         if stored is None:

@@ -89,5 +89,6 @@ class OrderTasks(TaskKind[OrderRecord]):
         if due is None and error:
             due = payments.next_look_after_refusal(created=order.created, now=now)
         due = min(NEVER if due is None else due, self._booking.refund_check_at(rows))
+        # The checkout was ended, so no payment is possible at its address.
         ended: Params = {"url": ""} if is_ended else {}
         return Delayed(error, is_try=False, values={"due": due, "tries": 0, **ended})

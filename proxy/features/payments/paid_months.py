@@ -69,7 +69,7 @@ class BoughtMonth(msgspec.Struct, frozen=True, kw_only=True):
 
 class PlanState(msgspec.Struct, frozen=True, kw_only=True):
     """An account at the moment `now`: the plan in its row, the anchor of its cycles, all its months, and the
-    balances of its pools. Credits that running requests hold count as spent."""
+    balances of its pools by their start. Credits that running requests hold count as spent."""
 
     now: int
     plan: str
@@ -121,9 +121,10 @@ def buy_month(account: PlanState, bought: BoughtMonth) -> MonthChange:
     is_owned = not chain and account.paid_until is None and account.plan == bought.plan
     is_older = bool(chain) and bought.ordered < chain[-1].ordered
     if bought.is_barred or is_owned or is_older:
-        after_end = account.now + 1
+        # It starts after it was replaced, so `has_run` is false, and no pool has its spending.
+        starts = account.now + 1
         ended = Month(
-            **_bought_values(bought), starts=after_end, ends=after_end, state="carried", replaced=account.now
+            **_bought_values(bought), starts=starts, ends=starts, state="carried", replaced=account.now
         )
         change = _grant_unspent(_same_plan(account), (ended,))
         return _replace(change, needs_attention=bought.allowance is None)
@@ -196,9 +197,9 @@ class CarryTarget(NamedTuple):
 def carry_target(month: Month, balance: int, held: int, now: int) -> CarryTarget:
     """Return what to carry from a replaced month now, besides what was carried before.
 
-    Running requests may still spend from its pool, so this is asked again until no request holds credits
-    there and no entry can come late. The carried credits leave the pool, so a request that began under the
-    old plan cannot spend them twice.
+    Running requests may still spend from its pool, so the task of the month calls this again until no request
+    holds credits there and no entry can come late. The carried credits leave the pool, so a request that
+    began under the old plan cannot spend them twice.
     """
     assert month.replaced is not None, "a replaced month has its moment"
     if not month.has_run:
@@ -211,7 +212,7 @@ def carry_target(month: Month, balance: int, held: int, now: int) -> CarryTarget
 
 
 class DueMail(NamedTuple):
-    """A mail about the end of a month, and the number of them that are sent or skipped with it."""
+    """A mail about the end of a month, if one is due. `mailed` counts those that are then sent or skipped."""
 
     kind: MailKind | None
     mailed: int
@@ -298,12 +299,12 @@ def _restore_pool(account: PlanState, change: MonthChange, pool: int) -> MonthCh
 
 
 def _rechain(months: Iterable[Month], starts: int, anchor: int, now: int) -> tuple[Month, ...]:
-    """Return the months one behind the other, from the moment `starts`."""
-    row = []
+    """Return the months one behind the other. The first one begins at the moment `starts`."""
+    moved = []
     for each in months:
-        row.append(_new_month(each, starts, anchor, now))
-        starts = row[-1].ends
-    return tuple(row)
+        moved.append(_new_month(each, starts, anchor, now))
+        starts = moved[-1].ends
+    return tuple(moved)
 
 
 def _new_month(bought: BoughtMonth | Month, starts: int, anchor: int, now: int) -> Month:

@@ -22,7 +22,8 @@ _IS_OPEN = f"due < {NEVER}"
 
 
 class OrderRecord(QueuedTask, frozen=True, kw_only=True):
-    """An order. Its values are those of the offer when it was made. See the migration for the columns."""
+    """An order, with the values that its offer had then. `amount` is in minor units, `credits` in
+    micro-credits. See the migration for the columns."""
 
     id: str
     account: str
@@ -109,7 +110,7 @@ class MonthSpan(NamedTuple):
 
 
 ORDERS = ListedTable("orders", OrderRecord)
-NEEDY_ORDERS = ListedTable("orders", OrderRecord, listed="attention <> ''")
+ATTENTION_ORDERS = ListedTable("orders", OrderRecord, listed="attention <> ''")
 OTHER_ORDERS = ListedTable("orders", OrderRecord, listed="attention = ''")
 PAYMENTS = ListedTable("payments", PaymentRecord)
 ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN, place="provider", earliest="due")

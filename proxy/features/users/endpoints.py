@@ -21,7 +21,7 @@ from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
 
-_LONGEST_LANGUAGES = 100
+_MOST_LANGUAGE_CHARACTERS = 100
 
 
 class SignInRequests(Resource):
@@ -114,10 +114,10 @@ class OwnSessions(Resource):
         """Sign out: end one of your sessions"""
         own, id_ = session_of(request.scope), request.path_params["id"]
         act = await self._admin_tools.audit_row(request, "session.ended", id_, own.caller.account)
-        is_there = is_printable(id_) and await session_store.end_session(
+        was_ended = is_printable(id_) and await session_store.end_session(
             self._admin_tools.store, own.user, act
         )
-        if not is_there:
+        if not was_ended:
             raise NotFound(f"You have no session '{id_[:80]}'.", param="id")
         self._sessions.forget(id_)
         headers = {"set-cookie": records.ENDED_COOKIE} if id_ == own.id else None
@@ -144,7 +144,7 @@ class AdminUsers(Resource):
         """The users of one account or of all, the newest first"""
         account = await self._admin_tools.query_account(request)
         listed = await read_table_page(request, records.ROWS, self._store, account)
-        return await listed.list_response(bodies.UserList, bodies.shown)
+        return await listed.list_response(bodies.UserList, bodies.shown_user)
 
     @endpoint(
         "POST",
@@ -207,5 +207,5 @@ def _client_address(request: Request) -> str:
 
 
 def _language(request: Request) -> str:
-    wanted = request.headers.get("accept-language", "")[:_LONGEST_LANGUAGES]
+    wanted = request.headers.get("accept-language", "")[:_MOST_LANGUAGE_CHARACTERS]
     return language_of(wanted.partition(",")[0].partition(";")[0].strip())

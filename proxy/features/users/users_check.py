@@ -60,5 +60,5 @@ def check_open_plan(config: Config, plan: Plan, registry: Registry) -> Iterator[
     if lacking := [name for name in needed if getattr(plan, name) is None]:
         do = " and ".join(f"{name} = {_USUAL_LIMITS[name]}" for name in lacking)
         yield wrong("sign-up", f"{where} {', '.join(lacking)}", f"write {do} in [plans.{plan.name}]")
-    if open_ := [name for name in _NOTED_LIMITS if getattr(plan, name) is None]:
-        yield note("sign-up", f"{where} {', '.join(open_)}", f"write them in [plans.{plan.name}]")
+    if unlimited := [name for name in _NOTED_LIMITS if getattr(plan, name) is None]:
+        yield note("sign-up", f"{where} {', '.join(unlimited)}", f"write them in [plans.{plan.name}]")

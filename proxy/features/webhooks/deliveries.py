@@ -101,6 +101,7 @@ def add_statements(
 def new_sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> WebhookDelivery:
     """Return a delivery for one webhook that is tried once, under our lease."""
     bits = secrets.token_hex(12)
+    # As in `_ADD`, the id ends with that of the webhook, without its `hook`.
     return WebhookDelivery(
         id=f"dlv_{bits}{webhook.id[4:]}",
         event=f"evt_{bits}",

@@ -24,7 +24,8 @@ _log = structlog.get_logger()
 
 _TRIES = 5
 _RETRY_S = 2.0
-_OLDER_US = 24 * 3600 * SECOND_US
+_OLD_SECRET_US = 24 * 3600 * SECOND_US
+"""For this time, the old secret of a webhook signs beside the new one."""
 
 
 class ReadableWebhook(NamedTuple):
@@ -196,9 +197,10 @@ class WebhookStore:
             off_reason = "" if change.is_on else TURNED_OFF_BY_OWNER
             record = msgspec.structs.replace(record, off_reason=off_reason, failing_since=None)
         if change.rotates_secret:
-            older, until = (seal.secret, now + _OLDER_US) if change.keeps_old_secret else ("", 0)
+            older, until = (seal.secret, now + _OLD_SECRET_US) if change.keeps_old_secret else ("", 0)
             seal = msgspec.structs.replace(seal, secret=signing.new_secret(), older=older, older_until=until)
         sealed = await self._vault.seal_record(record.account, record.id, seal)
+        # `changed` always rises: `replace_webhook` compares it with the row.
         record = msgspec.structs.replace(
             record, changed=max(now, record.changed + 1), wrapped=sealed.wrapped, sealed=sealed.sealed
         )

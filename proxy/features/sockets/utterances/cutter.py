@@ -87,7 +87,9 @@ class Cutter:
         # The text that is not taken yet, and its place in all text.
         self._text = ""
         self._start = 0
+        # All text before this place is closed.
         self._flushed = 0
+        # Where sentences end in `_text`. None: they must be found again.
         self._ends: list[int] | None = []
         self._quiet_at: float | None = None
 
@@ -131,7 +133,7 @@ class Cutter:
         self.close_text()
 
     def wakes_at(self, now: float) -> float | None:
-        """Return the moment at which a sentence closes if no more text comes."""
+        """Return when a sentence closes if no more text comes. None: no sentence will close."""
         if self._quiet_at is None or self._flushed == len(self._text) or not self._splits:
             return None
         return self._quiet_at if now < self._quiet_at and _ends_with_mark(self._text) else None
@@ -160,13 +162,13 @@ class Cutter:
 
     def _choose(self, ends: Sequence[int], most: int, *, is_first: bool) -> tuple[int, int]:
         """Return the end of the next piece, 0 if there is nothing to say, and the last end that was seen."""
-        chosen, begin, says = 0, 0, False
+        chosen, begin, has_speech = 0, 0, False
         for end in ends:
             if chosen and (is_first or end > most):
                 break
-            says = says or self._has_speech(self._text[begin:end])
+            has_speech = has_speech or self._has_speech(self._text[begin:end])
             begin = end
-            if says and (place := self._before_tags(end)) > chosen:
+            if has_speech and (place := self._before_tags(end)) > chosen:
                 chosen = place
         return chosen, begin
 
@@ -178,10 +180,10 @@ class Cutter:
 
     def _before_tags(self, end: int) -> int:
         """Return the place before the emotions at an end. At the end of all text they mean nothing."""
-        behind = _TAGS_BEHIND.search(self._text, max(0, end - MOST_OPEN), end)
-        if behind is None or text_tags.first_emotion(self._text, behind.start(), end) is None:
+        tags = _TAGS_BEHIND.search(self._text, max(0, end - MOST_OPEN), end)
+        if tags is None or text_tags.first_emotion(self._text, tags.start(), end) is None:
             return end
-        return behind.start()
+        return tags.start()
 
     def _close_quiet(self) -> None:
         """Close what is there if it ends with an end mark: its writer may wait in the middle of a sentence,

@@ -27,7 +27,8 @@ StopReason = Literal["interrupted", "failed"]
 
 
 class SpokenPiece:
-    """One piece, with the `before` it. It calls `on_news` when the next one may begin, and at its end."""
+    """One piece. `before` is the piece before it. It calls `on_news` when the next one may begin, and at its
+    end. `is_last` tells whether no other piece will follow."""
 
     def __init__(
         self,
@@ -163,10 +164,10 @@ class SpokenPiece:
             return
         await self._before.is_over.wait()
         if not self._before.is_finished:
-            await asyncio.Event().wait()
+            await asyncio.Event().wait()  # until it is cancelled
 
     async def _give_sound(self, answer: Answer, data: bytes, *, is_last: bool = False) -> None:
-        """Send sound, and what is told with it. It is given out with the first step, before any wait."""
+        """Send sound, with the messages and words that belong to it. `sent_s` counts it at once."""
         delivery, start = self._delivery, None
         if self._words is None:
             self._bytes_mark = delivery.listener.count_written()
