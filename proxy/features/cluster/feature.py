@@ -18,7 +18,7 @@ from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import RepeatingTask
 
 _ANSWER_S = 4.0
-_MOST_OFFSET_S = 60.0
+_MOST_CLOCK_OFFSET_S = 60.0
 _CHECK_NAME = "machines"
 _REMEDIES: dict[machines.Differing, str] = {
     "version": "roll the new version out to all of them",
@@ -65,7 +65,7 @@ def _check_machines(config: Config) -> Iterator[Finding]:
     except StorageFailed:
         return  # the check of the database reports it, or the tables do not exist yet
     living = [each for each in found if each.is_alive]
-    if abs(clock_offset_s) > _MOST_OFFSET_S:
+    if abs(clock_offset_s) > _MOST_CLOCK_OFFSET_S:
         yield wrong(
             _CHECK_NAME,
             f"the clock here is {clock_offset_s:.0f} s off that of PostgreSQL",

@@ -32,8 +32,8 @@ Differing = Literal["version", "config", "keys"]
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A machine. `keys` are the ids of its keys by ring, the newest first, and `engines` the state and the
-    reason of each engine, both as JSON. `silent_us` is the time from the last renewal to the reading of the
-    row."""
+    reason of each engine, both as JSON. `config` is a digest of its configuration, `folder` its data folder.
+    `silent_us` is the time from the last renewal to the reading of the row."""
 
     id: str
     name: str

@@ -44,6 +44,7 @@ class Membership:
         self._looked_at = time.monotonic()
         self._living: list[Machine] = []
         self._is_renewing = False
+        # The differences and the shared names of the last report, or None before the first one.
         self._reported: object = None
         registry = context.metrics.registry
         self._machines_gauge = Gauge(

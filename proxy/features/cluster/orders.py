@@ -59,7 +59,7 @@ class OrderRunner:
     def __init__(self, store: Store, link: ServerLink) -> None:
         self._store = store
         self._link = link
-        # A row of `_OPEN` is in it while its order is carried out.
+        # Ids of rows. A row that has begun stays open until its order is carried out.
         self._begun: set[str] = set()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -76,5 +76,5 @@ def _prefers_html(accept: str) -> bool:
 
 def _media_weight(part: str) -> tuple[str, float]:
     media, *parameters = (each.strip().lower() for each in part.split(";"))
-    weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+    weight = next((each.removeprefix("q=") for each in parameters if each.startswith("q=")), "1")
     return media, float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0

@@ -54,6 +54,7 @@ _UNLEASED_US = 60 * SECOND_US
 """For this time, a tombstone without a lease is left to servers of older versions, which take no leases."""
 _NOT_COMPLETE = Condition("completed IS NULL", {})
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
+"""The steps of an erasure, in their order. Their names are stored."""
 
 _log = structlog.get_logger()
 

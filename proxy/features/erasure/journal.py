@@ -118,13 +118,13 @@ class ErasureJournal:
             return False  # there is no file yet, or it is empty
 
 
-async def without_known(store: Store, lines: Mapping[str, T]) -> list[T]:
-    """Return the lines whose subjects have no tombstone in this database. Raises StorageFailed."""
-    subjects, unknown = [*lines], list[T]()
+async def without_known(store: Store, by_subject: Mapping[str, T]) -> list[T]:
+    """Return the values whose subjects have no tombstone in this database. Raises StorageFailed."""
+    subjects, unknown = [*by_subject], list[T]()
     for first in range(0, len(subjects), _BATCH):
         batch = subjects[first : first + _BATCH]
         known = await tombstones.list_erased(store, batch)
-        unknown += [lines[subject] for subject in batch if subject not in known]
+        unknown += [by_subject[subject] for subject in batch if subject not in known]
     return unknown
 
 

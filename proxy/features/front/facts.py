@@ -51,8 +51,8 @@ class FrontClip(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """`voices` are those that are shown, of `all_voices` in so many `languages`. `start` are the minutes of
-    the plan of new accounts. The server `can` do these things, and plans have `limits` of them."""
+    """What the page says. `voices` are the shown ones of `all_voices` in so many `languages`. `start` are the
+    minutes of the plan of new accounts. The server `can` do these things, and plans have `limits` of them."""
 
     voices: Sequence[ShownVoice]
     clips: Sequence[FrontClip]
@@ -94,6 +94,7 @@ class Speakers(NamedTuple):
 
 
 def speakers_of(voices: Iterable[Voice], models: Sequence[Model]) -> Speakers:
+    """Return the voices of local trained models if there are any, or else of trained ones, or else all."""
     local = {each.engine for each in models if each.info.is_trained and each.info.is_local}
     natural = {each.engine for each in models if each.info.is_trained}
     plain = [each for each in voices if not any(binding.shares for binding in each.bindings)]

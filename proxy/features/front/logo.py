@@ -15,7 +15,7 @@ _MOST_SIDE = 1024
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_BYTES, _COLOUR_TYPE = 13, 9
 _WITH_PALETTE = 3
-"""A colour type of PNG, which is the byte at `_COLOUR_TYPE`."""
+"""A colour type of PNG, which is the byte at `_COLOUR_TYPE`. The next two tables are by colour type."""
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _COPIED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")

@@ -34,10 +34,12 @@ _REACHED, _NOTED = Limit("mail-ceiling", "", 1), Limit("mail-ceiling", "", 60)
 """Two limits of one window, which counts when a ceiling of mails was reached. With `_REACHED` it is full for
 a minute after the first count. `_NOTED` counts, up to once a second."""
 _UNCOUNTED_S = 5.0
-"""How long a mail waits if Redis cannot count it."""
+"""How long a mail waits if its ceiling cannot be counted."""
 
 Recipients = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
+"""Returns the address and the language of each user of an account who wants mails."""
 Describe = Callable[[str, str], Awaitable[tuple[str, Mapping[str, str]] | None]]
+"""Takes an event and the id of its job. Returns the kind and the facts of its mail, or None for no mail."""
 
 _log = structlog.get_logger()
 

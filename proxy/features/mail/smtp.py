@@ -28,8 +28,7 @@ from proxy.features.mail.section import SmtpServer
 
 _COMMAND_S = 15.0
 _CONNECT_S = 9.0  # A server may think about a mail, and not about its greeting.
-_MOST_S = 30.0
-"""The most time of one try to send a mail."""
+_MOST_TRY_S = 30.0
 _QUIT_S = 2.0
 _IDLE_S = 5.0
 _MOST_MAILS = 50
@@ -77,6 +76,8 @@ def _address(text: str, name: str = "") -> Address:
 
 
 class _Connection(NamedTuple):
+    """A connection to a server, which has sent so many `mails`."""
+
     server: SmtpServer
     smtp: SMTP
     mails: int = 0
@@ -92,10 +93,10 @@ class SmtpConnections:
         self._idle: list[_Connection] = []
 
     async def send(self, server: SmtpServer, mail: EmailMessage) -> SendOutcome:
-        """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
+        """Send a mail once, within `_MOST_TRY_S` seconds. Every failure is an outcome, never an exception."""
         connection = None
         try:
-            async with asyncio.timeout(_MOST_S):
+            async with asyncio.timeout(_MOST_TRY_S):
                 connection = await self._take_connection(server, mail["From"].addresses[0].domain)
                 await connection.smtp.send_message(mail)
             now = asyncio.get_running_loop().time()

@@ -20,8 +20,8 @@ from proxy.features.payments.section import (
     SoldOffer,
 )
 
-_TEST_KEYS = ("TEST-", "sk_test_", "rk_test_")
-_LIVE_KEYS = ("sk_live_", "rk_live_")
+_TEST_KEY_PREFIXES = ("TEST-", "sk_test_", "rk_test_")
+_LIVE_KEY_PREFIXES = ("sk_live_", "rk_live_")
 _PRIVATE_SUFFIXES = (".local", ".localhost", ".internal", ".test")
 
 
@@ -36,7 +36,7 @@ def check_offers(config: Config, _registry: Registry, _results: ProbeResults) ->
     for name in PROVIDERS:
         provider: ProviderSection = getattr(section, name)
         is_live = provider.live
-        if provider.key.startswith(_TEST_KEYS if is_live else _LIVE_KEYS):
+        if provider.key.startswith(_TEST_KEY_PREFIXES if is_live else _LIVE_KEY_PREFIXES):
             found = (
                 f"live = {str(is_live).lower()}, and the key is for {'tests' if is_live else 'real money'}"
             )

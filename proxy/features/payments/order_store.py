@@ -32,6 +32,7 @@ MOST_OPEN_ORDERS = 5
 OPEN_US = 23 * 3600 * SECOND_US
 """How long an order can be paid. Stripe allows 24 hours by its own clock."""
 FIRST_LOOK_US = 60 * SECOND_US
+"""A provider is asked about an order for the first time so long after it was made."""
 LOOK_US = 10 * SECOND_US
 """A look by its owner wakes an order at most once in this time."""
 
@@ -86,7 +87,7 @@ _DUE_BY_PROVIDER = f"SELECT provider, count(*) AS number FROM orders WHERE due <
 
 class NewOrder(NamedTuple):
     """What an account orders. A second call with the same idempotency `key` returns the order of the
-    first."""
+    first. Without a key, each call makes an order."""
 
     offer: SoldOffer
     provider: str

@@ -51,7 +51,7 @@ class PlanReading(NamedTuple):
 
 
 async def read_plan(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
-    """Read an account. If it changes after this, `write_change` refuses what follows from this reading."""
+    """Read an account. After another numbered change of it, `write_change` refuses this reading."""
     store = ledger.store
     params: Params = {"account": account}
     (numbered,) = await store.read(_LAST_NUMBER, params)

@@ -73,7 +73,8 @@ class PaymentRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventRecord(QueuedTask, frozen=True, kw_only=True):
-    """An object of a provider that webhooks named, `received` times. `account` is ""."""
+    """An object of a provider that webhooks named, `received` times. `id` is `PROVIDER:OBJECT`, and `account`
+    is ""."""
 
     id: str
     account: str = ""
@@ -114,6 +115,7 @@ ATTENTION_ORDERS = ListedTable("orders", OrderRecord, listed="attention <> ''")
 OTHER_ORDERS = ListedTable("orders", OrderRecord, listed="attention = ''")
 PAYMENTS = ListedTable("payments", PaymentRecord)
 ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN, place="provider", earliest="due")
+# The first letter of an event's id tells its provider.
 EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, place="substr(id, 1, 1)", earliest="due")
 MONTH_TASKS = TaskTable("paid_months", MonthRecord, _IS_OPEN, earliest="due")
 # An operator's plan spends from the same pool, since the anchor stays. The midnight before names the pool.

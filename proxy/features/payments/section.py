@@ -199,7 +199,7 @@ def _read_amount(reader: Reader, key: str, priced: _WrittenOffer) -> int:
         return minor_units(priced.amount)
     except ValueError as error:
         reader.fault(f"{key}.amount", f"{error}; got {priced.amount[:40]!r}")
-        return 0
+        return 0  # never used, since a fault refuses the whole configuration
 
 
 def _read_credits(reader: Reader, key: str, pack: _WrittenPack) -> int:

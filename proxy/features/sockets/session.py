@@ -214,11 +214,11 @@ class NativeSession:
     def _add_text(self, settings: UtteranceSettings, text: str) -> None:
         if sum(turn.waiting_characters for turn in self._turns) + len(text) > MOST_WAITING_CHARACTERS:
             if len(text) > MOST_WAITING_CHARACTERS:
-                mend = f"An utterance has up to {MOST_WAITING_CHARACTERS}: send input.done before more text."
+                hint = f"An utterance has up to {MOST_WAITING_CHARACTERS}: send input.done before more text."
             else:
-                mend = "Send it when an utterance has ended."
+                hint = "Send it when an utterance has ended."
             raise InvalidRequest(
-                f"Invalid 'text': more than {MOST_WAITING_CHARACTERS} characters would wait. {mend}",
+                f"Invalid 'text': more than {MOST_WAITING_CHARACTERS} characters would wait. {hint}",
                 param="text",
                 code="string_above_max_length",
             )
@@ -258,6 +258,7 @@ class NativeSession:
         turns, interrupted = [*self._turns], Interrupted()
         while len(self._turns) > 1:
             self._turns.pop()
+        # Without a turn, the sound of the last one may still be heard.
         turn, index = (turns[0], self._index) if turns else (self._last_turn, self._index - 1)
         if turn is None or turn.is_cancelled:
             index = self._index

@@ -36,13 +36,13 @@ from proxy.storage.audit import Act
 from proxy.storage.listed_tables import lock_account
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
 from proxy.storage.rows import encode_json, in_list, new_id
-from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
+from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 LINK_S = 15 * 60
 INVITE_S = 72 * 3600
-MOST_TRIES = 5
-MOST_NEW_ACCOUNTS = 10
+_MOST_CODE_TRIES = 5
+_MOST_NEW_ACCOUNTS = 10
 _DAY_US = 86_400 * SECOND_US
 _WINDOW_US = LINK_S * SECOND_US
 _CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -61,13 +61,13 @@ _VALUES = ", ".join(SIGN_IN_ROWS.placeholders.values())
 _ADD = f"INSERT INTO sign_ins ({SIGN_IN_ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
 _IS_ADDED = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)"
 _HAS_USER = "EXISTS (SELECT 1 FROM users WHERE address = :of_address)"
-STRANGERS = f"(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d})"
-_IS_MAILED = f"{_IS_ADDED} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) > {STRANGERS})"
+COUNT_STRANGER_MAILS = f"(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d})"
+_IS_MAILED = f"{_IS_ADDED} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) > {COUNT_STRANGER_MAILS})"
 _RANK = f"CASE WHEN {_HAS_USER} THEN {Rank.OF_USER:d} ELSE {Rank.OF_STRANGER:d} END"
 _IS_OPEN = "id IN ({ids}) AND session = '' AND until > :now"
 _IS_OWN = _IS_OPEN.format(ids=":id")
 _COUNT_TRY = f"""
-UPDATE sign_ins SET tries = tries + 1 WHERE {_IS_OWN} AND code <> '' AND tries < {MOST_TRIES}
+UPDATE sign_ins SET tries = tries + 1 WHERE {_IS_OWN} AND code <> '' AND tries < {_MOST_CODE_TRIES}
 RETURNING code
 """
 _SPEND = f"""
@@ -222,7 +222,7 @@ class SignIns:
             account=account,
             is_operator=int(is_operator),
         )
-        only_if, locked = ("1 = 1", "") if not account else (_ACCOUNT_IS_OPEN, account)
+        only_if, locked = (ALWAYS.sql, "") if not account else (_ACCOUNT_IS_OPEN, account)
         locks = (lock_account(locked),) if locked else ()
         made: Params = {"made": act.subject}
         answers = await self._store.write(
@@ -244,7 +244,7 @@ class SignIns:
             raise SignInFailed
         narrow, wide = (f"accounts of {network}" for network in networks_of(client))
         max_counts = (
-            {} if row.is_invite else {wide: WIDER_TIMES * MOST_NEW_ACCOUNTS, narrow: MOST_NEW_ACCOUNTS}
+            {} if row.is_invite else {wide: WIDER_TIMES * _MOST_NEW_ACCOUNTS, narrow: _MOST_NEW_ACCOUNTS}
         )
         for _ in range(_CONFIRM_TRIES):
             now = await self._store.now()
@@ -309,20 +309,20 @@ class SignIns:
             "now": now,
             "address": row.address,
         }
-        first = (
+        locks = (
             *self._count_lock,
             *(() if target.makes_account else (lock_account(target.account),)),
             *(() if target.is_new else (Statement(_HOLD_USER, {"user": target.user}),)),
         )
         answers = await self._store.write(
-            *first,
+            *locks,
             Statement(_SPEND.format(may=may), facts),
             *(self._new_statements(row, target, session, max_counts, now) if target.is_new else ()),
             Statement(_ADD_SESSION, {**session, "user": target.user, "hash": digest(secret), "now": now}),
             Statement(_END_OLD, {**session, "old": old.id if old else ""}),
             *self._audit(target, session, now),
         )
-        if not answers[len(first)]:
+        if not answers[len(locks)]:
             return None
         return Confirmed(str(session["session"]), secret, target.user, target.account, row.address)
 

@@ -14,6 +14,7 @@ from proxy.features.mail.section import SECTION as MAIL
 from proxy.features.users.section import SECTION
 
 _USUAL_LIMITS = {"rpm": 10, "streams": 1, "allowance": 600, "clones": 0}
+"""The values that a finding proposes for limits that a plan lacks."""
 _NOTED_LIMITS = ("voices", "max_characters", "job_characters")
 
 

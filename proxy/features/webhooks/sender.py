@@ -26,7 +26,7 @@ _HEAD_S = 8.0
 _BODY_S = 2.0
 MOST_S = _HEAD_S + _BODY_S
 MOST_ANSWER_BYTES = 64 * 1024
-_LOOK_UPS, _LOOK_UPS_OF_ACCOUNT = 32, 4
+_MOST_LOOK_UPS, _MOST_LOOK_UPS_OF_ACCOUNT = 32, 4
 _MOST_ADDRESSES = 4
 
 NOT_REACHED = "It could not be reached at a public address."
@@ -128,12 +128,12 @@ class LookUpThreads:
     the process. Their number is limited, in all and for each account, since a look-up cannot be cancelled."""
 
     def __init__(self) -> None:
-        self._slots = asyncio.Semaphore(_LOOK_UPS)
+        self._slots = asyncio.Semaphore(_MOST_LOOK_UPS)
         self._count_by_account = Counter[str]()
 
     def of(self, account: str) -> LookUp:
         async def look_up(host: str, port: int) -> Sequence[Any]:
-            if self._count_by_account[account] >= _LOOK_UPS_OF_ACCOUNT:
+            if self._count_by_account[account] >= _MOST_LOOK_UPS_OF_ACCOUNT:
                 raise OSError(errno.EAGAIN, "earlier look-ups of this account still wait")
             await self._slots.acquire()
             self._count_by_account[account] += 1

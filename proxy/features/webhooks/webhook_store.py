@@ -65,7 +65,7 @@ class WebhookStore:
     ) -> ReadableWebhook:
         """Add a webhook. Its id is the subject of the act, if there is one. Raises InvalidRequest for a
         refused URL, NotAllowed at the limit."""
-        self._check_on()
+        self._check_is_on()
         target, now = await self._read_target(account, url), await self.store.now()
         id_ = act.subject if act else new_id("hook")
         seal = WebhookSeal(name=name, url=url, secret=signing.new_secret())
@@ -130,10 +130,10 @@ class WebhookStore:
     async def test(self, webhook: WebhookRecord, event: Event, act: Act | None = None) -> WebhookDelivery:
         """Send a sample of an event once, now, and return its result. Raises RateLimited if too many of the
         account's are under way, NoPlace if too many of others are."""
-        self._check_on()
+        self._check_is_on()
         sample = deliveries.new_sample(webhook, event, await self.store.now(), LEASE_S)
         if not self._delivery_tasks.may_start(sample):
-            raise self._too_many(sample)
+            raise self._full_failure(sample)
         task = await self._delivery_tasks.begin_new(sample, act)
         await asyncio.wait([task])
         ended = await deliveries.get(self.store, None, sample.id)
@@ -150,7 +150,7 @@ class WebhookStore:
 
     async def resend(self, found: WebhookDelivery, act: Act | None = None) -> WebhookDelivery:
         """Send an ended delivery again. Raises Conflict."""
-        self._check_on()
+        self._check_is_on()
         webhook = await records.get(self.store, None, found.webhook)
         if webhook is not None and webhook.off_reason:
             raise Conflict("Its webhook is off; turn it on first.")
@@ -159,7 +159,7 @@ class WebhookStore:
         self._delivery_tasks.look_now()
         return await self.find_delivery(None, found.id)
 
-    def _too_many(self, sample: WebhookDelivery) -> RateLimited | NoPlace:
+    def _full_failure(self, sample: WebhookDelivery) -> RateLimited | NoPlace:
         if self._delivery_tasks.full_limits() & own_limits(sample).keys():
             return RateLimited(
                 "Too many deliveries to your webhooks are under way. Try again when one has ended.",
@@ -167,7 +167,7 @@ class WebhookStore:
             )
         return NoPlace("deliveries to this webhook")
 
-    def _check_on(self) -> None:
+    def _check_is_on(self) -> None:
         if not self._delivery_tasks.section.on:
             raise NotAllowed("This server sends no webhooks: [webhooks] is off.", code="webhooks_off")
 

@@ -14,7 +14,7 @@ from proxy.features.mail.folding import folded_address
 from proxy.features.users import records
 from proxy.features.users.records import SignInFailed
 from proxy.features.users.section import UsersSection
-from proxy.features.users.sign_ins import INVITE_S, STRANGERS, SignIns
+from proxy.features.users.sign_ins import COUNT_STRANGER_MAILS, INVITE_S, SignIns
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.store import Row, Statement, Store
@@ -161,7 +161,7 @@ async def test_old_sign_ins_of_strangers_are_deleted_by_five_hundred(
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 async def test_strangers_are_counted_by_an_index(rig: Rig) -> None:
     """A queue of a day, as after an outage of the mail server, is not read for each sign-in."""
-    plan = await rig.store.read(f"EXPLAIN QUERY PLAN SELECT {STRANGERS} AS number")
+    plan = await rig.store.read(f"EXPLAIN QUERY PLAN SELECT {COUNT_STRANGER_MAILS} AS number")
     assert "mails_of_strangers" in str(plan)
 
 

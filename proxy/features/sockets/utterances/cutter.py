@@ -24,6 +24,7 @@ _CLOSING = "\"'”’»›«)]>）】」』》*_`~"
 # The end marks of languages that put no blank between sentences, or whose next word comes late.
 _HARD_END = re.compile(rf"[。！？।॥｡]+[{re.escape(_CLOSING)}]*\s*")
 _END_MARKS = ".!?…。！？।॥｡．؟۔։።"
+# The next whole word with the blank behind it, after marks that stand alone.
 _WHOLE_WORD = re.compile(r"(?:\s*+[^\w\s]++(?=\s))*+\s*+[^\w\s]*+\w\S*+\s")
 _MOST_WORD = 100
 _MAY_CLOSE = re.compile(rf"[\s」』”»{re.escape(_END_MARKS)}]")

@@ -16,7 +16,8 @@ from proxy.features.sockets.utterances.values import UtteranceListener
 from proxy.speech.spill import PlayClock
 
 AHEAD_S, CHUNK_S = 1.0, 0.25
-"""The seconds that are sent ahead: an interruption should cost little that was not heard."""
+"""The seconds that are sent ahead, and those of each step: an interruption should cost little that was not
+heard."""
 
 
 class Delivery:

@@ -38,6 +38,7 @@ class PiecePlanner:
         self._engines = engines
         self._caller = caller
         self._request = request
+        # The candidate that has spoken the first piece.
         self._leader: Candidate | None = None
 
     @property
