@@ -68,12 +68,12 @@ class Watch:
 
     async def look_once(self) -> None:
         """Look once. Changed alerts and their mails are one commit."""
-        found = await self.troubles()
+        troubles = await self.troubles()
         known = [each for each in await records.list_all(self._store) if self._is_ours(each.machine)]
         now = await self._store.now()
         statements: list[Statement] = []
         starting = {name for name, engine in self._engines.items() if engine.state in _UNSETTLED}
-        for change in alerts.alert_changes(known, found, now, starting):
+        for change in alerts.alert_changes(known, troubles, now, starting):
             statements += [*await self._mail(change, now), records.change_statement(change)]
         if statements:
             await self._store.write(*statements)

@@ -62,7 +62,7 @@ class HostAnnouncement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownHost(msgspec.Struct, frozen=True, kw_only=True):
-    """The host counts as alive for so long. Clusters with `announced = true` use it."""
+    """The host counts as alive for `lives_s` seconds. Clusters with `announced = true` use it."""
 
     address: str
     lives_s: int = LIVES_S

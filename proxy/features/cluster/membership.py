@@ -74,13 +74,13 @@ class Membership:
             if self._rings.lacks_key(needed := needed_rings(self.config)):
                 async with self._sharing.locked():
                     await self._rings.ensure(needed)
-            found = await machines.list_all(self._store)
+            registered = await machines.list_all(self._store)
         except StorageFailed:
             if self._id and time.monotonic() - self._looked_at >= LIVES_S:
                 self._cluster.lead(False)
             raise
         self._looked_at = time.monotonic()
-        self._living = [each for each in found if each.is_alive]
+        self._living = [each for each in registered if each.is_alive]
         self._cluster.others = frozenset(each.name for each in self._living if each.id != self._id)
         if self._id:
             self._cluster.lead(machines.leader_of(self._living) == self._id)
@@ -165,9 +165,9 @@ class Membership:
     def _name_among(self, living: Sequence[Machine]) -> str:
         """Return the host's name, with the data folder if another machine on this host has the name."""
         host, folder = socket.gethostname(), self.config.data
-        own = [each.name for each in living if each.id == self._id]
+        own_names = [each.name for each in living if each.id == self._id]
         is_taken = any(each.name == host and each.folder != folder for each in living)
-        return own[0] if own else f"{host}:{folder}" if is_taken else host
+        return own_names[0] if own_names else f"{host}:{folder}" if is_taken else host
 
     def _masters(self) -> list[str]:
         try:

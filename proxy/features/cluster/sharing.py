@@ -88,12 +88,12 @@ class Sharing:
         last_seen: dict[str, int] = {}
         for tries in itertools.count():
             async with self.locked():
-                found = await machines.list_all(self._store)
+                registered = await machines.list_all(self._store)
                 await self._rings.refresh()
                 former = await asyncio.to_thread(self._read_former)
-                living = [each for each in found if each.is_alive and each.id != former]
+                living = [each for each in registered if each.is_alive and each.id != former]
                 mine = self._describe(living)
-                if any(each.id == mine.id for each in found):
+                if any(each.id == mine.id for each in registered):
                     return  # another worker of this machine has joined
                 faults = await self._faults(mine, living)
                 if not any(faults.values()):

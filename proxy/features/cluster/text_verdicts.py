@@ -74,7 +74,7 @@ class VerdictExchange:
         await self.exchange()
 
     async def exchange(self) -> None:
-        """Write what this worker has learnt, and read what all gateways know. Raises StorageFailed."""
+        """Write the news of this worker, and read the verdicts of all gateways. Raises StorageFailed."""
         for engine, suspects in self._suspects.items():
             news, suspects.news = suspects.news, []
             try:

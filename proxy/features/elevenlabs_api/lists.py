@@ -63,18 +63,18 @@ class CatalogueLists(Resource):
         """A page of the voices"""
         query = request.query_params
         size, ids = _page_size(query.get("page_size", "")), {*query.getlist("voice_ids")}
-        found = await _all_voices(await self._tools.voice_entries(request))
+        voices = await _all_voices(await self._tools.voice_entries(request))
         if ids:
-            found = [voice for voice in found if voice.voice_id in ids]
+            voices = [voice for voice in voices if voice.voice_id in ids]
         if category := query.get("category"):
-            found = [voice for voice in found if voice.category == category]
-        if wanted := query.get("search", "").casefold():
-            found = [voice for voice in found if _contains(voice, wanted)]
-        start = _place_after(found, query.get("next_page_token", ""))
-        page, has_more = found[start : start + size], start + size < len(found)
+            voices = [voice for voice in voices if voice.category == category]
+        if search_text := query.get("search", "").casefold():
+            voices = [voice for voice in voices if _contains(voice, search_text)]
+        start = _place_after(voices, query.get("next_page_token", ""))
+        page, has_more = voices[start : start + size], start + size < len(voices)
         token = page[-1].voice_id if has_more else None
         return reply(
-            VoicesPage(voices=page, has_more=has_more, total_count=len(found), next_page_token=token)
+            VoicesPage(voices=page, has_more=has_more, total_count=len(voices), next_page_token=token)
         )
 
     @endpoint("GET", f"{PREFIX}/v1/voices/{{id:path}}")
@@ -125,12 +125,12 @@ async def _all_voices(entries: VoiceEntries) -> list[VoiceShape]:
 
 def _voice_shape(entry: VoiceEntry) -> VoiceShape:
     facts = {"language": entry.language, "gender": entry.gender, "age": entry.age}
-    own = {} if entry.labels is UNSET else entry.labels
+    own_labels = {} if entry.labels is UNSET else entry.labels
     return VoiceShape(
         voice_id=entry.id,
         name=entry.title or entry.name,
         category=_CATEGORIES.get(entry.type, "premade"),
-        labels={**{name: value for name, value in facts.items() if value}, **own},
+        labels={**{name: value for name, value in facts.items() if value}, **own_labels},
         description=entry.description,
     )
 

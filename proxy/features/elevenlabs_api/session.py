@@ -44,7 +44,7 @@ MOST_ERRORS = 20
 _LAST_WORDS_S = 2.0
 """A client has so long to take the end of its contexts when the server stops."""
 MOST_SPEAKING = 16
-"""The most contexts of a socket that speak at once, with those that the client has closed."""
+"""The most contexts of a socket that speak at once. Those that the client has closed count, too."""
 
 
 class StreamParts(NamedTuple):
@@ -65,7 +65,7 @@ class SocketOptions(NamedTuple):
 
 
 async def _note_nothing(_context: _Context, _piece: PieceStart | PieceEnd) -> None:
-    """ElevenLabs' clients are not told of pieces."""
+    """ElevenLabs' API has no message about pieces."""
 
 
 class _Context:
@@ -93,7 +93,7 @@ class _Context:
 
     def read_text(self, text: str, *, is_flush: bool) -> tuple[str, Words]:
         """Return what can be said by now. Raises InvalidRequest."""
-        # What is too long is refused when it is added, and not read before.
+        # A text that is too long is not read here: `add_text` refuses it.
         if not self.fields.is_ssml or len(text) > MOST_TEXT:
             return text, {}
         return self._ssml.read_elements(text, is_flush=is_flush)
@@ -351,8 +351,8 @@ class StreamInputSession:
     async def _refuse(self, failure: InvalidRequest) -> None:
         """Tell what is wrong with a message."""
         refused = failure if isinstance(failure, ContextRefused) else None
-        shown = UNSET if refused is None else self._context_id(refused.context)
-        await self.socket.send(error_message(failure, shown))
+        context_id = UNSET if refused is None else self._context_id(refused.context)
+        await self.socket.send(error_message(failure, context_id))
         if refused is not None and refused.is_over:
             await self.send_audio(refused.context, is_final=True)
         self._error_count += 1

@@ -191,10 +191,10 @@ class Erasure(TaskKind[Tombstone]):
     async def list_open(self, now: int) -> list[Tombstone]:
         # On a shared database, a server of an older version takes no lease for its new tombstones. Those of a
         # newer version are left to it: it may have more steps.
-        before = now - _UNLEASED_US if self._store.is_shared else LAST_MOMENT
+        unleased_before = now - _UNLEASED_US if self._store.is_shared else LAST_MOMENT
         is_for_us = Condition(
             "(lease > 0 OR due > 0 OR began < :before) AND by_schema <= :known",
-            {"before": before, "known": schema.known_version()},
+            {"before": unleased_before, "known": schema.known_version()},
         )
         return await self.table.list_open(self._store, now, 2 * self.most_at_once, is_for_us)
 
@@ -272,8 +272,8 @@ class Erasure(TaskKind[Tombstone]):
     async def _finish_soon(self, tombstone: Tombstone) -> Tombstone:
         """Make the steps of an erasure, and return its newest state: after a while even if one is pending."""
         await asyncio.wait([self.start_held(tombstone)], timeout=_RECEIPT_WAIT_S)
-        found = await tombstones.get(self._store, tombstone.account, tombstone.subject)
-        return found or tombstone
+        newest = await tombstones.get(self._store, tombstone.account, tombstone.subject)
+        return newest or tombstone
 
     async def work(self, held: Tombstone) -> Result:
         due, pending = {*held.pending}, list[str]()

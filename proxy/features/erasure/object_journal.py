@@ -138,10 +138,10 @@ class ObjectJournal:
         return [name for each in sorted(listed) if (name := _parse_name(each))]
 
     async def _read(self, subjects: Sequence[Iterable[_Name]]) -> list[_Lines]:
-        found = list[_Lines]()
+        lines = list[_Lines]()
         for first in range(0, len(subjects), _AT_ONCE):
-            found += await asyncio.gather(*map(self._lines, subjects[first : first + _AT_ONCE]))
-        return found
+            lines += await asyncio.gather(*map(self._lines, subjects[first : first + _AT_ONCE]))
+        return lines
 
     async def _lines(self, names: Iterable[_Name]) -> _Lines:
         masters, lines, signed = self._vault.masters.read_if_any(), [], []

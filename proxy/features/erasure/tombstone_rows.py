@@ -108,14 +108,14 @@ async def erase_subject(
 async def erase_again(store: Store, steps: Sequence[str]) -> int:
     """Erase in all tables what an older version has erased, and start all steps again. Return the number."""
     version: Params = {"known": schema.known_version()}
-    found = [tombstone_of(row) for row in await store.read_long(_BY_OLDER, version)]
-    for each in found:
+    tombstones = [tombstone_of(row) for row in await store.read_long(_BY_OLDER, version)]
+    for each in tombstones:
         digests = {*each.digests, *await digests_of(store, each.subject)}
         values = {"digests": encode_json(sorted(digests)), "pending": encode_json(steps)}
         await erase_subject(
             store, each, also=(Statement(_AGAIN, {**version, **values, "subject": each.subject}),)
         )
-    return len(found)
+    return len(tombstones)
 
 
 def _has_no_others(erasable: Erasable, recordings: Collection[str] | None) -> tuple[str, Params]:

@@ -1,4 +1,4 @@
-"""What is true of this server: who speaks, what it can do, and what it costs."""
+"""The facts about this server for the page: its voices, its abilities and its prices."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ class Speakers(NamedTuple):
         others: list[Voice] = []
         while any(groups.values()) and len(others) < _MOST_SHOWN_VOICES:
             for rest in (groups[tag] for tag in order if groups[tag]):
-                last = others[-1].gender if others else ""
-                others.append(next((each for each in rest if each.gender != last), rest[0]))
+                last_gender = others[-1].gender if others else ""
+                others.append(next((each for each in rest if each.gender != last_gender), rest[0]))
                 rest.remove(others[-1])
         ids = dict.fromkeys((*first, *(voice.id for voice in others)))
         return list(ids)[: max(len(first), _MOST_SHOWN_VOICES)]
@@ -160,14 +160,14 @@ class FactsReader:
         """Return a value that changes when a sample of the page is made or removed."""
         samples, catalogue = self._voices.samples, self._voices.catalogue
         ids = self.shown_ids()
-        shown = [samples.sample_of(voice) for voice in self.speakers.voices if voice.id in ids]
-        return [catalogue.live.revision, *shown, *map(samples.front_sample, LANGUAGES)]
+        shown_samples = [samples.sample_of(voice) for voice in self.speakers.voices if voice.id in ids]
+        return [catalogue.live.revision, *shown_samples, *map(samples.front_sample, LANGUAGES)]
 
     def _clips(self, entries: VoiceEntries) -> list[FrontClip]:
-        found = [(tag, self._voices.samples.front_sample(tag)) for tag in LANGUAGES]
+        samples = [(tag, self._voices.samples.front_sample(tag)) for tag in LANGUAGES]
         return [
             FrontClip(tag, sample.text, sample.address, voice)
-            for tag, sample in found
+            for tag, sample in samples
             if sample is not None and (voice := _find_shown(entries, sample.voice)) is not None
         ]
 
@@ -193,8 +193,8 @@ def _abilities(
     sold = [config.plans[each.name] for each in offers if each.object == "plan"]
     plans = [each for each in (start, *sold) if each is not None]
     plans = plans or [*config.plans.values()] or [UNLIMITED]
-    first = plans[:1] if start is not None else plans
-    has_own = "own_voices" in features and any(plan.voices != 0 for plan in first)
+    start_plans = plans[:1] if start is not None else plans
+    has_own = "own_voices" in features and any(plan.voices != 0 for plan in start_plans)
     abilities = {
         "long": "jobs" in features and any(plan.job_characters != 0 for plan in plans),
         "dialogue": True,
@@ -212,5 +212,5 @@ def _are_all_marked(config: Config, models: Sequence[Model], plan: Plan) -> bool
     section = msgspec.to_builtins(config.features.get("marking", {}))
     found = [(config.engines.get(each.engine), each.info.is_local) for each in models]
     by_engine = [(None if engine is None else engine.marking, is_local) for engine, is_local in found]
-    usual = all(is_local if marking is None else marking for marking, is_local in by_engine)
-    return bool(section.get("mark", "spread")) and (usual if plan.marking is None else plan.marking)
+    by_default = all(is_local if marking is None else marking for marking, is_local in by_engine)
+    return bool(section.get("mark", "spread")) and (by_default if plan.marking is None else plan.marking)

@@ -58,8 +58,8 @@ class FrontPage(NamedTuple):
 
     @property
     def lead(self) -> str:
-        own = self.section.lead_in(self.visitor.language)
-        return own or self.texts("lead" if self.facts.clips else "lead_silent")
+        own_lead = self.section.lead_in(self.visitor.language)
+        return own_lead or self.texts("lead" if self.facts.clips else "lead_silent")
 
     def head(self) -> Html:
         more = []
@@ -94,8 +94,8 @@ class FrontPage(NamedTuple):
         )
 
     def _sections_html(self) -> list[Html]:
-        shown = [("#voices", "voices", self.facts.voices), ("#prices", "prices", self.facts.offers)]
-        links = [html("link", address=at, text=self.texts(key)) for at, key, items in shown if items]
+        sections = [("#voices", "voices", self.facts.voices), ("#prices", "prices", self.facts.offers)]
+        links = [html("link", address=at, text=self.texts(key)) for at, key, items in sections if items]
         return [*links, html("link", address="docs", text=self.texts("api"))]
 
     def _languages_html(self) -> Html:
@@ -147,23 +147,23 @@ class FrontPage(NamedTuple):
             return html("note", text=self.texts(f"sample_{state}"))
         # The reader's own language comes first, if it is spoken here.
         clips = sorted(self.facts.clips, key=lambda clip: clip.language != self.visitor.language)
-        first = clips[0].language
+        first_language = clips[0].language
         options = [
             html(
                 "option",
                 language=tag,
-                checked=Html("checked" if tag == first else ""),
+                checked=Html("checked" if tag == first_language else ""),
                 text=_LANGUAGE_NAMES[tag],
             )
             for tag in (clip.language for clip in clips)
         ]
         label = self.texts("sample_language")
         choice = html("choice", label=label, options=joined(options)) if len(clips) > 1 else Html()
-        shown = [
+        players = [
             html(
                 "clip",
                 language=clip.language,
-                hidden=Html("" if clip.language == first else "hidden"),
+                hidden=Html("" if clip.language == first_language else "hidden"),
                 text=clip.text,
                 sound=clip.address.lstrip("/"),
                 play=self.texts("play", name=clip.voice.title),
@@ -174,7 +174,7 @@ class FrontPage(NamedTuple):
             )
             for clip in clips
         ]
-        return html("sample", choice=choice, clips=joined(shown))
+        return html("sample", choice=choice, clips=joined(players))
 
     def _abilities_html(self) -> Html:
         all_ = [
@@ -233,10 +233,10 @@ class FrontPage(NamedTuple):
         lines += [*self._limit_lines(offer), *offer.features, texts("ends" if is_plan else "stays")]
         title = offer.name[:1].upper() + offer.name[1:] if is_plan else self._pack_title(offer)
         may_buy = self.people.sign_in != "closed" and offer.providers
-        wanted = "/".join(quote(each, safe="") for each in (offer.object, offer.name, title))
+        order_path = "/".join(quote(each, safe="") for each in (offer.object, offer.name, title))
         choose = self._button(
             "choose_named" if is_plan else "choose",
-            f"{_SIGN_IN}/{wanted}",
+            f"{_SIGN_IN}/{order_path}",
             "first" if is_first else "",
             name=title,
         )
@@ -262,8 +262,8 @@ class FrontPage(NamedTuple):
 
     def _footer_html(self) -> Sequence[Html]:
         people, texts = self.people, self.texts
-        own = [(texts("terms"), people.terms), (texts("privacy"), people.privacy)]
-        links = [*own, *((each.title, each.url) for each in self.section.links)]
+        legal = [(texts("terms"), people.terms), (texts("privacy"), people.privacy)]
+        links = [*legal, *((each.title, each.url) for each in self.section.links)]
         shown = [html("outside", address=address, text=title) for title, address in links if address]
         runs = html("runs", text=texts("runs"))
         return [*shown, html("link", address="docs", text=texts("reference")), runs]

@@ -142,9 +142,9 @@ class Mails(TaskKind[MailRow]):
 
     async def list_open(self, now: int) -> list[MailRow]:
         """List open mails by rank, without those that wait for their ceiling."""
-        found = sorted(await super().list_open(now), key=lambda row: row.rank) if self.is_on else []
-        waiting = {rank for rank in {row.rank for row in found} if await self._wait_s(rank)}
-        return [row for row in found if row.rank not in waiting]
+        open_mails = sorted(await super().list_open(now), key=lambda row: row.rank) if self.is_on else []
+        waiting = {rank for rank in {row.rank for row in open_mails} if await self._wait_s(rank)}
+        return [row for row in open_mails if row.rank not in waiting]
 
     async def turn(self) -> None:
         await super().turn()
@@ -241,8 +241,8 @@ class Mails(TaskKind[MailRow]):
     async def _addresses(self, held: MailRow, letter: Letter) -> Sequence[tuple[str, str]]:
         if letter.to:
             return [(letter.to, letter.language)]
-        found = await self.recipients(held.account)
-        return [(to, letter.language or language) for to, language in found]
+        recipients = await self.recipients(held.account)
+        return [(to, letter.language or language) for to, language in recipients]
 
     async def _send(self, held: MailRow, letter: Letter, to: str, language: str) -> SendOutcome:
         """Send once to one address. Neither the letter nor the address is logged."""

@@ -32,7 +32,7 @@ _MOST_TRY_S = 30.0
 _QUIT_S = 2.0
 _IDLE_S = 5.0
 _MOST_MAILS = 50
-"""The most mails of a connection: servers close those that never end."""
+"""The most mails of a connection: servers close connections that never end."""
 
 
 class SendOutcome(NamedTuple):

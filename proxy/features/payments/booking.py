@@ -102,9 +102,11 @@ class Booking:
         self, order: OrderRecord, known: PaymentRecord | None, id_: str, payment: FetchedPayment
     ) -> bool:
         reading = await plan_changes.read_plan(self._ledger, order.account, self.sales)
-        before = None if known is None else _paid_amount(known)
+        booked_amount = None if known is None else _paid_amount(known)
         fetched = PaidAmount(payment.amount, payment.refunded, payment.disputed)
-        latest = payments.amount_to_book(before, fetched, seller_won_dispute=payment.seller_won_dispute)
+        latest = payments.amount_to_book(
+            booked_amount, fetched, seller_won_dispute=payment.seller_won_dispute
+        )
         row = _booked_row(order, reading, id_, known, latest)
         if known is not None and _booked_values(row) == _booked_values(known):
             return False
@@ -246,14 +248,14 @@ def _booked_values(row: PaymentRecord) -> tuple[int, int, int]:
 
 def _differing_fields(order: OrderRecord, payment: FetchedPayment) -> str:
     """Return the names of the fields in which a payment differs from its order, or ""."""
-    wanted = {
+    expected = {
         "reference": order.id,
         "amount": order.amount,
         "currency": order.currency,
         "seller": order.seller,
         "is_live": bool(order.is_live),
     }
-    return ", ".join(name for name, value in wanted.items() if getattr(payment, name) != value)
+    return ", ".join(name for name, value in expected.items() if getattr(payment, name) != value)
 
 
 def _paid_amount(row: PaymentRecord) -> PaidAmount:

@@ -193,15 +193,17 @@ class Orders(Resource):
         if self._voices is None or plan is None or caller.has_paid:
             return []
         try:
-            before = self._voices.plans.terms(caller)
+            terms_now = self._voices.plans.terms(caller)
         except NotAllowed:
             # Nothing speaks now.
             return []
-        after = build_terms(plan, caller.agreed, caller.caps, has_paid=True)
-        own = (await self._voices.library.get(caller.account)).own.listed
+        terms_after = build_terms(plan, caller.agreed, caller.caps, has_paid=True)
+        voices = (await self._voices.library.get(caller.account)).own.listed
         language = self._admin_tools.config.server.default_language
         # Each voice is compared with each model.
-        return await asyncio.to_thread(_silenced_voices, own, self._voices.catalogue, before, after, language)
+        return await asyncio.to_thread(
+            _silenced_voices, voices, self._voices.catalogue, terms_now, terms_after, language
+        )
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):

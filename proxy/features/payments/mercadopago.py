@@ -118,10 +118,10 @@ class MercadoPago:
         if request.return_url.startswith("https://"):
             preference["auto_return"] = "approved"
         headers = {**_JSON_HEADERS, "x-idempotency-key": request.order}
-        made = await self._calls.change_object(
+        created = await self._calls.change_object(
             _Preference, "/checkout/preferences", _encode(preference), headers
         )
-        return Checkout(made.id, made.init_point)
+        return Checkout(created.id, created.init_point)
 
     async def end_checkout(self, checkout: str, at: int) -> None:
         ended = _encode({"expires": True, "expiration_date_to": _iso_time(at)})
@@ -130,15 +130,17 @@ class MercadoPago:
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         del checkout
-        found = [each async for each in self._search(_ListedPayment, {"external_reference": order})]
-        read = [await self.find_payment(str(each.id)) for each in found if each.status not in _NEVER_PAID]
-        return [each for each in read if each is not None]
+        listed = [each async for each in self._search(_ListedPayment, {"external_reference": order})]
+        payments = [
+            await self.find_payment(str(each.id)) for each in listed if each.status not in _NEVER_PAID
+        ]
+        return [each for each in payments if each is not None]
 
     async def find_payment(self, object_id: str) -> FetchedPayment | None:
         if not _is_number(object_id):
             return None
-        found = await self._calls.find_object(_Payment, f"/v1/payments/{object_id}")
-        return None if found is None else _fetched(found)
+        payment = await self._calls.find_object(_Payment, f"/v1/payments/{object_id}")
+        return None if payment is None else _fetched(payment)
 
     async def payments_since(self, moment: int) -> AsyncIterator[FetchedPayment]:
         begin: Query = {"range": "date_created", "begin_date": _iso_time(moment), "end_date": "NOW"}
@@ -167,21 +169,21 @@ class MercadoPago:
 
     async def _search(self, type_: type[T], query: Query) -> AsyncIterator[T]:
         for offset in range(0, _MOST_OFFSET, _PAGE):
-            page: Query = {
+            page_query: Query = {
                 **query,
                 "sort": "date_created",
                 "criteria": "asc",
                 "limit": _PAGE,
                 "offset": offset,
             }
-            found = await self._calls.get_object(_SearchPage, "/v1/payments/search", page)
-            for row in found.results:
+            page = await self._calls.get_object(_SearchPage, "/v1/payments/search", page_query)
+            for row in page.results:
                 try:
                     yield msgspec.json.decode(row, type=type_)
                 except msgspec.DecodeError as error:
                     # One bad row must not hide the others of its page.
                     _log.warning("payments.search.skipped", provider=self.name, reason=str(error))
-            if not found.results or offset + _PAGE >= found.paging.total:
+            if not page.results or offset + _PAGE >= page.paging.total:
                 return
         raise ProviderFailed(f"It lists {_MOST_OFFSET} payments at most.", is_final=True)
 

@@ -47,9 +47,11 @@ class Sales(NamedTuple):
         # An offer whose plan is not configured is left out. `voxgate check` reports it.
         plans = {name: offer for name, offer in section.plans.items() if name in config.plans}
         section = msgspec.structs.replace(section, plans=plans)
-        first = default_plan(config) if config.plans else ""
-        lapsed, models = section.lapsed_plan or first, config.models.get("tts-1", ())
-        return cls(section, config.plans, providers, lapsed, config.server.public_url, first, models)
+        first_plan = default_plan(config) if config.plans else ""
+        lapsed_plan, models = section.lapsed_plan or first_plan, config.models.get("tts-1", ())
+        return cls(
+            section, config.plans, providers, lapsed_plan, config.server.public_url, first_plan, models
+        )
 
     def find_offer(self, kind: str, name: str, provider: str) -> SoldOffer:
         """Return what is sold under this name at this provider. Raises InvalidRequest."""

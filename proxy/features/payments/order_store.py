@@ -138,14 +138,14 @@ class OrderStore(Income):
         return _check_same(stored, order)
 
     async def with_checkout(self, order: OrderRecord) -> OrderRecord:
-        """Return an open order with its checkout, which is asked for if it has none. The provider gets the
-        values of the row. Raises ProviderFailed."""
+        """Return an open order with its checkout. If it has none, ask the provider for one, with the values
+        of the row. Raises ProviderFailed."""
         if order.checkout or order.state != "open" or await self._store.now() >= order.expires:
             return order
         provider = self.sales.providers.get(order.provider)
         if provider is None:
             raise ProviderFailed(f"[payments.{order.provider}] is not set")
-        wanted = CheckoutRequest(
+        request = CheckoutRequest(
             order=order.id,
             title=order.title,
             amount=order.amount,
@@ -153,7 +153,7 @@ class OrderStore(Income):
             expires=order.expires,
             return_url=f"{self.sales.public_url.rstrip('/')}/orders/{order.id}",
         )
-        checkout = await provider.create_checkout(wanted)
+        checkout = await provider.create_checkout(request)
         await self._store.write(
             Statement(_SET_CHECKOUT, {"checkout": checkout.id, "url": checkout.url, "id": order.id})
         )
@@ -164,10 +164,10 @@ class OrderStore(Income):
 
     async def find_order(self, account: str | None, id_: str) -> OrderRecord:
         """Return an order of this account, or of any account if that is None. Raises NotFound."""
-        found = await ORDERS.get(self._store, account, id_) if id_.isprintable() else None
-        if found is None:
+        order = await ORDERS.get(self._store, account, id_) if id_.isprintable() else None
+        if order is None:
             raise NotFound(f"The order '{id_[:80]}' does not exist.", code="order_not_found")
-        return found
+        return order
 
     async def payments_of(self, order: str) -> list[PaymentRecord]:
         return await records.payments_of(self._store, order)
@@ -183,17 +183,17 @@ class OrderStore(Income):
 
     async def troubles(self) -> list[Trouble]:
         """Return the newest orders that an operator must see to: alerts are about them."""
-        found = []
+        troubles = []
         for row in await self._store.read(_TROUBLES):
             if row["attention"]:
-                found.append(Trouble("order_attention", row["id"], row["attention"]))
+                troubles.append(Trouble("order_attention", row["id"], row["attention"]))
             if row["state"] == "disputed":
-                found.append(Trouble("dispute", row["id"]))
+                troubles.append(Trouble("dispute", row["id"]))
         for row in await self._store.read(_DUE_BY_PROVIDER):
             if row["provider"] not in self.sales.providers:
                 detail = f"{row['number']} orders wait for [payments.{row['provider']}], which is not set"
-                found.append(Trouble("order_attention", row["provider"], detail))
-        return found
+                troubles.append(Trouble("order_attention", row["provider"], detail))
+        return troubles
 
     async def ending_plan(self, account: str, plan: str) -> EndingPlan | None:
         """Return the plan that a paid month of another plan would end now, and its unspent micro-credits,
@@ -233,10 +233,10 @@ class OrderStore(Income):
         cancelled = Statement(_CANCEL, {"id": order.id, "now": act.at})
         await self._store.write(cancelled, *audit.insert_statements(act, _IS_CANCELLED))
         self.look_now()
-        found = await self.find_order(None, order.id)
-        if found.state != "open":
+        newest = await self.find_order(None, order.id)
+        if newest.state != "open":
             raise Conflict("The order is paid, so it cannot be cancelled.", code="order_paid")
-        return found
+        return newest
 
     async def resolve_order(self, order: OrderRecord, act: Act) -> None:
         """Note that a person has dealt with what needed attention."""

@@ -33,7 +33,7 @@ class OrderTasks(TaskKind[OrderRecord]):
         self._booking = booking
 
     def concurrency_limits(self, queued: OrderRecord) -> Mapping[Hashable, int]:
-        """Give each provider half of the places, so that one that hangs does not block the other."""
+        """Give each provider half of the places, so that a provider that hangs does not block the other."""
         return {"": self.most_at_once, queued.provider: self.most_at_once // 2}
 
     def commit_condition(self, held: OrderRecord) -> Condition:

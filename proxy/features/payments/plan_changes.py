@@ -94,13 +94,13 @@ async def write_change(
     again."""
     guard: Params = {"account": reading.account, "number": reading.number + 1, "at": reading.plan_state.now}
     # The lock comes first: a change that waits for it must not hold balances that settlements wait for.
-    first = (lock_account(reading.account), Statement(_INSERT_CHANGE, guard))
+    locked_first = (lock_account(reading.account), Statement(_INSERT_CHANGE, guard))
     if new_entries:
         # Pools in the order in which settlements lock them.
         in_order = sorted(new_entries, key=lambda entry: -entry.pool)
-        await ledger.holds.write_entries(in_order, statements, first)
+        await ledger.holds.write_entries(in_order, statements, locked_first)
     else:
-        await ledger.store.write(*first, *statements)
+        await ledger.store.write(*locked_first, *statements)
 
 
 def month_of(record: MonthRecord) -> Month:
@@ -128,8 +128,8 @@ def month_statements(reading: PlanReading, change: MonthChange) -> list[Statemen
         "paid_until": change.paid_until,
         "lapsed_plan": plan_state.lapsed_plan,
     }
-    before = (plan_state.plan, plan_state.anchor, plan_state.paid_until)
-    is_same = (change.plan, change.anchor, change.paid_until) == before
+    current = (plan_state.plan, plan_state.anchor, plan_state.paid_until)
+    is_same = (change.plan, change.anchor, change.paid_until) == current
     written = [] if is_same else [Statement(_UPDATE_PLAN, plan)]
     for month in change.months:
         due = next_due(month, plan_state.now)

@@ -33,7 +33,7 @@ class CheckoutRequest(msgspec.Struct, frozen=True, kw_only=True):
 class FetchedPayment(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as the provider's API has it; amounts are in minor units.
 
-    `reference` is the id of the order that it names. It `is_paid` once it was paid in full, whatever was
+    `reference` is the id of the order that it names. It `is_paid` once it was paid in full, even if it was
     refunded since. `disputed` is the unrefunded part that an open or lost dispute holds. It may become less
     only if the `seller_won_dispute`.
     """

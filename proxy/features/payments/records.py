@@ -157,8 +157,8 @@ _SELECT_BY_ORDER = f"{PAYMENTS.select} order_id = :order ORDER BY id"
 
 
 async def payment_by_id(store: Store, id_: str) -> list[PaymentRecord]:
-    found = await PAYMENTS.get(store, None, id_)
-    return [] if found is None else [found]
+    payment = await PAYMENTS.get(store, None, id_)
+    return [] if payment is None else [payment]
 
 
 async def payments_of(store: Store, order: str) -> list[PaymentRecord]:

@@ -14,7 +14,7 @@ _SECOND_US = 1_000_000
 _MINUTE_US, _HOUR_US, _DAY_US = 60 * _SECOND_US, 3600 * _SECOND_US, 86_400 * _SECOND_US
 _OPEN_LOOKS_US = (1 * _MINUTE_US, 5 * _MINUTE_US, 30 * _MINUTE_US)
 _EXPIRED_LOOKS_US = (5 * _MINUTE_US, 1 * _DAY_US, 3 * _DAY_US)
-"""After the end of an order: a payment of its last second is found, and one that was reviewed for days."""
+"""After the end of an order. They find a payment of its last second, and one that was reviewed for days."""
 _PAID_LOOKS_US = (1 * _DAY_US, 3 * _DAY_US, 7 * _DAY_US)
 _WATCHED_US = 180 * _DAY_US
 """For this time, the provider is asked about a paid order, or after it has refused."""
@@ -31,7 +31,7 @@ class PaidAmount(msgspec.Struct, frozen=True):
 
     @property
     def remaining(self) -> int:
-        """What was neither refunded nor is disputed. A dispute and a refund may be about the same money."""
+        """The part that was not refunded and is not disputed. Both may be about the same money."""
         return max(0, self.paid - self.refunded - self.disputed)
 
 

@@ -121,12 +121,12 @@ class Stripe:
             "expires_at": request.expires // SECOND_US,
         }
         headers = {**_FORM_HEADERS, "idempotency-key": request.order}
-        made = await self._calls.change_object(
+        session = await self._calls.change_object(
             _Session, "/v1/checkout/sessions", urlencode(form).encode(), headers
         )
-        if not made.url:
+        if not session.url:
             raise ProviderFailed("Its checkout is over already.", is_final=True)
-        return Checkout(made.id, made.url)
+        return Checkout(session.id, session.url)
 
     async def end_checkout(self, checkout: str, at: int) -> None:
         del at
@@ -138,8 +138,8 @@ class Stripe:
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         del order
-        found = await self.find_payment(checkout) if checkout else None
-        return [] if found is None else [found]
+        payment = await self.find_payment(checkout) if checkout else None
+        return [] if payment is None else [payment]
 
     async def find_payment(self, object_id: str) -> FetchedPayment | None:
         if not _OBJECT_ID.fullmatch(object_id):
@@ -170,12 +170,12 @@ class Stripe:
             event = msgspec.json.decode(request.body, type=_Event)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        found = event.data.object
+        named = event.data.object
         is_session = event.type.startswith("checkout.session.")
         if not is_session and not event.type.startswith(("charge.", "payment_intent.")):
             return None
-        own_id = found.id if found.object in ("checkout.session", "payment_intent") else ""
-        id_ = found.payment_intent or own_id
+        own_id = named.id if named.object in ("checkout.session", "payment_intent") else ""
+        id_ = named.payment_intent or own_id
         return id_ if _OBJECT_ID.fullmatch(id_) else None
 
     def _check_signature(self, request: ProviderWebhook) -> None:
@@ -205,10 +205,10 @@ class Stripe:
             disputes = await self._calls.get_object(_Disputes, "/v1/disputes", {**of_intent, "limit": _PAGE})
             held_amount = sum(each.amount for each in disputes.data if each.status in _HELD_STATES)
             seller_won_dispute = any(each.status == "won" for each in disputes.data)
-        own = [each for each in sessions.data if each.payment_intent == intent.id]
+        own_sessions = [each for each in sessions.data if each.payment_intent == intent.id]
         return FetchedPayment(
             id=intent.id,
-            reference=(own[0].client_reference_id or "") if own else "",
+            reference=(own_sessions[0].client_reference_id or "") if own_sessions else "",
             amount=amount,
             currency=intent.currency.upper(),
             seller=self.seller,

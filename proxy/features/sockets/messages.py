@@ -58,8 +58,8 @@ class DoneMessage(msgspec.Struct, frozen=True):
 
 
 class CancelMessage(msgspec.Struct, frozen=True):
-    """The sound is to stop. The listener has heard so many milliseconds of the utterance. Players of browsers
-    tell fractions of them."""
+    """The sound is to stop. `played_ms` is how much of the utterance the listener has heard. Players of
+    browsers send fractions."""
 
     played_ms: (
         Annotated[float, Meta(ge=0, le=2**31, description="a number of milliseconds from 0")] | None

@@ -39,7 +39,7 @@ CONFIG_S = 10.0
 MOST_FAULTS = 20
 """So many wrong messages close the socket."""
 MOST_WAITING = 20
-"""So many utterances may wait behind the one that is spoken."""
+"""The most utterances that wait behind the spoken one."""
 MOST_WAITING_CHARACTERS = 20_000
 """The most text of those together."""
 LATE_CANCEL_S = 30.0
@@ -308,7 +308,7 @@ class NativeSession:
             self._index += 1
 
     async def _speak_utterance(self, turn: _Turn) -> UtteranceEnd:
-        """Speak an utterance to its end, whatever that is. Then the stream of its account is free again."""
+        """Speak an utterance until it ends or fails. On return, the stream of its account is free again."""
         try:
             if not turn.texts or turn.is_cancelled:
                 return UtteranceEnd()

@@ -166,8 +166,8 @@ class UserDirectory(People):
         self._store = store
 
     async def user(self, id_: str) -> UserEntry | None:
-        found = await ROWS.get(self._store, None, id_)
-        return None if found is None else found.entry
+        user = await ROWS.get(self._store, None, id_)
+        return None if user is None else user.entry
 
     async def users_of(self, account: str) -> Sequence[UserEntry]:
         return [each.entry for each in await ROWS.of_account(self._store, account)]

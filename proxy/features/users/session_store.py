@@ -98,12 +98,12 @@ class UserSessions:
         sent = sent_secret(scope)
         if sent is None or not is_own_page(scope, self.origin):
             return None
-        found = None
+        session = None
         if _SECRET.fullmatch(sent):
-            found = (await self._answers.get(digest(sent))).session
-        if found is None:
+            session = (await self._answers.get(digest(sent))).session
+        if session is None:
             raise SessionEnded(records.ENDED_COOKIE)
-        return found
+        return session
 
     async def is_fresh(self, session: Session) -> bool:
         return await self._store.now() < session.fresh_until
@@ -130,15 +130,15 @@ class UserSessions:
         hashes, params = in_list(digests)
         rows = await self._store.read(_BY_HASH.format(hashes=hashes), params)
         now = await self._store.now()
-        found = {row["session_hash"]: self._answer(row, now) for row in rows}
+        answers = {row["session_hash"]: self._answer(row, now) for row in rows}
         stale = [
             row["session"]
             for row in rows
-            if found[row["session_hash"]].session is not None and now - row["seen"] >= HOUR_US
+            if answers[row["session_hash"]].session is not None and now - row["seen"] >= HOUR_US
         ]
         if stale:
             await self._note_seen(stale, now)
-        return {each: found.get(each, _Answer(None)) for each in digests}
+        return {each: answers.get(each, _Answer(None)) for each in digests}
 
     def _answer(self, row: Row, now: int) -> _Answer:
         status, began, seen = status_of(row), row["began"], row["seen"]
@@ -165,8 +165,8 @@ async def list_of_user(store: Store, user: str) -> list[SessionRow]:
     """List the sessions of a user that are not over, the newest first."""
     rows = await store.read(_LIST_OF_USER, {"user": user})
     now = await store.now()
-    found = [SessionRow(row["id"], row["created"], row["seen"]) for row in rows]
-    return [each for each in found if not is_over(each.created, each.seen, now)]
+    sessions = [SessionRow(row["id"], row["created"], row["seen"]) for row in rows]
+    return [each for each in sessions if not is_over(each.created, each.seen, now)]
 
 
 async def end_session(store: Store, user: str, act: Act) -> bool:
@@ -204,8 +204,8 @@ def origin_of(url: str) -> str:
     """Return the origin of `public_url` as a browser writes it, or "" without one."""
     parts = urlsplit(url)
     host = parts.netloc.lower()
-    usual = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
-    return f"{parts.scheme}://{host.removesuffix(usual)}" if host else ""
+    usual_port = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
+    return f"{parts.scheme}://{host.removesuffix(usual_port)}" if host else ""
 
 
 def is_own_page(scope: Scope, own_origin: str) -> bool:

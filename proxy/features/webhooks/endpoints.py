@@ -1,4 +1,4 @@
-"""/v1/webhook_endpoints: URLs that are told what happens, as in OpenAI's API, and what was sent to them."""
+"""/v1/webhook_endpoints: URLs that get events, as in OpenAI's API, and the deliveries to them."""
 
 from __future__ import annotations
 
@@ -184,9 +184,9 @@ class Webhooks(Resource):
     async def resend_webhook_delivery(self, request: Request) -> Response:
         """Send an event once more that arrived or failed"""
         account = await self._admin_tools.owner_of_request(request)
-        found = await self._webhooks.find_delivery(account, request.path_params["id"])
-        act = await self._admin_tools.act_if_admin(request, "webhook.resent", found.id, found.account)
-        return reply(bodies.delivery_entry(await self._webhooks.resend(found, act)))
+        delivery = await self._webhooks.find_delivery(account, request.path_params["id"])
+        act = await self._admin_tools.act_if_admin(request, "webhook.resent", delivery.id, delivery.account)
+        return reply(bodies.delivery_entry(await self._webhooks.resend(delivery, act)))
 
     async def _find_webhook(self, request: Request) -> ReadableWebhook:
         return await self._webhooks.find_webhook(
@@ -194,6 +194,6 @@ class Webhooks(Resource):
         )
 
     async def _change(self, request: Request, action: str, change: WebhookChange) -> ReadableWebhook:
-        found = (await self._find_webhook(request)).record
-        act = await self._admin_tools.act_if_admin(request, action, found.id, found.account)
-        return await self._webhooks.change(found.account, found.id, change, act)
+        webhook = (await self._find_webhook(request)).record
+        act = await self._admin_tools.act_if_admin(request, action, webhook.id, webhook.account)
+        return await self._webhooks.change(webhook.account, webhook.id, change, act)

@@ -92,7 +92,7 @@ class WebhookStore:
         return self.open(await self.find_row(account, id_))
 
     async def find_row(self, account: str | None, id_: str) -> WebhookRecord:
-        """Return the row of a webhook, whose secret may be one that cannot be opened. Raises NotFound."""
+        """Return the row of a webhook. Its seal is not opened, so it may be broken. Raises NotFound."""
         record = await records.get(self.store, account, id_) if id_.isprintable() else None
         if record is None:
             raise _not_found(id_)
@@ -143,21 +143,21 @@ class WebhookStore:
 
     async def find_delivery(self, account: str | None, id_: str) -> WebhookDelivery:
         """Return a delivery of this account; without one, of any. Raises NotFound."""
-        found = await deliveries.get(self.store, account, id_) if id_.isprintable() else None
-        if found is None:
+        delivery = await deliveries.get(self.store, account, id_) if id_.isprintable() else None
+        if delivery is None:
             raise NotFound(f"The delivery '{id_[:80]}' does not exist.", code="delivery_not_found")
-        return found
+        return delivery
 
-    async def resend(self, found: WebhookDelivery, act: Act | None = None) -> WebhookDelivery:
+    async def resend(self, delivery: WebhookDelivery, act: Act | None = None) -> WebhookDelivery:
         """Send an ended delivery again. Raises Conflict."""
         self._check_is_on()
-        webhook = await records.get(self.store, None, found.webhook)
+        webhook = await records.get(self.store, None, delivery.webhook)
         if webhook is not None and webhook.off_reason:
             raise Conflict("Its webhook is off; turn it on first.")
-        if not await deliveries.requeue(self.store, found.id, act):
+        if not await deliveries.requeue(self.store, delivery.id, act):
             raise Conflict("The delivery is still being tried.")
         self._delivery_tasks.look_now()
-        return await self.find_delivery(None, found.id)
+        return await self.find_delivery(None, delivery.id)
 
     def _full_failure(self, sample: WebhookDelivery) -> RateLimited | NoPlace:
         if self._delivery_tasks.full_limits() & own_limits(sample).keys():

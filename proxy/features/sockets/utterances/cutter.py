@@ -187,8 +187,8 @@ class Cutter:
         return tags.start()
 
     def _close_quiet(self) -> None:
-        """Close what is there if it ends with an end mark: its writer may wait in the middle of a sentence,
-        and then it is not closed."""
+        """Close all text if it ends with an end mark. Without one, its writer may rest in the middle of a
+        sentence."""
         self._quiet_at = None
         window = self._text[-_WINDOW:]
         if _ends_with_mark(window) and not _is_inside(_spans(_PROTECTED, window), len(window)):
@@ -197,17 +197,17 @@ class Cutter:
     def _find_ends(self) -> list[int]:
         text = self._text[:_WINDOW]
         hard, quoted = _spans(_PROTECTED, text), _spans(_QUOTED, text)
-        found = set[int]()
+        places = set[int]()
         for end in sentence_ends(text, self.language)[:-1]:
             if end <= self._flushed or _WHOLE_WORD.match(text, end, end + _MOST_WORD) is not None:
-                found.add(end)
-        found.update(mark.end() for mark in _HARD_END.finditer(text))
+                places.add(end)
+        places.update(mark.end() for mark in _HARD_END.finditer(text))
         if self._kind is SsmlCut:
             # A sentence that fills an element ends behind it: "<p>Four five.</p>".
-            found = {tags.end() if (tags := _END_TAGS.match(text, end)) else end for end in found}
+            places = {tags.end() if (tags := _END_TAGS.match(text, end)) else end for end in places}
         ends = sorted(
             end
-            for end in found
+            for end in places
             if not _is_inside(hard, end) and (end <= self._flushed or not _is_inside(quoted, end))
         )
         if 0 < self._flushed <= len(text):
@@ -239,8 +239,8 @@ def _ends_with_mark(text: str) -> bool:
 
 
 def _with_long_cut(text: str, ends: Sequence[int], protected: _Spans) -> Iterator[int]:
-    """Yield the ends, and between them places to cut what is too long. What is behind the last end may
-    become a sentence."""
+    """Yield the ends, and between them the places to cut sentences that are too long. The text behind the
+    last end is cut, too, since it may become a sentence."""
     begin = 0
     for end in [*ends, None]:
         until = len(text) if end is None else end

@@ -148,16 +148,15 @@ class SpokenPiece:
     async def _write(self, answer: Answer) -> None:
         self._answer = answer
         clock = _TurnClock(self._delivery.clock, self._wait_for_turn)
-        made = answer.keep_live_pace(lambda: False, clock)
-        self.made = made
+        self.made = answer.keep_live_pace(lambda: False, clock)
         while (data := await answer.next_chunk()) is not None:
             await self._give_sound(answer, data)
         await self._wait_for_turn()
-        last = answer.last_bytes()
+        last_sound = answer.last_bytes()
         self._is_settling = True
         await answer.settle()
         self._is_charged = self.is_finished = True
-        await self._give_sound(answer, last, is_last=True)
+        await self._give_sound(answer, last_sound, is_last=True)
 
     async def _wait_for_turn(self) -> None:
         """Return when the piece before has finished. If it ended otherwise, this one is being stopped."""

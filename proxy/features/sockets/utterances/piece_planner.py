@@ -108,8 +108,8 @@ def most_characters(call: SpeechCall) -> int:
 def _prices(call: SpeechCall) -> set[str]:
     """Return what the candidates may cost something for."""
     candidates = [each for part in call.plan.parts for each in part.candidates]
-    of_work = call.terms.prices.work_price
+    work_price = call.terms.prices.work_price
     posts = [each.post.model for each in candidates if each.post is not None]
-    prices = [of_work("speech", each.model.engine, each.model.info.id) for each in candidates]
-    prices += [of_work("conversion", model.engine, model.info.id) for model in posts]
+    prices = [work_price("speech", each.model.engine, each.model.info.id) for each in candidates]
+    prices += [work_price("conversion", model.engine, model.info.id) for model in posts]
     return {price.per for price in prices if price.micro}

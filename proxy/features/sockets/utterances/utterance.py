@@ -80,7 +80,7 @@ class Utterance:
             self._news.set()
 
     def flush(self) -> None:
-        """Speak all text that is there, though its last sentence may not have ended."""
+        """Speak all text so far, even if its last sentence has not ended."""
         self._cutter.close_text()
         self._news.set()
 
