@@ -26,7 +26,7 @@ from proxy.telemetry.background import repeat
 from proxy.telemetry.machine import disk_room
 from proxy.telemetry.metrics import Metrics
 
-EVERY_S = 30.0
+LOOK_EVERY_S = 30.0
 _UNSETTLED = ("starting", "restarting")
 """An engine in these states may still have the trouble that it had, so its alerts do not end."""
 
@@ -64,7 +64,7 @@ class Watch:
         self._cluster = cluster
 
     async def run(self, metrics: Metrics) -> None:
-        await repeat("alerts", self.look_once, EVERY_S, metrics)
+        await repeat("alerts", self.look_once, LOOK_EVERY_S, metrics)
 
     async def look_once(self) -> None:
         """Look once. Changed alerts and their mails are one commit."""

@@ -12,7 +12,7 @@ import structlog
 from policies.tasks import SECOND_US
 from proxy.api.server import ServerLink
 from proxy.errors import InvalidRequest, UpstreamFailed
-from proxy.features.cluster.machines import NOW, Machine
+from proxy.features.cluster.machines import NOW_SQL, Machine
 from proxy.storage.rows import in_list, new_id
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tables import Table
@@ -24,13 +24,13 @@ _LOOK_EVERY_S = 0.2
 _EXPIRES_US = 60 * SECOND_US
 _OPEN = f"""
 SELECT id, action, engine, at_once FROM machine_orders
-WHERE machine = :machine AND ended IS NULL AND asked > {NOW} - {_EXPIRES_US} ORDER BY asked, id
+WHERE machine = :machine AND ended IS NULL AND asked > {NOW_SQL} - {_EXPIRES_US} ORDER BY asked, id
 """
 _ADD = f"""
 INSERT INTO machine_orders (id, machine, action, engine, at_once, asked, refusal)
-VALUES (:id, :machine, :action, :engine, :at_once, {NOW}, '')
+VALUES (:id, :machine, :action, :engine, :at_once, {NOW_SQL}, '')
 """
-_END = f"UPDATE machine_orders SET ended = {NOW}, refusal = :refusal WHERE id = :id"
+_END = f"UPDATE machine_orders SET ended = {NOW_SQL}, refusal = :refusal WHERE id = :id"
 _ENDED = "SELECT id, refusal FROM machine_orders WHERE id IN ({ids}) AND ended IS NOT NULL"
 
 _log = structlog.get_logger()

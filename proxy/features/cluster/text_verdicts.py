@@ -15,28 +15,28 @@ from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND_US
 from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.feature import AppContext
-from proxy.features.cluster.machines import NOW
+from proxy.features.cluster.machines import NOW_SQL
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tables import Table
 from proxy.telemetry.background import RepeatingTask
 
 TABLE = Table("text_verdicts", key=("engine", "text_digest"))
 
-LOOK_S = 1.0
+EXCHANGE_EVERY_S = 1.0
 _LASTS_S = {"alone": SUSPECT_S, "refused": QUARANTINE_S}
-_LIST = f"SELECT *, ends - {NOW} AS left_us FROM text_verdicts ORDER BY ends DESC LIMIT 2000"
-_FORGET = f"DELETE FROM text_verdicts WHERE ends <= {NOW}"
+_LIST = f"SELECT *, ends - {NOW_SQL} AS left_us FROM text_verdicts ORDER BY ends DESC LIMIT 2000"
+_FORGET = f"DELETE FROM text_verdicts WHERE ends <= {NOW_SQL}"
 _FORGET_ALONE = (
     "DELETE FROM text_verdicts WHERE engine = :engine AND text_digest = :digest AND kind = 'alone'"
 )
 # As in `SuspectTexts`: if a text ran alone at its second death, the text is to blame.
-_IS_REFUSED = f"known.ends > {NOW} AND (known.kind = 'refused' OR :only = 1)"
+_IS_REFUSED = f"known.ends > {NOW_SQL} AND (known.kind = 'refused' OR :only = 1)"
 _PUT = f"""
 INSERT INTO text_verdicts AS known (engine, text_digest, kind, ends)
-VALUES (:engine, :digest, :kind, {NOW} + CAST(:lasts AS BIGINT))
+VALUES (:engine, :digest, :kind, {NOW_SQL} + CAST(:lasts AS BIGINT))
 ON CONFLICT (engine, text_digest) DO UPDATE
 SET kind = CASE WHEN {_IS_REFUSED} THEN 'refused' ELSE excluded.kind END,
-    ends = CASE WHEN {_IS_REFUSED} THEN {NOW} + {round(QUARANTINE_S * SECOND_US)} ELSE excluded.ends END
+    ends = CASE WHEN {_IS_REFUSED} THEN {NOW_SQL} + {round(QUARANTINE_S * SECOND_US)} ELSE excluded.ends END
 """
 
 
@@ -68,7 +68,7 @@ class VerdictExchange:
 
     async def wait_and_exchange(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
+            async with asyncio.timeout(EXCHANGE_EVERY_S):
                 await self._is_due.wait()
         self._is_due.clear()
         await self.exchange()

@@ -16,6 +16,7 @@ MOST_OPEN = 5
 """The most contexts that a client may have open. One that it has closed, and that still speaks, is not
 counted."""
 _MOST_FAILED = 100
+"""The most failed contexts whose names are remembered."""
 _UNNAMED = "default"
 """The context of messages that name none."""
 

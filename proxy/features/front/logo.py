@@ -18,7 +18,7 @@ _WITH_PALETTE = 3
 """A colour type of PNG, which is the byte at `_COLOUR_TYPE`. The next two tables are by colour type."""
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-_COPIED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_COPIED_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of an interlaced picture: the first column and row, and the steps to the next."""
 _SVG = "http://www.w3.org/2000/svg"
@@ -75,7 +75,7 @@ def checked_png(content: bytes) -> bytes:
     _check_pixels(header, b"".join(data for name, data in chunks if name == b"IDAT"))
     if header[_COLOUR_TYPE] == _WITH_PALETTE and names.count(b"PLTE") != 1:
         raise LogoRefused("its palette is missing, or there is a second one")
-    return _SIGNATURE + b"".join(_chunk_bytes(name, data) for name, data in chunks if name in _COPIED)
+    return _SIGNATURE + b"".join(_chunk_bytes(name, data) for name, data in chunks if name in _COPIED_CHUNKS)
 
 
 def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:

@@ -16,7 +16,7 @@ from proxy.features.front.section import SECTION, FrontSection
 from proxy.features.front.texts import language_of
 from proxy.http.replies import Compressed
 
-_FROM_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
 class VisitorFront(PublicFront):
@@ -71,7 +71,7 @@ class VisitorFront(PublicFront):
         """Say whether a trial server is asked by its own machine, and not by a proxy there."""
         if not self._admin_tools.config.server.dev_key or request.client is None:
             return False
-        if any(name in request.headers for name in _FROM_PROXIES):
+        if any(name in request.headers for name in _PROXY_HEADERS):
             return False
         try:
             return ip_address(request.client.host).is_loopback

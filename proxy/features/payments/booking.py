@@ -35,6 +35,7 @@ PAID_AFTER_CLOSING = "it was paid for an account that is closed"
 MONTH_LOST = "a month was given back after its end, or cannot be had any more"
 REFUND_FAILED = "its refund has failed since: what was taken for it has to be given back by hand"
 REFUND_CHECK_US = 60 * SECOND_US
+"""A refund has failed if the provider still shows less of it after this time."""
 
 _log = structlog.get_logger()
 

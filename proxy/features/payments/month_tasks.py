@@ -22,6 +22,7 @@ from proxy.storage.entries import GRANTED
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
 
 _HELD_RETRY_US = 60 * 1_000_000
+"""After this time, a replaced month looks again whether requests hold credits of its pool."""
 _TRIES = 5
 _IS_UNCHANGED = """
 state = :state_seen AND starts = :starts_seen AND ends = :ends_seen AND is_paid = :is_paid_seen

@@ -90,8 +90,9 @@ class PlanState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonthChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after a change. `credits` has grants by month id; a negative one takes credits back.
-    `spent` credits return to the pool `pool`, so the plan that begins there has its whole allowance."""
+    """An account after a change. `credits` are pairs of a month's id and a grant; a negative one takes
+    credits back. `spent` credits return to the pool `pool`, so the plan that begins there has its whole
+    allowance."""
 
     plan: str
     anchor: int
@@ -104,7 +105,7 @@ class MonthChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def buy_month(account: PlanState, bought: BoughtMonth) -> MonthChange:
-    """Return the change that a month makes whose price is paid now.
+    """Return the change when the price of a month is paid now.
 
     A month of the plan in force follows the last one; a month of another plan begins now. It becomes granted
     credits instead if the account would lose by it: it is barred or was ordered before the running month, or
@@ -132,7 +133,7 @@ def buy_month(account: PlanState, bought: BoughtMonth) -> MonthChange:
 
 
 def refund_month(account: PlanState, id_: str) -> MonthChange:
-    """Return the change that a month makes whose whole price was refunded.
+    """Return the change when the whole price of a month was refunded.
 
     A month ahead is dropped. The running month ends now, and the next one begins. The credits of a carried
     month are taken back. A past month has nothing to take back: a person has to look.
@@ -167,7 +168,7 @@ def refund_month(account: PlanState, id_: str) -> MonthChange:
 
 
 def end_paid_plan(account: PlanState) -> MonthChange | None:
-    """Return the change that ends a paid plan. None: it runs, or its end is written."""
+    """Return the change that ends a paid plan. None: the plan still runs, or its end is written already."""
     if account.paid_until is None or account.now < account.paid_until:
         return None
     return MonthChange(plan=account.lapsed_plan, anchor=account.anchor, paid_until=None)
@@ -263,7 +264,7 @@ def _begin_plan(account: PlanState, bought: BoughtMonth) -> MonthChange:
 
 
 def _reverse_refund(account: PlanState, known: Month) -> MonthChange:
-    """Return the change that a refunded month makes whose refund failed or whose dispute was won.
+    """Return the change when the refund of a month has failed, or its dispute was won.
 
     What the refund took is granted as credits. The month does not run again."""
     if known.is_paid:

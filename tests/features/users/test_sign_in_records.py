@@ -191,7 +191,7 @@ async def test_a_wider_network_asks_three_times_as_often(rig: Rig, network: str)
 async def test_a_wider_network_makes_three_times_as_many_accounts(
     rig: Rig, network: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.users.sign_ins.MOST_NEW_ACCOUNTS", 1)
+    monkeypatch.setattr("proxy.features.users.sign_ins._MOST_NEW_ACCOUNTS", 1)
     for number in range(4):
         sent = await rig.ask(f"{number}@example.org", f"198.51.{number}.1")
         confirmed = rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", network.format(number))
