@@ -64,7 +64,7 @@ async def read_plan(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
     plan = sales.plans.get(row["plan"])
     if plan is None or plan.allowance is not None:
         # Read before the balances: a request that settles between counts twice, and is never missed.
-        # Without an allowance, a large one that never settles would be a gift to the next plan.
+        # Without an allowance, holds do not count: the next plan would get a large one that never settles.
         held = await ledger.holds.held_allowance(account, pool)
     balances = await entries.read_pools(store, account)
     plan_state = PlanState(

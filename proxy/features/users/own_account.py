@@ -152,7 +152,7 @@ class SelfService(Resource):
         return answer
 
     async def _favourite_ids(self, caller: Caller, names: list[str]) -> list[str]:
-        """Return the ids of voices, each once. Those that the list has already may be away now."""
+        """Return the ids of voices, each once. Ids of the stored list are not checked: their voices may be away."""
         account = await accounts.get(self._store, caller.account)
         known = set() if account is None else {*account.favourite_voices}
         param = "favourite_voices"
