@@ -152,7 +152,8 @@ class SelfService(Resource):
         return answer
 
     async def _favourite_ids(self, caller: Caller, names: list[str]) -> list[str]:
-        """Return the ids of voices, each once. Ids of the stored list are not checked: their voices may be away."""
+        """Return the ids of voices, each once. Ids of the stored list are not checked, so their voices may be
+        away."""
         account = await accounts.get(self._store, caller.account)
         known = set() if account is None else {*account.favourite_voices}
         param = "favourite_voices"
