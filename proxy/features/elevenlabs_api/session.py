@@ -259,7 +259,7 @@ class StreamInputSession:
         settings = UtteranceSettings.of(context.fields.speech_request("a"))
         self._utterance_count += 1
         self.socket.count_utterance()
-        id_, key = f"{self.socket.id}-{self._begun}", self.socket.caller.key
+        id_, key = f"{self.socket.id}-{self._utterance_count}", self.socket.caller.key
         while context.utterance is None:
             try:
                 if sum(each.task is not None for each in self._open.values()) >= MOST_SPEAKING:
