@@ -12,7 +12,7 @@ from speech_engine import Segment
 
 class PieceWords:
     """The words of one piece. It begins at `begins_s` of the utterance, and has an estimated length until it
-    is over. `spoken` is the text that its engine got. Words come in their order."""
+    is over. `spoken` is the text of its request. Words come in their order."""
 
     def __init__(self, cut: Cut, begins_s: float, length_s: float, spoken: str = "") -> None:
         self.cut = cut
