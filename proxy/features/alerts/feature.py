@@ -34,8 +34,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             watch.section, watch.budgets = section, revision.budgets
         return Additions(Alerts(revision.admin_tools, mails, section).endpoints)
 
-    alone_here = () if watch is None else (partial(watch.run, context.metrics),)
-    yield FeatureInstance(context, additions_for, tasks_of_each_server=alone_here)
+    tasks = () if watch is None else (partial(watch.run, context.metrics),)
+    yield FeatureInstance(context, additions_for, tasks_of_each_server=tasks)
 
 
 def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:

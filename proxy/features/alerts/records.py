@@ -35,6 +35,7 @@ def change_statement(change: AlertChange) -> Statement:
     """Return the statement that writes a change. An alert that ends or is dropped is deleted."""
     if change.step in ("end", "drop"):
         return Statement(_DELETE, {"id": change.alert.id})
+    # An alert that was mailed has its row already.
     is_new = change.step == "save" and change.alert.mailed is None
     return Statement(_INSERT if is_new else _UPDATE, msgspec.structs.asdict(change.alert))
 

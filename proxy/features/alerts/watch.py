@@ -26,8 +26,9 @@ from proxy.telemetry.background import repeat
 from proxy.telemetry.machine import disk_room
 from proxy.telemetry.metrics import Metrics
 
-EVERY_S = 30.0
+LOOK_EVERY_S = 30.0
 _UNSETTLED = ("starting", "restarting")
+"""An engine in these states may still have the trouble that it had, so its alerts do not end."""
 
 _log = structlog.get_logger()
 
@@ -63,16 +64,16 @@ class Watch:
         self._cluster = cluster
 
     async def run(self, metrics: Metrics) -> None:
-        await repeat("alerts", self.look_once, EVERY_S, metrics)
+        await repeat("alerts", self.look_once, LOOK_EVERY_S, metrics)
 
     async def look_once(self) -> None:
         """Look once. Changed alerts and their mails are one commit."""
-        found = await self.troubles()
+        troubles = await self.troubles()
         known = [each for each in await records.list_all(self._store) if self._is_ours(each.machine)]
         now = await self._store.now()
         statements: list[Statement] = []
         starting = {name for name, engine in self._engines.items() if engine.state in _UNSETTLED}
-        for change in alerts.alert_changes(known, found, now, starting):
+        for change in alerts.alert_changes(known, troubles, now, starting):
             statements += [*await self._mail(change, now), records.change_statement(change)]
         if statements:
             await self._store.write(*statements)
@@ -127,8 +128,10 @@ async def mail_statements(
     facts = {"alert": TITLES[alert.kind], "name": alert.place, "since": _to_minute(alert.since)}
     facts |= {"ended": _to_minute(alert.gone or now)} if is_over else {"detail": alert.detail}
     letter = Letter(kind="alert_ended" if is_over else "alert", facts={**facts, "link": mails.link("")})
-    to_all = [Letter(kind=letter.kind, facts=letter.facts, to=to) for to in section.mail]
-    return [each for one in to_all for each in await mails.statements(one, now=now, only_if=only_if)]
+    letters = [Letter(kind=letter.kind, facts=letter.facts, to=to) for to in section.mail]
+    return [
+        each for addressed in letters for each in await mails.statements(addressed, now=now, only_if=only_if)
+    ]
 
 
 def _engine_troubles(name: str, engine: LiveEngine) -> Iterator[Trouble]:

@@ -18,7 +18,7 @@ from proxy import __version__
 from proxy.access.callers import caller_of
 from proxy.config.clusters import parse_address
 from proxy.errors import Conflict, InvalidRequest, NoPlace
-from proxy.features.cluster.machines import LIVES_S, NOW
+from proxy.features.cluster.machines import LIVES_S, NOW_SQL
 from proxy.http.body import Name, read_body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
@@ -30,7 +30,7 @@ MOST_LIVING = 1000
 MOST_OF_KEY = 900
 """The most living hosts of one key, so that it leaves places for others."""
 
-_ALIVE = f"seen > {NOW} - {LIVES_S * SECOND_US}"
+_ALIVE = f"seen > {NOW_SQL} - {LIVES_S * SECOND_US}"
 _LIST = f"SELECT name, engines FROM machines WHERE kind = 'host' AND {_ALIVE} ORDER BY id"
 _COUNT = f"SELECT count(*) FROM machines WHERE kind = 'host' AND {_ALIVE} AND id <> :id"
 # One after the other, so that two announcements cannot both be the last one that has a place.
@@ -39,7 +39,7 @@ _PUT = f"""
 INSERT INTO machines
     (id, name, kind, version, schema, workers, folder, limits, keys, config, engines,
      announced_by, began, seen)
-SELECT :id, :name, 'host', :version, 0, 0, '', '', '{{}}', '', :engines, :key, {NOW}, {NOW}
+SELECT :id, :name, 'host', :version, 0, 0, '', '', '{{}}', '', :engines, :key, {NOW_SQL}, {NOW_SQL}
 WHERE ({_COUNT}) < {MOST_LIVING} AND ({_COUNT} AND announced_by = :key) < {MOST_OF_KEY}
 ON CONFLICT (id) DO UPDATE SET
     name = excluded.name, engines = excluded.engines, seen = excluded.seen, announced_by = :key
@@ -62,7 +62,7 @@ class HostAnnouncement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KnownHost(msgspec.Struct, frozen=True, kw_only=True):
-    """The host counts as alive for so long. Clusters with `announced = true` use it."""
+    """The host counts as alive for `lives_s` seconds. Clusters with `announced = true` use it."""
 
     address: str
     lives_s: int = LIVES_S
@@ -81,7 +81,7 @@ class AnnouncedHosts(Resource):
     async def announce_host(self, request: Request) -> Response:
         """Announce a host with engines"""
         host = await read_body(request, HostAnnouncement)
-        self._check(host.address)
+        self._check_address(host.address)
         if not self._store.is_shared:
             raise Conflict("Hosts announce themselves to gateways on PostgreSQL; this one is on SQLite.")
         identity = {"id": host.machine, "key": caller_of(request.scope).key}
@@ -94,7 +94,7 @@ class AnnouncedHosts(Resource):
             raise NoPlace("announced hosts")
         return reply(KnownHost(address=host.address))
 
-    def _check(self, address: str) -> None:
+    def _check_address(self, address: str) -> None:
         """Raise InvalidRequest if gateways cannot, or must not, reach a host there."""
         try:
             name, port = parse_address(address)

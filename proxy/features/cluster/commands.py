@@ -40,7 +40,7 @@ def _table(answer: dict[str, Any]) -> list[Part]:
     rows = [
         (
             each["name"],
-            each["kind"] + ", leads" * each["leads"],
+            each["kind"] + (", leads" if each["leads"] else ""),
             "alive" if each["is_alive"] else "dead",
             each["version"],
             str(each["schema"]),
@@ -87,11 +87,11 @@ async def _move(config: Config, target: Config) -> dict[str, Any]:
     from proxy.features.cluster.vault_identity import vault_identity
     from proxy.file_store.objects import open_objects
 
-    source, to = (open_objects(each.vault, Path(each.data)) for each in (config, target))
-    if source.where == to.where or await vault_identity(to, may_make=False):
-        raise CommandRefused(f"{to.where} is the vault of a server; name another place in [vault]")
+    source, destination = (open_objects(each.vault, Path(each.data)) for each in (config, target))
+    if source.where == destination.where or await vault_identity(destination, may_make=False):
+        raise CommandRefused(f"{destination.where} is the vault of a server; name another place in [vault]")
     was_served = await _is_served(config)
-    answer = await _copy(source, to)
+    answer = await _copy(source, destination)
     return {**answer, "is_served": was_served or await _is_served(config)}
 
 

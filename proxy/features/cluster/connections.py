@@ -8,7 +8,7 @@ _MOST_SHARE = 0.8
 
 
 async def connections_note(store: Store, connections: int, workers: int) -> str:
-    """Return a warning if so many workers, on all machines, may take most of the server's connections."""
+    """Return "what was found; what to do" if these workers may take most connections of PostgreSQL, or ""."""
     (row,) = await store.read("SELECT CAST(current_setting('max_connections') AS BIGINT) AS most")
     if connections * workers <= _MOST_SHARE * row["most"]:
         return ""

@@ -26,8 +26,8 @@ class MachineEngine(msgspec.Struct, frozen=True):
 
 
 class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine, alive or dead. The one that `leads` does what is done once for all. `keys` are the ids of
-    its keys, the newest first, and `config` is a digest of its configuration."""
+    """A machine, alive or dead. The machine that `leads` does the work that is done once for all. `keys` are
+    the ids of its keys, the newest first, and `config` is a digest of its configuration."""
 
     id: str
     name: str
@@ -64,11 +64,11 @@ class MachineList(Resource):
     @endpoint("GET", "/admin/machines", ShownMachines)
     async def list_machines(self, _request: Request) -> Response:
         """The machines on this database"""
-        found = await machines.list_all(self._store)
-        living = [each for each in found if each.is_alive]
+        registered = await machines.list_all(self._store)
+        living = [each for each in registered if each.is_alive]
         leader = machines.leader_of(living)
         differing = [what for what, _ in machines.differing(living)]
-        return reply(ShownMachines(data=[_shown(each, leader) for each in found], differing=differing))
+        return reply(ShownMachines(data=[_shown(each, leader) for each in registered], differing=differing))
 
 
 class MachineOrders(Resource):

@@ -18,8 +18,8 @@ from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import RepeatingTask
 
 _ANSWER_S = 4.0
-_MOST_OFFSET_S = 60.0
-_WHAT = "machines"
+_MOST_CLOCK_OFFSET_S = 60.0
+_CHECK_NAME = "machines"
 _REMEDIES: dict[machines.Differing, str] = {
     "version": "roll the new version out to all of them",
     "config": "give all servers the same configuration, and reload or restart them",
@@ -65,20 +65,22 @@ def _check_machines(config: Config) -> Iterator[Finding]:
     except StorageFailed:
         return  # the check of the database reports it, or the tables do not exist yet
     living = [each for each in found if each.is_alive]
-    if abs(clock_offset_s) > _MOST_OFFSET_S:
+    if abs(clock_offset_s) > _MOST_CLOCK_OFFSET_S:
         yield wrong(
-            _WHAT, f"the clock here is {clock_offset_s:.0f} s off that of PostgreSQL", "let both follow NTP"
+            _CHECK_NAME,
+            f"the clock here is {clock_offset_s:.0f} s off that of PostgreSQL",
+            "let both follow NTP",
         )
     for name in sorted(machines.shared_names(living)):
         yield wrong(
-            _WHAT, f"two machines have the name {name}", "give their hosts different names", name=name
+            _CHECK_NAME, f"two machines have the name {name}", "give their hosts different names", name=name
         )
     for what, values in machines.differing(living):
-        yield note(_WHAT, f"they differ in {what}: {' | '.join(values)}", _REMEDIES[what], name=what)
-    if connections_warning:
+        yield note(_CHECK_NAME, f"they differ in {what}: {' | '.join(values)}", _REMEDIES[what], name=what)
+    if connections_warning:  # "what was found; what to do"
         yield note("database", *connections_warning.split("; "))
     names = ", ".join(each.name for each in living)
-    yield ok(_WHAT, f"{len(living)} on this database{names and ': '}{names}")
+    yield ok(_CHECK_NAME, f"{len(living)} on this database{names and ': '}{names}")
 
 
 async def _read_machines(config: Config) -> tuple[list[Machine], float, str]:
@@ -100,5 +102,5 @@ FEATURE = Feature(
     _open,
     tables=(machines.TABLE, machines.SHARED_THINGS, orders.TABLE, text_verdicts.TABLE),
     paths=("/admin/machines", "/cluster/hosts"),
-    doctor=((_WHAT, _check_machines),),
+    doctor=((_CHECK_NAME, _check_machines),),
 )

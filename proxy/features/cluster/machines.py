@@ -23,7 +23,7 @@ SHARED_THINGS = Table("shared_things", key=("name",))
 LIVES_S = 15
 """A machine that has not renewed its row for so long is dead, or cannot reach the database."""
 RENEW_S = 5.0
-NOW = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+NOW_SQL = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 DAY_US = 86_400 * SECOND_US
 
 Kind = Literal["server", "worker"]
@@ -32,8 +32,8 @@ Differing = Literal["version", "config", "keys"]
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A machine. `keys` are the ids of its keys by ring, the newest first, and `engines` the state and the
-    reason of each engine, both as JSON. `silent_us` is the time from the last renewal to the reading of the
-    row."""
+    reason of each engine, both as JSON. `config` is a digest of its configuration, `folder` its data folder.
+    `silent_us` is the time from the last renewal to the reading of the row."""
 
     id: str
     name: str
@@ -63,20 +63,20 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return dict(decode_json(self.engines))
 
 
-_STATED = [name for name in Machine.__struct_fields__ if name not in ("began", "seen", "silent_us")]
-_CHANGES = ", ".join(f"{name} = :{name}" for name in _STATED)
+_WRITTEN_COLUMNS = [name for name in Machine.__struct_fields__ if name not in ("began", "seen", "silent_us")]
+_CHANGES = ", ".join(f"{name} = :{name}" for name in _WRITTEN_COLUMNS)
 _LIST = f"""
-SELECT {", ".join(_STATED)}, began, seen, {NOW} - seen AS silent_us FROM machines
+SELECT {", ".join(_WRITTEN_COLUMNS)}, began, seen, {NOW_SQL} - seen AS silent_us FROM machines
 WHERE kind <> 'host' ORDER BY began, id
 """
 _PUT = f"""
-INSERT INTO machines ({", ".join(_STATED)}, began, seen)
-VALUES ({", ".join(f":{name}" for name in _STATED)}, {NOW}, {NOW}) ON CONFLICT DO NOTHING
+INSERT INTO machines ({", ".join(_WRITTEN_COLUMNS)}, began, seen)
+VALUES ({", ".join(f":{name}" for name in _WRITTEN_COLUMNS)}, {NOW_SQL}, {NOW_SQL}) ON CONFLICT DO NOTHING
 """
-_RENEW = f"UPDATE machines SET {_CHANGES}, seen = {NOW} WHERE id = :id RETURNING id"
+_RENEW = f"UPDATE machines SET {_CHANGES}, seen = {NOW_SQL} WHERE id = :id RETURNING id"
 _FORGET = (
-    Statement(f"DELETE FROM machines WHERE seen < {NOW} - {DAY_US}"),
-    Statement(f"DELETE FROM machine_orders WHERE asked < {NOW} - {DAY_US}"),
+    Statement(f"DELETE FROM machines WHERE seen < {NOW_SQL} - {DAY_US}"),
+    Statement(f"DELETE FROM machine_orders WHERE asked < {NOW_SQL} - {DAY_US}"),
 )
 _VAULT = "SELECT id FROM shared_things WHERE name = 'vault'"
 _PUT_VAULT = """
@@ -115,7 +115,7 @@ async def put_vault_id(store: Store, id_: str) -> None:
 
 
 def _row(machine: Machine) -> dict[str, str | int]:
-    return {name: getattr(machine, name) for name in _STATED}
+    return {name: getattr(machine, name) for name in _WRITTEN_COLUMNS}
 
 
 def leader_of(living: Sequence[Machine]) -> str:

@@ -35,20 +35,22 @@ class Membership:
         self.config = context.config_at_start
         self._context = context
         self._store, self._cluster = context.store, context.cluster
+        # "" if this process is no machine.
         self._id = context.link.machine if context.link is not None else ""
         self._rings = context.find(StoredRings)
         self._sharing = Sharing(context.store, context.vault, self._rings, self.config, self._describe)
         self._orders = None if context.link is None else OrderRunner(context.store, context.link)
         self._schema = known_version()
-        self._looked = time.monotonic()
+        self._looked_at = time.monotonic()
         self._living: list[Machine] = []
         self._is_renewing = False
+        # The differences and the shared names of the last report, or None before the first one.
         self._reported: object = None
         registry = context.metrics.registry
-        self._count = Gauge(
+        self._machines_gauge = Gauge(
             "voxgate_machines", "Living machines on the database.", ["kind"], registry=registry
         )
-        self._differ = Gauge(
+        self._differ_gauge = Gauge(
             "voxgate_machines_differ",
             "1 if machines differ in this: `version`, `config` or `keys`.",
             ["what"],
@@ -72,13 +74,13 @@ class Membership:
             if self._rings.lacks_key(needed := needed_rings(self.config)):
                 async with self._sharing.locked():
                     await self._rings.ensure(needed)
-            found = await machines.list_all(self._store)
+            registered = await machines.list_all(self._store)
         except StorageFailed:
-            if self._id and time.monotonic() - self._looked >= LIVES_S:
+            if self._id and time.monotonic() - self._looked_at >= LIVES_S:
                 self._cluster.lead(False)
             raise
-        self._looked = time.monotonic()
-        self._living = [each for each in found if each.is_alive]
+        self._looked_at = time.monotonic()
+        self._living = [each for each in registered if each.is_alive]
         self._cluster.others = frozenset(each.name for each in self._living if each.id != self._id)
         if self._id:
             self._cluster.lead(machines.leader_of(self._living) == self._id)
@@ -103,8 +105,8 @@ class Membership:
         # Imported here: a server with SQLite needs no driver.
         from proxy.features.cluster.connections import connections_note
 
-        workers, each = machines.workers_of(self._living), self.config.storage.connections
-        if note := await connections_note(self._store, each, workers):
+        workers, connections = machines.workers_of(self._living), self.config.storage.connections
+        if note := await connections_note(self._store, connections, workers):
             _log.warning("storage.connections.scarce", reason=note)
 
     async def _renew(self) -> None:
@@ -132,10 +134,10 @@ class Membership:
     def _report(self) -> None:
         """Report the machines as metrics, and as a warning when a difference is new."""
         for kind in ("server", "worker"):
-            self._count.labels(kind).set(sum(each.kind == kind for each in self._living))
+            self._machines_gauge.labels(kind).set(sum(each.kind == kind for each in self._living))
         differing = dict(machines.differing(self._living))
         for what in ("version", "config", "keys"):
-            self._differ.labels(what).set(what in differing)
+            self._differ_gauge.labels(what).set(what in differing)
         reported = (differing, sorted(machines.shared_names(self._living)))
         if reported != self._reported and any(reported):
             _log.warning("machines.differ", what=[*differing], same_names=reported[1])
@@ -163,9 +165,9 @@ class Membership:
     def _name_among(self, living: Sequence[Machine]) -> str:
         """Return the host's name, with the data folder if another machine on this host has the name."""
         host, folder = socket.gethostname(), self.config.data
-        own = [each.name for each in living if each.id == self._id]
+        own_names = [each.name for each in living if each.id == self._id]
         is_taken = any(each.name == host and each.folder != folder for each in living)
-        return own[0] if own else f"{host}:{folder}" if is_taken else host
+        return own_names[0] if own_names else f"{host}:{folder}" if is_taken else host
 
     def _masters(self) -> list[str]:
         try:

@@ -12,7 +12,7 @@ import structlog
 from policies.tasks import SECOND_US
 from proxy.api.server import ServerLink
 from proxy.errors import InvalidRequest, UpstreamFailed
-from proxy.features.cluster.machines import NOW, Machine
+from proxy.features.cluster.machines import NOW_SQL, Machine
 from proxy.storage.rows import in_list, new_id
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tables import Table
@@ -20,17 +20,17 @@ from proxy.storage.tables import Table
 TABLE = Table("machine_orders")
 
 WAITS_S = 15.0
-_LOOK_S = 0.2
+_LOOK_EVERY_S = 0.2
 _EXPIRES_US = 60 * SECOND_US
 _OPEN = f"""
 SELECT id, action, engine, at_once FROM machine_orders
-WHERE machine = :machine AND ended IS NULL AND asked > {NOW} - {_EXPIRES_US} ORDER BY asked, id
+WHERE machine = :machine AND ended IS NULL AND asked > {NOW_SQL} - {_EXPIRES_US} ORDER BY asked, id
 """
 _ADD = f"""
 INSERT INTO machine_orders (id, machine, action, engine, at_once, asked, refusal)
-VALUES (:id, :machine, :action, :engine, :at_once, {NOW}, '')
+VALUES (:id, :machine, :action, :engine, :at_once, {NOW_SQL}, '')
 """
-_END = f"UPDATE machine_orders SET ended = {NOW}, refusal = :refusal WHERE id = :id"
+_END = f"UPDATE machine_orders SET ended = {NOW_SQL}, refusal = :refusal WHERE id = :id"
 _ENDED = "SELECT id, refusal FROM machine_orders WHERE id IN ({ids}) AND ended IS NOT NULL"
 
 _log = structlog.get_logger()
@@ -59,6 +59,7 @@ class OrderRunner:
     def __init__(self, store: Store, link: ServerLink) -> None:
         self._store = store
         self._link = link
+        # Ids of rows. A row that has begun stays open until its order is carried out.
         self._begun: set[str] = set()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,8 +69,10 @@ class OrderRunner:
         for row in await self._store.read(_OPEN, {"machine": machine}):
             if row["id"] not in self._begun:
                 self._begun.add(row["id"])
-                order = (row["action"], row["engine"], bool(row["at_once"]))
-                task = asyncio.create_task(self._carry_out(row["id"], *order))
+                carrying_out = self._carry_out(
+                    row["id"], row["action"], row["engine"], at_once=bool(row["at_once"])
+                )
+                task = asyncio.create_task(carrying_out)
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
@@ -134,11 +137,11 @@ async def give_order(store: Store, order: NewMachineOrder, chosen: Sequence[Mach
         )
     )
     refusals: dict[str, str] = {}
-    some, params = in_list([*ids])
+    placeholders, params = in_list([*ids])
     deadline = asyncio.get_running_loop().time() + WAITS_S
     while len(refusals) < len(ids) and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(_LOOK_S)
-        rows = await store.read(_ENDED.format(ids=some), params)
+        await asyncio.sleep(_LOOK_EVERY_S)
+        rows = await store.read(_ENDED.format(ids=placeholders), params)
         refusals = {row["id"]: row["refusal"] for row in rows}
     return [
         OrderOutcome(machine=machine.name, is_silent=id_ not in refusals, refusal=refusals.get(id_, ""))

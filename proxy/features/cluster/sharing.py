@@ -27,7 +27,7 @@ FORMER_FILE = "machine"
 """A file in the data folder. It has the id of the last machine that used the folder, the name of its host,
 and the folder's path."""
 _SETTINGS = {"master": "vault.master_key", "mark": "marking.keys", "receipt": "marking.receipt_keys"}
-_STEPS = (
+_ROTATION_STEPS = (
     "a new key first joins the old ones on all machines, then it becomes the newest, then the old one goes"
 )
 
@@ -44,16 +44,17 @@ def find_faults(mine: Machine, other: Machine) -> Iterator[str]:
                     "lives; name one Redis on all machines"
                 )
     for kind, setting in _SETTINGS.items():
+        # The newest key of each list is the first.
         ours, theirs = (each.key_ids.get(kind, []) for each in (mine, other))
         if theirs and theirs[0] not in ours:
             yield (
                 f"{setting}: the newest {kind} key of machine {other.name}, {theirs[0]}, is not known here; "
-                f"{_STEPS}"
+                f"{_ROTATION_STEPS}"
             )
         if ours and ours[0] not in theirs:
             yield (
                 f"{setting}: machine {other.name} does not know the newest {kind} key of this one, "
-                f"{ours[0]}; {_STEPS}"
+                f"{ours[0]}; {_ROTATION_STEPS}"
             )
 
 
@@ -87,23 +88,24 @@ class Sharing:
         last_seen: dict[str, int] = {}
         for tries in itertools.count():
             async with self.locked():
-                found = await machines.list_all(self._store)
+                registered = await machines.list_all(self._store)
                 await self._rings.refresh()
                 former = await asyncio.to_thread(self._read_former)
-                living = [each for each in found if each.is_alive and each.id != former]
+                living = [each for each in registered if each.is_alive and each.id != former]
                 mine = self._describe(living)
-                if any(each.id == mine.id for each in found):
+                if any(each.id == mine.id for each in registered):
                     return  # another worker of this machine has joined
-                wrong = await self._faults(mine, living)
-                if not any(wrong.values()):
+                faults = await self._faults(mine, living)
+                if not any(faults.values()):
                     await self._register(mine, living)
                     return
             # If a machine with a fault has renewed its row since the last look, it lives.
             is_seen_again = any(
-                wrong[each.id] and last_seen.get(each.id, each.seen) != each.seen for each in living
+                faults[each.id] and last_seen.get(each.id, each.seen) != each.seen for each in living
             )
+            # Each try takes AGAIN_S, which is one second.
             if tries > LIVES_S or is_seen_again:
-                raise StorageFailed("; ".join(dict.fromkeys(itertools.chain(*wrong.values()))))
+                raise StorageFailed("; ".join(dict.fromkeys(itertools.chain(*faults.values()))))
             last_seen = {each.id: each.seen for each in living}
             await asyncio.sleep(AGAIN_S)
 
@@ -128,22 +130,22 @@ class Sharing:
         """
         if mine.kind == "worker":
             await self._check_masters()
-        shared, own = await machines.vault_id(self._store), await self._own_vault()
-        wrong = {each.id: [*find_faults(mine, each)] for each in living}
-        if shared is None or own == shared:
-            return wrong
+        shared_vault, own_vault = await machines.vault_id(self._store), await self._own_vault()
+        faults = {each.id: [*find_faults(mine, each)] for each in living}
+        if shared_vault is None or own_vault == shared_vault:
+            return faults
         folder = self._vault.objects.where
         setting = "vault.store" if self._config.vault.store else "vault.folder"
         if mine.kind == "worker":
             raise VaultFailed(f"{setting}: {folder} is not the vault of this database; name its server's")
         for each in living:
-            wrong[each.id].append(
+            faults[each.id].append(
                 f"{setting}: {folder} is not the vault of machine {each.name}; name one folder or bucket "
                 "that all machines share"
             )
         if not living:
             _log.warning("vault.taken_over", folder=folder, reason="it is another vault than before")
-        return wrong
+        return faults
 
     async def _check_masters(self) -> None:
         """Raise VaultFailed if a `voxgate worker` lacks a master key of its server, which may be down."""
@@ -166,8 +168,8 @@ class Sharing:
                 _log.warning("vault.master_key.missing", reason=str(error))
             await self.prepare()
         await machines.remove_machine(self._store, await asyncio.to_thread(self._read_former))
-        former = Path(self._config.data) / FORMER_FILE
-        await asyncio.to_thread(former.write_text, "\n".join([mine.id, *self._folder_identity()]), "utf-8")
+        file = Path(self._config.data) / FORMER_FILE
+        await asyncio.to_thread(file.write_text, "\n".join([mine.id, *self._folder_identity()]), "utf-8")
         await machines.put_machine(self._store, self._describe(living))
 
     def _read_former(self) -> str:

@@ -15,28 +15,28 @@ from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND_US
 from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.feature import AppContext
-from proxy.features.cluster.machines import NOW
+from proxy.features.cluster.machines import NOW_SQL
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tables import Table
 from proxy.telemetry.background import RepeatingTask
 
 TABLE = Table("text_verdicts", key=("engine", "text_digest"))
 
-LOOK_S = 1.0
+EXCHANGE_EVERY_S = 1.0
 _LASTS_S = {"alone": SUSPECT_S, "refused": QUARANTINE_S}
-_LIST = f"SELECT *, ends - {NOW} AS left_us FROM text_verdicts ORDER BY ends DESC LIMIT 2000"
-_FORGET = f"DELETE FROM text_verdicts WHERE ends <= {NOW}"
+_LIST = f"SELECT *, ends - {NOW_SQL} AS left_us FROM text_verdicts ORDER BY ends DESC LIMIT 2000"
+_FORGET = f"DELETE FROM text_verdicts WHERE ends <= {NOW_SQL}"
 _FORGET_ALONE = (
     "DELETE FROM text_verdicts WHERE engine = :engine AND text_digest = :digest AND kind = 'alone'"
 )
 # As in `SuspectTexts`: if a text ran alone at its second death, the text is to blame.
-_IS_REFUSED = f"known.ends > {NOW} AND (known.kind = 'refused' OR :only = 1)"
+_IS_REFUSED = f"known.ends > {NOW_SQL} AND (known.kind = 'refused' OR :only = 1)"
 _PUT = f"""
 INSERT INTO text_verdicts AS known (engine, text_digest, kind, ends)
-VALUES (:engine, :digest, :kind, {NOW} + CAST(:lasts AS BIGINT))
+VALUES (:engine, :digest, :kind, {NOW_SQL} + CAST(:lasts AS BIGINT))
 ON CONFLICT (engine, text_digest) DO UPDATE
 SET kind = CASE WHEN {_IS_REFUSED} THEN 'refused' ELSE excluded.kind END,
-    ends = CASE WHEN {_IS_REFUSED} THEN {NOW} + {round(QUARANTINE_S * SECOND_US)} ELSE excluded.ends END
+    ends = CASE WHEN {_IS_REFUSED} THEN {NOW_SQL} + {round(QUARANTINE_S * SECOND_US)} ELSE excluded.ends END
 """
 
 
@@ -62,19 +62,19 @@ class VerdictExchange:
     def __init__(self, store: Store, suspects: Mapping[str, ClusterSuspects], key: bytes) -> None:
         self._store = store
         self._suspects = suspects
-        self._wanted = asyncio.Event()
+        self._is_due = asyncio.Event()
         for each in suspects.values():
-            each.share(key, self._wanted)
+            each.share(key, self._is_due)
 
     async def wait_and_exchange(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await self._wanted.wait()
-        self._wanted.clear()
+            async with asyncio.timeout(EXCHANGE_EVERY_S):
+                await self._is_due.wait()
+        self._is_due.clear()
         await self.exchange()
 
     async def exchange(self) -> None:
-        """Write what this worker has learnt, and read what all gateways know. Raises StorageFailed."""
+        """Write the news of this worker, and read the verdicts of all gateways. Raises StorageFailed."""
         for engine, suspects in self._suspects.items():
             news, suspects.news = suspects.news, []
             try:
@@ -106,8 +106,8 @@ class VerdictExchange:
 
 
 def _change(engine: str, news: TextNews) -> Statement:
-    names = {"engine": engine, "digest": news.digest.hex()}
+    row_key = {"engine": engine, "digest": news.digest.hex()}
     if news.kind == "whole":
-        return Statement(_FORGET_ALONE, names)
+        return Statement(_FORGET_ALONE, row_key)
     lasts = round(_LASTS_S[news.kind] * SECOND_US)
-    return Statement(_PUT, {**names, "kind": news.kind, "lasts": lasts, "only": int(news.is_only)})
+    return Statement(_PUT, {**row_key, "kind": news.kind, "lasts": lasts, "only": int(news.is_only)})

@@ -11,7 +11,8 @@ _MOST_IDENTITY_BYTES = 100
 
 
 async def vault_identity(objects: Objects, *, may_make: bool = True) -> str:
-    """Return the random id of a vault. If there is none, make it, or return "": one machine at a time."""
+    """Return the random id of a vault. Without one, make it if that is allowed, or return "". Two machines
+    must not make it at once."""
     try:
         return (await objects.read(IDENTITY, 0, _MOST_IDENTITY_BYTES)).decode("ascii", "replace").strip()
     except FileNotFoundError:

@@ -30,7 +30,7 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-_YEAR = "public, max-age=31536000, immutable"
+_CACHED_FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 
 class ConsoleEndpoints(Resource):
@@ -62,19 +62,19 @@ class ConsoleEndpoints(Resource):
         file = known.files.get(request.path_params["path"])
         if file is None or request.path_params["build"] != known.build:
             raise NotFound("There is no such file in this version of the console.")
-        return file.compressed_response(request, {"cache-control": _YEAR})
+        return file.compressed_response(request, {"cache-control": _CACHED_FOR_A_YEAR})
 
 
 def _prefers_html(accept: str) -> bool:
     """Say whether a client wants a page more than JSON. One that takes anything, such as curl, gets JSON."""
-    weights = dict(map(_weighed, accept.split(",")))
+    weights = dict(map(_media_weight, accept.split(",")))
     json_weight = next(
-        (weights[m] for m in ("application/json", "application/*", "*/*") if m in weights), 0.0
+        (weights[media] for media in ("application/json", "application/*", "*/*") if media in weights), 0.0
     )
     return weights.get("text/html", 0.0) > json_weight
 
 
-def _weighed(part: str) -> tuple[str, float]:
+def _media_weight(part: str) -> tuple[str, float]:
     media, *parameters = (each.strip().lower() for each in part.split(";"))
-    weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+    weight = next((each.removeprefix("q=") for each in parameters if each.startswith("q=")), "1")
     return media, float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0

@@ -54,9 +54,9 @@ def console() -> Console:
         if path.suffix in _TYPES
     }
     head = contents[_HEAD].decode()
-    first = first_modules(contents)
-    modules = msgspec.json.encode(first).decode()
-    contents |= _split_texts(contents, "".join([contents[name].decode() for name in first]))
+    first_names = first_modules(contents)
+    modules = msgspec.json.encode(first_names).decode()
+    contents |= _split_texts(contents, "".join([contents[name].decode() for name in first_names]))
     contents[_HEAD] = head.replace("const MODULES = [];", f"const MODULES = {modules};").encode()
     shell = (_WEB / _SHELL).read_text()
     digest = hashlib.sha256(shell.encode())
@@ -87,13 +87,13 @@ def _split_texts(contents: dict[str, bytes], first: str) -> dict[str, bytes]:
     """Return the texts that the first modules can show, and apart those of pages that are loaded later. The
     texts of a page begin with its name."""
     split: dict[str, bytes] = {}
-    shown = set(_TEXT_USE.findall(first))
+    shown_pages = set(_TEXT_USE.findall(first))
     for name, content in contents.items():
         if name.startswith(_TEXTS):
             texts: dict[str, str] = msgspec.json.decode(content)
-            later = {key: text for key, text in texts.items() if key.partition(".")[0] not in shown}
-            now = {key: text for key, text in texts.items() if key not in later}
-            split[name] = msgspec.json.encode(now)
+            later = {key: text for key, text in texts.items() if key.partition(".")[0] not in shown_pages}
+            at_once = {key: text for key, text in texts.items() if key not in later}
+            split[name] = msgspec.json.encode(at_once)
             split[name.replace(_TEXTS, _LATER)] = msgspec.json.encode(later)
     return split
 

@@ -16,6 +16,7 @@ MOST_OPEN = 5
 """The most contexts that a client may have open. One that it has closed, and that still speaks, is not
 counted."""
 _MOST_FAILED = 100
+"""The most failed contexts whose names are remembered."""
 _UNNAMED = "default"
 """The context of messages that name none."""
 
@@ -50,8 +51,9 @@ class Contexts:
         # Each open context, and whether all its text was flushed: such a context is
         # finished when it is closed, and another one is stopped.
         self._open: dict[str, bool] = {}
+        # Contexts that the client closed and that still speak, the oldest first.
         self._closed: dict[str, None] = {}
-        # Those that failed before the client has closed them, the oldest first.
+        # Contexts that failed before the client has closed them, the oldest first.
         self._failed: dict[str, None] = {}
 
     def read_steps(self, message: ContextMessage) -> list[ContextStep]:
@@ -77,6 +79,7 @@ class Contexts:
             id_, text, is_new=bool(steps), is_auto=self._is_auto, is_flush=bool(message.flush)
         )
         if message.close_context:
+            # Text that comes with the close is said, too.
             self._open[id_] |= bool(text.strip())
             steps.append(self._close(id_))
         return steps
@@ -116,8 +119,8 @@ class Contexts:
     def _check_room(self, id_: str) -> None:
         if len(self._open) >= MOST_OPEN:
             self._note_failed(id_)
-            most = f"This socket has {MOST_OPEN} open contexts, and that is the most. Close one."
-            raise ContextRefused(most, "max_active_conversations", id_, is_over=True)
+            fault = f"This socket has {MOST_OPEN} open contexts, and that is the most. Close one."
+            raise ContextRefused(fault, "max_active_conversations", id_, is_over=True)
 
     def _note_failed(self, id_: str) -> None:
         self._failed[id_] = None

@@ -19,7 +19,7 @@ _CODES = {
 }
 _STATUSES = {"insufficient_quota": 401}
 """ElevenLabs' SDK sends a request with a 429 again, whatever else the answer says."""
-_FIELDS = {
+_THEIR_FIELDS = {
     "input": "text",
     "model": "model_id",
     "voice": "voice_id",
@@ -27,8 +27,8 @@ _FIELDS = {
     "response_format": "output_format",
     "speed": "voice_settings.speed",
 }
-"""What our fields are called there."""
-_LISTS = {"/v1/audio/voices": "/v2/voices", "/v1/models": "/v1/models"}
+"""The names of our fields in ElevenLabs' API."""
+_THEIR_PATHS = {"/v1/audio/voices": "/v2/voices", "/v1/models": "/v1/models"}
 
 
 class UnsupportedFormat(InvalidRequest):
@@ -58,10 +58,10 @@ def code_of(failure: RequestFailed) -> str:
 
 def message_of(failure: RequestFailed) -> str:
     """Return the message with the names that fields and lists have in this API."""
-    ours = failure.param or ""
-    message = failure.message.replace(f"'{ours}'", f"'{_FIELDS.get(ours, ours)}'")
-    for path, other in _LISTS.items():
-        message = message.replace(f"GET {path}", f"GET {PREFIX}{other}")
+    our_field = failure.param or ""
+    message = failure.message.replace(f"'{our_field}'", f"'{_THEIR_FIELDS.get(our_field, our_field)}'")
+    for path, their_path in _THEIR_PATHS.items():
+        message = message.replace(f"GET {path}", f"GET {PREFIX}{their_path}")
     return message
 
 
@@ -72,7 +72,7 @@ def reply_in_dialect(failure: RequestFailed, scope: Scope) -> Response:
         message_of(failure),
         code_of(failure),
         scope["state"]["request_id"],
-        _FIELDS.get(failure.param or "", failure.param),
+        _THEIR_FIELDS.get(failure.param or "", failure.param),
     )
     headers = dict(failure_reply(failure).headers)
     del headers["content-length"], headers["content-type"]

@@ -19,6 +19,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.elevenlabs_api.session import StreamParts
     from proxy.features.elevenlabs_api.sockets import socket_endpoints
 
+    # `parts` has those of the newest revision alone.
     newest, parts = context.find(NewestUtterances), list[StreamParts]()
     opened = socket_endpoints(lambda: parts[-1])
 

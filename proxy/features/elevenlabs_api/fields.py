@@ -24,11 +24,11 @@ from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
 from proxy.speech.ssml_body import read_speech
 from speech_engine.redacted import Redacted
 
-_RATES = (8000, 16000, 22050, 24000, 44100, 48000)
-_OTHER_NAMES = {"ulaw": "g711_ulaw", "alaw": "g711_alaw"}
+_RATES_HZ = (8000, 16000, 22050, 24000, 44100, 48000)
+_OUR_NAMES = {"ulaw": "g711_ulaw", "alaw": "g711_alaw"}
 OUTPUT_FORMATS = (
     *("mp3_22050_32", "mp3_24000_48", *(f"mp3_44100_{kbit_s}" for kbit_s in (32, 64, 96, 128, 192))),
-    *(f"{kind}_{rate}" for kind in ("pcm", "wav") for rate in _RATES),
+    *(f"{kind}_{rate}" for kind in ("pcm", "wav") for rate in _RATES_HZ),
     *(f"opus_48000_{kbit_s}" for kbit_s in (32, 64, 96, 128, 192)),
     *("ulaw_8000", "alaw_8000"),
 )
@@ -118,7 +118,7 @@ class FieldReader:
     ) -> SpeechFields:
         """Check that some model speaks as this says. A language that none of them has is left out. Raises as
         `Speaking.prepare_call`."""
-        request = fields.speech_request("a")
+        request = fields.speech_request("a")  # any text will do
         try:
             await self._speaking.prepare_call(id_, caller, request, terms)
         except InvalidRequest as failure:
@@ -144,7 +144,7 @@ def parse_output_format(name: str) -> OutputForm:
     kind, _, numbers = name.partition("_")
     rate, _, kbit_s = numbers.partition("_")
     if name in OUTPUT_FORMATS:
-        form = find_form(_OTHER_NAMES.get(kind, kind), int(rate), int(kbit_s) if kbit_s else None)
+        form = find_form(_OUR_NAMES.get(kind, kind), int(rate), int(kbit_s) if kbit_s else None)
         assert not isinstance(form, FieldFault), "the list has what the encoders have"
         return form
     raise UnsupportedFormat(

@@ -33,7 +33,7 @@ from proxy.storage.rows import map_in_turns
 _CATEGORIES = {"audio_sample": "cloned", "mix": "generated"}
 _USUAL_PAGE, _MOST_PAGE = 10, 100
 _UNLIMITED = 2**31 - 1
-"""Clients need a number."""
+"""Stands for no limit, since clients need a number."""
 
 
 class CatalogueLists(Resource):
@@ -50,7 +50,7 @@ class CatalogueLists(Resource):
         most = min(MAX_INPUT, terms.max_characters or MAX_INPUT)
         named = [(alias, catalogue.models_of_alias(alias)) for alias in aliases]
         named += [(model.name, [model]) for model in models]
-        return reply([_model_shape(name, of, most) for name, of in named if _may_speak(of)])
+        return reply([_model_shape(name, found, most) for name, found in named if _may_speak(found)])
 
     @endpoint("GET", f"{PREFIX}/v1/voices", pace="list")
     async def list_voices(self, request: Request) -> Response:
@@ -63,18 +63,18 @@ class CatalogueLists(Resource):
         """A page of the voices"""
         query = request.query_params
         size, ids = _page_size(query.get("page_size", "")), {*query.getlist("voice_ids")}
-        found = await _all_voices(await self._tools.voice_entries(request))
+        voices = await _all_voices(await self._tools.voice_entries(request))
         if ids:
-            found = [voice for voice in found if voice.voice_id in ids]
+            voices = [voice for voice in voices if voice.voice_id in ids]
         if category := query.get("category"):
-            found = [voice for voice in found if voice.category == category]
-        if wanted := query.get("search", "").casefold():
-            found = [voice for voice in found if _contains(voice, wanted)]
-        start = _place_after(found, query.get("next_page_token", ""))
-        page, has_more = found[start : start + size], start + size < len(found)
+            voices = [voice for voice in voices if voice.category == category]
+        if search_text := query.get("search", "").casefold():
+            voices = [voice for voice in voices if _contains(voice, search_text)]
+        start = _place_after(voices, query.get("next_page_token", ""))
+        page, has_more = voices[start : start + size], start + size < len(voices)
         token = page[-1].voice_id if has_more else None
         return reply(
-            VoicesPage(voices=page, has_more=has_more, total_count=len(found), next_page_token=token)
+            VoicesPage(voices=page, has_more=has_more, total_count=len(voices), next_page_token=token)
         )
 
     @endpoint("GET", f"{PREFIX}/v1/voices/{{id:path}}")
@@ -125,12 +125,12 @@ async def _all_voices(entries: VoiceEntries) -> list[VoiceShape]:
 
 def _voice_shape(entry: VoiceEntry) -> VoiceShape:
     facts = {"language": entry.language, "gender": entry.gender, "age": entry.age}
-    own = {} if entry.labels is UNSET else entry.labels
+    own_labels = {} if entry.labels is UNSET else entry.labels
     return VoiceShape(
         voice_id=entry.id,
         name=entry.title or entry.name,
         category=_CATEGORIES.get(entry.type, "premade"),
-        labels={**{name: value for name, value in facts.items() if value}, **own},
+        labels={**{name: value for name, value in facts.items() if value}, **own_labels},
         description=entry.description,
     )
 
@@ -141,6 +141,7 @@ def _contains(voice: VoiceShape, wanted: str) -> bool:
 
 
 def _page_size(text: str) -> int:
+    # A text that is no number becomes 0, which is refused.
     size = int(text) if text.isdecimal() and len(text) < 4 else (0 if text else _USUAL_PAGE)
     if not 1 <= size <= _MOST_PAGE:
         raise InvalidRequest(

@@ -44,7 +44,7 @@ MOST_ERRORS = 20
 _LAST_WORDS_S = 2.0
 """A client has so long to take the end of its contexts when the server stops."""
 MOST_SPEAKING = 16
-"""The most contexts of a socket that speak at once, with those that the client has closed."""
+"""The most contexts of a socket that speak at once. Those that the client has closed count, too."""
 
 
 class StreamParts(NamedTuple):
@@ -65,7 +65,7 @@ class SocketOptions(NamedTuple):
 
 
 async def _note_nothing(_context: _Context, _piece: PieceStart | PieceEnd) -> None:
-    """ElevenLabs' clients are not told of pieces."""
+    """ElevenLabs' API has no message about pieces."""
 
 
 class _Context:
@@ -93,7 +93,7 @@ class _Context:
 
     def read_text(self, text: str, *, is_flush: bool) -> tuple[str, Words]:
         """Return what can be said by now. Raises InvalidRequest."""
-        # What is too long is refused when it is added, and not read before.
+        # A text that is too long is not read here: `add_text` refuses it.
         if not self.fields.is_ssml or len(text) > MOST_TEXT:
             return text, {}
         return self._ssml.read_elements(text, is_flush=is_flush)
@@ -113,11 +113,11 @@ class _Context:
         if data or alignment is not None:
             audio = b64encode(data).decode() if data else None
             await self._session.send_audio(self.name, audio=audio, alignment=alignment)
-            self._session.last_sound = asyncio.get_running_loop().time()
+            self._session.last_sound_at = asyncio.get_running_loop().time()
 
 
 class StreamInputSession:
-    """`parts` returns those of the newest revision: each context begins with them."""
+    """One socket of a client. Each context begins with what `parts` returns: those of the newest revision."""
 
     def __init__(
         self,
@@ -128,15 +128,16 @@ class StreamInputSession:
     ) -> None:
         self.socket = socket
         self.options = options
-        self.last_sound = 0.0
+        self.last_sound_at = 0.0
         self._contexts = contexts
         self._parts = parts
         self._open: dict[str, _Context] = {}
-        # The utterances whose task has not run yet.
-        self._waiting: set[Utterance] = set()
-        self._begun = 0
-        self._errors = 0
-        self._over: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        # The utterances whose task has not run yet. At the end of the socket, each of them is abandoned.
+        self._unstarted: set[Utterance] = set()
+        self._utterance_count = 0
+        self._error_count = 0
+        # The code and the reason of the close frame, once the session is to end.
+        self._close_frame: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self._steps: dict[Action, Callable[[ContextStep], Awaitable[None]]] = {
             "open": self._open_context,
             "say": self._say,
@@ -152,7 +153,7 @@ class StreamInputSession:
             async with asyncio.TaskGroup() as self._tasks:
                 reading = self._tasks.create_task(self._read())
                 try:
-                    code, reason = await self._over
+                    code, reason = await self._close_frame
                 except asyncio.CancelledError:
                     reading.cancel()
                     if not self.socket.is_gone:
@@ -169,7 +170,7 @@ class StreamInputSession:
             # One task failed, and has ended the others.
             raise failures.exceptions[0] from None
         finally:
-            for utterance in self._waiting:
+            for utterance in self._unstarted:
                 await utterance.abandon()
         await self.socket.close(code, reason)
 
@@ -208,10 +209,12 @@ class StreamInputSession:
             except TimeoutError:
                 # A context that waits for text would hold its stream for ever.
                 utterances = [each.utterance for each in self._open.values() if each.utterance is not None]
-                if loop.time() - self.last_sound < idle_s or not all(each.is_silent for each in utterances):
+                if loop.time() - self.last_sound_at < idle_s or not all(
+                    each.is_silent for each in utterances
+                ):
                     continue
-                is_unsaid = utterances or any(each.is_holding for each in self._open.values())
-                if self.options.is_single and is_unsaid:
+                has_unsaid_text = utterances or any(each.is_holding for each in self._open.values())
+                if self.options.is_single and has_unsaid_text:
                     # As with ElevenLabs, what it has not said yet is said before the end.
                     await self._end_single()
                 else:
@@ -252,11 +255,11 @@ class StreamInputSession:
             await self._fail(context, self._storage_failure(error))
 
     async def _begin_utterance(self, context: _Context) -> None:
-        """Begin its utterance with its first words. Raises RequestFailed."""
+        """Begin the utterance of a context. Each piece later replaces the text "a". Raises RequestFailed."""
         settings = UtteranceSettings.of(context.fields.speech_request("a"))
-        self._begun += 1
+        self._utterance_count += 1
         self.socket.count_utterance()
-        id_, key = f"{self.socket.id}-{self._begun}", self.socket.caller.key
+        id_, key = f"{self.socket.id}-{self._utterance_count}", self.socket.caller.key
         while context.utterance is None:
             try:
                 if sum(each.task is not None for each in self._open.values()) >= MOST_SPEAKING:
@@ -267,11 +270,11 @@ class StreamInputSession:
                 if (oldest := self._contexts.oldest_closed(other_than=context.name)) is None:
                     raise
                 await self._interrupt(self._open[oldest])
-        self._waiting.add(context.utterance)
+        self._unstarted.add(context.utterance)
         context.task = self._tasks.create_task(self._speak(context, context.utterance))
 
     async def _speak(self, context: _Context, utterance: Utterance) -> None:
-        self._waiting.discard(utterance)
+        self._unstarted.discard(utterance)
         with self.socket.speaking():
             try:
                 failure = (await utterance.run()).failure
@@ -283,19 +286,19 @@ class StreamInputSession:
             await self._close_context(context)
 
     async def _flush(self, step: ContextStep) -> None:
-        context = await self._with_all_text(step)
+        context = await self._add_held_text(step)
         if context is not None and context.utterance is not None:
             context.utterance.flush()
 
-    async def _with_all_text(self, step: ContextStep) -> _Context | None:
-        """Return a context that has all text that was sent, or None if there is none."""
+    async def _add_held_text(self, step: ContextStep) -> _Context | None:
+        """Add the text that SSML held back, and return the context, or None if it is not open any more."""
         context = self._open.get(step.context)
         if context is not None and context.failure is None and context.is_holding:
             await self._add_text(context, "", is_flush=True)
         return self._open.get(step.context)
 
     async def _finish(self, step: ContextStep) -> None:
-        if (context := await self._with_all_text(step)) is None:
+        if (context := await self._add_held_text(step)) is None:
             return
         if context.utterance is None:
             await self._close_context(context)
@@ -307,7 +310,7 @@ class StreamInputSession:
             await self._interrupt(context)
 
     async def _interrupt(self, context: _Context) -> None:
-        """Stop its sound, and return when the client knows of its end."""
+        """Stop the sound of a context, and return when the client was told of its end."""
         if self._open.get(context.name) is not context:
             return
         task = context.task
@@ -348,12 +351,12 @@ class StreamInputSession:
     async def _refuse(self, failure: InvalidRequest) -> None:
         """Tell what is wrong with a message."""
         refused = failure if isinstance(failure, ContextRefused) else None
-        shown = UNSET if refused is None else self._context_id(refused.context)
-        await self.socket.send(error_message(failure, shown))
+        context_id = UNSET if refused is None else self._context_id(refused.context)
+        await self.socket.send(error_message(failure, context_id))
         if refused is not None and refused.is_over:
             await self.send_audio(refused.context, is_final=True)
-        self._errors += 1
-        if self._errors >= MOST_ERRORS:
+        self._error_count += 1
+        if self._error_count >= MOST_ERRORS:
             self._end_session(1008, "too_many_errors")
 
     async def _close_socket(self, _step: ContextStep) -> None:
@@ -364,8 +367,8 @@ class StreamInputSession:
         self._end_session(1000, "")
 
     def _end_session(self, code: int, reason: str) -> None:
-        if not self._over.done():
-            self._over.set_result((code, reason))
+        if not self._close_frame.done():
+            self._close_frame.set_result((code, reason))
 
     def _context_id(self, context: str) -> str | UnsetType:
         return UNSET if self.options.is_single else context

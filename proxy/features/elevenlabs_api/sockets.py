@@ -36,6 +36,7 @@ async def _options(socket: ClientSocket, parts: StreamParts, *, is_single: bool)
     fields = parts.reader.read_fields(socket.path_params["voice"], socket.query)
     terms = parts.reader.caller_terms(socket.caller)
     fields = await parts.reader.check_fields(socket.id, socket.caller, fields, terms)
+    # It raises for fields that no socket can have.
     UtteranceSettings.of(fields.speech_request("a"))
     caller = socket.caller
     payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)

@@ -36,11 +36,11 @@ class _TextToSpeech:
         self._writer = writer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        more = [(b"request-id", scope["state"]["request_id"].encode())]
+        extra_headers = [(b"request-id", scope["state"]["request_id"].encode())]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *more]
+                message["headers"] = [*message.get("headers", ()), *extra_headers]
             await send(message)
 
         connection, state = Connection(scope, receive, send_with_headers), scope["state"]
@@ -53,7 +53,7 @@ class _TextToSpeech:
         if fields.language:
             fields = await self._reader.check_fields(state["request_id"], caller, fields, terms)
         request = fields.speech_request(body.text)
-        more.append((b"character-cost", b"%d" % len(request.text)))
+        extra_headers.append((b"character-cost", b"%d" % len(request.text)))
         await self._answering.speak(state, request, terms, connection, writer=self._writer)
 
 
@@ -110,7 +110,8 @@ _WRITERS = {
     "/stream": ("stream", None),
     "": ("convert", None),
 }
-"""The longer paths first: the id of a voice may have slashes."""
+"""The name and the writer of each endpoint by the end of its path. The longer paths come first: the id of a
+voice may have slashes."""
 
 
 def speech_endpoints(reader: FieldReader, speaking: Speaking, answering: Answering) -> list[Endpoint]:

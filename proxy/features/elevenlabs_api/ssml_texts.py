@@ -31,15 +31,15 @@ class SsmlTexts:
         sent = self._held + text
         # Nothing but `>` can end an element. A single `<` may be no element.
         is_inside = len(self._held) > 1 and self._held[0] == "<"
-        whole = 0 if is_inside and ">" not in text else _whole_end(sent)
-        if is_flush or len(sent) - whole > MOST_HELD:
-            whole = len(sent)
-        whole_text, self._held = sent[:whole], sent[whole:]
+        whole_length = 0 if is_inside and ">" not in text else _whole_end(sent)
+        if is_flush or len(sent) - whole_length > MOST_HELD:
+            whole_length = len(sent)
+        whole_text, self._held = sent[:whole_length], sent[whole_length:]
         if not whole_text:
             return "", {}
         read = read_speech(whole_text, is_lenient=True)
         # Blanks at the ends divide its words from those of other messages.
-        before, after = (" " * each.isspace() for each in (whole_text[0], whole_text[-1]))
+        before, after = (" " if each.isspace() else "" for each in (whole_text[0], whole_text[-1]))
         return f"{before}{read.text}{after}" if read.text else before, read.words
 
 

@@ -54,6 +54,7 @@ _UNLEASED_US = 60 * SECOND_US
 """For this time, a tombstone without a lease is left to servers of older versions, which take no leases."""
 _NOT_COMPLETE = Condition("completed IS NULL", {})
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
+"""The steps of an erasure, in their order. Their names are stored."""
 
 _log = structlog.get_logger()
 
@@ -86,6 +87,7 @@ class Erasure(TaskKind[Tombstone]):
         self.derived_data = DerivedData()
         self.erased = erased or ErasedVoices()
         self.replayed = 0
+        """How many erasures of the journal the database lacked."""
         self._vault = vault
         self._object_journal = ObjectJournal(vault, data) if vault.is_shared else None
         self._journal: ErasureJournal | ObjectJournal = self._object_journal or ErasureJournal(data)
@@ -96,10 +98,10 @@ class Erasure(TaskKind[Tombstone]):
         self._follower_id = new_id("flw")
         # The processes of one server share it, since they get erasures from their supervisor.
         self._start_id = start or self._follower_id
-        self._on_read = on_read
+        self._on_tombstones_read = on_read
         self._has_cluster = on_read is not None
-        self._forgotten_until = self._noted_at = 0
-        self._noting: asyncio.Task[None] | None = None
+        self._forgotten_until_us = self._noted_at_us = 0
+        self._note_task: asyncio.Task[None] | None = None
 
     def set_derived_data(self, data: DerivedData) -> None:
         self.derived_data = data
@@ -189,10 +191,10 @@ class Erasure(TaskKind[Tombstone]):
     async def list_open(self, now: int) -> list[Tombstone]:
         # On a shared database, a server of an older version takes no lease for its new tombstones. Those of a
         # newer version are left to it: it may have more steps.
-        before = now - _UNLEASED_US if self._store.is_shared else LAST_MOMENT
+        unleased_before = now - _UNLEASED_US if self._store.is_shared else LAST_MOMENT
         is_for_us = Condition(
             "(lease > 0 OR due > 0 OR began < :before) AND by_schema <= :known",
-            {"before": before, "known": schema.known_version()},
+            {"before": unleased_before, "known": schema.known_version()},
         )
         return await self.table.list_open(self._store, now, 2 * self.most_at_once, is_for_us)
 
@@ -200,9 +202,9 @@ class Erasure(TaskKind[Tombstone]):
         """Forget the erased records of other servers on this database, and note the progress."""
         now = await exact_now(self._store)
         # From the last position on, since the database may have been out of reach for long.
-        recent = await tombstone_rows.list_since(self._store, (self._forgotten_until or now) - _OVERLAP_US)
-        if self._on_read is not None:
-            self._on_read()
+        recent = await tombstone_rows.list_since(self._store, (self._forgotten_until_us or now) - _OVERLAP_US)
+        if self._on_tombstones_read is not None:
+            self._on_tombstones_read()
         for tombstone in recent:
             if not self.erased.is_erased(tombstone.subject):
                 self._to_forget.setdefault(tombstone.subject, (tombstone, 0.0))
@@ -210,22 +212,22 @@ class Erasure(TaskKind[Tombstone]):
         due = [tombstone for tombstone, try_at in self._to_forget.values() if loop_time >= try_at]
         await asyncio.gather(*map(self._follow, due))
         if not self._to_forget:
-            self._forgotten_until = now
-        if now - self._noted_at >= _NOTE_EVERY_US or any(each.completed is None for each in recent):
+            self._forgotten_until_us = now
+        if now - self._noted_at_us >= _NOTE_EVERY_US or any(each.completed is None for each in recent):
             await self._note_progress(now)
 
     async def _note_progress(self, now: int) -> None:
         # `stop_following` waits for this task: no write may come after the deletion of the row.
-        row = self._follower_id, self._start_id, self._forgotten_until, now
-        self._noting = asyncio.create_task(put_follower(self._store, *row, has_hosts=self._has_cluster))
-        await asyncio.shield(self._noting)
-        self._noted_at = now
+        row = self._follower_id, self._start_id, self._forgotten_until_us, now
+        self._note_task = asyncio.create_task(put_follower(self._store, *row, has_hosts=self._has_cluster))
+        await asyncio.shield(self._note_task)
+        self._noted_at_us = now
 
     async def stop_following(self) -> None:
         """Delete this process's row, so that no erasure waits for it. The row of a gateway with a cluster
-        stays: they have forgotten everything only some time after its end."""
-        if self._noting is not None:
-            await asyncio.gather(self._noting, return_exceptions=True)
+        stays: its hosts forget everything only some time after its end."""
+        if self._note_task is not None:
+            await asyncio.gather(self._note_task, return_exceptions=True)
             if not self._has_cluster:
                 await _try_step("followers", lambda: remove_follower(self._store, self._follower_id))
 
@@ -270,8 +272,8 @@ class Erasure(TaskKind[Tombstone]):
     async def _finish_soon(self, tombstone: Tombstone) -> Tombstone:
         """Make the steps of an erasure, and return its newest state: after a while even if one is pending."""
         await asyncio.wait([self.start_held(tombstone)], timeout=_RECEIPT_WAIT_S)
-        found = await tombstones.get(self._store, tombstone.account, tombstone.subject)
-        return found or tombstone
+        newest = await tombstones.get(self._store, tombstone.account, tombstone.subject)
+        return newest or tombstone
 
     async def work(self, held: Tombstone) -> Result:
         due, pending = {*held.pending}, list[str]()
@@ -363,11 +365,11 @@ async def open_erasure(
     if erasure.replayed:
         _log.warning("erasure.replay.complete", replayed=erasure.replayed)
 
-    async def turn() -> None:
+    async def follow_once() -> None:
         if store.is_shared:
             await erasure.follow_others()
 
-    following = RepeatingTask("erasures of other servers", turn, _FOLLOW_EVERY_S, metrics)
+    following = RepeatingTask("erasures of other servers", follow_once, _FOLLOW_EVERY_S, metrics)
     try:
         yield erasure
     finally:
@@ -376,6 +378,7 @@ async def open_erasure(
 
 
 async def _try_step(step: str, work: _Step) -> bool:
+    """Return whether a step is done. A failure is logged, and the caller tries again later."""
     try:
         return await work() is not False
     except (OSError, StorageFailed, EngineError) as error:

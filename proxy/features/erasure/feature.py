@@ -20,8 +20,8 @@ from proxy.storage.tables import Table
 from proxy.telemetry.background import repeat
 from speech_engine import EngineError
 
-_SIGN_S = 60 * 60.0
-_OLDER_S = 60.0
+_SIGN_EVERY_S = 60 * 60.0
+_REPEAT_EVERY_S = 60.0
 
 
 class ErasureObservers:
@@ -77,8 +77,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         has_clusters=bool(config.used_clusters),
     ) as erasure:
         sign, again, metrics = erasure.sign_lines, erasure.repeat_for_older, context.metrics
-        signing = partial(repeat, "signatures of erasures", sign, _SIGN_S, metrics, tidies=True)
-        watching = partial(repeat, "erasures of older versions", again, _OLDER_S, metrics)
+        signing = partial(repeat, "signatures of erasures", sign, _SIGN_EVERY_S, metrics, tidies=True)
+        watching = partial(repeat, "erasures of older versions", again, _REPEAT_EVERY_S, metrics)
         yield FeatureInstance(
             context._replace(erasing=erasure),
             additions_for=lambda revision: Additions(

@@ -70,7 +70,7 @@ class ErasureJournal:
         """Append a line, and wait until it is on the disk."""
         line = JournalLine.of(tombstone, is_withdrawn=is_withdrawn)
         # A killed process may have left half a line. A line end before this line keeps them apart.
-        text = b"\n" * self._is_torn() + msgspec.json.encode(line) + b"\n"
+        text = (b"\n" if self._is_torn() else b"") + msgspec.json.encode(line) + b"\n"
         is_new = not self._file.exists()
         descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
@@ -118,13 +118,13 @@ class ErasureJournal:
             return False  # there is no file yet, or it is empty
 
 
-async def without_known(store: Store, lines: Mapping[str, T]) -> list[T]:
-    """Return the lines whose subjects have no tombstone in this database. Raises StorageFailed."""
-    subjects, unknown = [*lines], list[T]()
+async def without_known(store: Store, by_subject: Mapping[str, T]) -> list[T]:
+    """Return the values whose subjects have no tombstone in this database. Raises StorageFailed."""
+    subjects, unknown = [*by_subject], list[T]()
     for first in range(0, len(subjects), _BATCH):
         batch = subjects[first : first + _BATCH]
         known = await tombstones.list_erased(store, batch)
-        unknown += [lines[subject] for subject in batch if subject not in known]
+        unknown += [by_subject[subject] for subject in batch if subject not in known]
     return unknown
 
 

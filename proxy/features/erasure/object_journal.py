@@ -30,7 +30,7 @@ IMPORTED_FILE = FILE + ".taken"
 """The new name of a journal file whose lines are in the vault."""
 _REPLAYED = "erasures.replayed"
 _MOST_LINE_BYTES = 4 * 1024 * 1024
-_NAME = re.compile(rf"{ERASURES}/(\d{{17}})-([A-Za-z0-9_-]{{1,60}})-([0-9a-f]{{12}})(-withdrawn)?")
+_NAME_PATTERN = re.compile(rf"{ERASURES}/(\d{{17}})-([A-Za-z0-9_-]{{1,60}})-([0-9a-f]{{12}})(-withdrawn)?")
 _UNCOMMITTED_S = 6.0
 """So long after another machine has written a line, its tombstone is committed, or never will be."""
 _LOOK_AGAIN_S = 0.25
@@ -83,8 +83,10 @@ class ObjectJournal:
         until = asyncio.get_running_loop().time() + _UNCOMMITTED_S
         while unknown := await _without_tombstone(store, await self._list_names()):
             # Another machine may be between its line and its tombstone.
-            young = await store.now() - round(_UNCOMMITTED_S * SECOND_US)
-            is_settled = not store.is_shared or all(name.at < young for names in unknown for name in names)
+            settled_at = await store.now() - round(_UNCOMMITTED_S * SECOND_US)
+            is_settled = not store.is_shared or all(
+                name.at < settled_at for names in unknown for name in names
+            )
             if is_settled or asyncio.get_running_loop().time() > until:
                 break
             await asyncio.sleep(_LOOK_AGAIN_S)
@@ -136,10 +138,10 @@ class ObjectJournal:
         return [name for each in sorted(listed) if (name := _parse_name(each))]
 
     async def _read(self, subjects: Sequence[Iterable[_Name]]) -> list[_Lines]:
-        found = list[_Lines]()
+        lines = list[_Lines]()
         for first in range(0, len(subjects), _AT_ONCE):
-            found += await asyncio.gather(*map(self._lines, subjects[first : first + _AT_ONCE]))
-        return found
+            lines += await asyncio.gather(*map(self._lines, subjects[first : first + _AT_ONCE]))
+        return lines
 
     async def _lines(self, names: Iterable[_Name]) -> _Lines:
         masters, lines, signed = self._vault.masters.read_if_any(), [], []
@@ -160,7 +162,7 @@ class ObjectJournal:
         if not await asyncio.to_thread(file.exists):
             return
         try:
-            # Only we write into the data folder.
+            # Only this server writes into the data folder, so the lines need no signature.
             lines = await asyncio.to_thread(ErasureJournal(self._data).read)
             await self._put_missing(lines)
             await asyncio.to_thread(file.replace, self._data / IMPORTED_FILE)
@@ -236,14 +238,14 @@ def _encode_line(line: JournalLine, masters: MasterKeys) -> tuple[str, bytes]:
     """
     content = msgspec.json.encode(line)
     name = f"{ERASURES}/{line.at:017}-{line.subject}-{erasure_signature(masters.newest, content)}"
-    name += "-withdrawn" * line.is_withdrawn
-    if not _NAME.fullmatch(name) or len(content) > _MOST_LINE_BYTES:
+    name += "-withdrawn" if line.is_withdrawn else ""
+    if not _NAME_PATTERN.fullmatch(name) or len(content) > _MOST_LINE_BYTES:
         raise UnsafeName(f"{ascii(line.subject)[:100]} cannot be a line of the journal of erasures")
     return name, content
 
 
 def _parse_name(listed: ListedObject) -> _Name | None:
-    match = _NAME.fullmatch(listed.name)
+    match = _NAME_PATTERN.fullmatch(listed.name)
     if match is None or listed.size > _MOST_LINE_BYTES:
         _warn(listed.name, f"no line has such a name and {listed.size} bytes")
         return None
@@ -256,7 +258,8 @@ def _decode_object(name: _Name, content: bytes) -> JournalLine | None:
     except UnsafeName as unsafe:
         _warn(name.text, str(unsafe))
         return None
-    if line is None or (line.at, line.subject, line.is_withdrawn) != name[2:]:
+    named = name.at, name.subject, name.is_withdrawn
+    if line is None or (line.at, line.subject, line.is_withdrawn) != named:
         _warn(name.text, "its name does not fit")
         return None
     return line

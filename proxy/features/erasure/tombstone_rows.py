@@ -41,7 +41,7 @@ _SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"
 
 
 @cache
-def _of_account(tables: Tables) -> str:
+def _list_sql(tables: Tables) -> str:
     return " UNION ALL ".join(
         f"SELECT id, {place} AS place FROM {table.name} WHERE account = :account"
         for place, table in enumerate(whole_tables(tables))
@@ -82,15 +82,16 @@ async def erase_subject(
         "known": schema.known_version(),
     }
     subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
+    # Without a table for such ids, there is nothing to delete.
     erasable = find_erasable(store.tables, tombstone.subject) or Erasable("", "", ())
-    held = (Statement(erasable.hold, subject),) if erasable.hold else ()
+    locks = (Statement(erasable.hold, subject),) if erasable.hold else ()
     has_no_others, recording_params = _has_no_others(erasable, recordings)
     insert = _INSERT.format(only_if=erasable.only_if or ALWAYS.sql, has_no_others=has_no_others)
     # A row that came back after its erasure is deleted as well. `_WAS_INSERTED` is also true for a repeated
     # erasure, whose tombstone has the stored `began`.
     is_due = _WAS_INSERTED if erasable.only_if else is_erased_sql(":subject")
     answers = await store.write(
-        *held,
+        *locks,
         Statement(insert, {**row, **recording_params}),
         *audit.insert_statements(act, _WAS_INSERTED, {"began": tombstone.began}),
         Statement(f"{_SCRUB_AUDIT} AND {is_due}", subject),
@@ -101,20 +102,20 @@ async def erase_subject(
         library_revisions.raise_statement(tombstone.account),
         *also,
     )
-    return bool(answers[len(held)])
+    return bool(answers[len(locks)])
 
 
 async def erase_again(store: Store, steps: Sequence[str]) -> int:
     """Erase in all tables what an older version has erased, and start all steps again. Return the number."""
     version: Params = {"known": schema.known_version()}
-    found = [tombstone_of(row) for row in await store.read_long(_BY_OLDER, version)]
-    for each in found:
+    tombstones = [tombstone_of(row) for row in await store.read_long(_BY_OLDER, version)]
+    for each in tombstones:
         digests = {*each.digests, *await digests_of(store, each.subject)}
-        lists = {"digests": encode_json(sorted(digests)), "pending": encode_json(steps)}
+        values = {"digests": encode_json(sorted(digests)), "pending": encode_json(steps)}
         await erase_subject(
-            store, each, also=(Statement(_AGAIN, {**version, **lists, "subject": each.subject}),)
+            store, each, also=(Statement(_AGAIN, {**version, **values, "subject": each.subject}),)
         )
-    return len(found)
+    return len(tombstones)
 
 
 def _has_no_others(erasable: Erasable, recordings: Collection[str] | None) -> tuple[str, Params]:
@@ -157,7 +158,7 @@ async def tombstone_batches(store: Store) -> AsyncIterator[list[Tombstone]]:
 async def list_of_account(store: Store, account: str) -> list[str]:
     """List the ids of everything of an account that can be erased. A thing comes before the things that it
     needs."""
-    rows = await store.read(_of_account(store.tables), {"account": account})
+    rows = await store.read(_list_sql(store.tables), {"account": account})
     return [row["id"] for row in sorted(rows, key=lambda row: -row["place"])]
 
 

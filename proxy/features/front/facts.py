@@ -1,4 +1,4 @@
-"""What is true of this server: who speaks, what it can do, and what it costs."""
+"""The facts about this server for the page: its voices, its abilities and its prices."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class FrontClip(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """`voices` are those that are shown, of `all_voices` in so many `languages`. `start` are the minutes of
-    the plan of new accounts. The server `can` do these things, and plans have `limits` of them."""
+    """What the page says. `voices` are the shown ones of `all_voices` in so many `languages`. `start` are the
+    minutes of the plan of new accounts. The server `can` do these things, and plans have `limits` of them."""
 
     voices: Sequence[ShownVoice]
     clips: Sequence[FrontClip]
@@ -86,14 +86,15 @@ class Speakers(NamedTuple):
         others: list[Voice] = []
         while any(groups.values()) and len(others) < _MOST_SHOWN_VOICES:
             for rest in (groups[tag] for tag in order if groups[tag]):
-                last = others[-1].gender if others else ""
-                others.append(next((each for each in rest if each.gender != last), rest[0]))
+                last_gender = others[-1].gender if others else ""
+                others.append(next((each for each in rest if each.gender != last_gender), rest[0]))
                 rest.remove(others[-1])
         ids = dict.fromkeys((*first, *(voice.id for voice in others)))
         return list(ids)[: max(len(first), _MOST_SHOWN_VOICES)]
 
 
 def speakers_of(voices: Iterable[Voice], models: Sequence[Model]) -> Speakers:
+    """Return the voices of local trained models if there are any, or else of trained ones, or else all."""
     local = {each.engine for each in models if each.info.is_trained and each.info.is_local}
     natural = {each.engine for each in models if each.info.is_trained}
     plain = [each for each in voices if not any(binding.shares for binding in each.bindings)]
@@ -109,8 +110,8 @@ class FactsReader:
     def __init__(self, admin_tools: AdminTools, voices: VoiceTools, first: Sequence[str]) -> None:
         self._admin_tools = admin_tools
         self._voices = voices
-        self._first = first
-        self._speakers_at = -1
+        self._first_ids = first
+        self._speakers_revision = -1  # the voices were never read
         self._speakers = Speakers((), is_natural=False)
         self._shown_ids: list[str] = []
 
@@ -126,10 +127,10 @@ class FactsReader:
     def _refresh(self) -> None:
         """Read the voices again if an engine has other ones."""
         catalogue = self._voices.catalogue
-        if self._speakers_at != catalogue.live.revision:
-            self._speakers_at = catalogue.live.revision
+        if self._speakers_revision != catalogue.live.revision:
+            self._speakers_revision = catalogue.live.revision
             self._speakers = speakers_of(catalogue.voices(), catalogue.models())
-            self._shown_ids = self._speakers.choose_shown(self._first)
+            self._shown_ids = self._speakers.choose_shown(self._first_ids)
 
     async def read_facts(self, entries: VoiceEntries) -> Facts:
         config, people, income = (
@@ -137,7 +138,7 @@ class FactsReader:
             self._admin_tools.people,
             self._admin_tools.income,
         )
-        start = config.plans.get(people.plan)
+        start_plan = config.plans.get(people.plan)
         offers = income.sold_offers()
         return Facts(
             voices=[shown for id_ in self.shown_ids() if (shown := _find_shown(entries, id_)) is not None],
@@ -146,10 +147,12 @@ class FactsReader:
             languages=len(self.speakers.languages),
             is_natural=self.speakers.is_natural,
             offers=offers,
-            start=None if start is None else allowed_minutes(start, config),
-            can=_abilities(self._admin_tools, self._voices.catalogue, start, offers),
+            start=None if start_plan is None else allowed_minutes(start_plan, config),
+            can=_abilities(self._admin_tools, self._voices.catalogue, start_plan, offers),
             limits=[
-                name for name, of in _LIMIT_FEATURES.items() if not of or of in self._admin_tools.features
+                name
+                for name, feature in _LIMIT_FEATURES.items()
+                if not feature or feature in self._admin_tools.features
             ],
         )
 
@@ -157,14 +160,14 @@ class FactsReader:
         """Return a value that changes when a sample of the page is made or removed."""
         samples, catalogue = self._voices.samples, self._voices.catalogue
         ids = self.shown_ids()
-        shown = [samples.sample_of(voice) for voice in self.speakers.voices if voice.id in ids]
-        return [catalogue.live.revision, *shown, *map(samples.front_sample, LANGUAGES)]
+        shown_samples = [samples.sample_of(voice) for voice in self.speakers.voices if voice.id in ids]
+        return [catalogue.live.revision, *shown_samples, *map(samples.front_sample, LANGUAGES)]
 
     def _clips(self, entries: VoiceEntries) -> list[FrontClip]:
-        found = [(tag, self._voices.samples.front_sample(tag)) for tag in LANGUAGES]
+        samples = [(tag, self._voices.samples.front_sample(tag)) for tag in LANGUAGES]
         return [
             FrontClip(tag, sample.text, sample.address, voice)
-            for tag, sample in found
+            for tag, sample in samples
             if sample is not None and (voice := _find_shown(entries, sample.voice)) is not None
         ]
 
@@ -190,9 +193,9 @@ def _abilities(
     sold = [config.plans[each.name] for each in offers if each.object == "plan"]
     plans = [each for each in (start, *sold) if each is not None]
     plans = plans or [*config.plans.values()] or [UNLIMITED]
-    first = plans[:1] if start is not None else plans
-    has_own = "own_voices" in features and any(plan.voices != 0 for plan in first)
-    is_true = {
+    start_plans = plans[:1] if start is not None else plans
+    has_own = "own_voices" in features and any(plan.voices != 0 for plan in start_plans)
+    abilities = {
         "long": "jobs" in features and any(plan.job_characters != 0 for plan in plans),
         "dialogue": True,
         "own_voices": has_own and bool(RecordingSpeakers(catalogue, None).models(None)),
@@ -200,7 +203,7 @@ def _abilities(
         "marks": "marks" in features
         and all(_are_all_marked(config, catalogue.models(), plan) for plan in plans),
     }
-    return [name for name, holds in is_true.items() if holds]
+    return [name for name, holds in abilities.items() if holds]
 
 
 def _are_all_marked(config: Config, models: Sequence[Model], plan: Plan) -> bool:
@@ -209,5 +212,5 @@ def _are_all_marked(config: Config, models: Sequence[Model], plan: Plan) -> bool
     section = msgspec.to_builtins(config.features.get("marking", {}))
     found = [(config.engines.get(each.engine), each.info.is_local) for each in models]
     by_engine = [(None if engine is None else engine.marking, is_local) for engine, is_local in found]
-    usual = all(is_local if marking is None else marking for marking, is_local in by_engine)
-    return bool(section.get("mark", "spread")) and (usual if plan.marking is None else plan.marking)
+    by_default = all(is_local if marking is None else marking for marking, is_local in by_engine)
+    return bool(section.get("mark", "spread")) and (by_default if plan.marking is None else plan.marking)

@@ -13,10 +13,12 @@ from xml.parsers import expat
 MOST_BYTES = 64 * 1024
 _MOST_SIDE = 1024
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER_BYTES, _COLOUR_TYPE = 13, 9
 _WITH_PALETTE = 3
+"""A colour type of PNG, which is the byte at `_COLOUR_TYPE`. The next two tables are by colour type."""
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-_COPIED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_COPIED_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of an interlaced picture: the first column and row, and the steps to the next."""
 _SVG = "http://www.w3.org/2000/svg"
@@ -67,12 +69,13 @@ def checked_png(content: bytes) -> bytes:
     names = [name for name, _ in chunks]
     if names[:1] != [b"IHDR"] or names.count(b"IHDR") != 1 or names[-1] != b"IEND":
         raise LogoRefused("its header or its end is missing, or there is a second one")
-    if len(chunks[0][1]) != 13:
+    header = chunks[0][1]
+    if len(header) != _HEADER_BYTES:
         raise LogoRefused("its header is damaged")
-    _check_pixels(chunks[0][1], b"".join(data for name, data in chunks if name == b"IDAT"))
-    if chunks[0][1][9] == _WITH_PALETTE and names.count(b"PLTE") != 1:
+    _check_pixels(header, b"".join(data for name, data in chunks if name == b"IDAT"))
+    if header[_COLOUR_TYPE] == _WITH_PALETTE and names.count(b"PLTE") != 1:
         raise LogoRefused("its palette is missing, or there is a second one")
-    return _SIGNATURE + b"".join(_chunk_bytes(name, data) for name, data in chunks if name in _COPIED)
+    return _SIGNATURE + b"".join(_chunk_bytes(name, data) for name, data in chunks if name in _COPIED_CHUNKS)
 
 
 def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
@@ -82,13 +85,13 @@ def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
     offset = len(_SIGNATURE)
     while offset < len(content):
         size, name = int.from_bytes(content[offset : offset + 4]), content[offset + 4 : offset + 8]
-        whole = content[offset + 4 : offset + 8 + size]
+        name_and_data = content[offset + 4 : offset + 8 + size]
         checksum = content[offset + 8 + size : offset + 12 + size]
-        if len(checksum) != 4 or zlib.crc32(whole) != int.from_bytes(checksum):
+        if len(checksum) != 4 or zlib.crc32(name_and_data) != int.from_bytes(checksum):
             raise LogoRefused("it is cut off or damaged")
         if found and found[-1][0] == b"IEND":
             raise LogoRefused("something comes after its end")
-        found.append((name, whole[4:]))
+        found.append((name, name_and_data[4:]))
         offset += 12 + size
     return found
 
@@ -125,7 +128,7 @@ def check_svg(content: bytes) -> None:
     open_elements: list[str] = []
     style: list[str] = []
 
-    def start(name: str, attributes: dict[str, str]) -> None:
+    def start_element(name: str, attributes: dict[str, str]) -> None:
         space, _, element = name.rpartition(" ")
         if space != _SVG or not _ELEMENTS.fullmatch(element) or (not open_elements and element != "svg"):
             _refuse(f"element {element[:40]!r} there")
@@ -133,15 +136,15 @@ def check_svg(content: bytes) -> None:
             _check_attribute(attribute, value)
         open_elements.append(element)
 
-    def text(data: str) -> None:
+    def add_text(data: str) -> None:
         if open_elements[-1:] == ["style"]:
             style.append(data)
 
     parser.StartDoctypeDeclHandler = lambda *_: _refuse("DOCTYPE")
     parser.ProcessingInstructionHandler = lambda *_: _refuse("processing instruction")
-    parser.StartElementHandler = start
+    parser.StartElementHandler = start_element
     parser.EndElementHandler = lambda _: open_elements.pop()
-    parser.CharacterDataHandler = text
+    parser.CharacterDataHandler = add_text
     try:
         parser.Parse(content, True)
     except expat.ExpatError as error:

@@ -32,11 +32,10 @@ class Look(NamedTuple):
     faults: tuple[LookFault, ...]
 
     def sign_html(self) -> Html:
-        for name in self._pictures():
-            return html("image", address=f"front/{name}")
-        return html("sign")
+        pictures = self._pictures()
+        return html("image", address=f"front/{pictures[0]}") if pictures else html("sign")
 
-    def links(self) -> Html:
+    def links_html(self) -> Html:
         """Return what the head of the page has of the look."""
         sheets = [html("look", address=f"front/{name}") for name in self.files if name.endswith(".css")]
         icons = [
@@ -78,14 +77,14 @@ def _schemes(section: FrontSection) -> list[tuple[str, str, Scheme]]:
 
 def _faint_colours(section: FrontSection) -> Iterator[LookFault]:
     for key, colour, scheme in _schemes(section):
-        if colour and (found := least_contrast(colour, scheme)) < LEAST_CONTRAST:
+        if colour and (contrast := least_contrast(colour, scheme)) < LEAST_CONTRAST:
             ground = "dark" if scheme is DARK else "light"
-            contrast = (
-                f"{colour} has a contrast of {found:.1f} on {ground} ground, so the page has our colour"
+            found = (
+                f"{colour} has a contrast of {contrast:.1f} on {ground} ground, so the page has our colour"
             )
             yield LookFault(
                 key,
-                contrast,
+                found,
                 f"take a {'lighter' if scheme is DARK else 'darker'} one: {LEAST_CONTRAST} is the least",
             )
 

@@ -19,26 +19,27 @@ from proxy.features.front.texts import Texts
 
 _LANGUAGE_NAMES = {"en": "English", "pt-BR": "Português", "th": "ไทย", "es": "Español"}
 _SIGN_IN = "#/sign-in"
-_PROVIDERS = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
+_PROVIDER_NAMES = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
 """The names that buyers know, by provider."""
-_PATHS = {
+_ICON_PATHS = {
     "long": "M4 5c3-1 6-1 8 1 2-2 5-2 8-1v13c-3-1-6-1-8 1-2-2-5-2-8-1zM12 6v13",
     "dialogue": "M4 5h10v7H8l-4 3zM14 9h6v9l-4-2h-6v-3",
     "own_voices": "M9 6a3 3 0 0 1 6 0v5a3 3 0 0 1-6 0zM5 11a7 7 0 0 0 14 0M12 18v3",
     "program": "M8 7l-5 5 5 5M16 7l5 5-5 5",
     "marks": "M12 3l8 3v6c0 5-4 8-8 9-4-1-8-4-8-9V6zM8.5 12l2.5 2.5 4.5-5",
 }
+"""The paths in SVG of the icons, by ability."""
 
 
 class Visitor(NamedTuple):
     """The language of a visitor, and whether the page is opened on the machine of the server."""
 
     language: str
-    is_own: bool
+    is_on_server: bool
 
 
 class FrontPage(NamedTuple):
-    """One page. `name` is that of the service."""
+    """The page for one visitor, under one revision of the configuration."""
 
     section: FrontSection
     look: Look
@@ -57,8 +58,8 @@ class FrontPage(NamedTuple):
 
     @property
     def lead(self) -> str:
-        own = self.section.lead_in(self.visitor.language)
-        return own or self.texts("lead" if self.facts.clips else "lead_silent")
+        own_lead = self.section.lead_in(self.visitor.language)
+        return own_lead or self.texts("lead" if self.facts.clips else "lead_silent")
 
     def head(self) -> Html:
         more = []
@@ -93,8 +94,8 @@ class FrontPage(NamedTuple):
         )
 
     def _sections_html(self) -> list[Html]:
-        shown = [("#voices", "voices", self.facts.voices), ("#prices", "prices", self.facts.offers)]
-        links = [html("link", address=at, text=self.texts(key)) for at, key, there in shown if there]
+        sections = [("#voices", "voices", self.facts.voices), ("#prices", "prices", self.facts.offers)]
+        links = [html("link", address=at, text=self.texts(key)) for at, key, items in sections if items]
         return [*links, html("link", address="docs", text=self.texts("api"))]
 
     def _languages_html(self) -> Html:
@@ -118,9 +119,9 @@ class FrontPage(NamedTuple):
         """Return where a visitor begins: an account, an invitation, or a key."""
         texts, people = self.texts, self.people
         if people.sign_in == "closed":
-            told = html("strong", text=texts("own" if self.visitor.is_own else "closed"))
+            notice = html("strong", text=texts("own" if self.visitor.is_on_server else "closed"))
             have, label, opens = texts("have_key"), texts("key"), texts("open")
-            return [told, html("key", have=have, label=label, open=opens)]
+            return [notice, html("key", have=have, label=label, open=opens)]
         buttons = [self._button("see_prices", "#prices")] if self.facts.offers else []
         if not people.may_sign_up:
             if people.sign_in == "mail":
@@ -146,23 +147,23 @@ class FrontPage(NamedTuple):
             return html("note", text=self.texts(f"sample_{state}"))
         # The reader's own language comes first, if it is spoken here.
         clips = sorted(self.facts.clips, key=lambda clip: clip.language != self.visitor.language)
-        first = clips[0].language
+        first_language = clips[0].language
         options = [
             html(
                 "option",
                 language=tag,
-                checked=Html("checked" if tag == first else ""),
+                checked=Html("checked" if tag == first_language else ""),
                 text=_LANGUAGE_NAMES[tag],
             )
             for tag in (clip.language for clip in clips)
         ]
         label = self.texts("sample_language")
         choice = html("choice", label=label, options=joined(options)) if len(clips) > 1 else Html()
-        shown = [
+        players = [
             html(
                 "clip",
                 language=clip.language,
-                hidden=Html("" if clip.language == first else "hidden"),
+                hidden=Html("" if clip.language == first_language else "hidden"),
                 text=clip.text,
                 sound=clip.address.lstrip("/"),
                 play=self.texts("play", name=clip.voice.title),
@@ -173,11 +174,11 @@ class FrontPage(NamedTuple):
             )
             for clip in clips
         ]
-        return html("sample", choice=choice, clips=joined(shown))
+        return html("sample", choice=choice, clips=joined(players))
 
     def _abilities_html(self) -> Html:
         all_ = [
-            html("ability", path=_PATHS[key], title=self.texts(key), text=self.texts(f"{key}_text"))
+            html("ability", path=_ICON_PATHS[key], title=self.texts(key), text=self.texts(f"{key}_text"))
             for key in self.facts.can
         ]
         return html("can", title=self.texts("can"), all=joined(all_))
@@ -213,7 +214,7 @@ class FrontPage(NamedTuple):
         offers = self.facts.offers
         if not offers:
             return Html()
-        names = dict.fromkeys(_PROVIDERS[each] for offer in offers for each in offer.providers)
+        names = dict.fromkeys(_PROVIDER_NAMES[each] for offer in offers for each in offer.providers)
         paid = [self.texts("paid_at", providers=", ".join(names))] if names else []
         note = html("small", text=" ".join((self.texts("price_note"), *paid)))
         best = next((each for each in offers if each.object == "plan"), None)
@@ -232,10 +233,10 @@ class FrontPage(NamedTuple):
         lines += [*self._limit_lines(offer), *offer.features, texts("ends" if is_plan else "stays")]
         title = offer.name[:1].upper() + offer.name[1:] if is_plan else self._pack_title(offer)
         may_buy = self.people.sign_in != "closed" and offer.providers
-        wanted = "/".join(quote(each, safe="") for each in (offer.object, offer.name, title))
+        order_path = "/".join(quote(each, safe="") for each in (offer.object, offer.name, title))
         choose = self._button(
             "choose_named" if is_plan else "choose",
-            f"{_SIGN_IN}/{wanted}",
+            f"{_SIGN_IN}/{order_path}",
             "first" if is_first else "",
             name=title,
         )
@@ -261,8 +262,8 @@ class FrontPage(NamedTuple):
 
     def _footer_html(self) -> Sequence[Html]:
         people, texts = self.people, self.texts
-        own = [(texts("terms"), people.terms), (texts("privacy"), people.privacy)]
-        links = [*own, *((each.title, each.url) for each in self.section.links)]
+        legal = [(texts("terms"), people.terms), (texts("privacy"), people.privacy)]
+        links = [*legal, *((each.title, each.url) for each in self.section.links)]
         shown = [html("outside", address=address, text=title) for title, address in links if address]
         runs = html("runs", text=texts("runs"))
         return [*shown, html("link", address="docs", text=texts("reference")), runs]

@@ -81,8 +81,8 @@ def _read(reader: Reader, value: object, _environ: Mapping[str, str], folder: Pa
 
 def _texts(section: FrontSection) -> list[tuple[str, Any]]:
     leads = {"lead": section.lead} if isinstance(section.lead, str) else section.lead
-    found = [("name", section.name), *((f"lead.{tag}", text) for tag, text in leads.items())]
-    return [*found, *(("links.title", link.title) for link in section.links)]
+    named = [("name", section.name), *((f"lead.{tag}", text) for tag, text in leads.items())]
+    return [*named, *(("links.title", link.title) for link in section.links)]
 
 
 SECTION = Section("front", FrontSection, _read)

@@ -40,7 +40,7 @@ def language_of(wanted: str, accepted: str) -> str:
 def _weighted_tag(part: str) -> tuple[str, float]:
     tag, _, weight = part.partition(";")
     number = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", weight)
-    return base_tag(tag.strip().lower()), float(number[1]) if number else float(not weight.strip())
+    return base_tag(tag.strip().lower()), float(number[1]) if number else 0.0 if weight.strip() else 1.0
 
 
 class Texts(NamedTuple):

@@ -16,7 +16,7 @@ from proxy.features.front.section import SECTION, FrontSection
 from proxy.features.front.texts import language_of
 from proxy.http.replies import Compressed
 
-_FROM_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_PROXY_HEADERS = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
 class VisitorFront(PublicFront):
@@ -27,7 +27,7 @@ class VisitorFront(PublicFront):
         self._section = FrontSection()
         self._reader: FactsReader | None = None
         self._pages: dict[tuple[str, Visitor], Compressed] = {}
-        self._pages_of: list[object] = []
+        self._pages_state: list[object] = []
 
     def use_revision(self, admin_tools: AdminTools, voices: VoiceTools) -> None:
         self._section = SECTION.of(admin_tools.config)
@@ -43,15 +43,15 @@ class VisitorFront(PublicFront):
             return fill_shell(shell)
         visitor = self._visitor(request)
         # For a stored page, a visit costs only this comparison.
-        if (now := reader.sample_state()) != self._pages_of:
-            self._pages, self._pages_of = {}, now
+        if (state := reader.sample_state()) != self._pages_state:
+            self._pages, self._pages_state = {}, state
         pages, key = self._pages, (shell, visitor)
         if key not in pages:
             facts = await reader.read_facts(await self._voices.voice_entries(request))
             tools = self._admin_tools
             url = tools.config.server.public_url
             page = FrontPage(self._section, self.look, tools.people, facts, visitor, url)
-            language, styles = visitor.language, self.look.links()
+            language, styles = visitor.language, self.look.links_html()
             pages[key] = fill_shell(
                 shell,
                 language=language,
@@ -65,13 +65,13 @@ class VisitorFront(PublicFront):
     def _visitor(self, request: Request) -> Visitor:
         wanted = request.query_params.get(LANGUAGE.name, "")
         language = language_of(wanted, request.headers.get("accept-language", ""))
-        return Visitor(language, self._is_own(request))
+        return Visitor(language, self._is_on_server(request))
 
-    def _is_own(self, request: Request) -> bool:
+    def _is_on_server(self, request: Request) -> bool:
         """Say whether a trial server is asked by its own machine, and not by a proxy there."""
         if not self._admin_tools.config.server.dev_key or request.client is None:
             return False
-        if any(name in request.headers for name in _FROM_PROXIES):
+        if any(name in request.headers for name in _PROXY_HEADERS):
             return False
         try:
             return ip_address(request.client.host).is_loopback

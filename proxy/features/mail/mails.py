@@ -34,9 +34,12 @@ _REACHED, _NOTED = Limit("mail-ceiling", "", 1), Limit("mail-ceiling", "", 60)
 """Two limits of one window, which counts when a ceiling of mails was reached. With `_REACHED` it is full for
 a minute after the first count. `_NOTED` counts, up to once a second."""
 _UNCOUNTED_S = 5.0
+"""How long a mail waits if its ceiling cannot be counted."""
 
 Recipients = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
+"""Returns the address and the language of each user of an account who wants mails."""
 Describe = Callable[[str, str], Awaitable[tuple[str, Mapping[str, str]] | None]]
+"""Takes an event and the id of its job. Returns the kind and the facts of its mail, or None for no mail."""
 
 _log = structlog.get_logger()
 
@@ -139,9 +142,9 @@ class Mails(TaskKind[MailRow]):
 
     async def list_open(self, now: int) -> list[MailRow]:
         """List open mails by rank, without those that wait for their ceiling."""
-        found = sorted(await super().list_open(now), key=lambda row: row.rank) if self.is_on else []
-        waiting = {rank for rank in {row.rank for row in found} if await self._wait_s(rank)}
-        return [row for row in found if row.rank not in waiting]
+        open_mails = sorted(await super().list_open(now), key=lambda row: row.rank) if self.is_on else []
+        waiting = {rank for rank in {row.rank for row in open_mails} if await self._wait_s(rank)}
+        return [row for row in open_mails if row.rank not in waiting]
 
     async def turn(self) -> None:
         await super().turn()
@@ -169,37 +172,37 @@ class Mails(TaskKind[MailRow]):
         try:
             letter = await self._read_letter(held)
         except VaultFailed as error:
-            return await self._again(held, str(error))
+            return await self._retry_later(held, str(error))
         if letter is None:
             return Done(also=(records.SENT,))
         if wait_s := await self._wait_s(held.rank, counts=True):
             return Delayed(after_s=wait_s, is_try=False)
-        rest, reason = await self._send_to_all(held, letter)
+        updated, reason = await self._send_to_all(held, letter)
         if not reason:
             return Done(also=(records.SENT,))
-        if rest == letter:
-            return await self._again(held, reason)
+        if updated == letter:
+            return await self._retry_later(held, reason)
         # A later try leaves out the addresses that have the mail.
-        seal = await self._vault.seal_record(held.account, held.id, rest)
-        return await self._again(held, reason, {"wrapped": seal.wrapped, "sealed": seal.sealed})
+        seal = await self._vault.seal_record(held.account, held.id, updated)
+        return await self._retry_later(held, reason, {"wrapped": seal.wrapped, "sealed": seal.sealed})
 
     async def _send_to_all(self, held: MailRow, letter: Letter) -> tuple[Letter, str]:
-        """Send to all addresses that do not have the letter. Return it with those that have it now, and the
-        reason of a failure, or ""."""
+        """Send to all addresses that do not have the letter. Return it with the digests of those that have it
+        now, and the reason of a failure, or ""."""
         from proxy.features.mail.smtp import digest_of
 
-        reason, has = "", list(letter.sent)
+        reason, digests = "", list(letter.sent)
         for to, language in await self._addresses(held, letter):
-            if (digest := digest_of(held.id, to)) in has:
+            if (digest := digest_of(held.id, to)) in digests:
                 continue
             outcome = await self._send(held, letter, to, language)
             if outcome.result != "again":
-                has.append(digest)
+                digests.append(digest)
                 continue
             reason = outcome.reason
             if outcome.is_down:
                 break
-        return msgspec.structs.replace(letter, sent=tuple(has)), reason
+        return msgspec.structs.replace(letter, sent=tuple(digests)), reason
 
     async def _wait_s(self, rank: int, *, counts: bool = False) -> float:
         """Return how long mails of a rank wait for their ceiling, or 0. `counts`: if it is 0, count one
@@ -238,8 +241,8 @@ class Mails(TaskKind[MailRow]):
     async def _addresses(self, held: MailRow, letter: Letter) -> Sequence[tuple[str, str]]:
         if letter.to:
             return [(letter.to, letter.language)]
-        found = await self.recipients(held.account)
-        return [(to, letter.language or language) for to, language in found]
+        recipients = await self.recipients(held.account)
+        return [(to, letter.language or language) for to, language in recipients]
 
     async def _send(self, held: MailRow, letter: Letter, to: str, language: str) -> SendOutcome:
         """Send once to one address. Neither the letter nor the address is logged."""
@@ -261,7 +264,7 @@ class Mails(TaskKind[MailRow]):
             _log.info("mail.send.complete", mail=held.id)
         return outcome
 
-    async def _again(self, held: MailRow, reason: str, values: Params | None = None) -> Delayed:
+    async def _retry_later(self, held: MailRow, reason: str, values: Params | None = None) -> Delayed:
         """Return a retry after the queue's delay, or at the end of the row's time, if that is sooner."""
         wait_us = round(delay_s(held.tries + 1) * SECOND_US)
         due = min(await self._store.now() + wait_us, held.until)

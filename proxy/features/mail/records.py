@@ -80,6 +80,7 @@ class MailRow(Redacted, QueuedTask, frozen=True, kw_only=True):
         return SealedRecord(self.wrapped, self.sealed)
 
 
+# Each row is open: a mail that is sent or too old is deleted.
 TASKS = TaskTable("mails", MailRow, "until > 0", place="rank", earliest="due")
 _COLUMNS = ("id", "account", "subject", "notice", "wrapped", "sealed", "created", "until")
 # The condition has parameters of its own, none of which begins with mail_.

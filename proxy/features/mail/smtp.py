@@ -28,11 +28,11 @@ from proxy.features.mail.section import SmtpServer
 
 _COMMAND_S = 15.0
 _CONNECT_S = 9.0  # A server may think about a mail, and not about its greeting.
-_MOST_S = 30.0
+_MOST_TRY_S = 30.0
 _QUIT_S = 2.0
 _IDLE_S = 5.0
 _MOST_MAILS = 50
-"""The most mails of a connection: servers close those that never end."""
+"""The most mails of a connection: servers close connections that never end."""
 
 
 class SendOutcome(NamedTuple):
@@ -76,6 +76,8 @@ def _address(text: str, name: str = "") -> Address:
 
 
 class _Connection(NamedTuple):
+    """A connection to a server, which has sent so many `mails`."""
+
     server: SmtpServer
     smtp: SMTP
     mails: int = 0
@@ -91,10 +93,10 @@ class SmtpConnections:
         self._idle: list[_Connection] = []
 
     async def send(self, server: SmtpServer, mail: EmailMessage) -> SendOutcome:
-        """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
+        """Send a mail once, within `_MOST_TRY_S` seconds. Every failure is an outcome, never an exception."""
         connection = None
         try:
-            async with asyncio.timeout(_MOST_S):
+            async with asyncio.timeout(_MOST_TRY_S):
                 connection = await self._take_connection(server, mail["From"].addresses[0].domain)
                 await connection.smtp.send_message(mail)
             now = asyncio.get_running_loop().time()
@@ -130,6 +132,7 @@ class SmtpConnections:
         """Return an idle connection that still answers, or a new one."""
         while self._idle:
             connection = self._idle.pop()
+            # Without `pop_all`, the connection is closed here.
             with suppress(SMTPException, OSError), ExitStack() as unusable:
                 unusable.callback(connection.smtp.close)
                 if connection.server == server and connection.mails < _MOST_MAILS:
@@ -180,5 +183,5 @@ def describe_fault(error: Exception) -> str:
     """Return what an operator needs, without the server's words."""
     while isinstance(error, SMTPConnectError) and isinstance(error.__cause__, OSError):
         error = error.__cause__
-    is_ours = isinstance(error, SMTPNotSupported | ssl.SSLCertVerificationError)
-    return f"{type(error).__name__}: {error}" if is_ours else type(error).__name__
+    is_without_server_words = isinstance(error, SMTPNotSupported | ssl.SSLCertVerificationError)
+    return f"{type(error).__name__}: {error}" if is_without_server_words else type(error).__name__

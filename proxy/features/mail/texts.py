@@ -28,8 +28,8 @@ def has_kind(kind: str) -> bool:
 
 def language_of(wanted: str) -> str:
     """Return the language of a mail for a wanted one: "pt" is pt-BR, and an unknown one is English."""
-    near = [tag for tag in all_texts() if tag.partition("-")[0] == wanted.partition("-")[0].lower()]
-    return next((tag for tag in near if tag == wanted), near[0] if near else DEFAULT)
+    related = [tag for tag in all_texts() if tag.partition("-")[0] == wanted.partition("-")[0].lower()]
+    return next((tag for tag in related if tag == wanted), related[0] if related else DEFAULT)
 
 
 def render(kind: str, language: str, facts: Mapping[str, str], service: str = "") -> tuple[str, str]:

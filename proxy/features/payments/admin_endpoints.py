@@ -12,7 +12,7 @@ from proxy.features.payments import bodies
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import OrderStore
 from proxy.features.payments.provider import Provider, ProviderFailed
-from proxy.features.payments.records import NEEDY_ORDERS, ORDERS, OTHER_ORDERS, OrderRecord
+from proxy.features.payments.records import ATTENTION_ORDERS, ORDERS, OTHER_ORDERS, OrderRecord
 from proxy.http.body import read_body
 from proxy.http.endpoint import Query
 from proxy.http.lists import PAGE, SINCE, query_choice, query_time_micros, read_table_page
@@ -20,7 +20,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 
 _ONE = "/admin/orders/{id}"
-_TABLES = {"": ORDERS, "true": NEEDY_ORDERS, "false": OTHER_ORDERS}
+_TABLES = {"": ORDERS, "true": ATTENTION_ORDERS, "false": OTHER_ORDERS}
 _ATTENTION = Query(
     "attention", "`true` gives only the orders that need a person, `false` the others.", ("true", "false")
 )

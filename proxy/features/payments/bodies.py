@@ -84,8 +84,8 @@ class ShownPayment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndedMonth(msgspec.Struct, frozen=True, kw_only=True):
-    """The month of another `plan` that ends once an order is paid. What is left of it, now so many `credits`
-    and `minutes`, does not end."""
+    """The month of another `plan` that ends once an order is paid. Its unspent `credits`, which buy so many
+    `minutes` now, stay."""
 
     plan: str
     credits: float
@@ -103,7 +103,7 @@ class ShownOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order. While it is open it can be paid at `url`, until it expires. `credits` are those of a pack.
     An order that was `cancelled` has expired then. A paid one may have a `month`.
 
-    `ends` and `silenced` are what paying for it changes besides, where that is asked for: the month that
+    `ends` and `silenced` are what its payment changes besides, if the request asks for that: the month that
     ends, and the voices that cannot speak any more, since their models forbid paid use. Lists have no
     `payments`.
     """

@@ -35,6 +35,7 @@ PAID_AFTER_CLOSING = "it was paid for an account that is closed"
 MONTH_LOST = "a month was given back after its end, or cannot be had any more"
 REFUND_FAILED = "its refund has failed since: what was taken for it has to be given back by hand"
 REFUND_CHECK_US = 60 * SECOND_US
+"""A refund has failed if the provider still shows less of it after this time."""
 
 _log = structlog.get_logger()
 
@@ -63,7 +64,7 @@ _SET_HAS_PAID = "UPDATE accounts SET has_paid = 1 WHERE id = :account"
 
 
 class Booking:
-    """Books payments. `sales` is what is sold now."""
+    """Books payments. `sales` is what is sold now: the feature sets it at each revision."""
 
     sales: Sales
 
@@ -102,9 +103,11 @@ class Booking:
         self, order: OrderRecord, known: PaymentRecord | None, id_: str, payment: FetchedPayment
     ) -> bool:
         reading = await plan_changes.read_plan(self._ledger, order.account, self.sales)
-        before = None if known is None else _paid_amount(known)
+        booked_amount = None if known is None else _paid_amount(known)
         fetched = PaidAmount(payment.amount, payment.refunded, payment.disputed)
-        latest = payments.amount_to_book(before, fetched, seller_won_dispute=payment.seller_won_dispute)
+        latest = payments.amount_to_book(
+            booked_amount, fetched, seller_won_dispute=payment.seller_won_dispute
+        )
         row = _booked_row(order, reading, id_, known, latest)
         if known is not None and _booked_values(row) == _booked_values(known):
             return False
@@ -165,22 +168,22 @@ class Booking:
         change: MonthChange | None,
     ) -> str:
         """Return why a person must look at this booking, or ""."""
-        remaining = 0 if known is None else _paid_amount(known).remaining
+        remaining_before = 0 if known is None else _paid_amount(known).remaining
         if change is not None and change.needs_attention:
             return f"payment {row.id}: {MONTH_LOST}"
         return (
             f"payment {row.id}: {PAID_AFTER_CLOSING}"
-            if reading.is_closed and _paid_amount(row).remaining > remaining
+            if reading.is_closed and _paid_amount(row).remaining > remaining_before
             else ""
         )
 
     async def _receipt(self, order: OrderRecord, id_: str, now: int) -> tuple[Statement, ...]:
         if self._mails is None:
             return ()
-        of_plan = order.kind == "plan"
-        bought = (order.allowance, order.offer) if of_plan else (order.credits, self.sales.first_plan)
+        is_plan = order.kind == "plan"
+        micro, plan = (order.allowance, order.offer) if is_plan else (order.credits, self.sales.first_plan)
         facts = {
-            "title": self.sales.with_minutes(order.title, *bought),
+            "title": self.sales.with_minutes(order.title, micro, plan),
             "amount": format_money(order.amount),
             "currency": order.currency,
             "order": order.id,
@@ -246,14 +249,14 @@ def _booked_values(row: PaymentRecord) -> tuple[int, int, int]:
 
 def _differing_fields(order: OrderRecord, payment: FetchedPayment) -> str:
     """Return the names of the fields in which a payment differs from its order, or ""."""
-    wanted = {
+    expected = {
         "reference": order.id,
         "amount": order.amount,
         "currency": order.currency,
         "seller": order.seller,
         "is_live": bool(order.is_live),
     }
-    return ", ".join(name for name, value in wanted.items() if getattr(payment, name) != value)
+    return ", ".join(name for name, value in expected.items() if getattr(payment, name) != value)
 
 
 def _paid_amount(row: PaymentRecord) -> PaidAmount:

@@ -74,7 +74,7 @@ class ProviderCalls:
 
     async def _send(self, request: HttpRequest) -> bytes | None:
         request = msgspec.structs.replace(request, within_s=TIMEOUT_S, silence_s=TIMEOUT_S)
-        for pause_s in (*PAUSES_S, None):
+        for pause_s in (*PAUSES_S, None):  # None: the last try
             try:
                 return await self._send_once(request)
             except ProviderFailed as error:

@@ -11,6 +11,7 @@ _WORTH = f"""
 (payments.credits / payments.amount * ({_REMAINING})
     + payments.credits % payments.amount * ({_REMAINING}) / payments.amount)
 """
+# The first entry of a row has the reference `first`, and a later one `next` with its number.
 _ENTRIES = """
 WITH RECURSIVE rows (id, first, next, many, credits) AS (
     SELECT {id}, {first}, {next}, {many}, {credits} FROM {table}

@@ -20,8 +20,8 @@ from proxy.features.payments.section import (
     SoldOffer,
 )
 
-_TEST_KEYS = ("TEST-", "sk_test_", "rk_test_")
-_LIVE_KEYS = ("sk_live_", "rk_live_")
+_TEST_KEY_PREFIXES = ("TEST-", "sk_test_", "rk_test_")
+_LIVE_KEY_PREFIXES = ("sk_live_", "rk_live_")
 _PRIVATE_SUFFIXES = (".local", ".localhost", ".internal", ".test")
 
 
@@ -36,7 +36,7 @@ def check_offers(config: Config, _registry: Registry, _results: ProbeResults) ->
     for name in PROVIDERS:
         provider: ProviderSection = getattr(section, name)
         is_live = provider.live
-        if provider.key.startswith(_TEST_KEYS if is_live else _LIVE_KEYS):
+        if provider.key.startswith(_TEST_KEY_PREFIXES if is_live else _LIVE_KEY_PREFIXES):
             found = (
                 f"live = {str(is_live).lower()}, and the key is for {'tests' if is_live else 'real money'}"
             )
@@ -60,9 +60,11 @@ def _check_offer(config: Config, section: PaymentsSection, offer: SoldOffer) -> 
     if not plan.price:
         found = "a month of it is sold, and it has no price"
         yield wrong("payments", found, 'write price = "…" in the plan', name=offer.name)
-    own = [limit for limit, value in limit_values(plan, AGREED_LIMITS).items() if value == "account"]
-    if own:
-        found = f"a month of it is sold, and it leaves {', '.join(own)} to each account"
+    agreed_limits = [
+        limit for limit, value in limit_values(plan, AGREED_LIMITS).items() if value == "account"
+    ]
+    if agreed_limits:
+        found = f"a month of it is sold, and it leaves {', '.join(agreed_limits)} to each account"
         yield wrong("payments", found, "write a number", name=offer.name)
 
 

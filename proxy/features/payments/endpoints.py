@@ -51,7 +51,7 @@ _RETRY_S = 5.0
 _CHANGES = Query("changes", "`true` says what paying for an open order changes besides.", ("true",))
 _MOST_VOICES = 200
 _MOST_WEBHOOK_BYTES = 256 * 1024
-_PROVIDERS = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
+_PROVIDER_NAMES = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
 
 NoteWebhook = Callable[[str, str], Awaitable[None]]
 """Notes that webhooks of a provider named an object: a task asks the provider about it."""
@@ -188,19 +188,22 @@ class Orders(Resource):
         return bodies.Changes(ends, silenced)
 
     async def _silenced(self, caller: Caller, plan_after: str) -> list[str]:
+        """Return the names of the voices that speak now, and will not. Only a first payment silences any."""
         plan = self._sales.plans.get(plan_after)
         if self._voices is None or plan is None or caller.has_paid:
             return []
         try:
-            before = self._voices.plans.terms(caller)
+            terms_now = self._voices.plans.terms(caller)
         except NotAllowed:
             # Nothing speaks now.
             return []
-        after = build_terms(plan, caller.agreed, caller.caps, has_paid=True)
-        own = (await self._voices.library.get(caller.account)).own.listed
+        terms_after = build_terms(plan, caller.agreed, caller.caps, has_paid=True)
+        voices = (await self._voices.library.get(caller.account)).own.listed
         language = self._admin_tools.config.server.default_language
         # Each voice is compared with each model.
-        return await asyncio.to_thread(_silenced_voices, own, self._voices.catalogue, before, after, language)
+        return await asyncio.to_thread(
+            _silenced_voices, voices, self._voices.catalogue, terms_now, terms_after, language
+        )
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,7 +217,7 @@ def webhook_endpoints(providers: Iterable[Provider], store: Store, note: NoteWeb
             f"/webhooks/{each.name}",
             partial(_receive_webhook, each, store, note),
             f"receive_{each.name}_event",
-            f"{_PROVIDERS[each.name]} says that a payment has changed",
+            f"{_PROVIDER_NAMES[each.name]} says that a payment has changed",
             json_answer(Received),
             access="open",
             failures=(InvalidRequest, RequestTimeout, RequestTooLarge, RateLimited),
@@ -243,5 +246,5 @@ def _silenced_voices(
         query = RoutingQuery(language=voice.language or language, source="default")
         return bool(offer.models and decide(offer, voice, query, terms, Rules(catalogue.licences)).candidates)
 
-    some = voices[:_MOST_VOICES]
-    return [voice.name for voice in some if can_speak(voice, before) and not can_speak(voice, after)]
+    compared = voices[:_MOST_VOICES]
+    return [voice.name for voice in compared if can_speak(voice, before) and not can_speak(voice, after)]

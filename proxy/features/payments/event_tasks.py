@@ -50,7 +50,7 @@ class EventTasks(TaskKind[EventRecord]):
         self._book = book
 
     def concurrency_limits(self, queued: EventRecord) -> Mapping[Hashable, int]:
-        """Give each provider half of the places, so that one that hangs does not block the other."""
+        """Give each provider half of the places, so that a provider that hangs does not block the other."""
         return {"": self.most_at_once, queued.id.partition(":")[0]: self.most_at_once // 2}
 
     async def note_webhook(self, provider: str, object_id: str) -> None:

@@ -20,7 +20,7 @@ from policies.tasks import SECOND_US
 from proxy.errors import InvalidRequest
 from proxy.features.payments.calls import ProviderCalls, Query, T
 from proxy.features.payments.provider import (
-    MOST_AMOUNT,
+    MOST_FETCHED_AMOUNT,
     Checkout,
     CheckoutRequest,
     FetchedPayment,
@@ -37,7 +37,7 @@ _ONCE_PAID = frozenset({"refunded", "charged_back", "in_mediation"})
 _MOST_DIGITS = 20
 _PAGE = 100
 _MOST_OFFSET = 10_000
-_JSON = {"content-type": "application/json"}
+_JSON_HEADERS = {"content-type": "application/json"}
 _log = structlog.get_logger()
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -69,7 +69,7 @@ class _Payment(msgspec.Struct):
         """Raise ValueError for an amount that is not finite or out of range: arithmetic with NaN raises."""
         amounts = (self.transaction_amount, self.transaction_amount_refunded or Decimal())
         for amount in (*amounts, *(each.amount for each in self.refunds or ())):
-            if not (amount.is_finite() and 0 <= amount <= MOST_AMOUNT // 100):
+            if not (amount.is_finite() and 0 <= amount <= MOST_FETCHED_AMOUNT // 100):
                 raise ValueError("an amount is out of any range")
 
 
@@ -117,28 +117,30 @@ class MercadoPago:
         }
         if request.return_url.startswith("https://"):
             preference["auto_return"] = "approved"
-        headers = {**_JSON, "x-idempotency-key": request.order}
-        made = await self._calls.change_object(
+        headers = {**_JSON_HEADERS, "x-idempotency-key": request.order}
+        created = await self._calls.change_object(
             _Preference, "/checkout/preferences", _encode(preference), headers
         )
-        return Checkout(made.id, made.init_point)
+        return Checkout(created.id, created.init_point)
 
     async def end_checkout(self, checkout: str, at: int) -> None:
         ended = _encode({"expires": True, "expiration_date_to": _iso_time(at)})
         path = f"/checkout/preferences/{quote(checkout, safe='')}"
-        await self._calls.change_object(_Preference, path, ended, _JSON, "PUT")
+        await self._calls.change_object(_Preference, path, ended, _JSON_HEADERS, "PUT")
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         del checkout
-        found = [each async for each in self._search(_ListedPayment, {"external_reference": order})]
-        read = [await self.find_payment(str(each.id)) for each in found if each.status not in _NEVER_PAID]
-        return [each for each in read if each is not None]
+        listed = [each async for each in self._search(_ListedPayment, {"external_reference": order})]
+        payments = [
+            await self.find_payment(str(each.id)) for each in listed if each.status not in _NEVER_PAID
+        ]
+        return [each for each in payments if each is not None]
 
     async def find_payment(self, object_id: str) -> FetchedPayment | None:
         if not _is_number(object_id):
             return None
-        found = await self._calls.find_object(_Payment, f"/v1/payments/{object_id}")
-        return None if found is None else _fetched(found)
+        payment = await self._calls.find_object(_Payment, f"/v1/payments/{object_id}")
+        return None if payment is None else _fetched(payment)
 
     async def payments_since(self, moment: int) -> AsyncIterator[FetchedPayment]:
         begin: Query = {"range": "date_created", "begin_date": _iso_time(moment), "end_date": "NOW"}
@@ -165,31 +167,31 @@ class MercadoPago:
         is_payment = request.query.get("type") == "payment" and _is_number(id_)
         return id_ if is_payment else None
 
-    async def _search(self, type_: type[T], asked: Query) -> AsyncIterator[T]:
+    async def _search(self, type_: type[T], query: Query) -> AsyncIterator[T]:
         for offset in range(0, _MOST_OFFSET, _PAGE):
-            page: Query = {
-                **asked,
+            page_query: Query = {
+                **query,
                 "sort": "date_created",
                 "criteria": "asc",
                 "limit": _PAGE,
                 "offset": offset,
             }
-            found = await self._calls.get_object(_SearchPage, "/v1/payments/search", page)
-            for row in found.results:
+            page = await self._calls.get_object(_SearchPage, "/v1/payments/search", page_query)
+            for row in page.results:
                 try:
                     yield msgspec.json.decode(row, type=type_)
                 except msgspec.DecodeError as error:
                     # One bad row must not hide the others of its page.
                     _log.warning("payments.search.skipped", provider=self.name, reason=str(error))
-            if not found.results or offset + _PAGE >= found.paging.total:
+            if not page.results or offset + _PAGE >= page.paging.total:
                 return
         raise ProviderFailed(f"It lists {_MOST_OFFSET} payments at most.", is_final=True)
 
 
 def _fetched(payment: _Payment) -> FetchedPayment:
-    amount, back = payment.transaction_amount, payment.transaction_amount_refunded or Decimal()
-    listed = sum((each.amount for each in payment.refunds or () if each.status == "approved"), Decimal())
-    refunded = amount if payment.status == "refunded" else max(back, listed)
+    amount, refunded_total = payment.transaction_amount, payment.transaction_amount_refunded or Decimal()
+    refunds_sum = sum((each.amount for each in payment.refunds or () if each.status == "approved"), Decimal())
+    refunded = amount if payment.status == "refunded" else max(refunded_total, refunds_sum)
     is_held = payment.status == "charged_back" and payment.status_detail != "reimbursed"
     paid, given_back = _minor_units(amount, ROUND_FLOOR), _minor_units(refunded, ROUND_CEILING)
     return FetchedPayment(

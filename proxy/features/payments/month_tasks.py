@@ -22,6 +22,7 @@ from proxy.storage.entries import GRANTED
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
 
 _HELD_RETRY_US = 60 * 1_000_000
+"""After this time, a replaced month looks again whether requests hold credits of its pool."""
 _TRIES = 5
 _IS_UNCHANGED = """
 state = :state_seen AND starts = :starts_seen AND ends = :ends_seen AND is_paid = :is_paid_seen
@@ -131,8 +132,8 @@ class MonthTasks(TaskKind[MonthRecord]):
         if target.is_final:
             return Done(values={"due": NEVER})
         assert month.replaced is not None, "a replaced month has its moment"
-        last = month.replaced + paid_months.LATEST_ENTRY_US
-        due = now + _HELD_RETRY_US if held else max(last, now + _HELD_RETRY_US)
+        latest_entry_at = month.replaced + paid_months.LATEST_ENTRY_US
+        due = now + _HELD_RETRY_US if held else max(latest_entry_at, now + _HELD_RETRY_US)
         return Delayed(is_try=False, values={"due": due})
 
     async def _mail(

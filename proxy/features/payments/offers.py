@@ -47,9 +47,11 @@ class Sales(NamedTuple):
         # An offer whose plan is not configured is left out. `voxgate check` reports it.
         plans = {name: offer for name, offer in section.plans.items() if name in config.plans}
         section = msgspec.structs.replace(section, plans=plans)
-        first = default_plan(config) if config.plans else ""
-        lapsed, models = section.lapsed_plan or first, config.models.get("tts-1", ())
-        return cls(section, config.plans, providers, lapsed, config.server.public_url, first, models)
+        first_plan = default_plan(config) if config.plans else ""
+        lapsed_plan, models = section.lapsed_plan or first_plan, config.models.get("tts-1", ())
+        return cls(
+            section, config.plans, providers, lapsed_plan, config.server.public_url, first_plan, models
+        )
 
     def find_offer(self, kind: str, name: str, provider: str) -> SoldOffer:
         """Return what is sold under this name at this provider. Raises InvalidRequest."""
@@ -82,14 +84,15 @@ class Sales(NamedTuple):
 
     def minutes_in(self, credits: int | None, plan: str) -> Minutes | None:
         """Return the minutes of speech that these micro-credits buy on a plan. None: it cannot be said."""
-        found = self.plans.get(plan)
-        return None if found is None else minutes_for_credits(credits, found, self.models)
+        known_plan = self.plans.get(plan)
+        return None if known_plan is None else minutes_for_credits(credits, known_plan, self.models)
 
     def with_minutes(self, text: str, credits: int | None, plan: str) -> str:
         """Return a text of a mail in any language, with these minutes behind it: `500 credits (8.3 min)`."""
         minutes = self.minutes_in(credits, plan)
         if minutes is None:
             return text
+        # Rounded down, with one decimal below ten minutes.
         number = math.floor(minutes.number * 10) / 10 if minutes.number < 10 else math.floor(minutes.number)
         return f"{text} ({'≈ ' if minutes.is_about else ''}{number:g} min)"
 

@@ -32,6 +32,7 @@ MOST_OPEN_ORDERS = 5
 OPEN_US = 23 * 3600 * SECOND_US
 """How long an order can be paid. Stripe allows 24 hours by its own clock."""
 FIRST_LOOK_US = 60 * SECOND_US
+"""A provider is asked about an order for the first time so long after it was made."""
 LOOK_US = 10 * SECOND_US
 """A look by its owner wakes an order at most once in this time."""
 
@@ -42,6 +43,7 @@ AND (SELECT count(*) FROM orders
     WHERE account = :account AND state = 'open' AND expires > CAST(:created AS BIGINT)) < {MOST_OPEN_ORDERS}
 ON CONFLICT DO NOTHING
 """
+# `audit.insert_statements` gives :subject and :at, which are values of the act.
 _IS_NEW = "EXISTS (SELECT 1 FROM orders WHERE id = :subject AND created = :at)"
 _SET_CHECKOUT = """
 UPDATE orders SET checkout = :checkout, url = :url,
@@ -85,7 +87,7 @@ _DUE_BY_PROVIDER = f"SELECT provider, count(*) AS number FROM orders WHERE due <
 
 class NewOrder(NamedTuple):
     """What an account orders. A second call with the same idempotency `key` returns the order of the
-    first."""
+    first. Without a key, each call makes an order."""
 
     offer: SoldOffer
     provider: str
@@ -101,7 +103,7 @@ class EndingPlan(NamedTuple):
 
 class OrderStore(Income):
     """The orders of all accounts, and what they paid. `sales` is what is sold now. `look_now` lets the tasks
-    of orders look for due ones at once."""
+    of orders look for due ones at once. The feature sets both."""
 
     sales: Sales
 
@@ -123,9 +125,9 @@ class OrderStore(Income):
             return _check_same(stored, order)
         await self._check_plan(account, new.offer)
         row = msgspec.structs.asdict(order)
-        acted = None if act is None else msgspec.structs.replace(act, subject=order.id)
+        order_act = None if act is None else msgspec.structs.replace(act, subject=order.id)
         await self._store.write(
-            lock_account(account.id), Statement(_INSERT, row), *audit.insert_statements(acted, _IS_NEW)
+            lock_account(account.id), Statement(_INSERT, row), *audit.insert_statements(order_act, _IS_NEW)
         )
         stored = await ORDERS.get(self._store, account.id, order.id)
         if stored is None:
@@ -136,14 +138,14 @@ class OrderStore(Income):
         return _check_same(stored, order)
 
     async def with_checkout(self, order: OrderRecord) -> OrderRecord:
-        """Return an open order with its checkout, which is asked for if it has none. The provider gets the
-        values of the row. Raises ProviderFailed."""
+        """Return an open order with its checkout. If it has none, ask the provider for one, with the values
+        of the row. Raises ProviderFailed."""
         if order.checkout or order.state != "open" or await self._store.now() >= order.expires:
             return order
         provider = self.sales.providers.get(order.provider)
         if provider is None:
             raise ProviderFailed(f"[payments.{order.provider}] is not set")
-        wanted = CheckoutRequest(
+        request = CheckoutRequest(
             order=order.id,
             title=order.title,
             amount=order.amount,
@@ -151,7 +153,7 @@ class OrderStore(Income):
             expires=order.expires,
             return_url=f"{self.sales.public_url.rstrip('/')}/orders/{order.id}",
         )
-        checkout = await provider.create_checkout(wanted)
+        checkout = await provider.create_checkout(request)
         await self._store.write(
             Statement(_SET_CHECKOUT, {"checkout": checkout.id, "url": checkout.url, "id": order.id})
         )
@@ -162,10 +164,10 @@ class OrderStore(Income):
 
     async def find_order(self, account: str | None, id_: str) -> OrderRecord:
         """Return an order of this account, or of any account if that is None. Raises NotFound."""
-        found = await ORDERS.get(self._store, account, id_) if id_.isprintable() else None
-        if found is None:
+        order = await ORDERS.get(self._store, account, id_) if id_.isprintable() else None
+        if order is None:
             raise NotFound(f"The order '{id_[:80]}' does not exist.", code="order_not_found")
-        return found
+        return order
 
     async def payments_of(self, order: str) -> list[PaymentRecord]:
         return await records.payments_of(self._store, order)
@@ -181,17 +183,17 @@ class OrderStore(Income):
 
     async def troubles(self) -> list[Trouble]:
         """Return the newest orders that an operator must see to: alerts are about them."""
-        found = []
+        troubles = []
         for row in await self._store.read(_TROUBLES):
             if row["attention"]:
-                found.append(Trouble("order_attention", row["id"], row["attention"]))
+                troubles.append(Trouble("order_attention", row["id"], row["attention"]))
             if row["state"] == "disputed":
-                found.append(Trouble("dispute", row["id"]))
+                troubles.append(Trouble("dispute", row["id"]))
         for row in await self._store.read(_DUE_BY_PROVIDER):
             if row["provider"] not in self.sales.providers:
                 detail = f"{row['number']} orders wait for [payments.{row['provider']}], which is not set"
-                found.append(Trouble("order_attention", row["provider"], detail))
-        return found
+                troubles.append(Trouble("order_attention", row["provider"], detail))
+        return troubles
 
     async def ending_plan(self, account: str, plan: str) -> EndingPlan | None:
         """Return the plan that a paid month of another plan would end now, and its unspent micro-credits,
@@ -231,10 +233,10 @@ class OrderStore(Income):
         cancelled = Statement(_CANCEL, {"id": order.id, "now": act.at})
         await self._store.write(cancelled, *audit.insert_statements(act, _IS_CANCELLED))
         self.look_now()
-        found = await self.find_order(None, order.id)
-        if found.state != "open":
+        newest = await self.find_order(None, order.id)
+        if newest.state != "open":
             raise Conflict("The order is paid, so it cannot be cancelled.", code="order_paid")
-        return found
+        return newest
 
     async def resolve_order(self, order: OrderRecord, act: Act) -> None:
         """Note that a person has dealt with what needed attention."""

@@ -33,7 +33,7 @@ class OrderTasks(TaskKind[OrderRecord]):
         self._booking = booking
 
     def concurrency_limits(self, queued: OrderRecord) -> Mapping[Hashable, int]:
-        """Give each provider half of the places, so that one that hangs does not block the other."""
+        """Give each provider half of the places, so that a provider that hangs does not block the other."""
         return {"": self.most_at_once, queued.provider: self.most_at_once // 2}
 
     def commit_condition(self, held: OrderRecord) -> Condition:
@@ -89,5 +89,6 @@ class OrderTasks(TaskKind[OrderRecord]):
         if due is None and error:
             due = payments.next_look_after_refusal(created=order.created, now=now)
         due = min(NEVER if due is None else due, self._booking.refund_check_at(rows))
+        # The checkout was ended, so no payment is possible at its address.
         ended: Params = {"url": ""} if is_ended else {}
         return Delayed(error, is_try=False, values={"due": due, "tries": 0, **ended})

@@ -69,7 +69,7 @@ class BoughtMonth(msgspec.Struct, frozen=True, kw_only=True):
 
 class PlanState(msgspec.Struct, frozen=True, kw_only=True):
     """An account at the moment `now`: the plan in its row, the anchor of its cycles, all its months, and the
-    balances of its pools. Credits that running requests hold count as spent."""
+    balances of its pools by their start. Credits that running requests hold count as spent."""
 
     now: int
     plan: str
@@ -90,8 +90,9 @@ class PlanState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MonthChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An account after a change. `credits` has grants by month id; a negative one takes credits back.
-    `spent` credits return to the pool `pool`, so the plan that begins there has its whole allowance."""
+    """An account after a change. `credits` are pairs of a month's id and a grant; a negative one takes
+    credits back. `spent` credits return to the pool `pool`, so the plan that begins there has its whole
+    allowance."""
 
     plan: str
     anchor: int
@@ -104,7 +105,7 @@ class MonthChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def buy_month(account: PlanState, bought: BoughtMonth) -> MonthChange:
-    """Return the change that a month makes whose price is paid now.
+    """Return the change when the price of a month is paid now.
 
     A month of the plan in force follows the last one; a month of another plan begins now. It becomes granted
     credits instead if the account would lose by it: it is barred or was ordered before the running month, or
@@ -121,9 +122,10 @@ def buy_month(account: PlanState, bought: BoughtMonth) -> MonthChange:
     is_owned = not chain and account.paid_until is None and account.plan == bought.plan
     is_older = bool(chain) and bought.ordered < chain[-1].ordered
     if bought.is_barred or is_owned or is_older:
-        after_end = account.now + 1
+        # It starts after it was replaced, so `has_run` is false, and no pool has its spending.
+        starts = account.now + 1
         ended = Month(
-            **_bought_values(bought), starts=after_end, ends=after_end, state="carried", replaced=account.now
+            **_bought_values(bought), starts=starts, ends=starts, state="carried", replaced=account.now
         )
         change = _grant_unspent(_same_plan(account), (ended,))
         return _replace(change, needs_attention=bought.allowance is None)
@@ -131,7 +133,7 @@ def buy_month(account: PlanState, bought: BoughtMonth) -> MonthChange:
 
 
 def refund_month(account: PlanState, id_: str) -> MonthChange:
-    """Return the change that a month makes whose whole price was refunded.
+    """Return the change when the whole price of a month was refunded.
 
     A month ahead is dropped. The running month ends now, and the next one begins. The credits of a carried
     month are taken back. A past month has nothing to take back: a person has to look.
@@ -166,7 +168,7 @@ def refund_month(account: PlanState, id_: str) -> MonthChange:
 
 
 def end_paid_plan(account: PlanState) -> MonthChange | None:
-    """Return the change that ends a paid plan. None: it runs, or its end is written."""
+    """Return the change that ends a paid plan. None: the plan still runs, or its end is written already."""
     if account.paid_until is None or account.now < account.paid_until:
         return None
     return MonthChange(plan=account.lapsed_plan, anchor=account.anchor, paid_until=None)
@@ -196,9 +198,9 @@ class CarryTarget(NamedTuple):
 def carry_target(month: Month, balance: int, held: int, now: int) -> CarryTarget:
     """Return what to carry from a replaced month now, besides what was carried before.
 
-    Running requests may still spend from its pool, so this is asked again until no request holds credits
-    there and no entry can come late. The carried credits leave the pool, so a request that began under the
-    old plan cannot spend them twice.
+    Running requests may still spend from its pool, so the task of the month calls this again until no request
+    holds credits there and no entry can come late. The carried credits leave the pool, so a request that
+    began under the old plan cannot spend them twice.
     """
     assert month.replaced is not None, "a replaced month has its moment"
     if not month.has_run:
@@ -211,7 +213,7 @@ def carry_target(month: Month, balance: int, held: int, now: int) -> CarryTarget
 
 
 class DueMail(NamedTuple):
-    """A mail about the end of a month, and the number of them that are sent or skipped with it."""
+    """A mail about the end of a month, if one is due. `mailed` counts those that are then sent or skipped."""
 
     kind: MailKind | None
     mailed: int
@@ -262,7 +264,7 @@ def _begin_plan(account: PlanState, bought: BoughtMonth) -> MonthChange:
 
 
 def _reverse_refund(account: PlanState, known: Month) -> MonthChange:
-    """Return the change that a refunded month makes whose refund failed or whose dispute was won.
+    """Return the change when the refund of a month has failed, or its dispute was won.
 
     What the refund took is granted as credits. The month does not run again."""
     if known.is_paid:
@@ -298,12 +300,12 @@ def _restore_pool(account: PlanState, change: MonthChange, pool: int) -> MonthCh
 
 
 def _rechain(months: Iterable[Month], starts: int, anchor: int, now: int) -> tuple[Month, ...]:
-    """Return the months one behind the other, from the moment `starts`."""
-    row = []
+    """Return the months one behind the other. The first one begins at the moment `starts`."""
+    moved = []
     for each in months:
-        row.append(_new_month(each, starts, anchor, now))
-        starts = row[-1].ends
-    return tuple(row)
+        moved.append(_new_month(each, starts, anchor, now))
+        starts = moved[-1].ends
+    return tuple(moved)
 
 
 def _new_month(bought: BoughtMonth | Month, starts: int, anchor: int, now: int) -> Month:

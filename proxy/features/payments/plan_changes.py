@@ -51,6 +51,7 @@ class PlanReading(NamedTuple):
 
 
 async def read_plan(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
+    """Read an account. After another numbered change of it, `write_change` refuses this reading."""
     store = ledger.store
     params: Params = {"account": account}
     (numbered,) = await store.read(_LAST_NUMBER, params)
@@ -63,7 +64,7 @@ async def read_plan(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
     plan = sales.plans.get(row["plan"])
     if plan is None or plan.allowance is not None:
         # Read before the balances: a request that settles between counts twice, and is never missed.
-        # Without an allowance, a large one that never settles would be a gift to the next plan.
+        # Without an allowance, holds do not count: the next plan would get a large one that never settles.
         held = await ledger.holds.held_allowance(account, pool)
     balances = await entries.read_pools(store, account)
     plan_state = PlanState(
@@ -87,19 +88,19 @@ async def read_plan(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
 
 
 async def write_change(
-    ledger: Ledger, reading: PlanReading, moved: list[Entry], statements: list[Statement]
+    ledger: Ledger, reading: PlanReading, new_entries: list[Entry], statements: list[Statement]
 ) -> None:
     """Write one change. Raises AlreadyExists if another change of the account came between: then read it
     again."""
     guard: Params = {"account": reading.account, "number": reading.number + 1, "at": reading.plan_state.now}
     # The lock comes first: a change that waits for it must not hold balances that settlements wait for.
-    first = (lock_account(reading.account), Statement(_INSERT_CHANGE, guard))
-    if moved:
+    locked_first = (lock_account(reading.account), Statement(_INSERT_CHANGE, guard))
+    if new_entries:
         # Pools in the order in which settlements lock them.
-        in_order = sorted(moved, key=lambda entry: -entry.pool)
-        await ledger.holds.write_entries(in_order, statements, first)
+        in_order = sorted(new_entries, key=lambda entry: -entry.pool)
+        await ledger.holds.write_entries(in_order, statements, locked_first)
     else:
-        await ledger.store.write(*first, *statements)
+        await ledger.store.write(*locked_first, *statements)
 
 
 def month_of(record: MonthRecord) -> Month:
@@ -109,17 +110,17 @@ def month_of(record: MonthRecord) -> Month:
 
 def month_entries(reading: PlanReading, change: MonthChange, reason: str) -> list[Entry]:
     """Return the entries of a change: the grants of carried months, and spending that returns to a pool."""
-    moved = [
+    found = [
         new_entry(reading, GRANTED, credits, reason, carry_reference(reading, month))
         for month, credits in change.credits
     ]
     if change.spent:
-        moved.append(new_entry(reading, change.pool, change.spent, reason, None))
-    return moved
+        found.append(new_entry(reading, change.pool, change.spent, reason, None))
+    return found
 
 
 def month_statements(reading: PlanReading, change: MonthChange) -> list[Statement]:
-    plan_state, moved = reading.plan_state, {month for month, _ in change.credits}
+    plan_state, carried = reading.plan_state, {month for month, _ in change.credits}
     plan: Params = {
         "account": reading.account,
         "plan": change.plan,
@@ -127,12 +128,12 @@ def month_statements(reading: PlanReading, change: MonthChange) -> list[Statemen
         "paid_until": change.paid_until,
         "lapsed_plan": plan_state.lapsed_plan,
     }
-    before = (plan_state.plan, plan_state.anchor, plan_state.paid_until)
-    is_same = (change.plan, change.anchor, change.paid_until) == before
+    current = (plan_state.plan, plan_state.anchor, plan_state.paid_until)
+    is_same = (change.plan, change.anchor, change.paid_until) == current
     written = [] if is_same else [Statement(_UPDATE_PLAN, plan)]
     for month in change.months:
         due = next_due(month, plan_state.now)
-        written.append(month_statement(reading, month, due=due, is_carried_again=month.id in moved))
+        written.append(month_statement(reading, month, due=due, is_carried_again=month.id in carried))
     return written
 
 
@@ -144,14 +145,14 @@ def month_statement(
         "is_paid": int(month.is_paid),
         "account": reading.account,
         "due": NEVER if due is None else due,
-        "moved": reading.carry_counts.get(month.id, 0) + is_carried_again,
+        "moved": reading.carry_counts.get(month.id, 0) + int(is_carried_again),
     }
     return Statement(_UPSERT_MONTH, row)
 
 
 def carry_reference(reading: PlanReading, month: str) -> str:
-    moved = reading.carry_counts.get(month, 0)
-    return f"carry:{month}:{moved}" if moved else f"carry:{month}"
+    carries = reading.carry_counts.get(month, 0)
+    return f"carry:{month}:{carries}" if carries else f"carry:{month}"
 
 
 def new_entry(reading: PlanReading, pool: int, amount: int, reason: str, reference: str | None) -> Entry:

@@ -7,9 +7,9 @@ from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
-MOST_AMOUNT = 10**15
-Minor = Annotated[int, msgspec.Meta(ge=0, le=MOST_AMOUNT)]
-"""An amount in an answer of a provider, in minor units."""
+MOST_FETCHED_AMOUNT = 10**15
+Minor = Annotated[int, msgspec.Meta(ge=0, le=MOST_FETCHED_AMOUNT)]
+"""An amount in an answer of a provider, in minor units. It may be far above any price."""
 
 
 class Checkout(NamedTuple):
@@ -33,7 +33,7 @@ class CheckoutRequest(msgspec.Struct, frozen=True, kw_only=True):
 class FetchedPayment(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as the provider's API has it; amounts are in minor units.
 
-    `reference` is the id of the order that it names. It `is_paid` once it was paid in full, whatever was
+    `reference` is the id of the order that it names. It `is_paid` once it was paid in full, even if it was
     refunded since. `disputed` is the unrefunded part that an open or lost dispute holds. It may become less
     only if the `seller_won_dispute`.
     """
@@ -71,7 +71,8 @@ class ProviderFailed(Exception):
 
 
 class Provider(Protocol):
-    """One provider under our key. Every call but `event` may raise ProviderFailed."""
+    """One provider under our key. Every call but `webhook_object` may raise ProviderFailed. `seller` is the
+    id of the account that is paid, "" if the key has only one."""
 
     name: str
     seller: str

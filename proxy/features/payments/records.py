@@ -22,7 +22,8 @@ _IS_OPEN = f"due < {NEVER}"
 
 
 class OrderRecord(QueuedTask, frozen=True, kw_only=True):
-    """An order. Its values are those of the offer when it was made. See the migration for the columns."""
+    """An order, with the values that its offer had then. `amount` is in minor units, `credits` in
+    micro-credits. See the migration for the columns."""
 
     id: str
     account: str
@@ -72,7 +73,8 @@ class PaymentRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventRecord(QueuedTask, frozen=True, kw_only=True):
-    """An object of a provider that webhooks named, `received` times. `account` is ""."""
+    """An object of a provider that webhooks named, `received` times. `id` is `PROVIDER:OBJECT`, and `account`
+    is ""."""
 
     id: str
     account: str = ""
@@ -109,10 +111,11 @@ class MonthSpan(NamedTuple):
 
 
 ORDERS = ListedTable("orders", OrderRecord)
-NEEDY_ORDERS = ListedTable("orders", OrderRecord, listed="attention <> ''")
+ATTENTION_ORDERS = ListedTable("orders", OrderRecord, listed="attention <> ''")
 OTHER_ORDERS = ListedTable("orders", OrderRecord, listed="attention = ''")
 PAYMENTS = ListedTable("payments", PaymentRecord)
 ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN, place="provider", earliest="due")
+# The first letter of an event's id tells its provider.
 EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, place="substr(id, 1, 1)", earliest="due")
 MONTH_TASKS = TaskTable("paid_months", MonthRecord, _IS_OPEN, earliest="due")
 # An operator's plan spends from the same pool, since the anchor stays. The midnight before names the pool.
@@ -154,8 +157,8 @@ _SELECT_BY_ORDER = f"{PAYMENTS.select} order_id = :order ORDER BY id"
 
 
 async def payment_by_id(store: Store, id_: str) -> list[PaymentRecord]:
-    found = await PAYMENTS.get(store, None, id_)
-    return [] if found is None else [found]
+    payment = await PAYMENTS.get(store, None, id_)
+    return [] if payment is None else [payment]
 
 
 async def payments_of(store: Store, order: str) -> list[PaymentRecord]:

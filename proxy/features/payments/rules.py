@@ -14,9 +14,10 @@ _SECOND_US = 1_000_000
 _MINUTE_US, _HOUR_US, _DAY_US = 60 * _SECOND_US, 3600 * _SECOND_US, 86_400 * _SECOND_US
 _OPEN_LOOKS_US = (1 * _MINUTE_US, 5 * _MINUTE_US, 30 * _MINUTE_US)
 _EXPIRED_LOOKS_US = (5 * _MINUTE_US, 1 * _DAY_US, 3 * _DAY_US)
-"""After the end of an order: a payment of its last second is found, and one that was reviewed for days."""
+"""After the end of an order. They find a payment of its last second, and one that was reviewed for days."""
 _PAID_LOOKS_US = (1 * _DAY_US, 3 * _DAY_US, 7 * _DAY_US)
 _WATCHED_US = 180 * _DAY_US
+"""For this time, the provider is asked about a paid order, or after it has refused."""
 
 OrderState = Literal["open", "paid", "partly_refunded", "refunded", "disputed"]
 
@@ -30,7 +31,7 @@ class PaidAmount(msgspec.Struct, frozen=True):
 
     @property
     def remaining(self) -> int:
-        """What was neither refunded nor is disputed. A dispute and a refund may be about the same money."""
+        """The part that was not refunded and is not disputed. Both may be about the same money."""
         return max(0, self.paid - self.refunded - self.disputed)
 
 
@@ -72,8 +73,10 @@ def next_look(*, created: int, expires: int, paid: int | None, now: int) -> int 
     if paid is None:
         hourly = created + _HOUR_US * ((now - created) // _HOUR_US + 1)
         looks = [created + after for after in _OPEN_LOOKS_US]
-        looks += [hourly] * (hourly < expires) + [expires + after for after in _EXPIRED_LOOKS_US]
+        looks += ([hourly] if hourly < expires else []) + [expires + after for after in _EXPIRED_LOOKS_US]
     else:
         weekly = paid + 7 * _DAY_US * ((now - paid) // (7 * _DAY_US) + 1)
-        looks = [paid + after for after in _PAID_LOOKS_US] + [weekly] * (weekly <= paid + _WATCHED_US)
+        looks = [paid + after for after in _PAID_LOOKS_US] + (
+            [weekly] if weekly <= paid + _WATCHED_US else []
+        )
     return min((look for look in looks if look > now), default=None)

@@ -26,7 +26,7 @@ _AMOUNT = re.compile(r"[0-9]{1,8}(\.[0-9]{1,2})?")
 # Mercado Pago's references have 64 characters at most, and orders' titles are shown to people.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # Currencies with no or three decimals would need other minor units.
-_OTHER_DECIMALS = frozenset(
+_WITHOUT_TWO_DECIMALS = frozenset(
     (
         *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV"),
         *("XAF", "XOF", "XPF", "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"),
@@ -157,14 +157,14 @@ def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Pat
     raw = reader.table(value, "payments")
     plans = _read_offers(reader, raw, "plans", _WrittenOffer)
     packs = _read_offers(reader, raw, "packs", _WrittenPack)
-    rest = {key: each for key, each in raw.items() if key not in ("plans", "packs")}
-    section = reader.section(PaymentsSection, rest, "payments") or PaymentsSection()
+    own_keys = {key: each for key, each in raw.items() if key not in ("plans", "packs")}
+    section = reader.section(PaymentsSection, own_keys, "payments") or PaymentsSection()
     if section.mercadopago.access_token and not section.mercadopago.seller:
         reader.fault(
             "payments.mercadopago.seller", "must be the id of the account that is paid; it is missing"
         )
-    found = {name: _with_secrets(reader, name, section, environ, folder) for name in PROVIDERS}
-    return msgspec.structs.replace(section, plans=plans, packs=packs, **found)
+    providers = {name: _with_secrets(reader, name, section, environ, folder) for name in PROVIDERS}
+    return msgspec.structs.replace(section, plans=plans, packs=packs, **providers)
 
 
 def _read_offers(
@@ -193,13 +193,13 @@ def _read_offers(
 
 
 def _read_amount(reader: Reader, key: str, priced: _WrittenOffer) -> int:
-    if priced.currency in _OTHER_DECIMALS:
+    if priced.currency in _WITHOUT_TWO_DECIMALS:
         reader.fault(f"{key}.currency", f"must have two decimals; {priced.currency} has not")
     try:
         return minor_units(priced.amount)
     except ValueError as error:
         reader.fault(f"{key}.amount", f"{error}; got {priced.amount[:40]!r}")
-        return 0
+        return 0  # never used, since a fault refuses the whole configuration
 
 
 def _read_credits(reader: Reader, key: str, pack: _WrittenPack) -> int:

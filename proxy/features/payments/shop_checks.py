@@ -85,6 +85,7 @@ def _check_packs(config: Config, section: PaymentsSection) -> Iterator[Finding]:
         return
     names = [new_account_plan(config), section.lapsed_plan or new_account_plan(config), *section.plans]
     plans = [config.plans[name] for name in dict.fromkeys(names) if name in config.plans]
+    # A sold plan without an allowance needs no pack.
     used = [each for each in plans if each.name not in section.plans or each.allowance is not None]
     free = [each.name for each in used if is_speech_free(each, config)]
     for name in section.packs if free else ():

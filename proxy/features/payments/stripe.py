@@ -28,12 +28,12 @@ from speech_engine.http import HttpClient
 
 VERSION = "2026-10-28.endive"
 _TOLERANCE_US = 300 * SECOND_US
-_HOLDS = frozenset({"needs_response", "under_review", "lost"})
+_HELD_STATES = frozenset({"needs_response", "under_review", "lost"})
 """The states of a dispute in which the bank has the money. An inquiry (`warning_…`) takes none."""
-_OBJECT = re.compile(r"(pi|cs)_[A-Za-z0-9_]{1,200}", re.ASCII)
+_OBJECT_ID = re.compile(r"(pi|cs)_[A-Za-z0-9_]{1,200}", re.ASCII)
 _PAGE = 100
 _MOST_PAGES = 100
-_FORM = {"content-type": "application/x-www-form-urlencoded"}
+_FORM_HEADERS = {"content-type": "application/x-www-form-urlencoded"}
 
 
 class _Session(msgspec.Struct):
@@ -120,29 +120,29 @@ class Stripe:
             "cancel_url": request.return_url,
             "expires_at": request.expires // SECOND_US,
         }
-        headers = {**_FORM, "idempotency-key": request.order}
-        made = await self._calls.change_object(
+        headers = {**_FORM_HEADERS, "idempotency-key": request.order}
+        session = await self._calls.change_object(
             _Session, "/v1/checkout/sessions", urlencode(form).encode(), headers
         )
-        if not made.url:
+        if not session.url:
             raise ProviderFailed("Its checkout is over already.", is_final=True)
-        return Checkout(made.id, made.url)
+        return Checkout(session.id, session.url)
 
     async def end_checkout(self, checkout: str, at: int) -> None:
         del at
         path = f"/v1/checkout/sessions/{quote(checkout, safe='')}"
         # Stripe refuses to end a session that is over: it was paid, or is ended already.
         if (await self._calls.get_object(_Session, path)).status == "open":
-            headers = {**_FORM, "idempotency-key": f"end-{checkout}"}
+            headers = {**_FORM_HEADERS, "idempotency-key": f"end-{checkout}"}
             await self._calls.change_object(_Session, f"{path}/expire", b"", headers)
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         del order
-        found = await self.find_payment(checkout) if checkout else None
-        return [] if found is None else [found]
+        payment = await self.find_payment(checkout) if checkout else None
+        return [] if payment is None else [payment]
 
     async def find_payment(self, object_id: str) -> FetchedPayment | None:
-        if not _OBJECT.fullmatch(object_id):
+        if not _OBJECT_ID.fullmatch(object_id):
             return None
         if object_id.startswith("cs_"):
             session = await self._calls.find_object(_Session, f"/v1/checkout/sessions/{object_id}")
@@ -153,15 +153,15 @@ class Stripe:
         return None if intent is None else await self._fetched(intent)
 
     async def payments_since(self, moment: int) -> AsyncIterator[FetchedPayment]:
-        asked: Query = {"created[gte]": moment // SECOND_US, "limit": _PAGE, "expand[]": "data.latest_charge"}
+        query: Query = {"created[gte]": moment // SECOND_US, "limit": _PAGE, "expand[]": "data.latest_charge"}
         for _ in range(_MOST_PAGES):
-            page = await self._calls.get_object(_Intents, "/v1/payment_intents", asked)
+            page = await self._calls.get_object(_Intents, "/v1/payment_intents", query)
             for intent in page.data:
                 if intent.status == "succeeded":
                     yield await self._fetched(intent)
             if not page.has_more or not page.data:
                 return
-            asked = {**asked, "starting_after": page.data[-1].id}
+            query = {**query, "starting_after": page.data[-1].id}
         raise ProviderFailed(f"More than {_MOST_PAGES * _PAGE} payments were not compared.", is_final=True)
 
     def webhook_object(self, request: ProviderWebhook) -> str | None:
@@ -170,20 +170,20 @@ class Stripe:
             event = msgspec.json.decode(request.body, type=_Event)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        found = event.data.object
+        named = event.data.object
         is_session = event.type.startswith("checkout.session.")
         if not is_session and not event.type.startswith(("charge.", "payment_intent.")):
             return None
-        own = found.id if found.object in ("checkout.session", "payment_intent") else ""
-        id_ = found.payment_intent or own
-        return id_ if _OBJECT.fullmatch(id_) else None
+        own_id = named.id if named.object in ("checkout.session", "payment_intent") else ""
+        id_ = named.payment_intent or own_id
+        return id_ if _OBJECT_ID.fullmatch(id_) else None
 
     def _check_signature(self, request: ProviderWebhook) -> None:
         parts = [part.partition("=") for part in request.headers.get("stripe-signature", "").split(",")]
-        t = next((value for name, _, value in parts if name == "t"), "")
-        is_number = t.isascii() and t.isdecimal() and len(t) < 12
-        is_in_time = is_number and abs(request.now - int(t) * SECOND_US) <= _TOLERANCE_US
-        expected = hmac.digest(self._secret, f"{t}.".encode() + request.body, "sha256").hex().encode()
+        timestamp = next((value for name, _, value in parts if name == "t"), "")
+        is_number = timestamp.isascii() and timestamp.isdecimal() and len(timestamp) < 12
+        is_in_time = is_number and abs(request.now - int(timestamp) * SECOND_US) <= _TOLERANCE_US
+        expected = hmac.digest(self._secret, f"{timestamp}.".encode() + request.body, "sha256").hex().encode()
         # While its secret is changed, an event has two signatures.
         signatures = [value.encode() for name, _, value in parts if name == "v1"]
         is_signed = any(hmac.compare_digest(expected, each) for each in signatures)
@@ -203,12 +203,12 @@ class Stripe:
         held_amount, seller_won_dispute = 0, False
         if charge.disputed:
             disputes = await self._calls.get_object(_Disputes, "/v1/disputes", {**of_intent, "limit": _PAGE})
-            held_amount = sum(each.amount for each in disputes.data if each.status in _HOLDS)
+            held_amount = sum(each.amount for each in disputes.data if each.status in _HELD_STATES)
             seller_won_dispute = any(each.status == "won" for each in disputes.data)
-        own = [each for each in sessions.data if each.payment_intent == intent.id]
+        own_sessions = [each for each in sessions.data if each.payment_intent == intent.id]
         return FetchedPayment(
             id=intent.id,
-            reference=(own[0].client_reference_id or "") if own else "",
+            reference=(own_sessions[0].client_reference_id or "") if own_sessions else "",
             amount=amount,
             currency=intent.currency.upper(),
             seller=self.seller,

@@ -27,6 +27,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.http.socket import ClientSocket, SocketEndpoint
     from proxy.speech.speech_request import Defaults
 
+    # `parts` has those of the newest revision alone.
     newest, parts = NewestUtterances(), list[SessionParts]()
 
     async def handle(socket: ClientSocket) -> None:

@@ -28,7 +28,7 @@ from speech_engine.redacted import Redacted
 
 _EXAMPLE = '{"type": "input.text", "text": "Hello. "}'
 _SAMPLES = {b'"ssml"': b'"<speak>-</speak>"'}
-"""A text to read the fields with, by the input_type. The texts come later."""
+"""A text to read the fields with, by the input_type. For any other type, it is "-". The texts come later."""
 _UNSUPPORTED = {
     **dict.fromkeys(("background", "history", "provenance", "word_times"), (b"null", b"false")),
     "check": (b"null", b'"off"'),
@@ -58,8 +58,8 @@ class DoneMessage(msgspec.Struct, frozen=True):
 
 
 class CancelMessage(msgspec.Struct, frozen=True):
-    """The sound is to stop. The listener has heard so many milliseconds of the utterance. Players of browsers
-    tell fractions of them."""
+    """The sound is to stop. `played_ms` is how much of the utterance the listener has heard. Players of
+    browsers send fractions."""
 
     played_ms: (
         Annotated[float, Meta(ge=0, le=2**31, description="a number of milliseconds from 0")] | None
@@ -92,9 +92,9 @@ def read_message(sent: str | bytes) -> ClientMessage:
     fields = _fields(sent)
     if (type_ := bytes(fields.pop("type", b""))) == _CONFIG:
         return ConfigMessage(fields)
-    if (plain := _MESSAGE_TYPES.get(type_)) is not None:
-        own = fields.keys() & {*plain.__struct_fields__}
-        return read(plain, {name: _value(fields[name]) for name in own})
+    if (plain_type := _MESSAGE_TYPES.get(type_)) is not None:
+        known = fields.keys() & {*plain_type.__struct_fields__}
+        return read(plain_type, {name: _value(fields[name]) for name in known})
     if not type_:
         raise missing_parameter("type", f", one of {_TYPES}.")
     raise InvalidRequest(f"Invalid value for 'type': it must be one of {_TYPES}.", param="type")
@@ -115,7 +115,7 @@ def _value(raw: msgspec.Raw) -> Any:
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return raw  # which no field takes, so its name is told
+        return raw  # no field takes it, so the error names the field
 
 
 def settings_of(
@@ -124,8 +124,8 @@ def settings_of(
     """Return the settings of the next utterances. Raises InvalidRequest, with the first field that is wrong.
     `defaults` and `client_fields` are as in `parse_speech`."""
     fields = dict(config.fields)
-    for name, nothing in _UNSUPPORTED.items():
-        if bytes(fields.pop(name, b"null")) not in nothing:
+    for name, harmless in _UNSUPPORTED.items():
+        if bytes(fields.pop(name, b"null")) not in harmless:
             raise InvalidRequest(
                 f"'{name}' has no effect on a socket: leave it out, or send the text to POST "
                 "/v1/audio/speech.",

@@ -39,7 +39,7 @@ CONFIG_S = 10.0
 MOST_FAULTS = 20
 """So many wrong messages close the socket."""
 MOST_WAITING = 20
-"""So many utterances may wait behind the one that is spoken."""
+"""The most utterances that wait behind the spoken one."""
 MOST_WAITING_CHARACTERS = 20_000
 """The most text of those together."""
 LATE_CANCEL_S = 30.0
@@ -66,8 +66,8 @@ class _Turn:
         self.texts: list[str] = []
         self.waiting_characters = 0
         self.utterance: Utterance | None = None
-        self.has_begun = asyncio.Event()
-        """It has an utterance, or will have none."""
+        self.begun = asyncio.Event()
+        """Set once it has an utterance, or will have none."""
         self.has_ended = False
         """No more text comes."""
         self.is_cancelled = False
@@ -106,18 +106,20 @@ class _Turn:
 
 
 class NativeSession:
-    def __init__(self, socket: ClientSocket, newest: Callable[[], SessionParts]) -> None:
+    """One socket. `newest_parts` returns the parts of the newest revision of the configuration."""
+
+    def __init__(self, socket: ClientSocket, newest_parts: Callable[[], SessionParts]) -> None:
         self._socket = socket
-        self._newest = newest
+        self._parts = newest_parts
         self._settings: UtteranceSettings | None = None
         self._turns = deque[_Turn]()
-        self._index = 0
-        self._has_news = asyncio.Event()
+        self._index = 0  # of the first turn
+        self._news = asyncio.Event()
         self._is_closing = False
         self._refusal = ""
-        # Held while a message is being answered.
+        # Locked while a message is being answered.
         self._answering = asyncio.Lock()
-        # The last one that was sent whole, while its sound may still be heard.
+        # The last turn that was sent whole, while its sound may still be heard.
         self._last_turn: _Turn | None = None
 
     async def serve_socket(self) -> None:
@@ -128,14 +130,14 @@ class NativeSession:
             await asyncio.wait((reading, speaking), return_when=asyncio.FIRST_COMPLETED)
             if not speaking.done():
                 reading.result()
-                # Not by its own name: a cancellation would then reach the piece that is spoken.
+                # `wait` does not cancel the task: a cancellation would reach the piece that is spoken.
                 await asyncio.wait((speaking,))
             speaking.result()
             async with self._answering:  # an interruption is answered before
                 await self._socket.close(_REFUSED if self._refusal else _NORMAL, self._refusal)
         except asyncio.CancelledError:
             if self._turns and not self._socket.is_gone:
-                # The drain is over. What was sent is paid for, and the client learns what that was.
+                # The drain is over. The client pays for what was sent, and is told what that was.
                 reading.cancel()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LAST_WORDS_S):
@@ -202,21 +204,21 @@ class NativeSession:
                 param="type",
                 code="utterance_under_way",
             )
-        newest = self._newest()
+        newest_parts = self._parts()
         try:
-            defaults = await newest.speaking.defaults_of(self._socket.caller, newest.defaults)
+            defaults = await newest_parts.speaking.defaults_of(self._socket.caller, newest_parts.defaults)
         except StorageFailed as error:
             raise self._storage_failure(error) from None
-        return messages.settings_of(message, defaults, newest.speaking.plans.client_fields)
+        return messages.settings_of(message, defaults, newest_parts.speaking.plans.client_fields)
 
     def _add_text(self, settings: UtteranceSettings, text: str) -> None:
         if sum(turn.waiting_characters for turn in self._turns) + len(text) > MOST_WAITING_CHARACTERS:
             if len(text) > MOST_WAITING_CHARACTERS:
-                mend = f"An utterance has up to {MOST_WAITING_CHARACTERS}: send input.done before more text."
+                hint = f"An utterance has up to {MOST_WAITING_CHARACTERS}: send input.done before more text."
             else:
-                mend = "Send it when an utterance has ended."
+                hint = "Send it when an utterance has ended."
             raise InvalidRequest(
-                f"Invalid 'text': more than {MOST_WAITING_CHARACTERS} characters would wait. {mend}",
+                f"Invalid 'text': more than {MOST_WAITING_CHARACTERS} characters would wait. {hint}",
                 param="text",
                 code="string_above_max_length",
             )
@@ -233,12 +235,12 @@ class NativeSession:
                 code="too_many_utterances",
             )
         self._turns.append(turn := _Turn(settings))
-        self._has_news.set()
+        self._news.set()
         return turn
 
     def _end_text(self) -> bool:
-        """End the text of the utterance that gets text now, and tell whether there is one."""
-        self._has_news.set()
+        """End the text of the utterance that gets text now. Return whether there was one."""
+        self._news.set()
         if not self._turns or self._turns[-1].has_ended:
             return False
         self._turns[-1].end_text()
@@ -249,23 +251,24 @@ class NativeSession:
         self._is_closing, self._refusal = True, error.code
         if self._turns:
             await self._interrupt("too_many_errors")
-        self._has_news.set()
+        self._news.set()
 
     async def _interrupt(self, reason: messages.CancelReason, played_ms: int | None = None) -> None:
         """End what is spoken and what waits, and tell the client what it has heard."""
         turns, interrupted = [*self._turns], Interrupted()
         while len(self._turns) > 1:
             self._turns.pop()
+        # Without a turn, the sound of the last one may still be heard.
         turn, index = (turns[0], self._index) if turns else (self._last_turn, self._index - 1)
         if turn is None or turn.is_cancelled:
             index = self._index
         else:
             turn.is_cancelled = True
-            await turn.has_begun.wait()
+            await turn.begun.wait()
             if turn.utterance is not None:
                 interrupted = await turn.utterance.interrupt(played_ms)
             turn.has_ended = True
-            self._has_news.set()
+            self._news.set()
         waited = "".join(text for each in turns for text in each.texts)
         await self._send(messages.cancelled_message(interrupted, index, reason, waited))
 
@@ -277,10 +280,10 @@ class NativeSession:
                     await self._speak_turn(self._turns[0])
             if self._is_closing and not self._turns:
                 return
-            self._has_news.clear()
+            self._news.clear()
             try:
                 async with asyncio.timeout(LATE_CANCEL_S if self._last_turn else None):
-                    await self._has_news.wait()
+                    await self._news.wait()
             except TimeoutError:
                 self._last_turn = None
 
@@ -305,20 +308,20 @@ class NativeSession:
             self._index += 1
 
     async def _speak_utterance(self, turn: _Turn) -> UtteranceEnd:
-        """Speak an utterance to its end, whatever that is. Then the stream of its account is free again."""
+        """Speak an utterance until it ends or fails. On return, the stream of its account is free again."""
         try:
             if not turn.texts or turn.is_cancelled:
                 return UtteranceEnd()
             listener = _Listener(self._socket, turn.settings.form, self._index)
             id_, key = f"{self._socket.id}-{self._index}", self._socket.caller.key
             self._socket.count_utterance()
-            utterance = await self._newest().utterances.begin_utterance(id_, key, turn.settings, listener)
+            utterance = await self._parts().utterances.begin_utterance(id_, key, turn.settings, listener)
         except RequestFailed as error:
             return UtteranceEnd(failure=error)
         except StorageFailed as error:
             return UtteranceEnd(failure=self._storage_failure(error))
         finally:
-            turn.has_begun.set()
+            turn.begun.set()
         try:
             turn.begin_with(utterance)
         except RequestFailed as error:

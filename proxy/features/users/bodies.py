@@ -126,5 +126,5 @@ def shown_session(row: SessionRow, current: str) -> ShownSession:
     return ShownSession(id=row.id, created=created, seen=seen, is_current=row.id == current)
 
 
-def shown(user: User) -> ShownUser:
+def shown_user(user: User) -> ShownUser:
     return struct_from(ShownUser, user, created=iso_time(user.created))

@@ -21,7 +21,7 @@ from proxy.http.replies import reply, struct_from
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
 
-_LONGEST_LANGUAGES = 100
+_MOST_LANGUAGE_CHARACTERS = 100
 
 
 class SignInRequests(Resource):
@@ -78,13 +78,13 @@ class Confirmations(Resource):
         sent, old = await read_body(request, bodies.Confirmation), session_or_none(request.scope)
         if bool(sent.token) == bool(sent.code):
             raise missing_parameter("token", ", or 'code'.")
-        done = await self._sign_ins.confirm_sign_in(
+        confirmed = await self._sign_ins.confirm_sign_in(
             request.path_params["id"], sent.token, sent.code, _client_address(request), old
         )
         if old is not None:
             self._sessions.forget(old.id)
-        headers = {"set-cookie": session_store.cookie(done.secret)}
-        return reply(struct_from(bodies.NewSession, done, id=done.session), headers=headers)
+        headers = {"set-cookie": session_store.cookie(confirmed.secret)}
+        return reply(struct_from(bodies.NewSession, confirmed, id=confirmed.session), headers=headers)
 
 
 class OwnSessions(Resource):
@@ -97,9 +97,9 @@ class OwnSessions(Resource):
     @endpoint("GET", "/v1/me/sessions", bodies.SessionList, access="session", is_for_suspended=True)
     async def list_own_sessions(self, request: Request) -> Response:
         """Your sessions, the newest first"""
-        own = session_of(request.scope)
-        rows = await session_store.list_of_user(self._admin_tools.store, own.user)
-        data = [bodies.shown_session(row, own.id) for row in rows]
+        session = session_of(request.scope)
+        rows = await session_store.list_of_user(self._admin_tools.store, session.user)
+        data = [bodies.shown_session(row, session.id) for row in rows]
         return reply(bodies.SessionList(data=data))
 
     @endpoint(
@@ -112,15 +112,15 @@ class OwnSessions(Resource):
     )
     async def end_own_session(self, request: Request) -> Response:
         """Sign out: end one of your sessions"""
-        own, id_ = session_of(request.scope), request.path_params["id"]
-        act = await self._admin_tools.audit_row(request, "session.ended", id_, own.caller.account)
-        is_there = is_printable(id_) and await session_store.end_session(
-            self._admin_tools.store, own.user, act
+        session, id_ = session_of(request.scope), request.path_params["id"]
+        act = await self._admin_tools.audit_row(request, "session.ended", id_, session.caller.account)
+        was_ended = is_printable(id_) and await session_store.end_session(
+            self._admin_tools.store, session.user, act
         )
-        if not is_there:
+        if not was_ended:
             raise NotFound(f"You have no session '{id_[:80]}'.", param="id")
         self._sessions.forget(id_)
-        headers = {"set-cookie": records.ENDED_COOKIE} if id_ == own.id else None
+        headers = {"set-cookie": records.ENDED_COOKIE} if id_ == session.id else None
         return reply(bodies.EndedSession(id=id_), headers=headers)
 
 
@@ -144,7 +144,7 @@ class AdminUsers(Resource):
         """The users of one account or of all, the newest first"""
         account = await self._admin_tools.query_account(request)
         listed = await read_table_page(request, records.ROWS, self._store, account)
-        return await listed.list_response(bodies.UserList, bodies.shown)
+        return await listed.list_response(bodies.UserList, bodies.shown_user)
 
     @endpoint(
         "POST",
@@ -161,9 +161,9 @@ class AdminUsers(Resource):
             raise Conflict("A link needs this server's address: set [server] public_url.", param="public_url")
         account = ""
         if new.account is not None:
-            found = await self._admin_tools.find_account(new.account)
-            check_open(found)
-            account = found.id
+            owner = await self._admin_tools.find_account(new.account)
+            check_open(owner)
+            account = owner.id
         act = await self._admin_tools.audit_row(
             request, "user.invited", new_id("sin"), account, operator=new.operator
         )
@@ -207,5 +207,5 @@ def _client_address(request: Request) -> str:
 
 
 def _language(request: Request) -> str:
-    wanted = request.headers.get("accept-language", "")[:_LONGEST_LANGUAGES]
-    return language_of(wanted.partition(",")[0].partition(";")[0].strip())
+    accepted = request.headers.get("accept-language", "")[:_MOST_LANGUAGE_CHARACTERS]
+    return language_of(accepted.partition(",")[0].partition(";")[0].strip())

@@ -36,18 +36,19 @@ from proxy.storage.store import Statement
 from speech_engine.redacted import Redacted
 
 _PERSON_FIELDS = ("mails", "language")
-"""Fields that belong to a person, whom no API key is."""
+"""Fields of a person. An API key is no person, so it cannot set them."""
 _SET_PREFERRED = "UPDATE accounts SET preferred_voice = :voice WHERE id = :id AND closed IS NULL"
 _SET_FAVOURITES = "UPDATE accounts SET favourite_voices = :voices WHERE id = :id AND closed IS NULL"
 
 
 def preferred_voice_statement(account: str, voice: str) -> Statement:
-    """Set the voice of the account's requests that name none; "" is none. Forget its callers afterwards."""
+    """Return the statement that sets the voice of requests that name none; "" is none. Forget the account's
+    callers after its commit."""
     return Statement(_SET_PREFERRED, {"id": account, "voice": voice})
 
 
 def favourite_voices_statement(account: str, voices: Sequence[str]) -> Statement:
-    """Set the favourite voices of an account, by their ids."""
+    """Return the statement that sets the favourite voices of an account, by their ids."""
     return Statement(
         _SET_FAVOURITES, {"id": account, "voices": "".join(encode_json(each) for each in voices)}
     )
@@ -151,7 +152,8 @@ class SelfService(Resource):
         return answer
 
     async def _favourite_ids(self, caller: Caller, names: list[str]) -> list[str]:
-        """Return the ids of voices, each once. Those that the list has already may be away now."""
+        """Return the ids of voices, each once. Ids of the stored list are not checked, so their voices may be
+        away."""
         account = await accounts.get(self._store, caller.account)
         known = set() if account is None else {*account.favourite_voices}
         param = "favourite_voices"

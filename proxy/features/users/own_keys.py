@@ -63,16 +63,16 @@ class OwnKeys(Resource):
             request, "key.created", new_id("key"), caller.account, **details
         )
         secret = api_key.mint()
-        made = await key_records.create_limited(
+        created = await key_records.create_limited(
             self._store, secret, new.record(caller.account, "speech", act.at), most, act
         )
-        if made is None:
+        if created is None:
             raise NotAllowed(
                 f"Your account has {most} API keys that work, the most of your plan '{terms.plan}'. Revoke "
                 "one that you do not need.",
                 code="too_many_keys",
             )
-        return keys.minted_key_reply(made, secret)
+        return keys.minted_key_reply(created, secret)
 
     @endpoint("DELETE", f"{_ROOT}/{{id}}", KeyEntry, access="fresh session", failures=(NotFound,))
     async def revoke_own_key(self, request: Request) -> Response:

@@ -27,7 +27,7 @@ USERS = Table(
     paths=(PathColumn("account", account_name),),
     erasable=Erasable(
         "usr_",
-        digests="SELECT '' AS digest FROM users WHERE id = :subject AND 1 = 0",
+        digests="SELECT '' AS digest FROM users WHERE id = :subject AND 1 = 0",  # a user has no recordings
         deletes=(
             "DELETE FROM sessions WHERE user_id = :subject",
             _DELETE_MAILS.format(of=_OF_USER),
@@ -131,22 +131,23 @@ SELECT name, CAST(:now AS BIGINT), CAST(:sign_in AS TEXT) FROM ({names}) AS coun
 """
 
 
-def counts_below(most: Mapping[str, int], since: int) -> Condition:
-    """Return the condition that each name was counted less often than `most` says."""
+def counts_below(max_counts: Mapping[str, int], since: int) -> Condition:
+    """Return the condition that each name was counted less often than `max_counts` says."""
     sql, params = [ALWAYS.sql], dict[str, Value](since=since)
-    for n, (name, number) in enumerate(most.items()):
+    for n, (name, number) in enumerate(max_counts.items()):
         sql.append(_IS_BELOW.format(n=n))
         params |= {f"name_{n}": name, f"most_{n}": number}
     return Condition(" AND ".join(sql), params)
 
 
 def count_statements(
-    most: Mapping[str, int], sign_in: str, now: int, only_if: Condition
+    max_counts: Mapping[str, int], sign_in: str, now: int, only_if: Condition
 ) -> tuple[Statement, ...]:
-    names = " UNION ALL ".join(f"SELECT CAST(:name_{n} AS TEXT) AS name" for n in range(len(most)))
-    params: Params = {**only_if.params, **{f"name_{n}": name for n, name in enumerate(most)}}
+    """Return the statement that counts each name of `max_counts` once, or none without names."""
+    names = " UNION ALL ".join(f"SELECT CAST(:name_{n} AS TEXT) AS name" for n in range(len(max_counts)))
+    params: Params = {**only_if.params, **{f"name_{n}": name for n, name in enumerate(max_counts)}}
     sql = _COUNT.format(names=names, only_if=only_if.sql)
-    return (Statement(sql, {**params, "sign_in": sign_in, "now": now}),) if most else ()
+    return (Statement(sql, {**params, "sign_in": sign_in, "now": now}),) if max_counts else ()
 
 
 async def find_by_address(store: Store, address: str) -> User | None:
@@ -159,14 +160,14 @@ _ADDRESS_BEGINS = "id IN (SELECT account FROM users WHERE address LIKE :address 
 
 
 class UserDirectory(People):
-    """The users of accounts, for other features."""
+    """The users of accounts, for other features. See `People`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def user(self, id_: str) -> UserEntry | None:
-        found = await ROWS.get(self._store, None, id_)
-        return None if found is None else found.entry
+        user = await ROWS.get(self._store, None, id_)
+        return None if user is None else user.entry
 
     async def users_of(self, account: str) -> Sequence[UserEntry]:
         return [each.entry for each in await ROWS.of_account(self._store, account)]

@@ -40,12 +40,12 @@ JOIN accounts ON accounts.id = keys.account
 WHERE sessions.hash IN ({{hashes}}) AND keys.kind = 'user'
 """
 _SEEN = "UPDATE sessions SET seen = :now WHERE id IN ({ids}) AND seen < :now"
-_OF_USER = "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
+_LIST_OF_USER = "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
 _IS_OWN = "id = :subject AND user_id = :user"
 _END_BATCH = """
 DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = :user LIMIT :limit) RETURNING id
 """
-_BATCH = MOST_ROWS - 1
+_BATCH = MOST_ROWS - 1  # one more row is that of the audit
 _TIDY = "DELETE FROM sessions WHERE created <= :whole OR seen <= :idle"
 
 _log = structlog.get_logger()
@@ -60,6 +60,8 @@ class SessionRow(NamedTuple):
 
 
 class _Answer(NamedTuple):
+    """What the secret of a cookie leads to. Without a session, it is not cached."""
+
     session: Session | None
     valid_for_s: float = 0.0
 
@@ -96,12 +98,12 @@ class UserSessions:
         sent = sent_secret(scope)
         if sent is None or not is_own_page(scope, self.origin):
             return None
-        found = None
+        session = None
         if _SECRET.fullmatch(sent):
-            found = (await self._answers.get(digest(sent))).session
-        if found is None:
+            session = (await self._answers.get(digest(sent))).session
+        if session is None:
             raise SessionEnded(records.ENDED_COOKIE)
-        return found
+        return session
 
     async def is_fresh(self, session: Session) -> bool:
         return await self._store.now() < session.fresh_until
@@ -128,15 +130,15 @@ class UserSessions:
         hashes, params = in_list(digests)
         rows = await self._store.read(_BY_HASH.format(hashes=hashes), params)
         now = await self._store.now()
-        found = {row["session_hash"]: self._answer(row, now) for row in rows}
-        unseen = [
+        answers = {row["session_hash"]: self._answer(row, now) for row in rows}
+        stale = [
             row["session"]
             for row in rows
-            if found[row["session_hash"]].session is not None and now - row["seen"] >= HOUR_US
+            if answers[row["session_hash"]].session is not None and now - row["seen"] >= HOUR_US
         ]
-        if unseen:
-            await self._note_seen(unseen, now)
-        return {each: found.get(each, _Answer(None)) for each in digests}
+        if stale:
+            await self._note_seen(stale, now)
+        return {each: answers.get(each, _Answer(None)) for each in digests}
 
     def _answer(self, row: Row, now: int) -> _Answer:
         status, began, seen = status_of(row), row["began"], row["seen"]
@@ -144,15 +146,15 @@ class UserSessions:
             return _Answer(None)
         caller = to_caller(status, now)
         session = Session(row["session"], row["user_id"], caller, began + FRESH_US)
-        before = self._answers.last_known(row["session_hash"])
-        if before is not None and before.session is not None and before.session.caller == caller:
+        cached = self._answers.last_known(row["session_hash"])
+        if cached is not None and cached.session is not None and cached.session.caller == caller:
             # The same object, so that its cached terms and plans stay valid.
-            session = before.session
+            session = cached.session
         end = min(began + LONGEST_US, seen + IDLE_US)
         return _Answer(session, min(valid_for_s(status, now), (end - now) / SECOND_US))
 
-    async def _note_seen(self, unseen: Sequence[str], now: int) -> None:
-        ids, params = in_list(unseen)
+    async def _note_seen(self, stale: Sequence[str], now: int) -> None:
+        ids, params = in_list(stale)
         try:
             await self._store.write(Statement(_SEEN.format(ids=ids), {**params, "now": now}))
         except StorageFailed as error:
@@ -161,10 +163,10 @@ class UserSessions:
 
 async def list_of_user(store: Store, user: str) -> list[SessionRow]:
     """List the sessions of a user that are not over, the newest first."""
-    rows = await store.read(_OF_USER, {"user": user})
+    rows = await store.read(_LIST_OF_USER, {"user": user})
     now = await store.now()
-    found = [SessionRow(row["id"], row["created"], row["seen"]) for row in rows]
-    return [each for each in found if not is_over(each.created, each.seen, now)]
+    sessions = [SessionRow(row["id"], row["created"], row["seen"]) for row in rows]
+    return [each for each in sessions if not is_over(each.created, each.seen, now)]
 
 
 async def end_session(store: Store, user: str, act: Act) -> bool:
@@ -179,11 +181,11 @@ async def end_session(store: Store, user: str, act: Act) -> bool:
 
 async def end_sessions(store: Store, act: Act) -> int:
     """End all sessions of the user that the act is about, and count them. Forget them afterwards."""
-    some = Statement(_END_BATCH, {"user": act.subject, "limit": _BATCH})
-    rows, *_ = await store.write(some, *audit.insert_statements(act))
+    batch = Statement(_END_BATCH, {"user": act.subject, "limit": _BATCH})
+    rows, *_ = await store.write(batch, *audit.insert_statements(act))
     ended = len(rows)
     while len(rows) == _BATCH:
-        (rows,) = await write_in_turn(store, _BATCH, some)
+        (rows,) = await write_in_turn(store, _BATCH, batch)
         ended += len(rows)
     return ended
 
@@ -202,8 +204,8 @@ def origin_of(url: str) -> str:
     """Return the origin of `public_url` as a browser writes it, or "" without one."""
     parts = urlsplit(url)
     host = parts.netloc.lower()
-    usual = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
-    return f"{parts.scheme}://{host.removesuffix(usual)}" if host else ""
+    usual_port = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
+    return f"{parts.scheme}://{host.removesuffix(usual_port)}" if host else ""
 
 
 def is_own_page(scope: Scope, own_origin: str) -> bool:

@@ -36,13 +36,13 @@ from proxy.storage.audit import Act
 from proxy.storage.listed_tables import lock_account
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
 from proxy.storage.rows import encode_json, in_list, new_id
-from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
+from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 LINK_S = 15 * 60
 INVITE_S = 72 * 3600
-MOST_TRIES = 5
-MOST_NEW_ACCOUNTS = 10
+_MOST_CODE_TRIES = 5
+_MOST_NEW_ACCOUNTS = 10
 _DAY_US = 86_400 * SECOND_US
 _WINDOW_US = LINK_S * SECOND_US
 _CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -61,13 +61,13 @@ _VALUES = ", ".join(SIGN_IN_ROWS.placeholders.values())
 _ADD = f"INSERT INTO sign_ins ({SIGN_IN_ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
 _IS_ADDED = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)"
 _HAS_USER = "EXISTS (SELECT 1 FROM users WHERE address = :of_address)"
-STRANGERS = f"(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d})"
-_IS_MAILED = f"{_IS_ADDED} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) > {STRANGERS})"
+COUNT_STRANGER_MAILS = f"(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d})"
+_IS_MAILED = f"{_IS_ADDED} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) > {COUNT_STRANGER_MAILS})"
 _RANK = f"CASE WHEN {_HAS_USER} THEN {Rank.OF_USER:d} ELSE {Rank.OF_STRANGER:d} END"
 _IS_OPEN = "id IN ({ids}) AND session = '' AND until > :now"
 _IS_OWN = _IS_OPEN.format(ids=":id")
 _COUNT_TRY = f"""
-UPDATE sign_ins SET tries = tries + 1 WHERE {_IS_OWN} AND code <> '' AND tries < {MOST_TRIES}
+UPDATE sign_ins SET tries = tries + 1 WHERE {_IS_OWN} AND code <> '' AND tries < {_MOST_CODE_TRIES}
 RETURNING code
 """
 _SPEND = f"""
@@ -140,13 +140,13 @@ class SignIns:
         self._store = store
         self._vault = vault
         self._mails = mails
-        self._turn = (_LOCK_COUNTS,) if store.is_shared else ()
-        # Reads are gathered, so a request with an invented id costs a part of a read.
-        self._open: ReadCache[str, SignIn | None] = ReadCache(
+        self._count_lock = (_LOCK_COUNTS,) if store.is_shared else ()
+        # Reads are gathered and not stored, so a request with an invented id costs a part of a read.
+        self._open_rows: ReadCache[str, SignIn | None] = ReadCache(
             self._read_open, lambda _row: 0.0, max_weight=1, most_together=MOST_TOGETHER, gathers_unknown=True
         )
         self._networks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._write_slots = asyncio.Semaphore(_AT_ONCE)
 
     async def request_sign_in(self, address: str, language: str, client: str) -> SignIn:
         """Note a request of a client, mail its link and code, and return it. Raises InvalidRequest,
@@ -180,17 +180,17 @@ class SignIns:
         )
         mailbox = await self._vault.name_digest("", f"mailbox:{mailbox_of(folded)}")
         # One network has 3 mails to a mailbox of the 10, so a stranger cannot use up those of its owner.
-        most = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER_TIMES * 10, narrow: 10}
-        turn, below = self._turn, records.counts_below(most, now - _WINDOW_US)
+        max_counts = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER_TIMES * 10, narrow: 10}
+        count_lock, below = self._count_lock, records.counts_below(max_counts, now - _WINDOW_US)
         # Requests of one network wait for each other, and not for those of other networks.
-        async with self._networks.setdefault(wide, asyncio.Lock()), self._places:
+        async with self._networks.setdefault(wide, asyncio.Lock()), self._write_slots:
             answers = await self._store.write(
-                *turn,
+                *count_lock,
                 Statement(_ADD.format(only_if=below.sql), {**msgspec.structs.asdict(row), **below.params}),
-                *records.count_statements(most, id_, now, Condition(_IS_ADDED, {})),
+                *records.count_statements(max_counts, id_, now, Condition(_IS_ADDED, {})),
                 *mail,
             )
-        if not answers[len(turn)]:
+        if not answers[len(count_lock)]:
             raise RateLimited(
                 "Too many sign-ins were asked for. Use the newest mail, or try again in 15 minutes.",
                 retry_after_s=LINK_S,
@@ -222,15 +222,15 @@ class SignIns:
             account=account,
             is_operator=int(is_operator),
         )
-        may, of = ("1 = 1", "") if not account else (_ACCOUNT_IS_OPEN, account)
-        held = (lock_account(of),) if of else ()
+        only_if, locked = (ALWAYS.sql, "") if not account else (_ACCOUNT_IS_OPEN, account)
+        locks = (lock_account(locked),) if locked else ()
         made: Params = {"made": act.subject}
         answers = await self._store.write(
-            *held,
-            Statement(_ADD.format(only_if=may), msgspec.structs.asdict(row)),
+            *locks,
+            Statement(_ADD.format(only_if=only_if), msgspec.structs.asdict(row)),
             *audit.insert_statements(act, "EXISTS (SELECT 1 FROM sign_ins WHERE id = :made)", made),
         )
-        if not answers[len(held)]:
+        if not answers[len(locks)]:
             raise Conflict("The account is closed.", param="account")
         return self._link(act.subject, token), until
 
@@ -239,28 +239,30 @@ class SignIns:
     ) -> Confirmed:
         """Spend a token or a code, and make a session in the same commit. The `old` session of the browser
         ends. Raises SignInFailed and RateLimited."""
-        row = await self._open.get(id_) if id_.isascii() and id_.isprintable() else None
-        if row is None or not await self._is_right(row, token, code):
+        row = await self._open_rows.get(id_) if id_.isascii() and id_.isprintable() else None
+        if row is None or not await self._try_secret(row, token, code):
             raise SignInFailed
         narrow, wide = (f"accounts of {network}" for network in networks_of(client))
-        most = {} if row.is_invite else {wide: WIDER_TIMES * MOST_NEW_ACCOUNTS, narrow: MOST_NEW_ACCOUNTS}
+        max_counts = (
+            {} if row.is_invite else {wide: WIDER_TIMES * _MOST_NEW_ACCOUNTS, narrow: _MOST_NEW_ACCOUNTS}
+        )
         for _ in range(_CONFIRM_TRIES):
             now = await self._store.now()
             user = await records.find_by_address(self._store, row.address)
             if user is None and not row.is_invite and self.section.sign_up != "open":
                 break
             try:
-                if (done := await self._spend(row, user, most, old, now)) is not None:
+                if (done := await self._spend(row, user, max_counts, old, now)) is not None:
                     return done
             except AlreadyExists:
                 continue  # another sign-in of this address has just made its user
-            below = records.counts_below(most, now - _DAY_US)
+            below = records.counts_below(max_counts, now - _DAY_US)
             if not (user or await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params)):
                 raise RateLimited(
                     "Too many new accounts from your network today. Try again tomorrow.",
                     retry_after_s=_DAY_US // SECOND_US,
                 )
-            if (row := await self._open.get(id_)) is None:
+            if (row := await self._open_rows.get(id_)) is None:
                 break
         raise SignInFailed
 
@@ -276,7 +278,7 @@ class SignIns:
         rows = await self._store.read(sql, {**params, "now": await self._store.now()})
         return {**dict.fromkeys(ids), **{row["id"]: SIGN_IN_ROWS.read(row) for row in rows}}
 
-    async def _is_right(self, row: SignIn, token: str, code: str) -> bool:
+    async def _try_secret(self, row: SignIn, token: str, code: str) -> bool:
         if token:
             return hmac.compare_digest(row.token, digest(token))
         # The try is counted before the code is compared, so a kill or a second worker gives no sixth try.
@@ -287,12 +289,13 @@ class SignIns:
         return bool(rows) and hmac.compare_digest(rows[0]["code"], sent)
 
     async def _spend(
-        self, row: SignIn, user: User | None, most: Mapping[str, int], old: Session | None, now: int
+        self, row: SignIn, user: User | None, max_counts: Mapping[str, int], old: Session | None, now: int
     ) -> Confirmed | None:
+        """Write the sign-in in one commit. None: the token is spent already, or a condition does not hold."""
         target, secret, below = (
             _session_owner(row, user),
             new_secret(),
-            records.counts_below(most, now - _DAY_US),
+            records.counts_below(max_counts, now - _DAY_US),
         )
         session: Params = {"sign_in": row.id, "session": new_id("ses")}
         may = f"{_NO_USER} AND {below.sql}" if target.is_new else _USER_IS_THERE
@@ -306,25 +309,25 @@ class SignIns:
             "now": now,
             "address": row.address,
         }
-        first = (
-            *self._turn,
+        locks = (
+            *self._count_lock,
             *(() if target.makes_account else (lock_account(target.account),)),
             *(() if target.is_new else (Statement(_HOLD_USER, {"user": target.user}),)),
         )
         answers = await self._store.write(
-            *first,
+            *locks,
             Statement(_SPEND.format(may=may), facts),
-            *(self._new_statements(row, target, session, most, now) if target.is_new else ()),
+            *(self._new_statements(row, target, session, max_counts, now) if target.is_new else ()),
             Statement(_ADD_SESSION, {**session, "user": target.user, "hash": digest(secret), "now": now}),
             Statement(_END_OLD, {**session, "old": old.id if old else ""}),
             *self._audit(target, session, now),
         )
-        if not answers[len(first)]:
+        if not answers[len(locks)]:
             return None
         return Confirmed(str(session["session"]), secret, target.user, target.account, row.address)
 
     def _new_statements(
-        self, row: SignIn, target: SessionOwner, session: Params, most: Mapping[str, int], now: int
+        self, row: SignIn, target: SessionOwner, session: Params, max_counts: Mapping[str, int], now: int
     ) -> list[Statement]:
         """Return the statements that make a user, with its row in `keys`, and its account if it is new, and
         count it."""
@@ -354,7 +357,7 @@ class SignIns:
             *([Statement(_ADD_ACCOUNT, account)] if target.makes_account else []),
             Statement(_ADD_KEY, key),
             Statement(_ADD_USER, user),
-            *records.count_statements(most, row.id, now, Condition(_SPENT, session)),
+            *records.count_statements(max_counts, row.id, now, Condition(_SPENT, session)),
         ]
 
     def _audit(self, target: SessionOwner, session: Params, now: int) -> list[Statement]:

@@ -14,6 +14,7 @@ from proxy.features.mail.section import SECTION as MAIL
 from proxy.features.users.section import SECTION
 
 _USUAL_LIMITS = {"rpm": 10, "streams": 1, "allowance": 600, "clones": 0}
+"""The values that a finding proposes for limits that a plan lacks."""
 _NOTED_LIMITS = ("voices", "max_characters", "job_characters")
 
 
@@ -60,5 +61,5 @@ def check_open_plan(config: Config, plan: Plan, registry: Registry) -> Iterator[
     if lacking := [name for name in needed if getattr(plan, name) is None]:
         do = " and ".join(f"{name} = {_USUAL_LIMITS[name]}" for name in lacking)
         yield wrong("sign-up", f"{where} {', '.join(lacking)}", f"write {do} in [plans.{plan.name}]")
-    if open_ := [name for name in _NOTED_LIMITS if getattr(plan, name) is None]:
-        yield note("sign-up", f"{where} {', '.join(open_)}", f"write them in [plans.{plan.name}]")
+    if unlimited := [name for name in _NOTED_LIMITS if getattr(plan, name) is None]:
+        yield note("sign-up", f"{where} {', '.join(unlimited)}", f"write them in [plans.{plan.name}]")

@@ -93,7 +93,7 @@ class EventTypes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeletedWebhook(msgspec.Struct, frozen=True, kw_only=True):
-    """It is gone."""
+    """The webhook was deleted, with its deliveries."""
 
     object: Literal["webhook_endpoint.deleted"] = "webhook_endpoint.deleted"
     id: str
@@ -101,7 +101,7 @@ class DeletedWebhook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookTestResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The receiver has answered, with this status. It is a `success` if that takes the event."""
+    """The receiver has answered with this status. It is a `success` if the status accepts the event."""
 
     object: Literal["webhook_endpoint.test"] = "webhook_endpoint.test"
     webhook_endpoint_id: str
@@ -157,7 +157,7 @@ def with_secret(opened: ReadableWebhook) -> WebhookWithSecret:
 
 
 def delivery_entry(record: WebhookDelivery) -> DeliveryEntry:
-    waits = record.state == "waiting"
+    is_waiting = record.state == "waiting"
     return struct_from(
         DeliveryEntry,
         record,
@@ -168,5 +168,5 @@ def delivery_entry(record: WebhookDelivery) -> DeliveryEntry:
         error=record.error or None,
         created_at=record.created // SECOND_US,
         answered_at=None if record.answered is None else record.answered // SECOND_US,
-        next_try_at=max(record.due, record.created) // SECOND_US if waits else None,
+        next_try_at=max(record.due, record.created) // SECOND_US if is_waiting else None,
     )

@@ -56,6 +56,7 @@ ROWS = ListedTable("webhook_deliveries", WebhookDelivery, listed="webhook = :web
 # A restart ends no delay: otherwise all waiting deliveries would be sent at once.
 TASKS = TaskTable("webhook_deliveries", WebhookDelivery, "state = 'waiting'", earliest="due")
 get, place_of = ROWS.get, ROWS.place_of
+# The condition has parameters of its own, none of which begins with told_.
 _ADD = """
 INSERT INTO webhook_deliveries (id, event, account, webhook, host, type, data, created, began, state)
 SELECT CAST(:told_id AS TEXT) || substr(id, 5), CAST(:told_event AS TEXT), account, id, host,
@@ -101,6 +102,7 @@ def add_statements(
 def new_sample(webhook: WebhookRecord, event: Event, now: int, lease_s: float) -> WebhookDelivery:
     """Return a delivery for one webhook that is tried once, under our lease."""
     bits = secrets.token_hex(12)
+    # As in `_ADD`, the id ends with that of the webhook, without its `hook`.
     return WebhookDelivery(
         id=f"dlv_{bits}{webhook.id[4:]}",
         event=f"evt_{bits}",

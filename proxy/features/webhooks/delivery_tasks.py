@@ -96,20 +96,21 @@ class DeliveryTasks(TaskKind[WebhookDelivery], Notices):
     async def list_open(self, now: int) -> list[WebhookDelivery]:
         if not self.section.on:
             return []
-        # Deliveries without a place are not listed: they would hide those that have one.
+        # The ids of full accounts, webhooks and hosts. Their deliveries would hide those that can begin.
         full = {place[1] for place in self.full_limits() if isinstance(place, tuple)}
         return await deliveries.list_open(self._store, now, 2 * self.most_at_once, full)
 
     async def work(self, held: WebhookDelivery) -> Result:
-        webhook, is_test = await records.get(self._store, None, held.webhook), not held.began
+        webhook = await records.get(self._store, None, held.webhook)
+        is_test = not held.began  # see `deliveries.new_sample`
         if webhook is None or (webhook.off_reason and not is_test):
             return _ended_result(held, "failed", await self._store.now(), held.status, OFF)
         outcome = await self._send(held, webhook)
         now = await self._store.now()
         verdict = rules.judge_status(outcome.status, now, held.began)
         if verdict == "delivered":
-            arrives = records.clear_failing_statement(webhook.id)
-            return _ended_result(held, "delivered", now, outcome.status, "", arrives)
+            success = records.clear_failing_statement(webhook.id)
+            return _ended_result(held, "delivered", now, outcome.status, "", success)
         if not is_test:
             await records.note_failure(self._store, webhook, now)
         if verdict == "again":

@@ -1,4 +1,4 @@
-"""/v1/webhook_endpoints: URLs that are told what happens, as in OpenAI's API, and what was sent to them."""
+"""/v1/webhook_endpoints: URLs that get events, as in OpenAI's API, and the deliveries to them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Webhooks(Resource):
     )
     async def get_webhook_endpoint(self, request: Request) -> Response:
         """One webhook"""
-        return reply(bodies.webhook_entry(await self._found(request)))
+        return reply(bodies.webhook_entry(await self._find_webhook(request)))
 
     @account_endpoint(
         "POST",
@@ -108,7 +108,7 @@ class Webhooks(Resource):
     async def delete_webhook_endpoint(self, request: Request) -> Response:
         """Delete a webhook with all its deliveries"""
         owner, id_ = await self._admin_tools.owner_of_request(request), request.path_params["id"]
-        # Not `_found`: a webhook whose secret cannot be opened can be deleted, too.
+        # Not `_find_webhook`: a webhook whose secret cannot be opened can be deleted, too.
         record = await self._webhooks.find_row(owner, id_)
         act = await self._admin_tools.act_if_admin(request, "webhook.deleted", id_, record.account)
         await self._webhooks.delete(id_, act)
@@ -141,7 +141,7 @@ class Webhooks(Resource):
     async def test_webhook_endpoint(self, request: Request) -> Response:
         """Send a sample of an event once, and wait for the answer"""
         event = (await read_optional_body(request, bodies.WebhookTest)).event_type
-        webhook = (await self._found(request)).record
+        webhook = (await self._find_webhook(request)).record
         act = await self._admin_tools.act_if_admin(request, "webhook.tested", webhook.id, webhook.account)
         ended = await self._webhooks.test(webhook, event, act)
         if ended.status is None:
@@ -166,7 +166,7 @@ class Webhooks(Resource):
     )
     async def list_webhook_deliveries(self, request: Request) -> Response:
         """What was and will be sent to a webhook, the newest first"""
-        webhook, store = (await self._found(request)).record, self._webhooks.store
+        webhook, store = (await self._find_webhook(request)).record, self._webhooks.store
         listed = await read_page(
             request,
             partial(deliveries.place_of, store, webhook.account),
@@ -184,16 +184,16 @@ class Webhooks(Resource):
     async def resend_webhook_delivery(self, request: Request) -> Response:
         """Send an event once more that arrived or failed"""
         account = await self._admin_tools.owner_of_request(request)
-        found = await self._webhooks.find_delivery(account, request.path_params["id"])
-        act = await self._admin_tools.act_if_admin(request, "webhook.resent", found.id, found.account)
-        return reply(bodies.delivery_entry(await self._webhooks.resend(found, act)))
+        delivery = await self._webhooks.find_delivery(account, request.path_params["id"])
+        act = await self._admin_tools.act_if_admin(request, "webhook.resent", delivery.id, delivery.account)
+        return reply(bodies.delivery_entry(await self._webhooks.resend(delivery, act)))
 
-    async def _found(self, request: Request) -> ReadableWebhook:
+    async def _find_webhook(self, request: Request) -> ReadableWebhook:
         return await self._webhooks.find_webhook(
             await self._admin_tools.owner_of_request(request), request.path_params["id"]
         )
 
     async def _change(self, request: Request, action: str, change: WebhookChange) -> ReadableWebhook:
-        found = (await self._found(request)).record
-        act = await self._admin_tools.act_if_admin(request, action, found.id, found.account)
-        return await self._webhooks.change(found.account, found.id, change, act)
+        webhook = (await self._find_webhook(request)).record
+        act = await self._admin_tools.act_if_admin(request, action, webhook.id, webhook.account)
+        return await self._webhooks.change(webhook.account, webhook.id, change, act)

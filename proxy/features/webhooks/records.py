@@ -85,6 +85,7 @@ ROWS = ListedTable(
 get, page, place_of = ROWS.get, ROWS.page, ROWS.place_of
 _IS_THERE = "EXISTS (SELECT 1 FROM webhooks WHERE id = :subject)"
 _AS_READ = "id = :id AND account = :account AND sealed = :was_sealed AND changed = :was_changed"
+# The act of the audit has the id as :subject.
 _WAS_READ = f"EXISTS (SELECT 1 FROM webhooks WHERE {_AS_READ})".replace(":id", ":subject")
 _REPLACE = f"""
 UPDATE webhooks SET host = :host, events = :events, changed = :changed, off_reason = :off_reason,
@@ -103,7 +104,7 @@ DELETE FROM webhook_deliveries WHERE id IN (
     SELECT id FROM webhook_deliveries WHERE webhook = :id LIMIT :limit
 ) RETURNING id
 """
-_BATCH = MOST_ROWS - 10
+_BATCH = MOST_ROWS - 10  # the commit of a batch has other rows, too
 _DELETE = "DELETE FROM webhooks WHERE id = :id RETURNING id"
 _SET_FAILING = "UPDATE webhooks SET failing_since = :now WHERE id = :id AND failing_since IS NULL"
 _CLEAR_FAILING = "UPDATE webhooks SET failing_since = NULL WHERE id = :id AND failing_since IS NOT NULL"
@@ -114,7 +115,7 @@ async def add_webhook(store: Store, record: WebhookRecord, most: int, act: Act |
     """Add a webhook. False: the account has `most` already, or is closed."""
     adding = ROWS.add_statements(_row(record), most)
     answers = await store.write(*adding, *audit.insert_statements(act, _IS_THERE))
-    return bool(answers[len(adding) - 1])
+    return bool(answers[len(adding) - 1])  # the last of `adding` returns the row
 
 
 async def replace_webhook(
@@ -132,11 +133,11 @@ async def replace_webhook(
 
 async def delete_webhook(store: Store, id_: str, act: Act | None = None) -> bool:
     """Delete a webhook with its deliveries, and tell whether it was there."""
-    some = Statement(_DELETE_DELIVERIES, {"id": id_, "limit": _BATCH})
-    while len((await write_in_turn(store, _BATCH, some))[0]) == _BATCH:
+    batch = Statement(_DELETE_DELIVERIES, {"id": id_, "limit": _BATCH})
+    while len((await write_in_turn(store, _BATCH, batch))[0]) == _BATCH:
         continue
     *_, rows = await store.write(
-        *audit.insert_statements(act, _IS_THERE), some, Statement(_DELETE, {"id": id_})
+        *audit.insert_statements(act, _IS_THERE), batch, Statement(_DELETE, {"id": id_})
     )
     return bool(rows)
 

@@ -22,7 +22,7 @@ TURN_OFF_AFTER_US = 3 * DAY_US
 """After this time without success, a webhook is turned off with its next failed delivery."""
 LISTED_US = 7 * DAY_US
 """How long ended deliveries are listed, and can be sent again."""
-GONE = 410
+_GONE_STATUS = 410
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -74,10 +74,11 @@ Verdict = Literal["delivered", "again", "failed", "gone"]
 
 
 def judge_status(status: int | None, now: int, began: int) -> Verdict:
-    """Judge an answer to a delivery whose tries began at this moment. A `status` of None is no answer."""
+    """Judge an answer to a delivery whose tries began at this moment, or 0 for a single try. A `status` of
+    None is no answer."""
     if status is not None and 200 <= status < 300:
         return "delivered"
-    if status == GONE:
+    if status == _GONE_STATUS:
         return "gone"
     return "failed" if now - began >= RETRIED_US else "again"
 

@@ -26,7 +26,7 @@ _HEAD_S = 8.0
 _BODY_S = 2.0
 MOST_S = _HEAD_S + _BODY_S
 MOST_ANSWER_BYTES = 64 * 1024
-_LOOK_UPS, _LOOK_UPS_OF_ACCOUNT = 32, 4
+_MOST_LOOK_UPS, _MOST_LOOK_UPS_OF_ACCOUNT = 32, 4
 _MOST_ADDRESSES = 4
 
 NOT_REACHED = "It could not be reached at a public address."
@@ -113,14 +113,14 @@ def _outcome(answer: Http1Answer) -> TryOutcome:
 
 
 def _only_public(look_up: LookUp) -> LookUp:
-    async def public(host: str, port: int) -> Sequence[Any]:
+    async def look_up_public(host: str, port: int) -> Sequence[Any]:
         found = list(await look_up(host, port))[:_MOST_ADDRESSES]
         # With one private address, all of them are refused.
-        if not found or not all(rules.is_public(str(each[4][0])) for each in found):
+        if not found or not all(rules.is_public(str(sockaddr[0])) for *_, sockaddr in found):
             raise OSError(errno.EACCES, "its address is not public")
         return found
 
-    return public
+    return look_up_public
 
 
 class LookUpThreads:
@@ -128,15 +128,15 @@ class LookUpThreads:
     the process. Their number is limited, in all and for each account, since a look-up cannot be cancelled."""
 
     def __init__(self) -> None:
-        self._places = asyncio.Semaphore(_LOOK_UPS)
-        self._of_accounts = Counter[str]()
+        self._slots = asyncio.Semaphore(_MOST_LOOK_UPS)
+        self._count_by_account = Counter[str]()
 
     def of(self, account: str) -> LookUp:
         async def look_up(host: str, port: int) -> Sequence[Any]:
-            if self._of_accounts[account] >= _LOOK_UPS_OF_ACCOUNT:
+            if self._count_by_account[account] >= _MOST_LOOK_UPS_OF_ACCOUNT:
                 raise OSError(errno.EAGAIN, "earlier look-ups of this account still wait")
-            await self._places.acquire()
-            self._of_accounts[account] += 1
+            await self._slots.acquire()
+            self._count_by_account[account] += 1
             return await self._look_up(account, host, port)
 
         return look_up
@@ -145,10 +145,10 @@ class LookUpThreads:
         loop = asyncio.get_running_loop()
         found: asyncio.Future[Sequence[Any]] = loop.create_future()
 
-        def tell(addresses: Sequence[Any], error: Exception | None) -> None:
-            self._places.release()
-            self._of_accounts[account] -= 1
-            self._of_accounts += Counter()  # without those at zero
+        def finish(addresses: Sequence[Any], error: Exception | None) -> None:
+            self._slots.release()
+            self._count_by_account[account] -= 1
+            self._count_by_account += Counter()  # without those at zero
             if found.done():
                 return
             if error is None:
@@ -156,7 +156,7 @@ class LookUpThreads:
             else:
                 found.set_exception(error)
 
-        def ask() -> None:
+        def resolve() -> None:
             addresses: Sequence[Any] = ()
             failed: Exception | None = None
             try:
@@ -165,9 +165,9 @@ class LookUpThreads:
                 failed = error
             # The loop may have ended meanwhile.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(tell, addresses, failed)
+                loop.call_soon_threadsafe(finish, addresses, failed)
 
-        threading.Thread(target=ask, name="look-up", daemon=True).start()
+        threading.Thread(target=resolve, name="look-up", daemon=True).start()
         return found
 
 

@@ -24,7 +24,8 @@ _log = structlog.get_logger()
 
 _TRIES = 5
 _RETRY_S = 2.0
-_OLDER_US = 24 * 3600 * SECOND_US
+_OLD_SECRET_US = 24 * 3600 * SECOND_US
+"""For this time, the old secret of a webhook signs beside the new one."""
 
 
 class ReadableWebhook(NamedTuple):
@@ -64,7 +65,7 @@ class WebhookStore:
     ) -> ReadableWebhook:
         """Add a webhook. Its id is the subject of the act, if there is one. Raises InvalidRequest for a
         refused URL, NotAllowed at the limit."""
-        self._check_on()
+        self._check_is_on()
         target, now = await self._read_target(account, url), await self.store.now()
         id_ = act.subject if act else new_id("hook")
         seal = WebhookSeal(name=name, url=url, secret=signing.new_secret())
@@ -91,7 +92,7 @@ class WebhookStore:
         return self.open(await self.find_row(account, id_))
 
     async def find_row(self, account: str | None, id_: str) -> WebhookRecord:
-        """Return the row of a webhook, whose secret may be one that cannot be opened. Raises NotFound."""
+        """Return the row of a webhook. Its seal is not opened, so it may be broken. Raises NotFound."""
         record = await records.get(self.store, account, id_) if id_.isprintable() else None
         if record is None:
             raise _not_found(id_)
@@ -129,10 +130,10 @@ class WebhookStore:
     async def test(self, webhook: WebhookRecord, event: Event, act: Act | None = None) -> WebhookDelivery:
         """Send a sample of an event once, now, and return its result. Raises RateLimited if too many of the
         account's are under way, NoPlace if too many of others are."""
-        self._check_on()
+        self._check_is_on()
         sample = deliveries.new_sample(webhook, event, await self.store.now(), LEASE_S)
         if not self._delivery_tasks.may_start(sample):
-            raise self._too_many(sample)
+            raise self._full_failure(sample)
         task = await self._delivery_tasks.begin_new(sample, act)
         await asyncio.wait([task])
         ended = await deliveries.get(self.store, None, sample.id)
@@ -142,23 +143,23 @@ class WebhookStore:
 
     async def find_delivery(self, account: str | None, id_: str) -> WebhookDelivery:
         """Return a delivery of this account; without one, of any. Raises NotFound."""
-        found = await deliveries.get(self.store, account, id_) if id_.isprintable() else None
-        if found is None:
+        delivery = await deliveries.get(self.store, account, id_) if id_.isprintable() else None
+        if delivery is None:
             raise NotFound(f"The delivery '{id_[:80]}' does not exist.", code="delivery_not_found")
-        return found
+        return delivery
 
-    async def resend(self, found: WebhookDelivery, act: Act | None = None) -> WebhookDelivery:
+    async def resend(self, delivery: WebhookDelivery, act: Act | None = None) -> WebhookDelivery:
         """Send an ended delivery again. Raises Conflict."""
-        self._check_on()
-        webhook = await records.get(self.store, None, found.webhook)
+        self._check_is_on()
+        webhook = await records.get(self.store, None, delivery.webhook)
         if webhook is not None and webhook.off_reason:
             raise Conflict("Its webhook is off; turn it on first.")
-        if not await deliveries.requeue(self.store, found.id, act):
+        if not await deliveries.requeue(self.store, delivery.id, act):
             raise Conflict("The delivery is still being tried.")
         self._delivery_tasks.look_now()
-        return await self.find_delivery(None, found.id)
+        return await self.find_delivery(None, delivery.id)
 
-    def _too_many(self, sample: WebhookDelivery) -> RateLimited | NoPlace:
+    def _full_failure(self, sample: WebhookDelivery) -> RateLimited | NoPlace:
         if self._delivery_tasks.full_limits() & own_limits(sample).keys():
             return RateLimited(
                 "Too many deliveries to your webhooks are under way. Try again when one has ended.",
@@ -166,7 +167,7 @@ class WebhookStore:
             )
         return NoPlace("deliveries to this webhook")
 
-    def _check_on(self) -> None:
+    def _check_is_on(self) -> None:
         if not self._delivery_tasks.section.on:
             raise NotAllowed("This server sends no webhooks: [webhooks] is off.", code="webhooks_off")
 
@@ -196,9 +197,10 @@ class WebhookStore:
             off_reason = "" if change.is_on else TURNED_OFF_BY_OWNER
             record = msgspec.structs.replace(record, off_reason=off_reason, failing_since=None)
         if change.rotates_secret:
-            older, until = (seal.secret, now + _OLDER_US) if change.keeps_old_secret else ("", 0)
+            older, until = (seal.secret, now + _OLD_SECRET_US) if change.keeps_old_secret else ("", 0)
             seal = msgspec.structs.replace(seal, secret=signing.new_secret(), older=older, older_until=until)
         sealed = await self._vault.seal_record(record.account, record.id, seal)
+        # `changed` always rises: `replace_webhook` compares it with the row.
         record = msgspec.structs.replace(
             record, changed=max(now, record.changed + 1), wrapped=sealed.wrapped, sealed=sealed.sealed
         )

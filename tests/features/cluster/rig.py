@@ -13,7 +13,7 @@ from proxy.app import Worker, open_worker
 from proxy.errors import UpstreamFailed
 from proxy.feature_list import load_config
 from proxy.features.cluster import machines
-from proxy.features.cluster.machines import NOW, Machine
+from proxy.features.cluster.machines import NOW_SQL, Machine
 from proxy.storage.rows import new_id
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone
@@ -110,7 +110,7 @@ async def living(store: Store) -> list[Machine]:
 
 async def age(store: Store, seconds: float, id_: str = "%") -> None:
     """Let machines be seen last so long ago."""
-    sql = f"UPDATE machines SET seen = {NOW} - {round(seconds * 1e6)} WHERE id LIKE :id"
+    sql = f"UPDATE machines SET seen = {NOW_SQL} - {round(seconds * 1e6)} WHERE id LIKE :id"
     await store.write(Statement(sql, {"id": id_}))
 
 

@@ -20,7 +20,7 @@ from proxy.cli.machine_orders import give_order
 from proxy.errors import UpstreamFailed
 from proxy.features.cluster import feature, machines, membership, orders, sharing
 from proxy.features.cluster.feature import FEATURE
-from proxy.features.cluster.machines import NOW
+from proxy.features.cluster.machines import NOW_SQL
 from proxy.features.cluster.membership import Membership
 from proxy.features.cluster.orders import OrderOutcome
 from proxy.features.marks.ring_source import Ring
@@ -123,7 +123,7 @@ async def test_rows_are_renewed_put_again_and_removed(site: Site) -> None:
         await store.write(
             Statement(
                 f"INSERT INTO machines SELECT 'gone', name, kind, version, schema, workers, "
-                f"folder, limits, keys, config, engines, began, {NOW} - 86400000001 FROM machines"
+                f"folder, limits, keys, config, engines, began, {NOW_SQL} - 86400000001 FROM machines"
             )
         )
         await age(store, 14, "mch%")
@@ -207,7 +207,7 @@ async def test_orders_are_carried_out_at_the_next_renewal(
         (silent,) = await order("reload", names[1:])
         assert (silent["is_silent"], silent["refusal"]) == (True, "")
         assert links[1].asked == [], "the other one has not renewed"
-        await first.store.write(Statement(f"UPDATE machine_orders SET asked = {NOW} - 60000001"))
+        await first.store.write(Statement(f"UPDATE machine_orders SET asked = {NOW_SQL} - 60000001"))
         await order("restart", names[1:], engine="tone")
         await member(second)._renew()
         assert await soon(lambda: links[1].asked) == ["restart tone"], "the first order is void"

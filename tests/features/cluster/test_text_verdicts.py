@@ -12,7 +12,7 @@ from policies.tasks import SECOND_US
 from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.engines.hosts.host import EngineSuspects
 from proxy.feature_list import open_store
-from proxy.features.cluster.machines import NOW
+from proxy.features.cluster.machines import NOW_SQL
 from proxy.features.cluster.text_verdicts import VerdictExchange
 from proxy.storage.store import Statement, StorageFailed, Store
 from speech_engine import Speak, UnsupportedText
@@ -108,9 +108,9 @@ async def test_rows_end_and_are_deleted(site: Site, is_killer: bool, lasts_s: fl
         gateway = Gateway(store)
         gateway.crash(is_killer=is_killer)
         await _exchanged(gateway)
-        (row,) = await store.read(f"SELECT ends - {NOW} AS left_us FROM text_verdicts")
+        (row,) = await store.read(f"SELECT ends - {NOW_SQL} AS left_us FROM text_verdicts")
         assert lasts_s - 5.0 < row["left_us"] / SECOND_US <= lasts_s
-        await store.write(Statement(f"UPDATE text_verdicts SET ends = {NOW} - 1"))
+        await store.write(Statement(f"UPDATE text_verdicts SET ends = {NOW_SQL} - 1"))
         assert await _exchanged(gateway) == [""]
         assert not await store.read("SELECT * FROM text_verdicts")
 

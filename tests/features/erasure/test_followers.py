@@ -111,7 +111,7 @@ async def test_a_server_whose_database_was_away_for_long_forgets_what_was_erased
     late = erasure_with(store, things, tmp_path)
     await late.follow_others()
     await erasure_with(store, Things(), tmp_path).erase_voice(voice)
-    late._forgotten_until -= 300_000_000
+    late._forgotten_until_us -= 300_000_000
     await store.write(Statement("UPDATE erasures SET began = began - 200000000"))
     await late.follow_others()
     assert late.erased.is_erased(voice.id)

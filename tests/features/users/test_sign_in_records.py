@@ -14,7 +14,7 @@ from proxy.features.mail.folding import folded_address
 from proxy.features.users import records
 from proxy.features.users.records import SignInFailed
 from proxy.features.users.section import UsersSection
-from proxy.features.users.sign_ins import INVITE_S, STRANGERS, SignIns
+from proxy.features.users.sign_ins import COUNT_STRANGER_MAILS, INVITE_S, SignIns
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.store import Row, Statement, Store
@@ -161,7 +161,7 @@ async def test_old_sign_ins_of_strangers_are_deleted_by_five_hundred(
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 async def test_strangers_are_counted_by_an_index(rig: Rig) -> None:
     """A queue of a day, as after an outage of the mail server, is not read for each sign-in."""
-    plan = await rig.store.read(f"EXPLAIN QUERY PLAN SELECT {STRANGERS} AS number")
+    plan = await rig.store.read(f"EXPLAIN QUERY PLAN SELECT {COUNT_STRANGER_MAILS} AS number")
     assert "mails_of_strangers" in str(plan)
 
 
@@ -191,7 +191,7 @@ async def test_a_wider_network_asks_three_times_as_often(rig: Rig, network: str)
 async def test_a_wider_network_makes_three_times_as_many_accounts(
     rig: Rig, network: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.features.users.sign_ins.MOST_NEW_ACCOUNTS", 1)
+    monkeypatch.setattr("proxy.features.users.sign_ins._MOST_NEW_ACCOUNTS", 1)
     for number in range(4):
         sent = await rig.ask(f"{number}@example.org", f"198.51.{number}.1")
         confirmed = rig.sign_ins.confirm_sign_in(sent.id, sent.token, "", network.format(number))

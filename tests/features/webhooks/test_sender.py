@@ -204,8 +204,8 @@ async def test_a_name_server_that_keeps_silent_holds_up_neither_the_loop_nor_oth
 
 @pytest.mark.clock
 async def test_a_look_up_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender, "_LOOK_UPS", 1)
-    monkeypatch.setattr(sender, "_LOOK_UPS_OF_ACCOUNT", 1)
+    monkeypatch.setattr(sender, "_MOST_LOOK_UPS", 1)
+    monkeypatch.setattr(sender, "_MOST_LOOK_UPS_OF_ACCOUNT", 1)
     monkeypatch.setattr(sender, "_HEAD_S", 2.0)
     async with receiver() as at:
         sends = Sender()

@@ -24,6 +24,7 @@ _CLOSING = "\"'”’»›«)]>）】」』》*_`~"
 # The end marks of languages that put no blank between sentences, or whose next word comes late.
 _HARD_END = re.compile(rf"[。！？।॥｡]+[{re.escape(_CLOSING)}]*\s*")
 _END_MARKS = ".!?…。！？।॥｡．؟۔։።"
+# The next whole word with the blank behind it, after marks that stand alone.
 _WHOLE_WORD = re.compile(r"(?:\s*+[^\w\s]++(?=\s))*+\s*+[^\w\s]*+\w\S*+\s")
 _MOST_WORD = 100
 _MAY_CLOSE = re.compile(rf"[\s」』”»{re.escape(_END_MARKS)}]")
@@ -87,7 +88,9 @@ class Cutter:
         # The text that is not taken yet, and its place in all text.
         self._text = ""
         self._start = 0
+        # All text before this place is closed.
         self._flushed = 0
+        # Where sentences end in `_text`. None: they must be found again.
         self._ends: list[int] | None = []
         self._quiet_at: float | None = None
 
@@ -131,7 +134,7 @@ class Cutter:
         self.close_text()
 
     def wakes_at(self, now: float) -> float | None:
-        """Return the moment at which a sentence closes if no more text comes."""
+        """Return when a sentence closes if no more text comes. None: no sentence will close."""
         if self._quiet_at is None or self._flushed == len(self._text) or not self._splits:
             return None
         return self._quiet_at if now < self._quiet_at and _ends_with_mark(self._text) else None
@@ -160,13 +163,13 @@ class Cutter:
 
     def _choose(self, ends: Sequence[int], most: int, *, is_first: bool) -> tuple[int, int]:
         """Return the end of the next piece, 0 if there is nothing to say, and the last end that was seen."""
-        chosen, begin, says = 0, 0, False
+        chosen, begin, has_speech = 0, 0, False
         for end in ends:
             if chosen and (is_first or end > most):
                 break
-            says = says or self._has_speech(self._text[begin:end])
+            has_speech = has_speech or self._has_speech(self._text[begin:end])
             begin = end
-            if says and (place := self._before_tags(end)) > chosen:
+            if has_speech and (place := self._before_tags(end)) > chosen:
                 chosen = place
         return chosen, begin
 
@@ -178,14 +181,14 @@ class Cutter:
 
     def _before_tags(self, end: int) -> int:
         """Return the place before the emotions at an end. At the end of all text they mean nothing."""
-        behind = _TAGS_BEHIND.search(self._text, max(0, end - MOST_OPEN), end)
-        if behind is None or text_tags.first_emotion(self._text, behind.start(), end) is None:
+        tags = _TAGS_BEHIND.search(self._text, max(0, end - MOST_OPEN), end)
+        if tags is None or text_tags.first_emotion(self._text, tags.start(), end) is None:
             return end
-        return behind.start()
+        return tags.start()
 
     def _close_quiet(self) -> None:
-        """Close what is there if it ends with an end mark: its writer may wait in the middle of a sentence,
-        and then it is not closed."""
+        """Close all text if it ends with an end mark. Without one, its writer may rest in the middle of a
+        sentence."""
         self._quiet_at = None
         window = self._text[-_WINDOW:]
         if _ends_with_mark(window) and not _is_inside(_spans(_PROTECTED, window), len(window)):
@@ -194,17 +197,17 @@ class Cutter:
     def _find_ends(self) -> list[int]:
         text = self._text[:_WINDOW]
         hard, quoted = _spans(_PROTECTED, text), _spans(_QUOTED, text)
-        found = set[int]()
+        places = set[int]()
         for end in sentence_ends(text, self.language)[:-1]:
             if end <= self._flushed or _WHOLE_WORD.match(text, end, end + _MOST_WORD) is not None:
-                found.add(end)
-        found.update(mark.end() for mark in _HARD_END.finditer(text))
+                places.add(end)
+        places.update(mark.end() for mark in _HARD_END.finditer(text))
         if self._kind is SsmlCut:
             # A sentence that fills an element ends behind it: "<p>Four five.</p>".
-            found = {tags.end() if (tags := _END_TAGS.match(text, end)) else end for end in found}
+            places = {tags.end() if (tags := _END_TAGS.match(text, end)) else end for end in places}
         ends = sorted(
             end
-            for end in found
+            for end in places
             if not _is_inside(hard, end) and (end <= self._flushed or not _is_inside(quoted, end))
         )
         if 0 < self._flushed <= len(text):
@@ -236,8 +239,8 @@ def _ends_with_mark(text: str) -> bool:
 
 
 def _with_long_cut(text: str, ends: Sequence[int], protected: _Spans) -> Iterator[int]:
-    """Yield the ends, and between them places to cut what is too long. What is behind the last end may
-    become a sentence."""
+    """Yield the ends, and between them the places to cut sentences that are too long. The text behind the
+    last end is cut, too, since it may become a sentence."""
     begin = 0
     for end in [*ends, None]:
         until = len(text) if end is None else end

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 
 from msgspec.structs import replace
 
@@ -12,15 +12,17 @@ from proxy.audio.formats import SAMPLE_BYTES, OutputForm
 from proxy.audio.sound import FadeOut
 from proxy.features.sockets.utterances.cutter import Cut
 from proxy.features.sockets.utterances.spoken_words import PieceWords
-from proxy.features.sockets.utterances.values import PlacedWord, UtteranceListener
+from proxy.features.sockets.utterances.values import UtteranceListener
 from proxy.speech.spill import PlayClock
 
 AHEAD_S, CHUNK_S = 1.0, 0.25
-"""The seconds that are sent ahead: an interruption should cost little that was not heard."""
+"""The seconds that are sent ahead, and those of each step: an interruption should cost little that was not
+heard."""
 
 
 class Delivery:
-    """The sound of an utterance, as one stream of its form. `pieces` are those that have begun. Close it."""
+    """The sound of an utterance, as one stream of its form. `pieces` are those that have begun. Call
+    `close_stream` in the end."""
 
     def __init__(self, listener: UtteranceListener, form: OutputForm) -> None:
         self.listener = listener
@@ -65,12 +67,12 @@ class Delivery:
         self._sending = asyncio.create_task(work)
         await asyncio.shield(self._sending)
 
-    async def finish_stream(self, words: Sequence[PlacedWord] = ()) -> None:
+    async def finish_stream(self) -> None:
         """Send the rest of the stream, after what is being sent."""
         if self._sending is not None:
             await asyncio.wait((self._sending,))
-        if (rest := self.flush_stream()) or words:
-            await self.send_whole(self.listener.send_sound(rest, words))
+        if rest := self.flush_stream():
+            await self.send_whole(self.listener.send_sound(rest, ()))
 
     async def close_stream(self) -> None:
         if self._sending is not None and not self._sending.done():

@@ -27,7 +27,8 @@ StopReason = Literal["interrupted", "failed"]
 
 
 class SpokenPiece:
-    """One piece, with the `before` it. It calls `on_news` when the next one may begin, and at its end."""
+    """One piece. `before` is the piece before it. It calls `on_news` when the next one may begin, and at its
+    end. `is_last` tells whether no other piece will follow."""
 
     def __init__(
         self,
@@ -53,13 +54,14 @@ class SpokenPiece:
         self._before = before
         self._is_last = is_last
         self._on_news = on_news
+        # Set when all sound is made. `_write` replaces it by the event of its answer.
         self.made = asyncio.Event()
         self._answer: Answer | None = None
         self._words: PieceWords | None = None
-        self._bytes = 0
+        self._encoded_bytes = 0
         self._written_s = 0.0
-        self._bytes_mark: int | None = None
-        self._stopped: StopReason | None = None
+        self._bytes_before: int | None = None
+        self._stop_reason: StopReason | None = None
         self._is_settling = self._is_charged = False
 
     @property
@@ -102,7 +104,7 @@ class SpokenPiece:
     def stop_speaking(self, why: StopReason) -> None:
         """Cancel it, unless all its sound was sent, and its settlement is being written."""
         if self.task is not None and not self._is_settling and not self.is_over.is_set():
-            self._stopped = why
+            self._stop_reason = why
             self.task.cancel()
 
     def note_words(self) -> list[PlacedWord]:
@@ -132,7 +134,7 @@ class SpokenPiece:
         if self.failure is not None and self.call is not None:
             self._is_charged = self.call.totals.error in REQUEST_FAULT_CODES
             if self.is_audible:
-                end = PieceEnd(self.number, self._bytes, self.failure)
+                end = PieceEnd(self.number, self._encoded_bytes, self.failure)
                 await self._delivery.send_whole(self._delivery.listener.piece_ended(end))
 
     async def _answer_call(self) -> None:
@@ -146,16 +148,15 @@ class SpokenPiece:
     async def _write(self, answer: Answer) -> None:
         self._answer = answer
         clock = _TurnClock(self._delivery.clock, self._wait_for_turn)
-        made = answer.keep_live_pace(lambda: False, clock)
-        self.made = made
+        self.made = answer.keep_live_pace(lambda: False, clock)
         while (data := await answer.next_chunk()) is not None:
             await self._give_sound(answer, data)
         await self._wait_for_turn()
-        last = answer.last_bytes()
+        last_sound = answer.last_bytes()
         self._is_settling = True
         await answer.settle()
         self._is_charged = self.is_finished = True
-        await self._give_sound(answer, last, is_last=True)
+        await self._give_sound(answer, last_sound, is_last=True)
 
     async def _wait_for_turn(self) -> None:
         """Return when the piece before has finished. If it ended otherwise, this one is being stopped."""
@@ -163,13 +164,13 @@ class SpokenPiece:
             return
         await self._before.is_over.wait()
         if not self._before.is_finished:
-            await asyncio.Event().wait()
+            await asyncio.Event().wait()  # until it is cancelled
 
     async def _give_sound(self, answer: Answer, data: bytes, *, is_last: bool = False) -> None:
-        """Send sound, and what is told with it. It is given out with the first step, before any wait."""
+        """Send sound, with the messages and words that belong to it. `sent_s` counts it at once."""
         delivery, start = self._delivery, None
         if self._words is None:
-            self._bytes_mark = delivery.listener.count_written()
+            self._bytes_before = delivery.listener.count_written()
             start = self._begin_turn(answer)
         words_of = self._words
         assert words_of is not None, "it has begun"
@@ -180,7 +181,7 @@ class SpokenPiece:
         out = delivery.encode(data, ends_piece=is_last)
         if is_last and self._is_last():
             out += delivery.flush_stream()
-        self._bytes += len(out)
+        self._encoded_bytes += len(out)
         words = words_of.note_spoken(answer.speech.words, is_over=is_last)
         await delivery.send_whole(self._send_step(start, out, words, answer.seconds, is_last=is_last))
 
@@ -218,7 +219,7 @@ class SpokenPiece:
         if out or words:
             await listener.send_sound(out, words)
         if is_last:
-            await listener.piece_ended(PieceEnd(self.number, self._bytes))
+            await listener.piece_ended(PieceEnd(self.number, self._encoded_bytes))
 
     @property
     def _length_s(self) -> float:
@@ -235,14 +236,14 @@ class SpokenPiece:
     def _sent_share(self) -> float | None:
         """Return the share of the given sound that the client got. One that is connected got all, and nothing
         of a piece whose turn did not come. None: another piece failed, so this one is free, too."""
-        if self._stopped == "failed":
+        if self._stop_reason == "failed":
             return None
         self._is_charged = True
-        if self._bytes_mark is None:
+        if self._bytes_before is None:
             return 0.0
-        if self._stopped or self._answer is None or not self._answer.seconds:
+        if self._stop_reason or self._answer is None or not self._answer.seconds:
             return 1.0
-        share = self._delivery.listener.share_sent(self._bytes_mark)
+        share = self._delivery.listener.share_sent(self._bytes_before)
         # The last sound may have been given out, but not yet written.
         return (1.0 if share is None else share) * self._written_s / self._answer.seconds
 

@@ -38,6 +38,7 @@ class PiecePlanner:
         self._engines = engines
         self._caller = caller
         self._request = request
+        # The candidate that has spoken the first piece.
         self._leader: Candidate | None = None
 
     @property
@@ -65,10 +66,10 @@ class PiecePlanner:
         leader = self._leader
         if leader is not None:
             for run in call.totals.parts:
-                same = [each for each in run.candidates if each.speaker == leader.speaker]
-                same.sort(key=lambda each: each.voice != leader.voice)
+                same_speaker = [each for each in run.candidates if each.speaker == leader.speaker]
+                same_speaker.sort(key=lambda each: each.voice != leader.voice)
                 others = [each for each in run.candidates if each.speaker != leader.speaker]
-                run.part = replace(run.part, candidates=(*same, *others))
+                run.part = replace(run.part, candidates=(*same_speaker, *others))
         return replace(call, is_paced=True, is_stream=False, tag=request.tag)
 
     def add_sounds(self, sounds: Words) -> None:
@@ -78,18 +79,18 @@ class PiecePlanner:
 
     def follow_piece(self, call: SpeechCall) -> None:
         """Go on with the language, the emotion and, if it is the first, the voice of a piece that speaks."""
-        last = call.plan.parts[-1]
-        if last.source in ("detected", "script") and not self._request.by_sentence:
+        last_part = call.plan.parts[-1]
+        if last_part.source in ("detected", "script") and not self._request.by_sentence:
             self._request = replace(self._request, language=call.plan.language)
-        self._request = replace(self._request, emotion=last.emotion)
+        self._request = replace(self._request, emotion=last_part.emotion)
         if self._leader is None:
             self._leader = call.totals.parts[0].winner
 
     def waits_for(self, before: SpeechCall, call: SpeechCall) -> bool:
         """Tell whether the engine of a piece makes one sound at a time, and has the piece before."""
         engines = {model.engine for run in before.totals.parts for model in run.models}
-        asked = [model.engine for model in call.totals.parts[0].candidates[0].models]
-        return any(each in engines and self._engines[each].slots == 1 for each in asked)
+        needed = [model.engine for model in call.totals.parts[0].candidates[0].models]
+        return any(each in engines and self._engines[each].slots == 1 for each in needed)
 
 
 def is_by_job(call: SpeechCall) -> bool:
@@ -107,8 +108,8 @@ def most_characters(call: SpeechCall) -> int:
 def _prices(call: SpeechCall) -> set[str]:
     """Return what the candidates may cost something for."""
     candidates = [each for part in call.plan.parts for each in part.candidates]
-    of_work = call.terms.prices.work_price
+    work_price = call.terms.prices.work_price
     posts = [each.post.model for each in candidates if each.post is not None]
-    prices = [of_work("speech", each.model.engine, each.model.info.id) for each in candidates]
-    prices += [of_work("conversion", model.engine, model.info.id) for model in posts]
+    prices = [work_price("speech", each.model.engine, each.model.info.id) for each in candidates]
+    prices += [work_price("conversion", model.engine, model.info.id) for model in posts]
     return {price.per for price in prices if price.micro}

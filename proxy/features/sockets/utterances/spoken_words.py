@@ -12,7 +12,7 @@ from speech_engine import Segment
 
 class PieceWords:
     """The words of one piece. It begins at `begins_s` of the utterance, and has an estimated length until it
-    is over. Words come in their order."""
+    is over. `spoken` is the text of its request. Words come in their order."""
 
     def __init__(self, cut: Cut, begins_s: float, length_s: float, spoken: str = "") -> None:
         self.cut = cut
@@ -56,8 +56,8 @@ class PieceWords:
 
     def _placed_word(self, number: int) -> PlacedWord:
         begins_s, start, end = self._timed[number]
-        behind = self._timed[number + 1 :][:1]
-        ends_s = behind[0][0] if behind else self.begins_s + self.length_s
+        next_word = self._timed[number + 1 :][:1]
+        ends_s = next_word[0][0] if next_word else self.begins_s + self.length_s
         text = self.cut.text[start - self.cut.start : end - self.cut.start]
         return PlacedWord(text, round(begins_s * 1000), round(max(begins_s, ends_s) * 1000), start, end)
 
@@ -66,17 +66,17 @@ class PieceWords:
         last known word on."""
         text = self._words
         places = list(find_words(text, Segment(text, 0, len(text))))
-        whole = sum(letters(text[start:end]) for start, end in places) or 1
+        letter_count = sum(letters(text[start:end]) for start, end in places) or 1
         at_s, known_to = self.begins_s, 0
         if self._timed:
             at_s, start, end = self._timed[-1]
             known_to = end - self.cut.start
-            at_s += self.length_s * letters(text[start - self.cut.start : known_to]) / whole
+            at_s += self.length_s * letters(text[start - self.cut.start : known_to]) / letter_count
         found = list[tuple[float, int, int]]()
         for start, end in places:
             if start >= known_to:
                 found.append((at_s, self.cut.start + start, self.cut.start + end))
-                at_s += self.length_s * letters(text[start:end]) / whole
+                at_s += self.length_s * letters(text[start:end]) / letter_count
         return found
 
 

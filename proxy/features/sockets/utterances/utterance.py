@@ -28,7 +28,7 @@ class Utterance:
     """An utterance that was admitted and counts as a stream of its account, until `run` ends.
 
     One task calls `run`. Others add text meanwhile, and may interrupt. If `run` is never called, call
-    `close`.
+    `abandon`.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Utterance:
         self._usage = UtteranceUsage()
         self._failure: RequestFailed | None = None
         self._is_running = self._is_interrupted = False
+        # Set when `_next_cut` must look again.
         self._news = asyncio.Event()
         self._is_over = asyncio.Event()
 
@@ -57,10 +58,10 @@ class Utterance:
         adds nothing, if it becomes too long, or if a word has two sounds."""
         length = len(self._text) + len(text)
         most = MAX_INPUT if self._cutter.is_one_piece else MOST_TEXT
-        of_plan = self._planner.terms.max_characters
-        if of_plan is not None and length > of_plan:
+        plan_most = self._planner.terms.max_characters
+        if plan_most is not None and length > plan_most:
             raise NotAllowed(
-                f"Your plan '{self._planner.terms.plan}' takes texts of up to {of_plan} characters; "
+                f"Your plan '{self._planner.terms.plan}' takes texts of up to {plan_most} characters; "
                 f"this one has {length}.",
                 param="text",
                 code="text_too_long",
@@ -79,7 +80,7 @@ class Utterance:
             self._news.set()
 
     def flush(self) -> None:
-        """Speak all text that is there, though its last sentence may not have ended."""
+        """Speak all text so far, even if its last sentence has not ended."""
         self._cutter.close_text()
         self._news.set()
 
@@ -153,14 +154,14 @@ class Utterance:
             self._is_over.set()
 
     async def _speak(self) -> None:
-        last, number = None, 0
-        while (cut := await self._next_cut(last)) is not None:
-            piece = self._new_piece(number, cut, last)
-            if last is None and not await self._plan_first(piece):
+        newest, number = None, 0
+        while (cut := await self._next_cut(newest)) is not None:
+            piece = self._new_piece(number, cut, newest)
+            if newest is None and not await self._plan_first(piece):
                 continue
             piece.begin_speaking()
             self._live_pieces.append(piece)
-            last, number = piece, number + 1
+            newest, number = piece, number + 1
         while self._live_pieces:
             task = self._live_pieces[0].task
             assert task is not None, "it has begun"
@@ -181,15 +182,15 @@ class Utterance:
         self._most_piece = most_characters(call)
         return not self._is_interrupted
 
-    async def _next_cut(self, last: SpokenPiece | None) -> Cut | None:
+    async def _next_cut(self, newest: SpokenPiece | None) -> Cut | None:
         """Return the text of the next piece when it is time for it, or None if there is none any more."""
         loop, cutter = asyncio.get_running_loop(), self._cutter
         while not self._is_stopping:
             self._news.clear()
             wakes_at = None
-            if last is None or last.is_near_end:
+            if newest is None or newest.is_near_end:
                 now = loop.time()
-                if (cut := cutter.next_cut(now, self._most_piece, is_first=last is None)) is not None:
+                if (cut := cutter.next_cut(now, self._most_piece, is_first=newest is None)) is not None:
                     return cut
                 if cutter.has_ended:
                     return None
@@ -213,8 +214,8 @@ class Utterance:
             return not has_more and self._live_pieces[-1].number == number
 
         id_ = f"{self.id}-{number + 1}"
-        parts = (self._planner, self._delivery, before)
-        return SpokenPiece(id_, number, cut, *parts, is_last=is_last, on_news=self._news.set)
+        planner, delivery = self._planner, self._delivery
+        return SpokenPiece(id_, number, cut, planner, delivery, before, is_last, on_news=self._news.set)
 
     def _count_ended(self) -> None:
         """Count the pieces that have ended, in their order. After one that failed, no other is spoken."""
@@ -228,7 +229,7 @@ class Utterance:
                 task.result()
 
     def _count_usage(self, piece: SpokenPiece) -> None:
-        piece.task = None  # a cancelled one knows its frames, and they know the piece
+        piece.task = None  # a cancelled task refers to its frames, and these to the piece
         usage, more = self._usage, piece.usage
         self._usage = UtteranceUsage(usage.characters + more.characters, usage.seconds + more.seconds)
 

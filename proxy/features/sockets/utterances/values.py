@@ -1,4 +1,4 @@
-"""The values of an utterance: its settings, what its listener gets, and what is told at its end."""
+"""The values of an utterance: its settings, the messages for its listener, and its end."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class UtteranceSettings(Redacted, msgspec.Struct, frozen=True):
                 param="response_format",
             )
         rate_hz = request.form.sample_rate_hz
-        usual = OutputForm("pcm", rate_hz, is_usual=OutputForm("pcm").sample_rate_hz == rate_hz)
-        of_pieces = replace(
-            request, text="", form=usual, answer="audio", provenance=None, history=False, check="off"
+        piece_form = OutputForm("pcm", rate_hz, is_usual=OutputForm("pcm").sample_rate_hz == rate_hz)
+        piece_request = replace(
+            request, text="", form=piece_form, answer="audio", provenance=None, history=False, check="off"
         )
-        return cls(of_pieces, request.form, splits, is_ssml)
+        return cls(piece_request, request.form, splits, is_ssml)
 
 
 class PieceStart(Redacted, msgspec.Struct, frozen=True, kw_only=True):
