@@ -107,7 +107,9 @@ def test_words_are_cut_at_sentences_and_pauses(words: str, texts: list[str]) -> 
         entries.append({"text": " ", "type": "spacing", "start": at_s + 0.3, "end": at_s + 0.3})
         at_s += 0.3
     found = msgspec.convert({"text": words, "words": entries}, _Answer)
-    cut = [lead + "".join(word.text for word in some).strip() for lead, some in _cut_into_segments(found.words)]
+    cut = [
+        lead + "".join(word.text for word in some).strip() for lead, some in _cut_into_segments(found.words)
+    ]
     assert [" ".join(text.split()) for text in cut] == [text.strip() for text in texts]
 
 
