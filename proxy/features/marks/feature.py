@@ -72,8 +72,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 ),
             )
 
-        def take_keys() -> None:
-            """Read the keys again: a stored ring has changed."""
+        def take_keys() -> None:  # a stored ring has changed
             marker.revise(config)
             manifests.take_keys(config)
             ring.revise(config)

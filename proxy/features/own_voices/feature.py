@@ -31,10 +31,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.own_voices.trained.model_limiter import ModelLimiter
     from proxy.features.own_voices.voice_creation import VoiceCreation
 
-    forms = None  # without engines, no form with a recording is spoken
-    grants, hearings = context.find(Grants), context.find(Hearings)
-    samples = OneShotSamples(context.store, context.vault)
-    context.samples.source = samples  # engines get their recordings from it
+    forms, grants, hearings = None, context.find(Grants), context.find(Hearings)
+    context.samples.source = samples = OneShotSamples(context.store, context.vault)
     words = SampleWords(context.store, context.vault, hearings)
     intake = RecordingIntake(context.find(Decoder))
     if context.engines is not None:

@@ -22,7 +22,7 @@ _MARGIN_S = 0.15
 margins."""
 
 
-class Run(NamedTuple):
+class SpeechRun(NamedTuple):
     begin: int
     end: int
 
@@ -52,14 +52,14 @@ def cut_master(master: bytes, begin_ms: int, piece: CutPiece) -> bytes:
     return make_master(to_pcm(samples), whole.rate_hz, 2)
 
 
-def _join_runs(speech: NDArray[np.bool_]) -> Sequence[Run]:
+def _join_runs(speech: NDArray[np.bool_]) -> Sequence[SpeechRun]:
     """Return the runs of speech, in steps of `STEP_S`. A run that is too short is joined with a neighbour,
     over the shortest pause."""
     edges = np.flatnonzero(np.diff(speech.astype(np.int8), prepend=0, append=0))
-    runs = [Run(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
+    runs = [SpeechRun(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
     spoken, most = np.concatenate(([0], np.cumsum(speech))), (MOST_S - 2 * _MARGIN_S) / STEP_S
 
-    def is_short(run: Run) -> bool:
+    def is_short(run: SpeechRun) -> bool:
         return bool((spoken[run.end] - spoken[run.begin]) * STEP_S < _LEAST_SPEECH_S)
 
     while pauses := [
@@ -68,11 +68,11 @@ def _join_runs(speech: NDArray[np.bool_]) -> Sequence[Run]:
         if right.end - left.begin <= most and (is_short(left) or is_short(right))
     ]:
         _, place = min(pauses)
-        runs[place : place + 2] = [Run(runs[place].begin, runs[place + 1].end)]
+        runs[place : place + 2] = [SpeechRun(runs[place].begin, runs[place + 1].end)]
     return runs
 
 
-def _piece(run: Run, begin_s: float, whole_s: float, *, is_whole: bool) -> CutPiece:
+def _piece(run: SpeechRun, begin_s: float, whole_s: float, *, is_whole: bool) -> CutPiece:
     start_s = max(0.0, run.begin * STEP_S - _MARGIN_S)
     end_s = min(whole_s, run.end * STEP_S + _MARGIN_S)
     fits = is_whole and _LEAST_SPEECH_S <= end_s - start_s <= MOST_S
