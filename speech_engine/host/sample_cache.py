@@ -99,12 +99,11 @@ class _FileStore:
 
         Raises EngineBusy if `loaned` files need the room.
         """
-        self._files.pop(name, None)
-        free_bytes = (
-            self._limit - file.size - sum(self._files[each].size for each in loaned if each in self._files)
-        )
+        in_use = [self._files[each].size for each in loaned if each in self._files and each != name]
+        free_bytes = self._limit - file.size - sum(in_use)
         if free_bytes < 0:
             raise EngineBusy("The engine has no room for more recordings.", retry_after_s=1.0)
+        self._files.pop(name, None)
         others = [each for each in self._files if each not in loaned]
         free_bytes -= sum(self._files[each].size for each in others)
         removed: list[_Name] = []

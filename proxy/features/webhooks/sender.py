@@ -135,8 +135,13 @@ class LookUpThreads:
         async def look_up(host: str, port: int) -> Sequence[Any]:
             if self._count_by_account[account] >= _MOST_LOOK_UPS_OF_ACCOUNT:
                 raise OSError(errno.EAGAIN, "earlier look-ups of this account still wait")
-            await self._slots.acquire()
+            # A look-up that waits for a slot counts, too: else one account could get all slots.
             self._count_by_account[account] += 1
+            try:
+                await self._slots.acquire()
+            except asyncio.CancelledError:
+                self._count_by_account[account] -= 1
+                raise
             return await self._look_up(account, host, port)
 
         return look_up

@@ -203,6 +203,32 @@ async def test_a_name_server_that_keeps_silent_holds_up_neither_the_loop_nor_oth
 
 
 @pytest.mark.clock
+async def test_look_ups_that_wait_for_a_slot_count_for_their_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+
+    def slow(*_names: object, **_more: object) -> list[object]:
+        held.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    threads = sender.LookUpThreads()
+    others = [
+        asyncio.ensure_future(threads.of(f"acc_{number % 8}")("a.example.org", 443)) for number in range(32)
+    ]
+    waiting = [asyncio.ensure_future(threads.of("acc_ada")("b.example.org", 443)) for _ in range(6)]
+    refused, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+    assert len(refused) == 2
+    # A look-up that is cancelled in the line gives its place back.
+    waiting[0].cancel()
+    await asyncio.wait([waiting[0]])
+    last = asyncio.ensure_future(threads.of("acc_ada")("b.example.org", 443))
+    held.set()
+    assert await asyncio.gather(*others, *waiting[1:4], last) == [[]] * 36
+    for each in refused:
+        assert isinstance(each.exception(), OSError)
+
+
+@pytest.mark.clock
 async def test_a_look_up_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "_MOST_LOOK_UPS", 1)
     monkeypatch.setattr(sender, "_MOST_LOOK_UPS_OF_ACCOUNT", 1)
