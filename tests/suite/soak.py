@@ -31,7 +31,9 @@ SLICES = {
     SOAK: (
         *(".", "clients", "corpus", "deploy", "docs", "examples", "faults", "faults/test_kill_points.py"),
         *(
-            "faults/test_[a-h]*",
+            "faults/test_[ab]*",
+            "faults/test_c*",
+            "faults/test_[d-h]*",
             "faults/test_hostile_uploads.py",
             "faults/test_lost_hosts.py",
             "faults/test_drain.py",
@@ -50,6 +52,8 @@ SLICES = {
             "features/payments",
             "features/payments/test_cancel_kills.py",
             "heard",
+            "heard/soak/test_joe.py",
+            "heard/soak/test_kokoro.py",
             "plugins",
             "plugins/espeak",
             "plugins/rvc",
