@@ -20,7 +20,7 @@ def resolve_members(
     field: str,
     saved: Voice | None = None,
 ) -> dict[str, Voice]:
-    """Return the voice of each member of a cast: pairs of its name and a voice's. Raises InvalidRequest.
+    """Return each member's voice. `cast` has pairs of a member and a voice's name. Raises InvalidRequest.
 
     `own` has the account's voices. `saved` is the saved voice that has this cast, None for that of a request.
     An error names the `field`. If the field ends in a dot, the name of the member is added to it.

@@ -347,7 +347,7 @@ class Catalogue:
         return "no engine has it: see voxgate check" if self._configured.is_silent(name) else ""
 
     def unusable_models(self) -> list[Remark]:
-        """Return remarks on models that cannot speak: an engine lacks them, or their licence is refused."""
+        """Return remarks on models that cannot speak: an engine lacks them, or a licence is not accepted."""
         known = {name: [info.id for info in engine.models()] for name, engine in self.live.items()}
         return [*find_misnamed(self._config, known), *self._unlicensed()]
 

@@ -43,7 +43,7 @@ class Erasing(Protocol):
     async def erase_voice(
         self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
     ) -> Tombstone:
-        """Erase a voice, `by_owner` if its account does. It is unusable after that. Raises NotFound."""
+        """Erase a voice, by its owner if `by_owner`. It is then unusable. Raises NotFound if it is gone."""
         ...
 
     async def erase_account(self, account: str) -> None:

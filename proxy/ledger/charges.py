@@ -109,16 +109,16 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
             pieces.append(PricedPart(of_model, part.samples, part.characters, at_least_s, part.kind or ""))
             has_other_kind = has_other_kind or part.kind is not None
     amount = price.total_charge(pieces, spent.sample_rate_hz)
-    shown_price = pieces[0].price if pieces else FREE
+    stored_price = pieces[0].price if pieces else FREE
     if has_free or (
         len(pieces) > 1
-        and (has_other_kind or shown_price.per == "job" or len({piece.price for piece in pieces}) > 1)
+        and (has_other_kind or stored_price.per == "job" or len({piece.price for piece in pieces}) > 1)
     ):
         # Usage stores one price. `voxgate ledger verify` checks the charge against it, so several prices
         # become one price for the whole request.
-        shown_price = Price(amount, "job")
+        stored_price = Price(amount, "job")
     is_free = outcome == "failed" and spent.error not in REQUEST_FAULT_CODES
-    return Charge(0 if is_free else amount, shown_price)
+    return Charge(0 if is_free else amount, stored_price)
 
 
 def make_spend_entries(row: UsageRow, cycle: int, held: Split) -> list[Entry]:

@@ -127,7 +127,7 @@ class Planner:
         self._treat = treat
         self._check_provenance = check_provenance
         # A value has the terms and the catalogue's revision for which its decision is valid. A decision does
-        # not depend on the text. It is a plain dict because threads plan, too.
+        # not depend on the text. This is a plain dict, because threads plan, too.
         self._decisions: dict[object, tuple[Terms | None, int, Decision]] = {}
 
     async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:

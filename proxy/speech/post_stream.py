@@ -298,7 +298,7 @@ class PostStream:
 async def _wait_for_end(task: asyncio.Task[Event | None]) -> None:
     await asyncio.wait((task,))
     if not task.cancelled():
-        task.exception()  # ignore it
+        task.exception()  # so that asyncio does not log it as never retrieved
 
 
 def as_server_fault(error: EngineError) -> EngineError:

@@ -70,7 +70,7 @@ class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request for the pipeline. `voice` is "" when a `cast` or a `mix` speaks. With `by_sentence`, each
     sentence is spoken in its own language. `extra` has the fields that only some models take, and `ignored`
     the names of fields that no model takes. With `provenance`, the answer is a whole file with a signed
-    manifest in it. If it `hears_words`, a local recogniser times the words of a JSON answer.
+    manifest in it. With `hears_words`, a local recogniser times the words of a JSON answer.
     """
 
     model: str

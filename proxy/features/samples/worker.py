@@ -79,6 +79,7 @@ class SampleWorker:
 
     async def _is_quiet(self) -> bool:
         """Tell whether no speech was made for some seconds, and no engine is busy for another worker."""
+        self._activity.began.clear()  # a call that begins after this ends the next sample
         if self._activity.idle_s < self.quiet_s:
             return False
         for _, engine in self._engines.items():
@@ -167,7 +168,6 @@ class SampleWorker:
 
     async def _make_sample(self, digest: str, order: WantedSample) -> bool:
         """Make a sample. Return False if it was given up because a call for speech came."""
-        self._activity.began.clear()
         making = asyncio.ensure_future(self._speak(digest, order))
         listening = asyncio.ensure_future(self._wait_for_listener(order.engine))
         try:

@@ -204,8 +204,8 @@ def test_whoever_repeats_the_speech_or_any_change_of_that_makes_another_name() -
         {"model": Model("other", model.info)},
         {"model": Model("rvc", other_model)},
         {"voice": Trained("d2")},
-        {"whose": _voice(id="ben")},
-        {"whose": msgspec.structs.replace(trained, revision="2")},
+        {"named_voice": _voice(id="ben")},
+        {"named_voice": msgspec.structs.replace(trained, revision="2")},
         {"credential": "account-2"},
         {"pitch": 2.0},
     ]
