@@ -40,10 +40,10 @@ def _show_features(answer: list[dict[str, Any]]) -> list[Part]:
         )
         for each in answer
     ]
-    setting = [Line(f"To turn {each['name']} on: {each['to_turn_on']}.") for each in answer if not each["on"]]
+    hints = [Line(f"To turn {each['name']} on: {each['to_turn_on']}.") for each in answer if not each["on"]]
     return [
         Grid(("feature", "state", "needs", "tables", "endpoints"), rows, ("tables", "endpoints")),
-        *setting,
+        *hints,
     ]
 
 

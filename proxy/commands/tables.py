@@ -71,7 +71,7 @@ def show_line(template: str) -> Show:
 SHOW_GONE = show_line("{id} is gone.")
 Cell = Callable[[dict[str, Any]], Any]
 """Returns the value of a cell from a row of an answer."""
-Columns = Mapping[str, str | Cell]  # by its heading, the field of each column, or a function
+Columns = Mapping[str, str | Cell]  # for each heading, the field of its column, or a function
 
 
 def print_answer(value: Any, form: PrintForm, show: Show) -> None:

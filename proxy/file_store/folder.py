@@ -46,7 +46,7 @@ class BoundedFolder:
 
     @property
     def valid_since(self) -> float:
-        """The time, in seconds, before which a file must not have been written to be used."""
+        """Files that were written before this moment, in seconds, are too old to be used."""
         return time.time() - self.stored_s
 
     async def lock_file(self, path: Path) -> Lock | None:

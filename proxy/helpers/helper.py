@@ -204,7 +204,7 @@ class Helper:
     async def run_with_process(
         self, work: Callable[[Life], Awaitable[_T]], *, within_s: float | None = None
     ) -> _T:
-        """Return the result of `work` with a process. Each of the spec's `lives` has `within_s`."""
+        """Return the result of `work`. If its process dies, the next of the `lives` has `within_s` again."""
         retry_limit_s = math.inf if self.spec.again_within_s is None else self.spec.again_within_s
         for lives_left in reversed(range(self.spec.lives)):
             begun_s = time.monotonic()

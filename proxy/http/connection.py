@@ -135,8 +135,8 @@ def nothing_to_do() -> None:
 
 
 class Connection(StoppableBlock):
-    """The body and the answer of one request: first `body`, then in a block of `stop_when_client_leaves`
-    `set_head`, `send` and `end`.
+    """The body and the answer of one request. Call `body` first, and then `set_head`, `send` and `end` in a
+    block of `stop_when_client_leaves`.
 
     `was_cancelled` is true if the block was cancelled because the client left. With a `recording`, the answer
     is stored as well: the block goes on without the client, whose next try gets the answer.

@@ -87,8 +87,8 @@ async def read_page(
 ) -> Page[Row]:
     """Read the page that the query names. Without a limit, it has `usual_rows`.
 
-    `place_of` returns the place of the row with an id. `read_rows` takes a place and the
-    number of rows after it. Raises InvalidRequest if `limit` is not 1 to `most_rows`, or no row has the id.
+    `place_of` returns the place of the row with an id. `read_rows` takes a place and the number of rows after
+    it. Raises InvalidRequest if `limit` is not 1 to `most_rows`, or if no row has the id in `after`.
     """
     limit = query_limit(request, most_rows) or usual_rows
     place = NEWEST

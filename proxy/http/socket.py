@@ -153,7 +153,7 @@ class ClientSocket(StoppableBlock):
         self.end_by_server(1000, f"No message came within {IDLE_S:g} s.")
 
     def end_by_server(self, code: int, reason: str) -> None:
-        """Close without the handler's will, and cancel the handler."""
+        """Close the socket while the handler runs, and cancel the handler."""
         if self._protocol.begin_close(code, reason):
             self._note_lost()
 

@@ -186,7 +186,7 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
 
 
 def _end_if_side_task_failed(worker: Worker, front: Front, side_task: asyncio.Task[None]) -> None:
-    """End the worker if a helper task failed, because it may no longer read its supervisor's messages."""
+    """End the worker if a side task failed, because it may no longer read its supervisor's messages."""
     if side_task.cancelled() or (failure := side_task.exception()) is None:
         return
     _log.error("worker.help.failed", error=type(failure).__name__)

@@ -41,7 +41,7 @@ async def read_cycle_sums(store: Store, starts: Mapping[str, int]) -> dict[str, 
     """Return the sums of accounts since the starts of their cycles."""
     if not starts:
         return {}
-    # Filled up with no account to a power of four, so that the database meets few texts of this query.
+    # Empty rows fill this up to a power of four, so that the database meets few texts of this query.
     filled = [*starts.items(), *[("", 0)] * (4 ** math.ceil(math.log(len(starts), 4)) - len(starts))]
     rows = [f"(CAST(:account_{n} AS TEXT), CAST(:start_{n} AS BIGINT))" for n in range(len(filled))]
     params: dict[str, str | int] = {f"account_{n}": account for n, (account, _) in enumerate(filled)}

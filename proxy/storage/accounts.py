@@ -218,12 +218,12 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
     """
     now = act.at if act else await store.now()
     row: Params = {"id": account, "closed": now, "known": schema.known_version()}
-    deletions = [Statement(sql, {"id": account}) for table in store.tables for sql in table.closed_with]
+    of_tables = [Statement(sql, {"id": account}) for table in store.tables for sql in table.closed_with]
     rows, *_ = await write_deletion(
         store,
         Statement(_CLOSE, row),
         *audit.insert_statements(act, _WAS_CLOSED),
-        *deletions,
+        *of_tables,
         library_revisions.raise_statement(account),
     )
     return _first_account(rows, now)

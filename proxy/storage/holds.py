@@ -154,7 +154,7 @@ def take_result(row: Row) -> Split | AccountHolds:
 
 
 async def read_account_holds(store: Store, params: Params) -> AccountHolds:
-    """Read the holds. `params` are account, key, pool, now and the allowance of the cycle, None for any."""
+    """Read the holds. `params` are account, key, pool, now, and the allowance, None without a limit."""
     (row,) = await store.read(_FIND, params)
     return _account_holds(row)
 

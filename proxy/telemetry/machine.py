@@ -40,7 +40,7 @@ def _private_bytes(root_pid: int) -> int:
     pages: dict[int, int] = {}
     for folder in _PROC.glob("[0-9]*"):
         try:
-            # The parent follows the name of the program, in brackets and with any signs, and the state.
+            # The program's name, in brackets, may have any signs. The state and the parent follow it.
             parent = int((folder / "stat").read_text().rpartition(") ")[2].split()[1])
             _size, resident, shared, *_ = map(int, (folder / "statm").read_text().split())
         except OSError:

@@ -14,7 +14,7 @@ from speech_engine import ContentRefused, EngineError, EngineFailed
 
 _CHARACTER_S = 0.5
 _LEAST_S = 10.0
-"""An answer that is longer than this, with `_CHARACTER_S` for each character, is too long."""
+"""An answer is too long if it is longer than this and `_CHARACTER_S` for each character."""
 _SECOND_BYTES = 48_000
 _MOST_TRANSCRIPT_CHARACTERS = 64 * 1024
 

@@ -95,7 +95,7 @@ def _open_to_read(file: Path) -> sqlite3.Connection:
 
 
 def _sqlite_schema(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Return the version, and the oldest version that works on it if we do not know it. 0 is none."""
+    """Return the version, and if it is newer than ours, the oldest version that works on it, else 0."""
     tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'schema_version'")
     if tables.fetchone()[0] == 0:
         return 0, 0
