@@ -93,9 +93,9 @@ def voice_fields(voices: list[str] | None, again: str | None) -> dict[str, Any]:
     return {"voice": {"cast": cast}} if cast else {"voice": alone[0]} if alone else {}
 
 
-def check_options(again: str | None, *, first: Mapping[str, object], later: Mapping[str, object]) -> None:
-    """Refuse options that only a first job takes, or only one that is said again. Raise CommandRefused."""
-    for name, value in (first if again else later).items():
+def check_options(again: str | None, *, of_new: Mapping[str, object], of_again: Mapping[str, object]) -> None:
+    """Refuse options that only a new job takes, or only one that is said again. Raise CommandRefused."""
+    for name, value in (of_new if again else of_again).items():
         if value:
             why = "a job that is said again keeps what it had" if again else "this is for --again"
             raise CommandRefused(f"{name}: {why}")
