@@ -1,8 +1,5 @@
 """Jobs that make a file, for the commands of books and dubs. The command is a client of the running server:
-it uploads files, shows the price and asks for consent, makes the job, and saves its file.
-
-The imports inside functions are slow, and `voxgate --help` needs none of them.
-"""
+it uploads files, shows the price and asks for consent, makes the job, and saves its file."""
 
 from __future__ import annotations
 
