@@ -149,7 +149,7 @@ class Worker:
         context, kernel = self.open_features.context, self.kernel
         speech_parts = self.parts.speech_parts(context)
         self.planner, recent_plans, self.pipeline = wire_speech(
-            speech_parts, server, catalogue, budgets, additions.on_the_way
+            speech_parts, server, catalogue, budgets, additions.speech
         )
         speaking.wire(recent_plans, self.pipeline)
         # An erasure deletes all data that is derived of a voice, so the features learn where this worker has

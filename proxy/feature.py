@@ -42,7 +42,7 @@ from proxy.config.config_toml import Config
 from proxy.config.feature_switches import how_to_turn_on, off_sentence
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
-from proxy.engines.hosts.sample_source import LateSource
+from proxy.engines.hosts.sample_source import DeferredSource
 from proxy.engines.registry import Registry
 from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
@@ -54,7 +54,7 @@ from proxy.ledger.budgets import Budgets
 from proxy.queue.tasks import TaskKind
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.source import NoStoredSpeech, Source
-from proxy.speech.speaking import OnTheWay, Speaking
+from proxy.speech.speaking import Speaking, SpeechAdditions
 from proxy.storage.store import StorageFailed, Store
 from proxy.storage.tables import Tables
 from proxy.telemetry.metrics import Metrics
@@ -78,7 +78,7 @@ class AppContext(NamedTuple):
     store: Store
     vault: Vault
     ledger: Ledger
-    samples: LateSource
+    samples: DeferredSource
     engines: Engines | None
     metrics: Metrics
     erased: ErasedVoices
@@ -90,7 +90,7 @@ class AppContext(NamedTuple):
     erasing: Erasing = NothingToErase()
     own_voices: OwnVoices = NoOwnVoices()
     words: SavedWords = NoSavedWords()
-    source: Source = NoStoredSpeech()
+    speech_cache: Source = NoStoredSpeech()
     purges: Purges = NothingStored()
     model_command_for: FindModelCommand = no_model_command
     shared: tuple[object, ...] = ()
@@ -136,7 +136,7 @@ class Additions(NamedTuple):
 
     endpoints: Sequence[Endpoint] = ()
     for_commands: Sequence[Endpoint] = ()
-    on_the_way: OnTheWay = OnTheWay()
+    speech: SpeechAdditions = SpeechAdditions()
     forms: SpeechForms | None = None
     background: Background | None = None
     sessions: Sessions | None = None
@@ -291,7 +291,7 @@ class OpenFeatures(NamedTuple):
         return Additions(
             endpoints=[endpoint for each in additions for endpoint in each.endpoints],
             for_commands=[endpoint for each in additions for endpoint in each.for_commands],
-            on_the_way=OnTheWay.of_all(each.on_the_way for each in additions),
+            speech=SpeechAdditions.of_all(each.speech for each in additions),
             forms=next((each.forms for each in additions if each.forms is not None), None),
             background=next((each.background for each in additions if each.background is not None), None),
             sessions=next((each.sessions for each in additions if each.sessions is not None), None),

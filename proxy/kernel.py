@@ -15,7 +15,7 @@ from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
-from proxy.engines.hosts.sample_source import LateSource
+from proxy.engines.hosts.sample_source import DeferredSource
 from proxy.engines.providers.sharing import KeySharing
 from proxy.engines.registry import Registry
 from proxy.feature import AppContext
@@ -35,7 +35,7 @@ from proxy.telemetry.metrics import Metrics
 
 
 class Kernel(NamedTuple):
-    """The objects that live as long as a worker or a command, in the order in which they are opened."""
+    """The objects that live as long as a worker or a command. They are opened before any feature."""
 
     config: Config
     registry: Registry
@@ -44,7 +44,7 @@ class Kernel(NamedTuple):
     ledger: Ledger
     answers: StoredAnswers
     vault: Vault
-    samples: LateSource
+    samples: DeferredSource
 
     def context(self) -> AppContext:
         """Return the context of a command, which has no engines."""
@@ -60,7 +60,7 @@ class Kernel(NamedTuple):
             metrics=self.metrics,
             erased=erased,
             levels=LoudnessLevels(erased),
-            front_end_revision=lambda _front_end: "",
+            front_end_revision=lambda _front_end: "",  # a command opens no front-ends
             cluster=ClusterView(),
         )
 
@@ -93,7 +93,7 @@ class ServerParts(NamedTuple):
             self.front_ends,
             self.detector,
             context.levels,
-            context.source,
+            context.speech_cache,
             self.kernel.ledger,
             self.kernel.metrics,
             self.spill_quota,
@@ -116,7 +116,7 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
         open_answers(store, data, config.server, vault, metrics) as answers,
     ):
         store.watch_commits(metrics.commit_seconds.observe)
-        yield Kernel(config, registry, metrics, store, ledger, answers, vault, LateSource())
+        yield Kernel(config, registry, metrics, store, ledger, answers, vault, DeferredSource())
 
 
 @asynccontextmanager

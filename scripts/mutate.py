@@ -18,6 +18,7 @@ import itertools
 import json
 import os
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -111,6 +112,19 @@ def fault(mutant: Mutant) -> str:
         return f"the old text stands {count} times in the file"
     lost = [test for test in mutant.tests if not any(test in names for names in collected().values())]
     return f"{' and '.join(COMMANDS)} do not collect {', '.join(lost)}" if lost else ""
+
+
+def nameless(mutants: list[Mutant]) -> Iterator[str]:
+    """The mutants that any test would kill, since their new code has an unknown name or is no Python."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, mutant in enumerate(mutants):
+            if mutant.path.endswith(".py"):
+                mutated = (ROOT / mutant.path).read_text().replace(mutant.old, mutant.new)
+                (Path(folder) / f"{number}.py").write_text(mutated)
+        ruff = (Path(sys.executable).with_name("ruff"), "check", "--isolated", "--no-cache", "--select=F821")
+        said = subprocess.run((*ruff, "--output-format=concise", folder), capture_output=True, text=True)
+    for number, what in re.findall(r"(\d+)\.py:\d+:\d+: (.*)", said.stdout):
+        yield f"{mutants[int(number)].title}: {what}"
 
 
 @cache
@@ -327,6 +341,7 @@ def main() -> int:
     options = parser.parse_args()
     mutants = read_mutants(options.names)
     stale = [f"{mutant.title}: {wrong}" for mutant in mutants if (wrong := fault(mutant))]
+    stale += nameless(mutants)
     if stale:
         print("These mutants do not fit the code any more:", *stale, sep="\n  ")
         return 1

@@ -37,8 +37,8 @@ class HttpForm(Redacted, msgspec.Struct, frozen=True):
 
 
 class HttpRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """A request. `within_s` limits the wait for the status, `silence_s` the longest pause after that:
-    less than 64 bytes in that time is a pause."""
+    """A request. `within_s` limits the wait for the status. After that, a stream must bring 64 bytes or more
+    in each `silence_s`: single bytes do not keep it open."""
 
     method: str
     url: str

@@ -11,7 +11,8 @@ order, and ends. Large data goes in pieces of PIECE_BYTES at most, and never thr
     process  FilePiece("voice")…  FilePiece("onnx")…  TrainingDone
 
 The answer may end with TrainingFailed at any time. `Drain` ends a training between two steps, with a
-checkpoint and TrainingStopped. To cancel one, kill the process: it leaves no files.
+checkpoint and TrainingStopped. To cancel one, kill the process: it leaves no files. `Drain`, MayLoad and
+DeviceFound are those of `speech_engine.host.pipe_messages`.
 
 At a far end the same process is fed over HTTP, by a link of the server that trains (`speech_engine.runner`):
 
@@ -37,9 +38,7 @@ BLOB_BYTES = 4 << 20
 """The size of a piece of a stored file, or of one from a far end."""
 
 FileRole = Literal["checkpoint", "voice", "onnx"]
-"""A checkpoint goes on with a training; a voice's file is what the engine loads; the other forms are for
-download.
-"""
+"""A training goes on from a checkpoint; an engine loads a voice's file; other forms are for download."""
 Stage = Literal["preparing", "training", "exporting"]
 
 
@@ -80,7 +79,8 @@ class TrainingProgress(msgspec.Struct, frozen=True, kw_only=True, tag="training_
     """The progress of a training. `mel` is the distance of the voice's sound from the recordings, `best` the
     least so far.
 
-    Both are 0 before the first step. `eta_s` is None while it is not known.
+    Both are 0 before the first step. `of` is the most steps of the stage. `eta_s` is None while it is
+    not known.
     """
 
     stage: Stage
@@ -112,7 +112,7 @@ class TrainingTalk(Protocol):
     def must_stop(self) -> bool:
         """Ask between steps. If it is true, send a checkpoint and raise TrainingStops.
 
-        Before its first step a trainer sends none: the last life's is still right.
+        Before its first step a trainer sends none: the checkpoint that it was given is still right.
         """
         ...
 
@@ -125,7 +125,7 @@ class TrainingTalk(Protocol):
         ...
 
     def checkpoint(self, step: int, pieces: Iterable[bytes]) -> None:
-        """Send the state that a later life needs to go on. It waits until the server has taken it."""
+        """Send the state that a later process needs to go on. It waits until the server has taken it."""
         ...
 
 
@@ -142,8 +142,8 @@ class Trainer(Protocol):
         ...
 
     def export(self, voice: bytes, form: FileRole) -> bytes:
-        """Return a voice's file in another form, which was tried. Raises TrainingError: then the voice goes
-        without it."""
+        """Return a voice's file in another form, after a test of it. Raises TrainingError: then the voice
+        goes without this form."""
         ...
 
 
@@ -184,9 +184,9 @@ class FilePiece(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="file_p
 
 
 class FarPiece(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="far_piece"):
-    """The next piece of a file that a far end sends. They are numbered from 0 in each file. After a number
-    that was sent before, the file goes on from there. `digest` is the SHA-256 of these data, and a checkpoint
-    has its step."""
+    """The next piece of a file that a far end sends. They are numbered from 0 in each file. If a number
+    comes again with other data, its piece replaces all pieces from there on. `digest` is the SHA-256 of these
+    data, and a checkpoint has its step."""
 
     role: FileRole
     number: int

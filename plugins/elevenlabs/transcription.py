@@ -83,6 +83,7 @@ class Transcription:
         yield from (("keyterms", term) for term in terms[:_MOST_TERMS])
 
     def _segments(self, piece: WavPiece, body: bytes) -> Iterator[TranscriptSegment | None]:
+        """Yield the segments of a piece, and None for one without a text."""
         found = decoded(_Answer, body)
         language = language_tag(found.language_code or "") or self._job.language
         for lead, words in _cut_into_segments(found.words):
@@ -98,8 +99,8 @@ class Transcription:
 
 
 def _cut_into_segments(found: tuple[_Word, ...]) -> Iterator[tuple[str, list[TimedText]]]:
-    """Yield the words of each segment, with the blanks before them, and what is before the first one. A
-    segment ends at the end of a sentence, at a pause, or where it is too long."""
+    """Yield for each segment the blank after the segment before it, and its words with the blanks between
+    them. A segment ends at the end of a sentence, at a pause, or where it is too long."""
     words, lead, blank, at_s = list[TimedText](), "", "", 0.0
     for each in found:
         if each.type != "word" or not each.text.strip():

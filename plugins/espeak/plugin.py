@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from plugins.espeak.voices import NAMES, VOICES
+from plugins.espeak.voices import OPENAI_NAMES, VOICES
 from speech_engine import Hosted, Plugin
 from speech_engine.plugin import Missing
 
@@ -51,7 +51,7 @@ def voxgate_register() -> tuple[Plugin[EspeakSettings], ...]:
             settings=EspeakSettings,
             create=Hosted("plugins.espeak.worker", memory_mb=2048, keeps_one_core=True),
             missing=missing,
-            names=lambda _settings: NAMES,
+            names=lambda _settings: OPENAI_NAMES,
             voices=VOICES,
         ),
     )

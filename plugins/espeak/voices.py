@@ -49,7 +49,7 @@ def variant_for(voice: Voice) -> str:
     return voice.id
 
 
-NAMES: Mapping[str, KnownName] = {
+OPENAI_NAMES: Mapping[str, KnownName] = {
     "alloy": KnownName("shelby", ("bright",)),
     "ash": KnownName("travis", ("dark",)),
     "ballad": KnownName("Nguyen", ("high", "soft")),

@@ -15,7 +15,7 @@ VOICE = "heart"
 _WHEEL = "hibari-tts==0.2.1 --hash=sha256:49f2abbbe451c988e7448b5afa08c8a56410535ebb855c0e7d174275df5ca1f3"
 _WOMEN = ("alloy", "marin", "nova", "sage", "shimmer")
 _MEN = ("ash", "ballad", "cedar", "echo", "fable", "onyx", "verse")
-_NAMES: Names = {
+_OPENAI_NAMES: Names = {
     # Kokoro's voice of this name is the speaker that hibari learned from.
     "coral": KnownName(VOICE, stands_in="same_speaker"),
     **{name: KnownName(VOICE, stands_in="same_gender") for name in _WOMEN},
@@ -47,6 +47,6 @@ def voxgate_register() -> tuple[Plugin[HibariSettings], ...]:
             name="hibari",
             settings=HibariSettings,
             create=HOSTED,
-            names=lambda _settings: _NAMES,
+            names=lambda _settings: _OPENAI_NAMES,
         ),
     )

@@ -118,6 +118,7 @@ class Transcription:
             yield "timestamp_granularities[]", "word"
 
     def _segments(self, piece: WavPiece, body: bytes) -> Iterator[TranscriptSegment | None]:
+        """Yield the segments of a piece, and None for one without a text."""
         found = decoded(_Answer, body, "The provider's transcript is none.")
         named = found.language or (found.languages[0].code if found.languages else "")
         language = "en" if self._translates else language_tag(named) or self._job.language

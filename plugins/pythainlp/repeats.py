@@ -27,7 +27,7 @@ _LAST_WORDS = (
 
 
 class Repeats:
-    """The rules for ๆ in a text, given the ends of its words and a lexicon.
+    """The rules for ๆ in a text, given a lexicon and the ends of its words, which begin with 0.
 
     If the lexicon has another reading for a word, that reading is said twice.
     """
@@ -46,6 +46,7 @@ class Repeats:
         if before is None:
             return None
         end = before.end(1)
+        # The word is decided. If an entry of the lexicon ends here, its reading is said again.
         if match.string[end - 1] == MASK:
             entries = (word for word in self._lexicon if self._text.endswith(word, 0, end))
             return self._lexicon.get(max(entries, key=len, default=""))

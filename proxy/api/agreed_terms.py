@@ -19,7 +19,7 @@ from proxy.http.body import EngineNames, micro_credits_of
 from proxy.storage.accounts import Account
 
 
-@with_limits(LIMITS, lambda row: row.number | UnsetType | None, default=UNSET)
+@with_limits(LIMITS, lambda row: row.number | UnsetType | None, default=UNSET)  # adds a field for each limit
 class AgreedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A change of what is agreed. A field that is left out stays as it is. Null brings back the plan's own
     term."""
@@ -43,9 +43,9 @@ class ShownPrice(msgspec.Struct, frozen=True):
 
 
 class ShownPrices(msgspec.Struct, frozen=True):
-    """`models` has those that differ among the models that speak, by `engine/model` or by engine; they count
-    for a conversion and a transcription, too, if these have no price of their own. `conversion`, `training`
-    and `transcription` are null where they are not offered."""
+    """`models` has the models that do not speak at the price `speech`, by `engine/model` or by engine. Such a
+    price is also for conversions and transcriptions by the model, if these have no price of their own.
+    `conversion`, `training` and `transcription` are null where they are not offered."""
 
     speech: ShownPrice
     cached: ShownPrice
@@ -56,7 +56,7 @@ class ShownPrices(msgspec.Struct, frozen=True):
     models: dict[str, ShownPrice]
 
 
-@with_limits(LIMITS, lambda row: row.shown_type | None)
+@with_limits(LIMITS, lambda row: row.shown_type | None)  # adds a field for each limit
 class ShownOverrides(msgspec.Struct, frozen=True, kw_only=True):
     """What was agreed, in credits; null leaves the plan's own term."""
 

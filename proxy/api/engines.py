@@ -41,8 +41,8 @@ class ShownEngine(EngineStatus, frozen=True, kw_only=True):
 
     `unlisted_voices` are those that clients do not see; null if it may have others. `budgets` shows its cost
     in each period with a budget. From `shutdown_dates` on, the provider serves a model no more. `own_speech`
-    are the models that the operator runs, so their speech is marked unless a setting decides. `converting`
-    are those that repeat recordings.
+    are the models that the operator runs. Their speech gets a mark unless a setting says otherwise.
+    `converting` are the models that repeat recordings.
     """
 
     languages: dict[str, list[SpokenLanguage]]
@@ -77,9 +77,9 @@ class EngineList(Resource):
         return reply(EngineStatuses(data=tuple(shown_engines), faults=faults))
 
     async def _shown_engine(self, status: EngineStatus) -> ShownEngine:
-        used_up = await self._budgets.find_used_up(status.name)
-        if used_up is not None and status.state == "ready":
-            status = msgspec.structs.replace(status, state="budget", reason=used_up[0])
+        reason_and_end = await self._budgets.find_used_up(status.name)
+        if reason_and_end is not None and status.state == "ready":
+            status = msgspec.structs.replace(status, state="budget", reason=reason_and_end[0])
         engine = self._engines[status.name]
         return ShownEngine(
             **msgspec.structs.asdict(status),

@@ -45,14 +45,14 @@ def book(
     First it shows the chapters, what is left out and the price. The job goes on if the command ends: --job
     fetches it. The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
-    first = {
+    of_new = {  # the values are true if the options were given
         "--model": model,
         "--language": language,
         "--format": format_ != "m4b",
         "--quality": quality != "standard",
         "--notes": notes != "skip",
     }
-    file_jobs.check_options(again, first=first, later={"--word": word})
+    file_jobs.check_options(again, of_new=of_new, of_again={"--word": word})
     body: dict[str, Any] = file_jobs.voice_fields(voice, again) | ({"only": only} if only else {})
     if again:
         words = file_jobs.named_pairs(word, "--word", "WORD=SPOKEN")

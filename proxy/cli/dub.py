@@ -58,8 +58,8 @@ def dub(
     made.
     """
     names = ("--original", "--short", "--model", "--language", "--replace", "--format")
-    first = dict(zip(names, (original, short, model, language, replace, format_ != "flac"), strict=True))
-    file_jobs.check_options(again, first=first, later={"--cues": cues, "--word": word})
+    of_new = dict(zip(names, (original, short, model, language, replace, format_ != "flac"), strict=True))
+    file_jobs.check_options(again, of_new=of_new, of_again={"--cues": cues, "--word": word})
     body: dict[str, Any] = file_jobs.voice_fields(voice, again) | ({"length_s": length} if length else {})
     files = {"input_file_id": file}
     if again:

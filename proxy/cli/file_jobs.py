@@ -1,8 +1,5 @@
 """Jobs that make a file, for the commands of books and dubs. The command is a client of the running server:
-it uploads files, shows the price and asks for consent, makes the job, and saves its file.
-
-The imports inside functions are slow, and `voxgate --help` needs none of them.
-"""
+it uploads files, shows the price and asks for consent, makes the job, and saves its file."""
 
 from __future__ import annotations
 
@@ -93,9 +90,9 @@ def voice_fields(voices: list[str] | None, again: str | None) -> dict[str, Any]:
     return {"voice": {"cast": cast}} if cast else {"voice": alone[0]} if alone else {}
 
 
-def check_options(again: str | None, *, first: Mapping[str, object], later: Mapping[str, object]) -> None:
-    """Refuse options that only a first job takes, or only one that is said again. Raise CommandRefused."""
-    for name, value in (first if again else later).items():
+def check_options(again: str | None, *, of_new: Mapping[str, object], of_again: Mapping[str, object]) -> None:
+    """Refuse options that only a new job takes, or only one that is said again. Raise CommandRefused."""
+    for name, value in (of_new if again else of_again).items():
         if value:
             why = "a job that is said again keeps what it had" if again else "this is for --again"
             raise CommandRefused(f"{name}: {why}")

@@ -1,7 +1,4 @@
-"""Orders to other machines on the database: `voxgate engines … --machine M`, `voxgate reload --all`.
-
-The imports inside functions are slow, and `voxgate --help` needs none of them.
-"""
+"""Orders to other machines on the database: `voxgate engines … --machine M`, `voxgate reload --all`."""
 
 from __future__ import annotations
 
@@ -64,7 +61,7 @@ def give_order(
 
 
 def _living_machines(config_file: Path | None) -> list[str]:
-    answer = send_request(AdminRequest("GET", "machines"), config_file, None)
+    answer = send_request(AdminRequest("GET", "machines"), config_file, form=None)
     if names := [each["id"] for each in answer["data"] if each["is_alive"]]:
         return names
     raise CommandRefused(
@@ -77,7 +74,7 @@ def _why_not_ready(id_: str, engine: str, config_file: Path | None) -> str:
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
         time.sleep(_POLL_S)
-        found = send_request(AdminRequest("GET", "machines"), config_file, None)["data"]
+        found = send_request(AdminRequest("GET", "machines"), config_file, form=None)["data"]
         living = [each for each in found if each["id"] == id_ and each["is_alive"]]
         states = [each for machine in living for each in machine["engines"] if each["name"] == engine]
         if not states:

@@ -34,7 +34,7 @@ MOST_FRAME_BYTES = 64 << 20
 _NICE = shutil.which("nice")
 """The command that lowers a process before it begins, so that all its threads are lowered. Without it, all
 processes are equal."""
-_LINGER_S = 2.0  # then a child is killed whose pipe has closed, or whose time to finish is over
+_LINGER_S = 2.0  # a child is killed so long after its pipe has closed, or its time to finish is over
 
 _log = structlog.get_logger()
 
@@ -143,7 +143,7 @@ class Child:
         try:
             while (frame := await self.read()) is not None:
                 yield unpack(frame)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError):  # a DecodeError is a ValueError
             _log.warning("child.message.unreadable", pid=self.process.pid)
             return  # a child with a bad message is over: `wait_for_end` kills it
 

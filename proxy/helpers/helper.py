@@ -80,7 +80,7 @@ class HelperSpec(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """Start the next life as soon as one is used: the start takes a third of a second."""
     is_numbered: bool = False
     """It answers many callers at once, by the numbers of their questions: see `Life.exchange`."""
-    lives: int = 1
+    most_tries: int = 1
     """With 2, a question whose process dies goes to a second one, unless the first used up its CPU time."""
     again_within_s: float | None = None
     """A question whose process dies later than this is not tried again: both tries would take too long."""
@@ -204,9 +204,9 @@ class Helper:
     async def run_with_process(
         self, work: Callable[[Life], Awaitable[_T]], *, within_s: float | None = None
     ) -> _T:
-        """Return the result of `work`. If its process dies, the next of the `lives` has `within_s` again."""
+        """Return the result of `work`. If its process dies, the next try has `within_s` again."""
         retry_limit_s = math.inf if self.spec.again_within_s is None else self.spec.again_within_s
-        for lives_left in reversed(range(self.spec.lives)):
+        for tries_left in reversed(range(self.spec.most_tries)):
             begun_s = time.monotonic()
             try:
                 async with asyncio.timeout(within_s), self.use_process() as life:
@@ -215,7 +215,7 @@ class Helper:
             except HelperFailed as failed:
                 if failed.cause != "died":
                     raise
-                if not lives_left or failed.has_used_its_time or time.monotonic() - begun_s > retry_limit_s:
+                if not tries_left or failed.has_used_its_time or time.monotonic() - begun_s > retry_limit_s:
                     raise
         raise AssertionError("it has no lives")
 

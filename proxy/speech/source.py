@@ -45,7 +45,7 @@ class Source(Protocol):
         ...
 
     def name_without_text(self, account: str, request: SpeechRequest, plan: SpeechPlan) -> bytes:
-        """Return the name of the answer by the first candidates, without its text."""
+        """Return the name of the answer without its text, if the first candidates speak."""
         ...
 
     def path(self, name_without_text: bytes, text: str) -> str:
@@ -53,7 +53,7 @@ class Source(Protocol):
         ...
 
     async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
-        """Look up the answer of a call. If the observer sees a whole answer, its sound is stored."""
+        """Look up an answer, and wait less than `first_audio_s` for an equal call. The observer stores it."""
         ...
 
 

@@ -39,7 +39,7 @@ _MOST_GONE = 10_000
 """The most preferred voices that are remembered as gone."""
 
 
-class OnTheWay(NamedTuple):
+class SpeechAdditions(NamedTuple):
     """The parts of features in the speech path.
 
     `factories` open observers. `treat` changes the sound. `check_provenance` refuses requests for manifests.
@@ -53,7 +53,7 @@ class OnTheWay(NamedTuple):
     part_check: PartCheck | None = None
 
     @classmethod
-    def of_all(cls, parts: Iterable[OnTheWay]) -> OnTheWay:
+    def of_all(cls, parts: Iterable[SpeechAdditions]) -> SpeechAdditions:
         """Combine several. Of the functions that stand alone, the first one counts."""
         all_ = [*parts]
         return cls(
@@ -123,7 +123,7 @@ class SpeechParts(NamedTuple):
 
 
 def wire_speech(
-    parts: SpeechParts, server: Server, catalogue: Catalogue, budgets: Budgets, features: OnTheWay
+    parts: SpeechParts, server: Server, catalogue: Catalogue, budgets: Budgets, features: SpeechAdditions
 ) -> tuple[Planner, RecentPlans, Pipeline]:
     part_check = features.part_check or NO_CHECK
     planner = Planner(

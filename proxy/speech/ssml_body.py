@@ -15,8 +15,8 @@ _ROOT = "<speak>"
 
 
 def body_of_ssml(body: SpeechBody, sent: Mapping[str, msgspec.Raw]) -> SpeechBody:
-    """Return a body with the same speech without SSML. `sent` are its fields as they came. Raises
-    InvalidRequest."""
+    """Return a body with the same speech without SSML. `sent` are its fields as they came,
+    without defaults. Raises InvalidRequest."""
     if bytes(sent.get("markdown", b"null")) not in (b"null", b'"off"'):
         raise InvalidRequest("'markdown' can only be off with input_type ssml.", param="markdown")
     if body.emotion_tags == "text":
@@ -38,7 +38,7 @@ def body_of_ssml(body: SpeechBody, sent: Mapping[str, msgspec.Raw]) -> SpeechBod
 
 
 def read_speech(ssml: str, *, is_inside: bool = False, is_lenient: bool = False) -> SsmlText:
-    """Read a document, the field `input`. If `is_inside`, read the text in a root, the `text` of a socket.
+    """Read a document, from the field `input`. If `is_inside`, read a `text` of a socket, which has no root.
     `is_lenient` is as in `read_ssml`. Raises InvalidRequest."""
     needs_root = is_inside or (is_lenient and not ssml.lstrip().startswith("<?"))
     root, param = _ROOT if needs_root else "", "text" if is_inside else "input"

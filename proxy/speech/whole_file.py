@@ -14,7 +14,7 @@ BLOCK_BYTES = 5 * PIECE_BYTES
 
 
 class SpilledBytes:
-    """Collected bytes: the newest in memory, the others in a file. `on_cut` is called if it was cut."""
+    """Collected bytes, the newest in memory, the others in a file. Calls `on_cut` if others need the room."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class SpilledBytes:
                 block = bytes(self._newest[:BLOCK_BYTES])
                 del self._newest[:BLOCK_BYTES]
                 await self._file.append(block)
-        except ReaderTooSlow:
+        except ReaderTooSlow:  # raised, though nobody reads yet, if the file has no room or the disk fails
             raise NoDiskSpace("There is no room for a whole answer.", retry_after_s=5.0) from None
 
     async def read(self, offset: int, count: int) -> bytes:

@@ -9,7 +9,7 @@ from speech_engine.values import SpeechJob
 
 
 class Batch(Protocol):
-    """What a host asks an engine's `BatchLoop`, or the `Listeners` of an engine that has no batch.
+    """Tells whether a further job fits: `BatchLoop` for jobs in one batch, `Listeners` for jobs side by side.
 
     If it `predicts_waits`, a job's wait is the time that it tells. Otherwise the slots predict the wait.
     """

@@ -32,7 +32,7 @@ _SOCKET_S = 60.0
 _TRIES = 10
 PAUSE_S = 6.0
 """A server that is started anew is away for some seconds."""
-_LIVES = 3
+_MOST_TRIES = 3
 """The number of processes that are started if the inputs of a training break off."""
 _PASSED_VARIABLES = frozenset({"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"})
 _PASSED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "PYTORCH_", "XDG_")
@@ -120,14 +120,14 @@ class _Relay:
             self._process.kill()
 
     def run(self) -> training.TrainingEnd:
-        for lives_left in reversed(range(_LIVES)):
+        for tries_left in reversed(range(_MOST_TRIES)):
             try:
                 end = self._run_process()
             except EngineUnavailable:
                 break
             if end is not None:
                 return end
-            if not lives_left or self._is_over.wait(PAUSE_S):
+            if not tries_left or self._is_over.wait(PAUSE_S):
                 break
         raise EngineFailed("The server of a training does not answer: machines must reach its public_url.")
 

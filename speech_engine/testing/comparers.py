@@ -23,7 +23,7 @@ class ComparerContract:
     def recordings(self) -> dict[str, list[bytes]]:
         raise NotImplementedError("a comparer's contract tests need recordings")
 
-    async def test_its_scale_has_room_for_doubt(self) -> None:
+    async def test_its_scale_is_in_order(self) -> None:
         async with self.comparer() as comparer:
             scale = comparer.scale
             require(-1 <= scale.other <= scale.same <= 1, "a scale is two numbers from -1 to 1, in order")

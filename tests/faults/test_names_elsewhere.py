@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from plugins.espeak.voices import NAMES
+from plugins.espeak.voices import OPENAI_NAMES
 from proxy.config import config_toml
 from tests.faults.cluster_hosts import CLUSTER, agent, certificates
 from tests.faults.processes import state
@@ -20,10 +20,10 @@ def test_the_thirteen_names_answer_on_a_host_with_the_section_of_the_docs_alone(
         (tmp_path / "gateway").mkdir()
         with running(tmp_path / "gateway", f"{cluster}{_ESPEAK}") as server:
             until(lambda: state(server, "espeak")["state"] == "ready")
-            assert NAMES.keys() == config_toml.built_in_voices()
-            answers = {name: _spoken(server, name) for name in NAMES}
-            assert len(set(answers.values())) == len(NAMES)
-            assert answers["onyx"] == _spoken(server, f"espeak/{NAMES['onyx'].voice}")
+            assert OPENAI_NAMES.keys() == config_toml.built_in_voices()
+            answers = {name: _spoken(server, name) for name in OPENAI_NAMES}
+            assert len(set(answers.values())) == len(OPENAI_NAMES)
+            assert answers["onyx"] == _spoken(server, f"espeak/{OPENAI_NAMES['onyx'].voice}")
 
 
 def _spoken(server: Server, voice: str) -> bytes:

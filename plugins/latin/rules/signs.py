@@ -24,11 +24,13 @@ _PLACES = {
     "²": r"(?<=\b[A-Za-ln-z])²(?!\w)",
     "³": r"(?<=\b[A-Za-ln-z])³(?!\w)",
 }
-"""Where a sign means what its name in the table says. The surest come first."""
+"""Where a sign means what its name in the table of `language.signs` says. The surest come first. `×` is for
+numbers that are multiplied, `x` for sizes such as 2 x 3 m, and `over` for ratings such as 4.5/5."""
 _PER = re.compile(
     r"(?<=[\w€$£])/(?:(?=(?:month|day|week|year|hour|night|person|mês|dia|semana|ano|hora|noite|pessoa|mes|día|año"
     r"|noche|persona|mois|jour|semaine|an|heure|nuit|personne|mese|giorno)\b)|(?<=[0-9€$£]/)(?P<unit>kg|km|[lLh]|m²)(?!\w))"
 )
+"""The stroke before a period or a person, or, with the group `unit`, between an amount and a unit."""
 _SIGN = re.compile("[*/÷><=~≈²³]|[0-9] ?[x×]|mph")
 _OFTEN = re.compile(rf"{LEFT}(?P<count>[0-9]{{1,4}})x(?= [a-zà-ÿ]|[.,;!?]|\Z)")
 _MACHINE = re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9])")
@@ -50,7 +52,7 @@ def rule(language: Language) -> Rule:
         return point.join(spelled(part, language) for part in match[0].split("."))
 
     def often(match: re.Match[str]) -> str:
-        count = language.cardinal(int(match["count"]), "feminine")
+        count = language.cardinal(int(match["count"]), "feminine")  # fois, veces, vezes, volte
         return f"{count} {language.tables.signs['often']}"
 
     def per(match: re.Match[str]) -> str:

@@ -26,8 +26,8 @@ _SPEC = HelperSpec(
     module="proxy.audio.recordings.decoding_child",
     is_for_one=True,
     keeps_spare=True,
-    lives=MOST_TRIES,
-    most_answer_bytes=3 * recording.MOST_SAMPLES + 4096,
+    most_tries=MOST_TRIES,
+    most_answer_bytes=3 * recording.MOST_SAMPLES + 4096,  # samples of 3 bytes, and the other fields
 )
 
 _log = structlog.get_logger()

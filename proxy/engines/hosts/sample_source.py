@@ -41,7 +41,7 @@ class SampleSource(RecordingSource, Protocol):
         ...
 
 
-class LateSource:
+class DeferredSource:
     """The recordings for engines, which open before the features. A feature sets the `source`."""
 
     source: SampleSource | None = None
@@ -57,4 +57,4 @@ class LateSource:
         return await self.source.model(tenant, digest)
 
 
-NO_SOURCE: SampleSource = LateSource()
+NO_SOURCE: SampleSource = DeferredSource()

@@ -25,7 +25,7 @@ _MOST_ANSWER_BYTES = 16 * 1024 * 1024
 _SPEC = HelperSpec(
     module="proxy.features.books.reading_child",
     is_for_one=True,
-    lives=MOST_TRIES,
+    most_tries=MOST_TRIES,
     again_within_s=_AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_ANSWER_BYTES,
 )

@@ -39,7 +39,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             cache.revise(revision.config)
             return Additions()
 
-        context_with_cache = context._replace(source=cache, purges=cache)
+        context_with_cache = context._replace(speech_cache=cache, purges=cache)
         yield FeatureInstance(context_with_cache, additions_for, memories=(cache,), files=(cache,))
 
 

@@ -98,6 +98,7 @@ class CloneOrders:
         """Order clones of a voice at targets that were checked. Raises NotFound if the voice is gone.
 
         `payer` is the id of the API key whose account pays. Without it, the operator pays.
+        With `pays_again`, a clone that the provider has deleted is made anew, even for a fee.
         """
         tasks = clone_tasks_for(record, targets, payer, tag)
         return [await self.clone_tasks.order_clone(task, act, pays_again=pays_again) for task in tasks]
@@ -126,6 +127,7 @@ def _saved_clone(clone: CloneRecord) -> SavedClone:
     obstacle = "" if clone.state == "ready" else _OBSTACLES.get(clone.state)
     binding = None
     if obstacle is not None:
+        # A clone that is not made yet has no id there. Its name stands for it, and no call uses it.
         voice = EngineVoice(clone.engine_voice or clone.name)
         binding = Binding(clone.engine, voice, clone.credential, obstacle)
     return SavedClone(clone.engine, clone.state, clone.error, binding)

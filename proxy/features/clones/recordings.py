@@ -50,7 +50,7 @@ class CloneRecordings:
         self, record: CloneRecord, target: CloneTarget, in_force: Terms | None
     ) -> CloneRequest | None:
         """Return the request for a clone, under the record's name and the account's terms. None: the voice is
-        not there any more.
+        not there any more. Without `in_force`, only the consent limits the target.
 
         Raises SampleUnavailable, and RequestFailed if this target may not have the recording: the
         consent and the plan may have changed since the task was added.

@@ -37,7 +37,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     hosts = AnnouncedHosts(context.store, may_be_local=is_local(context.config_at_start.server.host))
     endpoints = [*MachineList(context.store).endpoints, *hosts.endpoints]
     for_commands = MachineOrders(context.store).endpoints
-    if context.engines is None or not context.store.is_shared:
+    if context.engines is None or not context.store.is_shared:  # a command, or a server on SQLite
         yield FeatureInstance(context, lambda _revision: Additions(endpoints, for_commands))
         return
     membership = Membership(context)

@@ -24,7 +24,7 @@ _PART_TIMEOUT_S = 60.0
 _SPEC = HelperSpec(
     module="proxy.features.dubs.sound_child",
     is_for_one=True,
-    lives=MOST_TRIES,
+    most_tries=MOST_TRIES,
     again_within_s=4.0,
     most_answer_bytes=16 * 1024 * 1024,
 )

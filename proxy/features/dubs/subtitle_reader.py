@@ -22,7 +22,7 @@ _READ_TIMEOUT_S = 60.0
 _SPEC = HelperSpec(
     module="proxy.features.dubs.reading_child",
     is_for_one=True,
-    lives=MOST_TRIES,
+    most_tries=MOST_TRIES,
     again_within_s=4.0,
     most_answer_bytes=2 * MOST_BYTES,
 )

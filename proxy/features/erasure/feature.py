@@ -14,7 +14,7 @@ from proxy.features.erasure import journal, object_journal
 from proxy.speech.call import OpenObserver, SpeechCall
 from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
-from proxy.speech.speaking import OnTheWay
+from proxy.speech.speaking import SpeechAdditions
 from proxy.speech.speech_request import SpeechRequest
 from proxy.storage.tables import Table
 from proxy.telemetry.background import repeat
@@ -82,7 +82,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         yield FeatureInstance(
             context._replace(erasing=erasure),
             additions_for=lambda revision: Additions(
-                on_the_way=OnTheWay((factory.opener,)),
+                speech=SpeechAdditions((factory.opener,)),
                 for_commands=ErasureLines(erasure, revision.admin_tools).endpoints,
             ),
             set_derived_things=erasure.set_derived_data,

@@ -146,7 +146,7 @@ def check_svg(content: bytes) -> None:
     parser.EndElementHandler = lambda _: open_elements.pop()
     parser.CharacterDataHandler = add_text
     try:
-        parser.Parse(content, True)
+        parser.Parse(content, True)  # True: no more content follows
     except expat.ExpatError as error:
         raise LogoRefused(f"it is no SVG: {error}") from None
     if _FOREIGN.search("".join(style)):

@@ -1,4 +1,4 @@
-"""The entry of the feature heard in the list of feature_list.py."""
+"""The entry of the feature heard in the list of feature_list.py: speech is checked by a recogniser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from proxy.config.sections import Config
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.heard.records import RATES, SPANS
 from proxy.features.heard.section import SECTION
-from proxy.speech.speaking import OnTheWay
+from proxy.speech.speaking import SpeechAdditions
 
 
 @asynccontextmanager
@@ -24,7 +24,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.heard.watch import CheckWatch
     from proxy.speech.front_ends import FrontEnds
 
-    if context.engines is None:
+    if context.engines is None:  # a command
         rates = MisheardRates(context.store)
         yield FeatureInstance(context, lambda _revision: Additions(MisheardModels(rates).endpoints))
         return
@@ -37,14 +37,15 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
         def additions_for(revision: RevisionContext) -> Additions:
             check.use_section(SECTION.of(revision.config))
-            on_the_way = OnTheWay((room.opener,), part_check=check)
-            return Additions(MisheardModels(rates).endpoints, on_the_way=on_the_way)
+            speech = SpeechAdditions((room.opener,), part_check=check)
+            return Additions(MisheardModels(rates).endpoints, speech=speech)
 
         yield FeatureInstance(context.with_shared(watch).with_shared(rates).with_shared(check), additions_for)
 
 
 def _check_jobs(config: Config) -> Iterator[Finding]:
     """Yield a note if there is a recogniser, and jobs are not heard."""
+    # The names of the recognisers do not depend on engines, their candidates do.
     if config.models.keys() & natural.hearing_candidates({}).keys() and not SECTION.of(config).jobs:
         yield note("heard", "jobs are heard only if they ask for it", "jobs = true in [heard] has all heard")
 

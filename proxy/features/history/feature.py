@@ -12,7 +12,7 @@ from proxy.feature import Additions, AppContext, Feature, FeatureInstance, Revis
 from proxy.features.history.records import TABLE
 from proxy.features.history.retention import HistoryRetention, stored_days
 from proxy.features.history.section import SECTION
-from proxy.speech.speaking import OnTheWay
+from proxy.speech.speaking import SpeechAdditions
 
 
 def check_history(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
@@ -40,7 +40,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             retention.stored = entries.stored = stored
             return Additions(
                 History(store, section, stored).endpoints,
-                on_the_way=OnTheWay((HistoryObservers(writer, stored).opener,)),
+                speech=SpeechAdditions((HistoryObservers(writer, stored).opener,)),
             )
 
         yield FeatureInstance(

@@ -153,7 +153,7 @@ async def _exchange_introductions(context: AppContext) -> AsyncIterator[None]:
     """Until the block ends, publish the introductions of this worker's engines, or read those of other
     workers if this process serves. A command has no engines, and SQLite has no workers: then it does
     nothing."""
-    if context.engines is None or not context.store.is_shared:
+    if context.engines is None or not context.store.is_shared:  # a command, or a server on SQLite
         yield
         return
     remote_engines = RemoteEngines(context.store, context.engines)

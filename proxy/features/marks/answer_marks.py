@@ -1,4 +1,4 @@
-"""Marks as the server uses them: in the worker, or in a process of their own (`hosted_mark`)."""
+"""Marks, inaudible signs in sound, as the server has them: in the worker, or in processes (`hosted_mark`)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS, SECTION, TEST_
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store import key_ring
 from proxy.http.endpoint import Endpoint
-from proxy.speech.speaking import OnTheWay
+from proxy.speech.speaking import SpeechAdditions
 
 _MOST_FILE_BYTES = 1024 * 1024
 
@@ -67,7 +67,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                     *receipts.endpoints,
                     *rotation(revision),
                 ],
-                on_the_way=OnTheWay(
+                speech=SpeechAdditions(
                     (factory.opener,), marks.treat, marks.check_provenance, (lost.count_lost,)
                 ),
             )

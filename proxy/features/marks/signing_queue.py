@@ -60,7 +60,7 @@ class SigningQueue(Helper):
                 name="the signing process",
                 arguments=("network",) if has_network else (),
                 variables=_NETWORK_VARIABLES if has_network else (),
-                lives=2,
+                most_tries=2,
             )
         )
         self._large = asyncio.Lock()

@@ -1,4 +1,4 @@
-"""A converted recording, which is the parent of the new sound's manifest."""
+"""The recording of a conversion, as it was sent. The C2PA manifest of the new sound has it as a parent."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def media_type(data: bytes) -> str:
     if data[:4] == b"fLaC":
         return "audio/flac"
     is_frame = len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0
-    # AAC's frames begin as those of mp3 do, with 0 as their layer.
+    # A frame of AAC begins as one of mp3 does, but its layer is 0: it must not pass for mp3.
     return "audio/mpeg" if is_frame and data[1] & 0x06 else _ANY_TYPE

@@ -9,7 +9,7 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.own_voices.records import TABLE
-from proxy.speech.speaking import OnTheWay
+from proxy.speech.speaking import SpeechAdditions
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             # The paths of samples first: the id of a voice may have slashes.
             served += VoiceSamples(voices, recordings, revision.context).endpoints
             served += VoiceEditing(voices, voice_creation, export).endpoints
-            return Additions(served, on_the_way=OnTheWay((VoiceUseObservers(use).opener,)), forms=forms)
+            return Additions(served, speech=SpeechAdditions((VoiceUseObservers(use).opener,)), forms=forms)
 
         yield FeatureInstance(
             context._replace(own_voices=saved).with_shared(saved),

@@ -131,7 +131,7 @@ async def _erase_unused_of(store: Store, account: str, before: int, erasing: Era
     while batch := await records.list_unused(store, account, before, _BATCH):
         for record in batch:
             with suppress(NotFound):  # its owner has deleted it
-                await erasing.erase_voice(record, None)
+                await erasing.erase_voice(record)
                 erased += 1
     return erased
 
@@ -156,7 +156,7 @@ class _VoiceUseObserver(Observer):
         if self._call.totals.samples:
             for part in self._call.plan.parts:
                 self._use.note_voice(part.voice)
-                if part.post is not None:
+                if part.post is not None:  # a second model converts the speech, with a voice of its own
                     self._use.note_voice(part.post.named_voice)
 
 

@@ -72,6 +72,7 @@ class MonthTasks(TaskKind[MonthRecord]):
         now = reading.plan_state.now
         month = paid_months.with_state_at(plan_changes.month_of(held), now)
         kind, mailed = paid_months.due_mail(month, reading.plan_state.paid_until, held.mailed, now)
+        # An attempt that has lost its lease sends no mail.
         if_finished = Condition(self.table.finished, {})
         due = paid_months.next_due(month, now)
         values = {"state": month.state, "mailed": mailed, "due": NEVER if due is None else due}
@@ -145,7 +146,7 @@ class MonthTasks(TaskKind[MonthRecord]):
         facts = {
             "plan": month.plan,
             "date": f"{datetime.fromtimestamp(month.ends / 1e6, UTC):%Y-%m-%d}",
-            "lapsed_plan": self.sales.with_minutes(lapsed, self.sales.plan_allowance(lapsed), lapsed),
+            "lapsed_plan": self.sales.with_minutes(lapsed, self.sales.plan_allowance(lapsed), plan=lapsed),
             "link": self._mails.link(""),
         }
         letter = Letter(kind=kind, facts=facts)

@@ -16,7 +16,7 @@ _LOOK_S = 5.0
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    if context.engines is None:
+    if context.engines is None:  # a command
         yield FeatureInstance(context)
         return
     from proxy.features.samples.endpoints import SampleEndpoints

@@ -43,7 +43,7 @@ _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 _SPEC = HelperSpec(
     module="proxy.features.transcriptions.long_reading_child",
     is_for_one=True,
-    lives=MOST_TRIES,
+    most_tries=MOST_TRIES,
     again_within_s=AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_STRETCH_BYTES,
 )

@@ -41,7 +41,7 @@ async def ask(server: Inside, *, secret: str | None = None, **more: object) -> h
 
 
 def cache_of(server: Inside) -> Cache:
-    source = server.worker.open_features.context.source
+    source = server.worker.open_features.context.speech_cache
     assert isinstance(source, Cache)
     return source
 

@@ -218,7 +218,7 @@ async def test_a_life_that_died_while_it_waited_fails_nobody(make: Make) -> None
 
 
 async def test_a_death_is_tried_once_more_and_no_more(make: Make, tmp_path: Path) -> None:
-    helper = make(lives=2)
+    helper = make(most_tries=2)
     assert await ask(helper, f"die_once {tmp_path / 'died'}") == "alive"
     with pytest.raises(HelperFailed):
         await ask(helper, "die")
@@ -228,15 +228,15 @@ async def test_a_death_is_tried_once_more_and_no_more(make: Make, tmp_path: Path
 
 async def test_a_late_death_is_not_tried_again(make: Make, tmp_path: Path) -> None:
     died = tmp_path / "died"
-    helper = make(lives=2, again_within_s=0.0)
+    helper = make(most_tries=2, again_within_s=0.0)
     with pytest.raises(HelperFailed):
         await ask(helper, f"die_once {died}")
     died.unlink()
-    assert await ask(make(lives=2, again_within_s=WAIT_S), f"die_once {died}") == "alive"
+    assert await ask(make(most_tries=2, again_within_s=WAIT_S), f"die_once {died}") == "alive"
 
 
 async def test_only_a_death_is_tried_once_more(make: Make) -> None:
-    helper = make(lives=2, most_answer_bytes=1000)
+    helper = make(most_tries=2, most_answer_bytes=1000)
     talks: list[Life] = []
 
     async def talk(life: Life) -> bytes:
@@ -337,7 +337,7 @@ async def test_a_life_that_retires_serves_its_users_and_a_new_one_the_next(make:
 
 
 async def test_close_ends_all_lives_whatever_they_do(make: Make) -> None:
-    helper = make(lives=2)
+    helper = make(most_tries=2)
     asking = await asked(helper, "hang")
     retired: Life = next(iter(helper._lives))
     helper.end_after_use(retired)

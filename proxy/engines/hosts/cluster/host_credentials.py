@@ -37,4 +37,4 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
         pair = read_pair(files, "host")
         return grpc.ssl_server_certificate_configuration([(pair.key, pair.certificate)], pair.authority)
 
-    return grpc.dynamic_ssl_server_credentials(configuration(), read_again, True)
+    return grpc.dynamic_ssl_server_credentials(configuration(), read_again, True)  # clients must show theirs

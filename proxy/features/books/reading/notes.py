@@ -26,7 +26,8 @@ Place = tuple[str, str]
 
 
 class _Mark(NamedTuple):
-    """A mark: the numbers of its document and of its element, what it leads to, and its text."""
+    """A reference to a note, such as [1] or *: the numbers of its document and of its element, the place that
+    it leads to, and its text."""
 
     document: int
     number: int
@@ -106,6 +107,7 @@ class _Survey:
             self._marks.append(self._marks[-1] + found)
         for id_, element in ids_of(self._root).items():
             parent = element.getparent()
+            # A page number is no note, though links lead to it.
             if is_page_number(element) or (parent is not None and is_page_number(parent)):
                 continue
             block = block_of(element)

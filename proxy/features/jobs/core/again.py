@@ -41,7 +41,7 @@ class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
             dict[str, SpokenForm],
             Meta(
                 description=f'up to {MOST_INLINE_WORDS} entries {{"word": "spoken"}}',
-                extra_json_schema={"maxProperties": MOST_INLINE_WORDS, **WORD},
+                extra_json_schema={"maxProperties": MOST_INLINE_WORDS, **WORD},  # WORD limits the keys
             ),
         ]
         | None
@@ -61,7 +61,8 @@ class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 def again_fields(fields: _F, source: str, steps: int, body: AgainBody, *, is_dub: bool = False) -> _F:
     """Return the fields of a job that speaks a part of the job `source` again. `fields` and `steps` are those
-    of the source. Raises InvalidRequest."""
+    of the source. Steps that other words or voices change need no numbers: only clips with the same sound are
+    taken over. The caller applies `input_file_id` and `length_s`. Raises InvalidRequest."""
     if not (body.only or body.steps or body.words or body.cast or body.input_file_id or body.length_s):
         raise InvalidRequest(
             "Missing required parameter: what to say again, by 'only', 'steps', 'words' or 'cast'.",

@@ -40,7 +40,8 @@ class RemoteStepLimiter:
         return {job for job, account in self._accounts_by_job.items() if full & {_REMOTE, (_REMOTE, account)}}
 
     def note_plan(self, step: JobStep, *, is_remote: bool) -> None:
-        """Note whether a planned step is remote. Raises NoPlace if too many steps are remote."""
+        """Note whether a planned step is remote. Raises NoPlace if too many steps are remote: then the step
+        waits for a place among the remote steps, as its job is noted as remote."""
         if not is_remote:
             self._accounts_by_job.pop(step.job, None)
         else:

@@ -17,7 +17,8 @@ WITHIN_S = 60.0
 @pytest.fixture
 async def helper(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Helper]:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[4]))
-    spec = HelperSpec(module="tests.proxy.audio.recordings.dying_child", is_for_one=True, lives=MOST_TRIES)
+    module = "tests.proxy.audio.recordings.dying_child"
+    spec = HelperSpec(module=module, is_for_one=True, most_tries=MOST_TRIES)
     helper = Helper(spec)
     yield helper
     await helper.close()

@@ -196,10 +196,11 @@ class CutKind(HearingKind):
             totals = HearTotals(call)
             totals.model, totals.language = model, fields.language
             async with self.hold_price(job, call, totals, attempt) as hold:
-                reached = await self.hearing.begin_attempt(model, call, totals)
+                engine_attempt = await self.hearing.begin_attempt(model, call, totals)
                 pieces = []
                 for piece in found:
-                    reached.set_dispatched(reached.was_dispatched or not piece.left_out)
+                    # The attempt counts for the ledger once a piece was not left out.
+                    engine_attempt.set_dispatched(engine_attempt.was_dispatched or not piece.left_out)
                     measured = await asyncio.to_thread(_measure_piece, master, step.first, piece)
                     pieces.append(await self._judge_piece(call, piece, measured, reference))
                 await self.settle_step(step, call, totals, hold, encode_json(pieces), job.voice)
@@ -246,7 +247,7 @@ class CutKind(HearingKind):
         measured, vault = await asyncio.to_thread(_measure_piece, master, step.first, piece), self.files.vault
         row = SampleRecord(
             voice=voice.id,
-            number=0,
+            number=0,  # the commit gives it the next number of its voice
             account=step.account,
             digest=await vault.put(step.account, measured.sound),
             tag=TRAINING,
@@ -315,7 +316,8 @@ class CutKind(HearingKind):
 
 
 def _charged_call(step: JobStep, caller: Caller, terms: Terms, model: Model, language: str) -> HearCall:
-    """Return the call by which a step is charged. Its pieces are recognised one by one."""
+    """Return the call by which a step is charged. Only the length of its recording counts: the pieces are
+    recognised one by one, by other calls."""
     seconds = (step.last - step.first) / 1000
     return HearCall(
         id=step.request,

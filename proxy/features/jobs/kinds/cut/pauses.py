@@ -9,14 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy.audio.formats import SAMPLE_BYTES
 from proxy.audio.recordings.derivation import to_pcm
 from proxy.audio.recordings.master import Master, make_master
 from proxy.audio.recordings.measures import STEP_S, speech_steps
 from proxy.features.jobs.kinds.cut.piece import CutPiece
 
 MOST_S = 15.0
-_LEAST_SPEECH_S = 3.2
-"""The least speech of a piece. A recording of a voice needs three seconds."""
+_LEAST_S = 3.2
+"""A run with less speech is joined with a neighbour, and a shorter piece is left out: a recording of a voice
+needs three seconds."""
 _MARGIN_S = 0.15
 """The silence that a piece keeps at both ends: a word begins before it is loud. Each pause has room for two
 margins."""
@@ -49,7 +51,7 @@ def cut_master(master: bytes, begin_ms: int, piece: CutPiece) -> bytes:
     whole = Master(master)
     first, last = (round((at_s - begin_ms / 1000) * whole.rate_hz) for at_s in (piece.start_s, piece.end_s))
     samples = whole.read(first, last)
-    return make_master(to_pcm(samples), whole.rate_hz, 2)
+    return make_master(to_pcm(samples), whole.rate_hz, SAMPLE_BYTES)
 
 
 def _join_runs(speech: NDArray[np.bool_]) -> Sequence[SpeechRun]:
@@ -60,7 +62,7 @@ def _join_runs(speech: NDArray[np.bool_]) -> Sequence[SpeechRun]:
     spoken, most = np.concatenate(([0], np.cumsum(speech))), (MOST_S - 2 * _MARGIN_S) / STEP_S
 
     def is_short(run: SpeechRun) -> bool:
-        return bool((spoken[run.end] - spoken[run.begin]) * STEP_S < _LEAST_SPEECH_S)
+        return bool((spoken[run.end] - spoken[run.begin]) * STEP_S < _LEAST_S)
 
     while pauses := [
         (right.begin - left.end, place)
@@ -75,7 +77,8 @@ def _join_runs(speech: NDArray[np.bool_]) -> Sequence[SpeechRun]:
 def _piece(run: SpeechRun, begin_s: float, whole_s: float, *, is_whole: bool) -> CutPiece:
     start_s = max(0.0, run.begin * STEP_S - _MARGIN_S)
     end_s = min(whole_s, run.end * STEP_S + _MARGIN_S)
-    fits = is_whole and _LEAST_SPEECH_S <= end_s - start_s <= MOST_S
+    # A piece that is cut at a border, too short or too long had no pause in reach.
+    fits = is_whole and _LEAST_S <= end_s - start_s <= MOST_S
     return CutPiece(
         round(begin_s + start_s, 3), round(begin_s + end_s, 3), left_out="" if fits else "no_pause"
     )
