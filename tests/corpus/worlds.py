@@ -21,7 +21,7 @@ _START_FAKES = [sys.executable, "-m", "tests.faults.tone_clouds"]
 _SELDOM = """
 from proxy.access import refusals
 
-refusals.EVERY_S = 3600.0
+refusals.WRITE_EVERY_S = 3600.0
 
 def voxgate_register():
     return ()

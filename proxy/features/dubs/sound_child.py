@@ -31,7 +31,7 @@ def main() -> None:
     order = _decode(pipe.read() or b"")
     tiny = warm_up()
     _count_samples(tiny)
-    _send_sound(tiny, SoundOrder(16_000), lambda _to_pcm: None)
+    _send_sound(tiny, SoundOrder(16_000), lambda _pcm: None)
     confine_job(MOST_CPU_S, _MEMORY_MB)
     pipe.write(b"")  # ready: the file may come
     parts = bytearray()

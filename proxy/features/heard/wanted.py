@@ -40,7 +40,7 @@ class WantedText:
         self.words = words
         self.text = " ".join([word.text for word in words])
         counts = [len(words_of(word.text).tokens) for word in words]
-        # The number of the first token of each word, and behind them the number of all tokens.
+        # The number of the first token of each word, and behind them the sum of the tokens of all words.
         self._first_tokens = list(accumulate(counts, initial=0))
         self.tokens = len(words_of(self.text).tokens)
 
