@@ -110,10 +110,7 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
             has_other_kind = has_other_kind or part.kind is not None
     amount = price.total_charge(pieces, spent.sample_rate_hz)
     stored_price = pieces[0].price if pieces else FREE
-    if has_free or (
-        len(pieces) > 1
-        and (has_other_kind or stored_price.per == "job" or len({piece.price for piece in pieces}) > 1)
-    ):
+    if has_free or (len(pieces) > 1 and (has_other_kind or len({piece.price for piece in pieces}) > 1)):
         # Usage stores one price. `voxgate ledger verify` checks the charge against it, so several prices
         # become one price for the whole request.
         stored_price = Price(amount, "job")
