@@ -145,7 +145,7 @@ async def test_rows_are_renewed_put_again_and_removed(site: Site) -> None:
 async def test_machines_are_listed_with_what_differs(site: Site) -> None:
     shares: list[int] = []
     async with site.machine("a") as first:
-        setattr(first.engines, "share", shares.append)  # noqa: B010 - it is not there in every version
+        setattr(first.engines, "divide_limits", shares.append)  # noqa: B010 - not in every version
         async with (
             site.machine("b", site.settings + "[jobs]\nhere = false\n") as second,
             control(second) as ask,
