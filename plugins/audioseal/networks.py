@@ -64,7 +64,7 @@ class Networks:
         return states
 
     def mark(self, samples: Floats, message: torch.Tensor, states: list[Any]) -> Floats:
-        """Return the mark for the next samples of a stream. Its `states` of `new_states` change."""
+        """Return the mark for a stream's next samples. Its `states` come from `new_states`, and change."""
         torch.set_num_threads(self._threads)  # for the calling thread only
         sound = torch.from_numpy(samples)[None, None]
         with self._lock, torch.inference_mode():

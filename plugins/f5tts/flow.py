@@ -26,8 +26,8 @@ _SWAY = -1.0
 
 
 class FlowRow:
-    """A text that becomes a spectrogram, which begins with that of the voice's recording. `texts` is the text
-    embedded, and the embedding of no text. `now` is between noise and the spectrogram, at a moment."""
+    """A text that becomes a spectrogram, which begins with that of the voice's recording. `texts` has
+    the embeddings of the text and of no text. `now` is noise at first, and the spectrogram at the end."""
 
     def __init__(self, mels: Any, texts: tuple[Any, Any], noise: Any, moments: Sequence[float]) -> None:
         self.texts = texts

@@ -92,7 +92,7 @@ class Blanks:
         self._turn = turn
         self._words = words
         self._rested = rested
-        # The places where a reading closes the blank before it, closes the one after it, or keeps the former.
+        # Where a reading closes the blank before it, closes the one after it, or keeps the one before.
         self._starts: set[int] = set()
         self._ends: set[int] = set()
         self._apart: set[int] = set()

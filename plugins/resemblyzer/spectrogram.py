@@ -20,7 +20,7 @@ _LEVEL_DB = -30.0
 _WINDOW = 480
 _AVERAGED = 8
 _LONGEST_SILENCE = 6
-"""A window is 30 ms of samples. Its flag is the mean of so many, and so many silent windows stay."""
+"""A window has 30 ms. A flag is averaged over `_AVERAGED` windows. A silence keeps this many windows."""
 _LEAST_SAMPLES = RATE_HZ // 2
 
 Floats = NDArray[np.float32]

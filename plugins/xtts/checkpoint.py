@@ -33,7 +33,7 @@ class Sampling(NamedTuple):
 
 
 class Conditioning(NamedTuple):
-    """The use of recordings: `recording_s` of each, and `gpt_s` of all together in chunks of `chunk_s`. If it
+    """The use of recordings: `recording_s` of each, and `gpt_s` of all together in chunks of `chunk_s`. With
     `raises_level`, each recording is brought to the same peak."""
 
     gpt_s: int

@@ -25,7 +25,7 @@ _LOUDEST = 32767
 
 
 class SoundWindow:
-    """The place of one row's next piece: the frames that were returned, and the latents behind them."""
+    """The place of one row's next piece: how many frames were returned, and how many latents there were."""
 
     def __init__(self) -> None:
         self.frames_yielded = 0

@@ -276,7 +276,7 @@ def _joins_at(speech: BatchJob[Any, Any]) -> tuple[bool, float]:
 
 
 LONGEST_WAIT_S = 1.0
-"""A call waits after the call before it at most as long as that took, and no longer than this."""
+"""After a call, the next one waits at most as long as that call took, and no longer than this."""
 
 
 class _Call(NamedTuple):

@@ -66,7 +66,7 @@ class StepWidth:
 
 
 _COLD_ROUNDS = 2
-"""These first rounds are not measured unless it is late: a cold device is slower than later."""
+"""So many first rounds are not measured unless it is late: a cold device is slower than later."""
 _ROUNDS = 10
 """A row takes part in twice as many steps: enough for two pieces of its sound."""
 _HURRY_AFTER_S = 60.0

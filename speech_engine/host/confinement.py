@@ -45,8 +45,8 @@ _Line = tuple[int, int, int, int]
 
 
 class _Machine(NamedTuple):
-    """A kind of processor: its `audit` number, and its numbers of system calls. The `always` are refused to
-    all; `programs` and `network` unless the engine needs them; `processes` to a process that is alone."""
+    """A kind of processor: its `audit` number, and its numbers of system calls. Calls in `always` are
+    refused; `programs` and `network`, unless the engine needs them; `processes`, if the process is alone."""
 
     audit: int
     seccomp: int

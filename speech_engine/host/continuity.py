@@ -188,13 +188,13 @@ def weight_of(rows: Iterable[Row]) -> float:
 
 
 class StepOrder:
-    """The choice of rows for each step. `_idle_weight` is the weight of a step that idle rows may claim."""
+    """The choice of rows for each step. Idle rows may claim `_idle_weight` of its width."""
 
     def __init__(self, order: Order, times: StepTimes) -> None:
         self._order = order
         self._times = times
         self._idle_weight = 0.0
-        # The rows when a group was last chosen. It has no ids: Python gives an id of an old row to a new one.
+        # The rows when a group was last chosen. It has no ids: a new row may get the id of an old one.
         self._seen: frozenset[tuple[Listener, int]] = frozenset()
         self._group_steps = 0
 

@@ -41,7 +41,7 @@ def choose_device(setting: str, able: tuple[DeviceKind, ...]) -> Device:
 
 
 def find_memory(device: Device) -> tuple[int, int] | None:
-    """Return the free and all bytes of a device's memory, or None if the system does not tell them."""
+    """Return the free bytes and all bytes of a device's memory, or None if the system does not tell them."""
     if device.kind == "cpu":
         return _main_memory()
     free, total = importlib.import_module("torch").cuda.mem_get_info(device.index)
@@ -80,7 +80,7 @@ def _card(torch: Any, kind: str, number: int) -> Device:
 
 
 def _main_memory() -> tuple[int, int] | None:
-    """Return the free and all bytes of memory: the system's, or the container's if these are fewer."""
+    """Return the free bytes and all bytes of memory: the system's, or the container's if these are fewer."""
     try:
         lines = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines() if ":" in line)
         free, total = (int(lines[name].split()[0]) * 1024 for name in ("MemAvailable", "MemTotal"))

@@ -74,7 +74,7 @@ class ModelCache(Generic[M, T]):
 
         Raises EngineBusy if there is no room after `within_s` seconds. None waits for ever.
         """
-        cached = self._find_or_load(model, None) or await self._cached_in_time(model, within_s)
+        cached = self._find_or_load(model, None) or await self._wait_for_room(model, within_s)
         cached.users += 1
         try:
             # If the job is cancelled, the loading goes on for the jobs after it.
@@ -104,7 +104,7 @@ class ModelCache(Generic[M, T]):
         self._leaving = [each for each in self._leaving if each.users or not each.loading.done()]
         self._changed.set()
 
-    async def _cached_in_time(self, model: M, within_s: float | None) -> _CachedModel[T]:
+    async def _wait_for_room(self, model: M, within_s: float | None) -> _CachedModel[T]:
         turn = object()
         self._queue[turn] = model
         try:

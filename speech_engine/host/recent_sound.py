@@ -16,12 +16,12 @@ class LastMinute(NamedTuple):
 
 
 class RecentSound:
-    """The sound of a job that begins now. `first_s` is from `dispatched_at` to the first sound, 0 before."""
+    """The sound of a job that begins now. `first_s` is the time from `dispatched_at` to the first sound."""
 
     def __init__(self) -> None:
         self.made_s = self.first_s = 0.0
         self.began_at = self.dispatched_at = time.monotonic()
-        # Two moments, half a minute apart or more, with the sound made until each.
+        # Two moments, and the sound made until each. At first, both are the beginning.
         self._since = self._last = (self.began_at, 0.0)
 
     def add(self, seconds: float) -> None:

@@ -35,7 +35,7 @@ LAST_FRAMES_S = 10.0
 
 
 class HostServer:
-    """Answers Hello and Health, keeps recordings and runs work, for one engine. `_Handlers` has all calls."""
+    """Answers Hello and Health, keeps recordings and runs work, for one engine. See `_Handlers`."""
 
     def __init__(
         self,

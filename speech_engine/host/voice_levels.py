@@ -33,7 +33,7 @@ class VoiceLevels:
         self._known: dict[VoiceLevel, float | None] = {}
 
     def find(self, voice: VoiceLevel, measure: Callable[[], float | None]) -> float | None:
-        """Call `measure`, which may take long, only if the loudness is not stored. A stored 0.0 is None."""
+        """Call `measure`, which may take long, only if no loudness is stored. A stored 0.0 means None."""
         if voice.lufs is not None:
             return voice.lufs
         if len(self._known) > _MOST_VOICES:

@@ -33,7 +33,7 @@ class WindowSizes(NamedTuple):
         return self.first[number] if number < len(self.first) else self.usual
 
     def expected(self, samples: int) -> list[int]:
-        """Return about the lengths, with context, of the windows of a recording with so many samples."""
+        """Return the expected lengths, with context, of the windows of so many samples."""
         found: list[int] = []
         while samples > 0:
             size = self.of(len(found))

@@ -1,7 +1,7 @@
 """Writes tensors as an archive of torch (.pth), without torch: `torch.load(weights_only=True)` reads it.
 
-The pickle is put together from its instructions, of one byte each: `pickletools.dis` shows their names. Each
-tensor has a storage of its own.
+The pickle is put together from its instructions, each with a code of one byte: `pickletools.dis` names them.
+Each tensor has a storage of its own.
 """
 
 from __future__ import annotations

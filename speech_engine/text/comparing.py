@@ -146,7 +146,7 @@ def plain_sounds(sounds: str) -> str:
 
 
 class _RunJudge:
-    """Judges runs of one text. Its `_scores` are one for each wanted token, or None if they are unknown."""
+    """Judges runs of one text. `_scores` has one for each wanted token, or is None if they are unknown."""
 
     def __init__(self, language: str, evidence: Evidence, wanted: Sequence[str]) -> None:
         self._judge = TranscriptJudge(language, contractions=True)

@@ -99,8 +99,7 @@ class Draft:
         self._open = "".join((*pieces, self._open[at:]))
 
     def _source_place(self, at: int) -> int:
-        """Return the place in the source of a character of `text`. A removed character belongs to the one
-        before it."""
+        """Return a character's place in the source. A removed one belongs to the character before it."""
         if at == 0:
             return 0
         if at == len(self.text):

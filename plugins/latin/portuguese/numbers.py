@@ -41,17 +41,17 @@ def portuguese(number: int, form: Form = "alone") -> str:
 
 
 def _cardinal(number: int, form: Form, scales: tuple[Scale, ...]) -> str:
-    is_portugal = scales is _LONG
+    is_european = scales is _LONG
     groups = [
         (count, f"{_cardinal(count, 'masculine', scales)} {scale.named(count)}")
         for count, scale in counts(number, scales)
     ]
     thousands, rest = divmod(number % MILLION, THOUSAND)
     if thousands:
-        words = "mil" if thousands == 1 else f"{_below_thousand(thousands, form, is_portugal)} mil"
+        words = "mil" if thousands == 1 else f"{_below_thousand(thousands, form, is_european)} mil"
         groups.append((thousands, words))
     if rest or not groups:
-        groups.append((rest, _below_thousand(rest, form, is_portugal)))
+        groups.append((rest, _below_thousand(rest, form, is_european)))
     *before, (last, words) = groups
     # An `e` stands before the last group only if the group is short: mil e cem, but mil cento e um.
     joined = " e " if last <= 100 or last % 100 == 0 else " "
@@ -59,7 +59,7 @@ def _cardinal(number: int, form: Form, scales: tuple[Scale, ...]) -> str:
     return f"{head}{joined}{words}" if head else words
 
 
-def _below_thousand(number: int, form: Form, is_portugal: bool) -> str:
+def _below_thousand(number: int, form: Form, is_european: bool) -> str:
     if number == 100:
         return "cem"
     hundreds, rest = divmod(number, 100)
@@ -73,7 +73,7 @@ def _below_thousand(number: int, form: Form, is_portugal: bool) -> str:
         words.append(_TENS[tens])
     if rest or not words:
         small = _FEMININE.get(rest) if form == "feminine" else None
-        words.append(small or (is_portugal and _IN_PORTUGAL.get(rest)) or _SMALL[rest])
+        words.append(small or (is_european and _IN_PORTUGAL.get(rest)) or _SMALL[rest])
     return " e ".join(words)
 
 

@@ -12,7 +12,7 @@ from speech_engine.text.draft import Draft
 
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _ISO = re.compile(rf"{LEFT}(?P<year>[0-9]{{4}})-(?P<month>[0-9]{{2}})-(?P<day>[0-9]{{2}}){RIGHT}")
-# A name may stand once in a pattern: `second_` and `year_` are those of a date with strokes.
+# A name may stand once in a pattern: `second_` and `year_` are of strokes with a short year or none.
 _FIGURES = re.compile(
     rf"{LEFT}(?P<first>[0-9]{{1,2}})"
     r"(?:(?P<mark>[/.-])(?P<second>[0-9]{1,2})(?P=mark)(?P<year>[0-9]{4})"

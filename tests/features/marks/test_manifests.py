@@ -41,7 +41,7 @@ class ScriptedSigner(Signer):
     signed = 0
 
     @property
-    def stamps(self) -> bool:
+    def can_stamp(self) -> bool:
         return self.has_stamps
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:

@@ -21,7 +21,7 @@ async def main(file: str) -> None:
         await keep(journal, checkpoint)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    setattr(TrainingJournal, "_store_checkpoint", keep_and_end)  # noqa: B010 - the process is this program's own
+    setattr(TrainingJournal, "_store_checkpoint", keep_and_end)  # noqa: B010 - its own process
     setattr(TrainingFields, "order", property(training_rig.early_order))  # noqa: B010
     setattr(process, "JOB_NICENESS", 0)  # noqa: B010
     training_input.LEAST_RECORDINGS = training_rig.RECORDINGS
