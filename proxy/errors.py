@@ -274,7 +274,7 @@ class ServerBusy(RequestFailed):
 
 
 class NoPlace(RequestFailed):
-    """503: an account gets no place for costly work. Half of the places are for accounts without one."""
+    """503: all places for costly work are taken, or the free ones are kept for accounts without one."""
 
     status, default_code = 503, "server_busy"
 
