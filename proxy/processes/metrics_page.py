@@ -78,7 +78,7 @@ _SampleKey = tuple[str, tuple[tuple[str, str], ...]]
 _Figures = dict[_Family, dict[_SampleKey, float]]
 
 HostFigures = Mapping[tuple[str, str], Mapping[str, float]]
-"""The results of `batch_figures` and `device_figures` of `speech_engine.host`, by engine and process."""
+"""The results of `BatchFigures` and `DeviceFigures` of `speech_engine.host`, by engine and process."""
 _LABELS = ("engine", "process")
 
 

@@ -1,4 +1,4 @@
-"""The figures of several processes together. `BatchFigures` and `device_figures` name them."""
+"""The figures of several processes together. `BatchFigures` and `DeviceFigures` name them."""
 
 from __future__ import annotations
 

@@ -80,8 +80,8 @@ class HealthQuestion(msgspec.Struct, frozen=True):
 
 class HealthReport(msgspec.Struct, frozen=True):
     """A host's state. `waiting_s` is the estimated audio of all waiting jobs. `memory_gb` is the most that
-    it has used on its device so far. `figures` are those of a batch and of a card, as `batch_figures` and
-    `device_figures` name them."""
+    it has used on its device so far. `figures` are those of a batch and of a card, as `BatchFigures` and
+    `DeviceFigures` name them."""
 
     slots: int
     running: int
