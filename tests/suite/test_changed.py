@@ -9,9 +9,9 @@ from scripts.changed import all_tests, reached, reached_by_rules
 from tests.tables import each_row
 
 LISTS = Path(__file__).parents[2] / "scripts" / "mutations"
-MOST_MISSED = 21
-"""Files of the core whose killers are in a feature: the seam of checked speech has nine."""
-"""Mutants that a test notices which no rule reaches: the lists alone name it."""
+MOST_MISSED = 33
+"""Mutants whose killer no rule reaches: their lists alone name it. Nine are of the seam of checked speech, and 12
+are of a feature that a server hands to another one without an import, as recognition to jobs."""
 
 
 @each_row(
