@@ -10,8 +10,8 @@ from tests.tables import each_row
 
 LISTS = Path(__file__).parents[2] / "scripts" / "mutations"
 MOST_MISSED = 33
-"""Mutants whose killer no rule reaches: their lists alone name it. Nine are of the seam of checked speech, and
-twelve of a feature that a server hands to another one without an import, as recognition to jobs."""
+"""Mutants whose killer no rule reaches: their lists alone name it. Nine are of the seam of checked speech.
+Twelve are of a feature that a server hands to another one without an import, as recognition to jobs."""
 
 
 @each_row(
