@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from proxy.audio.formats import Chunk, OutputForm, final_wav_header
 from proxy.errors import NoDiskSpace, ReaderTooSlow
 from proxy.speech.speech_stream import PIECE_BYTES, WholeBytes
-from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota, SpillReservation
+from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota, SpillReservation, no_owner
 
 BLOCK_BYTES = 5 * PIECE_BYTES
 """The bytes that are written to the disk at a time. A piece is never split between memory and disk."""
@@ -60,6 +60,7 @@ class SpilledBytes:
     async def close(self) -> None:
         self._newest.clear()
         await self._file.close()
+        self._on_cut = no_owner
 
     def _break_off(self) -> None:
         self._newest.clear()

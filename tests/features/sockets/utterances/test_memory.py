@@ -1,31 +1,13 @@
 """What utterances leave in memory: nothing that waits for a collection of garbage."""
 
-import gc
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.features.sockets.utterances.rig import Rig, rig
 from tests.features.sockets.utterances.test_utterance import SIX
+from tests.garbage import garbage
 from tests.proxy.api.inside import TONE
 from tests.speech_engine.host.simulated_time import simulated
-
-
-@contextmanager
-def _garbage(found: Counter[str]) -> Iterator[None]:
-    """Count what only a collection would free, by its class, of this server's own classes."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
-        found.update(type(each).__name__ for each in gc.garbage if type(each).__module__.startswith("proxy."))
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
 
 
 async def _whole(one: Rig) -> None:
@@ -51,6 +33,6 @@ async def test_an_utterance_leaves_no_cycles_in_memory(tmp_path: Path) -> None:
         for speak in (_whole, _interrupted, _lost):
             found = Counter[str]()
             await speak(one)
-            with _garbage(found):
+            with garbage(found):
                 await speak(one)
             assert found["SpokenPiece"] == found["Utterance"] == found["Prefetch"] == 0, (speak, found)
