@@ -275,10 +275,13 @@ class Totals:
         for run, samples in self.written_parts():
             if run.is_passed_over:
                 continue
-            measured = run.measured_text
+            # Without a candidate, none was tried, or a cached clip answers.
+            candidate = run.candidate
+            measured = run.part if candidate is None else run.measured_text
+            models_of_part = (None,) if candidate is None else candidate.models
             characters, kind = measured.characters, None
             total += characters
-            for model in run.models or (None,):  # None: no candidate was tried
+            for model in models_of_part:
                 engine, model_id = ("", "") if model is None else (model.engine, model.info.id)
                 part = SpentPart(
                     engine=engine,

@@ -25,6 +25,7 @@ from speech_engine import (
     EngineVoice,
     Event,
     Finished,
+    Hear,
     Mix,
     ModelInfo,
     Speak,
@@ -233,12 +234,14 @@ class CloudStream:
     ) -> None:
         self._engine = engine
         self._work = work
-        self._credential = work.credential
+        # Speaking and hearing have these in their job. To read them there saves three calls.
+        job = work.job if isinstance(work, (Speak, Convert, Hear)) else work
+        self._credential, self._tenant = job.credential, job.tenant
         self._on_dispatch = on_dispatch
         # A recording is complete. Other sound is still being made, and can be read only once.
         self._sound = None if pcm is None or isinstance(pcm, RepeatablePcm) else AwaitedSound(pcm)
         self._pcm = self._sound or pcm
-        self._deadline = _now() + work.deadline_s
+        self._deadline = _now() + job.deadline_s
         self._tries = 0
         self._refused_by: tuple[ProviderKey, ...] = ()
         self._key: ProviderKey | None = None
@@ -292,12 +295,12 @@ class CloudStream:
 
     async def _try(self) -> tuple[ProviderKey, KeyTurn, AsyncGenerator[Event, None]]:
         passed_over = self._refused_by
-        key = self._engine.choose(self._credential, self._work.tenant, passed_over)
+        key = self._engine.choose(self._credential, self._tenant, passed_over)
         self._tries += 1
         while (turn := await key.enter(self._work, self._deadline, self._on_dispatch)) is None:
             # Another gateway probes this key.
             passed_over += (key,)
-            key = self._engine.choose(self._credential, self._work.tenant, passed_over)
+            key = self._engine.choose(self._credential, self._tenant, passed_over)
         # A plugin may fail at once, and gives its slot back then.
         self._key, self._turn = key, turn
         # The wait for the slot has used a part of the deadline.
