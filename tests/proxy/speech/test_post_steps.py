@@ -177,11 +177,20 @@ async def test_each_language_has_the_steps_of_its_own_route(tmp_path: Path) -> N
     assert "".join(decode(*decoded(answer.content, "wav"))) == text.replace(". ", ".")
 
 
-async def test_a_text_is_not_spoken_in_another_language_for_want_of_a_post_step(tmp_path: Path) -> None:
-    config = tones('[{ engine = "second", voice = "gone" }]').replace('language = "en"', 'language = "de"')
-    async with inside(tmp_path, config) as server:
+@each_row(
+    "post, plan, code",
+    [
+        ('[{ engine = "second", voice = "gone" }]', "unlimited", (503, "post_step_not_ready")),
+        (ALWAYS, "first", (403, "model_not_allowed")),
+    ],
+)
+async def test_a_text_is_not_spoken_in_another_language_for_want_of_a_post_step(
+    tmp_path: Path, post: str, plan: str, code: tuple[int, str]
+) -> None:
+    config = tones(post).replace('language = "en"', 'language = "de"') + '[plans.first]\nengines = ["tone"]\n'
+    async with inside(tmp_path, config, plan=plan) as server:
         answer = await server.speech("Guten Morgen, meine lieben Freunde und Nachbarn.")
-    assert (answer.status_code, envelope(answer)["code"]) == (503, "post_step_not_ready")
+    assert (answer.status_code, envelope(answer)["code"]) == code
 
 
 async def test_pauses_are_as_long_as_the_speech_has_them(tmp_path: Path) -> None:
