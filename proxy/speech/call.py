@@ -275,13 +275,11 @@ class Totals:
         for run, samples in self.written_parts():
             if run.is_passed_over:
                 continue
-            # Without a candidate, none was tried, or a cached clip answers.
-            candidate = run.candidate
+            candidate = run.candidate  # None: none was tried, or a cached clip answers
             measured = run.part if candidate is None else run.measured_text
-            models_of_part = (None,) if candidate is None else candidate.models
             characters, kind = measured.characters, None
             total += characters
-            for model in models_of_part:
+            for model in (None,) if candidate is None else candidate.models:
                 engine, model_id = ("", "") if model is None else (model.engine, model.info.id)
                 part = SpentPart(
                     engine=engine,
