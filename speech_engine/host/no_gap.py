@@ -23,6 +23,9 @@ from speech_engine.values import SpeechJob
 LEAST_PIECE_S = 0.4
 """Sound comes in pieces: this much is made before any of it plays."""
 
+_LEAST_ROW_S = 0.05
+"""A plugin may state that a row makes no sound."""
+
 LEAST_LEFT_S = 0.5
 """A text that is longer than its estimate may go on for as much again."""
 
@@ -114,13 +117,14 @@ def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: fl
     step_s = capacity.times.step_s
     weight = sum(work.weight for _, work, _ in unmade)
     rate = listener.rate * sum(work.worth_s(step_s) for _, work, _ in unmade)
-    rate /= sum(work.seconds for _, work, _ in unmade)
+    rate /= max(_LEAST_ROW_S, sum(work.seconds for _, work, _ in unmade))
     # The parts to come are assumed to be like this job's last segment.
     due_at, last, _ = unmade[-1]
+    last_s = max(_LEAST_ROW_S, last.seconds)
     while follows_s > 0.0:
-        due_at += last.seconds / listener.rate
+        due_at += last_s / listener.rate
         unmade.append((due_at, last, last.steps))
-        follows_s -= last.seconds
+        follows_s -= last_s
     pieces = []
     for due_at, work, steps in unmade:
         due_s = due_at - now

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from speech_engine.errors import EngineFailed
+from speech_engine.host.engine_stream import run_to_end
 
 LOOK_EVERY_S = 1.0
 MOST_LOOKS = 120
@@ -37,6 +38,10 @@ async def run_stoppable(
         raise EngineFailed("The voice's network takes too long.")
     finally:
         stop()
-        await asyncio.wait((done,))
-        if not done.cancelled():
-            done.exception()  # without this call, the loop reports a forgotten error
+        await run_to_end(_wait_for(done))
+
+
+async def _wait_for(done: asyncio.Future[T]) -> None:
+    await asyncio.wait((done,))
+    if not done.cancelled():
+        done.exception()  # without this call, the loop reports a forgotten error

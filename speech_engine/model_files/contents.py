@@ -131,13 +131,16 @@ class FolderContents:
             with self._path(role).open("rb") as file:
                 # The file is mapped, because most of it is weights, which are not read here.
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            return reader(memoryview(data))
         except ValueError:
             raise self._fault(role, "it is empty") from None
         except OSError as error:
             raise self._fault(role, f"it cannot be read: {error.strerror}") from None
+        try:
+            return reader(memoryview(data))
         except UnusableModel as fault:
             raise self._fault(role, str(fault)) from None
+        except ValueError:
+            raise self._fault(role, "it is damaged") from None
 
     def _path(self, role: str) -> Path:
         return self._folder / self._files[role].name

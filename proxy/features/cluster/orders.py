@@ -59,22 +59,23 @@ class OrderRunner:
     def __init__(self, store: Store, link: ServerLink) -> None:
         self._store = store
         self._link = link
-        # Ids of rows. A row that has begun stays open until its order is carried out.
+        # Ids of open rows. A row that has begun stays open until its order is carried out.
         self._begun: set[str] = set()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin_orders(self, machine: str) -> None:
         """Begin the open orders. Raises StorageFailed."""
-        for row in await self._store.read(_OPEN, {"machine": machine}):
+        rows = await self._store.read(_OPEN, {"machine": machine})
+        for row in rows:
             if row["id"] not in self._begun:
-                self._begun.add(row["id"])
                 carrying_out = self._carry_out(
                     row["id"], row["action"], row["engine"], at_once=bool(row["at_once"])
                 )
                 task = asyncio.create_task(carrying_out)
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+        self._begun = {row["id"] for row in rows}
 
     async def _carry_out(self, id_: str, action: str, engine: str, at_once: bool) -> None:
         async with self._lock:

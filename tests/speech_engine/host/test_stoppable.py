@@ -47,6 +47,26 @@ async def test_work_that_nobody_waits_for_is_stopped_and_its_thread_is_free(
     assert await run_stoppable(threads, lambda: 7, nothing, nothing) == 7
 
 
+async def test_who_is_cancelled_twice_waits_for_the_thread_too(threads: ThreadPoolExecutor) -> None:
+    begun, stopped, may_end = threading.Event(), asyncio.Event(), threading.Event()
+
+    def work() -> bool:
+        begun.set()
+        return may_end.wait()
+
+    waiting = asyncio.create_task(run_stoppable(threads, work, stopped.set, nothing))
+    await asyncio.to_thread(begun.wait)
+    waiting.cancel()
+    await stopped.wait()
+    waiting.cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    waits = not waiting.done()
+    may_end.set()
+    await asyncio.wait((waiting,))
+    assert (waits, waiting.cancelled()) == (True, True)
+
+
 async def test_work_without_end_is_stopped_and_fails(threads: ThreadPoolExecutor) -> None:
     stop, ticks = threading.Event(), []
     with pytest.raises(EngineFailed, match="takes too long"):

@@ -79,6 +79,13 @@ def test_a_segment_is_due_whole_so_long_before_it_plays_as_its_steps_take() -> N
     assert (demand.weight, demand.rate) == (20.0, 2.5)
 
 
+def test_a_row_without_sound_ends_no_host() -> None:
+    """A plugin may state it. The parts after the job are assumed to be like its last row."""
+    for works in ([RowWork(0.0, 10.0, 16)], [RowWork(4.0, 10.0, 16), RowWork(0.0, 10.0, 16)]):
+        talk = listener(*works, follows_s=4.0)
+        assert demand_of(talk, 0.0, Capacity(times(), 64.0, 8, has_idle=False)) is not None
+
+
 def test_what_was_made_meanwhile_is_wanted_no_more() -> None:
     demand = demand_of(
         listener(*[RowWork(4.0, 10.0, 16)] * 2), 0.0, Capacity(times(), 64.0, 8, has_idle=False)
