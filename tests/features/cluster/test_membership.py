@@ -244,7 +244,9 @@ async def test_an_order_that_takes_long_stops_no_renewal_and_is_carried_out_once
         assert [each.is_silent for each in (*await first_one, *await second)] == [False, False]
         assert link.asked == ["load tone", "unload tone"]
         await member(first)._renew()
-        assert member(first)._orders._begun == set(), "what has ended is forgotten"
+        runner = member(first)._orders
+        assert runner is not None
+        assert runner._begun == set(), "what has ended is forgotten"
 
 
 async def test_the_doctor_names_what_differs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
