@@ -11,6 +11,9 @@ import numpy as np
 
 from proxy.audio.formats import SAMPLE_BYTES, Chunk, Codec, OutputForm, SoundFailed, machine_tags, silence
 from proxy.audio.frames import OPUS_RATE_HZ, last_granule
+from proxy.audio.libav import forbid_threads
+
+forbid_threads()
 
 
 def audio_frame(pcm: bytes, rate_hz: int, position: int = 0) -> av.AudioFrame:
@@ -59,8 +62,7 @@ class CompressedEncoder:
         self._is_closed = False
         with self._own_errors():
             muxing = {**codec.muxing, "flush_packets": "1"}
-            # Threads for each answer would cost more time than they save.
-            encoding = {**codec.encoding, "threads": "1"}
+            encoding = dict(codec.encoding)
             if codec.name == "libopus" and (form.kbit_s or _SPEECH_KBIT_S) < _SPEECH_KBIT_S:
                 encoding["application"] = "voip"
             self._container = av.open(self._sink, "w", format=codec.container, options=muxing)

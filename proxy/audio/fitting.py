@@ -110,8 +110,6 @@ def _tempo_stages(factor: float) -> tuple[float, ...]:
 
 def _tempo_graph(factor: float, rate_hz: int) -> av.filter.Graph:
     graph = av.filter.Graph()
-    # By default each graph starts a thread for every core, and each answer has a graph.
-    graph.threads = 1
     source = graph.add_abuffer(sample_rate=rate_hz, format="s16", layout="mono")
     tempos = [graph.add("atempo", str(stage)) for stage in _tempo_stages(factor)]
     graph.link_nodes(source, *tempos, graph.add("abuffersink")).configure()

@@ -17,7 +17,10 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from proxy.audio.libav import forbid_threads
 from proxy.audio.recordings import recording
+
+forbid_threads()
 
 # Decoders, by libav's names for them.
 _DECODERS = {"mp3float": "mp3", "libopus": "opus", "libvorbis": "vorbis"}
@@ -79,7 +82,6 @@ class MonoFrames:
             and not self.codec.startswith(_PCM)
         ):
             raise recording.UnusableRecording.of("codec")
-        context.thread_count = 1
         self.mix = mix
         self.rate_hz = 0
         self.sample_bytes = 2
