@@ -60,9 +60,7 @@ class M4bEncoder:
         self._container.metadata.update(facts.tags())
         if options["brand"] == _BOOK:
             self._container.metadata["genre"] = "Audiobook"
-        stream = self._container.add_stream(
-            "aac", rate=rate_hz, layout="mono", options={"aac_coder": "fast", "threads": "1"}
-        )
+        stream = self._container.add_stream("aac", rate=rate_hz, layout="mono", options={"aac_coder": "fast"})
         assert isinstance(stream, av.AudioStream)
         stream.bit_rate = kbit_s * 1000
         if facts.iso_language:
