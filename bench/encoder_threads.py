@@ -1,7 +1,7 @@
 """What threads for each encoder cost: `python -m bench.encoder_threads`.
 
 A second of noise is encoded by turns with libav as the server sets it, and as libav would be on two and on
-sixteen cores. PyAV's filter graph of each encoder then starts a thread for every core.
+sixteen cores. PyAV's filter graph of each encoder then starts a thread for each core, up to 15.
 """
 
 from __future__ import annotations

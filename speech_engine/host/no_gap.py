@@ -24,7 +24,7 @@ LEAST_PIECE_S = 0.4
 """Sound comes in pieces: this much is made before any of it plays."""
 
 _LEAST_ROW_S = 0.05
-"""A plugin may state that a row makes no sound."""
+"""A shorter row tells nothing about those to come: a plugin may state rows without sound."""
 
 LEAST_LEFT_S = 0.5
 """A text that is longer than its estimate may go on for as much again."""
@@ -112,19 +112,20 @@ def demand_of(listener: Listener, now: float, capacity: Capacity, *, is_last: bo
 
 def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: float) -> Demand | None:
     unmade = list(listener.unmade())
-    if not unmade:
+    seconds = sum(work.seconds for _, work, _ in unmade)
+    if seconds <= 0.0:
         return None
     step_s = capacity.times.step_s
     weight = sum(work.weight for _, work, _ in unmade)
     rate = listener.rate * sum(work.worth_s(step_s) for _, work, _ in unmade)
-    rate /= max(_LEAST_ROW_S, sum(work.seconds for _, work, _ in unmade))
+    rate /= seconds
     # The parts to come are assumed to be like this job's last segment.
-    due_at, last, _ = unmade[-1]
-    last_s = max(_LEAST_ROW_S, last.seconds)
-    while follows_s > 0.0:
-        due_at += last_s / listener.rate
-        unmade.append((due_at, last, last.steps))
-        follows_s -= last_s
+    if heard := [each for each in unmade if each[1].seconds >= _LEAST_ROW_S]:
+        due_at, last, _ = heard[-1]
+        while follows_s > 0.0:
+            due_at += last.seconds / listener.rate
+            unmade.append((due_at, last, last.steps))
+            follows_s -= last.seconds
     pieces = []
     for due_at, work, steps in unmade:
         due_s = due_at - now
@@ -132,6 +133,8 @@ def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: fl
         begins_s = max(due_s - work.steps * capacity.turn_s, min(due_s, steps * capacity.turn_s))
         pieces.append(WholePiece(max(0.0, begins_s), work._replace(steps=steps).worth_s(step_s)))
     left_s = sum(piece.left_s for piece in pieces)
+    if left_s <= 0.0:
+        return None
     return Demand(pieces[0].from_s, left_s, rate, listener.is_played_as_it_comes, tuple(pieces), weight)
 
 

@@ -139,7 +139,7 @@ class FolderContents:
             return reader(memoryview(data))
         except UnusableModel as fault:
             raise self._fault(role, str(fault)) from None
-        except ValueError:
+        except (ValueError, OSError):
             raise self._fault(role, "it is damaged") from None
 
     def _path(self, role: str) -> Path:

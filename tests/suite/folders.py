@@ -26,6 +26,7 @@ UNIT = (
 NOT_UNIT = {
     "plugins/pythainlp/test_front_end.py": "one test looks at a fresh process",
     "proxy/audio/recordings": "a recording is decoded in a process of its own",
+    "proxy/audio/test_libav.py": "one test looks at fresh processes",
     "proxy/config/test_engines.py": "one test asks the command line",
     "proxy/config/test_model_names.py": "one test asks a running worker",
     "proxy/config/test_plugin_settings.py": "some tests open a worker",

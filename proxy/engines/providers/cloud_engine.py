@@ -234,7 +234,7 @@ class CloudStream:
     ) -> None:
         self._engine = engine
         self._work = work
-        # Speaking and hearing have these in their job. To read them there saves three calls.
+        # To read the fields of a job there, and not by the properties of its work, saves three calls.
         job = work.job if isinstance(work, (Speak, Convert, Hear)) else work
         self._credential, self._tenant = job.credential, job.tenant
         self._on_dispatch = on_dispatch

@@ -10,6 +10,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from proxy.audio.libav import forbid_threads
+
+forbid_threads()
+
 _RATE_HZ = 16_000
 _FRAME_SAMPLES, _HOP_SAMPLES = 640, 160
 _BLOCK_FRAMES = 100

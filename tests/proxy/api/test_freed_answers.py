@@ -19,5 +19,5 @@ async def test_an_answer_leaves_no_cycles_in_memory(tmp_path: Path) -> None:
             assert (await server.speech("Hello there.", **form)).status_code == 200, "it loads libraries"
             found = Counter[str]()
             with garbage(found):
-                await server.speech("Hello there.", **form)
+                assert (await server.speech("Hello there.", **form)).status_code == 200
             assert found["Answer"] == found["SpilledBytes"] == found["CompressedEncoder"] == 0, (form, found)

@@ -1,17 +1,24 @@
 """libav works in the thread that calls it: no encoder, tempo or resampler has threads of its own."""
 
-import io
 import os
+import subprocess
+import sys
 from contextlib import closing
-
-import av
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.fitting import Speed
 from proxy.audio.formats import USUAL_FORMS
-from proxy.audio.recordings.decoding import decode
-from proxy.audio.recordings.recording import Decoded
 from tests.sound import tone
+from tests.tables import each_row
+
+_COUNT = """
+import ctypes, importlib
+from av import _core
+libav = ctypes.CDLL(_core.__file__)
+libav.av_cpu_force_count(7)
+importlib.import_module({module!r})
+print(libav.av_cpu_count())
+"""
 
 
 def _threads() -> int:
@@ -29,16 +36,10 @@ def test_no_answer_has_a_thread_for_each_core() -> None:
     assert _threads() == before
 
 
-def test_no_upload_has_a_thread_for_each_core() -> None:
-    file = io.BytesIO()
-    with av.open(file, "w", format="flac") as container:
-        stream = container.add_stream("flac", rate=24_000, layout="mono")
-        frame = av.AudioFrame(format="s16", layout="mono", samples=4_096)
-        frame.sample_rate = 24_000
-        container.mux([*stream.encode(frame), *stream.encode(None)])
-    before = _threads()
-    assert isinstance(decode(file.getvalue()), Decoded)
-    assert _threads() == before
-    resampler = av.AudioResampler("flt", "mono", 16_000)
-    resampler.resample(frame)
-    assert _threads() == before
+@each_row(
+    "module",
+    ["proxy.audio.compressed", "proxy.audio.recordings.decoding", "proxy.features.samples.measuring"],
+)
+def test_whoever_opens_libav_forbids_its_threads(module: str) -> None:
+    program = [sys.executable, "-c", _COUNT.format(module=module)]
+    assert subprocess.run(program, capture_output=True, text=True, check=True).stdout == "1\n"

@@ -13,14 +13,18 @@ from policies.limits import Caps
 from policies.plans import Plan, Prices, Terms
 from policies.plans import build_terms as terms_of
 from policies.price import MICRO, Price
-from proxy.feature_list import open_store
+from proxy.config.addresses import is_postgres
+from proxy.feature_list import all_tables, open_store
 from proxy.ledger import Ledger
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
+from proxy.storage.postgres import PostgresStore
+from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import ANCHOR, Held, open_accounts
 from tests.proxy.ledger.books import Books
 from tests.proxy.storage.watched import WatchedStore
+from tests.waiting import LIMIT_S
 
 T = TypeVar("T")
 DAY_S = 86_400
@@ -83,7 +87,14 @@ class World(RuleBasedStateMachine):
 
     async def _open(self, url: str) -> WatchedStore:
         folder = self.opened.enter_context(tempfile.TemporaryDirectory())
-        store = await self.opened.enter_async_context(open_store(url, Path(folder)))
+        if is_postgres(url):
+            async with open_store(url, Path(folder)):
+                pass  # it makes the tables
+            # How soon a busy machine answers is not what is tested.
+            store: Store = await PostgresStore.open(url, LIMIT_S, all_tables())
+            self.opened.push_async_callback(store.close)
+        else:
+            store = await self.opened.enter_async_context(open_store(url, Path(folder)))
         await open_accounts(store, ACCOUNTS)
         return WatchedStore(store, ANCHOR)
 

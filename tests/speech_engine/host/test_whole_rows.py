@@ -79,11 +79,19 @@ def test_a_segment_is_due_whole_so_long_before_it_plays_as_its_steps_take() -> N
     assert (demand.weight, demand.rate) == (20.0, 2.5)
 
 
-def test_a_row_without_sound_ends_no_host() -> None:
-    """A plugin may state it. The parts after the job are assumed to be like its last row."""
-    for works in ([RowWork(0.0, 10.0, 16)], [RowWork(4.0, 10.0, 16), RowWork(0.0, 10.0, 16)]):
-        talk = listener(*works, follows_s=4.0)
-        assert demand_of(talk, 0.0, Capacity(times(), 64.0, 8, has_idle=False)) is not None
+def test_a_row_without_sound_holds_nobody_up() -> None:
+    """A plugin may state it. The parts after a job are assumed to be like its last row with sound."""
+    capacity = Capacity(times(), 64.0, 8, has_idle=False)
+    for works in ([RowWork(0.0, 10.0, 16)], [RowWork(4.0, 0.0, 16)]):
+        assert demand_of(listener(*works, follows_s=600.0), 0.0, capacity) is None
+    newcomer = demand_of(listener(RowWork(4.0, 10.0, 16)), 0.0, capacity)
+    assert newcomer is not None
+    waits = []
+    for silent in ([], [RowWork(0.0, 10.0, 16)]):
+        talk = demand_of(listener(RowWork(4.0, 10.0, 16), *silent, follows_s=600.0), 0.0, capacity)
+        assert talk is not None
+        waits.append(fits_in_s(newcomer, [talk], capacity))
+    assert waits[1] <= waits[0] + 1.0
 
 
 def test_what_was_made_meanwhile_is_wanted_no_more() -> None:
