@@ -120,8 +120,8 @@ def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: fl
     rate = listener.rate * sum(work.worth_s(step_s) for _, work, _ in unmade)
     rate /= seconds
     # The parts to come are assumed to be like this job's last segment.
-    if heard := [each for each in unmade if each[1].seconds >= _LEAST_ROW_S]:
-        due_at, last, _ = heard[-1]
+    if with_sound := [each for each in unmade if each[1].seconds >= _LEAST_ROW_S]:
+        due_at, last, _ = with_sound[-1]
         while follows_s > 0.0:
             due_at += last.seconds / listener.rate
             unmade.append((due_at, last, last.steps))
