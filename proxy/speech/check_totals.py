@@ -59,6 +59,7 @@ class CheckTotals:
         self.again = 0
         self.make_rows: Callable[[], Iterable[msgspec.Struct]] = tuple
         self.lengths_s = [0.0 for _ in plan.parts]
+        self._pauses_s = [part.pause_s for part in plan.parts]
         self.verdicts: dict[int, PartVerdict] = {}
 
     @property
@@ -68,13 +69,18 @@ class CheckTotals:
     def note_verdict(self, part: int, verdict: PartVerdict, length_s: float) -> None:
         self.verdicts[part] = verdict
         self.lengths_s[part] = length_s
-        if verdict.result == "wrong" and length_s <= self.free_room_s:
-            self.free_room_s -= length_s
+        # The silence after a part is charged with it.
+        free_s = length_s + self._pauses_s[part]
+        if verdict.result == "wrong" and free_s <= self.free_room_s:
+            self.free_room_s -= free_s
             self.free_parts.add(part)
 
     def free_all(self) -> None:
         """Make the parts so far free, because the answer breaks off at a wrong one: all of them, or none."""
-        others_s = sum(self.lengths_s) - sum([self.lengths_s[part] for part in self.free_parts])
+        others = [
+            part for part, length_s in enumerate(self.lengths_s) if length_s and part not in self.free_parts
+        ]
+        others_s = sum([self.lengths_s[part] + self._pauses_s[part] for part in others])
         if others_s <= self.free_room_s:
             self.free_room_s -= others_s
             self.free_parts.update(range(len(self.lengths_s)))
