@@ -43,13 +43,16 @@ class S3Server:
     def start(self) -> None:
         """Start it. Raises Absent."""
         command = [str(environments.python("moto")), str(_PROGRAM), str(self._port), *self._recording]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # It ends with its input: a test process that is killed leaves no server.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         until(self._answers, within_s=60)
 
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()
 
     def make_bucket(self, name: str) -> None:
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/{name}", method="PUT"), timeout=30).close()

@@ -6,6 +6,7 @@ what the file says. Multipart uploads are not in it.
 
 import base64
 import json
+import os
 import re
 import sys
 import threading
@@ -14,11 +15,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
+def _end_with_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
 def main() -> None:
     from moto.moto_api import recorder
     from moto.server import ThreadedMotoServer
 
     port, *recordings = sys.argv[1:]
+    threading.Thread(target=_end_with_input, daemon=True).start()
     if recordings:
         file = Path(recordings[0])
         recorder._location = str(file)
