@@ -117,8 +117,7 @@ def _in_pieces(listener: Listener, now: float, capacity: Capacity, follows_s: fl
         return None
     step_s = capacity.times.step_s
     weight = sum(work.weight for _, work, _ in unmade)
-    rate = listener.rate * sum(work.worth_s(step_s) for _, work, _ in unmade)
-    rate /= seconds
+    rate = listener.rate * sum(work.worth_s(step_s) for _, work, _ in unmade) / seconds
     # The parts to come are assumed to be like this job's last segment.
     if with_sound := [each for each in unmade if each[1].seconds >= _LEAST_ROW_S]:
         due_at, last, _ = with_sound[-1]

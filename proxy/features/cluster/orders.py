@@ -59,10 +59,10 @@ class OrderRunner:
     def __init__(self, store: Store, link: ServerLink) -> None:
         self._store = store
         self._link = link
-        # The ids of the open rows that have begun, and of the orders that are still carried out.
+        # The ids of the rows that were open at the last look: their orders have begun.
         self._begun: set[str] = set()
         self._lock = asyncio.Lock()
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin_orders(self, machine: str) -> None:
         """Begin the open orders. Raises StorageFailed."""
@@ -72,8 +72,10 @@ class OrderRunner:
                 carrying_out = self._carry_out(
                     row["id"], row["action"], row["engine"], at_once=bool(row["at_once"])
                 )
-                self._running[row["id"]] = asyncio.create_task(carrying_out)
-        self._begun = {*(row["id"] for row in rows), *self._running}
+                task = asyncio.create_task(carrying_out)
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        self._begun = {row["id"] for row in rows}
 
     async def _carry_out(self, id_: str, action: str, engine: str, at_once: bool) -> None:
         async with self._lock:
@@ -86,8 +88,6 @@ class OrderRunner:
                 await self._store.write(Statement(_END, {"id": id_, "refusal": refusal}))
             except StorageFailed as error:
                 _log.warning("machine.order.failed", reason=str(error))
-            finally:
-                del self._running[id_]
 
     async def _execute(self, action: str, engine: str, at_once: bool) -> str:
         """Carry out an order, and return why it was refused. Raises UpstreamFailed."""
