@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from speech_engine import UnsupportedText
-from speech_engine.text.sounds import Piece, after_cut, cut_place, safe_text
+from speech_engine.text.sounds import Piece, cut_sounds, end_of_part, safe_text
 
 MOST_SOUNDS = 400
 """The longest piece, some 25 seconds: a quarter of a second of the processor."""
@@ -14,6 +14,7 @@ MOST_SOUNDS = 400
 _PAD = 0
 # A number of more digits has no name, and the reader breaks.
 _DIGITS = re.compile(r"\d{12}(?=\d)")
+# Nor has one of more than five groups: 1,000,000,000,000,000.
 _GROUPS = re.compile(r"(?:\d+[.,]){5}(?=\d)")
 # The reader would spell the names of these letters.
 _FOREIGN = re.compile(r"[^\W\d_A-Za-z\u00aa\u00b5\u00ba\u00c0-\u024f\u1e00-\u1eff]+")
@@ -27,13 +28,16 @@ def readable(text: str) -> str:
 
 def pieces_of(sentences: Iterable[Sequence[str]], symbols: Mapping[str, int]) -> list[Piece]:
     """Return the pieces of sentences, each with a pad at either end. Raise UnsupportedText."""
-    pieces = []
+    pieces: list[Piece] = []
     for sentence in sentences:
         sounds = [sound for sound in sentence if sound in symbols]
-        while any(map(str.isalpha, sounds)):
-            end = cut_place(sounds, MOST_SOUNDS, MOST_SOUNDS) if len(sounds) > MOST_SOUNDS else len(sounds)
-            part, sounds = sounds[:end], after_cut(sounds, end)
-            pieces.append(Piece((_PAD, *(symbols[sound] for sound in part), _PAD), len(part)))
+        parts = [part for part in cut_sounds(sounds, MOST_SOUNDS) if any(map(str.isalpha, part))]
+        pieces += [_piece(part, symbols)._replace(ends=end_of_part(part)) for part in parts[:-1]]
+        pieces += [_piece(part, symbols) for part in parts[-1:]]
     if not pieces:
         raise UnsupportedText("The text has nothing that this voice can speak.")
     return pieces
+
+
+def _piece(sounds: list[str], symbols: Mapping[str, int]) -> Piece:
+    return Piece((_PAD, *(symbols[sound] for sound in sounds), _PAD), len(sounds))

@@ -87,16 +87,17 @@ _WEEKDAYS = {
     "อา.": "อาทิตย์",
 }
 _WEEKDAY = one_of((*_WEEKDAYS, *_WEEKDAYS.values(), "พฤหัส"))
-# Two weekdays with a hyphen. The letters of a single weekday have too many other meanings.
-_DAYS = re.compile(rf"(?P<first>{_WEEKDAY}) ?[-\u2013] ?(?P<last>{_WEEKDAY})")
+# Two weekdays with a hyphen. The letters of a single weekday have too many other meanings. `ก.พ.-พ.ค.` has no
+# weekdays, but months.
+_WEEKDAY_RANGE = re.compile(rf"(?<![ก-ฮ]\.)(?P<first>{_WEEKDAY}) ?[-\u2013] ?(?P<last>{_WEEKDAY})(?![ก-ฮ]\.)")
 
-_ENDS = r"(?!\d|[.:,/-]\d)"
+_DATE_END = r"(?!\d|[.:,/-]\d)"
 _IN_DIGITS = re.compile(
     rf"{_NOT_WITHIN}(?P<day>\d{{1,2}})(?:/(?P<month>\d{{1,2}})/(?P<year>\d{{4}}|\d\d)|"
-    rf"(?P<mark>[-.])(?P<marked_month>\d{{1,2}})(?P=mark)(?P<marked_year>\d{{4}})){_ENDS}"
+    rf"(?P<mark>[-.])(?P<marked_month>\d{{1,2}})(?P=mark)(?P<marked_year>\d{{4}})){_DATE_END}"
 )
-_ISO = re.compile(rf"{_NOT_WITHIN}(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d){_ENDS}")
-_WITHOUT_YEAR = re.compile(rf"{_NOT_WITHIN}(?P<day>\d{{1,2}})/(?P<month>\d{{1,2}}){_ENDS}")
+_ISO = re.compile(rf"{_NOT_WITHIN}(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d){_DATE_END}")
+_WITHOUT_YEAR = re.compile(rf"{_NOT_WITHIN}(?P<day>\d{{1,2}})/(?P<month>\d{{1,2}}){_DATE_END}")
 _NAMED = re.compile(
     rf"{_NOT_WITHIN}(?P<day>\d{{1,2}})(?: ?[-\u2013] ?(?P<last>\d{{1,2}}))? ?"
     rf"(?P<month>(?P<short>{one_of(_SHORT)})|{one_of(name for name, _ in _MONTHS)})"
@@ -137,7 +138,7 @@ def _named(match: re.Match[str]) -> str | None:
 
 
 RULES = (
-    Rule(_DAYS, _weekdays, removes_blank_before=False),
+    Rule(_WEEKDAY_RANGE, _weekdays, removes_blank_before=False),
     Rule(_IN_DIGITS, _in_digits),
     Rule(_ISO, lambda match: _date(match["day"], match["month"], match["year"])),
     Rule(_WITHOUT_YEAR, _without_year),

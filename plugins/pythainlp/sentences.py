@@ -28,10 +28,11 @@ If an engine takes no more than this, it would cut a longer piece without regard
 _TOO_LITTLE = 15
 """Characters that are too few for a piece. They stay with the text before them if there is room."""
 
-# A point ends a sentence only behind a word. The points of abbreviations are masked by now. A run of signs is
+# A point ends a sentence only behind a word. The points of abbreviations are masked by now. A word ends in
+# three Latin letters, or in three Thai characters with a vowel or another sign among them. A run of signs is
 # tried once, from its first one, and never in parts: else a long run without an end takes quadratic time.
 _CLOSING = r"[\"'”’)\]]*+"
-_WORD_BEFORE = rf"(?<=[A-Za-z]{{3}}|[ะ-ฺเ-์][ก-ฮ]{{2}}|[ก-ฮ][ะ-ฺเ-์][ก-ฮ]|[{THAI}]{{2}}[ะ-ฺเ-์])"
+_WORD_BEFORE = rf"(?<=[A-Za-z]{{3}}|[ะ-ฺเ-์][ก-ฮ]{{2}}|[{THAI}][ะ-ฺเ-์][ก-ฮ]|[{THAI}]{{2}}[ะ-ฺเ-์])"
 _END = re.compile(
     r"[\r\n\u2028\u2029]\s*"
     rf"|(?:(?<![?!…？！。])[?!…？！。]++{_CLOSING}|{_WORD_BEFORE}\.{_CLOSING})(?:\s+|\Z|(?=[{THAI}]))"

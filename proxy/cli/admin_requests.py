@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 _MOST_A_PAGE = 1000
 _MOST_IDS = 100
-_REQUEST_S = 30.0
-_LONG_REQUEST_S = 3600.0
+_LONG_SILENCE_S = 3600.0
 
 
 def show_answer(admin_request: AdminRequest, config_file: Path | None, form: PrintForm, show: Show) -> Any:
@@ -43,7 +42,7 @@ def send_request(admin_request: AdminRequest, config_file: Path | None, form: Pr
     """Send a request, and return the answer. Raise CommandRefused."""
     import asyncio
 
-    from proxy.processes.admin_client import admin_client, ask_once
+    from proxy.processes.admin_client import USUAL_SILENCE_S, admin_client, ask_once
 
     if admin_request.new_file is not None:
         return _save_answer(config_file, admin_request, admin_request.new_file)
@@ -56,8 +55,8 @@ def send_request(admin_request: AdminRequest, config_file: Path | None, form: Pr
     data = {name: _read_file(file) for name, file in admin_request.files.items()}
 
     async def request() -> Any:
-        within_s = _LONG_REQUEST_S if admin_request.is_long or admin_request.pages or data else _REQUEST_S
-        async with admin_client(data_folder, within_s) as client:
+        is_long = admin_request.is_long or admin_request.pages or data
+        async with admin_client(data_folder, _LONG_SILENCE_S if is_long else USUAL_SILENCE_S) as client:
             if data:
                 fields = {name: field for name, field in admin_request.body.items() if field}
                 return await client.send_form(admin_request.path, fields, data, **admin_request.query)
@@ -140,7 +139,7 @@ def write_answer_parts(
     from proxy.processes.admin_client import admin_client
 
     async def write_parts() -> None:
-        async with admin_client(data_folder_of(config_file), _LONG_REQUEST_S) as client:
+        async with admin_client(data_folder_of(config_file), _LONG_SILENCE_S) as client:
             async with aclosing(client.stream_parts(path, **query)) as parts:
                 async for part in parts:
                     write(part)

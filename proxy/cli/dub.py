@@ -60,7 +60,8 @@ def dub(
     names = ("--original", "--short", "--model", "--language", "--replace", "--format")
     of_new = dict(zip(names, (original, short, model, language, replace, format_ != "flac"), strict=True))
     file_jobs.check_options(again, of_new=of_new, of_again={"--cues": cues, "--word": word})
-    body: dict[str, Any] = file_jobs.voice_fields(voice, again) | ({"length_s": length} if length else {})
+    body: dict[str, Any] = file_jobs.voice_fields(voice, again)
+    body |= {} if length is None else {"length_s": length}
     files = {"input_file_id": file}
     if again:
         words = file_jobs.named_pairs(word, "--word", "WORD=SPOKEN")

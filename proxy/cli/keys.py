@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from proxy.processes.admin_client import AdminClient
 
-_STEP_TIMEOUT_S = 600.0
+_STEP_SILENCE_S = 600.0
 
 
 def keys_rotate_master(config_file: ConfigFile = None, form: Printed = None) -> None:
@@ -37,7 +37,7 @@ def keys_rotate_master(config_file: ConfigFile = None, form: Printed = None) -> 
     from proxy.processes.admin_client import admin_client
 
     async def rotate(status: Status) -> dict[str, Any]:
-        async with admin_client(data_folder_of(config_file), _STEP_TIMEOUT_S) as client:
+        async with admin_client(data_folder_of(config_file), _STEP_SILENCE_S) as client:
             return await _rotate_in_steps(client, status)
 
     with Console(stderr=True, quiet=form is True).status("wrapping keys anew") as status:

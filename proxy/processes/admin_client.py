@@ -15,8 +15,8 @@ from proxy.errors import CommandRefused, DataHeld
 from proxy.file_store import data_folder
 from proxy.processes import runtime
 
+USUAL_SILENCE_S = 20.0
 _START_WAIT_S = 5.0
-_ERROR_MARGIN_S = 10.0
 _KINDS_WITH_LIST = ("consent", "job", "webhook")
 
 
@@ -78,16 +78,13 @@ class DataFolder(NamedTuple):
 
 
 @asynccontextmanager
-async def admin_client(
-    data: DataFolder, within_s: float = _START_WAIT_S + 25.0
-) -> AsyncIterator[AdminClient]:
-    """Yield a client. Raise DataHeld if a server holds the data folder but does not answer."""
-    async with asyncio.timeout(within_s):
-        if (live := await _live_transport(Path(data.path))) is not None:
-            # A silent server ends in our own message, before the time of the block is up.
-            async with _http_client(live, within_s - _ERROR_MARGIN_S) as http:
-                yield AdminClient(http, is_live=True)
-            return
+async def admin_client(data: DataFolder, silence_s: float = USUAL_SILENCE_S) -> AsyncIterator[AdminClient]:
+    """Yield a client of a server, which may be silent for `silence_s`, or of the store itself. Raise DataHeld
+    if a server holds the data folder but does not answer."""
+    if (live := await _live_transport(Path(data.path))) is not None:
+        async with _http_client(live, silence_s) as http:
+            yield AdminClient(http, is_live=True)
+        return
     # Imported here: with a live server a command does not need it, and starts twice as fast.
     from proxy.processes.admin_direct import direct_transport
 
@@ -98,7 +95,7 @@ async def admin_client(
 def ask_once(
     config: Config | DataFolder, method: str, path: str, body: Any = None, **query: str | int | None
 ) -> Any:
-    """Send one request and return its answer's JSON, without an event loop. Raise CommandRefused."""
+    """Send one request from code without an event loop. Return its answer's JSON. Raise CommandRefused."""
     data = config if isinstance(config, DataFolder) else DataFolder(config.data, lambda: config)
 
     async def request() -> Any:
@@ -127,8 +124,8 @@ def _unanswered(error: Exception) -> CommandRefused:
     )
 
 
-def _http_client(transport: httpx2.AsyncBaseTransport, within_s: float | None) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=within_s)
+def _http_client(transport: httpx2.AsyncBaseTransport, silence_s: float | None) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=transport, base_url="http://control", timeout=silence_s)
 
 
 async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
@@ -137,7 +134,7 @@ async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
     while True:
         address = runtime.control_address(data)
         if address is not None and await _accepts_connections(address):
-            # Without `verify=False`, it would read the machine's authorities for 30 ms, and use no TLS here.
+            # No TLS is used. Without `verify=False`, httpx would read the machine's certificates for 30 ms.
             return httpx2.AsyncHTTPTransport(uds=address, verify=False)
         if not data_folder.is_held(data):
             return None

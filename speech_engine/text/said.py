@@ -17,6 +17,7 @@ _APOSTROPHES = str.maketrans("\u2019\u2018\u02bc\u00b4`", "'''''")
 _TRADE_MARKS = dict.fromkeys(map(ord, "\u2122\u2120\u00ae\u00a9"), " ")
 """Trade marks, whose letters are not words."""
 _CURRENCIES = "".join(filter(lambda each: unicodedata.category(each) == "Sc", map(chr, range(0x20D0))))
+"""The signs of currencies up to the end of their block in Unicode."""
 _SPOKEN_SIGNS = f"%\u2030+=&@\u00b0\u2212{_CURRENCIES}"
 """Signs that are read aloud. Other signs and punctuation are silent."""
 _LETTER = rf"[^\s0-9.,'{re.escape(_SPOKEN_SIGNS)}]"
@@ -27,7 +28,7 @@ _MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
 
 
 class SpokenWords(NamedTuple):
-    """The words of a text, without case, accents apart from their letters, and silent signs."""
+    """The words of a text, without case and silent signs. An accent stands apart from its letter."""
 
     tokens: tuple[str, ...]
 
@@ -95,7 +96,8 @@ class TranscriptJudge:
         for options in self._readings(transcribed)[:-1]:
             places = {end for place in places for end in _ends_of_options(text, place, options)}
         last = self._readings(transcribed)[-1:]
-        return not last or any(text.startswith(option, place) for place in places for option in last[0])
+        rests = [text[place:].lstrip(" ") for place in places]
+        return not last or any(rest.startswith(option) for rest in rests for option in last[0])
 
 
 def words_of(text: str) -> SpokenWords:

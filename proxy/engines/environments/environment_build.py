@@ -148,8 +148,8 @@ def remove(plugin: str, unless: Callable[[Environment], bool]) -> list[Environme
             hidden = found.folder.rename(found.folder.with_name(_REMOVED + found.folder.name))
             shutil.rmtree(hidden)
             found.folder.with_name(f"{found.folder.name}.log").unlink(missing_ok=True)
-        if gone:
-            _forget_unfinished(gone[0].recipe)
+        for found in gone:
+            _forget_unfinished(found.recipe)
         return gone
 
 

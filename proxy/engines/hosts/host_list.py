@@ -254,7 +254,9 @@ class EngineSwitch:
                 return refusal
             if _is_done(action, hosts):
                 return ""
-            is_new_start = action == "restart" or not any(host.is_supervised for host in hosts)
+            is_new_start = action == "restart" or (
+                action == "load" and not any(host.is_supervised for host in hosts)
+            )
             # This comes before the unload: if the new model is unusable, the engine goes on with the old one.
             if is_new_start and (refusal := self._hosts.use_current_model(engine)):
                 return refusal

@@ -136,7 +136,7 @@ class HostStream:
     async def _begin(self) -> HostCall:
         self._heed_suspects()
         process = self._supplied_process
-        if process is None or process.died.is_set():
+        if process is None or process.is_leaving or process.died.is_set():
             process = await self._hosts.ready_process(self._work, self._deadline)
         if not self._can_repeat and (job := job_with_samples(self._work)) is not None:
             # The input can be read only once, so the recordings come before it.

@@ -101,7 +101,9 @@ class TunnelAnswer(asyncio.Protocol):
         if self.opened.done() or (end < 0 and len(self._head) <= _MOST_HEAD_BYTES):
             return
         found = _STATUS.match(self._head)
-        if found is not None and found[1].startswith(b"2") and end >= 0:
+        if end < 0:
+            self._fail("the forward proxy's answer has too long a head")
+        elif found is not None and found[1].startswith(b"2"):
             self.opened.set_result(None)
         else:
             self._fail(f"the forward proxy answered {found[1].decode() if found else 'no HTTP'}")

@@ -117,8 +117,8 @@ _STILL_THERE = "The provider still has a clone that it has deleted."
 _UNKNOWN = "Nobody can tell whether the provider has made it. Ask the operator to look for it."
 
 _NOT_NAMED = Done({"state": "wanted"})
-"""The result if the request's name could not be written. If the voice was erased, the next look begins the
-deletion."""
+"""The result if the request's name could not be written. If the voice was erased, the next attempt deletes
+the clone."""
 
 _log = structlog.get_logger()
 
@@ -152,7 +152,7 @@ class CloneAttempt:
 
     async def run_making(self, clone: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
         """Make a clone. A failure is retried later, or ends the task with an error for the clone's owner."""
-        return await self._run_within(within_s, self._make(clone, recordings, within_s), clone)
+        return await self._run_within(within_s, self._make(clone, recordings), clone)
 
     async def run_deletion(self, clone: CloneRecord, within_s: float) -> Result:
         """Delete the provider's copy, then the row. A failure is retried for ever."""
@@ -173,13 +173,13 @@ class CloneAttempt:
         except RequestFailed as error:
             return TaskFailed(error.message)
 
-    async def _make(self, clone: CloneRecord, recordings: CloneRecordings, within_s: float) -> Result:
+    async def _make(self, clone: CloneRecord, recordings: CloneRecordings) -> Result:
         request = await recordings.build_request(clone, self._target, self.terms)
         provider = self._provider(clone)
         if request is None:
-            # The voice is gone: it was erased while the clone was ordered.
+            # The voice was erased while the clone was ordered. The next attempt deletes the clone.
             await records.mark_for_deletion(self._store, clone)
-            return await self.run_deletion(clone, within_s)
+            return None
         voice = await self._find_existing(provider, clone) if clone.name else None
         if voice is None:
             await self._find_room(provider, clone)

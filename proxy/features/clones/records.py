@@ -187,8 +187,9 @@ def state_condition(record: CloneRecord) -> Condition:
 
 
 async def mark_for_deletion(store: Store, record: CloneRecord) -> None:
-    """Mark a leased row for deletion. The lease stays."""
-    await TASKS.write_held(store, record, {"state": "doomed", "due": 0, "tries": 0, "error": ""})
+    """Mark a leased row for deletion, and release its lease."""
+    values: Params = {"state": "doomed", "due": 0, "tries": 0, "error": ""}
+    await TASKS.write_held(store, record, values, gives_back=True)
 
 
 async def delete_row(store: Store, record: CloneRecord) -> None:

@@ -30,7 +30,7 @@ _ELEMENTS = re.compile(
 _FOREIGN = re.compile(
     r"@|\\|/\*|\b(?:image|image-set|src|expression)\s*\(|url\s*\((?!\s*['\"]?#)|:\s*//", re.I
 )
-"""In a style or an attribute: what fetches, or hides it."""
+"""What may fetch something in a style or an attribute, and the escapes and comments that could hide it."""
 
 
 class Logo(NamedTuple):
@@ -105,6 +105,7 @@ def _check_pixels(header: bytes, compressed: bytes) -> None:
     if depth not in _DEPTHS.get(colour, ()) or compression or filters or interlaced > 1:
         raise LogoRefused("its header is damaged")
     passes = _PASSES if interlaced else ((0, 0, 1, 1),)
+    # The columns and rows of each pass, rounded up.
     sizes = [(-((x - width) // dx), -((y - height) // dy)) for x, y, dx, dy in passes]
     bits = depth * _CHANNELS[colour]
     size = sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns > 0 and rows > 0)
@@ -147,7 +148,7 @@ def check_svg(content: bytes) -> None:
     parser.CharacterDataHandler = add_text
     try:
         parser.Parse(content, True)  # True: no more content follows
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: an unknown encoding
         raise LogoRefused(f"it is no SVG: {error}") from None
     if _FOREIGN.search("".join(style)):
         _refuse("foreign reference in a style")

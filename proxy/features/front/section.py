@@ -15,7 +15,7 @@ from proxy.config.reader import Reader, Section
 
 _LOGO = 'the name of a PNG or SVG file beside config.toml, or ""'
 _LOGO_NAME = re.compile(r"[\w-][\w. -]{0,99}\.(png|svg)")
-_TITLE = "printable characters, without marks of direction"
+_PRINTABLE = "printable characters, without marks of direction"
 _Name = Annotated[str, Meta(max_length=40, description='a text of up to 40 characters, or ""')]
 _Lead = Annotated[str, Meta(max_length=160, description="a text of up to 160 characters")]
 _Colour = Annotated[
@@ -68,7 +68,7 @@ def _read(reader: Reader, value: object, _environ: Mapping[str, str], folder: Pa
     section = reader.section(FrontSection, value, "front") or FrontSection()
     for key, text in _texts(section):
         if not text.isprintable() or (text and not text.strip()):
-            reader.fault(f"front.{key}", f"must be {_TITLE}; got {text[:40]!r}")
+            reader.fault(f"front.{key}", f"must be {_PRINTABLE}; got {text[:40]!r}")
     if not isinstance(section.lead, str):
         for tag in section.lead.keys() - {*LANGUAGES}:
             reader.fault(f"front.lead.{tag}", f"must be one of the languages {', '.join(LANGUAGES)}")
@@ -80,9 +80,9 @@ def _read(reader: Reader, value: object, _environ: Mapping[str, str], folder: Pa
 
 
 def _texts(section: FrontSection) -> list[tuple[str, Any]]:
-    leads = {"lead": section.lead} if isinstance(section.lead, str) else section.lead
-    named = [("name", section.name), *((f"lead.{tag}", text) for tag, text in leads.items())]
-    return [*named, *(("links.title", link.title) for link in section.links)]
+    lead = section.lead
+    leads = [("lead", lead)] if isinstance(lead, str) else [(f"lead.{tag}", lead[tag]) for tag in lead]
+    return [("name", section.name), *leads, *(("links.title", link.title) for link in section.links)]
 
 
 SECTION = Section("front", FrontSection, _read)

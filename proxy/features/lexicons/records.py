@@ -29,12 +29,15 @@ SELECT :account, :name, CAST(:size AS BIGINT), 1, :changed, :words
 WHERE (SELECT count(*) FROM lexicons WHERE account = :account AND name <> :name) < :most
 ON CONFLICT (account, name) DO UPDATE
 SET words = excluded.words, size = excluded.size, revision = lexicons.revision + 1, changed = excluded.changed
+WHERE lexicons.revision = COALESCE(CAST(:revision AS BIGINT), lexicons.revision)
 RETURNING {_SUMMARY}
 """
 _WAS_SET = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name AND changed = :at)"
 _DELETE = "DELETE FROM lexicons WHERE account = :account AND name = :name RETURNING name"
 _IS_THERE = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name)"
 
+_MOST_TRIES = 8
+"""Words are added to a lexicon again if somebody else has changed it meanwhile."""
 
 TABLE = Table(
     "lexicons",
@@ -59,7 +62,7 @@ class LexiconRecord(Redacted, LexiconSummary, frozen=True, kw_only=True):
 
 
 class AccountWords:
-    """The words of accounts as the core reads them: see `SavedWords`."""
+    """The words of accounts, for the core: see `SavedWords`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -74,15 +77,18 @@ class AccountWords:
         return await texts(self._store, account)
 
     async def add_words(self, account: str, name: str, words: Words) -> None:
-        before = await get_lexicon(self._store, account, usual_name(name))
-        joined = {**(before.words if before else {}), **usual_words(words)}
-        is_set = len(joined) <= MOST_WORDS and await put_lexicon(
-            self._store, account, usual_name(name), joined, most=MOST_LEXICONS
+        name_in_table = usual_name(name)
+        for _ in range(_MOST_TRIES):
+            before = await get_lexicon(self._store, account, name_in_table)
+            joined = {**(before.words if before else {}), **usual_words(words)}
+            revision = before.revision if before else 0
+            if len(joined) <= MOST_WORDS and await put_lexicon(
+                self._store, account, name_in_table, joined, most=MOST_LEXICONS, revision=revision
+            ):
+                return
+        raise NotAllowed(
+            f"The lexicon '{name}' has no room for these words.", param="keep_words", code="lexicon_full"
         )
-        if not is_set:
-            raise NotAllowed(
-                f"The lexicon '{name}' has no room for these words.", param="keep_words", code="lexicon_full"
-            )
 
 
 async def list_revisions(store: Store, account: str) -> WordRevisions:
@@ -107,9 +113,17 @@ async def get_lexicon(store: Store, account: str, name: str) -> LexiconRecord | 
 
 
 async def put_lexicon(
-    store: Store, account: str, name: str, words: Mapping[str, str], *, most: int, act: Act | None = None
+    store: Store,
+    account: str,
+    name: str,
+    words: Mapping[str, str],
+    *,
+    most: int,
+    act: Act | None = None,
+    revision: int | None = None,
 ) -> LexiconSummary | None:
-    """Save a lexicon under its name. None: the account has no room for one more."""
+    """Save a lexicon under its name. None: the account has no room for one more, or the lexicon does not have
+    this `revision` any more."""
     row: Params = {
         "account": account,
         "name": name,
@@ -117,6 +131,7 @@ async def put_lexicon(
         "size": len(words),
         "changed": act.at if act else await store.now(),
         "most": most,
+        "revision": revision,
     }
     _, rows, *_ = await store.write(
         lock_account(account),

@@ -119,7 +119,7 @@ class Signer:
         The caller has a place: see `Manifests`.
         """
         request, queue = SignRequest(definition=write_definition(facts), digest=digest), self._queue(True)
-        return await asyncio.shield(queue.start_work(self._sign_in_turn(queue, request)))
+        return self._signed(await asyncio.shield(queue.start_work(self._sign_in_turn(queue, request))))
 
     async def take_place(self, account: str) -> FairPlace:
         """Reserve a place for a file that is not made yet. Raises SignerUnavailable if no process can
@@ -161,7 +161,7 @@ class Signer:
             self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
         )
         place.give_back_after(signing)
-        return await asyncio.shield(signing)
+        return self._signed(await asyncio.shield(signing))
 
     async def _embed(
         self,
@@ -172,7 +172,7 @@ class Signer:
         place: FairPlace,
         *,
         was_promised: bool,
-    ) -> Signed:
+    ) -> Signed | Unsigned:
         file, parent = files
         request = SignRequest(
             definition=write_definition(facts, has_parent=parent is not None),
@@ -182,14 +182,12 @@ class Signer:
             parent_type=parent.media_type if parent else "",
         )
         sources = (file.source, parent.source) if parent else (file.source,)
-        try:
-            return await self._sign_in_turn(queue, request, place, sources, sink, was_promised=was_promised)
-        except SignerUnavailable:
-            if parent is None:
-                raise
-            # The parent's manifest may be broken: sign without the parent.
-            _log.warning("manifest.parent.failed")
-            return await self._embed(queue, facts, (file, None), sink, place, was_promised=was_promised)
+        answer = await self._sign_in_turn(queue, request, place, sources, sink, was_promised=was_promised)
+        if parent is None or isinstance(answer, Signed) or answer is FILE_GONE:
+            return answer
+        # The parent's manifest may be broken: sign without the parent.
+        _log.warning("manifest.parent.failed")
+        return await self._embed(queue, facts, (file, None), sink, place, was_promised=was_promised)
 
     async def close(self) -> None:
         """End the processes, and whatever they still sign."""
@@ -215,7 +213,7 @@ class Signer:
         sink: FileSink | None = None,
         *,
         was_promised: bool = False,
-    ) -> Signed:
+    ) -> Signed | Unsigned:
         # Only a digest comes without a place. It may always wait for a stamp.
         may_stamp = place is None or was_promised
         # Files that were promised no turn may not wait long.
@@ -230,13 +228,16 @@ class Signer:
                 if keyed.timestamp_url and isinstance(answer, Signed) and not answer.is_stamped:
                     self._stamper_rests_until = time.monotonic() + STAMP_REST_S
         except (OSError, UnusableCertificate) as error:
-            answer = Unsigned(_reason(error))
-        if answer is FILE_GONE:
-            raise SignerUnavailable
-        if isinstance(answer, Unsigned):
-            raise self._signing_failed(answer.reason)
-        self._count_signature(answer, was_stamp_due=may_stamp and bool(self._section.timestamp_url))
+            return Unsigned(_reason(error))
+        if isinstance(answer, Signed):
+            self._count_signature(answer, was_stamp_due=may_stamp and bool(self._section.timestamp_url))
         return answer
+
+    def _signed(self, answer: Signed | Unsigned) -> Signed:
+        """Return a signature. Raises SignerUnavailable if there is none."""
+        if isinstance(answer, Signed):
+            return answer
+        raise SignerUnavailable if answer is FILE_GONE else self._signing_failed(answer.reason)
 
     def _signing_failed(self, reason: str) -> SignerUnavailable:
         self._signatures.labels("failed").inc()

@@ -172,7 +172,10 @@ class LookUpThreads:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(finish, addresses, failed)
 
-        threading.Thread(target=resolve, name="look-up", daemon=True).start()
+        try:
+            threading.Thread(target=resolve, name="look-up", daemon=True).start()
+        except RuntimeError:
+            finish((), OSError(errno.EAGAIN, "the machine has no thread left for a look-up"))
         return found
 
 

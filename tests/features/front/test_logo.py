@@ -130,6 +130,8 @@ def test_a_drawing_is_a_logo(more: str) -> None:
         '<html xmlns="http://www.w3.org/1999/xhtml"/>',
         '<g xmlns="http://www.w3.org/2000/svg"/>',
         "<svg/>",
+        '<?xml version="1.0" encoding="nonsense"?>' + SVG.replace("{more}", ""),
+        '<?xml version="1.0" encoding="shift_jis"?>' + SVG.replace("{more}", ""),
         "",
         "<svg",
     ],

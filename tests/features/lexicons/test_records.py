@@ -54,6 +54,15 @@ async def test_an_account_has_no_more_of_them_than_it_may(store: Store, ada: Acc
     assert len(await lexicons.list_of_account(store, ada.id)) == 3
 
 
+async def test_words_that_are_added_at_the_same_time_all_stay(store: Store, ada: Account) -> None:
+    added = {f"word {number}": "said" for number in range(4)}
+    of_account = lexicons.AccountWords(store)
+    await asyncio.gather(*(of_account.add_words(ada.id, "pt", {word: said}) for word, said in added.items()))
+    stored = await lexicons.get_lexicon(store, ada.id, "pt")
+    assert stored is not None
+    assert (stored.words, stored.revision) == (added, 4)
+
+
 async def test_a_lexicon_of_nobody_is_refused(store: Store) -> None:
     with pytest.raises(MissingReference):
         await lexicons.put_lexicon(store, "acc_nobody", "pt", {"a": "b"}, most=1)

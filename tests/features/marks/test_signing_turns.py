@@ -20,10 +20,11 @@ from proxy.features.marks.signer import (
     SoundFile,
 )
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
-from proxy.features.marks.signing_queue import LARGE_BYTES, FileSink, FileSource, SigningQueue
+from proxy.features.marks.signing_queue import FILE_GONE, LARGE_BYTES, FileSink, FileSource, SigningQueue
 from proxy.helpers.limiter import FairLimiter
 from tests.features.marks.certificates import make_chain
 from tests.features.marks.signed_bytes import InMemory, embed
+from tests.tables import each_row
 
 FACTS = ManifestFacts(1_790_000_000_000_000, (ClipSpeaker("xtts/en", ""),))
 STAMPER = "http://127.0.0.1:1/"
@@ -152,6 +153,25 @@ async def test_a_parent_that_cannot_be_signed_with_is_left_out(signer: Signer, r
     parent = SoundFile(InMemory(b"parent"), "audio/wav")
     assert (await embed(signer, FACTS, b"sound", parent=parent)).data == b"signed"
     assert [bool(request.parent_bytes) for request in room.asked] == [True, False]
+
+
+@each_row(("answer", "signed", "failed"), [(Unsigned("a broken parent"), 2, 1), (FILE_GONE, 1, 0)])
+async def test_a_file_that_is_gone_is_not_signed_again_and_no_other_fails_twice(
+    answer: Unsigned, signed: int, failed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_request: SignRequest, _sink: FileSink | None) -> Unsigned:
+        return answer
+
+    room, registry = Room(), CollectorRegistry()
+    room.answer = refuse
+    monkeypatch.setattr(SigningQueue, "sign", lambda _lane, *asked: room.ask(*asked))
+    signer = Signer(registry)
+    revise(signer, tmp_path)
+    with pytest.raises(SignerUnavailable):
+        await embed(signer, FACTS, b"sound", parent=SoundFile(InMemory(b"parent"), "audio/wav"))
+    await signer.close()
+    assert len(room.asked) == signed
+    assert (registry.get_sample_value("voxgate_manifests_total", {"result": "failed"}) or 0) == failed
 
 
 async def test_a_stamper_that_fails_rests_and_a_new_one_is_asked_at_once(

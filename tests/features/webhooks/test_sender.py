@@ -228,6 +228,19 @@ async def test_look_ups_that_wait_for_a_slot_count_for_their_account(monkeypatch
         assert isinstance(each.exception(), OSError)
 
 
+async def test_a_look_up_without_a_thread_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    threads = sender.LookUpThreads()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        for _ in range(sender._MOST_LOOK_UPS + 1):
+            with pytest.raises(OSError, match="no thread left"):
+                await threads.of("acc_ada")("127.0.0.1", 443)
+    assert await threads.of("acc_ada")("127.0.0.1", 443)
+
+
 @pytest.mark.clock
 async def test_a_look_up_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "_MOST_LOOK_UPS", 1)

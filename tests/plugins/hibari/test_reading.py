@@ -34,6 +34,7 @@ def test_long_sentences_are_cut_and_nothing_is_lost() -> None:
     assert max(piece.sounds for piece in pieces) <= MOST_SOUNDS
     spoken = sum(piece.numbers.count(3) + piece.numbers.count(4) for piece in pieces)
     assert spoken == 1 + 3 * MOST_SOUNDS
+    assert [piece.ends for piece in pieces] == ["sentence", *["phrase"] * (len(pieces) - 2), "sentence"]
 
 
 def test_a_text_without_sounds_is_refused() -> None:

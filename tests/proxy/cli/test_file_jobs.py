@@ -123,6 +123,8 @@ def test_a_dub_is_as_long_as_its_original_and_said_again(beside: Server, video: 
     arguments = ("dub", str(video), "--original", str(film), *_VOICES, "--yes")
     status, out, log = told(beside, *arguments, "--out", str(film))
     assert (status, "a file that is read" in log) == (1, True), log
+    status, _, log = told(beside, *arguments, "--length", "0")
+    assert (status, "length_s" in log) == (1, True), log
     status, out, log = told(beside, *arguments, "--json")
     assert status == 0, log
     made = json.loads(out)

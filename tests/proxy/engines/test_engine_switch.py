@@ -60,6 +60,20 @@ async def test_an_unloaded_engine_refuses_until_it_is_loaded(tmp_path: Path) -> 
         await soon(lambda: states[-1:] == ["ready"])
 
 
+async def test_an_idle_engine_is_unloaded_whatever_has_become_of_its_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = hosted_specs(Config(data=str(tmp_path), engines={"tone": EngineSection("tone")}), registry.load())
+    hosts = Hosts(specs, sockets_in(tmp_path), lambda _state: None)
+    (host,) = hosts.hosts_of("tone")
+    host.loads_on_demand = True
+    monkeypatch.setattr(hosts, "use_current_model", lambda _engine: "its model is damaged")
+    switch = EngineSwitch(hosts)
+    assert await switch.switch("tone", "load", breaks_off=False) == "its model is damaged"
+    assert await switch.switch("tone", "unload", breaks_off=False) == ""
+    assert not host.loads_on_demand
+
+
 async def test_an_engine_with_one_busy_process_is_not_idle(tmp_path: Path) -> None:
     section = EngineSection("tone", processes=2, idle_unload_s=60.0)
     specs = hosted_specs(Config(data=str(tmp_path), engines={"tone": section}), registry.load())

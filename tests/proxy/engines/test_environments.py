@@ -205,6 +205,16 @@ def test_an_environment_stays_while_another_installation_uses_it(
     assert ([each.folder for each in gone], folder.exists()) == ([folder] if is_ours else [], not is_ours)
 
 
+def test_unfinished_builds_of_all_its_packages_go_with_a_plugin(root: Path) -> None:
+    for hosted in (HOSTED, Hosted("plugins.tone.worker", packages=("bell>=1", "gong"), imports=("bell",))):
+        recipe = environments.recipe("bell", hosted)
+        made(root, recipe)
+        environments.interpreter("bell", hosted)
+        (root / f".building-{recipe.name}").mkdir()
+    assert len(environment_build.remove("bell", lambda _found: False)) == 2
+    assert [*root.glob(".building-*")] == []
+
+
 @pytest.mark.parametrize("name", ["../../evil", "/etc", "a b", "ümläut", ".", ".."])
 def test_no_name_of_a_plugin_leads_out_of_the_folder(root: Path, name: str) -> None:
     folder = made(root, environments.recipe("bell", HOSTED))

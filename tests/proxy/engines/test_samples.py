@@ -222,6 +222,23 @@ async def test_a_host_that_dies_before_the_recording_comes_is_not_waited_for(fol
     assert (first.came, reborn.came) == ([], [("acc_1", "a")])
 
 
+async def test_work_whose_recordings_came_to_a_leaving_process_goes_to_another(folder: Path) -> None:
+    source, caches = Recordings(acc_1={"a": b"aa"}), (CountingCache(), CountingCache())
+    source.gate.clear()
+    async with (
+        host(Mimic(caches[0]), folder / "1", sample_cache=caches[0]),
+        host(Mimic(caches[1]), folder / "2", sample_cache=caches[1]),
+        hosted(folder / "1", source=source) as voice,
+    ):
+        speaking = asyncio.create_task(heard(voice, sampled("a")))
+        await soon(lambda: source.waiting == 1)
+        voice.update_host(state(folder / "1", "leaving"))
+        voice.update_host(state(folder / "2", process=1))
+        source.gate.set()
+        assert await speaking == [b"aa"]
+    assert caches[1].came == [("acc_1", "a")]
+
+
 async def test_the_last_job_that_is_cancelled_ends_the_delivery_and_the_next_begins_another(
     folder: Path,
 ) -> None:

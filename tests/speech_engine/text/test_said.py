@@ -76,6 +76,7 @@ def test_two_numbers_never_sound_alike(one: int, other: int) -> None:
         ("5 p.m.", "5 pm"),
         ("It’s re\N{SOFT HYPHEN}entered", "it's re-entered"),
         ("1905", "nineteen oh five"),
+        ("ten 5 20 25 dogs", "10 5 20 25 dogs"),
     ],
 )
 def test_english_numbers_and_signs_may_be_read_out(text: str, transcript: str) -> None:
