@@ -113,7 +113,7 @@ def disk_troubles(free_bytes: int, total_bytes: int) -> Iterator[Trouble]:
 
 
 def unchecked_troubles(unchecked: int, parts: int) -> Iterator[Trouble]:
-    """Yield trouble if more than a fifth of the parts were not heard: the ears are too slow or broken."""
+    """Yield trouble if over a fifth of the parts were not heard: the recogniser is too slow or broken."""
     if parts >= LEAST_PARTS and unchecked > MOST_UNCHECKED_PART * parts:
         yield Trouble("parts_unchecked", "ears", f"{100 * unchecked / parts:.0f} % of {parts} in ten minutes")
 
@@ -127,6 +127,7 @@ def alert_changes(
     for alert in known:
         trouble = there.pop(alert.id, None)
         if trouble is None:
+            # The name of trouble with an engine begins with the engine's: "piper", "openai, key 1".
             if alert.name.partition(", ")[0] not in starting:
                 yield from _changes_without_trouble(alert, now)
         elif alert.mailed is None and now - alert.since >= CONFIRMED_AFTER_US:

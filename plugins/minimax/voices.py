@@ -98,7 +98,7 @@ class Cloner:
             # Only we use this id, so our own earlier request has made the voice, and its answer was lost.
             is_taken = True
         finally:
-            # If this fails, the recording has the clone's name, and goes with the next search for the clone.
+            # If this fails, the next find_clone finds the recording by the clone's name, and deletes it.
             with suppress(errors.EngineError):
                 await self._delete_file(file_id)
         if not await self._speaks(body.voice_id):

@@ -37,7 +37,7 @@ class HubertSizes(NamedTuple):
     layers: int
     heads: int
     inner: int
-    convolutions: tuple[int, ...]
+    conv_widths: tuple[int, ...]
     positions: int
     groups: int
     projected: int
@@ -65,7 +65,7 @@ def read_hubert_sizes(model: ModelContents) -> HubertSizes:
         layers=number("num_hidden_layers", 1, 48, 12),
         heads=number("num_attention_heads", 1, 48, 12),
         inner=number("intermediate_size", 8, 8192, 3072),
-        convolutions=_convolutions(value("conv_dim")),
+        conv_widths=_conv_widths(value("conv_dim")),
         positions=number("num_conv_pos_embeddings", 2, 512, 128),
         groups=number("num_conv_pos_embedding_groups", 1, 128, 16),
         projected=PROJECTED if "final_proj.weight" in model.tensors("weights") else 0,
@@ -75,7 +75,7 @@ def read_hubert_sizes(model: ModelContents) -> HubertSizes:
     return sizes
 
 
-def _convolutions(found: Any) -> tuple[int, ...]:
+def _conv_widths(found: Any) -> tuple[int, ...]:
     if found is None:
         return (512,) * CONVOLUTIONS
     is_list = isinstance(found, list) and len(found) == CONVOLUTIONS
@@ -89,7 +89,7 @@ def check_rvc(model: ModelContents) -> ModelFacts:
     sizes = read_hubert_sizes(model)
     hidden = sizes.hidden
     before = 1
-    for layer, (width, kernel) in enumerate(zip(sizes.convolutions, KERNELS, strict=True)):
+    for layer, (width, kernel) in enumerate(zip(sizes.conv_widths, KERNELS, strict=True)):
         name = f"feature_extractor.conv_layers.{layer}.conv.weight"
         model.expect("weights", name, (width, before, kernel))
         before = width

@@ -39,10 +39,10 @@ class PitchRange(msgspec.Struct, frozen=True):
 class ShownEngine(EngineStatus, frozen=True, kw_only=True):
     """An engine with the languages and the licence of each model, and the ids of its voices.
 
-    `unlisted_voices` are those that clients do not see; null if it may have others. `budgets` shows its cost
-    in each period with a budget. From `shutdown_dates` on, the provider serves a model no more. `own_speech`
-    are the models that the operator runs. Their speech gets a mark unless a setting says otherwise.
-    `converting` are the models that repeat recordings.
+    `unlisted_voices` are those that clients do not see; null if not all of them are known. `budgets` shows
+    its cost in each period with a budget. From `shutdown_dates` on, the provider serves a model no more.
+    `own_speech` are the models that the operator runs. Their speech gets a mark unless a setting says
+    otherwise. `converting` are the models that repeat recordings.
     """
 
     languages: dict[str, list[SpokenLanguage]]

@@ -1,6 +1,6 @@
-"""Read [engines.NAME], and [KINDs.NAME] of other plugins: the server's keys and plugins' settings.
+"""Read [engines.NAME], and [KINDs.NAME] of other plugins: the settings of the server and of the plugins.
 
-A cloud engine may have several accounts at its provider, and several keys of each.
+A cloud engine may have several accounts at its provider, and several API keys of each.
 """
 
 from __future__ import annotations
@@ -152,25 +152,29 @@ def check_runners(
 
 def credentials_of(section: EngineSection) -> tuple[str, ...]:
     """Return the labels of a cloud engine's accounts, also of accounts whose secrets are missing."""
-    has_own = API_KEY in section.settings or not section.credentials
-    return (*([DEFAULT_CREDENTIAL] if has_own else ()), *section.credentials)
+    return (*([DEFAULT_CREDENTIAL] if _has_default(section) else ()), *section.credentials)
+
+
+def _has_default(section: EngineSection) -> bool:
+    return API_KEY in section.settings or not section.credentials
 
 
 class KeySettings(NamedTuple):
-    """The settings with one key. `key_suffix` follows `engines.NAME` where the file has its credential."""
+    """The settings with one API key. `section_suffix` follows `engines.NAME` in the name of the section that
+    has its credential."""
 
     credential: str
-    key_suffix: str
+    section_suffix: str
     raw: Mapping[str, Any]
 
 
 def settings_by_key(type_: type[msgspec.Struct], section: EngineSection) -> list[KeySettings]:
-    """Return the settings once for each key: first of the section itself, then of each credential.
+    """Return the settings once for each API key: first of the section itself, then of each credential.
 
     A credential's settings override the section's. An operator may write a list of keys as `api_key`.
     """
     found: list[KeySettings] = []
-    if API_KEY in section.settings or not section.credentials:
+    if _has_default(section):
         found += _settings_of_each_key(type_, DEFAULT_CREDENTIAL, "", section.settings)
     for label, settings in section.credentials.items():
         found += _settings_of_each_key(
@@ -180,10 +184,10 @@ def settings_by_key(type_: type[msgspec.Struct], section: EngineSection) -> list
 
 
 def _settings_of_each_key(
-    type_: type[msgspec.Struct], credential: str, key_suffix: str, raw: Mapping[str, Any]
+    type_: type[msgspec.Struct], credential: str, section_suffix: str, raw: Mapping[str, Any]
 ) -> list[KeySettings]:
     keys = raw.get(API_KEY)
     takes_one_key = any(field.key == API_KEY and field.type is str for field in fields.fields_of(type_))
     if not takes_one_key or not isinstance(keys, list) or not keys:
-        return [KeySettings(credential, key_suffix, raw)]
-    return [KeySettings(credential, key_suffix, {**raw, API_KEY: key}) for key in keys]
+        return [KeySettings(credential, section_suffix, raw)]
+    return [KeySettings(credential, section_suffix, {**raw, API_KEY: key}) for key in keys]

@@ -214,7 +214,7 @@ class Registry:
         if not isinstance(plugin.create, Hosted):
             keys = settings_by_key(plugin.settings, section)
             each = tuple(
-                _settings(f"engines.{name}{key.key_suffix}", plugin.settings, key.raw) for key in keys
+                _settings(f"engines.{name}{key.section_suffix}", plugin.settings, key.raw) for key in keys
             )
             labels = tuple(key.credential for key in keys)
             return InProcessSpec(name, plugin.create, each, is_cloud=True, credentials=labels, models=models)
@@ -258,7 +258,7 @@ class Registry:
             return _settings(f"engines.{name}", plugin.settings, {})
         section, _ = _with_models(name, section, plugin, data, may_wait=may_wait)
         first = settings_by_key(plugin.settings, section)[0]
-        return _settings(f"engines.{name}{first.key_suffix}", plugin.settings, first.raw)
+        return _settings(f"engines.{name}{first.section_suffix}", plugin.settings, first.raw)
 
     def missing(self, name: str, section: EngineSection, data: str) -> tuple[Missing, ...]:
         """Return the things that a configured engine lacks on this machine. Raise EngineConfigError."""

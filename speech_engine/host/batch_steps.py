@@ -20,7 +20,8 @@ RECOVERY_STEPS = 500
 
 
 class StepWidth:
-    """The weight that a step may have, `most` at best. A heavier row steps alone."""
+    """The width of a step: the weight that its rows may have together, `most` at best. A heavier row steps
+    alone."""
 
     def __init__(self, most: float, log: Logger) -> None:
         self.weight = most
@@ -68,7 +69,7 @@ class StepWidth:
 _COLD_ROUNDS = 2
 """So many first rounds are not measured unless it is late: a cold device is slower than later."""
 _ROUNDS = 10
-"""A row takes part in twice as many steps: enough for two pieces of its sound."""
+"""The first row takes part in twice as many steps: enough for two pieces of its sound."""
 _HURRY_AFTER_S = 60.0
 """After this time one measured step is enough: a slow device would take minutes before the first job."""
 
@@ -101,7 +102,7 @@ class WarmUp(Generic[V, R]):
                     is_late = clock() > late_at
                     if is_late and self._times.steps:
                         return
-                    if most and self._rows:
+                    if self._rows:
                         is_measured = is_late or number >= _COLD_ROUNDS
                         self._step(self._rows[:most], clock, is_measured=is_measured)
                         tick()
@@ -149,7 +150,7 @@ class BatchFigures:
 
     def note_step(self, weight: float, step_seconds: float, worked_s: float, sound_s: float) -> None:
         """Note a step, and the `worked_s` of its whole turn. It stands for `sound_s` seconds of sound."""
-        if not weight:
+        if not weight:  # the step failed, and no row took part
             return
         self._steps += 1
         self._recent_steps = self._recent_steps * _PAST_WEIGHT + 1.0

@@ -51,6 +51,7 @@ class MarkContract:
         async with self.mark() as mark:
             speech = self.speech()
             for rate_hz in _RATES_HZ:
+                # A chunk is one sample, an odd number of samples, or the whole. At most 200 are marked.
                 for chunk in (2, 962, len(speech)):
                     part = speech[: 200 * chunk]
                     marked = _mark_speech(mark, part, rate_hz, 1, chunk)

@@ -1,4 +1,5 @@
-"""Run a child process on an uploaded recording, and decide whether the file or the machine is at fault.
+"""Take a child process's answer about an uploaded recording; after a failure, decide whether the file or the
+machine is at fault.
 
 A file that crashes its process, or uses up its processor time, is refused. A process may also end or be late
 because the machine is overloaded. Then the file is not refused.

@@ -70,7 +70,7 @@ class HostProcess:
         self.died = asyncio.Event()
         self._channel = channel
         self._run = self._channel.unary_stream(messages.method(messages.RUN), messages.encode, _decode_frame)
-        # The bytes: gRPC would hide why they cannot be decoded.
+        # Without a decoder, the call gives bytes: gRPC would hide why a message cannot be decoded.
         self._call_hello = self._channel.unary_unary(messages.method("Hello"), messages.encode, None)
         self._run_with_input = self._channel.stream_stream(
             messages.method(messages.RUN_WITH_INPUT), messages.encode, _decode_frame

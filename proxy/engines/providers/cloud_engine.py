@@ -150,13 +150,13 @@ class CloudEngine:
         A voice that belongs to one of the provider's accounts (`credential`) is unknown to the others, so
         work with such a voice uses only the keys of that account, even while all of them rest.
         """
-        for key in self.keys:
-            is_of_account = not credential or key.credential == credential
-            if is_of_account and key not in passed_over and key.may_try(tenant):
+        keys = self._keys_of(credential)
+        for key in keys:
+            if key not in passed_over and key.may_try(tenant):
                 return key
         if not self.keys:
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
-        if not (keys := self._keys_of(credential)):
+        if not keys:
             raise EngineUnavailable(f"{self.name} has no credential called {credential} any more.")
         soonest_s = min(key.opens_in_s(tenant) for key in keys)
         reason = self.reason or "it has failed for this account again and again"
@@ -234,7 +234,7 @@ class CloudStream:
     ) -> None:
         self._engine = engine
         self._work = work
-        # To read the fields of a job there, and not by the properties of its work, saves three calls.
+        # The properties of work read these fields from its job. Reading the job directly saves three calls.
         job = work.job if isinstance(work, (Speak, Convert, Hear)) else work
         self._credential, self._tenant = job.credential, job.tenant
         self._on_dispatch = on_dispatch

@@ -33,7 +33,7 @@ _PLACES, _OF_ACCOUNT, _AT_ONCE = 8, 2, 2
 
 
 def preview_places() -> FairLimiter:
-    """Return the places of previews: an account has one at a time."""
+    """Return the places of previews: an account may hold two, and has one turn at a time."""
     return FairLimiter("previews of jobs", places=_PLACES, of_account=_OF_ACCOUNT, at_once=_AT_ONCE)
 
 
@@ -79,7 +79,7 @@ class JobAgain(JobResource):
         pace="own",
     )
     async def say_job_again(self, request: Request) -> Response:
-        """Say a part of a job again that has ended: a new job takes over the rest for nothing"""
+        """Say a part of an ended job again: a new job takes over the rest for nothing"""
         job = await self.find_job(request)
         again = await read_body(request, AgainBody, MOST_AGAIN_BYTES)
         if job.ended is None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAl
 from cryptography.x509 import load_pem_x509_certificate
 
 _HEAD_BYTES = 8
-_SUPERBOX, _DESCRIPTION, _CBOR = b"jumb", b"jumd", b"cbor"
+_SUPERBOX, _DESCRIPTION, _CBOR = "jumb", "jumd", "cbor"
 _TYPE_BYTES = 16
 _HAS_LABEL = 2
 _SIGN_1 = b"\xd2\x84"
@@ -23,6 +23,8 @@ _SIGNED_HEAD = b"\x84\x6aSignature1"
 """The signed bytes begin with the head of an array of four, and with this text."""
 _ED25519_SIGNATURE_BYTES = 64
 _BYTE_STRING, _FIRST_LONG = 0x40, 24
+"""In CBOR, the first byte of a byte string is `_BYTE_STRING` plus its length. If the length is `_FIRST_LONG`
+or more, `_FIRST_LONG` plus 0 to 3 stands there instead, and the length follows in 1, 2, 4 or 8 bytes."""
 
 
 def is_signed_with(store: bytes, manifest: str, certificate: bytes) -> bool:
@@ -51,7 +53,7 @@ def _only(contents: list[bytes]) -> bytes:
 
 
 def _labelled_boxes(data: bytes) -> list[tuple[str, bytes]]:
-    return [(_label(content), content) for kind, content in _boxes(data) if kind == _SUPERBOX.decode()]
+    return [(_label(content), content) for kind, content in _boxes(data) if kind == _SUPERBOX]
 
 
 def _boxes(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -61,26 +63,25 @@ def _boxes(data: bytes) -> Iterator[tuple[str, bytes]]:
         size = int.from_bytes(data[offset : offset + 4])
         if not _HEAD_BYTES <= size <= len(data) - offset:
             raise ValueError("a box is not whole")
-        yield (
-            data[offset + 4 : offset + _HEAD_BYTES].decode("latin-1"),
-            data[offset + _HEAD_BYTES : offset + size],
-        )
+        kind = data[offset + 4 : offset + _HEAD_BYTES].decode("latin-1")
+        yield kind, data[offset + _HEAD_BYTES : offset + size]
         offset += size
 
 
 def _label(content: bytes) -> str:  # a description has a type, a byte of flags, and perhaps a label
     kind, described = next(_boxes(content), ("", b""))
-    if kind != _DESCRIPTION.decode() or not described[_TYPE_BYTES] & _HAS_LABEL:
+    if kind != _DESCRIPTION or not described[_TYPE_BYTES] & _HAS_LABEL:
         return ""
     return described[_TYPE_BYTES + 1 :].partition(b"\0")[0].decode("utf-8", "replace")
 
 
 def _cbor_content(superbox: bytes) -> bytes:
-    return _only([content for kind, content in _boxes(superbox) if kind == _CBOR.decode()])
+    return _only([content for kind, content in _boxes(superbox) if kind == _CBOR])
 
 
 def _is_verified(certificate: bytes, claim: bytes, cose: bytes) -> bool:
-    """Verify a COSE_Sign1 without a payload: it signs the claim beside it."""
+    """Verify a COSE_Sign1 without a payload: it signs the claim beside it. A wrong one gives False, or raises
+    InvalidSignature, ValueError or IndexError."""
     if not cose.startswith(_SIGN_1):
         return False
     protected, _ = _bytes_at(cose, len(_SIGN_1))

@@ -20,7 +20,7 @@ from proxy.helpers.limiter import FairLimiter, FairPlace
 from proxy.storage import samples
 from proxy.storage.store import Store
 
-MOST_SLOTS = 32
+MOST_PLACES = 32
 MOST_OF_ACCOUNT = 4
 MOST_AT_ONCE = 2
 """Accounts whose recordings are read and packed at the same time."""
@@ -43,7 +43,7 @@ class SampleFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def export_limiter() -> FairLimiter:
-    return FairLimiter("exports", places=MOST_SLOTS, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE)
+    return FairLimiter("exports", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE)
 
 
 class VoiceExport:
@@ -126,6 +126,8 @@ class ZipStream:
                 self._file.close()
                 self._file = None
                 del self._recordings_left[0]
+        # Each call before the end writes something: a part, a descriptor, or the directory. An empty chunk is
+        # the end.
         return self._output.take_bytes() or None
 
 

@@ -1,4 +1,4 @@
-"""A transcript in the formats of OpenAI's: JSON with or without times, a text, and subtitles."""
+"""A transcript in OpenAI's formats: JSON with or without times, plain text, and subtitles."""
 
 from __future__ import annotations
 
@@ -146,7 +146,9 @@ def _subtitles(segments: Iterable[TranscriptSegment], *, is_vtt: bool) -> str:
         if text := " ".join(segment.text.split()).replace("-->", "→"):
             times_ms = round(1000 * segment.start_s), round(1000 * segment.end_s)
             cues.append(cue(len(cues) + 1, *times_ms, text, is_vtt=is_vtt))
-    return "\n".join(["WEBVTT\n", *cues] if is_vtt and cues else cues) or ("WEBVTT\n" if is_vtt else "\n")
+    if not cues:
+        return "WEBVTT\n" if is_vtt else "\n"
+    return "\n".join(["WEBVTT\n", *cues] if is_vtt else cues)
 
 
 def cue(number: int, start_ms: int, end_ms: int, text: str, *, is_vtt: bool) -> str:

@@ -155,7 +155,7 @@ def _config(sizes: HubertSizes) -> dict[str, Any]:
         "num_hidden_layers": sizes.layers,
         "num_attention_heads": sizes.heads,
         "intermediate_size": sizes.inner,
-        "conv_dim": list(sizes.convolutions),
+        "conv_dim": list(sizes.conv_widths),
         "num_conv_pos_embeddings": sizes.positions,
         "num_conv_pos_embedding_groups": sizes.groups,
     }

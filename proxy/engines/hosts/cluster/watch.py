@@ -59,7 +59,7 @@ _log = structlog.get_logger()
 
 
 class _Nonsense(Exception):
-    """The message is none that a host of a version that we take would send."""
+    """No host of an accepted version would send this."""
 
 
 class ReadPace:
@@ -200,7 +200,7 @@ class HostWatch:
 
     async def _watch(self) -> str:
         async with self._channels.open(self.address, OPTIONS) as channel:
-            # The bytes: gRPC would hide why they cannot be decoded.
+            # Without a decoder, the call gives bytes: gRPC would hide why a message cannot be decoded.
             call = channel.stream_stream(method("Watch"), messages.encode, None)()
             ticking, pace = asyncio.create_task(self._tick(call)), ReadPace(time.monotonic())
             try:
