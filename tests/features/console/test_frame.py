@@ -70,6 +70,10 @@ def test_a_link_replaces_another_key_only_if_the_reader_agrees(reader: Reader) -
     reader.wait(f"sessionStorage.getItem('voxgate-key') === {json.dumps(other.secret)}")
     # What was heard is of the reader before.
     reader.wait("!at('.dock') && !at('#speak-result')")
+    # Only the card of Speak can hide the dock of a sound that was spoken.
+    reader.go("history")
+    assert reader.tab.run("at('.dock')") is None
+    reader.go("speak")
     # A late answer to the key before says nothing about this one.
     reader.tab.run("letGo()")
     follow(reader, "%")
@@ -86,6 +90,7 @@ def test_a_key_that_ends_is_asked_for_anew_and_nothing_typed_is_lost(reader: Rea
     reader.tab.run("window.again = setInterval(() => at('#speak-go').click(), 500)")
     reader.wait("at('#door-card')")
     reader.tab.run("clearInterval(again)")
+    assert reader.tab.run("sessionStorage.getItem('voxgate-key')") == ""
     assert reader.tab.run("at('#speak-input').value") == "Half a sentence"
     another = reader.server.mint_key("newcomer", plan="creator")
     reader.fill("#door-key", another.secret)

@@ -59,7 +59,9 @@ async def test_an_answer_cut_at_its_limit_leaves_the_rest_unread_and_counts_the_
     long = "word " * 400 + "end."
     async with rig() as running:
         running.provider.fail("slow", piece_bytes=40_000, pause_s=0.01)
-        events = await collect(running.engine, speech_job(long, *LONG[:2], max_samples=12_001))
+        # The whole answer would take two minutes.
+        async with asyncio.timeout(20.0):
+            events = await collect(running.engine, speech_job(long, *LONG[:2], max_samples=12_001))
         await running.provider.until(lambda: running.provider.open == 0)
         (seen,) = running.provider.seen
     text = f"{long} {LONG[0]}"
