@@ -98,7 +98,7 @@ async def admin_client(
 def ask_once(
     config: Config | DataFolder, method: str, path: str, body: Any = None, **query: str | int | None
 ) -> Any:
-    """Send one request and return its answer's JSON, without an event loop. Raise CommandRefused."""
+    """Send one request and return its answer's JSON. The caller has no event loop. Raise CommandRefused."""
     data = config if isinstance(config, DataFolder) else DataFolder(config.data, lambda: config)
 
     async def request() -> Any:
@@ -137,7 +137,7 @@ async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
     while True:
         address = runtime.control_address(data)
         if address is not None and await _accepts_connections(address):
-            # Without `verify=False`, it would read the machine's authorities for 30 ms, and use no TLS here.
+            # No TLS is used. Without `verify=False`, httpx2 would read the machine's certificates for 30 ms.
             return httpx2.AsyncHTTPTransport(uds=address, verify=False)
         if not data_folder.is_held(data):
             return None
