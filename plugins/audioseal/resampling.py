@@ -37,7 +37,7 @@ class Resampler:
             return samples
         sound = np.concatenate([self._tail, samples])
         end = self._begin + len(sound)
-        stop = max(self._next, -(-(end - self.half) * self._up // self._down))
+        stop = max(self._next, -(-(end - self.half) * self._up // self._down))  # rounded upwards
         places = np.arange(self._next, stop) * self._down
         first = places // self._up - self.half + 1
         width = 2 * self.half
@@ -67,5 +67,5 @@ def _filters(from_hz: int, to_hz: int, half: int) -> Floats:
 def resampled(samples: Floats, from_hz: int, to_hz: int) -> Floats:
     resampler = Resampler(from_hz, to_hz)
     count = len(samples) * to_hz // from_hz
-    made = [resampler.feed(samples), resampler.feed(np.zeros(resampler.half + 1, np.float32))]
-    return np.concatenate(made)[:count]
+    made = [resampler.feed(samples), resampler.feed(np.zeros(resampler.half, np.float32))]
+    return np.concatenate(made)[:count]  # `feed` rounds upwards

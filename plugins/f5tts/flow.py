@@ -156,6 +156,7 @@ class BatchedFlow:
 
 
 def out_of_memory(error: BaseException) -> OutOfMemory:
-    """Return the error for the loop. The frames of the old error's traceback hold the allocated memory."""
+    """Return the error for the loop. Drop the traceback of the old error: its frames hold the allocated
+    memory."""
     error.__traceback__ = None
     return OutOfMemory()

@@ -43,12 +43,13 @@ class DecodingRow:
         self.is_over = False
         self.has_failed = False
         self.voice = voice
+        # `begin_chunk` sets these two.
+        self.chunk: Chunk
         self.past: WholePast
         self._chunks = list(chunks)
         self._generator = torch.Generator().manual_seed(seed)
         self._ended_at: int | None = None
         self.latent: Any = None
-        self.chunk: Chunk = self._chunks[0]
 
     def noise(self) -> Any:
         """Draw the noise of a pass. Its order is the package's: one for the text, one for each frame."""
@@ -67,8 +68,8 @@ class DecodingRow:
         frame = self.frames
         if is_end and self._ended_at is None and frame >= _FIRST_FRAMES:
             self._ended_at = frame
-        ended_at = None if self._ended_at is None else self._ended_at + self.chunk.frames_after
-        last = ended_at if fixed is None else fixed
+        cut_at = None if self._ended_at is None else self._ended_at + self.chunk.frames_after
+        last = cut_at if fixed is None else fixed
         if last is not None and frame >= last:
             self.is_over = not self._chunks
             return True
@@ -113,7 +114,7 @@ class BatchedDecoder:
                 self._read_chunk(row)
 
     def remember(self, x: Any) -> Any:
-        """Return the state after these positions, (1, positions, width). It represents a voice."""
+        """Return the state after the positions of `x`, (1, positions, width). Such a state is a voice."""
         sizes = self._sizes
         empty = torch.empty((sizes.layers, 2, sizes.shared_heads, 0, HEAD))
         past = WholePast.after(empty, x.shape[1])

@@ -15,15 +15,15 @@ from plugins.runpod.settings import PodSettings
 Reason = Literal["idle", "deadline", "broken"]
 
 BROKEN = frozenset({"EXITED", "ERROR"})
-_KEY_DIGITS = 20
+_DIGEST_DIGITS = 20
 
 
 def pod_name(deployment: str, digest: str) -> str:
-    return f"voxgate-{deployment}-{digest[:_KEY_DIGITS]}"
+    return f"voxgate-{deployment}-{digest[:_DIGEST_DIGITS]}"
 
 
 def is_ours(name: str, deployment: str) -> bool:
-    return re.fullmatch(rf"voxgate-{re.escape(deployment)}-[0-9a-f]{{{_KEY_DIGITS}}}", name) is not None
+    return re.fullmatch(rf"voxgate-{re.escape(deployment)}-[0-9a-f]{{{_DIGEST_DIGITS}}}", name) is not None
 
 
 def last_needed(

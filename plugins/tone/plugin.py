@@ -10,19 +10,23 @@ from plugins.tone.voice_format import TRAINED_FORMAT
 from plugins.tone.voices import Behaviour, Fault
 from speech_engine.plugin import Hosted, Plugin
 
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The behaviour of all voices in `voices`. README.md lists the special voices."""
+    """The settings of the engine. README.md says what each does.
+
+    The settings that `Behaviour` has, too, count for all voices in `voices`. With `fail_form`, a trained
+    voice leaves in no form but its own.
+    """
 
     sample_rate_hz: Annotated[int, msgspec.Meta(ge=8_000, le=48_000)] = 24_000
     slots: Annotated[int, msgspec.Meta(ge=1)] = 4
     voices: tuple[str, ...] = ("tone",)
-    delay_s: Seconds = 0.0
-    pace: Seconds = 0.0
+    delay_s: NotNegative = 0.0
+    pace: NotNegative = 0.0
     fail: Fault = ""
-    fail_at_s: Seconds = 0.0
+    fail_at_s: NotNegative = 0.0
     fail_form: bool = False
     level_db: Annotated[float, msgspec.Meta(ge=-40, le=7)] = 0.0
     says_voice: bool = False

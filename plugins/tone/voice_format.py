@@ -16,6 +16,9 @@ _MOST_BYTES: Final = 64 * 1024
 
 
 class ToneVoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A timbre as a file. `seconds` is the length of the recordings. `step` is the step of the training that
+    made this voice."""
+
     format: str
     pitch_hz: float
     brightness: float
@@ -46,7 +49,7 @@ class ToneFiles:
         target.write(msgspec.json.encode(voice))
 
     def check(self, file: BinaryIO, size: int) -> TrainedFacts:
-        return TrainedFacts(parameters=3, words={"pitch_hz": f"{_read(file).pitch_hz:g}"})
+        return TrainedFacts(parameters=len(Timbre._fields), words={"pitch_hz": f"{_read(file).pitch_hz:g}"})
 
     def export(self, file: BinaryIO, size: int, form: str, target: BinaryIO) -> None:
         if form != "json":

@@ -68,11 +68,11 @@ class BatchedDecoder:
     def __repr__(self) -> str:
         return f"<BatchedDecoder, {len(self._packed)} rows in a pack>"
 
-    def join(self, tokens: Sequence[int], latents: Any, seed: int) -> DecodingRow:
+    def join(self, tokens: Sequence[int], voice_latents: Any, seed: int) -> DecodingRow:
         """Read a text with a voice, and return its row. Raise OutOfMemory."""
         try:
             with torch.inference_mode():
-                hidden, memory = self._read(self._prefix(tokens, latents))
+                hidden, memory = self._read(self._prefix(tokens, voice_latents))
                 latent = self._latent(hidden)[0]
         except torch.OutOfMemoryError as error:
             raise out_of_memory(error) from None
@@ -88,7 +88,7 @@ class BatchedDecoder:
             raise out_of_memory(error) from None
 
     def _take_step(self, rows: Sequence[DecodingRow]) -> None:
-        # A function of its own: its frame goes with the error, and with the frame what was allocated.
+        # A function of its own: `out_of_memory` drops this frame, and with it the tensors that it holds.
         with torch.inference_mode():
             pack = self._packed_for(rows)
             codes = self._draw(rows)
@@ -109,15 +109,15 @@ class BatchedDecoder:
     def _is_over(self, row: DecodingRow) -> bool:
         if self._fixed_codes is not None:
             return len(row.codes) >= self._fixed_codes
-        # The model has no more positions than these.
+        # The package's own limit, its `max_gen_mel_tokens`.
         most = self._sizes.most_codes - 3
         return row.codes[-1] == self._sizes.stop_code or len(row.codes) >= most
 
-    def _prefix(self, tokens: Sequence[int], latents: Any) -> Any:
+    def _prefix(self, tokens: Sequence[int], voice_latents: Any) -> Any:
         gpt, sizes = self._gpt, self._sizes
         text = torch.tensor([[sizes.start_text, *tokens, sizes.stop_text]], device=self._device)
         read = gpt.text_embedding(text) + gpt.text_pos_embedding(text)
-        return torch.cat([latents, read, self._embedded([sizes.start_code], [0])], dim=1)
+        return torch.cat([voice_latents, read, self._embedded([sizes.start_code], [0])], dim=1)
 
     def _embedded(self, codes: Any, places: Sequence[int]) -> Any:
         gpt = self._gpt
@@ -198,7 +198,8 @@ class BatchedDecoder:
 
 
 def out_of_memory(error: BaseException) -> OutOfMemory:
-    """Return the error for the loop. The frames of the old error's traceback hold the allocated memory."""
+    """Return the error for the loop. Drop the traceback of the old error: its frames hold the allocated
+    memory."""
     error.__traceback__ = None
     return OutOfMemory()
 

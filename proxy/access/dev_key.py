@@ -11,20 +11,17 @@ from proxy.storage.accounts import Account
 from proxy.storage.store import Store
 
 _ACCOUNT = "dev"
+_FILE = "dev-key"
 
 
 async def ensure_dev_key(store: Store, data: Path) -> str:
     """Return the saved key if it still works, or a new one."""
-    file = data / "dev-key"
-    saved = file.read_text().strip() if file.exists() else ""
-    if api_key.is_well_formed(saved):
-        record = await key_records.find_by_hash(store, api_key.digest(saved))
-        if record is not None and record.revoked is None and record.closed is None:
-            return saved
+    if found := await _find_working_key(store, data):
+        return found[0]
     account = await _open_account(store)
     secret = api_key.mint()
     await key_records.create(store, secret, key_records.NewKeyRecord(account=account.id, name="make serve"))
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(data / _FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as key_file:
         key_file.write(secret.reveal() + "\n")
     return secret.reveal()
@@ -32,15 +29,19 @@ async def ensure_dev_key(store: Store, data: Path) -> str:
 
 async def revoke_dev_key(store: Store, data: Path) -> bool:
     """Revoke the saved key before others can reach the server. Return whether it worked until now."""
-    file = data / "dev-key"
+    if found := await _find_working_key(store, data):
+        await key_records.revoke(store, found[1])
+    return found is not None
+
+
+async def _find_working_key(store: Store, data: Path) -> tuple[str, str] | None:
+    """Return the saved key and its id, if it still works."""
+    file = data / _FILE
     saved = file.read_text().strip() if file.exists() else ""
-    if not api_key.is_well_formed(saved):
-        return False
-    record = await key_records.find_by_hash(store, api_key.digest(saved))
-    is_alive = record is not None and record.revoked is None and record.closed is None
-    if record is not None and is_alive:
-        await key_records.revoke(store, record.id)
-    return is_alive
+    record = None
+    if api_key.is_well_formed(saved):
+        record = await key_records.find_by_hash(store, api_key.digest(saved))
+    return (saved, record.id) if record and record.revoked is None and record.closed is None else None
 
 
 async def _open_account(store: Store) -> Account:

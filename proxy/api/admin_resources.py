@@ -18,7 +18,7 @@ from proxy.catalogue.library import Library
 from proxy.http.endpoint import Endpoint, admin_endpoints
 from proxy.speech.planning import Planner
 
-# Money comes before the accounts, whose names may have slashes in them.
+# Money is before Accounts, whose names may have slashes. Usage answers clients, too: `app.py` adds that.
 _RECORDS = (Money, AccountListing, Accounts, Keys, PlanListing, Audit, Usage, VaultRotation)
 
 

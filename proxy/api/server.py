@@ -1,4 +1,4 @@
-"""/admin/server and /admin/reload, for commands alone: they are on control.sock, and no key reaches them."""
+"""/admin/server, /admin/reload and the switch of engines, for commands alone: no key reaches control.sock."""
 
 from __future__ import annotations
 

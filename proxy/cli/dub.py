@@ -57,8 +57,8 @@ def dub(
     --job fetches it. The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve
     made.
     """
-    names = ("--original", "--short", "--model", "--language", "--replace", "--format")
-    of_new = dict(zip(names, (original, short, model, language, replace, format_ != "flac"), strict=True))
+    of_new: dict[str, object] = {"--original": original, "--short": short, "--model": model}
+    of_new |= {"--language": language, "--replace": replace, "--format": format_ != "flac"}
     file_jobs.check_options(again, of_new=of_new, of_again={"--cues": cues, "--word": word})
     body: dict[str, Any] = file_jobs.voice_fields(voice, again)
     body |= {} if length is None else {"length_s": length}

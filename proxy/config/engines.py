@@ -160,8 +160,7 @@ def _has_default(section: EngineSection) -> bool:
 
 
 class KeySettings(NamedTuple):
-    """The settings with one API key. `section_suffix` follows `engines.NAME` in the name of the section that
-    has its credential."""
+    """The settings with one API key. `section_suffix` follows `engines.NAME` in the name of its section."""
 
     credential: str
     section_suffix: str

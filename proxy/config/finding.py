@@ -13,7 +13,7 @@ from speech_engine import ModelInfo
 class Finding(msgspec.Struct, frozen=True):
     """The checked thing, the verdict, and the remedy. Only the verdict `wrong` makes a command fail.
 
-    `name` is the name of an engine, a plan or a rule. A `note` needs no action.
+    `name` is an engine, a plan or another checked thing, or its state (`none`). A `note` needs no action.
     """
 
     what: str

@@ -24,7 +24,7 @@ _Semitones = Annotated[float, msgspec.Meta(ge=-12, le=12, description="a number 
 
 
 class PostSection(msgspec.Struct, frozen=True):
-    """A post-step of a route, in the form of the configuration file."""
+    """A post-step of a route, as in the configuration file. `engine` is an engine, or `engine/model`."""
 
     engine: _Name
     voice: _Name
@@ -110,13 +110,13 @@ def _read_post(
         if None in earlier_emotions or emotion in earlier_emotions:
             reader.fault(f"{step_key}.when", "is never used: a step before it is for the same speech")
         earlier_emotions.add(emotion)
-        engine = section.engine.partition("/")[0]
-        if engine not in engines:
-            reader.warn(f"{step_key}.engine", f"cannot repeat speech: no [engines.{engine}] here")
-        elif engines[engine].runner:
+        engine_name = section.engine.partition("/")[0]
+        if engine_name not in engines:
+            reader.warn(f"{step_key}.engine", f"cannot repeat speech: no [engines.{engine_name}] here")
+        elif engines[engine_name].runner:
             reader.fault(
                 f"{step_key}.engine",
-                f"{engine} works at a runner, where nothing is converted; name an engine without one",
+                f"{engine_name} works at a runner, where nothing is converted; name an engine without one",
             )
         steps.append(
             PostStep(engine=section.engine, voice=section.voice, emotion=emotion, pitch=section.pitch)

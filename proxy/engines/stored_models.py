@@ -29,9 +29,9 @@ FOLDER = "models"
 CURRENT = "current"
 
 MODEL, MODEL_PATH, MODEL_PATHS = "model", "model_path", "model_paths"
-"""The name of an imported model; the setting of a plugin that gets its folder, or the folders of several."""
+"""Keys of settings: a model's name; and the keys that a plugin gets instead, for one folder or several."""
 
-NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,63}"
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _PIECE_BYTES = 4 * 1024 * 1024
 
@@ -84,7 +84,7 @@ class ModelStore:
 
     def every(self) -> Iterator[StoredModel | BrokenModel]:
         for home in sorted(self.folder.glob("*/")):
-            if not re.fullmatch(NAME, home.name):
+            if not re.fullmatch(NAME_PATTERN, home.name):
                 continue
             current = self._current_digest(home.name)
             for folder in sorted(each for each in home.glob("*/") if _DIGEST.fullmatch(each.name)):
@@ -94,14 +94,14 @@ class ModelStore:
                     yield BrokenModel(home.name, folder, str(fault))
 
     def home(self, name: str) -> Path:
-        if not re.fullmatch(NAME, name):
+        if not re.fullmatch(NAME_PATTERN, name):
             raise ModelRefused(
                 f"--name: {name[:80]!r} is no name; use up to 64 small letters, digits, '.', '-' and '_'"
             )
         return self.folder / name
 
     def _current_digest(self, name: str) -> str | None:
-        if not re.fullmatch(NAME, name):
+        if not re.fullmatch(NAME_PATTERN, name):
             return None
         try:
             digest = (self.folder / name / CURRENT).read_text(encoding="ascii").strip()
@@ -122,7 +122,7 @@ def with_models(
     models = tuple(_model_for(section.plugin, name, data) for name in model_names(section, format_, data))
     if format_ is None or not models:
         return section, ()
-    strictest_licence(models)  # raises, too
+    strictest_licence(models)  # only for its check: two licences that must be accepted are refused
     folders = [str(model.folder) for model in models]
     chosen = {MODEL_PATHS: folders} if format_.listed_in else {MODEL_PATH: folders[0]}
     return msgspec.structs.replace(section, settings={**section.settings, **chosen}), models

@@ -95,7 +95,7 @@ async def admin_client(data: DataFolder, silence_s: float = USUAL_SILENCE_S) -> 
 def ask_once(
     config: Config | DataFolder, method: str, path: str, body: Any = None, **query: str | int | None
 ) -> Any:
-    """Send one request from code without an event loop. Return its answer's JSON. Raise CommandRefused."""
+    """Send one request and return its answer's JSON. The caller has no event loop. Raise CommandRefused."""
     data = config if isinstance(config, DataFolder) else DataFolder(config.data, lambda: config)
 
     async def request() -> Any:
@@ -134,7 +134,7 @@ async def _live_transport(data: Path) -> httpx2.AsyncBaseTransport | None:
     while True:
         address = runtime.control_address(data)
         if address is not None and await _accepts_connections(address):
-            # No TLS is used. Without `verify=False`, httpx would read the machine's certificates for 30 ms.
+            # No TLS is used. Without `verify=False`, httpx2 would read the machine's certificates for 30 ms.
             return httpx2.AsyncHTTPTransport(uds=address, verify=False)
         if not data_folder.is_held(data):
             return None

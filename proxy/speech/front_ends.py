@@ -79,8 +79,7 @@ class FrontEnds:
             return self._by_name[front_end].prepare(text, language, words)
         except EngineError:
             raise
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin
-            # Only the error's class is logged: the message may quote the text.
+        except Exception as error:  # noqa: BLE001 - of a plugin: its message may quote the text
             _log.warning("front_end.prepare.failed", front_end=front_end, error=type(error).__name__)
             raise EngineFailed(f"The front-end {front_end} broke.") from None
 

@@ -35,8 +35,7 @@ class LanguageDetection:
             if len(text) <= _MOST_CACHED_CHARACTERS:
                 return self._rank_cached(text, usual_tag)
             return self._rank(text, usual_tag)
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin
-            # Only the error's class is logged: the message may quote the text.
+        except Exception as error:  # noqa: BLE001 - of a plugin: its message may quote the text
             _log.warning("detector.detect.failed", detector=self._name, error=type(error).__name__)
             return ()
 

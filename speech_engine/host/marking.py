@@ -1,4 +1,4 @@
-"""The process of a mark, see `plugin_process`. It marks many streams, and looks for marks beside.
+"""The process of a mark, see `plugin_process`. It marks many streams, and looks for marks in other sound.
 
 A stream requests its next step when it has the answer to the last one. So the queue is no longer than the
 number of streams, and each gets its turn.
@@ -31,7 +31,7 @@ class _Marking:
             return None
         try:
             return plugin_messages.MarkedSound(number, self._mark_sound(step))
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: only the error's class is logged, since its text may quote the sound
             self._log.warning("mark.sound.failed", error=type(error).__name__)
             self._streams.pop(number, None)
             return plugin_messages.MarkedSound(number, failure=type(error).__name__)
@@ -50,7 +50,7 @@ def _detect(
 ) -> plugin_messages.MarkAnswer:
     try:
         found = mark.detect(question.pcm, question.sample_rate_hz, question.keys)
-    except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: only the error's class is logged, since its text may quote the sound
         log.warning("mark.detect.failed", error=type(error).__name__)
         return plugin_messages.MarkAnswer(question.number, failure=type(error).__name__)
     return plugin_messages.MarkAnswer(question.number, found)

@@ -92,8 +92,7 @@ class MarkAnswer(msgspec.Struct, frozen=True, tag="mark_answer"):
 class BeginPlugin(Redacted, msgspec.Struct, frozen=True, tag="begin_plugin"):
     """A worker's first message to the process of a comparer or a mark.
 
-    `needs` are the rights that its confinement leaves. `memory_mb` limits its address space, unless it is
-    None."""
+    `needs` are the rights that its confinement leaves. `memory_mb` limits its memory; None: no limit."""
 
     name: str
     module: str

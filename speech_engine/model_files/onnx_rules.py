@@ -160,6 +160,7 @@ def _judge_norm(operator: _Operator) -> None:
 def _require_vector(operator: _Operator, what: str, name: str) -> int:
     """Return the length of a stored vector. Raise UnusableModel if it is missing, empty or no vector."""
     info = operator.stored_info(name)
+    # An empty tensor, or one of other dimensions, does not have this shape.
     size = max(1, info.numbers) if info else 1
     operator.require_stored(what, name, ("F32",), (size,))
     return size
@@ -190,7 +191,7 @@ _SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
 """Operators that make at least as many numbers as one of their inputs says, and which input that is."""
 _RANGE_INPUTS = 3
 
-_Scopes = ChainMap[str, OnnxTensor | None]
+_ScopeChain = ChainMap[str, OnnxTensor | None]
 
 
 def judge_graph(graph: GraphPart) -> None:
@@ -198,7 +199,7 @@ def judge_graph(graph: GraphPart) -> None:
     _judge_in_scope(graph, ChainMap())
 
 
-def _judge_in_scope(graph: GraphPart, outer: _Scopes) -> None:
+def _judge_in_scope(graph: GraphPart, outer: _ScopeChain) -> None:
     known = outer.new_child(_defined_names(graph))
     for node in graph.nodes:
         if node.domain:

@@ -1,4 +1,7 @@
-"""The short forms of English, and the words for them: money, units, abbreviations."""
+"""The short forms of English, and the words for them: money, units, abbreviations.
+
+In `NaCl`, `Ph.D` and `M.D`, the `letter_mark` of English stands between letters that are said one by one.
+"""
 
 from __future__ import annotations
 

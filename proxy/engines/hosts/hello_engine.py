@@ -1,4 +1,4 @@
-"""The part of an engine that is known from its hello, which is the answer of a host or of an engine here."""
+"""The part of an engine that is in its hello, the answer of a host or of an engine in this process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HelloEngine:
         return self._hello.tries_unknown_voices
 
     def check_available(self, work: Work) -> None:
-        """Do nothing: such an engine is always available."""
+        """Do nothing: of these engines, only one with hosts can be known to be down."""
 
     def _take_hello(self, hello: HelloReply, licence: str) -> None:
         self._hello = msgspec.structs.replace(hello, models=with_licence(hello.models, licence))

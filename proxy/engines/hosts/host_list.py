@@ -68,12 +68,13 @@ class Hosts:
         self._suspects: list[EngineSuspects] = []
         self._model_locks: dict[str, ExitStack] = {}
         self._reservations = DeviceReservations()
-        # The reservations of each worker, with those that wait.
+        # The processes of each worker that have asked for memory, until they release it.
         self._worker_holders: dict[int, set[Holder]] = {}
         self._find_place = find_place
         self._missing: dict[str, HostedEngineSpec] = {}
         self._hosts = [host for spec in specs for host in self._make_hosts(spec)]
 
+    # The metrics page calls these two in a thread of its own, while hosts may be added.
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
         return {host.labels: host.figures for host in list(self._hosts) if host.figures}
 
@@ -101,7 +102,7 @@ class Hosts:
 
     def hosts_of(self, engine: str) -> list[Host]:
         """Return the hosts of an engine, also hosts that have failed or are not loaded."""
-        return [host for host in self._hosts if host.labels[0] == engine]
+        return [host for host in self._hosts if host.spec.name == engine]
 
     def list_idle(self) -> list[str]:
         """List the engines that are ready, and whose processes have been without work for long."""
@@ -254,9 +255,8 @@ class EngineSwitch:
                 return refusal
             if _is_done(action, hosts):
                 return ""
-            is_new_start = action == "restart" or (
-                action == "load" and not any(host.is_supervised for host in hosts)
-            )
+            is_running = any(host.is_supervised for host in hosts)
+            is_new_start = action == "restart" or (action == "load" and not is_running)
             # This comes before the unload: if the new model is unusable, the engine goes on with the old one.
             if is_new_start and (refusal := self._hosts.use_current_model(engine)):
                 return refusal

@@ -48,27 +48,27 @@ class ForwardProxy(NamedTuple):
 ProxyOf = Callable[[str], ForwardProxy | None]
 
 
-def forward_proxies(setting: str, environment: Mapping[str, str]) -> ProxyOf | None:
+def forward_proxies(setting: str, by_scheme: Mapping[str, str]) -> ProxyOf | None:
     """Return the function that chooses the proxy for a URL: the one of the `setting`, or else that of
-    `environment`, which has the proxy for each scheme. None: there is no proxy."""
+    `by_scheme` (see `urllib.request.getproxies`), unless NO_PROXY names the host. None: there is no proxy."""
     if setting:
         proxy = read_proxy(setting)
         return lambda _url: proxy
 
     @lru_cache(maxsize=64)
     def of_host(scheme: str, host: str) -> ForwardProxy | None:
-        url = None if urllib.request.proxy_bypass(host) else environment.get(scheme)
+        url = None if urllib.request.proxy_bypass(host) else by_scheme.get(scheme)
         return read_proxy(url) if url else None
 
     def of_url(url: str) -> ForwardProxy | None:
         parts = urlsplit(url)
         return of_host(parts.scheme, parts.netloc.rpartition("@")[2])
 
-    return of_url if environment else None
+    return of_url if by_scheme else None
 
 
 def read_proxy(url: str) -> ForwardProxy:
-    """Read the address of a proxy. Raises EngineUnavailable, without the text, if it is no address."""
+    """Read a proxy's address. Raises EngineUnavailable for other text, unquoted: it may have a password."""
     try:
         # An address without a scheme, which HTTPS_PROXY may have, means plain HTTP.
         parts = urlsplit(url if "://" in url else f"http://{url}")
@@ -101,16 +101,15 @@ class TunnelAnswer(asyncio.Protocol):
         if self.opened.done() or (end < 0 and len(self._head) <= _MOST_HEAD_BYTES):
             return
         found = _STATUS.match(self._head)
-        if end < 0:
-            self._fail("the forward proxy's answer has too long a head")
-        elif found is not None and found[1].startswith(b"2"):
+        status = "too long a head" if end < 0 else found[1].decode() if found else "no HTTP"
+        if status.startswith("2"):
             self.opened.set_result(None)
         else:
-            self._fail(f"the forward proxy answered {found[1].decode() if found else 'no HTTP'}")
+            self._fail(f"the forward proxy answered {status}")
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.opened.done():
             self._fail("the forward proxy ended the connection")
 
     def _fail(self, reason: str) -> None:
-        self.opened.set_exception(ConnectionRefusedError(None, reason))
+        self.opened.set_exception(ConnectionRefusedError(None, reason))  # there is no errno

@@ -19,15 +19,15 @@ from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 
 
 def find_unpaid_clones(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    """Yield a finding for each engine whose clones cost the operator money, if plans neither charge nor limit
-    them."""
+    """Yield a finding for each engine whose clones cost the operator money, if there are plans in which a
+    clone has no price or no limit, and no budget."""
     known = registry.plugins("engine")
     for name, section in config.engines.items():
         fee, is_cloning = section.costs.get(CLONE), section.plugin in known and known[section.plugin].clones
         if _has_budget(section) or not (fee.usd if fee else is_cloning):
             continue
         if plans := [
-            plan.name for plan in config.plans.values() if _offers_free_clones(plan, name, fee is not None)
+            plan.name for plan in config.plans.values() if _lacks_price_or_limit(plan, name, fee is not None)
         ]:
             costs = f"costs you ${fee.usd:g}" if fee else "may cost you a fee"
             found = f"a clone {costs}, and {', '.join(plans)} has no price or no limit for it, and no budget"
@@ -35,7 +35,7 @@ def find_unpaid_clones(config: Config, registry: Registry, _results: ProbeResult
             yield note("clone", found, do, name=name)
 
 
-def _offers_free_clones(plan: Plan, engine: str, has_fee: bool) -> bool:
+def _lacks_price_or_limit(plan: Plan, engine: str, has_fee: bool) -> bool:
     """Tell whether a plan offers clones without a price, or without a limit. With `has_fee`, the
     configuration names the provider's fee for a clone."""
     if plan == UNLIMITED or plan.clones == 0 or plan.local_only or _has_budget(plan):

@@ -1,8 +1,9 @@
 """The process that decodes the original of one dub: `python -m proxy.features.dubs.sound_child`.
 
 It gets its order and then the file over its pipe, part by part, and decodes it once, in order. It sends mono
-PCM at the speed of the mixer, and an empty part at the end. For a rate of 0, it only counts the samples. No
-picture is decoded. It is confined like the process that decodes a short recording, and has more time.
+PCM at the rate of the order, as fast as the mixer takes it, and an empty part at the end. For a rate of 0, it
+only counts the samples. No picture is decoded. It is confined like the process that decodes a short
+recording, and has more time.
 """
 
 from __future__ import annotations
@@ -43,11 +44,10 @@ def main() -> None:
         _send_sound(file, order, pipe.write)
         pipe.write(b"")
         return
-    answer: Counted | Undecoded = Undecoded("memory")
     try:
         answer = _count_samples(file)
     except MemoryError:
-        pass
+        answer = Undecoded("memory")
     pipe.write(msgspec.msgpack.encode(answer))
 
 
@@ -68,7 +68,7 @@ def _count_samples(file: bytes) -> Counted | Undecoded:
 
 
 def _send_sound(file: bytes, order: SoundOrder, send: Callable[[bytes], None]) -> None:
-    def send_frames(frames: MonoFrames) -> Undecoded:
+    def send_frames(frames: MonoFrames) -> None:
         stream = None
         for frame, count in frames:
             if stream is None:
@@ -77,7 +77,6 @@ def _send_sound(file: bytes, order: SoundOrder, send: Callable[[bytes], None]) -
                 send(pcm)
         if stream is not None and (pcm := _to_pcm(np.asarray(stream.resample_chunk(np.zeros(0), last=True)))):
             send(pcm)
-        return Undecoded("empty")  # no caller uses it
 
     read_frames(file, Downmix(takes_first=order.takes_first), send_frames)
 

@@ -17,13 +17,13 @@ from proxy.ledger import Payer, StreamsTaken
 _ROOT = f"{PREFIX}/v1/text-to-speech/{{voice:path}}"
 
 
-def socket_endpoints(parts: Callable[[], StreamParts]) -> list[SocketEndpoint]:
+def socket_endpoints(newest_parts: Callable[[], StreamParts]) -> list[SocketEndpoint]:
     async def serve(socket: ClientSocket, *, is_single: bool) -> None:
-        options = await _options(socket, parts(), is_single=is_single)
+        options = await _options(socket, newest_parts(), is_single=is_single)
         make = OneContext if is_single else Contexts
         contexts = make(is_auto=_is_on(socket, "auto_mode"))
         await socket.accept()
-        await StreamInputSession(socket, options, contexts, parts).serve()
+        await StreamInputSession(socket, options, contexts, newest_parts).serve()
 
     return [
         SocketEndpoint(f"{_ROOT}/stream-input", partial(serve, is_single=True), "stream_input"),
@@ -36,7 +36,7 @@ async def _options(socket: ClientSocket, parts: StreamParts, *, is_single: bool)
     fields = parts.reader.read_fields(socket.path_params["voice"], socket.query)
     terms = parts.reader.caller_terms(socket.caller)
     fields = await parts.reader.check_fields(socket.id, socket.caller, fields, terms)
-    # It raises for fields that no socket can have.
+    # With any text, it raises for fields that no socket can have.
     UtteranceSettings.of(fields.speech_request("a"))
     caller = socket.caller
     payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)

@@ -19,6 +19,7 @@ from proxy.features.jobs.core.kind import JobKind
 from proxy.features.jobs.core.wrong_words import WrongStep, wrong_words
 from proxy.features.jobs.endpoints import JobResource
 from proxy.features.marks import receipt_records
+from proxy.features.marks.receipt_endpoints import ReceiptMark
 from proxy.features.marks.receipt_records import ClipFacts
 from proxy.http.lists import PAGE, Listing, read_page
 from proxy.http.ranges import RANGE
@@ -31,11 +32,8 @@ from proxy.storage.usage import CheckSums
 _MOST_DIGITS = 9
 
 
-class StepMark(msgspec.Struct, frozen=True):
+class StepMark(ReceiptMark, frozen=True):
     """The inaudible mark in the sound: its plugin, and the id of its key."""
-
-    plugin: str
-    key: str
 
 
 class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +102,9 @@ class JobSteps(JobResource):
         kind = self._kinds.kind_of(job)
         chapters = kind.chapters(job)
         wrong: dict[str, Sequence[WrongWords]] = {}
-        for row in listed.rows if account_of(request) is not None else ():
+        # Operators do not see the words.
+        rows_with_words = listed.rows if account_of(request) is not None else ()
+        for row in rows_with_words:
             if row.told and (check := CheckSums.of_column(row.checked)) and check.wrong:
                 step = WrongStep(row.number, row.first if kind.is_one_text else 0, row.told)
                 wrong[row.id] = await wrong_words(self._kinds.files, job, step)
@@ -169,7 +169,8 @@ def _step_body(
 class _StepRow(msgspec.Struct, frozen=True, kw_only=True):
     """A step, and its sound if there is any: then it has the `request` that was charged. `voice`,
     `substitute` and `checked` are those of its row in usage. `voices` are the saved voices, each between
-    blanks."""
+    blanks. `told` is the digest of the report about the sound. If `taken` names the step of an earlier job,
+    the sound is that step's."""
 
     id: str
     number: int

@@ -74,7 +74,7 @@ class AccountWords:
         return await list_revisions(self._store, account)
 
     async def texts(self, account: str) -> dict[str, str]:
-        return await texts(self._store, account)
+        return {row["name"]: row["words"] for row in await self._store.read(_TEXTS, {"account": account})}
 
     async def add_words(self, account: str, name: str, words: Words) -> None:
         name_in_table = usual_name(name)
@@ -94,11 +94,6 @@ class AccountWords:
 async def list_revisions(store: Store, account: str) -> WordRevisions:
     """List the name, the revision and the time of each lexicon. The list differs after every change."""
     return tuple((each.name, each.revision, each.changed) for each in await list_of_account(store, account))
-
-
-async def texts(store: Store, account: str) -> dict[str, str]:
-    """Read the words of each lexicon as text for `read_words`: an account may have very many."""
-    return {row["name"]: row["words"] for row in await store.read(_TEXTS, {"account": account})}
 
 
 async def list_of_account(store: Store, account: str) -> list[LexiconSummary]:

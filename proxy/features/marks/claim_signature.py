@@ -80,8 +80,7 @@ def _cbor_content(superbox: bytes) -> bytes:
 
 
 def _is_verified(certificate: bytes, claim: bytes, cose: bytes) -> bool:
-    """Verify a COSE_Sign1 without a payload: it signs the claim beside it. A wrong one gives False, or raises
-    InvalidSignature, ValueError or IndexError."""
+    """Verify a COSE_Sign1 without a payload, of the claim beside it. A wrong one gives False or raises."""
     if not cose.startswith(_SIGN_1):
         return False
     protected, _ = _bytes_at(cose, len(_SIGN_1))

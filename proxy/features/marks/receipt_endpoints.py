@@ -56,8 +56,8 @@ class ReceiptClaims(SoundClaims, frozen=True, kw_only=True):
 
     `iss` is the operator's name. `speakers` are the models that spoke, with their licences. `consents` has an
     entry for the consent of each voice in the audio: the SHA-256 of the lines `voxgate/consent/v1`, kind, id,
-    created_at and digest. `credits` is the charge before any refund. `made` is in UTC. `check` has the
-    numbers of a checked answer.
+    created_at and digest. `credits` is the charge before any refund. `made` is in UTC. `check` is no
+    checksum: it has the numbers of a checked answer.
     """
 
     iss: str
@@ -113,6 +113,7 @@ class Receipts(Resource):
     async def get_receipt(self, request: Request) -> Response:
         """The signed receipt of a clip, by the id of its request"""
         id_, key = request.path_params["id"], self._usable_keys().newest
+        # The store refuses a text with NUL.
         found = (
             await receipts.find_receipt(self._store, id_, account_of(request)) if id_.isprintable() else None
         )
@@ -127,7 +128,7 @@ class Receipts(Resource):
     def _usable_keys(self) -> ReceiptKeys:
         """Return the keys. Raises ReceiptsUnavailable, or NotFound if receipts are off."""
         if self._ring.keys is None:
-            raise ReceiptsUnavailable if self._is_on else _receipts_off()
+            raise ReceiptsUnavailable() if self._is_on else _receipts_off()
         return self._ring.keys
 
 
@@ -154,7 +155,7 @@ def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
     )
 
 
-MEDIA_TYPE = "application/c2pa"
+_C2PA = "application/c2pa"
 
 _RETRY_S = 5.0
 # A client that knows the address may read. The age is short, because a later signature may have a time stamp.
@@ -168,7 +169,7 @@ class ManifestEndpoint(Resource):
         self._manifests = manifests
 
     @endpoint(
-        "GET", f"{MANIFESTS}/{{id}}", media=(MEDIA_TYPE,), access="open", failures=(NotFound, UpstreamFailed)
+        "GET", f"{MANIFESTS}/{{id}}", media=(_C2PA,), access="open", failures=(NotFound, UpstreamFailed)
     )
     async def get_manifest(self, request: Request) -> Response:
         """The signed manifest (C2PA) of an answer, from the address in its header Link"""
@@ -183,4 +184,4 @@ class ManifestEndpoint(Resource):
             ) from None
         if manifest is None:
             raise NotFound("There is no manifest under this address, or its answer is not whole yet.")
-        return Response(manifest, headers=_HEADERS, media_type=MEDIA_TYPE)
+        return Response(manifest, headers=_HEADERS, media_type=_C2PA)

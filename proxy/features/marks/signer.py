@@ -111,14 +111,13 @@ class Signer:
 
     def prepare(self, *, wants_stamp: bool = True) -> None:
         """Start the process, if there is none, while the file is still being spoken."""
-        self._queue(wants_stamp).start_early()
+        self._queue(wants_stamp=wants_stamp).start_early()
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
-        """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable.
-
-        The caller has a place: see `Manifests`.
-        """
-        request, queue = SignRequest(definition=write_definition(facts), digest=digest), self._queue(True)
+        """Sign a manifest for any file with this SHA-256. It takes no place here: `Manifests` limits how many
+        digests wait. Raises SignerUnavailable."""
+        request = SignRequest(definition=write_definition(facts), digest=digest)
+        queue = self._queue(wants_stamp=True)
         return self._signed(await asyncio.shield(queue.start_work(self._sign_in_turn(queue, request))))
 
     async def take_place(self, account: str) -> FairPlace:
@@ -156,7 +155,7 @@ class Signer:
         # A place that was taken before the engine spoke is a promise that the file will be signed.
         was_promised = place is not None
         place = place or self._take_place(account)
-        queue = self._queue(was_promised)
+        queue = self._queue(wants_stamp=was_promised)
         signing = queue.start_work(
             self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
         )
@@ -194,7 +193,7 @@ class Signer:
         await self._plain.close()
         await self._stamped.close()
 
-    def _queue(self, wants_stamp: bool) -> SigningQueue:
+    def _queue(self, *, wants_stamp: bool) -> SigningQueue:
         return self._stamped if wants_stamp and self.can_stamp else self._plain
 
     def _take_place(self, account: str) -> FairPlace:
@@ -227,7 +226,7 @@ class Signer:
                 answer = await queue.sign(keyed, self.within_s + keyed.timestamp_s, sources, sink)
                 if keyed.timestamp_url and isinstance(answer, Signed) and not answer.is_stamped:
                     self._stamper_rests_until = time.monotonic() + STAMP_REST_S
-        except (OSError, UnusableCertificate) as error:
+        except (OSError, UnusableCertificate) as error:  # a TimeoutError is an OSError
             return Unsigned(_reason(error))
         if isinstance(answer, Signed):
             self._count_signature(answer, was_stamp_due=may_stamp and bool(self._section.timestamp_url))
@@ -277,7 +276,7 @@ class Signer:
             _log.warning("signer.confinement.missing", what=[lack[:40] for lack in answer.lacks[:5]])
 
     def _is_news(self, what: str) -> bool:
-        """Tell whether this was not logged in this revision yet: a wrong setting would fail each request."""
+        """Note `what`. Return whether it is new in this revision: a wrong setting fails each request."""
         is_news = what not in self._logged
         self._logged.add(what)
         return is_news

@@ -34,8 +34,7 @@ def remove_version(model: StoredModel | BrokenModel, store: ModelStore) -> None:
                 f"a running server speaks with {model.folder}; stop the server first"
             ) from None
         home = model.folder.parent
-        if isinstance(model, BrokenModel) or model.is_current:
-            _forget_current(home, model.folder.name)
+        _forget_current(home, model.folder.name)
         # It is renamed before it is deleted, so that no reader finds a part of a model.
         hidden = model.folder.rename(store.folder / f"{HIDDEN_PREFIX}removed-{home.name}-{model.folder.name}")
         shutil.rmtree(hidden)
@@ -51,9 +50,9 @@ def _forget_current(home: Path, digest: str) -> None:
 
 
 @contextmanager
-def hold_change_lock(store: ModelStore, wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of all changes, and remove the remains of an interrupted one. `wait` is called if another
-    process holds it. A running server does not hold it. Raise ModelRefused."""
+def hold_change_lock(store: ModelStore, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of all changes, and remove the remains of an interrupted one. If another process holds
+    the lock, `on_wait` is called before the wait. A running server does not hold it. Raise ModelRefused."""
     try:
         store.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         store.folder.mkdir(exist_ok=True, mode=0o700)
@@ -64,7 +63,7 @@ def hold_change_lock(store: ModelStore, wait: Callable[[], None]) -> Iterator[No
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            wait()
+            on_wait()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         for left in store.folder.glob(f"{HIDDEN_PREFIX}*"):
             shutil.rmtree(left)

@@ -13,14 +13,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from proxy.engines.stored_models import NAME, ModelRefused
+from proxy.engines.stored_models import NAME_PATTERN, ModelRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.import_order import LICENCE_PATTERN, MOST_LINE_CHARACTERS
 from speech_engine.licences import bound_by, terms_of
 
 _MOST_BYTES = 1024 * 1024
 
-_Name = Annotated[str, Meta(pattern=rf"^{NAME}\Z", description="small letters, digits, . - _")]
+_Name = Annotated[str, Meta(pattern=rf"^{NAME_PATTERN}\Z", description="small letters, digits, . - _")]
 _FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z", description="no path")]
 _Sha256 = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z", description="64 hex digits")]
 _Line = Annotated[

@@ -101,9 +101,9 @@ class BoughtTime(msgspec.Struct, frozen=True, kw_only=True):
 
 class ShownOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order. While it is open it can be paid at `url`, until it expires. `credits` are those of a pack.
-    An order that was `cancelled` has expired then. A paid one may have a `month`.
+    If it is `cancelled`, it expires at that time. A paid one may have a `month`.
 
-    `ends` and `silenced` are what its payment changes besides, if the request asks for that: the month that
+    `ends` and `silenced` are what else its payment changes, if the request asks for that: the month that
     ends, and the voices that cannot speak any more, since their models forbid paid use. Lists have no
     `payments`.
     """
@@ -130,7 +130,7 @@ class ShownOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """What paying for an order changes besides. See `ShownOrder`."""
+    """What else the payment of an order changes. See `ShownOrder`."""
 
     ends: EndedMonth | None = None
     silenced: list[str] = []
@@ -253,9 +253,6 @@ def admin_order(row: OrderRecord, now: int, payments: Sequence[PaymentRecord] = 
         AdminOrder,
         row,
         **_common_fields(row, now, payments),
-        month=None,
-        ends=None,
-        silenced=[],
         resolved=row.resolved.splitlines(),
         next_look=iso_time_or_none(row.due if row.due < NEVER else None),
     )

@@ -22,7 +22,7 @@ SILENT_S = 3.2
 
 OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", 2 * 1024 * 1024),
-    # gRPC holds no more of what is not read yet.
+    # gRPC takes at most `lookahead_bytes` ahead of the reader. Its probe would raise that.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 64 * 1024),
     ("grpc.so_reuseport", 0),

@@ -26,16 +26,16 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreviewCast(msgspec.Struct, frozen=True, kw_only=True):
-    """The names of a cast, and those that the text has and that have no voice."""
+    """The names of a cast. `without_voice` are names that the text uses, and that the cast gives no voice."""
 
     names: Sequence[str]
     without_voice: Sequence[str]
 
 
 class JobPreview(msgspec.Struct, frozen=True, kw_only=True):
-    """A job before it is made. `seconds` and `credits` are what is likely, and `most_credits` are never
-    passed. `available` credits are left; null means no limit. Of a job that is said again, `steps` are those
-    that are spoken: the others cost nothing."""
+    """A job before it is made. `seconds` and `credits` are what is likely, and the job never costs more than
+    `most_credits`. `available` credits are left; null means no limit. Of a job that is said again, `steps`
+    are those that are spoken: the others cost nothing."""
 
     object: Literal["job.preview"] = "job.preview"
     chapters: Sequence[PreviewChapter]

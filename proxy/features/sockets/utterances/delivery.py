@@ -37,8 +37,8 @@ class Delivery:
         self._sending: asyncio.Task[None] | None = None
 
     def begin_piece(self, cut: Cut, spoken: str, source: str, length_s: float) -> PieceWords:
-        """Begin a piece, of which this text is `spoken`, and whose form has this `source`. The first one
-        decides for all."""
+        """Begin a piece. `spoken` is the text of its request, and `source` is that of its form. The source of
+        the first piece counts for the whole stream."""
         if self._encoder is None:
             self._encoder = open_encoder(replace(self._form, source=source))
         piece = PieceWords(cut, self.sent_s, length_s, spoken)

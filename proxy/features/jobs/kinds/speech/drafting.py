@@ -26,7 +26,7 @@ from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.split_text import EMOTION, inexpressible
 
-Plan = Callable[[str], Awaitable[SpeechCall]]
+PlanPiece = Callable[[str], Awaitable[SpeechCall]]
 """Plans a piece of a text like a step. Raises RequestFailed."""
 
 
@@ -47,8 +47,8 @@ async def draft_fields(
     start = body.spoken_chapters[0].start if body.chapters else 0
     first_letter = start + len(body.text[start:]) - len(body.text[start:].lstrip())
     most = SECTION.of(revision.config).step_characters
-    plan = partial(_plan_piece, revision.speaking, id_, caller, body)
-    call = await plan(body.text[first_letter : first_letter + MOST_CHARACTERS])
+    plan_piece = partial(_plan_piece, revision.speaking, id_, caller, body)
+    call = await plan_piece(body.text[first_letter : first_letter + MOST_CHARACTERS])
     names = call.plan.cast
     borders = [place for place, _ in body.layout.gaps]
     pieces, chapters = await asyncio.to_thread(
@@ -69,7 +69,7 @@ async def draft_fields(
         pauses=tuple(body.layout.pauses(body.text, pieces)),
         own=body.layout.own,
     )
-    ignored = {*call.ignored_fields(), *await _dropped_tags(fields, body.text, pieces, plan)}
+    ignored = {*call.ignored_fields(), *await _dropped_tags(fields, body.text, pieces, plan_piece)}
     return replace(fields, ignored=tuple(sorted(ignored))), pieces
 
 
@@ -94,7 +94,8 @@ async def plan_step(
         request = step_request(fields, step_body(fields, piece), speaking)
         call = await speaking.prepare_call(request_id, caller, request, terms)
         # If no voice can express the emotion, its tag would be spoken as text. This shows in the first part,
-        # which then begins before the end of the tags. The step is planned again without the emotion.
+        # which then begins before the end of the tags. The step is planned again without the emotion. The
+        # last character of the tags is a blank, at which a part may begin.
         if call.plan.parts[0].start >= tag_characters - 1:
             break
     return PlannedStep(call, tag_characters)
@@ -130,7 +131,7 @@ async def _plan_piece(speaking: Speaking, id_: str, caller: Caller, body: JobFie
 
 
 async def _dropped_tags(
-    fields: StepFields, text: str, pieces: Sequence[tuple[int, int]], plan: Plan
+    fields: StepFields, text: str, pieces: Sequence[tuple[int, int]], plan_piece: PlanPiece
 ) -> Sequence[str]:
     """Return [EMOTION] if some tags of the text cannot be expressed, and are dropped. Raises InvalidRequest
     if the job refuses this."""
@@ -144,8 +145,9 @@ async def _dropped_tags(
         piece, tag_characters = await asyncio.to_thread(work)
         turns = text_tags.find_turns(piece, fields.cast)
         tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
-        # Tags that were checked before have the same result.
-        for part in (await plan(piece)).plan.parts if tags - seen else ():
+        if tags <= seen:
+            continue  # tags that were checked before have the same result
+        for part in (await plan_piece(piece)).plan.parts:
             tag = text_tags.first_emotion(piece, part.start, part.end)
             if tag is None or EMOTION not in part.candidates[0].ignores:
                 continue

@@ -57,7 +57,8 @@ class TrainingBills:
         """Hold the price of a training whose job is created at this time. Raises NotAllowed and
         QuotaExceeded."""
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        # The id has the time of the creation, as the ids of steps do, so that two jobs of the same id differ.
+        # The random part differs for each hold, also if two jobs have the same id. The rest is for people who
+        # read the row.
         return await self.price.hold(
             f"{job}_{created}_{new_id('hold')}", payer, training_price(terms).micro, job
         )
@@ -87,9 +88,9 @@ class TrainingBills:
             await records.delete_over(self._store)
         return swept
 
-    async def make_room(self, job: str) -> None:
-        """Charge or refund the training of this job at once if the job has ended: the account waits for its
-        credits, or makes another training of the same id."""
+    async def settle_ended(self, job: str) -> None:
+        """Call `sweep` at once if this job has a training. If the training has ended, its account waits for
+        the credits, or makes another training of the same id."""
         if await records.get(self._store, job) is not None:
             await self.sweep()
 

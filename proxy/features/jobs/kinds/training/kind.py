@@ -166,7 +166,7 @@ class TrainingKind(JobKind):
 
     async def after_cancel(self, job: Job) -> None:
         if self._parts_if_worker is not None:
-            await self._parts_if_worker.bills.make_room(job.id)
+            await self._parts_if_worker.bills.settle_ended(job.id)
 
     async def _add(
         self,
@@ -189,7 +189,7 @@ class TrainingKind(JobKind):
                 code="voice_not_found",
             )
         await parts.input_reader.allowed_recordings(terms, voice, model.info.runner)
-        await parts.bills.make_room(id_)
+        await parts.bills.settle_ended(id_)
         created = await self.store.now()
         hold = await parts.bills.hold(id_, created, caller, terms)
         is_added = False
