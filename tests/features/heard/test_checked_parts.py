@@ -22,7 +22,7 @@ from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound
 from tests.proxy.speech.relay.voices import said
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
-from tests.waiting import soon
+from tests.waiting import LIMIT_S, soon
 
 CONFIG = """
 [engines.one]
@@ -202,7 +202,7 @@ async def test_behind_the_first_sentence_goes_out_before_it_is_heard(stage: Any)
         if check.gate is not None and any(sent):
             check.gate.set()
 
-    async with stage(check, one) as server:
+    async with stage(check, one) as server, asyncio.timeout(LIMIT_S):
         await server.raw_speech(
             {
                 "model": "all",

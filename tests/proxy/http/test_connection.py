@@ -12,6 +12,7 @@ from proxy.file_store.answers import AnswerRecording, Head
 from proxy.http.connection import LARGE_BODY_S, LEAST_BODY_BYTES_PER_S, PEER, Connection
 from tests.proxy.api.inside import LeavingPeer
 from tests.tables import each_row
+from tests.waiting import LIMIT_S
 
 
 def connection(peer: LeavingPeer | None, *messages: Message) -> tuple[Connection, list[Message]]:
@@ -94,7 +95,7 @@ async def test_a_client_that_had_left_before_ends_the_block_at_its_first_wait() 
     client, _ = connection(peer)
     with pytest.raises(ClientLeft):
         with client.stop_when_client_leaves():
-            await forever()
+            await asyncio.wait_for(forever(), LIMIT_S)
 
 
 async def test_a_client_that_leaves_after_the_whole_answer_has_not_left() -> None:
@@ -155,7 +156,7 @@ async def test_a_request_that_tidies_up_late_leaves_the_next_one_its_watch() -> 
     asyncio.get_running_loop().call_soon(tidy_up_and_leave)
     with pytest.raises(ClientLeft):
         with second.stop_when_client_leaves():
-            await forever()
+            await asyncio.wait_for(forever(), LIMIT_S)
     assert second.was_cancelled
 
 

@@ -38,6 +38,7 @@ from speech_engine.host.slots import Slots
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.proxy.speech.repeating import Repeating
 from tests.tables import each_row
+from tests.waiting import LIMIT_S
 
 JOB = SpeechJob(
     id="j",
@@ -184,7 +185,8 @@ async def test_nothing_is_asked_of_who_repeats_before_there_is_a_sound() -> None
     assert (pair.first.open, pair.second.jobs) == (1, [])
     reading.cancel()
     await asyncio.wait((reading,))
-    await pair.stream.close()
+    async with asyncio.timeout(LIMIT_S):
+        await pair.stream.close()
     pair.check_all_is_free()
 
 
