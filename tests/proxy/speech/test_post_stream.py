@@ -184,9 +184,8 @@ async def test_nothing_is_asked_of_who_repeats_before_there_is_a_sound() -> None
         await asyncio.sleep(0)
     assert (pair.first.open, pair.second.jobs) == (1, [])
     reading.cancel()
-    await asyncio.wait((reading,))
-    async with asyncio.timeout(LIMIT_S):
-        await pair.stream.close()
+    assert (await asyncio.wait((reading,), timeout=LIMIT_S))[0]
+    await pair.stream.close()
     pair.check_all_is_free()
 
 
