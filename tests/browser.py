@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,8 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 
 from tests.programs import program
-from tests.waiting import until
+from tests.waiting import LIMIT_S, until
 
-_ANSWER_S = 30.0
 _FLAGS = (
     "--headless=new",
     "--remote-debugging-port=0",
@@ -71,7 +71,8 @@ class Tab:
             "sessionId": self._session,
         }
         self._socket.send(json.dumps(sent))
-        while (message := self._next()).get("id") != self._number:
+        until_s = time.monotonic() + LIMIT_S
+        while (message := self._next(until_s)).get("id") != self._number:
             self._note(message)
         return message
 
@@ -131,12 +132,14 @@ class Tab:
         )
         before = len(self.downloads)
         self.run(click)
+        until_s = time.monotonic() + LIMIT_S
         while len(self.downloads) == before:
-            self._note(self._next())
+            self._note(self._next(until_s))
         return (folder / self.downloads[-1]).read_bytes()
 
-    def _next(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self._socket.recv(timeout=_ANSWER_S))
+    def _next(self, until_s: float) -> dict[str, Any]:
+        """The next message. A page that tells something again and again lengthens no wait."""
+        message: dict[str, Any] = json.loads(self._socket.recv(timeout=max(0.0, until_s - time.monotonic())))
         return message
 
     def _note(self, message: Mapping[str, Any]) -> None:
@@ -187,7 +190,7 @@ def _session(socket: ClientConnection) -> str:
     answer: dict[str, Any] = {"url": "about:blank"}
     for number, method in ((-2, "Target.createTarget"), (-1, "Target.attachToTarget")):
         socket.send(json.dumps({"id": number, "method": method, "params": {**answer}}))
-        while (message := json.loads(socket.recv(timeout=_ANSWER_S))).get("id") != number:
+        while (message := json.loads(socket.recv(timeout=LIMIT_S))).get("id") != number:
             pass
         answer = {**message["result"], "flatten": True}
     return str(answer["sessionId"])

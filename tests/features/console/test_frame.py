@@ -104,6 +104,7 @@ def test_the_language_of_the_page_can_be_changed_and_is_kept(reader: Reader) -> 
     reader.choose(".tongue", "th")
     reader.wait("document.documentElement.lang === 'th' && at('nav a').innerText !== 'Speak'")
     assert "{" not in reader.text("body")
+    reader.tab.open("about:blank")
     reader.tab.open(f"{reader.server.url}/#/speak")
     reader.wait("at('.known') && document.documentElement.lang === 'th'")
     reader.assert_readable(ALL_LOOKS[:2])

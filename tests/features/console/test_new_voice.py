@@ -375,6 +375,9 @@ def test_the_browser_says_what_it_can_know_before_anything_is_sent(
                 _SAMPLE[1:],
                 False,
             ]
+    large = tmp_path / "large.wav"
+    large.write_bytes(bytes(10 * 2**20 + 1))
+    assert chosen(reader, _SAMPLE, large).startswith("The file has more than 10 MiB")
     # What was recorded is heard in the one player.
     chosen(reader, _SAMPLE, speech_clips.wav_file())
     reader.press("Listen")

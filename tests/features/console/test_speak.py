@@ -81,7 +81,9 @@ def test_a_text_is_heard_read_along_and_kept(reader: Reader, tmp_path: Path) -> 
     # What is typed now is another text: a download in another format is of what was heard.
     reader.fill("#speak-input", "Something else.")
     reader.choose("#speak-format", "flac")
-    kept = decoded(reader.tab.downloaded(tmp_path, "button('Download FLAC').click()"), "flac")
+    file = reader.tab.downloaded(tmp_path, "button('Download FLAC').click()")
+    assert file.startswith(b"fLaC")
+    kept = decoded(file, "flac")
     assert decode(kept.samples, kept.sample_rate_hz) == (_TEXT,)
     receipt = json.loads(reader.tab.downloaded(tmp_path, "button('Receipt').click()"))
     assert receipt

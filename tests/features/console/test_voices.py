@@ -248,6 +248,10 @@ def test_what_is_not_ones_own_can_only_be_heard_and_used(reader: Reader) -> None
     reader.reads("The voice 'voice_other' does not exist", "[role=alert]")
 
 
+_COUNT_DELETIONS = """(window.deletions = 0, window.sent = fetch,
+    window.fetch = (...all) => (deletions += all[1]?.method === 'DELETE', sent(...all)))"""
+
+
 def test_nothing_is_deleted_without_a_yes_and_what_is_gone_is_told(reader: Reader) -> None:
     id_ = make_mix(reader, "Ana")
     _open(reader, f"voices/{id_}", "#voice-delete")
@@ -259,8 +263,10 @@ def test_nothing_is_deleted_without_a_yes_and_what_is_gone_is_told(reader: Reade
     reader.wait("!at('#question-no')")
     reader.press("Delete")
     reader.wait("at('#question').open")
+    reader.tab.run(_COUNT_DELETIONS)
     reader.tab.press("Escape")
     reader.wait("!at('#question-no')")
+    assert reader.tab.run("deletions") == 0
     assert [voice["id"] for voice in own(reader)] == [id_]
     with client(reader) as asked:
         assert asked.delete(f"/v1/audio/voices/{id_}").is_success
