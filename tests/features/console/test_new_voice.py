@@ -377,7 +377,8 @@ def test_the_browser_says_what_it_can_know_before_anything_is_sent(
             ]
     large = tmp_path / "large.wav"
     large.write_bytes(bytes(10 * 2**20 + 1))
-    assert chosen(reader, _SAMPLE, large).startswith("The file has more than 10 MiB")
+    reader.file(f"{_SAMPLE}-file", large)
+    reader.reads("The file has more than 10 MiB", f"{_SAMPLE}-recorder .said")
     # What was recorded is heard in the one player.
     chosen(reader, _SAMPLE, speech_clips.wav_file())
     reader.press("Listen")
