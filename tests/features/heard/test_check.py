@@ -39,6 +39,7 @@ def named(text: str, found: PartVerdict) -> list[tuple[str, str]]:
         (TEXT, "The boat leaves the harbour at noon. Thank you.", "wrong", [("", "thank you")]),
         (TEXT, "", "wrong", [(TEXT, "")]),
         ("It costs $5 at 4:05 AM.", "It costs five dollars at 4.05 am.", "right", []),
+        ("It leaves at four oh five AM.", "It leaves at 4.05 am.", "right", []),
         ("The bus leaves at 3:10.", "The bus leaves at 310.", "right", []),
         ("It costs $5 today.", "It costs six dollars today.", "wrong", [("$5", "six")]),
         ("It costs $5 today.", "It costs $6 today.", "wrong", [("$5", "six")]),

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import ends, opening, records, removals
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.parts import PART, Superseded
+from proxy.features.jobs.core.parts import PART, PartClaim, Superseded
 from proxy.features.jobs.core.records import JOBS, MOST_WANTED, STEPS, Job
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.kinds.batch.kind import BATCHES
@@ -151,6 +151,20 @@ async def test_a_second_writer_goes_on_and_the_first_one_stops(
         await first
     assert await JOBS.get(store, job.account, job.id) == job
     assert await states(store) == {"wanted": LARGE}
+
+
+async def test_a_writer_without_its_claim_writes_nothing_more(
+    store: Store, stop: Callable[[int], Parts]
+) -> None:
+    job, making = await new_row(store, LARGE), stop(2)
+    first = asyncio.create_task(opening.add_with_steps(store, job, pieces(job)))
+    await making.come.wait()
+    before = await states(store)
+    await PartClaim(job.id).take_over(store)
+    making.go.set()
+    with pytest.raises(Superseded):
+        await first
+    assert await states(store) == before
 
 
 async def test_no_commit_has_more_than_500_rows_and_others_write_between(store: Store) -> None:

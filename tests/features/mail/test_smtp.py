@@ -15,6 +15,7 @@ from proxy.features.mail.smtp import SendOutcome
 from tests.features.mail.receiver import CERTIFICATE, CUTS, HANGS, Receiver, receiver
 from tests.features.mail.rig import SENDER
 from tests.tables import each_row
+from tests.waiting import LIMIT_S
 
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 TRUST = str(CERTIFICATE)
@@ -120,7 +121,8 @@ async def _drips(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 @each_row("peer", [_silent, _leaves_in_data, _drips], ids=["silent", "leaves in data", "drips"])
 async def test_a_broken_server_holds_no_mail_for_long(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp, "_MOST_TRY_S", 0.2)
-    monkeypatch.setattr(smtp, "_COMMAND_S", 3600.0)
+    for step_s in ("_CONNECT_S", "_COMMAND_S"):
+        monkeypatch.setattr(smtp, step_s, 3600.0)
     ended: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -130,7 +132,7 @@ async def test_a_broken_server_holds_no_mail_for_long(peer: Peer, monkeypatch: p
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         there = SmtpServer("127.0.0.1", server.sockets[0].getsockname()[1], "plain")
-        outcome = await send(there)
+        outcome = await asyncio.wait_for(send(there), LIMIT_S)
         assert (outcome.result, outcome.is_down) == ("again", True)
         for task in ended:
             task.cancel()

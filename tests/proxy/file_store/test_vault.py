@@ -14,6 +14,7 @@ from proxy.features.erasure import tombstone_rows
 from proxy.file_store import sealing
 from proxy.file_store.locked_files import PART
 from proxy.file_store.objects import LEFT_MARK
+from proxy.file_store.sealed_blobs import SealedBlobs
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed, open_vault
 from proxy.storage import blobs
 from proxy.storage.blobs import BlobRow
@@ -58,6 +59,13 @@ async def test_the_same_bytes_twice_are_one_blob_and_of_two_accounts_are_two(
     assert await vault.open("acc_b", other) == PLAIN
     with pytest.raises(VaultFailed, match="there is no recording"):
         await vault.open("acc_b", digests[0])
+
+
+async def test_equal_files_of_a_feature_are_two_blobs(store: Store, vault: Vault) -> None:
+    files_of_feature = SealedBlobs(store, vault)
+    one, other = [await files_of_feature.put("acc_a", PLAIN) for _ in range(2)]
+    await files_of_feature.drop("acc_a", one)
+    assert await files_of_feature.whole("acc_a", other) == PLAIN
 
 
 async def test_a_recording_that_something_names_is_not_dropped(store: Store, vault: Vault) -> None:
