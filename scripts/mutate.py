@@ -5,10 +5,11 @@
 Each file in `scripts/mutations` lists mutants: a path, the old text, the new text, and the tests that must
 fail then, each of which `make test` or `make slow` collects. A mutant is applied in a copy of the tree, so
 the checkout stays as it is. A test kills it if it fails with the mutant and passes without. A run over its
-time is not judged: it is run again, alone. A mutant that no test notices has survived; it is expected to
-survive where its list gives a reason. One that cannot be imported counts as a survivor, since no assertion
-saw it. The status is 1 when fewer than 19 of 20 are killed, when one lives without a reason, or when a test
-fails without any.
+time is not judged: it is run again, alone. If it is over its time there, too, and its tests pass without the
+mutant, it hangs, and is killed: `make test` ends what hangs, and is red. A mutant that no test notices has
+survived; it is expected to survive where its list gives a reason. One that cannot be imported counts as a
+survivor, since no assertion saw it. The status is 1 when fewer than 19 of 20 are killed, when one lives
+without a reason, or when a test fails without any.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ ROOT = Path(__file__).parents[1]
 LISTS = Path(__file__).parent / "mutations"
 COMMANDS = {"make test": "not slow and not soak", "make slow": "slow and not soak"}
 """What CI runs for each commit, with the markers of the tests."""
-SURVIVED, NOT_JUDGED = "SURVIVED", "not judged"
+HANGS, SURVIVED, NOT_JUDGED = "hangs", "SURVIVED", "not judged"
 LEAST_KILLED = 0.95
 _PYTHON = Path(".venv/bin/python")
 _ALONE = 3
@@ -74,7 +75,7 @@ class Mutant(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """`verdict` is the command that kills the mutant, or `SURVIVED`, or `NOT_JUDGED`."""
+    """`verdict` is the command that kills the mutant, or `HANGS`, `SURVIVED` or `NOT_JUDGED`."""
 
     mutant: Mutant
     verdict: str
@@ -82,7 +83,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_killed(self) -> bool:
-        return self.verdict in COMMANDS
+        return self.verdict in (*COMMANDS, HANGS)
 
 
 def read_mutants(names: list[str]) -> list[Mutant]:
@@ -218,7 +219,7 @@ class Tree:
         self._passing = passing
         """Whether a test passes without a mutant: all trees know it of those that have failed with one."""
 
-    def judge(self, mutant: Mutant, limit_s: float) -> Outcome:
+    def judge(self, mutant: Mutant, limit_s: float, *, is_alone: bool = False) -> Outcome:
         """Run the tests with the mutant, those of `make test` first. What fails without it is left out."""
         left_out: list[str] = []
         for command, marks in COMMANDS.items():
@@ -229,7 +230,8 @@ class Tree:
                 if status in (_PASSED, _NONE_RAN):
                     break
                 if status is None:
-                    return Outcome(mutant, NOT_JUDGED, f"over {limit_s:g} s")
+                    hangs = is_alone and self._run(limit_s, "-m", marks, *left_out, *tests)[0] == _PASSED
+                    return Outcome(mutant, HANGS if hangs else NOT_JUDGED, f"over {limit_s:g} s")
                 if status != _FAILED:
                     return Outcome(mutant, SURVIVED, f"no test ran: pytest ended with status {status}")
                 if failed not in self._passing:
@@ -298,10 +300,10 @@ def try_all(mutants: list[Mutant], jobs: int, limit_s: float) -> tuple[list[Outc
         for number in range(jobs):
             trees.put(Tree(Path(folder) / str(number), passing))
 
-        def judge(mutant: Mutant, limit_s: float) -> Outcome:
+        def judge(mutant: Mutant, limit_s: float, *, is_alone: bool = False) -> Outcome:
             tree = trees.get()
             try:
-                return tree.judge(mutant, limit_s)
+                return tree.judge(mutant, limit_s, is_alone=is_alone)
             finally:
                 trees.put(tree)
 
@@ -309,7 +311,7 @@ def try_all(mutants: list[Mutant], jobs: int, limit_s: float) -> tuple[list[Outc
             outcomes = [_shown(each) for each in pool.map(judge, mutants, itertools.repeat(limit_s))]
         for number, outcome in enumerate(outcomes):
             if outcome.verdict == NOT_JUDGED:
-                outcomes[number] = _shown(judge(outcome.mutant, limit_s * _ALONE))
+                outcomes[number] = _shown(judge(outcome.mutant, limit_s * _ALONE, is_alone=True))
     return outcomes, [test for test, passes in passing.items() if not passes]
 
 
@@ -320,7 +322,7 @@ def _shown(outcome: Outcome) -> Outcome:
 
 def table(outcomes: list[Outcome]) -> Iterator[str]:
     """By the room of the code: how many mutants there are, and what came of them."""
-    verdicts = (*COMMANDS, SURVIVED, NOT_JUDGED)
+    verdicts = (*COMMANDS, HANGS, SURVIVED, NOT_JUDGED)
     rooms: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for outcome in outcomes:
         for room in (outcome.mutant.room, "all"):

@@ -83,18 +83,19 @@ def test_a_test_kills_that_fails_with_the_mutant_and_not_without(tmp_path: Path)
         f"SURVIVED {TITLE} FOUR =",
         f"SURVIVED {TITLE} FIVE =",
     ]
-    assert "proxy/features/shop 4 1 1 2 0" in lines
+    assert "proxy/features/shop 4 1 1 0 2 0" in lines
     assert "fails without a mutant: tests/test_sums.py::test_broken" in lines
 
 
-def test_a_run_over_its_time_is_not_judged_and_ends_with_all_that_it_started(
+def test_a_run_over_its_time_is_run_again_alone_and_ends_with_all_that_it_started(
     tmp_path: Path, notes: str
 ) -> None:
-    rows = row("three", "test_three") + "survives = 'it hangs'\n"
-    status, lines = mutate(tmp_path / "tree", rows, "--limit", "1")
-    assert status == 1
-    assert lines[:2] == [f"not judged {TITLE} THREE = over {limit} s" for limit in (1, 3)]
-    assert "all 1 0 0 0 1" in lines
+    status, lines = mutate(tmp_path / "tree", row("three", "test_three"), "--limit", "4")
+    assert status == 0
+    assert lines[:2] == [
+        f"{verdict} {TITLE} THREE = over {limit} s" for verdict, limit in (("not judged", 4), ("hangs", 12))
+    ]
+    assert "all 1 0 0 1 0 0" in lines
     assert not [each for each in psutil.process_iter(["cmdline"]) if notes in (each.info["cmdline"] or ())]
 
 
