@@ -22,7 +22,7 @@ from tests.speech_engine.host import simulated_time
 from tests.speech_engine.host.batches import Host
 from tests.speech_engine.host.fakes import FakeLog, Studio
 from tests.tables import each_row
-from tests.waiting import soon
+from tests.waiting import LIMIT_S, soon
 
 RATE_HZ = 24_000
 SIZES = WindowSizes(first=(240, 480), usual=1_200, context=120, grid=10)
@@ -317,6 +317,10 @@ async def test_a_slow_reader_stops_what_feeds_it() -> None:
                 await converted(loop, "other", 6, recording(3_000))
             assert len(conversion.prepared) <= MOST_UNHEARD + 1
             assert fast.given < len(pcm) / 8
+            # The reader goes on, and so does the recording.
+            async with asyncio.timeout(LIMIT_S):
+                while not isinstance(await anext(events), Finished):
+                    pass
 
 
 async def test_windows_are_prepared_in_order_and_never_on_the_model_thread() -> None:
