@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -118,7 +118,7 @@ class Signer:
         digests wait. Raises SignerUnavailable."""
         request = SignRequest(definition=write_definition(facts), digest=digest)
         queue = self._queue(wants_stamp=True)
-        return self._signed(await asyncio.shield(queue.start_work(self._sign_in_turn(queue, request))))
+        return await asyncio.shield(queue.start_work(self._signed(self._sign_in_turn(queue, request))))
 
     async def take_place(self, account: str) -> FairPlace:
         """Reserve a place for a file that is not made yet. Raises SignerUnavailable if no process can
@@ -156,11 +156,10 @@ class Signer:
         was_promised = place is not None
         place = place or self._take_place(account)
         queue = self._queue(wants_stamp=was_promised)
-        signing = queue.start_work(
-            self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
-        )
+        embedding = self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
+        signing = queue.start_work(self._signed(embedding))
         place.give_back_after(signing)
-        return self._signed(await asyncio.shield(signing))
+        return await asyncio.shield(signing)
 
     async def _embed(
         self,
@@ -232,8 +231,9 @@ class Signer:
             self._count_signature(answer, was_stamp_due=may_stamp and bool(self._section.timestamp_url))
         return answer
 
-    def _signed(self, answer: Signed | Unsigned) -> Signed:
-        """Return a signature. Raises SignerUnavailable if there is none."""
+    async def _signed(self, signing: Awaitable[Signed | Unsigned]) -> Signed:
+        """Return a signature. Raises SignerUnavailable if there is none, also where nobody waits any more."""
+        answer = await signing
         if isinstance(answer, Signed):
             return answer
         raise SignerUnavailable if answer is FILE_GONE else self._signing_failed(answer.reason)
