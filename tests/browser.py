@@ -139,7 +139,9 @@ class Tab:
 
     def _next(self, until_s: float) -> dict[str, Any]:
         """The next message. A page that tells something again and again lengthens no wait."""
-        message: dict[str, Any] = json.loads(self._socket.recv(timeout=max(0.0, until_s - time.monotonic())))
+        if (left_s := until_s - time.monotonic()) <= 0.0:
+            raise TimeoutError("the page tells of other things alone")
+        message: dict[str, Any] = json.loads(self._socket.recv(timeout=left_s))
         return message
 
     def _note(self, message: Mapping[str, Any]) -> None:

@@ -87,9 +87,11 @@ _WEEKDAYS = {
     "อา.": "อาทิตย์",
 }
 _WEEKDAY = one_of((*_WEEKDAYS, *_WEEKDAYS.values(), "พฤหัส"))
-# Two weekdays with a hyphen. The letters of a single weekday have too many other meanings. `ก.พ.-พ.ค.` has no
-# weekdays, but months.
-_WEEKDAY_RANGE = re.compile(rf"(?<![ก-ฮ]\.)(?P<first>{_WEEKDAY}) ?[-\u2013] ?(?P<last>{_WEEKDAY})(?![ก-ฮ]\.)")
+# Two weekdays with a hyphen. The letters of a single weekday have too many other meanings. `ก.พ.-พ.ค.` has
+# months, and `ค.ศ.-พ.ศ.` eras.
+_WEEKDAY_RANGE = re.compile(
+    rf"(?<![กคจพรฮ]\.)(?P<first>{_WEEKDAY}) ?[-\u2013] ?(?P<last>{_WEEKDAY})(?![คยศ]\.)"
+)
 
 _DATE_END = r"(?!\d|[.:,/-]\d)"
 _IN_DIGITS = re.compile(

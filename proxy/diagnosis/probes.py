@@ -36,7 +36,7 @@ def run_probes(config: Config, registry: Registry) -> ProbeResults:
             address = f"{server['host']}:{server['port']}"
             voices = {step.voice for route in config.routes for step in route.post} - config.voices.keys()
             saved = frozenset(name for name in voices if "/" not in name and _is_saved(config, name))
-        except (CommandRefused, TimeoutError):
+        except CommandRefused:
             pass  # the server starts or stops, or another command has the folder
     # The file may be newer than the server, and name another plugin.
     plugins = {name: section.plugin for name, section in config.engines.items()}

@@ -74,7 +74,7 @@ class Hosts:
         self._missing: dict[str, HostedEngineSpec] = {}
         self._hosts = [host for spec in specs for host in self._make_hosts(spec)]
 
-    # The metrics page calls these two in a thread of its own, while hosts may be added.
+    # The metrics page also calls these two, in a thread of its own, while hosts may be added.
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
         return {host.labels: host.figures for host in list(self._hosts) if host.figures}
 

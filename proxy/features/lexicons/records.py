@@ -23,10 +23,12 @@ _SUMMARY = "account, name, size, revision, changed"
 _OF_ACCOUNT = f"SELECT {_SUMMARY} FROM lexicons WHERE account = :account ORDER BY name"
 _TEXTS = "SELECT name, words FROM lexicons WHERE account = :account"
 _GET = f"SELECT {_SUMMARY}, words FROM lexicons WHERE account = :account AND name = :name"
+_IS_THERE = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name)"
 _SET = f"""
 INSERT INTO lexicons ({_SUMMARY}, words)
 SELECT :account, :name, CAST(:size AS BIGINT), 1, :changed, :words
 WHERE (SELECT count(*) FROM lexicons WHERE account = :account AND name <> :name) < :most
+    AND (COALESCE(CAST(:revision AS BIGINT), 0) = 0 OR {_IS_THERE})
 ON CONFLICT (account, name) DO UPDATE
 SET words = excluded.words, size = excluded.size, revision = lexicons.revision + 1, changed = excluded.changed
 WHERE lexicons.revision = COALESCE(CAST(:revision AS BIGINT), lexicons.revision)
@@ -34,10 +36,7 @@ RETURNING {_SUMMARY}
 """
 _WAS_SET = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name AND changed = :at)"
 _DELETE = "DELETE FROM lexicons WHERE account = :account AND name = :name RETURNING name"
-_IS_THERE = "EXISTS (SELECT 1 FROM lexicons WHERE account = :of AND name = :name)"
 
-_MOST_TRIES = 8
-"""Words are added to a lexicon again if somebody else has changed it meanwhile."""
 
 TABLE = Table(
     "lexicons",
@@ -77,18 +76,23 @@ class AccountWords:
         return {row["name"]: row["words"] for row in await self._store.read(_TEXTS, {"account": account})}
 
     async def add_words(self, account: str, name: str, words: Words) -> None:
-        name_in_table = usual_name(name)
-        for _ in range(_MOST_TRIES):
-            before = await get_lexicon(self._store, account, name_in_table)
+        store, usual = self._store, usual_name(name)
+        before = await get_lexicon(store, account, usual)
+        while True:
             joined = {**(before.words if before else {}), **usual_words(words)}
             revision = before.revision if before else 0
             if len(joined) <= MOST_WORDS and await put_lexicon(
-                self._store, account, name_in_table, joined, most=MOST_LEXICONS, revision=revision
+                store, account, usual, joined, most=MOST_LEXICONS, revision=revision
             ):
                 return
-        raise NotAllowed(
-            f"The lexicon '{name}' has no room for these words.", param="keep_words", code="lexicon_full"
-        )
+            found = await get_lexicon(store, account, usual)
+            if found == before:
+                raise NotAllowed(
+                    f"The lexicon '{name}' has no room for these words.",
+                    param="keep_words",
+                    code="lexicon_full",
+                )
+            before = found  # somebody else has changed it meanwhile
 
 
 async def list_revisions(store: Store, account: str) -> WordRevisions:
@@ -118,9 +122,10 @@ async def put_lexicon(
     revision: int | None = None,
 ) -> LexiconSummary | None:
     """Save a lexicon under its name. None: the account has no room for one more, or the lexicon does not have
-    this `revision` any more."""
+    this `revision` any more; 0 is that of none."""
     row: Params = {
         "account": account,
+        "of": account,
         "name": name,
         "words": encode_json(words),
         "size": len(words),

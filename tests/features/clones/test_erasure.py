@@ -1,6 +1,7 @@
 """Clones of erased voices: whatever was under way, the provider keeps nothing in the end."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,28 @@ async def test_while_the_provider_is_away_it_stays_doomed_and_then_is_done(
     await rig.later()
     assert voices_at(rig, engine) == []
     assert await records.has_no_copies(rig.store, voice.id)
+
+
+async def test_a_voice_that_is_erased_before_its_recording_is_read_is_asked_of_nobody(
+    rig: CloneRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice = await owned_voice(rig.store)
+    id_ = await rig.want(voice, "elevenlabs")
+    recordings = rig.clone_tasks._recordings
+    build = recordings.build_request
+
+    async def erase_first(*record: Any) -> Any:
+        await rig.erase(voice)
+        return await build(*record)
+
+    monkeypatch.setattr(recordings, "build_request", erase_first)
+    await rig.clone_tasks.look()
+    await rig.clone_tasks.finish()
+    row = await rig.row(id_)
+    assert (row.state, row.lease) == ("doomed", 0)
+    await rig.step()
+    assert await records.has_no_copies(rig.store, voice.id)
+    assert not any(ADD["elevenlabs"] in seen.path for seen in rig.providers["elevenlabs"].seen)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

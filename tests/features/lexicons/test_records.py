@@ -2,9 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from proxy.errors import NotAllowed
 from proxy.features.lexicons import records as lexicons
 from proxy.storage import accounts, audit, schema
 from proxy.storage.accounts import Account
@@ -61,6 +63,37 @@ async def test_words_that_are_added_at_the_same_time_all_stay(store: Store, ada:
     stored = await lexicons.get_lexicon(store, ada.id, "pt")
     assert stored is not None
     assert (stored.words, stored.revision) == (added, 4)
+
+
+async def test_a_lexicon_that_is_deleted_meanwhile_gets_the_new_words_alone(
+    store: Store, ada: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lexicons.put_lexicon(store, ada.id, "pt", {"old": "said"}, most=9)
+    put, left = lexicons.put_lexicon, [True]
+
+    async def deleting_first(*row: Any, **more: Any) -> Any:
+        if left:
+            left.clear()
+            assert await lexicons.delete_lexicon(store, ada.id, "pt")
+        return await put(*row, **more)
+
+    monkeypatch.setattr(lexicons, "put_lexicon", deleting_first)
+    await lexicons.AccountWords(store).add_words(ada.id, "pt", {"new": "said"})
+    stored = await lexicons.get_lexicon(store, ada.id, "pt")
+    assert stored is not None
+    assert stored.words == {"new": "said"}
+
+
+async def test_a_full_lexicon_takes_no_more_words(
+    store: Store, ada: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lexicons, "MOST_WORDS", 1)
+    await lexicons.put_lexicon(store, ada.id, "pt", {"old": "said"}, most=9)
+    with pytest.raises(NotAllowed, match="no room"):
+        await lexicons.AccountWords(store).add_words(ada.id, "pt", {"new": "said"})
+    stored = await lexicons.get_lexicon(store, ada.id, "pt")
+    assert stored is not None
+    assert (stored.words, stored.revision) == ({"old": "said"}, 1)
 
 
 async def test_a_lexicon_of_nobody_is_refused(store: Store) -> None:

@@ -9,6 +9,7 @@ from plugins.minimax.models import MODELS
 from speech_engine import Audio, Encoded, Finished, Started
 from speech_engine.testing import collect
 from tests.plugins.minimax.rig import audio_of, rig, speech_job, toned, words_of
+from tests.waiting import LIMIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,7 @@ async def test_an_answer_cut_at_its_limit_leaves_the_rest_unread_and_counts_the_
     async with rig() as running:
         running.provider.fail("slow", piece_bytes=40_000, pause_s=0.01)
         # The whole answer would take two minutes.
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(LIMIT_S):
             events = await collect(running.engine, speech_job(long, *LONG[:2], max_samples=12_001))
         await running.provider.until(lambda: running.provider.open == 0)
         (seen,) = running.provider.seen
