@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -118,11 +118,11 @@ class Signer:
         digests wait. Raises SignerUnavailable."""
         request = SignRequest(definition=write_definition(facts), digest=digest)
         queue = self._queue(wants_stamp=True)
-        return await asyncio.shield(queue.start_work(self._signed(self._sign_in_turn(queue, request))))
+        sign = partial(self._sign_in_turn, queue, request)
+        return await asyncio.shield(queue.start_work(self._signed(sign)))
 
     async def take_place(self, account: str) -> FairPlace:
-        """Reserve a place for a file that is not made yet. Raises SignerUnavailable if no process can
-        sign."""
+        """Reserve a place for a file that is made later. Raises SignerUnavailable if no process can sign."""
         try:
             await self._read_certificate()
         except (OSError, UnusableCertificate) as error:
@@ -156,8 +156,8 @@ class Signer:
         was_promised = place is not None
         place = place or self._take_place(account)
         queue = self._queue(wants_stamp=was_promised)
-        embedding = self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
-        signing = queue.start_work(self._signed(embedding))
+        sign = partial(self._embed, queue, facts, (file, parent), sink, place, was_promised=was_promised)
+        signing = queue.start_work(self._signed(sign))
         place.give_back_after(signing)
         return await asyncio.shield(signing)
 
@@ -231,9 +231,9 @@ class Signer:
             self._count_signature(answer, was_stamp_due=may_stamp and bool(self._section.timestamp_url))
         return answer
 
-    async def _signed(self, signing: Awaitable[Signed | Unsigned]) -> Signed:
+    async def _signed(self, sign: Callable[[], Awaitable[Signed | Unsigned]]) -> Signed:
         """Return a signature. Raises SignerUnavailable if there is none, also where nobody waits any more."""
-        answer = await signing
+        answer = await sign()
         if isinstance(answer, Signed):
             return answer
         raise SignerUnavailable if answer is FILE_GONE else self._signing_failed(answer.reason)
