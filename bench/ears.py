@@ -3,6 +3,7 @@
 OpenAI's thirteen names speak ten English sentences each, and a woman and a man of each other language five.
 The model (`whisper-1`) writes them down, Hindi also after a prompt in its own letters. Words are compared as
 they are written, without their marks; a language with fewer than five wrong words in a hundred is heard well.
+`bench.ears_books` has books, whose sentences may be lost, and subtitles.
 """
 
 from __future__ import annotations

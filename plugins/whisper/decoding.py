@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from typing import Final, NamedTuple, TypeVar
+
+from plugins.whisper.windows import CHUNK, Window
 
 TEMPERATURES: Final = (0.0, 0.2, 0.5, 0.8)
 TIME_S: Final = 0.02
+MOST_PIECES: Final = 6
 _END_S = 0.5
 _MOST_REPEATED, _LEAST_LOGPROB, _MOST_NO_SPEECH = 2.4, -1.0, 0.6
 """Whisper's own limits: of a text's compression ratio, of its mean logprob, and of its chance of silence."""
+_EARLY_S, _LATE_S = 0.1, 0.3
+"""How much before the end of the last span, and behind the beginning of its own, the first word of a span may
+be told to begin."""
+
+Span = tuple[float, float]
+T = TypeVar("T")
 
 
 class Part(NamedTuple):
@@ -83,6 +94,46 @@ def parts_of(tokens: Sequence[int], end_of_text: int, first_time: int, sound_s: 
     if text:
         parts.append(Part(start_s, sound_s, tuple(text)))
     return tuple(parts)
+
+
+def pieces(
+    window: Window, hear: Callable[[Window], tuple[T, Attempt | None]]
+) -> Iterator[tuple[Window, T, Attempt]]:
+    """Yield what is heard of a window. Whisper may end before the speech does, and then the rest is a window
+    of its own. The `likely` of the one before it ends where it begins."""
+    for _ in range(MOST_PIECES):
+        opened, made = hear(window)
+        if made is None or not made.parts:
+            return
+        rest = window.rest(made.parts[-1].end_s)
+        if rest is None or rest.start <= window.start:
+            yield window, opened, made
+            return
+        yield window._replace(likely=window.likely[: (rest.start - window.start) // CHUNK]), opened, made
+        window = rest
+
+
+def in_speech(times_s: Sequence[Span], spans_s: Sequence[Span]) -> list[Span]:
+    """Return the times of words or sentences, in order, without the pauses between the spans of speech:
+    Whisper begins what follows a pause early, by up to the whole pause."""
+    if not spans_s:
+        return list(times_s)
+    begins, ends = zip(*spans_s, strict=True)
+    last = len(spans_s) - 1
+    places = (
+        bisect_right(ends, start_s + min(_EARLY_S, (end_s - start_s) / 2)) for start_s, end_s in times_s
+    )
+    first_spans = list(accumulate((min(last, place) for place in places), max))
+    found: list[Span] = []
+    for (start_s, end_s), span, before, after in zip(
+        times_s, first_spans, [-1, *first_spans], [*first_spans[1:], last + 1], strict=False
+    ):
+        is_late = span > before and start_s < begins[span] + _LATE_S
+        start_s = begins[span] if is_late else max(start_s, begins[span])
+        end_span = max(span, min(bisect_left(begins, end_s), after) - 1)
+        end_s = min(end_s, ends[end_span]) if after == span else ends[end_span]
+        found.append((start_s, max(start_s, end_s)))
+    return found
 
 
 def word_tokens(

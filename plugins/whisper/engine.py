@@ -56,17 +56,11 @@ class Network(Protocol):
     def detector(self) -> Detector: ...
 
     def hear(
-        self, job: HearJob, language: str, samples: Floats, start_s: float, stop: threading.Event
+        self, job: HearJob, language: str, window: Window, stop: threading.Event
     ) -> tuple[list[TranscriptSegment], str]: ...
 
     def score(
-        self,
-        job: HearJob,
-        language: str,
-        samples: Floats,
-        start_s: float,
-        texts: Sequence[str],
-        stop: threading.Event,
+        self, job: HearJob, language: str, window: Window, texts: Sequence[str], stop: threading.Event
     ) -> list[TranscriptSegment]: ...
 
 
@@ -116,9 +110,7 @@ class WhisperEngine:
             async for window in windows:
                 segments: list[TranscriptSegment] = []
                 if samples := len(window.samples):
-                    work = partial(
-                        self._network.hear, job, language, window.samples, window.start / HEARING_HZ
-                    )
+                    work = partial(self._network.hear, job, language, window)
                     segments, language = await self._in_turn(job, samples, work)
                 yield Transcript(tuple(segments), window.up_to / HEARING_HZ)
 
@@ -138,8 +130,10 @@ class WhisperEngine:
         texts = [(each,) for each in job.texts] if job.starts_s else [job.texts]
         starts = [min(len(sound), round(each * HEARING_HZ)) for each in job.starts_s or (0.0,)]
         for own, (begin, end) in zip(texts, pairwise([*starts, len(sound)]), strict=True):
-            samples = sound[begin : min(end, begin + most)]
-            work = partial(self._network.score, job, language, samples, begin / HEARING_HZ, own)
+            samples, likely = sound[begin : min(end, begin + most)], np.empty(0, np.float32)
+            if job.transcribes:
+                likely = await asyncio.to_thread(self._network.detector().likely, _in_chunks(samples))
+            work = partial(self._network.score, job, language, Window(begin, samples, end, likely), own)
             segments = await self._in_turn(job, len(samples), work)
             yield Transcript(tuple(segments), end / HEARING_HZ)
 
@@ -149,8 +143,7 @@ class WhisperEngine:
         async def add(whole: int) -> None:
             samples = _floats(held[:whole])
             del held[:whole]
-            padded = np.pad(samples, (0, -len(samples) % CHUNK))
-            cutter.add(samples, await asyncio.to_thread(detector.likely, padded))
+            cutter.add(samples, await asyncio.to_thread(detector.likely, _in_chunks(samples)))
             self._tick()
 
         async for data in pcm:
@@ -173,6 +166,10 @@ class WhisperEngine:
 def _floats(pcm: bytearray) -> Floats:
     whole = bytes(pcm[: len(pcm) // 2 * 2])
     return np.frombuffer(whole, "<i2").astype(np.float32) / np.float32(32768)
+
+
+def _in_chunks(samples: Floats) -> Floats:
+    return np.pad(samples, (0, -len(samples) % CHUNK))
 
 
 class _Turn(Ticket):

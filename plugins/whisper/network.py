@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ctranslate2
 import numpy as np
@@ -18,19 +18,23 @@ import tokenizers
 from faster_whisper.feature_extractor import FeatureExtractor
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.vad import get_vad_model
+from msgspec.structs import replace
 
 from plugins.whisper.decoding import (
     TEMPERATURES,
     TIME_S,
     Attempt,
+    Span,
     best_attempt,
+    in_speech,
     mean_log,
     parts_of,
+    pieces,
     word_tokens,
 )
 from plugins.whisper.model_format import MOST_TOKENS, WINDOW_FRAMES
 from plugins.whisper.plugin import WhisperSettings, whisper_language
-from plugins.whisper.windows import CHUNK, Floats
+from plugins.whisper.windows import CHUNK, Floats, Window
 from speech_engine.hearing import HEARING_HZ, HearJob, TranscriptSegment, TranscriptWord
 from speech_engine.language_names import UNSPACED
 
@@ -45,6 +49,14 @@ _SURE = 0.8
 
 Known = Sequence[tuple[str, int]]
 """Words, each with the number of its tokens."""
+
+
+class _Opened(NamedTuple):
+    """An encoded window, the tokenizer of its language, and whether that is surely the one."""
+
+    sound: Any
+    tokenizer: Any
+    is_sure: bool
 
 
 class SileroDetector:
@@ -78,55 +90,32 @@ class WhisperNetwork:
         return SileroDetector()
 
     def hear(
-        self, job: HearJob, language: str, samples: Floats, start_s: float, stop: threading.Event
+        self, job: HearJob, language: str, window: Window, stop: threading.Event
     ) -> tuple[list[TranscriptSegment], str]:
-        """Return the text of a window that begins at `start_s`, and its language if that is surely known."""
-        sound, tokenizer, is_sure = self._opened(samples, language, job)
-        made = self._best(sound, tokenizer, job, samples, stop)
-        if made is None:
-            return [], language  # what is no speech does not tell the language of what follows
-        words: list[list[TranscriptWord]] = [[] for _ in made.parts]
-        if job.times == "words":
-            has_blanks = tokenizer.language_code not in UNSPACED
-            known = [word_tokens(each.tokens, tokenizer.decode, has_blanks=has_blanks) for each in made.parts]
-            tokens = [token for part in made.parts for token in part.tokens]
-            words = self._timed(sound, tokenizer, tokens, known, samples, start_s)
-        segments = [
-            _segment(
-                *(own[0].start_s, own[-1].end_s) if own else (start_s + part.start_s, start_s + part.end_s),
-                text=tokenizer.decode(list(part.tokens)),
-                words=tuple(own),
-                language=tokenizer.language_code,
-                avg_logprob=made.avg_logprob,
-                no_speech=made.no_speech,
-                compression_ratio=made.compression_ratio,
-                temperature=made.temperature,
-                tokens=part.tokens,
-            )
-            for part, own in zip(made.parts, words, strict=True)
-        ]
-        return [each for each in segments if each.text.strip()], tokenizer.language_code if is_sure else ""
+        """Return the text of a window, and its language if that is surely known."""
+        opened = self._opened(window.samples, language, job)
+        segments: list[TranscriptSegment] = []
+        for piece in self._pieces(job, window, opened, stop):
+            segments += self._segments(job, *piece)
+        # What is no speech does not tell the language of what follows.
+        is_known = language or (segments and opened.is_sure)
+        return segments, opened.tokenizer.language_code if is_known else ""
 
     def score(
-        self,
-        job: HearJob,
-        language: str,
-        samples: Floats,
-        start_s: float,
-        texts: Sequence[str],
-        stop: threading.Event,
+        self, job: HearJob, language: str, window: Window, texts: Sequence[str], stop: threading.Event
     ) -> list[TranscriptSegment]:
-        """Return a segment for each known text. All are in a window that begins at `start_s`."""
-        sound, tokenizer, _ = self._opened(samples, language, job)
+        """Return a segment for each known text. All are in the window."""
+        sound, tokenizer, _ = opened = self._opened(window.samples, language, job)
         transcript: dict[str, Any] = {}
         if job.transcribes:
             # What is no speech has no words.
-            made = self._best(sound, tokenizer, job, samples, stop)
-            transcript = {"text": "" if made is None else made.text}
+            parts = self._pieces(job, window, opened, stop)
+            transcript = {"text": "".join([made.text for _, _, made in parts])}
         encoded = [[(word, tokenizer.encode(f" {word}")) for word in text.split()] for text in texts]
         tokens = [token for words in encoded for _, own in words for token in own]
         known = [[(word, len(own)) for word, own in words] for words in encoded]
-        timed = self._timed(sound, tokenizer, tokens, known, samples, start_s)
+        timed = self._timed(sound, tokenizer, tokens, known, window)
+        start_s = window.start / HEARING_HZ
         return [
             _segment(
                 *(words[0].start_s, words[-1].end_s) if words else (start_s, start_s),
@@ -138,17 +127,53 @@ class WhisperNetwork:
             for text, words in zip(texts, timed, strict=True)
         ]
 
-    def _best(
-        self, sound: Any, tokenizer: Any, job: HearJob, samples: Floats, stop: threading.Event
-    ) -> Attempt | None:
+    def _pieces(
+        self, job: HearJob, window: Window, first: _Opened, stop: threading.Event
+    ) -> Iterator[tuple[Window, _Opened, Attempt]]:
+        def hear(part: Window) -> tuple[_Opened, Attempt | None]:
+            is_first = part is window
+            opened = first if is_first else self._opened(part.samples, first.tokenizer.language_code, job)
+            return opened, self._best(opened, job, part.samples, stop)
+
+        return pieces(window, hear)
+
+    def _segments(
+        self, job: HearJob, window: Window, opened: _Opened, made: Attempt
+    ) -> list[TranscriptSegment]:
+        sound, tokenizer, _ = opened
+        start_s, spans_s = window.start / HEARING_HZ, window.spans_s()
+        times_s = in_speech([(part.start_s, part.end_s) for part in made.parts], spans_s)
+        words: list[list[TranscriptWord]] = [[] for _ in made.parts]
+        if job.times == "words":
+            has_blanks = tokenizer.language_code not in UNSPACED
+            known = [word_tokens(each.tokens, tokenizer.decode, has_blanks=has_blanks) for each in made.parts]
+            tokens = [token for part in made.parts for token in part.tokens]
+            words = _in_speech(self._timed(sound, tokenizer, tokens, known, window), start_s, spans_s)
+        segments = [
+            _segment(
+                *(own[0].start_s, own[-1].end_s) if own else (start_s + begin_s, start_s + end_s),
+                text=tokenizer.decode(list(part.tokens)),
+                words=tuple(own),
+                language=tokenizer.language_code,
+                avg_logprob=made.avg_logprob,
+                no_speech=made.no_speech,
+                compression_ratio=made.compression_ratio,
+                temperature=made.temperature,
+                tokens=part.tokens,
+            )
+            for part, own, (begin_s, end_s) in zip(made.parts, words, times_s, strict=True)
+        ]
+        return [each for each in segments if each.text.strip()]
+
+    def _best(self, opened: _Opened, job: HearJob, samples: Floats, stop: threading.Event) -> Attempt | None:
+        sound, tokenizer, _ = opened
         return best_attempt(
             (job.temperature,) if job.temperature else TEMPERATURES,
             lambda temperature: self._decoded(sound, tokenizer, job, len(samples) / HEARING_HZ, temperature),
             stop.is_set,
         )
 
-    def _opened(self, samples: Floats, language: str, job: HearJob) -> tuple[Any, Any, bool]:
-        """Return the encoded window, the tokenizer of its language, and whether that is surely the one."""
+    def _opened(self, samples: Floats, language: str, job: HearJob) -> _Opened:
         sound, is_sure = self._encoded(samples, _MOST_BANDS if job.full_window else 0), True
         if not language:
             language, is_sure = self._language(sound, job.languages)
@@ -157,7 +182,8 @@ class WhisperNetwork:
                 sound = self._encoded(samples, _MOST_BANDS)
                 language, is_sure = self._language(sound, job.languages)
         is_multilingual = self._model.is_multilingual
-        return sound, Tokenizer(self._words, is_multilingual, task=job.task, language=language), is_sure
+        tokenizer = Tokenizer(self._words, is_multilingual, task=job.task, language=language)
+        return _Opened(sound, tokenizer, is_sure)
 
     def _encoded(self, samples: Floats, bands: int = 0) -> Any:
         """Encode a window at its own length and some silence, or at `bands` if these are not 0: half a minute
@@ -210,16 +236,15 @@ class WhisperNetwork:
         tokenizer: Any,
         tokens: Sequence[int],
         known: Sequence[Known],
-        samples: Floats,
-        start_s: float,
+        window: Window,
     ) -> list[list[TranscriptWord]]:
         """Return when each word was said, and how likely it is. A text that is too long has no more times."""
         fitting = list(tokens[: MOST_TOKENS - 8])
-        (found,) = self._model.align(sound, tokenizer.sot_sequence, [fitting], _bands(samples))
+        (found,) = self._model.align(sound, tokenizer.sot_sequence, [fitting], _bands(window.samples))
         starts: dict[int, float] = {}
         for token, frame in found.alignments:
             starts.setdefault(token, frame * TIME_S)
-        end_s = len(samples) / HEARING_HZ
+        start_s, end_s = window.start / HEARING_HZ, len(window.samples) / HEARING_HZ
         times_s = list(accumulate((min(end_s, starts.get(at, end_s)) for at in range(len(tokens) + 1)), max))
         likely = [*found.text_token_probs[: len(fitting)], *[0.0] * (len(tokens) - len(fitting))]
         timed: list[list[TranscriptWord]] = []
@@ -241,6 +266,20 @@ class WhisperNetwork:
 
 def _segment(start_s: float, end_s: float, **fields: Any) -> TranscriptSegment:
     return TranscriptSegment(start_s=round(start_s, 3), end_s=round(end_s, 3), **fields)
+
+
+def _in_speech(
+    timed: Sequence[Sequence[TranscriptWord]], start_s: float, spans_s: Sequence[Span]
+) -> list[list[TranscriptWord]]:
+    spans_s = [(start_s + begin_s, start_s + end_s) for begin_s, end_s in spans_s]
+    times = iter(in_speech([(word.start_s, word.end_s) for own in timed for word in own], spans_s))
+    return [
+        [
+            replace(word, start_s=round(begin_s, 3), end_s=round(end_s, 3))
+            for word, (begin_s, end_s) in zip(own, times, strict=False)
+        ]
+        for own in timed
+    ]
 
 
 def _is_mark(text: str) -> bool:

@@ -25,15 +25,45 @@ _BEFORE, _AFTER = 6, 10
 """The chunks around speech that are heard, too: the detector is late at a soft beginning."""
 
 
+_MOST_UNHEARD_S = 1.0
+"""A text that ends so long before the last speech of its window has left something out."""
+_NEAR_S = 0.5
+"""The end of a text may be told so much too early or too late."""
+
+
 class Window(NamedTuple):
-    """A part with speech, from the sample `start`. After it, `up_to` samples of the recording were heard."""
+    """A part with speech, from the sample `start`. After it, `up_to` samples of the recording were heard.
+
+    `likely` tells how likely each chunk is speech. If it is empty, nothing is known of the pauses.
+    """
 
     start: int
     samples: Floats
     up_to: int
+    likely: Floats = np.empty(0, np.float32)
 
     def __repr__(self) -> str:
         return f"<Window from {self.start}, {len(self.samples)} samples>"
+
+    def spans_s(self) -> list[tuple[float, float]]:
+        """Return where speech begins and ends between the pauses, in seconds of the window."""
+        edges = [0, *(edge for pause in pauses(self.likely) for edge in pause), len(self.likely)]
+        return [
+            (begin * CHUNK / HEARING_HZ, min(end * CHUNK, len(self.samples)) / HEARING_HZ)
+            for begin, end in zip(edges[::2], edges[1::2], strict=True)
+            if (self.likely[begin:end] >= _SPEECH).any()
+        ]
+
+    def rest(self, ended_s: float) -> Window | None:
+        """Return the part behind a text that ended at `ended_s`, or None if hardly any speech is there."""
+        later = [span for span in self.spans_s() if span[1] > ended_s]
+        if not later or later[-1][1] <= ended_s + _MOST_UNHEARD_S:
+            return None
+        (begin_s, end_s), at_s = later[0], ended_s
+        if min(ended_s - begin_s, end_s - ended_s) < _NEAR_S:  # in a pause, it cuts no word
+            at_s = begin_s if ended_s - begin_s <= end_s - ended_s else later[1][0]
+        begin = max(0, round(at_s * _A_SECOND) - _PAUSE) * CHUNK
+        return Window(self.start + begin, self.samples[begin:], self.up_to, self.likely[begin // CHUNK :])
 
 
 class WindowCutter:
@@ -64,10 +94,11 @@ class WindowCutter:
         last = min(end, first + int(speech[-1]) + 1 + _AFTER) if len(speech) else first
         speech_samples = self._held[first * CHUNK : last * CHUNK]
         start = self._begin + first * CHUNK
+        likely = self._likely[first:last]
         cut = min(end * CHUNK, len(self._held))
         self._begin += cut
         self._held, self._likely = self._held[cut:], self._likely[end:]
-        return Window(start, speech_samples, self._begin)
+        return Window(start, speech_samples, self._begin, likely)
 
 
 def _best_cut(likely: Floats) -> int:

@@ -17,7 +17,7 @@ from plugins.whisper.measured import HEARS_WELL, KNOWN_WORDS_LATE_S
 from plugins.whisper.model_format import MODEL_FORMAT
 from plugins.whisper.network import WhisperNetwork
 from plugins.whisper.plugin import WhisperSettings, other_names
-from plugins.whisper.windows import CHUNK
+from plugins.whisper.windows import CHUNK, Window
 from speech_engine import Context, EngineUnavailable, Language, ModelInfo, Plugin
 from speech_engine.hearing import HEARING_HZ, HearJob
 from speech_engine.model_files import FolderContents, UnusableModel, check_model, find_manifest
@@ -35,8 +35,9 @@ def _loaded(folder: Path, settings: WhisperSettings) -> WhisperNetwork:
     noise = np.random.default_rng(0).normal(0, 0.1, 64 * CHUNK).astype(np.float32)
     network.detector().likely(noise)
     job = HearJob(id="trial", tenant="", model="", temperature=1.0)
-    network.hear(job, facts.languages[0], noise, 0.0, threading.Event())
-    network.score(job, facts.languages[0], noise, 0.0, ("One.",), threading.Event())
+    window = Window(0, noise, len(noise))
+    network.hear(job, facts.languages[0], window, threading.Event())
+    network.score(job, facts.languages[0], window, ("One.",), threading.Event())
     _give_way()
     return network
 

@@ -14,7 +14,7 @@ from proxy.storage.usage import CheckSums
 from speech_engine.redacted import Redacted
 
 
-class CheckReport(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
+class CheckReport(Redacted, msgspec.Struct, frozen=True):
     """The report on a checked answer: the seconds that were heard and those that were not, and the number of
     sentences that were said again. `wrong` and `unsure` are the words that stayed so, and `free_s` are the
     seconds that cost nothing for that reason. `why` names the obstacles to a check."""
@@ -23,21 +23,21 @@ class CheckReport(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
     unchecked_s: float
     again: int
     free_s: float
-    wrong: tuple[WrongWords, ...] | UnsetType = UNSET
+    wrong: tuple[WrongWords, ...] = ()
     unsure: tuple[WrongWords, ...] | UnsetType = UNSET
     why: str | UnsetType = UNSET
 
     @property
     def sums(self) -> CheckSums:
-        return CheckSums(self.checked_s, self.unchecked_s, self.again, len(self.wrong or ()), self.free_s)
+        return CheckSums(self.checked_s, self.unchecked_s, self.again, len(self.wrong), self.free_s)
 
     def without_start(self, characters: int) -> CheckReport:
         """Return the report on a text without so many characters at its beginning."""
         wrong, unsure = (
             tuple([replace(word, start=word.start - characters, end=word.end - characters) for word in each])
-            for each in (self.wrong or (), self.unsure or ())
+            for each in (self.wrong, self.unsure or ())
         )
-        return replace(self, wrong=wrong or UNSET, unsure=unsure or UNSET)
+        return replace(self, wrong=wrong, unsure=unsure or UNSET)
 
 
 FREE_ROOM_S = 0.0
@@ -96,7 +96,7 @@ class CheckTotals:
             unchecked_s=round(sum(parts_s.values()) - checked_s, 3),
             again=self.again,
             free_s=round(sum([parts_s[number] for number in self.free_parts if number in parts_s]), 3),
-            wrong=words["wrong"] or UNSET,
+            wrong=words["wrong"],
             unsure=words["unsure"] or UNSET,
             why=", ".join(filter(None, reasons)) or UNSET,
         )

@@ -7,6 +7,7 @@ a part that cannot be heard in time is sent as it is.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from math import exp
@@ -86,9 +87,8 @@ class TranscriptCheck(MadePartCheck):
         self._front_ends = front_ends
         self._watch = watch
         self._rates = rates
-        self._queue = HearingQueue()
-        # Parts without a listener wait for all others, so they have a queue of their own.
-        self._idle_queue = HearingQueue()
+        # By who waits. What is late for a listener says nothing of how long other parts must wait.
+        self._queues: defaultdict[tuple[bool, bool], HearingQueue] = defaultdict(HearingQueue)
         self._lengths = VoiceLengths()
         self.use_section(CheckSection())
 
@@ -122,7 +122,7 @@ class TranscriptCheck(MadePartCheck):
         until = asyncio.get_running_loop().time() + made.within_s
         try:
             slots = 1 if made.is_idle else max(1, int(self._share * recogniser.slots))
-            queue = self._idle_queue if made.is_idle else self._queue
+            queue = self._queues[made.is_idle, made.goes_whole]
             async with queue.turn(recogniser.name, slots, made.length_s, until):
                 return await self._verdict(made, recogniser, until)
         except TooLate:

@@ -28,8 +28,9 @@ from speech_engine import EngineError, SpeechJob
 
 LONGEST_S = 60.0
 """A part that is expected to be longer is not heard: it is a text without sentences."""
-_TIMES_ITS_LENGTH, _LEAST_S, _LEAST_JOB_S = 3.0, 1.0, 60.0
-"""How long a made part may be heard and spoken again: so many times its length, and at least so long."""
+_TIMES_ITS_LENGTH, _LEAST_S, _LEAST_WHOLE_S = 3.0, 1.0, 60.0
+"""How long a made part may be heard and spoken again: so many times its length, and at least so long; longer
+where nothing is sent before all of it is made."""
 _AGAIN_SHARE = 0.3
 """The part of a request's estimated length that may be spoken again."""
 _ALWAYS_AGAIN = 2
@@ -152,6 +153,7 @@ class PartsOfCall(CheckedParts):
         self._parts_again = 0
         self._made = [asyncio.Event() for _ in call.totals.parts]
         self._late_checks: set[asyncio.Task[None]] = set()
+        self._late_checks_s = _LEAST_WHOLE_S if call.goes_whole else _LATE_CHECKS_S
 
     async def start_part(
         self, run: PartRun, waited_s: float, wait_until_free: WaitUntilFree | None
@@ -176,7 +178,7 @@ class PartsOfCall(CheckedParts):
     async def wait_checked(self) -> None:
         """Wait a moment for the verdicts on parts that were sent before they were heard."""
         if self._late_checks:
-            await asyncio.wait(self._late_checks, timeout=_LATE_CHECKS_S)
+            await asyncio.wait(self._late_checks, timeout=self._late_checks_s)
 
     async def stop_checks(self) -> None:
         for task in self._late_checks:
@@ -212,7 +214,7 @@ class PartsOfCall(CheckedParts):
                 raise
             failure = error
         self._made[run.number].set()
-        least_s = _LEAST_JOB_S if self._call.job else _LEAST_S
+        least_s = _LEAST_WHOLE_S if self._call.goes_whole else _LEAST_S
         until = min(plays_at, time.monotonic() + max(least_s, _TIMES_ITS_LENGTH * run.estimated_s))
         if best is not None:
             self._note_made(run.number)
@@ -247,6 +249,7 @@ class PartsOfCall(CheckedParts):
                 rate_hz=stream.sample_rate_hz,
                 within_s=within_s,
                 is_idle=bool(call.job),
+                goes_whole=call.goes_whole,
             )
         )
 
@@ -300,7 +303,7 @@ class PartsOfCall(CheckedParts):
         task.add_done_callback(self._late_checks.discard)
 
     async def _check_late(self, run: PartRun, stream: CandidateStream, pcm: bytes) -> None:
-        verdict = await self._hear(run, stream, pcm, _LATE_CHECKS_S)
+        verdict = await self._hear(run, stream, pcm, self._late_checks_s)
         self._totals.note_verdict(run.number, verdict, len(pcm) / (2 * stream.sample_rate_hz))
 
     def _note(self, run: PartRun, attempt: _Try) -> None:

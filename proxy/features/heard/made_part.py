@@ -21,7 +21,8 @@ class MadePart(NamedTuple):
 
     It is the try number `again` of its `part`, from 0 on. The job has its text as it should be heard, and
     `places` leads from there to the text that was sent. A verdict after `within_s` is
-    of no use. `is_idle` is true for a part of a job, for which no listener waits.
+    of no use. `is_idle` is true for a part of a job, for which no listener waits. If the answer `goes_whole`,
+    its ears are waited for, as those of a job are.
     """
 
     account: str
@@ -34,6 +35,7 @@ class MadePart(NamedTuple):
     rate_hz: int
     within_s: float
     is_idle: bool
+    goes_whole: bool = False
 
     def __repr__(self) -> str:
         return f"<MadePart of {self.length_s:.1f} s by {self.candidate.speaker}>"

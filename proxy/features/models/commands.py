@@ -6,6 +6,7 @@ They are files below the data folder, so no server is needed. Slow modules are i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,8 @@ NATURAL = Group("voices", "")
 
 _WIDE = ("parameters", "memory", "attribution", "imported", "digest", "folder")
 _FOUND_WIDE = ("title", "command")
+_MOST_LANGUAGES = 20
+"""A table counts more. JSON has all of them."""
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
 _Accepted = Annotated[
@@ -45,7 +48,7 @@ def _models_table(answer: dict[str, Any]) -> list[Part]:
             row.get("plugin", ""),
             row.get("licence", ""),
             row.get("basis", ""),
-            " ".join(row.get("languages", ())),
+            _languages_text(row.get("languages", ())),
             f"{row.get('bytes', 0) / 1e6:,.0f} MB",
             ", ".join(row.get("engines", ())),
             f"{row.get('parameters', 0):,}",
@@ -59,6 +62,11 @@ def _models_table(answer: dict[str, Any]) -> list[Part]:
     ]
     faults = [Line(f"{row['name']}: {row['fault']}", "red") for row in answer["data"] if row.get("fault")]
     return [Grid(columns, rows, _WIDE), *faults]
+
+
+def _languages_text(languages: Sequence[str]) -> str:
+    many = len(languages) > _MOST_LANGUAGES
+    return f"{len(languages)} languages" if many else " ".join(languages)
 
 
 def _imported_table(row: dict[str, Any]) -> list[Part]:
@@ -144,7 +152,7 @@ def _search_table(answer: dict[str, Any]) -> list[Part]:
         (
             row["name"],
             row["engine"],
-            " ".join(row["languages"]),
+            _languages_text(row["languages"]),
             _voices_text(row),
             size_text(row["bytes"]),
             f"{row['licence']}{', gated' if row['gated'] else ''}",

@@ -242,7 +242,11 @@ async def test_stopped_ears_cost_one_part_every_ten_seconds_its_time() -> None:
         await asyncio.sleep(11.0)
         assert {each.why for each in await results(5)} == {"late"}
         assert sum(waited) == pytest.approx(8.0)
+        patient = asyncio.create_task(checker.verdict_on(part(TEXT, within_s=60.0, goes_whole=True)))
+        await asyncio.sleep(30.0)
+        assert not patient.done(), "an answer in one piece waits, whatever was late for listeners"
         goes_on.set()
+        assert (await patient).result == "right"
         await asyncio.sleep(11.0)
         assert {each.result for each in await results(5)} == {"right"}
 

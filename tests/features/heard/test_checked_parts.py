@@ -13,9 +13,10 @@ import pytest
 from policies.price import MICRO
 from policies.routing import Candidate
 from proxy.features.heard.checked_parts import MadePartCheck
-from proxy.features.heard.made_part import MadePart
+from proxy.features.heard.made_part import UNHEARD, MadePart
 from proxy.ledger.verify import verify
 from proxy.speech.part_check import CheckResult, PartVerdict, WrongWords
+from proxy.storage.usage import CheckSums
 from speech_engine import Event, Finished, SpeechJob, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound
@@ -111,7 +112,13 @@ async def test_each_sentence_is_made_and_heard_alone_and_all_are_one_answer(stag
     assert all(job.is_taken_whole for job in one.jobs)
     assert [made.length_s for made in check.made] == [1.0, 2.0]
     assert answer.headers["x-voxgate-check"] == "heard"
-    assert answer.json()["check"] == {"checked_s": 3.26, "unchecked_s": 0.0, "again": 0, "free_s": 0.0}
+    assert answer.json()["check"] == {
+        "checked_s": 3.26,
+        "unchecked_s": 0.0,
+        "again": 0,
+        "free_s": 0.0,
+        "wrong": [],
+    }
     assert row.samples == round((3.0 + GAP_S) * RATE_HZ)
 
 
@@ -217,6 +224,32 @@ async def test_behind_the_first_sentence_goes_out_before_it_is_heard(stage: Any)
     done = json.loads(b"".join(sent).split(b"data: ")[-1])
     assert done["check"]["wrong"][0]["heard"] == "Miss"
     assert [job.goes_whole for job in one.jobs] == [False, True]
+
+
+class SlowCheck(ScriptedCheck):
+    """Its ears take so long, and give up at the end of a part's time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    async def verdict_on(self, made: MadePart) -> PartVerdict:
+        await asyncio.sleep(min(self._seconds, made.within_s))
+        return UNHEARD if made.within_s < self._seconds else await super().verdict_on(made)
+
+
+@simulated
+async def test_an_answer_in_one_piece_waits_for_slow_ears_and_a_stream_does_not(stage: Any) -> None:
+    for check in ("heard", "behind"):
+        async with stage(SlowCheck(20.0), Rehearsed(play(1.0))) as server:
+            told = (await ask(server, SENTENCES[0], check=check)).json()["check"]
+        assert (told["checked_s"], told["unchecked_s"], "why" in told) == (1.0, 0.0, False), check
+    async with stage(SlowCheck(20.0), Rehearsed(play(1.0))) as server:
+        await server.raw_speech(raw("heard"))
+        (row,) = await server.usage()
+    sums = CheckSums.of_column(row.checked)
+    assert sums is not None
+    assert (sums.checked_s, round(sums.unchecked_s, 2)) == (0.0, 2.0 + GAP_S)
 
 
 async def test_what_cannot_be_checked_is_said_and_goes_out_as_it_is(stage: Any) -> None:

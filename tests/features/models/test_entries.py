@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 import plugins
+from proxy.commands.tables import Grid
 from proxy.engines import registry
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
+from proxy.features.models.commands import _models_table, _search_table
 from proxy.features.models.entries import read_gallery
 from proxy.features.models.import_order import ImportOrder, judge_levels
 from proxy.features.models.importing import choose_file
@@ -155,6 +157,23 @@ def test_joe_is_no_model_to_sell_with(ours: Galleries) -> None:
     assert joe.entry.to_accept == ("Blizzard-2013",)
     assert joe.command == "voxgate models pull joe --accept Blizzard-2013"
     assert joe.name not in {each.name for each in ours.search(is_paid=True)}
+
+
+@each_row(
+    "languages, shown", [(["en", "th"], "en th"), ([f"x{number}" for number in range(99)], "99 languages")]
+)
+def test_tables_count_languages_that_are_many(languages: list[str], shown: str) -> None:
+    listed = {"name": "bird", "state": "ready", "folder": "f", "languages": languages}
+    found = dict.fromkeys(("name", "engine", "licence", "basis", "title", "command"), "") | {
+        "languages": languages,
+        "bytes": 1,
+        "genders": {},
+        **dict.fromkeys(("gated", "paid_use", "is_pulled", "speaks_samples"), False),
+    }
+    for parts in (_models_table({"data": [listed]}), _search_table({"data": [found], "faults": []})):
+        (grid,) = parts
+        assert isinstance(grid, Grid)
+        assert shown in grid.rows[0]
 
 
 def test_a_search_finds_names_words_and_languages(ours: Galleries) -> None:

@@ -5,13 +5,26 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
-from plugins.whisper.decoding import TEMPERATURES, Attempt, Part, best_attempt, parts_of, word_tokens
+from plugins.whisper.decoding import (
+    MOST_PIECES,
+    TEMPERATURES,
+    Attempt,
+    Part,
+    best_attempt,
+    in_speech,
+    parts_of,
+    pieces,
+    word_tokens,
+)
 from plugins.whisper.engine import Turns, WhisperEngine
 from plugins.whisper.plugin import WhisperSettings
 from plugins.whisper.windows import CHUNK, MOST_S, Floats, Window, WindowCutter
@@ -79,6 +92,123 @@ def test_silence_is_no_part_of_a_window_and_takes_none_of_its_own() -> None:
     assert window.start / HEARING_HZ == pytest.approx(19.8, abs=0.05)
     assert len(window.samples) / HEARING_HZ == pytest.approx(2.5, abs=0.05)
     assert WindowCutter().next(is_last=True) is None
+
+
+def window_of(*seconds: float) -> Window:
+    """A window with speech and pauses in turn, which begins at the first second of its recording."""
+    lengths = [round(each * HEARING_HZ / CHUNK) for each in seconds]
+    likely = np.concatenate([np.full(count, float(at % 2 == 0)) for at, count in enumerate(lengths)])
+    samples = np.repeat(likely, CHUNK).astype(np.float32)
+    return Window(HEARING_HZ, samples, HEARING_HZ + len(samples), likely.astype(np.float32))
+
+
+@each_row(
+    "seconds, heard_s, rest_s",
+    [
+        ((4.0, 0.8, 2.0), 4.4, 4.8),
+        # The end of a text is told a little too early or too late.
+        ((4.0, 0.8, 2.0), 3.7, 4.8),
+        ((4.0, 0.8, 2.0), 5.1, 4.8),
+        ((4.0, 0.8, 1.0, 0.8, 2.0), 5.7, 6.6),
+        # It ends in the middle of what is said without a pause.
+        ((9.0,), 4.0, 4.0),
+        ((4.0, 0.8, 2.0), 2.0, 2.0),
+        # Nothing is left, or not enough to be a sentence.
+        ((4.0, 0.8, 2.0), 6.8, None),
+        ((4.0, 0.8, 2.0), 5.9, None),
+        ((4.0, 0.4, 0.5), 4.0, None),
+        ((0.0, 9.0), 1.0, None),
+    ],
+)
+def test_what_a_text_left_of_its_window_begins_in_a_pause(
+    seconds: tuple[float, ...], heard_s: float, rest_s: float | None
+) -> None:
+    window = window_of(*seconds)
+    rest = window.rest(heard_s)
+    assert (rest is None) == (rest_s is None)
+    if rest is not None and rest_s is not None:
+        # Three chunks before, as the detector is late at a soft beginning.
+        assert rest.start / HEARING_HZ == pytest.approx(1.0 + rest_s - 0.1, abs=0.04)
+        assert (rest.start + len(rest.samples), rest.up_to) == (window.up_to, window.up_to)
+        assert len(rest.likely) * CHUNK == len(rest.samples)
+    assert window._replace(likely=np.empty(0, np.float32)).rest(heard_s) is None
+
+
+def heard_in(window: Window, *ends_s: float | None) -> list[float]:
+    """Hear a window whose texts end at these seconds of their pieces. Return where the pieces begin."""
+    left = list(ends_s)
+
+    def hear(_: Window) -> tuple[str, Attempt | None]:
+        end_s = left.pop(0)
+        parts = () if end_s is None else (Part(0.0, end_s, (1,)),)
+        return "opened", attempt("text", -0.3)._replace(parts=parts)
+
+    return [piece.start / HEARING_HZ - 1.0 for piece, _, _ in pieces(window, hear)]
+
+
+def test_what_whisper_leaves_out_at_the_end_of_a_window_is_heard_as_a_window_of_its_own() -> None:
+    window = window_of(*[2.0, 1.0] * 9, 2.0)
+    for ends_s, begins_s in (
+        ([29.0], [0.0]),
+        ([14.2, 15.0], [0.0, 14.9]),
+        ([5.2, 2.2, 21.0], [0.0, 5.9, 8.9]),
+        ([5.2, None], [0.0]),  # without a text, nothing tells where a rest begins
+        ([5.2, 0.0], [0.0, 5.9]),  # each begins later than the last
+    ):
+        assert heard_in(window, *ends_s) == pytest.approx(begins_s, abs=0.15)
+    assert len(heard_in(window, *[2.2] * 9)) == MOST_PIECES
+
+
+def test_a_piece_has_no_speech_of_the_next_one_though_its_end_is_told_there() -> None:
+    window = window_of(4.0, 0.8, 2.0)
+    ends = iter([5.1, 2.0])
+
+    def hear(_: Window) -> tuple[None, Attempt]:
+        return None, attempt("text", -0.3)._replace(parts=(Part(0.0, next(ends), (1,)),))
+
+    first, second = (
+        [piece.start / HEARING_HZ + at_s for span in piece.spans_s() for at_s in span]
+        for piece, _, _ in pieces(window, hear)
+    )
+    assert first == pytest.approx([1.0, 5.0], abs=0.04)
+    assert second == pytest.approx([5.8, 7.8], abs=0.04)
+
+
+SPANS_S = ((0.2, 2.0), (4.0, 5.0), (5.1, 7.0))
+
+
+@each_row(
+    "told, times",
+    [
+        # A start in silence moves to the next speech, an end to the end of its speech.
+        (((0.0, 3.1), (3.1, 9.0)), ((0.2, 2.0), (4.0, 7.0))),
+        (((0.0, 1.5), (1.95, 4.4), (4.4, 6.0)), ((0.2, 2.0), (4.0, 4.4), (4.4, 7.0))),
+        # The first word of a span is told a little late, and others are where they are.
+        (((0.4, 1.0), (1.0, 1.8), (4.2, 4.8)), ((0.2, 1.0), (1.0, 2.0), (4.0, 5.0))),
+        (((1.0, 1.8),), ((1.0, 2.0),)),
+        (((8.0, 8.5),), ((8.0, 8.0),)),
+        ((), ()),
+    ],
+)
+def test_words_and_sentences_begin_and_end_in_speech(
+    told: tuple[tuple[float, float], ...], times: tuple[tuple[float, float], ...]
+) -> None:
+    assert in_speech(told, SPANS_S) == list(times)
+    assert in_speech(told, ()) == list(told), "nothing is known of the pauses"
+
+
+MOMENTS_S = st.lists(st.floats(0.0, 30.0), min_size=2, max_size=12).map(sorted)
+
+
+@given(MOMENTS_S, MOMENTS_S)
+def test_times_stay_in_order_and_within_speech(told_s: list[float], edges_s: list[float]) -> None:
+    spans = list(zip(edges_s[::2], edges_s[1::2], strict=False))
+    found = in_speech(list(pairwise(told_s)), spans)
+    starts = [start_s for start_s, _ in found]
+    assert starts == sorted(starts)
+    assert all(start_s <= end_s for start_s, end_s in found)
+    assert all(end_s <= max(start_s, spans[-1][1]) for start_s, end_s in found)
+    assert all(start_s >= spans[0][0] for start_s in starts)
 
 
 def times(*tokens: int | float) -> list[int]:
@@ -153,6 +283,7 @@ class FakeNetwork:
         self.has_begun = threading.Event()
         self.order: list[str] = []
         self.languages_asked: list[str] = []
+        self.spans_s: list[list[tuple[float, float]]] = []
         self.stopped = 0
 
     def detector(self) -> "FakeNetwork":
@@ -162,7 +293,7 @@ class FakeNetwork:
         return np.asarray(np.abs(samples.reshape(-1, CHUNK)).max(axis=1) > 0.01, np.float32)
 
     def hear(
-        self, job: HearJob, language: str, samples: Floats, start_s: float, stop: threading.Event
+        self, job: HearJob, language: str, window: Window, stop: threading.Event
     ) -> tuple[list[TranscriptSegment], str]:
         self.order.append(job.id)
         self.languages_asked.append(language)
@@ -171,21 +302,20 @@ class FakeNetwork:
             if stop.is_set():
                 self.stopped += 1
                 return [], ""
-        end_s = start_s + len(samples) / HEARING_HZ
+        start_s, end_s = bounds_s(window)
         return [TranscriptSegment(start_s=start_s, end_s=end_s, text=f" {len(self.order)}")], "es"
 
     def score(
-        self,
-        job: HearJob,
-        language: str,
-        samples: Floats,
-        start_s: float,
-        texts: Sequence[str],
-        stop: threading.Event,
+        self, job: HearJob, language: str, window: Window, texts: Sequence[str], stop: threading.Event
     ) -> list[TranscriptSegment]:
         self.order.append(job.id)
-        end_s = start_s + len(samples) / HEARING_HZ
+        self.spans_s.append(window.spans_s())
+        start_s, end_s = bounds_s(window)
         return [TranscriptSegment(start_s=start_s, end_s=end_s, text=text) for text in texts]
+
+
+def bounds_s(window: Window) -> tuple[float, float]:
+    return window.start / HEARING_HZ, (window.start + len(window.samples)) / HEARING_HZ
 
 
 @asynccontextmanager
@@ -290,6 +420,15 @@ async def test_known_texts_are_found_where_they_begin() -> None:
         assert len(segments(await hear(engine, "a", pcm_of(2.0), texts=("One.", "Two.")))) == 2
         with pytest.raises(UnusableSample, match="its beginning"):
             await hear(engine, "a", LONG, texts=("One.", "Two."))
+
+
+async def test_a_check_knows_the_pauses_of_its_window() -> None:
+    """So what its transcript leaves out at the end is heard, too."""
+    async with ears() as (engine, network):
+        await hear(engine, "a", pcm_of(2.0, 1.0, 2.5), texts=("One.",), transcribes=True)
+        ((first, second),) = network.spans_s
+        assert first == pytest.approx((0.0, 2.0), abs=0.04)
+        assert second == pytest.approx((3.0, 5.5), abs=0.04)
 
 
 async def test_who_leaves_while_waiting_holds_nobody_up() -> None:

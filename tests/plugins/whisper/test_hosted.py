@@ -179,6 +179,25 @@ async def test_known_words_begin_where_they_were_said(kept: Kept) -> None:
     assert np.percentile(np.abs(late_s - np.median(late_s)), 90) < 0.12
 
 
+async def test_what_follows_a_pause_begins_when_it_is_said(kept: Kept) -> None:
+    """Whisper itself tells the first word and the sentence up to the whole pause early."""
+    pauses_s = (1.0, 2.5, 4.0)
+    pcm, begins_s = b"", list[float]()
+    for (sound, words), pause_s in zip(kept.speech, pauses_s, strict=True):
+        pcm += bytes(2 * round(pause_s * HEARING_HZ))
+        begins_s.append(len(pcm) / 2 / HEARING_HZ + words[0])
+        pcm += sound
+    for times in ("segments", "words"):
+        found = await heard(kept, pcm, language="en", times=times)
+        assert len(found) == len(SENTENCES)
+        late_s = [each.start_s - at_s for each, at_s in zip(found, begins_s, strict=True)]
+        assert max(map(abs, late_s)) < 0.15, times
+        assert [each.words[0].start_s for each in found if each.words] in (
+            [],
+            [each.start_s for each in found],
+        )
+
+
 async def test_silence_noise_and_hum_have_no_words(kept: Kept) -> None:
     moments = np.arange(12 * HEARING_HZ) / HEARING_HZ
     noise = np.random.default_rng(1).normal(0, 3_000, len(moments))

@@ -234,7 +234,7 @@ class Player {
 export const wordsText = (result, words) => t(`player.${result}`, { words: words.map(({ wanted, heard }) => t("player.heard_as", { wanted, heard })).join(", ") });
 
 const checkedText = (check) => html`<p class="quiet small" id="player-checked" role="status">${[check.checked_s ? t("player.checked") : t("player.unchecked"),
-  ...["wrong", "unsure"].filter((result) => check[result]).map((result) => wordsText(result, check[result]))].join(". ")}</p>`;
+  ...["wrong", "unsure"].filter((result) => check[result]?.length).map((result) => wordsText(result, check[result]))].join(". ")}</p>`;
 
 function wave(peaks, share) {
   const most = Math.max(0.05, ...peaks);
