@@ -151,7 +151,7 @@ class ConversionKind(SpokenKind):
         call = await speaking.prepare_call(id_, caller, speech_request, step_terms(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
-        survey = await self._decoder.survey(account, upload.audio)
+        survey = await self._decoder.survey(payer, upload.audio)
         if await asyncio.to_thread(long_recordings.is_silent, survey.levels):
             raise invalid_audio("it is silent, or its level is far too low", FILE)
         pieces = await asyncio.to_thread(
