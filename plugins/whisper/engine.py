@@ -93,7 +93,7 @@ class WhisperEngine:
     async def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         if job.model != self._info.id:
             raise EngineFailed(f"Whisper has one model, {self._info.id!r}, and was asked for {job.model!r}")
-        language = whisper_language(job.language or self._language)
+        language = whisper_language(job.language or ("" if job.languages else self._language))
         if language and language not in self._network.languages:
             raise UnsupportedLanguage(f"This model does not know the language {job.language[:20]!r}.")
         events = self._known(job, language, pcm) if job.texts else self._unknown(job, language, pcm)

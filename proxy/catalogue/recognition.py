@@ -22,12 +22,13 @@ WINDOW_S = 28.0
 
 
 class OwnRecording(NamedTuple):
-    """A recording of an account, as 16-bit mono PCM at `HEARING_HZ`."""
+    """A recording: 16-bit mono PCM at `HEARING_HZ`. With `languages`, the model finds the one that it has."""
 
     id: str
     account: str
     pcm: bytes
     language: str
+    languages: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<OwnRecording {self.id} of {self.length_s:.1f} s>"
@@ -39,10 +40,11 @@ class OwnRecording(NamedTuple):
 
 class OwnTranscript(Redacted, msgspec.Struct, frozen=True):
     """The words of a recording. If it `is_reliable`, the model hears few words of this language wrong.
-    `avg_logprob` is the least one of its segments."""
+    `avg_logprob` is the least one of its segments. `languages` are those of its segments."""
 
     text: str
     is_reliable: bool
+    languages: frozenset[str] = frozenset()
     avg_logprob: float = 0.0
 
 

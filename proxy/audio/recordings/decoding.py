@@ -87,6 +87,12 @@ class MonoFrames:
         self.sample_bytes = 2
         self.channels = 0
 
+    @property
+    def stated_s(self) -> float:
+        """The length that the file states, or 0.0: of MP3 and AAC, libav guesses it from the first frames."""
+        is_guess = self._container.format.name in ("mp3", "aac")
+        return 0.0 if is_guess else float((self._container.duration or 0) / av.time_base)
+
     def __iter__(self) -> Iterator[tuple[Any, int]]:
         """Yield the frames, each with the number of its samples, as far as they can be read. `mono` gives the
         sound of one."""

@@ -80,7 +80,7 @@ class CloneOrders:
             recordings = await samples.list_original(self._store, record.id)
             if not recordings:
                 raise InvalidRequest("Only a voice of a recording can be cloned.", param=ENGINES_FIELD)
-            grant = await self._grants.get(record.account or "", record.consent)
+            grant = await self._grants.find_grant_of(record.account or "", record.consent, ENGINES_FIELD)
             rights = CloneRights.under(terms, permitted_providers(record.consent, grant))
             self.check_targets(targets, [each.seconds for each in recordings], rights)
         return targets

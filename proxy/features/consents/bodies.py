@@ -57,7 +57,7 @@ class ConsentName(msgspec.Struct, frozen=True, kw_only=True):
 
 class ConsentEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A consent. It was brought by the key `made_by`. `words` tells what its recording says of the phrase,
-    once it was heard: `words_checked`."""
+    once it was heard: `words_checked`. An operator may have accepted it, at `accepted_at`."""
 
     object: Literal["audio.voice_consent"] = "audio.voice_consent"
     id: str
@@ -73,6 +73,7 @@ class ConsentEntry(msgspec.Struct, frozen=True, kw_only=True):
     made_by: str
     words: Words
     words_checked: bool
+    accepted_at: int | None
 
 
 class ConsentList(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +157,7 @@ def consent_entry(consent: ReadableConsent) -> ConsentEntry:
         providers=None if record.providers is None else list(record.providers),
         uses=list(record.uses),
         words_checked=record.words != "unchecked",
+        accepted_at=None if record.accepted is None else record.accepted // SECOND_US,
     )
 
 

@@ -91,6 +91,12 @@ def consents_show(consent: _Consent) -> AdminRequest:
     return AdminRequest("GET", admin_path("consents", consent))
 
 
+@CONSENTS.command("accept", _consent_table)
+def consents_accept(consent: _Consent) -> AdminRequest:
+    """Accept a consent that waits: one by a statement, or whose words are not sure."""
+    return AdminRequest("POST", admin_path("consents", consent, "accept"))
+
+
 @CONSENTS.command("delete", SHOW_GONE)
 def consents_delete(consent: _Consent, is_sure: Sure = False) -> AdminRequest:
     """Delete a consent that no voice needs."""

@@ -16,16 +16,20 @@ from proxy.errors import Conflict, DecodingFailed, InvalidRequest, NoPlace, NotA
 from proxy.features.consents import bodies, rules
 from proxy.features.consents import records as consents
 from proxy.features.consents.consent_store import ConsentStore, ReadableConsent, check_providers
+from proxy.features.consents.records import IS_WAITING
 from proxy.http.body import read_body
 from proxy.http.endpoint import Query
-from proxy.http.lists import PAGE, read_page
+from proxy.http.lists import PAGE, query_choice, read_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, account_of, endpoint, second_path
 from proxy.storage.rows import new_id
+from proxy.storage.store import ALWAYS, Condition
 
 _ROOT, _ADMIN = "/v1/audio/voice_consents", "/admin/consents"
 _DEFAULT_ENTRIES = 20
 _MOST_ENTRIES = 100
+_WAITS = Query("waits", "`true` gives only those that wait until an operator accepts them.", ("true",))
+_NEVER = Condition("CAST(1 AS BIGINT) = 0", {})
 _PAGE = (
     Query("limit", f"How many, 1 to {_MOST_ENTRIES}. Without it, {_DEFAULT_ENTRIES}."),
     Query("after", "The `last_id` of the page before."),
@@ -41,6 +45,7 @@ class Consents(Resource):
         config = admin_tools.config
         # If an engine works at a runner, the runner receives the voice.
         self._providers = frozenset({*config.engines, *config.plugins_of("runner")})
+        self._wait_condition = IS_WAITING if config.consent.words == "refuse" else _NEVER
 
     @endpoint(
         "POST",
@@ -155,19 +160,30 @@ class Consents(Resource):
         "GET",
         _ADMIN,
         bodies.AccountConsentList,
-        queries=(ACCOUNT_QUERY, *PAGE),
+        queries=(ACCOUNT_QUERY, _WAITS, *PAGE),
         failures=(InvalidRequest, NotFound),
     )
     async def list_consents(self, request: Request) -> Response:
         """The consents of all accounts, the newest first"""
         account, store = await self._admin_tools.query_account(request), self._consents.store
-        listed = await read_page(
-            request, partial(consents.place_of, store, account), partial(consents.page, store, account)
-        )
+        only = self._wait_condition if query_choice(request, _WAITS) else ALWAYS
+        page = partial(consents.page, store, account, only=only)
+        listed = await read_page(request, partial(consents.place_of, store, account), page)
         return await listed.list_response(
             bodies.AccountConsentList,
             lambda row: bodies.account_consent(self._consents.open_if_possible(row)),
         )
+
+    @endpoint("POST", f"{_ADMIN}/{{id}}/accept", bodies.AccountConsent, failures=(NotFound, Conflict))
+    async def accept_consent(self, request: Request) -> Response:
+        """Accept a consent whose recording was not surely heard to say its phrase, or a statement"""
+        record = (await self._find_consent(request)).record
+        act = await self._admin_tools.audit_row(request, "consent.accepted", record.id, record.account)
+        await consents.accept_consent(self._consents.store, act)
+        found = await self._find_consent(request)
+        if found.record.words == "differs":
+            raise Conflict("Its recording says something else than the phrase: have it read again.")
+        return self._reply(request, found)
 
     @staticmethod
     def _reply(request: Request, consent: ReadableConsent, status: int = 200) -> Response:

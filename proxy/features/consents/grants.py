@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+from policies.plans import Terms
 from proxy.audio.recordings.intake import AcceptedRecording
 from proxy.catalogue.voice_records import ComparisonResult
 from proxy.errors import NotAllowed, RequestUnderWay
@@ -13,6 +14,8 @@ from proxy.features.consents.consent_store import find_record
 from proxy.features.consents.records import DEFAULT_USES, ConsentRecord, Use, record_digest
 from proxy.storage.store import Condition, Store
 
+STATED_CONSENT = "true"
+"""The consent of a request that only states that the speaker agrees."""
 IsWaiting = Callable[[str], Awaitable[bool]]
 Compare = Callable[[AcceptedRecording, ConsentRecord], Awaitable[ComparisonResult | None]]
 
@@ -39,8 +42,8 @@ class Grant(NamedTuple):
 
 
 class Grants:
-    """The grants of all accounts. With `refuses_words`, a consent whose recording does not say its phrase is
-    refused."""
+    """The grants of all accounts. With `refuses_words`, a consent allows nothing new until its recording was
+    heard to say its phrase, or an operator has accepted it. Voices that exist stay."""
 
     refuses_words = False
 
@@ -53,17 +56,34 @@ class Grants:
         """Return a grant of this account, for a new voice. Raises NotFound, NotAllowed and RequestUnderWay,
         which name the parameter."""
         record = await find_record(self._store, account, id_, param)
-        if self.refuses_words:
-            await self._check_words(record, param)
+        await self._check_words(record, param)
         return _grant(record)
 
+    async def find_grant_of(self, account: str, consent: str | None, param: str) -> Grant | None:
+        """Return the grant of an existing voice, for something new that is made of it. None: the voice has no
+        consent, or its consent is gone. Raises NotAllowed and RequestUnderWay."""
+        record = None if consent is None else await records.get(self._store, account, consent)
+        if record is None:
+            return None
+        await self._check_words(record, param)
+        return _grant(record)
+
+    def check_stated(self, consent: str, terms: Terms, param: str) -> None:
+        """Raise NotAllowed if a request only states the consent that its plan requires."""
+        if self.refuses_words and consent == STATED_CONSENT and terms.consent == "required":
+            raise _waits("A consent that is only stated, and has no id,", param)
+
     async def _check_words(self, record: ConsentRecord, param: str) -> None:
+        if not self.refuses_words or record.words == "match":
+            return
         if record.words == "differs":
             raise NotAllowed(
                 f"The recording of the consent '{record.id}' does not say its phrase.",
                 param=param,
                 code="consent_words_differ",
             )
+        if record.accepted is not None:
+            return
         if record.words == "unchecked" and await self._is_waiting(record.id):
             raise RequestUnderWay(
                 f"The recording of the consent '{record.id}' is still to be heard. Try again in a moment.",
@@ -71,6 +91,7 @@ class Grants:
                 code="consent_not_heard_yet",
                 retry_after_s=5.0,
             )
+        raise _waits(f"The consent '{record.id}'", param)
 
     async def get(self, account: str, id_: str | None) -> Grant | None:
         """Return a grant of this account, or None. No id, as of a voice without a consent, gives None."""
@@ -80,7 +101,7 @@ class Grants:
     async def training_grant(self, account: str, consent: str | None, *, is_required: bool) -> Grant | None:
         """Return the grant of a voice that is to be trained. None: it has no consent and needs none. Raises
         NotAllowed."""
-        grant = await self.get(account, consent)
+        grant = await self.find_grant_of(account, consent, "voice")
         if grant is not None:
             grant.check_use("training", "voice")
         elif consent is not None or is_required:
@@ -117,6 +138,11 @@ def permitted_providers(id_: str | None, grant: Grant | None) -> tuple[str, ...]
     if id_ is None:
         return None
     return () if grant is None else grant.providers
+
+
+def _waits(what: str, param: str) -> NotAllowed:
+    message = f"{what} waits until the server's operator accepts it: it was not heard to say its phrase."
+    return NotAllowed(message, param=param, code="consent_waits")
 
 
 def _grant(record: ConsentRecord) -> Grant:

@@ -47,7 +47,8 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
     alone.
 
     `made_by` is the id of the API key that sent it, or `control`. `digest` is that of the recording, if there
-    is one, and `quality` its measured quality as JSON. The speaker's name and the statement are in `sealed`.
+    is one, and `quality` its measured quality as JSON. An operator `accepted` the consent at this time. The
+    speaker's name and the statement are in `sealed`.
     """
 
     id: str
@@ -60,6 +61,7 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...] | None = None
     uses: tuple[Use, ...] = DEFAULT_USES
     words: Words = "unchecked"
+    accepted: int | None = None
     made_by: str
     created: int
     wrapped: str
@@ -86,6 +88,11 @@ _CONSENT_WAS_ADDED = "EXISTS (SELECT 1 FROM consents WHERE id = :subject)"
 _LOCK = "UPDATE consents SET id = id WHERE id = :id"
 _IS_THERE = "EXISTS (SELECT 1 FROM consents WHERE id = :grant AND account = :granted_by)"
 _NEEDED_BY = "SELECT id FROM voices WHERE consent = :subject ORDER BY created LIMIT 1"
+_WAITS = "accepted IS NULL AND words NOT IN ('match', 'differs')"
+IS_WAITING = Condition(_WAITS, {})
+"""The condition of the consents that only an operator can judge."""
+_ACCEPT = f"UPDATE consents SET accepted = :at WHERE id = :subject AND {_WAITS}"
+_WAS_ACCEPTED = "EXISTS (SELECT 1 FROM consents WHERE id = :subject AND accepted = :at)"
 _RESEAL = """
 UPDATE consents SET wrapped = :wrapped, sealed = :sealed
 WHERE id = :id AND account = :account AND sealed = :was RETURNING id
@@ -115,6 +122,12 @@ async def add_consent(
     statements = ROWS.add_statements(row, most, Condition(_HAS_TIME, {"most_s": most_s}, held))
     answers = await store.write(*statements, *audit.insert_statements(act, _CONSENT_WAS_ADDED), *also)
     return bool(answers[len(statements) - 1])
+
+
+async def accept_consent(store: Store, act: Act) -> None:
+    """Accept a consent that waits, and add the operator's `act` to the audit. Another one stays as it is."""
+    accept = Statement(_ACCEPT, {"at": act.at, "subject": act.subject})
+    await store.write(accept, *audit.insert_statements(act, _WAS_ACCEPTED))
 
 
 def consent_was_added(id_: str) -> Condition:

@@ -14,6 +14,7 @@ from proxy.features.consents.words import judge_consent
 from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement, Store
 from speech_engine.hearing import HEARING_HZ
+from speech_engine.language_names import base_tag
 from speech_engine.text.comparing import texts_to_sound
 
 _SET_WORDS = f"UPDATE consents SET words = :words WHERE id = :wish AND {COUNTED.sql}"
@@ -38,7 +39,9 @@ class WordChecks:
             return None
         master = await self._vault.open(record.account, record.digest)
         pcm = await asyncio.to_thread(whole_sound, master, HEARING_HZ)
-        return OwnRecording(record.id, record.account, pcm, record.language)
+        # A model that is told a wrong language may translate into it. So it finds the language by itself.
+        languages = tuple(dict.fromkeys((base_tag(record.language), *rules.LANGUAGES)))
+        return OwnRecording(record.id, record.account, pcm, record.language, languages)
 
     async def judge_words(self, task: HearingRow, text: OwnTranscript | None) -> WordChange:
         """Return the statements that store the judgement. Without a text, the consent stays unchecked."""
@@ -54,7 +57,9 @@ class WordChecks:
         sounds_by_text = await self._recognition.phonemes_of(texts, record.language) if texts else None
         sounds = None if sounds_by_text is None else lambda words: sounds_by_text.get(words, "")
         judgement = await asyncio.to_thread(judge, sounds)
+        is_in_language = text.languages <= {base_tag(record.language)}
+        words = judgement.words if is_in_language else "unsure"
         now = await self._store.now()
         data = {"id": task.id}
         notice = self._notices.statements(task.account, "consent.heard", data, now, COUNTED)
-        return WordChange((Statement(_SET_WORDS, {"words": judgement.words}), *notice))
+        return WordChange((Statement(_SET_WORDS, {"words": words}), *notice))

@@ -130,7 +130,7 @@ class Conversions:
         self, state: dict[str, Any], terms: Terms, upload: ConversionUpload, connection: Connection
     ) -> None:
         caller: Caller = state["caller"]
-        grant = await find_grant(self._grants, caller.account, upload.form)
+        grant = await find_grant(self._grants, caller.account, upload.form, terms)
         # These checks need no recording, so they run before the decoding.
         planned = upload.request(source_sound(b"", 0.0, "", grant))
         await self._speaking.prepare_call(state["request_id"], caller, planned, terms)

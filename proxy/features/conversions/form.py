@@ -8,10 +8,11 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from policies.plans import Terms
 from proxy.audio.formats import FORMATS, OutputForm, find_form
 from proxy.config.fields import FieldFault, missing_parameter
 from proxy.errors import InvalidRequest, NotFound, RequestTooLarge
-from proxy.features.consents.grants import Grant, Grants
+from proxy.features.consents.grants import STATED_CONSENT, Grant, Grants
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, RECORDING_TOO_LARGE, RequestForm, json_or_text, read_form
 from proxy.http.replies import encode_json
@@ -23,8 +24,6 @@ from proxy.speech.usage_tag import Tag
 from speech_engine.redacted import Redacted
 
 FILE, CONSENT = "file", "consent"
-STATED_CONSENT = "true"
-"""The value of `consent` that states the speaker's agreement without a stored consent."""
 _JSON_FIELDS = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate", "history")
 _ENGINE_FIELDS = ("f0_method", "index_rate", "protect", "rms_mix_rate")
 """The fields that only some engines support. They are sorted, so that equal fields give equal `Extra`
@@ -94,13 +93,14 @@ class ConversionUpload(NamedTuple):
         )
 
 
-async def find_grant(grants: Grants, account: str, form: ConversionForm) -> Grant | None:
+async def find_grant(grants: Grants, account: str, form: ConversionForm, terms: Terms) -> Grant | None:
     """Return the consent of the recording's speaker. None: the form has none, or only states that the speaker
     agrees.
 
-    Raises NotFound, and NotAllowed if the consent excludes conversions.
+    Raises NotFound, and NotAllowed if the consent excludes conversions, or only states what must be heard.
     """
     consent = form.consent.strip()
+    grants.check_stated(consent, terms, CONSENT)
     if consent in (STATED_CONSENT, ""):
         return None
     try:

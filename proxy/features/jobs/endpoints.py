@@ -190,6 +190,7 @@ class ClientJobs(JobResource):
         files=(FILE,),
         failures=(
             errors.NotFound,
+            errors.RequestUnderWay,
             errors.IdempotencyKeyReused,
             errors.NoPlace,
             errors.DecodingFailed,

@@ -17,7 +17,7 @@ from proxy.audio.recordings.intake import RecordingIntake
 from proxy.config.fields import missing_parameter
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotAllowed
-from proxy.features.consents.grants import Grant, Grants
+from proxy.features.consents.grants import STATED_CONSENT, Grant, Grants
 from proxy.features.own_voices.one_shot import OneShotSamples, RequestRecording
 from proxy.http.connection import Connection
 from proxy.http.form import MOST_FILE_BYTES, RequestForm, json_or_text, read_form
@@ -31,8 +31,6 @@ from proxy.speech.speech_request import SpeechRequest
 from speech_engine import Sample
 
 AUDIO, TEXT, CONSENT = "reference_audio", "reference_text", "consent"
-_STATED_CONSENT = "true"
-"""The consent of a request that only states that the speaker agrees."""
 _JSON_FIELDS = ("speed", "pitch", "seed", "cache", "background", "history", "sample_rate", "bitrate")
 _STORING_FIELDS = ("cache", "background", "history")
 """Fields of a speech request that ask the server to store something of it."""
@@ -130,6 +128,7 @@ class ReferenceSpeech:
             connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS | FOREIGN_FIELDS | client_fields
         )
         reference = _parse_reference(form, defaults, client_fields, needs_consent=terms.consent == "required")
+        self._grants.check_stated(reference.consent, terms, CONSENT)
         try:
             async with self._open_voice(caller.account, reference) as voice:
                 yield reference.request, voice
@@ -140,7 +139,7 @@ class ReferenceSpeech:
     @asynccontextmanager
     async def _open_voice(self, account: str, reference: ReferenceRequest) -> AsyncIterator[Voice]:
         """Yield the voice of a request's recording. Raises InvalidRequest and NotFound."""
-        consent = "" if reference.consent == _STATED_CONSENT else reference.consent
+        consent = "" if reference.consent == STATED_CONSENT else reference.consent
         grant = await self._grants.find_grant(account, consent, CONSENT) if consent else None
         async with self._intake.accept_upload(account, reference.audio, AUDIO) as accepted:
             recording, seconds = RequestRecording(accepted.master, accepted.quality), accepted.seconds

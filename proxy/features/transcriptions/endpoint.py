@@ -137,7 +137,7 @@ class Transcriptions:
         # `of_job` leaves out the limits of streams.
         limited_payer = payer if request.form.stream else payer.of_job()
         await self._ledger.check_affordable(limited_payer, highest_charge(models, terms, LEAST_S))
-        recording = await self._uploads.decode_upload(caller.account, file)
+        recording = await self._uploads.decode_upload(payer, file)
         self._hearing.rates.check_wait(models[0].name, caller.account, recording.seconds)
         call = HearCall(
             id=state["request_id"],

@@ -25,7 +25,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.transcriptions.word_times import WordTimes
 
     entries = context.find_shared_or(HistoryEntries())
-    async with open_decoder(context.shared) as decoder, open_long_decoder() as long_decoder:
+    async with open_decoder(context.shared) as decoder, open_long_decoder(context.limits) as long_decoder:
         parts = HearingParts(context.metrics, decoder, long_decoder)
         recognition = None if context.engines is None else ModelRecognition(context.engines, parts.metrics)
 

@@ -1,14 +1,17 @@
-"""Reads long recordings in processes: one for each reading, and two at a time."""
+"""Reads long recordings in processes: one for each reading. Two at a time are for accounts that pay, and two
+for the others."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from proxy.access.limits import Limits
 from proxy.audio.recordings.apart import MOST_TRIES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import (
@@ -17,17 +20,20 @@ from proxy.audio.recordings.recording import (
     Undecoded,
     UnusableRecording,
 )
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, LimitsUnavailable, NoPlace, RateLimited
 from proxy.features.transcriptions.form import FILE
 from proxy.features.transcriptions.long_recordings import (
     LEVEL_MS,
     LONGEST_S,
+    MOST_CPU_S,
     LongSurvey,
     StretchRequest,
+    SurveyAnswer,
     SurveyRequest,
 )
 from proxy.helpers.helper import Helper, HelperSpec
-from proxy.helpers.limiter import FairLimiter
+from proxy.helpers.limiter import FairLimiter, FairPlace
+from proxy.ledger import Payer
 
 WITHIN_S = 90.0
 AGAIN_WITHIN_S = 4.0
@@ -36,6 +42,10 @@ a second try would keep others waiting for as long again."""
 MOST_AT_ONCE = 2
 MOST_WAITING = 4
 """Each reading has an upload of 10 MiB in memory."""
+MOST_UNPAID = 3
+"""The places of all accounts that pay nothing, apart from the others: anybody can have many such accounts."""
+CPU_S_A_REQUEST = 5
+"""A recording that is refused counts as one request for each so many seconds of processor."""
 _MOST_STEPS = 64
 """More than a worker has steps under way: their number is limited where they begin."""
 _MOST_STRETCH_BYTES = 64 * 1024 * 1024
@@ -49,16 +59,37 @@ _SPEC = HelperSpec(
 )
 _SUPPORTED = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 _T = TypeVar("_T")
-_decode_survey = msgspec.msgpack.Decoder(LongSurvey | Undecoded).decode
+_decode_survey = msgspec.msgpack.Decoder(SurveyAnswer | Undecoded).decode
+
+
+class LengthLimit(NamedTuple):
+    """The longest recording that is taken, and how a refusal names it."""
+
+    seconds: int
+    text: str
+
+
+LONGEST = LengthLimit(LONGEST_S, f"{LONGEST_S // 3600} hours")
+
+
+class _UnpaidLimiter(FairLimiter):
+    """The places of accounts that pay nothing, `MOST_UNPAID` of all and up to two of one."""
+
+    def reserve_place(self, account: str, weight: int = 1) -> FairPlace:
+        if self.taken_weight + weight > MOST_UNPAID:
+            raise NoPlace(self.name)
+        return super().reserve_place(account, weight)
 
 
 class LongDecoder:
-    """Reads recordings of a worker. Close it: `open_long_decoder` does."""
+    """Reads recordings of a worker, and counts refused ones under its limits. Close it: `open_long_decoder`
+    does."""
 
-    def __init__(self, within_s: float = WITHIN_S) -> None:
-        self._survey_limiter = FairLimiter(
-            "long recordings", places=MOST_AT_ONCE + MOST_WAITING, of_account=2, at_once=MOST_AT_ONCE
-        )
+    def __init__(self, limits: Limits, within_s: float = WITHIN_S) -> None:
+        self._limits = limits
+        size = {"places": MOST_AT_ONCE + MOST_WAITING, "of_account": 2, "at_once": MOST_AT_ONCE}
+        self._survey_limiter = FairLimiter("long recordings", **size)
+        self._unpaid_limiter = _UnpaidLimiter("long recordings", **size)
         self._stretch_limiter = FairLimiter(
             "stretches of recordings",
             places=_MOST_STEPS,
@@ -70,16 +101,37 @@ class LongDecoder:
         self._helper = Helper(_SPEC)
 
     def __repr__(self) -> str:
-        return f"<LongDecoder, {self._survey_limiter.taken_weight} surveys begun>"
+        begun = self._survey_limiter.taken_weight + self._unpaid_limiter.taken_weight
+        return f"<LongDecoder, {begun} surveys begun>"
 
-    async def survey(self, account: str, file: bytes, *, waits: bool = False) -> LongSurvey:
+    async def survey(
+        self, payer: Payer, file: bytes, longest: LengthLimit = LONGEST, *, waits: bool = False
+    ) -> LongSurvey:
         """Measure the length of a recording, and its quiet places. With `waits`, it waits for a place: only
         callers of a bounded number may do this. Raises InvalidRequest, DecodingFailed and NoPlace."""
-        async with self._survey_limiter.hold_turn(account, waits=waits):
-            survey = await self._ask_child(SurveyRequest(file), _read_survey)
-        if survey.is_cut:
-            raise too_long(f"{LONGEST_S // 3600} hours")
-        return survey
+        limiter = self._survey_limiter if payer.terms.is_paid else self._unpaid_limiter
+        async with limiter.hold_turn(payer.account, waits=waits):
+            clock = asyncio.get_running_loop().time
+            begun_s = clock()
+            try:
+                answer = await self._ask_child(SurveyRequest(file, longest.seconds), _read_survey)
+            except InvalidRequest:
+                # Its process has ended without an answer.
+                await self._count_refused(payer, min(clock() - begun_s, MOST_CPU_S))
+                raise
+        if isinstance(answer.survey, LongSurvey) and not answer.survey.is_cut:
+            return answer.survey
+        await self._count_refused(payer, answer.cpu_s)
+        if isinstance(answer.survey, Undecoded):
+            raise unreadable(UnusableRecording.of(answer.survey.fault))
+        raise too_long(longest.text)
+
+    async def _count_refused(self, payer: Payer, cpu_s: float) -> None:
+        """Count the further requests that a refused recording is worth, beside the one that was counted."""
+        further = math.ceil(cpu_s / CPU_S_A_REQUEST) - 1
+        if further > 0:
+            with suppress(RateLimited, LimitsUnavailable):
+                await self._limits.admit(payer.account, payer.key, payer.terms, further)
 
     async def stretch(self, account: str, request: StretchRequest, rate_hz: int) -> bytes:
         """Return the sound of a stretch: 16-bit mono at this rate. Raises as `survey` does."""
@@ -118,23 +170,25 @@ def too_long(most: str) -> InvalidRequest:
     return InvalidRequest(message, param=FILE, code="recording_too_long")
 
 
-def _read_survey(answer: bytes) -> LongSurvey | Undecoded:
+def _read_survey(answer: bytes) -> SurveyAnswer | Undecoded:
     """Return the answer, or `Undecoded` if it makes no sense: a hostile file may control the child."""
-    made = _decode_survey(answer)
-    if isinstance(made, Undecoded):
-        return made
+    found: SurveyAnswer | Undecoded = _decode_survey(answer)
+    if isinstance(found, Undecoded) or not 0 <= found.cpu_s <= MOST_CPU_S + 1:
+        return Undecoded("lost")
+    if isinstance(made := found.survey, Undecoded):
+        return found
     levels = -(-made.whole_ms // LEVEL_MS)
     is_survey = (
         0 < made.whole_ms <= 1000 * (LONGEST_S + 60)
         and len(made.levels) == levels
         and LEAST_RATE_HZ <= made.rate_hz <= MOST_RATE_HZ
     )
-    return made if is_survey else Undecoded("lost")
+    return found if is_survey else Undecoded("lost")
 
 
 @asynccontextmanager
-async def open_long_decoder() -> AsyncIterator[LongDecoder]:
-    decoder = LongDecoder()
+async def open_long_decoder(limits: Limits) -> AsyncIterator[LongDecoder]:
+    decoder = LongDecoder(limits)
     try:
         yield decoder
     finally:

@@ -10,16 +10,23 @@ from typing import NamedTuple
 
 import msgspec
 
+from proxy.audio.recordings.recording import Undecoded
 from speech_engine.redacted import Redacted
 
 LONGEST_S = 2 * 3600
 """A small file may claim any length."""
 
 
+MOST_CPU_S = 25
+"""The processor time of a reading. Two hours of Opus take ten seconds. Even after a first try, this is less
+than others wait for their turn, so a file that uses all of it makes no other request fail."""
+
+
 class SurveyRequest(Redacted, msgspec.Struct, frozen=True, tag="survey"):
-    """Requests the length of a file, and its levels."""
+    """Requests the length of a file, and its levels, up to `longest_s`."""
 
     file: bytes
+    longest_s: int = LONGEST_S
 
 
 class StretchRequest(Redacted, msgspec.Struct, frozen=True, tag="stretch"):
@@ -34,13 +41,20 @@ class StretchRequest(Redacted, msgspec.Struct, frozen=True, tag="stretch"):
 class LongSurvey(Redacted, msgspec.Struct, frozen=True, tag="surveyed"):
     """A file of `rate_hz` plays for `whole_ms`. `levels` has a byte for each `LEVEL_MS`: half decibels below
     the loudest sample. `takes_first`: the channels cancel each other, so only the first is used. `is_cut`:
-    the file is longer than `LONGEST_S`."""
+    the file is longer than was asked for."""
 
     levels: bytes
     whole_ms: int
     rate_hz: int
     takes_first: bool
     is_cut: bool
+
+
+class SurveyAnswer(Redacted, msgspec.Struct, frozen=True, tag="answered"):
+    """The answer to a survey, and the seconds of processor that it took."""
+
+    survey: LongSurvey | Undecoded
+    cpu_s: float
 
 
 LEVEL_MS = 20

@@ -94,14 +94,16 @@ class ModelRecognition(LocalRecognition):
         self, recording: OwnRecording, within_s: float, model: Model | None = None
     ) -> OwnTranscript:
         model = model or next(self._hearing_models(recording.language), None)
-        segments = await self._hear_segments(model, recording, within_s)
+        finds = {"language": "", "languages": recording.languages} if recording.languages else {}
+        segments = await self._hear_segments(model, recording, within_s, **finds)
         assert model is not None
         text = "".join([segment.text for segment in segments])
         lowest_logprob = min([each.avg_logprob for each in segments], default=0.0)
         if _REPEATED.search(text):
             lowest_logprob = -inf
         is_reliable = _base(recording.language) in model.info.hears_well
-        return OwnTranscript(text.strip(), is_reliable, lowest_logprob)
+        languages = frozenset([_base(segment.language) for segment in segments])
+        return OwnTranscript(text.strip(), is_reliable, languages, lowest_logprob)
 
     def find_recogniser(self, language: str, *, is_speech: bool = True) -> Recogniser | None:
         model = self._good_model(language, is_speech=is_speech)
@@ -177,9 +179,8 @@ class ModelRecognition(LocalRecognition):
             model=model.info.id,
             recording=sha256(recording.pcm).hexdigest(),
             estimated_s=recording.length_s,
-            language=recording.language,
             deadline_s=within_s,
-            **{"urgency": "idle", "times": "", **fields},
+            **{"language": recording.language, "urgency": "idle", "times": "", **fields},
         )
         stream = self._engines[model.engine].open(Hear(job), pcm=PcmInMemory(recording.pcm, HEARING_HZ))
         found: list[TranscriptSegment] = []

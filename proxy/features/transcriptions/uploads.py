@@ -15,18 +15,22 @@ from proxy.config.fields import missing_parameter
 from proxy.errors import InvalidRequest, RequestFailed, RequestTooLarge
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import FIELDS, FILE
-from proxy.features.transcriptions.long_decoder import LongDecoder, too_long, unreadable
+from proxy.features.transcriptions.long_decoder import LONGEST, LengthLimit, LongDecoder, unreadable
 from proxy.features.transcriptions.long_recordings import LongSurvey, StretchRequest
 from proxy.helpers.limiter import FairLimiter, FairPlace
 from proxy.http.connection import Connection
 from proxy.http.form import RequestForm, stream_form
+from proxy.ledger import Payer
 from speech_engine.hearing import HEARING_HZ
 from speech_engine.pcm import PcmInMemory, PcmReader, RepeatablePcm
 from speech_engine.redacted import Redacted
 
 MOST_FILE_BYTES = 25 * 1024 * 1024
-MOST_S = 1800.0
+MOST_S = 1800
 """Longer recordings are jobs."""
+_LONGEST = LengthLimit(
+    MOST_S, f"{MOST_S // 60} minutes. A job of kind transcription takes up to {LONGEST.text}"
+)
 _LEAST_S = 0.1
 _UPLOAD_TIMEOUT_S = 600.0
 _ALL_BYTES = 512 * 1024 * 1024
@@ -73,8 +77,9 @@ class Uploads:
         place.shrink_to(len(file.data) + _SOUND_BYTES)
         return form, bytes(file.data)
 
-    async def decode_upload(self, account: str, file: bytes) -> DecodedUpload:
+    async def decode_upload(self, payer: Payer, file: bytes) -> DecodedUpload:
         """Decode a file. Raises InvalidRequest, DecodingFailed and NoPlace."""
+        account = payer.account
         digest = (await asyncio.to_thread(sha256, file)).hexdigest()
         try:
             async with self._decoder.turn(account, waits=True):
@@ -83,11 +88,9 @@ class Uploads:
                     return await _short_upload(short, digest)
         except UnusableRecording as error:
             raise unreadable(error) from None
-        survey = await self._long_decoder.survey(account, file, waits=True)
-        if (seconds := survey.whole_ms / 1000) > MOST_S:
-            most_h = long_recordings.LONGEST_S // 3600
-            raise too_long(f"{MOST_S / 60:g} minutes. A job of kind transcription takes up to {most_h} hours")
-        return DecodedUpload(_Stretches(self._long_decoder, account, file, survey), seconds, digest)
+        survey = await self._long_decoder.survey(payer, file, _LONGEST, waits=True)
+        pcm = _Stretches(self._long_decoder, account, file, survey)
+        return DecodedUpload(pcm, survey.whole_ms / 1000, digest)
 
 
 class _FileSink:

@@ -4,14 +4,17 @@ import json
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from proxy.storage.sqlite_backup import DATABASE
+from tests.browser import Tab
 from tests.features.console.console_page import Reader
 from tests.features.console.people import People, sign_in
 from tests.replies import json_of
+from tests.server import PLAIN, running
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow_but("test_keys_plan_and_state_of_an_account_are_changed")
@@ -168,6 +171,25 @@ def test_jobs_of_all_accounts_are_canceled_tried_again_and_deleted(reader: Reade
     admin.go(f"admin/audit/{account}")
     admin.reads("account.created")
     admin.assert_readable(((1280, "dark"),))
+
+
+def test_a_consent_that_waits_is_accepted(browser: Tab, tmp_path: Path) -> None:
+    refuses = f'{PLAIN}\n[consent]\nwords = "refuse"\n'
+    with running(tmp_path, refuses) as server, server.client(server.mint_key().secret) as client:
+        body = {"name": _HOSTILE, "language": "pt-BR", "statement": f"On paper. {_HOSTILE}"}
+        consent = json_of(client.post("/v1/audio/voice_consents", json=body))["id"]
+        admin = Reader(browser, server, server.mint_key("dev", role="admin"))
+        admin.open("admin/consents")
+        admin.press(f"Accept: {_HOSTILE}")
+        admin.assert_readable(((375, "light"),), "#question")
+        _answer(admin, "Not now")
+        admin.assert_readable(((375, "light"), (1280, "dark")))
+        admin.press(f"Accept: {_HOSTILE}")
+        _answer(admin, "Accept")
+        admin.reads("accepted by the operator", ".rows")
+        assert json_of(client.get(f"/v1/audio/voice_consents/{consent}"))["accepted_at"]
+        admin.go("admin/audit")
+        admin.reads("consent.accepted")
 
 
 def test_an_operator_invites_signs_out_and_removes_people(visitor: Reader, people: People) -> None:

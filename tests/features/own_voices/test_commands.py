@@ -50,6 +50,7 @@ def test_a_consent_is_kept_shown_and_deleted(run: Run, ada: str, recording: str)
     assert "Ana agreed on paper." in run("consents", "show", stated).out
     shown = run("consents", "show", spoken)
     assert shown.out.splitlines()[-1] == "That the words were said is not checked."
+    assert run("consents", "accept", stated, "--json").json["accepted_at"]
     assert run("consents", "delete", stated, "--json").json["deleted"]
     assert refused(run("consents", "show", stated)) == (
         f"The consent '{stated}' does not exist. See voxgate consents list."

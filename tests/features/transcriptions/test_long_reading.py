@@ -1,29 +1,56 @@
 """Long recordings as their process reads them: how long, how loud where, and any stretch of them."""
 
 import asyncio
-from contextlib import suppress
+import signal
+from contextlib import nullcontext, suppress
+from io import BytesIO
 from itertools import pairwise
+from typing import Any
 
+import av
 import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from policies.plans import Plan, build_terms
+from proxy.access.limits import Limits, MemoryWindows
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.recording import Decoded, Undecoded
-from proxy.errors import DecodingFailed, InvalidRequest
+from proxy.errors import DecodingFailed, InvalidRequest, NoPlace
 from proxy.features.transcriptions import long_decoder
-from proxy.features.transcriptions.long_decoder import AGAIN_WITHIN_S, LongDecoder, _read_survey
-from proxy.features.transcriptions.long_reading_child import MOST_CPU_S, stretch, survey
-from proxy.features.transcriptions.long_recordings import LongSurvey, StretchRequest, SurveyRequest
-from proxy.helpers.helper import Helper, HelperSpec
+from proxy.features.transcriptions.long_decoder import (
+    AGAIN_WITHIN_S,
+    LongDecoder,
+    _read_survey,
+)
+from proxy.features.transcriptions.long_reading_child import stretch, survey
+from proxy.features.transcriptions.long_recordings import (
+    LONGEST_S,
+    MOST_CPU_S,
+    LongSurvey,
+    StretchRequest,
+    SurveyAnswer,
+    SurveyRequest,
+)
+from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.limiter import WAIT_S
+from proxy.ledger import Payer
 from proxy.speech.speech_request import SOURCE_HZ
 from tests.features.jobs.conversions.rig import flac, recording, said
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded
 from tests.sound import tone
+from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
 
 SECONDS = 3.217
+RPM = 20
+
+
+def payer(account: str, *, is_paid: bool = False) -> Payer:
+    terms = build_terms(Plan(name="p", rpm=RPM), has_paid=is_paid)
+    return Payer(account=account, key=f"key of {account}", anchor=0, terms=terms)
 
 
 def samples(rate_hz: int) -> Samples:
@@ -95,9 +122,9 @@ def test_a_stretch_behind_the_end_has_no_sound() -> None:
 async def test_a_process_of_its_own_reads_each() -> None:
     pcm = said(["One.", "Two."], pause_s=30.0)
     file = flac(pcm)
-    decoder = LongDecoder()
+    decoder = LongDecoder(Limits(MemoryWindows()))
     try:
-        surveyed = await decoder.survey("acc_1", file)
+        surveyed = await decoder.survey(payer("acc_1"), file)
         assert surveyed.whole_ms == pytest.approx(len(pcm) / 48, abs=1)
         half = surveyed.whole_ms // 2
         heard = [
@@ -106,7 +133,7 @@ async def test_a_process_of_its_own_reads_each() -> None:
         ]
         assert b"".join(heard) == pcm
         with pytest.raises(InvalidRequest):
-            await decoder.survey("acc_1", b"no recording")
+            await decoder.survey(payer("acc_1"), b"no recording")
     finally:
         await decoder.close()
 
@@ -125,8 +152,8 @@ async def test_a_process_of_its_own_reads_each() -> None:
     ],
 )
 def test_an_answer_that_makes_no_sense_is_none(lie: object) -> None:
-    said_so = msgspec.msgpack.encode(lie)
-    for checked in (_read_survey, checked_sound):
+    for checked, answer in ((_read_survey, SurveyAnswer(lie, 1.0)), (checked_sound, lie)):  # type: ignore[arg-type]
+        said_so = msgspec.msgpack.encode(answer)
         try:
             made = checked(said_so)
         except msgspec.MsgspecError:
@@ -138,10 +165,10 @@ async def test_a_process_that_cannot_start_is_no_fault_of_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(long_decoder, "_SPEC", HelperSpec(module="no.such.module", is_for_one=True))
-    decoder = LongDecoder()
+    decoder = LongDecoder(Limits(MemoryWindows()))
     try:
         with pytest.raises(DecodingFailed):
-            await decoder.survey("acc_1", b"x")
+            await decoder.survey(payer("acc_1"), b"x")
         with pytest.raises(DecodingFailed):
             await decoder.stretch("acc_1", StretchRequest(b"x", 0, 1000, takes_first=False), SOURCE_HZ)
     finally:
@@ -150,11 +177,11 @@ async def test_a_process_that_cannot_start_is_no_fault_of_the_recording(
 
 
 async def test_a_process_that_is_late_is_ended_and_its_turn_is_given_back() -> None:
-    decoder = LongDecoder(within_s=0.0)
+    decoder = LongDecoder(Limits(MemoryWindows()), within_s=0.0)
     try:
         for _ in range(3):
             with pytest.raises(DecodingFailed):
-                await decoder.survey("acc_1", b"x")
+                await decoder.survey(payer("acc_1"), b"x")
     finally:
         await decoder.close()
     assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
@@ -173,18 +200,175 @@ class SlowProcess(Helper):
         self.order.append(asked.file.decode())
         if b"slow" in asked.file:
             await self.goes_on.wait()
-        return msgspec.msgpack.encode(Undecoded("empty"))
+        return msgspec.msgpack.encode(self.answer(asked))
+
+    @staticmethod
+    def answer(asked: SurveyRequest | StretchRequest) -> object:
+        empty = Undecoded("empty")
+        return SurveyAnswer(empty, 0.1) if isinstance(asked, SurveyRequest) else empty
+
+
+def claiming(container: str, codec: str, seconds: int) -> bytes:
+    """A second of silence, whose last packet is `seconds` late."""
+    out = BytesIO()
+    with av.open(out, "w", format=container) as made:
+        stream: Any = made.add_stream(codec, rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 48_000), np.int16), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 48_000, 0
+        packets: list[Any] = [*stream.encode(frame), *stream.encode(None)]
+        last = packets[-1]
+        last.pts += seconds * 48_000
+        last.dts = last.pts
+        made.mux(packets)
+    return out.getvalue()
+
+
+def flac_that_states(seconds: int) -> bytes:
+    file = bytearray(flac(bytes(48_000)))
+    count, place = seconds * 24_000, file.index(b"fLaC") + 8 + 13
+    file[place] = (file[place] & 0xF0) | count >> 32
+    file[place + 1 : place + 5] = (count & 0xFFFFFFFF).to_bytes(4, "big")
+    return bytes(file)
+
+
+@each_row(
+    ("file", "is_refused"),
+    [
+        (claiming("ogg", "libopus", 36 * 3600), True),
+        (claiming("webm", "libopus", 36 * 3600), True),
+        (flac_that_states(36 * 3600), True),
+        (flac_that_states(LONGEST_S), False),
+        (claiming("ogg", "libopus", 0), False),
+        (recording(["One."]).replace(b"data", b"data\xff\xff\xff\x7f", 1), False),
+    ],
+    ids=["opus", "webm", "flac", "a flac of two hours", "a short opus", "a wav that is sent as it is made"],
+)
+def test_a_length_that_a_file_states_is_judged_before_its_sound(file: bytes, is_refused: bool) -> None:
+    made = survey(file)
+    assert isinstance(made, LongSurvey)
+    assert (made.is_cut, made.levels == b"\xff") == (is_refused, is_refused)
+
+
+def test_a_length_that_is_only_guessed_refuses_nothing() -> None:
+    """Silence of few bits comes first, so the whole seems to be three seconds longer."""
+    parts = []
+    for bit_rate, seconds in ((8_000, 1), (64_000, 10)):
+        out = BytesIO()
+        with av.open(out, "w", format="mp3", options={"write_xing": "0", "id3v2_version": "0"}) as made:
+            stream: Any = made.add_stream("libmp3lame", rate=8_000, layout="mono")
+            stream.bit_rate = bit_rate
+            silence = np.zeros((1, 8_000 * seconds), np.int16)
+            frame = av.AudioFrame.from_ndarray(silence, format="s16p", layout="mono")
+            frame.sample_rate, frame.pts = 8_000, 0
+            made.mux([*stream.encode(frame), *stream.encode(None)])
+        parts.append(out.getvalue())
+    made_of = survey(b"".join(parts), 12)
+    assert isinstance(made_of, LongSurvey)
+    assert not made_of.is_cut
+
+
+def test_a_file_that_states_too_little_is_cut_where_it_is_too_long() -> None:
+    file = flac(bytes(48_000 * 4))
+    made = survey(file.replace(file[18:26], flac_that_states(1)[18:26]), 3)
+    assert isinstance(made, LongSurvey)
+    assert made.is_cut
+
+
+class StandingProcess(SlowProcess):
+    async def ask(self, question: bytes, *, within_s: float) -> bytes:
+        made = await super().ask(question, within_s=within_s)
+        await self.goes_on.wait()
+        return made
+
+
+async def test_who_pays_nothing_holds_three_places_and_no_turn_of_those_who_pay() -> None:
+    decoder = LongDecoder(Limits(MemoryWindows()))
+    decoder._helper = standing = StandingProcess()
+    tasks: list[asyncio.Task[object]] = []
+
+    async def ask(account: str, *, is_paid: bool = False, waits: bool = False) -> None:
+        asked = decoder.survey(payer(account, is_paid=is_paid), b"x", waits=waits)
+        tasks.append(asyncio.create_task(asked))
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    try:
+        for stranger in range(6):
+            await ask(f"stranger {stranger}")
+        assert repr(decoder) == "<LongDecoder, 3 surveys begun>"
+        assert [isinstance(each.exception(), NoPlace) for each in tasks if each.done()] == [True] * 3
+        await ask("a stranger who waits", waits=True)
+        assert standing.order == ["x"] * 2
+        for customer in range(7):
+            await ask(f"customer {customer}", is_paid=True)
+        assert standing.order == ["x"] * 4, "strangers keep no customer waiting"
+        assert repr(decoder) == "<LongDecoder, 9 surveys begun>"
+        assert isinstance(tasks[-1].exception(), NoPlace)
+        standing.goes_on.set()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(each) for each in ends].count(NoPlace) == 4, "who waits gets a place that is left"
+    finally:
+        await decoder.close()
+    assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
+
+
+class Answering(SlowProcess):
+    """It answers a survey, or dies, after so many seconds."""
+
+    def __init__(self, made: LongSurvey | Undecoded | None, cpu_s: float) -> None:
+        super().__init__()
+        self.made, self.cpu_s = made, cpu_s
+
+    async def ask(self, question: bytes, *, within_s: float) -> bytes:
+        await asyncio.sleep(self.cpu_s)
+        if self.made is None:
+            raise HelperFailed(cause="died", status=-signal.SIGXCPU)
+        return msgspec.msgpack.encode(SurveyAnswer(self.made, self.cpu_s))
+
+
+CUT = LongSurvey(levels=b"0", whole_ms=20, rate_hz=24_000, takes_first=False, is_cut=True)
+
+
+@each_row(
+    ("made", "cpu_s", "requests", "refusal"),
+    [
+        (None, 26.0, 5, "takes too long"),
+        (CUT, 10.1, 3, "longer than 2 hours"),
+        (CUT, 0.0, 1, "longer than 2 hours"),
+        (Undecoded("unreadable"), 6.0, 2, "Invalid file format"),
+        (replace(CUT, is_cut=False), 25.0, 1, ""),
+    ],
+)
+def test_a_refused_recording_counts_by_its_processor_time(
+    made: LongSurvey | Undecoded | None, cpu_s: float, requests: int, refusal: str
+) -> None:
+    @simulated
+    async def play() -> None:
+        limits, asked = Limits(MemoryWindows()), payer("acc_1")
+        await limits.admit(asked.account, asked.key, asked.terms)
+        decoder = LongDecoder(limits)
+        decoder._helper = Answering(made, cpu_s)
+        try:
+            with pytest.raises(InvalidRequest, match=refusal) if refusal else nullcontext():
+                await decoder.survey(asked, b"x")
+        finally:
+            await decoder.close()
+        window = await limits.admit(asked.account, asked.key, asked.terms)
+        assert window is not None
+        assert RPM - window.remaining - 1 == requests
+
+    play()
 
 
 @pytest.mark.parametrize("what", ["surveys", "stretches"])
 async def test_a_slow_file_keeps_no_other_account_waiting(what: str) -> None:
-    decoder = LongDecoder()
+    decoder = LongDecoder(Limits(MemoryWindows()))
     decoder._helper = slow = SlowProcess()
 
     async def read(account: str, file: bytes) -> None:
         with suppress(InvalidRequest):
             if what == "surveys":
-                await decoder.survey(account, file)
+                await decoder.survey(payer(account), file)
             else:
                 await decoder.stretch(account, StretchRequest(file, 0, 1000, takes_first=False), SOURCE_HZ)
 

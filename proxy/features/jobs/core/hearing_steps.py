@@ -35,11 +35,12 @@ class HearingKind(TextKind):
 
     async def check_credits(
         self, caller: Caller, terms: Terms, models: tuple[Model, ...], seconds: float
-    ) -> None:
+    ) -> Payer:
         """Raise QuotaExceeded if the account certainly cannot pay for so many seconds, before anything is
         decoded."""
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_affordable(payer.of_job(), highest_charge(models, terms, seconds))
+        return payer
 
     @asynccontextmanager
     async def hold_price(

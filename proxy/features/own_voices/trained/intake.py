@@ -147,7 +147,8 @@ class TrainedIntake:
     ) -> TrainedModel:
         """Give a model to an existing voice. It replaces the voice's model of the same format.
 
-        Raises InvalidRequest for an unusable file or a voice that can have none, and NotFound.
+        Raises InvalidRequest for an unusable file or a voice that can have none, NotAllowed and
+        RequestUnderWay for its consent, and NotFound.
         """
         if record.kind not in ("sample", "catalogue"):
             raise InvalidRequest(
@@ -155,6 +156,7 @@ class TrainedIntake:
                 param="voice",
             )
         account = record.account or ""
+        await self._voice_creation.grants.find_grant_of(account, record.consent, "voice")
         model = await self._seal_model(account, record.id, upload, format_)
         replaced = await self._trained.replaced_by(model)
         needs = consent_condition(record, self._voice_creation.grants)

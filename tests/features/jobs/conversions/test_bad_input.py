@@ -66,7 +66,7 @@ async def test_in_json_it_says_that_a_form_is_wanted(tmp_path: Path) -> None:
 async def test_what_is_longer_than_any_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     survey = long_reading_child.survey
     monkeypatch.setattr(
-        "proxy.features.transcriptions.long_reading_child.survey", lambda file: survey(file, 10)
+        "proxy.features.transcriptions.long_reading_child.survey", lambda file, _longest_s: survey(file, 10)
     )
     async with conversions_inside(tmp_path) as server:
         answer = await ask_conversion(server, of_seconds(10.1))

@@ -14,7 +14,7 @@ const LOADED = {
   scripts: "", lexicons: "lexicons", mixes: "own_voices", tables: "jobs", webhooks: "webhooks",
   voices: "", transcribe: "transcriptions", train: "jobs", marks: "marks", jobs: "jobs", "jobs/new": "jobs", "jobs/convert": "jobs", "jobs/book": "books", "jobs/dub": "dubs", history: "history", usage: "", orders: "payments",
   account: "", "account/keys": "users", "account/settings": "users", "account/close": "users",
-  admin: "", "admin/accounts": "", "admin/jobs": "jobs", "admin/audit": "", "admin/users": "users", "admin/orders": "payments", "admin/plans": "",
+  admin: "", "admin/accounts": "", "admin/jobs": "jobs", "admin/audit": "", "admin/users": "users", "admin/orders": "payments", "admin/consents": "consents", "admin/plans": "",
 };
 const PAGES = {
   speak: async () => ({ default: SpeakPage }),

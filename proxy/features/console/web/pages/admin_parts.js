@@ -10,7 +10,7 @@ import { tabs } from "../core/tabs.js";
 import { t } from "../core/texts.js";
 
 export function adminTabs(now) {
-  const pages = ["admin", "admin/accounts", "admin/plans", hasFeature("jobs") && "admin/jobs", hasFeature("users") && "admin/users", hasFeature("payments") && "admin/orders", "admin/audit"];
+  const pages = ["admin", "admin/accounts", "admin/plans", hasFeature("jobs") && "admin/jobs", hasFeature("users") && "admin/users", hasFeature("payments") && "admin/orders", hasFeature("consents") && "admin/consents", "admin/audit"];
   return tabs(t("frame.admin"), pages.filter(Boolean), now);
 }
 

@@ -71,7 +71,8 @@ export class Consent {
     try {
       return await make();
     } catch (failure) {
-      this.agreed = agreed;
+      // One that waits for the operator stays, so that it can be accepted.
+      this.agreed = { ...agreed, waits: failure.code === "consent_waits" };
       if (this.page.isLeft) this.dropUnused();
       throw failure;
     }
@@ -79,7 +80,7 @@ export class Consent {
 
   // A consent that was kept for a voice which is not made has no use any more.
   dropUnused() {
-    if (this.agreed) ask(`${ROOT}/${this.agreed.id}`, { method: "DELETE" }).catch(() => {});
+    if (this.agreed && !this.agreed.waits) ask(`${ROOT}/${this.agreed.id}`, { method: "DELETE" }).catch(() => {});
   }
 
   forget() {
@@ -117,8 +118,8 @@ export class Consent {
   }
 
   chooser() {
-    const facts = ({ name, language, created_at: made, kind, words }) =>
-      [name, languageName(language), day(made), ...(kind === "recording" ? [t(`voices.words.${words}`)] : [])].join(", ");
+    const heard = ({ kind, words, accepted_at: accepted }) => (accepted ? t("voices.accepted") : kind === "recording" && t(`voices.words.${words}`));
+    const facts = (consent) => [consent.name, languageName(consent.language), day(consent.created_at), heard(consent)].filter(Boolean).join(", ");
     const options = this.kept.map((consent) => [consent.id, facts(consent)]);
     return html`${this.page.choice("new", "consent", t("voices.consent"), { value: this.chosen, options, change: (chosen) => this.change({ chosen }) })}
       <div class="row"><button type="button" class="danger" id="new-forget" @click=${() => this.forget()}>${t("voices.forget")}</button></div>`;

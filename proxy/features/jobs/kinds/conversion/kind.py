@@ -144,14 +144,14 @@ class ConversionKind(SpokenKind):
         assert isinstance(upload.form, ConversionJobForm), "it was read as one"
         caller, terms, account = background.caller, background.terms, background.caller.account
         source = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
-        grant = await find_grant(self._grants, account, upload.form)
+        grant = await find_grant(self._grants, account, upload.form, terms)
         form = step_form(upload)
         # The request of a step is checked before the recording is decoded.
         speech_request = conversion_upload(form).request(source_sound(b"", 0.0, source, grant))
         call = await speaking.prepare_call(id_, caller, speech_request, step_terms(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
-        survey = await self._decoder.survey(account, upload.audio)
+        survey = await self._decoder.survey(payer, upload.audio)
         if await asyncio.to_thread(long_recordings.is_silent, survey.levels):
             raise invalid_audio("it is silent, or its level is far too low", FILE)
         pieces = await asyncio.to_thread(
@@ -178,7 +178,7 @@ class ConversionKind(SpokenKind):
         fields = self.files.vault.open_record(job.account, job.id, job.record, ConversionFields)
         # The plan of the account may have changed, and require a consent now.
         check_consent(fields.form, needs_consent=terms.consent == "required")
-        grant = await find_grant(self._grants, job.account, fields.form)
+        grant = await find_grant(self._grants, job.account, fields.form, terms)
         upload, seconds = conversion_upload(fields.form), (step.last - step.first) / 1000
         speech_request = upload.request(source_sound(b"", seconds, fields.source, grant))
         # This comes before the decoding, which is useless without credits or an engine.

@@ -157,8 +157,8 @@ class CutKind(HearingKind):
         await self._check_rights(voice, terms)
         language = form.language or voice.language or ""
         model = self._recognition.find_model(language, terms)
-        await self.check_credits(caller, terms, (model,), LEAST_S)
-        survey = await self.decoder.survey(caller.account, file)
+        payer = await self.check_credits(caller, terms, (model,), LEAST_S)
+        survey = await self.decoder.survey(payer, file)
         _check_sound(survey)
         pieces = await asyncio.to_thread(
             long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS

@@ -120,8 +120,8 @@ class TranscriptionKind(HearingKind):
         form, caller, terms = request.form, background.caller, step_terms(background.terms)
         assert isinstance(form, TranscriptionJobForm), "it was read as one"
         models = self.hearing.find_models(_hear_request(form), terms)
-        await self.check_credits(caller, terms, models, LEAST_S)
-        survey = await self.decoder.survey(caller.account, file)
+        payer = await self.check_credits(caller, terms, models, LEAST_S)
+        survey = await self.decoder.survey(payer, file)
         pieces = await asyncio.to_thread(
             long_recordings.cut_stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
