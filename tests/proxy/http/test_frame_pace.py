@@ -1,6 +1,7 @@
 """How fast frames are read, and when a silent socket ends, in simulated time. The transport is a fake."""
 
 import asyncio
+import itertools
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +20,17 @@ from tests.speech_engine.host.simulated_time import simulated
 
 PING, LETTER = frame(0x89), frame(0x81, b"a")
 TEXT, MORE = frame(0x01, b"a"), frame(0x00, b"a")
+ENDS = {
+    frame(0x88): "a close",
+    frame(0x88, b"\x03\xe8"): "a close with a code",
+    frame(0x88, b"a"): "a wrong close",
+    frame(0x81, b"\xff"): "a text that is no UTF-8",
+    frame(0x01, b"\xff") + frame(0x80): "such a text of two fragments",
+    TEXT + MORE * MESSAGE_FRAGMENTS: "too many fragments",
+    frame(0x83): "an unknown frame",
+    b"\x81\x01a": "a frame without a mask",
+    frame(0x80): "a fragment of nothing",
+}
 
 
 class Wire(asyncio.Transport):
@@ -225,6 +237,20 @@ async def test_a_wrong_message_with_pings_behind_it_stops_no_other_socket() -> N
     await asyncio.sleep(0.1)
     assert wrong.wire.sent.endswith(b"\x88\x02\x03\xef")
     assert other.read == 1
+
+
+@simulated
+async def test_ends_of_a_socket_that_come_in_one_write_raise_nothing_in_any_order() -> None:
+    raised = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
+    for ends, is_ending in itertools.product(itertools.permutations(ENDS, 2), (False, True)):
+        client = Client(FramePace())
+        if is_ending:
+            client.protocol.begin_close(1000, "")
+        client.wire.protocol.data_received(b"".join(ends))
+        await asyncio.sleep(30.0)
+        assert client.wire.is_over, ENDS[ends[0]]
+    assert raised == []
 
 
 @simulated
