@@ -6,6 +6,9 @@
 Three processes: a worker with sockets that echo, the flooding clients, and the listener, which asks /healthz
 each 20 ms. Each line has the p95 of its answers beside that of a quiet server, the growth of the worker's
 memory, its CPU, and the steps that held its loop for 50 ms.
+
+Beside sockets that speak, the listener has a socket, too, and waits for the first sound of one utterance
+after the other. Quiet and flooded rounds take turns; a line has the medians of the rounds.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import gc
 import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -22,9 +26,11 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import uvloop
+from websockets.asyncio.client import connect
 
 from proxy.http.open_connections import OpenConnections, raise_file_limit
 from proxy.http.server_protocol import server_protocol
@@ -37,7 +43,11 @@ from tests.proxy.http.sockets import serving
 
 FLOOD_S, EACH_S, HELD_S = 8.0, 0.02, 0.05
 ACCOUNTS = 5
-_CONFIG = TONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]\nconnections_per_client = 2000')
+_SLOW_ENGINE = "hosted = false\nslots = 32\npace = 0.1"
+"""It makes sound at ten times the pace of speech, for 32 texts at once, and needs no core for that."""
+_CONFIG = TONE.replace(
+    "[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]\nconnections_per_client = 2000'
+).replace("hosted = false", _SLOW_ENGINE)
 _BLOCK = 64 * 1024
 
 
@@ -61,22 +71,31 @@ _CONTEXTS = [
     for more in ({"text": "Hello "}, {"close_context": True})
 ]
 _LONG = "It is a long way, and nobody listens. " * 25
-_UNHEARD: list[dict[str, Any]] = [
-    {"type": "session.config", "model": "tts-1", "voice": "alloy"},
-    *[{"type": "input.text", "text": _LONG}] * 15,
-    {"type": "input.done"},
-]
+_CONFIGURED: dict[str, Any] = {"type": "session.config", "model": "tts-1", "voice": "alloy"}
+_DONE = {"type": "input.done"}
+_UNHEARD: list[dict[str, Any]] = [_CONFIGURED, *[{"type": "input.text", "text": _LONG}] * 15, _DONE]
+_SPELLED = [_CONFIGURED, *[{"type": "input.text", "text": letter} for letter in _LONG * 15], _DONE]
+
+
+def _as_frames(messages: Sequence[object]) -> bytes:
+    return b"".join(frame(0x81, json.dumps(message).encode()) for message in messages)
+
+
+NATIVE = "/v1/audio/speech/stream"
 SPOKEN: dict[str, tuple[str, bytes]] = {
     "contexts": (
         "/elevenlabs/v1/text-to-speech/alloy/multi-stream-input",
         b"".join(frame(0x81, message) for message in _CONTEXTS),
     ),
-    "slow": (
-        "/v1/audio/speech/stream",
-        b"".join(frame(0x81, json.dumps(message).encode()) for message in _UNHEARD),
-    ),
+    "spelled": (NATIVE, _as_frames(_SPELLED)),
+    "slow": (NATIVE, _as_frames(_UNHEARD)),
+    "heard": (NATIVE, _as_frames(_UNHEARD)),
 }
-"""Floods of sockets that speak: where they go, and what each sends. The clients of `slow` do not read."""
+"""Floods of sockets that speak: where they go, and what each sends. The clients of `slow` do not read; those
+of `heard` say the same, and read."""
+ROUNDS, REST_S = 5, 0.2
+SPEAKERS = ((20, 1), (20, ACCOUNTS), (60, ACCOUNTS))
+"""How many sockets flood, and of how many accounts. One of these is the listener's."""
 COUNTS = (1, 20, 100)
 
 
@@ -181,6 +200,7 @@ async def _flood_socket(port: int, key: str, name: str) -> None:
 async def _flood_speech(port: int, key: str, name: str) -> None:
     """Open sockets one after the other, as each is closed after its twentieth error."""
     path, data = SPOKEN[name]
+    await asyncio.sleep(FLOOD_S / 4 * random.random())
     while True:
         reader, writer = await _open(port, key, path)
         reading = None if name == "slow" else asyncio.create_task(_swallow(reader))
@@ -188,7 +208,7 @@ async def _flood_speech(port: int, key: str, name: str) -> None:
             while True:
                 writer.write(data)
                 await writer.drain()
-                if name == "slow":
+                if name in ("slow", "heard"):
                     await asyncio.sleep(2 * FLOOD_S)
         except ConnectionError:
             pass
@@ -278,6 +298,50 @@ async def listen(port: int, seconds: float) -> float:
     return sorted(waits)[int(0.95 * len(waits))]
 
 
+async def first_sounds(port: int, key: str, seconds: float) -> list[float]:
+    """Speak for so long, and return the seconds until each first sound."""
+    waits, end = [], time.monotonic() + seconds
+    headers = {"Authorization": f"Bearer {key}"}
+    async with connect(f"ws://127.0.0.1:{port}{NATIVE}", additional_headers=headers, proxy=None) as socket:
+        await socket.send(json.dumps(_CONFIGURED))
+        while time.monotonic() < end:
+            began = time.monotonic()
+            for word in ("Good ", "morning."):
+                await socket.send(json.dumps({"type": "input.text", "text": word}))
+            await socket.send(json.dumps(_DONE))
+            while isinstance(said := await socket.recv(), str):
+                assert json.loads(said)["type"] == "audio.start", said
+            waits.append(time.monotonic() - began)
+            await socket.send(json.dumps({"type": "input.cancel"}))
+            while isinstance(said, bytes) or json.loads(said)["type"] != "audio.cancelled":
+                said = await socket.recv()
+            await asyncio.sleep(REST_S)
+    return waits
+
+
+def measure_speech(place: Site, name: str, count: int, keys: Sequence[str]) -> str:
+    """Measure the first sounds of a listener beside sockets that speak, some of them of its own account."""
+    uvloop.run(first_sounds(place.port, place.keys[-1], 1.0))  # it loads libraries
+    before, load, grown = place.memory_mib(), [], []
+    waits: dict[str, list[list[float]]] = {"quiet": [], "flooded": []}
+    for _ in range(ROUNDS):
+        waits["quiet"].append(uvloop.run(first_sounds(place.port, place.keys[-1], FLOOD_S / 2)))
+        with flooding(place, name, count, keys):
+            began, began_s = place.cpu_s(), time.monotonic()
+            waits["flooded"].append(uvloop.run(first_sounds(place.port, place.keys[-1], FLOOD_S)))
+            load.append((place.cpu_s() - began) / (time.monotonic() - began_s))
+            grown.append(place.memory_mib() - before)
+        time.sleep(1.0)
+    said = f"{name:11} {count:4} sockets of {len(keys)}:"
+    for state, rounds in waits.items():
+        p50, p95 = (median(sorted(each)[int(share * len(each))] for each in rounds) for share in (0.5, 0.95))
+        said += f" {state} p50 {1000 * p50:.0f} p95 {1000 * p95:.0f} ms,"
+    assert place.process.stdout is not None
+    held = (place.process.stdout.read() or b"").splitlines()
+    said += f" CPU {median(load):.0%}, memory {grown[0]:+.1f}, at most {max(grown):+.1f} MiB"
+    return f"{said}, {len(held)} long steps {max(map(bytes.decode, held), default='')[:90]}"
+
+
 def measure(place: Site, name: str, count: int, keys: Sequence[str]) -> str:
     before, quiet_ms = place.memory_mib(), uvloop.run(listen(place.port, FLOOD_S / 2))
     with flooding(place, name, count, keys):
@@ -302,6 +366,10 @@ def main(names: Sequence[str]) -> None:
             if name == "idle":
                 for count in (200, 500):
                     print(measure(place, name, count, place.keys), flush=True)
+                continue
+            if name in SPOKEN and name != "contexts":
+                for count, owners in SPEAKERS:
+                    print(measure_speech(place, name, count, place.keys[-owners:]), flush=True)
                 continue
             for count in COUNTS:
                 print(measure(place, name, count, place.keys[:1]), flush=True)

@@ -49,7 +49,10 @@ class Detection(msgspec.Struct, frozen=True):
 
 
 class MarkStream(Protocol):
-    """The mark of one stream. Chunks come out in order, and the sum of their lengths stays equal."""
+    """The mark of one stream. Chunks come out in order, and the sum of their lengths stays equal.
+
+    With an attribute `goes_on` that is true, it may be fed after a flush, and goes on at its place.
+    """
 
     def feed(self, pcm: bytes) -> bytes: ...
 

@@ -132,6 +132,7 @@ def running(
     finally:
         stop(process)
     note_holds(loop_holds(log))
+    assert not (plain := plain_lines(log)), f"{len(plain)} lines of the log are no JSON: {plain[:40]}"
 
 
 def live_server(config: str = ALONE, **options: Any) -> Any:
@@ -192,6 +193,18 @@ def loop_holds(log: Path) -> list[str]:
     """The lines about steps that held the loop of a worker for too long."""
     lines = [json.loads(line) for line in log.read_bytes().splitlines() if b'"loop.held"' in line]
     return [str(line) for line in lines if line["held_ms"] >= _MOST_HELD_MS[line["thread"]]]
+
+
+def plain_lines(log: Path) -> list[str]:
+    """The lines of a server's log that are no JSON, such as a library's traceback, or a warning of Python."""
+    return [line for line in log.read_text(errors="replace").splitlines() if line and not _is_json(line)]
+
+
+def _is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def stop(process: Process, number: int = signal.SIGTERM) -> int:

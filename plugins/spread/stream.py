@@ -72,6 +72,8 @@ _MOST_PEAK: Final = np.float32(int(MOST_PEAK * _HIGHEST))
 class SpreadStream:
     """The mark of one stream, see `speech_engine.MarkStream`. Samples without a mark keep their bits."""
 
+    goes_on = True
+
     def __init__(self, sample_rate_hz: int, pattern: Floats, begin: int = 0, strength: float = 1.0) -> None:
         """`begin` is the first frame of the pattern."""
         require_rate(sample_rate_hz)
@@ -88,8 +90,7 @@ class SpreadStream:
         """The samples that were not returned yet."""
         self._added = np.zeros(0, np.float32)
         """The mark for these samples, as far as it is known."""
-        self._returned_samples = 0
-        self._marked_frames = 0
+        self._returned_samples = self._marked_frames = 0
         self._gain = np.ones(1, np.float32)
         """The guard's gain in the last returned block."""
 
@@ -102,10 +103,12 @@ class SpreadStream:
 
     def flush(self) -> bytes:
         self._take_waiting()
-        rest = len(self._sound)
+        place = self._returned_samples + (rest := len(self._sound))
         self._take(np.zeros(2 * self._grid.length, np.float32))
         last = self._give(rest)
         self._sound = self._added = np.zeros(0, np.float32)
+        self._returned_samples, self._gain = place, np.ones(1, np.float32)
+        self._marked_frames = -(-place * FRAMES_A_SECOND // int(self._grid.rate_hz))
         return last
 
     def _take_waiting(self) -> None:

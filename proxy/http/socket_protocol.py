@@ -185,7 +185,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         try:
             self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
         except UnicodeDecodeError:
-            self.conn.send_close(CloseCode.INVALID_DATA)
+            self.conn.fail(CloseCode.INVALID_DATA)  # perhaps the client's close came in the same bytes
             self.handle_parser_exception()
 
     def handle_ping(self) -> None:

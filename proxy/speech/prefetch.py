@@ -14,6 +14,8 @@ from proxy.speech.spill import ReaderPace, SpillFile, SpillQuota, no_owner
 
 MEMORY_BYTES = 1024 * 1024
 """The most sound of a queue in memory: 22 seconds of PCM."""
+CROWDED_BYTES, CROWDED_QUEUE_BYTES = 4 * 1024 * 1024, 64 * 1024
+"""While all queues of a worker have more than the first in memory, none takes more there than the second."""
 BLOCK_BYTES = 256 * 1024
 """The bytes that are written to the file, or read from it, at a time."""
 _MOST_CHUNKS_READ = 4096
@@ -33,6 +35,8 @@ class SoundQueue:
         self._on_broken = on_broken
         self._file = SpillFile(room, self._break_off, pace)
         self.pace = self._file.pace
+        self._room = room
+        self._memory_bytes = 0
         self._first: deque[Chunk] = deque()
         self._first_bytes = 0
         # The bytes, the samples and the sample rate of each chunk that is in the file.
@@ -53,13 +57,15 @@ class SoundQueue:
     async def push(self, chunk: Chunk) -> None:
         """Add a chunk. Raises ReaderTooSlow if there is no room for this queue."""
         self.check_reader()
-        if not self._filed_chunks and not self._newest and self._first_bytes < MEMORY_BYTES:
+        if not self._filed_chunks and not self._newest and self._first_bytes < self._most_bytes(MEMORY_BYTES):
             self._first.append(chunk)
             self._first_bytes += len(chunk.data)
+            self._count_memory()
             return
         self._newest.append(chunk)
         self._newest_bytes += len(chunk.data)
-        if self._newest_bytes >= BLOCK_BYTES:
+        self._count_memory()
+        if self._newest_bytes >= self._most_bytes(BLOCK_BYTES):
             async with self._filing:
                 await self._file_newest()
 
@@ -71,6 +77,7 @@ class SoundQueue:
         self.check_reader()
         chunk = self._first.popleft()
         self._first_bytes -= len(chunk.data)
+        self._count_memory()
         self.pace.note_chunk(chunk)
         return chunk
 
@@ -100,12 +107,12 @@ class SoundQueue:
             self._first_bytes, self._newest_bytes = self._newest_bytes, 0
             self._newest.clear()
             return
-        offset, count = self._read_offset, 0
+        offset, count, most_bytes = self._read_offset, 0, self._most_bytes(BLOCK_BYTES)
         # The ends of the next chunks within the block that is read, up to the first that passes its size.
         ends = [
             count := count + size
             for size, _, _ in islice(self._filed_chunks, _MOST_CHUNKS_READ)
-            if count < BLOCK_BYTES
+            if count < most_bytes
         ]
         data = await self._file.read(offset, count)
         # Pop them after the read: if it is cancelled, the sound is still in the file.
@@ -113,6 +120,7 @@ class SoundQueue:
             size, samples, rate_hz = self._filed_chunks.popleft()
             self._first.append(Chunk(data[end - size : end], samples, rate_hz))
         self._first_bytes = count
+        self._count_memory()
         self._read_offset += count
 
     def _break_off(self) -> None:
@@ -123,6 +131,14 @@ class SoundQueue:
         for chunks in (self._first, self._filed_chunks, self._newest):
             chunks.clear()
         self._first_bytes = self._newest_bytes = 0
+        self._count_memory()
+
+    def _most_bytes(self, most: int) -> int:
+        return most if self._room.memory_bytes < CROWDED_BYTES else min(most, CROWDED_QUEUE_BYTES)
+
+    def _count_memory(self) -> None:
+        bytes_before, self._memory_bytes = self._memory_bytes, self._first_bytes + self._newest_bytes
+        self._room.memory_bytes += self._memory_bytes - bytes_before
 
 
 S = TypeVar("S", bound=SpeechStream)

@@ -114,6 +114,7 @@ class SpillQuota:
 
     def __init__(self, folder: Path, megabytes: int) -> None:
         self.limit_to(megabytes)
+        self.memory_bytes = 0  # of sound in memory, before it is put into a file
         self._folder = folder
         self._used_bytes = 0
         self._files: dict[SpillFile, None] = {}

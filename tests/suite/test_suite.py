@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
 
+from tests.server import plain_lines
 from tests.suite import memory, soak
 from tests.suite.budget import by_file, lines_of, over_budget, seconds_by_file, with_kept
 from tests.suite.ci import keep_to_ourselves
@@ -335,3 +336,9 @@ def test_a_test_that_cannot_be_read_is_left_to_pytest(
     (folder / "__init__.py").touch()
     (folder / "test_a.py").write_text("raise ValueError")
     import_tests(folder, 0)
+
+
+def test_a_line_of_a_log_that_is_no_json_is_seen(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text('{"event": "request.finished"}\n\nTraceback (most recent call last):\n7\n{"event":\n')
+    assert plain_lines(log) == ["Traceback (most recent call last):", "7", '{"event":']

@@ -47,8 +47,8 @@ class AnswerMark:
     """The mark of one answer. After `flush`, its output is as long as its input. Raises EngineUnavailable."""
 
     def __init__(self, name: str, stream: HostedMarkStream | MarkStream) -> None:
-        self._name = name
-        self._stream = stream
+        self._name, self._stream = name, stream
+        self.goes_on: bool = getattr(stream, "goes_on", False)
 
     async def feed(self, pcm: bytes) -> bytes:
         return await self._step(self._stream.feed, pcm)

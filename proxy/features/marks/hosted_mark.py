@@ -41,9 +41,8 @@ class HostedMark:
     """The mark as the server uses it. Close it."""
 
     def __init__(self, helper: Helper, *, step_s: float = STEP_S, detect_s: float = DETECT_S) -> None:
-        self.name = helper.spec.name
+        self.name, self.helper = helper.spec.name, helper
         self.step_s = step_s
-        self.helper = helper
         self._detect_s = detect_s
         self._numbers = itertools.count(1)
         self._refusal: HelperFailed | None = None
@@ -131,11 +130,9 @@ class HostedMarkStream:
     """The mark of one answer. A SoundFailed ends it."""
 
     def __init__(self, mark: HostedMark, life: Life, number: int) -> None:
-        self.number = number
-        self.life = life
+        self.number, self.life = number, life
         self._mark = mark
-        self._is_broken = False
-        self._is_closed = False
+        self._is_broken = self._is_closed = False
 
     async def feed(self, pcm: bytes) -> bytes:
         pieces = (pcm[at : at + PIECE_BYTES] for at in range(0, len(pcm), PIECE_BYTES))

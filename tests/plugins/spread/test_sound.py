@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from plugins.spread.coding import CODED_BITS, decode, encode, pattern_of
+from plugins.spread.detection import find
 from plugins.spread.plugin import SpreadSettings
 from plugins.spread.stream import SpreadMark, SpreadStream
 from speech_engine.levels import MOST_PEAK
@@ -73,6 +74,17 @@ def test_chunks_of_any_length_give_the_same_sound() -> None:
         parts = [stream.feed(pcm[at : at + chunk]) for at in range(0, len(pcm), chunk)]
         heard.append(np.frombuffer(b"".join(parts) + stream.flush(), "<i2").astype(int))
     assert all(np.abs(each - heard[0]).max() <= 1 for each in heard)
+
+
+def test_a_stream_goes_on_at_its_place_after_a_flush() -> None:
+    clip = np.concatenate([*spoken(2)])
+    stream, parts = SpreadStream(RATE_HZ, pattern_of(KEY.secret, PAYLOAD), 77), list[bytes]()
+    for at in range(0, len(clip), 7001):  # some 0.3 s, no whole number of frames
+        piece = clip[at : at + 7001].tobytes()
+        parts.append(stream.feed(piece) + stream.flush())
+        assert len(parts[-1]) == len(piece)
+    match = find(b"".join(parts), RATE_HZ, [KEY.secret])
+    assert (match.is_found, match.payload) == (True, PAYLOAD)
 
 
 def test_no_two_answers_begin_at_the_same_place_of_the_pattern() -> None:

@@ -23,7 +23,12 @@ async def serving(
     host: str = "127.0.0.1",
     port: int = 0,
 ) -> AsyncIterator[Address]:
-    """Serves the app, on a free port if none is given. A small send buffer shows soon if a client is slow."""
+    """Serves the app, on a free port if none is given. A small send buffer shows soon if a client is slow.
+
+    It fails if the loop had to report an error, which would be a traceback in the log of a server.
+    """
+    reported = list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     with socket.create_server((host, port)) as listener:
         if send_buffer is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
@@ -50,6 +55,7 @@ async def serving(
                 task.cancel()
             await asyncio.gather(*state.tasks, return_exceptions=True)
             await accepting.wait_closed()
+    assert reported == []
 
 
 class RawAnswer(NamedTuple):

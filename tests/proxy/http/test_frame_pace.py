@@ -1,6 +1,7 @@
 """How fast frames are read, and when a silent socket ends, in simulated time. The transport is a fake."""
 
 import asyncio
+import itertools
 from contextlib import suppress
 from typing import Any
 
@@ -10,15 +11,33 @@ from uvicorn.server import ServerState
 from proxy.access.callers import Caller
 from proxy.errors import ClientLeft
 from proxy.http.connection import PEER
-from proxy.http.frame_pace import ACCOUNT_FRAMES_PER_S, FREE_FRAMES_PER_S, WORKER_FRAMES_PER_S, FramePace
+from proxy.http.frame_pace import (
+    ACCOUNT_FRAMES_PER_S,
+    FREE_FRAMES_PER_S,
+    FREE_SOCKET_FRAMES_PER_S,
+    WORKER_FRAMES_PER_S,
+    FramePace,
+)
 from proxy.http.server_protocol import ServerProtocol
 from proxy.http.socket import IDLE_S, ClientSocket
 from proxy.http.socket_protocol import MESSAGE_FRAGMENTS, SOCKET_OFFER, SocketProtocol
 from tests.proxy.http.socket_rig import frame
 from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
 
 PING, LETTER = frame(0x89), frame(0x81, b"a")
 TEXT, MORE = frame(0x01, b"a"), frame(0x00, b"a")
+ENDS = {
+    frame(0x88): "a close",
+    frame(0x88, b"\x03\xe8"): "a close with a code",
+    frame(0x88, b"a"): "a wrong close",
+    frame(0x81, b"\xff"): "a text that is no UTF-8",
+    frame(0x01, b"\xff") + frame(0x80): "such a text of two fragments",
+    TEXT + MORE * MESSAGE_FRAGMENTS: "too many fragments",
+    frame(0x83): "an unknown frame",
+    b"\x81\x01a": "a frame without a mask",
+    frame(0x80): "a fragment of nothing",
+}
 
 
 class Wire(asyncio.Transport):
@@ -97,6 +116,7 @@ class Client:
         server.load()
         self.protocol = _Counting(server, ServerState(), 0, account, pace)
         self.protocol.stall_s, self.protocol.least_bytes_per_s = 30.0, 0
+        self.protocol.news = asyncio.Event()
         self.protocol.take_over(self.wire, bytearray())
 
     @property
@@ -113,6 +133,7 @@ class Client:
 
 
 class _Counting(SocketProtocol):
+    news: asyncio.Event
     count = 0
     fails = False
 
@@ -120,6 +141,7 @@ class _Counting(SocketProtocol):
         if self.fails:
             raise LookupError
         self.count += len(self.conn.events)
+        self.news.set()
         super().handle_events()
 
 
@@ -167,6 +189,30 @@ async def test_an_account_reads_2000_frames_a_second_with_all_its_sockets() -> N
     read = [client.read - each for client, each in zip(clients, before, strict=True)]
     assert abs(sum(read) - 10 * ACCOUNT_FRAMES_PER_S) <= ACCOUNT_FRAMES_PER_S
     assert min(read) >= max(read) / 3
+
+
+@each_row("each_s", [0.05, 0.02])
+@simulated
+async def test_of_an_account_that_floods_a_socket_with_few_frames_is_read_within_20_ms(each_s: float) -> None:
+    pace, loop, waits = FramePace(), asyncio.get_running_loop(), list[float]()
+    clients = [Client(pace) for _ in range(20)]
+    taking = [asyncio.create_task(client.take_messages()) for client in clients]
+    for client in clients:
+        client.flood(LETTER)
+    await asyncio.sleep(3.0)
+    few = Client(pace)
+    for number in range(200):
+        began = loop.time()
+        few.wire.protocol.data_received(PING)
+        while few.read <= number:
+            few.protocol.news.clear()
+            await few.protocol.news.wait()
+        waits.append(loop.time() - began)
+        await asyncio.sleep(each_s)
+    assert max(waits) <= 0.025
+    for task in taking:
+        task.cancel()
+    await asyncio.wait(taking)
 
 
 @simulated
@@ -228,9 +274,24 @@ async def test_a_wrong_message_with_pings_behind_it_stops_no_other_socket() -> N
 
 
 @simulated
+async def test_ends_of_a_socket_that_come_in_one_write_raise_nothing_in_any_order() -> None:
+    raised = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
+    for ends, is_ending in itertools.product(itertools.permutations(ENDS, 2), (False, True)):
+        client = Client(FramePace())
+        if is_ending:
+            client.protocol.begin_close(1000, "")
+        client.wire.protocol.data_received(b"".join(ends))
+        await asyncio.sleep(30.0)
+        assert client.wire.is_over, ENDS[ends[0]]
+    assert raised == []
+
+
+@simulated
 async def test_a_socket_that_fails_stops_no_other() -> None:
     pace = FramePace()
     failing, other = Client(pace), Client(pace)
+    failing.wire.protocol.data_received(PING * FREE_SOCKET_FRAMES_PER_S)
     failing.protocol.fails = True
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     for client in (other, failing, other):

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from proxy.audio.formats import Chunk
 from proxy.errors import ReaderTooSlow
 from proxy.speech import prefetch, spill
-from proxy.speech.prefetch import BLOCK_BYTES, MEMORY_BYTES, SoundQueue
+from proxy.speech.prefetch import (
+    BLOCK_BYTES,
+    CROWDED_BYTES,
+    CROWDED_QUEUE_BYTES,
+    MEMORY_BYTES,
+    SoundQueue,
+)
 from proxy.speech.spill import ReaderPace, SpillQuota
 
 BLOCK = Chunk(bytes(BLOCK_BYTES), 7, 22_050)
@@ -62,7 +68,24 @@ def test_what_comes_out_is_what_went_in_however_they_alternate(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prefetch, "MEMORY_BYTES", 100)
         patch.setattr(prefetch, "BLOCK_BYTES", 64)
+        patch.setattr(prefetch, "CROWDED_BYTES", 80)
+        patch.setattr(prefetch, "CROWDED_QUEUE_BYTES", 40)
         assert asyncio.run(play()) == went_in
+
+
+async def test_the_queues_of_a_worker_have_little_in_memory_together(tmp_path: Path) -> None:
+    room, chunks = SpillQuota(tmp_path, 256), [Chunk(bytes([number]) * 8192, 7) for number in range(160)]
+    queues = [SoundQueue(room, ignore) for _ in range(40)]
+    for chunk in chunks:
+        for queue in queues:
+            await queue.push(chunk)
+        assert room.memory_bytes <= CROWDED_BYTES + len(queues) * 2 * CROWDED_QUEUE_BYTES
+    for number, queue in enumerate(queues):
+        came_out = [await queue.pop() for _ in chunks[: 160 if number % 2 else 80]]
+        assert came_out == chunks[: len(came_out)]
+        assert room.memory_bytes <= CROWDED_BYTES + len(queues) * 2 * CROWDED_QUEUE_BYTES
+        await queue.close()
+    assert room.memory_bytes == 0
 
 
 async def test_beyond_its_memory_sound_lies_in_a_file_that_nobody_can_open(tmp_path: Path) -> None:

@@ -61,6 +61,12 @@ class Delivery:
         rest, self._is_flushed = self.encode(b"", ends_piece=True), True
         return rest + self._encoder.flush().data
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the listener should have played all it got, and does not take what is being sent."""
+        is_sending = self._sending is not None and not self._sending.done()
+        return is_sending and self.clock.played_s == self.clock.given_s
+
     async def send_whole(self, work: Coroutine[None, None, None]) -> None:
         """Wait for a call of the listener. If this wait is cancelled, the call goes on: sound that was given
         out is sent, and charged."""

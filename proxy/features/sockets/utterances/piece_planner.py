@@ -11,6 +11,7 @@ from proxy.access.callers import Caller, Callers
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest
 from proxy.features.sockets.utterances.cutter import MOST_OPEN, MOST_PIECE, Cut, SsmlCut
+from proxy.features.sockets.utterances.joined_filter import JoinedFilter
 from proxy.features.sockets.utterances.values import NO_CAST
 from proxy.speech.call import SpeechCall
 from proxy.speech.pipeline import Pipeline
@@ -40,6 +41,7 @@ class PiecePlanner:
         self._request = request
         # The candidate that has spoken the first piece.
         self._leader: Candidate | None = None
+        self._filter: JoinedFilter | None = None
 
     @property
     def pipeline(self) -> Pipeline:
@@ -70,7 +72,11 @@ class PiecePlanner:
                 same_speaker.sort(key=lambda each: each.voice != leader.voice)
                 others = [each for each in run.candidates if each.speaker != leader.speaker]
                 run.part = replace(run.part, candidates=(*same_speaker, *others))
-        return replace(call, is_paced=True, is_stream=False, tag=request.tag)
+        call = replace(call, is_paced=True, is_stream=False, tag=request.tag)
+        if call.plan.treatment is None or call.plan.treatment.filter is None:
+            return call
+        self._filter = self._filter or JoinedFilter(call.plan.treatment.filter)
+        return self._filter.join(call)
 
     def add_sounds(self, sounds: Words) -> None:
         """Speak words of the pieces that are not planned yet with these sounds. Raises InvalidRequest."""
@@ -87,7 +93,10 @@ class PiecePlanner:
             self._leader = call.totals.parts[0].winner
 
     def waits_for(self, before: SpeechCall, call: SpeechCall) -> bool:
-        """Tell whether the engine of a piece makes one sound at a time, and has the piece before."""
+        """Tell whether the engine of a piece makes one sound at a time, and has the piece before. A mark that
+        goes on must have all of that piece, too."""
+        if self._filter is not None and self._filter.goes_on:
+            return True
         engines = {model.engine for run in before.totals.parts for model in run.models}
         needed = [model.engine for model in call.totals.parts[0].candidates[0].models]
         return any(each in engines and self._engines[each].slots == 1 for each in needed)

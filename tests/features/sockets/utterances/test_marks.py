@@ -69,6 +69,23 @@ async def test_a_piece_is_marked_and_has_no_receipt_no_manifest_and_no_history(t
         assert is_found(heard(bytes(speech.ear.data), "pcm"), tmp_path)
 
 
+@simulated
+async def test_the_mark_goes_on_over_pieces_of_one_word(tmp_path: Path) -> None:
+    """As with ElevenLabs' auto_mode. Each word alone is too short for a mark that is found."""
+    async with talking(tmp_path) as one:
+        speech = await one.begin(model="said", voice="said/m3", language="en")
+        for word in THREE.split():
+            count = len(speech.ear.starts)
+            speech.utterance.add(f"{word} ")
+            speech.utterance.flush()
+            while len(speech.ear.starts) == count:
+                speech.ear.got.clear()
+                await speech.ear.got.wait()
+        assert (await speech.whole()).failure is None
+        assert len(speech.ear.starts) == len(THREE.split())
+        assert is_found(heard(bytes(speech.ear.data), "pcm"), tmp_path)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("format_", ["pcm", "mp3"])
 @simulated

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.errors import InvalidRequest
 from speech_engine import Finished, Started, errors
-from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, rig
+from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, Ear, rig
 from tests.proxy.api.scripted import Halt, Scripted, sound, spoken
 from tests.sound import decoded
 from tests.speech_engine.host.simulated_time import simulated
@@ -17,6 +17,7 @@ LONG = (
     "This sentence is so long that it takes about eight seconds to say it, "
     "and no engine could ever be done with it."
 )
+FILLER = "It is a long way, and nobody listens. "
 TWO = "This is the first sentence of two. This is the second one."
 
 
@@ -70,6 +71,40 @@ async def test_a_piece_is_read_ahead_when_little_of_the_one_before_is_left(tmp_p
         assert engine.jobs[1].plays_in_s == pytest.approx(3.5, abs=0.6)
         assert len(speech.ear.starts) == 1
         await one.check(await speech.whole())
+
+
+@simulated
+async def test_little_is_made_ahead_of_a_listener_that_takes_nothing(tmp_path: Path) -> None:
+    engine, reads = Scripted(*spoken(3.5)), asyncio.Event()
+    async with rig(tmp_path, engines={"one": engine, "two": Scripted()}) as one:
+        ear = Ear()
+        ear.waits = reads.wait
+        speech = await one.begin(FILLER * 25, ear=ear)
+        speech.utterance.end()
+        await asyncio.sleep(30.0)
+        made_ahead = "".join(segment.spoken for job in engine.jobs for segment in job.segments)
+        assert len(made_ahead) <= len(FILLER) + 100
+        reads.set()
+        await one.check(await speech.whole())
+    lengths = [len(start.text) for start in speech.ear.starts]
+    assert lengths[0] == len(FILLER)
+    assert lengths[1] <= 100 < lengths[2]
+
+
+@simulated
+async def test_nothing_is_begun_for_a_listener_that_has_stopped_to_take_sound(tmp_path: Path) -> None:
+    engine, reads = Scripted(*spoken(3.5)), asyncio.Event()
+    async with rig(tmp_path, engines={"one": engine, "two": Scripted()}) as one:
+        speech = await one.begin(FILLER)
+        await speech.ear.has_sound(2.0)
+        speech.ear.waits = reads.wait
+        await asyncio.sleep(30.0)
+        speech.utterance.add(FILLER * 25)
+        await asyncio.sleep(30.0)
+        assert len(engine.jobs) == 1
+        reads.set()
+        await one.check(await speech.whole())
+    assert len(engine.jobs) > 1
 
 
 @simulated
