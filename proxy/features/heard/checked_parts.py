@@ -29,8 +29,7 @@ from speech_engine import EngineError, SpeechJob
 LONGEST_S = 60.0
 """A part that is expected to be longer is not heard: it is a text without sentences."""
 _TIMES_ITS_LENGTH, _LEAST_S, _LEAST_WHOLE_S = 3.0, 1.0, 60.0
-"""How long a made part may be heard and spoken again: so many times its length, and at least so long; longer
-where nothing is sent before all of it is made."""
+"""How long a made part may be heard and spoken again: so many times its length, and at least so long."""
 _AGAIN_SHARE = 0.3
 """The part of a request's estimated length that may be spoken again."""
 _ALWAYS_AGAIN = 2

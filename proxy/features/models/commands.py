@@ -27,8 +27,7 @@ NATURAL = Group("voices", "")
 
 _WIDE = ("parameters", "memory", "attribution", "imported", "digest", "folder")
 _FOUND_WIDE = ("title", "command")
-_MOST_LANGUAGES = 20
-"""A table counts more. JSON has all of them."""
+_MOST_LANGUAGES = 20  # a table counts more; JSON has all of them
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")]
 _Accepted = Annotated[
